@@ -6,8 +6,8 @@ from pathlib import Path
 import pulumi
 import pulumi_aws as aws
 
-from catalogue.checks import checked
-from catalogue.deployed import pinned, standing
+from catalogue.checks import ensure_valid
+from catalogue.deployed import pin_images, standing
 from catalogue.loading import load
 from catalogue.machines import region_of
 from catalogue.problems import CatalogueError
@@ -21,9 +21,9 @@ from components.serving import point, running, serve
 
 try:
     stack = configuration.stack()
-    catalogue = checked(load(Path(__file__).parent, stack), warn=lambda found: pulumi.log.warn(found.said))
+    catalogue = ensure_valid(load(Path(__file__).parent, stack), warn=lambda found: pulumi.log.warn(found.message))
     configuration.keys_present(stack)
-    configuration.regions_known(stack)
+    configuration.demand_known_regions(stack)
 except CatalogueError as error:
     raise pulumi.RunError(f"nothing was touched:\n{error}") from None
 # Answered while AWS is asked
@@ -45,11 +45,11 @@ if deploying:
     refuse_stale(deploying, prior, stack)
 # What another host has deployed is not this update's affair, whatever this checkout says of it
 deployed = deploying.deployed if deploying else standing(catalogue, prior.deployed)
-as_it_was, catalogue = pinned(catalogue, prior.deployed), pinned(catalogue, deployed)
+as_it_was, catalogue = pin_images(catalogue, prior.deployed), pin_images(catalogue, deployed)
 refuse_to_leave(stack, prior.kept_at)
 moving = move.is_under_way(stack, prior)
 now = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
-attempt = move.planned(stack, prior, now)
+attempt = move.plan_move(stack, prior, now)
 if attempt.at == now:
     attempt = move.with_data(catalogue, attempt, prior)
     move.warn_of_data(catalogue, attempt)
@@ -62,7 +62,7 @@ zones = {place: lookup.availability_zone(stack.at(place), place in undecided, as
 known_images = lookup.moving_images(catalogue, move.source_of(stack, prior), asking) if moving else None
 foreign_images = elsewhere.digests(catalogue, asking) if known_images is None else {}
 
-replaced = {place: lookup.replaced(stack.at(place), prior.machines, asking) for place in stack.regions}
+replaced = {place: lookup.replaced_machines(stack.at(place), prior.machines, asking) for place in stack.regions}
 interrupted.refuse(left)
 bucket = []
 if stack.backupRegion:
@@ -99,7 +99,7 @@ digests = here.registry.digests if known_images is None else pulumi.Output.from_
 digests = digests.apply(lambda known: known | foreign_images | configuration.approved_images())
 if attempt.source:
     region.images_here(here, f"images-{here.name}-{attempt.at}", attempt.source, digests)
-elsewhere.copied(here, digests)
+elsewhere.copy_images(here, digests)
 gives = [host for host in stack.hosts if any(host in hosts for hosts in attempt.systems.values())]
 for host in stack.hosts:
     if host not in gives:
@@ -133,11 +133,13 @@ pulumi.export("standby", stack.standbyRegions)
 pulumi.export("systems", last.apply(lambda _: {host: spec.runs for host, spec in stack.hosts.items()}))
 pulumi.export("generations", last.apply(lambda _: stack.generations))
 pulumi.export("kept", last.apply(lambda _: kept_machines))
-pulumi.export("move", last.apply(lambda _: move.written(attempt)))
+pulumi.export("move", last.apply(lambda _: move.move_output(attempt)))
 pulumi.export("addresses", here.addresses)
-pulumi.export("releases", region.released(here))
+pulumi.export("releases", region.release_outputs(here))
 for place in stack.standbyRegions:
-    pulumi.export(f"standby_{place}", {"addresses": made[place].addresses, "releases": region.released(made[place])})
+    pulumi.export(
+        f"standby_{place}", {"addresses": made[place].addresses, "releases": region.release_outputs(made[place])}
+    )
 pulumi.export("images", running(here, digests))
 if deployed:
     # What a release that failed was to bring is not deployed

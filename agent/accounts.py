@@ -18,10 +18,10 @@ def agree(world: World, accounts: list[Account]) -> None:
         for group in account["groups"]:
             if not world.has_group(group):
                 raise Refused(f"account {account['name']} is to be in the group {group}, which this host does not have")
-        found = world.account(account["name"])
-        if found and found.home != account["home"]:
+        present = world.account(account["name"])
+        if present and present.home != account["home"]:
             raise Refused(
-                f"account {account['name']} has the home {found.home} on this host, not {account['home']}: "
+                f"account {account['name']} has the home {present.home} on this host, not {account['home']}: "
                 "write that into the catalogue's accounts"
             )
 
@@ -30,7 +30,7 @@ def answer(world: World, accounts: list[Account]) -> None:
     """Raises Refused for an account whose own manager runs and hangs: no unit of it could be stopped or started."""
     for name in [account["name"] for account in accounts if account["lingering"]]:
         if hangs(world, name):
-            number = found.uid if (found := world.account(name)) else "UID"
+            number = present.uid if (present := world.account(name)) else "UID"
             raise Refused(
                 f"the own manager of account {name} (systemd --user) did not answer within {ANSWER:.0f} s: restart it "
                 f"(systemctl restart user@{number}), and run again"

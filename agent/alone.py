@@ -12,7 +12,7 @@ from agent.outcome import Refused
 from agent.plan import Plan
 
 
-def narrowed(ready: Plan, services: Iterable[str], restarts: Iterable[str] = ()) -> Plan:
+def narrow(ready: Plan, services: Iterable[str], restarts: Iterable[str] = ()) -> Plan:
     """The plan with what differs between the two releases, and nothing else: what was edited or stopped by hand stays
     as it is. The units `restarts` restart in any case. All of it where no services are named. Raises Refused."""
     names = {*services}
@@ -29,7 +29,7 @@ def narrowed(ready: Plan, services: Iterable[str], restarts: Iterable[str] = ())
         remove=[path for path in ready.change.remove if path in differing],
         link={path: to for path, to in ready.change.link.items() if path in differing},
     )
-    changed = {*units.changed(ready.target.manifest, {*change.paths}), *restarts}
+    changed = {*units.of_paths(ready.target.manifest, {*change.paths}), *restarts}
     return replace(
         ready,
         change=change,
@@ -46,8 +46,8 @@ def narrowed(ready: Plan, services: Iterable[str], restarts: Iterable[str] = ())
 
 def _differing(before: Manifest, after: Manifest) -> set[str]:
     """The paths of files and links that are not the same in both manifests."""
-    found = set()
+    paths = set()
     for kind in ("files", "links", "environment_files"):
         one, other = ({entry["path"]: entry for entry in manifest[kind]} for manifest in (before, after))
-        found |= {path for path in {*one, *other} if one.get(path) != other.get(path)}
-    return found
+        paths |= {path for path in {*one, *other} if one.get(path) != other.get(path)}
+    return paths

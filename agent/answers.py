@@ -12,21 +12,21 @@ from agent.world import World
 PATIENCE = 60.0  # seconds in which all are asked before a switch
 
 
-def taken(world: World, probes: list[AimedProbe]) -> list[dict[str, Any]]:
+def collect(world: World, probes: list[AimedProbe]) -> list[dict[str, Any]]:
     """Each address that answers, with its status; a `public` one is asked of the host's own proxy. What answers 500 or
     more is broken already, and is not waited for."""
     asked = [(probe[kind], kind == "public") for kind in ("url", "public") for probe in probes if probe[kind]]
     answers = [{"url": url, "public": public} for url, public in asked]
-    seen = [{**answer, "status": status} for answer, status in _asked(world, answers, world.now() + PATIENCE)]
+    seen = [{**answer, "status": status} for answer, status in _ask_all(world, answers, world.now() + PATIENCE)]
     return [answer for answer in seen if 0 < answer["status"] < 500]
 
 
-def lost(world: World, answers: list[dict[str, Any]], deadline: float) -> list[str]:
+def complaints(world: World, answers: list[dict[str, Any]], deadline: float) -> list[str]:
     """The addresses that do not answer as they did within `deadline` seconds, and how they answer."""
     end = world.now() + deadline
     latest: dict[str, int] = {}
     while True:
-        latest |= {answer["url"]: status for answer, status in _asked(world, answers, end)}
+        latest |= {answer["url"]: status for answer, status in _ask_all(world, answers, end)}
         answers = [answer for answer in answers if latest.get(answer["url"]) != answer["status"]]
         if not answers or world.now() >= end:
             return [
@@ -36,9 +36,9 @@ def lost(world: World, answers: list[dict[str, Any]], deadline: float) -> list[s
         world.sleep(health.INTERVAL)
 
 
-def _asked(world: World, answers: list[dict[str, Any]], end: float) -> list[tuple[dict[str, Any], int]]:
+def _ask_all(world: World, answers: list[dict[str, Any]], end: float) -> list[tuple[dict[str, Any], int]]:
     """Each with its status now; without those whose turn does not come until `end`."""
-    return health.asked_until(world, answers, lambda answer: _status(world, answer["url"], answer["public"]), end)
+    return health.ask_until(world, answers, lambda answer: _status(world, answer["url"], answer["public"]), end)
 
 
 def _status(world: World, url: str, is_public: bool) -> int:

@@ -47,31 +47,31 @@ from agent.world import World
 
 def apply(world: World, job: Job, id: str, contents: dict[str, bytes], secrets: Secrets) -> Outcome:
     """Brings the host to the release. `contents` are the archive's members by name. Every end is an Outcome."""
-    return _ended(world, job, id, lambda: unpacked(id, contents, secrets))
+    return _bring_or_refuse(world, job, id, lambda: unpack_release(id, contents, secrets))
 
 
 def go_back(world: World, job: Job, id: str) -> Outcome:
     """Brings the host to a release that it keeps: the same way, without anything from the network."""
-    return _ended(world, job, id, lambda: store.load(world, id))
+    return _bring_or_refuse(world, job, id, lambda: store.load(world, id))
 
 
-def _ended(world: World, job: Job, id: str, release: Callable[[], Release]) -> Outcome:
+def _bring_or_refuse(world: World, job: Job, id: str, release: Callable[[], Release]) -> Outcome:
     try:
         return _bring(world, job, release())
     except Refused as refusal:
-        return refused(world, job, id, str(refusal), refusal.untouched)
+        return refusal_outcome(world, job, id, str(refusal), refusal.untouched)
     except Exception as error:
-        if transaction.unfinished(world):
+        if transaction.load_unfinished(world):
             # Too much has gone wrong to say anything: systemd starts the job again, which then recovers
             raise
         # A full disk, an account that does not exist: the result says so, whatever it was
-        return refused(world, job, id, quoting.error(error))
+        return refusal_outcome(world, job, id, quoting.error(error))
 
 
-def refused(world: World, job: Job, id: str, reason: str, untouched: str = Refused.untouched) -> Outcome:
+def refusal_outcome(world: World, job: Job, id: str, reason: str, untouched: str = Refused.untouched) -> Outcome:
     serving = store.current_id(world)
     serves = f"release {serving[:12]} serves on" if serving else "there was no earlier release"
-    if transaction.unfinished(world):
+    if transaction.load_unfinished(world):
         return Outcome("refused", id, f"refused on {job.host}: {reason} (what serves: infra status)")
     if certificates.are_replaced(world):
         untouched = (
@@ -80,7 +80,7 @@ def refused(world: World, job: Job, id: str, reason: str, untouched: str = Refus
     return Outcome("refused", id, f"refused on {job.host}, {untouched}: {reason} ({serves})")
 
 
-def unpacked(id: str, contents: dict[str, bytes], secrets: Secrets) -> Release:
+def unpack_release(id: str, contents: dict[str, bytes], secrets: Secrets) -> Release:
     """The release out of its archive. Raises Refused when it is not the release that it claims to be."""
     text = contents.get("manifest.json", b"")
     if digest(text) != id:
@@ -88,7 +88,7 @@ def unpacked(id: str, contents: dict[str, bytes], secrets: Secrets) -> Release:
     manifest = json.loads(text)
     for file in manifest["files"]:
         if {".", ".."} & {*file["path"].split("/")}:
-            raise Refused(f"the release names a path that leads elsewhere: {quoting.quoted(file['path'])}")
+            raise Refused(f"the release names a path that leads elsewhere: {quoting.quote(file['path'])}")
         content = contents.get(f"files{file['path']}")
         if content is None or digest(content) != file["sha256"]:
             raise Refused(f"{file['path']} was damaged on the way; run again")
@@ -96,7 +96,7 @@ def unpacked(id: str, contents: dict[str, bytes], secrets: Secrets) -> Release:
 
 
 def _bring(world: World, job: Job, target: Release) -> Outcome:
-    ready, replaced, obtained = _prepared(world, job, target)
+    ready, replaced, obtained = _prepare(world, job, target)
     if ready.is_empty:
         try:
             if obtained:
@@ -106,32 +106,32 @@ def _bring(world: World, job: Job, target: Release) -> Outcome:
             certificates.give_back(world)
             raise
         certificates.forget(world)
-        return _unchanged(world, job, target, obtained)
+        return _verify_unchanged(world, job, target, obtained)
     try:
         store.keep(world, target)
-        edited = edits.keep_aside(world, edits.edited(world, ready.base, ready.change), job.id)
+        edited = edits.keep_aside(world, edits.edited_paths(world, ready.base, ready.change), job.id)
         begun = transaction.begin(world, job, ready, _sick(world, ready), replaced)
     except Exception:
-        if not transaction.unfinished(world):
+        if not transaction.load_unfinished(world):
             # Nothing is switched, and so nothing may be another
             certificates.give_back(world)
             edits.drop(world, job.id)
         raise
     try:
         certificates.forget(world)
-        services, sick = _switched(world, job, ready, begun)
+        services, sick = _switch(world, job, ready, begun)
         probes = ready.target.manifest["probes"]
         public = [probe["public"] for probe in probes if probe["public"] and probe["service"] in services]
-        job.confirm(maintenance.served(world, public))
+        job.confirm(maintenance.serving_urls(world, public))
         _still_well(world, ready, begun.began)
         transaction.commit(world, begun)
     except Exception as error:
         edits.drop(world, job.id)
         return roll_back(world, job, begun, reason_of(error))
-    return _finished(world, job, ready, begun, services, sick, edited)
+    return _finish(world, job, ready, begun, services, sick, edited)
 
 
-def _prepared(world: World, job: Job, target: Release) -> tuple[Plan, list[dict[str, Any]], list[str]]:
+def _prepare(world: World, job: Job, target: Release) -> tuple[Plan, list[dict[str, Any]], list[str]]:
     """All that can be known and fetched while the present release serves, what of the host's certificates it has
     replaced, and which it has obtained. Raises Refused, after which the host has its own again."""
     base = store.base(world, job.say)
@@ -139,7 +139,7 @@ def _prepared(world: World, job: Job, target: Release) -> tuple[Plan, list[dict[
         preflight.check(world, job, base, target)
         absent, parcels = images.absent(world, target, identity), artefacts.absent(world, target)
         artefacts.clear(world, target, parcels)
-        preflight.disk(world, target, absent, artefacts.needed(world, parcels))
+        preflight.disk(world, target, absent, artefacts.bytes_needed(world, parcels))
         images.pull(world, absent, job.say)
         artefacts.fetch(world, parcels, job.say)
         artefacts.check(world, target)
@@ -151,8 +151,8 @@ def _prepared(world: World, job: Job, target: Release) -> tuple[Plan, list[dict[
             obtained = certificates.obtain(world, target, identity, replaced, renewing)
             for line in [*obtained, *certificates.warnings(world, target)]:
                 job.say(line)
-            restarts = _restarted(world, job, target)
-            ready = alone.narrowed(plan(world, base, target, restarts), [*job.only], restarts)
+            restarts = _units_to_restart(world, job, target)
+            ready = alone.narrow(plan(world, base, target, restarts), [*job.only], restarts)
             if ready.change.paths:
                 job.say(f"validating {len(ready.change.paths)} changed files")
                 validate(world, target, ready.change)
@@ -163,22 +163,22 @@ def _prepared(world: World, job: Job, target: Release) -> tuple[Plan, list[dict[
     return ready, certificates.of_the_switch(replaced), obtained
 
 
-def _restarted(world: World, job: Job, target: Release) -> list[str]:
+def _units_to_restart(world: World, job: Job, target: Release) -> list[str]:
     """The units that the job restarts though nothing changes. Raises Refused for a service that is not to run now."""
     if not job.restarts:
         return []
-    found, rest = [], slots.resting(world, target.manifest)
+    unit_names, rest = [], slots.resting(world, target.manifest)
     for service in job.only:
         own = slots.units_of_service(target.manifest, service)
         if not own:
             raise Refused(f"this host runs no {service}")
         if rest & {*own}:
             raise Refused(f"{service} is not to run on this host now: infra status says why")
-        found += own
-    return found
+        unit_names += own
+    return unit_names
 
 
-def _unchanged(world: World, job: Job, target: Release, obtained: list[str]) -> Outcome:
+def _verify_unchanged(world: World, job: Job, target: Release, obtained: list[str]) -> Outcome:
     probes = slots.probes(world, target.manifest)
     if job.only:
         # How others are is not this job's affair
@@ -206,7 +206,7 @@ def _sick(world: World, ready: Plan) -> list[str]:
     return [name for name, status in health.once(world, probes).items() if status != 200]
 
 
-def _switched(world: World, job: Job, ready: Plan, begun: Transaction) -> tuple[dict[str, int], list[str]]:
+def _switch(world: World, job: Job, ready: Plan, begun: Transaction) -> tuple[dict[str, int], list[str]]:
     """The services' statuses once all that is needed is healthy, and who was unhealthy before and still is.
 
     Raises Failed, and whatever else a host can do to us.
@@ -219,13 +219,13 @@ def _switched(world: World, job: Job, ready: Plan, begun: Transaction) -> tuple[
     accounts.ensure(world, manifest["accounts"])
     if "docker-compose" in manifest["commands"]:
         compose.make_command(world, compose.demand(world.can.compose))
-    held: list[HeldNow] = []
+    waiting_entries: list[HeldNow] = []
     if ready.base:
         rolling.leave(world, ready.base.manifest, ready.leaves)
-        wanted = holding.held(ready.base.manifest, manifest, {*ready.stops, *ready.starts, *ready.leaves})
-        held = holding.close(world, ready.base.manifest, wanted)
-        if held:
-            job.say(f"requests wait for {', '.join(entry['service'] for entry in held)}")
+        wanted = holding.entries_to_hold(ready.base.manifest, manifest, {*ready.stops, *ready.starts, *ready.leaves})
+        waiting_entries = holding.close(world, ready.base.manifest, wanted)
+        if waiting_entries:
+            job.say(f"requests wait for {', '.join(entry['service'] for entry in waiting_entries)}")
     units.stop(world, [*ready.stops, *ready.leaves])
     units.retire(world, ready.leaves)
     _write(world, ready, later | joining, not job.only)
@@ -234,30 +234,30 @@ def _switched(world: World, job: Job, ready: Plan, begun: Transaction) -> tuple[
         job.say(f"setting {len(begun.existing)} existing containers aside")
         existing.set_aside(world, begun.existing)
     units.enable(world, ready.enables)
-    if ready.touched:
-        job.say(f"(re)starting {len(ready.touched)} units")
+    if ready.starting_units:
+        job.say(f"(re)starting {len(ready.starting_units)} units")
     limit = manifest["health"]["deadline"]
     probes = slots.probes(world, manifest, ready.rollouts)
     try:
         since = begun.began
-        left = steps.run_within_the_switch(world, ready.target, ready.late, ready.at_once, since, job.say)
-        if left:
-            units.start(world, left, limit)
+        remaining = steps.run_within_the_switch(world, ready.target, ready.late, ready.at_once, since, job.say)
+        if remaining:
+            units.start(world, remaining, limit)
         for one in rolling.unhealthy_first(ready.rolls, probes, begun.sick):
             rolling.roll(world, job, manifest, one, probes, begun)
     except Failed as failure:
         # A unit that waits for another one's health says only that it is unhealthy
         raise Failed("; ".join([*health.faults(world, probes), str(failure)])) from None
 
-    touched = [probe["service"] for probe in probes if probe["unit"] in ready.touched]
+    touched = [probe["service"] for probe in probes if probe["unit"] in ready.starting_units]
     exempt = [probe for probe in probes if probe["service"] in begun.sick and probe["service"] not in touched]
     moving = {rollout.service for rollout in ready.rollouts if rollout.link in later}
-    waited_for = {entry["service"] for entry in held}
+    waited_for = {entry["service"] for entry in waiting_entries}
     first = [slots.by_itself(p) if p["service"] in moving | waited_for else p for p in probes if p not in exempt]
     needed = {service: int(manifest["health"]["successes"]) for service in touched}
     job.say(f"waiting for {len(first)} services to be healthy, {limit:.0f} s at most")
     services = health.wait(world, first, needed, limit, job.say, begun.began)
-    holding.open_again(world, manifest, held)
+    holding.open_again(world, manifest, waiting_entries)
     if moving:
         job.say(f"handing {', '.join(sorted(moving))} over to the new slot")
         for rollout in ready.rollouts:
@@ -287,14 +287,14 @@ def _write(world: World, ready: Plan, later: set[str], is_whole: bool) -> None:
 
 def _still_well(world: World, ready: Plan, since: float) -> None:
     manifest = ready.target.manifest
-    stopped = slots.stopped(world, manifest) & {*ready.touched}
+    stopped = slots.stopped_units(world, manifest) & {*ready.starting_units}
     if names := [probe["service"] for probe in manifest["probes"] if probe["unit"] in stopped]:
         raise Failed(f"{', '.join(names)} was stopped to free memory during the release")
     probes = slots.probes(world, manifest)
-    health.still(world, [probe for probe in probes if probe["unit"] in ready.touched], since)
+    health.still(world, [probe for probe in probes if probe["unit"] in ready.starting_units], since)
 
 
-def _finished(
+def _finish(
     world: World,
     job: Job,
     ready: Plan,
@@ -316,11 +316,11 @@ def _finished(
         if job.restarts
         else (
             f"applied on {job.host}: release {ready.target.id[:12]}, {len(ready.change.paths)} files changed, "
-            f"{len(ready.touched)} units (re)started, {len(services)} services healthy"
+            f"{len(ready.starting_units)} units (re)started, {len(services)} services healthy"
         )
     )
     outcome = Outcome(
-        "applied", ready.target.id, line, ready.change.paths, ready.touched, services, edited, warnings
+        "applied", ready.target.id, line, ready.change.paths, ready.starting_units, services, edited, warnings
     )  # fmt: skip
     try:
         store.note_served(world, ready.target.id)

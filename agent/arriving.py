@@ -50,9 +50,9 @@ def ready(world: World, payload: dict[str, Any], say: Say) -> dict[str, Any]:
     Refused, after which the host is as it was."""
     system = payload["system"]
     with lock.lock(PURPOSE, say, making.LOCK), lock.lock(PURPOSE, say):
-        if world.exists(making.RESTORING) or transaction.unfinished(world):
+        if world.exists(making.RESTORING) or transaction.load_unfinished(world):
             raise Refused("a release or a restore was interrupted on this host; pulumi up finishes or undoes it")
-        if _begun(world):
+        if _read_record(world):
             raise Refused("other data has begun to arrive here: run that move again first")
         manifest = _release(world).manifest
         own = list(payload["units"])
@@ -89,15 +89,15 @@ def start(world: World, payload: dict[str, Any], say: Say) -> dict[str, Any]:
     seen. Safe to repeat. Where it does not run (`why`), `off` is set once nothing here uses that data."""
     system = payload["system"]
     with lock.lock(PURPOSE, say, patience=PATIENCE):
-        begun = _begun(world)
+        begun = _read_record(world)
         if begun is None or (begun["system"], begun["id"]) != (system, payload["id"]):
             raise Refused(f"no data of {payload['what']} has arrived here in this move")
         release, since = _release(world), world.wall()
         services = {*payload["services"]}
         if begun.get("undoing"):
-            return _ended(world, begun, "an earlier start on its data failed", say)
-        if left := [moved["path"] for moved in begun["moved"] if world.exists(moved["staged"])]:
-            raise Refused(f"what arrived is not in its place: {', '.join(left)}")
+            return _give_up(world, begun, "an earlier start on its data failed", say)
+        if missing := [moved["path"] for moved in begun["moved"] if world.exists(moved["staged"])]:
+            raise Refused(f"what arrived is not in its place: {', '.join(missing)}")
         try:
             away.lift(world, system, begun["units"])
             for name in begun.get("others", {}):
@@ -111,12 +111,12 @@ def start(world: World, payload: dict[str, Any], say: Say) -> dict[str, Any]:
             ]
             health.wait(world, asked, {}, release.manifest["health"]["deadline"], say, since)
         except (Failed, Refused, OSError) as error:
-            return _ended(world, begun, reason_of(error), say)
-        aside = _finished(world, begun)
+            return _give_up(world, begun, reason_of(error), say)
+        aside = _finish(world, begun)
     return {"started": True, "aside": aside}
 
 
-def _ended(world: World, begun: dict[str, Any], why: str, say: Say) -> dict[str, Any]:
+def _give_up(world: World, begun: dict[str, Any], why: str, say: Say) -> dict[str, Any]:
     """The answer of a start that failed: `off` once nothing here uses what arrived."""
     failures = _undo(world, begun, say)
     more = f"; not all could be put back: {'; '.join(failures)}" if failures else ""
@@ -127,7 +127,7 @@ def _ended(world: World, begun: dict[str, Any], why: str, say: Say) -> dict[str,
 def undo(world: World, payload: dict[str, Any], say: Say) -> dict[str, Any]:
     """Puts back what was here before data of this move arrived. Raises Refused where it cannot."""
     with lock.lock(PURPOSE, say):
-        begun = _begun(world)
+        begun = _read_record(world)
         if begun and begun["id"] == payload["id"] and (failures := _undo(world, begun, say)):
             raise Refused(f"what was here before could not be put back: {'; '.join(failures)}")
     return {"undone": begun is not None}
@@ -141,7 +141,7 @@ def _is_on(world: World, names: list[str]) -> bool:
         return True
 
 
-def _finished(world: World, begun: dict[str, Any]) -> list[str]:
+def _finish(world: World, begun: dict[str, Any]) -> list[str]:
     """Where what was here before is kept."""
     _note(world, begun, undone=False)
     aside = [moved["aside"] for moved in begun["moved"] if world.exists(moved["aside"])]
@@ -202,15 +202,15 @@ def _release(world: World) -> Release:
     return release
 
 
-def _begun(world: World) -> dict[str, Any] | None:
+def _read_record(world: World) -> dict[str, Any] | None:
     """Raises Refused where the record is damaged."""
     text = world.read(RECORD)
     if not text:
         return None
     try:
-        found = json.loads(text)
-        if {"system", "id", "units", "moved", "running", "was", "region", "what"} <= {*found}:
-            return found
+        record = json.loads(text)
+        if {"system", "id", "units", "moved", "running", "was", "region", "what"} <= {*record}:
+            return record
     except (ValueError, TypeError, RecursionError):
         pass
     raise Refused(f"{RECORD}, of data that was arriving, cannot be read: look beside the data at *.before-DATE")
@@ -224,6 +224,6 @@ def _write(world: World, begun: dict[str, Any]) -> None:
 ANSWERS = {"prepare": prepare, "ready": ready, "start": start, "undo": undo}
 
 
-def asked(world: World, what: str, payload: dict[str, Any], say: Say) -> dict[str, Any]:
+def handle(world: World, what: str, payload: dict[str, Any], say: Say) -> dict[str, Any]:
     """What a move asks. A connection that is cut ends nothing of it. Raises Refused."""
     return ANSWERS[what](world, payload, alive.to_whoever_listens(say))

@@ -50,7 +50,7 @@ class Parcel:
         return sum(layer["size"] for layer in self.layers)
 
 
-def located(manifest: Manifest, path: str) -> str:
+def locate(manifest: Manifest, path: str) -> str:
     """Where a path of the host lies before the release's links are there: in the artefact that they lead to."""
     for entry in manifest["artefacts"]:
         if path == entry["into"] or path.startswith(f"{entry['into']}/"):
@@ -58,17 +58,17 @@ def located(manifest: Manifest, path: str) -> str:
     return path
 
 
-def edited(world: World, folder: str) -> list[str] | None:
+def edited_paths(world: World, folder: str) -> list[str] | None:
     """What of an artefact is not as it was unpacked; None where something of it is gone. What Python keeps of what it
     has compiled is no edit."""
     try:
         record = dict(json.loads(world.read(_record(folder)) or b""))
     except (ValueError, TypeError):
         return None
-    found = world.tree(folder)
-    if not record or {*record} - {*found}:
+    present = world.tree(folder)
+    if not record or {*record} - {*present}:
         return None
-    differing = {path for path, facts in found.items() if record.get(path) != facts}
+    differing = {path for path, facts in present.items() if record.get(path) != facts}
     return sorted(path for path in differing if path in record or "__pycache__" not in path.split("/"))
 
 
@@ -76,7 +76,7 @@ def absent(world: World, target: Release) -> list[Parcel]:
     """The artefacts that are to be fetched, as the registry has them. Raises Refused."""
     wanted = {entry["folder"]: entry["image"] for entry in target.manifest["artefacts"]}
     # What was edited stays, and is drift: a service may run from it
-    wanted = {folder: image for folder, image in wanted.items() if edited(world, folder) is None}
+    wanted = {folder: image for folder, image in wanted.items() if edited_paths(world, folder) is None}
     if unknown := sorted({image for image in wanted.values() if "@" not in image}):
         push = "; ".join(f"uv run infra push {_name(image)} --from YOUR-DIRECTORY" for image in unknown)
         raise Refused(f"{len(unknown)} artefact(s) are not in the registry. Push, and run again: {push}")
@@ -87,38 +87,40 @@ def absent(world: World, target: Release) -> list[Parcel]:
 
 def _parcel(world: World, folder: str, image: str, login: str) -> Parcel:
     ours, name = registry.architecture(world), _name(image)
-    found = _tried(world, lambda: registry.look_up(world, image, ours, login), lambda found: found.may_pass)
-    if found.architectures and ours not in found.architectures:
-        others = ", ".join(sorted(found.architectures))
+    offered = _retry(world, lambda: registry.look_up(world, image, ours, login), lambda offered: offered.may_pass)
+    if offered.architectures and ours not in offered.architectures:
+        others = ", ".join(sorted(offered.architectures))
         raise Refused(f"this host is {ours}, and {name} is for {others}: build and push it for {ours} too, run again")
-    if found.manifest is None:
+    if offered.manifest is None:
         push = "Push it again (uv run infra push), or correct the tag, and run again"
-        remedy = "May this host pull from it, and does it answer? Then run again" if found.may_pass else push
-        raise Refused(f"{name}: {found.fault}. {remedy}")
+        remedy = "May this host pull from it, and does it answer? Then run again" if offered.may_pass else push
+        raise Refused(f"{name}: {offered.fault}. {remedy}")
     try:
-        layers = [{key: layer[key] for key in ("digest", "size", "mediaType")} for layer in found.manifest["layers"]]
+        layers = [{key: layer[key] for key in ("digest", "size", "mediaType")} for layer in offered.manifest["layers"]]
         if not layers or not all(_is_layer(layer) for layer in layers):
             raise TypeError
         size = sum(layer["size"] for layer in layers)
-        said = (found.manifest.get("annotations") or {}).get(UNPACKED, "")
+        size_noted = (offered.manifest.get("annotations") or {}).get(UNPACKED, "")
     except (KeyError, TypeError, AttributeError):
         fault = "its manifest does not say as it should what its layers are"
         raise Refused(f"{name} is no artefact: {fault}. Push it again and run again") from None
     if others := [layer["mediaType"] for layer in layers if not str(layer["mediaType"]).endswith(KINDS)]:
-        packed = quoting.quoted(str(others[0]))
+        packed = quoting.quote(str(others[0]))
         raise Refused(f"{name} is packed as {packed}, and not as tar or tar+gzip: push it again, and run again")
-    return Parcel(image, folder, layers, int(said) if str(said).isdigit() else GUESSED * size, f"Basic {login}")
+    return Parcel(
+        image, folder, layers, int(size_noted) if str(size_noted).isdigit() else GUESSED * size, f"Basic {login}"
+    )
 
 
-def _tried(world: World, ask: Callable[[], Answer], may_pass: Callable[[Answer], bool]) -> Answer:
+def _retry(world: World, ask: Callable[[], Answer], may_pass: Callable[[Answer], bool]) -> Answer:
     """The first answer that is not one that may pass, or the last."""
-    found = ask()
+    answer = ask()
     for pause in PAUSES:
-        if not may_pass(found):
+        if not may_pass(answer):
             break
         world.sleep(pause)
-        found = ask()
-    return found
+        answer = ask()
+    return answer
 
 
 def _is_layer(layer: dict[str, Any]) -> bool:
@@ -136,7 +138,7 @@ def clear(world: World, target: Release, parcels: list[Parcel]) -> None:
     _keep_only(world, {COMING, *(entry["folder"] for entry in target.manifest["artefacts"])})
 
 
-def needed(world: World, parcels: list[Parcel]) -> int:
+def bytes_needed(world: World, parcels: list[Parcel]) -> int:
     """Bytes of disk that fetching takes: the downloads, as far as they are not here, and what comes out of them."""
     here = sum(int(facts.split()[2]) for facts in world.tree(COMING).values() if not facts.endswith("directory"))
     return max(0, sum(parcel.size + parcel.unpacked for parcel in parcels) - here)
@@ -150,15 +152,15 @@ def fetch(world: World, parcels: list[Parcel], say: Callable[[str], None]) -> No
         world.directory(PLACE, 0o755, "root", "root")
         world.directory(COMING, 0o700, "root", "root")
     for parcel in parcels:
-        _unpack(world, parcel, [_downloaded(world, parcel, layer) for layer in parcel.layers], say)
+        _unpack(world, parcel, [_download(world, parcel, layer) for layer in parcel.layers], say)
 
 
-def _downloaded(world: World, parcel: Parcel, layer: dict[str, Any]) -> str:
+def _download(world: World, parcel: Parcel, layer: dict[str, Any]) -> str:
     host, _, rest = parcel.image.partition("/")
     path = f"{COMING}/{layer['digest'].rpartition(':')[2]}"
     url = f"https://{host}/v2/{rest.partition('@')[0]}/blobs/{layer['digest']}"
-    if why := _tried(world, lambda: world.download(url, parcel.authorization, path, layer["size"]), bool):
-        raise Refused(f"{parcel.name} cannot be fetched: {quoting.quoted(why)}. Run again to go on from there")
+    if why := _retry(world, lambda: world.download(url, parcel.authorization, path, layer["size"]), bool):
+        raise Refused(f"{parcel.name} cannot be fetched: {quoting.quote(why)}. Run again to go on from there")
     if world.digest_of(path) != layer["digest"]:
         world.remove(path)
         raise Refused(f"{parcel.name} was damaged on the way; run again")
@@ -177,7 +179,7 @@ def _unpack(world: World, parcel: Parcel, archives: list[str], say: Callable[[st
         world.settle(UNPACKING)
     except Unfit as error:
         world.remove_tree(UNPACKING)
-        raise Refused(f"{parcel.name} cannot be unpacked: {quoting.quoted(str(error))}. Push it again") from None
+        raise Refused(f"{parcel.name} cannot be unpacked: {quoting.quote(str(error))}. Push it again") from None
     except OSError:
         world.remove_tree(UNPACKING)
         raise
@@ -222,7 +224,7 @@ def _keep_only(world: World, wanted: set[str]) -> None:
     """Removes all but what kept releases need, and these; nothing where a release cannot be read, and may need any."""
     if store.unreadable(world):
         return
-    kept = {entry["folder"] for id in store.kept(world) for entry in store.manifest(world, id)["artefacts"]}
+    kept = {entry["folder"] for id in store.kept_ids(world) for entry in store.manifest(world, id)["artefacts"]}
     kept |= wanted
     kept |= {_aside(folder) for folder in kept}
     for name in world.listing(PLACE):

@@ -8,7 +8,7 @@ from typing import Any
 
 from agent import units
 from agent.documents.manifest import Manifest
-from agent.managers import grouped, has_manager, split, systemctl
+from agent.managers import group_by_account, has_manager, split, systemctl
 from agent.world import World
 
 HELD, GONE = "/run/infra/away", "/etc/infra/away"  # as in agent/moving.py
@@ -17,19 +17,19 @@ DROP_IN = "zz-infra-away-"
 
 def records(world: World) -> dict[str, dict[str, Any]]:
     """System → where its data is. One that cannot be read says nothing; its units are held by systemd all the same."""
-    found: dict[str, dict[str, Any]] = {}
+    record_of_system: dict[str, dict[str, Any]] = {}
     for place in (HELD, GONE):
         for name in world.listing(place):
             if name.endswith(".json") and (record := _read(world, f"{place}/{name}")):
-                found[name[: -len(".json")]] = record
-    return found
+                record_of_system[name[: -len(".json")]] = record
+    return record_of_system
 
 
-def shown(world: World, manifest: Manifest | None) -> dict[str, str]:
+def resting_systems(world: World, manifest: Manifest | None) -> dict[str, str]:
     """What rests → where its data is, of what the release has: what it gave away for good is no concern of its."""
     own = {unit["name"] for unit in manifest["units"]} if manifest else set[str]()
-    found = {name: record for name, record in records(world).items() if own & {*record["units"]}}
-    return {str(record.get("what", name)): _place(record) for name, record in found.items()}
+    concerned = {name: record for name, record in records(world).items() if own & {*record["units"]}}
+    return {str(record.get("what", name)): _place(record) for name, record in concerned.items()}
 
 
 def _place(record: dict[str, Any]) -> str:
@@ -65,8 +65,8 @@ def fence(world: World, system: str, record: dict[str, Any]) -> None:
 
 def overlapping(world: World, system: str, names: list[str]) -> dict[str, dict[str, Any]]:
     """The records of other moves that some of the units rest by."""
-    found = {name: record_of(world, name) for name in records(world) if name != system}
-    return {name: record for name, record in found.items() if record and {*record["units"]} & {*names}}
+    others = {name: record_of(world, name) for name in records(world) if name != system}
+    return {name: record for name, record in others.items() if record and {*record["units"]} & {*names}}
 
 
 def let_go(world: World, system: str, names: list[str]) -> None:
@@ -74,12 +74,12 @@ def let_go(world: World, system: str, names: list[str]) -> None:
     record = record_of(world, system)
     if record is None:
         return
-    left = [unit for unit in record["units"] if unit not in names]
+    remaining = [unit for unit in record["units"] if unit not in names]
     gone = [unit for unit in record["units"] if unit in names]
     for path in _fences(system, gone):
         world.remove(path)
-    if left:
-        text = json.dumps(record | {"units": left}, sort_keys=True)
+    if remaining:
+        text = json.dumps(record | {"units": remaining}, sort_keys=True)
         world.write(f"{GONE}/{system}.json", text.encode(), 0o644, "root", "root")
     else:
         world.remove(f"{GONE}/{system}.json")
@@ -96,24 +96,24 @@ def lift(world: World, system: str, names: list[str]) -> None:
 
 def _reload(world: World, names: list[str]) -> None:
     units.must(world, "systemctl", "daemon-reload")
-    for account in grouped(names):
+    for account in group_by_account(names):
         if account and has_manager(world, account):
             systemctl(world, account, "daemon-reload")
 
 
 def _fences(system: str, names: list[str]) -> list[str]:
-    found = []
+    paths = []
     for name in names:
         account, unit = split(name)
-        found.append(f"/etc/systemd/{'user' if account else 'system'}/{unit}.d/{DROP_IN}{system}.conf")
-    return found
+        paths.append(f"/etc/systemd/{'user' if account else 'system'}/{unit}.d/{DROP_IN}{system}.conf")
+    return paths
 
 
 def _read(world: World, path: str) -> dict[str, Any] | None:
     try:
-        found = json.loads(world.read(path) or b"null")
+        record = json.loads(world.read(path) or b"null")
     except (ValueError, RecursionError):
         return None
-    is_whole = isinstance(found, dict) and all(isinstance(found.get(key), str) for key in ("id", "to", "region"))
-    names = found.get("units") if is_whole else None
-    return found if isinstance(names, list) and all(isinstance(name, str) for name in names) else None
+    is_whole = isinstance(record, dict) and all(isinstance(record.get(key), str) for key in ("id", "to", "region"))
+    names = record.get("units") if is_whole else None
+    return record if isinstance(names, list) and all(isinstance(name, str) for name in names) else None

@@ -62,11 +62,11 @@ def identity(world: World, timeout: float = 20) -> Identity:
         parser.read_string(text.decode())
         return Identity(parser["default"]["aws_access_key_id"], parser["default"]["aws_secret_access_key"])
     role = metadata(world, "iam/security-credentials/", timeout)
-    found = metadata(world, f"iam/security-credentials/{role.strip()}", timeout) if role else None
-    if found is None:
+    document = metadata(world, f"iam/security-credentials/{role.strip()}", timeout) if role else None
+    if document is None:
         raise Refused(f"this host has no identity in AWS: neither {credentials.CREDENTIALS} nor an instance role")
-    said = json.loads(found)
-    return Identity(said["AccessKeyId"], said["SecretAccessKey"], said["Token"])
+    keys = json.loads(document)
+    return Identity(keys["AccessKeyId"], keys["SecretAccessKey"], keys["Token"])
 
 
 def metadata(world: World, path: str, timeout: float = 20) -> str | None:
@@ -80,12 +80,12 @@ def metadata(world: World, path: str, timeout: float = 20) -> str | None:
 
 def ask(world: World, identity: Identity, request: Request, timeout: float = 20) -> tuple[int, bytes]:
     """Status and body; status 0 where nothing answers."""
-    headers = signed(identity, request, time.gmtime(world.wall()))
+    headers = signed_headers(identity, request, time.gmtime(world.wall()))
     body = request.body.encode() if request.method == "POST" else None
     return world.fetch(request.url, headers, request.method, body, timeout)
 
 
-def answered(world: World, request: Request) -> tuple[int, bytes]:
+def ask_as_host(world: World, request: Request) -> tuple[int, bytes]:
     """As `ask` by this host's identity; what may pass by itself is tried again. Raises Refused without an identity."""
     for pause in PAUSES:
         try:
@@ -100,7 +100,7 @@ def answered(world: World, request: Request) -> tuple[int, bytes]:
     return ask(world, identity(world), request)
 
 
-def signed(identity: Identity, request: Request, now: time.struct_time) -> dict[str, str]:
+def signed_headers(identity: Identity, request: Request, now: time.struct_time) -> dict[str, str]:
     """The headers of a request (AWS's "Create a signed request", version 4)."""
     stamp, day = time.strftime("%Y%m%dT%H%M%SZ", now), time.strftime("%Y%m%d", now)
     own = {"host": request.host, "x-amz-date": stamp}

@@ -16,7 +16,7 @@ def boot_times(world: World, release: Release) -> list[MilestoneReached]:
     """An entry a milestone: `name`, `unit`, `within`, and `seconds` (None when it was not reached yet)."""
     begun, offset = _begin(world)
     return [
-        {**milestone, "seconds": _reached(world, milestone["unit"], begun, offset)}
+        {**milestone, "seconds": _seconds_to_start(world, milestone["unit"], begun, offset)}
         for milestone in release.manifest["milestones"]
     ]
 
@@ -35,10 +35,17 @@ def _begin(world: World) -> tuple[int, int]:
     return 0, times.get("FirmwareTimestampMonotonic", 0)
 
 
-def _reached(world: World, unit: str, begun: int, offset: int) -> float | None:
+def _seconds_to_start(world: World, unit: str, begun: int, offset: int) -> float | None:
     """When the unit was first up; it may have been restarted since."""
     ran = world.run(
-        "journalctl", "-b", *managers.told_of(world, unit), f"MESSAGE_ID={STARTED}", "-o", "json", "--no-pager", "-q"
+        "journalctl",
+        "-b",
+        *managers.manager_matches(world, unit),
+        f"MESSAGE_ID={STARTED}",
+        "-o",
+        "json",
+        "--no-pager",
+        "-q",
     )
     times = [int(json.loads(line)["__MONOTONIC_TIMESTAMP"]) for line in ran.output.splitlines() if line.startswith("{")]
     since = [time for time in times if time >= begun]

@@ -20,24 +20,25 @@ PATIENCE = 20  # seconds for Docker
 
 def of_release(world: World, manifest: Manifest) -> dict[str, dict[str, str]]:
     """Service → what its image says; none of one that says nothing, or that Docker cannot say."""
-    said = _said(world, store.images_of(manifest))
-    found = {
-        name: [said[image] for image in images if image in said] for name, images in store.by_service(manifest).items()
+    labels_by_image = _build_labels(world, store.images_of(manifest))
+    labels_of = {
+        name: [labels_by_image[image] for image in images if image in labels_by_image]
+        for name, images in store.by_service(manifest).items()
     }
-    return {name: entries[0] for name, entries in found.items() if entries}
+    return {name: entries[0] for name, entries in labels_of.items() if entries}
 
 
-def _said(world: World, images: list[str]) -> dict[str, dict[str, str]]:
+def _build_labels(world: World, images: list[str]) -> dict[str, dict[str, str]]:
     if not images:
         return {}
     # One that is not there is no reason to say nothing of the others
     output = world.run("docker", "image", "inspect", "--format", FORM, *images, timeout=PATIENCE).output
-    found: dict[str, dict[str, str]] = {}
+    labels_of: dict[str, dict[str, str]] = {}
     for line in output.splitlines():
         with suppress(ValueError, TypeError, AttributeError):
             decoder = json.JSONDecoder()
             digests, end = decoder.raw_decode(line)
             labels = json.loads(line[end:]) or {}
             entry = {LABELS[key]: str(value)[:LONGEST] for key, value in labels.items() if key in LABELS and value}
-            found.update(dict.fromkeys(digests or [], entry) if entry else {})
-    return found
+            labels_of.update(dict.fromkeys(digests or [], entry) if entry else {})
+    return labels_of

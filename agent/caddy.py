@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from fnmatch import fnmatch
 
-from agent.wording import said
+from agent.wording import phrase
 from agent.world import World
 
 SITES = "/etc/caddy/sites/*.caddy"  # as files/templates/Caddyfile.j2 imports them
@@ -22,8 +22,8 @@ OURS = ("80", "443")
 def others(world: World, names: list[str], ours: set[str]) -> list[tuple[str, str]]:
     """Files that are not `ours` and have one of the names: written in the same way Caddy takes neither, and in another
     one (capitals, a path, a scheme, an address of the host) that site alone, without a word."""
-    known = {name.lower(): name for name in names}
-    found: dict[str, str] = {}
+    spelling_of = {name.lower(): name for name in names}
+    conflicts: dict[str, str] = {}
     seen: set[str] = set()
     wanted = [SITES] if names else []
     while wanted:
@@ -34,13 +34,13 @@ def others(world: World, names: list[str], ours: set[str]) -> list[tuple[str, st
             for directive, value in _outermost(_head(world, path)):
                 if directive == "import":
                     wanted.append(os.path.normpath(os.path.join(os.path.dirname(path), value)))
-                elif name := known.get(_host(value)):
-                    found[path] = said(
+                elif name := spelling_of.get(_host(value)):
+                    conflicts[path] = phrase(
                         "has the public name {name}: of two sites of a name Caddy takes the one that it chooses, or no "
                         "configuration at all",
                         name=name,
                     )
-    return list(found.items())
+    return list(conflicts.items())
 
 
 def _outermost(text: str) -> Iterator[tuple[str, str]]:
@@ -66,17 +66,17 @@ def _outermost(text: str) -> Iterator[tuple[str, str]]:
 
 def _host(address: str) -> str:
     """The name of an address, "" where it is at no port of a public site."""
-    found = ADDRESS.fullmatch(address)
-    return found["host"].lower() if found and (found["port"] or OURS[0]) in OURS else ""
+    match = ADDRESS.fullmatch(address)
+    return match["host"].lower() if match and (match["port"] or OURS[0]) in OURS else ""
 
 
 def _matching(world: World, pattern: str) -> list[str]:
     folder, _, name = pattern.rpartition("/")
-    found: list[str] = []
+    paths: list[str] = []
     for place in _matching(world, folder) if "*" in folder else [folder]:
         with suppress(OSError):
-            found += [f"{place}/{entry}" for entry in world.listing(place) if fnmatch(entry, name)]
-    return found
+            paths += [f"{place}/{entry}" for entry in world.listing(place) if fnmatch(entry, name)]
+    return paths
 
 
 def _head(world: World, path: str) -> str:

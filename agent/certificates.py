@@ -55,7 +55,7 @@ def remember(world: World, target: Release, renewing: bool = True) -> list[dict[
     missing = [item["name"] for item in items if not _is_here(world, target, item, renewing)]
     damaged = [name for name in missing if lineages.exists(world, name) and lineages.fault(world, name)]
     in_force = [name for name in missing if name not in damaged and _is_in_force(world, name)]
-    entries = transaction.remembered_here(
+    entries = transaction.inline_entries(
         world,
         [lineages.renewal(name) for name in in_force],
         [link for name in in_force for link in lineages.links(name)],
@@ -72,18 +72,18 @@ def _owners(world: World, items: list[Certificate]) -> list[dict[str, Any]]:
     shared = [item for item in items if item.get("group", "root") != "root"]
     entries: list[dict[str, Any]] = []
     for path in (f"{lineages.HOME}/{name}" for name in ("live", "archive") if shared):
-        if found := world.directory_entry(path):
-            entries.append({"path": path, "kind": "directory"} | _owner(found))
+        if present := world.directory_entry(path):
+            entries.append({"path": path, "kind": "directory"} | _owner(present))
     for item in shared:
         for path in _keys(world, item["name"]):
-            found = world.entry(path)
-            if found.kind == "file":
-                entries.append({"path": path, "kind": "owned"} | _owner(found))
+            present = world.entry(path)
+            if present.kind == "file":
+                entries.append({"path": path, "kind": "owned"} | _owner(present))
     return [{**entry, "slot": False} for entry in entries if entry["group"] not in {item["group"] for item in shared}]
 
 
-def _owner(found: Entry) -> dict[str, Any]:
-    return {"owner": found.owner, "group": found.group, "mode": found.mode & PERMISSIONS}
+def _owner(entry: Entry) -> dict[str, Any]:
+    return {"owner": entry.owner, "group": entry.group, "mode": entry.mode & PERMISSIONS}
 
 
 def _keys(world: World, name: str) -> list[str]:
@@ -156,12 +156,12 @@ def _issue(
     return [*done, f"obtained the certificate of {name}"]
 
 
-def _noted(world: World) -> dict[str, Any]:
+def _read_notes(world: World) -> dict[str, Any]:
     try:
-        found = json.loads(world.read(OBTAINED) or b"{}")
+        notes = json.loads(world.read(OBTAINED) or b"{}")
     except ValueError:
         return {}
-    entries = found.items() if isinstance(found, dict) else []
+    entries = notes.items() if isinstance(notes, dict) else []
     return {name: entry for name, entry in entries if isinstance(entry, dict)}
 
 
@@ -170,18 +170,18 @@ def _note(world: World, item: Certificate, before: dict[str, str | None]) -> Non
     certificate a few times a week."""
     name = item["name"]
     links = {link: target for link in lineages.links(name) if (target := world.link_target(link))}
-    noted = _noted(world)
+    noted = _read_notes(world)
     renewal = (world.read(lineages.renewal(name)) or b"").decode(errors="replace")
-    noted[name] = {"item": _asked_for(item), "renewal": renewal, "links": links, "before": before}
+    noted[name] = {"item": _request_key(item), "renewal": renewal, "links": links, "before": before}
     world.write(OBTAINED, json.dumps(noted).encode(), 0o600, "root", "root")
 
 
 def _is_used_again(world: World, item: Certificate, now: dict[str, str | None]) -> bool:
     """Puts back in force what an earlier try obtained for the same, where its release went back."""
     name = item["name"]
-    noted = _noted(world).get(name) or {}
+    noted = _read_notes(world).get(name) or {}
     chain = f"{lineages.HOME}/live/{name}/fullchain.pem"
-    if noted.get("item") != _asked_for(item) or set(noted["links"]) != {*lineages.links(name)}:
+    if noted.get("item") != _request_key(item) or set(noted["links"]) != {*lineages.links(name)}:
         return False
     # Something newer may have been put there since, such as one without a key that got out
     if now != noted.get("before"):
@@ -195,7 +195,7 @@ def _is_used_again(world: World, item: Certificate, now: dict[str, str | None]) 
     return not lineages.fault(world, name)
 
 
-def _asked_for(item: Certificate) -> list[str]:
+def _request_key(item: Certificate) -> list[str]:
     return [item["server"], item.get("domain") or item["name"], *_plugin(item)]
 
 
@@ -203,9 +203,9 @@ def _keep_new(world: World, name: str) -> None:
     """From here on nothing puts the damaged files back: they cannot be renewed, and the new certificate took one of the
     authority's few attempts."""
     entries = json.loads(world.read(REPLACED) or b"[]")
-    left = [entry for entry in entries if entry["kind"] != "aside" or entry["path"] not in lineages.places(name)]
-    if left:
-        world.write(REPLACED, json.dumps(left).encode(), 0o600, "root", "root")
+    remaining = [entry for entry in entries if entry["kind"] != "aside" or entry["path"] not in lineages.places(name)]
+    if remaining:
+        world.write(REPLACED, json.dumps(remaining).encode(), 0o600, "root", "root")
     else:
         forget(world)
 
@@ -256,8 +256,8 @@ def _is_in_force(world: World, name: str, days: int = 0) -> bool:
 
 def _lasts(world: World, path: str, days: int) -> bool:
     """Is a certificate there, and good for so many days."""
-    left = str(days * 86400)
-    return world.exists(path) and world.run("openssl", "x509", "-noout", "-checkend", left, "-in", path).code == 0
+    seconds = str(days * 86400)
+    return world.exists(path) and world.run("openssl", "x509", "-noout", "-checkend", seconds, "-in", path).code == 0
 
 
 def _is_trusted(world: World, target: Release, item: Certificate) -> bool:

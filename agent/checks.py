@@ -30,7 +30,7 @@ def fault(world: World, url: str) -> str:
     """What is wrong with a service that is not asked by HTTP, in words; "" where nothing is, and for any other."""
     if url.startswith(TCP):
         host, _, port = url[len(TCP) :].rpartition(":")
-        return "" if world.reached(host, int(port)) else f"takes no connection at port {port}"
+        return "" if world.reachable_address(host, int(port)) else f"takes no connection at port {port}"
     if not url.startswith(CONTAINER):
         return ""
     name, _, check = url[len(CONTAINER) :].partition("/")
@@ -42,15 +42,15 @@ def fault(world: World, url: str) -> str:
             return "does not run: the container is paused" if state.get("Paused") else "does not run: it starts again"
         return _unhealthy(state) if check else _unsteady(world, state)
     except (OSError, Declined) as error:
-        return f"is not known to Docker: {quoting.quoted(str(error))}"
+        return f"is not known to Docker: {quoting.quote(str(error))}"
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return "is not known: what Docker says of its container cannot be read"
 
 
 def port_of(url: str) -> int:
     """The port of the host that is asked; 0 where none is."""
-    found = re.match(r"(?:http|tcp)://[^/:]+(?::(\d+))?", url)
-    return int(found[1] or 80) if found else 0
+    match = re.match(r"(?:http|tcp)://[^/:]+(?::(\d+))?", url)
+    return int(match[1] or 80) if match else 0
 
 
 def _unhealthy(state: dict[str, Any]) -> str:
@@ -62,9 +62,9 @@ def _unhealthy(state: dict[str, Any]) -> str:
     entries = health.get("Log") or []
     if not entries:
         return "has not been checked yet"
-    said = " ".join(str(entries[-1].get("Output") or "").split())
+    output = " ".join(str(entries[-1].get("Output") or "").split())
     code = _code(entries[-1])
-    return f"its health check ended with {code}{': ' + quoting.quoted(said) if said else ''}"
+    return f"its health check ended with {code}{': ' + quoting.quote(output) if output else ''}"
 
 
 def _code(entry: dict[str, Any]) -> str:

@@ -59,23 +59,23 @@ def look(world: World) -> Compose | None:
     return Compose(path, ran.output.strip() if ran.code == 0 else "")
 
 
-def demand(found: Compose | None) -> Compose:
+def demand(installed: Compose | None) -> Compose:
     """Raises Refused where a host has none that can read a release's compose files."""
-    if found is None:
+    if installed is None:
         raise Refused(
             "not installed: docker-compose, as a command or as Docker's plugin. Install docker-compose-v2 or "
             "docker-compose-plugin on the host and run again"
         )
-    if found.is_too_old:
-        runs = f"is version {found.version}" if found.version else "does not run (`version --short` fails)"
+    if installed.is_too_old:
+        runs = f"is version {installed.version}" if installed.version else "does not run (`version --short` fails)"
         raise Refused(
-            f"{found.path} {runs}, and a release needs Docker Compose 1.27 at least: remove it, install "
+            f"{installed.path} {runs}, and a release needs Docker Compose 1.27 at least: remove it, install "
             "docker-compose-v2 or docker-compose-plugin on the host, and run again"
         )
-    return found
+    return installed
 
 
-def make_command(world: World, found: Compose) -> None:
+def make_command(world: World, installed: Compose) -> None:
     """A link to the plugin where the units look for the command."""
-    if found.path != UNITS_RUN:
-        world.link(UNITS_RUN, found.path)
+    if installed.path != UNITS_RUN:
+        world.link(UNITS_RUN, installed.path)

@@ -59,9 +59,9 @@ def _text(content: bytes) -> str:
 
 def _without_secrets(file: Wanted, content: bytes, item: EnvironmentFile) -> str:
     between = item.get("between", "=")
-    ours = _assigned(file.content, between)
+    ours = _parse_assignments(file.content, between)
     lines = [item["head"]] if item["head"] else []
-    for name, value in sorted(_assigned(content, between).items()):
+    for name, value in sorted(_parse_assignments(content, between).items()):
         if value != ours.get(name):
             shown = value if name in item["values"] else "[another value, not shown]"
         else:
@@ -71,6 +71,6 @@ def _without_secrets(file: Wanted, content: bytes, item: EnvironmentFile) -> str
     return "\n".join(lines) + "\n"
 
 
-def _assigned(content: bytes, between: str) -> dict[str, str]:
+def _parse_assignments(content: bytes, between: str) -> dict[str, str]:
     lines = content.decode(errors="replace").splitlines()
     return dict(line.split(between, 1) for line in lines if between in line)

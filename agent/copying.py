@@ -31,18 +31,18 @@ def digest_of(skopeo, name):
     ran = skopeo("inspect", "--raw", f"docker://{name}")
     if ran.returncode == 0:
         return f"sha256:{hashlib.sha256(ran.stdout).hexdigest()}"
-    said = ran.stderr.decode(errors="replace")
-    if "manifest unknown" in said or "name unknown" in said or "not found" in said:
+    errors = ran.stderr.decode(errors="replace")
+    if "manifest unknown" in errors or "name unknown" in errors or "not found" in errors:
         return None
-    raise OSError(last_line(said))
+    raise OSError(last_line(errors))
 
 
-def last_line(said):
-    line = (said.strip().splitlines() or ["no reason given"])[-1][-300:]
+def last_line(output):
+    line = (output.strip().splitlines() or ["no reason given"])[-1][-300:]
     return "".join(char if char.isprintable() else " " for char in line)
 
 
-def copied(skopeo, image):
+def copy_image(skopeo, image):
     """What became of one image: `source` and `to` are its names, `digest` is what it must be (None: what the source has
     now), `optional` says that it need not be in the source any more."""
     have = digest_of(skopeo, image["to"])
@@ -86,8 +86,8 @@ def copy(skopeo, source, to):
 def exactly():
     """The option that keeps a copy from being another image than the original. skopeo before 1.5 (Debian 11, Ubuntu
     22.04) does not have it: there only the look at the digest afterwards shows that."""
-    said = subprocess.run(["skopeo", "copy", "--help"], stdin=subprocess.DEVNULL, capture_output=True, check=False)
-    return ["--preserve-digests"] if b"--preserve-digests" in said.stdout + said.stderr else []
+    ran = subprocess.run(["skopeo", "copy", "--help"], stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    return ["--preserve-digests"] if b"--preserve-digests" in ran.stdout + ran.stderr else []
 
 
 def main(payload):
@@ -106,7 +106,7 @@ def main(payload):
 
     def one(image):
         try:
-            done = copied(skopeo, image)
+            done = copy_image(skopeo, image)
         except (OSError, subprocess.SubprocessError) as error:
             done = {"to": image["to"], "digest": None, "how": "failed", "reason": str(error)}
         say(image=done)

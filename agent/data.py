@@ -18,24 +18,24 @@ def demand_room(world: World, path: str, size: int, what: str = "the backup") ->
     """Raises Refused where so many bytes, and something to spare, are not free at a path."""
     if size + SPARE > (free := world.free(path)):
         raise Refused(
-            f"{what} takes {size // 1024**2} MiB, and {free // 1024**2} MiB are free at {quoting.quoted(path)}, of "
+            f"{what} takes {size // 1024**2} MiB, and {free // 1024**2} MiB are free at {quoting.quote(path)}, of "
             "which 1 GiB is to stay so: make room, or give the host a larger disk (infra:hosts.NAME.volume)"
         )
 
 
 def foreign_parent(world: World, path: str) -> str:
     """Why another account than root could put a link in the place of what is there; "" where none could."""
-    if why := world.barred(path):
+    if why := world.why_barred(path):
         return why
     parts = path.strip("/").split("/")[:-1]
     # The root itself is root's
     for count in range(1, len(parts) + 1):
         parent = f"/{'/'.join(parts[:count])}"
-        found = world.directory_entry(parent)
-        if found is None and world.exists(parent):
+        directory = world.directory_entry(parent)
+        if directory is None and world.exists(parent):
             return f"{parent} is no directory, or a link"
-        if found and (found.owner != "root" or (found.mode & 0o022 and not found.mode & 0o1000)):
-            return f"{parent} is {found.owner}'s or open to others, who could lead what comes elsewhere"
+        if directory and (directory.owner != "root" or (directory.mode & 0o022 and not directory.mode & 0o1000)):
+            return f"{parent} is {directory.owner}'s or open to others, who could lead what comes elsewhere"
     return ""
 
 
@@ -50,8 +50,8 @@ def stop(world: World, manifest: Manifest, names: list[str]) -> None:
     if still := still_on(world, names):
         raise Failed(f"{', '.join(still)} does not stop")
     # systemd stops nothing of a unit whose start has failed, and its container may be there
-    if left := containers_on(world, manifest, names):
-        units.must(world, "docker", "stop", *left)
+    if still_running := containers_on(world, manifest, names):
+        units.must(world, "docker", "stop", *still_running)
 
 
 def containers_on(world: World, manifest: Manifest, names: list[str]) -> list[str]:
@@ -85,9 +85,9 @@ def start(world: World, release: Release, services: set[str], starting: list[str
     """Starts units on the data that is there now, after the release steps of their services that it has not seen.
     Raises Failed."""
     late = [step for step in steps.pending(world, release.manifest) if step["service"] in services]
-    left = steps.run_within_the_switch(world, release, late, starting, since, say)
-    if left:
-        units.start(world, left, release.manifest["health"]["deadline"])
+    remaining = steps.run_within_the_switch(world, release, late, starting, since, say)
+    if remaining:
+        units.start(world, remaining, release.manifest["health"]["deadline"])
 
 
 def judge(world: World, release: Release, services: list[str], ill: list[str], since: float, say: Say) -> None:

@@ -34,10 +34,10 @@ class Wanted:
         return cls(entry["path"], content, entry["mode"], entry["owner"], entry["group"])
 
     def differs(self, world: World) -> bool:
-        found = world.entry(self.path)
-        if found.kind != "file" or found.content != self.content:
+        present = world.entry(self.path)
+        if present.kind != "file" or present.content != self.content:
             return True
-        return (found.owner, found.mode) != (self.owner, self.mode) or self.group not in ("", found.group)
+        return (present.owner, present.mode) != (self.owner, self.mode) or self.group not in ("", present.group)
 
 
 def wanted_files(manifest: Manifest, contents: dict[str, bytes], secrets: Secrets) -> list[Wanted]:
@@ -55,11 +55,11 @@ def _environment(item: EnvironmentFile, secrets: Secrets) -> bytes:
         values[name] = secrets[service][key]
     head = f"{item['head']}\n" if item["head"] else ""
     between = item.get("between", "=")
-    lines = [f"{n}{between}{_quoted(v) if between == '=' else v}\n" for n, v in sorted(values.items())]
+    lines = [f"{n}{between}{_quote(v) if between == '=' else v}\n" for n, v in sorted(values.items())]
     return (head + "".join(lines)).encode()
 
 
-def _quoted(value: str) -> str:
+def _quote(value: str) -> str:
     return value if PLAIN.fullmatch(value) else f"'{value}'"
 
 

@@ -20,24 +20,26 @@ def drift(world: World, overriding: list[Override] | None = None) -> list[Findin
     if release is None:
         return []
     plain = {item["path"]: item["values"] for item in release.manifest["environment_files"]}
-    found: list[Finding] = [finding for file in release.files for finding in _file(world, file, plain.get(file.path))]
+    findings: list[Finding] = [
+        finding for file in release.files for finding in _file(world, file, plain.get(file.path))
+    ]
     for link in release.manifest["links"]:
         try:
             target = world.link_target(link["path"])
         except OSError as error:
-            found.append({"path": link["path"], "found": f"cannot be looked at: {quoting.error(error)}"})
+            findings.append({"path": link["path"], "found": f"cannot be looked at: {quoting.error(error)}"})
             continue
         if target != link["target"]:
-            found.append({"path": link["path"], "found": f"links to {target or 'nothing'}, not to {link['target']}"})
+            findings.append({"path": link["path"], "found": f"links to {target or 'nothing'}, not to {link['target']}"})
     for entry in release.manifest["artefacts"]:
-        if (paths := artefacts.edited(world, entry["folder"])) != []:
+        if (paths := artefacts.edited_paths(world, entry["folder"])) != []:
             more = f", and {len(paths) - 3} more" if paths and len(paths) > 3 else ""
             edited = f"was edited: {', '.join(paths[:3])}{more}; another build replaces it" if paths else ""
             gone = "is not there as a whole; the next release fetches it again"
-            found.append({"path": entry["folder"], "found": edited or gone})
+            findings.append({"path": entry["folder"], "found": edited or gone})
     overriding = overrides.of_release(world, release) if overriding is None else overriding
-    found += [Finding(path=entry.path, found=entry.found) for entry in overriding]
-    return found + _units(world, release)
+    findings += [Finding(path=entry.path, found=entry.found) for entry in overriding]
+    return findings + _units(world, release)
 
 
 def _file(world: World, file: Wanted, plain: dict[str, str] | None) -> list[Finding]:
@@ -49,14 +51,14 @@ def _file(world: World, file: Wanted, plain: dict[str, str] | None) -> list[Find
     if entry.kind != "file":
         what = {"link": f"is a link to {entry.target}", "other": f"is {entry.what}"}.get(entry.kind, "is missing")
         return [{"path": file.path, "found": what}]
-    found, content = [], entry.content
+    findings, content = [], entry.content
     if content != file.content:
-        found.append({"path": file.path, "found": "was edited", "diff": _diff(file, content, plain)})
+        findings.append({"path": file.path, "found": "was edited", "diff": _diff(file, content, plain)})
     owner, group, mode = entry.owner, entry.group, entry.mode
     if (owner, mode) != (file.owner, file.mode) or file.group not in ("", group):
         is_, should = f"{mode:04o} {owner}:{group}", f"{file.mode:04o} {file.owner}:{file.group or group}"
-        found.append({"path": file.path, "found": f"is {is_}, not {should}"})
-    return found
+        findings.append({"path": file.path, "found": f"is {is_}, not {should}"})
+    return findings
 
 
 def _diff(file: Wanted, content: bytes, plain: dict[str, str] | None) -> str:
@@ -66,7 +68,7 @@ def _diff(file: Wanted, content: bytes, plain: dict[str, str] | None) -> str:
     before, after = _lines(file.content), _lines(content)
     if plain is not None:
         ours = dict(line.split("=", 1) for line in before if "=" in line)
-        before, after = [[_shown(line, plain, ours) for line in lines] for lines in (before, after)]
+        before, after = [[_redact_line(line, plain, ours) for line in lines] for lines in (before, after)]
     return "\n".join(difflib.unified_diff(before, after, f"release{file.path}", f"host{file.path}", lineterm=""))
 
 
@@ -74,7 +76,7 @@ def _lines(content: bytes) -> list[str]:
     return content.decode(errors="replace").splitlines()
 
 
-def _shown(line: str, plain: dict[str, str], ours: dict[str, str]) -> str:
+def _redact_line(line: str, plain: dict[str, str], ours: dict[str, str]) -> str:
     """A line of an environment file. Only what the catalogue itself shows is shown: anything else may be a secret."""
     name, sign, value = line.partition("=")
     if line == "[default]":
@@ -87,9 +89,9 @@ def _shown(line: str, plain: dict[str, str], ours: dict[str, str]) -> str:
 
 
 def _units(world: World, release: store.Release) -> list[Finding]:
-    found: list[Finding] = []
+    findings: list[Finding] = []
     for name, state in units.states(world, slots.running(world, release.manifest)).items():
         for kind in ("active", "enabled"):
             if not state[kind]:
-                found.append({"path": name, "found": f"is not {kind}"})
-    return found
+                findings.append({"path": name, "found": f"is not {kind}"})
+    return findings

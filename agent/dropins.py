@@ -46,18 +46,18 @@ class Directive(NamedTuple):
 
 def directives(content: bytes, file: str = "") -> list[Directive]:
     """What a unit or drop-in says, in its order; [Install] means nothing in a drop-in."""
-    section, found = "", []
+    section, entries = "", []
     text = re.sub(r"\\\n\s*", " ", content.decode(errors="replace"))
     for line in map(str.strip, text.splitlines()):
         if line.startswith("[") and line.endswith("]"):
             section = line[1:-1]
         elif "=" in line and not line.startswith(("#", ";")) and section != "Install":
             name, value = (part.strip() for part in line.split("=", 1))
-            found.append(Directive(section, OTHER_NAMES.get(name, name), value, file))
-    return found
+            entries.append(Directive(section, OTHER_NAMES.get(name, name), value, file))
+    return entries
 
 
-def overridden(
+def overridden_settings(
     released: list[Directive], others: list[Directive], from_files: frozenset[str] = frozenset()
 ) -> list[str]:
     """The directives that a drop-in gives another value than the release; of variables their names, and no value. What
@@ -66,29 +66,33 @@ def overridden(
     last = {(entry.section, entry.name): entry for entry in released}
     variables = {name: value for entry in released if entry.name == "Environment" for name, value in _variables(entry)}
     asked = {entry[:3] for entry in released}
-    found: list[str] = []
+    names_overridden: list[str] = []
     for entry in others:
         ours = last.get((entry.section, entry.name))
         if entry.name == "Environment":
             again = [f"Environment={name}" for name, value in _variables(entry) if variables.get(name, value) != value]
-            found += again if entry.value or not variables else ["Environment"]
+            names_overridden += again if entry.value or not variables else ["Environment"]
         elif entry.name == "EnvironmentFile" and entry.value:
-            found += ["EnvironmentFile"] if variables or ours else []
+            names_overridden += ["EnvironmentFile"] if variables or ours else []
         elif entry.name == "UnsetEnvironment" and entry.value:
             names = [word.partition("=")[0] for word in _words(entry)]
-            found += [f"UnsetEnvironment={name}" for name in names if name in variables or name in from_files]
+            names_overridden += [
+                f"UnsetEnvironment={name}" for name in names if name in variables or name in from_files
+            ]
         elif entry.name.startswith(ASKED) and entry.value:
-            found += [entry.name] if entry[:3] not in asked else []
+            names_overridden += [entry.name] if entry[:3] not in asked else []
         elif ours and (
             not entry.value if entry.name in ADDED else _meaning(entry) != _meaning(ours) and entry.file > ours.file
         ):
-            found.append(entry.name)
-    return list(dict.fromkeys(found))
+            names_overridden.append(entry.name)
+    return list(dict.fromkeys(names_overridden))
 
 
-def starts_otherwise(unit: str, said: list[Directive]) -> bool:
+def starts_otherwise(unit: str, directives_in_force: list[Directive]) -> bool:
     """Does it start a proxy by a command that is not certain to take the release's configuration."""
-    commands = [_words(entry) for entry in said if (entry.section, entry.name) == ("Service", "ExecStart")]
+    commands = [
+        _words(entry) for entry in directives_in_force if (entry.section, entry.name) == ("Service", "ExecStart")
+    ]
     return any(words and not _takes(unit, words) for words in commands)
 
 

@@ -30,7 +30,7 @@ def request(region: str) -> aws.Request:
 
 def _token(world: World, registry: str) -> str:
     asked = request(registry.split(".")[3])
-    status, body = aws.answered(world, asked)
+    status, body = aws.ask_as_host(world, asked)
     if status != 200:
         raise Refused(f"AWS gives this host no login for {registry}: {status or 'no answer'} from {asked.host}")
     return json.loads(body)["authorizationData"][0]["authorizationToken"]

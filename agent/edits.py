@@ -9,10 +9,10 @@ from agent.world import World
 EDITED = f"{STATE}/edited"
 
 
-def edited(world: World, base: Release | None, change: Difference) -> list[str]:
+def edited_paths(world: World, base: Release | None, change: Difference) -> list[str]:
     """The files that the switch would overwrite or remove and that are not as the current release left them. A file
     that existed before the program's first release counts too."""
-    known = {file.path: file for file in base.files} if base else {}
+    file_at = {file.path: file for file in base.files} if base else {}
     links = {link["path"]: {link["target"]} for link in base.manifest["links"]} if base else {}
     # Which of its targets a slot has is the rollouts' doing
     slots = base.manifest["slots"] if base else []
@@ -24,7 +24,7 @@ def edited(world: World, base: Release | None, change: Difference) -> list[str]:
         target = world.link_target(path)
         if target is not None:
             return target not in links.get(path, set())
-        return path not in known or world.read(path) != known[path].content
+        return path not in file_at or world.read(path) != file_at[path].content
 
     return [path for path in change.paths if by_hand(path)]
 
@@ -44,9 +44,9 @@ def keep_aside(world: World, paths: list[str], job: str) -> dict[str, str]:
 
 def forget_old(world: World, current: str) -> None:
     """Edited files of jobs that the history does not have any more; those of the `current` job stay."""
-    known = {current, *(entry["job"] for entry in history(world) if "job" in entry)}
+    remembered = {current, *(entry["job"] for entry in history(world) if "job" in entry)}
     for job in world.listing(EDITED):
-        if job not in known:
+        if job not in remembered:
             world.remove_tree(f"{EDITED}/{job}")
 
 

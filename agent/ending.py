@@ -17,7 +17,7 @@ def end(name: str) -> list[int]:
     """Kills the first process of every container of this name that still runs, and with it all others of the container;
     which processes these were."""
     ended = []
-    for identifier, pid in _recorded(name):
+    for identifier, pid in _recorded_containers(name):
         # The number could be another process's by now: what is killed is what was looked at
         with contextlib.suppress(OSError):
             descriptor = os.pidfd_open(pid)
@@ -30,16 +30,16 @@ def end(name: str) -> list[int]:
     return ended
 
 
-def _recorded(name: str) -> list[tuple[str, int]]:
+def _recorded_containers(name: str) -> list[tuple[str, int]]:
     """(id, first process) of the containers that Docker has written down under a name."""
-    found = []
+    containers = []
     for path in glob.glob(f"{glob.escape(_root())}/containers/*/config.v2.json"):
         with contextlib.suppress(OSError, ValueError, TypeError, KeyError, AttributeError):
             about = json.loads(_read(path))
             pid = about["State"]["Pid"]
             if about["Name"] == f"/{name}" and isinstance(pid, int) and pid > 1 and about["ID"]:
-                found.append((str(about["ID"]), pid))
-    return found
+                containers.append((str(about["ID"]), pid))
+    return containers
 
 
 def _root() -> str:

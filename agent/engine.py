@@ -51,12 +51,12 @@ def ask(method: str, path: str, timeout: float, place: str = "") -> bytes:
 
 
 class _Bounded(socket.socket):
-    """Takes no more than `left` bytes, and none after `end` (of the clock that cannot be set): who answers may be
+    """Takes no more than `most` bytes, and none after `end` (of the clock that cannot be set): who answers may be
     anyone who has taken the program over."""
 
-    def __init__(self, end: float, left: int) -> None:
+    def __init__(self, end: float, most: int) -> None:
         super().__init__(socket.AF_UNIX)
-        self.end, self.left, self.largest = end, left, left
+        self.end, self.left, self.largest = end, most, most
 
     def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
         seconds = self.end - time.monotonic()
@@ -80,6 +80,6 @@ def _whole(answer: http.client.HTTPResponse) -> bytes:
 
 def _why(body: bytes) -> str:
     try:
-        return f": {quoting.quoted(json.loads(body)['message'])}"
+        return f": {quoting.quote(json.loads(body)['message'])}"
     except (ValueError, KeyError, TypeError, RecursionError):
         return ""

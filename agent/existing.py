@@ -19,7 +19,7 @@ PROJECT, UNIT = "com.docker.compose.project", "object_systemd_unit"
 OURS = "infra-"  # how our projects' names begin; as in rendering/compose.py
 
 
-def listed(world: World) -> list[dict[str, Any]]:
+def list_containers(world: World) -> list[dict[str, Any]]:
     """Every container, as Docker lists it. Raises OSError where Docker does not answer."""
     return json.loads(world.docker_has("/containers/json?all=1"))
 
@@ -40,15 +40,15 @@ def in_the_way(
     wanted = {entry["name"]: entry for entry in manifest["containers"] if entry["unit"] in units}
     if not wanted:
         return []
-    found = []
-    for container in listed(world):
+    descriptions = []
+    for container in list_containers(world):
         name = next((name.lstrip("/") for name in container.get("Names") or [] if name.lstrip("/") in wanted), None)
         labels = container.get("Labels") or {}
         if not name or _is_ours(labels, wanted[name]):
             continue
         if name not in removed or not _is_ours(labels, removed[name]):
-            found.append(_described(world, name, container["Id"]))
-    return sorted((entry for entry in found if entry), key=lambda entry: entry["started"])
+            descriptions.append(_describe(world, name, container["Id"]))
+    return sorted((entry for entry in descriptions if entry), key=lambda entry: entry["started"])
 
 
 def _is_ours(labels: dict[str, str], entry: Container) -> bool:
@@ -59,9 +59,9 @@ def _is_ours(labels: dict[str, str], entry: Container) -> bool:
     return labels.get(UNIT) == entry["unit"] and not labels.get(PROJECT, "").startswith(OURS)
 
 
-def _described(world: World, name: str, id: str) -> dict[str, Any] | None:
+def _describe(world: World, name: str, id: str) -> dict[str, Any] | None:
     try:
-        details = _inspected(world, id)
+        details = _inspect(world, id)
     except Declined:
         return None  # gone meanwhile
     host = details["HostConfig"]
@@ -79,7 +79,7 @@ def _described(world: World, name: str, id: str) -> dict[str, Any] | None:
     }  # fmt: skip
 
 
-def _inspected(world: World, id: str) -> dict[str, Any]:
+def _inspect(world: World, id: str) -> dict[str, Any]:
     return json.loads(world.docker_has(f"/containers/{id}/json"))
 
 
@@ -107,14 +107,14 @@ def set_aside(world: World, entries: list[dict[str, Any]]) -> None:
 def give_back(world: World, entries: list[dict[str, Any]]) -> list[str]:
     """Their names and restart policies, before the units are started again that may run them; what could not be done.
     Safe to repeat."""
-    return _tried(world, entries, _give_back)
+    return _try_each(world, entries, _give_back)
 
 
 def _give_back(world: World, entry: dict[str, Any]) -> None:
-    details = _inspected(world, entry["id"])
+    details = _inspect(world, entry["id"])
     if details["Name"].lstrip("/") != entry["name"]:
         # What a unit of ours made meanwhile and its stop did not remove
-        for other in listed(world):
+        for other in list_containers(world):
             labels = other.get("Labels") or {}
             if f"/{entry['name']}" in (other.get("Names") or []) and labels.get(PROJECT, "").startswith(OURS):
                 _must(world, "rm", "--force", other["Id"])
@@ -124,13 +124,13 @@ def _give_back(world: World, entry: dict[str, Any]) -> None:
 
 def start_again(world: World, entries: list[dict[str, Any]]) -> list[str]:
     """Those that ran run again, the earliest first, and are what they were; what of that is not so. Safe to repeat."""
-    return _tried(world, entries, _start_again)
+    return _try_each(world, entries, _start_again)
 
 
 def _start_again(world: World, entry: dict[str, Any]) -> None:
-    if entry["running"] and not _is_running(_inspected(world, entry["id"])):
+    if entry["running"] and not _is_running(_inspect(world, entry["id"])):
         _must(world, "start", entry["id"])
-    details = _inspected(world, entry["id"])
+    details = _inspect(world, entry["id"])
     if entry["running"] and not _is_running(details):
         raise Failed("it does not run")
     if missing := sorted(set(entry["networks"]) - set(_networks(details))):
@@ -142,20 +142,20 @@ def remove(world: World, entries: list[dict[str, Any]]) -> list[str]:
     lines = []
     for entry in entries:
         kept = f"; its volumes are kept: {', '.join(entry['volumes'])}" if entry["volumes"] else ""
-        left = f"the existing container {entry['name']} could not be removed, and is stopped as {_aside(entry)}"
+        complaint = f"the existing container {entry['name']} could not be removed, and is stopped as {_aside(entry)}"
         try:
-            _inspected(world, entry["id"])
+            _inspect(world, entry["id"])
             ran = world.run("docker", "rm", "--force", entry["id"])
-            lines.append(left if ran.code else f"the existing container {entry['name']} was replaced{kept}")
+            lines.append(complaint if ran.code else f"the existing container {entry['name']} was replaced{kept}")
         except Declined:
             continue
         except (OSError, ValueError, KeyError) as error:
             # The release is committed, and serves
-            lines.append(f"{left}: {quoting.error(error)}")
+            lines.append(f"{complaint}: {quoting.error(error)}")
     return lines
 
 
-def _tried(world: World, entries: list[dict[str, Any]], step) -> list[str]:
+def _try_each(world: World, entries: list[dict[str, Any]], step) -> list[str]:
     failures = []
     for entry in entries:
         try:

@@ -15,7 +15,7 @@ from agent.documents.manifest import Manifest
 from agent.engine import Declined
 from agent.outcome import Failed, Refused
 from agent.units import must
-from agent.wording import said
+from agent.wording import phrase
 from agent.world import World
 
 UNIT = "docker.service"
@@ -38,17 +38,17 @@ Say = Callable[[str], None]
 
 def check(world: World, manifests: list[Manifest]) -> None:
     """Raises Refused where containers of these manifests could not be started or reached."""
-    if found := _known_faults(world, manifests):
+    if wrong := _known_faults(world, manifests):
         raise Refused(
-            f"{'; '.join(found)}: no container can be started or reached. On the host `systemctl restart docker` puts "
+            f"{'; '.join(wrong)}: no container can be started or reached. On the host `systemctl restart docker` puts "
             "that right, and restarts every container; where the monitor may repair it does so by itself"
         )
 
 
 def restore(world: World, manifests: list[Manifest], say: Say) -> None:
     """Restarts Docker where containers of these manifests could not be started or reached. Raises Failed."""
-    if found := _known_faults(world, manifests):
-        say(f"restarting Docker, since {'; '.join(found)}")
+    if wrong := _known_faults(world, manifests):
+        say(f"restarting Docker, since {'; '.join(wrong)}")
         restart(world, manifests)
 
 
@@ -70,11 +70,11 @@ def restart(world: World, manifests: list[Manifest]) -> None:
         lost = sorted(_without_a_policy(world, ours))
     except UNKNOWN as error:
         raise Failed(
-            said("Docker was not restarted, since it does not say what runs: {error}", error=quoting.error(error))
+            phrase("Docker was not restarted, since it does not say what runs: {error}", error=quoting.error(error))
         ) from None
     if lost:
         raise Failed(
-            said(
+            phrase(
                 "Docker was not restarted, since nothing would start {names} again: restart it by hand",
                 names=", ".join(lost),
             )
@@ -83,7 +83,7 @@ def restart(world: World, manifests: list[Manifest]) -> None:
 
 
 def _without_a_policy(world: World, ours: set[str]) -> Iterator[str]:
-    for container in existing.listed(world):
+    for container in existing.list_containers(world):
         names = [name.lstrip("/") for name in container.get("Names") or []]
         if container.get("State") == "running" and names and not ours & {*names}:
             details = json.loads(world.docker_has(f"/containers/{container['Id']}/json"))
@@ -95,12 +95,12 @@ def faults(world: World, manifests: list[Manifest]) -> list[str]:
     """What is missing or was left behind, in words. Raises one of UNKNOWN where Docker does not say."""
     ports = {entry["port"] for manifest in manifests for entry in manifest["ports"] if entry.get("container")}
     missing = _twice(world, lambda: _missing_rules(world, manifests)) if _keeps_rules(world) else []
-    gone = said("the firewall has lost rules of Docker's ({rules})", rules=", ".join(missing)) if missing else ""
-    left = [
-        said("port {port} is held for a container that is gone", port=port)
-        for port in sorted(_twice(world, lambda: _held_for_nothing(world, ports)))
+    gone = phrase("the firewall has lost rules of Docker's ({rules})", rules=", ".join(missing)) if missing else ""
+    stale_ports = [
+        phrase("port {port} is held for a container that is gone", port=port)
+        for port in sorted(_twice(world, lambda: _stale_proxy_ports(world, ports)))
     ]
-    return [*([gone] if gone else []), *left]
+    return [*([gone] if gone else []), *stale_ports]
 
 
 def _keeps_rules(world: World) -> bool:
@@ -122,7 +122,7 @@ def _keeps_rules(world: World) -> bool:
 
 def _missing_rules(world: World, manifests: list[Manifest]) -> list[str]:
     names = {entry["name"] for manifest in manifests for entry in manifest["networks"]}
-    translated, published = _translated(world, names), _published(world, manifests)
+    translated, published = _translated_subnets(world, names), _published_ports(world, manifests)
     rules: list[str] = []
     for table in ("nat", "filter"):
         ran = world.run("iptables", "--wait", "10", "--table", table, "--list-rules")
@@ -161,14 +161,14 @@ def _drops_first(rules: list[str]) -> bool:
     )
 
 
-def _translated(world: World, names: set[str]) -> list[str]:
+def _translated_subnets(world: World, names: set[str]) -> list[str]:
     """The IPv4 subnets of these networks, as Docker has them, whose containers go out under the host's address."""
-    found = []
+    translated = []
     for network in json.loads(world.docker_has("/networks")):
         if network["Name"] in names and _is_plain(network):
             subnets = [plan.get("Subnet", "") for plan in network["IPAM"]["Config"] or []]
-            found += [subnet for subnet in subnets if "." in subnet]
-    return found
+            translated += [subnet for subnet in subnets if "." in subnet]
+    return translated
 
 
 def _is_plain(network: dict[str, Any]) -> bool:
@@ -179,13 +179,13 @@ def _is_plain(network: dict[str, Any]) -> bool:
     return is_bridge and is_translated and f"{OPTION}.gateway_mode_ipv4" not in options
 
 
-def _published(world: World, manifests: list[Manifest]) -> set[tuple[int, str]]:
+def _published_ports(world: World, manifests: list[Manifest]) -> set[tuple[int, str]]:
     """(port, protocol) of what running containers of these manifests publish over IPv4 on such networks."""
     ours = {entry["name"] for manifest in manifests for entry in manifest["containers"]}
     plain = {network["Name"] for network in json.loads(world.docker_has("/networks")) if _is_plain(network)}
     return {
         (port["PublicPort"], port["Type"])
-        for container in existing.listed(world)
+        for container in existing.list_containers(world)
         if container.get("State") == "running"
         and ours & {name.lstrip("/") for name in container.get("Names") or []}
         and plain >= {*((container.get("NetworkSettings") or {}).get("Networks") or {})}
@@ -196,28 +196,30 @@ def _published(world: World, manifests: list[Manifest]) -> set[tuple[int, str]]:
 
 def _twice(world: World, find: Callable[[], Iterable[T]]) -> list[T]:
     """What is found twice in a row: a container or Docker itself may be just starting."""
-    found = list(find())
-    if found:
+    entries = list(find())
+    if entries:
         world.sleep(ONCE_MORE)
         again = set(find())
-        found = [entry for entry in found if entry in again]
-    return found
+        entries = [entry for entry in entries if entry in again]
+    return entries
 
 
-def _held_for_nothing(world: World, ports: set[int]) -> set[int]:
-    held = {port: address for port, address in map(_held, world.arguments_of(PROXY, DAEMON)) if port in ports}
-    if not held:
+def _stale_proxy_ports(world: World, ports: set[int]) -> set[int]:
+    address_of = {
+        port: address for port, address in map(_proxied_port, world.arguments_of(PROXY, DAEMON)) if port in ports
+    }
+    if not address_of:
         return set()
     has = {
         address
-        for container in existing.listed(world)
+        for container in existing.list_containers(world)
         for settings in ((container.get("NetworkSettings") or {}).get("Networks") or {}).values()
         for address in (settings.get("IPAddress"), settings.get("GlobalIPv6Address"))
     }
-    return {port for port, address in held.items() if address not in has}
+    return {port for port, address in address_of.items() if address not in has}
 
 
-def _held(arguments: list[str]) -> tuple[int, str]:
+def _proxied_port(arguments: list[str]) -> tuple[int, str]:
     """The port of the host that a `docker-proxy` holds, and the container's address."""
     values = dict(zip(arguments, arguments[1:]))
     port = values.get("-host-port", "")

@@ -26,11 +26,11 @@ LOOK, ENDS, AFTER = 5.0, 5, 2
 
 def once(world: World, probes: list[AimedProbe], end: float = inf) -> dict[str, int]:
     """Service → status, each asked one time; no entry for one whose turn did not come until `end`, by World.now."""
-    asked = asked_until(world, probes, lambda probe: status(world, probe), end)
+    asked = ask_until(world, probes, lambda probe: status(world, probe), end)
     return {probe["service"]: answer for probe, answer in asked}
 
 
-def asked_until(world: World, entries: list[Entry], ask: Callable[[Entry], int], end: float) -> list[tuple[Entry, int]]:
+def ask_until(world: World, entries: list[Entry], ask: Callable[[Entry], int], end: float) -> list[tuple[Entry, int]]:
     """Each with its answer, several asked at a time; without those whose turn does not come until `end`."""
 
     def in_time(entry: Entry) -> int | None:
@@ -62,7 +62,7 @@ def wait(
     seen = dict.fromkeys(waiting, NOT_ASKED)
     hopeless = _Hopeless(world)
     while True:
-        asked = _gated(world, list(waiting.values()), end)
+        asked = _own_statuses(world, list(waiting.values()), end)
         seen |= asked
         for name in [name for name in waiting if name in asked]:
             rows[name] = rows[name] + 1 if seen[name] == 200 else 0
@@ -109,14 +109,14 @@ class _Hopeless:
         return ", and is not started again" if ends >= units.GIVEN_UP else f", and ended {ends} times"
 
 
-def _reminder(waiting: dict[str, int], left: float) -> str:
+def _reminder(waiting: dict[str, int], seconds: float) -> str:
     answers = {ANOTHERS: "another program answers", NOT_ASKED: "not asked yet", 0: "no answer"}
     names = [f"{name} ({answers.get(code, code)})" for name, code in sorted(waiting.items())]
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return f"still unhealthy, {left:.0f} s left: {', '.join(names[:3])}{more}"
+    return f"still unhealthy, {seconds:.0f} s left: {', '.join(names[:3])}{more}"
 
 
-def _gated(world: World, probes: list[AimedProbe], end: float = inf) -> dict[str, int]:
+def _own_statuses(world: World, probes: list[AimedProbe], end: float = inf) -> dict[str, int]:
     """As `once`; ANOTHERS for an answer at the port of a service whose unit is not active: it is another program's."""
     seen = once(world, probes, end)
     answering = [probe for probe in probes if probe["url"] and seen.get(probe["service"]) == 200]
@@ -127,7 +127,7 @@ def _gated(world: World, probes: list[AimedProbe], end: float = inf) -> dict[str
 def still(world: World, probes: list[AimedProbe], since: float) -> None:
     """The last look before a release is final; `since` as in `wait`. Raises Failed naming who was healthy and is not
     any more."""
-    seen = _gated(world, probes)
+    seen = _own_statuses(world, probes)
     if strangers := _strangers(world, probes):
         raise Failed("; ".join(strangers))
     unhealthy = [probe for probe in probes if seen[probe["service"]] != 200]
@@ -141,8 +141,8 @@ def faults(world: World, probes: list[AimedProbe]) -> list[str]:
     """What is wrong with services that run and are not asked by HTTP, each in a few words."""
     asked = [(probe, url) for probe in probes if (url := probe["url"]) and not url.startswith("http")]
     active = units.active(world, [probe["unit"] for probe, _ in asked])
-    found = [(probe["service"], checks.fault(world, url)) for probe, url in asked if active[probe["unit"]]]
-    return [f"{service} {fault}" for service, fault in found if fault]
+    faults_by_service = [(probe["service"], checks.fault(world, url)) for probe, url in asked if active[probe["unit"]]]
+    return [f"{service} {fault}" for service, fault in faults_by_service if fault]
 
 
 def _strangers(world: World, probes: list[AimedProbe]) -> list[str]:
@@ -187,13 +187,13 @@ def public_status(world: World, url: str) -> int:
 def _complaint(world: World, probe: AimedProbe, code: int, limit: int, since: float, when: str = "") -> str:
     """At most `limit` bytes about one service, so that none goes missing behind another one's log."""
     service = probe["service"]
-    head = f"{service} {_said(world, probe, code)}{when}; its log ends: "
+    head, begin = f"{service} {_describe_status(world, probe, code)}{when}", "; its log ends: "
     words = managers.last_words(world, probe["unit"], 20, since)
-    log = words.last_lines(5, max(0, limit - quoting.size(head) - 2), service)
-    return quoting.cut(f"{head}{log or 'with nothing'}", limit - 2, service)
+    log = words.last_lines(5, max(0, limit - quoting.size(head + begin) - 2), service)
+    return quoting.cut(f"{head}{begin}{log}" if log else f"{head}; its log is empty", limit - 2, service)
 
 
-def _said(world: World, probe: AimedProbe, code: int) -> str:
+def _describe_status(world: World, probe: AimedProbe, code: int) -> str:
     if world.exists(f"{STOPPED}/{probe['service']}"):
         return "was stopped to free memory"
     if probe["url"] is None:
@@ -204,5 +204,5 @@ def _said(world: World, probe: AimedProbe, code: int) -> str:
         return f"({probe['unit']}) was not asked in time: the answers of others took all of it"
     if code == 0 and (fault := checks.fault(world, probe["url"])):
         return f"({probe['unit']}) {fault}"
-    said = {0: "did not answer", 200: "did not answer 200 often enough in a row"}.get(code, f"answered {code}")
-    return f"{said} at {probe['url']}"
+    how = {0: "did not answer", 200: "did not answer 200 often enough in a row"}.get(code, f"answered {code}")
+    return f"{how} at {probe['url']}"

@@ -23,16 +23,16 @@ HANDED_OVER = 5.0  # seconds in which the proxy's earlier workers take no more c
 LISTENS = ("ss", "-Hltnp", "sport = :80 or sport = :443")
 
 
-def held(base: Manifest | None, manifest: Manifest, concerned: Collection[str]) -> list[HeldNow]:
+def entries_to_hold(base: Manifest | None, manifest: Manifest, concerned: Collection[str]) -> list[HeldNow]:
     """Of the units that restart, stop for a while or leave, the services of the base whose requests can wait: the proxy
     knows both ways already, and the release leads there as well. `to` is the port that it is going to have."""
     after = {entry["service"]: entry for entry in manifest.get("held", [])}
-    found = []
+    entries = []
     for entry in (base or {}).get("held", []):
         then = after.get(entry["service"])
         if then and entry["unit"] in concerned and (then["link"], then["target"]) == (entry["link"], entry["target"]):
-            found.append({**entry, "limit": then["limit"], "to": then["port"]})
-    return found
+            entries.append({**entry, "limit": then["limit"], "to": then["port"]})
+    return entries
 
 
 def close(world: World, manifest: Manifest, entries: Iterable[HeldNow]) -> list[HeldNow]:
@@ -60,7 +60,7 @@ def _close(world: World, manifest: Manifest, wanted: list[HeldNow]) -> None:
         until = round(world.wall()) + entry["limit"] + entry["drain"]
         settings = f"PORT={entry['to']}\nUNTIL={until}\n"
         world.write(f"{PLACE}/{entry['service']}.env", settings.encode(), 0o600, "root", "root")
-        world.write(_closed(entry), b"", 0o644, "root", "root")
+        world.write(_flag_path(entry), b"", 0o644, "root", "root")
     units.must(world, "systemctl", "start", *(entry["socket"] for entry in wanted))
     before = _workers(world)
     _lead(world, manifest, wanted, "waiting")
@@ -70,10 +70,10 @@ def _close(world: World, manifest: Manifest, wanted: list[HeldNow]) -> None:
 def open_again(world: World, manifest: Manifest, entries: Iterable[Held]) -> None:
     """Those that waited are let through, and the proxy leads to the services themselves again. Safe to repeat. Raises
     Failed, and OSError."""
-    known = [*entries]
-    for entry in known:
-        world.remove(_closed(entry))
-    _lead(world, manifest, waiting(world, known), "target")
+    listed = [*entries]
+    for entry in listed:
+        world.remove(_flag_path(entry))
+    _lead(world, manifest, waiting(world, listed), "target")
 
 
 def waiting(world: World, entries: Iterable[Held]) -> list[Held]:
@@ -90,11 +90,11 @@ def _lead(world: World, manifest: Manifest, entries: Sequence[Held], where: str)
 
 def _await_ends(world: World, entries: Sequence[Held]) -> None:
     """A place that still leads requests on from the time before would have none wait; it ends with the last of them."""
-    left = {entry["socket"].replace(".socket", ".service"): world.now() + entry["drain"] for entry in entries}
-    while left := {unit: end for unit, end in left.items() if _leads(world, unit)}:
-        if late := [unit for unit, end in left.items() if world.now() >= end]:
+    end_of = {entry["socket"].replace(".socket", ".service"): world.now() + entry["drain"] for entry in entries}
+    while end_of := {unit: end for unit, end in end_of.items() if _leads(world, unit)}:
+        if late := [unit for unit, end in end_of.items() if world.now() >= end]:
             world.run("systemctl", "stop", *late)
-            left = {unit: end for unit, end in left.items() if unit not in late}
+            end_of = {unit: end for unit, end in end_of.items() if unit not in late}
         world.sleep(0.25)
 
 
@@ -103,14 +103,14 @@ def _leads(world: World, unit: str) -> bool:
     return world.run("systemctl", "is-active", unit).output.strip() in ("active", "activating")
 
 
-def _closed(entry: Held) -> str:
+def _flag_path(entry: Held) -> str:
     return f"{PLACE}/{entry['service']}.closed"
 
 
 def _workers(world: World) -> set[str]:
     """The processes that take Nginx' connections; its master does not change."""
-    found = set(re.findall(r'"nginx",pid=(\d+)', world.run(*LISTENS).output))
-    return found - {(world.read("/run/nginx.pid") or b"").decode(errors="replace").strip()}
+    processes = set(re.findall(r'"nginx",pid=(\d+)', world.run(*LISTENS).output))
+    return processes - {(world.read("/run/nginx.pid") or b"").decode(errors="replace").strip()}
 
 
 def _await_handover(world: World, before: set[str]) -> None:

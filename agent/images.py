@@ -39,13 +39,13 @@ class Absent:
 
 def absent(world: World, target: Release, environment: dict[str, str]) -> Absent:
     """Asks this host. Raises Refused for an image of another architecture, and when AWS gives no login."""
-    here = _inspected(world, target.images)
-    _fitting(world, {image: {found} for image, found in here.items() if found is not None})
-    images = [image for image, found in here.items() if found is None]
+    here = _architectures(world, target.images)
+    _fitting(world, {image: {architecture} for image, architecture in here.items() if architecture is not None})
+    images = [image for image, architecture in here.items() if architecture is None]
     return Absent(images, _config(world, target) if images else {}, environment)
 
 
-def _inspected(world: World, images: list[str]) -> dict[str, str | None]:
+def _architectures(world: World, images: list[str]) -> dict[str, str | None]:
     """Image → its architecture, None where it is not here."""
 
     def one(image: str) -> str | None:
@@ -59,9 +59,13 @@ def _inspected(world: World, images: list[str]) -> dict[str, str | None]:
 def _fitting(world: World, offered: dict[str, set[str]]) -> None:
     """Raises Refused naming every image that is known to have nothing for this host's architecture."""
     ours = registry.architecture(world)
-    others = {image: sorted(known - {""}) for image, known in offered.items() if ours not in known and known - {""}}
+    others = {
+        image: sorted(architectures - {""})
+        for image, architectures in offered.items()
+        if ours not in architectures and architectures - {""}
+    }
     if others:
-        named = "; ".join(f"{image} is for {', '.join(known)}" for image, known in others.items())
+        named = "; ".join(f"{image} is for {', '.join(architectures)}" for image, architectures in others.items())
         raise Refused(
             f"this host is {ours}, and {len(others)} image(s) are not: {named}. Build and push them for {ours} too "
             f"(docker buildx build --platform linux/{ours} …), or choose a machine of their architecture, and run again"
@@ -73,17 +77,17 @@ def _config(world: World, target: Release) -> dict[str, Any]:
     return json.loads(content) | {"auths": ecr.auths(world, target.manifest["logins"])}
 
 
-def needed(world: World, absent: Absent) -> int:
+def bytes_needed(world: World, absent: Absent) -> int:
     """Bytes of disk that pulling takes, as far as the registry says, with something to spare. Raises Refused for an
     image that the registry does not have for this host's architecture."""
     ours = registry.architecture(world)
 
-    def asked(image: str) -> registry.Offer:
+    def ask_offer(image: str) -> registry.Offer:
         return registry.offer(world, image, ours, absent.config, absent.environment)
 
     images = [image for image in absent.images if "@" in image]
     with ThreadPoolExecutor(4) as pool:
-        offers = dict(zip(images, pool.map(asked, images)))
+        offers = dict(zip(images, pool.map(ask_offer, images)))
     _fitting(world, {image: set(offer.architectures) for image, offer in offers.items()})
     return SPARE + UNPACKED * sum(offer.size or 0 for offer in offers.values())
 
@@ -92,7 +96,7 @@ def pull(world: World, absent: Absent, say: Callable[[str], None]) -> None:
     """Brings what is not here. Raises Refused naming every image that cannot be had, or is of another architecture."""
     unknown = [image for image in absent.images if "@" not in image]
     if unknown:
-        raise Refused(_told(unknown, {}))
+        raise Refused(_describe_failures(unknown, {}))
     if not absent.images:
         return
     say(f"pulling {len(absent.images)} images")
@@ -100,8 +104,11 @@ def pull(world: World, absent: Absent, say: Callable[[str], None]) -> None:
     failed = {image: ran for image, ran in _pull_all(world, absent.images, absent.environment).items() if ran.code != 0}
     world.remove_tree(LOGIN)
     if failed:
-        raise Refused(_told(list(failed), failed))
-    _fitting(world, {image: {found} for image, found in _inspected(world, absent.images).items() if found})
+        raise Refused(_describe_failures(list(failed), failed))
+    _fitting(
+        world,
+        {image: {architecture} for image, architecture in _architectures(world, absent.images).items() if architecture},
+    )
 
 
 def _pull_all(world: World, images: list[str], environment: dict[str, str]) -> dict[str, Ran]:
@@ -121,7 +128,7 @@ def _pull_all(world: World, images: list[str], environment: dict[str, str]) -> d
     return pulled
 
 
-def _told(images: list[str], pulled: dict[str, Ran]) -> str:
+def _describe_failures(images: list[str], pulled: dict[str, Ran]) -> str:
     absent = [image for image in images if image not in pulled or any(sign in pulled[image].output for sign in ABSENT)]
     failed = [image for image in images if image not in absent]
     lines = []

@@ -39,7 +39,7 @@ UNREADABLE = (OSError, Declined, ValueError, LookupError, TypeError, AttributeEr
 Inventory = dict[str, Any]
 
 
-def taken(world: World, manifests: Collection[Manifest]) -> Inventory:
+def take(world: World, manifests: Collection[Manifest]) -> Inventory:
     """Kind → key → name of what runs and is not of one of these manifests; None for a kind of which the host says
     nothing. `boot` is the host's boot, `docker` the process that Docker was, `ports` are the manifests' own."""
     own = {
@@ -47,7 +47,7 @@ def taken(world: World, manifests: Collection[Manifest]) -> Inventory:
         for kind in ("containers", "networks", "units")
     }
     ports = sorted({int(entry["port"]) for manifest in manifests for entry in manifest["ports"]})
-    found: Inventory = {"boot": _boot(world), "docker": _docker(world), "ports": ports}
+    inventory: Inventory = {"boot": _boot(world), "docker": _docker(world), "ports": ports}
     looks: dict[str, Callable[[], dict[str, str]]] = {
         "containers": lambda: _containers_that_stay(world),
         "networks": lambda: _networks(world),
@@ -57,8 +57,8 @@ def taken(world: World, manifests: Collection[Manifest]) -> Inventory:
     }
     for kind, look in looks.items():
         seen = _answer(look) if _has_such(world, kind) else {}
-        found[kind] = seen and {key: name for key, name in seen.items() if name not in own.get(kind, ())}
-    return found
+        inventory[kind] = seen and {key: name for key, name in seen.items() if name not in own.get(kind, ())}
+    return inventory
 
 
 def _has_such(world: World, kind: str) -> bool:
@@ -74,7 +74,7 @@ def _has_such(world: World, kind: str) -> bool:
     return True
 
 
-def lost(world: World, before: Inventory) -> list[str]:
+def losses(world: World, before: Inventory) -> list[str]:
     """What of an inventory is not there any more after SETTLES seconds, a line a kind. After another boot only what
     outlives one counts. Raises nothing: what is not known is said to be so."""
     # An older agent noted down nothing of what it did not know
@@ -140,8 +140,10 @@ def _docker(world: World) -> str:
 
 
 def _containers(world: World, states: Collection[str]) -> dict[str, str]:
-    found = [entry for entry in existing.listed(world) if entry.get("State") in states and not _is_ours(entry)]
-    return {entry["Id"]: (entry.get("Names") or [entry["Id"][:12]])[0].lstrip("/") for entry in found}
+    foreign = [
+        entry for entry in existing.list_containers(world) if entry.get("State") in states and not _is_ours(entry)
+    ]
+    return {entry["Id"]: (entry.get("Names") or [entry["Id"][:12]])[0].lstrip("/") for entry in foreign}
 
 
 def _containers_that_stay(world: World) -> dict[str, str]:
@@ -149,18 +151,18 @@ def _containers_that_stay(world: World) -> dict[str, str]:
     stay = {}
     for id, name in _containers(world, {"running"}).items():
         with contextlib.suppress(Declined):
-            if not _inspected(world, id)["HostConfig"].get("AutoRemove"):
+            if not _inspect(world, id)["HostConfig"].get("AutoRemove"):
                 stay[id] = name
     return stay
 
 
-def _inspected(world: World, id: str) -> dict[str, Any]:
+def _inspect(world: World, id: str) -> dict[str, Any]:
     return json.loads(world.docker_has(f"/containers/{id}/json"))
 
 
 def _has_done_its_work(world: World, id: str) -> bool:
     """A job that ended by itself, and that Docker does not start again."""
-    details = _answer(lambda: _inspected(world, id)) or {}
+    details = _answer(lambda: _inspect(world, id)) or {}
     policy = ((details.get("HostConfig") or {}).get("RestartPolicy") or {}).get("Name") or "no"
     state = details.get("State") or {}
     return policy in ("no", "on-failure") and state.get("Status") == "exited" and state.get("ExitCode") == 0
@@ -223,7 +225,7 @@ def _listening(world: World, units: Collection[str], ports: Collection[int]) -> 
     if ran.code:
         raise OSError(ran.output)
     first = int((world.head(RANDOM_PORTS, 64) or b"%d" % EPHEMERAL).split()[0])
-    found: dict[str, str] = {}
+    places: dict[str, str] = {}
     for line in ran.output.splitlines():
         fields, process = line.split(), re.search(r"pid=(\d+)", line)
         place = fields[3] if len(fields) > 3 else ""
@@ -232,5 +234,5 @@ def _listening(world: World, units: Collection[str], ports: Collection[int]) -> 
             continue
         group = (world.head(f"/proc/{process[1]}/cgroup", 4096) or b"").decode(errors="replace")
         if "/user.slice/" not in group and not any(f"/{unit}" in group for unit in units):
-            found[place] = place
-    return found
+            places[place] = place
+    return places

@@ -102,13 +102,13 @@ def run(world: World, id: str) -> int:
     job = Job(
         id, spec["kind"], spec["who"], spec["host"], spec["base"],
         say=lambda line: tell({"say": line}),
-        confirm=lambda urls: _confirmed(world, place, spec, urls, tell),
+        confirm=lambda urls: _await_confirmation(world, place, spec, urls, tell),
         only=tuple(spec.get("only", [])),
     )  # fmt: skip
     try:
         purpose = f"{spec['kind']} of release {spec['release'][:12]} by {spec['who']}"
         with quoting.hiding(mask.all_of), lock(purpose, job.say, patience=PATIENCE if payload else AFTER_A_KILL):
-            outcome = done(world, recorded(world, job, began, mask), spec, payload)
+            outcome = execute(world, with_history(world, job, began, mask), spec, payload)
             _forget_other_agents(world)
     except Refused as refusal:
         outcome = _without_the_lock(world, job, spec["release"], str(refusal))
@@ -118,9 +118,9 @@ def run(world: World, id: str) -> int:
 
 def _without_the_lock(world: World, job: Job, release: str, reason: str) -> Outcome:
     """A job that begins has touched nothing; one that was killed in its switch may have."""
-    begun = transaction.unfinished(world)
+    begun = transaction.load_unfinished(world)
     if begun is None or begun.job != job.id:
-        return apply.refused(world, job, release, reason)
+        return apply.refusal_outcome(world, job, release, reason)
     line = (
         f"unknown on {job.host}: the agent was ended in the middle of the switch, and {reason[0].lower()}{reason[1:]}. "
         "That job undoes the switch first; infra status shows what serves"
@@ -134,7 +134,7 @@ def secret_values(world: World, payload: Payload | None) -> set[str]:
     return given.union(*(store.secrets_of(world, id) for id in store.readable(world)))
 
 
-def recorded(world: World, job: Job, began: float, mask: Mask) -> Job:
+def with_history(world: World, job: Job, began: float, mask: Mask) -> Job:
     """The job with its way into the history, which is written once for each job."""
 
     def record(job: Job, outcome: Outcome) -> None:
@@ -153,12 +153,12 @@ def recorded(world: World, job: Job, began: float, mask: Mask) -> Job:
     return replace(job, history=record)
 
 
-def done(world: World, job: Job, spec: Spec, payload: Payload | None) -> Outcome:
+def execute(world: World, job: Job, spec: Spec, payload: Payload | None) -> Outcome:
     """Does the job, or what its crash left to do, under the lock."""
     forget_leftovers(world)
     was_stepping = steps.forget_leftovers(world)
     drills.forget_leftovers(world)
-    restoring.undo_left(world, job.say)
+    restoring.undo_interrupted(world, job.say)
     if payload is None:
         outcome = _after_a_crash(world, job, spec, was_stepping)
     else:
@@ -202,26 +202,28 @@ def _forget_other_agents(world: World) -> None:
 
 
 def _after_a_crash(world: World, job: Job, spec: Spec, was_stepping: bool) -> Outcome:
-    found = recover(world, job, "the agent was ended in the middle")
-    if found:
-        return found[1]
+    recovered = recover(world, job, "the agent was ended in the middle")
+    if recovered:
+        return recovered[1]
     ended = [entry for entry in store.history(world) if entry["job"] == job.id]
     if ended:
         return Outcome(**{name: ended[-1][name] for name in Outcome.__dataclass_fields__})
     untouched = steps.StepFailed.untouched if was_stepping else Refused.untouched
-    return apply.refused(world, job, spec["release"], "the agent was ended before the switch; run again", untouched)
+    return apply.refusal_outcome(
+        world, job, spec["release"], "the agent was ended before the switch; run again", untouched
+    )
 
 
 def recover_first(world: World, job: Job) -> None:
     """Finishes or undoes what an earlier job left. Raises Refused when that cannot be done."""
-    found = recover(world, job, "an earlier job was ended in the middle")
-    if found:
-        job.say(f"before anything else: {found[1].line}")
-    if transaction.unfinished(world):
+    recovered = recover(world, job, "an earlier job was ended in the middle")
+    if recovered:
+        job.say(f"before anything else: {recovered[1].line}")
+    if transaction.load_unfinished(world):
         raise Refused("an earlier rollback is not finished; see infra status")
 
 
-def _confirmed(world: World, place: str, spec: Spec, urls: list[str], tell) -> None:
+def _await_confirmation(world: World, place: str, spec: Spec, urls: list[str], tell) -> None:
     if spec["kind"] == "restart":
         # It changes nothing that could be taken back
         return
@@ -231,19 +233,19 @@ def _confirmed(world: World, place: str, spec: Spec, urls: list[str], tell) -> N
     while world.now() < end:
         answer = world.read(f"{place}/answer")
         if answer is not None:
-            said = json.loads(answer)
-            if said["well"]:
+            verdict = json.loads(answer)
+            if verdict["well"]:
                 return
-            raise Failed(f"from outside: {said['reason']}")
+            raise Failed(f"from outside: {verdict['reason']}")
         world.sleep(0.1)
     raise Failed(f"not confirmed from outside within {seconds:.0f} s")
 
 
-def answer(world: World, id: str, said: Verdict) -> None:
+def answer(world: World, id: str, verdict: Verdict) -> None:
     """What the look from outside found: `well`, and `reason` where it is not. Raises Refused."""
     if world.read(f"{JOBS}/{id}/spec.json") is None:
         raise Refused("there is no such job on this host any more")
-    _write(world, f"{JOBS}/{id}/answer", said)
+    _write(world, f"{JOBS}/{id}/answer", verdict)
 
 
 def follow(world: World, id: str, seen: int) -> Iterator[Event]:
@@ -251,7 +253,7 @@ def follow(world: World, id: str, seen: int) -> Iterator[Event]:
     empty one as a sign of life. One that still waits for an answer says so again (`again`) to a new connection. An
     unknown job ends with `{"gone": true}`."""
     beat, idle = world.now(), 0
-    waiting = _unanswered(world, id, seen)
+    waiting = _open_question(world, id, seen)
     if waiting:
         yield {**waiting, "again": True}
         return
@@ -275,31 +277,31 @@ def follow(world: World, id: str, seen: int) -> Iterator[Event]:
 def _events(world: World, id: str) -> list[Event]:
     lines = (world.read(f"{JOBS}/{id}/events") or b"").decode(errors="replace").split("\n")
     # The last one is being written, or empty; of what a full disk broke off nothing can be made
-    found = []
+    events = []
     for line in lines[:-1]:
         with contextlib.suppress(ValueError, RecursionError):
             event = json.loads(line)
-            found += [event] if isinstance(event, dict) else []
-    return found
+            events += [event] if isinstance(event, dict) else []
+    return events
 
 
-def _unanswered(world: World, id: str, seen: int) -> Event | None:
-    told = _events(world, id)
+def _open_question(world: World, id: str, seen: int) -> Event | None:
+    events = _events(world, id)
     answered = world.read(f"{JOBS}/{id}/answer") is not None
-    return told[-1] if told and len(told) <= seen and "awaiting" in told[-1] and not answered else None
+    return events[-1] if events and len(events) <= seen and "awaiting" in events[-1] and not answered else None
 
 
 def _last_word(world: World, id: str) -> Event | None:
     """How a job ended that says nothing any more: None while it may still speak."""
     if _is_on(world, id):
         return None
-    told = _events(world, id)
-    if told and "result" in told[-1]:
+    events = _events(world, id)
+    if events and "result" in events[-1]:
         return None
     ended = [entry for entry in store.history(world) if entry["job"] == id]
     if ended:
         return {"result": ended[-1]}
-    begun = transaction.unfinished(world)
+    begun = transaction.load_unfinished(world)
     if begun is None or begun.job != id:
         return {"gone": True}
     # The agent was ended for good: what it left is undone as after a reboot

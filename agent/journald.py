@@ -36,7 +36,7 @@ KEYS = {
 
 def complaints(path: str, text: str) -> list[str]:
     """What journald would pass over in a drop-in (journald.conf(5), systemd 252)."""
-    found, section = [], None
+    faults, section = [], None
     for number, line in enumerate(text.splitlines(), 1):
         line = line.strip()
         if not line or line[0] in "#;":
@@ -44,9 +44,9 @@ def complaints(path: str, text: str) -> list[str]:
         if line.startswith("["):
             section = line
             if section != "[Journal]":
-                found.append(f"{path}:{number}: section {section}, and journald reads [Journal] only")
+                faults.append(f"{path}:{number}: section {section}, and journald reads [Journal] only")
         elif section is None:
-            found.append(f"{path}:{number}: {line!r} comes before any section")
+            faults.append(f"{path}:{number}: {line!r} comes before any section")
         elif section == "[Journal]" and line.partition("=")[0].strip() not in KEYS:
-            found.append(f"{path}:{number}: {line.partition('=')[0].strip()!r} is no key of journald")
-    return found
+            faults.append(f"{path}:{number}: {line.partition('=')[0].strip()!r} is no key of journald")
+    return faults

@@ -16,7 +16,7 @@ def check(world: World, target: Release) -> None:
     """Asked once the images are here. Raises Refused, with what to write."""
     # A release that an earlier version made does not say what is mounted
     containers = [entry for entry in target.manifest["containers"] if entry.get("image")]
-    declared = {image: _declared(world, image) for image in sorted({entry["image"] for entry in containers})}
+    declared = {image: _declared_volumes(world, image) for image in sorted({entry["image"] for entry in containers})}
     lost = [
         f"{entry['service']}: {path} (volumes: [{entry['name']}-data:{path}], or tmpfs: [{path}] where it may be lost)"
         for entry in containers
@@ -30,11 +30,11 @@ def check(world: World, target: Release) -> None:
         )
 
 
-def _declared(world: World, image: str) -> list[str]:
+def _declared_volumes(world: World, image: str) -> list[str]:
     try:
-        found = json.loads(world.docker_has(f"/images/{image}/json"))["Config"]["Volumes"] or {}
-        return sorted(str(path) for path in found if str(path).startswith("/"))
+        volumes = json.loads(world.docker_has(f"/images/{image}/json"))["Config"]["Volumes"] or {}
+        return sorted(str(path) for path in volumes if str(path).startswith("/"))
     except (OSError, Declined) as error:
-        raise Refused(f"Docker does not say what {image} is: {quoting.quoted(str(error))}. Run again") from None
+        raise Refused(f"Docker does not say what {image} is: {quoting.quote(str(error))}. Run again") from None
     except (ValueError, LookupError, TypeError, RecursionError):
         raise Refused(f"what Docker says of {image} cannot be read. Pull it again and run again") from None

@@ -8,7 +8,7 @@ import re
 from typing import Any
 from urllib.parse import urlsplit
 
-from agent.wording import Said, said
+from agent.wording import Said, phrase
 from agent.world import World
 
 HOME = "/etc/letsencrypt"
@@ -60,16 +60,16 @@ def fault(world: World, name: str) -> str:
     if not any(sections.values()):
         return _empty(path) if world.exists(path) else _missing(path)
     if broken:
-        return said("{path} {broken}", path=path, broken=broken)
+        return phrase("{path} {broken}", path=path, broken=broken)
     files, settings = sections[""], sections.get(SECTION)
     if missing := [key for key in (part.removesuffix(".pem") for part in PARTS) if not files.get(key)]:
         is_below = _settings(world, name).get(missing[0])
         form = "{path} has no {key} above its sections" if is_below else "{path} has no {key}"
-        return said(form, path=path, key=missing[0])
+        return phrase(form, path=path, key=missing[0])
     if settings is None:
-        return said("{path} has no section [{section}]", path=path, section=SECTION)
+        return phrase("{path} has no section [{section}]", path=path, section=SECTION)
     if missing := [key for key in PARAMETERS if not settings.get(key)]:
-        return said("{path} has no {key} in [{section}]", path=path, key=missing[0], section=SECTION)
+        return phrase("{path} has no {key} in [{section}]", path=path, key=missing[0], section=SECTION)
     return (
         _files_fault(world, name, files)
         or _accounts_fault(world, settings["server"], settings["account"])
@@ -78,15 +78,15 @@ def fault(world: World, name: str) -> str:
 
 
 def _missing(path: str) -> Said:
-    return said("{path} is missing", path=path)
+    return phrase("{path} is missing", path=path)
 
 
 def _empty(path: str) -> Said:
-    return said("{path} is empty", path=path)
+    return phrase("{path} is empty", path=path)
 
 
-def _damaged(path: str) -> Said:
-    return said("{path} is damaged", path=path)
+def _damage(path: str) -> Said:
+    return phrase("{path} is damaged", path=path)
 
 
 def _files_fault(world: World, name: str, files: dict[str, str]) -> str:
@@ -95,26 +95,26 @@ def _files_fault(world: World, name: str, files: dict[str, str]) -> str:
     for part, link in zip(PARTS, links(name)):
         key = part.removesuffix(".pem")
         if files[key] != link:
-            return said("{path} does not name {link}", path=renewal(name), link=link)
-        found = world.entry(link)
-        if found.kind == "absent":
+            return phrase("{path} does not name {link}", path=renewal(name), link=link)
+        entry = world.entry(link)
+        if entry.kind == "absent":
             return _missing(link)
-        if found.kind != "link":
-            return said("{path} is no link into {place}", path=link, place=f"{HOME}/archive")
-        target = re.fullmatch(rf"(?:\.\./\.\.|{HOME})/archive/({re.escape(name)}/[^/]+)", found.target)
+        if entry.kind != "link":
+            return phrase("{path} is no link into {place}", path=link, place=f"{HOME}/archive")
+        target = re.fullmatch(rf"(?:\.\./\.\.|{HOME})/archive/({re.escape(name)}/[^/]+)", entry.target)
         if not target or not world.exists(f"{HOME}/archive/{target[1]}"):
-            return said("{path} leads to {target}, which is not there", path=link, target=found.target)
+            return phrase("{path} leads to {target}, which is not there", path=link, target=entry.target)
         if not world.head(f"{HOME}/archive/{target[1]}", 1):
             return _empty(f"{HOME}/archive/{target[1]}")
         number = re.fullmatch(rf"{re.escape(name)}/{key}([0-9]+)\.pem", target[1])
         if not number:
-            return said(
-                "{path} leads to {target}, which is no {key}NUMBER.pem", path=link, target=found.target, key=key
+            return phrase(
+                "{path} leads to {target}, which is no {key}NUMBER.pem", path=link, target=entry.target, key=key
             )
         numbers[link] = number[1]
     first = next(iter(numbers))
     if others := [link for link, number in numbers.items() if number != numbers[first]]:
-        return said(
+        return phrase(
             "{path} leads to number {number}, and {other} to number {another}",
             path=others[0], number=numbers[others[0]], other=first, another=numbers[first],
         )  # fmt: skip
@@ -124,10 +124,10 @@ def _files_fault(world: World, name: str, files: dict[str, str]) -> str:
 def _ways_fault(world: World, path: str, settings: dict[str, str]) -> str:
     """Why certbot does not renew by itself what it could."""
     if settings.get("autorenew", "true").lower() not in ON:
-        return said("{path} has an autorenew that is not True: certbot passes it over", path=path)
+        return phrase("{path} has an autorenew that is not True: certbot passes it over", path=path)
     plugin = settings["authenticator"]
     if plugin == "manual" and settings.get("manual_auth_hook", "None") in ("", "None"):
-        return said(
+        return phrase(
             "{path} has authenticator = manual, and no manual_auth_hook: a person would have to prove the name",
             path=path,
         )
@@ -135,7 +135,7 @@ def _ways_fault(world: World, path: str, settings: dict[str, str]) -> str:
     # What runs before may free the port for it
     is_freed = settings.get("pre_hook", "None") not in ("", "None") or world.listing(f"{HOME}/renewal-hooks/pre")
     if plugin == "standalone" and port in ("None", "80") and not is_freed:
-        return said("{path} has authenticator = standalone, which needs port 80, and that is the proxy's", path=path)
+        return phrase("{path} has authenticator = standalone, which needs port 80, and that is the proxy's", path=path)
     return ""
 
 
@@ -148,14 +148,14 @@ def _accounts_fault(world: World, server: str, account: str) -> str:
     own = next((f"{at}/{account}" for at in (place, older) if world.exists(f"{at}/{account}/{OF_ACCOUNT[0]}")), "")
     for file in OF_ACCOUNT:
         path = f"{own or f'{place}/{account}'}/{file}"
-        found = world.entry(path)
-        if found.kind != "file":
+        entry = world.entry(path)
+        if entry.kind != "file":
             return _missing(path)
         try:
-            if not isinstance(json.loads(found.content), dict):
-                return _damaged(path)
+            if not isinstance(json.loads(entry.content), dict):
+                return _damage(path)
         except (ValueError, RecursionError):
-            return _damaged(path) if found.content.strip() else _empty(path)
+            return _damage(path) if entry.content.strip() else _empty(path)
     return ""
 
 
@@ -168,30 +168,30 @@ def _settings(world: World, name: str) -> dict[str, str]:
 def _sections(world: World, name: str) -> tuple[dict[str, dict[str, str]], str]:
     """A renewal file's sections ("" is above the first, a/b one in another), and why certbot cannot read the file; ""
     where it can. What follows a broken line counts too."""
-    found = world.entry(renewal(name))
-    if found.kind != "file":
+    entry = world.entry(renewal(name))
+    if entry.kind != "file":
         return {"": {}}, ""
     sections: dict[str, dict[str, str]] = {"": {}}
-    broken, within = [] if _is_utf8(found.content) else [said("is not UTF-8")], ""
-    lines = enumerate(found.content.decode("utf-8-sig", errors="replace").splitlines(), 1)
+    broken, within = [] if _is_utf8(entry.content) else [phrase("is not UTF-8")], ""
+    lines = enumerate(entry.content.decode("utf-8-sig", errors="replace").splitlines(), 1)
     for number, line in ((number, line.strip()) for number, line in lines):
         if not line or line.startswith("#"):
             continue
         if headed := HEADED.fullmatch(line):
             depth, parents = len(headed[1]), within.split("/") if within else []
             if depth != len(headed[4]) or depth > len(parents) + 1:
-                broken.append(said("is broken in line {number}: its brackets are those of no section", number=number))
+                broken.append(phrase("is broken in line {number}: its brackets are those of no section", number=number))
             within = "/".join([*parents[: depth - 1], headed[3]])
             if within in sections:
-                broken.append(said("has [{section}] twice, again in line {number}", section=headed[3], number=number))
+                broken.append(phrase("has [{section}] twice, again in line {number}", section=headed[3], number=number))
             sections.setdefault(within, {})
         elif keyed := KEYED.fullmatch(line):
             key, value = next(text for text in keyed.groups()[:3] if text is not None), keyed[4]
             if key in sections[within]:
-                above = said("above its sections")
-                where = said("in [{section}]", section=within.rsplit("/", 1)[-1]) if within else above
+                above = phrase("above its sections")
+                where = phrase("in [{section}]", section=within.rsplit("/", 1)[-1]) if within else above
                 broken.append(
-                    said("has {key} twice {where}, again in line {number}", key=key, where=where, number=number)
+                    phrase("has {key} twice {where}, again in line {number}", key=key, where=where, number=number)
                 )
             if value.startswith(LONG_QUOTES):
                 while value.count(value[:3]) < 2 and (more := next(lines, None)):
@@ -200,12 +200,14 @@ def _sections(world: World, name: str) -> tuple[dict[str, dict[str, str]], str]:
             elif quoted := QUOTED.fullmatch(value):
                 value = next(text for text in quoted.groups() if text is not None)
             elif value.startswith(('"', "'")) and "," not in value and value.count(value[0]) < 3:
-                broken.append(said("is broken in line {number}: its quotes do not match", number=number))
+                broken.append(phrase("is broken in line {number}: its quotes do not match", number=number))
             else:
                 value = value.partition("#")[0].rstrip()
             sections[within].setdefault(key, value)
         else:
-            broken.append(said("is broken in line {number}, which is neither a section nor KEY = VALUE", number=number))
+            broken.append(
+                phrase("is broken in line {number}, which is neither a section nor KEY = VALUE", number=number)
+            )
     return sections, broken[0] if broken else ""
 
 

@@ -19,16 +19,16 @@ UNKNOWN = "a process that has not said what it does"
 @contextmanager
 def lock(purpose: str, say: Callable[[str], None], path: str = "", patience: float = PATIENCE) -> Iterator[None]:
     """Waits `patience` seconds, saying for whom. Raises Refused naming the holder, what for and since when."""
-    with _opened(path or LOCK) as file:
-        end, told = time.monotonic() + patience, False
-        while not _taken(file):
+    with _open_file(path or LOCK) as file:
+        end, has_said = time.monotonic() + patience, False
+        while not _try_lock(file):
             file.seek(0)
             holder = file.read().strip() or UNKNOWN
             if time.monotonic() > end:
                 raise Refused(f"another job is at work on this host: {holder}. Wait for its end and run again")
-            if not told:
+            if not has_said:
                 say(f"waiting for another job: {holder}")
-            told = True
+            has_said = True
             time.sleep(0.2)
         file.truncate(0)
         file.write(f"{purpose}, since {time.strftime('%Y-%m-%d %H:%M:%S', time.gmtime())} UTC")
@@ -40,8 +40,8 @@ def lock(purpose: str, say: Callable[[str], None], path: str = "", patience: flo
 def holder(path: str = "") -> str | None:
     """Who holds the lock now, or None."""
     try:
-        with _opened(path or LOCK, make=False) as file:
-            if _taken(file):
+        with _open_file(path or LOCK, make=False) as file:
+            if _try_lock(file):
                 return None
             file.seek(0)
             return file.read().strip() or UNKNOWN
@@ -49,7 +49,7 @@ def holder(path: str = "") -> str | None:
         return None
 
 
-def _opened(path: str, make: bool = True) -> TextIO:
+def _open_file(path: str, make: bool = True) -> TextIO:
     """The lock's file, readable by root alone: an account that can open it can hold the lock."""
     if make:
         os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
@@ -60,7 +60,7 @@ def _opened(path: str, make: bool = True) -> TextIO:
     return file
 
 
-def _taken(file) -> bool:
+def _try_lock(file) -> bool:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -30,7 +30,7 @@ def logs(
     """An event a line: `at` (seconds since 1970), `from` (unit or container), `line`; {} now and then while nothing is
     said. `since` is how many seconds ago the first of them was said at the earliest, `grep` a pattern that they have.
     Raises Refused for a service that this host does not run, and never tried to."""
-    units = next((found for manifest in _manifests(world) if (found := units_of(manifest, service))), [])
+    units = next((own_units for manifest in _manifests(world) if (own_units := units_of(manifest, service))), [])
     units = units or OWN.get(service, [])
     if not units and service != RELEASES:
         raise Refused(f"this host runs no {service}")
@@ -68,8 +68,8 @@ def _entries(world: World, command: list[str], service: str, mask: Mask) -> Iter
         if line is None:
             yield {}
         elif (entry := _entry(line)) is not None:
-            found = _job(entry) if service == RELEASES else entry
-            yield mask.all_of(found) if found else {}
+            shown = _job(entry) if service == RELEASES else entry
+            yield mask.all_of(shown) if shown else {}
 
 
 def _manifests(world: World) -> Iterator[Manifest]:
@@ -86,8 +86,8 @@ def _manifests(world: World) -> Iterator[Manifest]:
 def _job(entry: dict[str, Any]) -> dict[str, Any] | None:
     """What a job says is for programs: its lines and its result are for people too."""
     try:
-        said = json.loads(entry["line"])
-        text = said.get("say") or said.get("result", {}).get("line")
+        event = json.loads(entry["line"])
+        text = event.get("say") or event.get("result", {}).get("line")
     except (ValueError, AttributeError):
         return entry
     return {**entry, "line": str(text)} if text else None
@@ -95,13 +95,13 @@ def _job(entry: dict[str, Any]) -> dict[str, Any] | None:
 
 def _entry(line: str) -> dict[str, Any] | None:
     try:
-        said = json.loads(line)
+        fields = json.loads(line)
     except ValueError:
         return None
-    message = said.get("MESSAGE")
-    sources = (said.get(name) for name in ("CONTAINER_NAME", "_SYSTEMD_USER_UNIT", "_SYSTEMD_UNIT"))
+    message = fields.get("MESSAGE")
+    sources = (fields.get(name) for name in ("CONTAINER_NAME", "_SYSTEMD_USER_UNIT", "_SYSTEMD_UNIT"))
     return {
-        "at": int(said.get("__REALTIME_TIMESTAMP", 0)) / 1e6,
+        "at": int(fields.get("__REALTIME_TIMESTAMP", 0)) / 1e6,
         "from": next((source for source in map(_text, sources) if source), "systemd"),
         "line": "[not text]" if (text := _text(message)) is None else text,
     }

@@ -75,10 +75,10 @@ def rollback(payload: dict[str, Any]) -> int:
     """Goes back to a kept release: the one before the current when none is named."""
     world = World()
     try:
-        id = _chosen(world, payload["release"])
+        id = _choose_release(world, payload["release"])
         host = store.load(world, id).manifest["host"]
     except Refused as refusal:
-        return _refused(payload["release"] or "", str(refusal))
+        return _print_refusal(payload["release"] or "", str(refusal))
     return _start(world, payload["spec"] | {"release": id, "host": host}, {"secrets": {}}, lambda: install.BIN)
 
 
@@ -91,11 +91,11 @@ def restart(payload: dict[str, Any]) -> int:
             raise Refused("this host has no release yet")
         host = store.load(world, id).manifest["host"]
     except Refused as refusal:
-        return _refused("", str(refusal))
+        return _print_refusal("", str(refusal))
     return _start(world, payload["spec"] | {"release": id, "host": host}, {"secrets": {}}, lambda: install.BIN)
 
 
-def _chosen(world: World, wanted: str | None) -> str:
+def _choose_release(world: World, wanted: str | None) -> str:
     """A kept release by the beginning of its id. Raises Refused."""
     served = store.returnable(world)
     if not wanted:
@@ -103,12 +103,12 @@ def _chosen(world: World, wanted: str | None) -> str:
         if not earlier:
             raise Refused("no earlier release is kept on this host")
         return earlier[0]
-    found = [id for id in served if id.startswith(wanted)]
-    if len(found) != 1:
+    matching = [id for id in served if id.startswith(wanted)]
+    if len(matching) != 1:
         kept = ", ".join(id[:12] for id in served) or "none"
-        how_many = f"{len(found)} kept releases begin" if found else "no kept release that has served begins"
+        how_many = f"{len(matching)} kept releases begin" if matching else "no kept release that has served begins"
         raise Refused(f"{how_many} with {wanted!r}; kept: {kept}")
-    return found[0]
+    return matching[0]
 
 
 def _start(world: World, spec: Spec, payload: Payload, agent: Callable[[], str]) -> int:
@@ -117,14 +117,14 @@ def _start(world: World, spec: Spec, payload: Payload, agent: Callable[[], str])
         with lock.lock("installing an agent", lambda line: _print({"say": line}), install.LOCK):
             jobs.start(world, spec, payload, agent())
     except Refused as refusal:
-        return _refused(spec["release"], str(refusal))
+        return _print_refusal(spec["release"], str(refusal))
     except (OSError, Failed) as error:
-        return _refused(spec["release"], f"the agent cannot be installed: {reason_of(error)}")
+        return _print_refusal(spec["release"], f"the agent cannot be installed: {reason_of(error)}")
     _print({"started": spec["id"]})
     return follow({"id": spec["id"], "seen": 0})
 
 
-def _refused(release: str, reason: str) -> int:
+def _print_refusal(release: str, reason: str) -> int:
     _print(
         {"result": {"outcome": "refused", "code": 3, "release": release, "line": f"refused, nothing touched: {reason}"}}
     )
@@ -150,7 +150,7 @@ def status(_: dict[str, Any]) -> int:
     id = store.current_id(world)
     release = store.load(world, id) if id else None
     look = HostFacts(world, release) if release else None
-    begun = transaction.unfinished(world)
+    begun = transaction.load_unfinished(world)
     jobs_of = [entry for entry in store.history(world) if entry["release"] == id and entry["code"] == 0]
     ended = [entry for entry in jobs_of if entry["kind"] != "restart"]
     alerts = firing(look) if look else []
@@ -174,7 +174,7 @@ def status(_: dict[str, Any]) -> int:
             "resting": sorted(slots.waiting(world, release.manifest) - away.resting(world)) if release else [],
             "builds": builds.of_release(world, release.manifest) if release else {},
             "maintenance": maintenance.sites(world),
-            "away": away.shown(world, release.manifest if release else None),
+            "away": away.resting_systems(world, release.manifest if release else None),
         }
     )
     return 0
@@ -210,10 +210,10 @@ def releases(_: dict[str, Any]) -> int:
     world = World()
     kept, history = store.returnable(world), store.history(world)
     damaged = {"damaged": store.unreadable(world), "damaged_jobs": store.damaged_jobs(world)}
-    images = prune.needed(world)
+    images = prune.needed_images(world)
     services = {id: store.by_service(store.manifest(world, id)) for id in kept if id not in damaged["damaged"]}
     answer = {"current": store.current_id(world), "kept": kept, "history": history, "images": images}
-    _print({**answer, "services": services, "reached": reaching.noted(world), **damaged})
+    _print({**answer, "services": services, "reached": reaching.access_records(world), **damaged})
     return 0
 
 
@@ -230,13 +230,13 @@ def free(_: dict[str, Any]) -> int:
 def maintain(payload: dict[str, Any]) -> int:
     """Begins or ends the maintenance of sites."""
     with lock.lock("maintenance", lambda line: _print({"say": line}), maintenance.LOCK):
-        _print(maintenance.asked(World(), payload))
+        _print(maintenance.handle(World(), payload))
     return 0
 
 
 def reach(payload: dict[str, Any]) -> int:
     """How a person gets to a service, which is noted down."""
-    _print(reaching.reached(World(), payload))
+    _print(reaching.grant_access(World(), payload))
     return 0
 
 
@@ -248,7 +248,7 @@ def bring_back(payload: dict[str, Any]) -> int:
 
 def backup(what: str, payload: dict[str, Any]) -> int:
     """What people ask of backups."""
-    _print(backing_up.asked(World(), what, payload, lambda line: _print({"say": line})))
+    _print(backing_up.handle(World(), what, payload, lambda line: _print({"say": line})))
     return 0
 
 
@@ -263,14 +263,14 @@ def recover(_: dict[str, Any]) -> int:
     job = Job(id, "recover", "the host itself", "this host", say=say)
     mask = Mask(jobs.secret_values(world, None))
     with quoting.hiding(mask.all_of), lock.lock("recovery after a restart", say, patience=600):
-        restoring.undo_left(world, say)
-        recovery.recover(world, jobs.recorded(world, job, world.wall(), mask), "the host restarted in the middle")
-    return 1 if transaction.unfinished(world) else 0
+        restoring.undo_interrupted(world, say)
+        recovery.recover(world, jobs.with_history(world, job, world.wall(), mask), "the host restarted in the middle")
+    return 1 if transaction.load_unfinished(world) else 0
 
 
 def arrive(what: str, payload: dict[str, Any]) -> int:
     """Data of a system that comes from another host."""
-    _print(arriving.asked(World(), what, payload, lambda line: _print({"say": line})))
+    _print(arriving.handle(World(), what, payload, lambda line: _print({"say": line})))
     return 0
 
 
@@ -308,7 +308,7 @@ def command() -> None:
                 # Neither healthy nor not: it was not checked
                 sys.exit(f"infra-monitor: {refusal}")
         if verb == "scheduled-backup":
-            sys.exit(backing_up.scheduled(World(), sys.argv[2], lambda line: print(line, flush=True)))
+            sys.exit(backing_up.run_scheduled(World(), sys.argv[2], lambda line: print(line, flush=True)))
         if verb in WATCHES:
             sys.exit(WATCHES[verb](World(), lambda line: print(line, flush=True)))
         payload = {} if verb == "recover" else json.load(sys.stdin)
@@ -328,7 +328,7 @@ def command() -> None:
             sys.exit(f"infra: {refusal}")
         if verb in ("prove", "unprove"):
             sys.exit(f"{proofs.FAILED}{refusal}")
-        sys.exit(_refused("", str(refusal)))
+        sys.exit(_print_refusal("", str(refusal)))
 
 
 def _print(event: Mapping[str, Any]) -> None:

@@ -23,7 +23,7 @@ UNSAFE = re.compile(r"[^a-z0-9.-]")
 
 def sites(world: World) -> dict[str, SiteMaintenance]:
     """Site → {since, until, who} of those that are in maintenance; times in seconds since 1970."""
-    said = {name: _said(world, name) for name in _names(world)}
+    said = {name: _read_entry(world, name) for name in _names(world)}
     return {name: {"since": s["since"], "until": s["until"], "who": s["who"]} for name, s in said.items()}
 
 
@@ -31,19 +31,19 @@ def _names(world: World) -> list[str]:
     return [name for name in world.listing(PLACE) if not UNSAFE.search(name)]
 
 
-def _said(world: World, name: str) -> dict[str, Any]:
+def _read_entry(world: World, name: str) -> dict[str, Any]:
     """What stands in the file; whatever a hand has left there, the proxy asks only whether it is there."""
-    said: Any = {}
+    content: Any = {}
     with contextlib.suppress(ValueError, RecursionError, OSError):
-        said = json.loads(world.read(f"{PLACE}/{name}") or b"{}")
-    given = said if isinstance(said, dict) else {}
+        content = json.loads(world.read(f"{PLACE}/{name}") or b"{}")
+    given = content if isinstance(content, dict) else {}
     times = {key: given.get(key) for key in ("since", "until")}
-    found: dict[str, Any] = {k: v if isinstance(v, int) and 0 <= v < LATEST else 0 for k, v in times.items()}
+    valid: dict[str, Any] = {k: v if isinstance(v, int) and 0 <= v < LATEST else 0 for k, v in times.items()}
     who = "".join(sign for sign in str(given.get("who", ""))[:200] if sign.isprintable())
-    return {**found, "who": who, "timer": str(given.get("timer", ""))}
+    return {**valid, "who": who, "timer": str(given.get("timer", ""))}
 
 
-def asked(world: World, payload: dict[str, Any]) -> InMaintenance:
+def handle(world: World, payload: dict[str, Any]) -> InMaintenance:
     """Begins or ends it (`begin`: which) for `sites`, if any; answers with those that are in it after that. Raises
     Refused."""
     release = store.current(world)
@@ -60,27 +60,27 @@ def asked(world: World, payload: dict[str, Any]) -> InMaintenance:
 
 def _begin(world: World, name: str, seconds: int, who: str) -> None:
     path, now = f"{PLACE}/{name}", int(world.wall())
-    before = _said(world, name) if name in _names(world) else {"since": 0, "timer": ""}
+    before = _read_entry(world, name) if name in _names(world) else {"since": 0, "timer": ""}
     number = int(before["timer"].rpartition("-")[2] or 0) + 1 if before["timer"].startswith(_unit(name)) else 1
-    said = {"since": before["since"] or now, "until": now + seconds, "who": who, "timer": f"{_unit(name)}-{number}"}
+    entry = {"since": before["since"] or now, "until": now + seconds, "who": who, "timer": f"{_unit(name)}-{number}"}
     # First what ends it: a site that stays away for ever is worse than one that never was. It ends no later one
-    own = f"grep -qs {said['timer']} {path} && rm -f {path}"
-    timer = [f"--unit={said['timer']}", f"--on-active={seconds}", "--timer-property=AccuracySec=1s"]
+    own = f"grep -qs {entry['timer']} {path} && rm -f {path}"
+    timer = [f"--unit={entry['timer']}", f"--on-active={seconds}", "--timer-property=AccuracySec=1s"]
     ran = world.run("systemd-run", "--quiet", "--collect", *timer, "sh", "-c", own)
     if ran.code != 0:
         kept = "; the one that is under way ends as it was to" if before["timer"] else ""
         raise Refused(f"nothing would end the maintenance of {name}: systemd-run: {ran.output.strip()}{kept}")
     world.directory("/run/infra", 0o755, "root", "root")
     world.directory(PLACE, 0o755, "root", "root")
-    world.write(path, json.dumps(said).encode(), 0o644, "root", "root")
+    world.write(path, json.dumps(entry).encode(), 0o644, "root", "root")
     _stop_timer(world, before["timer"], name)
-    if world.wall() >= said["until"]:
+    if world.wall() >= entry["until"]:
         # Its timer may have looked before the file was there
         world.remove(path)
 
 
 def _end(world: World, name: str) -> None:
-    timer = _said(world, name)["timer"]
+    timer = _read_entry(world, name)["timer"]
     world.remove(f"{PLACE}/{name}")
     _stop_timer(world, timer, name)
 
@@ -94,7 +94,7 @@ def _unit(name: str) -> str:
     return f"infra-maintenance-{name}"
 
 
-def served(world: World, urls: list[str]) -> list[str]:
+def serving_urls(world: World, urls: list[str]) -> list[str]:
     """Of public addresses those whose site is not in maintenance: no one outside would get another answer than 503."""
     away = _names(world)
     return [url for url in urls if urlsplit(url).hostname not in away]

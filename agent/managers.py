@@ -17,7 +17,7 @@ def split(unit: str) -> tuple[str | None, str]:
     return account or None, name
 
 
-def grouped(names: list[str]) -> dict[str | None, list[str]]:
+def group_by_account(names: list[str]) -> dict[str | None, list[str]]:
     """Account → its units under their own names, the host's first, each in the order given."""
     groups: dict[str | None, list[str]] = {}
     for account, name in sorted(map(split, names), key=lambda pair: pair[0] or ""):
@@ -27,8 +27,8 @@ def grouped(names: list[str]) -> dict[str | None, list[str]]:
 
 def has_manager(world: World, account: str) -> bool:
     """Does an account's own manager run."""
-    found = world.account(account)
-    return found is not None and world.exists(f"/run/user/{found.uid}/systemd/private")
+    user = world.account(account)
+    return user is not None and world.exists(f"/run/user/{user.uid}/systemd/private")
 
 
 def systemctl(world: World, account: str | None, *words: str, timeout: float = 300.0) -> Ran:
@@ -36,10 +36,10 @@ def systemctl(world: World, account: str | None, *words: str, timeout: float = 3
     linger, has no units."""
     if account is None:
         return world.run("systemctl", *words, timeout=timeout)
-    found = world.account(account)
-    if found is None:
+    user = world.account(account)
+    if user is None:
         return Ran(1, "")
-    place = f"/run/user/{found.uid}"
+    place = f"/run/user/{user.uid}"
     return world.run(
         "runuser", "-u", account, "--", "env", f"XDG_RUNTIME_DIR={place}",
         f"DBUS_SESSION_BUS_ADDRESS=unix:path={place}/bus", "systemctl", "--user", *words, timeout=timeout,
@@ -56,30 +56,34 @@ def hangs(world: World, account: str) -> bool:
     return has_manager(world, account) and ask(world, account, "show", "-p", "Version").code == TIMED_OUT
 
 
-def told_of(world: World, unit: str) -> list[str]:
+def manager_matches(world: World, unit: str) -> list[str]:
     """What journalctl shows of what a unit's manager says about it: any account can write what looks like it."""
     account, name = split(unit)
-    found = world.account(account) if account else None
-    return [f"USER_UNIT={name}", f"_UID={found.uid}"] if found else [f"UNIT={name}", "_PID=1"]
+    user = world.account(account) if account else None
+    return [f"USER_UNIT={name}", f"_UID={user.uid}"] if user else [f"UNIT={name}", "_PID=1"]
 
 
-def announced(world: World, message: str, within: float, timeout: float) -> list[tuple[str, str]]:
+def announcements(world: World, message: str, within: float, timeout: float) -> list[tuple[str, str]]:
     """What managers said with a message's id in the last `within` seconds: for each time the number of the account that
     a unit is of ("" for the host's own) and the unit. Raises OSError where the journal cannot be read."""
     # The journal vouches for fields that begin with _; an account's manager can only speak of its own units, and what
     # an account writes, however much, pushes out nothing that the host's own said
-    found = [("", entry["UNIT"]) for entry in _said(world, [message, "_PID=1"], within, timeout) if _is_of_host(entry)]
-    for entry in _said(world, [message], within, timeout):
+    pairs = [
+        ("", entry["UNIT"])
+        for entry in _journal_entries(world, [message, "_PID=1"], within, timeout)
+        if _is_of_host(entry)
+    ]
+    for entry in _journal_entries(world, [message], within, timeout):
         if not _is_of_host(entry) and isinstance(entry.get("_UID"), str) and isinstance(entry.get("USER_UNIT"), str):
-            found.append((entry["_UID"], entry["USER_UNIT"]))
-    return found
+            pairs.append((entry["_UID"], entry["USER_UNIT"]))
+    return pairs
 
 
 def _is_of_host(entry: dict[str, Any]) -> bool:
     return entry.get("_PID") == "1" and isinstance(entry.get("UNIT"), str)
 
 
-def _said(world: World, matches: list[str], within: float, timeout: float) -> list[dict[str, Any]]:
+def _journal_entries(world: World, matches: list[str], within: float, timeout: float) -> list[dict[str, Any]]:
     asked = [f"MESSAGE_ID={matches[0]}", *matches[1:], "--since", f"-{within}s", "-o", "json", "--no-pager", "-q"]
     ran = world.run("journalctl", *asked, "--output-fields=UNIT,USER_UNIT,_PID,_UID", timeout=timeout)
     if ran.code:
@@ -98,8 +102,8 @@ def journal_of(world: World, units: list[str]) -> list[str]:
     words = []
     for unit in units:
         account, name = split(unit)
-        found = world.account(account) if account else None
-        words += [f"_SYSTEMD_USER_UNIT={name}", f"_UID={found.uid}", "+"] if found else ["-u", name]
+        user = world.account(account) if account else None
+        words += [f"_SYSTEMD_USER_UNIT={name}", f"_UID={user.uid}", "+"] if user else ["-u", name]
     return words[:-1] if words and words[-1] == "+" else words
 
 
@@ -116,7 +120,7 @@ def last_words(world: World, unit: str, lines: int, since: float) -> Ran:
     for words in ([f"OBJECT_SYSTEMD_UNIT={name}", "_UID=0"] if account is None else [], processes):
         if words and (ran := _end(world, words, lines, since)).code == 0 and ran.output.strip():
             return ran
-    return _end(world, told_of(world, unit), lines, since)
+    return _end(world, manager_matches(world, unit), lines, since)
 
 
 def _end(world: World, words: list[str], lines: int, since: float = 0.0) -> Ran:
@@ -126,12 +130,12 @@ def _end(world: World, words: list[str], lines: int, since: float = 0.0) -> Ran:
 
 def control_groups(world: World, units: list[str]) -> dict[str, str]:
     """Unit → its control group, of those that have one now."""
-    found: dict[str, str] = {}
-    for account, names in grouped(units).items():
+    groups: dict[str, str] = {}
+    for account, names in group_by_account(units).items():
         prefix = f"{account}/" if account else ""
         shown = ask(world, account, "show", "-p", "Id", "-p", "ControlGroup", *names).output
         for entry in shown.split("\n\n"):
             fields = dict(line.split("=", 1) for line in entry.splitlines() if "=" in line)
             if fields.get("ControlGroup"):
-                found[f"{prefix}{fields.get('Id', '')}"] = fields["ControlGroup"]
-    return found
+                groups[f"{prefix}{fields.get('Id', '')}"] = fields["ControlGroup"]
+    return groups

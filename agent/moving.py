@@ -60,28 +60,28 @@ def systemctl(account, *words, timeout=60.0):
 
 def by_manager(units):
     """Account ("" for the host) → its units, in their order; a unit of an account's is named ACCOUNT/UNIT."""
-    found = {}
+    units_of = {}
     for unit in units:
         account, _, name = unit.rpartition("/")
-        found.setdefault(account, []).append(name)
-    return found
+        units_of.setdefault(account, []).append(name)
+    return units_of
 
 
 def running(units):
     """Those that run, or are on their way. Raises Failed where systemd does not answer."""
-    found = []
+    active = []
     for unit in units:
         account, _, name = unit.rpartition("/")
-        code, said = systemctl(account, "is-active", name)
-        state = said.split("\n")[-1]
+        code, output = systemctl(account, "is-active", name)
+        state = output.split("\n")[-1]
         if code == -1 or state not in (*ON, *OFF):
             raise Failed(f"whether {unit} runs is not known: {state or 'systemd does not answer'}")
-        found += [unit] if state in ON else []
-    return found
+        active += [unit] if state in ON else []
+    return active
 
 
 @contextlib.contextmanager
-def locked():
+def hold_lock():
     os.makedirs(RUN, 0o700, exist_ok=True)
     with open(os.open(f"{RUN}/lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600), "w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -110,12 +110,12 @@ def read(path):
     """A record; None where there is none. Raises Failed for one that is damaged."""
     try:
         with open(path) as file:
-            found = json.load(file)
+            content = json.load(file)
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
         raise Failed(f"{path} cannot be read: {error}") from None
-    return found if isinstance(found, dict) else None
+    return content if isinstance(content, dict) else None
 
 
 def remove(path):
@@ -150,7 +150,7 @@ def size(path):
 
 def share(payload):
     """Writes what rsync, started for one connection, may read: the data and nothing else."""
-    with locked():
+    with hold_lock():
         place = f"{RUN}/{payload['system']}"
         os.makedirs(place, 0o700, exist_ok=True)
         lines = ["uid = 0", "gid = 0", "use chroot = yes", "numeric ids = yes", "reverse lookup = no",
@@ -168,16 +168,16 @@ def hold(payload):
     """Stops the units that write, and keeps them stopped for as long as the lease is renewed. Raises Failed where one
     goes on, or something else writes: all run again then."""
     system, units = payload["system"], payload["units"]
-    with locked():
+    with hold_lock():
         if read(f"{GONE}/{system}.json"):
             raise Failed("its data is not here any more")
         if read(f"{HELD}/{system}.json"):
             raise Failed("another run is about to move it")
         record = {key: payload[key] for key in ("id", "to", "region", "units", "what")} | {"running": running(units)}
         fence(system, units)
-        renewed(system)
+        renew_lease(system)
         write(f"{HELD}/{system}.json", json.dumps(record))
-        watched(system)
+        start_watch(system)
     try:
         for account, names in by_manager(list(reversed(units))).items():
             # One that this host does not have is no fault
@@ -194,7 +194,7 @@ def hold(payload):
 
 def writers(paths):
     """What else has the data open: containers, and processes of the host."""
-    found, name, own = [], "", tuple(f"{path}/" for path in paths)
+    descriptions, name, own = [], "", tuple(f"{path}/" for path in paths)
     if shutil.which("docker"):
         code, ids = run("docker", "ps", "--quiet", "--no-trunc")
         if code:
@@ -205,7 +205,7 @@ def writers(paths):
             if not line.startswith("  "):
                 name = line.strip("/")
             elif source.startswith(own) or any(path.startswith(source) for path in own):
-                found.append(f"the container {name}")
+                descriptions.append(f"the container {name}")
     for pid in filter(str.isdigit, os.listdir("/proc")):
         with contextlib.suppress(OSError):
             links = {entry.path: os.readlink(entry.path) for entry in os.scandir(f"/proc/{pid}/fd")}
@@ -213,8 +213,8 @@ def writers(paths):
             ours = [(fd, link) for fd, link in links.items() if f"{link}/".startswith(own) and os.path.exists(link)]
             if int(pid) != os.getpid() and any(os.path.samefile(fd, link) for fd, link in ours):
                 with open(f"/proc/{pid}/comm", errors="replace") as file:
-                    found.append(f"process {pid} ({file.read().strip()})")
-    return list(dict.fromkeys(found))
+                    descriptions.append(f"process {pid} ({file.read().strip()})")
+    return list(dict.fromkeys(descriptions))
 
 
 def fence(system, units):
@@ -246,7 +246,7 @@ def reload(units):
         systemctl(account, "daemon-reload")
 
 
-def renewed(system):
+def renew_lease(system):
     write(f"{RUN}/{system}/lease", str(time.monotonic()), 0o600)
 
 
@@ -258,22 +258,22 @@ def lease_left(system):
         return 0.0
 
 
-def watched(system):
+def start_watch(system):
     """A unit of its own gives the lease an end, and its own end does too."""
     program = ["/usr/bin/python3", "-I", "-B", f"{RUN}/{system}/program.py"]
-    code, said = run(
+    code, output = run(
         "systemd-run", "--quiet", "--collect", f"--unit=infra-moving-{system}", "--property=OOMScoreAdjust=-500",
         f"--property=ExecStopPost={' '.join([*program, 'lift', system])}", *program, "watch", system,
     )  # fmt: skip
     if code:
         remove(f"{HELD}/{system}.json")
-        raise Failed(f"systemd-run: {said.splitlines()[-1] if said else code}")
+        raise Failed(f"systemd-run: {output.splitlines()[-1] if output else code}")
 
 
 def by_systemd(verb, system):
     while verb == "watch" and os.path.exists(f"{HELD}/{system}.json") and lease_left(system) > 0:
         time.sleep(1)
-    with locked():
+    with hold_lock():
         record = read(f"{HELD}/{system}.json")
         # It may have been renewed since
         if record and (verb == "lift" or lease_left(system) <= 0):
@@ -281,19 +281,19 @@ def by_systemd(verb, system):
 
 
 def renew(payload):
-    with locked():
+    with hold_lock():
         record = read(f"{HELD}/{payload['system']}.json")
-        held = bool(record) and record["id"] == payload["id"]
-        if held:
-            renewed(payload["system"])
-        return {"held": held}
+        is_held = bool(record) and record["id"] == payload["id"]
+        if is_held:
+            renew_lease(payload["system"])
+        return {"held": is_held}
 
 
 def commit(payload):
     """From here on the other host has the data: this one does not start what writes it, after a restart neither.
     `gone` is false where the lease was over before: all runs here again then."""
     system = payload["system"]
-    with locked():
+    with hold_lock():
         gone = read(f"{GONE}/{system}.json")
         if gone:
             return {"gone": gone["id"] == payload["id"]}
@@ -309,7 +309,7 @@ def commit(payload):
 def lift(payload):
     """Starts again what ran, where this move had stopped it, committed or not."""
     system = payload["system"]
-    with locked():
+    with hold_lock():
         for place in (HELD, GONE):
             record = read(f"{place}/{system}.json")
             if record and record["id"] == payload["id"]:

@@ -40,11 +40,11 @@ def servers_of(zone: str, named: list, timeout: float, now: Callable[[], float] 
     """Address and port of each server of a zone: those `named`, else those that this host's resolver knows; none whose
     address is not known. `timeout` is for all questions together. Raises Silent."""
     end = now() + timeout
-    known = [server_of(name) for name in named] or [(name, PORT) for name in _resolved(zone, "NS", end, now)]
-    found = [(address, port) for name, port in known for address in _addresses_of(name, end, now)[:1]]
-    if not found:
+    hosts = [server_of(name) for name in named] or [(name, PORT) for name in _resolve(zone, "NS", end, now)]
+    servers = [(address, port) for name, port in hosts for address in _addresses_of(name, end, now)[:1]]
+    if not servers:
         raise Silent(f"no resolver of this host knows who answers for {zone}")
-    return found
+    return servers
 
 
 def _addresses_of(name: str, end: float, now: Callable[[], float]) -> list:
@@ -52,25 +52,25 @@ def _addresses_of(name: str, end: float, now: Callable[[], float]) -> list:
         socket.inet_aton(name)
         return [name]
     except OSError:
-        return _resolved(name, "A", end, now)
+        return _resolve(name, "A", end, now)
 
 
-def _resolved(name: str, kind: str, end: float, now: Callable[[], float]) -> list:
+def _resolve(name: str, kind: str, end: float, now: Callable[[], float]) -> list:
     """What the first of this host's resolvers that knows any gives, sorted; the one that answered last is asked
     first."""
     resolvers = sorted(_resolvers(), key=lambda one: one != _answered.get("resolver"))
     for number, resolver in enumerate(resolvers):
-        left = end - now()
-        if left <= 0:
+        remaining = end - now()
+        if remaining <= 0:
             break
         try:
             # One that is dead leaves time for the others
-            records = ask((resolver, PORT), name, kind, left / (len(resolvers) - number) / 2)
+            records = ask((resolver, PORT), name, kind, remaining / (len(resolvers) - number) / 2)
         except Silent:
             continue
         _answered["resolver"] = resolver
-        if found := sorted(str(record.value) for record in records if record.kind == KINDS[kind]):
-            return found
+        if values := sorted(str(record.value) for record in records if record.kind == KINDS[kind]):
+            return values
     return []
 
 
@@ -81,36 +81,36 @@ _answered: dict = {}
 def addresses(servers: list, name: str, timeout: float) -> list | None:
     """The addresses that all servers that answer give for a name, sorted; those of the first two that differ together.
     None where none answers. `timeout` is for all of them."""
-    found: list | None = None
+    agreed: list | None = None
     for server in servers:
         try:
             records = ask(server, name, "A", timeout / len(servers))
         except Silent:
             continue
         given = sorted(str(record.value) for record in records if record.kind == KINDS["A"])
-        if found is not None and given != found:
-            return sorted({*found, *given})
-        found = given
-    return found
+        if agreed is not None and given != agreed:
+            return sorted({*agreed, *given})
+        agreed = given
+    return agreed
 
 
 def texts(servers: list, name: str, timeout: float) -> list:
     """What each server has as texts of a name; None for one that does not answer."""
-    found: list = []
+    answers: list = []
     for server in servers:
         try:
             records = ask(server, name, "TXT", timeout / len(servers))
-            found.append([r.value for r in records if r.kind == KINDS["TXT"]])
+            answers.append([r.value for r in records if r.kind == KINDS["TXT"]])
         except Silent:
-            found.append(None)
-    return found
+            answers.append(None)
+    return answers
 
 
 def ask(server: Server, name: str, kind: str, timeout: float) -> list:
     """The records of the answer of a server (address and port); none of a name that is not there. Raises Silent."""
     id = secrets.randbelow(65536)
     try:
-        asked = struct.pack(">HHHHHH", id, 0x0100, 1, 0, 0, 0) + _encoded(name) + struct.pack(">HH", KINDS[kind], 1)
+        asked = struct.pack(">HHHHHH", id, 0x0100, 1, 0, 0, 0) + _encode_name(name) + struct.pack(">HH", KINDS[kind], 1)
         end = time.monotonic() + timeout
         # A connected socket gets what comes from there alone
         with socket.socket(_family(server), socket.SOCK_DGRAM) as out:
@@ -138,24 +138,24 @@ def _over_tcp(server: Server, asked: bytes, end: float) -> bytes:
             if time.monotonic() > end:
                 raise Silent(f"{server[0]}: it is too slow")
 
-        def received(size: int) -> bytes:
-            found = b""
-            while len(found) < size:
+        def receive(size: int) -> bytes:
+            data = b""
+            while len(data) < size:
                 wait()
-                part = out.recv(size - len(found))
+                part = out.recv(size - len(data))
                 if not part:
                     raise Silent(f"{server[0]}: it ended in the middle")
-                found += part
-            return found
+                data += part
+            return data
 
         wait()
         out.connect(server)
         out.sendall(struct.pack(">H", len(asked)) + asked)
-        (length,) = struct.unpack(">H", received(2))
-        return received(length)
+        (length,) = struct.unpack(">H", receive(2))
+        return receive(length)
 
 
-def _encoded(name: str) -> bytes:
+def _encode_name(name: str) -> bytes:
     labels = [label.encode("ascii") for label in name.rstrip(".").split(".")]
     return b"".join(bytes([len(label)]) + label for label in labels) + b"\0"
 
@@ -169,7 +169,7 @@ def _read(answer: bytes, id: int, question: bytes) -> list:
         raise Silent("what came is no answer to the question")
     if flags & 0x0F not in (0, NOTHING_THERE):
         raise Silent(f"the server failed (code {flags & 0x0F})")
-    found, place = [], end
+    records, place = [], end
     for _ in range(count):
         name, place = _name(answer, place)
         kind, _, _, length = struct.unpack(">HHIH", answer[place : place + 10])
@@ -177,9 +177,9 @@ def _read(answer: bytes, id: int, question: bytes) -> list:
         data = answer[place : place + length]
         if len(data) < length:
             raise Silent("the answer is cut off")
-        found.append(Record(name, kind, _value(answer, place, kind, data)))
+        records.append(Record(name, kind, _value(answer, place, kind, data)))
         place += length
-    return found
+    return records
 
 
 def _value(answer: bytes, place: int, kind: int, data: bytes) -> object:

@@ -28,12 +28,12 @@ def reach(asked: list[tuple[int, str, int]]) -> list[bool]:
 
 def _inside(asked: list[tuple[int, Callable[[], Answer]]], otherwise: Answer) -> list[Answer]:
     """For each process what a question gives in its network; `otherwise` where it fails."""
-    found = [otherwise] * len(asked)
+    results = [otherwise] * len(asked)
 
     def ask(index: int, pid: int, question: Callable[[], Answer]) -> None:
         try:
             _enter(pid)
-            found[index] = question()
+            results[index] = question()
         except OSError:
             pass
 
@@ -43,7 +43,7 @@ def _inside(asked: list[tuple[int, Callable[[], Answer]]], otherwise: Answer) ->
         thread.start()
     for thread in threads:
         thread.join()
-    return found
+    return results
 
 
 def _answers(address: str, port: int) -> bool:
@@ -53,7 +53,7 @@ def _answers(address: str, port: int) -> bool:
     return True
 
 
-def reached(name: str, port: int) -> str:
+def reachable_address(name: str, port: int) -> str:
     """See World.reached."""
     try:
         # Docker's networks have IPv4
@@ -80,7 +80,7 @@ def query(name: str) -> bytes:
     return b"\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00" + labels + b"\x00\x00\x01\x00\x01"
 
 
-def answered(reply: bytes, question: bytes) -> str:
+def address_of_reply(reply: bytes, question: bytes) -> str:
     """The address in the reply to a question; "" where it has none. Docker gives one answer, its address last."""
     failed, answers = reply[3] & 0x0F, int.from_bytes(reply[6:8], "big")
     if failed or not answers or len(reply) < len(question) + 16:
@@ -93,4 +93,4 @@ def _address(name: str) -> str:
         out.settimeout(TIMEOUT)
         question = query(name)
         out.sendto(question, RESOLVER)
-        return answered(out.recv(512), question)
+        return address_of_reply(out.recv(512), question)

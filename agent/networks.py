@@ -70,7 +70,7 @@ def routes(world: World) -> list[tuple[str, Network, str]]:
     """The host's ways to networks, without those to everything else: interface, network, and gateway ("" where the
     network is the interface's own)."""
     lines = (world.read(ROUTES) or b"").decode(errors="replace").splitlines()[1:]
-    found = []
+    entries = []
     for fields in (line.split() for line in lines):
         if len(fields) < 8 or not int(fields[3], 16) & 1:
             continue
@@ -78,8 +78,8 @@ def routes(world: World) -> list[tuple[str, Network, str]]:
         if network.prefixlen < WIDEST:
             continue
         gateway = _address(fields[2]) if int(fields[2], 16) else ""
-        found.append((fields[0], network, gateway))
-    return found
+        entries.append((fields[0], network, gateway))
+    return entries
 
 
 def _address(word: str) -> str:
@@ -91,7 +91,7 @@ def _addresses(world: World, base: Release | None, target: Release) -> None:
     ours = {entry["name"] for release in (base, target) if release for entry in release.manifest["containers"]}
     taken = {
         (network, settings.get("IPAddress")): name
-        for container in existing.listed(world)
+        for container in existing.list_containers(world)
         for name in [container.get("Names", ["/"])[0].lstrip("/")]
         for network, settings in ((container.get("NetworkSettings") or {}).get("Networks") or {}).items()
         if name not in ours

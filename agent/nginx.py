@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 
-from agent.wording import said
+from agent.wording import phrase
 from agent.world import World
 
 FILE = re.compile(r"^# configuration file (?P<path>.+):$")
@@ -42,7 +42,9 @@ class Server:
 
     def has(self, name: str) -> bool:
         """Does it answer to exactly this name, at a port of a public site."""
-        names = {known.lower().lstrip(".") if known.startswith(".") else known.lower() for known in self.names}
+        names = {
+            own_name.lower().lstrip(".") if own_name.startswith(".") else own_name.lower() for own_name in self.names
+        }
         # One without any is at port 80, or has them in a file that it includes
         return name.lower() in names and bool((self.ports if self.listens else {80}) & OURS)
 
@@ -57,38 +59,42 @@ def others(world: World, names: list[str], ours: set[str], serves: bool = False)
     ran = world.run("nginx", "-T", "-q")
     if ran.code:
         return []
-    found = {}
-    made, parts = _parsed(ran.output)
-    read = list(_servers_of(made, parts, _host(world)))
-    for name in unread(world, ran.output, names, ours) if serves else []:
-        found[MAIN] = said("does not read {path}: this site is not served", path=f"/etc/nginx/sites-enabled/{name}")
-    for path, guard in _of_all_sites(made, parts):
+    conflicts = {}
+    blocks, parts = _parse_dump(ran.output)
+    read = list(_servers_of(blocks, parts, _host(world)))
+    for name in unread_names(world, ran.output, names, ours) if serves else []:
+        conflicts[MAIN] = phrase(
+            "does not read {path}: this site is not served", path=f"/etc/nginx/sites-enabled/{name}"
+        )
+    for path, guard in _of_all_sites(blocks, parts):
         if path not in ours:
-            found[path] = said("has {guard} outside of any site, which refuses requests of every site", guard=guard)
+            conflicts[path] = phrase(
+                "has {guard} outside of any site, which refuses requests of every site", guard=guard
+            )
     for server in (server for server in read if server.path not in ours):
         if server.proxied & OURS:
             port = min(server.proxied & OURS)
-            found[server.path] = said(
+            conflicts[server.path] = phrase(
                 "has proxy_protocol at port {port}, which Nginx then expects of every site's clients", port=port
             )
         if server.addresses:
-            found[server.path] = said(
+            conflicts[server.path] = phrase(
                 "listens at {address} alone, which Nginx chooses before any site at all addresses",
                 address=server.addresses[0],
             )
         for name in names:
             if server.has(name):
-                found[server.path] = said(
+                conflicts[server.path] = phrase(
                     "has the public name {name}, and of two Nginx takes the first that it reads", name=name
                 )
-    return list(found.items())
+    return list(conflicts.items())
 
 
-def unread(world: World, dump: str, names: list[str], ours: set[str]) -> list[str]:
+def unread_names(world: World, dump: str, names: list[str], ours: set[str]) -> list[str]:
     """The names that no file of `ours` has, in the answer of `nginx -T`; none where it is no such answer."""
     if not FIRST.search(dump):
         return []
-    read = list(_servers_of(*_parsed(dump), _host(world)))
+    read = list(_servers_of(*_parse_dump(dump), _host(world)))
     return [name for name in names if not any(server.path in ours and server.has(name) for server in read)]
 
 
@@ -96,25 +102,25 @@ def _host(world: World) -> str:
     return (world.read("/proc/sys/kernel/hostname") or b"").decode(errors="replace").strip()
 
 
-def _parsed(dump: str) -> tuple[list[Server], dict[str, Server]]:
+def _parse_dump(dump: str) -> tuple[list[Server], dict[str, Server]]:
     """The blocks in the answer of `nginx -T`, and by its path what stands in no block of a file."""
     path, lines = "", []
-    made: list[Server] = []
+    blocks: list[Server] = []
     parts: dict[str, Server] = {}
     for line in [*dump.splitlines(), "# configuration file -:"]:
-        if found := FILE.match(line):
+        if match := FILE.match(line):
             parts[path] = Server(path)
-            made += _blocks(path, "\n".join(lines), parts[path])
-            path, lines = found["path"], []
+            blocks += _blocks(path, "\n".join(lines), parts[path])
+            path, lines = match["path"], []
         else:
             lines.append(line)
-    return made, parts
+    return blocks, parts
 
 
-def _of_all_sites(made: list[Server], parts: dict[str, Server]) -> Iterator[tuple[str, str]]:
+def _of_all_sites(blocks: list[Server], parts: dict[str, Server]) -> Iterator[tuple[str, str]]:
     """What of GUARDS stands in `http` itself, or in a file that it takes in there: its path, and which."""
     seen: set[str] = set()
-    wanted = [block for block in made if block.is_http]
+    wanted = [block for block in blocks if block.is_http]
     while wanted:
         block = wanted.pop()
         yield from ((block.path, guard) for guard in block.guards)
@@ -126,10 +132,10 @@ def _of_all_sites(made: list[Server], parts: dict[str, Server]) -> Iterator[tupl
             wanted += [parts[path] for path in new]
 
 
-def _servers_of(made: list[Server], parts: dict[str, Server], host: str) -> Iterator[Server]:
+def _servers_of(blocks: list[Server], parts: dict[str, Server], host: str) -> Iterator[Server]:
     """The `server` blocks with what they take in from other files. `host` is this host's name, which a site can have by
     a variable."""
-    for server in (block for block in made if not block.is_http):
+    for server in (block for block in blocks if not block.is_http):
         seen: set[str] = set()
         wanted = [*server.includes]
         while wanted:
@@ -205,9 +211,9 @@ def _address(value: str) -> tuple[str, set[int]]:
     if not address and not PORTS.fullmatch(after):
         # An address without a port
         address, after = after, ""
-    if not (found := PORTS.fullmatch(after)):
+    if not (match := PORTS.fullmatch(after)):
         return address, {80}
-    first, last = int(found[1]), int(found[2] or found[1])
+    first, last = int(match[1]), int(match[2] or match[1])
     return address, set(range(first, min(last, 65535) + 1))
 
 

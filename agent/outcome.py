@@ -15,12 +15,12 @@ class Reasoned(Exception):
     """Ends what is being done, for a reason that people read: one line, bounded."""
 
     def __init__(self, reason: str) -> None:
-        super().__init__(quoting.quoted(reason, quoting.REASON))
+        super().__init__(quoting.quote(reason, quoting.REASON))
         self.reason = reason
 
     def in_words(self, say: Speaker) -> str:
         """The reason in another language."""
-        return quoting.quoted(say.of(self.reason), quoting.REASON)
+        return quoting.quote(say.of(self.reason), quoting.REASON)
 
 
 class Refused(Reasoned):

@@ -10,13 +10,13 @@ from typing import Any, NamedTuple
 
 from agent import away, caddy, nginx
 from agent.desired import Wanted
-from agent.dropins import PROXIES, directives, overridden, starts_otherwise, variables_of
+from agent.dropins import PROXIES, directives, overridden_settings, starts_otherwise, variables_of
 from agent.engine import Declined
 from agent.managers import split
 from agent.outcome import Refused
 from agent.store import Release
 from agent.units import OF_ACCOUNT
-from agent.wording import Said, said
+from agent.wording import Said, phrase
 from agent.world import World
 
 SYSTEM = "/etc/systemd/system"
@@ -53,15 +53,19 @@ def check(world: World, base: Release | None, target: Release) -> None:
     by the release."""
     ours = {file.path for release in (base, target) if release for file in release.files}
     links = {link["path"] for release in (base, target) if release for link in release.manifest["links"]}
-    found = [
+    overriding = [
         *_of_units(world, target, ours),
         *_of_proxies(world, target, ours),
         *_of_nginx(world, target, ours | links),
         *_of_caddys_files(world, target, ours | links),
     ]
-    if found:
-        path, what = found[0]
-        more = f" (and {len(found) - 1} more: {', '.join(entry[0] for entry in found[1:])})" if len(found) > 1 else ""
+    if overriding:
+        path, what = overriding[0]
+        more = (
+            f" (and {len(overriding) - 1} more: {', '.join(entry[0] for entry in overriding[1:])})"
+            if len(overriding) > 1
+            else ""
+        )
         raise Refused(
             f"{path} {what}: the release would not be in force{more}. Put what it says into the catalogue, move the "
             "file away (and keep it until the release has served), and run again"
@@ -98,8 +102,8 @@ class Places(NamedTuple):
 def _places(world: World, account: str | None, home: str) -> Places:
     if account is None:
         return Places(FIRST, SYSTEM, LATER)
-    found = world.account(account)
-    run = f"/run/user/{found.uid}/systemd" if found else ""
+    user = world.account(account)
+    run = f"/run/user/{user.uid}/systemd" if user else ""
     first = (f"{run}/user.control", f"{run}/transient", f"{run}/generator.early") if run else ()
     later = (f"{run}/user", "/run/systemd/user", f"{run}/generator") if run else ("/run/systemd/user",)
     shared = (f"{home}/.local/share/systemd/user", "/usr/local/share/systemd/user", "/usr/local/lib/systemd/user")
@@ -123,7 +127,7 @@ def _of_units(world: World, release: Release, ours: set[str]) -> Iterator[Overri
             # A unit of a package, which the release only starts
             continue
         for path in _hiding(world, places, name, ours):
-            yield Override(path, said("stands in the place of {name}", name=unit["name"]))
+            yield Override(path, phrase("stands in the place of {name}", name=unit["name"]))
         files = {entry.value.lstrip("-") for entry in released if entry.name == "EnvironmentFile"}
         given = (variables_of(file.content) for file in release.files if file.path in files)
         variables = frozenset(name for names in given for name in names)
@@ -133,15 +137,15 @@ def _of_units(world: World, release: Release, ours: set[str]) -> Iterator[Overri
             content = _head(world, path, MOST_BYTES - size + 1)
             count, size = count + 1, size + len(content)
             if count > MOST or size > MOST_BYTES:
-                limit = said("{count} drop-ins, and {size} KiB of them", count=MOST, size=MOST_BYTES // 1024)
-                found = said("is more than is looked at for {name}: {limit}", name=unit["name"], limit=limit)
-                yield Override(path, found)
+                limit = phrase("{count} drop-ins, and {size} KiB of them", count=MOST, size=MOST_BYTES // 1024)
+                overrides = phrase("is more than is looked at for {name}: {limit}", name=unit["name"], limit=limit)
+                yield Override(path, overrides)
                 break
             file = path.rsplit("/", 1)[1]
             if file in named:
-                yield Override(path, said("stands in the place of {name}", name=named[file]))
-            elif names := overridden(released, directives(content, file), variables):
-                yield Override(path, said("sets {names} of {unit}", names=", ".join(names), unit=unit["name"]))
+                yield Override(path, phrase("stands in the place of {name}", name=named[file]))
+            elif names := overridden_settings(released, directives(content, file), variables):
+                yield Override(path, phrase("sets {names} of {unit}", names=", ".join(names), unit=unit["name"]))
 
 
 def _of_proxies(world: World, release: Release, ours: set[str]) -> Iterator[Override]:
@@ -156,7 +160,7 @@ def _of_proxies(world: World, release: Release, ours: set[str]) -> Iterator[Over
 
 
 def _another_configuration(proxy: str) -> Said:
-    return said("sets ExecStart of {unit} to what may not read {file}", unit=proxy, file=PROXIES[proxy])
+    return phrase("sets ExecStart of {unit} to what may not read {file}", unit=proxy, file=PROXIES[proxy])
 
 
 def _hiding(world: World, places: Places, name: str, ours: set[str]) -> Iterator[str]:
@@ -182,7 +186,7 @@ def _not_read(world: World, release: Release) -> Iterator[Override]:
     for block in shown.split("\n\n"):
         state = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
         if state.get("NeedDaemonReload") == "yes" and (name := state.get("Id")) in names:
-            what = said(
+            what = phrase(
                 "has changed since systemd read it, and what it said before is in force: systemctl daemon-reload"
             )
             yield Override(f"{SYSTEM}/{name}", what)
@@ -273,7 +277,7 @@ def _of_caddy(world: World, release: Release) -> list[Override]:
         is_active = world.run("systemctl", "is-active", CADDY).output.strip() == "active"
         declined = "declines to answer at {place}: what it serves is not known. systemctl restart {unit}"
         silent = "does not answer at {place}: what it serves is not known. systemctl restart {unit}"
-        what = said(declined if isinstance(error, Declined) else silent, place=CADDY_ADMIN, unit=CADDY)
+        what = phrase(declined if isinstance(error, Declined) else silent, place=CADDY_ADMIN, unit=CADDY)
         return [Override(CADDY, what)] if is_active else []
     adapted = world.run("caddy", "adapt", "--adapter", "caddyfile", "--config", CADDYFILE)
     if adapted.code:
@@ -284,7 +288,7 @@ def _of_caddy(world: World, release: Release) -> list[Override]:
         same = _json(adapted.output) == json.loads(runs)
     except (ValueError, StopIteration, RecursionError):
         return []
-    return [] if same else [Override(CADDY, said("runs another configuration than {file} says", file=CADDYFILE))]
+    return [] if same else [Override(CADDY, phrase("runs another configuration than {file} says", file=CADDYFILE))]
 
 
 def _json(text: str) -> Any:

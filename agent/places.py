@@ -27,7 +27,7 @@ def parent_of(path: str, make: bool = False) -> Iterator[tuple[int, str]]:
     here = os.open("/", os.O_RDONLY | os.O_DIRECTORY)
     try:
         for number, part in enumerate(parts, 1):
-            inside = _entered(here, part, "/" + "/".join(parts[:number]), make)
+            inside = _enter(here, part, "/" + "/".join(parts[:number]), make)
             os.close(here)
             here = inside
         yield here, last
@@ -35,7 +35,7 @@ def parent_of(path: str, make: bool = False) -> Iterator[tuple[int, str]]:
         os.close(here)
 
 
-def _entered(here: int, part: str, shown: str, make: bool, depth: int = 0) -> int:
+def _enter(here: int, part: str, shown: str, make: bool, depth: int = 0) -> int:
     if make:
         with suppress(FileExistsError):
             os.mkdir(part, 0o755, dir_fd=here)
@@ -44,14 +44,14 @@ def _entered(here: int, part: str, shown: str, make: bool, depth: int = 0) -> in
         return os.open(part, flags, dir_fd=here)
     if not stat.S_ISLNK(os.lstat(part, dir_fd=here).st_mode):
         return os.open(part, flags | os.O_NOFOLLOW, dir_fd=here)
-    parent, name = _followed(here, part, shown, depth)
+    parent, name = _follow(here, part, shown, depth)
     try:
-        return _entered(parent, name, shown, False, depth + 1) if name else os.dup(parent)
+        return _enter(parent, name, shown, False, depth + 1) if name else os.dup(parent)
     finally:
         os.close(parent)
 
 
-def _followed(here: int, part: str, shown: str, depth: int) -> tuple[int, str]:
+def _follow(here: int, part: str, shown: str, depth: int) -> tuple[int, str]:
     """Where a link leads: a descriptor of the directory, and the last part ("" for the directory itself). Its text is
     gone through piece by piece, since an account may own a directory on that way. Raises OSError."""
     status = os.lstat(part, dir_fd=here)
@@ -64,7 +64,7 @@ def _followed(here: int, part: str, shown: str, depth: int) -> tuple[int, str]:
     place = os.open("/", os.O_RDONLY | os.O_DIRECTORY) if target.startswith("/") else os.dup(here)
     try:
         for piece in pieces:
-            inside = _entered(place, piece, shown, False, depth + 1)
+            inside = _enter(place, piece, shown, False, depth + 1)
             os.close(place)
             place = inside
     except BaseException:
@@ -76,7 +76,7 @@ def _followed(here: int, part: str, shown: str, depth: int) -> tuple[int, str]:
 def open_directory(path: str, make: bool = False) -> int:
     """A descriptor of a directory, reached in the same way."""
     with parent_of(path, make) as (parent, name):
-        return _entered(parent, name, path, make)
+        return _enter(parent, name, path, make)
 
 
 def look_at_directory(path: str) -> Entry | None:
@@ -143,8 +143,8 @@ def look_at(path: str) -> Entry:
                         return Entry("link", target=os.readlink(name, dir_fd=parent))
                 elif not stat.S_ISREG(status.st_mode):
                     return Entry("other", what=KINDS.get(stat.S_IFMT(status.st_mode), "no regular file"))
-                elif (found := _opened(parent, name)) is not None:
-                    return found
+                elif (entry := _open_file(parent, name)) is not None:
+                    return entry
             raise OSError(errno.EBUSY, "is replaced again and again", path)
     except OSError as error:
         if error.errno in ABSENT:
@@ -152,7 +152,7 @@ def look_at(path: str) -> Entry:
         raise OSError(error.errno, error.strerror, path) from None
 
 
-def _opened(parent: int, name: str) -> Entry | None:
+def _open_file(parent: int, name: str) -> Entry | None:
     """A regular file, by one descriptor; None when something else is there by now."""
     try:
         descriptor = os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW, dir_fd=parent)
@@ -166,13 +166,13 @@ def _opened(parent: int, name: str) -> Entry | None:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
             return None
-        content = _bounded(file, status.st_size)
+        content = _read_bounded(file, status.st_size)
         if content is None:
             return Entry("other", what=f"a file of {status.st_size} bytes")
         return Entry("file", content, str(status.st_uid), str(status.st_gid), stat.S_IMODE(status.st_mode))
 
 
-def _bounded(file: BinaryIO, size: int) -> bytes | None:
+def _read_bounded(file: BinaryIO, size: int) -> bytes | None:
     """A file's content, None where it is over LARGEST: a sparse file of terabytes costs its owner nothing. Files of
     /proc have no size; one may grow while it is read."""
     if size > LARGEST:
@@ -191,11 +191,11 @@ def read_file(path: str, head: int | None = None) -> bytes | None:
     """A regular file's content, or its first `head` bytes, reached in the same way; None for anything else, a pipe
     included. Raises OSError for a content over LARGEST."""
     try:
-        with parent_of(path) as (parent, name), os.fdopen(_opened_at_last(parent, name, path), "rb") as file:
+        with parent_of(path) as (parent, name), os.fdopen(_open_following(parent, name, path), "rb") as file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
                 return None
-            content = file.read(head) if head is not None else _bounded(file, status.st_size)
+            content = file.read(head) if head is not None else _read_bounded(file, status.st_size)
             if content is None:
                 raise OSError(errno.EFBIG, f"is larger than {LARGEST >> 20} MiB", path)
             return content
@@ -206,14 +206,14 @@ def read_file(path: str, head: int | None = None) -> bytes | None:
 
 
 @contextmanager
-def _leased(path: str) -> Iterator[None]:
+def _explain_lease(path: str) -> Iterator[None]:
     try:
         yield
     except BlockingIOError:
         raise OSError(errno.EAGAIN, "another program has a lease on it", path) from None
 
 
-def _opened_at_last(parent: int, name: str, shown: str) -> int:
+def _open_following(parent: int, name: str, shown: str) -> int:
     """A descriptor of a file, of root's own links the last one's."""
     flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW
     place = os.dup(parent)
@@ -222,9 +222,9 @@ def _opened_at_last(parent: int, name: str, shown: str) -> int:
             if not name or name == "..":
                 raise OSError(errno.EISDIR, "is a directory", shown)
             if not stat.S_ISLNK(os.lstat(name, dir_fd=place).st_mode):
-                with _leased(shown):
+                with _explain_lease(shown):
                     return os.open(name, flags, dir_fd=place)
-            there, name = _followed(place, name, shown, depth)
+            there, name = _follow(place, name, shown, depth)
             os.close(place)
             place = there
         raise OSError(errno.ELOOP, "too many symbolic links", shown)

@@ -41,7 +41,7 @@ class Plan:
         return not work and self.base is not None and self.base.id == self.target.id
 
     @property
-    def touched(self) -> list[str]:
+    def starting_units(self) -> list[str]:
         """The units that this switch (re)starts."""
         return [*self.at_once, *(roll.unit for roll in self.rolls)]
 
@@ -65,7 +65,7 @@ def plan(world: World, base: Release | None, target: Release, restarts: Collecti
     except Failed as failure:
         raise Refused(str(failure)) from None
     change = difference(world, target.files, target.manifest["links"], base.manifest if base else None)
-    changed = {*units.changed(target.manifest, set(change.paths)), *restarts}
+    changed = {*units.of_paths(target.manifest, set(change.paths)), *restarts}
     rollouts = slots.rollouts(world, target.manifest, changed, states)
     ordinary = [name for name in target.unit_names if name not in slots.units_of(target.manifest)]
     resting = slots.resting(world, target.manifest)
@@ -87,7 +87,7 @@ def plan(world: World, base: Release | None, target: Release, restarts: Collecti
         replace(
             change,
             link=change.link | {rollout.link: rollout.next["target"] for rollout in rollouts},
-            remove=change.remove + slots.left(world, base.manifest if base else None, target.manifest),
+            remove=change.remove + slots.leftover_links(world, base.manifest if base else None, target.manifest),
         ),
         states,
         stops=[name for name in stops if name not in alone],

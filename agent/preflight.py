@@ -34,7 +34,7 @@ MiB = 1024**2
 
 def check(world: World, job: Job, base: Release | None, target: Release) -> None:
     """Raises Refused with the first reason why not, and what to do about it."""
-    _planned_from(world, job, base, target)
+    _demand_planned_base(world, job, base, target)
     _commands(world, target)
     accounts.agree(world, target.manifest["accounts"])
     accounts.answer(world, target.manifest["accounts"])
@@ -52,7 +52,7 @@ def check(world: World, job: Job, base: Release | None, target: Release) -> None
     overrides.check(world, base, target)
 
 
-def _planned_from(world: World, job: Job, base: Release | None, target: Release) -> None:
+def _demand_planned_base(world: World, job: Job, base: Release | None, target: Release) -> None:
     """An update that was planned from another release than the one here would undo another update."""
     if job.kind != "apply" or job.base is None or base is None or target.id == base.id:
         return
@@ -101,22 +101,22 @@ def check_programs(world: World, target: Release) -> None:
     brought = {file.path for file in target.files}
     wanted = [item for item in target.manifest["requirements"] if item["path"] not in brought]
     # What an artefact brings is looked at once it is here
-    wanted = [item for item in wanted if artefacts.located(target.manifest, item["path"]) == item["path"]]
+    wanted = [item for item in wanted if artefacts.locate(target.manifest, item["path"]) == item["path"]]
     missing = [item for item in wanted if not _is_here(world, item["path"])]
     if missing:
         named = "; ".join(dict.fromkeys(f"{item['path']} ({item['reason']})" for item in missing))
         raise Refused(f"missing on this host: {named}. Put it there, or correct the path, and run again")
 
-    started, paths = programs.started(target.files), [item["path"] for item in wanted]
-    found = {path: programs.complaint(world, path, is_started=path in started) for path in paths}
-    found |= {path: programs.of_its_mount(world, path) for path in sorted(started & brought)}
-    wrong = [f"{path} {complaint}" for path, complaint in found.items() if complaint]
+    started, paths = programs.started_programs(target.files), [item["path"] for item in wanted]
+    complaint_of = {path: programs.complaint(world, path, is_started=path in started) for path in paths}
+    complaint_of |= {path: programs.of_its_mount(world, path) for path in sorted(started & brought)}
+    wrong = [f"{path} {complaint}" for path, complaint in complaint_of.items() if complaint]
     if wrong:
         raise Refused(f"cannot be started on this host: {'; '.join(wrong)}. Put another one there, and run again")
     own = [
         f"{file.path} {complaint}"
         for file in target.files
-        if file.mode & 0o111 and (complaint := programs.built_for_another(world, file.content))
+        if file.mode & 0o111 and (complaint := programs.architecture_complaint(world, file.content))
     ]
     if own:
         raise Refused(f"cannot be started on this host: {'; '.join(own)}. Bring one that is built for it")
@@ -126,9 +126,9 @@ def check_programs_of_artefacts(world: World, target: Release) -> None:
     """The same, of what artefacts bring: asked once they are here. Raises Refused."""
     brought = {file.path for file in target.files}
     paths = {item["path"]: item["reason"] for item in target.manifest["requirements"] if item["path"] not in brought}
-    place = partial(artefacts.located, target.manifest)
-    found = {path: place(path) for path in paths}
-    found = {path: inside for path, inside in found.items() if inside != path}
+    place = partial(artefacts.locate, target.manifest)
+    place_of = {path: place(path) for path in paths}
+    place_of = {path: inside for path, inside in place_of.items() if inside != path}
     # Releases of an earlier version say nothing of what units start
     programs_of, scripts_of = (
         {path: place(path) for entry in target.manifest["artefacts"] for path in entry.get(kind, [])}
@@ -137,7 +137,7 @@ def check_programs_of_artefacts(world: World, target: Release) -> None:
     named = programs_of | scripts_of
     wrong = [
         f"{path} is not in it ({paths[path]})"
-        for path, inside in found.items()
+        for path, inside in place_of.items()
         if path not in named and not world.exists(inside)
     ]
     wrong += [f"{path} is not in it, and a unit starts it" for path in named if not world.exists(named[path])]
@@ -146,10 +146,10 @@ def check_programs_of_artefacts(world: World, target: Release) -> None:
         for path, inside in programs_of.items()
         if world.exists(inside) and not world.is_executable(inside)
     ]
-    found = {path: inside for path, inside in found.items() if path not in scripts_of} | programs_of
+    place_of = {path: inside for path, inside in place_of.items() if path not in scripts_of} | programs_of
     wrong += [
         f"{path} {why}"
-        for path, inside in found.items()
+        for path, inside in place_of.items()
         if (why := programs.complaint(world, inside, place, is_started=path in programs_of))
     ]
     if wrong:
@@ -191,7 +191,7 @@ def _is_here(world: World, needed: str) -> bool:
 def _ways(world: World, target: Release) -> None:
     """Root follows no link that a user laid: where one is in the way it is said before anything is touched."""
     paths = [file.path for file in target.files] + [f"{item['path']}/." for item in target.manifest["directories"]]
-    barred = [reason for path in paths if (reason := world.barred(path))]
+    barred = [reason for path in paths if (reason := world.why_barred(path))]
     if barred:
         raise Refused(f"{barred[0]}. Put a directory in its place and run again")
 
@@ -201,9 +201,9 @@ def _places(world: World, target: Release) -> None:
     cannot be replaced, and a huge file cannot be kept aside."""
     kinds = ("files", "environment_files", "links")
     for path in [item["path"] for kind in kinds for item in target.manifest[kind]]:
-        found = world.entry(path)
-        if found.kind == "other":
-            raise Refused(in_the_way(path, found.what))
+        entry = world.entry(path)
+        if entry.kind == "other":
+            raise Refused(in_the_way(path, entry.what))
 
 
 def _memory(world: World, target: Release) -> None:
@@ -225,7 +225,7 @@ def _ports(world: World, base: Release | None, target: Release) -> None:
         options = "-Hlunp" if protocol == "udp" else "-Hltnp"
         listening = world.run("ss", options, f"sport = :{port}").output.strip()
         if listening and not units.states(world, [entry["unit"]])[entry["unit"]]["active"] and not _own(world, entry):
-            program = quoting.quoted(listening.split()[-1])
+            program = quoting.quote(listening.split()[-1])
             raise Refused(
                 f"port {port}{'/udp' if protocol == 'udp' else ''} of {entry['service']} is taken on the host "
                 f"({program}): stop that program, or give the service another port"
@@ -234,7 +234,7 @@ def _ports(world: World, base: Release | None, target: Release) -> None:
 
 def _listeners(manifest: Manifest) -> list[Listener]:
     """Each port of the host that a release listens on, once."""
-    found: dict[tuple[int, str], Listener] = {
+    listeners: dict[tuple[int, str], Listener] = {
         (entry["port"], "tcp"): {**entry, "protocol": "tcp"} for entry in manifest["ports"]
     }
     for entry in manifest["published"]:
@@ -242,8 +242,8 @@ def _listeners(manifest: Manifest) -> list[Listener]:
         for port in range(entry["first"], entry["last"] + 1):
             protocol = entry["protocol"]
             listener = Listener(port=port, service=service, unit=unit, container=container, protocol=protocol)
-            found.setdefault((port, protocol), listener)
-    return list(found.values())
+            listeners.setdefault((port, protocol), listener)
+    return list(listeners.values())
 
 
 def _own(world: World, entry: Listener) -> bool:
@@ -263,7 +263,7 @@ def disk(world: World, target: Release, absent: Absent, unpacked: int = 0) -> No
         wanted[artefacts.PLACE] = unpacked + 64 * MiB
     if any("@" in image for image in absent.images):
         root = world.run("docker", "info", "--format", "{{.DockerRootDir}}", timeout=30).output.strip()
-        wanted[root] = images.needed(world, absent)
+        wanted[root] = images.bytes_needed(world, absent)
     disks: dict[int, list[str]] = {}
     for path in wanted:
         usage = world.usage(path) or world.usage("/")

@@ -61,35 +61,35 @@ class Watch:
     calm_since: float | None = None
 
     @property
-    def stopped(self) -> list[dict[str, Any]]:
+    def stopped_services(self) -> list[dict[str, Any]]:
         return [entry for entry in self.services if self.world.exists(flag(entry["service"]))]
 
     def begin(self) -> None:
         """What an earlier watch did not get to: a flag is written first, and may be all that was done. Flags of others
         are of an earlier release."""
-        for entry in self.stopped:
+        for entry in self.stopped_services:
             self.world.run("systemctl", "stop", "--no-block", entry["unit"])
-        known = {entry["service"] for entry in self.services}
-        for name in [name for name in self.world.listing(STOPPED) if name not in known]:
+        services = {entry["service"] for entry in self.services}
+        for name in [name for name in self.world.listing(STOPPED) if name not in services]:
             self.world.remove(flag(name))
 
     def look(self) -> None:
         if self.going and self._has_gone(self.going):
             self.going = None
-        found = self.world.memory()
-        size, left = found.get("MemTotal", 0), found.get("MemAvailable")
-        if left is None:
+        memory = self.world.memory()
+        size, available = memory.get("MemTotal", 0), memory.get("MemAvailable")
+        if available is None:
             return
-        if left < floor(size):
+        if available < floor(size):
             self.calm_since = None
-            self._make_room(left, size)
+            self._make_room(available, size)
         else:
-            self._bring_back(left, size)
+            self._bring_back(available, size)
 
-    def _make_room(self, left: int, size: int) -> None:
+    def _make_room(self, available: int, size: int) -> None:
         if self.going:
             late = self.world.now() - self.going.since > PATIENCE
-            if (late or left < floor(size) // 2) and not self.going.killed:
+            if (late or available < floor(size) // 2) and not self.going.killed:
                 self._kill(self.going)
             return
         entry = next((entry for entry in self.services if not self.world.exists(flag(entry["service"]))), None)
@@ -102,7 +102,7 @@ class Watch:
             self.world.signal_container(entry["container"], "SIGTERM")
         self.world.run("systemctl", "stop", "--no-block", entry["unit"])
         self.going = Going(entry, self.world.now())
-        self._record(entry, "make room", f"{entry['service']} was stopped: {_of(left, size)} were left")
+        self._record(entry, "make room", f"{entry['service']} was stopped: {_of(available, size)} were left")
 
     def _has_gone(self, going: Going) -> bool:
         state = self.world.run("systemctl", "is-active", going.service["unit"]).output.strip()
@@ -117,11 +117,11 @@ class Watch:
             self.world.run("systemctl", "kill", "-s", "KILL", going.service["unit"])
         self.say(f"{going.service['service']} did not end soon enough and was killed")
 
-    def _bring_back(self, left: int, size: int) -> None:
+    def _bring_back(self, available: int, size: int) -> None:
         """The last one that went, once there is room for all that it may use, and has been for a while. Not beside a
         release: that has its own wants."""
-        now, stopped = self.world.now(), self.stopped
-        if not stopped or self.going or left < room(stopped[-1], size) or lock.holder(lock.LOCK):
+        now, stopped = self.world.now(), self.stopped_services
+        if not stopped or self.going or available < room(stopped[-1], size) or lock.holder(lock.LOCK):
             self.calm_since = None
             return
         self.calm_since = now if self.calm_since is None else self.calm_since
@@ -130,26 +130,28 @@ class Watch:
         entry, self.calm_since = stopped[-1], None
         self.world.remove(flag(entry["service"]))
         self.world.run("systemctl", "start", "--no-block", entry["unit"])
-        self._record(entry, "bring back", f"{entry['service']} was started again: {_of(left, size)} are left")
+        self._record(entry, "bring back", f"{entry['service']} was started again: {_of(available, size)} are left")
 
     def _calm(self, entry: dict[str, Any]) -> float:
-        past = [e for e in history.made_room(self.world) if e.subject == entry["service"] and e.repair == "make room"]
+        past = [
+            e for e in history.memory_repairs(self.world) if e.subject == entry["service"] and e.repair == "make room"
+        ]
         times = sum(self.world.wall() - event.at < HOUR for event in past)
         return min(CALM * 2 ** max(0, times - 1), LONGEST_CALM)
 
-    def _record(self, entry: dict[str, Any], what: str, said: str) -> None:
-        self.say(said)
+    def _record(self, entry: dict[str, Any], what: str, line: str) -> None:
+        self.say(line)
         # A full disk holds nothing up
         with contextlib.suppress(OSError):
-            history.remember_room(self.world, Repair(self.world.wall(), "memory", entry["service"], what, True, said))
+            history.remember_room(self.world, Repair(self.world.wall(), "memory", entry["service"], what, True, line))
 
 
 def flag(service: str) -> str:
     return f"{STOPPED}/{service}"
 
 
-def _of(left: int, size: int) -> str:
-    return f"{left // 1024**2} of {size // 1024**2} MiB"
+def _of(part: int, size: int) -> str:
+    return f"{part // 1024**2} of {size // 1024**2} MiB"
 
 
 def run(world: World, say: Callable[[str], None]) -> None:

@@ -35,13 +35,13 @@ class Ran:
 def arguments_of(program: str, parent: str = "") -> list[list[str]]:
     """See World.arguments_of. A process's name and arguments are whatever its starter chose, also of a set-user-ID
     program's: what counts is the file that runs, for root alone, and beside the host's first process."""
-    found = []
+    command_lines = []
     for pid in filter(str.isdigit, os.listdir("/proc")):
         # One may end meanwhile
         with suppress(OSError):
             if _is_roots(pid, program) and (not parent or _is_roots(_status(pid)["PPid"], parent)):
-                found.append(_text(pid, "cmdline").split("\0"))
-    return found
+                command_lines.append(_text(pid, "cmdline").split("\0"))
+    return command_lines
 
 
 def _is_roots(pid: str, program: str) -> bool:
@@ -66,7 +66,7 @@ def _text(pid: str, name: str) -> str:
 def run(argv: tuple[str, ...], stdin: bytes, timeout: float, environment: dict[str, str]) -> tuple[int | None, bytes]:
     """Exit code of a command (None: it took too long, and was killed), and the last MOST bytes of what it said: a
     journal of gigabytes fills no memory. Raises OSError where it cannot be started."""
-    said, end = bytearray(), time.monotonic() + timeout
+    output, end = bytearray(), time.monotonic() + timeout
     with subprocess.Popen(
         argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment, bufsize=0
     ) as process:
@@ -75,15 +75,15 @@ def run(argv: tuple[str, ...], stdin: bytes, timeout: float, environment: dict[s
         feeding = threading.Thread(target=_feed, args=(process.stdin, stdin), daemon=True)
         feeding.start()
         try:
-            while (left := end - time.monotonic()) > 0:
-                if can_read(process.stdout, left):
+            while (remaining := end - time.monotonic()) > 0:
+                if can_read(process.stdout, remaining):
                     if not (data := os.read(process.stdout.fileno(), 65536)):
                         break
-                    said += data
-                    del said[:-MOST]
-            return process.wait(max(0.0, end - time.monotonic())), bytes(said)
+                    output += data
+                    del output[:-MOST]
+            return process.wait(max(0.0, end - time.monotonic())), bytes(output)
         except subprocess.TimeoutExpired:
-            return None, bytes(said)
+            return None, bytes(output)
         finally:
             process.kill()
 
@@ -112,21 +112,21 @@ def pipe(source: list[str], sink: list[str], timeout: float, environment: dict[s
     its input only once the first has ended with 0 and written something; else it is killed. Raises OSError where one
     cannot be started."""
     end, passed = time.monotonic() + timeout, 0
-    said, errors = bytearray(), bytearray()
+    output, errors = bytearray(), bytearray()
     piped = subprocess.PIPE
     with subprocess.Popen(
         source, stdin=subprocess.DEVNULL, stdout=piped, stderr=piped, env=environment, bufsize=0
-    ) as first, _ended_with_it(first), subprocess.Popen(
+    ) as first, _end_with_parent(first), subprocess.Popen(
         sink, stdin=piped, stdout=piped, stderr=subprocess.STDOUT, env=environment, bufsize=0
     ) as second:  # fmt: skip
         listening = [
             threading.Thread(target=_listen, args=pair, daemon=True)
-            for pair in ((first.stderr, errors), (second.stdout, said))
+            for pair in ((first.stderr, errors), (second.stdout, output))
         ]
         for thread in listening:
             thread.start()
         try:
-            passed = _passed(first, second, end)
+            passed = _pump(first, second, end)
             if first.wait(max(0.0, end - time.monotonic())) == 0 and passed and second.stdin:
                 second.stdin.close()
                 second.wait(max(0.0, end - time.monotonic()))
@@ -142,13 +142,13 @@ def pipe(source: list[str], sink: list[str], timeout: float, environment: dict[s
             second.kill()
             for thread in listening:
                 thread.join(1)
-    texts = [bytes(text).decode(errors="replace") for text in (errors, said)]
-    made, taken = (Ran(TIMED_OUT if code is None else code, text) for code, text in zip(codes, texts))
-    return made, taken, passed
+    texts = [bytes(text).decode(errors="replace") for text in (errors, output)]
+    source_ran, sink_ran = (Ran(TIMED_OUT if code is None else code, text) for code, text in zip(codes, texts))
+    return source_ran, sink_ran, passed
 
 
 @contextmanager
-def _ended_with_it(process: subprocess.Popen[bytes]) -> Iterator[None]:
+def _end_with_parent(process: subprocess.Popen[bytes]) -> Iterator[None]:
     """Where what reads from a process cannot be started, nothing waits for that one."""
     try:
         yield
@@ -156,11 +156,11 @@ def _ended_with_it(process: subprocess.Popen[bytes]) -> Iterator[None]:
         process.kill()
 
 
-def _passed(first: subprocess.Popen[bytes], second: subprocess.Popen[bytes], end: float) -> int:
+def _pump(first: subprocess.Popen[bytes], second: subprocess.Popen[bytes], end: float) -> int:
     assert first.stdout and second.stdin
     passed = 0
-    while (left := end - time.monotonic()) > 0:
-        if can_read(first.stdout, left):
+    while (remaining := end - time.monotonic()) > 0:
+        if can_read(first.stdout, remaining):
             if not (data := os.read(first.stdout.fileno(), 65536)):
                 return passed
             view = memoryview(data)
@@ -173,8 +173,8 @@ def _passed(first: subprocess.Popen[bytes], second: subprocess.Popen[bytes], end
     raise subprocess.TimeoutExpired(first.args, 0)
 
 
-def _listen(pipe: IO[bytes], said: bytearray) -> None:
+def _listen(pipe: IO[bytes], output: bytearray) -> None:
     with suppress(OSError, ValueError):
         while data := os.read(pipe.fileno(), 65536):
-            said += data
-            del said[:-KEPT]
+            output += data
+            del output[:-KEPT]

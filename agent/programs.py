@@ -29,7 +29,7 @@ UNIT = re.compile(r"\.service(\.d/[^/]+\.conf)?$")
 LOADER = 3  # of ELF's program headers, the one that names it
 
 
-def started(files: Iterable[Wanted]) -> set[str]:
+def started_programs(files: Iterable[Wanted]) -> set[str]:
     """The programs that units among these files start by themselves, and not by a shell or another program."""
     texts = [file.content.decode(errors="replace") for file in files if UNIT.search(file.path)]
     return {path for text in texts for path in STARTS.findall(text)}
@@ -45,8 +45,8 @@ def complaint(world: World, path: str, place: Callable[[str], str] = str, is_sta
         return "has a byte order mark before its #!: save it as UTF-8 without one"
     if head.startswith(b"MZ"):
         return "is a program for Windows"
-    if is_started and (found := _not_by_itself(head) or of_its_mount(world, path)):
-        return found
+    if is_started and (reason := _not_by_itself(head) or of_its_mount(world, path)):
+        return reason
     if head.startswith(b"#!"):
         return _of_script(world, head, place)
     return _of_binary(world, head)
@@ -97,10 +97,10 @@ def _end(world: World, path: str) -> str:
 
 
 def _of_binary(world: World, head: bytes) -> str | None:
-    return built_for_another(world, head) or _without_loader(world, head)
+    return architecture_complaint(world, head) or _without_loader(world, head)
 
 
-def built_for_another(world: World, head: bytes) -> str | None:
+def architecture_complaint(world: World, head: bytes) -> str | None:
     """Why a program of Linux does not run on this processor, by its first bytes; None for any other file."""
     built, ours = machine_of(head), registry.architecture(world)
     if built in RUNS_TOO.get(ours, ()):

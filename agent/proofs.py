@@ -121,21 +121,21 @@ class Delegated:
             "</ResourceRecord></ResourceRecords></ResourceRecordSet></Change></Changes></ChangeBatch>"
             "</ChangeResourceRecordSetsRequest>"
         )
-        said = self._ask("POST", f"/2013-04-01/hostedzone/{self._id()}/rrset/", body)
-        return _text(said, "Id").rsplit("/", 1)[-1]
+        answer = self._ask("POST", f"/2013-04-01/hostedzone/{self._id()}/rrset/", body)
+        return _text(answer, "Id").rsplit("/", 1)[-1]
 
     def _id(self) -> str:
         query: tuple[tuple[str, str], ...] = ()
         for _ in range(PAGES):
-            said = self._ask("GET", "/2013-04-01/hostedzone", query=query)
-            for zone in ElementTree.fromstring(said).iter():
+            answer = self._ask("GET", "/2013-04-01/hostedzone", query=query)
+            for zone in ElementTree.fromstring(answer).iter():
                 if zone.tag.rsplit("}", 1)[-1] == "HostedZone":
                     own = {child.tag.rsplit("}", 1)[-1]: child.text or "" for child in zone.iter()}
                     if own.get("Name", "").rstrip(".") == self.zone and own.get("PrivateZone") != "true":
                         return own["Id"].rsplit("/", 1)[-1]
-            if _text(said, "IsTruncated") != "true":
+            if _text(answer, "IsTruncated") != "true":
                 break
-            query = (("marker", _text(said, "NextMarker")),)
+            query = (("marker", _text(answer, "NextMarker")),)
         raise Refused(f"AWS shows this host no zone {self.zone} (infra:dns.challenges)")
 
     def check(self) -> None:
@@ -145,19 +145,19 @@ class Delegated:
     def _ask(self, method: str, path: str, body: str = "", query: tuple[tuple[str, str], ...] = ()) -> bytes:
         kind = (("content-type", "text/xml"),) if body else ()
         request = aws.Request(method, "route53.amazonaws.com", "us-east-1", "route53", path, query, kind, body)
-        status, said = aws.answered(self.world, request)
+        status, answer = aws.ask_as_host(self.world, request)
         if status != 200:
-            reason = _text(said, "Message") or f"status {status}"
+            reason = _text(answer, "Message") or f"status {status}"
             raise Refused(f"Route 53 does not write {self.name} for this host: {reason}")
-        return said
+        return answer
 
 
-def _text(said: bytes, tag: str) -> str:
+def _text(document: bytes, tag: str) -> str:
     try:
-        found = [e.text or "" for e in ElementTree.fromstring(said).iter() if e.tag.rsplit("}", 1)[-1] == tag]
+        texts = [e.text or "" for e in ElementTree.fromstring(document).iter() if e.tag.rsplit("}", 1)[-1] == tag]
     except ElementTree.ParseError:
         return ""
-    return found[0] if found else ""
+    return texts[0] if texts else ""
 
 
 @dataclass
@@ -199,8 +199,8 @@ class Cloudflare:
             return
         end = self.world.now() + PATIENCE
         while self.world.now() < end:
-            found = nameservers.texts(servers, self.name, 5 * PAUSE)
-            if any(found) and all(known is None or value.encode() in known for known in found):
+            answers = nameservers.texts(servers, self.name, 5 * PAUSE)
+            if any(answers) and all(values is None or value.encode() in values for values in answers):
                 return
             self.world.sleep(PAUSE)
         raise Refused(f"Cloudflare has had {self.name} for {PATIENCE} s, and its servers do not answer with it")
@@ -210,9 +210,9 @@ class Cloudflare:
         labels = self.name.split(".")
         for number in range(1, len(labels) - 1):
             zone = ".".join(labels[number:])
-            found = self._ask("GET", f"/zones?name={quote(zone)}")
-            if found:
-                return zone, found[0]["id"]
+            zones = self._ask("GET", f"/zones?name={quote(zone)}")
+            if zones:
+                return zone, zones[0]["id"]
         raise Refused(f"the token of infra:secrets.dns.{TOKEN} sees no zone of {self.name} at Cloudflare")
 
     def _there(self, id: str) -> list[dict[str, Any]]:
@@ -221,14 +221,14 @@ class Cloudflare:
     def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         headers = {"Authorization": f"Bearer {self._token()}", "Content-Type": "application/json"}
         sent = json.dumps(body).encode() if body else None
-        status, said = 0, b""
+        status, body_read = 0, b""
         for pause in (*aws.PAUSES, 0):
-            status, said = self.world.fetch(CLOUDFLARE + path, headers, method, sent)
+            status, body_read = self.world.fetch(CLOUDFLARE + path, headers, method, sent)
             if status not in (0, 429) and status < 500:
                 break
             self.world.sleep(pause)
         try:
-            answer = json.loads(said)
+            answer = json.loads(body_read)
         except ValueError:
             answer = {}
         answer = answer if isinstance(answer, dict) else {}
@@ -244,15 +244,15 @@ class Cloudflare:
         raise Refused(f"Cloudflare does not write {self.name} for this host: {reasons}")
 
     def _token(self) -> str:
-        found = self.token or os.environ.get(TOKEN) or _token_in(self.world.read(TOKEN_FILE) or b"")
-        if not found:
+        token = self.token or os.environ.get(TOKEN) or _token_in(self.world.read(TOKEN_FILE) or b"")
+        if not token:
             raise Refused(f"{TOKEN_FILE} has no {TOKEN}")
-        return found
+        return token
 
 
 def _token_in(content: bytes) -> str:
-    found = re.search(rf"^{TOKEN}=['\"]?([A-Za-z0-9_-]+)['\"]?$", content.decode(errors="replace"), re.MULTILINE)
-    return found[1] if found else ""
+    match = re.search(rf"^{TOKEN}=['\"]?([A-Za-z0-9_-]+)['\"]?$", content.decode(errors="replace"), re.MULTILINE)
+    return match[1] if match else ""
 
 
 def _content(entry: dict[str, Any]) -> str:

@@ -14,19 +14,19 @@ def surplus(world: World, keep: int) -> list[str]:
     """Ids of the releases that are not kept: the oldest to serve, and those that never did."""
     served = store.returnable(world)
     kept = {*served[:keep], store.current_id(world)}
-    return [id for id in store.kept(world) if id not in kept]
+    return [id for id in store.kept_ids(world) if id not in kept]
 
 
 def images_of(world: World, ids: list[str]) -> set[str]:
     return {image for id in ids for image in store.images_of(store.manifest(world, id))}
 
 
-def needed(world: World) -> list[str] | None:
+def needed_images(world: World) -> list[str] | None:
     """Images and artefacts that kept releases name; None where one of these releases cannot be read, and may need
     any."""
     if store.unreadable(world):
         return None
-    kept = store.kept(world)
+    kept = store.kept_ids(world)
     unpacked = {entry["image"] for id in kept for entry in store.manifest(world, id)["artefacts"]}
     return sorted(images_of(world, kept) | unpacked)
 
@@ -34,7 +34,7 @@ def needed(world: World) -> list[str] | None:
 def _unneeded_images(world: World, going: list[str], warn: Callable[[str], None]) -> set[str]:
     """Images of the releases that go and of no other. Where another one cannot be read, it may need any of them."""
     unreadable = store.unreadable(world)
-    staying = [id for id in store.kept(world) if id not in going]
+    staying = [id for id in store.kept_ids(world) if id not in going]
     if unread := [id[:12] for id in staying if id in unreadable]:
         warn(f"no image is removed: the manifest of kept release {', '.join(unread)} cannot be read by this agent")
         return set()
@@ -57,30 +57,32 @@ def prune(world: World, keep: int, warn: Callable[[str], None]) -> None:
 
 def reclaimable(world: World) -> int:
     """Bytes of the images that no kept release needs; layers that two images share count twice."""
-    return sum(size for size, _ in _unneeded(world))
+    return sum(size for size, _ in _sizes_of_unneeded(world))
 
 
 def images(world: World) -> int:
     """Removes the images that no kept release needs and no container uses; the bytes that they had."""
-    return sum(size for size, names in _unneeded(world) if world.run("docker", "image", "rm", *names).code == 0)
+    return sum(
+        size for size, names in _sizes_of_unneeded(world) if world.run("docker", "image", "rm", *names).code == 0
+    )
 
 
-def _unneeded(world: World) -> list[tuple[int, list[str]]]:
+def _sizes_of_unneeded(world: World) -> list[tuple[int, list[str]]]:
     """Size and names of each image out of the releases' own registries: what else is on a machine is its owner's."""
     if store.unreadable(world):
         # One that cannot be read may need any of them
         return []
     ids = sorted(set(world.run("docker", "image", "ls", "-q", "--no-trunc", timeout=60).output.split()))
-    releases = store.kept(world)
+    releases = store.kept_ids(world)
     needed = images_of(world, store.returnable(world))
     ours = tuple({f"{image.split('/')[0]}/" for image in images_of(world, releases)})
     if not ids or not ours:
         return []
     shown = world.run("docker", "image", "inspect", "-f", "{{.Size}} {{json .RepoDigests}}", *ids, timeout=60).output
     lines = [line.split(" ", 1) for line in shown.splitlines() if re.match(r"\d+ (\[|null)", line)]
-    found = [(int(size), json.loads(names) or []) for size, names in lines]
+    sizes = [(int(size), json.loads(names) or []) for size, names in lines]
     return [
         (size, names)
-        for size, names in found
+        for size, names in sizes
         if names and not needed & {*names} and all(n.startswith(ours) for n in names)
     ]

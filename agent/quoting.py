@@ -36,7 +36,7 @@ def hiding(mask: Callable[[str], str]) -> Iterator[None]:
         _masks.remove(mask)
 
 
-def masked(text: str) -> str:
+def mask_secrets(text: str) -> str:
     for mask in _masks:
         text = mask(text)
     return text
@@ -57,29 +57,29 @@ def cut(text: str, limit: int = PIECE, whole: str = "") -> str:
     if size(text) <= limit:
         return text
     mark = f"… (cut; the whole: infra logs {whole})" if whole else CUT
-    left = limit - size(mark)
-    if left < 0:
-        mark, left = "…", limit - size("…")
+    remaining = limit - size(mark)
+    if remaining < 0:
+        mark, remaining = "…", limit - size("…")
     for end, char in enumerate(text):
-        left -= size(char)
-        if left < 0:
+        remaining -= size(char)
+        if remaining < 0:
             return text[:end] + mark
     return text
 
 
-def quoted(text: str, limit: int = PIECE, whole: str = "") -> str:
+def quote(text: str, limit: int = PIECE, whole: str = "") -> str:
     """Foreign text as a part of a line."""
-    return cut(_shown(text, limit), limit, whole)
+    return cut(_clean(text, limit), limit, whole)
 
 
-def _shown(text: str, limit: int) -> str:
+def _clean(text: str, limit: int) -> str:
     """Of a text without an end only as much as could be shown is gone through, once its secrets are out of it."""
-    return visible(masked(text)[: MUCH * limit])
+    return visible(mask_secrets(text)[: MUCH * limit])
 
 
-def joined(texts: list[str], separator: str, limit: int, whole: str = "") -> str:
+def join(texts: list[str], separator: str, limit: int, whole: str = "") -> str:
     """Several foreign texts in one; where they are too long together, each has the same share."""
-    texts = [_shown(text, limit) for text in texts]
+    texts = [_clean(text, limit) for text in texts]
     if size(separator.join(texts)) <= limit:
         return separator.join(texts)
     share = max(16, (limit - size(separator) * (len(texts) - 1)) // len(texts))
@@ -88,14 +88,14 @@ def joined(texts: list[str], separator: str, limit: int, whole: str = "") -> str
 
 def last_lines(output: str, count: int, limit: int = PIECE, whole: str = "") -> str:
     """The end of a program's output in one line; what it says again and again is said once."""
-    lines = [line.strip() for line in masked(output)[-LATEST:].splitlines() if line.strip()]
+    lines = [line.strip() for line in mask_secrets(output)[-LATEST:].splitlines() if line.strip()]
     latest = list(dict.fromkeys(reversed(lines)))[:count]
-    return joined(latest[::-1], " | ", limit, whole)
+    return join(latest[::-1], " | ", limit, whole)
 
 
 def error(problem: BaseException) -> str:
     """An unexpected error."""
-    return quoted(f"{type(problem).__name__}: {problem}")
+    return quote(f"{type(problem).__name__}: {problem}")
 
 
 def event_line(event: Mapping[str, Any]) -> str:
@@ -105,25 +105,25 @@ def event_line(event: Mapping[str, Any]) -> str:
         # Names of the release, each of which is asked for
         return json.dumps(event)
     for entries, limit in ((None, LINE), (64, 256), (16, 128), (4, 64), (1, 32)):
-        line = json.dumps({name: _bounded(value, entries, limit) for name, value in event.items()})
+        line = json.dumps({name: _shorten(value, entries, limit) for name, value in event.items()})
         if len(line) <= EVENT:
             return line
     return json.dumps({"say": CUT})
 
 
-def _bounded(value: Any, entries: int | None, limit: int, name: str = "line") -> Any:
+def _shorten(value: Any, entries: int | None, limit: int, name: str = "line") -> Any:
     if isinstance(value, str):
         return cut(visible(value), LINE if name == "line" else limit)
     if isinstance(value, list):
-        kept = [_bounded(item, entries, limit, "") for item in value[:entries]]
+        kept = [_shorten(item, entries, limit, "") for item in value[:entries]]
         return kept + ([MORE.format(len(value) - len(kept))] if len(kept) < len(value) else [])
     if isinstance(value, dict):
         # Of a result itself no field goes
         kept_names = list(value)[: None if "line" in value else entries]
         short = {
-            cut(visible(key), limit): _bounded(value[key], entries, limit, key if key == "line" else "")
+            cut(visible(key), limit): _shorten(value[key], entries, limit, key if key == "line" else "")
             for key in kept_names
         }
-        left = len(value) - len(kept_names)
-        return {**short, MORE.format(left): 0} if left else short
+        omitted = len(value) - len(kept_names)
+        return {**short, MORE.format(omitted): 0} if omitted else short
     return value

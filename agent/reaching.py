@@ -32,44 +32,44 @@ LIVES = 60  # seconds that a command waits to be entered
 SHELL = ["sh", "-c", "command -v bash >/dev/null && exec bash || exec sh"]
 
 
-def reached(world: World, asked: dict[str, Any]) -> dict[str, Any]:
+def grant_access(world: World, asked: dict[str, Any]) -> dict[str, Any]:
     """`asked` has `how` (exec, shell, forward, host), `service` ("" for the host itself), `words` (the command), `tty`
     and `port`. The answer has `enter`, an id for `enter`; `address` and `port`; or `host`. Raises Refused."""
     release = store.current(world)
     if release is None:
         raise Refused("this host has no release yet")
     how, name = asked["how"], asked["service"]
-    found: dict[str, Any]
+    access: dict[str, Any]
     if how == "host":
-        found = {"host": True}
+        access = {"host": True}
     elif how == "forward":
-        found = _port(world, release.manifest, name, asked["port"])
+        access = _port(world, release.manifest, name, asked["port"])
     else:
         words = asked["words"] if how == "exec" else SHELL
-        found = {"enter": _waits(world, _way(world, release.manifest, name, words, asked["tty"]))}
+        access = {"enter": _waits(world, _way(world, release.manifest, name, words, asked["tty"]))}
     # Of a whole line in one word its first, too
     first = (asked["words"][:1] or [""])[0].split()
-    program = os.path.basename(first[0]) if first else str(found.get("port", ""))
+    program = os.path.basename(first[0]) if first else str(access.get("port", ""))
     _note(world, {"who": asked["who"], "how": how, "service": name, "program": program})
-    return found
+    return access
 
 
-def noted(world: World) -> list[Reached]:
+def access_records(world: World) -> list[Reached]:
     """Who got to what, the latest last: `at` (seconds since 1970), `who`, `how`, `service`, `program`."""
     try:
-        found = json.loads(world.read(NOTED) or b"[]")
-        return [cast("Reached", entry) for entry in found if isinstance(entry, dict)]
+        entries = json.loads(world.read(NOTED) or b"[]")
+        return [cast("Reached", entry) for entry in entries if isinstance(entry, dict)]
     except (ValueError, TypeError, RecursionError):
         return []
 
 
 def _note(world: World, entry: dict[str, Any]) -> None:
     """In a file, and in the journal, where it stays when the file is removed. A full disk keeps no one out."""
-    entries = [*noted(world), {"at": round(world.wall()), **entry}][-MOST:]
+    entries = [*access_records(world), {"at": round(world.wall()), **entry}][-MOST:]
     with contextlib.suppress(OSError):
         world.write(NOTED, json.dumps(entries).encode(), 0o600, "root", "root")
-    said = f"{entry['who']}: {entry['how']} {entry['service']} {entry['program']}".strip()
-    world.run("systemd-cat", "-t", "infra", stdin=json.dumps({"say": said}) + "\n")
+    line = f"{entry['who']}: {entry['how']} {entry['service']} {entry['program']}".strip()
+    world.run("systemd-cat", "-t", "infra", stdin=json.dumps({"say": line}) + "\n")
 
 
 def _waits(world: World, way: dict[str, Any]) -> str:
@@ -92,12 +92,12 @@ def _way(world: World, manifest: Manifest, service: str, words: list[str], tty: 
         return {"argv": ["docker", "exec", "--interactive", *(["--tty"] if tty else []), name, *words]}
     account, own = managers.split(unit)
     shown = managers.ask(world, account, "show", "-p", "MainPID", "-p", "User", "-p", "Group", own).output
-    said = dict(line.split("=", 1) for line in shown.splitlines() if "=" in line)
-    pid = said.get("MainPID", "0")
+    properties = dict(line.split("=", 1) for line in shown.splitlines() if "=" in line)
+    pid = properties.get("MainPID", "0")
     if not pid.isdigit() or pid == "0":
         raise Refused(f"{service} has no process whose account and environment a command could have ({own})")
     # An account's own manager has no say in whose account it is
-    user, group = (account, "") if account else (said.get("User") or "root", said.get("Group", ""))
+    user, group = (account, "") if account else (properties.get("User") or "root", properties.get("Group", ""))
     return {"pid": int(pid), "account": user, "group": group, "words": words}
 
 
@@ -146,8 +146,8 @@ def _be(way: dict[str, Any]) -> None:
     except Refused as refusal:
         os.write(2, f"infra: {refusal}\n".encode())
     except (OSError, ValueError) as error:
-        said = error.strerror if isinstance(error, OSError) else "no command can be called so"
-        os.write(2, f"infra: {(way.get('argv') or way['words'])[0]!a}: {said}\n".encode())
+        reason = error.strerror if isinstance(error, OSError) else "no command can be called so"
+        os.write(2, f"infra: {(way.get('argv') or way['words'])[0]!a}: {reason}\n".encode())
     finally:
         os._exit(code)
 
@@ -163,13 +163,13 @@ def _become(pid: int, account: str, group: str) -> dict[str, str]:
     place = f"/proc/{pid}"
     try:
         with open(f"{place}/status") as file:
-            said = dict(line.rstrip("\n").split(":", 1) for line in file if ":" in line)
+            status = dict(line.rstrip("\n").split(":", 1) for line in file if ":" in line)
         with open(f"{place}/environ", "rb") as file:
             pairs = [one.partition(b"=") for one in file.read().split(b"\0") if b"=" in one]
         directory = os.readlink(f"{place}/cwd")
     except FileNotFoundError:
         raise Refused("the service's process has ended meanwhile: ask again") from None
-    if {int(number) for number in said["Uid"].split()} != {entry.pw_uid}:
+    if {int(number) for number in status["Uid"].split()} != {entry.pw_uid}:
         raise Refused(f"the service's process is not {entry.pw_name}'s now: its environment is not to be had")
     environment = {os.fsdecode(name): os.fsdecode(value) for name, _, value in pairs}
     os.setgroups(os.getgrouplist(entry.pw_name, gid))
@@ -203,8 +203,8 @@ def _port(world: World, manifest: Manifest, service: str, port: int | None) -> d
 def _container(manifest: Manifest, unit: str, service: str) -> str:
     """The name of a service's container in a unit; "" where it has none."""
     name = service.partition("/")[0]
-    found = (entry["name"] for entry in manifest["containers"] if entry["unit"] == unit and entry["service"] == name)
-    return next(found, "")
+    names = (entry["name"] for entry in manifest["containers"] if entry["unit"] == unit and entry["service"] == name)
+    return next(names, "")
 
 
 def _running(world: World, manifest: Manifest, service: str) -> str:
@@ -213,12 +213,12 @@ def _running(world: World, manifest: Manifest, service: str) -> str:
     own = [slot for slot in manifest["slots"] if slot["service"] == service]
     serving = [live["unit"] for slot in own if (live := slots.live(world, slot))]
     named = [probe["unit"] for probe in manifest["probes"] if probe["service"] == service]
-    found = serving or named or slots.units_of_service(manifest, service)
-    if not found:
-        known = sorted({probe["service"] for probe in manifest["probes"]})
-        raise Refused(f"this host runs no {service}; services: {', '.join(known)}")
-    states = units.active(world, found)
-    running = [unit for unit in found if states[unit]]
+    own_units = serving or named or slots.units_of_service(manifest, service)
+    if not own_units:
+        services = sorted({probe["service"] for probe in manifest["probes"]})
+        raise Refused(f"this host runs no {service}; services: {', '.join(services)}")
+    states = units.active(world, own_units)
+    running = [unit for unit in own_units if states[unit]]
     if not running:
         raise Refused(f"{service} does not run: infra logs {service} says why, infra restart {service} starts it")
     return running[0]

@@ -13,7 +13,7 @@ from agent.world import World
 
 def recover(world: World, job: Job, why: str) -> tuple[Transaction, Outcome] | None:
     """How the unfinished switch ended, or None when there is none. Safe to repeat."""
-    begun = transaction.unfinished(world)
+    begun = transaction.load_unfinished(world)
     if begun is None:
         certificates.give_back(world)
         return None

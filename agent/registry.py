@@ -8,7 +8,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from agent.wording import said
+from agent.wording import phrase
 from agent.world import Ran, World
 
 # As the kernel calls a machine → as images do
@@ -58,10 +58,10 @@ def offer(world: World, image: str, architecture: str, config: dict[str, Any], e
     login = _login(world, image.partition("/")[0], config, environment)
     if login is None:
         return Offer()
-    found = look_up(world, image, architecture, login)
-    if found.manifest is None:
-        return Offer(None, found.architectures)
-    return Offer(sum(layer["size"] for layer in found.manifest.get("layers", [])), found.architectures)
+    present = look_up(world, image, architecture, login)
+    if present.manifest is None:
+        return Offer(None, present.architectures)
+    return Offer(sum(layer["size"] for layer in present.manifest.get("layers", [])), present.architectures)
 
 
 def look_up(world: World, image: str, architecture: str, login: str) -> Found:
@@ -101,27 +101,27 @@ def login_fault(world: World, host: str, config: dict[str, Any]) -> str:
     """What is wrong with the login that Docker's configuration has for a registry; "" when the registry takes it."""
     login = _login(world, host, config, {})
     if login is None:
-        return said("no login can be had")
+        return phrase("no login can be had")
     status, _ = world.fetch(f"https://{host}/v2/", {"Authorization": f"Basic {login}"}, timeout=5)
     if status == 200:
         return ""
-    return said("it answered {status}", status=status) if status else said("it does not answer")
+    return phrase("it answered {status}", status=status) if status else phrase("it does not answer")
 
 
 def _login(world: World, host: str, config: dict[str, Any], environment: dict[str, str]) -> str | None:
     """The registry's login as HTTP wants it, by Docker's own configuration."""
-    if known := config.get("auths", {}).get(host, {}).get("auth"):
-        return known
+    if stored := config.get("auths", {}).get(host, {}).get("auth"):
+        return stored
     helper = config.get("credHelpers", {}).get(host)
-    ran = _helped(world, helper, host, environment) if helper else None
+    ran = _ask_helper(world, helper, host, environment) if helper else None
     if ran is None or ran.code != 0:
         return None
     try:
-        said = json.loads(ran.output)
+        answer = json.loads(ran.output)
     except ValueError:
         return None
-    return base64.b64encode(f"{said['Username']}:{said['Secret']}".encode()).decode()
+    return base64.b64encode(f"{answer['Username']}:{answer['Secret']}".encode()).decode()
 
 
-def _helped(world: World, helper: str, host: str, environment: dict[str, str]) -> Ran:
+def _ask_helper(world: World, helper: str, host: str, environment: dict[str, str]) -> Ran:
     return world.run(f"docker-credential-{helper}", "get", stdin=host, timeout=30, environment=environment)

@@ -64,10 +64,10 @@ class Signs:
 def restore(world: World, payload: dict[str, Any], say: Say) -> dict[str, Any]:
     """Brings `paths` from the disk of `volume` (vol-…). `accounts` are made first, as a release would, so that what is
     theirs can be theirs. Raises Refused."""
-    with lock.lock(PURPOSE, say), _mounted(world, payload["volume"], payload["paths"], say) as there:
+    with lock.lock(PURPOSE, say), _mount_disk(world, payload["volume"], payload["paths"], say) as there:
         accounts.agree(world, payload["accounts"])
-        found = [path for path in payload["paths"] if _is_directory(there, path)]
-        missing = sum(status.st_size for path in found for _, status in absent(f"{there}{path}", path, []))
+        present = [path for path in payload["paths"] if _is_directory(there, path)]
+        missing = sum(status.st_size for path in present for _, status in absent(f"{there}{path}", path, []))
         if missing + SPARE > world.free("/"):
             raise Refused(
                 f"{missing // 1024**2} MiB are to come, and {world.free('/') // 1024**2} MiB are free, of which 1 GiB "
@@ -78,7 +78,7 @@ def restore(world: World, payload: dict[str, Any], say: Say) -> dict[str, Any]:
         ids = owners(names, f"{there}/etc/passwd", f"{there}/etc/group", "/etc/passwd", "/etc/group")
         results = {}
         steps.forget_done(world)
-        for path in found:
+        for path in present:
             say(f"bringing {path}")
             brought = bring(f"{there}{path}", path, ids, Signs(say).came)
             results[path] = {
@@ -89,7 +89,7 @@ def restore(world: World, payload: dict[str, Any], say: Say) -> dict[str, Any]:
                 say(f"not brought: {line}")
             if len(brought.failed) > SHOWN:
                 say(f"not brought: {len(brought.failed) - SHOWN} more below {path}")
-    return {"brought": results, "absent": [path for path in payload["paths"] if path not in found]}
+    return {"brought": results, "absent": [path for path in payload["paths"] if path not in present]}
 
 
 def _is_directory(there: str, path: str) -> bool:
@@ -100,7 +100,7 @@ def _is_directory(there: str, path: str) -> bool:
 
 
 @contextmanager
-def _mounted(world: World, volume: str, paths: list[str], say: Say) -> Iterator[str]:
+def _mount_disk(world: World, volume: str, paths: list[str], say: Say) -> Iterator[str]:
     """The file system of a disk that has one of the paths, to read."""
     world.directory(PLACE, 0o700, "root", "root")
     # What an interrupted one left
@@ -114,7 +114,7 @@ def _mounted(world: World, volume: str, paths: list[str], say: Say) -> Iterator[
 
 def _mount(world: World, name: str, volume: str, paths: list[str], say: Say) -> None:
     """A disk appears some time after AWS says that it is there, and its parts after it."""
-    end, grace, said = world.now() + PATIENCE, float("inf"), world.now()
+    end, grace, last_sign = world.now() + PATIENCE, float("inf"), world.now()
     while True:
         disks = [entry for entry in world.listing(DEVICES) if entry == name or entry.startswith(f"{name}-part")]
         if any(_has(world, f"{DEVICES}/{disk}", paths) for disk in disks):
@@ -122,8 +122,8 @@ def _mount(world: World, name: str, volume: str, paths: list[str], say: Say) -> 
         grace = min(grace, world.now() + GRACE) if disks else grace
         if world.now() > min(end, grace):
             break
-        if world.now() - said >= SIGN:
-            said = world.now()
+        if world.now() - last_sign >= SIGN:
+            last_sign = world.now()
             say(f"waiting for the disk of {volume}")
         world.sleep(0.5)
     if disks:

@@ -48,15 +48,17 @@ def roll_back(world: World, job: Job, begun: Transaction, reason: str, interrupt
         if begun.base != begun.release and store.current_id(world) == begun.release:
             # The commit failed after its one write
             store.make_current(world, begun.base)
-        left: list[str] = []
-        paths, complaints = _undone(world, job, begun, interrupted, left)
-        left = list(dict.fromkeys([*left, *transaction.left_alone(world, [*begun.certificates, *begun.before])]))
-        if stays := transaction.remove_made(world, begun):
+        warnings: list[str] = []
+        paths, complaints = _undo_switch(world, job, begun, interrupted, warnings)
+        warnings = list(
+            dict.fromkeys([*warnings, *transaction.barred_paths(world, [*begun.certificates, *begun.before])])
+        )
+        if stays := transaction.remove_created(world, begun):
             more = f" and {len(stays) - SHOWN} more" if len(stays) > SHOWN else ""
-            left.append(f"it made {', '.join(stays[:SHOWN])}{more}, where something is by now")
+            warnings.append(f"it made {', '.join(stays[:SHOWN])}{more}, where something is by now")
         if begun.accounts:
-            left.append(f"of what it made of accounts nothing is taken back: {', '.join(begun.accounts)}")
-        outcome = _not_all_back(begun, paths, complaints) if paths else _outcome(begun, complaints, left)
+            warnings.append(f"of what it made of accounts nothing is taken back: {', '.join(begun.accounts)}")
+        outcome = _not_all_back(begun, paths, complaints) if paths else _outcome(begun, complaints, warnings)
         job.record(outcome)
         if not paths:
             # Else the state before is kept, and the next job puts back the rest
@@ -71,10 +73,10 @@ def roll_back(world: World, job: Job, begun: Transaction, reason: str, interrupt
         return Outcome("rollback failed", begun.release, line)
 
 
-def _undone(
-    world: World, job: Job, begun: Transaction, interrupted: bool, left: list[str]
+def _undo_switch(
+    world: World, job: Job, begun: Transaction, interrupted: bool, warnings: list[str]
 ) -> tuple[list[str], list[str]]:
-    """Everything back: the paths that could not be put back, and what else went wrong; `left` gets what was left
+    """Everything back: the paths that could not be put back, and what else went wrong; `warnings` gets what was left
     alone."""
     since = world.wall()
     base = _base(world, begun.base) if begun.base else None
@@ -95,20 +97,22 @@ def _undone(
             attempt(accounts.await_manager, account["name"])
     slot_links = [entry for entry in begun.before if entry["slot"] and entry["kind"] == "link"]
     if slot_links:
-        paths += transaction.put_back(world, slot_links, left)
+        paths += transaction.put_back(world, slot_links, warnings)
         attempt(units.react, manifests, {entry["path"] for entry in slot_links})
     # By the files that they were started from, and while systemd still knows them
     joined = [Roll(**one) for one in begun.rolled if one["is_new"]]
     if manifests:
         attempt(rolling.take_out, manifests[0], joined)
     # Requests wait for these too, or go on waiting
-    held = holding.held(base.manifest, base.manifest, {*begun.starts, *begun.stops}) if base else []
+    waiting_entries = (
+        holding.entries_to_hold(base.manifest, base.manifest, {*begun.starts, *begun.stops}) if base else []
+    )
     if base:
-        holding.close(world, base.manifest, held)
+        holding.close(world, base.manifest, waiting_entries)
     units.stop(world, [*begun.starts, *(one.unit for one in joined)])
     units.disable(world, [name for name, state in begun.states.items() if not state["enabled"]])
     others = [entry for entry in begun.before if entry not in slot_links]
-    paths += transaction.put_back(world, [*begun.certificates, *others], left)
+    paths += transaction.put_back(world, [*begun.certificates, *others], warnings)
     attempt(units.react, manifests, begun.paths)
     attempt(forwarding.restore, manifests, job.say)
     complaints += existing.give_back(world, begun.existing)
@@ -123,17 +127,17 @@ def _undone(
         waited_for = {entry["service"] for entry in holding.waiting(world, base.manifest["held"])}
         own = [{**probe, "public": None} for probe in probes if probe["service"] in waited_for]
         attempt(partial(health.wait, since=since), own, {}, base.manifest["health"]["deadline"])
-    for known in manifests:
-        attempt(holding.open_again, known, known["held"])
+    for manifest in manifests:
+        attempt(holding.open_again, manifest, manifest["held"])
         # The next job goes on with it, and none waits for ever
-        waiting_still = holding.waiting(world, known["held"])
+        waiting_still = holding.waiting(world, manifest["held"])
         paths += [f"{entry['link']} still leads to where requests wait" for entry in waiting_still]
     if base:
         needed = {probe["service"]: int(base.manifest["health"]["successes"]) for probe in probes}
         attempt(partial(health.wait, since=since), probes, needed, base.manifest["health"]["deadline"])
-    complaints += answers.lost(world, begun.answers, DEADLINE)
+    complaints += answers.complaints(world, begun.answers, DEADLINE)
     complaints += transaction.differing(world, others, paths)
-    complaints += inventory.lost(world, begun.inventory)
+    complaints += inventory.losses(world, begun.inventory)
     return list(dict.fromkeys(paths)), complaints
 
 
@@ -148,7 +152,7 @@ def _manifest(world: World, id: str) -> list[Manifest]:
 def _base(world: World, id: str) -> Release | None:
     """The release that served. Its files are put back from what was remembered, and not from here."""
     try:
-        return store.release_as_kept(world, id)
+        return store.kept_release(world, id)
     except store.UNREADABLE:
         return None
 
@@ -162,7 +166,7 @@ def _restore_units(world: World, begun: Transaction, base: Manifest | None, inte
     attempt(units.enable, [name for name in states if states[name]["enabled"] and not now[name]["enabled"]])
     # What ran without a release of ours too
     order = list(dict.fromkeys([*(unit["name"] for unit in (base or {}).get("units", ())), *states]))
-    changed = units.changed(base, begun.paths) if base and interrupted else []
+    changed = units.of_paths(base, begun.paths) if base and interrupted else []
     replicas = {member["unit"] for group in (base or {"replicas": []})["replicas"] for member in group["members"]}
     touched = {*begun.starts, *begun.stops, *changed, *(one["unit"] for one in begun.rolled)}
     again = [
@@ -202,21 +206,21 @@ def _units_that_differ(world: World, begun: Transaction, own: set[str]) -> list[
 def _not_all_back(begun: Transaction, paths: list[str], complaints: list[str]) -> Outcome:
     line = (
         f"rollback failed on {begun.host}: {quoting.cut(begun.reason, HALF)}; "
-        f"not all files are back: {quoting.joined([*paths, *complaints], '; ', HALF)}. "
+        f"not all files are back: {quoting.join([*paths, *complaints], '; ', HALF)}. "
         "Remove what is in the way on the host; the next pulumi up, or a reboot, puts back the rest"
     )
     return Outcome("rollback failed", begun.release, line)
 
 
-def _outcome(begun: Transaction, complaints: list[str], left: list[str]) -> Outcome:
+def _outcome(begun: Transaction, complaints: list[str], warnings: list[str]) -> Outcome:
     serves = f"release {begun.base[:12]} serves again" if begun.base else "everything is as it was before"
     if complaints:
         line = (
             f"rollback failed on {begun.host}: {quoting.cut(begun.reason, HALF)}; "
-            f"the files are back as they were, but: {quoting.joined([*complaints, *left], '; ', HALF)}. "
+            f"the files are back as they were, but: {quoting.join([*complaints, *warnings], '; ', HALF)}. "
             "Look at that unit on the host, fix it, and run pulumi up again"
         )
         return Outcome("rollback failed", begun.release, line)
     reason = begun.reason.rstrip(".")
     line = f"rolled back on {begun.host}: {reason}. {serves[0].upper()}{serves[1:]}; fix it and run again"
-    return Outcome("rolled back", begun.release, "; ".join([line, *left]), warnings=left)
+    return Outcome("rolled back", begun.release, "; ".join([line, *warnings]), warnings=warnings)

@@ -41,7 +41,7 @@ def rolls(
     release steps within the switch."""
     starting, disturbed = {*starts}, {*starts, *stops}
     needed = {name for step in late for name in step["needs"]}
-    found: list[Roll] = []
+    restarts: list[Roll] = []
     for group in manifest["replicas"]:
         serving = [member["unit"] for member in group["members"] if states[member["unit"]]["active"]]
         together = {entry["unit"] for entry in manifest["networks"]} & disturbed or {*group["awaited"]} & starting
@@ -49,8 +49,8 @@ def rolls(
             continue
         if all(_is_same(base, manifest, unit) for unit in serving) and _has_its_ports(base, group):
             concerned = [one for one in _members(group) if one.unit in starting]
-            found += [replace(one, is_new=one.unit not in serving) for one in concerned]
-    return found
+            restarts += [replace(one, is_new=one.unit not in serving) for one in concerned]
+    return restarts
 
 
 def _members(group: Replicas) -> list[Roll]:
@@ -72,10 +72,10 @@ def _names(entry: Container) -> tuple[Any, ...]:
 def _has_its_ports(base: Manifest, group: Replicas) -> bool:
     """Has each the port that it had, or one that nothing has: else the proxy would lead where another one is."""
     had = {entry["unit"]: entry["port"] for entry in base["ports"]}
-    held = {entry["port"]: entry["unit"] for entry in base["ports"]}
+    unit_at = {entry["port"]: entry["unit"] for entry in base["ports"]}
     return all(
         had.get(member["unit"], member["port"]) == member["port"]
-        and held.get(member["port"], member["unit"]) == member["unit"]
+        and unit_at.get(member["port"], member["unit"]) == member["unit"]
         for member in group["members"]
     )
 
@@ -94,7 +94,7 @@ def roll(world: World, job: Job, manifest: Manifest, one: Roll, probes: list[Aim
     # What a kill leaves is put back by this
     begun.rolled.append(asdict(one))
     begun.store(world)
-    _restarted(world, manifest, one, own, limit, begun.began)
+    _restart(world, manifest, one, own, limit, begun.began)
 
 
 def _own(probes: list[AimedProbe], one: Roll) -> list[AimedProbe]:
@@ -102,23 +102,23 @@ def _own(probes: list[AimedProbe], one: Roll) -> list[AimedProbe]:
     return [slots.by_itself(probe) for probe in probes if probe["unit"] == one.unit]
 
 
-def _restarted(world: World, manifest: Manifest, one: Roll, own: list[AimedProbe], limit: float, since: float) -> None:
+def _restart(world: World, manifest: Manifest, one: Roll, own: list[AimedProbe], limit: float, since: float) -> None:
     take_out(world, manifest, [one])
     units.start(world, [one.unit], limit)
     health.wait(
         world, own, {probe["service"]: int(manifest["health"]["successes"]) for probe in own}, limit, since=since
     )
-    _linked(world, manifest, one)
+    _link(world, manifest, one)
 
 
 def take_out(world: World, manifest: Manifest, ones: Iterable[Roll]) -> None:
     """The proxy leads to these no more, and their last requests have ended."""
-    known = [one for one in ones if world.link_target(one.link) is not None]
-    for one in known:
+    linked = [one for one in ones if world.link_target(one.link) is not None]
+    for one in linked:
         world.remove(one.link)
-    if known:
-        units.react(world, [manifest], {one.link for one in known})
-    slots.drain(world, {one.port: one.drain for one in known})
+    if linked:
+        units.react(world, [manifest], {one.link for one in linked})
+    slots.drain(world, {one.port: one.drain for one in linked})
 
 
 def leave(world: World, base: Manifest, leaves: Iterable[str]) -> None:
@@ -147,11 +147,11 @@ def undo(
         for one in sorted(_members(group), key=lambda one: world.link_target(one.link) is not None):
             if one.unit in again:
                 own = [probe for probe in _own(slots.probes(world, base), one) if probe["service"] not in exempt]
-                attempt(_restarted, base, one, own, float(base["health"]["deadline"]), world.wall())
+                attempt(_restart, base, one, own, float(base["health"]["deadline"]), world.wall())
             if world.link_target(one.link) != one.target:
-                attempt(_linked, base, one)
+                attempt(_link, base, one)
 
 
-def _linked(world: World, manifest: Manifest, one: Roll) -> None:
+def _link(world: World, manifest: Manifest, one: Roll) -> None:
     world.link(one.link, one.target)
     units.react(world, [manifest], {one.link})

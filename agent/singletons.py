@@ -36,7 +36,7 @@ class Name:
     sure_at: float = float("-inf")
     since: float | None = None
 
-    def told(self, asked_at: float, now: float, addresses: Addresses, mine: str | None, check: float) -> bool:
+    def may_run_after(self, asked_at: float, now: float, addresses: Addresses, mine: str | None, check: float) -> bool:
         """May its services run: after what was answered to a question of `asked_at` (None: nothing)."""
         if addresses is not None and mine is not None:
             self.since = (self.since if self.since is not None else asked_at) if addresses == [mine] else None
@@ -108,10 +108,10 @@ class NameServers:
         except nameservers.Silent:
             if self.known is None:
                 return None
-        found = nameservers.addresses(self.known[1], name, self.timeout / 2)
-        if found is None:
+        addresses = nameservers.addresses(self.known[1], name, self.timeout / 2)
+        if addresses is None:
             self.known = None
-        return found
+        return addresses
 
 
 def _all(root: ElementTree.Element, tag: str) -> list[ElementTree.Element]:
@@ -140,14 +140,14 @@ class Watch:
         mine = self.config["address"] or aws.metadata(self.world, "public-ipv4", self.check / LOOKS)
         for name in sorted({single["name"] for single in self.config["singles"]}):
             asked_at = self.world.now()
-            found = self.addresses(name)
+            addresses = self.addresses(name)
             state = self.names.setdefault(name, Name())
-            may = state.told(asked_at, self.world.now(), found, mine, self.check)
+            may = state.may_run_after(asked_at, self.world.now(), addresses, mine, self.check)
             for single in self.config["singles"]:
                 if single["name"] == name:
-                    self._let(single, may, found)
+                    self._let(single, may, addresses)
 
-    def _let(self, single: dict[str, Any], may: bool, found: Addresses) -> None:
+    def _let(self, single: dict[str, Any], may: bool, addresses: Addresses) -> None:
         flag, unit = f"{FLAGS}/{single['service']}", single["unit"]
         runs = self.world.exists(flag)
         if may and not runs:
@@ -155,7 +155,7 @@ class Watch:
             self.world.write(flag, b"", 0o644, "root", "root")
             self.world.run("systemctl", "start", "--no-block", unit)
         elif runs and not may and self.names[single["name"]].since is None:
-            where = "does not answer" if found is None else f"points to {', '.join(found) or 'nothing'}"
+            where = "does not answer" if addresses is None else f"points to {', '.join(addresses) or 'nothing'}"
             self.say(f"{single['name']} {where}: stopping {unit}")
             self.stop(single)
 

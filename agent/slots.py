@@ -42,16 +42,16 @@ def live(world: World, slot: Slots) -> Choice | None:
 
 def rollouts(world: World, manifest: Manifest, changed: set[str], states: dict[str, dict[str, bool]]) -> list[Rollout]:
     """The services whose serving slot changed, or does not run."""
-    found, rest = [], away.resting(world)
+    entries, rest = [], away.resting(world)
     for slot in manifest["slots"]:
         serving = live(world, slot)
         if rest & {choice["unit"] for choice in slot["choices"]}:
             continue
         if serving is None:
-            found.append(Rollout(slot["service"], slot["link"], slot["choices"][0]))
+            entries.append(Rollout(slot["service"], slot["link"], slot["choices"][0]))
         elif serving["unit"] in changed or not states[serving["unit"]]["active"]:
-            found.append(Rollout(slot["service"], slot["link"], _other(slot, serving)))
-    return found
+            entries.append(Rollout(slot["service"], slot["link"], _other(slot, serving)))
+    return entries
 
 
 def _other(slot: Slots, choice: Choice) -> Choice:
@@ -69,7 +69,7 @@ def running(world: World, manifest: Manifest, planned: list[Rollout] | None = No
 def resting(world: World, manifest: Manifest) -> set[str]:
     """The units that are not to run now."""
     own = {unit["name"] for unit in manifest["units"]}
-    return waiting(world, manifest) | stopped(world, manifest) | (away.resting(world) & own)
+    return waiting(world, manifest) | stopped_units(world, manifest) | (away.resting(world) & own)
 
 
 def waiting(world: World, manifest: Manifest) -> set[str]:
@@ -77,7 +77,7 @@ def waiting(world: World, manifest: Manifest) -> set[str]:
     return {unit["name"] for unit in manifest["units"] if unit.get("flag") and not world.exists(unit["flag"])}
 
 
-def stopped(world: World, manifest: Manifest) -> set[str]:
+def stopped_units(world: World, manifest: Manifest) -> set[str]:
     """Those that made room in memory: see agent/pressure.py."""
     return {unit["name"] for unit in manifest["units"] if unit.get("bar") and world.exists(unit["bar"])}
 
@@ -85,11 +85,11 @@ def stopped(world: World, manifest: Manifest) -> set[str]:
 def _serving(world: World, manifest: Manifest, planned: list[Rollout]) -> list[str]:
     """The units that serve and do not move: a new one is enabled only once it serves."""
     moving, rest = {rollout.service for rollout in planned}, away.resting(world)
-    found = (live(world, slot) for slot in manifest["slots"] if slot["service"] not in moving)
-    return [choice["unit"] for choice in found if choice and choice["unit"] not in rest]
+    choices = (live(world, slot) for slot in manifest["slots"] if slot["service"] not in moving)
+    return [choice["unit"] for choice in choices if choice and choice["unit"] not in rest]
 
 
-def left(world: World, before: Manifest | None, manifest: Manifest) -> list[str]:
+def leftover_links(world: World, before: Manifest | None, manifest: Manifest) -> list[str]:
     """Links of services that have no slots any more."""
     kept = {slot["link"] for slot in manifest["slots"]}
     links = [slot["link"] for slot in (before or {}).get("slots", [])]
@@ -103,22 +103,22 @@ def probes(world: World, manifest: Manifest, planned: list[Rollout] | None = Non
     containers = {(port["unit"], port["service"]): port.get("container", "") for port in manifest["ports"]}
     chosen = {slot["service"]: live(world, slot) for slot in manifest["slots"]}
     chosen |= {rollout.service: rollout.next for rollout in planned or []}
-    found: list[Probe] = [
+    entries: list[Probe] = [
         {**probe, "unit": choice["unit"], "url": choice["url"]} if (choice := chosen.get(probe["service"])) else probe
         for probe in manifest["probes"]
         if probe["unit"] not in rest
     ]
-    found = [probe for probe in found if probe["unit"] not in rest]
+    entries = [probe for probe in entries if probe["unit"] not in rest]
     return [
         {**probe, "container": containers.get((probe["unit"], probe["service"].partition("/")[0]), "")}
-        for probe in found
+        for probe in entries
     ]
 
 
 def own_probes(world: World, manifest: Manifest, services: list[str]) -> list[AimedProbe]:
     """Of these services that are to run, each asked at its own port: the proxy may not know it yet."""
-    found = [probe for probe in probes(world, manifest) if probe["service"].partition("/")[0] in services]
-    return [by_itself(probe) for probe in found]
+    own = [probe for probe in probes(world, manifest) if probe["service"].partition("/")[0] in services]
+    return [by_itself(probe) for probe in own]
 
 
 def by_itself(probe: AimedProbe) -> AimedProbe:
@@ -149,12 +149,12 @@ def drain(world: World, ports: dict[int, float]) -> None:
     time. One that the proxy has just taken may still be on its way to the port: it is looked at twice."""
     begun, quiet = world.now(), dict.fromkeys(ports, 0)
 
-    def left() -> list[int]:
+    def busy_ports() -> list[int]:
         return [port for port, limit in ports.items() if quiet[port] < QUIET and world.now() < begun + limit]
 
-    while waited_for := left():
+    while waited_for := busy_ports():
         for port in waited_for:
             is_asked = world.run("ss", "-Htn", "state", "established", f"dport = :{port}").output.strip()
             quiet[port] = 0 if is_asked else quiet[port] + 1
-        if left():
+        if busy_ports():
             world.sleep(0.25)

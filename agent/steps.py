@@ -31,11 +31,11 @@ class StepFailed(Refused):
 def pending(world: World, manifest: Manifest) -> list[Step]:
     """The steps of a release that this host has not run yet, in their order; none of what rests since its data is on
     another host."""
-    known, rest = set(_done(world)), away.resting(world)
+    done_keys, rest = set(_done_keys(world)), away.resting(world)
     return [
         step
         for step in manifest["steps"]
-        if step["key"] not in known
+        if step["key"] not in done_keys
         and not rest & {unit for name in (step["service"], *step["needs"]) for unit in _of(manifest, name)}
     ]
 
@@ -81,15 +81,15 @@ def run_within_the_switch(
 ) -> list[str]:
     """Starts what each step needs of the `touched` units, and runs it once that is healthy. The units that are left to
     start. Raises Failed."""
-    left, deadline = list(touched), float(target.manifest["health"]["deadline"])
+    remaining, deadline = list(touched), float(target.manifest["health"]["deadline"])
     for step in steps:
         needed = {step["network_unit"], *_units(target.manifest, step)}
-        if first := [unit for unit in left if unit in needed]:
+        if first := [unit for unit in remaining if unit in needed]:
             units.start(world, first, deadline)
-            left = [unit for unit in left if unit not in needed]
+            remaining = [unit for unit in remaining if unit not in needed]
         health.wait(world, slots.own_probes(world, target.manifest, step["needs"]), {}, deadline, say, since)
         run(world, target, step, say)
-    return left
+    return remaining
 
 
 def run(world: World, target: Release, step: Step, say: Say) -> None:
@@ -113,10 +113,10 @@ def run(world: World, target: Release, step: Step, say: Say) -> None:
     if ran.code:
         late = ran.code == TIMED_OUT and ran.output.endswith(f"no end after {step['limit']:.0f} s")
         how = f"did not end within {step['limit']:.0f} s, and was ended" if late else f"ended with {ran.code}"
-        said = ran.last_lines(5, whole=step["service"])
-        what = quoting.quoted(step["said"])
-        raise Failed(f"release step {step['name']} of {step['service']} {how} ({what}); its output ends: {said}")
-    _write_done(world, [*_done(world), step["key"]][-REMEMBERED:])
+        ending = ran.last_lines(5, whole=step["service"])
+        what = quoting.quote(step["said"])
+        raise Failed(f"release step {step['name']} of {step['service']} {how} ({what}); its output ends: {ending}")
+    _write_done(world, [*_done_keys(world), step["key"]][-REMEMBERED:])
 
 
 def _clear(world: World, step: Step) -> None:
@@ -128,9 +128,9 @@ def forget_leftovers(world: World) -> bool:
     """Ends what a job that was killed had begun, where it was in a step."""
     if not world.listing(STAGED):
         return False
-    left = world.run("docker", "ps", "--all", "--quiet", "--filter", f"label={LABEL}", timeout=60)
-    if left.code == 0 and left.output.split():
-        world.run("docker", "rm", "--force", "--volumes", *left.output.split(), timeout=60)
+    ran = world.run("docker", "ps", "--all", "--quiet", "--filter", f"label={LABEL}", timeout=60)
+    if ran.code == 0 and ran.output.split():
+        world.run("docker", "rm", "--force", "--volumes", *ran.output.split(), timeout=60)
     world.remove_tree(STAGED)
     return True
 
@@ -139,13 +139,13 @@ def forget_done(world: World, keys: list[str] | None = None) -> None:
     """Data has come back from another time: these steps, or all, are run on it again."""
     if keys is None:
         world.remove(DONE)
-    elif set(keys) & set(done := _done(world)):
+    elif set(keys) & set(done := _done_keys(world)):
         _write_done(world, [key for key in done if key not in keys])
 
 
 def note_done(world: World, keys: list[str], done: list[str]) -> None:
     """Data has come from another host: of these steps it has seen those that were `done` there, and no others."""
-    kept = [key for key in _done(world) if key not in keys]
+    kept = [key for key in _done_keys(world) if key not in keys]
     _write_done(world, [*kept, *(key for key in keys if key in done)][-REMEMBERED:])
 
 
@@ -154,10 +154,10 @@ def _write_done(world: World, done: list[str]) -> None:
     world.write(DONE, json.dumps({"done": done}).encode(), 0o600, "root", "root")
 
 
-def _done(world: World) -> list[str]:
+def _done_keys(world: World) -> list[str]:
     try:
-        found = json.loads(world.read(DONE) or b"{}")["done"]
-        return [key for key in found if isinstance(key, str)]
+        keys = json.loads(world.read(DONE) or b"{}")["done"]
+        return [key for key in keys if isinstance(key, str)]
     except (ValueError, LookupError, TypeError, RecursionError):
         # Run once more: a step that was done finds nothing to do
         return []

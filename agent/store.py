@@ -63,12 +63,12 @@ class Release:
 def by_service(manifest: Manifest) -> dict[str, list[str]]:
     """Service → the images of its container and of its release steps, or its artefacts."""
     units = {unit["name"]: unit["images"] for unit in manifest["units"]}
-    found: dict[str, set[str]] = {}
+    images_by_service: dict[str, set[str]] = {}
     for entry in manifest["containers"]:
-        found.setdefault(entry["service"], set()).update(units.get(entry["unit"], []))
+        images_by_service.setdefault(entry["service"], set()).update(units.get(entry["unit"], []))
     for entry in manifest["artefacts"]:
-        found.setdefault(entry["service"], set()).add(entry["image"])
-    return {service: sorted(images) for service, images in found.items()}
+        images_by_service.setdefault(entry["service"], set()).add(entry["image"])
+    return {service: sorted(images) for service, images in images_by_service.items()}
 
 
 def images_of(manifest: Manifest) -> list[str]:
@@ -84,7 +84,7 @@ def keep(world: World, release: Release) -> None:
     world.directory(STATE, 0o700, "root", "root")
     for file in release.files:
         _write(world, f"{RELEASES}/{release.id}/files{file.path}", file.content)
-    _write(world, f"{RELEASES}/{release.id}/manifest.json", _spelled(release.manifest))
+    _write(world, f"{RELEASES}/{release.id}/manifest.json", _serialize(release.manifest))
 
 
 def _is_whole(world: World, id: str) -> bool:
@@ -99,31 +99,33 @@ def manifest(world: World, id: str) -> Manifest:
     """What a stored release is made of. Raises Refused when it is not here, or another agent's."""
     text = world.read(f"{RELEASES}/{id}/manifest.json")
     if text is None:
-        raise Refused(f"release {id[:12]} is not kept here; kept: {', '.join(i[:12] for i in kept(world)) or 'none'}")
+        raise Refused(
+            f"release {id[:12]} is not kept here; kept: {', '.join(i[:12] for i in kept_ids(world)) or 'none'}"
+        )
     try:
-        found = json.loads(text)
+        content = json.loads(text)
     except (ValueError, RecursionError):
-        found = None
-    if not isinstance(found, dict) or not isinstance(found.get("format"), int):
+        content = None
+    if not isinstance(content, dict) or not isinstance(content.get("format"), int):
         raise Damaged(f"release {id[:12]} is damaged: its manifest cannot be read")
-    if not OLDEST_FORMAT <= found["format"] <= FORMAT:
-        raise Refused(f"release {id[:12]} was made for another agent (format {found['format']})")
-    if not set(found) >= NEEDED:
+    if not OLDEST_FORMAT <= content["format"] <= FORMAT:
+        raise Refused(f"release {id[:12]} was made for another agent (format {content['format']})")
+    if not set(content) >= NEEDED:
         raise Damaged(f"release {id[:12]} is damaged: parts of its manifest are missing")
     # An earlier agent kept it spelled otherwise
-    if digest(text) != id and digest(_spelled(found)) != id:
+    if digest(text) != id and digest(_serialize(content)) != id:
         raise Damaged(f"release {id[:12]} is damaged: its manifest is not what it was")
-    return cast("Manifest", LATER | found)
+    return cast("Manifest", LATER | content)
 
 
-def _spelled(manifest: Mapping[str, Any]) -> bytes:
+def _serialize(manifest: Mapping[str, Any]) -> bytes:
     """As rendering/archive.py does, so that its hash is the id of the release."""
     return json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False).encode(errors="surrogatepass")
 
 
 def load(world: World, id: str) -> Release:
     """A stored release. Raises Refused when it is not here, or not whole."""
-    release = release_as_kept(world, id)
+    release = kept_release(world, id)
     entries = [*release.manifest["files"], *release.manifest["environment_files"]]
     damaged = {entry["path"] for entry in entries} - {file.path for file in release.files}
     if damaged:
@@ -131,27 +133,27 @@ def load(world: World, id: str) -> Release:
     return release
 
 
-def release_as_kept(world: World, id: str) -> Release:
+def kept_release(world: World, id: str) -> Release:
     """A stored release with those of its files that are what they were."""
-    found, files = manifest(world, id), []
-    for entry in [*found["files"], *found["environment_files"]]:
+    own_manifest, files = manifest(world, id), []
+    for entry in [*own_manifest["files"], *own_manifest["environment_files"]]:
         content = world.read(f"{RELEASES}/{id}/files{entry['path']}")
         if content is not None and entry.get("sha256", digest(content)) == digest(content):
             files.append(Wanted.of(entry, content))
-    return Release(id, found, files)
+    return Release(id, own_manifest, files)
 
 
 def secrets_of(world: World, id: str) -> set[str]:
     """The values of a kept release's secrets."""
-    found: set[str] = set()
+    secrets: set[str] = set()
     for item in manifest(world, id)["environment_files"]:
         text = world.read(f"{RELEASES}/{id}/files{item['path']}") or b""
         # A damaged one stops no job
         lines = text.decode(errors="replace").splitlines()
         between = item.get("between", "=")
         values = dict(line.split(between, 1) for line in lines if between in line)
-        found |= {values[name].strip("'") for name in item["secrets"] if name in values}
-    return found
+        secrets |= {values[name].strip("'") for name in item["secrets"] if name in values}
+    return secrets
 
 
 def current_id(world: World) -> str | None:
@@ -162,7 +164,7 @@ def current_id(world: World) -> str | None:
 def current(world: World) -> Release | None:
     """The release that serves. Raises Damaged where its manifest cannot be read, Refused for another agent's."""
     id = current_id(world)
-    return release_as_kept(world, id) if id else None
+    return kept_release(world, id) if id else None
 
 
 def base(world: World, say: Callable[[str], None]) -> Release | None:
@@ -185,8 +187,8 @@ def make_current(world: World, id: str | None) -> None:
 
 def note_served(world: World, id: str) -> None:
     """The current release is the latest that served: `infra rollback` can go back to it from the next one."""
-    latest = max([_served(world, other) for other in kept(world)], default=0)
-    if not (latest and _served(world, id) == latest):
+    latest = max([_served_number(world, other) for other in kept_ids(world)], default=0)
+    if not (latest and _served_number(world, id) == latest):
         _write(world, f"{RELEASES}/{id}/served", str(latest + 1).encode())
 
 
@@ -195,19 +197,19 @@ def partial(world: World) -> list[str]:
     return [id for id in world.listing(RELEASES) if world.read(f"{RELEASES}/{id}/manifest.json") is None]
 
 
-def kept(world: World) -> list[str]:
+def kept_ids(world: World) -> list[str]:
     """Ids of the releases that are stored whole, the latest to serve first. Ordered by a counter: clocks jump."""
     ids = [id for id in world.listing(RELEASES) if world.read(f"{RELEASES}/{id}/manifest.json") is not None]
-    return sorted(ids, key=lambda id: -_served(world, id))
+    return sorted(ids, key=lambda id: -_served_number(world, id))
 
 
 def readable(world: World) -> list[str]:
     """Those whose manifest this agent can read: a damaged one, or one of a newer agent, stops no job."""
-    return [id for id in kept(world) if _is_readable(world, id)]
+    return [id for id in kept_ids(world) if _is_readable(world, id)]
 
 
 def unreadable(world: World) -> list[str]:
-    return [id for id in kept(world) if not _is_readable(world, id)]
+    return [id for id in kept_ids(world) if not _is_readable(world, id)]
 
 
 def _is_readable(world: World, id: str) -> bool:
@@ -219,12 +221,12 @@ def _is_readable(world: World, id: str) -> bool:
 
 
 def never_served(world: World, id: str) -> bool:
-    return _served(world, id) == 0
+    return _served_number(world, id) == 0
 
 
 def returnable(world: World) -> list[str]:
     """Those that can be gone back to: they served once, the latest first."""
-    return [id for id in kept(world) if not never_served(world, id)]
+    return [id for id in kept_ids(world) if not never_served(world, id)]
 
 
 def forget(world: World, id: str) -> None:
@@ -236,7 +238,7 @@ def record(world: World, entry: HistoryEntry) -> None:
     """Adds a job to the history."""
     names = _entries(world)
     number = int(names[-1].split("-")[0]) + 1 if names else 1
-    _write(world, f"{HISTORY}/{number:08d}-{entry['job']}.json", _packed(entry))
+    _write(world, f"{HISTORY}/{number:08d}-{entry['job']}.json", _to_json(entry))
     for name in names[: max(0, len(names) + 1 - REMEMBERED)]:
         world.remove(f"{HISTORY}/{name}")
 
@@ -273,12 +275,12 @@ def last_update(world: World) -> str | None:
     return brought[-1] if brought else None
 
 
-def _served(world: World, id: str) -> int:
+def _served_number(world: World, id: str) -> int:
     text = world.read(f"{RELEASES}/{id}/served") or b""
     return int(text) if text.strip().isdigit() else 0
 
 
-def _packed(value: HistoryEntry) -> bytes:
+def _to_json(value: HistoryEntry) -> bytes:
     return json.dumps(value, sort_keys=True).encode()
 
 

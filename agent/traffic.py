@@ -41,7 +41,7 @@ def caddy():
             continue
 
 
-def being_answered():
+def count_open_requests():
     """How many requests Nginx has passed on and not answered yet: they are in its log only when they end. It keeps no
     connection to a service open; Caddy does, so that its say nothing."""
     ran = subprocess.run(
@@ -60,5 +60,5 @@ def main(payload):
     latest = max((when for when, _, _ in seen), default=None)
     print(json.dumps({
         "requests": len(lately), "clients": clients[:3], "ago": None if latest is None else max(0.0, now - latest),
-        "open": being_answered(),
+        "open": count_open_requests(),
     }), flush=True)  # fmt: skip

@@ -67,17 +67,17 @@ def begin(
 ) -> Transaction:
     """From here on a switch may be half done, and the next job undoes it."""
     manifest, served = plan.target.manifest, _services(plan.base.manifest if plan.base else None)
-    starting = [*plan.touched, *slots.resting(world, manifest)]
+    starting = [*plan.starting_units, *slots.resting(world, manifest)]
     gone = [*plan.stops, *plan.leaves]
     aside = existing.in_the_way(world, manifest, starting, plan.base.manifest if plan.base else None, gone)
     slot_links = {rollout.link for rollout in plan.rollouts}
-    before = [*_directories(world, manifest), *_remembered(world, plan.change.paths, slot_links)]
+    before = [*_directories(world, manifest), *_remember_paths(world, plan.change.paths, slot_links)]
     new = [probe for probe in slots.probes(world, manifest, plan.rollouts) if probe["service"] not in served]
     begun = Transaction(
         job.id, job.kind, job.who, job.host, plan.target.id, store.current_id(world), world.wall(),
         before, plan.states, plan.stops, plan.at_once, sick,
-        certificates=list(certificates), existing=aside, answers=answers.taken(world, new),
-        inventory=inventory.taken(world, [manifest, *([plan.base.manifest] if plan.base else [])]),
+        certificates=list(certificates), existing=aside, answers=answers.collect(world, new),
+        inventory=inventory.take(world, [manifest, *([plan.base.manifest] if plan.base else [])]),
         made=_missing_directories(world, manifest, plan.change.paths),
         accounts=accounts.changes(world, manifest["accounts"]),
     )  # fmt: skip
@@ -101,7 +101,7 @@ def _services(manifest: Manifest | None) -> set[str]:
     return {probe["service"] for probe in manifest["probes"]} if manifest else set()
 
 
-def unfinished(world: World) -> Transaction | None:
+def load_unfinished(world: World) -> Transaction | None:
     """The switch that is under way, or was left. What a newer agent noted besides is passed over. Raises Refused for a
     record that cannot be read."""
     text = world.read(TRANSACTION)
@@ -109,8 +109,8 @@ def unfinished(world: World) -> Transaction | None:
         return None
     try:
         entry = json.loads(text)
-        known = {name: value for name, value in entry.items() if name in Transaction.__dataclass_fields__}
-        return Transaction(**known)
+        own_fields = {name: value for name, value in entry.items() if name in Transaction.__dataclass_fields__}
+        return Transaction(**own_fields)
     except (ValueError, RecursionError, TypeError, AttributeError) as error:
         raise Refused(
             f"the record of a switch that was interrupted cannot be read ({quoting.error(error)}): what it had "
@@ -127,8 +127,8 @@ def _directories(world: World, manifest: Manifest) -> list[dict[str, Any]]:
     """Whose the directories are that are there already."""
     entries = []
     for path in [item["path"] for item in manifest["directories"] if not item.get("if_missing")]:
-        if (found := world.directory_entry(path)) is not None:
-            owned = {"owner": found.owner, "group": found.group, "mode": found.mode}
+        if (directory := world.directory_entry(path)) is not None:
+            owned = {"owner": directory.owner, "group": directory.group, "mode": directory.mode}
             entries.append({"path": path, "kind": "directory", "slot": False, **owned})
     return entries
 
@@ -143,31 +143,31 @@ def _missing_directories(world: World, manifest: Manifest, paths: list[str]) -> 
     return sorted(missing, key=lambda path: (-path.count("/"), path))
 
 
-def remove_made(world: World, begun: Transaction) -> list[str]:
+def remove_created(world: World, begun: Transaction) -> list[str]:
     """What a switch made goes again where nothing is in it by now; those that stay."""
     for path in begun.made:
-        if world.exists(path) and not world.barred(path):
+        if world.exists(path) and not world.why_barred(path):
             world.remove_empty(path)
     return [path for path in reversed(begun.made) if world.exists(path)]
 
 
-def _remembered(world: World, paths: list[str], slot_links: set[str]) -> list[dict[str, Any]]:
+def _remember_paths(world: World, paths: list[str], slot_links: set[str]) -> list[dict[str, Any]]:
     """What is at each path now. Contents are copied aside with owner and mode, so that putting them back takes no
     space."""
     world.remove_tree(BEFORE)
     world.directory(BEFORE, 0o700, "root", "root")
     entries: list[dict[str, Any]] = []
     for number, path in enumerate(paths):
-        found = world.entry(path)
+        present = world.entry(path)
         entry: dict[str, Any] = {"path": path, "kind": "absent", "slot": path in slot_links}
-        if found.kind == "link":
-            entry |= {"kind": "link", "target": found.target}
-        elif found.kind == "file":
-            entry |= {"kind": "file", "copy": f"{BEFORE}/{number}", "sha256": digest(found.content)}
-            entry |= {"owner": found.owner, "group": found.group, "mode": found.mode}
-            world.write(entry["copy"], found.content, found.mode, found.owner, found.group)
-        elif found.kind == "other":
-            raise Refused(in_the_way(path, found.what))
+        if present.kind == "link":
+            entry |= {"kind": "link", "target": present.target}
+        elif present.kind == "file":
+            entry |= {"kind": "file", "copy": f"{BEFORE}/{number}", "sha256": digest(present.content)}
+            entry |= {"owner": present.owner, "group": present.group, "mode": present.mode}
+            world.write(entry["copy"], present.content, present.mode, present.owner, present.group)
+        elif present.kind == "other":
+            raise Refused(in_the_way(path, present.what))
         entries.append(entry)
     return entries
 
@@ -177,20 +177,20 @@ def in_the_way(path: str, what: str) -> str:
     return f"{path} is {what}, and the release has a file or a link there: move it away and run again"
 
 
-def left_alone(world: World, entries: list[dict[str, Any]]) -> list[str]:
+def barred_paths(world: World, entries: list[dict[str, Any]]) -> list[str]:
     """What is not put back: where an account laid a link on the way, nothing of ours is behind it."""
-    barred = {entry["path"]: world.barred(entry["path"]) for entry in entries}
+    barred = {entry["path"]: world.why_barred(entry["path"]) for entry in entries}
     return [f"{path} was left alone: {why}" for path, why in barred.items() if why]
 
 
-def put_back(world: World, entries: list[dict[str, Any]], left: list[str] | None = None) -> list[str]:
-    """Everything as it was; what of it could not be put back, and why. Each entry is tried by itself; `left` gets those
+def put_back(world: World, entries: list[dict[str, Any]], rest: list[str] | None = None) -> list[str]:
+    """Everything as it was; what of it could not be put back, and why. Each entry is tried by itself; `rest` gets those
     that are left alone. Safe to repeat: a copy that is gone was put back already."""
     failures = []
     for entry in entries:
         try:
-            if alone := left_alone(world, [entry]):
-                (left if left is not None else failures).extend(alone)
+            if alone := barred_paths(world, [entry]):
+                (rest if rest is not None else failures).extend(alone)
             else:
                 _put_back(world, entry)
         except (OSError, KeyError, ValueError) as error:
@@ -204,34 +204,36 @@ def differing(world: World, entries: list[dict[str, Any]], failures: list[str]) 
     complaints = []
     for path, entry in {entry["path"]: entry for entry in entries}.items():
         try:
-            if not world.barred(path) and not _is_as_before(entry, world.entry(path)):
+            if not world.why_barred(path) and not _is_as_before(entry, world.entry(path)):
                 complaints.append(f"{path} is not as it was before")
         except (OSError, KeyError, ValueError) as error:
             complaints.append(f"{path} cannot be looked at: {quoting.error(error)}")
-    return [line for line in complaints if not any(known.startswith(line.split(" ")[0] + " ") for known in failures)]
+    return [
+        line for line in complaints if not any(failure.startswith(line.split(" ")[0] + " ") for failure in failures)
+    ]
 
 
-def _is_as_before(entry: dict[str, Any], found: Entry) -> bool:
+def _is_as_before(entry: dict[str, Any], present: Entry) -> bool:
     if entry["kind"] == "link":
-        return (found.kind, found.target) == ("link", entry["target"])
+        return (present.kind, present.target) == ("link", entry["target"])
     if entry["kind"] != "file":
-        return entry["kind"] != "absent" or found.kind == "absent"
+        return entry["kind"] != "absent" or present.kind == "absent"
     # An older agent noted down no hash
-    content = found.kind == "file" and entry.get("sha256", digest(found.content)) == digest(found.content)
+    content = present.kind == "file" and entry.get("sha256", digest(present.content)) == digest(present.content)
     # A number stood for one that had no name then
-    owned = all(entry.get(name, "0").isdigit() or getattr(found, name) == entry[name] for name in ("owner", "group"))
-    return content and owned and found.mode & PERMISSIONS == entry.get("mode", found.mode) & PERMISSIONS
+    owned = all(entry.get(name, "0").isdigit() or getattr(present, name) == entry[name] for name in ("owner", "group"))
+    return content and owned and present.mode & PERMISSIONS == entry.get("mode", present.mode) & PERMISSIONS
 
 
-def remembered_here(world: World, files: list[str], links: list[str]) -> list[dict[str, Any]]:
+def inline_entries(world: World, files: list[str], links: list[str]) -> list[dict[str, Any]]:
     """Entries that need no copy aside: small files without secrets, with their text, and links. What is not there has
     none."""
     entries: list[dict[str, Any]] = []
     for path in files:
-        found = world.entry(path)
-        if found.kind == "file":
-            owned = {"owner": found.owner, "group": found.group, "mode": found.mode}
-            text = found.content.decode(errors="surrogateescape")
+        present = world.entry(path)
+        if present.kind == "file":
+            owned = {"owner": present.owner, "group": present.group, "mode": present.mode}
+            text = present.content.decode(errors="surrogateescape")
             entries.append({"path": path, "kind": "text", "content": text, "slot": False, **owned})
     targets = {path: target for path in links if (target := world.link_target(path)) is not None}
     return entries + [{"path": p, "kind": "link", "target": t, "slot": False} for p, t in targets.items()]
@@ -259,12 +261,12 @@ def _put_back(world: World, entry: dict[str, Any]) -> None:
             world.remove(path)
             world.rename_tree(entry["aside"], path)
         return
-    found = world.entry(path)
+    present = world.entry(path)
     if entry["kind"] == "absent":
-        if found.kind != "absent":
+        if present.kind != "absent":
             world.remove(path)
     elif entry["kind"] == "link":
-        if (found.kind, found.target) != ("link", entry["target"]):
+        if (present.kind, present.target) != ("link", entry["target"]):
             world.link(path, entry["target"])
     else:
         copy = world.entry(entry["copy"])

@@ -35,7 +35,7 @@ class _Entry(tarfile.TarInfo):
         return super()._proc_member(archive)  # type: ignore[misc]
 
 
-def taken(size: int) -> int:
+def size_on_disk(size: int) -> int:
     """Bytes of a disk that an entry of this size takes at most: whole blocks, and its own place in a directory."""
     return -(-size // ENTRY) * ENTRY + ENTRY
 
@@ -47,7 +47,7 @@ def unpack(archive: str, folder: str, most: int) -> None:
     try:
         with tarfile.open(archive, "r|*", errorlevel=2, tarinfo=_Entry) as tar:
             for member in tar:
-                most -= taken(member.size if member.isreg() else 0)
+                most -= size_on_disk(member.size if member.isreg() else 0)
                 if most < 0:
                     raise Unfit("there is no room for what is in it")
                 _lay(tar, member, folder)
@@ -65,7 +65,7 @@ def _lay(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: str) -> None:
     parts = _parts(member.name)
     if not parts:
         return
-    path = _prepared(folder, parts, member.name)
+    path = _prepare_path(folder, parts, member.name)
     if member.isdir():
         os.makedirs(path, 0o755, exist_ok=True)
         return
@@ -84,7 +84,7 @@ def _lay(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: str) -> None:
     elif member.issym():
         os.symlink(member.linkname, path)
     elif member.islnk():
-        os.link(_prepared(folder, _parts(member.linkname), member.name), path, follow_symlinks=False)
+        os.link(_prepare_path(folder, _parts(member.linkname), member.name), path, follow_symlinks=False)
     else:
         raise Unfit(f"{member.name!r} is a device or a pipe")
 
@@ -100,7 +100,7 @@ def _parts(name: str) -> list[str]:
     return parts
 
 
-def _prepared(folder: str, parts: list[str], name: str) -> str:
+def _prepare_path(folder: str, parts: list[str], name: str) -> str:
     """The path of a member, every directory on the way a real one."""
     here = folder
     for part in parts[:-1]:
@@ -133,12 +133,12 @@ def walk(
 def look(folder: str) -> dict[str, str]:
     """A folder and what lies below: path from there ("." is itself) → a file's size and time, anything's owner and
     mode, where a link leads. Nothing of what is no folder. What goes meanwhile is left out."""
-    found = {}
+    facts_of = {}
     for place, entries in walk(folder):
         for path in [place, *(entry.path for entry in entries)]:
             with contextlib.suppress(FileNotFoundError):
-                found[os.path.relpath(path, folder)] = _facts(path)
-    return found
+                facts_of[os.path.relpath(path, folder)] = _facts(path)
+    return facts_of
 
 
 def _facts(path: str) -> str:
@@ -151,8 +151,8 @@ def _facts(path: str) -> str:
 
 def digest_of(path: str) -> str:
     """`sha256:…` of a file, however large. Raises OSError."""
-    found = hashlib.sha256()
+    digest = hashlib.sha256()
     with open(path, "rb") as file:
         while block := file.read(BLOCK):
-            found.update(block)
-    return f"sha256:{found.hexdigest()}"
+            digest.update(block)
+    return f"sha256:{digest.hexdigest()}"

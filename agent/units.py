@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from agent.documents.manifest import Manifest
-from agent.managers import ask, grouped, has_manager, last_words, split, systemctl
+from agent.managers import ask, group_by_account, has_manager, last_words, split, systemctl
 from agent.outcome import Failed
 from agent.world import NOT_STARTED, TIMED_OUT, Ran, World
 
@@ -23,7 +23,7 @@ ENABLED = {"enabled", "enabled-runtime", "static", "alias", "indirect", "generat
 
 def states(world: World, names: list[str]) -> dict[str, dict[str, bool]]:
     """Unit → whether it is active, and enabled."""
-    active, enabled = _asked(world, "is-active", names), _asked(world, "is-enabled", names)
+    active, enabled = _ask_managers(world, "is-active", names), _ask_managers(world, "is-enabled", names)
     return {name: {"active": active[name] in RUNNING, "enabled": enabled[name] in ENABLED} for name in names}
 
 
@@ -32,9 +32,9 @@ def settled_states(world: World, names: list[str]) -> dict[str, dict[str, bool]]
     still stopping after SETTLED seconds counts as active: it was, and is started again. Raises Failed where systemd
     does not answer: a unit of which nothing is known is not off."""
     end = world.now() + SETTLED
-    while "deactivating" in (active := _asked(world, "is-active", names)).values() and world.now() < end:
+    while "deactivating" in (active := _ask_managers(world, "is-active", names)).values() and world.now() < end:
         world.sleep(0.5)
-    enabled = _asked(world, "is-enabled", names)
+    enabled = _ask_managers(world, "is-enabled", names)
     if silent := [name for name in names if UNANSWERED in (active[name], enabled[name])]:
         raise Failed(_silent(silent))
     running = {*RUNNING, "deactivating"}
@@ -43,19 +43,19 @@ def settled_states(world: World, names: list[str]) -> dict[str, dict[str, bool]]
 
 def active(world: World, names: list[str]) -> dict[str, bool]:
     """Unit → whether it runs now, or has done its work; not one that is about to."""
-    return {name: answer == "active" for name, answer in _asked(world, "is-active", names).items()}
+    return {name: answer == "active" for name, answer in _ask_managers(world, "is-active", names).items()}
 
 
 def retire(world: World, names: list[str]) -> None:
     """Disables units that were stopped and that a release does not have any more. Raises Failed where one goes on: it
     would be in no later plan."""
     disable(world, names)
-    for name, answer in _asked(world, "is-active", names).items():
+    for name, answer in _ask_managers(world, "is-active", names).items():
         if answer == UNANSWERED:
             raise Failed(f"whether {name}, which is to be removed, still runs is not known: {_silent([name])}")
         if answer in {*RUNNING, "deactivating"}:
             raise Failed(f"{name} is to be removed and does not stop: it {why_not(world, name)}")
-    for name, answer in _asked(world, "is-enabled", names).items():
+    for name, answer in _ask_managers(world, "is-enabled", names).items():
         if answer == "enabled":
             raise Failed(f"{name} is to be removed and cannot be disabled")
 
@@ -67,12 +67,12 @@ def _silent(names: list[str]) -> str:
     return f"{whose} does not answer for {', '.join(names[:3])}; {heal}"
 
 
-def _asked(world: World, question: str, names: list[str]) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for account, own in grouped(names).items():
+def _ask_managers(world: World, question: str, names: list[str]) -> dict[str, str]:
+    answer_of: dict[str, str] = {}
+    for account, own in group_by_account(names).items():
         prefix = f"{account}/" if account else ""
-        found |= {f"{prefix}{name}": answer for name, answer in _answers(world, account, question, own).items()}
-    return found
+        answer_of |= {f"{prefix}{name}": answer for name, answer in _answers(world, account, question, own).items()}
+    return answer_of
 
 
 def _answers(world: World, account: str | None, question: str, names: list[str]) -> dict[str, str]:
@@ -81,9 +81,9 @@ def _answers(world: World, account: str | None, question: str, names: list[str])
         return dict.fromkeys(names, UNANSWERED)
     lines = [line.strip() for line in ran.output.split("\n") if line.strip()]
     # `is-enabled` complains in a line more for a unit that is not there
-    known = [line for line in lines if " " not in line]
-    if len(known) == len(names):
-        return dict(zip(names, known))
+    words = [line for line in lines if " " not in line]
+    if len(words) == len(names):
+        return dict(zip(names, words))
     answers = {name: ask(world, account, question, name) for name in names}
     return {
         name: UNANSWERED if _is_silence(world, account, one) else (one.output.split() or ["unknown"])[-1]
@@ -129,13 +129,13 @@ def why_not(world: World, unit: str) -> str:
     return f"is {state.get('ActiveState', 'unknown')} ({state.get('SubState', '?')}, {state.get('Result', '?')})"
 
 
-def changed(manifest: Manifest, paths: set[str]) -> list[str]:
+def of_paths(manifest: Manifest, paths: set[str]) -> list[str]:
     """The units that one of these files belongs to, in the manifest's order."""
     return [unit["name"] for unit in manifest["units"] if paths & {*unit["files"]}]
 
 
 def stop(world: World, names: list[str]) -> None:
-    for account, own in grouped(names).items():
+    for account, own in group_by_account(names).items():
         systemctl(world, account, "stop", *own)
 
 
@@ -143,14 +143,15 @@ def start(world: World, names: list[str], deadline: float = 0.0) -> None:
     """(Re)starts units; systemd orders them by their dependencies, and ends each by its own limit. Those that have
     `deadline` seconds to become healthy may take as long to start, and many longer than one. Raises Failed."""
     limit, since = max(STARTS, deadline) + EACH * len(names), world.wall()
-    for account, own in grouped(names).items():
+    for account, own in group_by_account(names).items():
         # Attempts that a bad release used up are none of this one's
         systemctl(world, account, "reset-failed", *own)
         ran = systemctl(world, account, "restart", *own, timeout=limit)
         if ran.code != 0:
             prefix = f"{account}/" if account else ""
             raise Failed(
-                _complaint(world, [f"{prefix}{name}" for name in own], since) or _said(account, "restart", own, ran)
+                _complaint(world, [f"{prefix}{name}" for name in own], since)
+                or _describe_failure(account, "restart", own, ran)
             )
 
 
@@ -160,20 +161,21 @@ def _complaint(world: World, names: list[str], since: float) -> str:
     # One that starts again and again is on its way up, and never there
     failed = [name for name, is_up in active(world, names).items() if not is_up]
     complaints = [
-        f"{name} {why_not(world, name)}; its log ends: {last_words(world, name, 10, since).last_lines()}"
+        f"{name} {why_not(world, name)}; its log "
+        + (f"ends: {log}" if (log := last_words(world, name, 10, since).last_lines()) else "is empty")
         for name in failed[:2]
     ]
     return "; ".join([*complaints, *([f"and {len(failed) - 2} more"] if len(failed) > 2 else [])])
 
 
 def enable(world: World, names: list[str]) -> None:
-    for account, own in grouped(names).items():
+    for account, own in group_by_account(names).items():
         _must(world, account, "enable", *own)
 
 
 def disable(world: World, names: list[str]) -> None:
     """Out of the next boot's way; a unit whose file is gone already has only its link left."""
-    for account, own in grouped(names).items():
+    for account, own in group_by_account(names).items():
         for name in own:
             systemctl(world, account, "disable", name)
 
@@ -188,7 +190,7 @@ def react(world: World, manifests: list[Manifest], paths: set[str]) -> None:
         # An account that was not made, or whose manager is gone, has nothing to read again
         if has_manager(world, account["name"]) and any(path.startswith(own) for path in paths):
             ran = systemctl(world, account["name"], "daemon-reload")
-            complaints += [_said(account["name"], "daemon-reload", [], ran)] if ran.code else []
+            complaints += [_describe_failure(account["name"], "daemon-reload", [], ran)] if ran.code else []
     commands: list[list[str]] = []
     for reaction in (reaction for manifest in manifests for reaction in manifest["reactions"]):
         concerned = any(path.startswith(tuple(reaction["paths"])) for path in paths)
@@ -211,9 +213,9 @@ def must(world: World, *argv: str) -> None:
 def _must(world: World, account: str | None, *words: str) -> None:
     ran = systemctl(world, account, *words)
     if ran.code != 0:
-        raise Failed(_said(account, words[0], list(words[1:]), ran))
+        raise Failed(_describe_failure(account, words[0], list(words[1:]), ran))
 
 
-def _said(account: str | None, verb: str, names: list[str], ran: Ran) -> str:
+def _describe_failure(account: str | None, verb: str, names: list[str], ran: Ran) -> str:
     who = f"systemctl --user of {account}" if account else "systemctl"
     return f"{who} {' '.join([verb, *names])}: {ran.last_lines()}"

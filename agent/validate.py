@@ -58,10 +58,10 @@ def _is_unit(path: str) -> bool:
 def _runnable(unit: bytes, brought: set[str], manifest: Manifest) -> bytes:
     """A unit whose programs come with the release, as it would be with them in place."""
 
-    def replaced(match: re.Match[str]) -> str:
-        return match[1] + ("/bin/true" if match[2] in brought else artefacts.located(manifest, match[2]))
+    def substitute(match: re.Match[str]) -> str:
+        return match[1] + ("/bin/true" if match[2] in brought else artefacts.locate(manifest, match[2]))
 
-    return re.sub(r"^(Exec\w+=[-@:+!|]*)(\S+)", replaced, unit.decode(), flags=re.MULTILINE).encode()
+    return re.sub(r"^(Exec\w+=[-@:+!|]*)(\S+)", substitute, unit.decode(), flags=re.MULTILINE).encode()
 
 
 def _units(world: World, change: Difference, place: str, *options: str) -> list[str]:
@@ -155,5 +155,5 @@ def _proxy(world: World, target: Release, change: Difference, place: str, test: 
     return [
         f"{nginx.MAIN} does not read /etc/nginx/sites-enabled/{name}, and this site would not be served: have it "
         "include /etc/nginx/sites-enabled/* in http, and run again"
-        for name in (nginx.unread(world, ran.output, sites, ours) if place in nginx.MAIN else [])
+        for name in (nginx.unread_names(world, ran.output, sites, ours) if place in nginx.MAIN else [])
     ]

@@ -94,23 +94,23 @@ class _Timed:
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self._create_connection = self._begun
+        self._create_connection = self._connect
         self._late = threading.Event()
 
-    def _begun(self, address: Any, timeout: float, *more: Any) -> socket.socket:
-        made = socket.create_connection(address, timeout, *more)
-        self._over = threading.Timer(timeout, _end, [made.dup(), self._late])
+    def _connect(self, address: Any, timeout: float, *more: Any) -> socket.socket:
+        connection = socket.create_connection(address, timeout, *more)
+        self._over = threading.Timer(timeout, _end, [connection.dup(), self._late])
         self._over.daemon = True
         self._over.start()
-        return made
+        return connection
 
     def getresponse(self) -> http.client.HTTPResponse:
         try:
-            found = super().getresponse()  # type: ignore[misc]
+            response = super().getresponse()  # type: ignore[misc]
             self._over.cancel()
             if self._late.is_set():
                 raise TimeoutError("timed out")
-            return found
+            return response
         except http.client.HTTPException:
             if self._late.is_set():
                 raise TimeoutError("timed out") from None
@@ -189,7 +189,7 @@ def status_of(url: str, name: str | None = None) -> int:
             over = threading.Timer(WHOLE, _end, [wire, late])
             over.start()
             try:
-                connection.sock = _encrypted(plain, name) if parts.scheme == "https" else plain
+                connection.sock = _wrap_tls(plain, name) if parts.scheme == "https" else plain
                 with connection.sock:
                     connection.request("GET", _target(parts))
                     status = connection.getresponse().status
@@ -211,10 +211,10 @@ def certificate_ends(name: str) -> tuple[float, str]:
     except ssl.SSLCertVerificationError as error:
         return 0.0, error.verify_message
     except OSError as error:
-        return 0.0, quoting.quoted(str(error))
+        return 0.0, quoting.quote(str(error))
 
 
-def _encrypted(plain: socket.socket, name: str | None) -> socket.socket:
+def _wrap_tls(plain: socket.socket, name: str | None) -> socket.socket:
     # The certificate is judged from outside; here only the way through the proxy is: no list of authorities is loaded
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE

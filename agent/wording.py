@@ -20,17 +20,17 @@ class Said(str):
     values: dict[str, Any]
 
 
-def said(form: str, **values: Any) -> Said:
+def phrase(form: str, **values: Any) -> Said:
     """`said("{name} is missing", name=path)`; a value may be such a text itself."""
     made = Said(form.format(**values))
     made.form, made.values = form, values
     return made
 
 
-def joined(separator: str, texts: Iterable[str]) -> Said:
+def join_phrases(separator: str, texts: Iterable[str]) -> Said:
     """Several texts as one, each of which may be in another language later."""
     values = {f"part{number}": text for number, text in enumerate(texts)}
-    return said("{between}".join(f"{{{name}}}" for name in values), between=said(separator), **values)
+    return phrase("{between}".join(f"{{{name}}}" for name in values), between=phrase(separator), **values)
 
 
 class Speaker:
@@ -51,12 +51,12 @@ class Speaker:
         """A text in English that was kept without its form, where it is of one of these; any other as it stands."""
         for form in forms:
             pattern = re.sub(r"\\{(\w+)\\}", r"(?P<\1>.+?)", re.escape(form))
-            if found := re.fullmatch(pattern, text):
-                return self(form, **found.groupdict())
+            if match := re.fullmatch(pattern, text):
+                return self(form, **match.groupdict())
         return text
 
     def of(self, text: Any) -> Any:
-        """A text that was made by `said` in this language; any other text, or number, as it stands."""
+        """A text that was made by `phrase` in this language; any other text, or number, as it stands."""
         return self(text.form, **text.values) if isinstance(text, Said) else text
 
 

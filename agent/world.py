@@ -68,7 +68,7 @@ class World:
     def has_group(self, name: str) -> bool:
         return any(group.gr_name == name for group in grp.getgrall())
 
-    def barred(self, path: str) -> str | None:
+    def why_barred(self, path: str) -> str | None:
         """Why root may not go to a path: a link that a user laid is in the way. None when nothing is."""
         return way_to(path)
 
@@ -79,13 +79,13 @@ class World:
     def run(self, *argv: str, timeout: float = 300, environment: dict[str, str] | None = None, stdin: str = "") -> Ran:
         """Runs a command to its end; a missing program is code 127, one that cannot be started 126, a timeout 124."""
         try:
-            code, said = processes.run(argv, stdin.encode(), timeout, _surroundings(environment or {}))
+            code, output = processes.run(argv, stdin.encode(), timeout, _surroundings(environment or {}))
         except FileNotFoundError:
             return Ran(127, f"{argv[0]}: not found")
         except OSError as error:
             # No memory for another process, for one
             return Ran(NOT_STARTED, f"{argv[0]}: {error.strerror}")
-        text = said.decode(errors="replace")
+        text = output.decode(errors="replace")
         return Ran(TIMED_OUT, f"{text}\nno end after {timeout:.0f} s") if code is None else Ran(code, text)
 
     def pipe(
@@ -132,13 +132,13 @@ class World:
     def entry(self, path: str) -> Entry:
         """What is at a path, in one look; a file's owner and group by name, or by number where they have none. Raises
         OSError where the way is barred."""
-        found = look_at(path)
-        return _with_names(found) if found.kind == "file" else found
+        entry = look_at(path)
+        return _with_names(entry) if entry.kind == "file" else entry
 
     def directory_entry(self, path: str) -> Entry | None:
         """Owner, group and mode of a directory, in one look; None where there is none that root may go to."""
-        found = look_at_directory(path)
-        return found and _with_names(found)
+        entry = look_at_directory(path)
+        return entry and _with_names(entry)
 
     def owner_and_mode(self, path: str) -> tuple[str, str, int]:
         """Owner, group and permission bits of a file that exists."""
@@ -223,11 +223,11 @@ class World:
     def usage(self, path: str) -> Usage | None:
         """The file system that a path is on; None where there is no such path."""
         try:
-            found, device = os.statvfs(path), os.stat(path).st_dev
+            status, device = os.statvfs(path), os.stat(path).st_dev
         except OSError:
             return None
-        block = found.f_frsize
-        return Usage(device, found.f_blocks * block, found.f_bavail * block, found.f_files, found.f_favail)
+        block = status.f_frsize
+        return Usage(device, status.f_blocks * block, status.f_bavail * block, status.f_files, status.f_favail)
 
     def memory_of(self, pid: int) -> int | None:
         """Bytes that a process's control group uses, without what can be dropped at once; None where none counts."""
@@ -273,9 +273,9 @@ class World:
         """For each (process, address, port): does anything come back from there to its network, a refusal included."""
         return namespaces.reach(asked)
 
-    def reached(self, name: str, port: int) -> str:
+    def reachable_address(self, name: str, port: int) -> str:
         """The address of a name that takes connections from this host itself; "" where none does."""
-        return namespaces.reached(name, port)
+        return namespaces.reachable_address(name, port)
 
     def memory(self) -> dict[str, int]:
         """The machine's memory in bytes, by the kernel's names: MemTotal, MemAvailable, SwapTotal, SwapFree."""
@@ -327,9 +327,9 @@ def _surroundings(environment: dict[str, str]) -> dict[str, str]:
     return {**os.environ, "HOME": "/root", "LC_ALL": "C.UTF-8", **environment}
 
 
-def _with_names(found: Entry) -> Entry:
-    owner, group = _name(pwd.getpwuid, int(found.owner)), _name(grp.getgrgid, int(found.group))
-    return replace(found, owner=owner, group=group)
+def _with_names(entry: Entry) -> Entry:
+    owner, group = _name(pwd.getpwuid, int(entry.owner)), _name(grp.getgrgid, int(entry.group))
+    return replace(entry, owner=owner, group=group)
 
 
 def _name(lookup, number: int) -> str:

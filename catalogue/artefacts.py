@@ -32,10 +32,10 @@ def _texts(catalogue: Catalogue, service: NativeService) -> Iterator[str]:
         yield catalogue.sources.get(file.source, b"").decode(errors="replace")
 
 
-def started(service: NativeService, artefacts: Iterable[Artefact]) -> tuple[list[str], list[str]]:
+def started_files(service: NativeService, artefacts: Iterable[Artefact]) -> tuple[list[str], list[str]]:
     """The programs of artefacts that a service starts, and the scripts in them that its interpreters are given."""
     places = tuple(f"{artefact.into}/" for artefact in artefacts)
-    made = [one for one in commands(service.all_sections) if one.directive in STARTING and not one.may_fail]
-    programs = [one.program for one in made if one.program.startswith(places) and is_certain(one.program)]
-    scripts = [one.script for one in made if one.script.startswith(places) and is_certain(one.script)]
+    start_commands = [one for one in commands(service.all_sections) if one.directive in STARTING and not one.may_fail]
+    programs = [one.program for one in start_commands if one.program.startswith(places) and is_certain(one.program)]
+    scripts = [one.script for one in start_commands if one.script.startswith(places) and is_certain(one.script)]
     return list(dict.fromkeys(programs)), list(dict.fromkeys(scripts))

@@ -30,19 +30,19 @@ from catalogue.rules import (
 
 def check(catalogue: Catalogue) -> list[Problem]:
     """Every problem of the catalogue, errors first."""
-    found = [problem for rule in RULES for problem in rule(catalogue)]
-    return sorted(found, key=lambda problem: problem.level)
+    problems = [problem for rule in RULES for problem in rule(catalogue)]
+    return sorted(problems, key=lambda problem: problem.level)
 
 
-def checked(
+def ensure_valid(
     catalogue: Catalogue, warn: Callable[[Problem], None] = lambda _: None, with_values: bool = True
 ) -> Catalogue:
     """The catalogue, its warnings given to `warn`; secrets may lack their values where it is not used `with_values`.
     Raises CatalogueError with every problem when one is an error."""
-    found = check(catalogue) if with_values else before_values(check(catalogue))
-    if errors(found):
-        raise CatalogueError(found)
-    for problem in found:
+    problems = check(catalogue) if with_values else before_values(check(catalogue))
+    if errors(problems):
+        raise CatalogueError(problems)
+    for problem in problems:
         warn(problem)
     return catalogue
 
@@ -85,15 +85,15 @@ RULES: Iterable[Callable[[Catalogue], Iterator[Problem]]] = (
     containers.health,
     containers.dependencies,
     containers.mounts,
-    containers.nested,
+    containers.nested_mounts,
     containers.names,
     containers.reservations,
     containers.one_owner,
-    containers.kept,
+    containers.database_volumes,
     containers.labels,
     containers.files,
     openings.exceptions,
-    openings.published,
+    openings.published_ports,
     openings.host_network,
     steps.steps,
     backups.backups,
@@ -109,12 +109,12 @@ RULES: Iterable[Callable[[Catalogue], Iterator[Problem]]] = (
     watched.yielding,
     regions.regions,
     artefacts.inside_artefacts,
-    artefacts.unused,
+    artefacts.unused_artefacts,
     contents.images,
     contents.own_paths,
     contents.unique_files,
     contents.both_plain_and_secret,
-    contents.retired,
+    contents.retired_services,
     contents.environment,
     instances.instances,
     instances.secrets_apart,
@@ -126,5 +126,5 @@ RULES: Iterable[Callable[[Catalogue], Iterator[Problem]]] = (
     hosts.memory,
     hosts.admin_networks,
     alerts.alerts,
-    alerts.told,
+    alerts.alert_recipients,
 )

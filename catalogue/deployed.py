@@ -18,18 +18,18 @@ Named = TypeVar("Named", bound=Image)
 
 def standing(catalogue: Catalogue, deployed: Deployed) -> dict[str, dict[str, dict[str, str]]]:
     """What of it still means something: a service that is there, an image under the tag that it was deployed for."""
-    found: dict[str, dict[str, dict[str, str]]] = {}
+    by_host: dict[str, dict[str, dict[str, str]]] = {}
     for host in catalogue.stack.hosts:
         for service in [service for system in catalogue.systems_on(host) for service in system.active]:
             names = {image.name for image in service.images if image.digest is None}
             wanted = deployed.get(host, {}).get(service.name, {})
             kept = {name: wanted[name] for name in sorted(names & {*wanted})}
             if own := {name: digest for name, digest in kept.items() if DIGEST.fullmatch(digest)}:
-                found.setdefault(host, {})[service.name] = own
-    return found
+                by_host.setdefault(host, {})[service.name] = own
+    return by_host
 
 
-def pinned(catalogue: Catalogue, deployed: Deployed) -> Catalogue:
+def pin_images(catalogue: Catalogue, deployed: Deployed) -> Catalogue:
     """The catalogue with these services' images by digest."""
     systems = dict(catalogue.systems)
     for host, services in standing(catalogue, deployed).items():
@@ -39,13 +39,13 @@ def pinned(catalogue: Catalogue, deployed: Deployed) -> Catalogue:
 
 
 def _of_system(system: System, services: Mapping[str, Mapping[str, str]]) -> System:
-    made = [
+    pinned_services = [
         _of_service(service, services[service.name])
         if isinstance(service, Service) and service.name in services
         else service
         for service in system.services
     ]
-    return system.model_copy(update={"services": made})
+    return system.model_copy(update={"services": pinned_services})
 
 
 def _of_service(service: Service, digests: Mapping[str, str]) -> Service:

@@ -39,9 +39,9 @@ def _machine(text: str) -> str:
 
 def _is_of_no_machine(address: str) -> str:
     """What an address is that no machine is reached at; "" for any other."""
-    found = ip_address(address)
-    kinds = {"of a group (multicast)": found.is_multicast, "link-local": found.is_link_local}
-    kinds["reserved"] = found.is_reserved and not found.is_loopback
+    parsed_address = ip_address(address)
+    kinds = {"of a group (multicast)": parsed_address.is_multicast, "link-local": parsed_address.is_link_local}
+    kinds["reserved"] = parsed_address.is_reserved and not parsed_address.is_loopback
     return next((kind for kind, is_so in kinds.items() if is_so), "")
 
 

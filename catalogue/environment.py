@@ -15,10 +15,10 @@ NAMED = {
 
 def control(value: str) -> str:
     """The control character of a value, in words and without the value; "" where it has none."""
-    found = CONTROL.search(value)
-    if found is None:
+    match = CONTROL.search(value)
+    if match is None:
         return ""
-    name = NAMED.get(found[0], f"a control character (U+{ord(found[0]):04X})")
+    name = NAMED.get(match[0], f"a control character (U+{ord(match[0]):04X})")
     return f"{name} at its end" if value.endswith(("\r", "\n")) else name
 
 

@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 import yaml
 
 from catalogue.problems import CatalogueError, Problem
-from catalogue.unreadable import PLAIN, Misshapen, named, said
+from catalogue.unreadable import PLAIN, Misshapen, describe_character, explain
 
 LARGEST = 4 * 1024**2  # bytes; the catalogue's own files have some tens of thousands
 DEEPEST = 60  # levels of lists and mappings in each other
@@ -42,14 +42,16 @@ class _StrictLoader(yaml.CSafeLoader):
             if not isinstance(key, yaml.ScalarNode):
                 raise Misshapen("a key is a list or a mapping", "a text as key, such as name:", key.start_mark)
             if key.tag not in (TEXT, MERGE):
-                found = f"key {key.value}, which YAML does not read as a text"
-                raise Misshapen(found, f'put it in quotes: "{key.value}"', key.start_mark)
+                problem = f"key {key.value}, which YAML does not read as a text"
+                raise Misshapen(problem, f'put it in quotes: "{key.value}"', key.start_mark)
             for sign in (key.value[:1], key.value[-1:]) if not key.style else ():
                 if not sign.isprintable():
-                    raise Misshapen(f"{named(sign)} beside the key {key.value.strip()!r}", "use spaces", key.start_mark)
+                    raise Misshapen(
+                        f"{describe_character(sign)} beside the key {key.value.strip()!r}", "use spaces", key.start_mark
+                    )
             if key.value in seen:
-                found = f"key {key.value!r} is given twice: here and on line {seen[key.value]}"
-                raise Misshapen(found, ONCE, key.start_mark)
+                problem = f"key {key.value!r} is given twice: here and on line {seen[key.value]}"
+                raise Misshapen(problem, ONCE, key.start_mark)
             seen[key.value] = key.start_mark.line + 1
         return super().construct_mapping(node, deep)
 
@@ -58,23 +60,23 @@ class _StrictLoader(yaml.CSafeLoader):
             return super().construct_object(node, deep)
         except NOT_OF_ITS_TYPE as error:
             # A date with a 13th month, a tag on a value that it does not fit
-            found, allowed = f"a value does not fit its type: {error}", PLAIN
+            problem, allowed = f"a value does not fit its type: {error}", PLAIN
             if isinstance(node, yaml.ScalarNode):
                 kind = KINDS.get(node.tag.rpartition(":")[2], "of its tag")
-                found = f"{node.value[:60]!r}, which YAML takes for {kind}, and it is none"
+                problem = f"{node.value[:60]!r}, which YAML takes for {kind}, and it is none"
                 allowed = "put it in quotes where it is a text"
-            raise Misshapen(found, allowed, node.start_mark) from None
+            raise Misshapen(problem, allowed, node.start_mark) from None
 
 
 def _unknown_tag(_: _StrictLoader, node: yaml.Node) -> NoReturn:
     tag = node.tag.replace("tag:yaml.org,2002:", "!!")
-    found, allowed = f"the tag {tag[:60]}, which has no meaning here", f"remove it: {PLAIN}"
+    problem, allowed = f"the tag {tag[:60]}, which has no meaning here", f"remove it: {PLAIN}"
     if node.tag in (MERGE, VALUE):
-        found, allowed = f"{node.value} alone has a meaning of its own in YAML", "put it in quotes where it is a text"
+        problem, allowed = f"{node.value} alone has a meaning of its own in YAML", "put it in quotes where it is a text"
     elif tag in MERGES:
-        found = f"{tag} is for compose files that are merged, and one is read here"
+        problem = f"{tag} is for compose files that are merged, and one is read here"
         allowed = "write the value that is left"
-    raise Misshapen(found, allowed, node.start_mark)
+    raise Misshapen(problem, allowed, node.start_mark)
 
 
 _StrictLoader.add_constructor(None, _unknown_tag)
@@ -113,10 +115,10 @@ def read_bytes(
 def read_text(path: Path, file: str) -> str:
     """The text of a file, without the mark that Windows programs begin one with (BOM). Raises CatalogueError, with the
     line of what is not UTF-8."""
-    return decoded(read_bytes(path, file), file)
+    return decode_text(read_bytes(path, file), file)
 
 
-def decoded(content: bytes, file: str) -> str:
+def decode_text(content: bytes, file: str) -> str:
     """As `read_text`, of a content that was read already. Raises CatalogueError."""
     if content.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)) or b"\0\0" in content[:4]:
         raise _error(file, "line 1", "the file is in UTF-32", "save the file as UTF-8")
@@ -126,8 +128,8 @@ def decoded(content: bytes, file: str) -> str:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        found = f"byte 0x{content[error.start]:02x} is not UTF-8"
-        raise _error(file, f"line {line}", found, "save the file as UTF-8") from None
+        fault = f"byte 0x{content[error.start]:02x} is not UTF-8"
+        raise _error(file, f"line {line}", fault, "save the file as UTF-8") from None
 
 
 def read_compose(path: Path, file: str) -> Any:
@@ -144,7 +146,7 @@ def read_yaml(path: Path, file: str, loader: type[yaml.CSafeLoader] | None = Non
     try:
         return parse_yaml(text, loader or _StrictLoader)
     except yaml.MarkedYAMLError as error:
-        raise _error(file, *said(error, text)) from None
+        raise _error(file, *explain(error, text)) from None
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position if isinstance(error.position, int) else 0) + 1
         raise _error(file, f"line {line}", f"character {error.character!r} is not allowed", "remove it") from None
@@ -243,7 +245,7 @@ def read_json(path: Path, file: str) -> Any:
 
 def parse_toml(content: bytes, file: str) -> dict[str, Any]:
     """What a TOML file holds. Raises CatalogueError, with the line."""
-    text = decoded(content, file)
+    text = decode_text(content, file)
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -254,8 +256,8 @@ def parse_toml(content: bytes, file: str) -> dict[str, Any]:
     except (RecursionError, ValueError) as error:
         # Python reads no number of thousands of digits
         deep = isinstance(error, RecursionError)
-        found = "values are too deep in each other" if deep else "a number of thousands of digits"
-        raise _error(file, "file", found, "write valid TOML") from None
+        fault = "values are too deep in each other" if deep else "a number of thousands of digits"
+        raise _error(file, "file", fault, "write valid TOML") from None
 
 
 def read_mapping(path: Path, file: str, allowed: str) -> dict[str, Any]:
@@ -296,8 +298,8 @@ def _check_size(text: str) -> None:
             anchor, size = open_values.pop()
         elif isinstance(event, yaml.AliasEvent):
             if event.anchor in {anchor for anchor, _ in open_values}:
-                found = f"alias *{event.anchor} is inside the value that it stands for"
-                _refuse(found, "an alias of a value that ends above", event)
+                problem = f"alias *{event.anchor} is inside the value that it stands for"
+                _refuse(problem, "an alias of a value that ends above", event)
             # Of an unknown one the loader speaks
             anchor, size = None, sizes.get(event.anchor or "", 1)
         else:
@@ -314,9 +316,9 @@ def _events(text: str) -> Iterator[Any]:
     yield from yaml.parse(text, yaml.CSafeLoader)
 
 
-def _refuse(found: str, allowed: str, event: Any) -> NoReturn:
-    raise Misshapen(found, allowed, event.start_mark)
+def _refuse(problem: str, allowed: str, event: Any) -> NoReturn:
+    raise Misshapen(problem, allowed, event.start_mark)
 
 
-def _error(file: str, where: str, found: str, allowed: str) -> CatalogueError:
-    return CatalogueError([Problem(file, where, found, allowed)])
+def _error(file: str, where: str, fault: str, allowed: str) -> CatalogueError:
+    return CatalogueError([Problem(file, where, fault, allowed)])

@@ -78,8 +78,8 @@ class Ec2Host(Host):
     @property
     def memory_mib(self) -> int | None:
         """The machine's memory; None for an instance type that is not known."""
-        known = INSTANCE_TYPES.get(self.instanceType)
-        return known.memory if known else None
+        instance_type = INSTANCE_TYPES.get(self.instanceType)
+        return instance_type.memory if instance_type else None
 
     @property
     def machine(self) -> str:

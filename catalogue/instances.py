@@ -59,7 +59,7 @@ class Instance(Model):
         return self.name or self.system
 
 
-def renamed(name: str, system: str, instance: str) -> str:
+def instance_name(name: str, system: str, instance: str) -> str:
     """`shop-web` of `shop` as `shop-staging-web`, and `web` too."""
     return belonging(name, system, instance) or f"{instance}-{name}"
 
@@ -84,15 +84,19 @@ def instance_of(system: System, instance: Instance) -> System:
         "sites": [_site(site, instance) for site in system.sites],
     }
     if instance.known_as == system.system:
-        made = [_common(service, instance) for service in system.services]
-        return system.model_copy(update={**given, "services": made, "network": _network(system, instance)})
+        services = [_common(service, instance) for service in system.services]
+        return system.model_copy(update={**given, "services": services, "network": _network(system, instance)})
     if system.native_services:
         # Its units say names, paths and ports of all that they use: it has them as the file has them, and no other
         # instance is on its host
-        own = {service.name: renamed(service.name, system.system, instance.known_as) for service in system.active}
-        made = [_named(_common(service, instance), own) for service in system.services if isinstance(service, Service)]
+        own = {service.name: instance_name(service.name, system.system, instance.known_as) for service in system.active}
+        services = [
+            _rename_service(_common(service, instance), own)
+            for service in system.services
+            if isinstance(service, Service)
+        ]
         given["sites"] = [_gates(site, own) for site in given["sites"]]
-        return system.model_copy(update={**given, "services": made, "network": _network(system, instance)})
+        return system.model_copy(update={**given, "services": services, "network": _network(system, instance)})
     make = _Renaming(system, instance)
     return system.model_copy(
         update={
@@ -111,12 +115,12 @@ def instance_of(system: System, instance: Instance) -> System:
 Guarded = TypeVar("Guarded", bound=Serving)
 
 
-def guarded(said: Guarded, name: Callable[[str], str]) -> Guarded:
+def rename_gate(entry: Guarded, name: Callable[[str], str]) -> Guarded:
     """What is asked first, under the service's name here."""
-    gate = said.forward_auth
+    gate = entry.forward_auth
     if gate is None or gate.service is None:
-        return said
-    return said.model_copy(update={"forward_auth": gate.model_copy(update={"service": name(gate.service)})})
+        return entry
+    return entry.model_copy(update={"forward_auth": gate.model_copy(update={"service": name(gate.service)})})
 
 
 def _site(site: Site, instance: Instance) -> Site:
@@ -142,14 +146,14 @@ def _network(system: System, instance: Instance) -> ContainerNetwork | None:
 
 
 def _gates(site: Site, own: dict[str, str]) -> Site:
-    static = [guarded(entry, lambda name: own.get(name, name)) for entry in site.static]
-    return guarded(site, lambda name: own.get(name, name)).model_copy(update={"static": static})
+    static = [rename_gate(entry, lambda name: own.get(name, name)) for entry in site.static]
+    return rename_gate(site, lambda name: own.get(name, name)).model_copy(update={"static": static})
 
 
-def _named(service: Service, own: dict[str, str]) -> Service:
+def _rename_service(service: Service, own: dict[str, str]) -> Service:
     waits = service.depends_on if isinstance(service, ComposeService) else {}
     given = {"depends_on": {own.get(name, name): needed for name, needed in waits.items()}} if waits else {}
-    routes = [guarded(route, lambda name: own.get(name, name)) for route in service.routes]
+    routes = [rename_gate(route, lambda name: own.get(name, name)) for route in service.routes]
     return service.model_copy(update={"name": own[service.name], "routes": routes, **given})
 
 
@@ -178,7 +182,7 @@ class _Renaming:
         self.moved = {service.directory: self.directory(service.directory) for service in system.compose_services}
 
     def name(self, name: str) -> str:
-        return renamed(name, self.system, self.own)
+        return instance_name(name, self.system, self.own)
 
     def path(self, path: str) -> str:
         """A path of the host, where the system's directories have gone."""
@@ -202,18 +206,18 @@ class _Renaming:
         return f"{self.name(stem)}.{kind}"
 
     def site(self, site: Site) -> Site:
-        return guarded(site, self.name).model_copy(update={"static": [self._files(entry) for entry in site.static]})
+        return rename_gate(site, self.name).model_copy(update={"static": [self._files(entry) for entry in site.static]})
 
     def _files(self, entry: StaticFiles) -> StaticFiles:
         given = {"directory": entry.directory and self.path(entry.directory)}
-        return guarded(entry, self.name).model_copy(update=given)
+        return rename_gate(entry, self.name).model_copy(update=given)
 
     def network(self, network: ContainerNetwork) -> ContainerNetwork:
         return network_of(self.own, self.instance.subnet, self.name(network.name), self.unit(network.unit))
 
     def container(self, service: ComposeService) -> ComposeService:
         name = self.name(service.name)
-        known = [*service.aliases, *([service.container] if service.container != service.compose_key else [])]
+        alias_names = [*service.aliases, *([service.container] if service.container != service.compose_key else [])]
         ports: dict[str, Any] = {}
         if service.port and not service.is_on_host_network:
             ports = {"port": port_of(self.own, name), "container_port": service.listens_inside}
@@ -222,7 +226,7 @@ class _Renaming:
             ports["spare_port"] = port_of(self.own, name, "spare")
         if service.replica_ports:
             ports["replica_ports"] = replica_ports(self.own, name, service.replicas)
-        made = service.model_copy(
+        service_copy = service.model_copy(
             update={
                 **ports,
                 "purpose": f"{service.purpose} ({self.own})",
@@ -231,15 +235,15 @@ class _Renaming:
                 "container": self.name(service.container),
                 "directory": self.moved[service.directory],
                 # Others of its network know it by the file's names; its compose_key is one of them
-                "aliases": [] if service.is_on_host_network else list(dict.fromkeys(known)),
+                "aliases": [] if service.is_on_host_network else list(dict.fromkeys(alias_names)),
                 "address": None,
                 "spare_address": None,
                 "volumes": [self._mount(mount) for mount in service.volumes],
                 "depends_on": {self.name(other): needed for other, needed in service.depends_on.items()},
             }
         )
-        common = _common(made, self.instance)
-        routes = [guarded(route, self.name) for route in common.routes]
+        common = _common(service_copy, self.instance)
+        routes = [rename_gate(route, self.name) for route in common.routes]
         return common.model_copy(update={"name": name, "routes": routes})
 
     def _mount(self, mount: Mount) -> Mount:

@@ -28,8 +28,8 @@ from catalogue.services import KINDS
 from catalogue.sites import Cors, FileKey, ForwardAuth, Hsts, Rate, Redirect, Site, Snippet, StaticFiles
 from catalogue.stack import Stack
 from catalogue.validation import Path as Place
-from catalogue.validation import misread, problems_of
-from catalogue.variants import chosen
+from catalogue.validation import misread_values, problems_of
+from catalogue.variants import apply_variant
 
 SYSTEMS = Path("files/systems")
 STATIC = Path("files/static")
@@ -108,14 +108,14 @@ class Catalogue:
     def secrets(self) -> dict[str, dict[str, str]]:
         """The stack's secrets, those of each service with what it takes from its system's group: a value that several
         services share is written once."""
-        found = {group: dict(values) for group, values in self.stack.secrets.items()}
+        groups = {group: dict(values) for group, values in self.stack.secrets.items()}
         for system in self.running.values():
             shared = self.stack.secrets.get(system.system, {})
             for service in system.active:
                 taken = {name: shared[name] for name in service.secrets if name in shared}
                 if taken:
-                    found[service.name] = taken | found.get(service.name, {})
-        return found
+                    groups[service.name] = taken | groups.get(service.name, {})
+        return groups
 
     @property
     def images(self) -> list[Image]:
@@ -136,8 +136,8 @@ def artefacts_of(systems: Iterable[System]) -> list[Artefact]:
 def images_of(systems: Iterable[System]) -> list[Image]:
     """The images and artefacts that systems run, each once, by their names."""
     services = [service for system in systems for service in system.active]
-    found = {image.name: image for service in services for image in service.images}
-    return [found[name] for name in sorted(found)]
+    images = {image.name: image for service in services for image in service.images}
+    return [images[name] for name in sorted(images)]
 
 
 def look_up(settings: dict[str, Any], key: str) -> Any:
@@ -153,23 +153,23 @@ def read_system(path: Path, variant: str | None = None) -> System:
     file = f"{SYSTEMS}/{path.name}"
     data = read_yaml(path, file)
     try:
-        data = chosen(data, variant)
+        data = apply_variant(data, variant)
     except ValueError as error:
-        found = f"variant {variant!r}" if variant else "its variants"
-        raise CatalogueError([Problem(file, "variants", found, str(error))]) from None
+        fault = f"variant {variant!r}" if variant else "its variants"
+        raise CatalogueError([Problem(file, "variants", fault, str(error))]) from None
     if unwritten := [*_still_to_write(data)]:
         rule = "its value, or remove it"
         raise CatalogueError([Problem(file, place, "is still TODO", rule) for place in unwritten])
     data = _with_compose_file(path, data)
-    written = _written(path, file, data)
+    written = _text_lookup(path, file, data)
     try:
         system = System.model_validate(data)
     except ValidationError as error:
         raise CatalogueError(
             problems_of(error, file, lambda path: _where(data, path), _fields, written, System)
         ) from None
-    if found := [*misread(data, system, file, lambda path: _where(data, path), written)]:
-        raise CatalogueError(found)
+    if fault := [*misread_values(data, system, file, lambda path: _where(data, path), written)]:
+        raise CatalogueError(fault)
     if system.system != path.stem:
         raise CatalogueError([Problem(file, "system", f"found {system.system!r}", f"the file's name, {path.stem!r}")])
     return with_assigned(system)
@@ -199,9 +199,9 @@ def _with_compose_file(path: Path, data: Any) -> Any:
     folder = (path.parent.parent / STATIC.name / source.file).parent
 
     def beside(name: str) -> str | None:
-        found = folder / name
-        inside = found.resolve().is_relative_to(folder.resolve())
-        return read_text(found, f"{STATIC}/{name}") if inside and found.is_file() else None
+        path = folder / name
+        inside = path.resolve().is_relative_to(folder.resolve())
+        return read_text(path, f"{STATIC}/{name}") if inside and path.is_file() else None
 
     read = Upstream(str(data.get("system")), file, source.variables, beside)
     services = read.services(read_compose(path.parent.parent / STATIC.name / source.file, file), own)
@@ -210,18 +210,18 @@ def _with_compose_file(path: Path, data: Any) -> Any:
     return {**data, "services": services}
 
 
-def _written(path: Path, file: str, data: Any) -> Callable[[Place, Any], str | None]:
+def _text_lookup(path: Path, file: str, data: Any) -> Callable[[Place, Any], str | None]:
     """What a system's file has for a value: its variant's part, where that says something else, or what all share."""
     text = Written(read_text(path, file))
 
-    def written(place: Place, value: Any) -> str | None:
+    def text_at(place: Place, value: Any) -> str | None:
         if isinstance(data, dict) and "variant" in data and len(place) > 2 and place[0] == "services":
             service = data["services"][place[1]]
             own = ("variants", data["variant"], "services", service.get("name"), *place[2:])
             return text.at(own, value) or text.at(place, value)
         return text.at(place, value)
 
-    return written
+    return text_at
 
 
 def load(root: Path, stack: Stack) -> Catalogue:

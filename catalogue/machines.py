@@ -18,13 +18,13 @@ def place_of(region: str, generation: int = FIRST) -> str:
 
 def region_of(place: str) -> str:
     """A name that is no place is a region of its own."""
-    found = _PLACE.fullmatch(place)
-    return found["region"] if found else place
+    match = _PLACE.fullmatch(place)
+    return match["region"] if match else place
 
 
 def generation_of(place: str) -> int:
-    found = _PLACE.fullmatch(place)
-    return int(found["generation"] or FIRST) if found else FIRST
+    match = _PLACE.fullmatch(place)
+    return int(match["generation"] or FIRST) if match else FIRST
 
 
 def of_instance(name: str) -> tuple[str, str] | None:
@@ -38,5 +38,5 @@ def of_release(name: str) -> tuple[str, str] | None:
 
 
 def _of(name: str, end: str) -> tuple[str, str] | None:
-    found = _RESOURCE.fullmatch(name)
-    return (found["host"], found["place"]) if found and found["end"] == end else None
+    match = _RESOURCE.fullmatch(name)
+    return (match["host"], match["place"]) if match and match["end"] == end else None

@@ -184,9 +184,9 @@ class System(Model):
     @property
     def passwords(self) -> set[str]:
         """The secrets that are passwords of its sites' users. They are the system's, in its group."""
-        said = [route for service in self.active for route in service.routes]
-        said += [entry for site in self.sites for entry in (site, *site.static)]
-        return {name for one in said for name in (one.basic_auth or {}).values()}
+        entries = [route for service in self.active for route in service.routes]
+        entries += [entry for site in self.sites for entry in (site, *site.static)]
+        return {name for one in entries for name in (one.basic_auth or {}).values()}
 
     def account(self, name: str) -> Account | None:
         return next((account for account in self.accounts if account.name == name), None)

@@ -37,11 +37,12 @@ class Table:
 @cache
 def table() -> Table:
     """The one of this repository, prices.yaml."""
-    found = yaml.safe_load((Path(__file__).parent / "prices.yaml").read_text(encoding="utf-8"))
+    document = yaml.safe_load((Path(__file__).parent / "prices.yaml").read_text(encoding="utf-8"))
     regions = {
-        name: Prices(entry["machines"], entry["disk"], found["address"]) for name, entry in found["regions"].items()
+        name: Prices(entry["machines"], entry["disk"], document["address"])
+        for name, entry in document["regions"].items()
     }
-    return Table(found["as_of"], found["source"], regions, found["address"])
+    return Table(document["as_of"], document["source"], regions, document["address"])
 
 
 # Host → instance type, and GiB of its disk
@@ -50,11 +51,11 @@ Machines = Mapping[str, Sequence[Any]]
 
 def machines_of(stack: Stack) -> Machines:
     """Every machine, with those that a host keeps beside its own in the region that serves (`HOST NUMBER`)."""
-    found: dict[str, Sequence[Any]] = {}
+    machines: dict[str, Sequence[Any]] = {}
     for name, host in stack.ec2_hosts.items():
-        found[name] = (host.instanceType, host.volume)
-        found |= {f"{name} {number}": (type, host.volume) for number, type in host.kept_types.items()}
-    return found
+        machines[name] = (host.instanceType, host.volume)
+        machines |= {f"{name} {number}": (type, host.volume) for number, type in host.kept_types.items()}
+    return machines
 
 
 def monthly(machines: Machines, prices: Prices | None) -> float | None:

@@ -25,13 +25,13 @@ class Problem:
     unset: str = ""
 
     @property
-    def said(self) -> str:
+    def message(self) -> str:
         """Without its level, where that is shown another way."""
-        file, where, found, allowed = map(printable, (self.file, self.where, self.found, self.allowed))
-        return f"{file}: {where}: {found}; {allowed}"
+        file, where, fault, allowed = map(printable, (self.file, self.where, self.found, self.allowed))
+        return f"{file}: {where}: {fault}; {allowed}"
 
     def __str__(self) -> str:
-        return f"{self.level}: {self.said}"
+        return f"{self.level}: {self.message}"
 
 
 def printable(text: str) -> str:
@@ -47,9 +47,9 @@ class CatalogueError(Exception):
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
 
-def nearest(name: str, known: Iterable[str], what: str) -> str:
+def nearest(name: str, candidates: Iterable[str], what: str) -> str:
     """`did you mean 'x'?`, or all that there is, in its order: `systems: a, b`."""
-    names = list(known)
+    names = list(candidates)
     near = difflib.get_close_matches(name, names, 1)
     return f"did you mean {near[0]!r}?" if near else f"{what}: {', '.join(names) or 'none'}"
 

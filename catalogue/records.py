@@ -48,7 +48,7 @@ class Record(Model):
     """Seconds for which resolvers may keep it."""
 
     @model_validator(mode="after")
-    def _formed(self) -> "Record":
+    def _check_values(self) -> "Record":
         for value in self.values:
             if not _fits(self.type, value):
                 raise ValueError(f"{self.type} {value!r}: {_FORMS[self.type]}")
@@ -59,17 +59,17 @@ class Record(Model):
         return self
 
     @property
-    def written(self) -> list[str]:
+    def provider_values(self) -> list[str]:
         """The values as the provider takes them, which adds the outer quotes of a text itself."""
         return [quoted_text(value)[1:-1] for value in self.values] if self.type == "TXT" else self.values
 
     def issuers(self, is_wildcard: bool = False) -> list[str] | None:
         """Whom a CAA record lets issue certificates of a name, or one for all names below it; None where it restricts
         no one (RFC 8659)."""
-        found = [match for value in self.values if self.type == "CAA" and (match := _CAA.fullmatch(value))]
-        issue = [match for match in found if match[2] == "issue"]
+        matches = [match for value in self.values if self.type == "CAA" and (match := _CAA.fullmatch(value))]
+        issue = [match for match in matches if match[2] == "issue"]
         if is_wildcard:
-            issue = [match for match in found if match[2] == "issuewild"] or issue
+            issue = [match for match in matches if match[2] == "issuewild"] or issue
         return [name for match in issue if (name := match[3].partition(";")[0].strip().lower())] if issue else None
 
 
@@ -84,7 +84,7 @@ def _fits(kind: str, value: str) -> bool:
     if kind == "CAA":
         return _CAA.fullmatch(value) is not None
     if kind == "TXT":
-        fits = len(_escaped(value)) <= _LONGEST
+        fits = len(_escape_quotes(value)) <= _LONGEST
         return fits and value.isascii() and value.isprintable() and not (value[0] == value[-1] == '"')
     *numbers, name = value.split(" ")
     return (
@@ -101,7 +101,7 @@ def _is_name(text: str) -> bool:
 
 def quoted_text(value: str) -> str:
     """A text as zone files write it, in pieces where it is long."""
-    return '"' + '" "'.join(_pieces(_escaped(value))) + '"'
+    return '"' + '" "'.join(_pieces(_escape_quotes(value))) + '"'
 
 
 def plain_text(quoted: str) -> str:
@@ -112,15 +112,15 @@ def plain_text(quoted: str) -> str:
     return re.sub(r"\\(.)", r"\1", "".join(pieces))
 
 
-def _escaped(text: str) -> str:
+def _escape_quotes(text: str) -> str:
     return text.replace("\\", "\\\\").replace('"', '\\"')
 
 
 def _pieces(text: str) -> list[str]:
     """Of an escaped text, none of which ends within an escape."""
-    found, piece = [], ""
+    pieces, piece = [], ""
     for sign in re.findall(r"\\.|.", text):
         if len(piece) + len(sign) > _PIECE:
-            found, piece = [*found, piece], ""
+            pieces, piece = [*pieces, piece], ""
         piece += sign
-    return [*found, piece]
+    return [*pieces, piece]

@@ -25,16 +25,16 @@ class Place:
     @property
     def bounds(self) -> str:
         """Which numbers are allowed, such as `1 to 65535`; "" where that is not known."""
-        found = [_plain(schema, self.known) for schema in self.schemas]
-        found += [_plain(choice, self.known) for one in found if one["type"] == "union" for choice in _choices(one)]
-        number: Any = next((one for one in found if one["type"] in NUMBERS), {})
+        plain = [_plain(schema, self.known) for schema in self.schemas]
+        plain += [_plain(choice, self.known) for one in plain if one["type"] == "union" for choice in _choices(one)]
+        number: Any = next((one for one in plain if one["type"] in NUMBERS), {})
         least, above, largest = (number.get(name) for name in ("ge", "gt", "le"))
         if least is not None and largest is not None:
-            return f"{shown(least)} to {shown(largest)}"
-        below = f" and at most {shown(largest)}" if largest is not None else ""
+            return f"{number_text(least)} to {number_text(largest)}"
+        below = f" and at most {number_text(largest)}" if largest is not None else ""
         if above is not None:
-            return f"above {shown(above)}{below}"
-        return f"at least {shown(least)}" if least is not None else below.removeprefix(" and ")
+            return f"above {number_text(above)}{below}"
+        return f"at least {number_text(least)}" if least is not None else below.removeprefix(" and ")
 
     def refusal(self, text: str) -> Any:
         """What pydantic finds wrong with a text in the place of a value that is none; None where it fits."""
@@ -46,7 +46,7 @@ class Place:
         return None
 
 
-def shown(number: float) -> str:
+def number_text(number: float) -> str:
     return f"{number:.0f}" if number == int(number) else f"{number}"
 
 
@@ -59,7 +59,7 @@ def place_of(model: Described | None, path: Path) -> Place:
     written: list[int | str] = []
     for part in path:
         plain = [_plain(schema, known) for schema in schemas]
-        below = [found for schema in plain for found in _below(schema, part)]
+        below = [schemas_below for schema in plain for schemas_below in _below(schema, part)]
         if not below and (unions := [schema for schema in plain if schema["type"] == "union"]):
             named = [choice for union in unions for choice in union["choices"] if _is_called(choice, part, known)]
             chosen = named or [choice for union in unions for choice in union["choices"]]

@@ -184,7 +184,7 @@ class Service(Model):
         raise NotImplementedError
 
     @property
-    def observed(self) -> int:
+    def observed_memory(self) -> int:
         """Bytes of memory that one of it was seen to use."""
         raise NotImplementedError
 

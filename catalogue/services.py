@@ -140,7 +140,7 @@ class ComposeService(Service, ContainerOptions):
         return to_bytes(self.memory.limit)
 
     @property
-    def observed(self) -> int:
+    def observed_memory(self) -> int:
         return to_bytes(self.memory.observed) if self.memory.observed else 0
 
     @property
@@ -238,7 +238,7 @@ class NativeService(Service):
         return to_bytes(self.memory.limit) if self.memory else 0
 
     @property
-    def observed(self) -> int:
+    def observed_memory(self) -> int:
         return to_bytes(self.memory.observed) if self.memory and self.memory.observed else 0
 
     @property
@@ -247,7 +247,7 @@ class NativeService(Service):
         return [self.directives, *(self.drop_ins[name] for name in sorted(self.drop_ins))]
 
     @property
-    def run(self) -> Sections:
+    def program_sections(self) -> Sections:
         """The sections of the unit that runs a program, canonical: its own, or those of a timer's job."""
         return canonical(self.directives)
 
@@ -285,7 +285,7 @@ class TimerService(NativeService):
         return f"{self.unit.rsplit('.', 1)[0]}.service"
 
     @property
-    def run(self) -> Sections:
+    def program_sections(self) -> Sections:
         return canonical(self.job)
 
     @property

@@ -40,20 +40,20 @@ def _response_header(name: str) -> str:
     return name
 
 
-def _given(value: str) -> str:
+def _check_not_blank(value: str) -> str:
     if not value.strip():
         raise ValueError("a header's value with characters; leave the header out where it has none")
     return value
 
 
-def _closed(path: str) -> str:
+def _check_closed_path(path: str) -> str:
     _path(path.removesuffix("*"))
     return path
 
 
-ClosedPath = Annotated[str, AfterValidator(_closed)]
+ClosedPath = Annotated[str, AfterValidator(_check_closed_path)]
 SitePath = Annotated[str, AfterValidator(_path)]
 ResponseHeader = Annotated[HeaderName, AfterValidator(_response_header)]
-ResponseValue = Annotated[HeaderValue, AfterValidator(_given)]
+ResponseValue = Annotated[HeaderValue, AfterValidator(_check_not_blank)]
 RequestHeader = Annotated[HeaderName, AfterValidator(_request_header)]
 Seconds = Annotated[int, Field(ge=1, le=3600)]

@@ -163,8 +163,8 @@ class Serving(Model):
             own[name] = with_headers(getattr(site, name), getattr(self, name))
         if self.cors and site.cors and self.cors.model_fields_set:
             # What it does not say of CORS its site says
-            said = {name: getattr(self.cors, name) for name in self.cors.model_fields_set}
-            own["cors"] = site.cors.model_copy(update=said)
+            values = {name: getattr(self.cors, name) for name in self.cors.model_fields_set}
+            own["cors"] = site.cors.model_copy(update=values)
         given = {name: getattr(site, name) for name in Serving.model_fields} | own
         return Serving.model_construct(**given)
 

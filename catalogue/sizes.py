@@ -27,19 +27,19 @@ def systemd_bytes(size: str) -> int | None:
     return int(float(match[1]) * 1024 ** " KMGT".index(match[2].strip("B") or " ")) if match else None
 
 
-def shown(size: int) -> str:
+def format_size(size: int) -> str:
     """Bytes as the documents write them: 1536m, 2g."""
     return f"{size // 1024**3}g" if size % 1024**3 == 0 else f"{size // MiB}m"
 
 
-def _checked(size: object) -> object:
+def _check_size(size: object) -> object:
     if not isinstance(size, str):
         raise ValueError("a size: a whole number above 0 and k, m or g, such as 512m")
     to_bytes(size)
     return size
 
 
-Size = Annotated[str, BeforeValidator(_checked)]
+Size = Annotated[str, BeforeValidator(_check_size)]
 Architecture = Literal["arm64", "amd64"]
 
 

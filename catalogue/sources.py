@@ -48,10 +48,10 @@ def _source(given: Any) -> Any:
         return given
     if isinstance(given, dict) and set(given) == {"command"} and given["command"]:
         return given
-    if isinstance(given, str) and (found := _SSM.fullmatch(given)):
-        return {"ssm": found["name"]}
-    if isinstance(given, str) and (found := _MANAGER.fullmatch(given)):
-        return {"secretsmanager": found["name"], "key": found["key"] or ""}
+    if isinstance(given, str) and (match := _SSM.fullmatch(given)):
+        return {"ssm": match["name"]}
+    if isinstance(given, str) and (match := _MANAGER.fullmatch(given)):
+        return {"secretsmanager": match["name"], "key": match["key"] or ""}
     raise ValueError(FORMS)
 
 

@@ -21,7 +21,7 @@ from catalogue.pushers import GitRepository, Pusher
 from catalogue.records import Record
 from catalogue.sizes import Architecture
 from catalogue.sources import AnySource
-from catalogue.validation import misread, problems_of
+from catalogue.validation import misread_values, problems_of
 
 PROJECT = "infra"
 ENCRYPTED = "[encrypted]"
@@ -131,8 +131,8 @@ class Stack(Model):
     @property
     def registry_logins(self) -> dict[str, dict[str, str]]:
         """Registry → user and password, of those that ask for a login and whose login could be decrypted."""
-        known = {host: value for host, value in self.secrets.get(REGISTRIES, {}).items() if not is_sealed(value)}
-        given = {host: value.partition(":") for host, value in known.items()}
+        logins = {host: value for host, value in self.secrets.get(REGISTRIES, {}).items() if not is_sealed(value)}
+        given = {host: value.partition(":") for host, value in logins.items()}
         return {host: {"user": user, "password": password} for host, (user, _, password) in given.items()}
 
     @property
@@ -244,14 +244,14 @@ def stack_from(name: str, values: dict[str, Any], file: str, path: Path | None =
         return text.at(("config", key, *place[1:]), value) if text else None
 
     try:
-        made = Stack.model_validate(fields)
-        made._file = file
-        for group, names in made.secretsFrom.items():
+        stack = Stack.model_validate(fields)
+        stack._file = file
+        for group, names in stack.secretsFrom.items():
             # Asked for where the program runs (components/configuration.py)
-            made.secrets[group] = dict.fromkeys(names, ENCRYPTED) | made.secrets.get(group, {})
-        if found := [*misread(fields, made, file, _key, written_at)]:
-            raise CatalogueError(found)
-        return made
+            stack.secrets[group] = dict.fromkeys(names, ENCRYPTED) | stack.secrets.get(group, {})
+        if problems := [*misread_values(fields, stack, file, _key, written_at)]:
+            raise CatalogueError(problems)
+        return stack
     except ValidationError as error:
         raise CatalogueError(problems_of(error, file, _key, _fields, written_at, Stack)) from None
 
@@ -288,15 +288,15 @@ def read_stack(project: Path, name: str, file: Path | None = None) -> Stack:
     path = file or project / f"Pulumi.{name}.yaml"
     if not path.exists():
         if file is not None:
-            found = f"{file} is not there, which PULUMI_OPTION_CONFIG_FILE names"
-            raise CatalogueError([Problem(path.name, "stack", found, "unset that variable, or make the file again")])
-        known = stack_names(project)
+            fault = f"{file} is not there, which PULUMI_OPTION_CONFIG_FILE names"
+            raise CatalogueError([Problem(path.name, "stack", fault, "unset that variable, or make the file again")])
+        existing = stack_names(project)
         raise CatalogueError(
-            [Problem(path.name, "stack", f"there is no stack {name!r}", f"stacks: {', '.join(known)}")]
+            [Problem(path.name, "stack", f"there is no stack {name!r}", f"stacks: {', '.join(existing)}")]
         )
     shown = shown_path(path, project)
     values = read_config(path, shown)
-    sealed = {key: _sealed(value) for key, value in values.items()}
+    sealed = {key: _mark_encrypted(value) for key, value in values.items()}
     _refuse_two_values(sealed, shown)
     exposed = [key for key in SECRET_KEYS if not is_empty(sealed.get(key), (None, "", ENCRYPTED))]
     if exposed:
@@ -309,16 +309,13 @@ def _refuse_two_values(values: dict[str, Any], file: str) -> None:
     set_here, elsewhere = values.get(f"{PROJECT}:secrets"), values.get(f"{PROJECT}:secretsFrom")
     if not isinstance(set_here, dict) or not isinstance(elsewhere, dict):
         return
-    both = [
-        f"{group}.{name}"
-        for group, names in elsewhere.items()
-        for name in (names if isinstance(names, dict) else {})
-        if isinstance(set_here.get(group), dict) and name in set_here[group]
-    ]
+    groups = {group: names for group, names in elsewhere.items() if isinstance(names, dict)}
+    here = {group: values for group, values in set_here.items() if isinstance(values, dict)}
+    both = [f"{group}.{name}" for group, names in groups.items() for name in names if name in here.get(group, {})]
     if both:
-        found = f"{', '.join(sorted(both))} has a value in {PROJECT}:secrets too"
+        fault = f"{', '.join(sorted(both))} has a value in {PROJECT}:secrets too"
         rule = "one of the two: take it out of either in that file"
-        raise CatalogueError([Problem(file, f"{PROJECT}:secretsFrom", found, rule)])
+        raise CatalogueError([Problem(file, f"{PROJECT}:secretsFrom", fault, rule)])
 
 
 def read_config(path: Path, file: str) -> dict[str, Any]:
@@ -344,8 +341,8 @@ def is_empty(value: Any, nothing: tuple[Any, ...] = (None, "")) -> bool:
     return value in nothing
 
 
-def _sealed(value: Any) -> Any:
+def _mark_encrypted(value: Any) -> Any:
     """An encrypted value as a mark that it is there."""
     if isinstance(value, dict):
-        return ENCRYPTED if set(value) == {"secure"} else {key: _sealed(item) for key, item in value.items()}
+        return ENCRYPTED if set(value) == {"secure"} else {key: _mark_encrypted(item) for key, item in value.items()}
     return value

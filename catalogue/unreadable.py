@@ -20,26 +20,26 @@ REMEDIES = {
 
 
 class Misshapen(yaml.constructor.ConstructorError):
-    """YAML that has no fault of syntax, and is not what can be read here: `found` is what stands there, `allowed` what
-    may."""
+    """YAML that has no fault of syntax, and is not what can be read here: `problem` is what stands there, `allowed`
+    what may."""
 
-    def __init__(self, found: str, allowed: str, mark: yaml.Mark) -> None:
-        super().__init__(None, None, found, mark)
+    def __init__(self, problem: str, allowed: str, mark: yaml.Mark) -> None:
+        super().__init__(None, None, problem, mark)
         self.allowed = allowed
 
 
-def named(sign: str) -> str:
+def describe_character(sign: str) -> str:
     """A character by its number and its name."""
     return f"U+{ord(sign):04X} ({unicodedata.name(sign, 'a character without a name')})"
 
 
-def said(error: yaml.MarkedYAMLError, text: str) -> tuple[str, str, str]:
+def explain(error: yaml.MarkedYAMLError, text: str) -> tuple[str, str, str]:
     """Where in the text, what was found, and what is allowed there."""
     line = error.problem_mark.line + 1 if error.problem_mark else 0
-    return (f"line {line}" if line else "file", *_said(error, text.split("\n"), line))
+    return (f"line {line}" if line else "file", *_problem_and_remedy(error, text.split("\n"), line))
 
 
-def _said(error: yaml.MarkedYAMLError, lines: list[str], line: int) -> tuple[str, str]:
+def _problem_and_remedy(error: yaml.MarkedYAMLError, lines: list[str], line: int) -> tuple[str, str]:
     problem, text_of_line = str(error.problem), [*lines, ""][line - 1 if line else -1]
     if isinstance(error, Misshapen):
         return problem, error.allowed
@@ -66,5 +66,5 @@ def _lookalike(lines: list[str], line: int) -> str:
         text = lines[number - 1].partition("#")[0] if 0 < number <= len(lines) else ""
         for sign, meant in LOOKS_LIKE.items():
             if sign in text:
-                return f"line {number} has {named(sign)}, and YAML wants {meant} there"
+                return f"line {number} has {describe_character(sign)}, and YAML wants {meant} there"
     return ""

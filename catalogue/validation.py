@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from catalogue.fields import ALLOWED, MODE
 from catalogue.problems import Problem, nearest
-from catalogue.schemas import Described, Path, place_of, shown
+from catalogue.schemas import Described, Path, number_text, place_of
 
 DECIMAL = re.compile(r"[-+]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?")
 PORT = re.compile(r"(^|_)ports?$")
@@ -101,46 +101,45 @@ def problems_of(
     findings = [one for one in findings if not (one.is_of_union and one.path in deeper)]
     said: dict[tuple[Path, str], tuple[str, list[str]]] = {}
     for one in findings:
-        found, allowed = one.sentence(fields(one.path), written(one.path, one.value))
-        _, rules = said.setdefault((one.path, str(one.value) if one.is_key else ""), (found, []))
+        problem, allowed = one.sentence(fields(one.path), written(one.path, one.value))
+        _, rules = said.setdefault((one.path, str(one.value) if one.is_key else ""), (problem, []))
         rules += [allowed] if allowed not in rules else []
-    return [Problem(file, where(path), found, ", or ".join(rules)) for (path, _), (found, rules) in said.items()]
+    return [Problem(file, where(path), problem, ", or ".join(rules)) for (path, _), (problem, rules) in said.items()]
 
 
-def misread(
+def misread_values(
     given: Any,
-    made: Any,
+    parsed: Any,
     file: str,
     where: Callable[[Path], str],
     written: Callable[[Path, Any], str | None],
     path: Path = (),
 ) -> Iterator[Problem]:
     """A problem for each number that is written in another way than people write one: YAML reads 0100 as 64, yes as 1.
-    `given` is what a file holds, `made` what it became; the rest is as in `problems_of`."""
+    `given` is what a file holds, `parsed` what it became; the rest is as in `problems_of`."""
     if isinstance(given, dict | list):
         # Of a service and of a host the way has its kind in it
-        tag = (made.kind,) if len(path) == 2 and hasattr(made, "kind") else ()
+        tag = (parsed.kind,) if len(path) == 2 and hasattr(parsed, "kind") else ()
         for key, value in given.items() if isinstance(given, dict) else enumerate(given):
-            below = _part(made, key)
-            yield from misread(value, below, file, where, written, (*path, *tag, key))
+            below = _part(parsed, key)
+            yield from misread_values(value, below, file, where, written, (*path, *tag, key))
         return
-    is_number = isinstance(made, int | float) and not isinstance(made, bool)
+    is_number = isinstance(parsed, int | float) and not isinstance(parsed, bool)
     if isinstance(given, int | float) and (is_number or not isinstance(given, bool)):
         text = written(path, given)
         if text is not None and not DECIMAL.fullmatch(text):
-            found = (
-                f"found {_cut(text)}, which YAML reads as {'a number' if isinstance(given, bool) else _shown(given)}"
-            )
-            yield Problem(file, where(path), found, _as_number(text))
+            read_as = "a number" if isinstance(given, bool) else _describe_value(given)
+            fault = f"found {_cut(text)}, which YAML reads as {read_as}"
+            yield Problem(file, where(path), fault, _as_number(text))
 
 
-def _part(made: Any, key: int | str) -> Any:
+def _part(parsed: Any, key: int | str) -> Any:
     """What an entry became, where it is found."""
-    if isinstance(made, dict):
-        return made.get(key)
-    if isinstance(made, list):
-        return made[key] if isinstance(key, int) and key < len(made) else None
-    return getattr(made, str(key), None)
+    if isinstance(parsed, dict):
+        return parsed.get(key)
+    if isinstance(parsed, list):
+        return parsed[key] if isinstance(key, int) and key < len(parsed) else None
+    return getattr(parsed, str(key), None)
 
 
 def _as_number(text: str) -> str:
@@ -179,9 +178,9 @@ class _Finding:
         value, plain = self.value, written
         # A text is shown in quotes, so that spaces at its ends are seen
         written = None if value is None or isinstance(value, str) else written
-        found = f"found {_cut(written) if written else _shown(value)}"
+        problem = f"found {_cut(written) if written else _describe_value(value)}"
         if self.is_key:
-            return f"found the name {_shown(value)}", self._allowed(value)
+            return f"found the name {_describe_value(value)}", self._rule(value)
         match self.kind:
             case "extra_forbidden":
                 name, is_services = str(self.path[-1]), self.path[:1] == ("services",)
@@ -191,25 +190,28 @@ class _Finding:
                 return f"field {str(self.path[-1])!r} is missing", f"it is required{_such_as(self.name)}"
             case "union_tag_invalid" | "union_tag_not_found":
                 kinds = self.context.get("expected_tags", "compose").replace("'", "")
-                return f"kind {_shown(value.get('kind') if isinstance(value, dict) else value)}", f"kinds: {kinds}"
+                return (
+                    f"kind {_describe_value(value.get('kind') if isinstance(value, dict) else value)}",
+                    f"kinds: {kinds}",
+                )
             case "string_type" if isinstance(value, (int, float, date)):
-                return found, self._as_text(written or _shown(value))
+                return problem, self._as_text(written or _describe_value(value))
             case "string_type" if value is None:
-                return found, 'write a text; one without characters is ""'
+                return problem, 'write a text; one without characters is ""'
             case "int_type" | "int_parsing" | "int_parsing_size" | "float_type" | "float_parsing" | "int_from_float":
                 return self._no_number(plain)
             case "greater_than" | "greater_than_equal" | "less_than" | "less_than_equal":
                 if PORT.search(self.name):
-                    return f"{_shown(value)} is not a port", f"a port is {self._range}"
-                return found, f"{NUMBERS.get(self.name, 'a number')}: {self._range}"
+                    return f"{_describe_value(value)} is not a port", f"a port is {self._range}"
+                return problem, f"{NUMBERS.get(self.name, 'a number')}: {self._range}"
             case "string_too_long":
-                return f"{found}, which has {len(self.value)} characters", self._allowed(value)
+                return f"{problem}, which has {len(self.value)} characters", self._rule(value)
             case "too_long":
-                return f"found {len(self.value)} entries", self._allowed(value)
+                return f"found {len(self.value)} entries", self._rule(value)
             case _:
-                return found, self._allowed(value)
+                return problem, self._rule(value)
 
-    def _allowed(self, value: Any) -> str:
+    def _rule(self, value: Any) -> str:
         match self.kind:
             case "bool_type" | "bool_parsing":
                 return "write true or false, without quotes"
@@ -235,7 +237,7 @@ class _Finding:
             case "finite_number":
                 return f"{NUMBERS.get(self.name, 'a number')}: {self._range}; neither .inf nor .nan is one"
             case "multiple_of":
-                return f"{NUMBERS.get(self.name, 'a number')}: a multiple of {shown(self.context['multiple_of'])}"
+                return f"{NUMBERS.get(self.name, 'a number')}: a multiple of {number_text(self.context['multiple_of'])}"
             case "value_error":
                 return str(self.context["error"])
             case "form":
@@ -251,7 +253,7 @@ class _Finding:
             "less_than": "below",
             "less_than_equal": "at most",
         }
-        bound = next((shown(value) for value in self.context.values() if isinstance(value, int | float)), "")
+        bound = next((number_text(value) for value in self.context.values() if isinstance(value, int | float)), "")
         return self.place.bounds or f"{said.get(self.kind, '')} {bound}".strip() or "any that is finite"
 
     def _no_number(self, plain: str | None) -> tuple[str, str]:
@@ -259,12 +261,12 @@ class _Finding:
         number = "a port" if PORT.search(self.name) else NUMBERS.get(self.name, "a number")
         among = f": {self.place.bounds}" if self.place.bounds else ""
         if isinstance(self.value, str) and plain is None:
-            return f"found {_shown(self.value)}", f"{number}, without quotes{among}"
+            return f"found {_describe_value(self.value)}", f"{number}, without quotes{among}"
         if isinstance(self.value, float) and DECIMAL.fullmatch(plain or repr(self.value)):
-            return f"found {_cut(plain or _shown(self.value))}", f"a whole number{among}"
+            return f"found {_cut(plain or _describe_value(self.value))}", f"a whole number{among}"
         if isinstance(self.value, str) and not re.search("[0-9]", plain or ""):
-            return f"found {_cut(plain or _shown(self.value))}", f"{number}, in digits{among}"
-        return f"found {_cut(plain or _shown(self.value))}", _as_number(plain or "")
+            return f"found {_cut(plain or _describe_value(self.value))}", f"{number}, in digits{among}"
+        return f"found {_cut(plain or _describe_value(self.value))}", _as_number(plain or "")
 
     def _as_text(self, text: str) -> str:
         """What is to be written where a text is wanted, and YAML read a number, a date or a truth."""
@@ -296,7 +298,7 @@ def _such_as(name: str) -> str:
     return f", such as {EXAMPLES[name]}" if name in EXAMPLES else ""
 
 
-def _shown(value: Any) -> str:
+def _describe_value(value: Any) -> str:
     if isinstance(value, (dict, list)) and value:
         # What is in it may be secret
         return "a mapping" if isinstance(value, dict) else "a list"

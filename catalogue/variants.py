@@ -10,7 +10,7 @@ The first one is the default; the stack's configuration chooses another (`infra:
 from typing import Any
 
 
-def chosen(data: Any, wanted: str | None) -> Any:
+def apply_variant(data: Any, wanted: str | None) -> Any:
     """The system's data with one variant laid over it. Raises ValueError, saying what is allowed."""
     if not isinstance(data, dict) or "variants" not in data:
         if wanted:

@@ -24,8 +24,8 @@ def target(stack: Stack, host: str, address: pulumi.Output[str]) -> pulumi.Outpu
     """The fields of `infra.ssh.Target`."""
     login = stack.login(host)
     return address.apply(
-        lambda known: {
-            "host": host, "address": known, "port": login.port, "user": login.user,
+        lambda resolved: {
+            "host": host, "address": resolved, "port": login.port, "user": login.user,
             "host_key": login.host_key, "private_key": stack.sshPrivateKey,
         }
     )  # fmt: skip
@@ -49,7 +49,7 @@ def ready(
     nothing more."""
     script = {"script": PREPARE.read_text(encoding="utf-8"), "first": first, "arguments": [str(swap_mib), *needs]}
     request = target(stack, host, address).apply(
-        lambda known: json.dumps({"target": known, "limit": stack.readyTimeout, **script}, sort_keys=True)
+        lambda resolved: json.dumps({"target": resolved, "limit": stack.readyTimeout, **script}, sort_keys=True)
     )
     # Its own limit ends it with the reason; the engine's is for a program that hangs
     limit = f"{stack.readyTimeout + 60}s"

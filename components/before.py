@@ -77,13 +77,13 @@ class Before:
 def before() -> Before:
     """Of the stack that is being updated."""
     name = f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
-    for left in reversed(range(TRIES)):
+    for tries_left in reversed(range(TRIES)):
         try:
-            found = pulumi.runtime.invoke("pulumi:pulumi:readStackResourceOutputs", {"stackName": name}).value or {}
-            return read(found.get("outputs") or {})
+            reply = pulumi.runtime.invoke("pulumi:pulumi:readStackResourceOutputs", {"stackName": name}).value or {}
+            return read(reply.get("outputs") or {})
         except Exception as error:
             # The engine writes the state of what it has just registered: a file can be read in the middle of that
-            if TORN not in str(error) or not left:
+            if TORN not in str(error) or not tries_left:
                 raise
             time.sleep(0.2)
     raise AssertionError("the last try returns or raises")
@@ -94,27 +94,27 @@ def read(resources: dict[str, Any]) -> Before:
     of = {kind: [r.get("outputs") or {} for r in resources.values() if r.get("type") == kind] for kind in KINDS}
     outputs = next(iter(of["pulumi:pulumi:Stack"]), {})
     hosts: dict[str, Hosts] = {}
-    for made in of["infra:index:Host"]:
-        if made.get("address") and made.get("region"):
-            place = place_of(made["region"], int(made.get("generation") or FIRST))
-            hosts.setdefault(place, {})[made["host"]] = made["address"]
+    for outputs_of_host in of["infra:index:Host"]:
+        if outputs_of_host.get("address") and outputs_of_host.get("region"):
+            place = place_of(outputs_of_host["region"], int(outputs_of_host.get("generation") or FIRST))
+            hosts.setdefault(place, {})[outputs_of_host["host"]] = outputs_of_host["address"]
     served = {outputs["region"], *outputs.get("standby", [])} if outputs.get("region") else set()
     generations = {host: int(number) for host, number in (outputs.get("generations") or {}).items()}
     kept = {host: [int(number) for number in numbers] for host, numbers in (outputs.get("kept") or {}).items()}
     move = outputs.get("move") or {}
     gates = [gate for gate in of["infra:index:Gate"] if gate.get("region")]
-    known = {(place, host) for place, own in hosts.items() for host in own}
+    pairs = {(place, host) for place, own in hosts.items() for host in own}
     gated = {
         (place, host)
-        for place, host in known
+        for place, host in pairs
         if (region := region_of(place)) in served
         and place in (place_of(region, number) for number in (generations.get(host, FIRST), *kept.get(host, [])))
     }
     for gate in gates:
         # One of an earlier version knew of one machine in each region
         passed = [(place, host) for host, place in (gate.get("machines") or {}).items()]
-        gated |= {*passed} if passed else {(place, host) for place, host in known if place == gate["region"]}
-    records = [*of[RECORD], *written(resources)]
+        gated |= {*passed} if passed else {(place, host) for place, host in pairs if place == gate["region"]}
+    records = [*of[RECORD], *written_records(resources)]
     addresses = {address for record in records for address in record.get("records") or []}
     # An attempt that is not over may have shortened what names could be remembered for when it began
     pending = [int(gate.get("ttl") or 0) for gate in gates if gate.get("at") != move.get("at")]
@@ -132,36 +132,36 @@ def read(resources: dict[str, Any]) -> Before:
             if resource.get("type") == "infra:index:Release"
         },
         any(gate.get("at") != move.get("at") for gate in gates),
-        found if isinstance(found := outputs.get("deployed"), dict) else {},
-        brought(resources),
+        deployed if isinstance(deployed := outputs.get("deployed"), dict) else {},
+        served_releases(resources),
         keepers(resources),
         generations,
         {host: list(names) for host, names in (outputs.get("systems") or {}).items()},
-        begun(gates, move),
+        pending_hosts(gates, move),
         kept,
     )
 
 
-def begun(gates: list[dict[str, Any]], move: dict[str, Any]) -> dict[str, list[str]]:
+def pending_hosts(gates: list[dict[str, Any]], move: dict[str, Any]) -> dict[str, list[str]]:
     """System → the hosts that it was about to go to, by the gates of attempts that did not come to their end."""
-    found: dict[str, list[str]] = {}
+    hosts_of: dict[str, list[str]] = {}
     open_gates = [gate for gate in gates if gate.get("at") and gate["at"] != move.get("at")]
     for gate in sorted(open_gates, key=lambda gate: gate["at"]):
         for system, host in (gate.get("systems") or {}).items():
-            found[system] = list(dict.fromkeys([*found.get(system, []), host]))
-    return found
+            hosts_of[system] = list(dict.fromkeys([*hosts_of.get(system, []), host]))
+    return hosts_of
 
 
-def written(resources: dict[str, Any]) -> list[dict[str, Any]]:
+def written_records(resources: dict[str, Any]) -> list[dict[str, Any]]:
     """The addresses of public names in a zone that Route 53 does not keep: what their commands wrote last."""
-    found = []
+    records = []
     for urn, resource in resources.items():
         if "infra:index:PublicName$" in urn and resource.get("type") == COMMAND:
-            said = (resource.get("outputs") or {}).get("stdout") or ""
+            output = (resource.get("outputs") or {}).get("stdout") or ""
             with contextlib.suppress(ValueError, TypeError, KeyError):
-                record = json.loads(said)
-                found.append({"records": record["values"], "ttl": record["ttl"]})
-    return found
+                record = json.loads(output)
+                records.append({"records": record["values"], "ttl": record["ttl"]})
+    return records
 
 
 def keepers(resources: dict[str, Any]) -> frozenset[str]:
@@ -169,11 +169,11 @@ def keepers(resources: dict[str, Any]) -> frozenset[str]:
     return frozenset({keeper(resource.get("type") or "", urn) for urn, resource in resources.items()} - {""})
 
 
-def brought(resources: dict[str, Any]) -> dict[str, Served]:
+def served_releases(resources: dict[str, Any]) -> dict[str, Served]:
     """Release → what it brought last, by what its command said: an update that fails writes no outputs of the
     component."""
     named = {urn.rsplit("::", 1)[-1]: resource.get("outputs") or {} for urn, resource in resources.items()}
-    found = {}
+    served = {}
     for urn, resource in resources.items():
         if resource.get("type") == "infra:index:Release":
             name, outputs = urn.rsplit("::", 1)[-1], resource.get("outputs") or {}
@@ -181,22 +181,22 @@ def brought(resources: dict[str, Any]) -> dict[str, Served]:
                 id = json.loads(named[f"{name}-apply"]["stdout"])["release"]
             except (KeyError, ValueError, TypeError):
                 id = outputs.get("id")
-            found[name] = Served(id if isinstance(id, str) else "", outputs.get("files") or {})
-    return found
+            served[name] = Served(id if isinstance(id, str) else "", outputs.get("files") or {})
+    return served
 
 
 def machines(resources: dict[str, Any]) -> dict[str, dict[str, Machine]]:
     """Place → host → its machine. By the machines themselves: their hosts' outputs are not written by an update that
     fails before its end."""
-    found: dict[str, dict[str, Machine]] = {}
+    by_place: dict[str, dict[str, Machine]] = {}
     for urn, resource in resources.items():
         outputs = resource.get("outputs") or {}
         if resource.get("type") == MACHINE and outputs.get("arn"):
             id = outputs["arn"].rsplit("/", 1)[-1]
             if named := of_instance(urn.rsplit("::", 1)[-1]):
                 host, place = named
-                found.setdefault(place, {})[host] = Machine(id, (outputs.get("tags") or {}).get(REPLACES, ""))
-    return found
+                by_place.setdefault(place, {})[host] = Machine(id, (outputs.get("tags") or {}).get(REPLACES, ""))
+    return by_place
 
 
 MACHINE = "aws:ec2/instance:Instance"

@@ -35,7 +35,7 @@ SOURCES = 300  # seconds for the values of all secrets that come from elsewhere
 def stack() -> Stack:
     """Raises CatalogueError for a key that `Pulumi.yaml` does not name, a value that does not fit, a plain secret."""
     name = pulumi.get_stack()
-    file = shown_file(name)
+    file = stack_file_name(name)
     given = values(CONFIG.get() or get_config_env(), schema())
     plain = [key for key in SECRET_KEYS if not is_empty(given.get(key)) and not is_config_secret(key)]
     if plain:
@@ -43,17 +43,17 @@ def stack() -> Stack:
     return _with_secrets_of_others(stack_from(name, given, file), given, file)
 
 
-def _with_secrets_of_others(made: Stack, given: dict[str, Any], file: str) -> Stack:
+def _with_secrets_of_others(own_stack: Stack, given: dict[str, Any], file: str) -> Stack:
     """With the values of infra:secretsFrom, which this process alone holds. Raises CatalogueError naming each that has
     none."""
     own = given.get(f"{PROJECT}:secrets") or {}
-    if not any(name not in own.get(group, {}) for group, names in made.secretsFrom.items() for name in names):
-        return made
+    if not any(name not in own.get(group, {}) for group, names in own_stack.secretsFrom.items() for name in names):
+        return own_stack
     sources = {
         group: {name: source.model_dump() for name, source in names.items()}
-        for group, names in made.secretsFrom.items()
+        for group, names in own_stack.secretsFrom.items()
     }
-    asked = {"region": made.region, "sources": sources, "given": {group: [*names] for group, names in own.items()}}
+    asked = {"region": own_stack.region, "sources": sources, "given": {group: [*names] for group, names in own.items()}}
     try:
         ran = subprocess.run(
             [sys.executable, "-m", "infra.sources"],
@@ -67,10 +67,10 @@ def _with_secrets_of_others(made: Stack, given: dict[str, Any], file: str) -> St
         rule = "look at the rights, the name and the login that it needs"
         raise CatalogueError([Problem(file, "infra:secretsFrom", answer["wrong"].replace("\n", "; "), rule)])
     secrets = {group: own.get(group, {}) | answer["values"].get(group, {}) for group in {*own, *answer["values"]}}
-    return stack_from(made.name, {**given, f"{PROJECT}:secrets": secrets}, file)
+    return stack_from(own_stack.name, {**given, f"{PROJECT}:secrets": secrets}, file)
 
 
-def shown_file(name: str) -> str:
+def stack_file_name(name: str) -> str:
     """The stack's file, the one that Pulumi was given or the project's, as messages name it."""
     named = Path(os.environ.get("PULUMI_OPTION_CONFIG_FILE") or "")
     if named.name != f"Pulumi.{name}.yaml":
@@ -131,22 +131,26 @@ def values(raw: dict[str, str], types: dict[str, str]) -> dict[str, Any]:
     return decoded
 
 
-def regions_known(made: Stack) -> None:
+def demand_known_regions(own_stack: Stack) -> None:
     """Raises CatalogueError for a region that AWS does not have, as far as boto3 knows."""
-    known = boto3.Session().get_available_regions("ec2")
-    asked = [("aws:region", region) for region in made.regions]
-    asked += [("infra:backupRegion", made.backupRegion)] if made.backupRegion else []
+    regions = boto3.Session().get_available_regions("ec2")
+    asked = [("aws:region", region) for region in own_stack.regions]
+    asked += [("infra:backupRegion", own_stack.backupRegion)] if own_stack.backupRegion else []
     for key, region in asked:
-        if region not in known:
-            near = difflib.get_close_matches(region, known, 3)
-            rule = f"{'such as ' + ', '.join(near) if near else 'regions: ' + ', '.join(known)}"
-            raise CatalogueError([Problem(made.file, key, f"{region!r} is no region", rule)])
+        if region not in regions:
+            near = difflib.get_close_matches(region, regions, 3)
+            rule = f"{'such as ' + ', '.join(near) if near else 'regions: ' + ', '.join(regions)}"
+            raise CatalogueError([Problem(own_stack.file, key, f"{region!r} is no region", rule)])
 
 
-def keys_present(made: Stack) -> None:
+def keys_present(own_stack: Stack) -> None:
     """Raises CatalogueError when `infra init` has not run for every host."""
-    missing = [host for host in made.ec2_hosts if host not in made.hostPrivateKeys or host not in made.hostPublicKeys]
-    if missing or not made.sshPrivateKey or not made.sshPublicKey:
-        found = f"no keys for {', '.join(missing) or 'SSH'}"
-        rule = f"make them: uv run infra init --stack {made.name}"
-        raise CatalogueError([Problem(made.file, "infra:hostPrivateKeys", found, rule)])
+    missing = [
+        host
+        for host in own_stack.ec2_hosts
+        if host not in own_stack.hostPrivateKeys or host not in own_stack.hostPublicKeys
+    ]
+    if missing or not own_stack.sshPrivateKey or not own_stack.sshPublicKey:
+        fault = f"no keys for {', '.join(missing) or 'SSH'}"
+        rule = f"make them: uv run infra init --stack {own_stack.name}"
+        raise CatalogueError([Problem(own_stack.file, "infra:hostPrivateKeys", fault, rule)])

@@ -61,7 +61,7 @@ class Records(pulumi.ComponentResource):
     def __init__(self, name: str, stack: Stack, zone: Zone, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("infra:index:Records", name, None, opts)
         for record in stack.records if stack.dns.is_ours else []:
-            values = record.written if stack.dns.provider == "route53" else record.values
+            values = record.provider_values if stack.dns.provider == "route53" else record.values
             _record(self, f"{record.name}-{record.type}", stack, zone, record.name, record.type, record.ttl, values)
         self.register_outputs({})
 
@@ -97,19 +97,19 @@ def _record(
         return record.fqdn
     # In plain: a preview shows what changes
     written = pulumi.Output.all(*values).apply(
-        lambda known: json.dumps(
+        lambda addresses: json.dumps(
             {
                 "zone": stack.zone,
                 "name": name,
                 "type": kind,
                 "ttl": ttl,
-                "values": known,
+                "values": addresses,
                 "owner": stack.dns_owner(OWNERS[parent.__class__.__name__]),
                 "stack": stack.name,
             }
         )
     )
-    made = command.local.Command(
+    writer = command.local.Command(
         f"{NAMED}{resource}",
         create=here(PROGRAM, "put"),
         delete=here(PROGRAM, "remove"),
@@ -119,4 +119,4 @@ def _record(
         add_previous_output_in_env=False,
         opts=inside(parent),
     )
-    return made.stdout
+    return writer.stdout

@@ -24,14 +24,18 @@ def digests(catalogue: Catalogue, options: pulumi.InvokeOptions) -> dict[str, st
     stack, wanted = catalogue.stack, catalogue.foreign_images
     if not wanted:
         return {}
-    found = lookup.digests(sorted({image.repository for image in wanted}), stack.region, options)
-    missing = [image for image in wanted if image.name not in found]
+    digest_of = lookup.digests(sorted({image.repository for image in wanted}), stack.region, options)
+    missing = [image for image in wanted if image.name not in digest_of]
     given = {image.name: image.digest for image in missing if image.digest}
     asked = [image for image in missing if not image.digest]
-    return {image.name: digest for image in wanted if (digest := found.get(image.name))} | given | _asked(stack, asked)
+    return (
+        {image.name: digest for image in wanted if (digest := digest_of.get(image.name))}
+        | given
+        | _resolve_digests(stack, asked)
+    )
 
 
-def _asked(stack: Stack, wanted: list[Image]) -> dict[str, str]:
+def _resolve_digests(stack: Stack, wanted: list[Image]) -> dict[str, str]:
     if not wanted:
         return {}
     request = {"images": [image.name for image in wanted], "logins": stack.registry_logins}
@@ -48,18 +52,18 @@ def _asked(stack: Stack, wanted: list[Image]) -> dict[str, str]:
     return json.loads(ran.stdout)
 
 
-def copied(region: Region, known: pulumi.Input[dict[str, str]]) -> None:
+def copy_images(region: Region, digest_of_image: pulumi.Input[dict[str, str]]) -> None:
     """From here on everything waits until the images are in the region's registry."""
     stack = region.catalogue.stack
     if stack.sharedRepositories:
         # Another stack of this account and region brings them
         return
     for image in region.catalogue.foreign_images:
-        request = pulumi.Output.from_input(known).apply(
-            lambda found, image=image: json.dumps(copy_request(stack, image, found[image.name]), sort_keys=True)
+        request = pulumi.Output.from_input(digest_of_image).apply(
+            lambda digest_of, image=image: json.dumps(copy_request(stack, image, digest_of[image.name]), sort_keys=True)
         )
         after = [region.registry, *region.waits]
-        made = command.local.Command(
+        copier = command.local.Command(
             f"image-{region.name}-{image.name}",
             create=here("infra.mirror"),
             stdin=pulumi.Output.secret(request),
@@ -67,4 +71,4 @@ def copied(region: Region, known: pulumi.Input[dict[str, str]]) -> None:
             add_previous_output_in_env=False,
             opts=pulumi.ResourceOptions.merge(region.options, pulumi.ResourceOptions(depends_on=after)),
         )
-        region.waits = [*region.waits, made]
+        region.waits = [*region.waits, copier]

@@ -58,8 +58,8 @@ class Host(access.Reachable):
         self.ready = access.ready(
             self, name, stack, host, self.address, instance.id, needs, swap, CLOUD_INIT, [association], is_kept
         )
-        found = {"host": host, "region": stack.region, "address": self.address, "machine": self.machine}
-        self.register_outputs(found | {"generation": spec.generation})
+        facts = {"host": host, "region": stack.region, "address": self.address, "machine": self.machine}
+        self.register_outputs(facts | {"generation": spec.generation})
 
     def _instance(
         self,

@@ -59,13 +59,13 @@ def refuse(asked: "subprocess.Popen[str] | None") -> None:
     if asked is None:
         return
     try:
-        said, complaint = asked.communicate(timeout=LIMIT)
+        output, complaint = asked.communicate(timeout=LIMIT)
     except subprocess.TimeoutExpired:
         asked.kill()
         _object(f"{UNKNOWN}: pulumi stack export did not end within {LIMIT} s. Run again")
         return
     try:
-        urns = creations(json.loads(said))
+        urns = creations(json.loads(output))
     except (ValueError, AttributeError, LookupError, TypeError, RecursionError):
         why = printable((complaint.strip().splitlines() or ["nothing that can be read"])[-1][:200])
         _object(f"{UNKNOWN}: pulumi stack export says {why}. Run again")
@@ -95,7 +95,7 @@ def creations(state: dict[str, Any]) -> list[tuple[str, str]]:
     """Name and type of the resources whose creation did not come to its end. Pure."""
     operations = (state.get("deployment") or {}).get("pending_operations") or []
     resources = [operation["resource"] for operation in operations if operation.get("type") == "creating"]
-    found = {resource["urn"]: resource["type"] for resource in resources}
-    if not all(isinstance(text, str) for text in (*found, *found.values())):
+    type_of = {resource["urn"]: resource["type"] for resource in resources}
+    if not all(isinstance(text, str) for text in (*type_of, *type_of.values())):
         raise TypeError("a resource without a name or a kind")
-    return [(urn.rsplit("::", 1)[-1], type) for urn, type in found.items()]
+    return [(urn.rsplit("::", 1)[-1], type) for urn, type in type_of.items()]

@@ -30,15 +30,15 @@ class Zone:
 
 def zone(stack: Stack, kept_at: Collection[str], options: pulumi.InvokeOptions) -> Zone:
     """The zone of the stack's names; `kept_at` are the providers that have records of it. Raises pulumi.RunError."""
-    found = Zone()
+    ids = Zone()
     if stack.dns.provider == "route53":
         remedy = "make the zone in Route 53, or name one of this account; another provider's is named by infra:dns"
         with _one_line(f"infra:zone {stack.zone}", remedy):
             kept = aws.route53.get_zone(name=stack.zone, opts=options)
-            found = Zone(kept.zone_id, kept.arn, kept.arn)
+            ids = Zone(kept.zone_id, kept.arn, kept.arn)
     elif "route53" in kept_at:
         try:
-            found = Zone(former=aws.route53.get_zone(name=stack.zone, opts=options).arn)
+            ids = Zone(former=aws.route53.get_zone(name=stack.zone, opts=options).arn)
         except Exception as error:
             # Where it has gone already no right in it is of use
             if "no matching" not in str(error):
@@ -47,35 +47,37 @@ def zone(stack: Stack, kept_at: Collection[str], options: pulumi.InvokeOptions) 
     if stack.dns.challenges:
         key = f"infra:dns.challenges {stack.dns.challenges}"
         with _one_line(key, "make the zone in Route 53, or name one of this account"):
-            found = replace(found, proofs=aws.route53.get_zone(name=stack.dns.challenges, opts=options).arn)
-    return found
+            ids = replace(ids, proofs=aws.route53.get_zone(name=stack.dns.challenges, opts=options).arn)
+    return ids
 
 
 def machine_images(stack: Stack, options: pulumi.InvokeOptions) -> dict[str, str]:
     """Host → the image that a new machine of it would get in the stack's region. Raises pulumi.RunError."""
-    found = {}
+    image_of = {}
     for host, spec in stack.ec2_hosts.items():
         parameter = stack.ami_parameter(INSTANCE_TYPES[spec.instanceType].architecture)
         with _one_line(f"infra:amiParameter {parameter}", f"name a parameter that exists in {stack.region}"):
-            found[host] = aws.ssm.get_parameter(name=parameter, region=stack.region, opts=options).value
-    return found
+            image_of[host] = aws.ssm.get_parameter(name=parameter, region=stack.region, opts=options).value
+    return image_of
 
 
-def replaced(stack: Stack, machines: dict[str, dict[str, Machine]], options: pulumi.InvokeOptions) -> dict[str, str]:
+def replaced_machines(
+    stack: Stack, machines: dict[str, dict[str, Machine]], options: pulumi.InvokeOptions
+) -> dict[str, str]:
     """Host → the lost machine in whose place its machine is ("" for none), in the stack's region: the one that is gone
     now, else what the last update left. `machines` are those of each place. Raises pulumi.RunError."""
     region = stack.region
     there_before = {host: machines.get(stack.place(host), {}).get(host) for host in stack.ec2_hosts}
-    known = {host: machine for host, machine in there_before.items() if machine}
-    if not known:
+    machine_of = {host: machine for host, machine in there_before.items() if machine}
+    if not machine_of:
         return {}
     with _one_line(f"machines of {region}", "may you list instances (ec2:DescribeInstances)?"):
-        ids = [aws.ec2.GetInstancesFilterArgs(name="instance-id", values=sorted(m.id for m in known.values()))]
+        ids = [aws.ec2.GetInstancesFilterArgs(name="instance-id", values=sorted(m.id for m in machine_of.values()))]
         there = aws.ec2.get_instances(filters=ids, instance_state_names=THERE, region=region, opts=options).ids
-    for host, machine in known.items():
+    for host, machine in machine_of.items():
         if machine.id not in there:
             pulumi.log.warn(f"{host}: its machine {machine.id} is gone in {region}: a new one takes its place")
-    return {host: machine.replaces if machine.id in there else machine.id for host, machine in known.items()}
+    return {host: machine.replaces if machine.id in there else machine.id for host, machine in machine_of.items()}
 
 
 def availability_zone(stack: Stack, is_new: bool, options: pulumi.InvokeOptions) -> str:
@@ -88,13 +90,13 @@ def availability_zone(stack: Stack, is_new: bool, options: pulumi.InvokeOptions)
         return ""
     with _one_line(f"instance types of {stack.region}", "is the region enabled in this account?"):
         filters = [aws.ec2.GetInstanceTypeOfferingsFilterArgs(name="instance-type", values=wanted)]
-        found = aws.ec2.get_instance_type_offerings(
+        offerings = aws.ec2.get_instance_type_offerings(
             filters=filters, location_type="availability-zone", region=stack.region, opts=options
         )
         if given:
             chosen = aws.ec2.get_subnet(id=given.subnet, region=stack.region, opts=options).availability_zone
     zones: dict[str, set[str]] = {}
-    for zone, offered in zip(found.locations, found.instance_types, strict=True):
+    for zone, offered in zip(offerings.locations, offerings.instance_types, strict=True):
         # Not local zones and the like, which have no public addresses of the region's
         if zone[:-1] == stack.region or zone == chosen:
             zones.setdefault(zone, set()).add(offered)
@@ -127,37 +129,37 @@ def moving_images(catalogue: Catalogue, source: str, options: pulumi.InvokeOptio
     wanted = {image.name: image.repository for image in catalogue.images}
     repositories = sorted(set(wanted.values()))
     try:
-        found = digests(repositories, source, options)
+        digest_of = digests(repositories, source, options)
     except pulumi.RunError as error:
         # A region that is down may be why the stack leaves it
         pulumi.log.warn(f"the images of {source} cannot be asked for, only those that are here count: {error}")
-        found = {}
+        digest_of = {}
     shared = digests(repositories, stack.region, options) if stack.sharedRepositories else {}
     if away := sorted(name for name in wanted if stack.sharedRepositories and name not in shared):
         raise pulumi.RunError(
             f"nothing was touched: {len(away)} image(s) are not in {stack.region}: {', '.join(away)}. Another stack "
             "owns the repositories (infra:sharedRepositories): move that one first, it brings them"
         )
-    missing = sorted(name for name in wanted if name not in found)
-    found |= {
+    missing = sorted(name for name in wanted if name not in digest_of)
+    digest_of |= {
         name: digest
         for name, digest in digests(sorted({wanted[name] for name in missing}), stack.region, options).items()
         if name in missing
     }
-    if nowhere := [name for name in missing if name not in found]:
+    if nowhere := [name for name in missing if name not in digest_of]:
         to = f"--region {source} --stack {stack.name}"
         push = "; ".join(f"uv run infra push {name} --from YOUR-IMAGE {to}" for name in nowhere)
         raise pulumi.RunError(
             f"nothing was touched: {len(nowhere)} image(s) are neither in {source} nor in {stack.region}: push them to "
             f"where the stack is, from where they come along: {push}"
         )
-    return {name: digest for name, digest in found.items() if name in wanted}
+    return {name: digest for name, digest in digest_of.items() if name in wanted}
 
 
 def digests(repositories: list[str], region: str, options: pulumi.InvokeOptions) -> dict[str, str]:
     """`repository:tag` and `repository@digest` → digest, of all images in a region; none of a repository that is not
     there. Raises pulumi.RunError."""
-    found: dict[str, str] = {}
+    digest_of: dict[str, str] = {}
     for name in repositories:
         with _one_line(f"repository {name} in {region}", "may you list its images?"):
             try:
@@ -166,9 +168,9 @@ def digests(repositories: list[str], region: str, options: pulumi.InvokeOptions)
                 if "RepositoryNotFound" not in str(error):
                     raise
                 images = []
-        found |= {f"{name}:{image.image_tag}": image.image_digest for image in images if image.image_tag}
-        found |= {f"{name}@{image.image_digest}": image.image_digest for image in images}
-    return found
+        digest_of |= {f"{name}:{image.image_tag}": image.image_digest for image in images if image.image_tag}
+        digest_of |= {f"{name}@{image.image_digest}": image.image_digest for image in images}
+    return digest_of
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from catalogue.stack import Stack
 from components.access import here, target
 from components.before import Before, Hosts
 from components.naming import inside
-from components.transfers import Transfers, demand_possible, settled, transfers
+from components.transfers import Transfers, demand_possible, settled_hosts, transfers
 from rendering.host import data, render
 from rendering.moving import moving
 
@@ -46,7 +46,7 @@ class Move:
         return bool(self.at)
 
 
-def planned(stack: Stack, before: Before, now: str) -> Move:
+def plan_move(stack: Stack, before: Before, now: str) -> Move:
     """The move that this update makes, or the last one that was made. Raises pulumi.RunError for one that would be a
     mistake."""
     if not before.region:
@@ -66,9 +66,9 @@ def planned(stack: Stack, before: Before, now: str) -> Move:
     demand_possible(stack, before, going)
     # Of one that is where it was, whatever was begun since: unless its host says otherwise, its data is there
     homes = {
-        f"{SYSTEM}{name}": _called(stack, hosts[0])
+        f"{SYSTEM}{name}": _host_label(stack, hosts[0])
         for name, hosts in going.items()
-        if hosts[0] in settled(before, name)
+        if hosts[0] in settled_hosts(before, name)
     }
     return Move(now, source_of(stack, before), leaving, max(before.ttl, stack.recordTtl), homes=homes, systems=going)
 
@@ -159,7 +159,7 @@ class Step(pulumi.ComponentResource):
     ) -> None:
         super().__init__(f"infra:index:{kind}", name, None, opts)
         after = list(opts.depends_on) if opts and isinstance(opts.depends_on, list) else []
-        made = command.local.Command(
+        command_run = command.local.Command(
             f"{name}-{step}",
             create=here("infra.move.step", step),
             stdin=pulumi.Output.secret(pulumi.Output.json_dumps(request, sort_keys=True)),
@@ -167,7 +167,7 @@ class Step(pulumi.ComponentResource):
             # An attempt's step is done once: what changes afterwards is none of its business
             opts=inside(self, depends_on=after, ignore_changes=["create", "stdin"] if once else []),
         )
-        self.done = made.stdout.apply(json.loads)
+        self.done = command_run.stdout.apply(json.loads)
         # In the state only when it has passed: see components.before
         self.register_outputs({"region": self.done.apply(lambda _: region), **(outputs or {})})
 
@@ -186,9 +186,9 @@ def images(
     """Copies images (`repository:tag` → digest) from region `source` to the stack's, on one of its hosts, with the
     rights of `role`."""
     entries = wanted.apply(
-        lambda known: [
-            {"repository": key[: len(key) - len(reference)], "reference": reference, "digest": known[key]}
-            for key in sorted(known)
+        lambda digests_known: [
+            {"repository": key[: len(key) - len(reference)], "reference": reference, "digest": digests_known[key]}
+            for key in sorted(digests_known)
             for reference in [key[key.index("@") :] if "@" in key else key[key.index(":") :]]
         ]
     )
@@ -241,7 +241,7 @@ def coming(
     """Of all systems of a host that becomes another machine, and of each system that goes to another host. `before` are
     the hosts by place that were there when the move began, `addresses` the present ones."""
     stack = catalogue.stack
-    found = []
+    arrivals = []
     for host in stack.ec2_hosts:
         entry = moving(catalogue, host, render(catalogue, host)) if host in move.data else None
         if entry:
@@ -249,19 +249,19 @@ def coming(
                 place: target(stack, host, pulumi.Output.from_input(address))
                 for place, address in elsewhere(stack, host, before).items()
             }
-            found.append(Coming(entry, host, stack.place(host), move.homes.get(host, move.source), others))
+            arrivals.append(Coming(entry, host, stack.place(host), move.homes.get(host, move.source), others))
     for system, givers in sorted(move.systems.items()) if stack.moveData else ():
         host = next((name for name, spec in stack.hosts.items() if system in spec.runs), "")
         there = [giver for giver in givers if giver in addresses and giver != host]
         entry = moving(catalogue, host, render(catalogue, host), system) if host and there else None
         if entry:
-            others = {_called(stack, giver): target(stack, giver, addresses[giver]) for giver in there}
+            others = {_host_label(stack, giver): target(stack, giver, addresses[giver]) for giver in there}
             source = move.homes.get(f"{SYSTEM}{system}", "")
-            found.append(Coming(entry, host, _called(stack, host), source, others))
-    return found
+            arrivals.append(Coming(entry, host, _host_label(stack, host), source, others))
+    return arrivals
 
 
-def _called(stack: Stack, host: str) -> str:
+def _host_label(stack: Stack, host: str) -> str:
     """A host in what its systems leave and take."""
     return f"{host}@{stack.place(host)}"
 
@@ -269,19 +269,19 @@ def _called(stack: Stack, host: str) -> str:
 def data_here(
     name: str,
     stack: Stack,
-    found: Coming,
+    arrival: Coming,
     machine: pulumi.Output[dict[str, Any]],
     opts: pulumi.ResourceOptions,
 ) -> Step:
     """The data comes from the host that has it. It stays in the state when that is gone, as every step does."""
     request = {
-        "label": f"data {found.place}/{found.entry['what']}", "entry": found.entry, "target": machine,
-        "region": found.place, "source": found.source, "others": found.others, "program": source("moving"),
+        "label": f"data {arrival.place}/{arrival.entry['what']}", "entry": arrival.entry, "target": machine,
+        "region": arrival.place, "source": arrival.source, "others": arrival.others, "program": source("moving"),
     }  # fmt: skip
     return Step("Data", name, "data", request, stack.region, opts=opts)
 
 
-def verified(
+def verify_step(
     name: str,
     stack: Stack,
     names: dict[str, pulumi.Output[str]],
@@ -301,15 +301,15 @@ def verified(
     return Step("Verified", name, "verify", request, stack.region, opts=opts)
 
 
-def drained(name: str, stack: Stack, move: Move, gated: Step, opts: pulumi.ResourceOptions) -> Step:
+def drain_step(name: str, stack: Stack, move: Move, gated: Step, opts: pulumi.ResourceOptions) -> Step:
     """The regions that are about to be deleted get no more requests; the gate has looked how long the names could be
     remembered."""
     # One of an earlier version has not
-    ttl = gated.done.apply(lambda found: max(move.ttl, found.get("ttl", 0)))
+    ttl = gated.done.apply(lambda report: max(move.ttl, report.get("ttl", 0)))
     hosts = [
         {"region": place, "target": target(stack, host, pulumi.Output.from_input(address))}
-        for place, left in sorted(move.leaving.items())
-        for host, address in sorted(left.items())
+        for place, leaving in sorted(move.leaving.items())
+        for host, address in sorted(leaving.items())
         if host in stack.hosts
     ]
     request = {
@@ -319,7 +319,7 @@ def drained(name: str, stack: Stack, move: Move, gated: Step, opts: pulumi.Resou
     return Step("Drained", name, "drain", request, stack.region, opts=opts)
 
 
-def written(move: Move) -> dict[str, Any]:
+def move_output(move: Move) -> dict[str, Any]:
     """The move as the stack's outputs keep it."""
     return asdict(move) if move else {}
 
@@ -327,5 +327,5 @@ def written(move: Move) -> dict[str, Any]:
 def _by_address(urls: dict[str, list[str]], addresses: dict[str, pulumi.Output[str]]) -> pulumi.Output[dict[str, Any]]:
     hosts = sorted(host for host in urls if urls[host])
     return pulumi.Output.all(*(addresses[host] for host in hosts)).apply(
-        lambda known: {address: urls[host] for host, address in zip(hosts, known, strict=True)}
+        lambda resolved: {address: urls[host] for host, address in zip(hosts, resolved, strict=True)}
     )

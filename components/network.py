@@ -42,7 +42,7 @@ class Network(pulumi.ComponentResource):
         stack = catalogue.stack
         label = tags(stack, "network", f"{stack.name}-{name}")
         given = stack.networks.get(stack.region)
-        vpc, subnet = (given.vpc, given.subnet) if given else self._made(name, stack, availability_zone, label)
+        vpc, subnet = (given.vpc, given.subnet) if given else self._create(name, stack, availability_zone, label)
         group = aws.ec2.SecurityGroup(
             f"{name}-hosts", description="Hosts: web from anywhere, SSH from administrators", vpc_id=vpc, tags=label,
             opts=inside(self),
@@ -62,7 +62,7 @@ class Network(pulumi.ComponentResource):
         self.security_group_id = pulumi.Output.all(group.id, *(rule.id for rule in rules)).apply(lambda ids: ids[0])
         self.register_outputs({"subnet_id": self.subnet_id, "security_group_id": self.security_group_id})
 
-    def _made(
+    def _create(
         self, name: str, stack: Stack, availability_zone: str, label: dict[str, str]
     ) -> tuple[pulumi.Output[str], pulumi.Output[str]]:
         """VPC and subnet; the latter once it can be used."""

@@ -12,7 +12,7 @@ ROUNDS = 8  # of each request that carries a password some 10 ms
 
 
 @lru_cache(maxsize=256)
-def hashed(key: str, user_of: str, password: str) -> str:
+def hash_password(key: str, user_of: str, password: str) -> str:
     """The bcrypt hash of a password: the same each time, or each release would be a change. Its salt follows from the
     stack's own `key` and from whose it is (`user_of`), and cannot be known without the key."""
     digest = hmac.new(key.encode(), f"{user_of}\0{password}".encode(), "sha256").digest()[:16]

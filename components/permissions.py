@@ -122,5 +122,7 @@ class HostPermissions(pulumi.ComponentResource):
         rights = aws.iam.UserPolicy(f"{name}-policy", user=user.name, policy=document, opts=inside(self))
         key = aws.iam.AccessKey(f"{name}-key", user=user.name, opts=inside(self, depends_on=[rights]))
         self.credentials = pulumi.Output.secret(
-            pulumi.Output.all(key.id, key.secret).apply(lambda made: dict(zip(CREDENTIALS, made, strict=True)))
+            pulumi.Output.all(key.id, key.secret).apply(
+                lambda key_parts: dict(zip(CREDENTIALS, key_parts, strict=True))
+            )
         )

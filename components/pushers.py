@@ -12,14 +12,14 @@ import pulumi_aws as aws
 
 from catalogue.loading import Catalogue
 from catalogue.pushers import AUDIENCE, ISSUER, Pusher
-from catalogue.rules.pushers import pushed
+from catalogue.rules.pushers import own_repositories
 from components import copier
 from components.naming import inside, tags
 
 
 def trust(account: str, repository: str, pusher: Pusher) -> dict[str, Any]:
     """Workflows of that repository, by the tokens that GitHub gives them."""
-    said = {f"{ISSUER}:aud": AUDIENCE, f"{ISSUER}:sub": pusher.subject(repository)}
+    conditions = {f"{ISSUER}:aud": AUDIENCE, f"{ISSUER}:sub": pusher.subject(repository)}
     return {
         "Version": "2012-10-17",
         "Statement": [
@@ -27,7 +27,7 @@ def trust(account: str, repository: str, pusher: Pusher) -> dict[str, Any]:
                 "Effect": "Allow",
                 "Principal": {"Federated": f"arn:aws:iam::{account}:oidc-provider/{ISSUER}"},
                 "Action": "sts:AssumeRoleWithWebIdentity",
-                "Condition": {"StringEquals": said},
+                "Condition": {"StringEquals": conditions},
             }
         ],
     }
@@ -44,7 +44,7 @@ class Pushers(pulumi.ComponentResource):
         services = {service.name: service for system in catalogue.running.values() for service in system.active}
         self.roles = {}
         for repository, pusher in sorted(stack.pushers.items()):
-            own = _once(repo for service in pusher.services for repo in pushed(services[service]))
+            own = _once(repo for service in pusher.services for repo in own_repositories(services[service]))
             # Of a role's name AWS takes 64 characters, with those that Pulumi adds
             mark = hashlib.sha256(repository.encode()).hexdigest()[:6]
             label = f"pusher-{re.sub('[^a-z0-9]+', '-', repository.lower())[:24].strip('-')}-{mark}"

@@ -23,10 +23,10 @@ from components.network import Network
 from components.permissions import HostPermissions
 from components.registry import Registry
 from components.release import Release, secrets_for, to_settle
-from components.snapshots import Snapshots, marked
-from components.transfers import Transfers, as_given
+from components.snapshots import Snapshots, snapshot_tags
+from components.transfers import Transfers, with_givers
 from rendering import proofs
-from rendering.alarms import alarms, published
+from rendering.alarms import alarms, metrics_destination
 from rendering.archive import Release as Built
 from rendering.archive import build
 from rendering.backups import backed_up
@@ -64,7 +64,7 @@ class Region:
         return {host: machine.address for host, machine in self.machines.items()}
 
 
-def released(region: Region) -> dict[str, dict[str, pulumi.Output[str]]]:
+def release_outputs(region: Region) -> dict[str, dict[str, pulumi.Output[str]]]:
     """Host → its release, as the stack's outputs have it. What the agent said of it is not in there: an update that
     changes nothing would say it once more."""
     return {host: {"id": release.id} for host, release in region.releases.items()}
@@ -76,7 +76,7 @@ def begin(
     """The network, the repositories, the snapshots and the alarms' topic of a region."""
     here = replace(catalogue, stack=catalogue.stack.at(region))
     network = Network(f"network-{region}", here, availability_zone, opts=options) if here.stack.ec2_hosts else None
-    heard = any(published(here, host) for host in here.stack.hosts)
+    heard = any(metrics_destination(here, host) for host in here.stack.hosts)
     topic = Topic(f"alarms-{region}", here.stack, opts=options) if heard else None
     registry = Registry(f"registry-{region}", here.stack, list(here.running.values()), opts=options)
     if here.stack.keepSnapshots and any(data(here, host) for host in here.stack.ec2_hosts):
@@ -96,7 +96,7 @@ def machine(
     """A host of a region, ready for a release; its machine takes the place of the lost one that it `replaces`. One that
     no region holds keeps its name when the region changes, and `everywhere` are its options. Of systems that are
     `going` it has the rights for as long as it runs them. One that `is_kept` stays as it is."""
-    catalogue, allowed = region.catalogue, as_given(region.catalogue, going or {})
+    catalogue, allowed = region.catalogue, with_givers(region.catalogue, going or {})
     stack = catalogue.stack
     spec = stack.hosts[host]
     name = stack.made_as(host)
@@ -106,19 +106,19 @@ def machine(
     own = list(dict.fromkeys(name for system in allowed.systems_on(host) for name in system.repositories))
     pulls = pulumi.Output.all(*(region.registry.arns[name] for name in own)) if own else []
     watched = (region.zone.arn or region.zone.former) if watches(allowed, host) else ""
-    namespace = published(catalogue, host).get("namespace", "")
+    namespace = metrics_destination(catalogue, host).get("namespace", "")
     place = f"{stack.backup_bucket}/{host}" if backed_up(allowed, host) else ""
     rights = HostPermissions(f"{name}-permissions", stack, host, pulls, grants, watched, namespace, place, opts=options)
     if isinstance(spec, Ec2Host):
         # What is on a kept one is older from now on
-        marks = marked(stack) if data(catalogue, host) and stack.keepSnapshots and not is_kept else {}
-        made = Host(
+        marks = snapshot_tags(stack) if data(catalogue, host) and stack.keepSnapshots and not is_kept else {}
+        machine_of_host = Host(
             name, host, spec, stack, image, region.network, rights.profile, wanted, marks, replaces, is_kept,
             opts=options,
         )  # fmt: skip
     else:
-        made = ExistingHost(name, host, spec, stack, wanted, opts=options)
-    region.machines[host] = made
+        machine_of_host = ExistingHost(name, host, spec, stack, wanted, opts=options)
+    region.machines[host] = machine_of_host
     return rights
 
 
@@ -131,14 +131,14 @@ def keep_earlier(region: Region, prior: Before, everywhere: pulumi.ResourceOptio
     for host, spec in stack.ec2_hosts.items():
         for number in sorted(spec.kept_types):
             with_it = stack.with_machine(host, number)
-            found = prior.machines.get(with_it.place(host), {}).get(host)
+            earlier = prior.machines.get(with_it.place(host), {}).get(host)
             if is_supposed:
-                found = Machine("")
-            if found:
+                earlier = Machine("")
+            if earlier:
                 kept.setdefault(host, []).append(number)
                 alone = replace(region, catalogue=replace(region.catalogue, stack=with_it), machines={}, releases={})
-                machine(alone, host, "", found.replaces, everywhere, is_kept=True)
-                _alarmed(alone, host)
+                machine(alone, host, "", earlier.replaces, everywhere, is_kept=True)
+                _add_alarms(alone, host)
             else:
                 pulumi.log.warn(f"{host}: machine {number}, which infra:hosts.{host}.kept names, is not there")
     return kept
@@ -146,16 +146,16 @@ def keep_earlier(region: Region, prior: Before, everywhere: pulumi.ResourceOptio
 
 def proof_records(zone: Zone, catalogue: Catalogue, host: str) -> dict[str, list[str]]:
     """Zone's ARN → the TXT records by which a host proves its names there."""
-    found = {zone.proofs: proofs.records(catalogue, host)}
+    names_in = {zone.proofs: proofs.records(catalogue, host)}
     if zone.former:
-        found[zone.former] = [f"{CHALLENGE}.{name}" for name in proofs.proved_names(catalogue, host)]
-    return {arn: names for arn, names in found.items() if arn and names}
+        names_in[zone.former] = [f"{CHALLENGE}.{name}" for name in proofs.proved_names(catalogue, host)]
+    return {arn: names for arn, names in names_in.items() if arn and names}
 
 
 def copying_host(region: Region) -> pulumi.Output[dict] | None:
     """The host on which a region's images and artefacts are copied: the first one that has any."""
-    found = [host for host in region.machines if "skopeo" in needs(region.catalogue, host)]
-    return region.machines[found[0]].target if found else None
+    able = [host for host in region.machines if "skopeo" in needs(region.catalogue, host)]
+    return region.machines[able[0]].target if able else None
 
 
 def images_here(
@@ -165,7 +165,11 @@ def images_here(
     host = copying_host(region)
     if host is None:
         return
-    after = [*region.waits, *(made.ready for made in region.machines.values()), *region.releases.values()]
+    after = [
+        *region.waits,
+        *(machine_here.ready for machine_here in region.machines.values()),
+        *region.releases.values(),
+    ]
     options = pulumi.ResourceOptions(depends_on=after)
     stack = region.catalogue.stack
     region.waits = [move.images(name, stack, source, host, digests, region.copier, newest, once, opts=options)]
@@ -180,15 +184,15 @@ def release(
     secrets = rights.credentials.apply(lambda keys: secrets_for(catalogue, host, keys))
     name = stack.made_as(host)
 
-    def made(known: list[Any]) -> Built:
-        after = build(render(catalogue, host, *known))
+    def build_release(resolved: list[Any]) -> Built:
+        after = build(render(catalogue, host, *resolved))
         if region.alone is None or host != region.alone[0].host:
             return after
-        before = build(render(replace(region.alone[1], stack=stack), host, *known))
+        before = build(render(replace(region.alone[1], stack=stack), host, *resolved))
         served = region.served.get(f"{name}-release", Served())
         return only_images(host, region.alone[0].services, before, after, served)
 
-    built = pulumi.Output.all(digests, secrets).apply(made)
+    built = pulumi.Output.all(digests, secrets).apply(build_release)
     options = pulumi.ResourceOptions.merge(
         region.options if mine else everywhere, pulumi.ResourceOptions(depends_on=list(region.waits))
     )
@@ -196,18 +200,18 @@ def release(
     region.releases[host] = Release(
         f"{name}-release", stack, region.machines[host], built, secrets, settles, opts=options
     )
-    _alarmed(region, host)
+    _add_alarms(region, host)
 
 
-def _alarmed(region: Region, host: str) -> None:
+def _add_alarms(region: Region, host: str) -> None:
     """The alarms of a host, from its release on: before it, its monitor's silence would be one (an earlier machine has
     its release). They are where the host publishes its metrics, whatever region holds the machine itself."""
-    found = alarms(region.catalogue, host)
-    if region.topic is None or not found:
+    wanted_alarms = alarms(region.catalogue, host)
+    if region.topic is None or not wanted_alarms:
         return
     released = [region.releases[host]] if host in region.releases else []
     options = pulumi.ResourceOptions.merge(region.options, pulumi.ResourceOptions(depends_on=released))
     # A machine's own end with it: those of another one of its name have a name of their own
     place = region.catalogue.stack.place(host) or region.name
     name, machine = f"{host}-{place}-alarms", region.machines[host].machine
-    HostAlarms(name, region.catalogue.stack, host, found, machine, region.topic.arn, opts=options)
+    HostAlarms(name, region.catalogue.stack, host, wanted_alarms, machine, region.topic.arn, opts=options)

@@ -47,18 +47,18 @@ class Registry(pulumi.ComponentResource):
         """Asked once each repository is there; an empty one has no images, and that is no error."""
         options = pulumi.InvokeOutputOptions(parent=self)
 
-        def of(name: str, known: pulumi.Output[str]) -> pulumi.Output[dict[str, str]]:
-            found = aws.ecr.get_images_output(repository_name=known, opts=options)
-            return found.apply(
+        def of(name: str, repository: pulumi.Output[str]) -> pulumi.Output[dict[str, str]]:
+            repository_images = aws.ecr.get_images_output(repository_name=repository, opts=options)
+            return repository_images.apply(
                 lambda images: {f"{name}:{i.image_tag}": i.image_digest for i in images.image_ids if i.image_tag}
             )
 
-        return pulumi.Output.all(*(of(name, known) for name, known in names.items())).apply(
+        return pulumi.Output.all(*(of(name, repository) for name, repository in names.items())).apply(
             lambda parts: {name: digest for part in parts for name, digest in part.items()}
         )
 
     def _repository(self, name: str, repository: str, label: dict[str, str]) -> aws.ecr.Repository:
-        made = aws.ecr.Repository(
+        resource = aws.ecr.Repository(
             name,
             # The name is the catalogue's: images are found by it
             name=repository,
@@ -70,5 +70,5 @@ class Registry(pulumi.ComponentResource):
             tags=label,
             opts=inside(self),
         )
-        aws.ecr.LifecyclePolicy(f"{name}-lifecycle", repository=made.name, policy=lifecycle(), opts=inside(self))
-        return made
+        aws.ecr.LifecyclePolicy(f"{name}-lifecycle", repository=resource.name, policy=lifecycle(), opts=inside(self))
+        return resource

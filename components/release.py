@@ -14,7 +14,7 @@ from catalogue.loading import Catalogue
 from catalogue.stack import BACKUP, DNS, MONITOR, PROOF_TOKEN, Stack
 from components.access import Reachable, here
 from components.naming import inside
-from components.passwords import hashed
+from components.passwords import hash_password
 from rendering import backups, images, proofs
 from rendering.archive import Release as Built
 from rendering.host import AWS
@@ -40,7 +40,7 @@ class Release(pulumi.ComponentResource):
         settles: str,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        shown = {"release": release.apply(lambda made: made.id), "files": release.apply(lambda made: made.hashes)}
+        shown = {"release": release.apply(lambda built: built.id), "files": release.apply(lambda built: built.hashes)}
         super().__init__("infra:index:Release", name, shown, opts)
         asked = pulumi.Output.all(release, host.target, secrets).apply(
             lambda args: request(stack, args[0], args[1], args[2], settles)
@@ -105,11 +105,11 @@ def secrets_for(catalogue: Catalogue, host: str, credentials: dict[str, str]) ->
         own[DNS] = {name: value for name, value in catalogue.secrets.get(DNS, {}).items() if name == PROOF_TOKEN}
     for system in catalogue.systems_on(host):
         given = catalogue.secrets.get(system.system, {})
-        found = {name: given[name] for name in sorted(system.passwords) if name in given}
+        passwords = {name: given[name] for name in sorted(system.passwords) if name in given}
         key = catalogue.stack.sshPrivateKey or ""
         # The words themselves go nowhere, unless a service names them as a secret of its own
         named = {name for service in system.active if service.name == system.system for name in service.secrets}
         rest = {n: v for n, v in own.get(system.system, {}).items() if n in named or n not in system.passwords}
-        hashes = {f"{n}{HASHED}": hashed(key, f"{system.system}.{n}", value) for n, value in found.items()}
+        hashes = {f"{n}{HASHED}": hash_password(key, f"{system.system}.{n}", value) for n, value in passwords.items()}
         own |= {system.system: rest | hashes} if hashes else {}
     return own | ({AWS: credentials} if credentials else {})

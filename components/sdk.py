@@ -34,9 +34,9 @@ def _module_of(name: str) -> str:
 
 def _lean(package: str) -> ModuleType:
     full = f"{pulumi_aws.__name__}.{package}"
-    made = ModuleType(full)
-    made.__path__ = [str(ROOT / package)]
-    made.__package__ = full
+    module_made = ModuleType(full)
+    module_made.__path__ = [str(ROOT / package)]
+    module_made.__package__ = full
 
     def find(name: str) -> Any:
         if name.startswith("_"):
@@ -46,23 +46,23 @@ def _lean(package: str) -> ModuleType:
         inputs = ("_inputs",) if name.endswith("Args") else ()
         for module in (*inputs, _module_of(name)):
             if (ROOT / package / f"{module}.py").exists():
-                found = getattr(importlib.import_module(f"{full}.{module}"), name, None)
-                if found is not None:
+                member = getattr(importlib.import_module(f"{full}.{module}"), name, None)
+                if member is not None:
                     # A function's module has its name, and has just taken its place
-                    setattr(made, name, found)
-                    return found
+                    setattr(module_made, name, member)
+                    return member
         return getattr(_whole(full), name)
 
-    made.__getattr__ = find  # type: ignore[method-assign]
-    return made
+    module_made.__getattr__ = find  # type: ignore[method-assign]
+    return module_made
 
 
 def _whole(full: str) -> ModuleType:
     """The package as it is, for whatever cannot be found in one of its modules."""
     sys.modules.pop(full)
-    found = importlib.import_module(full)
-    setattr(pulumi_aws, full.rpartition(".")[2], found)
-    return found
+    module = importlib.import_module(full)
+    setattr(pulumi_aws, full.rpartition(".")[2], module)
+    return module
 
 
 def install() -> None:

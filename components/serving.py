@@ -18,7 +18,7 @@ from rendering.host import render, zone_names
 def running(here: Region, digests: Digests) -> Digests:
     """The images that run, out of all that a registry has."""
     wanted = [image.name for image in here.catalogue.images]
-    return digests.apply(lambda known: {name: known[name] for name in wanted if name in known})
+    return digests.apply(lambda digest_of: {name: digest_of[name] for name in wanted if name in digest_of})
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,12 @@ def serve(
     # A move goes through the hosts that the region holds, and those that get a system
     asked = [host for host in here.releases if host in stack.ec2_hosts or host in takes]
     probes = {host: render(catalogue, host).probes for host in asked}
-    urls = {host: [p.public for p in found if p.public and p.service not in single] for host, found in probes.items()}
-    singles = {host: [p.public for p in found if p.public and p.service in single] for host, found in probes.items()}
+    urls = {
+        host: [p.public for p in entries if p.public and p.service not in single] for host, entries in probes.items()
+    }
+    singles = {
+        host: [p.public for p in entries if p.public and p.service in single] for host, entries in probes.items()
+    }
     gates: list[move.Step] = []
     if attempt:
         if attempt.source:
@@ -55,25 +59,27 @@ def serve(
             region.images_here(here, f"images-newest-{name}", attempt.source, digests, newest=True)
         after = pulumi.ResourceOptions(depends_on=[*here.releases.values(), *here.waits])
         coming = move.coming(catalogue, attempt, before, here.addresses)
-        waiting = {service for found in coming for service in found.entry["services"]}
-        resting = [p.public for found in probes.values() for p in found if p.public and p.service in waiting]
+        waiting = {service for entries in coming for service in entries.entry["services"]}
+        resting = [p.public for entries in probes.values() for p in entries if p.public and p.service in waiting]
         pointed = [public for host in asked for public in zone_names(catalogue, host)]
         gates = [move.gate(f"gate-{name}", stack, attempt, urls, here.addresses, resting, pointed, after)]
-        for found in coming:
+        for entries in coming:
             # One after the other, and the names only once all are there
             ready = pulumi.ResourceOptions(depends_on=[*gates])
-            label = found.entry["name"].replace(":", "-")
-            machine = here.machines[found.host].target
-            gates.append(move.data_here(f"data-{label}-{name}", stack, found, machine, ready))
+            label = entries.entry["name"].replace(":", "-")
+            machine = here.machines[entries.host].target
+            gates.append(move.data_here(f"data-{label}-{name}", stack, entries, machine, ready))
     records = point(here, zone, [*here.releases], gates, everywhere)
     if not attempt:
         return Switched(pulumi.Output.all(*(record.fqdn for record in records)), [*records], [])
     moved = {public: here.machines[host].address for host in asked for public in zone_names(catalogue, host)}
     switched = pulumi.ResourceOptions(depends_on=[*records, *gates])
-    verified = move.verified(f"verified-{name}", stack, moved, urls, singles, here.addresses, switched)
+    verified = move.verify_step(f"verified-{name}", stack, moved, urls, singles, here.addresses, switched)
     if not attempt.leaving and not attempt.systems:
         return Switched(verified.done, [verified], [verified])
-    drained = move.drained(f"drained-{name}", stack, attempt, gates[0], pulumi.ResourceOptions(depends_on=[verified]))
+    drained = move.drain_step(
+        f"drained-{name}", stack, attempt, gates[0], pulumi.ResourceOptions(depends_on=[verified])
+    )
     return Switched(drained.done, [verified], [drained])
 
 

@@ -20,7 +20,7 @@ ASSUME = json.dumps(
 )
 
 
-def marked(stack: Stack) -> dict[str, str]:
+def snapshot_tags(stack: Stack) -> dict[str, str]:
     """The tag of a disk that is to have snapshots."""
     return {TAG: stack.name}
 
@@ -47,7 +47,7 @@ class Snapshots(pulumi.ComponentResource):
             execution_role_arn=role.arn,
             state="ENABLED",
             policy_details=aws.dlm.LifecyclePolicyPolicyDetailsArgs(
-                resource_types=["VOLUME"], target_tags=marked(stack), schedules=[schedule]
+                resource_types=["VOLUME"], target_tags=snapshot_tags(stack), schedules=[schedule]
             ),
             tags=label,
             opts=inside(self, depends_on=[rights]),

@@ -21,26 +21,28 @@ def transfers(stack: Stack, before: Before) -> Transfers:
         return {}
     now = {system: host for host, spec in stack.hosts.items() for system in spec.runs}
     was = {system: host for host, systems in before.systems.items() for system in systems}
-    known = {*stack.hosts, *(host for own in before.hosts.values() for host in own)}
-    found = {}
+    hosts_known = {*stack.hosts, *(host for own in before.hosts.values() for host in own)}
+    givers_of = {}
     for system in sorted({*was, *before.begun} & {*now}):
         # What was begun may have brought the data to whatever host that was
-        hosts = dict.fromkeys([*([was[system]] if was.get(system) in known else []), *before.begun.get(system, [])])
+        hosts = dict.fromkeys(
+            [*([was[system]] if was.get(system) in hosts_known else []), *before.begun.get(system, [])]
+        )
         if leaves := [host for host in hosts if host != now[system]]:
-            found[system] = leaves
-    return found
+            givers_of[system] = leaves
+    return givers_of
 
 
-def settled(before: Before, system: str) -> list[str]:
+def settled_hosts(before: Before, system: str) -> list[str]:
     """The host that has a system by the last whole update."""
     return [host for host, systems in before.systems.items() if system in systems]
 
 
-def demand_possible(stack: Stack, before: Before, found: Transfers) -> None:
+def demand_possible(stack: Stack, before: Before, givers_of: Transfers) -> None:
     """Raises pulumi.RunError for systems that cannot go together, or not with what else changes."""
-    gives = {host for hosts in found.values() for host in hosts}
-    takes = {host for host, spec in stack.hosts.items() if {*spec.runs} & {*found}}
-    what = ", ".join(f"{system} from {', '.join(hosts)}" for system, hosts in found.items())
+    gives = {host for hosts in givers_of.values() for host in hosts}
+    takes = {host for host, spec in stack.hosts.items() if {*spec.runs} & {*givers_of}}
+    what = ", ".join(f"{system} from {', '.join(hosts)}" for system, hosts in givers_of.items())
     why = ""
     if gone := sorted(gives - {*stack.hosts}):
         why = f"{', '.join(gone)} is not in infra:hosts any more, and has it until then: it goes in the update after"
@@ -50,7 +52,7 @@ def demand_possible(stack: Stack, before: Before, found: Transfers) -> None:
         why = f"the stack moves from {before.region} to {stack.region}: one after the other"
     elif others := sorted(host for host in gives | takes if _has_another(stack, before, host)):
         why = f"{', '.join(others)} becomes another machine, or did not come to its end: one after the other"
-    if found and why:
+    if givers_of and why:
         raise pulumi.RunError(f"nothing was touched: {what} cannot go to another host in this update: {why}")
 
 
@@ -62,11 +64,11 @@ def _has_another(stack: Stack, before: Before, host: str) -> bool:
     return bool(places) and (before.place(host) != stack.place(host) or not places <= stack.places(host))
 
 
-def as_given(catalogue: Catalogue, found: Mapping[str, Sequence[str]]) -> Catalogue:
+def with_givers(catalogue: Catalogue, givers_of: Mapping[str, Sequence[str]]) -> Catalogue:
     """The catalogue in which hosts still run what leaves them: what they may do until it has left."""
     stack = catalogue.stack
     hosts = dict(stack.hosts)
-    for system, givers in found.items():
+    for system, givers in givers_of.items():
         named = [pair for spec in stack.hosts.values() for pair in zip(spec.runs, spec.systems, strict=True)]
         entries = [entry for name, entry in named if name == system]
         for host in givers:

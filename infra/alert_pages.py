@@ -21,7 +21,7 @@ def english(root: Path) -> str:
     """Every alert condition, and what is done about it."""
     of_hosts, of_cloud = _read(root)
     rows = [
-        (code(alert.alert), alert.measure, _bound(alert), alert.text, alert.repair or "", code(alert.metric))
+        (code(alert.alert), alert.measure, _limit_text(alert), alert.text, alert.repair or "", code(alert.metric))
         for alert in of_hosts
     ]
     rows_of_cloud = [
@@ -46,14 +46,14 @@ def japanese(root: Path) -> str:
     texts = read_alert_texts(root / JAPANESE)
     rows = [
         (
-            *_said(alert, texts), code(alert.measure), _bound_ja(alert),
+            *_names_and_texts(alert, texts), code(alert.measure), _bound_ja(alert),
             REPAIRS[alert.repair] if alert.repair else "", code(alert.metric),
         )
         for alert in of_hosts
     ]  # fmt: skip
     rows_of_cloud = [
         (
-            *_said(alert, texts), code(f"{alert.cloud.namespace} {alert.cloud.metric}"),
+            *_names_and_texts(alert, texts), code(f"{alert.cloud.namespace} {alert.cloud.metric}"),
             _bound_in_cloud_ja(alert),
         )
         for alert in of_cloud
@@ -76,11 +76,11 @@ def japanese(root: Path) -> str:
 
 
 def _read(root: Path) -> tuple[list[Alert], list[CloudAlert]]:
-    found = read_alerts(root / ALERTS)
-    return [one for one in found if isinstance(one, Alert)], [one for one in found if isinstance(one, CloudAlert)]
+    alerts = read_alerts(root / ALERTS)
+    return [one for one in alerts if isinstance(one, Alert)], [one for one in alerts if isinstance(one, CloudAlert)]
 
 
-def _said(alert: AnyAlert, texts: dict[str, AlertText]) -> tuple[str, str, str]:
+def _names_and_texts(alert: AnyAlert, texts: dict[str, AlertText]) -> tuple[str, str, str]:
     """Its name, which leads to its section, and its text in both languages."""
     text = texts.get(alert.alert)
     name = f"[{code(alert.alert)}](#{alert.alert})" if _is_explained(alert, texts) else code(alert.alert)
@@ -98,7 +98,7 @@ def _section(name: str, text: AlertText) -> str:
     return f"### {name}\n\n{title}{text.meaning}\n\n{lines}{see}"
 
 
-def _bound(alert: Alert) -> str:
+def _limit_text(alert: Alert) -> str:
     least = f", of {alert.least} or more" if alert.least else ""
     return f"above {alert.above}{f' within {alert.within} s' if alert.within else ''}{least}"
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
-from infra.forms import MOST, Form, Names, Number, Seconds, Text, Whole, WholeSeconds, held
+from infra.forms import MOST, Form, Names, Number, Seconds, Text, Whole, WholeSeconds, check_form
 from infra.move.forms import MOVING, Moving, PreparedData, ReadyData, StartedData, UndoneData
 
 
@@ -304,30 +304,30 @@ FORMS: dict[str, type[Form]] = {
 }  # fmt: skip
 
 
-def checked(verb: str, event: dict[str, Any], host: str) -> dict[str, Any]:
+def check_answer(verb: str, event: dict[str, Any], host: str) -> dict[str, Any]:
     """The event itself, when it has the form of an answer to the verb, or of a line on the way to it. Raises
     InfraError, naming the host and the field."""
-    return held(Said if set(event) == {"say"} else FORMS[verb], event, f"the answer to {verb!r}", host)
+    return check_form(Said if set(event) == {"say"} else FORMS[verb], event, f"the answer to {verb!r}", host)
 
 
 def checked_job_event(event: dict[str, Any], host: str) -> dict[str, Any]:
     """An event of a job, when it has the form of one. Raises InfraError."""
-    return held(JobEvent, event, "what is said of the job", host)
+    return check_form(JobEvent, event, "what is said of the job", host)
 
 
 def checked_copying(event: dict[str, Any], host: str) -> dict[str, Any]:
     """What a host says while it copies images, when it has that form. Raises InfraError."""
-    return held(Copying, event, "what is said of the images", host)
+    return check_form(Copying, event, "what is said of the images", host)
 
 
 def checked_moving(what: str, event: dict[str, Any], host: str) -> dict[str, Any]:
     """What a host says of its data that moves, when it has that form. Raises InfraError."""
-    held(Moving, event, "what is said of its data", host)
+    check_form(Moving, event, "what is said of its data", host)
     if what in MOVING and "done" in event:
-        held(MOVING[what], event["done"], f"the answer to {what!r}", host)
+        check_form(MOVING[what], event["done"], f"the answer to {what!r}", host)
     return event
 
 
 def checked_traffic(event: dict[str, Any], host: str) -> dict[str, Any]:
     """What a host says of its requests, when it has that form. Raises InfraError."""
-    return held(Traffic, event, "what is said of the requests", host)
+    return check_form(Traffic, event, "what is said of the requests", host)

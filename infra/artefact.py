@@ -17,7 +17,7 @@ from typing import IO, Any
 
 from agent.artefacts import UNPACKED
 from agent.programs import HEAD, machine_of
-from agent.trees import Unfit, taken, unpack
+from agent.trees import Unfit, size_on_disk, unpack
 from infra.errors import InfraError
 from infra.foreign import one_line
 from infra.layout import Layer, Layout
@@ -117,13 +117,13 @@ def _folder(source: Path, scratch: Path) -> Path:
 def _part(folder: Path, source: str, architecture: str | None, places: Sequence[tuple[str, str]]) -> Part:
     if SECRET.fullmatch(folder.name):
         raise InfraError(f"{source} may hold keys or passwords, and who pulls it could read them: push something else")
-    paths, found, size, blocks = [], {}, 0, 0
+    paths, machines, size, blocks = [], {}, 0, 0
     try:
         for path in _below(folder):
             inside = path.relative_to(folder).as_posix()
             paths.append(path)
             _refuse(path, inside, folder, source)
-            blocks += taken(path.lstat().st_size)
+            blocks += size_on_disk(path.lstat().st_size)
             if path.is_file() and not path.is_symlink():
                 size += path.stat().st_size
                 with open(path, "rb") as file:
@@ -131,17 +131,17 @@ def _part(folder: Path, source: str, architecture: str | None, places: Sequence[
                 if os.access(path, os.X_OK) and not INSTALLED.search(inside):
                     _made_elsewhere(head, inside, folder, source, places)
                 if machine := machine_of(head):
-                    found.setdefault(machine, inside)
+                    machines.setdefault(machine, inside)
     except OSError as error:
         raise InfraError(f"{error.filename}: {error.strerror}: make it readable, and run again") from None
     if not paths:
         raise InfraError(f"{source} is empty: name the directory with what the service runs")
-    if len(found) > 1:
-        each = ", ".join(f"{path} is for {machine}" for machine, path in sorted(found.items()))
+    if len(machines) > 1:
+        each = ", ".join(f"{path} is for {machine}" for machine, path in sorted(machines.items()))
         raise InfraError(f"{source} has programs for several architectures ({each}): one --from for each")
-    architectures = (architecture,) if architecture else tuple(found) or ARCHITECTURES
-    if other := [path for machine, path in found.items() if machine not in architectures]:
-        raise InfraError(f"{source}: {other[0]} is built for {next(iter(found))}, and not for {architecture}")
+    architectures = (architecture,) if architecture else tuple(machines) or ARCHITECTURES
+    if other := [path for machine, path in machines.items() if machine not in architectures]:
+        raise InfraError(f"{source}: {other[0]} is built for {next(iter(machines))}, and not for {architecture}")
     files = sum(path.is_symlink() or not path.is_dir() for path in paths)
     return Part(folder, paths, files, architectures, size, blocks)
 
@@ -191,15 +191,15 @@ def _made_elsewhere(head: bytes, inside: str, folder: Path, source: str, places:
         return
     parts = named.strip("/").split("/")
     ends = ["/".join(parts[number:]) for number in range(1, len(parts))]
-    found = [
+    matching_places = [
         (into, end)
         for into, part in places
         for end in ends
         if f"{inside}/".startswith(f"{part}/" if part else "") and os.path.lexists(folder / part / end)
     ]
-    there = [f"{into}/{end}" for into, end in found]
+    there = [f"{into}/{end}" for into, end in matching_places]
     if there and named not in there:
-        into = found[0][0]
+        into = matching_places[0][0]
         raise InfraError(
             f"{source}: {inside} begins with #!{named}, and hosts have that at {there[0]}: build it at {into}, and "
             f"push it from there (a virtual environment: /usr/bin/python3 -m venv {into})"

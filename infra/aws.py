@@ -23,9 +23,9 @@ def client(service: str, region: str, attempts: int = ATTEMPTS, session: boto3.S
     with growing pauses; the first time of each request is said on standard error."""
     config = Config(connect_timeout=5, read_timeout=20, retries={"mode": "standard", "total_max_attempts": attempts})
     place = region or EVERYWHERE
-    made: Any = (session or boto3.Session()).client(service, region_name=place, config=config)  # type: ignore[call-overload]
-    made.meta.events.register("needs-retry", _Said(place, attempts))
-    return made
+    api_client: Any = (session or boto3.Session()).client(service, region_name=place, config=config)  # type: ignore[call-overload]
+    api_client.meta.events.register("needs-retry", _Said(place, attempts))
+    return api_client
 
 
 class _Said:
@@ -36,8 +36,8 @@ class _Said:
         """Called by botocore after each attempt."""
         code = (response[1] if response else {}).get("Error", {}).get("Code", "")
         if attempts == 1 < self.attempts and THROTTLED.search(code):
-            said = f"AWS throttles {operation.name} in {self.region} ({code}): trying again"
-            print(said, file=sys.stderr, flush=True)
+            message = f"AWS throttles {operation.name} in {self.region} ({code}): trying again"
+            print(message, file=sys.stderr, flush=True)
 
 
 def is_absence(error: ClientError) -> bool:

@@ -17,23 +17,23 @@ Say = Callable[[str], None]
 def hosts_of(catalogue: Catalogue, service: str | None, host: str | None) -> dict[str, Target]:
     """Where a service is backed up, or everything that is. Raises InfraError."""
     stack = catalogue.stack
-    known = {name: [service.name for _, service, _ in backed_up(catalogue, name)] for name in stack.hosts}
-    everything = sorted({name for names in known.values() for name in names})
+    services_by_host = {name: [service.name for _, service, _ in backed_up(catalogue, name)] for name in stack.hosts}
+    everything = sorted({name for names in services_by_host.values() for name in names})
     if not everything:
         raise InfraError(f"nothing of stack {stack.name} is backed up: `backup` of a service, docs/backups.md")
     if service and service not in everything:
         raise InfraError(f"{service!r} has no backup in stack {stack.name}; those that have: {', '.join(everything)}")
-    found = hosts.targets(stack, host)
-    wanted = {name for name, names in known.items() if service in names or (service is None and names)}
-    return {name: target for name, target in found.items() if name.partition("@")[0] in wanted}
+    targets = hosts.targets(stack, host)
+    wanted = {name for name, names in services_by_host.items() if service in names or (service is None and names)}
+    return {name: target for name, target in targets.items() if name.partition("@")[0] in wanted}
 
 
 def one_host(catalogue: Catalogue, service: str, host: str | None) -> Target:
     """The host on which something is done to a service. Raises InfraError where there are several."""
-    found = hosts_of(catalogue, service, host)
-    if len(found) != 1:
-        raise InfraError(f"{service} runs on {', '.join(sorted(found)) or 'no such host'}: name one with --host")
-    return next(iter(found.values()))
+    targets = hosts_of(catalogue, service, host)
+    if len(targets) != 1:
+        raise InfraError(f"{service} runs on {', '.join(sorted(targets)) or 'no such host'}: name one with --host")
+    return next(iter(targets.values()))
 
 
 def ask(target: Target, say: Say, what: str, **payload: Any) -> dict[str, Any]:
@@ -83,14 +83,14 @@ def _ago(at: float) -> str:
     return f"{hours:.0f} h ago" if hours < 72 else f"{hours / 24:.0f} d ago"
 
 
-def made(host: str, answer: dict[str, Any]) -> Iterator[str]:
+def backup_lines(host: str, answer: dict[str, Any]) -> Iterator[str]:
     size, took = answer["bytes"] / MiB, answer["seconds"]
     yield f"{host}: {answer['service']}: backup {answer['snapshot'][:8]}, {size:.1f} MiB in {took:.0f} s"
     if answer.get("warning"):
         yield f"{host}: {answer['warning']}"
 
 
-def restored(host: str, answer: dict[str, Any]) -> Iterator[str]:
+def restore_lines(host: str, answer: dict[str, Any]) -> Iterator[str]:
     head = f"{host}: {answer['service']}: restored from backup {answer['snapshot'][:8]} of {answer['at'][:16]} UTC"
     if answer.get("into"):
         yield f"{head} into {answer['into']}"
@@ -100,7 +100,7 @@ def restored(host: str, answer: dict[str, Any]) -> Iterator[str]:
         yield f"{host}: what was there is kept at {path}: remove it once nothing of it is needed any more"
 
 
-def drilled(host: str, answer: dict[str, Any]) -> str:
+def drill_line(host: str, answer: dict[str, Any]) -> str:
     did = "started on it and healthy" if answer["started"] else "read whole; not started, since alone it says nothing"
     size, took = answer["bytes"] / MiB, answer["seconds"]
     of = f"backup {answer['snapshot'][:8]} of {answer['of'][:16]} UTC"

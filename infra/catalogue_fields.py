@@ -72,23 +72,23 @@ def body(table: Callable[[tuple[str, ...], list[tuple[str, ...]]], str]) -> str:
 
 def sections() -> list[Section]:
     """Every model that a person can write something of, found from what each file holds."""
-    found: dict[type[Model], Section] = {}
-    _walk(System, "In `files/systems/NAME.yaml`", found)
+    by_model: dict[type[Model], Section] = {}
+    _walk(System, "In `files/systems/NAME.yaml`", by_model)
     for name, hint in _hints(Stack).items():
         for model in _models(hint):
-            _walk(model, "In `Pulumi.STACK.yaml`", found).places.append(f"`infra:{name}`")
+            _walk(model, "In `Pulumi.STACK.yaml`", by_model).places.append(f"`infra:{name}`")
     for model in (Alert, CloudAlert):
-        _walk(model, "In `files/alerts.yaml`", found)
-    return list(found.values())
+        _walk(model, "In `files/alerts.yaml`", by_model)
+    return list(by_model.values())
 
 
 def rows(model: type[Model]) -> Iterator[Row]:
     """The fields that a model adds to those that it inherits."""
-    texts, hints, follows = _described(model), _hints(model), _following(model)
+    texts, hints, follows = _descriptions(model), _hints(model), _following(model)
     for name in [name for name in model.model_fields if name in texts or name in follows]:
         info = model.model_fields[name]
         default = f"`{follows[name]}`" if name in follows else "required" if info.is_required() else _default(info)
-        text = next((words for base in model.__mro__ if (words := _described(base).get(name))), "")
+        text = next((words for base in model.__mro__ if (words := _descriptions(base).get(name))), "")
         if name not in ADDED.get(model, ()):
             yield f"`{info.alias or name}`", in_words(hints[name]), default, text
     if model in TAKEN_AWAY:
@@ -106,14 +106,14 @@ def in_words(hint: Any) -> str:
         return SECTIONS
     origin, parts = get_origin(hint), get_args(hint)
     if origin is Annotated:
-        return _bounded(in_words(parts[0]), parts[0], parts[1:])
+        return _with_bounds(in_words(parts[0]), parts[0], parts[1:])
     if origin is Literal:
-        return ("one of " if len(parts) > 1 else "") + ", ".join(map(_written, parts))
+        return ("one of " if len(parts) > 1 else "") + ", ".join(map(_yaml_text, parts))
     if origin in (Union, UnionType):
         # A whole number is a number too
         kinds = [part for part in parts if part is not NoneType and not (part is int and float in parts)]
         words = [*dict.fromkeys(map(in_words, kinds))]
-        return _listed(words, ", or" if any(", " in word for word in words[:-1]) else " or")
+        return _join_words(words, ", or" if any(", " in word for word in words[:-1]) else " or")
     if origin is list:
         return _list_of(parts[0])
     if origin is dict:
@@ -132,12 +132,12 @@ def _list_of(hint: Any) -> str:
     return f"list of {plain}s{f', each {rest}' if rest else ''}"
 
 
-def _bounded(words: str, hint: Any, marks: tuple[Any, ...]) -> str:
+def _with_bounds(words: str, hint: Any, marks: tuple[Any, ...]) -> str:
     """With the bounds that pydantic checks, and what the checks of the project's own ask for."""
     limits: dict[str, Any] = {}
     for one in (part for mark in marks for part in (mark.metadata if isinstance(mark, FieldInfo) else [mark])):
         limits |= {name: value for name in LIMITS if (value := getattr(one, name, None)) is not None}
-    asked = next(filter(None, map(_asked, marks)), "")
+    asked = next(filter(None, map(_demand, marks)), "")
     if get_origin(hint) is list:
         head, each, rest = words.partition(", each ")
         counts = [f"at {end} {limits[name]}" for name, end in COUNTS.items() if limits.get(name)]
@@ -165,11 +165,11 @@ def _rule(pattern: str) -> str:
 
 
 def _parts(rule: str) -> tuple[str, str]:
-    found = CUT.split(rule, maxsplit=1) if len(rule) > SHORT_RULE else [rule]
-    return found[0], found[1] if len(found) > 1 else ""
+    parts = CUT.split(rule, maxsplit=1) if len(rule) > SHORT_RULE else [rule]
+    return parts[0], parts[1] if len(parts) > 1 else ""
 
 
-def _asked(mark: Any) -> str:
+def _demand(mark: Any) -> str:
     """What a check of the project's own asks for, which it says of a value that is nothing of the kind; "" where it
     checks something else."""
     check = getattr(mark, "func", None)
@@ -190,22 +190,22 @@ def _lead(section: Section) -> str:
     places = list(dict.fromkeys(section.places))
     lines = [
         " ".join(inspect.cleandoc(model.__doc__ or "").split()),
-        f"It has the fields of {_listed([*map(_link, bases)])} too." if bases else "",
-        f"Its fields are also those of {_listed([*map(_link, section.heirs)])}." if section.heirs else "",
-        f"Written as {_listed(places)}." if places else "",
+        f"It has the fields of {_join_words([*map(_link, bases)])} too." if bases else "",
+        f"Its fields are also those of {_join_words([*map(_link, section.heirs)])}." if section.heirs else "",
+        f"Written as {_join_words(places)}." if places else "",
     ]
     return " ".join(line for line in lines if line)
 
 
-def _walk(model: type[Model], group: str, found: dict[type[Model], Section]) -> Section:
-    if model in found:
-        return found[model]
-    section = found[model] = Section(model, group)
+def _walk(model: type[Model], group: str, by_model: dict[type[Model], Section]) -> Section:
+    if model in by_model:
+        return by_model[model]
+    section = by_model[model] = Section(model, group)
     for base in [base for base in model.__bases__ if _is_model(base)]:
-        _walk(base, group, found).heirs.append(model)
-    for name in [name for name in model.model_fields if name in _described(model)]:
+        _walk(base, group, by_model).heirs.append(model)
+    for name in [name for name in model.model_fields if name in _descriptions(model)]:
         for held in _models(_hints(model)[name]):
-            _walk(held, group, found).places.append(f"`{model.model_fields[name].alias or name}` of {_link(model)}")
+            _walk(held, group, by_model).places.append(f"`{model.model_fields[name].alias or name}` of {_link(model)}")
     return section
 
 
@@ -227,29 +227,29 @@ def _hints(model: type[Model]) -> dict[str, Any]:
 
 
 @cache
-def _described(model: type) -> dict[str, str]:
+def _descriptions(model: type) -> dict[str, str]:
     """The fields that stand in a model's own body, with the words below each; "" where there are none."""
     if not _is_model(model):
         return {}
-    found, last = {}, ""
-    classes = (node for node in _parsed(model.__module__).body if isinstance(node, ast.ClassDef))
+    words_by_field, last = {}, ""
+    classes = (node for node in _parse(model.__module__).body if isinstance(node, ast.ClassDef))
     own = next(node for node in classes if node.name == model.__name__)
     for node in own.body:
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
             last = node.target.id if node.target.id in model.model_fields else ""
-            found |= {last: ""} if last else {}
+            words_by_field |= {last: ""} if last else {}
         elif last and isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
-            found[last] = " ".join(str(node.value.value).split())
+            words_by_field[last] = " ".join(str(node.value.value).split())
         else:
             last = ""
-    return found
+    return words_by_field
 
 
 EXAMPLE = "name-of-it"  # a name that no default has otherwise
 
 
 @cache
-def _parsed(module: str) -> ast.Module:
+def _parse(module: str) -> ast.Module:
     return ast.parse(inspect.getsource(sys.modules[module]))
 
 
@@ -270,10 +270,10 @@ def _default(info: FieldInfo) -> str:
         return "none"
     if isinstance(value, Model):
         return f"as in {_link(type(value))}"
-    return _written(value)
+    return _yaml_text(value)
 
 
-def _written(value: Any) -> str:
+def _yaml_text(value: Any) -> str:
     """A value as YAML has it, which reads some texts as numbers."""
     is_plain = isinstance(value, str) and value and not value.isdecimal()
     return f"`{value if is_plain else json.dumps(value)}`"
@@ -283,5 +283,5 @@ def _link(model: type[Model]) -> str:
     return f"[{title(model)}](#{title(model).lower().replace(' ', '-')})"
 
 
-def _listed(words: list[str], last: str = " and") -> str:
+def _join_words(words: list[str], last: str = " and") -> str:
     return f"{', '.join(words[:-1])}{last} {words[-1]}" if len(words) > 1 else words[0]

@@ -89,25 +89,25 @@ class Zone:
         self._session.auth = _Bearer(token)
         for scheme in ("https://", "http://"):
             self._session.mount(scheme, HTTPAdapter(max_retries=RETRY))
-        found = self._ask("GET", "/zones", {"name": name})
-        if not found:
+        zones = self._ask("GET", "/zones", {"name": name})
+        if not zones:
             raise NoZone(
                 f"the token of infra:secrets.{DNS}.{API_TOKEN} sees no zone {name} at Cloudflare: add the zone "
                 "there, or give the token Zone:Read and DNS:Edit of it"
             )
         # Of two of a name one may wait for its name servers
-        self.id: str = min(found, key=lambda zone: zone.get("status") != "active")["id"]
+        self.id: str = min(zones, key=lambda zone: zone.get("status") != "active")["id"]
 
     def records(self, name: str = "") -> list[Entry]:
         """All of the zone, or those of a name."""
-        found: list[Entry] = []
+        entries: list[Entry] = []
         for page in range(1, 1000):
             query = {"per_page": PAGE, "page": page} | ({"name": name} if name else {})
             got = self._ask("GET", f"/zones/{self.id}/dns_records", query)
-            found += got
+            entries += got
             if len(got) < PAGE:
                 break
-        return found
+        return entries
 
     def put(self, wanted: Record) -> int:
         """Makes a record what it is to be; how many changes that took. Raises InfraError where it is another's."""
@@ -142,13 +142,13 @@ class Zone:
                 f"Cloudflare does not answer ({self._base}): {_plain(error)}. {_certain(method)}"
             ) from None
         try:
-            said = answer.json()
-            errors = [(int(e.get("code", 0)), str(e.get("message", ""))) for e in said.get("errors") or []]
+            reply = answer.json()
+            errors = [(int(e.get("code", 0)), str(e.get("message", ""))) for e in reply.get("errors") or []]
         except (ValueError, AttributeError, TypeError):
-            said = f"Cloudflare answered {answer.status_code} to {method} {path}, and no JSON"
-            raise InfraError(f"{said}. {_certain(method)}") from None
-        if answer.ok and said.get("success"):
-            return said.get("result")
+            reply = f"Cloudflare answered {answer.status_code} to {method} {path}, and no JSON"
+            raise InfraError(f"{reply}. {_certain(method)}") from None
+        if answer.ok and reply.get("success"):
+            return reply.get("result")
         if method == "DELETE" and answer.status_code == 404:
             return None
         if any(code in IS_THERE for code, _ in errors):
@@ -176,8 +176,8 @@ def _certain(method: str) -> str:
 def _plain(error: Exception) -> str:
     """The innermost reason: what the library says around it is long."""
     text = re.sub(r"\s+", " ", str(error))
-    found = re.findall(r"\[Errno -?\d+\] ([^\"')\]]+)|(timed out)|(certificate verify failed[^)]*)", text)
-    return next(filter(None, found[-1]), text)[:200] if found else text[:200]
+    matches = re.findall(r"\[Errno -?\d+\] ([^\"')\]]+)|(timed out)|(certificate verify failed[^)]*)", text)
+    return next(filter(None, matches[-1]), text)[:200] if matches else text[:200]
 
 
 def changes(there: Sequence[Entry], wanted: Record) -> list[Change]:
@@ -192,7 +192,7 @@ def changes(there: Sequence[Entry], wanted: Record) -> list[Change]:
             entry for entry in others if entry.get("proxied") or entry.get("comment") or _differs(entry, wanted)
         ]
     if blocked:
-        raise InfraError(_blocked(blocked[0], wanted))
+        raise InfraError(_conflict_message(blocked[0], wanted))
     # A name has an alias or other records: the API refuses both
     first = [Change("DELETE", entry["id"]) for entry in beside if "CNAME" in (entry["type"], wanted.kind)]
     return [*first, *_of_values(same, wanted)]
@@ -209,7 +209,7 @@ def _of_values(same: Sequence[Entry], wanted: Record) -> list[Change]:
             kept[value] = entry
         elif _is_of_stack(entry, wanted):
             spare.append(entry)
-    found: list[Change] = []
+    change_list: list[Change] = []
     common = {"type": wanted.kind, "name": wanted.name, "ttl": wanted.ttl, "comment": wanted.owner}
     common |= {"proxied": False} if wanted.kind in EXCLUSIVE else {}
     for value, written in values.items():
@@ -217,12 +217,12 @@ def _of_values(same: Sequence[Entry], wanted: Record) -> list[Change]:
         if (entry := kept.get(value)) is not None:
             is_so = entry.get("ttl") == wanted.ttl and entry.get("comment") == wanted.owner and not entry.get("proxied")
             is_others = wanted.kind not in EXCLUSIVE and not _is_of_stack(entry, wanted)
-            found += [] if is_so or is_others else [Change("PATCH", entry["id"], body)]
+            change_list += [] if is_so or is_others else [Change("PATCH", entry["id"], body)]
         elif spare:
-            found.append(Change("PATCH", spare.pop(0)["id"], body))
+            change_list.append(Change("PATCH", spare.pop(0)["id"], body))
         else:
-            found.append(Change("POST", "", body))
-    return [*found, *(Change("DELETE", entry["id"]) for entry in spare)]
+            change_list.append(Change("POST", "", body))
+    return [*change_list, *(Change("DELETE", entry["id"]) for entry in spare)]
 
 
 def _is_of_stack(entry: Entry, wanted: Record) -> bool:
@@ -239,21 +239,21 @@ def _differs(entry: Entry, wanted: Record) -> bool:
     return same_value(wanted.kind, value_of(entry)) not in {same_value(wanted.kind, value) for value in wanted.values}
 
 
-def _blocked(entry: Entry, wanted: Record) -> str:
+def _conflict_message(entry: Entry, wanted: Record) -> str:
     how = "proxied by Cloudflare" if entry.get("proxied") else f"{value_of(entry)}"
     whose = f", and belongs to {entry['comment']!r}" if entry.get("comment") else ", and is not this stack's"
-    found = f"{entry['name']} has a record {entry['type']} at Cloudflare already: {how}{whose}"
+    conflict = f"{entry['name']} has a record {entry['type']} at Cloudflare already: {how}{whose}"
     if entry.get("proxied"):
-        return f"{found}. Switch the proxy off there (DNS only): names lead to the hosts themselves"
+        return f"{conflict}. Switch the proxy off there (DNS only): names lead to the hosts themselves"
     if entry["type"] == wanted.kind:
         adopt = f"infra dns adopt {entry['name']}{_stack(wanted)}"
-        return f"{found}. To let this stack change it: {adopt}; else remove it there"
-    return f"{found}. It is in the way of {wanted.kind} {', '.join(wanted.values)}: remove it there"
+        return f"{conflict}. To let this stack change it: {adopt}; else remove it there"
+    return f"{conflict}. It is in the way of {wanted.kind} {', '.join(wanted.values)}: remove it there"
 
 
 def _stack(wanted: Record) -> str:
-    found = re.match(r"infra: stack (\S+) of ", wanted.owner)
-    return f" --stack {found[1]}" if found and "~" not in found[1] else ""
+    match = re.match(r"infra: stack (\S+) of ", wanted.owner)
+    return f" --stack {match[1]}" if match and "~" not in match[1] else ""
 
 
 def same_value(kind: str, value: str) -> str:

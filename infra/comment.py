@@ -46,23 +46,23 @@ def post(
         raise InfraError(
             f"pull request {pull.number} is at {now[:10]} by now, the preview is of {head[:10]}: nothing written"
         )
-    known = _comments(pull)
+    comments = _comments(pull)
     for stack, text in sorted(texts.items()):
         body = _safe(text, head, languages.get(stack, "en"))
-        found = known.get(stack)
-        if found is None and text.partition("\n")[2].startswith("### ✅"):
+        comment = comments.get(stack)
+        if comment is None and text.partition("\n")[2].startswith("### ✅"):
             yield f"{stack}: no change, no comment"
-        elif found is None:
+        elif comment is None:
             _ask(pull, f"/repos/{pull.repository}/issues/{pull.number}/comments", "POST", {"body": body})
             yield f"{stack}: written"
-        elif found["body"] == body:
+        elif comment["body"] == body:
             yield f"{stack}: as it was"
         else:
-            _ask(pull, f"/repos/{pull.repository}/issues/comments/{found['id']}", "PATCH", {"body": body})
+            _ask(pull, f"/repos/{pull.repository}/issues/comments/{comment['id']}", "PATCH", {"body": body})
             yield f"{stack}: edited"
 
 
-def found(api: str, repository: str, token: str, source: str, head: str) -> Pull:
+def find_pull(api: str, repository: str, token: str, source: str, head: str) -> Pull:
     """The open pull request from `source` (OWNER:BRANCH) that is at commit `head`. Raises InfraError."""
     anywhere = Pull(api, repository, 0, token)
     query = urllib.parse.urlencode({"head": source, "state": "open", "per_page": 100})
@@ -102,11 +102,11 @@ AT = " at {commit}"
 
 def languages(project: Path, stacks: Iterable[str]) -> dict[str, str]:
     """Stack → the language of its owners, by this repository's own files; without those that cannot be read."""
-    found = {}
+    by_stack = {}
     for stack in stacks:
         with contextlib.suppress(CatalogueError):
-            found[stack] = read_stack(project, stack).language
-    return found
+            by_stack[stack] = read_stack(project, stack).language
+    return by_stack
 
 
 def _safe(text: str, head: str | None, language: str) -> str:
@@ -120,14 +120,14 @@ def _safe(text: str, head: str | None, language: str) -> str:
 def _comments(pull: Pull) -> dict[str, Any]:
     """Our own by stack, of all pages: those of a bot which begin with the mark."""
     url: str | None = f"/repos/{pull.repository}/issues/{pull.number}/comments?per_page=100"
-    found: dict[str, Any] = {}
+    by_stack: dict[str, Any] = {}
     while url:
         entries, url = _page(pull, url)
         for entry in entries:
             mark = MARKED.match((entry.get("body") or "").replace("\r\n", "\n"))
             if mark and entry["user"]["type"] == "Bot":
-                found.setdefault(mark[1], entry)
-    return found
+                by_stack.setdefault(mark[1], entry)
+    return by_stack
 
 
 def _ask(pull: Pull, path: str, method: str = "GET", body: Any = None) -> Any:

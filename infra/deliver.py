@@ -33,7 +33,7 @@ def kept_before(name: str) -> str | None:
         return None
 
 
-def kept(ended: dict[str, Any]) -> dict[str, Any]:
+def limit_outcome(ended: dict[str, Any]) -> dict[str, Any]:
     """What Pulumi keeps of an outcome, however much a host says about it."""
     whole = {"release": None, **ended, "line": one_line(ended["line"])}
     if len(json.dumps(whole).encode()) <= RESULT:
@@ -65,14 +65,14 @@ class ImageTags:
         # boto3 is slow to load, and most releases change no image
         from infra import image_tags
 
-        with self._said():
+        with self._report_errors():
             image_tags.keep(self.images, self.owner)
 
     def settle(self) -> bool:
         """After it: those that no kept release needs any more lose their tags. Whether all is as it should be."""
         from infra import image_tags
 
-        with self._said():
+        with self._report_errors():
             needed = ask(self.target, "releases").get("images")
             if needed is not None:
                 image_tags.keep_only({*needed, *self.images}, self.owner)
@@ -80,7 +80,7 @@ class ImageTags:
         return False
 
     @contextmanager
-    def _said(self) -> Iterator[None]:
+    def _report_errors(self) -> Iterator[None]:
         try:
             yield
         except InfraError as error:
@@ -101,7 +101,7 @@ class Delivery(Work):
     def do(self, say: Say) -> Ended:
         request = json.load(sys.stdin)
         ended = self.deliver(request, say)
-        return Ended(ended["code"], ended["line"], kept(ended))
+        return Ended(ended["code"], ended["line"], limit_outcome(ended))
 
     def deliver(self, request: dict[str, Any], say: Say) -> dict[str, Any]:
         """How it ended. A host that cannot be talked to is a refusal: nothing was touched."""
@@ -111,7 +111,7 @@ class Delivery(Work):
         tags = ImageTags(target, request["images"], request["owner"], say)
         try:
             planned = kept_before("release")
-            base = settled(target, planned, look, say)
+            base = settle_base(target, planned, look, say)
             if not tags.is_done:
                 tags.add()
             only = json.loads(os.environ.get(DEPLOYING) or "{}").get("services", [])
@@ -138,7 +138,7 @@ class Delivery(Work):
             return f"{ended.line} (interrupted)"
         return f"{ended.line}. Pulumi was interrupted and counts it as failed; the next pulumi up takes it as it is"
 
-    def left(self) -> str:
+    def interruption_line(self) -> str:
         if self.job and self.job.is_sent:
             return (
                 f"interrupted on {self.host}: job {self.job.id} goes on there and ends applied or rolled back; the "
@@ -147,21 +147,21 @@ class Delivery(Work):
         return f"refused on {self.host or 'the host'}, nothing touched: interrupted before anything was sent"
 
 
-def settled(target: Target, planned: str | None, look: OutsideLook, say: Say) -> str | None:
+def settle_base(target: Target, planned: str | None, look: OutsideLook, say: Say) -> str | None:
     """The release that this update is planned from, once a job that an interrupted update left has ended."""
-    left = unfinished.remembered(target)
-    if left is None:
+    job = unfinished.read_job(target)
+    if job is None:
         return planned
-    say(f"an interrupted update left job {left.id} on {target.host}: following it to its end")
+    say(f"an interrupted update left job {job.id} on {target.host}: following it to its end")
     try:
-        ended = delivery.following(target, left.id, look, say).run()
-        say(f"job {left.id}: {ended['line']}")
+        ended = delivery.following(target, job.id, look, say).run()
+        say(f"job {job.id}: {ended['line']}")
         current = ask(target, "releases").get("current")
     except InfraError:
         # What is wrong with the host is said by what is sent next
         return planned
     # It was planned from what Pulumi knows, and was ours: no other update lies between
-    return left.release if planned == left.base and current == left.release else planned
+    return job.release if planned == job.base and current == job.release else planned
 
 
 if __name__ == "__main__":

@@ -15,9 +15,9 @@ from typing import Any
 from agent.documents.jobs import Spec
 from infra.answers import checked_job_event
 from infra.errors import InfraError
-from infra.foreign import cleaned
+from infra.foreign import clean
 from infra.remote import Command, events
-from infra.ssh import ConnectionLost, Target, connected
+from infra.ssh import ConnectionLost, Target, connect
 
 RETURN = 120.0  # seconds that a lost host has to come back
 SIGNS = 1500  # signs of life without an event: hours, at one in some seconds
@@ -116,7 +116,7 @@ class Job:
         """How it ended. Raises InfraError when the host cannot be talked to at all."""
         while True:
             try:
-                if (result := self._connected()) is not None:
+                if (result := self._follow_connection()) is not None:
                     return result
             except InfraError as error:
                 # Before anything was sent that is the end. Else the host may be on its way back; and what was started
@@ -133,14 +133,14 @@ class Job:
                 return _never_began(self.target, self._reason)
             self._lost_at = self._lost_at or time.monotonic()
             if time.monotonic() - self._lost_at > RETURN:
-                return _unknown(self.target, self.id)
+                return _unknown_result(self.target, self.id)
             self.command = Command("follow", {"id": self.id, "seen": self.seen})
             time.sleep(1)
 
-    def _connected(self) -> dict[str, Any] | None:
+    def _follow_connection(self) -> dict[str, Any] | None:
         """The result, when it comes over this connection; None when the host knows nothing of the job (yet)."""
         for received in self._conversation():
-            event = checked_job_event(cleaned(received), str(self.target))
+            event = checked_job_event(clean(received), str(self.target))
             # Over all connections: a new one is no news
             self._signs = 0 if is_told(event) else self._signs + 1
             if self._signs > SIGNS:
@@ -158,12 +158,12 @@ class Job:
 
     def _conversation(self) -> Iterator[dict[str, Any]]:
         """The events over one connection; where the agent waits for our word it gets it."""
-        with connected(self.target) as transport:
+        with connect(self.target) as transport:
             look_at, seen = None, self.seen
             starts = self.command.name in STARTING
             for event in events(
                 transport, self.target, self.command, on_start=self._sending, has_end=False,
-                on_sent=self._uploaded if starts else lambda: None,
+                on_sent=self._mark_uploaded if starts else lambda: None,
             ):  # fmt: skip
                 seen += is_told(event)
                 look_at = event.get("look_at", look_at)
@@ -174,7 +174,7 @@ class Job:
                 answer = {"id": self.id, "seen": seen, "said": {"well": reason is None, "reason": reason}}
                 yield from events(transport, self.target, Command("answer", answer), has_end=False)
 
-    def _uploaded(self) -> None:
+    def _mark_uploaded(self) -> None:
         self._is_uploaded = True
 
     def _sending(self) -> None:
@@ -202,7 +202,7 @@ def _silent(target: Target, id: str) -> dict[str, Any]:
     return {"outcome": "unknown", "code": 6, "line": line}
 
 
-def _unknown(target: Target, id: str) -> dict[str, Any]:
+def _unknown_result(target: Target, id: str) -> dict[str, Any]:
     line = (
         f"unknown on {target.host}: the host did not come back within {RETURN:.0f} s to say how job {id} ended. "
         "Unless it was confirmed it rolls back; see infra status and infra releases"

@@ -42,13 +42,13 @@ class Deployment:
 
     def records(self, before: Records) -> Records:
         """What is deployed once it is done; that of other hosts and services as it was."""
-        made = {host: dict(services) for host, services in before.items()}
-        own = made.setdefault(self.host, {})
+        updated = {host: dict(services) for host, services in before.items()}
+        own = updated.setdefault(self.host, {})
         for service, images in self.images.items():
-            known = own.pop(service, {})
+            previous = own.pop(service, {})
             if not self.follow:
-                own[service] = {**known, **images}
-        return {host: services for host, services in made.items() if services}
+                own[service] = {**previous, **images}
+        return {host: services for host, services in updated.items() if services}
 
 
 def host_of(
@@ -63,18 +63,18 @@ def host_of(
         for name in catalogue.stack.hosts
         if host in (None, name)
     }
-    known = sorted({name for found in on.values() for name in found})
+    service_names = sorted({name for candidates in on.values() for name in candidates})
     for name in services:
-        if name not in known:
+        if name not in service_names:
             where = f" on host {host}" if host else ""
-            raise InfraError(f"no service {name!r} runs{where}; {nearest(name, known, 'services')}")
-    found = [name for name, own in on.items() if all(service in own for service in services)]
-    if not found:
+            raise InfraError(f"no service {name!r} runs{where}; {nearest(name, service_names, 'services')}")
+    candidates = [name for name, own in on.items() if all(service in own for service in services)]
+    if not candidates:
         raise InfraError(f"{', '.join(services)} are on several hosts: name those of each host by themselves")
-    if len(found) > 1:
-        raise InfraError(f"{', '.join(services)} runs on several hosts: name one with --host: {', '.join(found)}")
-    _whole_units(catalogue, found[0], services, command)
-    return found[0], {name: on[found[0]][name] for name in services}
+    if len(candidates) > 1:
+        raise InfraError(f"{', '.join(services)} runs on several hosts: name one with --host: {', '.join(candidates)}")
+    _whole_units(catalogue, candidates[0], services, command)
+    return candidates[0], {name: on[candidates[0]][name] for name in services}
 
 
 def _whole_units(catalogue: Catalogue, host: str, services: Sequence[str], command: str) -> None:
@@ -86,10 +86,10 @@ def _whole_units(catalogue: Catalogue, host: str, services: Sequence[str], comma
         raise InfraError(f"{', '.join(beside)} shares a compose file and restarts too: {command} {all_of_them}")
 
 
-def chosen(service: Service, given: str | None, region: str, account: str) -> dict[str, str]:
+def digests_to_deploy(service: Service, given: str | None, region: str, account: str) -> dict[str, str]:
     """Image as the catalogue names it → the digest that is to be deployed: of its tag now, or of the `given` tag or
     digest. Raises InfraError."""
-    own = followed(service)
+    own = tagged_images(service)
     if not own:
         has = ", ".join(image.name for image in service.images) or "none"
         raise InfraError(
@@ -112,7 +112,7 @@ def chosen(service: Service, given: str | None, region: str, account: str) -> di
     return {image.name: digest for image in own if image.name == main[0].name}
 
 
-def followed(service: Service) -> list[Image]:
+def tagged_images(service: Service) -> list[Image]:
     """The images of the stack's own registry that a tag names."""
     return [image for image in service.images if image.digest is None and not image.is_foreign]
 
@@ -126,8 +126,10 @@ def _digest(repository: str, suffix: str, region: str, account: str) -> str:
     named = {"imageDigest": suffix[1:]} if suffix[0] == "@" else {"imageTag": suffix[1:]}
     client = aws.client("ecr", region)
     try:
-        found = client.describe_images(registryId=account, repositoryName=repository, imageIds=[named])["imageDetails"]
-        (digest,) = {entry["imageDigest"] for entry in found}
+        details = client.describe_images(registryId=account, repositoryName=repository, imageIds=[named])[
+            "imageDetails"
+        ]
+        (digest,) = {entry["imageDigest"] for entry in details}
         return digest
     except (BotoCoreError, ClientError, ValueError) as error:
         code = error.response["Error"]["Code"] if isinstance(error, ClientError) else ""
@@ -143,10 +145,10 @@ def _newest(client: Any, account: str, repository: str) -> str:
     """The tags that were pushed last, for a message."""
     try:
         pages = client.get_paginator("describe_images").paginate(registryId=account, repositoryName=repository)
-        found = [entry for page in pages for entry in page["imageDetails"] if entry.get("imageTags")]
+        details = [entry for page in pages for entry in page["imageDetails"] if entry.get("imageTags")]
     except (BotoCoreError, ClientError):
         return ""
-    last = sorted(found, key=lambda entry: str(entry.get("imagePushedAt", "")), reverse=True)
+    last = sorted(details, key=lambda entry: str(entry.get("imagePushedAt", "")), reverse=True)
     tags = [tag for entry in last for tag in entry["imageTags"] if not tag.startswith((PREFIX, "released-"))][:5]
     return f" (pushed last: {', '.join(tags)})" if tags else ""
 
@@ -170,22 +172,22 @@ def former(answer: dict[str, Any], service: str) -> dict[str, str]:
 def by_repository(images: Iterable[str], service: str) -> dict[str, str]:
     """Repository → digest. Raises InfraError for what is no image by its digest, and where one repository has
     several."""
-    found: dict[str, str] = {}
+    digests: dict[str, str] = {}
     for image in images:
         repository, _, digest = image.partition("/")[2].partition("@")
-        if not DIGEST.fullmatch(digest) or found.setdefault(repository, digest) != digest:
+        if not DIGEST.fullmatch(digest) or digests.setdefault(repository, digest) != digest:
             raise InfraError(f"it is not clear which image {service} has or had: infra deploy {service} --image TAG")
-    return found
+    return digests
 
 
 def roll_back(catalogue: Catalogue, services: Sequence[str], host: str | None, say: Say, ask_lock: run.Ask) -> str:
     """Deploys the images that services had before. Raises InfraError."""
-    place, found = host_of(catalogue, services, host)
+    place, services_by_name = host_of(catalogue, services, host)
     answer = ask(hosts.targets(catalogue.stack, place)[place], "releases")
     images = {}
-    for name, service in found.items():
+    for name, service in services_by_name.items():
         had = former(answer, name)
-        own = {image.name: had[image.repository] for image in followed(service) if image.repository in had}
+        own = {image.name: had[image.repository] for image in tagged_images(service) if image.repository in had}
         if not own:
             raise InfraError(f"{name} has no image of the stack's own that a tag names: infra rollback goes back whole")
         images[name] = own
@@ -200,7 +202,7 @@ def deploy(catalogue: Catalogue, wanted: Deployment, say: Say, ask_lock: run.Ask
     before, served = outputs.get("deployed", {}), outputs["images"]
     records = {**before, **standing(catalogue, {wanted.host: before.get(wanted.host, {})})}
     after = wanted.records(records)
-    target = hosts.chosen(stack, outputs, wanted.host, hosts.private_key(stack))[wanted.host]
+    target = hosts.select_targets(stack, outputs, wanted.host, hosts.private_key(stack))[wanted.host]
     answer = ask(target, "releases")
     note, command = project_root() / UNSETTLED.format(stack=stack.name), _command(stack.name, wanted)
     if note.exists() and (pending := note.read_text().strip()) != command:
@@ -258,7 +260,7 @@ def _is_whole(catalogue: Catalogue, outputs: Mapping[str, Any], host: str) -> No
             f"stack {stack.name} serves from {outputs['region']} and is to be in {stack.region}: finish that move first"
         )
     # One that is gone is kept no more, whatever the configuration names
-    left = [
+    unretired = [
         name
         for name, numbers in outputs.get("kept", {}).items()
         if name not in stack.ec2_hosts or {*numbers} - {*stack.ec2_hosts[name].kept_types}
@@ -266,7 +268,7 @@ def _is_whole(catalogue: Catalogue, outputs: Mapping[str, Any], host: str) -> No
     systems = {name: sorted(spec.runs) for name, spec in stack.hosts.items()}
     before = {name: sorted(names) for name, names in outputs.get("systems", {}).items()}
     is_other = outputs.get("generations", {}) != stack.generations
-    if left or is_other or (before and before != systems):
+    if unretired or is_other or (before and before != systems):
         raise InfraError(
             f"the machines of its hosts, or what runs on which, are not what stack {stack.name} was brought up with: "
             f"finish that first (pulumi up --stack {stack.name}), then {host} again"
@@ -322,8 +324,8 @@ def _targets(catalogue: Catalogue, host: str) -> list[str]:
 
 def _shown_each(wanted: Deployment) -> str:
     """Each service with what it gets."""
-    return ", ".join(f"{service}: {_shown(images)}" for service, images in wanted.images.items())
+    return ", ".join(f"{service}: {_short_digests(images)}" for service, images in wanted.images.items())
 
 
-def _shown(images: Mapping[str, str]) -> str:
+def _short_digests(images: Mapping[str, str]) -> str:
     return ", ".join(dict.fromkeys(digest[:SHORT] for digest in images.values()))

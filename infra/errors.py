@@ -9,7 +9,7 @@ class InfraError(Exception):
 
 
 @contextmanager
-def gathered() -> Iterator[Callable[[], AbstractContextManager[None]]]:
+def gather_errors() -> Iterator[Callable[[], AbstractContextManager[None]]]:
     """For several hosts, one after the other: an InfraError under the context that this hands out keeps none of the
     others from being asked. Raises InfraError with all of them at the end."""
     errors: list[str] = []

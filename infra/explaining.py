@@ -34,18 +34,20 @@ class Entry:
     kind: str = ""
 
 
-def explained(root: Path, field: str) -> Iterator[str]:
+def explain(root: Path, field: str) -> Iterator[str]:
     """Lines about each meaning that a name has. Raises InfraError where it has none."""
-    known = list(entries(root / "docs"))
+    all_entries = list(entries(root / "docs"))
     wanted = field.strip().rstrip(":")
     # `zone` stands for infra:zone, `tag` for image.tag, and `image` for all that is below it
-    found = [e for e in known if any(wanted in (name, *re.split("[:.]", name)) for name in e.names)] if wanted else []
-    found = [*below(known, wanted), *found]
-    found = found or (list(mentions(root / "docs", wanted))[:MOST] if wanted else [])
-    if not found:
-        names = sorted({name for entry in known for name in entry.names})
+    matches = (
+        [e for e in all_entries if any(wanted in (name, *re.split("[:.]", name)) for name in e.names)] if wanted else []
+    )
+    matches = [*below(all_entries, wanted), *matches]
+    matches = matches or (list(mentions(root / "docs", wanted))[:MOST] if wanted else [])
+    if not matches:
+        names = sorted({name for entry in all_entries for name in entry.names})
         raise InfraError(f"nothing is called {field!r}: {nearest(wanted, names, 'names')[:300]}")
-    for number, entry in enumerate(found):
+    for number, entry in enumerate(matches):
         if number:
             yield ""
         yield f"{', '.join(entry.names)} ({entry.page}, {entry.heading})"
@@ -95,8 +97,8 @@ def mentions(docs: Path, name: str) -> Iterator[Entry]:
             elif in_code.search(part):
                 # Of a table the rows that have it
                 rows = [line.strip("| ") for line in part.splitlines() if in_code.search(line)]
-                said = "; ".join(rows).replace(" | ", ": ") if part.startswith("|") else part
-                yield Entry((name,), _plain(said), f"docs/{page}", heading)
+                text = "; ".join(rows).replace(" | ", ": ") if part.startswith("|") else part
+                yield Entry((name,), _plain(text), f"docs/{page}", heading)
 
 
 def _of_field(kind: str, default: str, text: str) -> str:

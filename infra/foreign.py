@@ -14,7 +14,7 @@ _HIDDEN = re.compile(
 
 def visible(text: str) -> str:
     """The text with every character that would do something to a terminal written as its number: `\\x1b`, `\\u202e`."""
-    return _HIDDEN.sub(lambda found: _number(ord(found[0])), text)
+    return _HIDDEN.sub(lambda match: _number(ord(match[0])), text)
 
 
 def _number(code: int) -> str:
@@ -28,12 +28,12 @@ def one_line(text: str) -> str:
     return visible(text).replace("\n", "\\n").replace("\t", "\\t")
 
 
-def cleaned(value: Any, lines: bool = False) -> Any:
+def clean(value: Any, lines: bool = False) -> Any:
     """A value of JSON with all its text made visible, keys included. Text has one line, except under a key of LINES."""
     if isinstance(value, str):
         return visible(value) if lines else one_line(value)
     if isinstance(value, dict):
-        return {one_line(str(key)): cleaned(item, key in LINES) for key, item in value.items()}
+        return {one_line(str(key)): clean(item, key in LINES) for key, item in value.items()}
     if isinstance(value, list):
-        return [cleaned(item, lines) for item in value]
+        return [clean(item, lines) for item in value]
     return value

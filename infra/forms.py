@@ -20,7 +20,7 @@ class Form(BaseModel):
     model_config = ConfigDict(extra="allow", strict=True)
 
 
-def held(form: type[Form], event: Any, what: str, host: str) -> dict[str, Any]:
+def check_form(form: type[Form], event: Any, what: str, host: str) -> dict[str, Any]:
     """A value itself, when it has that form. Raises InfraError, naming the host and the field."""
     try:
         form.model_validate(event)

@@ -24,7 +24,7 @@ PLAIN = (
 
 
 @contextmanager
-def cloned(source: str, version: str, option: str) -> Iterator[Path]:
+def clone(source: str, version: str, option: str) -> Iterator[Path]:
     """A checkout of what git can clone, at a tag, a branch or a commit ("": as it is), which `option` gave; gone
     afterwards. Raises InfraError."""
     if source.startswith("-") or version.startswith("-"):

@@ -16,18 +16,18 @@ ADDRESS = "aws:ec2/eip:Eip"  # named HOST-PLACE-address by components/host.py
 def outputs(stack: Stack) -> dict[str, Any]:
     """The outputs of the stack's last update; a host of a region that stands by is `HOST@REGION` there. Raises
     InfraError."""
-    found = json.loads(pulumi("stack", "output", "--json", "--stack", stack.name) or "{}")
-    if "addresses" not in found:
-        found = {"addresses": made(stack), "releases": {}, "standby": []}
-    if not found["addresses"]:
+    stack_outputs = json.loads(pulumi("stack", "output", "--json", "--stack", stack.name) or "{}")
+    if "addresses" not in stack_outputs:
+        stack_outputs = {"addresses": addresses_from_state(stack), "releases": {}, "standby": []}
+    if not stack_outputs["addresses"]:
         raise InfraError(f"stack {stack.name} has no hosts yet: pulumi up --stack {stack.name}")
-    for region in found.get("standby", []):
-        for kind, values in found[f"standby_{region}"].items():
-            found[kind] |= {f"{host}@{region}": value for host, value in values.items()}
-    return found
+    for region in stack_outputs.get("standby", []):
+        for kind, values in stack_outputs[f"standby_{region}"].items():
+            stack_outputs[kind] |= {f"{host}@{region}": value for host, value in values.items()}
+    return stack_outputs
 
 
-def made(stack: Stack) -> dict[str, str]:
+def addresses_from_state(stack: Stack) -> dict[str, str]:
     """Host → address, of the hosts that are there although no update has come to its end yet: there are no outputs."""
     state = json.loads(pulumi("stack", "export", "--stack", stack.name) or "{}")
     resources = (state.get("deployment") or {}).get("resources") or []
@@ -45,18 +45,18 @@ def made(stack: Stack) -> dict[str, str]:
 
 def targets(stack: Stack, host: str | None = None) -> dict[str, Target]:
     """Host → how to reach it; only `host` when one is named. Raises InfraError."""
-    return chosen(stack, outputs(stack), host, private_key(stack))
+    return select_targets(stack, outputs(stack), host, private_key(stack))
 
 
-def chosen(stack: Stack, told: dict[str, Any], host: str | None, key: str) -> dict[str, Target]:
+def select_targets(stack: Stack, stack_outputs: dict[str, Any], host: str | None, key: str) -> dict[str, Target]:
     """The same by a stack's outputs and key. Raises InfraError."""
-    addresses = told["addresses"]
+    addresses = stack_outputs["addresses"]
     if host is not None and host not in addresses:
         raise InfraError(f"stack {stack.name} has no host {host!r}; hosts: {', '.join(sorted(addresses))}")
     return {name: _target(stack, name, addresses[name], key) for name in addresses if host in (None, name)}
 
 
-def reached(stack: Stack, addresses: dict[str, str]) -> dict[str, Target]:
+def targets_at(stack: Stack, addresses: dict[str, str]) -> dict[str, Target]:
     """Host → how to reach it at its address. Raises InfraError."""
     key = private_key(stack)
     return {name: _target(stack, name, address, key) for name, address in addresses.items()}

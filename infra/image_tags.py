@@ -45,36 +45,36 @@ class Repository:
     name: str
 
     @property
-    def _named(self) -> dict[str, str]:
+    def _identifiers(self) -> dict[str, str]:
         return {"registryId": self.account, "repositoryName": self.name}
 
     def tags(self) -> dict[str, str]:
         """Tag → digest."""
-        pages = self.ecr.get_paginator("list_images").paginate(**self._named, filter={"tagStatus": "TAGGED"})
+        pages = self.ecr.get_paginator("list_images").paginate(**self._identifiers, filter={"tagStatus": "TAGGED"})
         return {entry["imageTag"]: entry["imageDigest"] for page in pages for entry in page["imageIds"]}
 
     def manifests(self, digests: Iterable[str]) -> dict[str, Manifest]:
         """Digest → manifest of the images that are there, and of those that they list."""
-        found: dict[str, Manifest] = {}
+        by_digest: dict[str, Manifest] = {}
         asked: set[str] = set()
         waiting = sorted(set(digests))
         while waiting:
             batch, waiting = waiting[:IN_A_REQUEST], waiting[IN_A_REQUEST:]
             asked |= set(batch)
             ids = [{"imageDigest": digest} for digest in batch]
-            answer = self.ecr.batch_get_image(**self._named, imageIds=ids, acceptedMediaTypes=MANIFESTS)
+            answer = self.ecr.batch_get_image(**self._identifiers, imageIds=ids, acceptedMediaTypes=MANIFESTS)
             for image in answer["images"]:
                 digest = image["imageId"]["imageDigest"]
-                made = Manifest(digest, image["imageManifest"], image.get("imageManifestMediaType", ""))
-                found[digest] = made
-                waiting += [part for part in made.parts if part not in asked and part not in waiting]
-        return found
+                manifest = Manifest(digest, image["imageManifest"], image.get("imageManifestMediaType", ""))
+                by_digest[digest] = manifest
+                waiting += [part for part in manifest.parts if part not in asked and part not in waiting]
+        return by_digest
 
     def tag(self, manifest: Manifest, tag: str) -> None:
         kind = {"imageManifestMediaType": manifest.kind} if manifest.kind else {}
         try:
             self.ecr.put_image(
-                **self._named, imageManifest=manifest.text, imageTag=tag, imageDigest=manifest.digest, **kind
+                **self._identifiers, imageManifest=manifest.text, imageTag=tag, imageDigest=manifest.digest, **kind
             )
         except ClientError as error:
             if error.response["Error"]["Code"] != "ImageAlreadyExistsException":
@@ -83,7 +83,7 @@ class Repository:
     def untag(self, tags: list[str]) -> None:
         for begin in range(0, len(tags), IN_A_REQUEST):
             ids = [{"imageTag": tag} for tag in tags[begin : begin + IN_A_REQUEST]]
-            self.ecr.batch_delete_image(**self._named, imageIds=ids)
+            self.ecr.batch_delete_image(**self._identifiers, imageIds=ids)
 
 
 def keep(references: Iterable[str], owner: str) -> None:
@@ -122,21 +122,21 @@ def _each(references: Iterable[str], owner: str, act: Any) -> None:
 
 def _tag(repository: Repository, wanted: set[str], owner: str) -> tuple[dict[str, str], set[str]]:
     """The tags that the images have now, and which of them `owner` needs."""
-    known = repository.tags()
+    tags = repository.tags()
     manifests = repository.manifests(wanted)
     for digest, manifest in manifests.items():
         name = images.tag(owner, digest)
-        if known.get(name) != digest:
+        if tags.get(name) != digest:
             repository.tag(manifest, name)
-            known[name] = digest
-    return known, {images.tag(owner, digest) for digest in manifests}
+            tags[name] = digest
+    return tags, {images.tag(owner, digest) for digest in manifests}
 
 
 def _tag_only(repository: Repository, wanted: set[str], owner: str) -> None:
-    known, needed = _tag(repository, wanted, owner)
-    surplus = {tag: digest for tag, digest in known.items() if images.is_of(owner, tag) and tag not in needed}
-    others = {digest for tag, digest in known.items() if tag not in surplus}
+    tags, needed = _tag(repository, wanted, owner)
+    surplus = {tag: digest for tag, digest in tags.items() if images.is_of(owner, tag) and tag not in needed}
+    others = {digest for tag, digest in tags.items() if tag not in surplus}
     # ECR deletes an image with its last tag
     for digest, manifest in repository.manifests(set(surplus.values()) - others).items():
-        repository.tag(manifest, images.released(digest))
+        repository.tag(manifest, images.released_tag(digest))
     repository.untag(sorted(surplus))

@@ -10,7 +10,7 @@ import boto3
 
 from catalogue.loading import Catalogue
 from infra.errors import InfraError
-from infra.mirror import mirrored
+from infra.mirror import mirror_image
 from infra.move.steps.images import login, registry
 from infra.skopeo import Copier
 from rendering.images import copy_request
@@ -67,7 +67,7 @@ def update(catalogue: Catalogue, name: str) -> str:
     if digest is None:
         raise InfraError(f"{name} is not in its registry any more: take another tag in the catalogue")
     request = copy_request(stack, image, digest)
-    _, is_new = mirrored(request, lambda line: None)
+    _, is_new = mirror_image(request, lambda line: None)
     state = f"is in {stack.region} now; pulumi up --stack {stack.name} releases it" if is_new else "was there already"
     return f"{name}: {digest} {state}"
 
@@ -84,9 +84,9 @@ def newer(tag: str, tags: list[str]) -> list[str]:
     own = VERSION.fullmatch(tag)
     if own is None:
         return []
-    alike = [found for other in tags if (found := VERSION.fullmatch(other)) and _is_alike(found, own)]
-    later = [found for found in alike if _numbers(found) > _numbers(own)]
-    same = [found for found in later if _numbers(found)[0] == _numbers(own)[0]]
+    alike = [match for other in tags if (match := VERSION.fullmatch(other)) and _is_alike(match, own)]
+    later = [match for match in alike if _numbers(match) > _numbers(own)]
+    same = [match for match in later if _numbers(match)[0] == _numbers(own)[0]]
     best = [max(group, key=_numbers)[0] for group in (same, later) if group]
     return list(dict.fromkeys(best))
 
@@ -99,5 +99,5 @@ def _numbers(tag: re.Match[str]) -> tuple[int, ...]:
     return tuple(int(part) for part in tag[1].split("."))
 
 
-def as_json(found: list[Known]) -> str:
-    return json.dumps([vars(known) for known in found], indent=2)
+def as_json(entries: list[Known]) -> str:
+    return json.dumps([vars(entry) for entry in entries], indent=2)

@@ -38,7 +38,7 @@ class Ended:
 
 def join(giver: Side, taker: Side, came: Callable[[int], None]) -> Ended:
     """Runs both to their ends; `came` hears how many bytes the giver has sent so far. Raises InfraError."""
-    left, right = _opened(giver), _opened(taker)
+    left, right = _open_command(giver), _open_command(taker)
     complaints: list[bytearray] = [bytearray(), bytearray()]
     broken: list[str] = []
     closed: set[paramiko.Channel] = set()
@@ -100,11 +100,11 @@ def join(giver: Side, taker: Side, came: Callable[[int], None]) -> Ended:
     for code, side, channel in zip(codes, (giver, taker), (left, right), strict=True):
         if code == -1 and channel not in closed:
             raise ConnectionLost(f"{side.target}: the connection was closed")
-    said = [one_line(last_words(bytes(words))) for words in complaints]
-    return Ended(codes, (said[0], said[1]))
+    complaints_of_sides = [one_line(last_words(bytes(words))) for words in complaints]
+    return Ended(codes, (complaints_of_sides[0], complaints_of_sides[1]))
 
 
-def _opened(side: Side) -> paramiko.Channel:
+def _open_command(side: Side) -> paramiko.Channel:
     """The command, begun: whatever a login shell printed before is passed over."""
     halves = uuid.uuid4().hex, uuid.uuid4().hex
     script = f"printf '%s%s\\n' {halves[0]} {halves[1]}; exec {shlex.join(side.argv)}"

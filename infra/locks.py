@@ -43,11 +43,11 @@ def identify(pid: int) -> Engine:
     """A process that runs now; without what this system does not provide."""
     with contextlib.suppress(OSError, IndexError):
         machine, boot = MACHINE.read_text(encoding="utf-8").strip(), BOOT.read_text(encoding="utf-8").strip()
-        return Engine(pid, machine, boot, os.readlink("/proc/self/ns/pid"), _started(pid))
+        return Engine(pid, machine, boot, os.readlink("/proc/self/ns/pid"), _start_time(pid))
     return Engine(pid, "", "", "", "")
 
 
-def _started(pid: int) -> str:
+def _start_time(pid: int) -> str:
     """When a process was started. Raises OSError where there is none."""
     return _fields(pid)[19]
 
@@ -82,29 +82,29 @@ def engine_above(pid: int) -> int | None:
     return None
 
 
-def remembered(stack: str) -> Engine | None:
+def read_engine(stack: str) -> Engine | None:
     try:
-        entry = notes.kept(FOLDER / f"{stack}.json")
+        entry = notes.read(FOLDER / f"{stack}.json")
         return Engine(**{name: entry[name] for name in Engine.__dataclass_fields__})
     except (TypeError, KeyError):
         return None
 
 
-def holders(said: str) -> list[tuple[str, str, int]]:
+def holders(message: str) -> list[tuple[str, str, int]]:
     """(account, machine, process) of every lock that Pulumi complains of. Pure."""
-    found = [(account, machine, int(pid)) for account, machine, pid, _ in HOLDER.findall(said)]
-    return found if LOCKED in said else []
+    entries = [(account, machine, int(pid)) for account, machine, pid, _ in HOLDER.findall(message)]
+    return entries if LOCKED in message else []
 
 
-def is_dead(said: str, engine: Engine | None) -> bool:
+def is_dead(message: str, engine: Engine | None) -> bool:
     """Is every lock that of an engine which was started from here, and runs no more."""
-    found, count = holders(said), COUNT.search(said)
+    entries, count = holders(message), COUNT.search(message)
     # One that is not understood may be held
-    if count is None or int(count[1]) != len(found) or engine is None:
+    if count is None or int(count[1]) != len(entries) or engine is None:
         return False
     if not (engine.boot and engine.machine):
         return False
-    if any((machine, pid) != (socket.gethostname(), engine.pid) for _, machine, pid in found):
+    if any((machine, pid) != (socket.gethostname(), engine.pid) for _, machine, pid in entries):
         return False
     here = identify(os.getpid())
     # Of another boot a copy of this machine may run it
@@ -116,23 +116,23 @@ def is_dead(said: str, engine: Engine | None) -> bool:
 def _runs(engine: Engine) -> bool:
     try:
         # One that has ended stays in the list until its parent asks how
-        return _started(engine.pid) == engine.started and _fields(engine.pid)[0] not in ("Z", "X")
+        return _start_time(engine.pid) == engine.started and _fields(engine.pid)[0] not in ("Z", "X")
     except OSError:
         return False
 
 
-def removed(stack: str) -> bool:
+def remove(stack: str) -> bool:
     """Removes the stack's locks. Raises InfraError where there is no Pulumi."""
     return attempt("cancel", "--yes", "--stack", stack).returncode == 0
 
 
-def question(stack: str, said: str) -> str:
+def question(stack: str, message: str) -> str:
     """Who holds the locks, as far as Pulumi knows."""
-    known = ", ".join(
+    names = ", ".join(
         f"{account}@{machine}, process {pid}{f', since {at}' if at else ''}"
-        for account, machine, pid, at in HOLDER.findall(said)
+        for account, machine, pid, at in HOLDER.findall(message)
     )
-    return f"stack {stack} is locked by {known or 'another update'}, which may still be running"
+    return f"stack {stack} is locked by {names or 'another update'}, which may still be running"
 
 
 T = TypeVar("T")
@@ -172,11 +172,11 @@ def pass_locks(
     one that a killed engine of this checkout left is removed, and `ask` is asked about any other. The result, and why
     the stack is locked still ("" where it is not)."""
     # The work may start an engine itself, which is remembered instead
-    engine = remembered(stack)
-    result, said = work()
-    if not holders(said):
+    engine = read_engine(stack)
+    result, message = work()
+    if not holders(message):
         return result, ""
-    dead, asked = is_dead(said, engine), question(stack, said)
+    dead, asked = is_dead(message, engine), question(stack, message)
     if not dead and not ask(asked):
         return result, f"{asked}; once it is not: pulumi cancel --stack {stack}, and the same command again"
     if not dead:
@@ -184,9 +184,9 @@ def pass_locks(
         again, said_now = work()
         if not holders(said_now):
             return again, ""
-        if holders(said_now) != holders(said):
+        if holders(said_now) != holders(message):
             return again, f"{question(stack, said_now)}: wait for its end, and the same command again"
-    if removed(stack):
+    if remove(stack):
         say("an update that was killed here had left its lock: removed" if dead else "the lock is removed")
         result, _ = work()
     return result, ""

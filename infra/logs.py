@@ -21,7 +21,7 @@ def services_of(catalogue: Catalogue, names: Sequence[str]) -> dict[str, list[st
     """Host → what is asked of it: services by name, those of a system by its. Raises InfraError naming what there
     is."""
     stack = catalogue.stack
-    known = {
+    services_by_host = {
         host: {
             **{name: [name] for name in OF_HOSTS},
             **({spec.proxy: [spec.proxy]} if any(system.sites for system in catalogue.systems_on(host)) else {}),
@@ -30,17 +30,17 @@ def services_of(catalogue: Catalogue, names: Sequence[str]) -> dict[str, list[st
         }
         for host, spec in stack.hosts.items()
     }
-    there = sorted(set().union(*known.values()))
+    there = sorted(set().union(*services_by_host.values()))
     if not names:
         raise InfraError(f"stack {stack.name} has logs of {', '.join(there)}")
     for name in names:
         if name not in there:
             raise InfraError(f"stack {stack.name} runs no {name}; there is {', '.join(there)}")
-    found = {
+    selected = {
         host: list(dict.fromkeys(service for name in names for service in own.get(name, [])))
-        for host, own in known.items()
+        for host, own in services_by_host.items()
     }
-    return {host: services for host, services in found.items() if services}
+    return {host: services for host, services in selected.items() if services}
 
 
 @dataclass(frozen=True)
@@ -75,23 +75,23 @@ def lines(catalogue: Catalogue, names: Sequence[str], host: str | None, which: W
         raise InfraError(f"{host} runs no {', '.join(names)}; {runs}" if host else never)
     several = len({name for name, _, _ in asked}) > 1
     if not which.follow:
-        found, wrong = [], None
+        events, wrong = [], None
         try:
             for name, event in _all(asked, which):
-                found.append((event["at"], name, event))
+                events.append((event["at"], name, event))
         except InfraError as error:
             wrong = error
-        yield from (shown(name, event, several) for _, name, event in sorted(found, key=lambda one: one[0]))
+        yield from (format_line(name, event, several) for _, name, event in sorted(events, key=lambda one: one[0]))
         if wrong:
             raise wrong
         return
     try:
-        yield from (shown(name, event, several) for name, event in _all(asked, which))
+        yield from (format_line(name, event, several) for name, event in _all(asked, which))
     except KeyboardInterrupt:
         return
 
 
-def shown(host: str, event: dict[str, Any], several: bool) -> str:
+def format_line(host: str, event: dict[str, Any], several: bool) -> str:
     """`2026-11-25 00:12:03 watchme ast-api: …`, the host only where there are several."""
     when = datetime.fromtimestamp(event["at"], UTC).strftime("%Y-%m-%d %H:%M:%S")
     return f"{when} {f'{host} ' if several else ''}{event['from']}: {event['line']}"
@@ -102,7 +102,7 @@ def _all(asked: Sequence[tuple[str, Target, str]], which: Wanted) -> Iterator[tu
     asked."""
     wanted = {"lines": which.count, "follow": which.follow, "since": which.since, "grep": which.grep}
     # What comes faster than it is shown waits on its host
-    said: queue.Queue[tuple[str, dict[str, Any] | Exception | None]] = queue.Queue(WAITING)
+    incoming: queue.Queue[tuple[str, dict[str, Any] | Exception | None]] = queue.Queue(WAITING)
 
     def listen(name: str, target: Target, service: str) -> None:
         try:
@@ -110,18 +110,18 @@ def _all(asked: Sequence[tuple[str, Target, str]], which: Wanted) -> Iterator[tu
                 if not which.follow and number >= which.count:
                     more = f"{name} says more of {service} than the {which.count} lines that it was asked for"
                     raise InfraError(f"{more}: the connection is closed")
-                said.put((name, event))
+                incoming.put((name, event))
         except Exception as error:
             # Raised by who reads it: a thread that ends in silence would be waited for for ever
-            said.put((name, error))
+            incoming.put((name, error))
         finally:
-            said.put((name, None))
+            incoming.put((name, None))
 
     for entry in asked:
         threading.Thread(target=listen, args=entry, daemon=True).start()
     going, wrong = len(asked), []
     while going:
-        name, event = said.get()
+        name, event = incoming.get()
         if event is None:
             going -= 1
         elif isinstance(event, InfraError):

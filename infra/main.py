@@ -67,8 +67,8 @@ def run() -> None:
         elif isinstance(error, InfraError):
             line = f"infra: {error}"
         else:
-            said = f"{type(error).__name__}: {error}"
-            line = f"infra: internal error: {said}; infra --debug COMMAND shows where: please report it"
+            description = f"{type(error).__name__}: {error}"
+            line = f"infra: internal error: {description}; infra --debug COMMAND shows where: please report it"
         # Names of fields, files and stacks are others' text: they order no terminal about
         typer.echo(visible(line), err=True)
         raise SystemExit(1) from None

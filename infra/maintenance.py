@@ -8,12 +8,12 @@ from catalogue.loading import Catalogue
 from catalogue.problems import nearest
 from infra import hosts, remote
 from infra.delivery import who
-from infra.errors import InfraError, gathered
+from infra.errors import InfraError, gather_errors
 from infra.releases import until
 from infra.ssh import Target
 
 
-def chosen(catalogue: Catalogue, names: Sequence[str]) -> dict[str, list[str]]:
+def sites_by_host(catalogue: Catalogue, names: Sequence[str]) -> dict[str, list[str]]:
     """Host → the public names of these sites there; of all sites where none is named. Raises InfraError."""
     stack = catalogue.stack
     served: dict[str, dict[str, set[str]]] = {host: {} for host in stack.hosts}
@@ -22,48 +22,48 @@ def chosen(catalogue: Catalogue, names: Sequence[str]) -> dict[str, list[str]]:
             # Another name of a site is away with it
             of = {site.alias_of, stack.public_name(site.alias_of)} if site.alias_of else set()
             own[stack.public_name(site.name)] = {site.name, stack.public_name(site.name), *of}
-    known = {name for own in served.values() for names_of in own.values() for name in names_of}
-    if not known:
+    served_names = {name for own in served.values() for names_of in own.values() for name in names_of}
+    if not served_names:
         raise InfraError(f"stack {stack.name} has no site")
     for name in names:
-        if name not in known:
-            raise InfraError(f"stack {stack.name} serves no {name}: {nearest(name, sorted(known), 'sites')}")
-    found = {
+        if name not in served_names:
+            raise InfraError(f"stack {stack.name} serves no {name}: {nearest(name, sorted(served_names), 'sites')}")
+    selected = {
         host: [public for public, names_of in own.items() if not names or names_of & {*names}]
         for host, own in served.items()
     }
-    return {host: sites for host, sites in found.items() if sites}
+    return {host: sites for host, sites in selected.items() if sites}
 
 
 def switch(catalogue: Catalogue, names: Sequence[str], begin: bool, seconds: float) -> Iterator[str]:
     """Begins or ends it, on one host after the other; a line for each site. Raises InfraError."""
     if begin and not 1 <= seconds <= LONGEST:
         raise InfraError("--for is 1s to 168h (7 days): a maintenance ends by itself")
-    with gathered() as alone:
-        for host, target, sites in _reached(catalogue, names):
+    with gather_errors() as alone:
+        for host, target, sites in _serving_hosts(catalogue, names):
             with alone():
-                yield from _asked(host, target, sites, {"sites": sites, "begin": begin, "seconds": int(seconds)})
+                yield from _ask_host(host, target, sites, {"sites": sites, "begin": begin, "seconds": int(seconds)})
 
 
 def show(catalogue: Catalogue, names: Sequence[str]) -> Iterator[str]:
     """A line for each site. Raises InfraError."""
-    with gathered() as alone:
-        for host, target, sites in _reached(catalogue, names):
+    with gather_errors() as alone:
+        for host, target, sites in _serving_hosts(catalogue, names):
             with alone():
-                yield from _asked(host, target, sites, {"sites": [], "begin": False, "seconds": 0})
+                yield from _ask_host(host, target, sites, {"sites": [], "begin": False, "seconds": 0})
 
 
-def _reached(catalogue: Catalogue, names: Sequence[str]) -> Iterator[tuple[str, Target, list[str]]]:
+def _serving_hosts(catalogue: Catalogue, names: Sequence[str]) -> Iterator[tuple[str, Target, list[str]]]:
     """Each host that serves one of the sites, in its regions that stand by too."""
-    wanted = chosen(catalogue, names)
+    wanted = sites_by_host(catalogue, names)
     targets = hosts.targets(catalogue.stack)
-    found = [(name, target, wanted.get(name.partition("@")[0], [])) for name, target in targets.items()]
-    if not any(sites for _, _, sites in found):
+    candidates = [(name, target, wanted.get(name.partition("@")[0], [])) for name, target in targets.items()]
+    if not any(sites for _, _, sites in candidates):
         raise InfraError(f"no host that serves {', '.join(names) or 'a site'} has been made yet: pulumi up")
-    yield from (entry for entry in found if entry[2])
+    yield from (entry for entry in candidates if entry[2])
 
 
-def _asked(host: str, target: Target, sites: list[str], asked: dict[str, Any]) -> Iterator[str]:
-    found = remote.ask(target, "maintenance", {**asked, "who": who()})["maintenance"]
+def _ask_host(host: str, target: Target, sites: list[str], asked: dict[str, Any]) -> Iterator[str]:
+    in_maintenance = remote.ask(target, "maintenance", {**asked, "who": who()})["maintenance"]
     for site in sites:
-        yield f"{host}: {site} {until(found[site]) if site in found else 'is served'}"
+        yield f"{host}: {site} {until(in_maintenance[site]) if site in in_maintenance else 'is served'}"

@@ -26,15 +26,15 @@ class Mirror(Work):
     def do(self, say: Say) -> Ended:
         request = json.load(sys.stdin)
         self.image = f"{request['repository']}{request['reference']}"
-        digest, is_new = mirrored(request, say)
+        digest, is_new = mirror_image(request, say)
         line = f"{self.image} is in {request['region']}: {digest}" if is_new else ""
         return Ended(0, line, {"digest": digest})
 
-    def left(self) -> str:
+    def interruption_line(self) -> str:
         return f"failed: interrupted while {self.image or 'an image'} was copied; nothing uses it yet. Run again"
 
 
-def mirrored(request: dict[str, Any], say: Say) -> tuple[str, bool]:
+def mirror_image(request: dict[str, Any], say: Say) -> tuple[str, bool]:
     """The image's digest in the stack's registry, and whether it was copied now. `request` has account, region,
     repository, reference (`:TAG` or `@DIGEST`), the `digest` that is wanted, and `logins`: host → user, password.
     Raises InfraError."""
@@ -54,27 +54,27 @@ def mirrored(request: dict[str, Any], say: Say) -> tuple[str, bool]:
         return want, True
 
 
-def resolved(images: list[str], logins: dict[str, dict[str, str]]) -> dict[str, str]:
+def resolve_digests(images: list[str], logins: dict[str, dict[str, str]]) -> dict[str, str]:
     """Image → the digest that its own registry has under its name now. Raises InfraError naming all that are not
     there."""
     if not images:
         return {}
     with tempfile.TemporaryDirectory() as folder:
         copier = Copier(Path(folder), {}, logins)
-        found = {image: copier.digest(f"docker://{image}") for image in images}
-    if missing := [image for image, digest in found.items() if digest is None]:
+        digests = {image: copier.digest(f"docker://{image}") for image in images}
+    if missing := [image for image, digest in digests.items() if digest is None]:
         raise InfraError(
             f"{len(missing)} image(s) are not in their registries: {', '.join(missing)}. Correct the repository or the "
             "tag in the catalogue; a private one needs a login under infra:secrets.registries"
         )
-    return {image: digest for image, digest in found.items() if digest}
+    return {image: digest for image, digest in digests.items() if digest}
 
 
 def resolve() -> int:
     """What `pulumi preview` asks, as JSON on both sides."""
     request = json.load(sys.stdin)
     try:
-        print(json.dumps(resolved(request["images"], request["logins"])))
+        print(json.dumps(resolve_digests(request["images"], request["logins"])))
     except InfraError as error:
         print(error, file=sys.stderr)
         return 1

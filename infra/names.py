@@ -48,15 +48,15 @@ def _by_resolver(zone: str) -> list[Server]:
     reasons = []
     for resolver in resolvers():
         try:
-            found = sorted(str(r.rdata).rstrip(".") for r in ask(zone, "NS", resolver) if r.rtype == QTYPE.NS)
+            name_servers = sorted(str(r.rdata).rstrip(".") for r in ask(zone, "NS", resolver) if r.rtype == QTYPE.NS)
         except InfraError as error:
             reasons.append(str(error))
             continue
-        if found:
-            return [(name, 53) for name in found]
+        if name_servers:
+            return [(name, 53) for name in name_servers]
         reasons.append(f"{resolver[0]} knows none")
-    said = "; ".join(reasons) or "this machine has no resolver"
-    raise InfraError(f"it is not known which servers answer for {zone}: {said}. infra:nameServers can name them")
+    fault = "; ".join(reasons) or "this machine has no resolver"
+    raise InfraError(f"it is not known which servers answer for {zone}: {fault}. infra:nameServers can name them")
 
 
 def resolvers() -> list[Server]:
@@ -72,9 +72,9 @@ def resolvers() -> list[Server]:
 def ask(name: str, kind: str, server: Server) -> list[RR]:
     """All records of a server's answer; none where the name has none. Raises InfraError when it does not answer."""
     try:
-        found = socket.getaddrinfo(server[0], server[1], 0, socket.SOCK_DGRAM)
+        candidates = socket.getaddrinfo(server[0], server[1], 0, socket.SOCK_DGRAM)
         # One with both is asked over IPv4
-        family, *_, place = min(found, key=lambda entry: entry[0] != socket.AF_INET)
+        family, *_, place = min(candidates, key=lambda entry: entry[0] != socket.AF_INET)
         how: dict[str, Any] = {"timeout": PATIENCE, "ipv6": family == socket.AF_INET6}
         question = DNSRecord.question(name, kind)
         answer = DNSRecord.parse(question.send(str(place[0]), server[1], **how))

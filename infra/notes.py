@@ -16,7 +16,7 @@ def keep(path: Path, value: Any) -> None:
     put_below(project_root(), path, json.dumps(value))
 
 
-def kept(path: Path) -> Any:
+def read(path: Path) -> Any:
     """None where there is none, or none that can be read."""
     try:
         place = below(project_root(), path)

@@ -33,8 +33,8 @@ def complaint(
     end = time.monotonic() + patience
     while True:
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            said = list(pool.map(asking, urls))
-        pairs = list(zip(urls, said, strict=True))
+            complaints = list(pool.map(asking, urls))
+        pairs = list(zip(urls, complaints, strict=True))
         rests = {url for url, answer in pairs if url in resting and answer.startswith("answered 503")}
         wrong = [f"{url} {answer}" for url, answer in pairs if answer != "200" and url not in rests]
         if not wrong:
@@ -105,7 +105,7 @@ def _status_over_http2(secure: ssl.SSLSocket, name: str, target: str) -> int:
     connection.send_headers(1, list(request.items()), end_stream=True)
     while True:
         secure.sendall(connection.data_to_send())
-        for event in connection.receive_data(secure.recv(65536) or _closed()):
+        for event in connection.receive_data(secure.recv(65536) or _raise_closed()):
             if isinstance(event, ResponseReceived):
                 status = dict(event.headers).get(b":status", b"")
                 return int(status) if status.isdigit() else 0
@@ -113,7 +113,7 @@ def _status_over_http2(secure: ssl.SSLSocket, name: str, target: str) -> int:
                 raise OSError(f"the server ended it ({event.error_code!s})")
 
 
-def _closed() -> bytes:
+def _raise_closed() -> bytes:
     raise OSError("the connection was closed")
 
 

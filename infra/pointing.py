@@ -43,51 +43,51 @@ class Wanted:
     @property
     def wrong(self) -> list[str]:
         """Each server that says something else, and what; those that do not answer aside."""
-        others = {server: said for server, said in self.found.items() if isinstance(said, list)}
-        found = [
-            f"{server} gives {', '.join(one_line(value) for value in said) or 'nothing'}"
-            for server, said in others.items()
-            if not self.is_said_by(said)
+        others = {server: answer for server, answer in self.found.items() if isinstance(answer, list)}
+        mismatches = [
+            f"{server} gives {', '.join(one_line(value) for value in answer) or 'nothing'}"
+            for server, answer in others.items()
+            if not self.is_said_by(answer)
         ]
-        return found + [
+        return mismatches + [
             f"there is an AAAA {one_line(address)} too: clients with IPv6 go there" for address in self.stray
         ]
 
     @property
     def silent(self) -> list[str]:
         """The servers that do not answer."""
-        return [server for server, said in self.found.items() if isinstance(said, str)]
+        return [server for server, answer in self.found.items() if isinstance(answer, str)]
 
     @property
     def is_right(self) -> bool:
         return not self.wrong and len(self.silent) < len(self.found)
 
-    def is_said_by(self, said: list[str]) -> bool:
+    def is_said_by(self, answer: list[str]) -> bool:
         """Is what a server gives what is wanted."""
         # Of an address another one would be asked as well; of a text or a mail server others may have their own
-        have, want = {*said}, {_normal(self.type, value) for value in self.values}
+        have, want = {*answer}, {_normal(self.type, value) for value in self.values}
         return have == want if self.type in ("A", "AAAA", "CNAME") else want <= have
 
 
-def wanted(catalogue: Catalogue) -> list[Wanted]:
+def wanted_records(catalogue: Catalogue) -> list[Wanted]:
     """The records of the stack: of its sites, of what proves them, and of infra:records. Raises InfraError before the
     first update."""
     stack = catalogue.stack
     outputs = hosts.outputs(stack)
     addresses = outputs["addresses"]
-    found = []
+    records = []
     if outputs.get("region", stack.region) != stack.region:
         # A move that is under way: names are to lead to the hosts of its new region, as far as there are any
-        addresses = hosts.made(stack)
+        addresses = hosts.addresses_from_state(stack)
     for host in [host for host in stack.hosts if host in addresses]:
         sites = [stack.public_name(site.name) for system in catalogue.systems_on(host) for site in system.sites]
-        found += [Wanted(name, "A", [addresses[host]], stack.recordTtl) for name in sites]
+        records += [Wanted(name, "A", [addresses[host]], stack.recordTtl) for name in sites]
         if stack.dns.challenges:
             proved = proved_names(catalogue, host)
-            found += [
+            records += [
                 Wanted(f"{CHALLENGE}.{name}", "CNAME", [stack.dns.proof(name)], stack.recordTtl) for name in proved
             ]
-    return found + [Wanted(record.name, record.type, list(record.values), record.ttl) for record in stack.records]
+    return records + [Wanted(record.name, record.type, list(record.values), record.ttl) for record in stack.records]
 
 
 def look(stack: Stack, records: Sequence[Wanted], resolvers: Sequence[str]) -> None:
@@ -100,7 +100,7 @@ def look(stack: Stack, records: Sequence[Wanted], resolvers: Sequence[str]) -> N
         missing = str(error)
     others = [names.server_of(name) for name in resolvers]
 
-    def asked(work: tuple[Wanted, names.Server]) -> list[str] | str:
+    def ask_server(work: tuple[Wanted, names.Server]) -> list[str] | str:
         try:
             return _values(names.ask(work[0].name, work[0].type, work[1]), work[0].type)
         except InfraError as error:
@@ -114,11 +114,11 @@ def look(stack: Stack, records: Sequence[Wanted], resolvers: Sequence[str]) -> N
     led = [record for record in records if record.type == "A" and record.name not in six]
     strays = [(Wanted(r.name, "AAAA", [], 0), server) for r in led for server in (own if _is_in(stack, r) else others)]
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        said = [*pool.map(asked, pairs)]
-        found = [*pool.map(asked, strays)]
-    for (record, server), answer in zip(pairs, said, strict=True):
-        record.found[_shown(server)] = answer
-    for (stray, _), answer in zip(strays, found, strict=True):
+        answers = [*pool.map(ask_server, pairs)]
+        stray_answers = [*pool.map(ask_server, strays)]
+    for (record, server), answer in zip(pairs, answers, strict=True):
+        record.found[_server_label(server)] = answer
+    for (stray, _), answer in zip(strays, stray_answers, strict=True):
         for record in [record for record in led if record.name == stray.name and isinstance(answer, list)]:
             record.stray = sorted({*record.stray, *answer})
     if missing:
@@ -130,7 +130,7 @@ def _is_in(stack: Stack, record: Wanted) -> bool:
     return stack.in_zone(record.name.removeprefix("*."))
 
 
-def _shown(server: names.Server) -> str:
+def _server_label(server: names.Server) -> str:
     return server[0] if server[1] == 53 else f"{server[0]}:{server[1]}"
 
 
@@ -152,17 +152,17 @@ def _normal(kind: str, value: str) -> str:
 
 def lines(stack: Stack, records: Sequence[Wanted]) -> list[str]:
     """One for each record, and what is wrong below it."""
-    found = []
+    output = []
     for record in records:
         answered = len(record.found) - len(record.silent)
         servers = f"{answered} server(s)" + (f", {', '.join(record.silent)} silent" if record.silent else "")
-        right = sum(record.is_said_by(said) for said in record.found.values() if isinstance(said, list))
+        right = sum(record.is_said_by(answer) for answer in record.found.values() if isinstance(answer, list))
         late = f"not yet: {right} of {servers} have it" if answered else "not known: none answers"
         state = f"as it is to be: {servers}" if record.is_right else late
         state += "" if _is_in(stack, record) else f" (not in {stack.zone}: its owner writes it)"
-        found += [f"{record.name}  {record.type}  {', '.join(record.values)}  {state}"]
-        found += [f"  {line}" for line in record.wrong]
-    return found
+        output += [f"{record.name}  {record.type}  {', '.join(record.values)}  {state}"]
+        output += [f"  {line}" for line in record.wrong]
+    return output
 
 
 def closing(stack: Stack, records: Sequence[Wanted]) -> str:
@@ -208,7 +208,7 @@ def adoptable(catalogue: Catalogue, wished: Sequence[str]) -> tuple[Zone, list[t
     then. Raises InfraError."""
     stack = catalogue.stack
     zone, parts = zone_of(stack), _parts(catalogue)
-    found: list[tuple[Entry, str]] = []
+    adoptable_entries: list[tuple[Entry, str]] = []
     for name in wished:
         if not (own := parts.get(name)):
             raise InfraError(
@@ -218,33 +218,33 @@ def adoptable(catalogue: Catalogue, wished: Sequence[str]) -> tuple[Zone, list[t
         if not entries:
             kinds = ", ".join(sorted(own))
             raise InfraError(f"{name} has no record {kinds} at Cloudflare that is not this stack's already")
-        found += [(entry, own[entry["type"]]) for entry in entries]
-    if proxied := [entry["name"] for entry, _ in found if entry.get("proxied")]:
+        adoptable_entries += [(entry, own[entry["type"]]) for entry in entries]
+    if proxied := [entry["name"] for entry, _ in adoptable_entries if entry.get("proxied")]:
         raise InfraError(
             f"{', '.join(sorted(set(proxied)))}: proxied by Cloudflare; switch the proxy off there first (DNS only): "
             "names lead to the hosts themselves"
         )
-    return zone, found
+    return zone, adoptable_entries
 
 
 def _parts(catalogue: Catalogue) -> dict[str, dict[str, str]]:
     """Name → type of its record → by what part of the stack it is written. Of texts, mail servers and the like others
     may have their own beside them: they are in no one's way."""
-    stack, found = catalogue.stack, {}
+    stack, owners = catalogue.stack, {}
     for system in catalogue.running.values():
         for name in [stack.public_name(site.name) for site in system.sites]:
             if stack.in_zone(name):
-                found.setdefault(name, {})["A"] = stack.dns_owner("site")
+                owners.setdefault(name, {})["A"] = stack.dns_owner("site")
     if stack.dns.challenges:
         for name in [name for host in stack.hosts for name in proved_names(catalogue, host)]:
-            found.setdefault(f"{CHALLENGE}.{name}", {})["CNAME"] = stack.dns_owner("proof")
+            owners.setdefault(f"{CHALLENGE}.{name}", {})["CNAME"] = stack.dns_owner("proof")
     for record in stack.records:
         if record.type in EXCLUSIVE:
-            found.setdefault(record.name, {})[record.type] = stack.dns_owner("record")
-    return found
+            owners.setdefault(record.name, {})[record.type] = stack.dns_owner("record")
+    return owners
 
 
-def adopted(entry: dict) -> str:
+def record_line(entry: dict) -> str:
     """A record as a person reads it."""
     text = f"{entry['name']}  {entry['type']}  {value_of(entry)}"
     return one_line(text + (f"  ({entry['comment']})" if entry.get("comment") else ""))

@@ -39,21 +39,23 @@ class Promotion:
     wanted: Deployment
     images: Mapping[str, str]
     before: Mapping[str, str]
-    left: Sequence[str] = ()
+    left_out: Sequence[str] = ()
 
 
-def planned(source: Catalogue, target: Catalogue, service: str, source_host: str | None, host: str | None) -> Promotion:
+def plan_promotion(
+    source: Catalogue, target: Catalogue, service: str, source_host: str | None, host: str | None
+) -> Promotion:
     """Asks the hosts of both. Raises InfraError."""
     if source.stack.name == target.stack.name:
         raise InfraError(f"--from {source.stack.name} --to {target.stack.name}: two stacks")
     first, _ = deploying.host_of(source, [service], source_host)
-    place, found = deploying.host_of(target, [service], host, "infra promote")
+    place, services_by_name = deploying.host_of(target, [service], host, "infra promote")
     serves = _serves(source, first, service)
     if not serves:
         raise InfraError(f"{first} of stack {source.stack.name} serves no {service}: infra status says why")
     own = {
         image.name: serves[image.repository]
-        for image in deploying.followed(found[service])
+        for image in deploying.tagged_images(services_by_name[service])
         if image.repository in serves
     }
     if not own:
@@ -61,10 +63,12 @@ def planned(source: Catalogue, target: Catalogue, service: str, source_host: str
             f"stack {target.stack.name} has {service} from other repositories than {', '.join(sorted(serves))}: "
             "the catalogues of both stacks must name the same"
         )
-    followed = [image.repository for image in deploying.followed(found[service]) if image.name in own]
+    followed = [image.repository for image in deploying.tagged_images(services_by_name[service]) if image.name in own]
     taken = {repository: serves[repository] for repository in followed}
-    left = sorted({*serves} - {*taken})
-    return Promotion(service, source, Deployment(place, {service: own}), taken, _serves(target, place, service), left)
+    left_out = sorted({*serves} - {*taken})
+    return Promotion(
+        service, source, Deployment(place, {service: own}), taken, _serves(target, place, service), left_out
+    )
 
 
 def _serves(catalogue: Catalogue, host: str, service: str) -> dict[str, str]:
@@ -74,19 +78,20 @@ def _serves(catalogue: Catalogue, host: str, service: str) -> dict[str, str]:
     return deploying.by_repository(images, service)
 
 
-def lines(made: Promotion, target: Catalogue) -> Iterator[str]:
+def lines(promotion: Promotion, target: Catalogue) -> Iterator[str]:
     """What differs between the two, image by image: digests, and what the labels of both say. Raises InfraError."""
-    stack, known = made.source.stack, target.stack
-    if made.left:
-        names = ", ".join(made.left)
-        yield f"not promoted, as the catalogue of {known.name} has them by a digest, or not at all: {names}"
-    for repository, digest in made.images.items():
-        old = made.before.get(repository)
+    stack, target_stack = promotion.source.stack, target.stack
+    if promotion.left_out:
+        names = ", ".join(promotion.left_out)
+        yield f"not promoted, as the catalogue of {target_stack.name} has them by a digest, or not at all: {names}"
+    for repository, digest in promotion.images.items():
+        old = promotion.before.get(repository)
         if old == digest:
-            yield f"{repository}: {digest[:SHORT]} serves in {known.name} already"
+            yield f"{repository}: {digest[:SHORT]} serves in {target_stack.name} already"
             continue
-        yield f"{repository}: {old[:SHORT] if old else 'none'} in {known.name} → {digest[:SHORT]} of {stack.name}"
-        before = _labels(known.accountId, known.region, repository, old) if old else {}
+        had = old[:SHORT] if old else "none"
+        yield f"{repository}: {had} in {target_stack.name} → {digest[:SHORT]} of {stack.name}"
+        before = _labels(target_stack.accountId, target_stack.region, repository, old) if old else {}
         after = _labels(stack.accountId, stack.region, repository, digest)
         for label, word in LABELS.items():
             if before.get(label) != after.get(label):
@@ -99,31 +104,36 @@ def _labels(account: str, region: str, repository: str, digest: str) -> dict[str
     try:
         with tempfile.TemporaryDirectory() as folder:
             copier = Copier(Path(folder), {host: {"auth": login(boto3.Session(), account, region)}}, {})
-            found = json.loads(copier.configuration(f"docker://{host}/{repository}@{digest}"))
-            labels = (found.get("config") or {}).get("Labels") or {}
+            configuration = json.loads(copier.configuration(f"docker://{host}/{repository}@{digest}"))
+            labels = (configuration.get("config") or {}).get("Labels") or {}
             return {label: one_line(str(labels[label])) for label in LABELS if label in labels}
     except (InfraError, ValueError, AttributeError):
         return {}
 
 
-def bring_images(made: Promotion, target: Catalogue) -> Iterator[str]:
+def bring_images(promotion: Promotion, target: Catalogue) -> Iterator[str]:
     """Copies into the other stack's registry what it lacks; a line for each copy. Raises InfraError."""
-    stack, known = made.source.stack, target.stack
-    there, here = registry(known.accountId, known.region), registry(stack.accountId, stack.region)
+    stack, target_stack = promotion.source.stack, target.stack
+    there, here = registry(target_stack.accountId, target_stack.region), registry(stack.accountId, stack.region)
     if there == here:
         return
     session = boto3.Session()
     auths = {
         host: {"auth": login(session, account, region)}
-        for host, account, region in ((here, stack.accountId, stack.region), (there, known.accountId, known.region))
+        for host, account, region in (
+            (here, stack.accountId, stack.region),
+            (there, target_stack.accountId, target_stack.region),
+        )
     }
     with tempfile.TemporaryDirectory() as folder:
         copier = Copier(Path(folder), auths, {})
-        for repository, digest in made.images.items():
+        for repository, digest in promotion.images.items():
             if copier.digest(f"docker://{there}/{repository}@{digest}") == digest:
                 continue
             tag = f"{TAG}{digest.removeprefix('sha256:')[:12]}"
             copier.copy(f"docker://{here}/{repository}@{digest}", f"docker://{there}/{repository}:{tag}")
             if copier.digest(f"docker://{there}/{repository}:{tag}") != digest:
-                raise InfraError(f"the copy of {repository}@{digest[:SHORT]} in {known.region} is not it. Run again")
-            yield f"copied {repository}@{digest[:SHORT]} into the registry of stack {known.name}"
+                raise InfraError(
+                    f"the copy of {repository}@{digest[:SHORT]} in {target_stack.region} is not it. Run again"
+                )
+            yield f"copied {repository}@{digest[:SHORT]} into the registry of stack {target_stack.name}"

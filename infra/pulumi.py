@@ -52,8 +52,8 @@ class Previewed:
 
 def preview(*arguments: str) -> Previewed:
     """Raises InfraError with what the program says against an update."""
-    found = _digest("preview", "--json", *arguments)
-    return Previewed(found["steps"], _said(found, "warning"))
+    digest = _digest("preview", "--json", *arguments)
+    return Previewed(digest["steps"], _messages(digest, "warning"))
 
 
 def refresh_preview(*arguments: str) -> list[dict[str, Any]]:
@@ -68,19 +68,19 @@ ENDED = ("an unhandled error occurred", "error: an unhandled error occurred")
 def _digest(*arguments: str) -> dict[str, Any]:
     done = attempt(*arguments)
     try:
-        found = json.loads(done.stdout)
+        digest = json.loads(done.stdout)
     except ValueError:
-        found = {}
-    if done.returncode or "steps" not in found:
+        digest = {}
+    if done.returncode or "steps" not in digest:
         # What a reader sees first is why
-        said = dict.fromkeys([*_said(found, "error"), *_said(found)])
+        messages = dict.fromkeys([*_messages(digest, "error"), *_messages(digest)])
         # Pulumi ends each of the program's refusals with a line of its own
-        reasons = [line for line in said if not line.startswith(ENDED)] or [*said]
+        reasons = [line for line in messages if not line.startswith(ENDED)] or [*messages]
         raise InfraError("\n".join(reasons) or done.stderr.strip() or f"the {arguments[0]} failed")
-    return found
+    return digest
 
 
-def _said(found: dict[str, Any], *severities: str) -> list[str]:
+def _messages(digest: dict[str, Any], *severities: str) -> list[str]:
     """What was said, each once; of those severities, or of all."""
-    entries = [e for e in found.get("diagnostics", []) if not severities or e.get("severity") in severities]
+    entries = [e for e in digest.get("diagnostics", []) if not severities or e.get("severity") in severities]
     return [line for line in dict.fromkeys(entry.get("message", "").strip() for entry in entries) if line]

@@ -29,14 +29,16 @@ def push(
     docker-archive:) it may be a file. For an artefact they are directories, files or archives. Raises InfraError."""
     stack = catalogue.stack
     repository, _, tag = image.partition(":")
-    known = {name for system in catalogue.running.values() for name in system.repositories}
-    if repository not in known:
-        raise InfraError(f"the catalogue has no repository {repository!r}; repositories: {', '.join(sorted(known))}")
+    repositories = {name for system in catalogue.running.values() for name in system.repositories}
+    if repository not in repositories:
+        raise InfraError(
+            f"the catalogue has no repository {repository!r}; repositories: {', '.join(sorted(repositories))}"
+        )
     _there(repository, region, stack.name)
     host = registry(stack.accountId, region)
     target = f"docker://{host}/{repository}:{tag or 'latest'}"
     with tempfile.TemporaryDirectory() as folder:
-        source, packed = _named(sources[0]), ""
+        source, packed = _skopeo_source(sources[0]), ""
         is_image = sources[0].split(":")[0] in TRANSPORTS
         if _is_artefact(catalogue, repository) and not is_image:
             source, packed = (
@@ -82,7 +84,7 @@ def next_step(catalogue: Catalogue, image: str) -> str:
     return f"no service follows this tag: {named}, or write it in the catalogue, which has {', '.join(runs) or 'none'}"
 
 
-def _named(source: str) -> str:
+def _skopeo_source(source: str) -> str:
     """As skopeo names it: a plain name is one of this machine's Docker, with its tag."""
     if source.split(":")[0] in TRANSPORTS:
         return source

@@ -20,7 +20,7 @@ from catalogue.problems import nearest
 from infra import hosts, remote
 from infra.delivery import who
 from infra.errors import InfraError
-from infra.ssh import ConnectionLost, Target, connected
+from infra.ssh import ConnectionLost, Target, connect
 
 PIECE = 32 * 1024
 AGENT = "python3 -I -B /var/lib/infra/bin"
@@ -33,31 +33,35 @@ def target_of(catalogue: Catalogue, service: str, host: str | None) -> Target:
     """The host that runs a service (`NAME/2` is its second replica); any that is named where there is no service.
     Raises InfraError."""
     stack = catalogue.stack
-    found = hosts.targets(stack, host)
+    targets = hosts.targets(stack, host)
     if service:
-        known = {
+        services_by_host = {
             name: {one.name for system in catalogue.systems_on(name) for one in system.active} for name in stack.hosts
         }
         own = service.partition("/")[0]
-        everything = sorted(set().union(*known.values()))
+        everything = sorted(set().union(*services_by_host.values()))
         if own not in everything:
             raise InfraError(f"stack {stack.name} runs no {own}: {nearest(own, everything, 'services')}")
-        found = {name: target for name, target in found.items() if own in known.get(name.partition("@")[0], set())}
-        if not found:
+        targets = {
+            name: target
+            for name, target in targets.items()
+            if own in services_by_host.get(name.partition("@")[0], set())
+        }
+        if not targets:
             raise InfraError(f"{host} runs no {own}" if host else f"no host that runs {own} has been made yet")
-    if len(found) > 1:
-        raise InfraError(f"name the host with --host: {', '.join(sorted(found))}")
-    return next(iter(found.values()))
+    if len(targets) > 1:
+        raise InfraError(f"name the host with --host: {', '.join(sorted(targets))}")
+    return next(iter(targets.values()))
 
 
 def run(target: Target, how: str, service: str, words: Sequence[str]) -> int:
     """Runs a command in a service, or a shell; its exit code. What it prints is printed, what is typed goes there.
     Raises InfraError."""
     has_terminal = _is_terminal(sys.stdin) and _is_terminal(sys.stdout)
-    answer = _asked(target, how, service, words, has_terminal)
+    answer = _ask_host(target, how, service, words, has_terminal)
     if how != "host" and "enter" not in answer:
         raise InfraError(f"{target}: its answer has nothing to run")
-    with connected(target) as transport:
+    with connect(target) as transport:
         transport.set_keepalive(15)
         with _errors(target):
             channel = transport.open_session(timeout=15)
@@ -69,7 +73,7 @@ def run(target: Target, how: str, service: str, words: Sequence[str]) -> int:
             else:
                 line = f"{AGENT} enter {answer['enter']}"
                 channel.exec_command(line if target.user == "root" else f"sudo -n {line}")
-        with _raw() if has_terminal else contextlib.nullcontext(), _resized(channel, has_terminal):
+        with _raw() if has_terminal else contextlib.nullcontext(), _follow_resizes(channel, has_terminal):
             carried = Carried(channel)
             carried.run()
         if carried.wrong:
@@ -87,7 +91,7 @@ def _is_terminal(stream: Any) -> bool:
     return stream is not None and not stream.closed and stream.isatty()
 
 
-def _asked(target: Target, how: str, service: str, words: Sequence[str], tty: bool, port: int | None = None) -> Any:
+def _ask_host(target: Target, how: str, service: str, words: Sequence[str], tty: bool, port: int | None = None) -> Any:
     asked = {"how": how, "service": service, "words": [*words], "tty": tty, "port": port, "who": who()}
     return remote.ask(target, "reach", asked)
 
@@ -163,7 +167,7 @@ def _raw() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _resized(channel: paramiko.Channel, has_terminal: bool) -> Iterator[None]:
+def _follow_resizes(channel: paramiko.Channel, has_terminal: bool) -> Iterator[None]:
     """The terminal there is as large as the one here. Another thread says so: the one that is interrupted may be in the
     middle of a message."""
     if not has_terminal:
@@ -190,11 +194,11 @@ def _resized(channel: paramiko.Channel, has_terminal: bool) -> Iterator[None]:
 
 def forward(target: Target, service: str, port: int | None, local: int | None, say: Say) -> None:
     """Until Ctrl-C: connections to a port of 127.0.0.1 here come to a service's port. Raises InfraError."""
-    answer = _asked(target, "forward", service, [], tty=False, port=port)
+    answer = _ask_host(target, "forward", service, [], tty=False, port=port)
     if not answer.get("address") or not answer.get("port"):
         raise InfraError(f"{target}: its answer has no port")
     there = (answer["address"], int(answer["port"]))
-    with connected(target) as transport, _errors(target):
+    with connect(target) as transport, _errors(target):
         transport.set_keepalive(15)
         wanted = local if local is not None else port or there[1]
         try:
@@ -244,19 +248,19 @@ def url_of(catalogue: Catalogue, wanted: str) -> str:
     InfraError."""
     stack = catalogue.stack
     sites = {site.name: site for system in catalogue.running.values() for site in system.sites}
-    known = {stack.public_name(name): f"https://{stack.public_name(name)}/" for name in sites}
-    known |= {name: f"https://{stack.public_name(name)}/" for name in sites}
+    urls = {stack.public_name(name): f"https://{stack.public_name(name)}/" for name in sites}
+    urls |= {name: f"https://{stack.public_name(name)}/" for name in sites}
     for system in catalogue.running.values():
         for service in system.active:
             for route in service.routes[:1]:
                 if site := system.site_of(route):
-                    known[service.name] = f"https://{stack.public_name(site.name)}{route.public}"
-    if not known:
+                    urls[service.name] = f"https://{stack.public_name(site.name)}{route.public}"
+    if not urls:
         raise InfraError(f"stack {stack.name} has no site")
     if not wanted and len(sites) > 1:
-        raise InfraError(f"name a site or a service: {', '.join(sorted(known))}")
-    if wanted and wanted not in known:
+        raise InfraError(f"name a site or a service: {', '.join(sorted(urls))}")
+    if wanted and wanted not in urls:
         raise InfraError(
-            f"stack {stack.name} serves no {wanted}: {nearest(wanted, sorted(known), 'sites and services')}"
+            f"stack {stack.name} serves no {wanted}: {nearest(wanted, sorted(urls), 'sites and services')}"
         )
-    return known[wanted] if wanted else known[next(iter(sites))]
+    return urls[wanted] if wanted else urls[next(iter(sites))]

@@ -10,7 +10,7 @@ from typing import Any
 
 from infra.errors import InfraError
 from infra.remote import run_script
-from infra.ssh import AccessDenied, NeverConnects, Target, connected
+from infra.ssh import AccessDenied, NeverConnects, Target, connect
 from infra.supervised import Ended, Say, Work, run
 
 PAUSE = 2.0  # seconds between two attempts
@@ -43,9 +43,9 @@ class Ready(Work):
         began, limit = time.monotonic(), float(request["limit"])
         denied_since = 0.0
         while True:
-            left = began + limit - time.monotonic()
+            remaining = began + limit - time.monotonic()
             try:
-                with connected(target, timeout=max(1.0, min(15.0, left))) as transport:
+                with connect(target, timeout=max(1.0, min(15.0, remaining))) as transport:
                     self._prepare(transport, target, request, max(1.0, began + limit - time.monotonic()), say)
                 return Ended(0, f"{target.host} can take a release", {"host": target.host})
             except (NeverConnects, NotPrepared) as error:
@@ -62,13 +62,13 @@ class Ready(Work):
             self._remind(f"waiting for {target.host}: {reason}", say)
             time.sleep(self.pause)
 
-    def _prepare(self, transport: Any, target: Target, request: dict[str, Any], left: float, say: Say) -> None:
+    def _prepare(self, transport: Any, target: Target, request: dict[str, Any], remaining: float, say: Say) -> None:
         shell = "sh -s" if target.user == "root" else "sudo -n sh -s"
         command = f"{request['first']}{shell} {shlex.join(request['arguments'])}"
         self.is_preparing = True
         say(f"preparing {target.host}")
         try:
-            code, line = run_script(transport, target, command, request["script"], say, left)
+            code, line = run_script(transport, target, command, request["script"], say, remaining)
         except TimeoutError:
             raise NotPrepared(
                 f"{target} was reached, and preparing it did not end within {request['limit']} s "
@@ -82,7 +82,7 @@ class Ready(Work):
             self._said[line] = time.monotonic()
             say(line)
 
-    def left(self) -> str:
+    def interruption_line(self) -> str:
         if self.is_preparing:
             return f"failed: interrupted while {self.host} was being prepared; that may go on there. Run again"
         return f"failed: interrupted while waiting for {self.host or 'the host'}; nothing was changed there. Run again"

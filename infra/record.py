@@ -30,18 +30,18 @@ class Writing(Work):
         except (KeyError, ValueError, TypeError) as error:
             raise InfraError(f"infra.record is run by pulumi up, with the record on standard input: {error}") from None
         self.name = f"{wanted.name} {wanted.kind}"
-        said, token = self.name, os.environ.get(API_TOKEN, "")
+        label, token = self.name, os.environ.get(API_TOKEN, "")
         if self.verb == "remove":
-            return Ended(0, f"{said}: {removed(given, wanted, token)}")
+            return Ended(0, f"{label}: {remove_record(given, wanted, token)}")
         done = Zone(given["zone"], token).put(wanted)
-        line = f"{said}: {', '.join(wanted.values)} at Cloudflare" if done else ""
+        line = f"{label}: {', '.join(wanted.values)} at Cloudflare" if done else ""
         return Ended(0, line, {"name": wanted.name, "values": list(wanted.values), "ttl": wanted.ttl})
 
-    def left(self) -> str:
+    def interruption_line(self) -> str:
         return f"failed: interrupted while {self.name or 'a record'} was written. Run again to go on"
 
 
-def removed(given: dict[str, Any], wanted: Record, token: str) -> str:
+def remove_record(given: dict[str, Any], wanted: Record, token: str) -> str:
     """What became of a record that the stack has no more. The token is that of the update that wrote it, and may have
     ended since; the stack may have another. Raises InfraError."""
     try:

@@ -21,8 +21,8 @@ PLACE = Path("docs/reference")
 
 def configuration(root: Path) -> str:
     """Every key of `Pulumi.STACK.yaml`, out of `Pulumi.yaml`."""
-    found = read_yaml(root / "Pulumi.yaml", "Pulumi.yaml")
-    keys: Any = found.get("config") if isinstance(found, dict) else None
+    document = read_yaml(root / "Pulumi.yaml", "Pulumi.yaml")
+    keys: Any = document.get("config") if isinstance(document, dict) else None
     if not isinstance(keys, dict) or not all(isinstance(entry, dict) and "type" in entry for entry in keys.values()):
         raise InfraError("Pulumi.yaml has no config: it lists each key with its type, as Pulumi's documentation says")
     rows = [
@@ -89,8 +89,8 @@ PAGES: dict[str, Callable[[Path], str]] = {
 
 def pages(root: Path) -> Iterator[tuple[Path, str]]:
     """Every page of the reference with the text that it should have."""
-    for name, made in PAGES.items():
-        yield root / PLACE / name, made(root)
+    for name, render in PAGES.items():
+        yield root / PLACE / name, render(root)
 
 
 def _all(group: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -26,7 +26,7 @@ def history(host: str, answer: dict[str, Any]) -> Table:
             job["began"].replace("T", " ").rstrip("Z"),
             job["who"],
             job["kind"],
-            changed(job.get("restarted", []) if job["kind"] == "restart" else job["changed"]),
+            summarise_paths(job.get("restarted", []) if job["kind"] == "restart" else job["changed"]),
             job["outcome"] if job["code"] == 0 else f"{job['outcome']}: {job['line'].split(': ', 1)[-1]}",
         ]
         rows.append((job["began"], cells))
@@ -52,15 +52,15 @@ def damage(host: str, answer: dict[str, Any]) -> list[str]:
     return lines + ([f"{host}: {len(jobs)} damaged entries of its history: {', '.join(jobs[:3])}"] if jobs else [])
 
 
-def changed(paths: Sequence[str]) -> str:
+def summarise_paths(paths: Sequence[str]) -> str:
     if not paths:
         return "-"
     return paths[0] if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"
 
 
-def build(said: dict[str, str]) -> str:
+def build(labels: dict[str, str]) -> str:
     """What an image's labels say: of a commit as much as people write, of a time its day and minute."""
-    commit, version, created = (said.get(key, "") for key in ("commit", "version", "created"))
+    commit, version, created = (labels.get(key, "") for key in ("commit", "version", "created"))
     commit = commit[:SHORT] if re.fullmatch(r"[0-9a-f]{40,64}", commit) else commit
     return ", ".join(filter(None, (version, f"commit {commit}" if commit else "", created[:16].replace("T", " "))))
 
@@ -100,8 +100,8 @@ def state(stack: str, host: str, answer: dict[str, Any], wanted: str | None) -> 
         lines.append(f"  waiting, since their name does not lead here, as far as this host knows: {', '.join(resting)}")
     for system, there in sorted(answer.get("away", {}).items()):
         lines.append(f"  resting, since the data is on {there}: {system}")
-    lines += [f"  {site} {until(said)}" for site, said in sorted(answer.get("maintenance", {}).items())]
-    lines += [f"  build of {name}: {build(said)}" for name, said in sorted(answer.get("builds", {}).items())]
+    lines += [f"  {site} {until(details)}" for site, details in sorted(answer.get("maintenance", {}).items())]
+    lines += [f"  build of {name}: {build(details)}" for name, details in sorted(answer.get("builds", {}).items())]
     if stopped:
         lines.append(f"  not running: {', '.join(stopped)}")
     lines += [
@@ -109,7 +109,7 @@ def state(stack: str, host: str, answer: dict[str, Any], wanted: str | None) -> 
     ]
     lines += [f"  alert {alert['alert']}: {alert['text']}" for alert in answer["alerts"]]
     if (drifted := answer.get("drifted")) and not answer["holder"]:
-        lines.append(f"  changed by hand: {changed(drifted)} (infra drift --stack {stack} shows it)")
+        lines.append(f"  changed by hand: {summarise_paths(drifted)} (infra drift --stack {stack} shows it)")
     for repair in answer.get("repairs", []):
         done = f"{'repaired' if repair['worked'] else 'could not repair'} {repair['alert']}"
         did = {"make room": "made room", "bring back": "had room again"}.get(repair["repair"], done)
@@ -128,9 +128,9 @@ def boot_times(host: str, answer: dict[str, Any]) -> tuple[list[str], bool]:
     for entry in answer["milestones"]:
         reached, limit = entry["seconds"], entry["within"]
         late = reached is None or reached >= limit
-        said = "not reached yet" if reached is None else f"{reached} s"
+        boot_time = "not reached yet" if reached is None else f"{reached} s"
         lines.append(
-            f"{host}: {entry['name']}: {said} ({'too late, ' if late else ''}target < {limit} s, {entry['unit']})"
+            f"{host}: {entry['name']}: {boot_time} ({'too late, ' if late else ''}target < {limit} s, {entry['unit']})"
         )
         fine = fine and not late
     return lines or [f"{host}: no milestones"], fine
@@ -139,7 +139,7 @@ def boot_times(host: str, answer: dict[str, Any]) -> tuple[list[str], bool]:
 def drift(host: str, answer: dict[str, Any]) -> str:
     """What differs, each with its unified diff where it is a file's content; and which sites are in maintenance. No
     line of a diff begins as one of another host's would."""
-    away = [f"{host}: {site} {until(said)}" for site, said in sorted(answer.get("maintenance", {}).items())]
+    away = [f"{host}: {site} {until(window)}" for site, window in sorted(answer.get("maintenance", {}).items())]
     if not answer["drift"]:
         return "\n".join([f"{host}: as release {(answer['release'] or 'none')[:SHORT]} left it", *away])
     parts = []
@@ -149,7 +149,9 @@ def drift(host: str, answer: dict[str, Any]) -> str:
     return "\n".join([*parts, *away])
 
 
-def until(said: dict[str, Any]) -> str:
+def until(window: dict[str, Any]) -> str:
     """`in maintenance until 2026-11-29 17:00 UTC, since …, by …`."""
-    ends, began = (time.strftime("%Y-%m-%d %H:%M", time.gmtime(said[key])) for key in ("until", "since"))
-    return f"is in maintenance until {ends} UTC, since {began} UTC by {said['who']}: 503 for all but infra:statusCidrs"
+    ends, began = (time.strftime("%Y-%m-%d %H:%M", time.gmtime(window[key])) for key in ("until", "since"))
+    return (
+        f"is in maintenance until {ends} UTC, since {began} UTC by {window['who']}: 503 for all but infra:statusCidrs"
+    )

@@ -18,11 +18,11 @@ from typing import Any
 
 import paramiko
 
-from infra.answers import checked, checked_job_event
+from infra.answers import check_answer, checked_job_event
 from infra.errors import InfraError
-from infra.foreign import cleaned, one_line
+from infra.foreign import clean, one_line
 from infra.limits import ended_after
-from infra.ssh import ConnectionLost, NeverConnects, Target, connected, last_words
+from infra.ssh import ConnectionLost, NeverConnects, Target, connect, last_words
 
 # Makes the mark of a word, so that what echoes the command does not show it, and takes what it is to run from standard
 # input, where no list of processes shows it
@@ -76,15 +76,15 @@ def events(
     line = f"{START} {word} {shlex.quote(command.name)}"
     noise: deque[str] = deque(maxlen=1)
     with _connection_errors(target):
-        channel = _opened(transport, target, line if target.user == "root" else f"sudo -n {line}")
+        channel = _open_channel(transport, target, line if target.user == "root" else f"sudo -n {line}")
         lines = _lines(channel, target, total)
         _wait_for(mark, lines, channel, target)
         on_start()
         sent = {"first": FIRST, "name": command.name, "payload": command.payload, "program": command.program}
-        if is_read := _sent(channel, json.dumps(sent).encode()):
+        if is_read := _send_input(channel, json.dumps(sent).encode()):
             on_sent()
         begun = heard = marked = time.monotonic()
-        for said in lines:
+        for received in lines:
             now = time.monotonic()
             if has_end and (now - heard > QUIET or now - begun > WHOLE):
                 raise InfraError(
@@ -93,15 +93,15 @@ def events(
                 )
             if now - marked > SILENCE:
                 raise ConnectionLost(f"{target}: what it says has been no answer of the agent's for {SILENCE:.0f} s")
-            if not said.startswith(f"{mark} "):
-                noise.extend([said] if said.strip() else [])
-            elif (event := _event(said[len(mark) + 1 :])) is not None:
+            if not received.startswith(f"{mark} "):
+                noise.extend([received] if received.strip() else [])
+            elif (event := _event(received[len(mark) + 1 :])) is not None:
                 marked = now
                 heard = now if event else heard
                 yield event
                 # What is done with it takes no time of the host's
                 marked = time.monotonic()
-        code, errors = _ended(transport, channel)
+        code, errors = _receive_end(transport, channel)
     _check_end(target, code, is_read)
     if code != 0:
         words = last_words("\n".join([*noise, errors]))
@@ -119,7 +119,7 @@ def _connection_errors(target: Target) -> Iterator[None]:
         raise ConnectionLost(f"{target}: {str(error) or 'the connection was closed'}") from None
 
 
-def _opened(transport: paramiko.Transport, target: Target, line: str, limit: float = 15) -> paramiko.Channel:
+def _open_channel(transport: paramiko.Transport, target: Target, line: str, limit: float = 15) -> paramiko.Channel:
     try:
         channel = transport.open_session(timeout=limit)
         channel.settimeout(SILENCE)
@@ -154,7 +154,7 @@ def _wait_for(mark: str, lines: Iterator[str], channel: paramiko.Channel, target
                 printed += len(line)
                 if printed > NOISE:
                     raise _not_started(target, f"it prints {last_words(''.join(noise))!r} on and on")
-            code, errors = _ended(transport, channel)
+            code, errors = _receive_end(transport, channel)
         except (paramiko.SSHException, EOFError, OSError) as error:
             if not is_late.is_set() and not isinstance(error, TimeoutError):
                 raise
@@ -181,13 +181,13 @@ def _not_started(target: Target, reason: str) -> NotStarted:
     )
 
 
-def _ended(transport: paramiko.Transport, channel: paramiko.Channel) -> tuple[int, str]:
+def _receive_end(transport: paramiko.Transport, channel: paramiko.Channel) -> tuple[int, str]:
     """Exit code (-1: none was received), and standard error."""
     # The library does not limit how long the end of a command is waited for
     with ended_after(SILENCE, transport.close):
         code = channel.recv_exit_status()
-        said = channel.makefile_stderr("r").read(LONGEST)
-    return code, said if isinstance(said, str) else said.decode(errors="replace")
+        error_output = channel.makefile_stderr("r").read(LONGEST)
+    return code, error_output if isinstance(error_output, str) else error_output.decode(errors="replace")
 
 
 def _check_end(target: Target, code: int, is_read: bool) -> None:
@@ -197,7 +197,7 @@ def _check_end(target: Target, code: int, is_read: bool) -> None:
         raise ConnectionLost(f"{target}: the command ended before it had read what it was sent")
 
 
-def _sent(channel: paramiko.Channel, data: bytes) -> bool:
+def _send_input(channel: paramiko.Channel, data: bytes) -> bool:
     """Has a command taken all of its standard input. One that ends before that says itself why. Raises OSError where
     the connection is at fault."""
     try:
@@ -263,12 +263,12 @@ def run_script(
         try:
             with _connection_errors(target):
                 begun = f"printf '%s%s\\n' {halves[0]} {halves[1]}; "
-                channel = _opened(transport, target, begun + command, min(limit, 15))
+                channel = _open_channel(transport, target, begun + command, min(limit, 15))
                 channel.set_combine_stderr(True)
                 lines = _short_lines(channel)
                 _wait_for("".join(halves), lines, channel, target)
                 channel.settimeout(None)
-                is_read = _sent(channel, script.encode())
+                is_read = _send_input(channel, script.encode())
                 for line in filter(str.strip, lines):
                     last = one_line(line.strip())
                     say(one_line(line))
@@ -301,18 +301,18 @@ def run_program(transport: paramiko.Transport, target: Target, program: str, pay
 
 def stream(target: Target, verb: str, payload: Any | None = None) -> Iterator[dict[str, Any]]:
     """What the host's agent says, one after the other. Raises InfraError, a refusal of the agent's included."""
-    with connected(target) as transport:
+    with connect(target) as transport:
         # Logs can be followed for days
         follows = verb == "logs" and bool((payload or {}).get("follow"))
         total = None if follows else MOST
-        for said in events(transport, target, Command(verb, payload or {}), total, has_end=not follows):
-            if "result" in said:
-                refused = checked_job_event(cleaned(said), str(target))
+        for raw_event in events(transport, target, Command(verb, payload or {}), total, has_end=not follows):
+            if "result" in raw_event:
+                refused = checked_job_event(clean(raw_event), str(target))
                 raise InfraError(f"{target.host}: {refused['result']['line']}")
             # What the host's files hold is compared with what they are to hold, and is made visible where it is shown
-            event = said if verb == CONTENTS else cleaned(said)
+            event = raw_event if verb == CONTENTS else clean(raw_event)
             if event:
-                yield checked(verb, event, str(target))
+                yield check_answer(verb, event, str(target))
 
 
 def ask(target: Target, verb: str, payload: Any | None = None) -> dict[str, Any]:

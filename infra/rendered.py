@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from agent.archive import members
-from catalogue.checks import checked
+from catalogue.checks import ensure_valid
 from catalogue.loading import load
 from catalogue.stack import read_stack
 from infra.paths import config_file, project_root
@@ -22,10 +22,12 @@ def write(stack: str, out: Path) -> Iterator[str]:
     if asked:
         catalogue = live.catalogue_of(stack)
     else:
-        catalogue = checked(load(root, read_stack(root, stack, config_file(stack))), with_values=False)
-    known, untold = live.digests(catalogue, catalogue.stack.region) if asked else ({}, [])
+        catalogue = ensure_valid(load(root, read_stack(root, stack, config_file(stack))), with_values=False)
+    by_repository, untold = live.digests(catalogue, catalogue.stack.region) if asked else ({}, [])
     digests = {
-        f"{repository}{suffix}": digest for repository, found in known.items() for suffix, digest in found.items()
+        f"{repository}{suffix}": digest
+        for repository, by_suffix in by_repository.items()
+        for suffix, digest in by_suffix.items()
     }
     for host in catalogue.stack.hosts:
         rendered = render(catalogue, host, digests)

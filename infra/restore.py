@@ -62,7 +62,7 @@ def restore(catalogue: Catalogue, host: str, wanted: str | None, say: Callable[[
     stack = catalogue.stack
     outputs = hosts.outputs(stack)
     name, paths, region = _data_of(catalogue, host, outputs)
-    target = hosts.chosen(stack, outputs, host, hosts.private_key(stack))[host]
+    target = hosts.select_targets(stack, outputs, host, hosts.private_key(stack))[host]
     at_work = remote.ask(target, "status")["holder"] or ""
     if PURPOSE in at_work:
         raise InfraError(
@@ -70,10 +70,10 @@ def restore(catalogue: Catalogue, host: str, wanted: str | None, say: Callable[[
         )
     with _in_words(region):
         ec2 = _client(region)
-        snapshot = _chosen(_snapshots(ec2, stack, name, region), wanted, name)
+        snapshot = _choose_snapshot(_snapshots(ec2, stack, name, region), wanted, name)
         instance = _instance(ec2, stack, name, region, target.address)
         say(f"making a volume of {snapshot}")
-        with _attached(ec2, stack, name, snapshot, instance) as volume:
+        with _attach_volume(ec2, stack, name, snapshot, instance) as volume:
             accounts = [account.__dict__ for account in render(catalogue, name).accounts]
             payload = {"volume": volume, "paths": paths, "accounts": accounts}
             answer: dict[str, Any] = {}
@@ -106,7 +106,7 @@ def _in_words(region: str) -> Iterator[None]:
         raise InfraError(f"AWS, {region}: {error}; run again when that is fixed: nothing is lost") from None
 
 
-def _named(stack: Stack, host: str) -> list[dict[str, Any]]:
+def _name_filters(stack: Stack, host: str) -> list[dict[str, Any]]:
     """As the program names a host's machine and its disk, and a snapshot of it after them."""
     return [
         {"Name": "tag:stack", "Values": [stack.name]},
@@ -115,15 +115,15 @@ def _named(stack: Stack, host: str) -> list[dict[str, Any]]:
 
 
 def _snapshots(ec2: Any, stack: Stack, host: str, region: str) -> list[Snapshot]:
-    pages = ec2.get_paginator("describe_snapshots").paginate(OwnerIds=["self"], Filters=_named(stack, host))
-    found = [
+    pages = ec2.get_paginator("describe_snapshots").paginate(OwnerIds=["self"], Filters=_name_filters(stack, host))
+    candidates = [
         Snapshot(entry["SnapshotId"], entry["StartTime"], entry["VolumeSize"])
         for page in pages
         for entry in page["Snapshots"]
         if entry["State"] == "completed"
     ]
-    if found:
-        return sorted(found, key=lambda snapshot: snapshot.at, reverse=True)
+    if candidates:
+        return sorted(candidates, key=lambda snapshot: snapshot.at, reverse=True)
     tags = f"(tags stack={stack.name}, Name={stack.name}-{host})"
     kept = f"{stack.keepSnapshots} are kept, one a day from the first night on" if stack.keepSnapshots else "makes none"
     raise InfraError(
@@ -132,17 +132,17 @@ def _snapshots(ec2: Any, stack: Stack, host: str, region: str) -> list[Snapshot]
     )
 
 
-def _chosen(found: list[Snapshot], wanted: str | None, host: str) -> Snapshot:
-    chosen = [snapshot for snapshot in found if wanted in (None, snapshot.id)]
+def _choose_snapshot(candidates: list[Snapshot], wanted: str | None, host: str) -> Snapshot:
+    chosen = [snapshot for snapshot in candidates if wanted in (None, snapshot.id)]
     if not chosen:
-        raise InfraError(f"{wanted} is no snapshot of {host}'s disk; there is {'; '.join(map(str, found))}")
+        raise InfraError(f"{wanted} is no snapshot of {host}'s disk; there is {'; '.join(map(str, candidates))}")
     return chosen[0]
 
 
 def _instance(ec2: Any, stack: Stack, host: str, region: str, address: str) -> dict[str, Any]:
     running = {"Name": "instance-state-name", "Values": ["running"]}
-    found = ec2.describe_instances(Filters=[*_named(stack, host), running])["Reservations"]
-    instances = [instance for reservation in found for instance in reservation["Instances"]]
+    reservations = ec2.describe_instances(Filters=[*_name_filters(stack, host), running])["Reservations"]
+    instances = [instance for reservation in reservations for instance in reservation["Instances"]]
     if len(instances) > 1:
         # A machine that is kept beside the one that serves has the same name
         instances = [instance for instance in instances if instance.get("PublicIpAddress") == address]
@@ -154,21 +154,21 @@ def _instance(ec2: Any, stack: Stack, host: str, region: str, address: str) -> d
 
 
 @contextmanager
-def _attached(ec2: Any, stack: Stack, host: str, snapshot: Snapshot, instance: dict[str, Any]) -> Iterator[str]:
+def _attach_volume(ec2: Any, stack: Stack, host: str, snapshot: Snapshot, instance: dict[str, Any]) -> Iterator[str]:
     """A volume made of a snapshot, at a machine, while it is needed. One that a killed command left is used."""
     zone = instance["Placement"]["AvailabilityZone"]
-    left = [
+    filters = [
         {"Name": "tag:stack", "Values": [stack.name]},
         {"Name": f"tag:{TAG}", "Values": [host]},
         # One that is being deleted is listed for a while
         {"Name": "status", "Values": ["creating", "available", "in-use"]},
     ]
-    found = ec2.describe_volumes(Filters=left)["Volumes"]
-    usable = [e["VolumeId"] for e in found if (e["SnapshotId"], e["AvailabilityZone"]) == (snapshot.id, zone)]
-    for entry in found:
+    volumes = ec2.describe_volumes(Filters=filters)["Volumes"]
+    usable = [e["VolumeId"] for e in volumes if (e["SnapshotId"], e["AvailabilityZone"]) == (snapshot.id, zone)]
+    for entry in volumes:
         if entry["VolumeId"] not in usable[:1]:
             _remove(ec2, entry["VolumeId"])
-    volume = usable[0] if usable else _made(ec2, stack, host, snapshot, zone)
+    volume = usable[0] if usable else _create_volume(ec2, stack, host, snapshot, zone)
     try:
         if not ec2.describe_volumes(VolumeIds=[volume])["Volumes"][0]["Attachments"]:
             ec2.get_waiter("volume_available").wait(VolumeIds=[volume], WaiterConfig=WAIT)
@@ -184,11 +184,13 @@ def _attached(ec2: Any, stack: Stack, host: str, snapshot: Snapshot, instance: d
     _remove(ec2, volume)
 
 
-def _made(ec2: Any, stack: Stack, host: str, snapshot: Snapshot, zone: str) -> str:
+def _create_volume(ec2: Any, stack: Stack, host: str, snapshot: Snapshot, zone: str) -> str:
     tags = {"project": "watchme-infra", "stack": stack.name, TAG: host}
     label = {"ResourceType": "volume", "Tags": [{"Key": key, "Value": value} for key, value in tags.items()]}
-    made = ec2.create_volume(SnapshotId=snapshot.id, AvailabilityZone=zone, VolumeType="gp3", TagSpecifications=[label])
-    return made["VolumeId"]
+    volume = ec2.create_volume(
+        SnapshotId=snapshot.id, AvailabilityZone=zone, VolumeType="gp3", TagSpecifications=[label]
+    )
+    return volume["VolumeId"]
 
 
 def _remove(ec2: Any, volume: str) -> None:

@@ -126,7 +126,7 @@ def files(roots: list[Path], passed_over: PassedOver, everything: bool = False) 
         waiting = [root]
         while waiting:
             place = waiting.pop()
-            folders, names, links = _listed(place, passed_over)
+            folders, names, links = _list_folder(place, passed_over)
             passed_over.unread.extend(place / name for name in links)
             theirs = REPOSITORIES if everything else vendored.folders(place, folders)
             built = set() if everything else vendored.files(place, names, folders)
@@ -140,7 +140,7 @@ def files(roots: list[Path], passed_over: PassedOver, everything: bool = False) 
             waiting.extend(place / name for name in reversed(folders) if name not in theirs)
 
 
-def _listed(place: Path, passed_over: PassedOver) -> tuple[list[str], list[str], list[str]]:
+def _list_folder(place: Path, passed_over: PassedOver) -> tuple[list[str], list[str], list[str]]:
     """The folders, all that is none, and the links to folders in a folder, in order."""
     folders, names, links = [], [], []
     try:
@@ -196,7 +196,7 @@ def scan(
         text = content.decode(errors="surrogateescape")
         mentions = list(mentions_of(text, old, new, shown))
         if mentions:
-            yield Scanned(path, shown, kind_of_file(shown), mentions, text, changed(text, mentions))
+            yield Scanned(path, shown, kind_of_file(shown), mentions, text, replace_mentions(text, mentions))
 
 
 def kind_of_file(path: str) -> str:
@@ -219,8 +219,8 @@ def _kind(line: str, match: re.Match[str], old: str) -> str:
     if match[1]:
         return "availability zone"
     for kind, pattern in KINDS:
-        for found in re.finditer(pattern.format(r=re.escape(old)), line):
-            if found.start() <= match.start() < found.end():
+        for candidate in re.finditer(pattern.format(r=re.escape(old)), line):
+            if candidate.start() <= match.start() < candidate.end():
                 return kind
     before, after = line[: match.start()][-1:], line[match.end() :][:1]
     if before in ("-", "_") or after in ("-", "_"):
@@ -236,10 +236,10 @@ def _becomes(letter: str | None, old: str, new: str) -> str:
     return f"{new}{there[number % len(there)]}"
 
 
-def changed(text: str, mentions: list[Mention]) -> str:
+def replace_mentions(text: str, mentions: list[Mention]) -> str:
     """The text with every mention replaced that can be."""
     lines = text.split("\n")
-    for mention in sorted(mentions, key=lambda found: (found.line, found.column), reverse=True):
+    for mention in sorted(mentions, key=lambda entry: (entry.line, entry.column), reverse=True):
         if mention.becomes is not None:
             line = lines[mention.line - 1]
             end = mention.column + len(mention.found)

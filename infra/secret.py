@@ -52,7 +52,7 @@ class Secret:
         return "set" if self.used_by else "used by nothing"
 
 
-def known(catalogue: Catalogue) -> list[Secret]:
+def list_secrets(catalogue: Catalogue) -> list[Secret]:
     """Every secret that something names or that has a value, by path."""
     given = {(group, name) for group, values in catalogue.stack.secrets.items() for name in values}
     used: dict[tuple[str, str], list[str]] = {}
@@ -86,12 +86,12 @@ def known(catalogue: Catalogue) -> list[Secret]:
 
 def settable(catalogue: Catalogue, path: str) -> tuple[str, str]:
     """Group and name of what may be set. Raises InfraError where nothing names it."""
-    if of := {entry.path: entry.source for entry in known(catalogue) if entry.source}.get(path):
+    if of := {entry.path: entry.source for entry in list_secrets(catalogue) if entry.source}.get(path):
         raise InfraError(
             f"{path} comes from {of} (infra:secretsFrom): change it there, or take it out of the stack first"
         )
     group, _, name = path.partition(".") if path.startswith(f"{REGISTRIES}.") else path.rpartition(".")
-    named = {entry.path for entry in known(catalogue) if entry.used_by}
+    named = {entry.path for entry in list_secrets(catalogue) if entry.used_by}
     for system in catalogue.running.values():
         pairs = [(service.name, name) for service in system.active for name in service.secrets]
         named |= {f"{group}.{name}" for service, name in pairs for group in (service, system.system)}
@@ -122,9 +122,9 @@ def check(group: str, name: str, value: str, is_password: bool = False) -> None:
         raise InfraError(f"{group}.{name}: no value was given; nothing was set")
     if is_password and len(value.encode()) > LONGEST_PASSWORD:
         raise InfraError(f"{group}.{name}: a proxy reads {LONGEST_PASSWORD} bytes of a password; nothing was set")
-    if found := control(value) if is_password else unwritable(value):
+    if fault := control(value) if is_password else unwritable(value):
         raise InfraError(
-            f"{group}.{name}: the value has {found}, which an environment file cannot hold; nothing was set"
+            f"{group}.{name}: the value has {fault}, which an environment file cannot hold; nothing was set"
         )
     for sign, where in ((value[0], "begins"), (value[-1], "ends")):
         # Copied along with it from a page or a document
@@ -138,7 +138,7 @@ def check(group: str, name: str, value: str, is_password: bool = False) -> None:
 
 def remove(catalogue: Catalogue, path: str) -> None:
     """Raises InfraError where it has no value."""
-    given = {entry.path: entry for entry in known(catalogue) if entry.is_set}
+    given = {entry.path: entry for entry in list_secrets(catalogue) if entry.is_set}
     if path not in given:
         raise InfraError(f"{path} has no value: {nearest(path, sorted(given), 'secrets with one')}")
     entry = given[path]
@@ -166,11 +166,11 @@ def of_environment(catalogue: Catalogue, service: str, text: str) -> tuple[dict[
     return taken, sorted({*values} - {*taken})
 
 
-def lines(found: list[Secret]) -> Iterator[str]:
+def lines(secrets: list[Secret]) -> Iterator[str]:
     """One for each: its path, its state, who uses it."""
-    width = max((len(entry.path) for entry in found), default=0)
-    states = max((len(entry.state) for entry in found), default=0)
-    for entry in found:
+    width = max((len(entry.path) for entry in secrets), default=0)
+    states = max((len(entry.state) for entry in secrets), default=0)
+    for entry in secrets:
         yield f"{entry.path:{width}}  {entry.state:{max(states, 15)}}  {', '.join(entry.used_by)}".rstrip()
 
 
@@ -178,5 +178,5 @@ def _key(group: str, name: str) -> str:
     return f'{PROJECT}:secrets["{group}"]["{name}"]'
 
 
-def counts(found: list[Secret]) -> Mapping[str, int]:
-    return {state: sum(entry.state == state for entry in found) for state in ("missing", "used by nothing")}
+def counts(secrets: list[Secret]) -> Mapping[str, int]:
+    return {state: sum(entry.state == state for entry in secrets) for state in ("missing", "used by nothing")}

@@ -42,26 +42,26 @@ class Copier:
                 image = name.removeprefix("docker://")
                 raise InfraError(f"{image}: its registry answers with something else than an image. Run again")
             return f"sha256:{hashlib.sha256(done.stdout).hexdigest()}"
-        said = done.stderr.decode(errors="replace")
-        if any(sign in said for sign in ABSENT):
+        error_output = done.stderr.decode(errors="replace")
+        if any(sign in error_output for sign in ABSENT):
             return None
-        raise InfraError(f"{name.removeprefix('docker://')}: {_reason(said)}")
+        raise InfraError(f"{name.removeprefix('docker://')}: {_reason(error_output)}")
 
     def configuration(self, name: str) -> bytes:
         """What an image's builder said of it: its configuration, as JSON; of an index that of this machine's
         architecture. Raises InfraError."""
         done = self._run("inspect", "--config", "--raw", name)
         if done.returncode:
-            said = done.stderr.decode(errors="replace")
-            raise InfraError(f"{name.removeprefix('docker://')}: {_reason(said)}")
+            error_output = done.stderr.decode(errors="replace")
+            raise InfraError(f"{name.removeprefix('docker://')}: {_reason(error_output)}")
         return done.stdout
 
     def tags(self, repository: str) -> list[str]:
         """The tags of a repository. Raises InfraError."""
         done = self._run("list-tags", repository)
         if done.returncode:
-            said = done.stderr.decode(errors="replace")
-            raise InfraError(f"the tags of {repository.removeprefix('docker://')}: {_reason(said)}")
+            error_output = done.stderr.decode(errors="replace")
+            raise InfraError(f"the tags of {repository.removeprefix('docker://')}: {_reason(error_output)}")
         try:
             tags = json.loads(done.stdout)["Tags"] or []
         except (ValueError, LookupError, TypeError):
@@ -74,8 +74,8 @@ class Copier:
         """All architectures. Raises InfraError."""
         done = self._run("copy", "--quiet", "--all", "--preserve-digests", source, target)
         if done.returncode:
-            said = done.stderr.decode(errors="replace")
-            raise InfraError(f"{source.removeprefix('docker://')} cannot be copied: {_reason(said)}")
+            error_output = done.stderr.decode(errors="replace")
+            raise InfraError(f"{source.removeprefix('docker://')} cannot be copied: {_reason(error_output)}")
 
     def _run(self, verb: str, *words: str) -> subprocess.CompletedProcess[bytes]:
         command = ["skopeo", verb, "--authfile", str(self.file), *words]
@@ -93,6 +93,6 @@ def _is_manifest(answer: bytes) -> bool:
     return isinstance(manifest, dict) and "schemaVersion" in manifest
 
 
-def _reason(said: str) -> str:
-    lines = [line for line in said.strip().splitlines() if line.strip()]
+def _reason(error_output: str) -> str:
+    lines = [line for line in error_output.strip().splitlines() if line.strip()]
     return one_line((lines or ["no reason given"])[-1][-300:])

@@ -26,7 +26,7 @@ WORDS = 300  # characters of its complaint
 Values = dict[str, dict[str, str]]
 
 
-def resolved(stack: Stack, given: Mapping[str, Collection[str]]) -> Values:
+def resolve_values(stack: Stack, given: Mapping[str, Collection[str]]) -> Values:
     """Group → name → value, of those that are not `given`. Raises InfraError naming each that has none."""
     wanted = [
         (group, name, source)
@@ -34,26 +34,28 @@ def resolved(stack: Stack, given: Mapping[str, Collection[str]]) -> Values:
         for name, source in names.items()
         if name not in given.get(group, ())
     ]
-    found: Values = {}
+    values: Values = {}
     wrong: list[str] = []
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        for (group, name, source), answer in zip(wanted, pool.map(lambda e: _asked(stack, e[2]), wanted), strict=True):
+        for (group, name, source), answer in zip(
+            wanted, pool.map(lambda e: _ask_source(stack, e[2]), wanted), strict=True
+        ):
             if isinstance(answer, InfraError):
                 wrong.append(f"{PROJECT}:secretsFrom.{group}.{name} ({source}): {answer}")
             else:
-                found.setdefault(group, {})[name] = answer
+                values.setdefault(group, {})[name] = answer
     if wrong:
         raise InfraError("\n".join(wrong))
-    return found
+    return values
 
 
-def _asked(stack: Stack, source: Source) -> str | InfraError:
+def _ask_source(stack: Stack, source: Source) -> str | InfraError:
     try:
         value = _command(source.command) if source.command else _of_aws(stack, source)
         if not value:
             raise InfraError("it is empty")
-        if found := unwritable(value):
-            raise InfraError(f"the value has {found}, which an environment file cannot hold")
+        if fault := unwritable(value):
+            raise InfraError(f"the value has {fault}, which an environment file cannot hold")
         return value
     except InfraError as error:
         return error
@@ -69,9 +71,9 @@ def _of_aws(stack: Stack, source: Source) -> str:
         client = aws.client("secretsmanager", named[3] if named[0] == "arn" else stack.region)
         text = client.get_secret_value(SecretId=source.secretsmanager).get("SecretString")
     except ClientError as error:
-        said = error.response["Error"]
+        fault = error.response["Error"]
         raise InfraError(
-            f"AWS in {stack.region} says {said.get('Code', '?')}: {one_line(said.get('Message', ''))}"
+            f"AWS in {stack.region} says {fault.get('Code', '?')}: {one_line(fault.get('Message', ''))}"
         ) from None
     except BotoCoreError as error:
         raise InfraError(one_line(str(error))) from None
@@ -97,8 +99,8 @@ def _command(words: list[str]) -> str:
     except subprocess.TimeoutExpired:
         raise InfraError(f"no end after {LIMIT} s: does it ask for something?") from None
     except (OSError, ValueError) as error:
-        said = error.strerror if isinstance(error, OSError) else "no command can be called so"
-        raise InfraError(f"{words[0]!a} cannot be started: {said}") from None
+        reason = error.strerror if isinstance(error, OSError) else "no command can be called so"
+        raise InfraError(f"{words[0]!a} cannot be started: {reason}") from None
     if ran.returncode:
         lines = ran.stderr.decode(errors="replace").strip().splitlines()
         raise InfraError(f"exit code {ran.returncode}: {one_line((lines or ['no reason given'])[-1])[:WORDS]}")
@@ -112,7 +114,7 @@ def main() -> None:
     """`stack` are the fields of the stack that it takes, `given` the secrets that have a value."""
     request: dict[str, Any] = json.load(sys.stdin)
     try:
-        answer = {"values": resolved(Stack.model_construct(**_fields(request)), request["given"])}
+        answer = {"values": resolve_values(Stack.model_construct(**_fields(request)), request["given"])}
     except InfraError as error:
         answer = {"wrong": str(error)}
     json.dump(answer, sys.stdout)

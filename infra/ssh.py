@@ -64,10 +64,10 @@ class Target:
 
 
 @contextmanager
-def connected(target: Target, timeout: float = 15) -> Iterator[paramiko.Transport]:
+def connect(target: Target, timeout: float = 15) -> Iterator[paramiko.Transport]:
     """A connection for as many commands as wanted; each step until it is there takes `timeout` seconds at most. Only
     the stack's key is used, and nothing of the user's own SSH agent. Raises InfraError, saying what to do."""
-    pinned, key = _pinned(target), private_key(target)
+    pinned, key = _parse_host_key(target), private_key(target)
     try:
         plain = socket.create_connection((target.address, target.port), timeout)
     except (OSError, UnicodeError) as error:
@@ -115,9 +115,9 @@ class _Greeting:
         return f"no SSH, but {last_words(self.began)!r} is the answer"
 
 
-def last_words(said: bytes | str | None) -> str:
+def last_words(output: bytes | str | None) -> str:
     """The last line of what a host says that has text; on one line, and not all of one that is long."""
-    text = said.decode(errors="replace") if isinstance(said, bytes) else said or ""
+    text = output.decode(errors="replace") if isinstance(output, bytes) else output or ""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return one_line(lines[-1])[:WORDS] if lines else ""
 
@@ -146,13 +146,14 @@ def _handshake(transport: paramiko.Transport, target: Target, pinned: tuple[str,
     transport.banner_timeout = transport.auth_timeout = timeout
     try:
         transport.start_client(timeout=timeout)
-        found = transport.get_remote_server_key()
+        server_key = transport.get_remote_server_key()
     except IncompatiblePeer as error:
         if "host key" not in str(error):
-            known = transport.get_security_options()
+            options = transport.get_security_options()
             raise NothingInCommon(
-                f"{target}: {error}; nothing was sent. This program knows: {', '.join([*known.kex, *known.ciphers])}, "
-                f"{', '.join(known.digests)}. KexAlgorithms, Ciphers and MACs are set in the host's sshd_config"
+                f"{target}: {error}; nothing was sent. This program knows: "
+                f"{', '.join([*options.kex, *options.ciphers, *options.digests])}. KexAlgorithms, Ciphers and MACs "
+                "are set in the host's sshd_config"
             ) from None
         raise WrongHostKey(
             f"{target} has no host key of type {kind}, and {fingerprint(data)} of that type is pinned ({error}); "
@@ -163,14 +164,15 @@ def _handshake(transport: paramiko.Transport, target: Target, pinned: tuple[str,
         if time.monotonic() < end:
             raise
         raise ConnectionLost(f"{target} takes connections, but spoke no SSH within {timeout:.0f} s") from None
-    if found.asbytes() != data:
+    if server_key.asbytes() != data:
         raise WrongHostKey(
-            f"{target} has the host key {fingerprint(found.asbytes())}, and {fingerprint(data)} is pinned: another "
-            "machine may answer there; nothing was sent. If the host was recreated, pin its key in the configuration"
+            f"{target} has the host key {fingerprint(server_key.asbytes())}, and {fingerprint(data)} is pinned: "
+            "another machine may answer there; nothing was sent. If the host was recreated, pin its key in the "
+            "configuration"
         )
 
 
-def _pinned(target: Target) -> tuple[str, bytes]:
+def _parse_host_key(target: Target) -> tuple[str, bytes]:
     """(type, key) of a line `ssh-ed25519 AAAA…`. Raises NeverConnects."""
     kind, _, rest = target.host_key.strip().partition(" ")
     try:
@@ -197,12 +199,12 @@ def private_key(target: Target) -> paramiko.PKey:
         key = None
     kinds = ((ed25519.Ed25519PrivateKey, paramiko.Ed25519Key), (ec.EllipticCurvePrivateKey, paramiko.ECDSAKey),
              (rsa.RSAPrivateKey, paramiko.RSAKey))  # fmt: skip
-    for kind, known in kinds:
+    for kind, key_type in kinds:
         if isinstance(key, kind):
             text = key.private_bytes(
                 serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
             )
-            return known.from_private_key(io.StringIO(text.decode()))
+            return key_type.from_private_key(io.StringIO(text.decode()))
     raise NeverConnects("infra:sshPrivateKey is no private key of type Ed25519, ECDSA or RSA (OpenSSH or PEM)")
 
 

@@ -30,15 +30,17 @@ class HostStatus:
     under_way: str = ""
 
     @property
-    def said(self) -> tuple[list[str], bool]:
+    def summary(self) -> tuple[list[str], bool]:
         """Lines for people, and whether all is in order."""
         if self.error:
             return [f"{self.host}: {self.error}"], False
         lines, orderly = releases.state(self.stack, self.host, self.answer, self.wanted)
-        held = {service: ", ".join(d[:19] for d in images.values()) for service, images in self.deployed.items()}
+        digests_by_service = {
+            service: ", ".join(d[:19] for d in images.values()) for service, images in self.deployed.items()
+        }
         lines += [
             f"  {service} stays at {digests} (infra deploy), whatever its tag means"
-            for service, digests in held.items()
+            for service, digests in digests_by_service.items()
         ]
         lines += [f"  keeps {machine}: infra host retire {self.host} deletes it" for machine in self.kept]
         lines += [f"  {self.under_way}"] if self.under_way else []
@@ -48,7 +50,7 @@ class HostStatus:
     def as_value(self) -> dict[str, Any]:
         """For programs."""
         return {
-            "region": self.region, "orderly": self.said[1], "error": self.error, "wanted": self.wanted,
+            "region": self.region, "orderly": self.summary[1], "error": self.error, "wanted": self.wanted,
             "kept": self.kept, "under_way": self.under_way, "deployed": self.deployed,
             "is_the_stacks": bool(self.answer) and self.answer["release"] == self.wanted,
             **self.answer,
@@ -59,9 +61,9 @@ def of_stack(stack: Stack, host: str | None = None) -> list[HostStatus]:
     """Of every host, or of one. A host that does not answer is reported, and holds up no other. Raises InfraError."""
     # Each is a run of Pulumi's own command
     with ThreadPoolExecutor(2) as pool:
-        told, key = pool.submit(hosts.outputs, stack), pool.submit(hosts.private_key, stack)
-        outputs = told.result()
-        targets = hosts.chosen(stack, outputs, host, key.result())
+        pending_outputs, key = pool.submit(hosts.outputs, stack), pool.submit(hosts.private_key, stack)
+        outputs = pending_outputs.result()
+        targets = hosts.select_targets(stack, outputs, host, key.result())
     wanted = {name: release.get("id") or "" for name, release in outputs.get("releases", {}).items()}
 
     def of(name: str) -> HostStatus:
@@ -69,9 +71,9 @@ def of_stack(stack: Stack, host: str | None = None) -> list[HostStatus]:
         region = name.partition("@")[2] or (
             outputs.get("region", stack.region) if spec in stack.ec2_hosts.values() else ""
         )
-        known = (stack.name, name, region or "its owner's", wanted.get(name, ""))
+        common = (stack.name, name, region or "its owner's", wanted.get(name, ""))
         try:
-            held = outputs.get("deployed", {}).get(name, {})
+            deployed = outputs.get("deployed", {}).get(name, {})
             # Since the last whole update, in the configuration's words
             types = spec.kept_types if isinstance(spec, Ec2Host) else {}
             numbers = [int(number) for number in outputs.get("kept", {}).get(name, [])]
@@ -82,9 +84,9 @@ def of_stack(stack: Stack, host: str | None = None) -> list[HostStatus]:
                 f"machine {wanted_machine} is to take over: infra host replace {name} goes on" if is_other else ""
             )
             answer = remote.ask(targets[name], "status")
-            return HostStatus(*known, answer=answer, deployed=held, kept=kept, under_way=under_way)
+            return HostStatus(*common, answer=answer, deployed=deployed, kept=kept, under_way=under_way)
         except InfraError as error:
-            return HostStatus(*known, error=str(error))
+            return HostStatus(*common, error=str(error))
 
     # One whose every update has failed so far has no address in the stack's outputs
     unknown = [name for name in stack.hosts if name not in targets and host is None]
@@ -94,12 +96,12 @@ def of_stack(stack: Stack, host: str | None = None) -> list[HostStatus]:
     return [*asked, *(HostStatus(stack.name, name, "", "", error=never) for name in unknown)]
 
 
-def lines(found: list[HostStatus]) -> Iterator[str]:
-    for entry in found:
-        yield from entry.said[0]
+def lines(statuses: list[HostStatus]) -> Iterator[str]:
+    for entry in statuses:
+        yield from entry.summary[0]
 
 
-def as_json(stack: str, found: list[HostStatus]) -> str:
-    orderly = all(entry.said[1] for entry in found)
-    hosts_told = {entry.host: entry.as_value for entry in found}
+def as_json(stack: str, statuses: list[HostStatus]) -> str:
+    orderly = all(entry.summary[1] for entry in statuses)
+    hosts_told = {entry.host: entry.as_value for entry in statuses}
     return json.dumps({"stack": stack, "orderly": orderly, "hosts": hosts_told}, ensure_ascii=False)

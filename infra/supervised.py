@@ -46,7 +46,7 @@ class Work:
         """The line that is said when it comes to its end although it was interrupted once; "" ends it at once."""
         return ""
 
-    def left(self) -> str:
+    def interruption_line(self) -> str:
         """The last line when it ends at once, in the middle."""
         raise NotImplementedError
 
@@ -57,12 +57,12 @@ class Work:
 
 def run(work: Work) -> NoReturn:
     """Does the work in a child process and exits with its code."""
-    alive, held = os.pipe()
+    alive, write_end = os.pipe()
     child = os.fork()
     if child:
         os.close(alive)
         _wait_for(child)
-    os.close(held)
+    os.close(write_end)
     _work(work, alive)
 
 
@@ -128,5 +128,5 @@ def _watch(work: Work, writer: Writer, alive: int, signals: int, interrupted: th
                 interrupted.set()
                 writer.say(line)
                 continue
-            writer.last(work.left())
+            writer.last(work.interruption_line())
             os._exit(LEFT)

@@ -33,14 +33,14 @@ def remember(target: Target, job: Unfinished) -> None:
         notes.keep(_place(target), asdict(job))
 
 
-def remembered(target: Target) -> Unfinished | None:
+def read_job(target: Target) -> Unfinished | None:
     try:
-        found = Unfinished(**notes.kept(_place(target)))
+        job = Unfinished(**notes.read(_place(target)))
     except TypeError:
         return None
     # Another form is another program's, or torn: the host itself knows what became of its jobs
-    known = (found.id, found.release, "" if found.base is None else found.base)
-    return found if all(isinstance(value, str) for value in known) else None
+    texts = (job.id, job.release, "" if job.base is None else job.base)
+    return job if all(isinstance(value, str) for value in texts) else None
 
 
 def forget(target: Target) -> None:

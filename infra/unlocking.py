@@ -48,28 +48,32 @@ class Lock:
 def unlock(stack: str) -> str:
     """Removes the stack's locks where every one is certainly an ended update's; what was found and done. Raises
     InfraError where it is not certain, and nothing was removed."""
-    found = list(of_stack(stack))
-    if not found:
+    stack_locks = list(of_stack(stack))
+    if not stack_locks:
         return f"stack {stack} is not locked"
-    said = "; ".join(map(str, found))
-    if here := [one for one in found if one.runs_here]:
+    listing = "; ".join(map(str, stack_locks))
+    if here := [one for one in stack_locks if one.runs_here]:
         raise InfraError(f"stack {stack} is locked by {here[0]}, which runs on this machine now: wait for its end")
-    if not locks.is_dead(_complaint(found), locks.remembered(stack)):
+    if not locks.is_dead(_complaint(stack_locks), locks.read_engine(stack)):
         raise InfraError(
-            f"stack {stack} is locked by {said}; whether that update still runs is not certain from here, so that the "
+            f"stack {stack} is locked by {listing}; whether that update still runs is not certain from here, so the "
             "lock stays. Is it a run of CI, look at that; once it certainly runs no more: "
             f"pulumi cancel --stack {stack}"
         )
-    if not locks.removed(stack):
-        raise InfraError(f"stack {stack} is locked by {said}, which runs no more; pulumi cancel --stack {stack} failed")
+    if not locks.remove(stack):
+        raise InfraError(
+            f"stack {stack} is locked by {listing}, which runs no more; pulumi cancel --stack {stack} failed"
+        )
     next_step = f"infra orphans --stack {stack}"
-    return f"stack {stack} was locked by {said}, which runs no more: the lock is removed. Next: {next_step}"
+    return f"stack {stack} was locked by {listing}, which runs no more: the lock is removed. Next: {next_step}"
 
 
-def _complaint(found: list[Lock]) -> str:
+def _complaint(stack_locks: list[Lock]) -> str:
     """As Pulumi itself complains of them."""
-    lines = [f"  {number}: created by {one.account}@{one.machine} (pid {one.pid})" for number, one in enumerate(found)]
-    return "\n".join([f"{locks.LOCKED} {len(found)} lock(s)", *lines])
+    lines = [
+        f"  {number}: created by {one.account}@{one.machine} (pid {one.pid})" for number, one in enumerate(stack_locks)
+    ]
+    return "\n".join([f"{locks.LOCKED} {len(stack_locks)} lock(s)", *lines])
 
 
 def of_stack(stack: str) -> Iterator[Lock]:

@@ -21,13 +21,13 @@ WIDE = 2000
 def folders(place: Path, names: list[str]) -> set[str]:
     """Those of the folders in `place` that are vendored."""
     installed = {name for name in names if INSTALLED.match(name)}
-    found = {name for name in names if name in FOLDERS} | installed
-    return found | ({*names} & {top for name in installed for top in _brought(place / name)})
+    vendored = {name for name in names if name in FOLDERS} | installed
+    return vendored | ({*names} & {top for name in installed for top in _installed_names(place / name)})
 
 
 def files(place: Path, names: list[str], beside: list[str]) -> set[str]:
     """Those of the files in `place` that are; `beside` are the folders there."""
-    brought = {top for name in beside if INSTALLED.match(name) for top in _brought(place / name)}
+    brought = {top for name in beside if INSTALLED.match(name) for top in _installed_names(place / name)}
     return {name for name in names if BUILT.search(name) or name in brought}
 
 
@@ -36,7 +36,7 @@ def is_minified(name: str, content: bytes) -> bool:
     return name.endswith((".js", ".mjs", ".css")) and len(content) > WIDE * (content.count(b"\n") + 1)
 
 
-def _brought(information: Path) -> set[str]:
+def _installed_names(information: Path) -> set[str]:
     """What an installed package has beside its information: the first parts of the paths in its RECORD."""
     for name in ("RECORD", "top_level.txt"):
         path = information / name

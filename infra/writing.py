@@ -86,7 +86,7 @@ def make_directory(path: Path) -> None:
 
 
 @contextmanager
-def appended(path: Path) -> Iterator[BinaryIO]:
+def open_for_append(path: Path) -> Iterator[BinaryIO]:
     """A file to whose end is written, such as a log; a new one is this account's alone. Raises InfraError where
     something other than a regular file is there."""
     try:
@@ -132,37 +132,37 @@ def _empty(path: Path) -> None:
         return
     if not stat.S_ISDIR(current.st_mode):
         raise InfraError(f"{path} is {describe(current.st_mode)}; a directory is to be made there: remove it first")
-    listed = _listed(path / MARKER)
+    listed = _read_marker(path / MARKER)
     # os.walk lists a link to a directory among the directories
     there = [Path(place, name) for place, folders, names in os.walk(path) for name in [*folders, *names]]
-    found = {entry for entry in there if entry.is_symlink() or not entry.is_dir()}
-    for file in sorted(found - {path / MARKER}):
+    files = {entry for entry in there if entry.is_symlink() or not entry.is_dir()}
+    for file in sorted(files - {path / MARKER}):
         name = file.relative_to(path).as_posix()
         if not is_file(file) or listed.get(name) != _hash(file.read_bytes()):
             raise InfraError(
                 f"{path} has files that `infra` did not make, or that were changed since, such as {name}: "
                 "name another directory, or move them away"
             )
-    if there and not listed and not found:
+    if there and not listed and not files:
         raise InfraError(f"{path} has directories that `infra` did not make: name another directory, or move them away")
-    if found and not listed and path / MARKER in found:
+    if files and not listed and path / MARKER in files:
         raise InfraError(f"{path / MARKER} is none of `infra`'s: name another directory, or move it away")
-    for file in found:
+    for file in files:
         file.unlink()
     for place, _, _ in os.walk(path, topdown=False):
         Path(place).rmdir()
 
 
-def _listed(marker: Path) -> dict[str, str]:
+def _read_marker(marker: Path) -> dict[str, str]:
     """What a marker of this account's says that we made; nothing where it is none."""
     current = _status(marker)
     if current is None or not stat.S_ISREG(current.st_mode) or current.st_uid != os.geteuid():
         return {}
     try:
-        found = json.loads(marker.read_bytes())
+        content = json.loads(marker.read_bytes())
     except (ValueError, RecursionError, OSError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return content if isinstance(content, dict) else {}
 
 
 def _hash(content: bytes) -> str:

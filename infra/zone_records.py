@@ -32,7 +32,7 @@ def token_of(stack: Stack) -> str:
     """What the stack's configuration has now. Raises InfraError where it cannot be read here."""
     if API_TOKEN in stack.secretsFrom.get(DNS, {}):
         own = stack.model_copy(update={"secretsFrom": {DNS: {API_TOKEN: stack.secretsFrom[DNS][API_TOKEN]}}})
-        return sources.resolved(own, {})[DNS][API_TOKEN]
+        return sources.resolve_values(own, {})[DNS][API_TOKEN]
     return pulumi("config", "get", "--path", f"{PROJECT}:secrets.{DNS}.{API_TOKEN}", "--stack", stack.name)
 
 
@@ -62,26 +62,26 @@ def missing(catalogue: Catalogue) -> Iterator[Problem]:
 def moved_from(stack: Stack) -> str:
     """The region that the stack's names may still have to leave; "" where no move is under way. Raises InfraError."""
     outputs = json.loads(pulumi("stack", "output", "--json", "--stack", stack.name) or "{}")
-    return found if (found := outputs.get("region", "")) != stack.region else ""
+    return region if (region := outputs.get("region", "")) != stack.region else ""
 
 
-def written(state: State) -> list[Record]:
+def records_in_state(state: State) -> list[Record]:
     """The records as Pulumi's state has them."""
-    found = []
+    records = []
     for entry in state.get("deployment", {}).get("resources") or []:
         if keeper(entry.get("type") or "", entry["urn"]) == "cloudflare":
             with suppress(ValueError, KeyError, TypeError):
                 asked = json.loads(entry["inputs"]["stdin"])
                 values = tuple(asked["values"])
-                found.append(Record(asked["name"], asked["type"], values, asked["ttl"], asked["owner"]))
-    return found
+                records.append(Record(asked["name"], asked["type"], values, asked["ttl"], asked["owner"]))
+    return records
 
 
 def left_elsewhere(stack: Stack, state: State) -> list[str]:
     """The records in Pulumi's state that the stack has at other providers than its zone's, by their URN."""
     resources = state.get("deployment", {}).get("resources") or []
-    found = {entry["urn"]: keeper(entry.get("type") or "", entry["urn"]) for entry in resources}
-    return [urn for urn, provider in found.items() if provider not in ("", stack.dns.provider)]
+    providers = {entry["urn"]: keeper(entry.get("type") or "", entry["urn"]) for entry in resources}
+    return [urn for urn, provider in providers.items() if provider not in ("", stack.dns.provider)]
 
 
 def without(state: State, urns: Collection[str]) -> State:
@@ -92,7 +92,7 @@ def without(state: State, urns: Collection[str]) -> State:
         entry["dependencies"] = [urn for urn in entry.get("dependencies") or [] if urn not in urns]
         of_properties = entry.get("propertyDependencies") or {}
         entry["propertyDependencies"] = {
-            name: [urn for urn in found or [] if urn not in urns] for name, found in of_properties.items()
+            name: [urn for urn in dependencies or [] if urn not in urns] for name, dependencies in of_properties.items()
         }
     changed["deployment"]["resources"] = kept
     return changed
@@ -104,11 +104,13 @@ def findings(stack: Stack, zone: Zone, records: list[Record]) -> Iterator[Findin
     for record in records:
         there = [entry for entry in entries if entry["name"] == record.name]
         if _missing(there, record):
-            same = [_shown(entry) for entry in there if entry["type"] == record.kind or entry["type"] in EXCLUSIVE]
-            left = f"{', '.join(record.values)} for {record.ttl} s"
-            found = f"has {', '.join(same) or 'no such record'}, the last update left {left}"
+            same = [
+                _record_text(entry) for entry in there if entry["type"] == record.kind or entry["type"] in EXCLUSIVE
+            ]
+            expected = f"{', '.join(record.values)} for {record.ttl} s"
+            fault = f"has {', '.join(same) or 'no such record'}, the last update left {expected}"
             remedy = f"infra dns restore --stack {stack.name} puts it back"
-            yield Finding(f"{record.name} {record.kind} at Cloudflare", found, remedy)
+            yield Finding(f"{record.name} {record.kind} at Cloudflare", fault, remedy)
 
 
 def _missing(there: list[Entry], record: Record) -> list[Change]:
@@ -119,7 +121,7 @@ def _missing(there: list[Entry], record: Record) -> list[Change]:
         return [Change("POST")]
 
 
-def _shown(entry: Entry) -> str:
+def _record_text(entry: Entry) -> str:
     kind = f"{entry['type']} " if entry["type"] in EXCLUSIVE else ""
     how = "proxied" if entry.get("proxied") else f"for {entry.get('ttl')} s"
     return f"{kind}{value_of(entry)} {how}" + ("" if entry.get("comment") else ", without a comment")

@@ -42,7 +42,7 @@ def main(command: str) -> int:
         return 0
     elif not up.is_running(lab):
         raise LabError("no lab is running; start it: make lab")
-    well = table.show(table.settled(lab))
+    well = table.show(table.await_statuses(lab))
     # What has no public name is reported by its host
     env = workspace.full_environment(lab)
     subprocess.run(["infra", "status", "--stack", "lab"], cwd=ROOT, env=env, check=False, timeout=120)

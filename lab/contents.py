@@ -53,15 +53,15 @@ def fill(lab: Lab, regions: Sequence[str]) -> None:
             list(pool.map(lambda push: push(), lacking))
 
 
-def unknown_names(extras: Extras, known: Catalogue, wanted: Sequence[Image]) -> Iterator[str]:
+def unknown_names(extras: Extras, own_catalogue: Catalogue, wanted: Sequence[Image]) -> Iterator[str]:
     """A line for each name of lab.yaml that the catalogue or the stack does not have: it would be passed over."""
     repositories = [image.repository for image in wanted if not image.is_foreign]
     of_machines = [name for machine in extras.machines.values() for name in machine.systems]
-    systems = list(known.systems)
+    systems = list(own_catalogue.systems)
     for key, fault, names, there, what in (
         ("images", "no service runs", extras.images, [image.name for image in wanted], "those that run"),
         ("stubs", "no service runs", extras.stubs, repositories, "those that run"),
-        ("rehearse", "stack lab has no host", extras.rehearse, list(known.stack.hosts), "its hosts"),
+        ("rehearse", "stack lab has no host", extras.rehearse, list(own_catalogue.stack.hosts), "its hosts"),
         ("foreign_names", "there is no system", extras.foreign_names.values(), systems, "systems"),
         ("machines", "there is no system", of_machines, systems, "systems"),
     ):
@@ -78,7 +78,7 @@ def pack_artefacts(lab: Lab, regions: Sequence[str], names: Sequence[str]) -> No
         for number, name in enumerate(names):
             layout = Path(scratch) / f"layout-{number}"
             try:
-                packed[name] = layout, _packed(layout, name)
+                packed[name] = layout, _pack(layout, name)
             except (LabError, InfraError) as error:
                 faults.append(f"lab.yaml: images: {name}: {error}")
         if faults:
@@ -87,7 +87,7 @@ def pack_artefacts(lab: Lab, regions: Sequence[str], names: Sequence[str]) -> No
             _push_changed(lab, regions, name, f"oci:{layout}:new", digest)
 
 
-def _packed(layout: Path, name: str) -> str:
+def _pack(layout: Path, name: str) -> str:
     """An artefact as lab.yaml gives it, in an OCI layout; its digest. Raises LabError and InfraError."""
     given = PROJECT.extras.images.get(name, "")
     source = PROJECT.root / given

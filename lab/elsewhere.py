@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from catalogue.service import Image
-from infra.writing import appended
+from infra.writing import open_for_append
 from lab import machine, registry, tools
 from lab.images import build_programs
 from lab.products import PROGRAMS, packages_of, read
 from lab.run import find_program, run, succeeds
 from lab.say import LabError, step
 from lab.settings import CACHE, ELSEWHERE, PROJECT, Lab
-from lab.stubs import catalogue, derived
+from lab.stubs import catalogue, derive_stubs
 
 STUB = "stub"
 ASKED = 30.0  # seconds until an original's registry has answered
@@ -31,7 +31,7 @@ def fill(lab: Lab, wanted: Sequence[Image]) -> None:
     if not wanted:
         return
     start(lab)
-    absent = [found for image in wanted if (found := _bring(lab, image))]
+    absent = [missing for image in wanted if (missing := _bring(lab, image))]
     if absent:
         choice = "IMAGE: the name of an image of this machine's Docker, ./FOLDER with a Dockerfile, or stub"
         raise LabError("\n".join(["images cannot be had here:", *absent, f"Write under images: in lab.yaml: {choice}"]))
@@ -46,7 +46,7 @@ def _bring(lab: Lab, image: Image) -> str:
     if given and image.digest:
         return f"  - {image.name}: a digest is that of the original: name a tag in the catalogue to take another image"
     if given == STUB:
-        facts = derived(catalogue())[image.repository]
+        facts = derive_stubs(catalogue())[image.repository]
         repository, _, tag = name.partition(":")
         registry.push_stub(lab, ELSEWHERE, repository, facts, build_programs(), tag)
     elif given:
@@ -70,7 +70,7 @@ def _original(lab: Lab, image: Image, name: str) -> str:
 def local(given: str) -> str:
     """An image of lab.yaml as skopeo names it. One of a folder is built. Raises LabError."""
     if given.startswith("./"):
-        given = built(PROJECT.root / given[2:])
+        given = build_image(PROJECT.root / given[2:])
     elif not succeeds("docker", "image", "inspect", given):
         raise LabError(
             f"lab.yaml: images: {given} is no image of this machine's Docker: build it, or pull it; run again"
@@ -78,7 +78,7 @@ def local(given: str) -> str:
     return f"docker-daemon:{given}"
 
 
-def built(folder: Path, note: str = "", version: str = "") -> str:
+def build_image(folder: Path, note: str = "", version: str = "") -> str:
     """The image of a folder with a Dockerfile; its BASE is a bare Debian. With another `note` it is another image. Of
     Python's packages `version` names the file in the folder's requirements/."""
     if not (folder / "Dockerfile").is_file():
@@ -94,7 +94,7 @@ def built(folder: Path, note: str = "", version: str = "") -> str:
                 pinned = folder / "requirements" / f"{version}.txt"
                 packages = packages_of(pinned, f"{folder.name}-{version}", "--require-hashes")
                 shutil.copytree(packages, context / "site", ignore=shutil.ignore_patterns("__pycache__"))
-            with appended(context / "Dockerfile") as file:
+            with open_for_append(context / "Dockerfile") as file:
                 file.write(f'LABEL note="{note}"\n'.encode() if note else b"")
             machine.build(context, name, {"BASE": machine.BARE_IMAGE})
     return name
@@ -102,7 +102,7 @@ def built(folder: Path, note: str = "", version: str = "") -> str:
 
 def publish(lab: Lab, product: str, repository: str, tag: str, note: str = "", version: str = "") -> None:
     """Builds a product of `lab/programs/` and publishes it."""
-    name = built(PROGRAMS / product, note, version)
+    name = build_image(PROGRAMS / product, note, version)
     registry.push_image(lab, ELSEWHERE, f"docker-daemon:{name}", f"{repository}:{tag}")
 
 

@@ -54,11 +54,11 @@ def base_image(kind: str) -> str:
 def has_base_images() -> bool:
     """Are the machine images built. Where no engine runs that could be asked, what was written down when they were."""
     if not succeeds("docker", "info"):
-        return all(_built(kind).exists() for kind in KINDS)
+        return all(_built_folder(kind).exists() for kind in KINDS)
     return all(succeeds("docker", "image", "inspect", base_image(kind)) for kind in KINDS)
 
 
-def _built(kind: str) -> Path:
+def _built_folder(kind: str) -> Path:
     return CACHE / "built" / base_image(kind).replace(":", "-")
 
 
@@ -79,8 +79,8 @@ def ensure_base_images() -> None:
         tools.fetch_compose(context / "docker-compose-v2")
         for kind in KINDS:
             build(context, base_image(kind), {"BASE": BARE_IMAGE}, kind)
-            _built(kind).parent.mkdir(exist_ok=True)
-            _built(kind).touch()
+            _built_folder(kind).parent.mkdir(exist_ok=True)
+            _built_folder(kind).touch()
 
 
 def _import(tree: Path, name: str) -> None:

@@ -73,7 +73,7 @@ def from_folder(folder: Path, machine: Machine) -> dict[str, Path]:
     return fitting
 
 
-def unpacked(path: Path) -> bytes:
+def unpack_program(path: Path) -> bytes:
     """A plugin's program, whether or not its file is compressed. Raises LabError."""
     if path.suffix != ".xz":
         return path.read_bytes()
@@ -93,8 +93,8 @@ def _install(home: Path, name: str, given: Path | None) -> str:
     folder = home / "plugins" / f"resource-{name}-v{PLUGINS[name][0]}"
     program = folder / f"pulumi-resource-{name}"
     if given:
-        _write(program, unpacked(given))
-    elif not program.exists() and not _downloaded(home, name):
+        _write(program, unpack_program(given))
+    elif not program.exists() and not _download(home, name):
         _write(program, stand_in(name).encode())
     return "stand-in" if program.stat().st_size < 4096 else "real"
 
@@ -106,7 +106,7 @@ def _write(program: Path, content: bytes) -> None:
     put(program, content, 0o755)
 
 
-def _downloaded(home: Path, name: str) -> bool:
+def _download(home: Path, name: str) -> bool:
     marker = home.parent / "no-plugin-download"
     if marker.exists():
         return False

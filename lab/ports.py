@@ -21,7 +21,7 @@ UDP = (DNS,)
 SHIFTS = tuple(range(10000, 17001, 1000))
 
 
-def shifted(port: int, shift: int) -> int:
+def shift_port(port: int, shift: int) -> int:
     """Where a port that a host publishes is listened on; one of the highest goes down."""
     return port + shift if port + shift < 65536 else port - shift
 

@@ -110,9 +110,9 @@ class Project:
         backup, standby = self._config.get("infra:backupRegion"), self._config.get("infra:standbyRegions")
         other = next(name for name in OTHER_REGIONS if name not in (own, backup))
         wanted = [own, other, *(standby if isinstance(standby, list) else []), backup]
-        found = tuple(dict.fromkeys(name for name in wanted if isinstance(name, str)))
-        if len(found) > MOST_REGIONS:
+        names = tuple(dict.fromkeys(name for name in wanted if isinstance(name, str)))
+        if len(names) > MOST_REGIONS:
             raise LabError(
-                f"{STACK}: {len(found)} regions, and the lab has at most {MOST_REGIONS}: remove some from it"
+                f"{STACK}: {len(names)} regions, and the lab has at most {MOST_REGIONS}: remove some from it"
             )
-        return found
+        return names

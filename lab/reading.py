@@ -25,5 +25,5 @@ def read_model(kind: type[Read], path: Path, file: str, see: str) -> Read:
     except CatalogueError as error:
         raise LabError(str(error)) from None
     except ValidationError as error:
-        found = [f"{file}: {'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()]
-        raise LabError("\n".join(found)) from None
+        complaints = [f"{file}: {'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()]
+        raise LabError("\n".join(complaints)) from None

@@ -163,11 +163,11 @@ def put_tag(lab: Lab, region: str, repository: str, tag: str, text: str, kind: s
 
 def untag(lab: Lab, region: str, repository: str, tag: str) -> None:
     """An image loses one of its tags, and is deleted with its last one, as in ECR."""
-    known = tags(lab, region, repository)
+    digest_of = tags(lab, region, repository)
     place = _repository(lab, region, repository) / "_manifests/tags" / tag
     shutil.rmtree(place, ignore_errors=True)
-    digest = known.pop(tag, None)
-    if digest and digest not in known.values():
+    digest = digest_of.pop(tag, None)
+    if digest and digest not in digest_of.values():
         _ask(lab, region, f"{repository}/manifests/{digest}", "DELETE").close()
 
 

@@ -7,7 +7,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from infra.writing import appended, put
+from infra.writing import open_for_append, put
 from lab.say import LabError
 
 LONGEST = 1800.0  # seconds of any command: a build, or packages over a slow line
@@ -43,8 +43,8 @@ def run(
     except subprocess.TimeoutExpired:
         raise LabError(f"{' '.join(argv)}: has not ended after {timeout:.0f} s, and was killed") from None
     if done.returncode:
-        said = " | ".join(f"{done.stdout}\n{done.stderr or ''}".strip().splitlines()[-4:])
-        raise LabError(f"{' '.join(argv)}: exit code {done.returncode}: {said}")
+        output = " | ".join(f"{done.stdout}\n{done.stderr or ''}".strip().splitlines()[-4:])
+        raise LabError(f"{' '.join(argv)}: exit code {done.returncode}: {output}")
     return done.stdout
 
 
@@ -69,11 +69,11 @@ class Daemon:
 
     @property
     def alive(self) -> bool:
-        return self._recorded() is not None
+        return self._recorded_pid() is not None
 
     def start(self, *argv: str, env: dict[str, str] | None = None) -> None:
         self.record.parent.mkdir(parents=True, exist_ok=True)
-        with appended(self.log) as log:
+        with open_for_append(self.log) as log:
             process = subprocess.Popen(
                 argv,
                 stdin=subprocess.DEVNULL,
@@ -86,7 +86,7 @@ class Daemon:
 
     def stop(self, patience: float = 20) -> None:
         """SIGTERM, then SIGKILL after `patience` seconds."""
-        pid = self._recorded()
+        pid = self._recorded_pid()
         if pid is not None:
             os.kill(pid, signal.SIGTERM)
             end = time.monotonic() + patience
@@ -99,7 +99,7 @@ class Daemon:
     def last_words(self) -> str:
         return " | ".join(self.log.read_text(errors="replace").splitlines()[-4:]) if self.log.exists() else ""
 
-    def _recorded(self) -> int | None:
+    def _recorded_pid(self) -> int | None:
         try:
             pid, started = self.record.read_text().split()
         except (FileNotFoundError, ValueError):

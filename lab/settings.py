@@ -123,10 +123,10 @@ def default_lab() -> Lab:
     own = kept.read_text(errors="replace").strip() if kept.exists() else ""
     if own and asked and asked != own:
         raise LabError(f"LAB={asked}: this project has a lab {own}: `make lab-down` first, without LAB")
-    found = NAME.fullmatch(own or asked or "lab:71")
-    if not found or not 2 <= int(found["number"]) <= 254:
+    match = NAME.fullmatch(own or asked or "lab:71")
+    if not match or not 2 <= int(match["number"]) <= 254:
         raise LabError(f"LAB={own or asked}: NAME:NUMBER, such as shop:76: small letters and digits, and 2 to 254")
-    return Lab(found["name"], int(found["number"]), directory)
+    return Lab(match["name"], int(match["number"]), directory)
 
 
 def move_lab() -> Lab:

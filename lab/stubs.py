@@ -31,18 +31,18 @@ def images(catalogue: Catalogue) -> list[Image]:
 def stubs() -> dict[str, dict[str, Any]]:
     """Repository → where the stub's program listens and what it answers: as lab.yaml says, else as the catalogue has
     it. Raises CatalogueError."""
-    known = {name: stub.facts() for name, stub in PROJECT.extras.stubs.items()}
+    given = {name: stub.facts() for name, stub in PROJECT.extras.stubs.items()}
     unpacked = {artefact.repository for artefact in artefacts_of(systems(catalogue()))}
     own = {image.repository for image in images(catalogue()) if not image.is_foreign} - unpacked
-    return {name: facts for name, facts in derived(catalogue()).items() if name in own} | known
+    return {name: facts for name, facts in derive_stubs(catalogue()).items() if name in own} | given
 
 
-def derived(catalogue: Catalogue) -> dict[str, dict[str, Any]]:
+def derive_stubs(catalogue: Catalogue) -> dict[str, dict[str, Any]]:
     """The same, of all images that run. Such a stub proves nothing of where the real program listens."""
-    found = {}
+    stub_of = {}
     for system in systems(catalogue):
         for service in system.compose_services:
             port, path = service.listens_inside or 8080, service.health_path or "/"
             for image in service.images:
-                found.setdefault(image.repository, {"port": port, "health": path, "prefix": "/"})
-    return found
+                stub_of.setdefault(image.repository, {"port": port, "health": path, "prefix": "/"})
+    return stub_of

@@ -58,7 +58,7 @@ def public(lab: Lab, project: Path = ROOT) -> list[tuple[str, str]]:
     return [(probe.service, probe.public) for probe in probes if probe.public]
 
 
-def settled(lab: Lab, project: Path = ROOT, patience: float = 60) -> list[tuple[str, str, int]]:
+def await_statuses(lab: Lab, project: Path = ROOT, patience: float = 60) -> list[tuple[str, str, int]]:
     """The same, once all are healthy, or after `patience` seconds: what may run only once in the world starts last."""
     end = time.monotonic() + patience
     rows = statuses(lab, project)

@@ -57,15 +57,15 @@ def _unpack_registry(target: Path) -> None:
 
 def ensure_browser() -> str:
     """A Chromium that can be driven: the machine's, else Debian's."""
-    known = find_program("chromium")
-    if known is None:
+    program = find_program("chromium")
+    if program is None:
         if not find_program("apt-get"):
             raise LabError("needs chromium, and there is no apt-get")
         with step("installing chromium"):
             run("apt-get", "update", "-q")
             quiet = ["env", "DEBIAN_FRONTEND=noninteractive"]
             run(*quiet, "apt-get", "install", "-q", "-y", "--no-install-recommends", "chromium", "fonts-dejavu-core")
-    return known or "/usr/bin/chromium"
+    return program or "/usr/bin/chromium"
 
 
 def environment(folder: Path, *wanted: str) -> None:
@@ -135,7 +135,7 @@ def build(module: str, package: str, name: str, flags: list[str] | None = None, 
 
 def ensure_pulumi() -> Path:
     """The directory of a Pulumi CLI with its Python language host: on PATH, else downloaded, else built."""
-    return _installed_pulumi() or _downloaded_pulumi() or _built_pulumi()
+    return _installed_pulumi() or _download_pulumi() or _build_pulumi()
 
 
 def has_pulumi() -> bool:
@@ -155,7 +155,7 @@ def _pulumi_version(pulumi: str) -> tuple[int, int]:
     return (int(match[1]), int(match[2])) if match else (0, 0)
 
 
-def _downloaded_pulumi() -> Path | None:
+def _download_pulumi() -> Path | None:
     folder, no_download = CACHE / f"pulumi-{PULUMI_RELEASE}", CACHE / f"no-download-{PULUMI_RELEASE}"
     if (folder / "pulumi").exists():
         return folder
@@ -183,7 +183,7 @@ def _downloaded_pulumi() -> Path | None:
     return folder
 
 
-def _built_pulumi() -> Path:
+def _build_pulumi() -> Path:
     version = f"-s -w -X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=v{PULUMI}"
     cli = build("pulumi", "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi", "pulumi", ["-ldflags", version], usual=160)
     host = build(

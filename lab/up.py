@@ -64,8 +64,8 @@ def start(lab: Lab, filled: Sequence[str] = REGIONS) -> None:
 def _refuse_another_cloud(lab: Lab) -> None:
     """Raises LabError where a lab that runs was made for another account, zone or regions: it would have to be made
     again, and what its hosts hold be lost."""
-    made = _made_for(lab)
-    differing = [key for key in CLOUD if made and made.get(key) != CLOUD[key]]
+    marker = _read_marker(lab)
+    differing = [key for key in CLOUD if marker and marker.get(key) != CLOUD[key]]
     if differing and is_running(lab):
         raise LabError(
             f"Pulumi.lab.yaml has other {', '.join(differing)} than the lab that runs: `make lab-down` first, which "
@@ -73,7 +73,7 @@ def _refuse_another_cloud(lab: Lab) -> None:
         )
 
 
-def _made_for(lab: Lab) -> dict[str, Any]:
+def _read_marker(lab: Lab) -> dict[str, Any]:
     try:
         return json.loads(_whole(lab).read_text())
     except (OSError, ValueError):
@@ -99,16 +99,16 @@ def examine(lab: Lab) -> tuple[MachineFacts, requirements.Needs]:
         "lab": is_running(lab),
     }
     shift = lab.shift if built["lab"] else ports.choose_shift(ports.is_free_on([lab.services]))
-    found = facts.collect(requirements.PACKAGES, [CACHE], built, shift)
-    return found, requirements.decide(found)
+    machine_facts = facts.collect(requirements.PACKAGES, [CACHE], built, shift)
+    return machine_facts, requirements.decide(machine_facts)
 
 
 def _choose_ports(lab: Lab) -> None:
     """Written down for all parts of the lab: where they listen, and how a host is booted here."""
-    found, needs = examine(lab)
-    if found.shift is None:
+    machine_facts, needs = examine(lab)
+    if machine_facts.shift is None:
         raise LabError(needs.problems[0])
-    put(lab.path("shift"), str(found.shift))
+    put(lab.path("shift"), str(machine_facts.shift))
     boot = lab.path("run", "boot.json")
     boot.parent.mkdir(parents=True, exist_ok=True)
     put(boot, json.dumps({"run": needs.run, "command": needs.command}))
@@ -157,11 +157,11 @@ def prepare(lab: Lab, project: Path = ROOT, home: bool = True) -> None:
 
 def _boot_own(lab: Lab, project: Path, home: bool) -> None:
     """The owners' own machines that the stack does not have yet."""
-    known = workspace.hosts(lab)
+    hosts = workspace.hosts(lab)
     for number, (name, own) in enumerate(PROJECT.extras.machines.items() if home else [], 1):
-        if name not in known:
-            made = existing.start(lab, name, number, workspace.public_key(lab), own.kind)
-            workspace.describe_host(lab, project, name, existing.configuration(made, own.memory, *own.systems))
+        if name not in hosts:
+            address = existing.start(lab, name, number, workspace.public_key(lab), own.kind)
+            workspace.describe_host(lab, project, name, existing.configuration(address, own.memory, *own.systems))
 
 
 def pulumi_up(lab: Lab, project: Path = ROOT) -> None:
@@ -181,7 +181,7 @@ def pulumi_up(lab: Lab, project: Path = ROOT) -> None:
 
 
 def daemons(lab: Lab) -> list[Daemon]:
-    registries = [registry.daemon(lab, region) for region in _made_for(lab).get("regions", REGIONS)]
+    registries = [registry.daemon(lab, region) for region in _read_marker(lab).get("regions", REGIONS)]
     return [services.cloud_daemon(lab), services.pebble_daemon(lab), *registries]
 
 

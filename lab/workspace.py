@@ -122,10 +122,12 @@ def set_secrets(lab: Lab, project: Path) -> None:
     put(record, json.dumps(marks))
     catalogue = load(project, read_stack(project, "lab", lab.config_file))
     services = [service for system in catalogue.running.values() for service in system.active]
-    known = catalogue.secrets
-    lacking = [(one.name, name) for one in services for name in one.secrets if name not in known.get(one.name, {})]
+    given_secrets = catalogue.secrets
+    lacking = [
+        (one.name, name) for one in services for name in one.secrets if name not in given_secrets.get(one.name, {})
+    ]
     systems = catalogue.running.values()
-    lacking += [(s.system, n) for s in systems for n in sorted(s.passwords) if n not in known.get(s.system, {})]
+    lacking += [(s.system, n) for s in systems for n in sorted(s.passwords) if n not in given_secrets.get(s.system, {})]
     set_all({f"{service}.{name}": secrets.token_urlsafe(16) for service, name in lacking})
 
 
@@ -134,20 +136,20 @@ def take_over_edits(lab: Lab, project: Path) -> None:
     rest."""
     edited = project / "Pulumi.lab.yaml"
     before, after, here = (yaml.safe_load(path.read_text()) for path in (_origin(lab), edited, lab.config_file))
-    put(lab.config_file, yaml.safe_dump(taken_over(before, after, here), sort_keys=False))
+    put(lab.config_file, yaml.safe_dump(merge_changes(before, after, here), sort_keys=False))
     shutil.copy(edited, _origin(lab))
     run("infra", "init", "--stack", "lab", cwd=project, env=process_environment(lab))
 
 
-def taken_over(before: Any, after: Any, here: Any) -> Any:
+def merge_changes(before: Any, after: Any, here: Any) -> Any:
     """`here` with what differs between `before` and `after`, key by key. Pure."""
     if not all(isinstance(value, dict) for value in (before, after, here)):
         return here if before == after else after
-    made = {key: value for key, value in here.items() if key not in before or key in after}
+    merged = {key: value for key, value in here.items() if key not in before or key in after}
     for key in after:
         if key not in before or before[key] != after[key]:
-            made[key] = taken_over(before.get(key), after[key], here.get(key))
-    return made
+            merged[key] = merge_changes(before.get(key), after[key], here.get(key))
+    return merged
 
 
 def hosts(lab: Lab) -> set[str]:

@@ -34,8 +34,8 @@ def policy(rule: Rule) -> StackValidationPolicy:
             if finding.level == "error":
                 report(str(finding), None)
 
-    said = " ".join((rule.__doc__ or "").split())
-    return StackValidationPolicy(rule.__name__.replace("_", "-"), said, validate, EnforcementLevel.MANDATORY)
+    description = " ".join((rule.__doc__ or "").split())
+    return StackValidationPolicy(rule.__name__.replace("_", "-"), description, validate, EnforcementLevel.MANDATORY)
 
 
 @cache
@@ -47,11 +47,11 @@ def of_stack(name: str) -> Facts:
 def plain(value: Any) -> Any:
     """What Pulumi wraps, as it is. What is known only after the update is left out."""
     if hasattr(value, "items"):
-        found = {}
+        values = {}
         for key in value:
             with suppress(UnknownValueError):
-                found[key] = plain(value[key])
-        return found
+                values[key] = plain(value[key])
+        return values
     return [plain(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 

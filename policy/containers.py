@@ -59,36 +59,36 @@ def ports(facts: Facts) -> Iterator[Finding]:
             parsed = _mapping(parse_yaml(text, ComposeLoader))
         except yaml.YAMLError as error:
             if re.search(r"^\s*[\"']?services[\"']?\s*:", text, re.MULTILINE):
-                found = f"cannot be read: {str(error).splitlines()[0]}"
-                yield Finding("loopback", f"{host}:{path}", found, "plain YAML, without !override and !reset")
+                fault = f"cannot be read: {str(error).splitlines()[0]}"
+                yield Finding("loopback", f"{host}:{path}", fault, "plain YAML, without !override and !reset")
             continue
         services = _mapping(parsed.get("services"))
         place = f"{host}:{path}"
-        for found, rule in _of_project(path, parsed):
-            yield Finding("loopback", place, found, rule)
+        for fault, rule in _of_project(path, parsed):
+            yield Finding("loopback", place, fault, rule)
         for service, body in services.items():
             allowed = facts.exceptions.get(f"{place} {service}", {})
-            for name, found in _exposed(service, _mapping(body)):
+            for name, fault in _exposures(service, _mapping(body)):
                 if name not in allowed:
-                    yield Finding("loopback", place, found, "127.0.0.1:PORT:PORT, in a network of the project's")
-            for name, found in _beyond(path, service, _mapping(body)):
+                    yield Finding("loopback", place, fault, "127.0.0.1:PORT:PORT, in a network of the project's")
+            for name, fault in _beyond(path, service, _mapping(body)):
                 if name not in allowed:
                     rule = f"without it, or exceptions: {{{name}: why it has to}} in the catalogue"
-                    yield Finding("container-reach", place, found, rule)
+                    yield Finding("container-reach", place, fault, rule)
     for host, path, text in files_ending(facts, UNIT_ENDINGS):
         for section, name, value in assignments(text):
             if section == "Service" and name.startswith("Exec"):
-                for found in _exposed_by_command(value):
+                for fault in _exposures_of_command(value):
                     rule = "-p 127.0.0.1:PORT:PORT, and no more of the host than the product's own data"
-                    yield Finding("loopback", f"{host}:{path}", found, rule)
+                    yield Finding("loopback", f"{host}:{path}", fault, rule)
 
 
 def exceptions(facts: Facts) -> Iterator[Finding]:
     """What the catalogue lets a container reach beyond its network and its product's data is shown each time."""
     for place, allowed in facts.exceptions.items():
-        for name, said in allowed.items():
+        for name, reason in allowed.items():
             yield Finding(
-                "exception", place.rpartition(" ")[0], f"{name}: {said}", "remove it once it is not needed", "warning"
+                "exception", place.rpartition(" ")[0], f"{name}: {reason}", "remove it once it is not needed", "warning"
             )
 
 
@@ -125,8 +125,8 @@ def _can_be(value: Any, *words: str) -> bool:
 
 
 def _source(mount: Any) -> str:
-    found = SOURCE.match(str(mount))
-    return found[0] if found else ""
+    match = SOURCE.match(str(mount))
+    return match[0] if match else ""
 
 
 def _place(file: str, source: Any) -> str:
@@ -162,12 +162,12 @@ def _weak(option: Any) -> bool:
     return _can_be(re.sub(r"^(\w+):(?=\w)", r"\1=", str(option)), *UNCONFINED)
 
 
-def _exposed(service: str, body: dict[str, Any]) -> Iterator[tuple[str, str]]:
+def _exposures(service: str, body: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """The exception that each needs, and what is open."""
     given = body.get("ports") or []
     for port in given if isinstance(given, list) else [given]:
-        if not LOOPBACK.match(_published(port)):
-            yield "public-ports", f"port {_published(port)} of {service} is bound off loopback"
+        if not LOOPBACK.match(_short_port(port)):
+            yield "public-ports", f"port {_short_port(port)} of {service} is bound off loopback"
     mode = str(body.get("network_mode") or "")
     # A variable can become it
     if mode == "host" or "$" in mode:
@@ -205,7 +205,7 @@ def _beyond(path: str, service: str, body: dict[str, Any]) -> Iterator[tuple[str
         yield "unconfined", f"{service} has security_opt: {', '.join(weak)}"
 
 
-def _exposed_by_command(command: str) -> Iterator[str]:
+def _exposures_of_command(command: str) -> Iterator[str]:
     """What a `docker run` in a unit opens."""
     for words in _commands(command.lstrip("-@:+!|")):
         plain = [word.rsplit("/", 1)[-1] for word in words]
@@ -214,14 +214,14 @@ def _exposed_by_command(command: str) -> Iterator[str]:
         shell = next((n for n, word in enumerate(plain[:runner]) if word in SHELLS), None)
         for inner in words[shell + 1 :] if shell is not None else []:
             if " " in inner:
-                yield from _exposed_by_command(inner)
+                yield from _exposures_of_command(inner)
         verbs = words[runner + 1 :]
         started = next((n for n, word in enumerate(verbs) if word in ("run", "create")), None)
         # A value of an option is no verb
         asked = [word for word, before in zip(verbs[:started], ["", *verbs], strict=False) if not _has_value(before)]
         if started is not None and not {"exec", "cp"} & set(asked):
             is_compose = plain[runner].endswith("-compose") or "compose" in asked
-            yield from _exposed_by_options(verbs[started + 1 :], is_compose)
+            yield from _exposures_of_options(verbs[started + 1 :], is_compose)
 
 
 def _has_value(option: str) -> bool:
@@ -233,7 +233,7 @@ def _commands(text: str) -> Iterator[list[str]]:
     text, changed = REDIRECTED.sub(" ", text), 1
     inner: list[str] = []
     while changed:
-        inner += [found[1] or found[2] or "" for found in INNER.finditer(text)]
+        inner += [match[1] or match[2] or "" for match in INNER.finditer(text)]
         text, changed = INNER.subn("_", text)
     for part in [text, *inner]:
         lexer = shlex.shlex(part, posix=True, punctuation_chars=ENDS)
@@ -246,14 +246,14 @@ def _commands(text: str) -> Iterator[list[str]]:
         yield from (words[a + 1 : b] for a, b in zip([-1, *ends], [*ends, len(words)], strict=True))
 
 
-def _exposed_by_options(words: list[str], is_compose: bool = False) -> Iterator[str]:
+def _exposures_of_options(words: list[str], is_compose: bool = False) -> Iterator[str]:
     """Of the options of `docker run`, up to the image: what follows it is the container's own. Those of `docker compose
     run` come before the service."""
     for option, given, value in _options(words):
         if option in ("--net", "--network") and {"host", "name=host"} & {*value.split(",")}:
             yield "a container is in the host's own network (--network host)"
-        if found := _beyond_by_option(option, given, value):
-            yield found
+        if opening := _beyond_by_option(option, given, value):
+            yield opening
         # Those of a compose file are looked at in it
         if not is_compose and option in ("--publish-all", "-P"):
             yield "all ports of a container are bound off loopback (-P)"
@@ -307,7 +307,7 @@ def _beyond_by_option(option: str, given: str, value: str) -> str:
     return ""
 
 
-def _published(port: Any) -> str:
+def _short_port(port: Any) -> str:
     """A port as compose's short form has it."""
     if isinstance(port, dict):
         address = str(port.get("host_ip", ""))

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from catalogue.masking import MARK, looks_secret, masked
+from catalogue.masking import MARK, looks_secret, mask_secrets
 from catalogue.masking.names import SHAPES
 from catalogue.systemd.parsing import assignments
 from policy.facts import Facts, Finding, files_ending
@@ -42,7 +42,7 @@ def plain_secrets(facts: Facts) -> Iterator[Finding]:
         for path, text in files.items():
             place = f"{host}:{path}"
             plain = facts.plain.get(place)
-            for line in _masked(path, text).splitlines():
+            for line in _mask(path, text).splitlines():
                 if not HIDDEN.search(line):
                     continue
                 name = ASSIGNED.match(line)
@@ -55,9 +55,9 @@ def plain_secrets(facts: Facts) -> Iterator[Finding]:
                     yield _plain_secret(place, what)
 
 
-def _masked(path: str, text: str) -> str:
+def _mask(path: str, text: str) -> str:
     if not path.startswith(PUBLISHED):
-        return masked(path, text)
+        return mask_secrets(path, text)
     for shape in SHAPES:
         text = shape.sub(MARK, text)
     return text
@@ -72,7 +72,7 @@ def hardening(facts: Facts) -> Iterator[Finding]:
     """A unit keeps what its document gives it."""
     for host, path, text in files_ending(facts, (".service",)):
         name = path.rsplit("/", 1)[1]
-        wanted = documented().get(name)
+        wanted = hardening_document().get(name)
         if wanted is None:
             continue
         texts = [text, *(text for _, text in sorted(_drop_ins(facts, host, path)))]
@@ -82,8 +82,8 @@ def hardening(facts: Facts) -> Iterator[Finding]:
             v for name in in_force if name.startswith("Exec") for v in in_force[name] if re.match(r"[-@:]*[+!]", v)
         ]
         if missing or outside:
-            found = f"without {', '.join([*missing, *(f'any protection of {value}' for value in outside)])}"
-            yield Finding("hardening", f"{host}:{path}", found, f"its document gives it ({wanted['document']})")
+            fault = f"without {', '.join([*missing, *(f'any protection of {value}' for value in outside)])}"
+            yield Finding("hardening", f"{host}:{path}", fault, f"its document gives it ({wanted['document']})")
 
 
 def _drop_ins(facts: Facts, host: str, unit_path: str) -> Iterator[tuple[str, str]]:
@@ -100,8 +100,8 @@ def _drop_ins(facts: Facts, host: str, unit_path: str) -> Iterator[tuple[str, st
 
 def _manager(folder: str) -> str:
     """Which manager reads a folder: the host's, every user's, or one account's."""
-    found = re.search(r"/systemd/(system|user)(\.\w+)?$", folder)
-    return found[1] if found else folder
+    match = re.search(r"/systemd/(system|user)(\.\w+)?$", folder)
+    return match[1] if match else folder
 
 
 def drop_in_folders(unit: str) -> set[str]:
@@ -115,12 +115,12 @@ def drop_in_folders(unit: str) -> set[str]:
 
 def _in_force(texts: list[str]) -> dict[str, list[str]]:
     """Directive of [Service] → its values: they add up until an empty one, as systemd reads lists."""
-    found: dict[str, list[str]] = {}
+    values: dict[str, list[str]] = {}
     for text in texts:
         for section, name, value in assignments(text):
             if section == "Service":
-                found[name] = [*found.get(name, []), value] if value else []
-    return found
+                values[name] = [*values.get(name, []), value] if value else []
+    return values
 
 
 def _is_kept(line: str, in_force: dict[str, list[str]]) -> bool:
@@ -136,5 +136,5 @@ def _is_kept(line: str, in_force: dict[str, list[str]]) -> bool:
 
 
 @cache
-def documented() -> dict[str, Any]:
+def hardening_document() -> dict[str, Any]:
     return yaml.safe_load((Path(__file__).parent / "hardening.yaml").read_text(encoding="utf-8"))

@@ -46,7 +46,7 @@ def facts(root: Path, name: str, resources: list[Resource]) -> Facts:
 def exceptions(catalogue: Catalogue, host: str) -> dict[str, dict[str, str]]:
     """What the catalogue lets containers of a host reach beyond their network and their product's data: "path key" of
     each service in a compose file → name → what it is, and the reason."""
-    found = {}
+    allowed_of = {}
     for system in catalogue.systems_on(host):
         for project in projects(system):
             for service in project.services:
@@ -56,5 +56,5 @@ def exceptions(catalogue: Catalogue, host: str) -> dict[str, dict[str, str]]:
                     for name, what in openings(service, system).items()
                 }
                 if allowed:
-                    found[f"{project.path} {service.compose_key}"] = allowed
-    return found
+                    allowed_of[f"{project.path} {service.compose_key}"] = allowed
+    return allowed_of

@@ -48,10 +48,10 @@ def ssh_open(facts: Facts) -> Iterator[Finding]:
             networks[owner] = [*networks.get(owner, []), rule.get("cidrIpv4"), rule.get("cidrIpv6"), *blocks]
     # A machine can be in several groups, each of which lets in a part
     together = [network for given in networks.values() for network in given]
-    alone = {owner: found for owner, given in networks.items() if (found := too_wide(_texts(given)))}
-    wide = alone or {" and ".join(networks): found for found in [too_wide(_texts(together))] if found}
-    for owner, found in wide.items():
-        yield Finding("ssh-open", owner, f"SSH is open to {found}", "infra:adminCidrs: your own networks")
+    alone = {owner: too_open for owner, given in networks.items() if (too_open := too_wide(_texts(given)))}
+    wide = alone or {" and ".join(networks): too_open for too_open in [too_wide(_texts(together))] if too_open}
+    for owner, too_open in wide.items():
+        yield Finding("ssh-open", owner, f"SSH is open to {too_open}", "infra:adminCidrs: your own networks")
 
 
 def _texts(networks: Sequence[Any]) -> list[str]:
@@ -91,32 +91,32 @@ def volumes(facts: Facts) -> Iterator[Finding]:
     for machine in facts.of(INSTANCE):
         for device in machine.inputs.get("ebsBlockDevices") or []:
             if device.get("encrypted") is not True:
-                found = f"its disk {device.get('deviceName', '')} is not encrypted"
-                yield Finding("volume-encrypted", machine.name, found, "encrypted: true")
+                fault = f"its disk {device.get('deviceName', '')} is not encrypted"
+                yield Finding("volume-encrypted", machine.name, fault, "encrypted: true")
         disk = machine.inputs.get("rootBlockDevice") or {}
         if disk.get("encrypted") is not True:
             yield Finding("volume-encrypted", machine.name, "its disk is not encrypted", "encrypted: true")
         size = int(disk.get("volumeSize") or 0)
         if size < facts.limits.volume:
-            found = f"a disk of {size or 'the image’s own number of'} GiB"
-            yield Finding("volume-size", machine.name, found, f"at least {facts.limits.volume} GiB")
+            fault = f"a disk of {size or 'the image’s own number of'} GiB"
+            yield Finding("volume-size", machine.name, fault, f"at least {facts.limits.volume} GiB")
 
 
 def shrinking(facts: Facts) -> Iterator[Finding]:
     """What AWS is going to refuse in the middle of an update is refused before it."""
     for machine, (before, after) in facts.shrinking.items():
-        found = f"its disk would shrink from {before} to {after} GiB, which AWS refuses"
-        yield Finding("volume-shrinks", machine, found, "keep its size, or let a new machine have the smaller one")
+        fault = f"its disk would shrink from {before} to {after} GiB, which AWS refuses"
+        yield Finding("volume-shrinks", machine, fault, "keep its size, or let a new machine have the smaller one")
 
 
 def public_registry(facts: Facts) -> Iterator[Finding]:
     """Images are the team's own."""
-    for made in facts.resources:
-        everybody = made.type == "aws:ecr/repositoryPolicy:RepositoryPolicy" and _for_all(
-            str(made.inputs.get("policy"))
+    for resource in facts.resources:
+        everybody = resource.type == "aws:ecr/repositoryPolicy:RepositoryPolicy" and _for_all(
+            str(resource.inputs.get("policy"))
         )
-        if made.type.startswith("aws:ecrpublic/") or everybody:
-            yield Finding("public-registry", made.name, "everybody can pull from it", "a private repository")
+        if resource.type.startswith("aws:ecrpublic/") or everybody:
+            yield Finding("public-registry", resource.name, "everybody can pull from it", "a private repository")
 
 
 def _for_all(policy: str) -> bool:
@@ -125,18 +125,21 @@ def _for_all(policy: str) -> bool:
 
 def permissions(facts: Facts) -> Iterator[Finding]:
     """Nothing that is made may do everything, or everything of a service to everything, and no role is everybody's."""
-    for made in facts.resources:
-        if not made.type.startswith("aws:iam/"):
+    for resource in facts.resources:
+        if not resource.type.startswith("aws:iam/"):
             continue
-        written = [made.inputs.get("policy"), *(one.get("policy") for one in made.inputs.get("inlinePolicies") or [])]
-        for wide in filter(None, map(_unlimited, written)):
-            yield Finding("permissions", made.name, f"allows {wide} on all resources", "name actions and resources")
-        attached = [made.inputs.get("policyArn"), *(made.inputs.get("managedPolicyArns") or [])]
+        written = [
+            resource.inputs.get("policy"),
+            *(one.get("policy") for one in resource.inputs.get("inlinePolicies") or []),
+        ]
+        for wide in filter(None, map(_unlimited_actions, written)):
+            yield Finding("permissions", resource.name, f"allows {wide} on all resources", "name actions and resources")
+        attached = [resource.inputs.get("policyArn"), *(resource.inputs.get("managedPolicyArns") or [])]
         for name in filter(None, map(_wide_managed, attached)):
             remedy = "a policy of your own that names actions and resources"
-            yield Finding("permissions", made.name, f"has AWS's policy {name}", remedy)
-        if _for_all(_as_json(made.inputs.get("assumeRolePolicy"))):
-            yield Finding("permissions", made.name, "everybody can assume it", "name who may in its Principal")
+            yield Finding("permissions", resource.name, f"has AWS's policy {name}", remedy)
+        if _for_all(_as_json(resource.inputs.get("assumeRolePolicy"))):
+            yield Finding("permissions", resource.name, "everybody can assume it", "name who may in its Principal")
 
 
 def _as_json(policy: Any) -> str:
@@ -145,24 +148,24 @@ def _as_json(policy: Any) -> str:
 
 def _wide_managed(policy: Any) -> str:
     """The name of an AWS managed policy that allows everything, or everything of a service; "" for any other."""
-    found = MANAGED.search(str(policy or ""))
-    return found[1] if found else ""
+    match = MANAGED.search(str(policy or ""))
+    return match[1] if match else ""
 
 
-def _unlimited(policy: Any) -> str:
+def _unlimited_actions(policy: Any) -> str:
     """The actions that a policy allows without a limit, as it writes them; "" for none."""
     try:
         document = json.loads(policy) if isinstance(policy, str) else policy
     except ValueError:
         return ""
-    statements = _listed(document.get("Statement")) if isinstance(document, dict) else []
+    statements = _as_list(document.get("Statement")) if isinstance(document, dict) else []
     for statement in statements:
         if not isinstance(statement, dict) or statement.get("Effect") != "Allow":
             continue
         every = "NotResource" in statement or any(
-            EVERY_RESOURCE.fullmatch(str(r)) for r in _listed(statement.get("Resource"))
+            EVERY_RESOURCE.fullmatch(str(r)) for r in _as_list(statement.get("Resource"))
         )
-        actions = [str(action) for action in _listed(statement.get("Action"))]
+        actions = [str(action) for action in _as_list(statement.get("Action"))]
         if "NotAction" in statement and every:
             return "all actions but some"
         if every and (wide := next((action for action in actions if EVERY_ACTION.fullmatch(action)), None)):
@@ -178,19 +181,19 @@ def policy_sizes(facts: Facts) -> Iterator[Finding]:
     """AWS refuses a policy that is too long, in the middle of an update."""
     for type, (owner, limit) in SIZES.items():
         sizes: dict[str, int] = {}
-        for made in facts.of(type):
-            if isinstance(text := made.inputs.get("policy"), str):
-                whose = str(made.inputs.get(owner) or made.name)
+        for resource in facts.of(type):
+            if isinstance(text := resource.inputs.get("policy"), str):
+                whose = str(resource.inputs.get(owner) or resource.name)
                 sizes[whose] = sizes.get(whose, 0) + sum(not character.isspace() for character in text)
         for whose, size in sizes.items():
             if size > limit:
-                found = f"its policy has {size} characters, AWS takes {limit} of a {owner}"
+                fault = f"its policy has {size} characters, AWS takes {limit} of a {owner}"
                 yield Finding(
-                    "policy-size", whose, found, "fewer systems on that host: each repository is a line of it"
+                    "policy-size", whose, fault, "fewer systems on that host: each repository is a line of it"
                 )
 
 
-def _listed(value: Any) -> list[Any]:
+def _as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [] if value is None else [value]
 
 
@@ -203,11 +206,11 @@ def unscanned(facts: Facts) -> Iterator[Finding]:
 
 def tags(facts: Facts) -> Iterator[Finding]:
     """Everything says whose it is, or the bill cannot."""
-    for made in facts.resources:
-        if not made.type.startswith("aws:") or made.type in UNTAGGED:
+    for resource in facts.resources:
+        if not resource.type.startswith("aws:") or resource.type in UNTAGGED:
             continue
-        if missing := sorted(TAGS - set(made.inputs.get("tags") or {})):
-            yield Finding("tags", made.name, f"no tag {', '.join(missing)}", "components.naming.tags has them")
+        if missing := sorted(TAGS - set(resource.inputs.get("tags") or {})):
+            yield Finding("tags", resource.name, f"no tag {', '.join(missing)}", "components.naming.tags has them")
 
 
 def protection(facts: Facts) -> Iterator[Finding]:
@@ -221,8 +224,10 @@ def instance_types(facts: Facts) -> Iterator[Finding]:
     """Machines that the team knows the memory, processor and price of."""
     allowed = facts.limits.instance_types
     for machine in facts.of(INSTANCE):
-        if (found := machine.inputs.get("instanceType")) not in allowed:
-            yield Finding("instance-type", machine.name, f"{found} is not on the list", f"one of {', '.join(allowed)}")
+        if (instance_type := machine.inputs.get("instanceType")) not in allowed:
+            yield Finding(
+                "instance-type", machine.name, f"{instance_type} is not on the list", f"one of {', '.join(allowed)}"
+            )
 
 
 def budget(facts: Facts) -> Iterator[Finding]:
@@ -233,8 +238,8 @@ def budget(facts: Facts) -> Iterator[Finding]:
             "budget", facts.stack, "what it costs is not known", "add its prices to catalogue/prices.yaml", "warning"
         )
     if facts.monthly is not None and facts.monthly > limit:
-        found = f"${facts.monthly:.2f} a month is above the budget of ${limit:.2f}"
-        yield Finding("budget", facts.stack, found, "a smaller instanceType or disk, or a larger infra:budget")
+        fault = f"${facts.monthly:.2f} a month is above the budget of ${limit:.2f}"
+        yield Finding("budget", facts.stack, fault, "a smaller instanceType or disk, or a larger infra:budget")
 
 
 Rule = Callable[[Facts], Iterator[Finding]]
@@ -246,5 +251,5 @@ RULES: tuple[Rule, ...] = (
 
 def findings(facts: Facts) -> list[Finding]:
     """Of all rules, errors first."""
-    found = [finding for rule in RULES for finding in rule(facts)]
-    return sorted(found, key=lambda finding: finding.level)
+    in_any_order = [finding for rule in RULES for finding in rule(facts)]
+    return sorted(in_any_order, key=lambda finding: finding.level)

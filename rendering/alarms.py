@@ -44,7 +44,7 @@ def namespace(stack: Stack, host: str) -> str:
     return f"infra/{stack.name}/{host}" + (f"/{number}" if number else "")
 
 
-def published(catalogue: Catalogue, host: str) -> Metrics:
+def metrics_destination(catalogue: Catalogue, host: str) -> Metrics:
     """Where a host's monitor publishes what it measured; nothing for a host that AWS does not know, or without
     recipients."""
     stack = catalogue.stack
@@ -55,7 +55,7 @@ def published(catalogue: Catalogue, host: str) -> Metrics:
 
 def alarms(catalogue: Catalogue, host: str) -> list[Alarm]:
     """All that fire about a host: by its own metrics, then by what AWS counts."""
-    stack, where = catalogue.stack, published(catalogue, host)
+    stack, where = catalogue.stack, metrics_destination(catalogue, host)
     if not where:
         return []
     spec, serves = stack.hosts[host], any(system.sites for system in catalogue.systems_on(host))

@@ -39,7 +39,7 @@ def build(host: HostFiles) -> Release:
     manifest = manifest_of(host)
     text = json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False).encode()
     contents = {"manifest.json": text, **agent, **{f"files{file.path}": file.content for file in host.files}}
-    return Release(hashlib.sha256(text).hexdigest(), _packed(contents), _hashes(host), manifest)
+    return Release(hashlib.sha256(text).hexdigest(), _pack(contents), _hashes(host), manifest)
 
 
 def agent_sources() -> dict[str, bytes]:
@@ -64,22 +64,22 @@ def manifest_of(host: HostFiles) -> Manifest:
 def _hashes(host: HostFiles) -> dict[str, str]:
     """What a preview shows. Of an environment file its plain values, its secrets' names and their versions count."""
 
-    def shown(sha256: str, mode: int, owner: str) -> str:
+    def short_hash(sha256: str, mode: int, owner: str) -> str:
         return sha256[:16] + ("" if (mode, owner) == (0o644, "root") else f" {mode:04o} {owner}")
 
     def of(value: Any) -> str:
         return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
-    hashes = {file.path: shown(file.sha256, file.mode, file.owner) for file in host.files}
+    hashes = {file.path: short_hash(file.sha256, file.mode, file.owner) for file in host.files}
     hashes |= {
-        file.path: shown(of([file.values, file.secrets, file.versions]), file.mode, file.owner)
+        file.path: short_hash(of([file.values, file.secrets, file.versions]), file.mode, file.owner)
         for file in host.environment_files
     }
     hashes |= {link.path: f"-> {link.target}" for link in host.links}
     return dict(sorted(hashes.items()))
 
 
-def _packed(contents: dict[str, bytes]) -> bytes:
+def _pack(contents: dict[str, bytes]) -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as tar:
         for name in sorted(contents):

@@ -3,7 +3,7 @@ place of it."""
 
 from dataclasses import replace
 
-from catalogue.artefacts import started
+from catalogue.artefacts import started_files
 from catalogue.models import System
 from catalogue.service import Artefact as Named
 from catalogue.services import NativeService
@@ -17,26 +17,26 @@ PLACE = "/opt/infra/artefacts"
 
 def artefacts(system: System, stack: Stack, digests: Digests) -> HostFiles:
     """Those of a system's services, each with its link."""
-    found = [(service, artefact) for service in system.native_services for artefact in service.artefact]
-    given = [a for _, a in found]
-    started_by = [started(service, given) for service in system.native_services]
+    pairs = [(service, artefact) for service in system.native_services for artefact in service.artefact]
+    given = [a for _, a in pairs]
+    started_by = [started_files(service, given) for service in system.native_services]
     programs, scripts = ([path for each in started_by for path in each[kind]] for kind in (0, 1))
-    made = [
+    entries = [
         replace(
-            _made(service, artefact, full_name(artefact, stack, digests)),
+            _build_artefact(service, artefact, full_name(artefact, stack, digests)),
             programs=_inside(artefact.into, programs),
             scripts=_inside(artefact.into, scripts),
         )
-        for service, artefact in found
+        for service, artefact in pairs
     ]
-    return HostFiles("", artefacts=made, links=[Link(artefact.into, artefact.target) for artefact in made])
+    return HostFiles("", artefacts=entries, links=[Link(artefact.into, artefact.target) for artefact in entries])
 
 
 def _inside(into: str, paths: list[str]) -> list[str]:
     return list(dict.fromkeys(path for path in paths if path.startswith(f"{into}/")))
 
 
-def _made(service: NativeService, artefact: Named, image: str) -> Artefact:
+def _build_artefact(service: NativeService, artefact: Named, image: str) -> Artefact:
     # The digest's beginning is what a preview shows of it
     mark = image.partition("@sha256:")[2][:16] or "not-pushed"
     folder = f"{PLACE}/{artefact.repository.replace('/', '_')}-{mark}"

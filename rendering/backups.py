@@ -30,15 +30,15 @@ def backed_up(catalogue: Catalogue, host: str) -> list[tuple[System, Service, Ba
     return [(system, service, service.backup) for system, service in running if service.backup]
 
 
-def timed(catalogue: Catalogue, host: str, secrets: Secrets, digests: compose.Digests) -> HostFiles:
+def backup_timers(catalogue: Catalogue, host: str, secrets: Secrets, digests: compose.Digests) -> HostFiles:
     """A timer for each service that has a backup, and what restic has to know of the place."""
-    found = backed_up(catalogue, host)
-    if not found:
+    entries = backed_up(catalogue, host)
+    if not entries:
         return HostFiles("")
     stack = catalogue.stack
     source = f"Pulumi.{stack.name}.yaml"
     files, timers = list[File](), list[Unit]()
-    for _, service, backup in found:
+    for _, service, backup in entries:
         name = unit_name(service.name)
         own = [
             File(
@@ -65,7 +65,7 @@ def timed(catalogue: Catalogue, host: str, secrets: Secrets, digests: compose.Di
         directories=[{"path": CACHE, "mode": 0o700, "owner": "root", "group": "root"}],
         environment_files=[secret_file(ENVIRONMENT, BACKUP, list(BACKUP_SECRETS), secrets, stack, values)],
         commands=["restic"],
-        backups=[_entry(catalogue, system, service, backup, digests) for system, service, backup in found],
+        backups=[_entry(catalogue, system, service, backup, digests) for system, service, backup in entries],
     )
 
 
@@ -75,12 +75,12 @@ def unit_name(service: str) -> str:
 
 def _entry(catalogue: Catalogue, system: System, service: Service, backup: Backup, digests: compose.Digests) -> Entry:
     if isinstance(service, NativeService):
-        stopped = [units.named(service, name) for name in service.units]
+        stopped = [units.qualified_name(service, name) for name in service.units]
         return Entry(
             service.name, stopped, "", [], [], list(backup.paths), [], [], backup.keep.model_dump(), backup.hours
         )
     assert isinstance(service, ComposeService), "there are no other kinds"
-    own = {compose.path_on_host(mount) for mount in service.kept}
+    own = {compose.path_on_host(mount) for mount in service.data_mounts}
     # What writes to the same place would go on writing to what is set aside
     others = [
         other.name
@@ -93,13 +93,13 @@ def _entry(catalogue: Catalogue, system: System, service: Service, backup: Backu
         service.container,
         _words(backup.dump),
         _words(backup.load),
-        list(dict.fromkeys(compose.path_on_host(mount) for mount in service.kept)),
+        list(dict.fromkeys(compose.path_on_host(mount) for mount in service.data_mounts)),
         service.volume_names,
         others,
         backup.keep.model_dump(),
         backup.hours,
         _drill(catalogue.stack, system, service, digests),
-        {compose.path_on_host(mount): _scratch(service, mount) for mount in service.kept},
+        {compose.path_on_host(mount): _scratch(service, mount) for mount in service.data_mounts},
         # Alone it says nothing of its data, and with the others it would work on theirs
         "" if service.depends_on else _health(service),
     )
@@ -115,7 +115,7 @@ def _words(command: str | list[str] | None) -> list[str]:
 
 
 def _scratch(service: ComposeService, mount: Mount) -> str:
-    number = list(dict.fromkeys(other.source for other in service.kept)).index(mount.source)
+    number = list(dict.fromkeys(other.source for other in service.data_mounts)).index(mount.source)
     return f"{DRILL}{service.name}-{number}"
 
 
@@ -135,7 +135,7 @@ def _drill(stack: Stack, system: System, service: ComposeService, digests: compo
     """The compose file of the service on scratch volumes, in a network of its own, without a port of the host."""
     image = compose.full_name(service.image, stack, digests)
     body = compose.body(service, image, service.unit, places.environment_path(service))
-    scratch = {mount.target: _scratch(service, mount) for mount in service.kept}
+    scratch = {mount.target: _scratch(service, mount) for mount in service.data_mounts}
     beyond = [m.target for m in service.volumes if m.type == "bind" and (m.is_docker or not is_plain(m.source, system))]
     mounts = [mount for mount in body.pop("volumes", []) if mount["target"] not in {*scratch, *beyond}]
     mounts += [{"type": "volume", "source": name, "target": target} for target, name in scratch.items()]

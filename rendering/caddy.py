@@ -31,12 +31,12 @@ def of_site(catalogue: Catalogue, host: str, system: System, site: Site) -> Host
         "public": PUBLIC,
         "hidden": HIDDEN,
         "in_bytes": to_bytes,
-        "quoted": quoted,
+        "quoted": quote,
     }
     settings |= {"page_headers": page_headers}
     content = fill("site.caddy.j2", catalogue.file_of(system), site=seen, **settings)
     # What HTTP proves it obtains itself
-    own = HostFiles("") if site.is_proved_by_http else certificates.wanted(catalogue, site, GROUP)
+    own = HostFiles("") if site.is_proved_by_http else certificates.needed_files(catalogue, site, GROUP)
     return HostFiles(
         host="",
         files=[
@@ -51,7 +51,7 @@ def of_site(catalogue: Catalogue, host: str, system: System, site: Site) -> Host
     )
 
 
-def quoted(value: str) -> str:
+def quote(value: str) -> str:
     """A header's value as Caddy reads it: between backticks all but its placeholders is text."""
     return "`" + value.replace("{", "\\{") + "`"
 

@@ -32,7 +32,7 @@ def pair(catalogue: Catalogue, site: Site) -> Pair:
     return Pair(f"{place}/fullchain.pem", f"{place}/privkey.pem")
 
 
-def wanted(catalogue: Catalogue, site: Site, group: str = "root") -> HostFiles:
+def needed_files(catalogue: Catalogue, site: Site, group: str = "root") -> HostFiles:
     """What a host needs for a site's certificate: certbot's, whose key `group` may read, or files that are there."""
     stack, dns = catalogue.stack, catalogue.stack.dns
     if isinstance(site.certificate, CertificateFiles):
@@ -41,7 +41,7 @@ def wanted(catalogue: Catalogue, site: Site, group: str = "root") -> HostFiles:
         return HostFiles("", requirements=[Requirement(path, reason) for path in files])
     name = name_of(catalogue, site)
     domain = f"*.{domain_above(stack.public_name(site.name))}" if site.certificate == "wildcard" else ""
-    made = Certificate(
+    certificate = Certificate(
         name, site.challenge, stack.acmeDirectory, stack.acmeEmail, group, dns.provider, dns.challenges, domain
     )
-    return HostFiles("", certificates=[made])
+    return HostFiles("", certificates=[certificate])

@@ -9,12 +9,12 @@ from rendering.files import HostFiles
 
 def refuse(files: HostFiles, stack_file: str) -> HostFiles:
     """The same files. Raises CatalogueError for each path, unit and container that two parts of a host have."""
-    found = [*_twice("path", _paths(files)), *_twice("unit", [unit.name for unit in files.units])]
-    found += _twice("container", [container.name for container in files.containers])
-    found += _twice("network", [network.name for network in files.networks])
-    if found:
+    collisions = [*_twice("path", _paths(files)), *_twice("unit", [unit.name for unit in files.units])]
+    collisions += _twice("container", [container.name for container in files.containers])
+    collisions += _twice("network", [network.name for network in files.networks])
+    if collisions:
         rule = "each has a name of its own: one of them is a service's own choice, such as unit, container or files"
-        raise CatalogueError([Problem(stack_file, f"infra:hosts.{files.host}", text, rule) for text in found])
+        raise CatalogueError([Problem(stack_file, f"infra:hosts.{files.host}", text, rule) for text in collisions])
     return files
 
 

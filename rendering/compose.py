@@ -19,7 +19,7 @@ from catalogue.services import ComposeService
 from catalogue.stack import Stack
 from rendering.environment import Secrets, secret_file
 from rendering.files import Container, EnvironmentFile, File, HostFiles, Network, Published, Unit
-from rendering.places import Place, Project, environment_path, file_path, places, projects, written
+from rendering.places import Place, Project, environment_path, file_path, places, plain_variables, projects
 from rendering.templates import BANNER, fill, literal
 from rendering.waits import waits_for
 
@@ -47,12 +47,12 @@ def body(
 ) -> dict[str, Any]:
     """What a container of a service has wherever it runs: no name, no port, no network. Its files lie `below` a
     directory by their own paths."""
-    made: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "image": image,
         "mem_limit": service.memory.limit,
         **writing.body(service, service.health),
         # Docker writes to the journal under the unit's name: `journalctl -u` shows it
-        "labels": {"object_systemd_unit": unit, **writing.escaped(service.labels)},
+        "labels": {"object_systemd_unit": unit, **writing.escape_dollars(service.labels)},
         "logging": {"driver": "journald", "options": {"labels": "object_systemd_unit", "tag": "{{.Name}}"}},
     }
     mounts = [writing.mount(mount) for mount in service.volumes]
@@ -61,14 +61,14 @@ def body(
         for file in service.files
     ]
     if mounts:
-        made["volumes"] = mounts
-    in_file = written(service)
+        fields["volumes"] = mounts
+    in_file = plain_variables(service)
     if plain := {name: value for name, value in service.environment.items() if name not in in_file}:
         # What no environment file can hold
-        made["environment"] = writing.escaped(plain)
+        fields["environment"] = writing.escape_dollars(plain)
     if environment_file:
-        made["env_file"] = [environment_file]
-    return made
+        fields["env_file"] = [environment_file]
+    return fields
 
 
 def document(project: Project, network: ContainerNetwork, stack: Stack, digests: Digests) -> dict[str, Any]:
@@ -78,24 +78,24 @@ def document(project: Project, network: ContainerNetwork, stack: Stack, digests:
 
     def entry(service: ComposeService, place: Place) -> dict[str, Any]:
         # Other containers know a service by its container's name, whichever slot it is in
-        known = [*([service.container] if place.slot else []), *service.aliases]
-        aliases = {"aliases": known} if known else {}
+        alias_names = [*([service.container] if place.slot else []), *service.aliases]
+        aliases = {"aliases": alias_names} if alias_names else {}
         fixed = {"ipv4_address": str(place.address)} if place.address else {}
         path = environment_path(service)
         beside = f"{'..' if place.slot else '.'}/{path.rsplit('/', 1)[1]}" if path else None
         whole = body(service, full_name(service.image, stack, digests), place.unit, beside)
         ports = _ports(service, place)
-        made: dict[str, Any] = {
+        fields: dict[str, Any] = {
             "image": whole.pop("image"),
             "container_name": place.container,
             **({"ports": ports} if ports else {}),
-            **attached(service, network, {**fixed, **aliases}),
+            **network_settings(service, network, {**fixed, **aliases}),
             **whole,
         }
         keys = {other.name: other.compose_key for other in project.services}
         if waits := {keys[name]: needed for name, needed in service.depends_on.items() if name in keys}:
-            made["depends_on"] = {key: {"condition": needed.condition} for key, needed in waits.items()}
-        return made
+            fields["depends_on"] = {key: {"condition": needed.condition} for key, needed in waits.items()}
+        return fields
 
     volumes = {name: {"external": True} for service in project.services for name in service.volume_names}
     return {
@@ -106,7 +106,7 @@ def document(project: Project, network: ContainerNetwork, stack: Stack, digests:
     }
 
 
-def attached(service: ComposeService, network: ContainerNetwork, settings: dict[str, Any]) -> dict[str, Any]:
+def network_settings(service: ComposeService, network: ContainerNetwork, settings: dict[str, Any]) -> dict[str, Any]:
     """The network that a container of a service is in, in the words of a compose file."""
     return {"network_mode": "host"} if service.is_on_host_network else {"networks": {network.name: settings}}
 
@@ -182,7 +182,7 @@ def network_unit_file(network: ContainerNetwork, source: str) -> File:
 
 def environment_files(services: Iterable[ComposeService], secrets: Secrets, stack: Stack) -> list[EnvironmentFile]:
     def of(service: ComposeService, path: str) -> EnvironmentFile:
-        return secret_file(path, service.name, service.secrets, secrets, stack, written(service))
+        return secret_file(path, service.name, service.secrets, secrets, stack, plain_variables(service))
 
     return [of(service, path) for service in services if (path := environment_path(service))]
 
@@ -218,7 +218,7 @@ def containers(catalogue: Catalogue, system: System, owner: str, digests: Digest
         host="",
         files=files,
         units=units,
-        directories=directories + _bound(system),
+        directories=directories + _bind_directories(system),
         environment_files=environment_files(services, secrets, stack),
         commands=["docker", "docker-compose"],
         networks=[Network(network.name, str(network.subnet), str(network.gateway), network.unit)],
@@ -235,10 +235,12 @@ def containers(catalogue: Catalogue, system: System, owner: str, digests: Digest
     )
 
 
-def _bound(system: System) -> list[Directory]:
+def _bind_directories(system: System) -> list[Directory]:
     """Paths of the host that containers see, where they are not there yet: a directory, as Docker would make it."""
     described = {directory.path for directory in system.directories} | {account.home for account in system.accounts}
-    sources = [mount.source for service in system.compose_services for mount in service.kept if mount.type == "bind"]
+    sources = [
+        mount.source for service in system.compose_services for mount in service.data_mounts if mount.type == "bind"
+    ]
     return [
         {"path": path, "mode": 0o755, "owner": "root", "group": "root", "if_missing": True}
         for path in dict.fromkeys(sources)
@@ -253,11 +255,13 @@ def path_on_host(mount: Mount) -> str:
 
 def data(system: System) -> list[str]:
     """Where on the host the data of a system's containers is, that its `data` does not name."""
-    mounts = [mount for service in system.compose_services for mount in service.kept]
+    mounts = [mount for service in system.compose_services for mount in service.data_mounts]
     paths = [path_on_host(mount) for mount in mounts]
-    known = [PurePosixPath(path) for path in system.data]
+    data_paths = [PurePosixPath(path) for path in system.data]
     return [
-        path for path in dict.fromkeys(paths) if path and not any(PurePosixPath(path).is_relative_to(k) for k in known)
+        path
+        for path in dict.fromkeys(paths)
+        if path and not any(PurePosixPath(path).is_relative_to(k) for k in data_paths)
     ]
 
 
@@ -274,7 +278,7 @@ def container(service: ComposeService, place: Place, network: ContainerNetwork, 
         service.limit,
         place.project,
         image,
-        service.covered,
+        service.covered_paths,
         {mount.target: str(mount.source) for mount in service.volumes if mount.source},
         service.image.name,
         service.user or "",

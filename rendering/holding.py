@@ -29,7 +29,7 @@ def can_wait(service: Service) -> bool:
     return isinstance(service, NativeService) and not service.socket and not service.instances
 
 
-def held(system: System) -> HostFiles:
+def held_upstreams(system: System) -> HostFiles:
     """The upstream of each such service: a link chooses between its port and the place where requests wait."""
     files, links, entries = list[File](), list[Link](), list[Held]()
     for service in held_services(system):
@@ -40,7 +40,7 @@ def held(system: System) -> HostFiles:
         files.append(File(waiting, f"upstream {name} {{ server {socket}; }}\n".encode()))
         link = f"/etc/nginx/conf.d/service-{service.name}.conf"
         links.append(Link(link, serving))
-        unit = units.named(service, service.units[0]) if isinstance(service, NativeService) else service.unit
+        unit = units.qualified_name(service, service.units[0]) if isinstance(service, NativeService) else service.unit
         drain = DRAIN if service.drain is None else service.drain
         entries.append(
             Held(

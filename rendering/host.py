@@ -59,15 +59,15 @@ def render(
     where none are given) only versions come into it.
     """
     files = HostFiles(host)
-    known = catalogue.secrets if secrets is None else secrets
+    stack_secrets = catalogue.secrets if secrets is None else secrets
     for system in catalogue.systems_on(host):
-        own = _system(catalogue, host, system, digests or {}, known)
-        bound = pressure.barred(singletons.bound(own, catalogue, system), catalogue, system)
-        files = _joined(files, bound)
+        own = _system(catalogue, host, system, digests or {}, stack_secrets)
+        bound = pressure.bar_units(singletons.bind_units(own, catalogue, system), catalogue, system)
+        files = _join(files, bound)
     stack = catalogue.stack
     limits = most_memory(service for system in catalogue.systems_on(host) for service in system.active)
-    files = _joined(files, backups.timed(catalogue, host, known, digests or {}))
-    joined = _joined(files, _host(catalogue, host, known))
+    files = _join(files, backups.backup_timers(catalogue, host, stack_secrets, digests or {}))
+    joined = _join(files, _host(catalogue, host, stack_secrets))
     # What packages bring, and people that are there, several systems may name
     once = replace(
         joined,
@@ -77,12 +77,12 @@ def render(
     )
     whole = collisions.refuse(once, stack.file)
     return replace(
-        ties.tied(whole, catalogue.systems_on(host)),
+        ties.tie_units(whole, catalogue.systems_on(host)),
         memory=limits,
         health=Health(deadline=stack.healthDeadline),
         keep=stack.keepReleases,
         alerts=[alert.model_dump() for alert in catalogue.host_alerts],
-        metrics=alarms.published(catalogue, host),
+        metrics=alarms.metrics_destination(catalogue, host),
         language=stack.language,
         kind=stack.hosts[host].kind,
         region=stack.region if host in stack.ec2_hosts else "",
@@ -101,7 +101,7 @@ def _system(catalogue: Catalogue, host: str, system: System, digests: compose.Di
         compose.containers(catalogue, system, catalogue.stack.login(host).user, digests, secrets),
         HostFiles("", steps=steps.steps(system, system.network, catalogue.stack, digests) if system.network else []),
         *(nginx.blue_green(service) for service in system.compose_services if service.is_blue_green),
-        *(nginx.balanced(system, service) for service in system.compose_services if service.is_balanced),
+        *(nginx.replica_upstream(system, service) for service in system.compose_services if service.is_balanced),
         HostFiles(
             host="",
             probes=[probe for service in system.active for probe in _probes(catalogue, system, service)],
@@ -109,7 +109,7 @@ def _system(catalogue: Catalogue, host: str, system: System, digests: compose.Di
             milestones=[_milestone(system, milestone) for milestone in system.milestones],
         ),
     ]
-    return reduce(_joined, parts)
+    return reduce(_join, parts)
 
 
 def _ground(system: System, source: str) -> HostFiles:
@@ -133,7 +133,7 @@ def _ground(system: System, source: str) -> HostFiles:
 
 def _milestone(system: System, milestone: catalogue_models.Milestone) -> Milestone:
     owner = next(service for service in system.native_services if milestone.unit in service.units)
-    return Milestone(milestone.name, units.named(owner, milestone.unit), milestone.within)
+    return Milestone(milestone.name, units.qualified_name(owner, milestone.unit), milestone.within)
 
 
 def _host(catalogue: Catalogue, host: str, secrets: Secrets) -> HostFiles:
@@ -169,7 +169,7 @@ def _host(catalogue: Catalogue, host: str, secrets: Secrets) -> HostFiles:
     watches = [singletons.watch(catalogue, host), pressure.watch(catalogue, host)]
     proof = proofs.token(catalogue, host, secrets)
     return reduce(
-        _joined, [files_of_host, guard, proxy, login, proof, *watches, monitor.timed(catalogue, host, secrets)]
+        _join, [files_of_host, guard, proxy, login, proof, *watches, monitor.monitor_files(catalogue, host, secrets)]
     )
 
 
@@ -193,21 +193,21 @@ def needs(catalogue: Catalogue, host: str) -> list[str]:
     """What `prepare-host.sh` is to bring: the Debian packages of the host's systems, and `docker` and the proxy by
     those words, since several packages provide them."""
     systems = catalogue.systems_on(host)
-    found = ["docker"] if any(system.compose_services for system in systems) else []
+    packages = ["docker"] if any(system.compose_services for system in systems) else []
     if images_of(systems):
         # Images are copied from region to region on the host itself
-        found += ["skopeo"]
+        packages += ["skopeo"]
     if any(system.sites for system in systems):
-        found += [catalogue.stack.hosts[host].proxy, "certbot", *proofs.packages(catalogue.stack), "logrotate"]
+        packages += [catalogue.stack.hosts[host].proxy, "certbot", *proofs.packages(catalogue.stack), "logrotate"]
     if backups.backed_up(catalogue, host):
-        found += ["restic"]
+        packages += ["restic"]
     if data(catalogue, host):
         # What goes to another host with a move
-        found += ["rsync"]
+        packages += ["rsync"]
     if any(service.account for system in systems for service in system.native_services):
         # A user's own manager is started through PAM
-        found += ["libpam-systemd"]
-    return list(dict.fromkeys([*found, *(name for system in systems for name in system.packages)]))
+        packages += ["libpam-systemd"]
+    return list(dict.fromkeys([*packages, *(name for system in systems for name in system.packages)]))
 
 
 def _metadata_guard(stack: Stack) -> HostFiles:
@@ -248,7 +248,8 @@ def _ports(system: System) -> list[Port]:
     named = {port.service for port in of_compose}
     native = [s for s in system.native_services if s.listens and s.name not in named]
     return of_compose + [
-        Port(s.listens or 0, s.name, units.socket(s) if s.socket else units.named(s, s.units[0])) for s in native
+        Port(s.listens or 0, s.name, units.socket(s) if s.socket else units.qualified_name(s, s.units[0]))
+        for s in native
     ]
 
 
@@ -265,20 +266,21 @@ def _probes(catalogue: Catalogue, system: System, service: Service) -> list[Prob
     url = f"http://127.0.0.1:{service.listens}{service.health}" if service.listens else None
     names = [f"{service.name}/{instance}" for instance in service.instances] or [service.name]
     return [
-        Probe(name, units.named(service, unit), url, public) for name, unit in zip(names, service.units, strict=True)
+        Probe(name, units.qualified_name(service, unit), url, public)
+        for name, unit in zip(names, service.units, strict=True)
     ]
 
 
 def _once(items: list[Item], may_be: Callable[[Item], bool] = lambda _: True) -> list[Item]:
     """Without those that are there already, of those of which one is enough."""
-    found: list[Item] = []
+    unique: list[Item] = []
     for item in items:
-        if not may_be(item) or item not in found:
-            found.append(item)
-    return found
+        if not may_be(item) or item not in unique:
+            unique.append(item)
+    return unique
 
 
-def _joined(first: HostFiles, second: HostFiles) -> HostFiles:
+def _join(first: HostFiles, second: HostFiles) -> HostFiles:
     lists = {
         name: getattr(first, name) + getattr(second, name)
         for name in HostFiles.__dataclass_fields__

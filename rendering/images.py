@@ -49,8 +49,8 @@ class Image:
 
 def images_in_ecr(references: Iterable[str]) -> list[Image]:
     """Those of the references that name an image in ECR by its digest."""
-    found = (REFERENCE.fullmatch(reference) for reference in references)
-    return sorted({Image(**match.groupdict()) for match in found if match})
+    matches = (REFERENCE.fullmatch(reference) for reference in references)
+    return sorted({Image(**match.groupdict()) for match in matches if match})
 
 
 def images_of(manifest: Manifest) -> list[str]:
@@ -77,7 +77,7 @@ def is_of(owner: str, tag: str) -> bool:
     return re.fullmatch(rf"{re.escape(owner)}\.[0-9a-f]{{12}}", tag) is not None
 
 
-def released(digest: str) -> str:
+def released_tag(digest: str) -> str:
     """The tag of an image that was released once and that no host needs any more: ECR deletes an image with its last
     tag, and only its age is to decide when it goes."""
     return f"released-{digest.removeprefix('sha256:')[:12]}"

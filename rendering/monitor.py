@@ -15,7 +15,7 @@ NOTIFY = "/etc/infra/notify.env"
 EVERY = 5  # minutes
 
 
-def timed(catalogue: Catalogue, host: str, secrets: Secrets | None = None) -> HostFiles:
+def monitor_files(catalogue: Catalogue, host: str, secrets: Secrets | None = None) -> HostFiles:
     """The monitor of a host: every EVERY minutes, by its name, and by the names that a system had for it before."""
     stack = catalogue.stack
     source = f"Pulumi.{stack.name}.yaml"
@@ -33,13 +33,15 @@ def timed(catalogue: Catalogue, host: str, secrets: Secrets | None = None) -> Ho
     has_sites = any(system.sites for system in catalogue.systems_on(host))
     page: list[Directory] = [{"path": PAGE, "mode": 0o755, "owner": "root", "group": "root"}] if has_sites else []
     command = File(COMMAND, fill("infra-monitor.j2", source), mode=0o755)
-    told = (stack.secrets if secrets is None else secrets).get(MONITOR, {})
+    notify_secrets = (stack.secrets if secrets is None else secrets).get(MONITOR, {})
     return HostFiles(
         "",
         files=[*files, command, *names],
         units=[Unit(UNIT, [file.path for file in files])],
         directories=page,
-        environment_files=[secret_file(NOTIFY, MONITOR, sorted(told), {MONITOR: told}, stack)] if told else [],
+        environment_files=[secret_file(NOTIFY, MONITOR, sorted(notify_secrets), {MONITOR: notify_secrets}, stack)]
+        if notify_secrets
+        else [],
     )
 
 

@@ -24,10 +24,10 @@ RELOAD = "/etc/letsencrypt/renewal-hooks/deploy/reload-nginx"
 def of_site(catalogue: Catalogue, host: str, system: System, site: Site) -> HostFiles:
     """A site's file, its link, its certificate, and what it serves by itself."""
     seen = view(catalogue, system, site, PLACE, catalogue.stack.hosts[host].ipv6, _leads_to)
-    settings = {"webroot": WEBROOT, "page": PAGE, "public": PUBLIC, "hidden": HIDDEN, "quoted": quoted}
+    settings = {"webroot": WEBROOT, "page": PAGE, "public": PUBLIC, "hidden": HIDDEN, "quoted": quote}
     content = fill("site.conf.j2", catalogue.file_of(system), site=seen, **settings)
     available = f"/etc/nginx/sites-available/{seen.name}"
-    own = certificates.wanted(catalogue, site)
+    own = certificates.needed_files(catalogue, site)
     return HostFiles(
         host="",
         files=[File(available, content), *sites.files(catalogue, system, site, PLACE)],
@@ -45,10 +45,10 @@ def _leads_to(service: Service) -> str:
 
 def upstreams(system: System) -> HostFiles:
     """What its sites lead to, where that is no port alone."""
-    return holding.held(system)
+    return holding.held_upstreams(system)
 
 
-def quoted(value: str) -> str:
+def quote(value: str) -> str:
     """A header's value as Nginx reads it; a `$` comes from a variable (http.conf.j2)."""
     text = value.replace("\\", "\\\\").replace('"', '\\"').replace("$", "${infra_dollar}")
     return f'"{text}"'
@@ -59,9 +59,9 @@ def once(catalogue: Catalogue, host: str) -> HostFiles:
     stack = catalogue.stack
     systems = catalogue.systems_on(host)
     names = [stack.public_name(site.name) for system in systems for site in system.sites]
-    said = [one for system in systems for site in system.sites for one in (site, *site.static)]
-    said += [route for system in systems for service in system.active for route in service.routes]
-    values = [value for one in said for headers in (one.headers, one.request_headers) for value in headers.values()]
+    entries = [one for system in systems for site in system.sites for one in (site, *site.static)]
+    entries += [route for system in systems for service in system.active for route in service.routes]
+    values = [value for one in entries for headers in (one.headers, one.request_headers) for value in headers.values()]
     settings = {
         "hash": _names_hash(names),
         "has_dollar": any("$" in value for value in values),
@@ -88,7 +88,7 @@ def _names_hash(names: list[str]) -> dict[str, int]:
     return {"bucket_size": 128, "max_size": max(512, 4 * 2 ** len(names).bit_length())}
 
 
-def balanced(system: System, service: ComposeService) -> HostFiles:
+def replica_upstream(system: System, service: ComposeService) -> HostFiles:
     """The upstream of a service of which several run: each replica is in it by a link, which a release takes away while
     it restarts that one."""
     name = upstream(service)

@@ -92,33 +92,33 @@ class Project:
 def in_order(system: System) -> list[ComposeService]:
     """The compose services, each after those that it depends on: the order in which they start. They stop in the
     other one."""
-    known = {service.name: service for service in system.compose_services}
+    by_name = {service.name: service for service in system.compose_services}
     ordered: dict[str, ComposeService] = {}
-    for name in known:
-        _after_its_needs(name, known, ordered, {})
+    for name in by_name:
+        _after_its_needs(name, by_name, ordered, {})
     return list(ordered.values())
 
 
 def _after_its_needs(
-    name: str, known: dict[str, ComposeService], ordered: dict[str, ComposeService], on_the_way: dict[str, None]
+    name: str, by_name: dict[str, ComposeService], ordered: dict[str, ComposeService], on_the_way: dict[str, None]
 ) -> None:
-    for needed in known[name].depends_on:
-        if needed in known and needed not in on_the_way:
-            _after_its_needs(needed, known, ordered, {**on_the_way, name: None})
-    ordered.setdefault(name, known[name])
+    for needed in by_name[name].depends_on:
+        if needed in by_name and needed not in on_the_way:
+            _after_its_needs(needed, by_name, ordered, {**on_the_way, name: None})
+    ordered.setdefault(name, by_name[name])
 
 
 def needs(system: System, service: ComposeService) -> list[str]:
     """The services that one depends on, and those that they do, the nearest first."""
-    known = {other.name: other for other in system.compose_services}
-    found: dict[str, None] = {}
+    by_name = {other.name: other for other in system.compose_services}
+    needed_names: dict[str, None] = {}
     ways = list(service.depends_on)
     while ways:
         name = ways.pop(0)
-        if name not in found and name != service.name:
-            found[name] = None
-            ways += known[name].depends_on if name in known else []
-    return list(found)
+        if name not in needed_names and name != service.name:
+            needed_names[name] = None
+            ways += by_name[name].depends_on if name in by_name else []
+    return list(needed_names)
 
 
 def projects(system: System) -> list[Project]:
@@ -147,13 +147,13 @@ def file_path(service: ComposeService, path: str) -> str:
     return f"{service.directory}/files/{service.name}{path}"
 
 
-def written(service: ComposeService) -> dict[str, str]:
+def plain_variables(service: ComposeService) -> dict[str, str]:
     """The plain variables that its environment file holds."""
     return {name: value for name, value in service.environment.items() if not unwritable(value)}
 
 
 def environment_path(service: ComposeService) -> str | None:
     """Where the service's environment file lies, or None when it has no environment."""
-    if not written(service) and not service.secrets:
+    if not plain_variables(service) and not service.secrets:
         return None
     return f"{service.directory}/{service.name}.env"

@@ -15,17 +15,17 @@ PARTS = ["pressure", "singletons", "world", "places", "lock", "health", "monitor
 
 def yielding(catalogue: Catalogue, host: str) -> list[Service]:
     """The services of a host that make room, first to go first."""
-    found = [service for system in catalogue.systems_on(host) for service in system.active if service.stop_priority]
-    return sorted(found, key=lambda service: (service.stop_priority or 0, service.name))
+    services = [service for system in catalogue.systems_on(host) for service in system.active if service.stop_priority]
+    return sorted(services, key=lambda service: (service.stop_priority or 0, service.name))
 
 
-def barred(files: HostFiles, catalogue: Catalogue, system: System) -> HostFiles:
+def bar_units(files: HostFiles, catalogue: Catalogue, system: System) -> HostFiles:
     """A system's files, the units of its services that make room barred while their flag is there."""
     for service in system.active:
         if service.stop_priority:
             flag = f"{FLAGS}/{service.name}"
             lines = ["# Gone while memory is wanted", "[Unit]", f"ConditionPathExists=!{flag}"]
-            files = watches.bound(files, catalogue, system, service, "infra-memory", lines, bar=flag)
+            files = watches.bind_unit(files, catalogue, system, service, "infra-memory", lines, bar=flag)
     return files
 
 
@@ -34,13 +34,13 @@ def watch(catalogue: Catalogue, host: str) -> HostFiles:
     services = yielding(catalogue, host)
     if not services:
         return HostFiles("")
-    told = [
+    entries = [
         {
             "service": service.name,
             "unit": service.unit,
             "container": service.container if isinstance(service, ComposeService) else "",
-            "needs": service.limit or service.observed,
+            "needs": service.limit or service.observed_memory,
         }
         for service in services
     ]
-    return watches.watch(f"Pulumi.{catalogue.stack.name}.yaml", UNIT, CONFIG, told, PARTS)
+    return watches.watch(f"Pulumi.{catalogue.stack.name}.yaml", UNIT, CONFIG, entries, PARTS)

@@ -26,19 +26,19 @@ def public_name(catalogue: Catalogue, system: System, service: Service) -> str:
     return catalogue.stack.public_name(site.name)
 
 
-def bound(files: HostFiles, catalogue: Catalogue, system: System) -> HostFiles:
+def bind_units(files: HostFiles, catalogue: Catalogue, system: System) -> HostFiles:
     """A system's files, its single services' units bound to the watch: each has its flag."""
     for service in singletons(system):
         flag = f"{FLAGS}/{service.name}"
         lines = _lines(catalogue, service, flag)
-        files = watches.bound(files, catalogue, system, service, "infra-single", lines, flag=flag)
+        files = watches.bind_unit(files, catalogue, system, service, "infra-single", lines, flag=flag)
     return files
 
 
 def watch(catalogue: Catalogue, host: str) -> HostFiles:
     """What a host that has single services runs once for all of them."""
-    found = [(system, service) for system in catalogue.systems_on(host) for service in singletons(system)]
-    if not found:
+    pairs = [(system, service) for system in catalogue.systems_on(host) for service in singletons(system)]
+    if not pairs:
         return HostFiles("")
     stack, spec = catalogue.stack, catalogue.stack.hosts[host]
     config: dict[str, Any] = {
@@ -53,7 +53,7 @@ def watch(catalogue: Catalogue, host: str) -> HostFiles:
                 "name": public_name(catalogue, system, service),
                 "container": service.container if isinstance(service, ComposeService) else "",
             }
-            for system, service in found
+            for system, service in pairs
         ],
     }
     if stack.dns.provider != "route53":

@@ -82,17 +82,17 @@ class Location:
         """The names under which a service may read a header that only the gate may set: many take _ and - for one."""
         headers = self.serving.forward_auth.headers if self.serving.forward_auth else []
         ways = [[header.split("-")[0]] for header in headers]
-        found: list[str] = []
+        alternatives: list[str] = []
         for way, header in zip(ways, headers, strict=True):
             for part in header.split("-")[1:]:
                 way[:] = [f"{begin}{sign}{part}" for begin in way for sign in "-_"]
-            found += [name for name in way if name != header]
-        return found
+            alternatives += [name for name in way if name != header]
+        return alternatives
 
     @property
     def cors(self) -> Cors | None:
-        found = self.serving.cors
-        return found if found and found.methods else None
+        cors = self.serving.cors
+        return cors if cors and cors.methods else None
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ def upstream(service: Service) -> str:
     return f"127.0.0.1:{service.listens}"
 
 
-def served(system: System, site: Site) -> Site:
+def serving_site(system: System, site: Site) -> Site:
     """The site whose paths are served under a site's name: itself, or what it is another name of."""
     return (site.alias_of and system.site(site.alias_of)) or site
 
@@ -153,7 +153,7 @@ def view(
     """A site's locations, in catalogue order: a proxy takes the longest path whatever the order. `place` is the proxy's
     own directory, in which files with passwords lie; `leads_to` what it passes a service's requests to."""
     stack = catalogue.stack
-    name, source = stack.public_name(site.name), served(system, site)
+    name, source = stack.public_name(site.name), serving_site(system, site)
     key = hashlib.sha256(name.encode()).hexdigest()[:8]
     rates: dict[str, Rate] = {}
     connections: list[str] = []
@@ -162,11 +162,11 @@ def view(
     def origin(cors: Cors | None) -> str:
         if not cors or not cors.methods or cors.is_for_all:
             return ""
-        for known, listed in origins.items():
+        for existing, listed in origins.items():
             if listed == cors.origins:
-                return known
-        origins[made := f"infra_origin_{key}_{len(origins) + 1}"] = cors.origins
-        return made
+                return existing
+        origins[variable := f"infra_origin_{key}_{len(origins) + 1}"] = cors.origins
+        return variable
 
     def complete(number: int, own: Serving, location: Location) -> Location:
         serving = location.serving
@@ -194,9 +194,9 @@ def view(
             own_headers=own.headers,
         )
 
-    found = list(_locations(catalogue, system, source, name))
-    taken = {location.public for _, location in found}
-    locations = [complete(number, *one) for number, one in enumerate(found, 1)]
+    pairs = list(_locations(catalogue, system, source, name))
+    taken = {location.public for _, location in pairs}
+    locations = [complete(number, *one) for number, one in enumerate(pairs, 1)]
     return SiteView(
         name=name,
         is_proved_by_http=site.is_proved_by_http,
@@ -290,45 +290,45 @@ def _users_path(place: str, name: str, number: int) -> str:
 
 def files(catalogue: Catalogue, system: System, site: Site, place: str) -> list[File]:
     """What a site serves by itself: its folders of `files/static/` and error pages; whose certificates it takes."""
-    name, source = catalogue.stack.public_name(site.name), served(system, site)
-    found = [
+    name, source = catalogue.stack.public_name(site.name), serving_site(system, site)
+    site_files = [
         File(f"{_folder(name)}/static-{number}/{path.removeprefix(f'{entry.source}/')}", content)
         for number, entry in enumerate(source.static)
         for path, content in catalogue.sources.items()
         if entry.source and path.startswith(f"{entry.source}/")
     ]
-    found += [
+    site_files += [
         File(f"{_folder(name)}/pages/{status}.html", catalogue.sources[path])
         for status, path in sorted(source.error_pages.items())
     ]
     if source.client_ca:
-        found.append(File(f"{place}/clients/{name}.pem", catalogue.sources[source.client_ca]))
+        site_files.append(File(f"{place}/clients/{name}.pem", catalogue.sources[source.client_ca]))
     if snippet := _snippet(source, place):
-        found.append(File(f"{place}/by-hand/{name}.conf", catalogue.sources[snippet]))
-    return found
+        site_files.append(File(f"{place}/by-hand/{name}.conf", catalogue.sources[snippet]))
+    return site_files
 
 
 def users(
     catalogue: Catalogue, system: System, site: Site, place: str, group: str, between: str
 ) -> list[EnvironmentFile]:
     """A file of users and the hashes of their passwords for each list of users; `between` stands between the two."""
-    name, source = catalogue.stack.public_name(site.name), served(system, site)
-    found: dict[str, EnvironmentFile] = {}
+    name, source = catalogue.stack.public_name(site.name), serving_site(system, site)
+    by_path: dict[str, EnvironmentFile] = {}
     for number, (own, location) in enumerate(_locations(catalogue, system, source, name), 1):
         listed = location.serving.basic_auth
         if not listed:
             continue
         path = _users_path(place, name, number if own.basic_auth is not None else 0)
-        made = secret_file(path, system.system, sorted({*listed.values()}), catalogue.secrets, catalogue.stack)
-        found[path] = replace(
-            made,
-            secrets={user: f"{made.secrets[secret]}{HASHED}" for user, secret in listed.items()},
-            versions={f"{secret}{HASHED}": version for secret, version in made.versions.items()},
+        plain_file = secret_file(path, system.system, sorted({*listed.values()}), catalogue.secrets, catalogue.stack)
+        by_path[path] = replace(
+            plain_file,
+            secrets={user: f"{plain_file.secrets[secret]}{HASHED}" for user, secret in listed.items()},
+            versions={f"{secret}{HASHED}": version for secret, version in plain_file.versions.items()},
             between=between,
             mode=0o640,
             group=group,
         )
-    return list(found.values())
+    return list(by_path.values())
 
 
 def public_url(catalogue: Catalogue, system: System, service: Service) -> str | None:

@@ -50,11 +50,11 @@ def _step(
     staged = f"{place}{environment_file}" if environment_file else None
     body = compose.body(like, image, places(service)[0].unit, staged, place)
     if step.environment:
-        body["environment"] = {**body.get("environment", {}), **compose.writing.escaped(step.environment)}
+        body["environment"] = {**body.get("environment", {}), **compose.writing.escape_dollars(step.environment)}
     body["labels"] |= {LABEL: name}
     volumes = list(dict.fromkeys(service.volume_names))
     document = {
-        "services": {step.name: {**body, **compose.attached(service, network, {})}},
+        "services": {step.name: {**body, **compose.network_settings(service, network, {})}},
         "networks": {network.name: {"external": True}},
         **({"volumes": {volume: {"external": True} for volume in volumes}} if volumes else {}),
     }
@@ -80,7 +80,7 @@ def _step(
 def _key(system: System, service: ComposeService, step: ReleaseStep, image: str, needed: Iterable[str]) -> str:
     """What makes it another step: its image, what it runs, and the data that it works on. Not the registry's name."""
     concerned = [other for other in system.compose_services if other.name == service.name or other.name in needed]
-    kept = [[other.name, mount.target, mount.source] for other in concerned for mount in other.kept]
+    kept = [[other.name, mount.target, mount.source] for other in concerned for mount in other.data_mounts]
     whole = [
         system.system, service.name, step.name, image.partition("/")[2], step.entrypoint, step.command, step.user,
         step.environment, kept,

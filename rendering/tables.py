@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from catalogue.models import System
 from catalogue.service import Service
 from catalogue.services import ComposeService, NativeService, RetiredService
-from catalogue.sizes import shown
+from catalogue.sizes import format_size
 from rendering.units import runs_as
 
 BEGIN, END = "<!-- made by `infra docs`: {name} -->", "<!-- end -->"
@@ -66,7 +66,7 @@ def units(system: System, language: Language) -> str:
     )  # fmt: skip
 
 
-def retired(system: System, language: Language) -> str:
+def retired_services(system: System, language: Language) -> str:
     services = [service for service in system.services if isinstance(service, RetiredService)]
     rows = [(s.name, language.purpose(s), str(s.port), s.replaced_by, f"`{s.repository}`") for s in services]
     return _table(language.retired, rows)
@@ -77,8 +77,8 @@ def _paths(service: Service) -> str:
 
 
 def _memory(service: Service) -> str:
-    seen = f" ({shown(service.observed)})" if service.observed else ""
-    return f"{shown(service.limit)}{seen}" if service.limit else "-"
+    seen = f" ({format_size(service.observed_memory)})" if service.observed_memory else ""
+    return f"{format_size(service.limit)}{seen}" if service.limit else "-"
 
 
 def _log(service: NativeService, unit: str) -> str:
@@ -97,7 +97,7 @@ def with_tables(page: str, system: System, language: Language) -> str:
     tables = [
         ("running", running, ComposeService in kinds),
         ("units", units, bool(system.native_services)),
-        ("retired", retired, RetiredService in kinds),
+        ("retired", retired_services, RetiredService in kinds),
     ]
     for name, table in [(name, table) for name, table, is_wanted in tables if is_wanted]:
         begin = BEGIN.format(name=name)

@@ -6,10 +6,10 @@ from dataclasses import replace
 from catalogue.models import System
 from catalogue.systemd.directives import TIES, Sections, canonical, texts
 from rendering.files import HostFiles, Unit
-from rendering.units import named
+from rendering.units import qualified_name
 
 
-def tied(files: HostFiles, systems: Iterable[System]) -> HostFiles:
+def tie_units(files: HostFiles, systems: Iterable[System]) -> HostFiles:
     """Every unit of a host with the files of those that take it along, of whatever kind and system."""
     wanted = requirements(systems)
     units = {unit.name: unit for unit in files.units}
@@ -18,31 +18,31 @@ def tied(files: HostFiles, systems: Iterable[System]) -> HostFiles:
 
 def requirements(systems: Iterable[System]) -> dict[str, set[str]]:
     """Unit → the units whose stop or restart takes it along: by what it says itself, and by their `RequiredBy`."""
-    found: dict[str, set[str]] = {}
+    by_unit: dict[str, set[str]] = {}
     for service in (service for system in systems for service in system.native_services):
         for given in service.all_sections:
-            says = {named(service, name) for tie in TIES for name in _listed(given, "Unit", tie)}
+            says = {qualified_name(service, name) for tie in TIES for name in _directive_units(given, "Unit", tie)}
             for unit in service.units:
-                found.setdefault(named(service, unit), set()).update(says)
-            for name in _listed(given, "Install", "RequiredBy"):
-                found.setdefault(named(service, name), set()).add(named(service, service.unit))
-    return found
+                by_unit.setdefault(qualified_name(service, unit), set()).update(says)
+            for name in _directive_units(given, "Install", "RequiredBy"):
+                by_unit.setdefault(qualified_name(service, name), set()).add(qualified_name(service, service.unit))
+    return by_unit
 
 
-def _listed(given: Sections, section: str, directive: str) -> list[str]:
+def _directive_units(given: Sections, section: str, directive: str) -> list[str]:
     value = canonical(given).get(section, {}).get(directive, [])
     return [name for line in texts(value) for name in line.split()]
 
 
 def _closure(name: str, wanted: dict[str, set[str]], units: dict[str, Unit]) -> list[Unit]:
-    found: list[Unit] = []
+    closure: list[Unit] = []
     waiting = [name]
     while waiting:
         asked = wanted.get(waiting.pop(0), set())
-        new = [unit for unit in units.values() if unit.name in asked and unit.name != name and unit not in found]
-        found += new
+        new = [unit for unit in units.values() if unit.name in asked and unit.name != name and unit not in closure]
+        closure += new
         waiting += [unit.name for unit in new]
-    return found
+    return closure
 
 
 def _with_others(unit: Unit, others: list[Unit]) -> Unit:

@@ -32,14 +32,14 @@ def directory(system: System, service: NativeService) -> str:
     return f"{account.home}/{OF_ACCOUNT}" if account else SYSTEM
 
 
-def named(service: NativeService, unit: str) -> str:
+def qualified_name(service: NativeService, unit: str) -> str:
     return f"{service.account}/{unit}" if service.account else unit
 
 
 def sections(service: NativeService) -> Sections:
     """The unit's directives with what its other fields say: environment, memory, socket. A timer's are its job's."""
-    found = service.run
-    own = dict(found.get("Service", {}))
+    base = service.program_sections
+    own = dict(base.get("Service", {}))
     plain = {} if service.environment_file else service.environment
     variables = [_assignment(service, name, value) for name, value in plain.items()]
     environment: list[Value] = [*texts(own.get("Environment", [])), *variables]
@@ -49,10 +49,10 @@ def sections(service: NativeService) -> Sections:
         own["EnvironmentFile"] = service.environment_file
     if service.memory:
         own["MemoryMax"] = service.memory.limit.upper()
-    unit = dict(found.get("Unit", {}))
+    unit = dict(base.get("Unit", {}))
     if service.socket:
         unit["Requires"] = " ".join([*texts(unit.get("Requires", [])), socket(service)])
-    return {**found, "Unit": unit, "Service": own}
+    return {**base, "Unit": unit, "Service": own}
 
 
 def _assignment(service: NativeService, name: str, value: str) -> str:
@@ -72,19 +72,21 @@ def unit_files(system: System, service: NativeService, source: str) -> list[File
     """The unit, what goes with it, and its drop-ins."""
     place, owner = directory(system, service), service.account or "root"
     group = "" if service.account else "root"
-    made: dict[str, Sections] = {service.unit: sections(service)}
+    sections_by_name: dict[str, Sections] = {service.unit: sections(service)}
     if isinstance(service, TimerService):
         job = sections(service)
         once: Sections = {"Service": {"Type": "oneshot", **job["Service"]}}
-        made = {service.unit: service.directives, service.job_unit: {**job, **once}}
+        sections_by_name = {service.unit: service.directives, service.job_unit: {**job, **once}}
     if service.socket:
-        made[socket(service)] = {
+        sections_by_name[socket(service)] = {
             "Unit": {"Description": f"The port of {service.unit}, held while that restarts"},
             "Socket": {"ListenStream": f"127.0.0.1:{service.port}"},
             "Install": {"WantedBy": "sockets.target"},
         }
-    made |= {f"{service.unit}.d/{name}.conf": given for name, given in service.drop_ins.items()}
-    return [File(f"{place}/{name}", text(given, source), 0o644, owner, group) for name, given in made.items()]
+    sections_by_name |= {f"{service.unit}.d/{name}.conf": given for name, given in service.drop_ins.items()}
+    return [
+        File(f"{place}/{name}", text(given, source), 0o644, owner, group) for name, given in sections_by_name.items()
+    ]
 
 
 def native(catalogue: Catalogue, system: System, secrets: Secrets) -> HostFiles:
@@ -94,16 +96,16 @@ def native(catalogue: Catalogue, system: System, secrets: Secrets) -> HostFiles:
         files, environment = _own_files(catalogue, system, service, secrets)
         concerned = [file.path for file in [*files, *environment]]
         concerned += [artefact.into for artefact in used_by(catalogue, system, service)]
-        made = [Unit(named(service, name), concerned) for name in service.units]
+        units = [Unit(qualified_name(service, name), concerned) for name in service.units]
         if service.socket:
             # It stays open whatever changes about the service
-            made = [Unit(socket(service), [f"{directory(system, service)}/{socket(service)}"]), *made]
+            units = [Unit(socket(service), [f"{directory(system, service)}/{socket(service)}"]), *units]
         result = replace(
             result,
             files=result.files + files,
             environment_files=result.environment_files + environment,
             directories=result.directories + _account_directories(system, service),
-            units=result.units + made,
+            units=result.units + units,
             requirements=result.requirements + _requirements(catalogue, system, service),
         )
     # Several services of one account share its directories
@@ -124,11 +126,11 @@ def _own_files(
 
 
 def _config_files(catalogue: Catalogue, service: NativeService) -> list[File]:
-    def made(file: ConfigFile) -> File:
+    def build_file(file: ConfigFile) -> File:
         group = file.group or own_group(file.owner)
         return File(file.path, catalogue.sources[file.source], int(file.mode, 8), file.owner, group)
 
-    return [made(file) for file in service.files]
+    return [build_file(file) for file in service.files]
 
 
 def runs_as(service: NativeService) -> str:
@@ -150,16 +152,16 @@ def _account_directories(system: System, service: NativeService) -> list[dict[st
 
 def _requirements(catalogue: Catalogue, system: System, service: NativeService) -> list[Requirement]:
     """What must be on the host already: what the catalogue names, and what a configuration file points to."""
-    found = [Requirement(path, f"{service.name} needs it") for path in service.needs]
+    requirements = [Requirement(path, f"{service.name} needs it") for path in service.needs]
     for file in service.files:
         if int(file.mode, 8) & 0o111 and (interpreter := _interpreter(catalogue.sources.get(file.source, b""))):
-            found.append(Requirement(interpreter, f"the interpreter of {file.path}"))
+            requirements.append(Requirement(interpreter, f"the interpreter of {file.path}"))
         settings = catalogue.settings(file)
         for key in file.must_exist:
             path = str(look_up(settings, key))
             full = path if path.startswith("/") else f"{file.path.rsplit('/', 1)[0]}/{path}"
-            found.append(Requirement(full, f"{key} of {file.path} names it"))
-    return [_told_where_from(system, requirement) for requirement in found]
+            requirements.append(Requirement(full, f"{key} of {file.path} names it"))
+    return [_told_where_from(system, requirement) for requirement in requirements]
 
 
 def _interpreter(content: bytes) -> str:

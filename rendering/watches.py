@@ -27,7 +27,7 @@ def watch(source: str, unit: str, config: str, value: Any, parts: list[str], **v
     return HostFiles("", files=files, units=[Unit(unit, [file.path for file in files])])
 
 
-def bound(
+def bind_unit(
     files: HostFiles, catalogue: Catalogue, system: System, service: Service, name: str, lines: list[str], **paths: str
 ) -> HostFiles:
     """A system's files with a service's unit bound to a watch: by a drop-in of this name, and by `paths` of its Unit

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from agent.desired import wanted_files
-from catalogue.checks import checked
+from catalogue.checks import ensure_valid
 from catalogue.loading import Catalogue, load
 from catalogue.stack import stack_from
 from components.release import secrets_for
@@ -139,7 +139,7 @@ Texts = Mapping[str, str]
 def shop(root: Path, proxy: str, change=lambda text: text, static: Texts = MappingProxyType({})) -> Catalogue:
     """The project below `root` on a host with this proxy, with other texts in its `static` files. Raises CatalogueError
     for what `infra check` refuses."""
-    return checked(described(root, proxy, change, static))
+    return ensure_valid(described(root, proxy, change, static))
 
 
 def described(

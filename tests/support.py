@@ -19,7 +19,7 @@ from catalogue.assigned import with_assigned
 from catalogue.loading import Catalogue, load
 from catalogue.models import System
 from catalogue.stack import Stack, stack_from
-from catalogue.variants import chosen
+from catalogue.variants import apply_variant
 
 ROOT = Path(__file__).parent.parent
 GOLDEN = Path(__file__).parent / "golden"
@@ -63,7 +63,9 @@ def whole(config: Change = unchanged) -> Catalogue:
 
 def changed(made: Catalogue, name: str, change: Change) -> Catalogue:
     """The same with one system's YAML changed; of a system with variants its first."""
-    data = chosen(yaml.safe_load((ROOT / f"files/systems/{name}.yaml").read_text()), made.stack.variants.get(name))
+    data = apply_variant(
+        yaml.safe_load((ROOT / f"files/systems/{name}.yaml").read_text()), made.stack.variants.get(name)
+    )
     change(data)
     return replace(made, systems=made.systems | {name: with_assigned(System.model_validate(data))})
 

@@ -18,7 +18,7 @@ Say = Callable[[str], None]
 
 
 def _list(world: World, _: dict[str, Any], __: Say) -> dict[str, Any]:
-    return {"services": making.listed(world)}
+    return {"services": making.list_backups(world)}
 
 
 def _now(world: World, payload: dict[str, Any], say: Say) -> dict[str, Any]:
@@ -45,7 +45,7 @@ ANSWERS: dict[str, Callable[[World, dict[str, Any], Say], dict[str, Any]]] = {
 }  # fmt: skip
 
 
-def asked(world: World, what: str, payload: dict[str, Any], say: Say) -> dict[str, Any]:
+def handle(world: World, what: str, payload: dict[str, Any], say: Say) -> dict[str, Any]:
     """`payload` has the service, the beginning of a backup's id and a directory, where `what` wants them. Raises
     Refused."""
     mask = Mask(jobs.secret_values(world, None))
@@ -74,14 +74,14 @@ def _signs(say: Say) -> Iterator[None]:
         done.set()
 
 
-def scheduled(world: World, service: str, say: Say) -> int:
+def run_scheduled(world: World, service: str, say: Say) -> int:
     """For the timer: 0 once there is a backup."""
     try:
-        made = asked(world, "now", {"service": service}, say)
+        backup = handle(world, "now", {"service": service}, say)
     except Refused as refusal:
         say(str(refusal))
         return 1
-    say(f"backup {made['snapshot'][:8]} of {service}: {made['bytes']} bytes in {made['seconds']} s")
-    if made["warning"]:
-        say(made["warning"])
+    say(f"backup {backup['snapshot'][:8]} of {service}: {backup['bytes']} bytes in {backup['seconds']} s")
+    if backup["warning"]:
+        say(backup["warning"])
     return 0

@@ -30,11 +30,11 @@ def drill(world: World, service: str, wanted: str | None, say: Say) -> dict[str,
     entry = making.entry_of(world, service)
     with lock.lock(f"drill of {service}", say, making.LOCK, making.PATIENCE):
         began = world.wall()
-        snapshot = restic.chosen(world, service, wanted)
+        snapshot = restic.choose_snapshot(world, service, wanted)
         data.demand_room(world, STATE, restic.size(world, snapshot))
         _clear(world, entry)
         try:
-            size = _tried(world, entry, snapshot, say)
+            size = _try_restore(world, entry, snapshot, say)
         except (Failed, Refused, OSError) as error:
             reason = str(error) if isinstance(error, Refused) else reason_of(error)
             making.remember(world, service, drill={"at": world.wall(), "snapshot": snapshot.id, "why": reason})
@@ -49,7 +49,7 @@ def drill(world: World, service: str, wanted: str | None, say: Say) -> dict[str,
         return {"service": service, "of": snapshot.at, **done}
 
 
-def _tried(world: World, entry: Backup, snapshot: restic.Snapshot, say: Say) -> int:
+def _try_restore(world: World, entry: Backup, snapshot: restic.Snapshot, say: Say) -> int:
     say(f"restoring {entry['service']} from backup {snapshot} into scratch")
     if entry["dump"] and not entry["health"]:
         return _read(world, entry, snapshot)
@@ -139,8 +139,8 @@ def _fault(world: World, entry: Backup) -> str:
 
 def _address(world: World, container: str) -> str:
     try:
-        found = json.loads(world.docker_has(f"/containers/{container}/json"))
-        networks = found["NetworkSettings"]["Networks"].values()
+        details = json.loads(world.docker_has(f"/containers/{container}/json"))
+        networks = details["NetworkSettings"]["Networks"].values()
         return next((str(network["IPAddress"]) for network in networks if network.get("IPAddress")), "")
     except (OSError, Declined, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return ""
@@ -148,12 +148,12 @@ def _address(world: World, container: str) -> str:
 
 def forget_leftovers(world: World) -> None:
     """Ends what a drill that was killed left running: its container has the service's passwords and data."""
-    found = world.run("docker", "ps", "--all", "--quiet", "--filter", f"label={LABEL}", timeout=60)
-    if found.code or not found.output.split():
+    ran = world.run("docker", "ps", "--all", "--quiet", "--filter", f"label={LABEL}", timeout=60)
+    if ran.code or not ran.output.split():
         return
     # One that is under way has this lock
     with contextlib.suppress(Refused), lock.lock("clearing drills away", lambda _: None, making.LOCK, patience=0):
-        world.run("docker", "rm", "--force", "--volumes", *found.output.split(), timeout=60)
+        world.run("docker", "rm", "--force", "--volumes", *ran.output.split(), timeout=60)
 
 
 def _clear(world: World, entry: Backup) -> None:

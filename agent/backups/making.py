@@ -30,16 +30,16 @@ def entries(world: World) -> dict[str, Backup]:
 
 def entry_of(world: World, service: str) -> Backup:
     """Raises Refused for a service that has no backup here."""
-    known = entries(world)
-    if service not in known:
-        has = f"those that have: {', '.join(sorted(known))}" if known else "none here has one"
-        raise Refused(f"{quoting.quoted(service)} has no backup on this host; {has}")
-    if there := next(filter(None, (away.where(world, unit) for unit in known[service]["units"])), ""):
+    services = entries(world)
+    if service not in services:
+        has = f"those that have: {', '.join(sorted(services))}" if services else "none here has one"
+        raise Refused(f"{quoting.quote(service)} has no backup on this host; {has}")
+    if there := next(filter(None, (away.where(world, unit) for unit in services[service]["units"])), ""):
         raise Refused(
             f"the data of {service} is not on this host: it went to {there}. Where that host is lost, removing the "
             "file below /etc/infra/away and a restart of this host give this one its own copy of then"
         )
-    return known[service]
+    return services[service]
 
 
 def back_up(world: World, service: str, say: Say) -> dict[str, Any]:
@@ -52,51 +52,51 @@ def back_up(world: World, service: str, say: Say) -> dict[str, Any]:
                 raise Refused("a restore was interrupted, and what is in its place now is no data: see infra status")
             restic.ready(world)
             say(f"backing up {service}")
-            taken = _dumped(world, entry) if entry["dump"] else _copied(world, entry)
+            taken = _back_up_dump(world, entry) if entry["dump"] else _back_up_files(world, entry)
         except (Refused, OSError) as error:
             reason = str(error) if isinstance(error, Refused) else quoting.error(error)
             remember(world, service, failed={"at": world.wall(), "why": reason})
             raise Refused(f"no backup of {service}: {reason}") from None
         good = {**taken, "at": world.wall(), "seconds": round(world.wall() - began, 1)}
         remember(world, service, good=good, failed=None)
-        return {"service": service, **good, "warning": _thinned(world, entry)}
+        return {"service": service, **good, "warning": _forget_old(world, entry)}
 
 
-def _dumped(world: World, entry: Backup) -> dict[str, Any]:
+def _back_up_dump(world: World, entry: Backup) -> dict[str, Any]:
     """restic gets the end of its input only when the command has ended well. An agent that is killed closes it too:
     what is under way is marked as unfinished until both have ended. So there is no backup of half a dump."""
     service = entry["service"]
     _forget_unfinished(world, service)
     marks = restic.marks(world, service, UNFINISHED)
-    made, kept, size = world.pipe(
+    dump, stored, size = world.pipe(
         ["docker", "exec", entry["container"], *entry["dump"]],
         restic.command("backup", "--json", "--stdin", "--stdin-filename", f"{service}.dump", *marks),
         restic.LONG,
         restic.environment(world),
     )
-    if kept.code not in (0, TIMED_OUT):
-        raise Refused(f"restic: {restic.reason(kept)}")
-    if made.code:
-        how = "did not come to its end" if made.code == TIMED_OUT else f"ended with {made.code}"
-        raise Refused(f"its dump {how}: {made.last_lines(3)}")
+    if stored.code not in (0, TIMED_OUT):
+        raise Refused(f"restic: {restic.reason(stored)}")
+    if dump.code:
+        how = "did not come to its end" if dump.code == TIMED_OUT else f"ended with {dump.code}"
+        raise Refused(f"its dump {how}: {dump.last_lines(3)}")
     if not size:
-        raise Refused(f"its dump is empty: {made.last_lines(3) or 'it said nothing'}")
-    if kept.code:
+        raise Refused(f"its dump is empty: {dump.last_lines(3) or 'it said nothing'}")
+    if stored.code:
         raise Refused("restic did not come to its end")
-    ran = restic.run(world, "tag", "--set", f"service={service}", _snapshot(kept), timeout=3600)
+    ran = restic.run(world, "tag", "--set", f"service={service}", _snapshot(stored), timeout=3600)
     if ran.code:
         raise Refused(f"restic: {restic.reason(ran)}")
-    return {"snapshot": restic.chosen(world, service, None).id, "bytes": size}
+    return {"snapshot": restic.choose_snapshot(world, service, None).id, "bytes": size}
 
 
 def _forget_unfinished(world: World, service: str) -> None:
     """What one that was killed left. It is removed with the next old backups; nothing restores it meanwhile."""
-    left = restic.snapshots(world, service, UNFINISHED)
-    if left:
-        restic.run(world, "forget", *(snapshot.id for snapshot in left), timeout=3600)
+    unfinished = restic.snapshots(world, service, UNFINISHED)
+    if unfinished:
+        restic.run(world, "forget", *(snapshot.id for snapshot in unfinished), timeout=3600)
 
 
-def _copied(world: World, entry: Backup) -> dict[str, Any]:
+def _back_up_files(world: World, entry: Backup) -> dict[str, Any]:
     if missing := [path for path in entry["paths"] if not world.exists(path)]:
         raise Refused(f"{', '.join(missing)} is not there")
     ran = restic.run(world, "backup", "--json", *restic.marks(world, entry["service"]), *entry["paths"])
@@ -108,14 +108,14 @@ def _copied(world: World, entry: Backup) -> dict[str, Any]:
 
 
 def _snapshot(ran: Ran) -> str:
-    found = restic.answer(ran)
-    id = found.get("snapshot_id") if isinstance(found, dict) else None
+    summary = restic.answer(ran)
+    id = summary.get("snapshot_id") if isinstance(summary, dict) else None
     if not isinstance(id, str) or not id:
         raise Refused(f"restic does not say which backup it made: {ran.last_lines(2)}")
     return id
 
 
-def _thinned(world: World, entry: Backup) -> str:
+def _forget_old(world: World, entry: Backup) -> str:
     """Forgets what is not kept any more; what of that did not happen, "" where all did."""
     kept = [word for span, count in entry["keep"].items() if count for word in (f"--keep-{span}", str(count))]
     marks = restic.marks(world, entry["service"])
@@ -128,8 +128,8 @@ def record(world: World, service: str) -> dict[str, Any]:
     """What is remembered of a service's backups: `good` and `failed`, the last ones, `drill`, and `since`, when it
     first had one to make (seconds since 1970)."""
     try:
-        found = json.loads(world.read(f"{RECORDS}/{service}.json") or b"{}")
-        return found if isinstance(found, dict) else {}
+        content = json.loads(world.read(f"{RECORDS}/{service}.json") or b"{}")
+        return content if isinstance(content, dict) else {}
     except (ValueError, RecursionError):
         return {}
 
@@ -147,7 +147,7 @@ def note_begin(world: World, manifest: Manifest) -> None:
             remember(world, entry["service"], since=world.wall())
 
 
-def listed(world: World) -> list[dict[str, Any]]:
+def list_backups(world: World) -> list[dict[str, Any]]:
     """Each service that has backups: those that there are, and what is remembered."""
     return [
         {
@@ -162,10 +162,10 @@ def listed(world: World) -> list[dict[str, Any]]:
 def verify(world: World, everything: bool, say: Say) -> str:
     """Checks the repository, and reads a tenth of its data or all of it. Raises Refused."""
     with lock.lock("verifying backups", say, LOCK, PATIENCE):
-        return _verified(world, everything, say)
+        return _verify_repository(world, everything, say)
 
 
-def _verified(world: World, everything: bool, say: Say) -> str:
+def _verify_repository(world: World, everything: bool, say: Say) -> str:
     say(f"checking the repository, and reading {'all' if everything else 'a tenth'} of its data")
     restic.run(world, "unlock", timeout=300)
     # Another tenth each day

@@ -69,9 +69,9 @@ def ready(world: World) -> None:
     if asked.code:
         if not ABSENT.search(asked.output):
             raise Refused(f"the repository of backups cannot be read: {reason(asked)}")
-        made = run(world, "init", timeout=300)
-        if made.code and not EXISTS.search(made.output):
-            raise Refused(f"the repository of backups cannot be made: {reason(made)}")
+        ran = run(world, "init", timeout=300)
+        if ran.code and not EXISTS.search(ran.output):
+            raise Refused(f"the repository of backups cannot be made: {reason(ran)}")
     # Those of processes that are gone alone
     run(world, "unlock", timeout=300)
 
@@ -84,10 +84,12 @@ def snapshots(world: World, service: str, kind: str = "service") -> list[Snapsho
             return []
         raise Refused(f"the backups of {service} cannot be listed: {reason(ran)}")
     try:
-        found = [Snapshot(str(e["id"]), _utc(e["time"]), [str(path) for path in e["paths"]]) for e in answer(ran) or []]
+        unsorted = [
+            Snapshot(str(e["id"]), _utc(e["time"]), [str(path) for path in e["paths"]]) for e in answer(ran) or []
+        ]
     except (LookupError, TypeError, AttributeError, ValueError):
         raise Refused(f"what restic answers about {service} cannot be read: {reason(ran)}") from None
-    return sorted(found, key=lambda snapshot: snapshot.at, reverse=True)
+    return sorted(unsorted, key=lambda snapshot: snapshot.at, reverse=True)
 
 
 def _utc(text: str) -> str:
@@ -99,15 +101,15 @@ def _utc(text: str) -> str:
     return datetime.strptime(f"{parts[1]}{offset}", "%Y-%m-%dT%H:%M:%S%z").astimezone(timezone.utc).isoformat()
 
 
-def chosen(world: World, service: str, wanted: str | None) -> Snapshot:
+def choose_snapshot(world: World, service: str, wanted: str | None) -> Snapshot:
     """The newest backup of a service, or the one whose id begins with what is `wanted`. Raises Refused."""
-    found = snapshots(world, service)
-    fitting = [snapshot for snapshot in found if not wanted or snapshot.id.startswith(wanted)]
-    if not found:
+    available = snapshots(world, service)
+    fitting = [snapshot for snapshot in available if not wanted or snapshot.id.startswith(wanted)]
+    if not available:
         raise Refused(f"there is no backup of {service}")
     if not fitting or (wanted and len(fitting) > 1):
-        there = "; ".join(map(str, found[:5])) + (f" and {len(found) - 5} more" if len(found) > 5 else "")
-        begin = f"{len(fitting)} backups of {service} begin with {quoting.quoted(wanted or '')}"
+        there = "; ".join(map(str, available[:5])) + (f" and {len(available) - 5} more" if len(available) > 5 else "")
+        begin = f"{len(fitting)} backups of {service} begin with {quoting.quote(wanted or '')}"
         raise Refused(f"{begin}; there is {there}")
     return fitting[0]
 
@@ -115,10 +117,10 @@ def chosen(world: World, service: str, wanted: str | None) -> Snapshot:
 def size(world: World, snapshot: Snapshot) -> int:
     """Bytes that a backup takes once it is restored. Raises Refused."""
     ran = run(world, "stats", "--json", "--mode", "restore-size", snapshot.id, timeout=3600)
-    found = answer(ran) if ran.code == 0 else None
-    if not isinstance(found, dict) or not isinstance(found.get("total_size"), int):
+    stats = answer(ran) if ran.code == 0 else None
+    if not isinstance(stats, dict) or not isinstance(stats.get("total_size"), int):
         raise Refused(f"how large backup {snapshot} is cannot be known: {reason(ran)}")
-    return found["total_size"]
+    return stats["total_size"]
 
 
 def reason(ran: Ran) -> str:

@@ -28,17 +28,17 @@ def into(world: World, service: str, wanted: str | None, directory: str, say: Sa
     """Puts a backup into a directory that is empty or not there yet. Raises Refused."""
     entry = making.entry_of(world, service)
     if not re.fullmatch(r"(/[^/\0-\x1f]+)+", directory) or {".", ".."} & {*directory.split("/")}:
-        raise Refused(f"{quoting.quoted(directory)} is no directory from the root, such as /root/restored")
+        raise Refused(f"{quoting.quote(directory)} is no directory from the root, such as /root/restored")
     if world.exists(directory):
-        raise Refused(f"{quoting.quoted(directory)} is there already: name a directory that is not")
+        raise Refused(f"{quoting.quote(directory)} is there already: name a directory that is not")
     _demand_own_parent(world, directory)
-    snapshot = restic.chosen(world, service, wanted)
+    snapshot = restic.choose_snapshot(world, service, wanted)
     data.demand_room(world, directory, restic.size(world, snapshot))
     say(f"restoring {service} from backup {snapshot} into {directory}")
     world.directory(directory, 0o700, "root", "root")
     ran = restic.run(world, "restore", snapshot.id, "--target", directory)
     if ran.code:
-        raise Refused(f"restic: {restic.reason(ran)}; what came is in {quoting.quoted(directory)}")
+        raise Refused(f"restic: {restic.reason(ran)}; what came is in {quoting.quote(directory)}")
     return {
         "service": service,
         "snapshot": snapshot.id,
@@ -55,12 +55,12 @@ def in_place(world: World, service: str, wanted: str | None, say: Say) -> dict[s
     say = alive.to_whoever_listens(say)
     # What is stopped meanwhile is not dumped
     with lock.lock(f"restore of {service}", say, making.LOCK, making.PATIENCE), lock.lock(PURPOSE, say):
-        undo_left(world, say)
-        if transaction.unfinished(world):
+        undo_interrupted(world, say)
+        if transaction.load_unfinished(world):
             raise Refused("a release was interrupted on this host: pulumi up finishes or undoes it; then run again")
         release, entry = store.current(world), making.entry_of(world, service)
         assert release, "it has an entry"
-        snapshot = restic.chosen(world, service, wanted)
+        snapshot = restic.choose_snapshot(world, service, wanted)
         if missing := [path for path in entry["paths"] if not entry["dump"] and path not in snapshot.paths]:
             raise Refused(
                 f"backup {snapshot} of {service} does not have {', '.join(missing)}: restore --to DIR takes it"
@@ -71,8 +71,8 @@ def in_place(world: World, service: str, wanted: str | None, say: Say) -> dict[s
             units.must(world, "docker", "volume", "create", volume)
         data.demand_room(world, entry["paths"][0], restic.size(world, snapshot))
         say(f"restoring {service} from backup {snapshot}")
-        staged = {} if entry["dump"] else _fetched(world, entry, snapshot)
-        return _switched(world, release, entry, snapshot, staged, say)
+        staged = {} if entry["dump"] else _fetch(world, entry, snapshot)
+        return _switch(world, release, entry, snapshot, staged, say)
 
 
 def _demand_own_parent(world: World, path: str) -> None:
@@ -85,7 +85,7 @@ def _beside(path: str, what: str) -> str:
     return f"{path}.{what}"
 
 
-def _fetched(world: World, entry: Backup, snapshot: restic.Snapshot) -> dict[str, str]:
+def _fetch(world: World, entry: Backup, snapshot: restic.Snapshot) -> dict[str, str]:
     """Path → where its content of the backup is, on the same disk. Raises Refused."""
     staged = {}
     try:
@@ -96,8 +96,8 @@ def _fetched(world: World, entry: Backup, snapshot: restic.Snapshot) -> dict[str
             staged[path] = f"{place}{path}"
             ran = restic.run(world, "restore", snapshot.id, "--target", place, "--include", path)
             if ran.code or not world.exists(staged[path]):
-                said = restic.reason(ran) if ran.code else f"the backup has no {path}"
-                raise Refused(f"restic: {said}; nothing was touched")
+                why = restic.reason(ran) if ran.code else f"the backup has no {path}"
+                raise Refused(f"restic: {why}; nothing was touched")
     except BaseException:
         for path in staged:
             world.remove_tree(_beside(path, "restored"))
@@ -105,7 +105,7 @@ def _fetched(world: World, entry: Backup, snapshot: restic.Snapshot) -> dict[str
     return staged
 
 
-def _switched(
+def _switch(
     world: World, release: Release, entry: Backup, snapshot: restic.Snapshot, staged: dict[str, str], say: Say
 ) -> dict[str, Any]:
     service, since = entry["service"], world.wall()
@@ -127,7 +127,7 @@ def _switched(
             data.exchange(world, moved["path"], moved["aside"], staged.get(moved["path"]))
         starting = [unit for unit in slots.running(world, release.manifest) if unit in concerned]
         if entry["dump"]:
-            _loaded(world, release, entry, snapshot, since, say)
+            _start_and_load(world, release, entry, snapshot, since, say)
             starting = [unit for unit in starting if unit not in entry["units"]]
         again = {service, *entry["dependents"]}
         steps.forget_done(world, data.keys_of(release, again))
@@ -153,7 +153,9 @@ def _unhealthy(world: World, release: Release, services: list[str]) -> list[str]
     return [name.partition("/")[0] for name, status in health.once(world, asked).items() if status != 200]
 
 
-def _loaded(world: World, release: Release, entry: Backup, snapshot: restic.Snapshot, since: float, say: Say) -> None:
+def _start_and_load(
+    world: World, release: Release, entry: Backup, snapshot: restic.Snapshot, since: float, say: Say
+) -> None:
     """Starts the empty service, and has it read the dump. Raises Failed."""
     units.start(world, entry["units"], release.manifest["health"]["deadline"])
     data.healthy(world, release, [entry["service"]], since, say)
@@ -178,7 +180,7 @@ def load(world: World, container: str, entry: Backup, snapshot: restic.Snapshot,
     return size
 
 
-def undo_left(world: World, say: Say) -> None:
+def undo_interrupted(world: World, say: Say) -> None:
     """Puts back what an interrupted restore set aside. Raises Refused where it cannot."""
     text = world.read(RECORD)
     if not text:

@@ -8,7 +8,7 @@ from agent import away
 from agent.backups import making
 from agent.documents.manifest import Alert
 from agent.monitor.look import HostFacts, Measured, Measures
-from agent.wording import joined, said
+from agent.wording import join_phrases, phrase
 
 
 def age(look: HostFacts, _: Alert) -> Measures:
@@ -23,11 +23,11 @@ def age(look: HostFacts, _: Alert) -> Measures:
         since = good or float(kept.get("since") or look.world.wall())
         hours = (look.world.wall() - since) / 3600
         parts = [
-            said("its last good backup is {hours:.0f} hours old", hours=hours) if good else said("it has no backup")
+            phrase("its last good backup is {hours:.0f} hours old", hours=hours) if good else phrase("it has no backup")
         ]
         if isinstance(failed, dict):
-            parts.append(said("the last attempt failed: {why}", why=failed.get("why")))
-        yield Measured(entry["service"], hours - entry["max_age"], joined("; ", parts))
+            parts.append(phrase("the last attempt failed: {why}", why=failed.get("why")))
+        yield Measured(entry["service"], hours - entry["max_age"], join_phrases("; ", parts))
 
 
 def drills(look: HostFacts, _: Alert) -> Measures:
@@ -39,6 +39,6 @@ def drills(look: HostFacts, _: Alert) -> Measures:
 
 
 def _times(kept: dict[str, Any], name: str) -> float:
-    found = kept.get(name)
-    at = found.get("at") if isinstance(found, dict) else None
+    entry = kept.get(name)
+    at = entry.get("at") if isinstance(entry, dict) else None
     return float(at) if isinstance(at, (int, float)) else 0.0

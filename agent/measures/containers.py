@@ -11,7 +11,7 @@ from urllib.parse import quote
 from agent import cgroups, forwarding, managers
 from agent.documents.manifest import Alert, Container
 from agent.monitor.look import LOOK, HostFacts, Measured, Measures
-from agent.wording import joined, said
+from agent.wording import join_phrases, phrase
 
 ANY_PORT = 9  # a refusal is an answer too
 COMPOSE_FILE = re.compile(r"/([^/]+)/docker-compose[^/]*\.ya?ml$")
@@ -25,25 +25,25 @@ def network(look: HostFacts, _: Alert) -> Measures:
     it could not be."""
     ours = {container["name"] for container in look.manifest["containers"]}
     for wanted in look.manifest["networks"]:
-        name, found = wanted["name"], look.networks.get(wanted["name"])
-        if found is None:
-            yield Measured(name, 1, said("it is missing"))
+        name, present = wanted["name"], look.networks.get(wanted["name"])
+        if present is None:
+            yield Measured(name, 1, phrase("it is missing"))
             continue
-        right = found.subnet == wanted["subnet"] and found.gateway in ("", wanted["gateway"])
+        right = present.subnet == wanted["subnet"] and present.gateway in ("", wanted["gateway"])
         inside = {other for other, container in look.containers.items() if name in container.addresses}
-        is_now = said("it is {subnet}, gateway {gateway}", subnet=found.subnet, gateway=found.gateway)
+        is_now = phrase("it is {subnet}, gateway {gateway}", subnet=present.subnet, gateway=present.gateway)
         yield Measured(name, 0 if right else 1, is_now, inside <= ours)
 
 
 def attachment(look: HostFacts, _: Alert) -> Measures:
     """1 for a running container that is not in its network, or at another address than it is to have there."""
-    for wanted in _in_networks(look.expected):
+    for wanted in _in_networks(look.expected_containers):
         container = look.containers.get(wanted["name"])
         if container and container.running:
             at = container.addresses.get(wanted["network"])
-            where = said(
+            where = phrase(
                 "it is at {at}, not at {wanted} of {network}",
-                at=at or said("none"), wanted=wanted["address"] or said("any"), network=wanted["network"],
+                at=at or phrase("none"), wanted=wanted["address"] or phrase("any"), network=wanted["network"],
             )  # fmt: skip
             yield Measured(wanted["name"], 0 if at and at == (wanted["address"] or at) else 1, where)
 
@@ -54,17 +54,17 @@ def legacy(look: HostFacts, _: Alert) -> Measures:
     ours = {entry["name"] for entry in look.manifest["networks"]}
     if not ours:
         return
-    projects = {found[1] for unit in look.manifest["units"] for file in unit["files"] if (found := _folder(file))}
+    projects = {match[1] for unit in look.manifest["units"] for file in unit["files"] if (match := _folder(file))}
     inside: dict[str, list[str]] = {}
     for wanted in _in_networks(look.manifest["containers"]):
         for name in look.containers[wanted["name"]].addresses if wanted["name"] in look.containers else ():
             inside.setdefault(name, []).append(wanted["name"])
-    for name, found in look.networks.items():
+    for name, docker_network in look.networks.items():
         if name not in ours:
             members = inside.get(name, [])
-            nothing = said(", and nothing of ours is in it")
-            holds = said(" ({members})", members=", ".join(members)) if members else nothing
-            yield Measured(name, 1 if members or found.project in projects else 0, holds)
+            nothing = phrase(", and nothing of ours is in it")
+            holds = phrase(" ({members})", members=", ".join(members)) if members else nothing
+            yield Measured(name, 1 if members or docker_network.project in projects else 0, holds)
 
 
 def _in_networks(entries: list[Container]) -> list[Container]:
@@ -83,9 +83,9 @@ def resolution(look: HostFacts, _: Alert) -> Measures:
     pairs = [(look.containers[asker["name"]].pid, wanted["name"]) for asker, wanted in asked]
     for (asker, wanted), address in zip(asked, look.world.resolve_inside(pairs)):
         at = _places(look, wanted)
-        detail = said(
+        detail = phrase(
             " by {asker}: {address}, not {wanted}",
-            asker=asker["name"], address=address or said("no answer"), wanted=joined(" or ", at),
+            asker=asker["name"], address=address or phrase("no answer"), wanted=join_phrases(" or ", at),
         )  # fmt: skip
         yield Measured(wanted["name"], 0 if address in at else 1, detail)
 
@@ -94,19 +94,23 @@ def _places(look: HostFacts, wanted: Container) -> list[str]:
     """The addresses that a container's name may lead to: its own, and those of replicas that share it. What has no
     address of its own is where Docker has put it."""
     network = wanted["network"]
-    others = [other for other in look.expected if other["network"] == network and wanted["name"] in other["aliases"]]
-    found = [
+    others = [
+        other
+        for other in look.expected_containers
+        if other["network"] == network and wanted["name"] in other["aliases"]
+    ]
+    addresses = [
         other["address"] or look.containers[other["name"]].addresses.get(network, "")
         for other in [wanted, *(other for other in others if other is not wanted)]
         if other["name"] in look.containers
     ]
-    return [address for address in found if address]
+    return [address for address in addresses if address]
 
 
 def _rings(look: HostFacts) -> dict[str, list[tuple[Container, Container]]]:
     """Network → pairs of running containers in it, so that each asks once and is asked for once."""
     by_network: dict[str, list[Container]] = {}
-    for wanted in look.expected:
+    for wanted in look.expected_containers:
         container = look.containers.get(wanted["name"])
         if container and container.running and wanted["network"] in container.addresses:
             by_network.setdefault(wanted["network"], []).append(wanted)
@@ -120,7 +124,7 @@ def traffic(look: HostFacts, _: Alert) -> Measures:
     if not look.manifest["containers"]:
         return
     faults = forwarding.faults(look.world, [look.manifest])
-    yield Measured("Docker", 1 if faults else 0, joined("; ", faults))
+    yield Measured("Docker", 1 if faults else 0, join_phrases("; ", faults))
     rings = _rings(look)
     pairs = [(asker, wanted) for ring in rings.values() for asker, wanted in ring if asker is not wanted]
     asked = [
@@ -128,15 +132,15 @@ def traffic(look: HostFacts, _: Alert) -> Measures:
         for asker, wanted in pairs
     ]
     for (asker, wanted), answers in zip(pairs, look.world.reach_inside(asked)):
-        silence = said("{asker} gets no answer from it", asker=asker["name"])
+        silence = phrase("{asker} gets no answer from it", asker=asker["name"])
         yield Measured(wanted["name"], 0 if answers else 1, silence, False)
     registry = next((image.split("/")[0] for image in look.release.images if "." in image.split("/")[0]), "")
     host, _sign, port = registry.partition(":")
-    address = look.world.reached(host, int(port or 443)) if rings and host else ""
+    address = look.world.reachable_address(host, int(port or 443)) if rings and host else ""
     outward = [(name, ring[0][0]["name"]) for name, ring in rings.items() if address]
     gone = [(look.containers[asker].pid, address, int(port or 443)) for _name, asker in outward]
     for (name, asker), answers in zip(outward, look.world.reach_inside(gone)):
-        closed = said("this host reaches {registry}, and {asker} does not", registry=registry, asker=asker)
+        closed = phrase("this host reaches {registry}, and {asker} does not", registry=registry, asker=asker)
         yield Measured(name, 0 if answers else 1, closed, False)
 
 
@@ -158,47 +162,47 @@ def open_ports(look: HostFacts, _: Alert) -> Measures:
         if port["container"] not in within or port["port"] in published:
             continue
         at = open_at.get(port["port"], set())
-        subject = said("port {port} of {service}", port=port["port"], service=port["service"])
-        yield Measured(subject, 1 if at else 0, said(" at {addresses}", addresses=", ".join(sorted(at))))
+        subject = phrase("port {port} of {service}", port=port["port"], service=port["service"])
+        yield Measured(subject, 1 if at else 0, phrase(" at {addresses}", addresses=", ".join(sorted(at))))
 
 
 def near_limit(look: HostFacts, _: Alert) -> Measures:
     """Percent of its memory limit that a container uses."""
     for name, used, limit in memory(look):
-        detail = said(" ({used} of {limit} MiB)", used=used // 1024**2, limit=limit // 1024**2)
+        detail = phrase(" ({used} of {limit} MiB)", used=used // 1024**2, limit=limit // 1024**2)
         yield Measured(name, round(100 * used / limit, 1), detail)
 
 
 def memory(look: HostFacts) -> list[tuple[str, int, int]]:
     """Container, bytes that it uses (without what could be dropped), bytes that it may use."""
-    found = []
+    usage = []
     for wanted in look.manifest["containers"]:
         container = look.containers.get(wanted["name"])
         used = look.world.memory_of(container.pid) if container and container.running else None
         if used is not None and wanted["limit"]:
-            found.append((wanted["name"], used, wanted["limit"]))
-    return found
+            usage.append((wanted["name"], used, wanted["limit"]))
+    return usage
 
 
-def killed(look: HostFacts, condition: Alert) -> Measures:
+def memory_kills(look: HostFacts, condition: Alert) -> Measures:
     """How often the kernel killed something of a container or unit to free memory."""
-    names = _killed_in_containers(look, condition["within"]) if look.manifest["containers"] else []
-    counts = Counter(names) + Counter(_killed_in_units(look, condition["within"]))
+    names = _kills_in_containers(look, condition["within"]) if look.manifest["containers"] else []
+    counts = Counter(names) + Counter(_kills_in_units(look, condition["within"]))
     for name in sorted(counts):
         yield Measured(name, counts[name])
     if not counts:
         yield Measured("processes", 0)
 
 
-def _killed_in_units(look: HostFacts, within: float) -> dict[str, int]:
+def _kills_in_units(look: HostFacts, within: float) -> dict[str, int]:
     """Unit → how often something of it was killed, as its manager says; without what the units above it repeat."""
     world = look.world
-    said = []
+    pairs = []
     with suppress(OSError):
-        said = managers.announced(world, OUT_OF_MEMORY, within, 2 * LOOK)
+        pairs = managers.announcements(world, OUT_OF_MEMORY, within, 2 * LOOK)
     accounts = {account for name in look.release.unit_names if (account := managers.split(name)[0])}
-    uids = {str(found.uid): account for account in accounts if (found := world.account(account))}
-    killed_in = [f"{uids.get(uid, uid)}/{unit}" if uid else unit for uid, unit in said]
+    uids = {str(user.uid): account for account in accounts if (user := world.account(account))}
+    killed_in = [f"{uids.get(uid, uid)}/{unit}" if uid else unit for uid, unit in pairs]
     # Docker has named its own already
     counts = Counter(name for name in killed_in if name and not SCOPE.fullmatch(name))
     repeats = len(counts) > 1 and world.exists(cgroups.UNIFIED)
@@ -206,9 +210,9 @@ def _killed_in_units(look: HostFacts, within: float) -> dict[str, int]:
     return cgroups.own_kills(counts, groups, repeats)
 
 
-def _killed_in_containers(look: HostFacts, within: float) -> list[str]:
+def _kills_in_containers(look: HostFacts, within: float) -> list[str]:
     """The name of a container for each time that something of it was killed in the last `within` seconds."""
     now = look.world.wall()
     window = f"since={now - within:.3f}&until={now:.3f}"
-    told = look.docker(f"/events?{window}&filters={quote(json.dumps({'event': [MEMORY_EVENT]}))}")
-    return [event["Actor"]["Attributes"]["name"] for event in told]
+    events = look.docker(f"/events?{window}&filters={quote(json.dumps({'event': [MEMORY_EVENT]}))}")
+    return [event["Actor"]["Attributes"]["name"] for event in events]

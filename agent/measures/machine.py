@@ -7,7 +7,7 @@ from email.utils import parsedate_to_datetime
 from agent import aws, prune
 from agent.documents.manifest import Alert
 from agent.monitor.look import HostFacts, Measured, Measures
-from agent.wording import said
+from agent.wording import phrase
 from agent.world import Usage
 
 UNKNOWN = 3600.0
@@ -18,18 +18,20 @@ TIME_DAEMONS = ("systemd-timesyncd.service", "chrony.service", "ntpsec.service",
 
 def memory(look: HostFacts, _: Alert) -> Measures:
     """Percent of the memory that is not available."""
-    yield from _used(look, "memory", "MemTotal", "MemAvailable")
+    yield from _usage(look, "memory", "MemTotal", "MemAvailable")
 
 
 def swap(look: HostFacts, _: Alert) -> Measures:
     """Percent of the swap that is in use."""
-    yield from _used(look, "swap", "SwapTotal", "SwapFree")
+    yield from _usage(look, "swap", "SwapTotal", "SwapFree")
 
 
-def _used(look: HostFacts, subject: str, whole: str, free: str) -> Measures:
-    size, left = look.memory.get(whole, 0), look.memory.get(free, 0)
+def _usage(look: HostFacts, subject: str, whole: str, free: str) -> Measures:
+    size, available = look.memory.get(whole, 0), look.memory.get(free, 0)
     if size:
-        yield Measured(subject, round(100 * (size - left) / size, 1), said(" ({left} MiB left)", left=left // 1024**2))
+        yield Measured(
+            subject, round(100 * (size - available) / size, 1), phrase(" ({left} MiB left)", left=available // 1024**2)
+        )
 
 
 def disk(look: HostFacts, condition: Alert) -> Measures:
@@ -40,8 +42,8 @@ def disk(look: HostFacts, condition: Alert) -> Measures:
         used = round(100 * (1 - usage.free / usage.size), 1)
         # Docker is asked for long: only where a notice can be sent
         unneeded = prune.reclaimable(look.world) // 1024**2 if holds and used > condition["above"] else 0
-        freed = said(", {size} MiB in images that no release needs", size=unneeded) if unneeded else ""
-        yield Measured(path, used, said(" ({left} MiB left{freed})", left=usage.free // 1024**2, freed=freed), holds)
+        freed = phrase(", {size} MiB in images that no release needs", size=unneeded) if unneeded else ""
+        yield Measured(path, used, phrase(" ({left} MiB left{freed})", left=usage.free // 1024**2, freed=freed), holds)
 
 
 def inodes(look: HostFacts, _: Alert) -> Measures:
@@ -68,13 +70,13 @@ def clock(look: HostFacts, _: Alert) -> Measures:
     """Seconds between this host's clock and AWS's, by the instance's metadata; elsewhere UNKNOWN where a daemon that
     keeps the time says that it does not."""
     # Any answer has a date, a refusal too
-    if look.manifest["kind"] == "ec2" and (told := look.world.date_at(aws.METADATA)):
-        off = abs(look.world.wall() - parsedate_to_datetime(told).timestamp())
+    if look.manifest["kind"] == "ec2" and (date := look.world.date_at(aws.METADATA)):
+        off = abs(look.world.wall() - parsedate_to_datetime(date).timestamp())
         # The answer has whole seconds
-        yield Measured(said("the clock"), max(0.0, round(off - 1, 1)))
+        yield Measured(phrase("the clock"), max(0.0, round(off - 1, 1)))
         return
     daemons = look.world.run("systemctl", "is-active", *TIME_DAEMONS).output.split()
     if "active" in daemons:
         shown = look.world.run("timedatectl", "show", "-p", "NTPSynchronized", "--value").output.strip()
-        wrong = said(" or more: its time daemon says that it is not synchronised")
-        yield Measured(said("the clock"), 0.0 if shown == "yes" else UNKNOWN, wrong)
+        wrong = phrase(" or more: its time daemon says that it is not synchronised")
+        yield Measured(phrase("the clock"), 0.0 if shown == "yes" else UNKNOWN, wrong)

@@ -12,7 +12,7 @@ from agent import lineages, managers, units
 from agent.documents.manifest import Alert
 from agent.monitor.look import HostFacts, Measured, Measures
 from agent.store import Release
-from agent.wording import said
+from agent.wording import phrase
 from agent.world import World
 
 LOG_LINES = 20000
@@ -39,7 +39,7 @@ def server_errors(look: HostFacts, condition: Alert) -> Measures:
     statuses = [status for at, status in read(world) if at >= world.wall() - condition["within"]]
     failed = sum(status >= 500 for status in statuses)
     share = round(100 * failed / len(statuses), 1) if len(statuses) >= condition["least"] else 0.0
-    yield Measured(name, share, said(" ({failed} of {all})", failed=failed, all=len(statuses)))
+    yield Measured(name, share, phrase(" ({failed} of {all})", failed=failed, all=len(statuses)))
 
 
 def _of_nginx(world: World) -> Iterator[tuple[float, int]]:
@@ -69,4 +69,4 @@ def renewals(look: HostFacts, _: Alert) -> Measures:
 def certificates_left(look: HostFacts, _: Alert) -> Measures:
     """Minus the days that are left: the more, the worse."""
     for name, days, wrong in look.certificates:
-        yield Measured(name, -days, said(": {wrong}", wrong=wrong) if wrong else "")
+        yield Measured(name, -days, phrase(": {wrong}", wrong=wrong) if wrong else "")

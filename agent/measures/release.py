@@ -3,22 +3,22 @@
 from agent import lock, transaction
 from agent.documents.manifest import Alert
 from agent.monitor.look import HostFacts, Measured, Measures
-from agent.wording import said
+from agent.wording import phrase
 
 
-def unfinished(look: HostFacts, _: Alert) -> Measures:
+def unfinished_switch(look: HostFacts, _: Alert) -> Measures:
     """1 for a switch that was interrupted and that no job works on."""
-    begun = transaction.unfinished(look.world)
-    whose = said(" ({release}, by {who})", release=begun.release[:12], who=begun.who) if begun else ""
-    yield Measured(said("the release"), 1 if begun and lock.holder() is None else 0, whose)
+    begun = transaction.load_unfinished(look.world)
+    whose = phrase(" ({release}, by {who})", release=begun.release[:12], who=begun.who) if begun else ""
+    yield Measured(phrase("the release"), 1 if begun and lock.holder() is None else 0, whose)
 
 
-def overridden(look: HostFacts, _: Alert) -> Measures:
+def overrides(look: HostFacts, _: Alert) -> Measures:
     """1 for a file, or a proxy, that is in force in the release's place."""
     for path, what in look.overrides:
         yield Measured(path, 1, what)
     if not look.overrides:
-        yield Measured(said("the release"), 0)
+        yield Measured(phrase("the release"), 0)
 
 
 def login(look: HostFacts, _: Alert) -> Measures:

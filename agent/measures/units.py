@@ -6,7 +6,7 @@ from agent import managers, slots
 from agent.documents.manifest import Alert
 from agent.measures.proxy import proxy_unit
 from agent.monitor.look import LOOK, HostFacts, Measured, Measures, Unanswered
-from agent.wording import said
+from agent.wording import phrase
 
 RESTART_SCHEDULED = "5eb03494b6584870a536b337290809b3"
 
@@ -21,16 +21,16 @@ def down(look: HostFacts, _: Alert) -> Measures:
 def restarts(look: HostFacts, condition: Alert) -> Measures:
     """How often systemd started a unit again by itself."""
     try:
-        seen = Counter(managers.announced(look.world, RESTART_SCHEDULED, condition["within"], 2 * LOOK))
+        seen = Counter(managers.announcements(look.world, RESTART_SCHEDULED, condition["within"], 2 * LOOK))
     except OSError as error:
         raise Unanswered(str(error)) from None
     for name in look.running:
         account, unit = managers.split(name)
-        found = look.world.account(account) if account else None
-        yield Measured(name, seen[str(found.uid) if found else "", unit])
+        user = look.world.account(account) if account else None
+        yield Measured(name, seen[str(user.uid) if user else "", unit])
 
 
-def failed(look: HostFacts, _: Alert) -> Measures:
+def failed_units(look: HostFacts, _: Alert) -> Measures:
     """1 for every unit of the host's, the release's or not, that has failed."""
     ran = look.world.run("systemctl", "list-units", "--failed", "--plain", "--no-legend", "--no-pager", timeout=LOOK)
     if ran.code:
@@ -47,13 +47,13 @@ def unwell(look: HostFacts, _: Alert) -> Measures:
     units = {probe["service"]: probe["unit"] for probe in look.manifest["probes"]}
     for service, status in look.services.items():
         active = look.units.get(units[service], {}).get("active", True)
-        answer = said(" (it answered {status})", status=status) if status else ""
+        answer = phrase(" (it answered {status})", status=status) if status else ""
         yield Measured(service, 1 if status != 200 and active else 0, answer)
 
 
-def stopped(look: HostFacts, _: Alert) -> Measures:
+def stopped_units(look: HostFacts, _: Alert) -> Measures:
     """1 for a unit that made room in memory."""
-    gone = slots.stopped(look.world, look.manifest)
+    gone = slots.stopped_units(look.world, look.manifest)
     for name in [unit["name"] for unit in look.manifest["units"] if unit.get("bar")]:
         yield Measured(name, 1 if name in gone else 0)
 

@@ -12,9 +12,9 @@ from agent.wording import Speaker
 MEASURES: dict[str, Callable[[HostFacts, Alert], Measures]] = {
     "unit down": units.down,
     "unit restarts": units.restarts,
-    "unit failed": units.failed,
+    "unit failed": units.failed_units,
     "service unwell": units.unwell,
-    "unit stopped": units.stopped,
+    "unit stopped": units.stopped_units,
     "single twice": units.twice,
     "proxy down": proxy.down,
     "proxy server errors": proxy.server_errors,
@@ -27,14 +27,14 @@ MEASURES: dict[str, Callable[[HostFacts, Alert], Measures]] = {
     "container traffic": containers.traffic,
     "open port": containers.open_ports,
     "container memory": containers.near_limit,
-    "memory kills": containers.killed,
+    "memory kills": containers.memory_kills,
     "memory": machine.memory,
     "swap": machine.swap,
     "disk": machine.disk,
     "inodes": machine.inodes,
     "clock": machine.clock,
-    "release unfinished": release.unfinished,
-    "release overridden": release.overridden,
+    "release unfinished": release.unfinished_switch,
+    "release overridden": release.overrides,
     "registry login": release.login,
     "backup age": backups.age,
     "backup drill": backups.drills,
@@ -55,13 +55,13 @@ class ConditionResult:
     repair: str = ""
 
 
-def held(look: HostFacts) -> list[ConditionResult]:
+def evaluate(look: HostFacts) -> list[ConditionResult]:
     """Every condition of the release against every subject, in the order of files/alerts.yaml."""
     look.gather()
-    return [entry for condition in look.manifest["alerts"] for entry in _held(look, condition)]
+    return [entry for condition in look.manifest["alerts"] for entry in _evaluate(look, condition)]
 
 
-def _held(look: HostFacts, condition: Alert) -> list[ConditionResult]:
+def _evaluate(look: HostFacts, condition: Alert) -> list[ConditionResult]:
     """One that cannot be looked at is something that is not right itself, and hides no other."""
     alert = condition["alert"]
     try:
@@ -84,4 +84,4 @@ def _of(say: Speaker, measured: Measured, condition: Alert) -> ConditionResult:
 
 def firing(look: HostFacts) -> list[ConditionResult]:
     """The conditions that are met."""
-    return [entry for entry in held(look) if entry.met]
+    return [entry for entry in evaluate(look) if entry.met]

@@ -33,7 +33,7 @@ def repairs(world: World) -> list[Repair]:
     return _repairs(world, REPAIRS)
 
 
-def made_room(world: World) -> list[Repair]:
+def memory_repairs(world: World) -> list[Repair]:
     """What agent/pressure.py stopped and started, oldest first."""
     return _repairs(world, MEMORY)
 
@@ -56,7 +56,7 @@ def is_time(value: Any) -> bool:
 
 def doings(world: World) -> list[Repair]:
     """Both, oldest first."""
-    return sorted([*repairs(world), *made_room(world)], key=lambda entry: entry.at)
+    return sorted([*repairs(world), *memory_repairs(world)], key=lambda entry: entry.at)
 
 
 def recent_doings(world: World) -> list[Repair]:
@@ -64,17 +64,17 @@ def recent_doings(world: World) -> list[Repair]:
     return [entry for entry in doings(world) if world.wall() - entry.at < DAY]
 
 
-def remember_room(world: World, made: Repair) -> None:
+def remember_room(world: World, repair: Repair) -> None:
     """In a file of its own: nothing else writes it."""
-    write(world, MEMORY, [asdict(entry) for entry in [*made_room(world), made]][-KEPT:])
+    write(world, MEMORY, [asdict(entry) for entry in [*memory_repairs(world), repair]][-KEPT:])
 
 
-def remember_repairs(world: World, made: list[Repair]) -> None:
+def remember_repairs(world: World, attempts: list[Repair]) -> None:
     """What is known of the same attempt already, that it was begun, gives way."""
-    if made:
-        known = {(entry.at, entry.alert, entry.subject) for entry in made}
-        past = [entry for entry in repairs(world) if (entry.at, entry.alert, entry.subject) not in known]
-        write(world, REPAIRS, [asdict(entry) for entry in [*past, *made]][-KEPT:])
+    if attempts:
+        keys = {(entry.at, entry.alert, entry.subject) for entry in attempts}
+        past = [entry for entry in repairs(world) if (entry.at, entry.alert, entry.subject) not in keys]
+        write(world, REPAIRS, [asdict(entry) for entry in [*past, *attempts]][-KEPT:])
 
 
 def samples(world: World) -> list[dict[str, Any]]:
@@ -94,11 +94,11 @@ def remember_run(world: World, ended: dict[str, Any]) -> None:
 def read(world: World, path: str, nothing: Any) -> Any:
     """What stands there, of the kind of `nothing`; `nothing` itself where that is torn."""
     try:
-        found = json.loads(world.read(path) or b"null")
+        content = json.loads(world.read(path) or b"null")
     except (ValueError, RecursionError):
         # A disk that was full, a power cut: what is remembered is worth less than the next run
         return nothing
-    return found if isinstance(found, type(nothing)) else nothing
+    return content if isinstance(content, type(nothing)) else nothing
 
 
 def write(world: World, path: str, value: Any) -> None:

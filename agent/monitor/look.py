@@ -74,9 +74,9 @@ class HostFacts:
     def gather(self) -> None:
         """Asks at once for what most conditions are about: each waits for other programs, and not for each other."""
         with ThreadPoolExecutor(len(GATHERED)) as pool:
-            list(pool.map(self._gathered, GATHERED))
+            list(pool.map(self._gather_fact, GATHERED))
 
-    def _gathered(self, name: str) -> None:
+    def _gather_fact(self, name: str) -> None:
         # What needs it gets the reason, and only that
         with suppress(Exception):
             getattr(self, name)
@@ -97,34 +97,34 @@ class HostFacts:
         return health.once(self.world, slots.probes(self.world, self.manifest))
 
     @cached_property
-    def expected(self) -> list[documents.Container]:
+    def expected_containers(self) -> list[documents.Container]:
         """The containers, by the manifest, whose units are to run and do."""
         return [c for c in self.manifest["containers"] if self.units.get(c["unit"], {}).get("active")]
 
     @cached_property
     def containers(self) -> dict[str, Container]:
         """What Docker has, by name."""
-        found, end = {}, self.world.now() + LOOK
+        by_name, end = {}, self.world.now() + LOOK
         for listed in self.docker("/containers/json?all=1")[0]:
             # One that is gone by now, or that Docker itself does not understand, hides no other
             with suppress(Declined):
                 entry = self.docker(f"/containers/{listed['Id']}/json", end - self.world.now())[0]
                 networks = entry["NetworkSettings"]["Networks"]
-                found[entry["Name"].lstrip("/")] = Container(
+                by_name[entry["Name"].lstrip("/")] = Container(
                     entry["State"]["Running"],
                     entry["State"]["Pid"],
                     {name: network["IPAddress"] for name, network in networks.items()},
                 )
-        return found
+        return by_name
 
     @cached_property
     def networks(self) -> dict[str, Network]:
-        found = {}
+        by_name = {}
         for entry in self.docker("/networks")[0]:
             (plan, *_) = entry["IPAM"]["Config"] or [{}]
             project = (entry["Labels"] or {}).get("com.docker.compose.project", "")
-            found[entry["Name"]] = Network(plan.get("Subnet", ""), plan.get("Gateway", ""), project)
-        return found
+            by_name[entry["Name"]] = Network(plan.get("Subnet", ""), plan.get("Gateway", ""), project)
+        return by_name
 
     @cached_property
     def logins(self) -> dict[str, str]:
@@ -141,7 +141,7 @@ class HostFacts:
         try:
             return [json.loads(line) for line in self.world.docker_has(path, max(timeout, 0.1)).splitlines()]
         except (OSError, ValueError) as error:
-            self.silent = f"Docker does not say: {quoting.quoted(str(error))}"
+            self.silent = f"Docker does not say: {quoting.quote(str(error))}"
             raise Unanswered(self.silent) from None
 
     @cached_property
@@ -152,11 +152,11 @@ class HostFacts:
     @cached_property
     def certificates(self) -> list[tuple[str, int, str]]:
         """Public name, days left of the certificate that the proxy shows for it, and what is wrong with it."""
-        found = []
+        entries = []
         for name in self.manifest["names"]:
             ends, wrong = self.world.certificate_ends(name)
-            found.append((name, int((ends - self.world.wall()) // 86400) if ends else 0, wrong))
-        return found
+            entries.append((name, int((ends - self.world.wall()) // 86400) if ends else 0, wrong))
+        return entries
 
     @cached_property
     def memory(self) -> dict[str, int]:

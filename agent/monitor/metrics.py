@@ -12,22 +12,22 @@ TIMEOUT = 5.0  # seconds, of each question: a run waits for it
 VERSION = "2010-08-01"
 
 
-def worst(manifest: Manifest, found: list[ConditionResult]) -> dict[str, float]:
+def worst(manifest: Manifest, results: list[ConditionResult]) -> dict[str, float]:
     """Metric → the worst value of its condition's subjects; without those that could not be looked at. Pure."""
     names = {condition["alert"]: condition.get("metric") for condition in manifest["alerts"]}
-    unseen = {entry.alert for entry in found if entry.subject == UNSEEN}
-    told: dict[str, float] = {}
-    for entry in found:
+    unseen = {entry.alert for entry in results if entry.subject == UNSEEN}
+    values: dict[str, float] = {}
+    for entry in results:
         name = names.get(entry.alert)
         if name and entry.alert not in unseen:
-            told[name] = max(entry.value, told.get(name, entry.value))
-    return told
+            values[name] = max(entry.value, values.get(name, entry.value))
+    return values
 
 
-def request(where: Metrics, told: dict[str, float]) -> aws.Request:
+def request(where: Metrics, values: dict[str, float]) -> aws.Request:
     """PutMetricData of all in one, each with the host's dimensions."""
     fields = {"Action": "PutMetricData", "Version": VERSION, "Namespace": where.get("namespace", "")}
-    for number, (name, value) in enumerate(told.items(), 1):
+    for number, (name, value) in enumerate(values.items(), 1):
         datum = f"MetricData.member.{number}"
         fields |= {f"{datum}.MetricName": name, f"{datum}.Value": f"{value}"}
         for place, (key, part) in enumerate(where.get("dimensions", {}).items(), 1):
@@ -39,12 +39,12 @@ def request(where: Metrics, told: dict[str, float]) -> aws.Request:
     return aws.Request("POST", host, region, "monitoring", headers=headers, body=urlencode(fields))
 
 
-def publish(world: World, manifest: Manifest, found: list[ConditionResult]) -> str:
+def publish(world: World, manifest: Manifest, results: list[ConditionResult]) -> str:
     """Publishes what was found, where this host has recipients. Why it could not be published, "" when it was: the
     next run publishes how it is then. Raises Refused where the host has no identity in AWS."""
-    where, told = manifest["metrics"], worst(manifest, found)
-    if not where or not told:
+    where, values = manifest["metrics"], worst(manifest, results)
+    if not where or not values:
         return ""
-    asked = request(where, told)
+    asked = request(where, values)
     status, _ = aws.ask(world, aws.identity(world, TIMEOUT), asked, TIMEOUT)
     return "" if status == 200 else f"metrics were not published: {status or 'no answer'} from {asked.host}"

@@ -26,29 +26,29 @@ class Notices:
 
 
 def due(
-    state: dict[str, dict[str, Any]], met: dict[str, str], made: list[Repair], now: float, say: Speaker = ENGLISH
+    state: dict[str, dict[str, Any]], met: dict[str, str], repairs: list[Repair], now: float, say: Speaker = ENGLISH
 ) -> Notices:
     """What is to be sent, by what was sent before and what is not right now (subject → text). Pure."""
     lines, kept = [], {}
     for key, text in met.items():
-        known = state.get(key)
-        if known is None or now - known["told"] >= AGAIN:
-            lines.append(text if known is None else say("still: {text}", text=text))
-            known = {"told": now}
-        kept[key] = {"told": known["told"], "text": text, "quiet": 0}
-    for key, known in state.items():
+        last_notice = state.get(key)
+        if last_notice is None or now - last_notice["told"] >= AGAIN:
+            lines.append(text if last_notice is None else say("still: {text}", text=text))
+            last_notice = {"told": now}
+        kept[key] = {"told": last_notice["told"], "text": text, "quiet": 0}
+    for key, last_notice in state.items():
         if key in met:
             continue
-        quiet = known["quiet"] + 1
+        quiet = last_notice["quiet"] + 1
         if quiet >= QUIET_RUNS:
-            lines.append(say("over: {text}", text=known["text"]))
+            lines.append(say("over: {text}", text=last_notice["text"]))
         else:
-            kept[key] = {**known, "quiet": quiet}
-    lines += [say("repaired: {done}", done=entry.said) for entry in made if entry.worked]
+            kept[key] = {**last_notice, "quiet": quiet}
+    lines += [say("repaired: {done}", done=entry.said) for entry in repairs if entry.worked]
     return Notices(lines, kept)
 
 
-def tell(world: World, ended: dict[str, Any], made: list[Repair], say: Speaker = ENGLISH) -> str:
+def tell(world: World, ended: dict[str, Any], repairs: list[Repair], say: Speaker = ENGLISH) -> str:
     """Sends what is due, where there is a recipient. Why it could not be sent, which a later run repeats; "" when it
     was."""
     url = webhook(world)
@@ -56,9 +56,9 @@ def tell(world: World, ended: dict[str, Any], made: list[Repair], say: Speaker =
         return ""
     remembered = history.read(world, SENT, {})
     owed = [line for line in _list(remembered.pop("owed", None)) if isinstance(line, str)]
-    state = {key: known for key, known in remembered.items() if _is_known(known)}
+    state = {key: entry for key, entry in remembered.items() if _is_known(entry)}
     met = {f"{e['alert']} {e['subject']}": e["text"] for e in ended["conditions"] if e["met"]}
-    notices = due(state, met, made, ended["at"], say)
+    notices = due(state, met, repairs, ended["at"], say)
     lines = [*owed, *notices.lines]
     wrong = _post(world, url, ended["host"], lines, say) if lines else ""
     history.write(world, SENT, {**notices.state, **({"owed": lines[-50:]} if wrong else {})})

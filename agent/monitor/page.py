@@ -101,8 +101,8 @@ def html(value: dict[str, Any], language: str = "en") -> str:
     digest = base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
     title = say("{host} in {region}", host=value["host"], region=value["region"]) if value["region"] else value["host"]
-    said = say("All healthy") if value["well"] else say("{count} thing(s) are not right", count=len(value["met"]))
-    seen = f'<span class="{_class(value["well"])}">{said}</span>'
+    heading = say("All healthy") if value["well"] else say("{count} thing(s) are not right", count=len(value["met"]))
+    seen = f'<span class="{_class(value["well"])}">{heading}</span>'
     old = say(
         "This page was written {minutes} minutes ago: the monitor of this host does not run, and nothing here is to be "
         "believed.",
@@ -122,13 +122,13 @@ def html(value: dict[str, Any], language: str = "en") -> str:
         [
             f'<!doctype html><html lang="{escape(language)}"><head>{HEAD}',
             f'<meta http-equiv="Content-Security-Policy" content="{policy}">',
-            f"<title>{escape(say('{host}: {line}', host=value['host'], line=said))}</title>",
+            f"<title>{escape(say('{host}: {line}', host=value['host'], line=heading))}</title>",
             f"<style>{STYLE}</style></head>",
             f'<body class="stale" data-at="{value["at"]:.0f}" data-stale="{STALE}">',
             f"<main><h1>{escape(title)}</h1>",
             f'<p role="status">{say("{seen}, as of {at}.", seen=seen, at=_time(value["at"]))}</p>',
             f'<p id="age" role="alert" data-old="{escape(old)}"><noscript>{say.word(UNSEEN)}</noscript></p>',
-            *_met(value["met"], say),
+            *_conditions(value["met"], say),
             *_services(value, say),
             *_machine(value, say),
             *_table(say("Releases"), [say.word(head) for head in RELEASES], jobs),
@@ -138,7 +138,7 @@ def html(value: dict[str, Any], language: str = "en") -> str:
     )
 
 
-def _met(texts: list[str], say: Speaker) -> Iterator[str]:
+def _conditions(texts: list[str], say: Speaker) -> Iterator[str]:
     if texts:
         lines = "".join(f'<li class="unhealthy">{escape(text)}</li>' for text in texts)
         yield f"<h2>{say('Not right')}</h2><ul>{lines}</ul>"
@@ -156,24 +156,24 @@ def _services(value: dict[str, Any], say: Speaker) -> Iterator[str]:
             f'<td>{_day(entry["day"], say)}</td><td class="memory">{_memory(entry["memory"], say)}</td></tr>'
         )
     why = {"resting": say("is not to run here now"), "stopped": say("is stopped to free memory")}
-    for unit, said in [(unit, said) for key, said in why.items() for unit in value[key]]:
-        yield f'<tr><th scope="row">{escape(unit)}</th><td colspan="3">{said}</td></tr>'
+    for unit, reason in [(unit, reason) for key, reason in why.items() for unit in value[key]]:
+        yield f'<tr><th scope="row">{escape(unit)}</th><td colspan="3">{reason}</td></tr>'
     yield "</tbody></table></div>"
 
 
 def _day(cells: list[int], say: Speaker) -> str:
     seen = [cell for cell in cells if cell >= 0]
-    said = (
+    label = (
         say("healthy in {good} of {all} half hours", good=seen.count(1), all=len(seen)) if seen else say("not checked")
     )
     bars = "".join(f'<i class="{ {1: "g", 0: "b"}.get(cell, "") }"></i>' for cell in cells)
-    return f'<div class="day" role="img" aria-label="{said}" title="{said}">{bars}</div>'
+    return f'<div class="day" role="img" aria-label="{label}" title="{label}">{bars}</div>'
 
 
-def _memory(found: list[int] | tuple[int, int] | None, say: Speaker) -> str:
-    if not found:
+def _memory(usage: list[int] | tuple[int, int] | None, say: Speaker) -> str:
+    if not usage:
         return say("no limit")
-    used, limit = (size // 1024**2 for size in found)
+    used, limit = (size // 1024**2 for size in usage)
     return f'<meter min="0" max="{limit}" high="{limit * 95 // 100}" value="{used}"></meter> ' + say(
         "{used} of {limit} MiB", used=used, limit=limit
     )

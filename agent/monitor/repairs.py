@@ -9,15 +9,15 @@ from agent.monitor.history import DAY, Repair
 from agent.monitor.look import HostFacts
 from agent.outcome import Failed
 from agent.units import must
-from agent.wording import said
+from agent.wording import phrase
 
 FIRST_PAUSE = 300.0  # seconds until the same is tried again, twice as many after each time
 PER_DAY = 6
 
 
-def wanted(found: list[ConditionResult], kind: str) -> list[ConditionResult]:
+def candidates(results: list[ConditionResult], kind: str) -> list[ConditionResult]:
     """Of what is not right, what a kind of repair can put right, each thing once."""
-    return list({entry.subject: entry for entry in found if entry.met and entry.repair == kind}.values())
+    return list({entry.subject: entry for entry in results if entry.met and entry.repair == kind}.values())
 
 
 def why_not(entry: ConditionResult, past: list[Repair], now: float) -> str:
@@ -31,8 +31,8 @@ def why_not(entry: ConditionResult, past: list[Repair], now: float) -> str:
     if entry.repair == "restart docker" and not tries[-1].worked:
         return "a restart of Docker did not change it: it is left to people"
     pause = FIRST_PAUSE * 2 ** (len(tries) - 1)
-    left = tries[-1].at + pause - now
-    return f"tried {len(tries)} times in a day, next in {left:.0f} s" if left > 0 else ""
+    seconds = tries[-1].at + pause - now
+    return f"tried {len(tries)} times in a day, next in {seconds:.0f} s" if seconds > 0 else ""
 
 
 def repair(look: HostFacts, entry: ConditionResult) -> str:
@@ -42,14 +42,14 @@ def repair(look: HostFacts, entry: ConditionResult) -> str:
 
 def _restart_docker(look: HostFacts, _: str) -> str:
     forwarding.restart(look.world, [look.manifest])
-    return said("Docker was restarted, and every container with it")
+    return phrase("Docker was restarted, and every container with it")
 
 
 def _make_network(look: HostFacts, subject: str) -> str:
     """Its unit takes the containers with it: they could not be in a network that is not there."""
     network = next(entry for entry in look.manifest["networks"] if entry["name"] == subject)
     must(look.world, "systemctl", "restart", "--no-block", network["unit"])
-    return said("{unit} was restarted, and what is in that network with it", unit=network["unit"])
+    return phrase("{unit} was restarted, and what is in that network with it", unit=network["unit"])
 
 
 def _attach(look: HostFacts, subject: str) -> str:
@@ -59,7 +59,7 @@ def _attach(look: HostFacts, subject: str) -> str:
     for other, container in look.containers.items():
         if address and other != subject and container.addresses.get(network) == address:
             form = "{address} of {network} is {other}'s, which is not where it should be"
-            raise Failed(said(form, address=address, network=network, other=other))
+            raise Failed(phrase(form, address=address, network=network, other=other))
     before = look.containers[subject].addresses.get(network)
     names = [word for alias in wanted["aliases"] for word in ("--alias", alias)]
     if before:
@@ -72,7 +72,7 @@ def _attach(look: HostFacts, subject: str) -> str:
             look.world.run("docker", "network", "connect", "--ip", before, *names, network, subject)
         raise
     form = "{container} was put into {network} at {address}" if address else "{container} was put into {network}"
-    return said(form, container=subject, network=network, address=address)
+    return phrase(form, container=subject, network=network, address=address)
 
 
 def _container(look: HostFacts, name: str) -> Container:
@@ -85,14 +85,14 @@ def _start(look: HostFacts, subject: str) -> str:
     ran = managers.systemctl(look.world, account, "start", "--no-block", name)
     if ran.code:
         raise Failed(f"systemctl start {subject}: {ran.last_lines()}")
-    return said("{unit} was started", unit=subject)
+    return phrase("{unit} was started", unit=subject)
 
 
 def _prune(look: HostFacts, _: str) -> str:
     freed = prune.images(look.world)
     if not freed:
-        raise Failed(said("no image is there that no release needs: what fills the disk is something else"))
-    return said("images that no release needs were removed, up to {size} MiB", size=freed // 1024**2)
+        raise Failed(phrase("no image is there that no release needs: what fills the disk is something else"))
+    return phrase("images that no release needs were removed, up to {size} MiB", size=freed // 1024**2)
 
 
 REPAIRS: dict[str, Callable[[HostFacts, str], str]] = {

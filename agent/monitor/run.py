@@ -11,7 +11,7 @@ from typing import Any
 from agent import lock, quoting, slots, store, transaction
 from agent.backups import restoring
 from agent.monitor import history, metrics, notices, page, repairs
-from agent.monitor.conditions import ConditionResult, held
+from agent.monitor.conditions import ConditionResult, evaluate
 from agent.monitor.history import Repair
 from agent.monitor.look import HostFacts, Unanswered
 from agent.outcome import Failed, Refused
@@ -42,89 +42,89 @@ def run(world: World, fix: bool, now: bool = False) -> dict[str, Any]:
     if release is None:
         return {"at": world.wall(), "release": None, "well": False, "conditions": [], "repairs": [], "left": []}
     look = HostFacts(world, release)
-    found = held(look)
-    made: list[Repair] = []
-    left: list[str] = []
-    if fix and any(entry.met for entry in found):
-        look, found, made, left = _repaired(look, found, now)
+    results = evaluate(look)
+    attempts: list[Repair] = []
+    not_done: list[str] = []
+    if fix and any(entry.met for entry in results):
+        look, results, attempts, not_done = _repair_all(look, results, now)
     at_work = at_work or lock.holder(lock.LOCK)
     # Beside a release too: there silence is an alarm
-    _step(left, "publishing metrics", lambda: metrics.publish(world, look.manifest, found))
+    _step(not_done, "publishing metrics", lambda: metrics.publish(world, look.manifest, results))
     ended = {
         "at": world.wall(), "host": look.manifest["host"], "release": look.release.id,
-        "well": not any(entry.met for entry in found), "conditions": [asdict(entry) for entry in found],
-        "repairs": [asdict(entry) for entry in made], "left": left,
+        "well": not any(entry.met for entry in results), "conditions": [asdict(entry) for entry in results],
+        "repairs": [asdict(entry) for entry in attempts], "left": not_done,
         "resting": sorted(slots.waiting(world, look.manifest)),
-        "stopped": sorted(slots.stopped(world, look.manifest)), "took": round(world.now() - began, 2),
+        "stopped": sorted(slots.stopped_units(world, look.manifest)), "took": round(world.now() - began, 2),
     }  # fmt: skip
     if at_work:
         # What a release stops and starts is no outage
-        left.append(f"no notice was sent, since a job is running: {at_work}")
+        not_done.append(f"no notice was sent, since a job is running: {at_work}")
     else:
-        _step(left, "telling", lambda: notices.tell(world, ended, made, look.say))
-        _step(left, "remembering how it was", lambda: history.remember_sample(world, sample(look)))
-    _step(left, "writing the page", lambda: page.write(world, look, ended))
-    _step(left, "remembering this run", lambda: history.remember_run(world, ended))
+        _step(not_done, "telling", lambda: notices.tell(world, ended, attempts, look.say))
+        _step(not_done, "remembering how it was", lambda: history.remember_sample(world, sample(look)))
+    _step(not_done, "writing the page", lambda: page.write(world, look, ended))
+    _step(not_done, "remembering this run", lambda: history.remember_run(world, ended))
     return ended
 
 
-def _step(left: list[str], what: str, do: Callable[[], str | None]) -> None:
+def _step(not_done: list[str], what: str, do: Callable[[], str | None]) -> None:
     """One that fails, on a full disk or without an answer, is reported, and takes no other along."""
     try:
         wrong = do()
     except Exception as error:
         wrong = f"{what} failed: {quoting.error(error)}"
     if wrong:
-        left.append(wrong)
+        not_done.append(wrong)
 
 
-def _repaired(
-    look: HostFacts, found: list[ConditionResult], now: bool
+def _repair_all(
+    look: HostFacts, results: list[ConditionResult], now: bool
 ) -> tuple[HostFacts, list[ConditionResult], list[Repair], list[str]]:
     """The host afterwards, what was done, and what was left alone. A release at work knows better: nothing is touched
     beside it, and what it has changed is looked at again."""
     world = look.world
-    made: list[Repair] = []
-    left: list[str] = []
+    attempts: list[Repair] = []
+    not_done: list[str] = []
     for kind in repairs.REPAIRS:
-        if not repairs.wanted(found, kind):
+        if not repairs.candidates(results, kind):
             continue
         batch: list[Repair] = []
         try:
             with lock.lock("the monitor's repairs", lambda line: None, lock.LOCK, patience=0):
                 release = store.current(world)
-                if transaction.unfinished(world) or release is None:
+                if transaction.load_unfinished(world) or release is None:
                     raise Refused("a switch is not finished: its recovery comes first")
                 if world.exists(restoring.RECORD):
                     raise Refused("a restore is not finished: its end comes first")
                 look = HostFacts(world, release)
-                found = held(look)
-                for entry in repairs.wanted(found, kind):
-                    _attempt(look, entry, now, batch, left)
+                results = evaluate(look)
+                for entry in repairs.candidates(results, kind):
+                    _attempt(look, entry, now, batch, not_done)
         except Refused as refusal:
-            left.append(str(refusal))
+            not_done.append(str(refusal))
             break
         if batch:
             # What one repair puts right another need not: a network brings its containers along
-            look, found = _settled(world, look.release, found, batch)
-            batch = _judged(look, batch, found)
-            made += batch
-            _step(left, "remembering repairs", lambda batch=batch: history.remember_repairs(world, batch))
-    return look, found, made, left
+            look, results = _await_settled(world, look.release, results, batch)
+            batch = _judge_repairs(look, batch, results)
+            attempts += batch
+            _step(not_done, "remembering repairs", lambda batch=batch: history.remember_repairs(world, batch))
+    return look, results, attempts, not_done
 
 
-def _attempt(look: HostFacts, entry: ConditionResult, now: bool, batch: list[Repair], left: list[str]) -> None:
+def _attempt(look: HostFacts, entry: ConditionResult, now: bool, batch: list[Repair], not_done: list[str]) -> None:
     """Nothing is done that cannot be written down before: its pauses would not count."""
     world, at = look.world, look.world.wall()
     begun = Repair(at, entry.alert, entry.subject, entry.repair, False, "begun")
     if why := "" if now else repairs.why_not(entry, history.repairs(world), at):
-        left.append(f"{entry.alert} {entry.subject}: {why}")
+        not_done.append(f"{entry.alert} {entry.subject}: {why}")
         return
     try:
         history.remember_repairs(world, [begun])
     except OSError as error:
-        why = quoting.quoted(str(error))
-        left.append(f"{entry.alert} {entry.subject}: nothing was done, since it cannot be written down: {why}")
+        why = quoting.quote(str(error))
+        not_done.append(f"{entry.alert} {entry.subject}: nothing was done, since it cannot be written down: {why}")
         return
     try:
         batch.append(replace(begun, worked=True, said=repairs.repair(look, entry)))
@@ -133,32 +133,32 @@ def _attempt(look: HostFacts, entry: ConditionResult, now: bool, batch: list[Rep
         batch.append(replace(begun, said=reason))
 
 
-def _settled(
-    world: World, release: store.Release, before: list[ConditionResult], made: list[Repair]
+def _await_settled(
+    world: World, release: store.Release, before: list[ConditionResult], attempts: list[Repair]
 ) -> tuple[HostFacts, list[ConditionResult]]:
     """The host once more, when nothing is wrong but what was and was not put right, or after SETTLE seconds."""
-    known = {(entry.alert, entry.subject) for entry in before if entry.met}
-    known -= {(entry.alert, entry.subject) for entry in made if entry.worked}
+    expected = {(entry.alert, entry.subject) for entry in before if entry.met}
+    expected -= {(entry.alert, entry.subject) for entry in attempts if entry.worked}
     end = world.now() + SETTLE
     while True:
         look = HostFacts(world, release)
-        found = held(look)
-        if world.now() >= end or all((entry.alert, entry.subject) in known for entry in found if entry.met):
-            return look, found
+        results = evaluate(look)
+        if world.now() >= end or all((entry.alert, entry.subject) in expected for entry in results if entry.met):
+            return look, results
         world.sleep(2)
 
 
-def _judged(look: HostFacts, made: list[Repair], found: list[ConditionResult]) -> list[Repair]:
-    still = {(entry.alert, entry.subject): entry.text for entry in found if entry.met}
+def _judge_repairs(look: HostFacts, attempts: list[Repair], results: list[ConditionResult]) -> list[Repair]:
+    still = {(entry.alert, entry.subject): entry.text for entry in results if entry.met}
 
-    def judged(entry: Repair) -> Repair:
+    def judge(entry: Repair) -> Repair:
         text = still.get((entry.alert, entry.subject))
         if text is None or not entry.worked:
             return entry
         both = look.say("{done}, and still: {text}", done=entry.said, text=text)
         return replace(entry, worked=False, said=both)
 
-    return [judged(entry) for entry in made]
+    return [judge(entry) for entry in attempts]
 
 
 def sample(look: HostFacts) -> dict[str, Any]:

@@ -13,11 +13,11 @@ def config_files(
 ) -> Iterator[dict[str, Any]]:
     """What a service's `configs` are as `files` of the catalogue. `file` is the compose file's path below the static
     files, `beside` gives the text of what lies at a path relative to it; to `unsaid` come (key, reason)."""
-    given, known = body.get("configs") or [], document.get("configs")
+    given, definitions = body.get("configs") or [], document.get("configs")
     for item in given if isinstance(given, list) else [given]:
         asked = item if isinstance(item, Mapping) else {"source": item, "target": f"/{item}"}
         name = str(asked.get("source"))
-        definition = known.get(name) if isinstance(known, Mapping) else None
+        definition = definitions.get(name) if isinstance(definitions, Mapping) else None
         path = definition.get("file") if isinstance(definition, Mapping) else None
         target = str(asked.get("target") or f"/{name}")
         if more := [str(key) for key in asked if key not in ("source", "target", "mode")]:
@@ -25,8 +25,8 @@ def config_files(
         elif not isinstance(definition, Mapping):
             unsaid.append(("configs", f"{name} is no config of the file"))
         elif not isinstance(path, str) or {*definition} - {"file"}:
-            found = ", ".join(sorted(map(str, {*definition} - {"file"}))) or "no file"
-            unsaid.append(("configs", f"{name} has {found}, and not a file alone: lay it beside the compose file"))
+            other_keys = ", ".join(sorted(map(str, {*definition} - {"file"}))) or "no file"
+            unsaid.append(("configs", f"{name} has {other_keys}, and not a file alone: lay it beside the compose file"))
         elif normpath(path).startswith(("..", "/")) or beside(normpath(path)) is None:
             unsaid.append(("configs", f"{name}: {path} is not beside the compose file"))
         elif (mode := _mode(asked.get("mode"))) is None:
@@ -40,5 +40,5 @@ def _mode(given: Any) -> dict[str, str] | None:
     if given is None:
         return {}
     text = f"{given:o}" if type(given) is int else given.removeprefix("0o") if isinstance(given, str) else ""
-    found = re.fullmatch("0?([0-7]{3})", text)
-    return {"mode": f"0{found[1]}"} if found else None
+    match = re.fullmatch("0?([0-7]{3})", text)
+    return {"mode": f"0{match[1]}"} if match else None

@@ -161,7 +161,7 @@ class ContainerOptions(Model):
         return [item.removeprefix("CAP_") for item in given] if listed else given
 
     @property
-    def kept(self) -> list[Mount]:
+    def data_mounts(self) -> list[Mount]:
         """Where its data is: what outlives the container, and what it may change."""
         return [mount for mount in self.volumes if mount.keeps]
 
@@ -170,6 +170,6 @@ class ContainerOptions(Model):
         return [mount.source for mount in self.volumes if mount.type == "volume" and mount.source]
 
     @property
-    def covered(self) -> list[str]:
+    def covered_paths(self) -> list[str]:
         """Paths in the container whose content is not the container's own."""
         return [*(mount.target for mount in self.volumes), *self.tmpfs, *(file.path for file in self.files)]

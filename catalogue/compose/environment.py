@@ -25,7 +25,7 @@ def of_file(text: str, dollar: str = "$$") -> dict[str, str | None]:
     """
     # Python's own lines also end at \x0c, \x85 and \u2028, which a value can have
     text = text.replace("\r\n", "\n")
-    found: dict[str, str | None] = {}
+    variables: dict[str, str | None] = {}
     place = 0
     while place < len(text):
         if empty := _EMPTY.match(text, place):
@@ -37,8 +37,8 @@ def of_file(text: str, dollar: str = "$$") -> dict[str, str | None]:
         if not named or (not named[2] and not _EMPTY.match(text, named.end())):
             number = text.count("\n", 0, place) + 1
             raise ValueError(f"line {number} is no NAME=VALUE (a value of several lines stands in quotes)")
-        found[named[1]], place = _value(text, named, end, dollar) if named[2] else (None, end)
-    return found
+        variables[named[1]], place = _value(text, named, end, dollar) if named[2] else (None, end)
+    return variables
 
 
 def _value(text: str, named: re.Match[str], end: int, dollar: str) -> tuple[str, int]:

@@ -16,10 +16,10 @@ def whole_name(host: str, name: str) -> str:
 
 def image_fields(text: str) -> dict[str, str] | None:
     """`image` as a catalogue has it; None for what is no image's name."""
-    found = IMAGE.fullmatch(text)
-    if not found:
+    match = IMAGE.fullmatch(text)
+    if not match:
         return None
-    repository = whole_name(found["host"] or "", found["name"])
-    if found["digest"]:
-        return {"repository": repository, "digest": found["digest"]}
-    return {"repository": repository, "tag": found["tag"] or "latest"}
+    repository = whole_name(match["host"] or "", match["name"])
+    if match["digest"]:
+        return {"repository": repository, "digest": match["digest"]}
+    return {"repository": repository, "tag": match["tag"] or "latest"}

@@ -24,18 +24,18 @@ def conditions(body: Any) -> dict[str, str]:
 def owners(services: Mapping[Any, Any]) -> dict[str, str]:
     """Each container that runs once → the first service that waits for its end, which it is a step of; in the order in
     which they run."""
-    found: dict[str, str] = {}
+    owner_of: dict[str, str] = {}
     for key, body in services.items():
         for needed, condition in conditions(body).items():
             if condition == ENDED:
-                found.setdefault(needed, str(key))
+                owner_of.setdefault(needed, str(key))
     # A step may wait for another one: both are the service's that is there in the end
-    for key in found:
+    for key in owner_of:
         seen = {key}
-        while found[key] in found and found[key] not in seen:
-            seen.add(found[key])
-            found[key] = found[found[key]]
-    whole = {key: owner for key, owner in found.items() if owner not in found}
+        while owner_of[key] in owner_of and owner_of[key] not in seen:
+            seen.add(owner_of[key])
+            owner_of[key] = owner_of[owner_of[key]]
+    whole = {key: owner for key, owner in owner_of.items() if owner not in owner_of}
     ordered: dict[str, str] = {}
 
     def take(key: str, way: tuple[str, ...]) -> None:
@@ -51,7 +51,7 @@ def owners(services: Mapping[Any, Any]) -> dict[str, str]:
 
 def waits(services: Mapping[Any, Any], key: str, once: Mapping[str, str]) -> dict[str, str]:
     """What a service waits for by way of those that run once and that it waits for the end of."""
-    found: dict[str, str] = {}
+    conditions_by_key: dict[str, str] = {}
     ways, seen = [name for name in conditions(services.get(key)) if name in once], set()
     while ways:
         name = ways.pop()
@@ -62,8 +62,8 @@ def waits(services: Mapping[Any, Any], key: str, once: Mapping[str, str]) -> dic
             if needed in once:
                 ways.append(needed)
             elif needed != key:
-                found.setdefault(needed, condition)
-    return found
+                conditions_by_key.setdefault(needed, condition)
+    return conditions_by_key
 
 
 def as_step(key: str, once: Mapping[str, Any], service: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:

@@ -35,7 +35,7 @@ class PortEntry(NamedTuple):
         return all(re.fullmatch("[0-9]{1,5}", part) for part in (self.outside, self.inside))
 
     @property
-    def published(self) -> Published | None:
+    def publish_entry(self) -> Published | None:
         """As the catalogue has it; None for what it cannot say."""
         try:
             return Published.model_validate(self.text)
@@ -55,37 +55,37 @@ def port_entry(given: Any) -> PortEntry:
         inside = str(given.get("target", ""))
         address, outside = str(given.get("host_ip") or ""), str(given.get("published") or inside)
         return PortEntry(address, outside, inside, str(given.get("protocol") or "tcp"))
-    found = _SHORT.fullmatch(str(given))
-    if not found:
+    match = _SHORT.fullmatch(str(given))
+    if not match:
         return PortEntry("", str(given), str(given), "tcp")
-    address, inside = found["address"] or "", found["inside"]
-    return PortEntry(address, found["outside"] or inside, inside, found["protocol"] or "tcp")
+    address, inside = match["address"] or "", match["inside"]
+    return PortEntry(address, match["outside"] or inside, inside, match["protocol"] or "tcp")
 
 
 def ports(body: Mapping[str, Any], own: Mapping[str, Any], unsaid: list[tuple[str, str]]) -> dict[str, Any]:
     """`port`, which a service publishes on its host alone, and `container_port`, where its program listens; none of
     those that the catalogue's `own` entry publishes to the world. To `unsaid` come (key, reason)."""
     world = own.get("publish")
-    named = [port_entry(item).published for item in (world if isinstance(world, list) else [])]
-    known = {(port.first, port.last, port.protocol): port.inside for port in named if port}
+    named = [port_entry(item).publish_entry for item in (world if isinstance(world, list) else [])]
+    inside_by_port = {(port.first, port.last, port.protocol): port.inside for port in named if port}
     entries = [port_entry(item) for item in body.get("ports") or []]
-    found = []
+    single_ports = []
     for entry in entries:
-        asked = entry.published
-        inside = known.get((asked.first, asked.last, asked.protocol)) if asked else None
+        asked = entry.publish_entry
+        inside = inside_by_port.get((asked.first, asked.last, asked.protocol)) if asked else None
         if asked and inside == asked.inside:
             continue
         if asked and inside is not None:
             unsaid.append(("ports", f'{entry.text}, and publish has another port in the container: "{entry.text}"'))
             continue
         if entry.protocol != "tcp":
-            said = f"{entry.text} is for {entry.protocol}, and the proxy speaks TCP: name it under publish"
-            unsaid.append(("ports", said))
+            reason = f"{entry.text} is for {entry.protocol}, and the proxy speaks TCP: name it under publish"
+            unsaid.append(("ports", reason))
         elif not entry.is_single:
             unsaid.append(("ports", f"{entry.text} is no single port: name it under publish"))
         else:
-            found.append(entry)
-    if len(found) > 1:
-        said = "more than one port is published, and the proxy leads to one: name those for the world under publish"
-        unsaid.append(("ports", said))
-    return {"port": int(found[0].outside), "container_port": int(found[0].inside)} if found else {}
+            single_ports.append(entry)
+    if len(single_ports) > 1:
+        reason = "more than one port is published, and the proxy leads to one: name those for the world under publish"
+        unsaid.append(("ports", reason))
+    return {"port": int(single_ports[0].outside), "container_port": int(single_ports[0].inside)} if single_ports else {}

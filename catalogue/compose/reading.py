@@ -40,25 +40,25 @@ def options(
 ) -> dict[str, Any]:
     """The fields of `ContainerOptions` that a body fills, but for `depends_on` and `files`; and `replicas`. `folder` is
     the file's, `volumes` are the names of Docker's volumes by their target; to `unsaid` come (key, reason)."""
-    made: dict[str, Any] = {}
+    fields: dict[str, Any] = {}
     for name in (*PLAIN, *READ):
         if body.get(name) is not None:
-            _take(made, name, lambda name=name: _plain(name, body[name]), unsaid)
-    for name, value in _deployed(body, unsaid).items():
-        _take(made, name, lambda value=value: value, unsaid)
+            _take(fields, name, lambda name=name: _plain(name, body[name]), unsaid)
+    for name, value in _deploy_options(body, unsaid).items():
+        _take(fields, name, lambda value=value: value, unsaid)
     if (replicas := _mapping(body.get("deploy")).get("replicas", 1)) != 1:
-        made["replicas"] = replicas
+        fields["replicas"] = replicas
     given = body.get("volumes") or []
     if isinstance(given, list):
         mounts = [mount for item in given if (mount := _mount(item, folder, volumes, unsaid))]
-        made |= {"volumes": mounts} if mounts else {}
+        fields |= {"volumes": mounts} if mounts else {}
     else:
         unsaid.append(("volumes", "cannot be read: a list of mounts"))
     unsaid += [(key, "the catalogue has no such option") for key in body if key not in {*ELSEWHERE, *PLAIN, *READ}]
-    return made
+    return fields
 
 
-def _take(made: dict[str, Any], name: str, read: Callable[[], Any], unsaid: list[tuple[str, str]]) -> None:
+def _take(fields: dict[str, Any], name: str, read: Callable[[], Any], unsaid: list[tuple[str, str]]) -> None:
     """Reads one option; what has another shape than Compose takes is no fault of ours."""
     try:
         value = read()
@@ -71,10 +71,10 @@ def _take(made: dict[str, Any], name: str, read: Callable[[], Any], unsaid: list
         unsaid.append((name, "is empty, which takes away the image's own: give the whole command instead"))
     elif value in ([], {}, ""):
         return
-    elif why := _refused(name, value):
+    elif why := _refusal(name, value):
         unsaid.append((name, why))
     else:
-        made[name] = value
+        fields[name] = value
 
 
 def health(body: Mapping[str, Any], unsaid: list[tuple[str, str]]) -> dict[str, Any] | str | None:
@@ -95,14 +95,14 @@ def health(body: Mapping[str, Any], unsaid: list[tuple[str, str]]) -> dict[str, 
         unsaid.append(("healthcheck", "has no test: write health: {command: …} with the image's own"))
         return None
     command = test if isinstance(test, str) else _command(list(test) if isinstance(test, list) else [])
-    made = {"command": _literal(command)}
-    made |= {name: check[name] for name in names if check.get(name) is not None}
+    healthcheck = {"command": _literal(command)}
+    healthcheck |= {name: check[name] for name in names if check.get(name) is not None}
     try:
-        HealthCommand.model_validate(made)
+        HealthCommand.model_validate(healthcheck)
     except ValidationError as error:
         unsaid.append(("healthcheck", _reason(error)))
         return None
-    return made
+    return healthcheck
 
 
 def _command(words: list[Any]) -> Any:
@@ -158,46 +158,46 @@ def _literal(value: Any) -> Any:
 
 
 def _size(value: Any) -> Any:
-    found = re.fullmatch(r"([0-9]+)([kmg]?)b?", str(value).lower())
-    if not found:
+    match = re.fullmatch(r"([0-9]+)([kmg]?)b?", str(value).lower())
+    if not match:
         return value
-    if found[2]:
-        return f"{found[1]}{found[2]}"
-    return f"{-(-int(found[1]) // MiB)}m"
+    if match[2]:
+        return f"{match[1]}{match[2]}"
+    return f"{-(-int(match[1]) // MiB)}m"
 
 
 def _is_composes(label: str) -> bool:
     return label.startswith(("com.docker.compose.", "object_systemd_unit"))
 
 
-def _deployed(body: Mapping[str, Any], unsaid: list[tuple[str, str]]) -> dict[str, Any]:
+def _deploy_options(body: Mapping[str, Any], unsaid: list[tuple[str, str]]) -> dict[str, Any]:
     """What stands under `deploy` and means something on one host."""
-    made: dict[str, Any] = {"gpus": body["gpus"]} if body.get("gpus") else {}
+    fields: dict[str, Any] = {"gpus": body["gpus"]} if body.get("gpus") else {}
     deploy = _mapping(body.get("deploy"))
     resources = _mapping(deploy.get("resources"))
     limits, reserved = _mapping(resources.get("limits")), _mapping(resources.get("reservations"))
-    known = (
+    levels = (
         ("deploy", deploy, {"resources", "replicas"}), ("deploy.resources", resources, {"limits", "reservations"}),
         ("deploy.resources.limits", limits, {"cpus", "memory", "pids"}),
         ("deploy.resources.reservations", reserved, {"memory", "devices"}),
     )  # fmt: skip
-    for place, given, names in known:
+    for place, given, names in levels:
         unsaid += [(f"{place}.{key}", "the catalogue has no such option") for key in given if key not in names]
     if limits.get("cpus"):
-        _take(made, "cpus", lambda: _plain("cpus", limits["cpus"]), unsaid)
+        _take(fields, "cpus", lambda: _plain("cpus", limits["cpus"]), unsaid)
     if limits.get("pids"):
-        made["pids_limit"] = limits["pids"]
+        fields["pids_limit"] = limits["pids"]
     if reserved.get("memory"):
-        made["mem_reservation"] = _size(reserved["memory"])
+        fields["mem_reservation"] = _size(reserved["memory"])
     devices = reserved.get("devices") or []
     for device in devices if isinstance(devices, list) else [devices]:
         asked = _mapping(device)
         plain = set(asked) <= {"driver", "count", "capabilities"} and asked.get("driver", "nvidia") == "nvidia"
         if plain and asked.get("capabilities") == ["gpu"]:
-            made["gpus"] = "all" if asked.get("count", "all") in ("all", -1) else asked["count"]
+            fields["gpus"] = "all" if asked.get("count", "all") in ("all", -1) else asked["count"]
         else:
             unsaid.append(("deploy.resources.reservations.devices", "only a number of NVIDIA's GPUs, or all of them"))
-    return made
+    return fields
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:
@@ -216,8 +216,8 @@ def _mount(item: Any, folder: str, volumes: Mapping[str, str], unsaid: list[tupl
         unsaid.append(("volumes", f"{target}: {', '.join(more) or 'its options'}: the catalogue has no such option"))
         return None
     if kind == "tmpfs":
-        made = {"type": "tmpfs", "target": target} | ({"size": _size(size["size"])} if size else {})
-        return _fitting(made, target, unsaid)
+        fields = {"type": "tmpfs", "target": target} | ({"size": _size(size["size"])} if size else {})
+        return _fitting(fields, target, unsaid)
     if str(source or "").startswith("~"):
         unsaid.append(("volumes", f"{source}: whose home directory that is, the file does not say: write the path"))
         return None
@@ -232,8 +232,8 @@ def _mount(item: Any, folder: str, volumes: Mapping[str, str], unsaid: list[tupl
         if not source:
             unsaid.append(("volumes", f"{target} is a volume without a name: copy its content into one that has one"))
             return None
-    made = {"type": kind, "source": str(source), "target": target}
-    return _fitting(made | ({"read_only": True} if given.get("read_only") else {}), target, unsaid)
+    fields = {"type": kind, "source": str(source), "target": target}
+    return _fitting(fields | ({"read_only": True} if given.get("read_only") else {}), target, unsaid)
 
 
 def mount_parts(item: Any) -> dict[str, Any]:
@@ -252,22 +252,22 @@ def mount_parts(item: Any) -> dict[str, Any]:
     return {"source": parts[0], "target": parts[1], "read_only": read_only, **rest}
 
 
-def _fitting(made: dict[str, Any], target: str, unsaid: list[tuple[str, str]]) -> dict[str, Any] | None:
-    if why := _refused_mount(made):
+def _fitting(fields: dict[str, Any], target: str, unsaid: list[tuple[str, str]]) -> dict[str, Any] | None:
+    if why := _refused_mount(fields):
         unsaid.append(("volumes", f"{target}: {why}"))
         return None
-    return made
+    return fields
 
 
-def _refused_mount(made: dict[str, Any]) -> str:
+def _refused_mount(fields: dict[str, Any]) -> str:
     try:
-        Mount.model_validate(made)
+        Mount.model_validate(fields)
     except ValidationError as error:
         return _reason(error)
     return ""
 
 
-def _refused(name: str, value: Any) -> str:
+def _refusal(name: str, value: Any) -> str:
     """Why the catalogue does not take a value; "" where it does."""
     try:
         ContainerOptions.model_validate({name: value})
@@ -277,5 +277,5 @@ def _refused(name: str, value: Any) -> str:
 
 
 def _reason(error: ValidationError) -> str:
-    found = error.errors(include_url=False)[0]
-    return str(found.get("ctx", {}).get("error", found["msg"]))
+    first = error.errors(include_url=False)[0]
+    return str(first.get("ctx", {}).get("error", first["msg"]))

@@ -13,7 +13,7 @@ from catalogue.compose.images import image_fields
 from catalogue.compose.names import project_name
 from catalogue.compose.ports import ports
 from catalogue.compose.top_level import top_level
-from catalogue.compose.variables import filled, missing
+from catalogue.compose.variables import fill_variables, missing
 from catalogue.problems import Problem
 from catalogue.sizes import to_bytes
 
@@ -42,8 +42,8 @@ class Upstream:
     # Containers that run once → the service that they are a release step of
     once: dict[str, str] = field(default_factory=dict)
 
-    def add(self, where: str, found: str, allowed: str) -> None:
-        self.problems.append(Problem(self.file, where, found, allowed))
+    def add(self, where: str, fault: str, allowed: str) -> None:
+        self.problems.append(Problem(self.file, where, fault, allowed))
 
     def services(self, document: Any, own: list[Any]) -> list[Any]:
         """The services of the catalogue: what the file says of each, and over it what the catalogue says. Entries that
@@ -55,7 +55,7 @@ class Upstream:
             self.add(*finding)
         beside = {key: entry for entry in own if isinstance(key := _key(entry), str)}
         names = {str(key): str(beside[key].get("name")) for key in document["services"] if key in beside}
-        made = {}
+        by_identity = {}
         self.once = once.owners({key: _without(body, beside.get(key)) for key, body in document["services"].items()})
         for key, body in document["services"].items():
             if not isinstance(body, dict):
@@ -72,8 +72,8 @@ class Upstream:
                 rule = f"an entry under services of the catalogue: {{name: {key}, purpose: …, memory: {{limit: …}}}}"
                 self.add(f"service {key}", "the catalogue does not name it", rule)
             else:
-                made[id(beside[key])] = self._with_steps(str(key), body, beside[key], document, names)
-        return [made.get(id(entry), entry) for entry in own]
+                by_identity[id(beside[key])] = self._with_steps(str(key), body, beside[key], document, names)
+        return [by_identity.get(id(entry), entry) for entry in own]
 
     def _with_steps(self, key: str, body: Any, own: Any, document: Any, names: Mapping[str, str]) -> dict[str, Any]:
         whole = self._service(key, body, own, document, names)
@@ -85,11 +85,11 @@ class Upstream:
                 continue
             entry = {"name": name, "secrets": own.get("secrets"), "memory": {}}
             run_once = {word: value for word, value in given.items() if word not in ("restart", "healthcheck")}
-            made = self._service(name, run_once, entry, document, names)
-            if filled(given.get("image"), self.variables) == filled(body.get("image"), self.variables):
+            fields = self._service(name, run_once, entry, document, names)
+            if fill_variables(given.get("image"), self.variables) == fill_variables(body.get("image"), self.variables):
                 # Another version of the service is one of its migrations too
-                made["image"] = whole.get("image")
-            step, differing = once.as_step(name, made, whole)
+                fields["image"] = whole.get("image")
+            step, differing = once.as_step(name, fields, whole)
             if differing:
                 rule = f"as {key} has it: a release step is a container like its service's with another command"
                 self.add(f"service {name}", f"runs once, and has {', '.join(differing)} of its own", rule)
@@ -121,7 +121,7 @@ class Upstream:
         for name, shapes in SHAPES.items():
             if written.get(name) is not None and not isinstance(written[name], shapes):
                 self.add(f"{where}: {name}", f"found {written.pop(name)!r}"[:80], "what Compose takes there")
-        body = filled(written, self.variables)
+        body = fill_variables(written, self.variables)
         unsaid: list[tuple[str, str]] = []
         files = self._files(where, body)
         files += config_files(document, body, self.file.removeprefix(STATIC), self.beside, unsaid)
@@ -129,7 +129,7 @@ class Upstream:
         secrets = own.get("secrets") if isinstance(own.get("secrets"), list) else []
         environment = self._environment(where, written, {str(name) for name in secrets or []})
         self._variables(where, {name: value for name, value in written.items() if name != "environment"})
-        made = {
+        fields = {
             **self._image(where, body, own), **ports(body, own, unsaid), **self._memory(where, body, own),
             **reading.options(
                 {name: value for name, value in body.items() if name not in SILENT}, f"/opt/{self.system}",
@@ -138,30 +138,30 @@ class Upstream:
             **self._waits(where, body, names), "environment": environment,
         }  # fmt: skip
         if files:
-            made["files"] = files
+            fields["files"] = files
         if checked := reading.health(body, unsaid):
-            made["health"] = checked
-        elif made.get("port") or own.get("port"):
+            fields["health"] = checked
+        elif fields.get("port") or own.get("port"):
             # Which path is healthy the file does not say
-            made["health"] = "tcp"
+            fields["health"] = "tcp"
         unsaid += _not_for_us(body)
         for name, reason in unsaid:
             top = name.partition(".")[0]
             rule = f"change the file, or leave it out: without: [{top}] for the service in the catalogue"
             self.add(f"{where}: {name}", reason, rule)
-        laid = ("without", "environment", *(["image"] if "image" in made else []))
+        laid = ("without", "environment", *(["image"] if "image" in fields else []))
         rest = {name: value for name, value in own.items() if name not in laid}
         extra = own.get("environment") or {}
         # Of another shape it is reported where all fields are
         plain = {**environment, **extra} if isinstance(extra, dict) else extra
-        whole = {"kind": "compose", "compose_key": key, **made, **rest, "environment": plain}
+        whole = {"kind": "compose", "compose_key": key, **fields, **rest, "environment": plain}
         if whole.get("container_port") == whole.get("port"):
             whole.pop("container_port", None)
         return whole
 
     def _files(self, where: str, body: dict[str, Any]) -> list[dict[str, Any]]:
         """Mounts of files that lie beside the compose file: they come with the release."""
-        kept, found = [], []
+        kept, files = [], []
         for item in body.get("volumes") or []:
             parts = reading.mount_parts(item)
             source, target = str(parts.get("source") or ""), str(parts.get("target") or "")
@@ -169,7 +169,7 @@ class Upstream:
             if not source.startswith(".") or path.startswith("..") or path == ".":
                 kept.append(item)
             elif self.beside(path) is not None:
-                found.append({"path": target, "source": normpath(f"{dirname(self.file.removeprefix(STATIC))}/{path}")})
+                files.append({"path": target, "source": normpath(f"{dirname(self.file.removeprefix(STATIC))}/{path}")})
             elif "." in path.rsplit("/", 1)[-1].lstrip("."):
                 rule = f"the file beside {self.file}, or a name without an ending for a directory"
                 self.add(f"{where}: volumes", f"{source} is not there: a directory would be mounted in its place", rule)
@@ -177,7 +177,7 @@ class Upstream:
                 kept.append(item)
         if body.get("volumes") is not None:
             body["volumes"] = kept
-        return found
+        return files
 
     def _variables_of_files(self, where: str, body: dict[str, Any], written: Mapping[str, Any]) -> dict[str, Any]:
         """`environment` with what the files of `env_file` say, where they lie beside the compose file."""
@@ -186,13 +186,13 @@ class Upstream:
         if not paths or None in texts.values():
             return {}
         body.pop("env_file")
-        known: dict[str, str | None] = {}
+        variables: dict[str, str | None] = {}
         for path, text in texts.items():
             try:
-                known |= of_file(text or "")
+                variables |= of_file(text or "")
             except ValueError as error:
                 self.add(f"{where}: env_file", f"{path}: {error}", "a file that Docker Compose can read")
-        return {"environment": {**known, **pairs(written.get("environment"))}}
+        return {"environment": {**variables, **pairs(written.get("environment"))}}
 
     def _variables(self, where: str, value: Any, key: str = "") -> None:
         """A problem for each variable that has no value."""
@@ -209,7 +209,7 @@ class Upstream:
 
     def _environment(self, where: str, body: Mapping[str, Any], secrets: set[str]) -> dict[str, str]:
         values = pairs(body.get("environment"))
-        made = {}
+        environment = {}
         for name, value in values.items():
             if name in secrets:
                 continue
@@ -217,13 +217,13 @@ class Upstream:
             text = None if text is None else str(text)
             lacking = [name] if text is None else missing(text, self.variables)
             if text is None and name in self.variables:
-                made[str(name)] = self.variables[name]
+                environment[str(name)] = self.variables[name]
             elif lacking or text is None:
                 rule = f"name {name} under secrets of the service, or give compose: {{variables: {{{lacking[0]}: …}}}}"
                 self.add(f"{where}: environment.{name}", f"${{{lacking[0]}}} has no value", rule)
             else:
-                made[str(name)] = filled(text, self.variables).replace("$$", "$")
-        return made
+                environment[str(name)] = fill_variables(text, self.variables).replace("$$", "$")
+        return environment
 
     def _image(self, where: str, body: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
         theirs, ours = image_fields(str(body.get("image") or "")), own.get("image")
@@ -232,26 +232,26 @@ class Upstream:
             return {"image": {"repository": theirs["repository"], **ours}}
         if "image" in own:
             return {}
-        found = theirs
-        if found is None:
+        image = theirs
+        if image is None:
             self.add(f"{where}: image", "names no image", "image: {repository: …, tag: …} in the catalogue")
             return {}
-        return {"image": found}
+        return {"image": image}
 
     def _memory(self, where: str, body: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
         given = reading.memory_limit(body)
         if "memory" in own or given is None:
             return {}
-        found = re.fullmatch(r"([0-9]+[kmg])b?", str(given).lower())
-        if not found or not to_bytes(found[1]):
+        match = re.fullmatch(r"([0-9]+[kmg])b?", str(given).lower())
+        if not match or not to_bytes(match[1]):
             self.add(f"{where}: mem_limit", f"found {given!r}", "memory: {limit: 512m} in the catalogue")
             return {}
-        return {"memory": {"limit": found[1]}}
+        return {"memory": {"limit": match[1]}}
 
     def _waits(self, where: str, body: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
         given = body.get("depends_on") or {}
         pairs = given.items() if isinstance(given, dict) else [(key, {}) for key in given]
-        made = {}
+        waits = {}
         for key, needed in pairs:
             condition = needed.get("condition", "service_started") if isinstance(needed, dict) else "service_started"
             if isinstance(needed, dict) and (more := set(needed) - {"condition", "required"}):
@@ -259,14 +259,14 @@ class Upstream:
                 self.add(f"{where}: depends_on.{key}", f"{', '.join(sorted(more))} is not understood", rule)
             # One that runs once has ended before anything is started
             if str(key) not in self.once:
-                made[names.get(str(key), str(key))] = {"condition": condition}
-        return {"depends_on": made} if made else {}
+                waits[names.get(str(key), str(key))] = {"condition": condition}
+        return {"depends_on": waits} if waits else {}
 
     def _volumes(self, where: str, body: Mapping[str, Any], document: Mapping[str, Any]) -> dict[str, str]:
         """Target → Docker's name of a named volume: the file's own, or as Compose would call it after its project."""
         volumes = document.get("volumes") if isinstance(document.get("volumes"), dict) else {}
         project = project_name(str(document.get("name") or self.system))
-        found = {}
+        names_by_target = {}
         for item in body.get("volumes") or []:
             parts = reading.mount_parts(item)
             source, target = str(parts.get("source") or ""), str(parts.get("target") or "").rstrip("/")
@@ -284,8 +284,8 @@ class Upstream:
             name = definition.get("name") if isinstance(definition, dict) else None
             if isinstance(external, dict):
                 name = name or external.get("name")
-            found[target] = str(name or (source if external else f"{project}_{source}"))
-        return found
+            names_by_target[target] = str(name or (source if external else f"{project}_{source}"))
+        return names_by_target
 
 
 def _key(entry: Any) -> Any:
@@ -309,16 +309,16 @@ def _env_files(body: Mapping[str, Any]) -> list[str]:
 
 def _not_for_us(body: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What has a place in the catalogue, but not as the file says it."""
-    found = []
+    unsupported = []
     if paths := _env_files(body):
-        said = (
+        reason = (
             f"{', '.join(paths)} is not beside the compose file: put it there, or write its variables in the catalogue"
         )
-        found.append(("env_file", said))
+        unsupported.append(("env_file", reason))
     if body.get("restart") not in WAYS:
-        said = "it runs once, and no other service waits for its end: write it as release of the one that needs it"
-        found.append(("restart", said))
+        reason = "it runs once, and no other service waits for its end: write it as release of the one that needs it"
+        unsupported.append(("restart", reason))
     networks = body.get("networks") or []
     if isinstance(networks, dict) and any(isinstance(item, dict) and item for item in networks.values()):
-        found.append(("networks", "its address and aliases there: write them in the catalogue"))
-    return found
+        unsupported.append(("networks", "its address and aliases there: write them in the catalogue"))
+    return unsupported

@@ -199,16 +199,16 @@ class Published(Model):
     def _read(cls, given: Any) -> Any:
         if isinstance(given, dict):
             return given
-        found = _PUBLISHED.fullmatch(str(given)) if isinstance(given, str | int) and given is not True else None
-        if not found:
+        match = _PUBLISHED.fullmatch(str(given)) if isinstance(given, str | int) and given is not True else None
+        if not match:
             raise ValueError('PORT, PORT:INSIDE, FIRST-LAST, or one of them with /udp, such as "25" or "51820/udp"')
-        if any(number and not 0 < int(number) < 65536 for number in found.groups()[:4]):
+        if any(number and not 0 < int(number) < 65536 for number in match.groups()[:4]):
             raise ValueError("ports from 1 to 65535")
-        first, last = int(found[1]), int(found[2] or found[1])
-        inside, inside_last = int(found[3] or first), int(found[4] or found[3] or last)
-        if found[3] and inside_last - inside != last - first:
+        first, last = int(match[1]), int(match[2] or match[1])
+        inside, inside_last = int(match[3] or first), int(match[4] or match[3] or last)
+        if match[3] and inside_last - inside != last - first:
             raise ValueError(f"as many ports in the container as on the host, not {given}")
-        return {"first": first, "last": last, "inside": inside, "protocol": found[5] or "tcp"}
+        return {"first": first, "last": last, "inside": inside, "protocol": match[5] or "tcp"}
 
     @model_validator(mode="after")
     def _in_order(self) -> "Published":

@@ -18,43 +18,43 @@ PLAIN = (
 def body(options: ContainerOptions, health: Any) -> dict[str, Any]:
     """`health` is as the service has it. Without `volumes`, `files`, `labels` and `depends_on`, which take names of the
     host's."""
-    found = options.model_dump(include={*PLAIN})
-    made: dict[str, Any] = {name: found[name] for name in PLAIN if found[name] not in (None, [], {}, False)}
+    values = options.model_dump(include={*PLAIN})
+    fields: dict[str, Any] = {name: values[name] for name in PLAIN if values[name] not in (None, [], {}, False)}
     if options.ulimits:
-        made["ulimits"] = {name: limits.model_dump() for name, limits in options.ulimits.items()}
+        fields["ulimits"] = {name: limits.model_dump() for name, limits in options.ulimits.items()}
     if options.gpus:
         count: Any = -1 if options.gpus == "all" else options.gpus
         device = {"driver": "nvidia", "count": count, "capabilities": ["gpu"]}
-        made["deploy"] = {"resources": {"reservations": {"devices": [device]}}}
+        fields["deploy"] = {"resources": {"reservations": {"devices": [device]}}}
     if health == "running":
         # An image's own check that nothing asks about
-        made["healthcheck"] = {"disable": True}
+        fields["healthcheck"] = {"disable": True}
     if isinstance(health, HealthCommand):
-        made["healthcheck"] = {
+        fields["healthcheck"] = {
             "test": health.test, "interval": health.interval, "timeout": health.timeout, "retries": health.retries,
             "start_period": health.start_period,
         }  # fmt: skip
-    return escaped(made)
+    return escape_dollars(fields)
 
 
 def mount(given: Mount) -> dict[str, Any]:
     """The long form, in which no `:` of a path is taken for another part."""
-    made: dict[str, Any] = {"type": given.type, "target": given.target}
+    fields: dict[str, Any] = {"type": given.type, "target": given.target}
     if given.source:
-        made["source"] = given.source
+        fields["source"] = given.source
     if given.read_only:
-        made["read_only"] = True
+        fields["read_only"] = True
     if given.size:
-        made["tmpfs"] = {"size": to_bytes(given.size)}
-    return escaped(made)
+        fields["tmpfs"] = {"size": to_bytes(given.size)}
+    return escape_dollars(fields)
 
 
-def escaped(value: Any) -> Any:
+def escape_dollars(value: Any) -> Any:
     """With every $ as itself: Compose would take it for the beginning of a variable."""
     if isinstance(value, str):
         return value.replace("$", "$$")
     if isinstance(value, list):
-        return [escaped(item) for item in value]
+        return [escape_dollars(item) for item in value]
     if isinstance(value, dict):
-        return {name: escaped(item) for name, item in value.items()}
+        return {name: escape_dollars(item) for name, item in value.items()}
     return value

@@ -8,6 +8,6 @@ anything is sent back; a preview loads them beside the checkout that it looks at
 from .lines import VARIABLE, Masker
 from .names import MARK, OF_PREVIEW, looks_secret
 
-__all__ = ["MARK", "OF_PREVIEW", "VARIABLE", "Masker", "looks_secret", "masked"]
+__all__ = ["MARK", "OF_PREVIEW", "VARIABLE", "Masker", "looks_secret", "mask_secrets"]
 
-masked = Masker().masked  # without a key every mark is the same
+mask_secrets = Masker().mask_secrets  # without a key every mark is the same

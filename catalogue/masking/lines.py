@@ -85,22 +85,22 @@ class Masker:
             return already[1]
         return MARK + hmac.new(self._key, value.encode("utf-8", "surrogateescape"), "sha256").hexdigest()[:DIGEST]
 
-    def masked(self, path: str, text: str) -> str:
+    def mask_secrets(self, path: str, text: str) -> str:
         """A file's text without what looks like a secret. A line beyond all that people write is not looked into;
         letters that are written by their numbers are read, and shown, where a secret is among them."""
-        shown, read = self._masked(path, text), with_letters(text)
-        if read == text or (plain := self._masked(path, read)) == with_letters(shown):
+        shown, read = self._mask_once(path, text), with_letters(text)
+        if read == text or (plain := self._mask_once(path, read)) == with_letters(shown):
             return shown
         return plain
 
-    def _masked(self, path: str, text: str) -> str:
+    def _mask_once(self, path: str, text: str) -> str:
         if CERTIFICATES.fullmatch(text):
             return text
-        text = TOO_LONG.sub(lambda found: self._mark(found[0]), text)
+        text = TOO_LONG.sub(lambda match: self._mark(match[0]), text)
         for shape in SHAPES:
-            text = shape.sub(lambda found: self._mark(found[0]), text)
+            text = shape.sub(lambda match: self._mark(match[0]), text)
         if path.rsplit("/", 1)[-1] in (".pgpass", "pgpass"):
-            text = PGPASS.sub(lambda found: found["head"] + self._mark(found["value"]), text)
+            text = PGPASS.sub(lambda match: match["head"] + self._mark(match["value"]), text)
         text = mask_nested(path, text, self._mark)
         if path.endswith((".yml", ".yaml")):
             return "".join(f"{line}\n" for line in self._compose(_lines_of(text)))
@@ -111,7 +111,7 @@ class Masker:
             whole = re.sub(r"\\\n(?:[ \t]*[#;].*\n)*[ \t]*", " ", text)
             return "\n".join(self._of_unit(line) for line in _lines_of(whole)) + ending
         text = STATEMENT.sub(
-            lambda found: found["before"] + HEADER.sub(self._header, found["rest"]), MAP.sub(self._map, text)
+            lambda match: match["before"] + HEADER.sub(self._header, match["rest"]), MAP.sub(self._map, text)
         )
         # A statement of Nginx's ends where it ended: without its end the next one would be a part of it
         shown = self._text(_lines_of(text), ENDS if "/nginx/" in path else None)
@@ -119,14 +119,14 @@ class Masker:
 
     def _text(self, lines: list[str], ends: re.Pattern[str] | None) -> list[str]:
         """Lines of any other file; a value can go on below, as YAML's blocks and TOML's long texts do."""
-        made: list[str] = []
+        masked_lines: list[str] = []
         deeper: int | None = None  # lines that are indented more belong to a value that was masked
         closing = ""  # as do all lines to this one
         continued = False  # as does the next line
         for line in lines:
             indent = len(line) - len(line.lstrip())
             if continued or closing or (deeper is not None and (indent > deeper or not line.strip())):
-                made[-1] = self._more(made[-1], line)
+                masked_lines[-1] = self._more(masked_lines[-1], line)
                 closing = "" if closing and closing in line else closing
                 continued = continued and line.endswith("\\")
                 continue
@@ -138,12 +138,12 @@ class Masker:
             goes_on = GOES_ON.search(line) if shown != line else None
             deeper = indent if goes_on and not goes_on["closing"] else None
             closing = (goes_on["closing"] or "") if goes_on else ""
-            made.append(shown)
-        return made
+            masked_lines.append(shown)
+        return masked_lines
 
     def _of_unit(self, line: str) -> str:
-        if found := CREDENTIAL.fullmatch(line):
-            return found[1] + self._mark(found[2])
+        if match := CREDENTIAL.fullmatch(line):
+            return match[1] + self._mark(match[2])
         if re.match(r"\s*[#;]?\s*Environment\s*=", line):
             head, _, rest = line.partition("=")
             return f"{head}={VARIABLE.sub(self._variable, rest)}"
@@ -153,91 +153,91 @@ class Masker:
         head, sep, rest = line.partition("=")
         rest = VARIABLE.sub(self._variable, self._arguments(rest))
         described = head.strip() in ("Description", "Documentation")
-        return head + sep + (rest if described else self._assigned(rest, lambda name, _: is_secrets_name(name)))
+        return head + sep + (rest if described else self._mask_assignments(rest, lambda name, _: is_secrets_name(name)))
 
-    def _variable(self, found: re.Match[str]) -> str:
-        quote = found["quote"] or ""
-        secret = looks_secret(found["name"], found["value"]) or self._plain(found["value"]) != found["value"]
-        return f"{quote}{found['name']}={self._mark(found['value']) if secret else found['value']}{quote}"
+    def _variable(self, match: re.Match[str]) -> str:
+        quote = match["quote"] or ""
+        secret = looks_secret(match["name"], match["value"]) or self._plain(match["value"]) != match["value"]
+        return f"{quote}{match['name']}={self._mark(match['value']) if secret else match['value']}{quote}"
 
     def _arguments(self, line: str, before: str = "") -> str:
         """A command line; `before` is what of the command stands on other lines."""
         line = GLUED.sub(self._option, OPTION.sub(self._option, line))
         for program, option in SHORT:
             if program.search(f"{before} {line}"):
-                line = option.sub(lambda found: found[1] + self._mark(found[2]), line)
+                line = option.sub(lambda match: match[1] + self._mark(match[2]), line)
         return line
 
-    def _option(self, found: re.Match[str]) -> str:
-        secret = _is_secret(found["name"], found["value"])
-        return found["head"] + (self._mark(found["value"]) if secret else found["value"])
+    def _option(self, match: re.Match[str]) -> str:
+        secret = _is_secret(match["name"], match["value"])
+        return match["head"] + (self._mark(match["value"]) if secret else match["value"])
 
-    def _header(self, found: re.Match[str]) -> str:
-        secret = found["name"] is None or looks_secret(found["name"], found["value"])
-        kept = HANDED_ON.fullmatch(found["value"]) or found["value"].startswith("/")
-        return found["head"] + (self._mark(found["value"]) if secret and not kept else found["value"])
+    def _header(self, match: re.Match[str]) -> str:
+        secret = match["name"] is None or looks_secret(match["name"], match["value"])
+        kept = HANDED_ON.fullmatch(match["value"]) or match["value"].startswith("/")
+        return match["head"] + (self._mark(match["value"]) if secret and not kept else match["value"])
 
-    def _pair(self, found: re.Match[str]) -> str:
-        kept = not looks_secret(found["name"], found["value"]) or found["value"].startswith("{")
-        return found["head"] + (found["value"] if kept else self._mark(found["value"])) + found["rest"]
+    def _pair(self, match: re.Match[str]) -> str:
+        kept = not looks_secret(match["name"], match["value"]) or match["value"].startswith("{")
+        return match["head"] + (match["value"] if kept else self._mark(match["value"])) + match["rest"]
 
-    def _map(self, found: re.Match[str]) -> str:
+    def _map(self, match: re.Match[str]) -> str:
         """What a map compares with and what comes of it; what it includes would say as much."""
-        if not any(NAME.search(name) for name in found["names"].split()):
-            return found[0]
-        bare = re.sub(rf"({QUOTED})|#[^\n]*", lambda one: one[1] or "", found["body"])
+        if not any(NAME.search(name) for name in match["names"].split()):
+            return match[0]
+        bare = re.sub(rf"({QUOTED})|#[^\n]*", lambda one: one[1] or "", match["body"])
         bare = re.sub(r"\binclude\s+[^;]*;", "", bare)
-        dropped = f" # {self._mark(found['body'])}\n" if self._key and bare != found["body"] else ""
+        dropped = f" # {self._mark(match['body'])}\n" if self._key and bare != match["body"] else ""
         kept = ("default", "hostnames", "volatile", "0", "1")
         words = re.compile(rf"{QUOTED}|[^\s;\"']+")
         shown = words.sub(lambda one: one[0] if one[0] in kept else self._mark(one[0]), bare)
-        return found["head"] + dropped + shown
+        return match["head"] + dropped + shown
 
     def _plain(self, line: str, before: str = "") -> str:
         for pattern in (CADDY, PAIR):
             line = pattern.sub(self._pair, line)
-        line = COLON.sub(lambda found: self._pair(found) if is_secrets_name(found["name"]) else found[0], line)
+        line = COLON.sub(lambda match: self._pair(match) if is_secrets_name(match["name"]) else match[0], line)
         for pattern in BEHIND_WORDS:
-            line = pattern.sub(lambda found: found["head"] + self._mark(found["value"]), line)
+            line = pattern.sub(lambda match: match["head"] + self._mark(match["value"]), line)
         for pattern in (DEFINED, DEFAULT):
             line = pattern.sub(self._option, line)
         line = COMPARED.sub(self._option, HEADER.sub(self._header, self._arguments(line, before)))
         # What is masked further on in a line is no matter of the names before it
-        return self._assigned(
+        return self._mask_assignments(
             line, lambda name, value: looks_secret(name, value.replace(MARK, "")) or MARK in value.split()[0]
         )
 
-    def _assigned(self, line: str, judge: Callable[[str, str], bool]) -> str:
+    def _mask_assignments(self, line: str, judge: Callable[[str, str], bool]) -> str:
         """Up to the line's end, where no quote or bracket says where a value ends: only its program knows."""
-        made, done = "", 0
-        for found in ASSIGNED.finditer(line):
-            value = found["value"]
-            if found.start() < done or _is_done(value) or not judge(found["name"], value):
+        result, done = "", 0
+        for match in ASSIGNED.finditer(line):
+            value = match["value"]
+            if match.start() < done or _is_done(value) or not judge(match["name"], value):
                 continue
-            head, last = line[: found.end()], value.rstrip()[-1]
-            made += line[done : found.end()]
+            head, last = line[: match.end()], value.rstrip()[-1]
+            result += line[done : match.end()]
             if end := end_within(head, value):
-                made, done = made + quoted_mark(value[:end], self._mark), found.end() + end
+                result, done = result + quoted_mark(value[:end], self._mark), match.end() + end
             elif one := ONE_QUOTED.fullmatch(value):
-                return made + quoted_mark(one["quoted"], self._mark) + one["rest"]
+                return result + quoted_mark(one["quoted"], self._mark) + one["rest"]
             else:
                 # A quote that was opened before is still closed
-                return made + self._mark(value) + (last if last in "\"'" and head.count(last) % 2 else "")
-        return made + line[done:]
+                return result + self._mark(value) + (last if last in "\"'" and head.count(last) % 2 else "")
+        return result + line[done:]
 
     def _compose(self, lines: list[str]) -> list[str]:
         """YAML line by line, since the host may have nothing that reads it."""
-        made: list[str] = []
+        masked_lines: list[str] = []
         inside: int | None = None  # the indent of the block of variables that this line is in
         hidden: int | None = None  # lines that stand deeper belong to a value that was masked
         flow = ""
         for line in lines:
             indent = len(line) - len(line.lstrip(" "))
             if flow:
-                flow = self._flow(f"{flow} {line}", made)
+                flow = self._flow(f"{flow} {line}", masked_lines)
                 continue
             if hidden is not None and (indent > hidden or not line.strip()):
-                made[-1:] = [self._more(shown, line) for shown in made[-1:]]
+                masked_lines[-1:] = [self._more(shown, line) for shown in masked_lines[-1:]]
                 continue
             hidden = None
             item = line.lstrip().startswith("- ")
@@ -245,23 +245,23 @@ class Masker:
                 inside = None
             head = BLOCK.match(line)
             if inside is None and FLOW.search(line):
-                flow = self._flow(line, made)
+                flow = self._flow(line, masked_lines)
             elif inside is None and head:
                 rest = re.sub(r"^\s*(&\S+)?\s*(#.*)?$", "", head["rest"])
                 inside = indent + (2 if line.lstrip().startswith("- ") else 0)
                 # Another one's, by its anchor; anything else is hidden
                 another = not rest or rest.strip().startswith("*")
-                made.append(line if another else f"{line.partition(':')[0]}: {self._mark(rest)}")
+                masked_lines.append(line if another else f"{line.partition(':')[0]}: {self._mark(rest)}")
             elif inside is not None and line.strip():
                 shown = self._entry(line)
                 hidden = indent if shown != line or ENTRY.match(line) else None
-                made.append(shown)
+                masked_lines.append(shown)
             else:
-                shown = self._next(line, made) or self._plain(line, items_before(made))
+                shown = self._next(line, masked_lines) or self._plain(line, items_before(masked_lines))
                 hidden = indent if shown != line else None
-                made.append(shown)
+                masked_lines.append(shown)
         # What never closed took the rest with it: a reader is to notice
-        return [*made, "["] if flow else made
+        return [*masked_lines, "["] if flow else masked_lines
 
     def _more(self, shown: str, line: str) -> str:
         """A line whose last mark stands for one more line of the text."""
@@ -271,17 +271,17 @@ class Masker:
         digest, rest = rest[:DIGEST], rest[DIGEST:]
         return f"{before}{self._mark(f'{digest} {line.strip()}')}{rest}"
 
-    def _next(self, line: str, made: list[str]) -> str:
+    def _next(self, line: str, masked_lines: list[str]) -> str:
         """A line that is the value of an option on the line before; "" for any other."""
         if says_nothing(line):
             return ""
-        opened = OPENED.search(next((text for text in reversed(made[-9:]) if not says_nothing(text)), ""))
-        found = NEXT.fullmatch(line)
-        if not opened or not found or not _is_secret(opened["name"], found["value"]):
+        opened = OPENED.search(next((text for text in reversed(masked_lines[-9:]) if not says_nothing(text)), ""))
+        match = NEXT.fullmatch(line)
+        if not opened or not match or not _is_secret(opened["name"], match["value"]):
             return ""
-        return f"{found['head']}{self._mark(found['value'])}{self._plain(found['rest'])}"
+        return f"{match['head']}{self._mark(match['value'])}{self._plain(match['rest'])}"
 
-    def _flow(self, text: str, made: list[str]) -> str:
+    def _flow(self, text: str, masked_lines: list[str]) -> str:
         """`environment: {…}`: the names, once it is whole; else what there is of it."""
         bare = IN_FLOW.sub("", text)
         if "'" in bare or '"' in bare or bare.count("{") + bare.count("[") > bare.count("}") + bare.count("]"):
@@ -290,7 +290,7 @@ class Masker:
         # Of what is quoted, only a name: a value may look like more of them
         named = IN_FLOW.sub(lambda one: "".join(re.findall(rf"^.({WORD}=?)", one[0])) if _names_one(one) else "", rest)
         names = re.findall(rf"[{{\[,]\s*({WORD})\s*[:=]", named)
-        made.append(f"{head}: {{{', '.join(f'{name}: {self._mark(rest)}' for name in names)}}}")
+        masked_lines.append(f"{head}: {{{', '.join(f'{name}: {self._mark(rest)}' for name in names)}}}")
         return ""
 
     def _entry(self, line: str) -> str:
@@ -301,18 +301,18 @@ class Masker:
             return f"{indent}# {self._mark(line.strip())}" if line.lstrip().startswith("#") else line
         if re.match(rf"^\s*- +[\"']?{WORD}[\"']?\s*$", line):
             return line
-        found = ENTRY.match(line)
-        if not found:
+        match = ENTRY.match(line)
+        if not match:
             return f"{indent}# {self._mark(line.strip())}"
-        value = found["value"].strip()
-        if found["sep"] == "=" and found["quote"]:
-            value = value.removesuffix(found["quote"])
+        value = match["value"].strip()
+        if match["sep"] == "=" and match["quote"]:
+            value = value.removesuffix(match["quote"])
         plain = not value or SCALAR.fullmatch(value)
-        if plain and not looks_secret(found["name"], value) and self._plain(value) == value:
+        if plain and not looks_secret(match["name"], value) and self._plain(value) == value:
             return line
-        sep = found["sep"] if found["sep"] == "=" or found["sep"].endswith(" ") else f"{found['sep']} "
-        end = found["quote"] if found["sep"] == "=" else ""
-        return f"{found['indent']}{found['item'] or ''}{found['quote']}{found['name']}{sep}{self._mark(value)}{end}"
+        sep = match["sep"] if match["sep"] == "=" or match["sep"].endswith(" ") else f"{match['sep']} "
+        end = match["quote"] if match["sep"] == "=" else ""
+        return f"{match['indent']}{match['item'] or ''}{match['quote']}{match['name']}{sep}{self._mark(value)}{end}"
 
 
 def _is_secret(option: str, value: str) -> bool:

@@ -103,11 +103,11 @@ def is_secrets_name(name: str) -> bool:
 def with_letters(text: str) -> str:
     """A text in which what is written by its number is a letter, a digit or an underscore, where it is one."""
 
-    def letter(found: re.Match[str]) -> str:
-        hexadecimal = found[1] or found[2] or found[3]
-        number = int(hexadecimal, 16) if hexadecimal else int(found[4], 8)
+    def letter(match: re.Match[str]) -> str:
+        hexadecimal = match[1] or match[2] or match[3]
+        number = int(hexadecimal, 16) if hexadecimal else int(match[4], 8)
         read = chr(number) if number < 128 else ""
-        return read if read.isalnum() or read in ("_", "-") else found[0]
+        return read if read.isalnum() or read in ("_", "-") else match[0]
 
     return ESCAPED.sub(letter, text)
 

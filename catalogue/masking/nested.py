@@ -66,13 +66,13 @@ def mask_nested(path: str, text: str, mark: Mark) -> str:
     """A file's text with marks in place of values whose secret's name does not stand before them in their line."""
     of_yaml = path.endswith((".yml", ".yaml"))
     for pattern in BESIDE:
-        text = pattern.sub(lambda found: _beside(found, mark), text)
-    text = ELEMENT.sub(lambda found: _element(found, mark), text)
-    text = _below(_anchored(text, mark) if of_yaml else text, of_yaml, mark)
+        text = pattern.sub(lambda match: _beside(match, mark), text)
+    text = ELEMENT.sub(lambda match: _element(match, mark), text)
+    text = _below(_mask_anchors(text, mark) if of_yaml else text, of_yaml, mark)
     return text if of_yaml else "\n".join(_sections(text.split("\n"), mark))
 
 
-def _anchored(text: str, mark: Mark) -> str:
+def _mask_anchors(text: str, mark: Mark) -> str:
     """A value of YAML that a secret has by its alias."""
     uses = [*ALIAS.finditer(text), *OPTIONS_ALIAS.finditer(text)]
     for alias in sorted({use["alias"] for use in uses if is_secrets_name(use["name"])}):
@@ -104,37 +104,37 @@ def _anchors_value(text: str, begin: int, mark: Mark) -> tuple[int, str]:
     return (end.end(), mark(end[0])) if end else (begin, "")
 
 
-def _beside(found: re.Match[str], mark: Mark) -> str:
-    value = found["value"]
-    rest = found.groupdict().get("rest") or ""
-    if not is_secrets_name(found["name"]) or _is_harmless(value) or value.startswith(("{", "[")):
-        return found[0]
-    return found["head"] + quoted_mark(value, mark) + rest
+def _beside(match: re.Match[str], mark: Mark) -> str:
+    value = match["value"]
+    rest = match.groupdict().get("rest") or ""
+    if not is_secrets_name(match["name"]) or _is_harmless(value) or value.startswith(("{", "[")):
+        return match[0]
+    return match["head"] + quoted_mark(value, mark) + rest
 
 
-def _element(found: re.Match[str], mark: Mark) -> str:
-    kept = not looks_secret(found["name"], found["value"]) or found["value"].startswith("{")
-    return found[0] if kept else found["head"] + mark(found["value"]) + found["rest"]
+def _element(match: re.Match[str], mark: Mark) -> str:
+    kept = not looks_secret(match["name"], match["value"]) or match["value"].startswith("{")
+    return match[0] if kept else match["head"] + mark(match["value"]) + match["rest"]
 
 
 def _below(text: str, of_yaml: bool, mark: Mark) -> str:
     """What stands in the brackets of a secret's name, or on lines that are indented more than it."""
-    made: list[str] = []
+    pieces: list[str] = []
     done = 0
-    while found := OPENING.search(text, done):
-        name = found["name"] or found["above"]
-        begin = found.end()
+    while match := OPENING.search(text, done):
+        name = match["name"] or match["above"]
+        begin = match.end()
         if not is_secrets_name(name) or (of_yaml and name in OF_COMPOSE):
             # What is inside may have names of its own
-            made.append(text[done:begin])
+            pieces.append(text[done:begin])
             done = begin
             continue
-        end = end_of_brackets(text, begin - 1) if found["bracket"] else _end_of_lines(text, begin, found["indent"])
-        made.append(text[done:begin])
+        end = end_of_brackets(text, begin - 1) if match["bracket"] else _end_of_lines(text, begin, match["indent"])
+        pieces.append(text[done:begin])
         inside = text[begin:end]
-        made.append(_tokens(inside, mark) if found["bracket"] else "".join(_lines(inside, mark)))
+        pieces.append(_tokens(inside, mark) if match["bracket"] else "".join(_lines(inside, mark)))
         done = end
-    return "".join([*made, text[done:]])
+    return "".join([*pieces, text[done:]])
 
 
 def end_of_brackets(text: str, begin: int) -> int:
@@ -168,8 +168,8 @@ def end_within(head: str, value: str) -> int:
 def _end_of_lines(text: str, begin: int, indent: str) -> int:
     """Where the lines end that are indented more; items of a list may stand as deep as their name."""
     end = begin
-    for found in EACH_LINE.finditer(text, begin):
-        line = found[0]
+    for match in EACH_LINE.finditer(text, begin):
+        line = match[0]
         deeper = line[: len(line) - len(line.lstrip())].strip("\r\n")
         is_item = line.lstrip().startswith("- ") and len(deeper) == len(indent)
         if line.strip() and len(deeper) <= len(indent) and not is_item:
@@ -180,73 +180,75 @@ def _end_of_lines(text: str, begin: int, indent: str) -> int:
 
 def _tokens(text: str, mark: Mark) -> str:
     """Keys and brackets as they are, marks for all else."""
-    made: list[str] = []
+    pieces: list[str] = []
     key, may_be_key = "", True
     for token in TOKEN.finditer(text):
         is_key = may_be_key and IS_KEY.match(text, token.end())
         if token["space"]:
-            made.append(token[0])
+            pieces.append(token[0])
         elif token["mark"]:
-            made.append(token[0])
+            pieces.append(token[0])
             may_be_key = True
         elif is_key and token["quoted"]:
             key, may_be_key = token[0].strip("\"'"), False
-            made.append(token[0])
+            pieces.append(token[0])
         elif may_be_key and (word := KEY_IN_WORD.fullmatch(token[0])):
             key, may_be_key = word["key"][:-1], False
-            made.append(word["key"] + (_value(key, word["value"], mark) if word["value"] else ""))
+            pieces.append(word["key"] + (_value(key, word["value"], mark) if word["value"] else ""))
         elif is_key:
             key, may_be_key = token[0], False
-            made.append(token[0])
+            pieces.append(token[0])
         elif token[0] in ("=", ":", "=>"):
-            made.append(token[0])
+            pieces.append(token[0])
         elif token[0][0] in ":=":
             sign, value = token[0][0], token[0][1:]
-            made.append(sign + _value(key, value, mark))
+            pieces.append(sign + _value(key, value, mark))
         else:
-            made.append(_value(key, token[0], mark))
+            pieces.append(_value(key, token[0], mark))
             may_be_key = False
-    return "".join(made)
+    return "".join(pieces)
 
 
 def _lines(text: str, mark: Mark) -> list[str]:
-    made: list[str] = []
+    masked_lines: list[str] = []
     for line in text.splitlines(keepends=True):
         parts = LINE.fullmatch(line)
         if not parts or line.lstrip().startswith("#"):
-            made.append("" if line.lstrip().startswith("#") else mark(line) + "\n")
+            masked_lines.append("" if line.lstrip().startswith("#") else mark(line) + "\n")
             continue
         value = parts["value"]
         kept = not value or BRACKETS_ONLY.fullmatch(value)
-        made.append(parts["head"] + (value if kept else _value(parts["name"] or "", value, mark)) + parts["rest"])
-    return made
+        masked_lines.append(
+            parts["head"] + (value if kept else _value(parts["name"] or "", value, mark)) + parts["rest"]
+        )
+    return masked_lines
 
 
 def _sections(lines: list[str], mark: Mark) -> list[str]:
     """Sections of INI and TOML that have a secret's name, and the blocks of Caddy's DNS providers."""
-    made: list[str] = []
+    masked_lines: list[str] = []
     inside = in_provider = False
     for line in lines:
         if header := SECTION.match(line):
             inside = is_secrets_name(header["name"].strip("\"'"))
-            made.append(line)
+            masked_lines.append(line)
         elif in_provider and line.strip() != "}":
             name, space, value = line.lstrip().partition(" ")
-            made.append(f"{line[: len(line) - len(line.lstrip())]}{name}{space}{_arguments(value, mark)}")
+            masked_lines.append(f"{line[: len(line) - len(line.lstrip())]}{name}{space}{_arguments(value, mark)}")
         elif provider := CADDY_DNS.match(line):
             in_provider = provider["value"].strip() == "{"
-            made.append(line if in_provider else provider["head"] + _arguments(provider["value"], mark))
+            masked_lines.append(line if in_provider else provider["head"] + _arguments(provider["value"], mark))
         else:
-            made += _lines(line, mark) if inside and line.strip() else [line]
+            masked_lines += _lines(line, mark) if inside and line.strip() else [line]
             in_provider = False
-    return made
+    return masked_lines
 
 
 def _arguments(text: str, mark: Mark) -> str:
-    def shown(word: re.Match[str]) -> str:
+    def mask_word(word: re.Match[str]) -> str:
         return word[0] if PLACEHOLDER.fullmatch(word[0]) or word[0] == "{" else mark(word[0])
 
-    return re.sub(r"\S+", shown, text)
+    return re.sub(r"\S+", mask_word, text)
 
 
 def _value(key: str, value: str, mark: Mark) -> str:
@@ -269,7 +271,7 @@ def says_nothing(line: str) -> bool:
     return not line.strip() or line.lstrip().startswith("#")
 
 
-def items_before(made: list[str]) -> str:
+def items_before(lines: list[str]) -> str:
     """The items of a list that stand before a line of it."""
-    items = itertools.takewhile(lambda line: line.lstrip().startswith("- "), reversed(made))
+    items = itertools.takewhile(lambda line: line.lstrip().startswith("- "), reversed(lines))
     return " ".join(itertools.islice(items, 20))

@@ -14,11 +14,13 @@ def alerts(catalogue: Catalogue) -> Iterator[Problem]:
     for name in [name for name, count in names.items() if count > 1]:
         yield Problem(str(ALERTS), f"alert {name}", "is defined twice", "each alert once")
     for name in [name for name, count in metrics.items() if count > 1]:
-        told = ", ".join(alert.alert for alert in catalogue.host_alerts if alert.metric == name)
-        yield Problem(str(ALERTS), f"metric {name}", f"is that of {told}", "each condition has a metric of its own")
+        alert_names = ", ".join(alert.alert for alert in catalogue.host_alerts if alert.metric == name)
+        yield Problem(
+            str(ALERTS), f"metric {name}", f"is that of {alert_names}", "each condition has a metric of its own"
+        )
 
 
-def told(catalogue: Catalogue) -> Iterator[Problem]:
+def alert_recipients(catalogue: Catalogue) -> Iterator[Problem]:
     """What only AWS can see has a recipient."""
     stack, file = catalogue.stack, catalogue.stack.file
     for address in [address for address, count in Counter(stack.alarmEmails).items() if count > 1]:
@@ -26,8 +28,8 @@ def told(catalogue: Catalogue) -> Iterator[Problem]:
     if stack.alarmEmails:
         return
     if stack.creditsBudget:
-        found = "no address, and infra:creditsBudget has no recipient"
-        yield Problem(file, "infra:alarmEmails", found, "name an address, or set infra:creditsBudget to 0")
+        fault = "no address, and infra:creditsBudget has no recipient"
+        yield Problem(file, "infra:alarmEmails", fault, "name an address, or set infra:creditsBudget to 0")
     elif stack.ec2_hosts:
-        found = "no address: when a machine fails, no one is notified"
-        yield Problem(file, "infra:alarmEmails", found, "name whom AWS is to write to", "warning")
+        fault = "no address: when a machine fails, no one is notified"
+        yield Problem(file, "infra:alarmEmails", fault, "name whom AWS is to write to", "warning")

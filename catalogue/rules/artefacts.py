@@ -15,9 +15,9 @@ def inside_artefacts(catalogue: Catalogue) -> Iterator[Problem]:
     """A release would write through the artefact's link, or data would be gone with the next artefact."""
     for host in catalogue.stack.hosts:
         systems = catalogue.systems_on(host)
-        found = [place for system in systems for place in _places(catalogue, system)]
+        artefact_paths = [place for system in systems for place in _places(catalogue, system)]
         artefacts = [(s.name, plain(a.into)) for system in systems for s in system.native_services for a in s.artefact]
-        for file, where, path, is_file in found:
+        for file, where, path, is_file in artefact_paths:
             for service, into in artefacts:
                 # The same path twice is another rule's, where both are files
                 if is_below(path, into) and not (is_file and path == into):
@@ -25,15 +25,15 @@ def inside_artefacts(catalogue: Catalogue) -> Iterator[Problem]:
                     yield Problem(file, where, f"path {path} lies in the artefact of {service} ({into})", rule)
 
 
-def unused(catalogue: Catalogue) -> Iterator[Problem]:
+def unused_artefacts(catalogue: Catalogue) -> Iterator[Problem]:
     """A misspelt `into`, or a misspelt path of the unit, is seen by this: a unit that finds its files by themselves is
     not."""
     for file, system, service in native_services(catalogue):
         for artefact in service.artefact:
             if not any(names_path(catalogue, other, artefact.into) for other in system.native_services):
-                found = f"nothing of {system.system} names a path in the artefact at {artefact.into}"
+                fault = f"nothing of {system.system} names a path in the artefact at {artefact.into}"
                 rule = "a path in it, such as that of the program in ExecStart; is one of the two misspelt?"
-                yield Problem(file, f"service {service.name}", found, rule, "warning")
+                yield Problem(file, f"service {service.name}", fault, rule, "warning")
 
 
 def _places(catalogue: Catalogue, system: System) -> Iterator[tuple[str, str, str, bool]]:

@@ -20,8 +20,8 @@ PASSWORD = re.compile(r"[A-Za-z0-9_./:@%+,=-]+")
 def backups(catalogue: Catalogue) -> Iterator[Problem]:
     for file, system, service in services(catalogue):
         if service.backup:
-            for found, rule in _faults(system, service):
-                yield Problem(file, f"service {service.name}: backup", found, rule)
+            for fault, rule in _faults(system, service):
+                yield Problem(file, f"service {service.name}: backup", fault, rule)
 
 
 def _faults(system: System, service: Service) -> Iterator[tuple[str, str]]:
@@ -40,10 +40,10 @@ def _faults(system: System, service: Service) -> Iterator[tuple[str, str]]:
         yield "paths of a container", "leave it out: its volumes and directories are taken"
     if service.is_blue_green:
         yield "a service that takes turns between two containers", "rollout: recreate, for one that has data"
-    kept = [mount.source or "" for mount in service.kept if mount.type == "bind"]
+    kept = [mount.source or "" for mount in service.data_mounts if mount.type == "bind"]
     if nested := [path for path in kept if any(path != other and is_below(path, other) for other in kept)]:
         yield f"{nested[0]} is below another directory of it", "the outer one alone"
-    if not service.kept:
+    if not service.data_mounts:
         yield "nothing to take: it keeps no data", "volumes, or no backup"
     elif data_paths(service.image.repository) and not backup.dump:
         rule = (
@@ -71,16 +71,16 @@ def place(catalogue: Catalogue) -> Iterator[Problem]:
             stack.file, "infra:backupRegion", f"is not set, and there is a backup of {', '.join(backed_up)}", rule
         )
     elif stack.backupRegion in stack.regions:
-        found = f"{stack.backupRegion} is a region of its hosts: what is lost with it has no backup"
-        yield Problem(stack.file, "infra:backupRegion", found, "another region, such as ap-northeast-3", "warning")
+        fault = f"{stack.backupRegion} is a region of its hosts: what is lost with it has no backup"
+        yield Problem(stack.file, "infra:backupRegion", fault, "another region, such as ap-northeast-3", "warning")
     for name in BACKUP_SECRETS:
         if not given.get(name):
             rule = f"make it: uv run infra init --stack {stack.name}; keep a copy, no backup can be read without it"
             yield Problem(stack.file, f"infra:secrets.{BACKUP}.{name}", "is not set", rule, unset=f"{BACKUP}.{name}")
         elif not is_sealed(given[name]) and not PASSWORD.fullmatch(given[name]):
-            found = "has characters that would be another password elsewhere"
+            fault = "has characters that would be another password elsewhere"
             rule = "letters, digits and _ . / : @ % + , = -, as infra init makes it"
-            yield Problem(stack.file, f"infra:secrets.{BACKUP}.{name}", found, rule)
+            yield Problem(stack.file, f"infra:secrets.{BACKUP}.{name}", fault, rule)
 
 
 def _without(catalogue: Catalogue) -> Iterator[Problem]:
@@ -88,12 +88,12 @@ def _without(catalogue: Catalogue) -> Iterator[Problem]:
     taken: dict[str, set[str]] = {}
     for _, system, service in services(catalogue):
         if isinstance(service, ComposeService) and service.backup:
-            taken.setdefault(system.system, set()).update(mount.source or "" for mount in service.kept)
+            taken.setdefault(system.system, set()).update(mount.source or "" for mount in service.data_mounts)
     for file, system, service in services(catalogue):
-        own = service.kept if isinstance(service, ComposeService) else []
-        if left := [mount.source or "" for mount in own if mount.source not in taken.get(system.system, set())]:
-            found = f"keeps data in {', '.join(left)}, and has no backup"
+        own = service.data_mounts if isinstance(service, ComposeService) else []
+        if sources := [mount.source or "" for mount in own if mount.source not in taken.get(system.system, set())]:
+            fault = f"keeps data in {', '.join(sources)}, and has no backup"
             rule = "backup: {} for its files"
             if isinstance(service, ComposeService) and data_paths(service.image.repository):
                 rule = f"backup: {{dump: …, load: …}}, or tmpfs: [{own[0].target}] in its place, where it may be lost"
-            yield Problem(file, f"service {service.name}", found, f"{rule}; docs/backups.md", "warning")
+            yield Problem(file, f"service {service.name}", fault, f"{rule}; docs/backups.md", "warning")

@@ -29,12 +29,12 @@ def health(catalogue: Catalogue) -> Iterator[Problem]:
     for file, _, service in compose_services(catalogue):
         where = f"service {service.name}"
         if service.container_port and not service.port:
-            found = f"container_port {service.container_port} with neither a port nor a route"
+            fault = f"container_port {service.container_port} with neither a port nor a route"
             rule = (
                 "port: on the host, where something there asks it; routes, and a port is assigned; or leave it out: "
                 "other containers reach every port of it by its name"
             )
-            yield Problem(file, where, found, rule)
+            yield Problem(file, where, fault, rule)
         if service.check in ("http", "tcp") and not service.port:
             rule = "give it a port, or ask its health by {command: …}, image or running"
             yield Problem(file, where, f"health {service.health!r} of a container without a port", rule)
@@ -43,23 +43,23 @@ def health(catalogue: Catalogue) -> Iterator[Problem]:
 def dependencies(catalogue: Catalogue) -> Iterator[Problem]:
     """What a container waits for is there, can be waited for, and does not wait for it."""
     for file, system, service in compose_services(catalogue):
-        known = {other.name: other for other in system.active}
+        by_name = {other.name: other for other in system.active}
         for name, needed in service.depends_on.items():
-            where, other = f"service {service.name}", known.get(name)
+            where, other = f"service {service.name}", by_name.get(name)
             if other is None or other is service:
-                others = sorted(set(known) - {service.name})
+                others = sorted(set(by_name) - {service.name})
                 yield Problem(
                     file, where, f"depends_on {name!r}", nearest(name, others, "other services of the system")
                 )
                 continue
-            if needed.condition == "service_healthy" and (why := _unanswered(service, other)):
+            if needed.condition == "service_healthy" and (why := _wait_obstacle(service, other)):
                 yield Problem(file, where, f"depends_on {name} with service_healthy, and {why[0]}", why[1])
         if circle := _circle(service, system):
-            found = f"depends_on itself, by way of {' → '.join(circle)}"
-            yield Problem(file, f"service {service.name}", found, "let one of them start without the others")
+            fault = f"depends_on itself, by way of {' → '.join(circle)}"
+            yield Problem(file, f"service {service.name}", fault, "let one of them start without the others")
 
 
-def _unanswered(service: ComposeService, other: Service) -> tuple[str, str] | None:
+def _wait_obstacle(service: ComposeService, other: Service) -> tuple[str, str] | None:
     """Why it cannot be waited for, and what helps; None where it can."""
     if not isinstance(other, ComposeService):
         return None if other.listens else (f"{other.name} has no port", "service_started, which waits for its unit")
@@ -104,12 +104,12 @@ def mounts(catalogue: Catalogue) -> Iterator[Problem]:
                         "directories or data name; by others it could become root here"
                     )
                     yield Problem(file, where, f"volumes: {mount.source} is not the product's", rule)
-                elif taken := _brought(source, catalogue, system):
+                elif taken := _released_content(source, catalogue, system):
                     rule = "a directory below it, which no release writes"
                     yield Problem(
                         file, where, f"volumes: {mount.source} has {taken}, which systemd starts as root", rule
                     )
-        places = sorted(plain(path) for path in service.covered)
+        places = sorted(plain(path) for path in service.covered_paths)
         for target, count in Counter(places).items():
             if count > 1:
                 yield Problem(file, where, f"{target} is mounted {count} times", "each place in a container once")
@@ -126,7 +126,7 @@ def is_the_products(source: str, system: System) -> bool:
     return bool(PRODUCTS.match(source)) or any(is_below(source, plain(path)) for path in own)
 
 
-def _brought(source: str, catalogue: Catalogue, system: System) -> str:
+def _released_content(source: str, catalogue: Catalogue, system: System) -> str:
     """What a release writes at a place of the host or below it; "" where that is nothing."""
     for host in catalogue.stack.hosts:
         if system not in catalogue.systems_on(host):
@@ -144,18 +144,18 @@ def is_below(path: str, place: str) -> bool:
     return path == place or path.startswith(f"{place.rstrip('/')}/")
 
 
-def nested(catalogue: Catalogue) -> Iterator[Problem]:
+def nested_mounts(catalogue: Catalogue) -> Iterator[Problem]:
     """Below a place that one container may write to it could lay a link, and Docker would follow it for another."""
     for host in catalogue.stack.hosts:
-        found = [
+        bind_mounts = [
             (catalogue.file_of(system), service, plain(mount.source or "/"), mount.read_only)
             for system in catalogue.systems_on(host)
             for service in system.compose_services
             for mount in service.volumes
             if mount.type == "bind"
         ]
-        for file, service, source, _ in found:
-            for _, other, above, is_fixed in found:
+        for file, service, source, _ in bind_mounts:
+            for _, other, above, is_fixed in bind_mounts:
                 if not is_fixed and source != above and is_below(source, above):
                     text = f"volumes: {source} is below {above}, to which {other.name} may write"
                     yield Problem(file, f"service {service.name}", text, "places beside each other, or the whole of it")
@@ -170,15 +170,15 @@ def names(catalogue: Catalogue) -> Iterator[Problem]:
         for kind, given in (("aliases", service.aliases), ("hostname", [service.hostname] if service.hostname else [])):
             for name in given:
                 if name in taken:
-                    found = f"{kind}: {name} is a name of {taken[name]}"
-                    yield Problem(file, f"service {service.name}", found, "a name of its own")
+                    fault = f"{kind}: {name} is a name of {taken[name]}"
+                    yield Problem(file, f"service {service.name}", fault, "a name of its own")
 
 
 def reservations(catalogue: Catalogue) -> Iterator[Problem]:
     for file, _, service in compose_services(catalogue):
         if service.mem_reservation and to_bytes(service.mem_reservation) > service.limit:
-            found = f"mem_reservation {service.mem_reservation} is above its limit {service.memory.limit}"
-            yield Problem(file, f"service {service.name}", found, "at most the limit")
+            fault = f"mem_reservation {service.mem_reservation} is above its limit {service.memory.limit}"
+            yield Problem(file, f"service {service.name}", fault, "at most the limit")
 
 
 def one_owner(catalogue: Catalogue) -> Iterator[Problem]:
@@ -189,20 +189,20 @@ def one_owner(catalogue: Catalogue) -> Iterator[Problem]:
             for service in system.compose_services:
                 for name in service.volume_names:
                     if (owner := owners.setdefault(name, system.system)) != system.system:
-                        found = f"volume {name} is {owner}'s already on host {host}"
+                        fault = f"volume {name} is {owner}'s already on host {host}"
                         rule = f"a name of its own, such as {system.system}-{name}"
-                        yield Problem(catalogue.file_of(system), f"service {service.name}", found, rule)
+                        yield Problem(catalogue.file_of(system), f"service {service.name}", fault, rule)
 
 
-def kept(catalogue: Catalogue) -> Iterator[Problem]:
+def database_volumes(catalogue: Catalogue) -> Iterator[Problem]:
     """What a known database writes outlives its container, unless it is said that it need not."""
     for file, _, service in compose_services(catalogue):
         paths = data_paths(service.image.repository)
-        if paths and not any(covers(path, service.covered) for path in paths):
+        if paths and not any(covers(path, service.covered_paths) for path in paths):
             volume = f"{service.container}-data"
-            found = f"its image keeps data in {paths[0]}, and nothing there outlives the container"
+            fault = f"its image keeps data in {paths[0]}, and nothing there outlives the container"
             rule = f"volumes: [{volume}:{paths[0]}]; where it may be lost, tmpfs: [{paths[0]}]"
-            yield Problem(file, f"service {service.name}", found, rule)
+            yield Problem(file, f"service {service.name}", fault, rule)
 
 
 def labels(catalogue: Catalogue) -> Iterator[Problem]:

@@ -49,8 +49,8 @@ def images(catalogue: Catalogue) -> Iterator[Problem]:
         if image.tag and image.digest:
             yield Problem(file, where, f"{image.repository} has a tag and a digest", "one of the two")
         if image.is_foreign and image.suffix == ":latest" and not isinstance(service, ComposeService):
-            found = f"image {image.repository} of another registry by the tag latest"
-            yield Problem(file, where, found, 'a tag that names a version, such as tag: "16.4", or a digest')
+            fault = f"image {image.repository} of another registry by the tag latest"
+            yield Problem(file, where, fault, 'a tag that names a version, such as tag: "16.4", or a digest')
         if image.repository.startswith("docker.io/") and image.repository.count("/") == 1:
             name = image.repository.removeprefix("docker.io/")
             yield Problem(file, where, f"image {image.repository}", f"its whole name: docker.io/library/{name}")
@@ -84,15 +84,15 @@ def own_paths(catalogue: Catalogue) -> Iterator[Problem]:
             if (where, path) in artefacts and OF_NO_ARTEFACT.match(place) and not is_the_hosts(place):
                 rule = "a path of the product's own, such as /opt/NAME/app: the host empties or reads this one itself"
             yield Problem(catalogue.file_of(system), where, f"path {path} is the host's or the agent's own", rule)
-        for where, path, owner in [item for item in _owned(system) if (item[0], item[1]) not in taken]:
+        for where, path, owner in [item for item in _ownerships(system) if (item[0], item[1]) not in taken]:
             if is_anothers(plain(path), *owner):
-                found = f"path {path} is read or run by the host as root, and not root's alone"
+                fault = f"path {path} is read or run by the host as root, and not root's alone"
                 yield Problem(
-                    catalogue.file_of(system), where, found, 'owner: root, and a mode such as "0644" or "0755"'
+                    catalogue.file_of(system), where, fault, 'owner: root, and a mode such as "0644" or "0755"'
                 )
 
 
-def _owned(system: System) -> Iterator[tuple[str, str, tuple[str, str | None, str]]]:
+def _ownerships(system: System) -> Iterator[tuple[str, str, tuple[str, str | None, str]]]:
     """What a system says the owner, group and mode of."""
     for item in system.directories:
         yield "directories", item.path, (item.owner, item.group, item.mode)
@@ -118,26 +118,26 @@ def unique_files(catalogue: Catalogue) -> Iterator[Problem]:
             place = plain(path)
             above = [str(parent) for parent in PurePosixPath(place).parents if str(parent) in files]
             if place in owners:
-                found, rule = f"file {path} is {owners[place]}'s already", "each file of a host has a path of its own"
+                fault, rule = f"file {path} is {owners[place]}'s already", "each file of a host has a path of its own"
             elif above:
-                found, rule = f"file {path} is below {above[0]}, which is a file", "a path in a directory"
+                fault, rule = f"file {path} is below {above[0]}, which is a file", "a path in a directory"
             elif place in directories & files:
-                found, rule = f"{path} is a file, and one of directories", "one of the two"
+                fault, rule = f"{path} is a file, and one of directories", "one of the two"
             else:
                 owners[place] = where
                 continue
-            yield Problem(catalogue.file_of(system), where, found, rule)
+            yield Problem(catalogue.file_of(system), where, fault, rule)
 
 
 def files_of(system: System) -> list[tuple[str, str]]:
     """What a system puts at a path that the catalogue names, each with whose it is."""
-    found = [("drop_ins", item.path) for item in system.drop_ins]
+    files = [("drop_ins", item.path) for item in system.drop_ins]
     for service in system.native_services:
         paths = [file.path for file in service.files]
         paths += [service.environment_file] if service.environment_file else []
         paths += [artefact.into for artefact in service.artefact]
-        found += [(f"service {service.name}", path) for path in paths]
-    return found
+        files += [(f"service {service.name}", path) for path in paths]
+    return files
 
 
 ONE_LINE = "an environment file holds text in one line, without ', \\ or ${; encode it, for example as base64"
@@ -151,25 +151,29 @@ def plain(path: str) -> str:
 def both_plain_and_secret(catalogue: Catalogue) -> Iterator[Problem]:
     for file, _, service in services(catalogue):
         for name in sorted(set(service.environment) & set(service.secrets)):
-            found = f"{name} is under environment and under secrets"
+            fault = f"{name} is under environment and under secrets"
             yield Problem(
-                file, f"service {service.name}", found, "leave it under one of them: secrets for what is secret"
+                file, f"service {service.name}", fault, "leave it under one of them: secrets for what is secret"
             )
 
 
-def _shared(catalogue: Catalogue, system: str) -> set[str]:
+def _usable_secrets(catalogue: Catalogue, system: str) -> set[str]:
     """What a system's group of secrets may hold: those that its services name, and its sites' passwords."""
-    found = catalogue.running.get(system)
-    return found.passwords | {name for service in found.active for name in service.secrets} if found else set()
+    running_system = catalogue.running.get(system)
+    return (
+        running_system.passwords | {name for service in running_system.active for name in service.secrets}
+        if running_system
+        else set()
+    )
 
 
-def retired(catalogue: Catalogue) -> Iterator[Problem]:
+def retired_services(catalogue: Catalogue) -> Iterator[Problem]:
     for system in catalogue.running.values():
         names = {service.name for service in system.active}
         for service in system.services:
             if isinstance(service, RetiredService) and service.replaced_by not in names:
-                found = f"replaced_by {service.replaced_by!r}"
-                yield Problem(catalogue.file_of(system), f"service {service.name}", found, "a running service's name")
+                fault = f"replaced_by {service.replaced_by!r}"
+                yield Problem(catalogue.file_of(system), f"service {service.name}", fault, "a running service's name")
 
 
 def environment(catalogue: Catalogue) -> Iterator[Problem]:
@@ -186,33 +190,33 @@ def environment(catalogue: Catalogue) -> Iterator[Problem]:
                 yield Problem(stack.file, where, f"secret {secret} is missing", rule, unset=f"{service.name}.{secret}")
         for name, value in service.environment.items():
             # Of a container a plain value may stand in its compose file, which holds any text
-            found = control(value) if isinstance(service, ComposeService) else unwritable(value)
-            if found:
-                yield Problem(file, where, f"the value of {name} cannot be written: it has {found}", ONE_LINE)
-        for secret in sorted(set(given) - set(service.secrets) - _shared(catalogue, service.name)):
+            fault = control(value) if isinstance(service, ComposeService) else unwritable(value)
+            if fault:
+                yield Problem(file, where, f"the value of {name} cannot be written: it has {fault}", ONE_LINE)
+        for secret in sorted(set(given) - set(service.secrets) - _usable_secrets(catalogue, service.name)):
             rule = f"name it under secrets: in {file}, or remove it"
             yield Problem(stack.file, where, f"secret {secret} is used by nothing", rule, "warning")
     for system in catalogue.running.values():
         for secret in sorted(system.passwords - set(stack.secrets.get(system.system, {}))):
             rule = f"set it: infra secret set {system.system}.{secret} --stack {stack.name}"
-            found, path = f"secret {secret} of basic_auth is missing", f"{system.system}.{secret}"
-            yield Problem(stack.file, f"system {system.system}", found, rule, unset=path)
+            fault, path = f"secret {secret} of basic_auth is missing", f"{system.system}.{secret}"
+            yield Problem(stack.file, f"system {system.system}", fault, rule, unset=path)
     names = {service.name for _, _, service in services(catalogue)}
     for name in sorted(set(catalogue.running) - names):
-        for secret in sorted(set(stack.secrets.get(name, {})) - _shared(catalogue, name)):
+        for secret in sorted(set(stack.secrets.get(name, {})) - _usable_secrets(catalogue, name)):
             rule = f"name it under secrets: in {catalogue.file_of(catalogue.running[name])}, or remove it"
             yield Problem(stack.file, f"system {name}", f"secret {secret} is used by nothing", rule, "warning")
     names |= set(catalogue.running)
     for file, system, service in services(catalogue):
         if service.name in set(catalogue.running) - {system.system} and service.name in stack.secrets:
-            found = f"is a system's name, and that of a service in {file}: it is not clear whose secrets these are"
-            yield Problem(stack.file, f"infra:secrets.{service.name}", found, "another name for one of the two")
+            fault = f"is a system's name, and that of a service in {file}: it is not clear whose secrets these are"
+            yield Problem(stack.file, f"infra:secrets.{service.name}", fault, "another name for one of the two")
     for group in sorted(names & set(stack.secrets)):
         passwords = catalogue.running[group].passwords if group in catalogue.running else set[str]()
         words = passwords - {n for system in catalogue.running.values() for s in system.active for n in s.secrets}
         for name, value in stack.secrets[group].items():
-            if found := control(value) if name in words else unwritable(value):
-                text = f"its value cannot be written: it has {found}"
+            if fault := control(value) if name in words else unwritable(value):
+                text = f"its value cannot be written: it has {fault}"
                 yield Problem(stack.file, f"infra:secrets.{group}.{name}", text, ONE_LINE)
     for name in sorted(set(stack.secrets.get(MONITOR, {})) - set(MONITOR_SECRETS)):
         rule = f"secrets of the monitor: {', '.join(MONITOR_SECRETS)}"

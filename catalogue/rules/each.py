@@ -54,5 +54,5 @@ def twice(
             for file, service in others:
                 # Two services of one name are a finding of their own
                 if service is first or service.name != first.name:
-                    found = f"{what} {key} is {first.name}'s already"
-                    yield Problem(file, f"service {service.name}", found, allowed)
+                    problem = f"{what} {key} is {first.name}'s already"
+                    yield Problem(file, f"service {service.name}", problem, allowed)

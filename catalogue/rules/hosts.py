@@ -12,7 +12,7 @@ from catalogue.problems import Level, Problem, nearest
 from catalogue.rules.each import services
 from catalogue.services import ComposeService, most_memory
 from catalogue.sites import Site
-from catalogue.sizes import INSTANCE_TYPES, MiB, shown, to_bytes
+from catalogue.sizes import INSTANCE_TYPES, MiB, format_size, to_bytes
 from catalogue.stack import Stack
 
 # Measured on a host of 13 services, and rounded up: benchmarks/README.md
@@ -29,19 +29,19 @@ def hosts(catalogue: Catalogue) -> Iterator[Problem]:
     for name, host in catalogue.stack.hosts.items():
         where = f"infra:hosts.{name}"
         if host.memory_mib is None:
-            known = ", ".join(INSTANCE_TYPES)
-            yield Problem(file, where, f"instanceType {host.machine!r}", f"known types: {known}")
+            choices = ", ".join(INSTANCE_TYPES)
+            yield Problem(file, where, f"instanceType {host.machine!r}", f"known types: {choices}")
         places = catalogue.stack.places(name) if isinstance(host, Ec2Host) else ()
         longest = max((len(f"{name}-{place}") for place in places), default=0)
         if longest > LONGEST_MADE:
-            found = f"its name has {len(name)} characters, with which its role's name in IAM has more than 64"
-            yield Problem(file, where, found, f"a name of at most {len(name) - longest + LONGEST_MADE} characters")
+            fault = f"its name has {len(name)} characters, with which its role's name in IAM has more than 64"
+            yield Problem(file, where, fault, f"a name of at most {len(name) - longest + LONGEST_MADE} characters")
         for system in host.runs:
             if system not in catalogue.systems and system not in {one.known_as for one in host.instances}:
                 yield Problem(file, where, f"system {system!r}", nearest(system, sorted(catalogue.systems), "systems"))
     for system in sorted(set(catalogue.stack.variants) - set(catalogue.systems)):
-        known = ", ".join(sorted(catalogue.systems))
-        yield Problem(file, f"infra:variants.{system}", "no system has this name", f"systems: {known}")
+        choices = ", ".join(sorted(catalogue.systems))
+        yield Problem(file, f"infra:variants.{system}", "no system has this name", f"systems: {choices}")
     for system, places in _placed_twice(catalogue.stack).items():
         origin = catalogue.origins[system].system if system in catalogue.origins else system
         rule = f"another name for each further one: {{system: {origin}, as: {origin}-2}} (docs/catalogue.md)"
@@ -52,8 +52,8 @@ def hosts(catalogue: Catalogue) -> Iterator[Problem]:
 def _placed_twice(stack: Stack) -> dict[str, list[str]]:
     """System → the hosts that it is named on, of those that are named more than once."""
     placed = [(system, name) for name, host in stack.hosts.items() for system in host.runs]
-    found = {system: [name for other, name in placed if other == system] for system, _ in placed}
-    return {system: found[system] for system in sorted(found) if len(found[system]) > 1}
+    hosts_of = {system: [name for other, name in placed if other == system] for system, _ in placed}
+    return {system: hosts_of[system] for system in sorted(hosts_of) if len(hosts_of[system]) > 1}
 
 
 def one_machine_each(catalogue: Catalogue) -> Iterator[Problem]:
@@ -63,11 +63,11 @@ def one_machine_each(catalogue: Catalogue) -> Iterator[Problem]:
     for name, host in ssh_hosts.items():
         where, other = f"infra:hosts.{name}", seen.setdefault((host.address, host.port), name)
         if other != name:
-            found = f"address {host.address}, port {host.port}, is host {other}'s already"
-            yield Problem(catalogue.stack.file, where, found, "one host for each machine: put its systems together")
+            fault = f"address {host.address}, port {host.port}, is host {other}'s already"
+            yield Problem(catalogue.stack.file, where, fault, "one host for each machine: put its systems together")
         if host.port in (80, 443) and _sites_on(catalogue, name):
-            found = f"SSH on port {host.port}, on which the proxy listens"
-            yield Problem(catalogue.stack.file, where, found, "another port for SSH")
+            fault = f"SSH on port {host.port}, on which the proxy listens"
+            yield Problem(catalogue.stack.file, where, fault, "another port for SSH")
 
 
 def names(catalogue: Catalogue) -> Iterator[Problem]:
@@ -103,9 +103,9 @@ def one_stack_each(catalogue: Catalogue, others: Iterable[Catalogue]) -> Iterato
     mine = _public_names(catalogue)
     for other in (other for other in others if _authority(other.stack) == _authority(stack)):
         for name in sorted(mine & _public_names(other)):
-            found = f"{name} is stack {other.stack.name}'s too"
+            fault = f"{name} is stack {other.stack.name}'s too"
             rule = f"each public name is one stack's: give this one another with infra:names (see {other.stack.file})"
-            yield Problem(stack.file, "infra:names", found, rule)
+            yield Problem(stack.file, "infra:names", fault, rule)
 
 
 def _authority(stack: Stack) -> str:
@@ -128,8 +128,8 @@ def subnets(catalogue: Catalogue) -> Iterator[Problem]:
         for file, network in networks:
             where = f"network {network.name}"
             if network.name in DOCKERS_OWN:
-                found = f"the name {network.name} is Docker's own"
-                yield Problem(file, where, found, "a name of the product's own, such as PRODUCT-network")
+                fault = f"the name {network.name} is Docker's own"
+                yield Problem(file, where, fault, "a name of the product's own, such as PRODUCT-network")
             ends = (network.subnet.network_address, network.subnet.broadcast_address)
             if network.gateway not in network.subnet or network.gateway in ends:
                 rule = f"one of its addresses, such as {network.subnet.network_address + 1}"
@@ -138,9 +138,9 @@ def subnets(catalogue: Catalogue) -> Iterator[Problem]:
                 yield Problem(file, where, f"its subnet is {network.subnet}", FOR_CONTAINERS)
             for name, other, level in reached:
                 if network.subnet.overlaps(other):
-                    found = f"its subnet {network.subnet} overlaps {name}"
+                    fault = f"its subnet {network.subnet} overlaps {name}"
                     rule = f"a private subnet in which host {host} reaches nothing else, such as 172.27.0.0/16"
-                    yield Problem(file, where, found, rule, "error" if other.subnet_of(network.subnet) else level)
+                    yield Problem(file, where, fault, rule, "error" if other.subnet_of(network.subnet) else level)
             reached.append((f"{network.subnet} of the network {network.name}", network.subnet, "error"))
 
 
@@ -174,10 +174,11 @@ def _sites_on(catalogue: Catalogue, host: str) -> list[Site]:
 def memory(catalogue: Catalogue) -> Iterator[Problem]:
     """The limits fit on the machine, and no limit is below what the service was seen to use."""
     for file, _, service in services(catalogue):
-        if service.observed > service.limit:
-            found = f"memory limit {shown(service.limit)} is below the {shown(service.observed)} it was seen to use"
+        if service.observed_memory > service.limit:
+            limit, observed = format_size(service.limit), format_size(service.observed_memory)
+            fault = f"memory limit {limit} is below the {observed} it was seen to use"
             yield Problem(
-                file, f"service {service.name}", found, "raise the limit, or the kernel will kill it", "warning"
+                file, f"service {service.name}", fault, "raise the limit, or the kernel will kill it", "warning"
             )
     for name, host in catalogue.stack.hosts.items():
         if host.memory_mib is None:
@@ -192,29 +193,29 @@ def memory(catalogue: Catalogue) -> Iterator[Problem]:
             twice += f" ({', '.join(f'{s.at_once} of {s.name}' for s in several)})" if several else ""
             steps = any(isinstance(service, ComposeService) and service.release for service in services_on)
             beside = ", with a release step beside them" if steps and not doubled else ""
-            found = f"the services' memory limits add up to {limits} MiB{twice}{beside}"
+            fault = f"the services' memory limits add up to {limits} MiB{twice}{beside}"
             rule = f"at most {room} MiB on {host.machine} less the reserve of {host.reserve}"
-            yield Problem(catalogue.stack.file, f"infra:hosts.{name}", found, rule)
+            yield Problem(catalogue.stack.file, f"infra:hosts.{name}", fault, rule)
         overhead = OVERHEAD_MIB + UNIT_OVERHEAD_MIB * len(services_on)
         if overhead > to_bytes(host.reserve) // MiB:
-            found = f"reserve of {host.reserve}"
+            fault = f"reserve of {host.reserve}"
             rule = (
                 f"at least {overhead} MiB: {OVERHEAD_MIB} for the system, Docker and Nginx, and {UNIT_OVERHEAD_MIB} "
                 f"for each of {len(services_on)} services (benchmarks/README.md)"
             )
-            yield Problem(catalogue.stack.file, f"infra:hosts.{name}", found, rule)
+            yield Problem(catalogue.stack.file, f"infra:hosts.{name}", fault, rule)
 
 
 def admin_networks(catalogue: Catalogue) -> Iterator[Problem]:
     """SSH is never open to the world."""
     file = catalogue.stack.file
-    if found := too_wide(map(str, catalogue.stack.adminCidrs)):
+    if fault := too_wide(map(str, catalogue.stack.adminCidrs)):
         rule = "the networks that administrators come from, such as 203.0.113.10/32"
         networks = ", ".join(map(str, catalogue.stack.adminCidrs))
-        yield Problem(file, "infra:adminCidrs", f"{networks} is {found}", rule)
+        yield Problem(file, "infra:adminCidrs", f"{networks} is {fault}", rule)
     for network in catalogue.stack.adminCidrs:
         if any(network.subnet_of(net) for net in DOCUMENTATION_NETWORKS):
-            found = f"{network} is an example address of RFC 5737: no one can connect from there"
+            fault = f"{network} is an example address of RFC 5737: no one can connect from there"
             yield Problem(
-                file, "infra:adminCidrs", found, "put in your own networks before the first update", "warning"
+                file, "infra:adminCidrs", fault, "put in your own networks before the first update", "warning"
             )

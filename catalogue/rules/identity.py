@@ -19,8 +19,8 @@ def unique_names(catalogue: Catalogue) -> Iterator[Problem]:
         names = [service.name for service in system.services]
         for name in sorted({name for name in names if names.count(name) > 1}):
             numbers = " and ".join(str(number) for number, other in enumerate(names, 1) if other == name)
-            found = f"{names.count(name)} services have this name: number {numbers} of the file"
-            yield Problem(catalogue.file_of(system), f"service {name}", found, rule)
+            fault = f"{names.count(name)} services have this name: number {numbers} of the file"
+            yield Problem(catalogue.file_of(system), f"service {name}", fault, rule)
     for host in catalogue.stack.hosts:
         owners: dict[str, System] = {}
         for system in catalogue.systems_on(host):
@@ -28,8 +28,8 @@ def unique_names(catalogue: Catalogue) -> Iterator[Problem]:
                 if (other := owners.setdefault(name, system)) is not system:
                     file = catalogue.file_of(other)
                     whose = file if file != catalogue.file_of(system) else f"system {other.system}"
-                    found = f"{whose} has a service of this name on host {host} too"
-                    yield Problem(catalogue.file_of(system), f"service {name}", found, rule)
+                    fault = f"{whose} has a service of this name on host {host} too"
+                    yield Problem(catalogue.file_of(system), f"service {name}", fault, rule)
 
 
 def unique_ports(catalogue: Catalogue) -> Iterator[Problem]:
@@ -43,9 +43,9 @@ def unique_ports(catalogue: Catalogue) -> Iterator[Problem]:
         kept = {service.port: service.name for service in system.services if isinstance(service, RetiredService)}
         for service in system.active:
             for port in [port for port in service.ports if port in kept]:
-                found = f"port {port} belonged to the retired {kept[port]}"
+                fault = f"port {port} belonged to the retired {kept[port]}"
                 yield Problem(
-                    catalogue.file_of(system), f"service {service.name}", found, "take a port never used before"
+                    catalogue.file_of(system), f"service {service.name}", fault, "take a port never used before"
                 )
 
 
@@ -84,18 +84,18 @@ def directories(catalogue: Catalogue) -> Iterator[Problem]:
                 first = projects.setdefault(service.directory, service)
                 where = (catalogue.file_of(system), f"service {service.name}")
                 if (first.compose_file, first.unit) != (service.compose_file, service.unit):
-                    found = (
+                    fault = (
                         f"directory {service.directory} is {first.name}'s, with {first.compose_file} and {first.unit}"
                     )
-                    yield Problem(*where, found, "share the compose file and the unit too, or take another directory")
+                    yield Problem(*where, fault, "share the compose file and the unit too, or take another directory")
                 last = project_name(service.directory.rsplit("/", 1)[1])
                 same_name = names.setdefault(last, service.directory)
                 if same_name != service.directory:
-                    found = f"directory {service.directory} ends as {same_name} does"
+                    fault = f"directory {service.directory} ends as {same_name} does"
                     yield Problem(
-                        *where, found, "compose names a project after its directory: let each end differently"
+                        *where, fault, "compose names a project after its directory: let each end differently"
                     )
                 owner = keys.setdefault((service.directory, service.compose_key), service.name)
                 if owner != service.name:
-                    found = f"compose_key {service.compose_key!r} is {owner}'s in the same compose file"
-                    yield Problem(*where, found, "each service of a compose file has a key of its own")
+                    fault = f"compose_key {service.compose_key!r} is {owner}'s in the same compose file"
+                    yield Problem(*where, fault, "each service of a compose file has a key of its own")

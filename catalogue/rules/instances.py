@@ -23,22 +23,22 @@ def instances(catalogue: Catalogue) -> Iterator[Problem]:
         for one in spec.instances:
             where = f"infra:hosts.{host}.systems.{one.known_as}"
             if one.known_as in catalogue.origins:
-                origin, made = catalogue.origins[one.known_as], catalogue.systems[one.known_as]
+                origin, instance = catalogue.origins[one.known_as], catalogue.systems[one.known_as]
                 yield from _what_it_says(origin, one, file, where)
-                if one.known_as != one.system and (owners := _called(catalogue, one.known_as)):
-                    found = f"as: {one.known_as} is a service of {owners[0]}, which has its secrets under that name"
-                    yield Problem(file, where, found, "a name that no service has")
-                yield from _one_each(origin, made, file, where)
+                if one.known_as != one.system and (owners := _namesakes(catalogue, one.known_as)):
+                    fault = f"as: {one.known_as} is a service of {owners[0]}, which has its secrets under that name"
+                    yield Problem(file, where, fault, "a name that no service has")
+                yield from _one_each(origin, instance, file, where)
                 yield from _beside_others(catalogue, host, one, file, where)
             elif one.known_as in catalogue.systems:
-                found = f"as: {one.known_as} is the system of {SYSTEMS}/{one.known_as}.yaml"
-                yield Problem(file, where, found, "a name that no system has")
+                fault = f"as: {one.known_as} is the system of {SYSTEMS}/{one.known_as}.yaml"
+                yield Problem(file, where, fault, "a name that no system has")
             else:
                 files = sorted({*catalogue.systems} - {*catalogue.origins})
                 yield Problem(file, where, f"system {one.system!r}", nearest(one.system, files, "systems"))
 
 
-def _called(catalogue: Catalogue, name: str) -> list[str]:
+def _namesakes(catalogue: Catalogue, name: str) -> list[str]:
     """The other systems that have a service of a name."""
     others = [system for system in catalogue.running.values() if system.system != name]
     return [system.system for system in others for service in system.active if service.name == name]
@@ -72,8 +72,8 @@ def _one_each(origin: System, system: System, file: str, where: str) -> Iterator
                 named.setdefault((kind, new), set()).add(old)
     for (kind, new), old in named.items():
         if len(old) > 1:
-            found = f"{kind} {' and '.join(sorted(old))} of {origin.system} would both be {new}"
-            yield Problem(file, where, found, f"other names for them in {SYSTEMS}/{origin.system}.yaml")
+            fault = f"{kind} {' and '.join(sorted(old))} of {origin.system} would both be {new}"
+            yield Problem(file, where, fault, f"other names for them in {SYSTEMS}/{origin.system}.yaml")
 
 
 def _beside_others(catalogue: Catalogue, host: str, one: Instance, file: str, where: str) -> Iterator[Problem]:
@@ -83,28 +83,28 @@ def _beside_others(catalogue: Catalogue, host: str, one: Instance, file: str, wh
         is_same = catalogue.origin(other).system == one.system
         units = [service.unit for service in system.native_services]
         if is_same and units:
-            found = f"{one.system} has units of its own ({', '.join(units)}), and {other.system} is on this host"
-            yield Problem(file, where, found, "another host for one of the two, or containers")
+            fault = f"{one.system} has units of its own ({', '.join(units)}), and {other.system} is on this host"
+            yield Problem(file, where, fault, "another host for one of the two, or containers")
             continue
         rule = f"a path of {one.system} with its name in it, such as /srv/{one.system}/data, which each has"
-        for path in _shared(_places(system), _places(other)):
+        for path in _contended_paths(_places(system), _places(other)):
             yield Problem(file, where, f"{path} is {other.system}'s too, and one of the two writes there", rule)
         theirs = {plain(item.path): item for item in other.directories}
         for item in system.directories:
             if (like := theirs.get(plain(item.path))) and like != item:
-                found = f"directory {item.path} is {other.system}'s too, with another owner or mode"
-                yield Problem(file, where, found, rule)
+                fault = f"directory {item.path} is {other.system}'s too, with another owner or mode"
+                yield Problem(file, where, fault, rule)
 
 
 def _places(system: System) -> dict[str, bool]:
     """The paths of a host that a system's containers see, or that its data is in: may they write there."""
     mounts = [mount for service in system.compose_services for mount in service.volumes if mount.type == "bind"]
-    found = {plain(mount.source or "/"): False for mount in mounts}
-    found |= {plain(mount.source or "/"): True for mount in mounts if mount.keeps}
-    return found | {plain(path): True for path in system.data}
+    places = {plain(mount.source or "/"): False for mount in mounts}
+    places |= {plain(mount.source or "/"): True for mount in mounts if mount.keeps}
+    return places | {plain(path): True for path in system.data}
 
 
-def _shared(mine: dict[str, bool], theirs: dict[str, bool]) -> list[str]:
+def _contended_paths(mine: dict[str, bool], theirs: dict[str, bool]) -> list[str]:
     """Those of mine in which another one writes, or that another one sees while I write."""
     return sorted(
         path
@@ -121,25 +121,25 @@ def secrets_apart(catalogue: Catalogue) -> Iterator[Problem]:
             other, like = owners.setdefault(service.name, (system, service))
             both = sorted({*service.secrets} & {*like.secrets})
             if other is not system and both and {system.system, other.system} & {*catalogue.origins}:
-                found = f"{other.system} has a service of this name too: infra:secrets.{service.name} would be both's"
+                fault = f"{other.system} has a service of this name too: infra:secrets.{service.name} would be both's"
                 rule = "another name for one of the services, or of the systems"
-                yield Problem(catalogue.file_of(system), f"{system.system}: service {service.name}", found, rule)
+                yield Problem(catalogue.file_of(system), f"{system.system}: service {service.name}", fault, rule)
 
 
 def other_names(catalogue: Catalogue) -> Iterator[Problem]:
     """A service that names its site, or the fixed address of another one, as the file has it leads people and programs
     of one instance, or one stack, to another."""
     for system in catalogue.running.values():
-        others = {name: f"which is {here} here" for name, here in _renamed(catalogue, system).items()}
-        others |= dict.fromkeys(_left(catalogue, system), "which is an address of the first one's network")
+        others = {name: f"which is {here} here" for name, here in _renamed_sites(catalogue, system).items()}
+        others |= dict.fromkeys(_former_addresses(catalogue, system), "which is an address of the first one's network")
         named = [(f"service {service.name}", *text) for service in system.active for text in _values(service)]
         named += [(f"site {site.name}", f"header {n}", v) for site in system.sites for n, v in site.headers.items()]
         for where, place, value in named:
             for name, what in others.items():
                 if re.search(rf"(?<![\w.-]){re.escape(name)}(?![\w-]|\.\w)", value, re.IGNORECASE):
                     rule = "a value of its own, in a variant (docs/catalogue.md)"
-                    found = f"{place} names {name}, {what}"
-                    yield Problem(catalogue.file_of(system), where, found, rule, "warning")
+                    fault = f"{place} names {name}, {what}"
+                    yield Problem(catalogue.file_of(system), where, fault, rule, "warning")
 
 
 def _values(service: Service) -> Iterator[tuple[str, str]]:
@@ -159,15 +159,15 @@ def _values(service: Service) -> Iterator[tuple[str, str]]:
             yield from ((f"release step {step.name}", word) for word in own)
 
 
-def _left(catalogue: Catalogue, system: System) -> list[str]:
+def _former_addresses(catalogue: Catalogue, system: System) -> list[str]:
     """The fixed addresses that a system's containers have in its file, and not here."""
     now = {address for service in system.compose_services for address in service.addresses}
     before = [address for service in catalogue.origin(system).compose_services for address in service.addresses]
     return [str(address) for address in before if address not in now]
 
 
-def _renamed(catalogue: Catalogue, system: System) -> dict[str, str]:
+def _renamed_sites(catalogue: Catalogue, system: System) -> dict[str, str]:
     """A system's sites: the names in its file → their public names here, where these are others."""
     pairs = zip(catalogue.origin(system).sites, system.sites, strict=True)
-    found = {written.name: catalogue.stack.public_name(now.name) for written, now in pairs}
-    return {written: now for written, now in found.items() if written != now}
+    public_names = {written.name: catalogue.stack.public_name(now.name) for written, now in pairs}
+    return {written: now for written, now in public_names.items() if written != now}

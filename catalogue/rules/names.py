@@ -21,9 +21,9 @@ def zone(catalogue: Catalogue) -> Iterator[Problem]:
     ]
     if stack.dns.provider == "external" and not stack.dns.challenges:
         for file, name in proved:
-            found = "is to be proved by DNS, and a person writes the records of infra:zone (infra:dns)"
+            fault = "is to be proved by DNS, and a person writes the records of infra:zone (infra:dns)"
             rule = "challenge: http-01; or infra:dns {challenges: ZONE}, a zone in Route 53 (docs/names.md)"
-            yield Problem(file, f"site {name}", found, rule)
+            yield Problem(file, f"site {name}", fault, rule)
     yield from _secrets(stack, bool(proved))
     yield from _wildcards(catalogue)
     shortest, longest = LIVES.get(stack.dns.provider, (1, 172800))
@@ -31,11 +31,11 @@ def zone(catalogue: Catalogue) -> Iterator[Problem]:
     lives |= {f"infra:records: {record.name} {record.type}": record.ttl for record in stack.records}
     for where, seconds in lives.items():
         if not shortest <= seconds <= longest:
-            found = f"{seconds} s, and {stack.dns.provider} keeps records for {shortest} to {longest} s"
-            yield Problem(stack.file, where, found, f"{shortest} to {longest}")
+            fault = f"{seconds} s, and {stack.dns.provider} keeps records for {shortest} to {longest} s"
+            yield Problem(stack.file, where, fault, f"{shortest} to {longest}")
     if stack.dns.challenges == stack.zone:
-        found = f"{stack.zone} is infra:zone itself"
-        yield Problem(stack.file, "infra:dns.challenges", found, "a zone of its own in Route 53, or leave it out")
+        fault = f"{stack.zone} is infra:zone itself"
+        yield Problem(stack.file, "infra:dns.challenges", fault, "a zone of its own in Route 53, or leave it out")
 
 
 def _wildcards(catalogue: Catalogue) -> Iterator[Problem]:
@@ -49,11 +49,11 @@ def _wildcards(catalogue: Catalogue) -> Iterator[Problem]:
                 continue
             file, where, above = catalogue.file_of(system), f"site {site.name}", domain_above(name)
             if site.challenge == "http-01":
-                found = "a certificate for all names below a domain, and a proof by HTTP"
-                yield Problem(file, where, found, "challenge: dns-01, by which alone authorities issue one")
+                fault = "a certificate for all names below a domain, and a proof by HTTP"
+                yield Problem(file, where, fault, "challenge: dns-01, by which alone authorities issue one")
             elif not stack.in_zone(above):
-                found = f"certificate: wildcard, and {name} is no name below infra:zone ({stack.zone})"
-                yield Problem(file, where, found, "leave certificate out: it gets one of its own")
+                fault = f"certificate: wildcard, and {name} is no name below infra:zone ({stack.zone})"
+                yield Problem(file, where, fault, "leave certificate out: it gets one of its own")
 
 
 def _proved_twice(catalogue: Catalogue) -> Iterator[Problem]:
@@ -68,8 +68,8 @@ def _proved_twice(catalogue: Catalogue) -> Iterator[Problem]:
             on.setdefault(above, []).append(host)
     for above, hosts in on.items():
         if len(hosts) > 1:
-            found = f"*.{above} is proved by {' and '.join(hosts)}, which would write over each other's proof"
-            yield Problem(stack.file, "infra:hosts", found, "certificate: wildcard on one of them, none on the others")
+            fault = f"*.{above} is proved by {' and '.join(hosts)}, which would write over each other's proof"
+            yield Problem(stack.file, "infra:hosts", fault, "certificate: wildcard on one of them, none on the others")
 
 
 def _secrets(stack: Stack, is_proved: bool) -> Iterator[Problem]:
@@ -83,24 +83,24 @@ def _secrets(stack: Stack, is_proved: bool) -> Iterator[Problem]:
                 stack.file, where, "is no token", "one word of letters, digits, - and _, as Cloudflare shows it"
             )
         elif not is_cloudflare:
-            found, rule = f"infra:dns has provider {stack.dns.provider}, which needs no token", "infra secret unset it"
-            yield Problem(stack.file, where, found, rule, "warning")
+            fault, rule = f"infra:dns has provider {stack.dns.provider}, which needs no token", "infra secret unset it"
+            yield Problem(stack.file, where, fault, rule, "warning")
     if given.get(API_TOKEN) == given.get(PROOF_TOKEN) and not is_sealed(given.get(API_TOKEN, ENCRYPTED)):
-        found = f"is the same as {API_TOKEN}, which would lie on the hosts then"
+        fault = f"is the same as {API_TOKEN}, which would lie on the hosts then"
         yield Problem(
-            stack.file, f"infra:secrets.{DNS}.{PROOF_TOKEN}", found, "a token of its own, for the hosts alone"
+            stack.file, f"infra:secrets.{DNS}.{PROOF_TOKEN}", fault, "a token of its own, for the hosts alone"
         )
     if is_cloudflare and stack.dns.challenges and given.get(PROOF_TOKEN):
-        found = f"no host needs it: names are proved in {stack.dns.challenges}"
-        yield Problem(stack.file, f"infra:secrets.{DNS}.{PROOF_TOKEN}", found, "infra secret unset it", "warning")
+        fault = f"no host needs it: names are proved in {stack.dns.challenges}"
+        yield Problem(stack.file, f"infra:secrets.{DNS}.{PROOF_TOKEN}", fault, "infra secret unset it", "warning")
     needed = {API_TOKEN: "writes the records of infra:zone"} if is_cloudflare else {}
     if is_cloudflare and is_proved and not stack.dns.challenges:
         needed[PROOF_TOKEN] = "is for the hosts, which prove their names with it"
     for name, what in needed.items():
         if not given.get(name):
-            found = f"is not set: it {what}"
+            fault = f"is not set: it {what}"
             rule = (
                 f"a token of Cloudflare's with Zone:Read and DNS:Edit of {stack.zone} alone: "
                 f"infra secret set {DNS}.{name} --stack {stack.name}"
             )
-            yield Problem(stack.file, f"infra:secrets.{DNS}.{name}", found, rule, unset=f"{DNS}.{name}")
+            yield Problem(stack.file, f"infra:secrets.{DNS}.{name}", fault, rule, unset=f"{DNS}.{name}")

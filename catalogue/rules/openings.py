@@ -28,36 +28,36 @@ def openings(service: ComposeService, system: System) -> dict[Opening, str]:
     devices = [given for given in service.devices if not PLAIN_DEVICE.fullmatch(given.split(":/dev/")[0])]
     weak = [option for option in service.security_opt if option in UNCONFINED]
     shared = [word for word, value in (("pid", service.pid), ("ipc", service.ipc)) if value]
-    found: dict[Opening, str] = {}
+    reasons: dict[Opening, str] = {}
     if service.publish:
         ports = ", ".join(port.text for port in service.publish)
-        found["public-ports"] = f"the world reaches it at {ports}, past the proxy"
+        reasons["public-ports"] = f"the world reaches it at {ports}, past the proxy"
     if service.is_on_host_network:
-        found["host-network"] = "network_mode: host, so that it listens on and reaches what the host itself does"
+        reasons["host-network"] = "network_mode: host, so that it listens on and reaches what the host itself does"
     if shared:
-        found["host-processes"] = (
+        reasons["host-processes"] = (
             f"{', '.join(f'{word}: host' for word in shared)}, so that it reaches the host's processes"
         )
     if paths:
-        found["host-paths"] = f"it reads {', '.join(paths)} of the host"
+        reasons["host-paths"] = f"it reads {', '.join(paths)} of the host"
     if sockets := [mount.source or "" for mount in service.volumes if mount.reaches_sockets]:
         what = (
             "Docker's socket"
             if all(mount.is_docker for mount in service.volumes if mount.reaches_sockets)
             else (f"{', '.join(sockets)}, and so the sockets of Docker and of the host's programs")
         )
-        found["docker-socket"] = f"{what}, by which it can become root of the host"
+        reasons["docker-socket"] = f"{what}, by which it can become root of the host"
     if service.privileged:
-        found["privileged"] = "privileged: it can do on the host what root can"
+        reasons["privileged"] = "privileged: it can do on the host what root can"
     if wide:
-        found["capabilities"] = f"cap_add: {', '.join(wide)}, which reaches the host"
+        reasons["capabilities"] = f"cap_add: {', '.join(wide)}, which reaches the host"
     if devices:
-        found["devices"] = f"devices: {', '.join(devices)}"
+        reasons["devices"] = f"devices: {', '.join(devices)}"
     if weak:
-        found["unconfined"] = f"security_opt: {', '.join(weak)}, which takes Docker's protection of the host away"
+        reasons["unconfined"] = f"security_opt: {', '.join(weak)}, which takes Docker's protection of the host away"
     if moving := [image.name for image in service.images if image.is_foreign and image.suffix == ":latest"]:
-        found["moving-tag"] = f"image {', '.join(moving)}, whose tag means another version at any time"
-    return found
+        reasons["moving-tag"] = f"image {', '.join(moving)}, whose tag means another version at any time"
+    return reasons
 
 
 def is_plain(source: str | None, system: System) -> bool:
@@ -69,12 +69,12 @@ def is_plain(source: str | None, system: System) -> bool:
 def exceptions(catalogue: Catalogue) -> Iterator[Problem]:
     """Each has a reason, and no reason is left of one that has gone."""
     for file, system, service in compose_services(catalogue):
-        where, found = f"service {service.name}", openings(service, system)
-        for name, what in found.items():
+        where, opened = f"service {service.name}", openings(service, system)
+        for name, what in opened.items():
             if name not in service.exceptions:
                 rule = f"{INSTEAD[name]}, or the reason for it: exceptions: {{{name}: why it has to}}"
                 yield Problem(file, where, what, rule)
-        for name in [name for name in service.exceptions if name not in found]:
+        for name in [name for name in service.exceptions if name not in opened]:
             yield Problem(file, where, f"exceptions: {name}, which it does not need", "remove it", "warning")
 
 
@@ -92,7 +92,7 @@ INSTEAD: dict[Opening, str] = {
 }
 
 
-def published(catalogue: Catalogue) -> Iterator[Problem]:
+def published_ports(catalogue: Catalogue) -> Iterator[Problem]:
     """A public port is one service's, and neither the host's own nor one that another listens on."""
     for host, spec in catalogue.stack.hosts.items():
         reserved = {f"{port}/tcp": whose for port, whose in own_ports(spec).items()} | {HTTP3: "the proxy"}
@@ -121,8 +121,8 @@ def host_network(catalogue: Catalogue) -> Iterator[Problem]:
             yield Problem(file, where, "publish with rollout: blue-green", "the default rollout: no proxy switches it")
         port = service.published_port
         if port and service.port and port.inside + service.port - port.first != service.listens_inside:
-            found = f"publish {port.mapping}, and port {service.port} leads to {service.listens_inside}"
-            yield Problem(file, where, found, "one of the two, since they are one port of the host")
+            fault = f"publish {port.mapping}, and port {service.port} leads to {service.listens_inside}"
+            yield Problem(file, where, fault, "one of the two, since they are one port of the host")
         if not service.is_on_host_network:
             continue
         rule = "leave it out: with network_mode: host its program listens on the host itself"

@@ -69,8 +69,8 @@ def paths(catalogue: Catalogue) -> Iterator[Problem]:
             if f"{route.public}/".startswith(OWN_PAGE):
                 yield Problem(file, where, f"public path {route.public!r} is the host's own page", "any other path")
             if route.is_prefix != route.inside.endswith("/"):
-                found = f"public path {route.public!r} with internal path {route.inside!r}"
-                yield Problem(file, where, found, "both end with / (all below it), or neither does (that page alone)")
+                fault = f"public path {route.public!r} with internal path {route.inside!r}"
+                yield Problem(file, where, fault, "both end with / (all below it), or neither does (that page alone)")
         if service.routes and service.listens is None:
             rule = "port: on the host, for the proxy; or container_port alone, and one is assigned"
             yield Problem(file, where, "has routes but no port", rule)
@@ -92,18 +92,18 @@ def health_paths(catalogue: Catalogue) -> Iterator[Problem]:
                     file, place, f"look: {route.look}, which not every client may ask for", "one that is open"
                 )
         if path is None and service.routes and not any(route.look for route in service.routes):
-            found = "has routes, and no health path: no release and no monitor asks what its users see"
+            fault = "has routes, and no health path: no release and no monitor asks what its users see"
             rule = f"health: a path that answers 200, or look: {service.routes[0].public} at the route"
-            yield Problem(file, where, found, rule, "warning")
+            yield Problem(file, where, fault, rule, "warning")
         if path and service.routes and service.health_route is None:
             behind = " or ".join(
                 f"health: {route.inside}health" if route.is_prefix else f"health: {route.inside}"
                 for route in service.routes
             )
-            found = f"health path {path!r} lies behind none of its routes, so that no release can ask it from outside"
+            fault = f"health path {path!r} lies behind none of its routes, so that no release can ask it from outside"
             look = f"look: {service.routes[0].public} at a route, a public path to ask in its place"
             yield Problem(
-                file, f"service {service.name}", found, f"a path that a route leads to, such as {behind}; or {look}"
+                file, f"service {service.name}", fault, f"a path that a route leads to, such as {behind}; or {look}"
             )
 
 
@@ -115,8 +115,8 @@ def sites(catalogue: Catalogue) -> Iterator[Problem]:
     for file, system, service in services(catalogue):
         for route in [route for route in service.routes if system.site_of(route) is None]:
             names = ", ".join(site.name for site in system.sites) or "none is described under sites:"
-            found = f"route {route.public!r} " + (f"names the site {route.site!r}" if route.site else "names no site")
-            yield Problem(file, f"service {service.name}", found, f"sites: {names}")
+            fault = f"route {route.public!r} " + (f"names the site {route.site!r}" if route.site else "names no site")
+            yield Problem(file, f"service {service.name}", fault, f"sites: {names}")
     stack = catalogue.stack
     for system in catalogue.running.values():
         for site in system.sites:
@@ -124,7 +124,7 @@ def sites(catalogue: Catalogue) -> Iterator[Problem]:
             if site.is_proved_by_dns and not stack.in_zone(name):
                 mapped = site.name in stack.names
                 own = (catalogue.file_of(system), f"site {site.name}")
-                found = f"{name} is not in the zone {stack.zone} (infra:zone), so that no record there can prove it"
+                fault = f"{name} is not in the zone {stack.zone} (infra:zone), so that no record there can prove it"
                 renamed = (
                     "another value there"
                     if mapped
@@ -134,8 +134,8 @@ def sites(catalogue: Catalogue) -> Iterator[Problem]:
                     f"a name in the zone, such as {_in_zone(site.name, stack.zone)}: {renamed} "
                     "(of an instance its names); or challenge: http-01 at the site"
                 )
-                yield Problem(*((stack.file, f"infra:names.{site.name}") if mapped else own), found, rule)
+                yield Problem(*((stack.file, f"infra:names.{site.name}") if mapped else own), fault, rule)
             if site.is_proved_by_http and stack.in_zone(name) and stack.dns.is_ours:
                 # Its record is written once the release is applied, and by HTTP there is no certificate before that
-                found = f"{name} is in infra:zone, and yet proved by HTTP"
-                yield Problem(catalogue.file_of(system), f"site {site.name}", found, "challenge: dns-01")
+                fault = f"{name} is in infra:zone, and yet proved by HTTP"
+                yield Problem(catalogue.file_of(system), f"site {site.name}", fault, "challenge: dns-01")

@@ -19,7 +19,7 @@ def programs(catalogue: Catalogue) -> Iterator[Problem]:
     """A script's first line ends where Linux lines do, a unit's program may be executed, and is one for the machine."""
     for file, system, service in native_services(catalogue):
         where = f"service {service.name}"
-        started = {command.program for command in commands([service.run, *service.all_sections])}
+        started = {command.program for command in commands([service.program_sections, *service.all_sections])}
         for config in service.files:
             content, is_here = catalogue.sources.get(config.source, b""), config.source in catalogue.sources
             source = f"files/static/{config.source}"
@@ -46,11 +46,13 @@ def _for_the_machine(
 ) -> Iterator[Problem]:
     architecture = elf_architecture(content)
     for name, host in catalogue.stack.ec2_hosts.items():
-        known = INSTANCE_TYPES.get(host.instanceType)
-        if architecture and known and system in host.runs and architecture != known.architecture:
-            machine = f"{name} ({host.instanceType}) is {known.architecture}"
-            found = f"files/static/{config.source} is built for {architecture}, and {machine}"
-            yield Problem(file, where, found, f"a program built for {known.architecture}, or another instanceType")
+        instance_type = INSTANCE_TYPES.get(host.instanceType)
+        if architecture and instance_type and system in host.runs and architecture != instance_type.architecture:
+            machine = f"{name} ({host.instanceType}) is {instance_type.architecture}"
+            fault = f"files/static/{config.source} is built for {architecture}, and {machine}"
+            yield Problem(
+                file, where, fault, f"a program built for {instance_type.architecture}, or another instanceType"
+            )
 
 
 def elf_architecture(content: bytes) -> str:

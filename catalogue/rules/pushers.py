@@ -11,19 +11,19 @@ def pushers(catalogue: Catalogue) -> Iterator[Problem]:
     stack = catalogue.stack
     services = {s.name: s for system in catalogue.running.values() for s in system.active}
     if stack.pushers and stack.sharedRepositories:
-        found = "the repositories belong to another stack (infra:sharedRepositories)"
-        yield Problem(stack.file, "infra:pushers", found, "say it there")
+        fault = "the repositories belong to another stack (infra:sharedRepositories)"
+        yield Problem(stack.file, "infra:pushers", fault, "say it there")
     for repository, pusher in stack.pushers.items():
         where = f"infra:pushers.{repository}"
         for name in pusher.services:
             if name not in services:
                 yield Problem(stack.file, where, f"no service {name}", nearest(name, sorted(services), "services"))
-            elif not pushed(services[name]):
-                found = f"{name} has no image or artefact of the stack's own"
-                yield Problem(stack.file, where, found, "leave it out: others' images are copied from their registries")
+            elif not own_repositories(services[name]):
+                fault = f"{name} has no image or artefact of the stack's own"
+                yield Problem(stack.file, where, fault, "leave it out: others' images are copied from their registries")
 
 
-def pushed(service: Service) -> list[str]:
+def own_repositories(service: Service) -> list[str]:
     """The repositories of a service's own images, and of its artefacts."""
     own = [image.repository for image in service.images if not image.is_foreign]
     return list(dict.fromkeys(own))

@@ -27,8 +27,8 @@ def records(catalogue: Catalogue) -> Iterator[Problem]:
         kinds.setdefault(record.name, set()).add(record.type)
     for record in stack.records:
         where = f"infra:records: {record.name} {record.type}"
-        for found, rule in _faults(record, stack.zone, sites, wild, kinds[record.name]):
-            yield Problem(stack.file, where, found, rule)
+        for fault, rule in _faults(record, stack.zone, sites, wild, kinds[record.name]):
+            yield Problem(stack.file, where, fault, rule)
         if (record.name, record.type) in seen:
             yield Problem(stack.file, where, "stands there twice", "one record with all values")
         seen.add((record.name, record.type))
@@ -71,5 +71,5 @@ def issuers(catalogue: Catalogue) -> Iterator[Problem]:
             allowed = decides.issuers(is_wildcard) if decides else None
             if decides and allowed is not None and own not in allowed:
                 what, word = (f"*.{name}", "issuewild") if is_wildcard else (name, "issue")
-                found = f"lets {', '.join(allowed) or 'no one'} issue certificates, and {what} gets its from {own}"
-                yield Problem(stack.file, f"infra:records: {decides.name} CAA", found, f'0 {word} "{own}" beside it')
+                fault = f"lets {', '.join(allowed) or 'no one'} issue certificates, and {what} gets its from {own}"
+                yield Problem(stack.file, f"infra:records: {decides.name} CAA", fault, f'0 {word} "{own}" beside it')

@@ -48,14 +48,14 @@ def several(catalogue: Catalogue) -> Iterator[Problem]:
         where = f"service {service.name}"
         for name, host in catalogue.stack.hosts.items():
             if system in catalogue.systems_on(name) and host.proxy != "nginx":
-                found = f"{what} on {name}, whose proxy is {host.proxy}"
-                yield Problem(file, where, found, f"proxy: nginx, which leads from one to the other, or {instead}")
+                fault = f"{what} on {name}, whose proxy is {host.proxy}"
+                yield Problem(file, where, fault, f"proxy: nginx, which leads from one to the other, or {instead}")
         if service.check in ("image", "running") or not service.port:
             rule = "a path or tcp, or a command, and a port: the proxy leads to a container once it is healthy"
             yield Problem(file, where, f"{what} with health {service.check}", rule)
-        if service.kept:
+        if service.data_mounts:
             rule = f"{instead}, or what it needs mounted read-only: two of it would write at once"
-            yield Problem(file, where, f"{what} of a service with data ({service.kept[0].target})", rule)
+            yield Problem(file, where, f"{what} of a service with data ({service.data_mounts[0].target})", rule)
         if not service.routes:
             yield Problem(file, where, f"{what} without a route", f"{instead}: the proxy leads only to what has one")
         if service.single:
@@ -68,8 +68,8 @@ def waiting(catalogue: Catalogue) -> Iterator[Problem]:
     """How long requests wait, and those under way get to end, is said where either happens."""
     default = Service.model_fields["hold"].default
     for file, system, service in services(catalogue):
-        said = {"hold": service.hold not in (0, default), "drain": service.drain is not None}
-        given = [name for name, is_said in said.items() if is_said]
+        settings = {"hold": service.hold not in (0, default), "drain": service.drain is not None}
+        given = [name for name, is_said in settings.items() if is_said]
         if not given:
             continue
         where, what = f"service {service.name}", " and ".join(given)
@@ -81,9 +81,9 @@ def waiting(catalogue: Catalogue) -> Iterator[Problem]:
         elif takes_turns and "hold" in given:
             rule = "leave it out: another one of it answers meanwhile"
             yield Problem(file, where, "hold of a service of which several run", rule)
-        elif service.hold and service.hold + (service.drain or 0) > (allowed := _allowed(system, service)):
-            found = f"hold: {service.hold} is longer than a request waits for its answer ({allowed} s)"
-            yield Problem(file, where, found, "a timeout of its routes that is as long", "warning")
+        elif service.hold and service.hold + (service.drain or 0) > (allowed := _proxy_timeout(system, service)):
+            fault = f"hold: {service.hold} is longer than a request waits for its answer ({allowed} s)"
+            yield Problem(file, where, fault, "a timeout of its routes that is as long", "warning")
         elif service.hold == 0 and not takes_turns:
             rule = "a hold, or leave it out: its requests end when it stops"
             yield Problem(file, where, "drain with hold: 0", rule)
@@ -95,7 +95,7 @@ def waiting(catalogue: Catalogue) -> Iterator[Problem]:
                 yield Problem(file, where, f"{what} on {name}, whose proxy is {host.proxy}", rule)
 
 
-def _allowed(system: System, service: Service) -> int:
+def _proxy_timeout(system: System, service: Service) -> int:
     """For how many seconds the proxy waits for an answer, of the route that allows least."""
     return min((system.serving(route).timeout or PROXYS_OWN for route in service.routes), default=PROXYS_OWN)
 
@@ -113,6 +113,6 @@ def replicas(catalogue: Catalogue) -> Iterator[Problem]:
         for name in [name for name, value in given.items() if value]:
             yield Problem(file, where, f"{what} with {name}", f"leave it out, or the replicas: {name} is one's alone")
         if len(service.replica_ports) != service.replicas - 1 and service.port:
-            found = f"{what} with {len(service.replica_ports)} replica_ports"
+            fault = f"{what} with {len(service.replica_ports)} replica_ports"
             rule = f"{service.replicas - 1} of them, beside port; or none, and they are assigned"
-            yield Problem(file, where, found, rule)
+            yield Problem(file, where, fault, rule)

@@ -57,13 +57,13 @@ def aliases(catalogue: Catalogue) -> Iterator[Problem]:
             yield Problem(
                 file, where, f"alias_of {site.alias_of}", f"another site of this system, itself no alias: {names}"
             )
-        if said := sorted(name for name in own if getattr(site, name) != Site.model_fields[name].default):
+        if fields := sorted(name for name in own if getattr(site, name) != Site.model_fields[name].default):
             rule = f"say it of {site.alias_of}: an alias has only name, challenge, certificate and alias_of"
-            yield Problem(file, where, f"an alias with {', '.join(said)} of its own", rule)
+            yield Problem(file, where, f"an alias with {', '.join(fields)} of its own", rule)
         for service in system.active:
             for route in [route for route in service.routes if route.site == site.name]:
-                found = f"route {route.public} is on {site.name}, which is another name of {site.alias_of}"
-                yield Problem(file, f"service {service.name}", found, f"site: {site.alias_of}")
+                fault = f"route {route.public} is on {site.name}, which is another name of {site.alias_of}"
+                yield Problem(file, f"service {service.name}", fault, f"site: {site.alias_of}")
 
 
 def one_thing_each(catalogue: Catalogue) -> Iterator[Problem]:
@@ -83,8 +83,8 @@ def one_thing_each(catalogue: Catalogue) -> Iterator[Problem]:
             *((p, "closed") for p in site.closed),
         ]:
             if path in owners:
-                found = f"path {path} is {owners[path]} and {kind}"
-                yield Problem(file, where, found, "each path of a site leads to one thing: take one of the two away")
+                fault = f"path {path} is {owners[path]} and {kind}"
+                yield Problem(file, where, fault, "each path of a site leads to one thing: take one of the two away")
             owners.setdefault(path, kind)
             if f"{path}/".startswith(OWN_FOLDERS):
                 yield Problem(file, where, f"path {path} is the host's own", "any other path")
@@ -95,8 +95,8 @@ def redirects(catalogue: Catalogue) -> Iterator[Problem]:
     for file, system, site, where in _sites(catalogue):
         for redirect in site.redirects:
             if _goes_round(system, site, redirect):
-                found = f"redirect {redirect.public} leads to {redirect.to}, which is redirected again, for ever"
-                yield Problem(file, where, found, "to: a path that no redirect covers, or another site")
+                fault = f"redirect {redirect.public} leads to {redirect.to}, which is redirected again, for ever"
+                yield Problem(file, where, fault, "to: a path that no redirect covers, or another site")
 
 
 def _goes_round(system: System, site: Site, redirect: Redirect) -> bool:
@@ -120,11 +120,11 @@ def _taken_by(system: System, site: Site, path: str) -> Redirect | None:
     """The redirect that has a path of a site: none where something else has a longer part of it."""
     others = [route.public for service in system.active for route in service.routes if system.site_of(route) == site]
     others += [*(entry.public for entry in site.static), *site.closed]
-    found = [(redirect.public, redirect) for redirect in site.redirects if _covers(redirect.public, path)]
-    longest = max((public for public, _ in found), key=len, default="")
+    matches = [(redirect.public, redirect) for redirect in site.redirects if _covers(redirect.public, path)]
+    longest = max((public for public, _ in matches), key=len, default="")
     if not longest or any(len(public) > len(longest) for public in others if _covers(public, path)):
         return None
-    return dict(found)[longest]
+    return dict(matches)[longest]
 
 
 def _covers(public: str, path: str) -> bool:
@@ -142,12 +142,12 @@ def static(catalogue: Catalogue) -> Iterator[Problem]:
             if (entry.source is None) == (entry.directory is None):
                 rule = f"source: (a folder below {STATIC}/) or directory: (of the host, such as an artefact's into)"
                 yield Problem(file, place, "has both" if entry.source else "has neither source nor directory", rule)
-            if said := [name for name in OF_SERVICES if getattr(entry, name)]:
-                yield Problem(file, place, f"has {', '.join(said)}", "nothing of the kind: files are no service's")
+            if options := [name for name in OF_SERVICES if getattr(entry, name)]:
+                yield Problem(file, place, f"has {', '.join(options)}", "nothing of the kind: files are no service's")
             shown = plain(entry.directory) if entry.directory else ""
             if is_the_hosts(shown) or ROOTS.fullmatch(shown):
-                found = f"directory {entry.directory} is the host's or the agent's own"
-                yield Problem(file, place, found, "a directory of the product's, such as an artefact's into")
+                fault = f"directory {entry.directory} is the host's or the agent's own"
+                yield Problem(file, place, fault, "a directory of the product's, such as an artefact's into")
             if entry.source:
                 inside = [path for path in catalogue.sources if path.startswith(f"{entry.source}/")]
                 if not inside:
@@ -173,8 +173,8 @@ def pages(catalogue: Catalogue) -> Iterator[Problem]:
         if site.client_ca and b"-----BEGIN CERTIFICATE-----" not in catalogue.sources.get(
             site.client_ca, b"-----BEGIN CERTIFICATE-----"
         ):
-            found = f"client_ca {STATIC}/{site.client_ca} has no certificate"
-            yield Problem(file, where, found, "the certificates of the authorities whose clients may come, in PEM")
+            fault = f"client_ca {STATIC}/{site.client_ca} has no certificate"
+            yield Problem(file, where, fault, "the certificates of the authorities whose clients may come, in PEM")
 
 
 def by_hand(catalogue: Catalogue) -> Iterator[Problem]:
@@ -205,16 +205,16 @@ def serving(catalogue: Catalogue) -> Iterator[Problem]:
         file = catalogue.file_of(system)
         for where, one in _all_serving(system):
             if one.cors and one.cors.credentials and one.cors.is_for_all:
-                found = "cors with credentials for all origins, which browsers refuse"
-                yield Problem(file, where, found, "origins: the sites whose pages may send cookies")
+                fault = "cors with credentials for all origins, which browsers refuse"
+                yield Problem(file, where, fault, "origins: the sites whose pages may send cookies")
             if one.cors and one.cors.model_fields_set - {"methods"} and not one.cors.methods and where.count(":") == 0:
                 yield Problem(
                     file, where, "cors without methods, which is no CORS", "methods: [GET, POST], or cors: false"
                 )
             gate = {name.lower() for name in one.forward_auth.headers} if one.forward_auth else set[str]()
             for name in [name for name in one.request_headers if name.lower() in gate]:
-                found = f"the request header {name} is the gate's to set, and has a value here"
-                yield Problem(file, where, found, "one of the two")
+                fault = f"the request header {name} is the gate's to set, and has a value here"
+                yield Problem(file, where, fault, "one of the two")
             if "import" in (one.basic_auth or {}):
                 yield Problem(file, where, "a user called import, which Caddy takes for a command", "another name")
             if one.asks and not any(service.name == one.asks and service.listens for service in system.active):
@@ -233,8 +233,8 @@ def serving(catalogue: Catalogue) -> Iterator[Problem]:
                 place = f"infra:secrets.{system.system}.{name}"
                 yield Problem(catalogue.stack.file, place, "the password is empty", "one of at least a character")
             if not is_sealed(given[name]) and len(given[name].encode()) > LONGEST_PASSWORD:
-                found = f"the password is longer than {LONGEST_PASSWORD} bytes, of which a proxy reads no more"
-                yield Problem(catalogue.stack.file, f"infra:secrets.{system.system}.{name}", found, "a shorter one")
+                fault = f"the password is longer than {LONGEST_PASSWORD} bytes, of which a proxy reads no more"
+                yield Problem(catalogue.stack.file, f"infra:secrets.{system.system}.{name}", fault, "a shorter one")
 
 
 def of_the_proxy(catalogue: Catalogue) -> Iterator[Problem]:
@@ -243,17 +243,17 @@ def of_the_proxy(catalogue: Catalogue) -> Iterator[Problem]:
         for system in catalogue.systems_on(name):
             file = catalogue.file_of(system)
             for where, one in _all_serving(system):
-                said = [field for field in ("rate", "connections") if getattr(one, field) is not None]
+                options = [field for field in ("rate", "connections") if getattr(one, field) is not None]
                 values = [value for part in (one.headers, one.request_headers) for value in part.values()]
                 if host.proxy == "caddy" and any(PLACEHOLDER.search(value) for value in values):
-                    found = f"a header's value with {{ and a letter, on host {name}, whose proxy is Caddy"
-                    yield Problem(file, where, found, f"a value without, or proxy: nginx of infra:hosts.{name}")
-                if host.proxy == "caddy" and said:
-                    found = f"{' and '.join(said)} on host {name}, whose proxy is Caddy, which has none"
+                    fault = f"a header's value with {{ and a letter, on host {name}, whose proxy is Caddy"
+                    yield Problem(file, where, fault, f"a value without, or proxy: nginx of infra:hosts.{name}")
+                if host.proxy == "caddy" and options:
+                    fault = f"{' and '.join(options)} on host {name}, whose proxy is Caddy, which has none"
                     yield Problem(
-                        file, where, found, f"proxy: nginx of infra:hosts.{name}, or a limit in the service itself"
+                        file, where, fault, f"proxy: nginx of infra:hosts.{name}, or a limit in the service itself"
                     )
             for site in system.sites:
                 if site.snippet and not getattr(site.snippet, host.proxy):
-                    found = f"its snippet is for another proxy than that of host {name}, {host.proxy}"
-                    yield Problem(file, f"site {site.name}", found, f"snippet: {{{host.proxy}: FILE}}")
+                    fault = f"its snippet is for another proxy than that of host {name}, {host.proxy}"
+                    yield Problem(file, f"site {site.name}", fault, f"snippet: {{{host.proxy}: FILE}}")

@@ -179,8 +179,8 @@ def faults_of_caddy(text: str, own: Own) -> Iterator[str]:
     if "`" in text or "<<" in text:
         yield 'has a ` or <<, in which lines of other kinds could stand: quote by "'
         return
-    if found := FILLED_IN.search(text):
-        yield f"has {found[0]}, by which Caddy fills in what the host keeps to itself"
+    if match := FILLED_IN.search(text):
+        yield f"has {match[0]}, by which Caddy fills in what the host keeps to itself"
     blocks = _Blocks()
     for line in text.split("\n"):
         words = _caddy_words(line)
@@ -241,16 +241,16 @@ def _caddy_words(line: str) -> list[tuple[str, bool]] | str:
         if rest.startswith("#"):
             return "has a \\ at a line's end" if rest.rstrip("\r").endswith("\\") else words
         if rest.startswith('"'):
-            found = re.match(r'"((?:[^"\\]|\\.)*)"', rest)
-            if not found:
+            match = re.match(r'"((?:[^"\\]|\\.)*)"', rest)
+            if not match:
                 return "has a quote that is not closed on its line"
-            words.append((found[1], True))
+            words.append((match[1], True))
         else:
-            found = re.match(r"\S+", rest)
-            assert found
+            match = re.match(r"\S+", rest)
+            assert match
             # By it a line goes on below, and a brace may be a word
-            if "\\" in found[0]:
-                return f'has \\ outside of quotes in {found[0]}: quote by "'
-            words.append((found[0], False))
-        rest = rest[found.end() :]
+            if "\\" in match[0]:
+                return f'has \\ outside of quotes in {match[0]}: quote by "'
+            words.append((match[0], False))
+        rest = rest[match.end() :]
     return words

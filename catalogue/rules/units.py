@@ -31,8 +31,8 @@ ACTING = ("Alias", "Also", "Conflicts", "PropagatesStopTo", "PropagatesReloadTo"
 
 def directives(catalogue: Catalogue) -> Iterator[Problem]:
     for file, _, service in native_services(catalogue):
-        for part, sections, known in _parts(service):
-            for finding in judge(sections, known):
+        for part, sections, allowed_sections in _parts(service):
+            for finding in judge(sections, allowed_sections):
                 where = f"service {service.name}: {part}"
                 yield Problem(file, where, finding.found, finding.rule, finding.level)
     for system in catalogue.running.values():
@@ -58,21 +58,21 @@ def user_units(catalogue: Catalogue) -> Iterator[Problem]:
             own = canonical(sections).get("Service", {})
             wanted = [name for name in own if name in SANDBOX and texts(own[name]) != ["no"]]
             if wanted and texts(own.get("PrivateUsers", "no")) not in (["yes"], ["true"]):
-                found = f"{', '.join(wanted)} in a user unit"
-                yield Problem(file, f"service {service.name}", found, "they need PrivateUsers: yes beside them")
+                fault = f"{', '.join(wanted)} in a user unit"
+                yield Problem(file, f"service {service.name}", fault, "they need PrivateUsers: yes beside them")
 
 
 def shapes(catalogue: Catalogue) -> Iterator[Problem]:
     """A unit is what its kind says it is."""
     for file, _, service in native_services(catalogue):
         where = f"service {service.name}"
-        for found, rule in _misshapen(service):
-            yield Problem(file, where, found, rule)
+        for fault, rule in _shape_problems(service):
+            yield Problem(file, where, fault, rule)
 
 
-def _misshapen(service: NativeService) -> Iterator[tuple[str, str]]:
+def _shape_problems(service: NativeService) -> Iterator[tuple[str, str]]:
     is_timer, is_oneshot = isinstance(service, TimerService), isinstance(service, OneshotService)
-    main = service.run.get("Service", {})
+    main = service.program_sections.get("Service", {})
     if service.unit.endswith(".timer") != is_timer:
         yield f"unit {service.unit}", "NAME.timer for kind: timer, and NAME.service for any other kind"
     if "ExecStart" not in main:
@@ -103,22 +103,22 @@ def growing(catalogue: Catalogue) -> Iterator[Problem]:
         if any(path.startswith("/etc/logrotate.d/") for path in paths):
             continue
         for name in ("StandardOutput", "StandardError"):
-            for target in texts(service.run.get("Service", {}).get(name, [])):
+            for target in texts(service.program_sections.get("Service", {}).get(name, [])):
                 kind, _, path = target.partition(":")
                 if kind in ("append", "file", "truncate") and not path.startswith(("/dev/", "/run/")):
-                    found = f"[Service] {name}: {target} grows without bound"
+                    fault = f"[Service] {name}: {target} grows without bound"
                     rule = "journal, which the host keeps small; or a file of it in /etc/logrotate.d/"
-                    yield Problem(file, f"service {service.name}", found, rule, "warning")
+                    yield Problem(file, f"service {service.name}", fault, rule, "warning")
 
 
 def accounts(catalogue: Catalogue) -> Iterator[Problem]:
     """Who a unit runs as and whom a file belongs to is described, and a user's units run without a login."""
     for file, system, service in native_services(catalogue):
-        where, known = f"service {service.name}", {"root", *(account.name for account in system.accounts)}
-        rule = f"accounts of the system: {', '.join(sorted(known))}"
-        main = service.run.get("Service", {})
+        where, account_names = f"service {service.name}", {"root", *(account.name for account in system.accounts)}
+        rule = f"accounts of the system: {', '.join(sorted(account_names))}"
+        main = service.program_sections.get("Service", {})
         named = {*texts(main.get("User", [])), *(config.owner for config in service.files)}
-        for name in sorted(named - known):
+        for name in sorted(named - account_names):
             yield Problem(file, where, f"account {name!r}", rule)
         owner = system.account(service.account) if service.account else None
         if service.account and owner is None:
@@ -128,15 +128,15 @@ def accounts(catalogue: Catalogue) -> Iterator[Problem]:
                 file, where, f"account {owner.name} does not linger", "lingering: true, or its units end with its login"
             )
     for system in catalogue.running.values():
-        known = {"root", *(account.name for account in system.accounts)}
+        account_names = {"root", *(account.name for account in system.accounts)}
         for directory in system.directories:
-            if directory.owner not in known and not directory.owner.isdigit():
-                found = f"owner {directory.owner!r}"
+            if directory.owner not in account_names and not directory.owner.isdigit():
+                fault = f"owner {directory.owner!r}"
                 rule = (
-                    f"accounts of the system: {', '.join(sorted(known))}; another one is described under accounts, and "
+                    f"accounts of the system: {', '.join(sorted(account_names))}; describe another under accounts, and "
                     'of a container it is the number, in quotes, such as "999"'
                 )
-                yield Problem(catalogue.file_of(system), directory.path, found, rule)
+                yield Problem(catalogue.file_of(system), directory.path, fault, rule)
 
 
 def environment_files(catalogue: Catalogue) -> Iterator[Problem]:
@@ -148,11 +148,11 @@ def environment_files(catalogue: Catalogue) -> Iterator[Problem]:
         owned |= {account.home: account.name for account in system.accounts}
         for place, owner in owned.items():
             if service.environment_file.startswith(f"{place.rstrip('/')}/"):
-                found = f"environment_file {service.environment_file} lies in {place}, which is {owner}'s own"
+                fault = f"environment_file {service.environment_file} lies in {place}, which is {owner}'s own"
                 rule = (
                     f"a directory of root's, such as /etc/{service.name}/: systemd reads it as root, through any link"
                 )
-                yield Problem(file, f"service {service.name}", found, rule, "warning")
+                yield Problem(file, f"service {service.name}", fault, rule, "warning")
                 break
 
 
@@ -202,13 +202,13 @@ def unique_units(catalogue: Catalogue) -> Iterator[Problem]:
     yield from twice(catalogue, "unit", own, "each service has a unit of its own")
     for system in catalogue.running.values():
         if system.network and is_of_the_host(system.network.unit):
-            found = f"unit {system.network.unit} is another program's"
-            yield Problem(catalogue.file_of(system), f"network {system.network.name}", found, OWN_NAME)
+            fault = f"unit {system.network.unit} is another program's"
+            yield Problem(catalogue.file_of(system), f"network {system.network.name}", fault, OWN_NAME)
     for file, system, service in services(catalogue):
         of_network = system.network is not None and service.unit == system.network.unit
         if of_network or (is_of_the_host(service.unit) and not getattr(service, "account", None)):
-            found = f"unit {service.unit} is another program's"
-            yield Problem(file, f"service {service.name}", found, OWN_NAME)
+            fault = f"unit {service.unit} is another program's"
+            yield Problem(file, f"service {service.name}", fault, OWN_NAME)
 
 
 def acting_on_others(catalogue: Catalogue) -> Iterator[Problem]:
@@ -219,8 +219,8 @@ def acting_on_others(catalogue: Catalogue) -> Iterator[Problem]:
         ]
         for name, value in [item for item in directives if item[0] in ACTING]:
             for unit in [unit for line in texts(value) for unit in line.split() if is_of_the_host(unit)]:
-                found = f"{name} of {unit}, which is another program's"
-                yield Problem(file, f"service {service.name}", found, "only units of the product's own")
+                fault = f"{name} of {unit}, which is another program's"
+                yield Problem(file, f"service {service.name}", fault, "only units of the product's own")
 
 
 def is_of_the_host(unit: str) -> bool:
@@ -239,10 +239,10 @@ def _alone(catalogue: Catalogue, service: ComposeService) -> bool:
 
 def milestones(catalogue: Catalogue) -> Iterator[Problem]:
     for system in catalogue.running.values():
-        known = {unit for service in system.native_services for unit in service.units}
+        units = {unit for service in system.native_services for unit in service.units}
         for milestone in system.milestones:
-            if milestone.unit not in known:
+            if milestone.unit not in units:
                 where = f"milestone {milestone.name}"
                 yield Problem(
-                    catalogue.file_of(system), where, f"unit {milestone.unit}", f"units: {', '.join(sorted(known))}"
+                    catalogue.file_of(system), where, f"unit {milestone.unit}", f"units: {', '.join(sorted(units))}"
                 )

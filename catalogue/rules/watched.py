@@ -28,10 +28,10 @@ def singletons(catalogue: Catalogue) -> Iterator[Problem]:
 def alone(catalogue: Catalogue) -> Iterator[Problem]:
     """A watch stops a service by its unit, and nothing else along with it."""
     for file, system, service in services(catalogue):
-        said = {"single: true": service.single, f"stop_priority: {service.stop_priority}": service.stop_priority}
-        for name in [name for name, given in said.items() if given]:
-            for found, rule in _not_alone(system, service):
-                yield Problem(file, f"service {service.name}", f"{name} {found}", rule)
+        settings = {"single: true": service.single, f"stop_priority: {service.stop_priority}": service.stop_priority}
+        for name in [name for name, given in settings.items() if given]:
+            for fault, rule in _not_alone(system, service):
+                yield Problem(file, f"service {service.name}", f"{name} {fault}", rule)
 
 
 def _not_alone(system: System, service: Service) -> Iterator[tuple[str, str]]:
@@ -48,14 +48,18 @@ def _not_alone(system: System, service: Service) -> Iterator[tuple[str, str]]:
         yield "of an account's unit, a template or a timer", rule
     if isinstance(service, NativeService) and service.socket:
         yield "of a unit behind a socket", "no socket: the next request would start it again"
-    taken = [other.name for other in system.native_services if other is not service and service.unit in _needed(other)]
+    taken = [
+        other.name
+        for other in system.native_services
+        if other is not service and service.unit in _required_units(other)
+    ]
     if taken:
         yield f"of a unit that {', '.join(taken)} needs", "a unit that takes no other along when it stops"
 
 
-def _needed(service: NativeService) -> set[str]:
+def _required_units(service: NativeService) -> set[str]:
     """The units whose stop is this one's too."""
-    unit = service.run.get("Unit", {})
+    unit = service.program_sections.get("Unit", {})
     return {name for tie in TIES for line in texts(unit.get(tie, [])) for name in line.split()}
 
 
@@ -67,6 +71,6 @@ def yielding(catalogue: Catalogue) -> Iterator[Problem]:
             what = "rollout: blue-green" if service.is_blue_green else f"replicas: {service.replicas}"
             rule = "one of it, and recreate: what is rolled out without a gap is not what may be stopped first"
             yield Problem(file, where, f"stop_priority: {service.stop_priority} with {what}", rule)
-        if service.stop_priority and not (service.limit or service.observed):
+        if service.stop_priority and not (service.limit or service.observed_memory):
             rule = "memory: {limit: …}, so that it comes back only when there is room for it"
             yield Problem(file, where, f"stop_priority: {service.stop_priority} without a memory limit", rule)

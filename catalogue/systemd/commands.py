@@ -34,15 +34,15 @@ class Command:
 
 def commands(parts: Iterable[Sections]) -> Iterator[Command]:
     """Those of sets of sections that are read one after another: an empty line forgets the ones before."""
-    found: dict[str, list[Command]] = {}
+    by_directive: dict[str, list[Command]] = {}
     for sections in parts:
         for name, value in sections.get("Service", {}).items():
             if NAMES.fullmatch(name):
                 for line in texts(value):
                     if not line.strip():
-                        found[name] = []
-                    found.setdefault(name, []).extend(_commands(name, line))
-    for each in found.values():
+                        by_directive[name] = []
+                    by_directive.setdefault(name, []).extend(_commands(name, line))
+    for each in by_directive.values():
         yield from each
 
 

@@ -10,7 +10,7 @@ from typing import Literal
 
 import yaml
 
-from catalogue.systemd.values import allowed
+from catalogue.systemd.values import expected_form
 
 Value = bool | int | float | str
 Sections = dict[str, dict[str, Value | list[Value]]]
@@ -92,14 +92,14 @@ def canonical(sections: Sections) -> Sections:
     }
 
 
-def judge(sections: Sections, known: list[str]) -> Iterator[Finding]:
-    """What is wrong with these sections, of which only the `known` ones may be there."""
+def judge(sections: Sections, allowed_sections: list[str]) -> Iterator[Finding]:
+    """What is wrong with these sections, of which only the `allowed_sections` ones may be there."""
     for section, directives in sections.items():
-        if section not in known:
-            near = difflib.get_close_matches(section, known, 1)
+        if section not in allowed_sections:
+            near = difflib.get_close_matches(section, allowed_sections, 1)
             yield Finding(
                 f"unknown section [{section}]",
-                f"did you mean [{near[0]}]?" if near else f"sections: {', '.join(known)}",
+                f"did you mean [{near[0]}]?" if near else f"sections: {', '.join(allowed_sections)}",
             )
             continue
         for name, value in directives.items():
@@ -128,7 +128,7 @@ def _directive(sections: Sections, section: str, name: str, value: Value | list[
             yield Finding(
                 f"{where}: a control character, or a \\ at the end, in {line!r}", "one line; write a list for several"
             )
-        elif rule := allowed(kinds[now], line):
+        elif rule := expected_form(kinds[now], line):
             yield Finding(f"{where}: {line!r}", rule)
 
 

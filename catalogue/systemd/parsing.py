@@ -29,15 +29,15 @@ def assignments(text: str) -> Iterator[tuple[str, str, str]]:
 
 def sections(text: str) -> Sections:
     """Sections and their directives as the catalogue has them; one that is given several times is a list."""
-    found: Sections = {}
+    blocks: Sections = {}
     for section, name, text_of_value in assignments(text):
-        block = found.setdefault(section, {})
+        block = blocks.setdefault(section, {})
         value, before = _value(text_of_value), block.get(name)
         if before is None:
             block[name] = value
         else:
             block[name] = [*(before if isinstance(before, list) else [before]), value]
-    return found
+    return blocks
 
 
 def _value(text: str) -> Value:

@@ -67,6 +67,6 @@ JUDGES: dict[str, Callable[[str], str | None]] = {
 }  # fmt: skip
 
 
-def allowed(kind: str, text: str) -> str | None:
+def expected_form(kind: str, text: str) -> str | None:
     """What may stand there, when `text` may not; None when it may. An empty text takes back earlier values."""
     return JUDGES[kind](text) if text else None

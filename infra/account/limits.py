@@ -41,19 +41,19 @@ def region_of(resource: Mapping[str, Any]) -> str:
     return resource["provider"].split("::")[3].removeprefix("aws-") if resource.get("provider") else ""
 
 
-def new(wanted: Iterable[dict[str, Any]], known: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+def new(wanted: Iterable[dict[str, Any]], existing: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     """What the program asks for and the state does not have. Pure."""
-    there = {entry["urn"] for entry in known}
-    return [made for made in wanted if made["custom"] and made["urn"] not in there]
+    there = {entry["urn"] for entry in existing}
+    return [resource for resource in wanted if resource["custom"] and resource["urn"] not in there]
 
 
-def growth(wanted: Iterable[dict[str, Any]], known: Iterable[dict[str, Any]]) -> Counter[str]:
+def growth(wanted: Iterable[dict[str, Any]], existing: Iterable[dict[str, Any]]) -> Counter[str]:
     """Region → vCPUs that its machines are to have more than they have, of those that stay. Pure."""
-    there = {entry["urn"]: entry for entry in known if entry["type"] == INSTANCE}
+    there = {entry["urn"]: entry for entry in existing if entry["type"] == INSTANCE}
     more: Counter[str] = Counter()
-    for made in wanted:
-        if made["type"] == INSTANCE and made["urn"] in there:
-            more[region_of(made)] += max(0, _vcpus(made) - _vcpus(there[made["urn"]]))
+    for resource in wanted:
+        if resource["type"] == INSTANCE and resource["urn"] in there:
+            more[region_of(resource)] += max(0, _vcpus(resource) - _vcpus(there[resource["urn"]]))
     return more
 
 
@@ -62,23 +62,23 @@ def findings(
     region: str,
     asked: Region,
     larger: int = 0,
-    known: Iterable[dict[str, Any]] = (),
+    existing: Iterable[dict[str, Any]] = (),
 ) -> Iterator[Problem]:
-    """Of what is created in a region beside what is `known` there, where existing machines get `larger` more vCPUs:
+    """Of what is created in a region beside what is `existing` there, where existing machines get `larger` more vCPUs:
     every quota that does not suffice, and names that are taken."""
-    here = [made for made in created if region_of(made) == region]
-    needed = Counter({kind: sum(made["type"] == kind for made in here) for kind in QUOTAS})
-    needed[INSTANCE] = larger + sum(_vcpus(made) for made in here if made["type"] == INSTANCE)
+    here = [resource for resource in created if region_of(resource) == region]
+    needed = Counter({kind: sum(resource["type"] == kind for resource in here) for kind in QUOTAS})
+    needed[INSTANCE] = larger + sum(_vcpus(resource) for resource in here if resource["type"] == INSTANCE)
     for kind, more in needed.items():
         if more:
             yield from _short(QUOTAS[kind], more, region, asked)
-    had = _rules(entry for entry in known if region_of(entry) == region)
+    had = _rules(entry for entry in existing if region_of(entry) == region)
     for (kind, version), more in _rules(here).items():
         # What an update removes goes last
         used = had[kind, version]
         quota = Quota(f"{OF_GROUP[kind]} {version} rules of a security group", RULES, 60, lambda _, used=used: used)
         yield from _short(quota, more, region, asked)
-    names = {made["inputs"]["name"] for made in here if made["type"] == REPOSITORY}
+    names = {resource["inputs"]["name"] for resource in here if resource["type"] == REPOSITORY}
     if names and (taken := sorted(names & asked.repositories())):
         remedy = (
             "infra adopt aws takes them over with their images; infra:sharedRepositories where another stack has them"
@@ -89,15 +89,15 @@ def findings(
 def _rules(resources: Iterable[dict[str, Any]]) -> Counter[tuple[str, str]]:
     """AWS counts each way, and IPv4's and IPv6's, by itself."""
     return Counter(
-        (made["type"], "IPv6" if made["inputs"].get("cidrIpv6") else "IPv4")
-        for made in resources
-        if made["type"] in OF_GROUP
+        (resource["type"], "IPv6" if resource["inputs"].get("cidrIpv6") else "IPv4")
+        for resource in resources
+        if resource["type"] in OF_GROUP
     )
 
 
-def _vcpus(made: dict[str, Any]) -> int:
-    known = INSTANCE_TYPES.get(str(made["inputs"].get("instanceType")))
-    return known.vcpus if known else 2
+def _vcpus(resource: dict[str, Any]) -> int:
+    instance_type = INSTANCE_TYPES.get(str(resource["inputs"].get("instanceType")))
+    return instance_type.vcpus if instance_type else 2
 
 
 def _short(quota: Quota, more: int, region: str, asked: Region) -> Iterator[Problem]:
@@ -106,14 +106,14 @@ def _short(quota: Quota, more: int, region: str, asked: Region) -> Iterator[Prob
     # What may not be asked may be more than what AWS gives to everyone
     is_guess = allowed is None and quota.usual is not None and used + more > quota.usual
     if allowed is None and (quota.usual is None or is_guess):
-        found = f"the quota of {quota.what} is not known; {used} in use, {more} more are needed"
-        yield Problem(region, "quota", found, f"look at quota {code} in Service Quotas", "warning")
+        fault = f"the quota of {quota.what} is not known; {used} in use, {more} more are needed"
+        yield Problem(region, "quota", fault, f"look at quota {code} in Service Quotas", "warning")
         return
     room = quota.usual if allowed is None else allowed
     if room is not None and used + more > room:
-        found = f"{quota.what}: {used} in use and {more} needed, {room:.0f} allowed"
+        fault = f"{quota.what}: {used} in use and {more} needed, {room:.0f} allowed"
         yield Problem(
-            region, "quota", found,
+            region, "quota", fault,
             f"ask for more: aws service-quotas request-service-quota-increase --region {region} "
             f"--service-code {service} --quota-code {code} --desired-value {used + more}",
         )  # fmt: skip

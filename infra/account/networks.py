@@ -30,6 +30,6 @@ def findings(catalogue: Catalogue, region: str, asked: Region) -> Iterator[Probl
         network = system.network
         for other, what in reached.items():
             if network and network.subnet.overlaps(other):
-                found = f"its subnet {network.subnet} overlaps {what} in {region}"
+                fault = f"its subnet {network.subnet} overlaps {what} in {region}"
                 rule = "a private subnet that the hosts reach nothing else in, such as 172.27.0.0/16"
-                yield Problem(catalogue.file_of(system), f"network {network.name}", found, rule)
+                yield Problem(catalogue.file_of(system), f"network {network.name}", fault, rule)

@@ -37,15 +37,15 @@ def table() -> dict[str, Any]:
 
 def uses(role: str) -> dict[str, list[str]]:
     """Action → whose work asks for it, of what a role may do and none of those before it may."""
-    known, found = list(ROLES), {}
-    for one in known[: known.index(role) + 1]:
+    roles, first_uses = list(ROLES), {}
+    for one in roles[: roles.index(role) + 1]:
         for type, asked in table()["types"].items():
             for action in {"plan": asked["read"], "deploy": asked["write"]}.get(one, ()):
-                found.setdefault(action, (one, []))[1].append(type.rsplit(":", 1)[-1])
+                first_uses.setdefault(action, (one, []))[1].append(type.rsplit(":", 1)[-1])
         for command, asked in table()["commands"].items():
             for action in asked.get(one, ()):
-                found.setdefault(action, (one, []))[1].append(command)
-    return {action: list(dict.fromkeys(whose)) for action, (one, whose) in sorted(found.items()) if one == role}
+                first_uses.setdefault(action, (one, []))[1].append(command)
+    return {action: list(dict.fromkeys(whose)) for action, (one, whose) in sorted(first_uses.items()) if one == role}
 
 
 def policy(catalogue: Catalogue, role: str) -> dict[str, Any]:
@@ -98,10 +98,10 @@ def _below_root(parameter: str) -> str:
 
 
 def _resources(catalogue: Catalogue, patterns: list[str]) -> list[str]:
-    return [arn for pattern in patterns for arn in _filled(catalogue, pattern)]
+    return [arn for pattern in patterns for arn in _expand_pattern(catalogue, pattern)]
 
 
-def _filled(catalogue: Catalogue, pattern: str) -> Iterator[str]:
+def _expand_pattern(catalogue: Catalogue, pattern: str) -> Iterator[str]:
     stack = catalogue.stack
     sources = [source for names in stack.secretsFrom.values() for source in names.values()]
     if pattern == "{secret}":

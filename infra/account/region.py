@@ -28,9 +28,9 @@ class Region:
             aws.client(service, name) for service in ("ec2", "ecr", "ssm", "service-quotas")
         )
 
-    def enabled(self, region: str) -> bool | None:
-        found = self.ec2.describe_regions(AllRegions=True)["Regions"]
-        states = {entry["RegionName"]: entry.get("OptInStatus") for entry in found}
+    def is_enabled(self, region: str) -> bool | None:
+        regions = self.ec2.describe_regions(AllRegions=True)["Regions"]
+        states = {entry["RegionName"]: entry.get("OptInStatus") for entry in regions}
         if region not in states:
             raise InfraError(f"AWS has no region {region}; regions: {', '.join(sorted(states))}")
         return None if states[region] is None else states[region] != "not-opted-in"
@@ -42,17 +42,17 @@ class Region:
         filters: Any = [{"Name": "instance-type", "Values": types}]
         asking = self.ec2.get_paginator("describe_instance_type_offerings")
         pages = asking.paginate(Filters=filters, LocationType="availability-zone")
-        found: dict[str, set[str]] = {}
+        types_by_zone: dict[str, set[str]] = {}
         for entry in (entry for page in pages for entry in page["InstanceTypeOfferings"]):
-            found.setdefault(entry["Location"], set()).add(entry["InstanceType"])
-        return found
+            types_by_zone.setdefault(entry["Location"], set()).add(entry["InstanceType"])
+        return types_by_zone
 
     def zones_of(self, stack: str) -> set[str]:
         """The availability zones of a stack's machines."""
         ours: Any = [{"Name": "tag:stack", "Values": [stack]}, RUNNING]
         pages = self.ec2.get_paginator("describe_instances").paginate(Filters=ours)
-        found = [i for page in pages for group in page["Reservations"] for i in group["Instances"]]
-        return {entry["Placement"]["AvailabilityZone"] for entry in found}
+        instances = [i for page in pages for group in page["Reservations"] for i in group["Instances"]]
+        return {entry["Placement"]["AvailabilityZone"] for entry in instances}
 
     def parameter(self, name: str) -> str | None:
         return _or_none(lambda: self.ssm.get_parameter(Name=name)["Parameter"]["Value"])
@@ -63,9 +63,9 @@ class Region:
     def vcpus(self) -> int:
         running: Any = [RUNNING]
         pages = self.ec2.get_paginator("describe_instances").paginate(Filters=running)
-        found = [i for page in pages for group in page["Reservations"] for i in group["Instances"]]
+        instances = [i for page in pages for group in page["Reservations"] for i in group["Instances"]]
         # The quota is of on-demand machines of these families
-        counted = [i for i in found if i["InstanceType"][0] in STANDARD and i.get("InstanceLifecycle") != "spot"]
+        counted = [i for i in instances if i["InstanceType"][0] in STANDARD and i.get("InstanceLifecycle") != "spot"]
         return sum(_vcpus(entry) for entry in counted)
 
     def addresses(self) -> int:
@@ -80,13 +80,13 @@ class Region:
     def blocks(self, vpc: str) -> list[str] | None:
         """The IPv4 addresses of a network; None where this account has no such network."""
         try:
-            (found,) = self.ec2.describe_vpcs(VpcIds=[vpc])["Vpcs"]
+            (vpc_entry,) = self.ec2.describe_vpcs(VpcIds=[vpc])["Vpcs"]
         except ClientError as error:
             if aws.is_absence(error):
                 return None
             raise
         ends = ("disassociating", "disassociated", "failing", "failed")
-        blocks = found.get("CidrBlockAssociationSet") or [{"CidrBlock": found["CidrBlock"]}]
+        blocks = vpc_entry.get("CidrBlockAssociationSet") or [{"CidrBlock": vpc_entry["CidrBlock"]}]
         return [entry["CidrBlock"] for entry in blocks if entry.get("CidrBlockState", {}).get("State") not in ends]
 
     def routes(self, vpc: str, subnet: str) -> list[str]:
@@ -108,8 +108,8 @@ class Region:
             repository, suffix = image
             key = "imageDigest" if suffix.startswith("@") else "imageTag"
             ids: Any = [{key: suffix[1:]}]
-            found = _or_none(lambda: self.ecr.describe_images(repositoryName=repository, imageIds=ids))
-            return None if found is None else sum(entry.get("imageSizeInBytes", 0) for entry in found["imageDetails"])
+            answer = _or_none(lambda: self.ecr.describe_images(repositoryName=repository, imageIds=ids))
+            return None if answer is None else sum(entry.get("imageSizeInBytes", 0) for entry in answer["imageDetails"])
 
         with ThreadPoolExecutor(8) as pool:
             sizes = zip(wanted, pool.map(size, wanted), strict=True)
@@ -124,8 +124,8 @@ def _vcpus(entry: dict[str, Any]) -> int:
     options = entry.get("CpuOptions") or {}
     if "CoreCount" in options:
         return options["CoreCount"] * options.get("ThreadsPerCore", 1)
-    known = INSTANCE_TYPES.get(entry["InstanceType"])
-    return known.vcpus if known else 2
+    instance_type = INSTANCE_TYPES.get(entry["InstanceType"])
+    return instance_type.vcpus if instance_type else 2
 
 
 def _or_none(ask: Callable[[], Any]) -> Any:

@@ -31,11 +31,11 @@ def missing(catalogue: Catalogue, role: str) -> Iterator[Problem]:
     if arn.endswith(":root"):
         return
     try:
-        denied = _denied(policy(catalogue, role)["Statement"], _principal(arn), catalogue.stack.region)
+        denied = _denied_actions(policy(catalogue, role)["Statement"], _principal(arn), catalogue.stack.region)
     except ClientError as error:
         yield from _dry(catalogue.stack.region, where)
-        found = f"cannot all be looked at: {error.response['Error']['Code']}"
-        yield Problem("AWS", where, found, f"allow {SIMULATED} to know more", "warning")
+        fault = f"cannot all be looked at: {error.response['Error']['Code']}"
+        yield Problem("AWS", where, fault, f"allow {SIMULATED} to know more", "warning")
         return
     for reason, actions in denied.items():
         listed = ", ".join(sorted(actions))
@@ -51,10 +51,10 @@ def _principal(arn: str) -> str:
     return aws.client("iam", "").get_role(RoleName=name)["Role"]["Arn"]
 
 
-def _denied(statements: list[dict[str, Any]], principal: str, region: str) -> dict[str, set[str]]:
+def _denied_actions(statements: list[dict[str, Any]], principal: str, region: str) -> dict[str, set[str]]:
     """Why → actions."""
     iam = aws.client("iam", "")
-    found: dict[str, set[str]] = {}
+    actions_by_reason: dict[str, set[str]] = {}
     for statement in statements:
         actions = statement["Action"]
         # What belongs to no region is asked in this one
@@ -73,10 +73,10 @@ def _denied(statements: list[dict[str, Any]], principal: str, region: str) -> di
             for entry in (entry for page in asked for entry in page["EvaluationResults"]):
                 # A policy that asks for more than is known here (MFA, an address) may allow it all the same
                 if entry["EvalDecision"] == "implicitDeny" and entry.get("MissingContextValues"):
-                    found.setdefault(CONDITIONAL, set()).add(entry["EvalActionName"])
+                    actions_by_reason.setdefault(CONDITIONAL, set()).add(entry["EvalActionName"])
                 elif entry["EvalDecision"] != "allowed":
-                    found.setdefault(_reason(entry), set()).add(entry["EvalActionName"])
-    return found
+                    actions_by_reason.setdefault(_reason(entry), set()).add(entry["EvalActionName"])
+    return actions_by_reason
 
 
 def _conditions(statement: dict[str, Any]) -> dict[str, str]:

@@ -41,51 +41,51 @@ def adopt(catalogue: Catalogue, region: str, host: str | None, instance: str | N
         )
     in_route53 = stack.dns.provider == "route53"
     names = zone_names(catalogue, chosen)
-    found = looking.gather(stack.zone if in_route53 else "", names, region, instance)
-    taken = mapping.taken(catalogue, chosen, found)
-    typer.echo(f"{region}: {found.instance.id} ({found.instance.type}) at {found.address}")
+    facts = looking.gather(stack.zone if in_route53 else "", names, region, instance)
+    taken = mapping.resources_to_import(catalogue, chosen, facts)
+    typer.echo(f"{region}: {facts.instance.id} ({facts.instance.type}) at {facts.address}")
     for entry in taken:
         typer.echo(f"  {entry.id:<40} → {entry.name}")
     typer.echo("what differs:")
-    for line in mapping.differences(catalogue, chosen, found):
+    for line in mapping.differences(catalogue, chosen, facts):
         typer.echo(f"  {line}")
     if stack.dns.provider == "cloudflare":
         typer.echo(f"  its names at Cloudflare stay as they are: infra dns adopt {' '.join(names)} takes them over")
-    key = owner.host_key or (keys.fingerprint(found.address) if owner.identity else "")
+    key = owner.host_key or (keys.fingerprint(facts.address) if owner.identity else "")
     if key and not owner.host_key:
         typer.echo(f"{chosen} has the host key {key}: its console log (EC2, Get system log) shows it too")
     if not yes and not typer.confirm("\nTake all this over?"):
         raise InfraError("nothing was touched")
     if owner.identity:
-        keys.install(stack, chosen, found.address, owner.account, owner.identity, key)
+        keys.install(stack, chosen, facts.address, owner.account, owner.identity, key)
         typer.echo(f"{chosen} takes the stack's key now, and identifies itself with its own")
-    for name, value in mapping.configuration(stack, found).items():
+    for name, value in mapping.configuration(stack, facts).items():
         path = ["--path"] if name.startswith("infra:") else []
         pulumi("config", "set", "--stack", stack.name, *path, name, value)
-    _import(catalogue, found, taken)
+    _import(catalogue, facts, taken)
     typer.echo(f"taken over. See what would change: pulumi preview --diff --stack {stack.name}")
 
 
-def _import(catalogue: Catalogue, found: looking.Facts, taken: list[mapping.Taken]) -> None:
+def _import(catalogue: Catalogue, facts: looking.Facts, taken: list[mapping.Taken]) -> None:
     stack = catalogue.stack
     state = json.loads(pulumi("stack", "export", "--stack", stack.name))
     there = state["deployment"].setdefault("resources", []) or []
-    known = {entry["urn"] for entry in there}
+    existing = {entry["urn"] for entry in there}
     ids = [str(uuid.uuid4()) for _ in range(2)]
-    base = mapping.state(stack, found, taken, version("pulumi-aws"), ids)
-    state["deployment"]["resources"] = [*there, *(entry for entry in base if entry["urn"] not in known)]
-    ended = {urn.rsplit("::", 1)[-1] for urn in known if "::aws:" in urn or "$aws:" in urn}
-    left = [entry for entry in taken if entry.name not in ended]
+    base = mapping.state(stack, facts, taken, version("pulumi-aws"), ids)
+    state["deployment"]["resources"] = [*there, *(entry for entry in base if entry["urn"] not in existing)]
+    ended = {urn.rsplit("::", 1)[-1] for urn in existing if "::aws:" in urn or "$aws:" in urn}
+    remaining = [entry for entry in taken if entry.name not in ended]
     pulumi("stack", "import", "--stack", stack.name, value=json.dumps(state))
-    if not left:
+    if not remaining:
         return
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "import.json"
-        put(file, json.dumps(mapping.import_file(stack, left)))
+        put(file, json.dumps(mapping.import_file(stack, remaining)))
         done = attempt(
             "import", "--file", str(file), "--stack", stack.name, "--yes", "--protect=false", "--generate-code=false",
             "--skip-preview",
         )  # fmt: skip
     if done.returncode:
-        said = [line.strip() for line in f"{done.stdout}\n{done.stderr}".splitlines() if "error:" in line]
-        raise InfraError(f"pulumi import: {said[0] if said else done.stderr.strip()[-300:]}; run again to go on")
+        errors = [line.strip() for line in f"{done.stdout}\n{done.stderr}".splitlines() if "error:" in line]
+        raise InfraError(f"pulumi import: {errors[0] if errors else done.stderr.strip()[-300:]}; run again to go on")

@@ -55,19 +55,19 @@ def gather(zone: str, names: list[str], region: str, chosen: str | None) -> Fact
     Raises InfraError.
     """
     try:
-        return _gathered(zone, names, region, chosen)
+        return _gather_facts(zone, names, region, chosen)
     except (BotoCoreError, ClientError) as error:
         raise InfraError(f"AWS cannot be asked about {region}: {error}") from None
 
 
-def _gathered(zone: str, names: list[str], region: str, chosen: str | None) -> Facts:
+def _gather_facts(zone: str, names: list[str], region: str, chosen: str | None) -> Facts:
     ec2, ecr = aws.client("ec2", region), aws.client("ecr", region)
     zone_id, records = _records(zone, names)
     addresses = ec2.describe_addresses()["Addresses"]
     filters: Any = [{"Name": "instance-state-name", "Values": ["running", "stopped"]}]
     pages = ec2.get_paginator("describe_instances").paginate(Filters=filters)
     instances = {i["InstanceId"]: i for page in pages for group in page["Reservations"] for i in group["Instances"]}
-    pointed = {address for found, _ in records.values() for address in found}
+    pointed = {address for values, _ in records.values() for address in values}
     leading = [a for a in addresses if a["PublicIp"] in pointed and a.get("InstanceId") in instances]
     likely = [entry["InstanceId"] for entry in leading] or (list(instances) if len(instances) == 1 else [])
     id = chosen or (likely[0] if likely else "")
@@ -88,15 +88,15 @@ def _gathered(zone: str, names: list[str], region: str, chosen: str | None) -> F
     )  # fmt: skip
 
 
-def _instance(ec2: Any, found: dict[str, Any]) -> Instance:
-    root = next(b for b in found["BlockDeviceMappings"] if b["DeviceName"] == found["RootDeviceName"])
+def _instance(ec2: Any, entry: dict[str, Any]) -> Instance:
+    root = next(b for b in entry["BlockDeviceMappings"] if b["DeviceName"] == entry["RootDeviceName"])
     volume = ec2.describe_volumes(VolumeIds=[root["Ebs"]["VolumeId"]])["Volumes"][0]
-    options = found.get("MetadataOptions", {})
-    groups = ec2.describe_security_groups(GroupIds=[group["GroupId"] for group in found["SecurityGroups"]])
+    options = entry.get("MetadataOptions", {})
+    groups = ec2.describe_security_groups(GroupIds=[group["GroupId"] for group in entry["SecurityGroups"]])
     return Instance(
-        found["InstanceId"], found["InstanceType"], found["VpcId"], found["SubnetId"],
-        [_group(ec2, group, found["InstanceId"]) for group in groups["SecurityGroups"]], volume["Size"],
-        bool(volume["Encrypted"]), found.get("IamInstanceProfile", {}).get("Arn", "").rsplit("/", 1)[-1],
+        entry["InstanceId"], entry["InstanceType"], entry["VpcId"], entry["SubnetId"],
+        [_group(ec2, group, entry["InstanceId"]) for group in groups["SecurityGroups"]], volume["Size"],
+        bool(volume["Encrypted"]), entry.get("IamInstanceProfile", {}).get("Arn", "").rsplit("/", 1)[-1],
         (options.get("HttpTokens", "optional"), options.get("HttpPutResponseHopLimit", 1)),
     )  # fmt: skip
 
@@ -122,6 +122,8 @@ def _records(zone: str, names: list[str]) -> tuple[str, dict[str, tuple[list[str
     id = route53.zone_id(client, zone)
     if id is None:
         raise InfraError(f"there is no zone {zone} in Route 53 (infra:zone)")
-    found = route53.address_records(client, id)
-    told = {n: ([v["Value"] for v in r.get("ResourceRecords", [])], int(r.get("TTL", 0))) for n, r in found.items()}
-    return id.rsplit("/", 1)[-1], {name: told[name] for name in names if name in told}
+    record_sets = route53.address_records(client, id)
+    values_by_name = {
+        n: ([v["Value"] for v in r.get("ResourceRecords", [])], int(r.get("TTL", 0))) for n, r in record_sets.items()
+    }
+    return id.rsplit("/", 1)[-1], {name: values_by_name[name] for name in names if name in values_by_name}

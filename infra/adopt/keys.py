@@ -15,7 +15,7 @@ from infra.errors import InfraError
 from infra.pulumi import pulumi
 from infra.remote import run_program
 from infra.ssh import Target
-from infra.ssh import fingerprint as shown
+from infra.ssh import fingerprint as key_fingerprint
 
 # Its `payload` comes over standard input, so that no list of processes shows a key
 SCRIPT = """
@@ -54,7 +54,7 @@ subprocess.run(["systemctl", "restart", "ssh"], check=True)
 
 def fingerprint(address: str, port: int = 22) -> str:
     """Of the key that the machine has now. Raises InfraError."""
-    return shown(_key(address, port).asbytes())
+    return key_fingerprint(_key(address, port).asbytes())
 
 
 def confirmed_host_key(address: str, port: int, pinned: str | None, yes: bool) -> str:
@@ -62,11 +62,13 @@ def confirmed_host_key(address: str, port: int, pinned: str | None, yes: bool) -
     InfraError."""
     if pinned:
         return pinned
-    found = fingerprint(address, port)
-    typer.echo(f"{address} has the host key {found}: its console shows it too (ssh-keygen -lf on the host)", err=True)
+    current_key = fingerprint(address, port)
+    typer.echo(
+        f"{address} has the host key {current_key}: its console shows it too (ssh-keygen -lf on the host)", err=True
+    )
     if not yes and not typer.confirm("Is it that machine?", err=True):
         raise InfraError("nothing was touched; --host-key SHA256:… says which key is right")
-    return found
+    return current_key
 
 
 def _key(address: str, port: int) -> paramiko.PKey:
@@ -91,8 +93,10 @@ def owners(address: str, port: int, owner: str, identity: Path, expected: list[s
     client = paramiko.SSHClient()
     client.set_missing_host_key_policy(paramiko.RejectPolicy())
     key = _key(address, port)
-    if shown(key.asbytes()) not in expected:
-        raise InfraError(f"{address} has the host key {shown(key.asbytes())}, and not {' or '.join(expected)}")
+    if key_fingerprint(key.asbytes()) not in expected:
+        raise InfraError(
+            f"{address} has the host key {key_fingerprint(key.asbytes())}, and not {' or '.join(expected)}"
+        )
     if not identity.is_file():
         raise InfraError(f"{identity} is not there: --identity names the file with the private key of {owner}")
     client.get_host_keys().add(address if port == 22 else f"[{address}]:{port}", key.get_name(), key)
@@ -117,7 +121,7 @@ def install(stack: Stack, host: str, address: str, owner: str, identity: Path, e
         "user": stack.sshUser, "public": stack.sshPublicKey, "host_private": secret(f"hostPrivateKeys.{host}"),
         "host_public": stack.hostPublicKeys[host],
     }  # fmt: skip
-    own = shown(base64.b64decode(stack.hostPublicKeys[host].split()[1]))
+    own = key_fingerprint(base64.b64decode(stack.hostPublicKeys[host].split()[1]))
     with owners(address, 22, owner, identity, [expected, own]) as transport:
         target = Target(host, address, 22, owner, expected, "")
         for _ in run_program(transport, target, SCRIPT, payload):

@@ -24,7 +24,7 @@ class Taken:
     provider: str
 
 
-def taken(catalogue: Catalogue, host: str, facts: Facts) -> list[Taken]:
+def resources_to_import(catalogue: Catalogue, host: str, facts: Facts) -> list[Taken]:
     region, regional = facts.region, f"aws-{facts.region}"
     name = catalogue.stack.at(region).made_as(host)
     machine, network = ("infra:index:Host", name), ("infra:index:Network", f"network-{region}")
@@ -60,11 +60,11 @@ def taken(catalogue: Catalogue, host: str, facts: Facts) -> list[Taken]:
 
 def differences(catalogue: Catalogue, host: str, facts: Facts) -> list[str]:
     """What the next `pulumi up` would change of what is taken over, and what it would leave alone."""
-    spec, found, stack = catalogue.stack.ec2_hosts[host], facts.instance, catalogue.stack
+    spec, instance, stack = catalogue.stack.ec2_hosts[host], facts.instance, catalogue.stack
     ours = {repository for system in catalogue.running.values() for repository in system.repositories}
-    lines = [line for differs, line in _machine(host, spec, found) if differs]
+    lines = [line for differs, line in _machine(host, spec, instance) if differs]
     wanted = {("80", "0.0.0.0/0"), ("443", "0.0.0.0/0"), *(("22", str(network)) for network in stack.adminCidrs)}
-    for group in found.groups:
+    for group in instance.groups:
         closed = [f"{port} from {source}" for port, source in group.openings if (port, source) not in wanted]
         says = f", which does not let in {', '.join(closed)}" if closed else ""
         stays = " (it stays, unused here: others use it)" if group.shared else ""
@@ -84,18 +84,24 @@ def differences(catalogue: Catalogue, host: str, facts: Facts) -> list[str]:
     return lines
 
 
-def _machine(host: str, spec: Ec2Host, found: Instance) -> list[tuple[bool, str]]:
+def _machine(host: str, spec: Ec2Host, instance: Instance) -> list[tuple[bool, str]]:
     key = f"infra:hosts.{host}"
-    tokens, hops = found.metadata
-    shrunk = ": a disk cannot shrink, write the larger one" if found.volume > spec.volume else ""
+    tokens, hops = instance.metadata
+    shrunk = ": a disk cannot shrink, write the larger one" if instance.volume > spec.volume else ""
     return [
-        (found.type != spec.instanceType, f"it is a {found.type}, and {key}.instanceType says {spec.instanceType}"),
-        (found.volume != spec.volume, f"its disk has {found.volume} GiB, and {key}.volume says {spec.volume}{shrunk}"),
-        (not found.encrypted, "its disk is not encrypted, and stays so: a move makes a new, encrypted one"),
-        (not found.role, "it has no role: it gets one, to pull images and to prove its names"),
         (
-            bool(found.role),
-            f"its role by {found.role} is replaced by one that may pull images, prove its names and publish its "
+            instance.type != spec.instanceType,
+            f"it is a {instance.type}, and {key}.instanceType says {spec.instanceType}",
+        ),
+        (
+            instance.volume != spec.volume,
+            f"its disk has {instance.volume} GiB, and {key}.volume says {spec.volume}{shrunk}",
+        ),
+        (not instance.encrypted, "its disk is not encrypted, and stays so: a move makes a new, encrypted one"),
+        (not instance.role, "it has no role: it gets one, to pull images and to prove its names"),
+        (
+            bool(instance.role),
+            f"its role by {instance.role} is replaced by one that may pull images, prove its names and publish its "
             "metrics, and nothing else",
         ),
         (tokens != "required", "its metadata service answers without a token (IMDSv1): it will not any more"),
@@ -126,7 +132,7 @@ def urn(stack: str, type: str, name: str, parent: str = "") -> str:
     return f"urn:pulumi:{stack}::infra::{parent}{type}::{name}"
 
 
-def state(stack: Stack, facts: Facts, found: list[Taken], plugin: str, ids: list[str]) -> list[dict[str, Any]]:
+def state(stack: Stack, facts: Facts, resources: list[Taken], plugin: str, ids: list[str]) -> list[dict[str, Any]]:
     """What must be in Pulumi's state before anything can be imported: the stack, its providers and components.
     `ids` are the providers' own."""
     root = urn(stack.name, "pulumi:pulumi:Stack", f"infra-{stack.name}")
@@ -140,17 +146,17 @@ def state(stack: Stack, facts: Facts, found: list[Taken], plugin: str, ids: list
                 "type": "pulumi:providers:aws", "inputs": inputs, "outputs": inputs, "parent": root,
             }
         )  # fmt: skip
-    for type, name in dict.fromkeys(entry.parent for entry in found):
+    for type, name in dict.fromkeys(entry.parent for entry in resources):
         entries.append({"urn": urn(stack.name, type, name), "custom": False, "type": type, "parent": root})
     return entries
 
 
-def import_file(stack: Stack, found: list[Taken]) -> dict[str, Any]:
+def import_file(stack: Stack, resources: list[Taken]) -> dict[str, Any]:
     """The file that `pulumi import --file` reads."""
-    table = {name: urn(stack.name, type, name) for type, name in dict.fromkeys(entry.parent for entry in found)}
+    table = {name: urn(stack.name, type, name) for type, name in dict.fromkeys(entry.parent for entry in resources)}
     # A component and its child may have one name
     table = {f"component {name}": value for name, value in table.items()}
-    table |= {name: urn(stack.name, "pulumi:providers:aws", name) for name in {entry.provider for entry in found}}
+    table |= {name: urn(stack.name, "pulumi:providers:aws", name) for name in {entry.provider for entry in resources}}
     return {
         "nameTable": table,
         "resources": [
@@ -158,6 +164,6 @@ def import_file(stack: Stack, found: list[Taken]) -> dict[str, Any]:
                 "type": entry.type, "name": entry.name, "id": entry.id, "parent": f"component {entry.parent[1]}",
                 "provider": entry.provider,
             }
-            for entry in found
+            for entry in resources
         ],
     }  # fmt: skip

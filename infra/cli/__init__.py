@@ -43,9 +43,9 @@ def catalogue_of(stack: str) -> "Catalogue":
 
 def sound_catalogue_of(stack: str, with_values: bool = True) -> "Catalogue":
     """One that no rule speaks against; `with_values` also its secrets are set. Raises CatalogueError."""
-    from catalogue.checks import checked
+    from catalogue.checks import ensure_valid
 
-    return checked(catalogue_of(stack), with_values=with_values)
+    return ensure_valid(catalogue_of(stack), with_values=with_values)
 
 
 def duration(option: str, given: str) -> float:

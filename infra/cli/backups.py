@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from infra.cli import HostName, StackName, app, catalogue_of
-from infra.errors import InfraError, gathered
+from infra.errors import InfraError, gather_errors
 
 if TYPE_CHECKING:
     from catalogue.loading import Catalogue
@@ -29,14 +29,14 @@ def list_backups(
     everything: Annotated[bool, typer.Option("--all", help="Show each, and not only the newest ten.")] = False,
 ) -> None:
     """List the backups of each service, the newest first, and how the last attempt and the last drill ended."""
-    from infra import backups as known
+    from infra import backups as reports
 
-    with gathered() as alone:
-        for name, target in known.hosts_of(catalogue_of(stack), service, host).items():
+    with gather_errors() as alone:
+        for name, target in reports.hosts_of(catalogue_of(stack), service, host).items():
             with alone():
-                answer = known.ask(target, _say, "list")
+                answer = reports.ask(target, _say, "list")
                 answer["services"] = [entry for entry in answer["services"] if service in (None, entry["service"])]
-                for line in known.listing(name, answer, 10**6 if everything else 10):
+                for line in reports.listing(name, answer, 10**6 if everything else 10):
                     typer.echo(line)
 
 
@@ -49,14 +49,14 @@ def _backed_up(catalogue: "Catalogue", name: str) -> list[str]:
 @backups.command()
 def now(stack: StackName, service: SomeService = None, host: HostName = None) -> None:
     """Take a backup now, whatever its schedule says."""
-    from infra import backups as known
+    from infra import backups as reports
 
     catalogue = catalogue_of(stack)
-    with gathered() as alone:
-        for name, target in known.hosts_of(catalogue, service, host).items():
+    with gather_errors() as alone:
+        for name, target in reports.hosts_of(catalogue, service, host).items():
             for one in [service] if service else _backed_up(catalogue, name):
                 with alone():
-                    for line in known.made(name, known.ask(target, _say, "now", service=one)):
+                    for line in reports.backup_lines(name, reports.ask(target, _say, "now", service=one)):
                         typer.echo(line)
 
 
@@ -67,12 +67,12 @@ def verify(
     everything: Annotated[bool, typer.Option("--all", help="Read all data, and not only a tenth of it.")] = False,
 ) -> None:
     """Check that each host's repository of backups is whole, and read a tenth of its data, each day another one."""
-    from infra import backups as known
+    from infra import backups as reports
 
-    with gathered() as alone:
-        for name, target in known.hosts_of(catalogue_of(stack), None, host).items():
+    with gather_errors() as alone:
+        for name, target in reports.hosts_of(catalogue_of(stack), None, host).items():
             with alone():
-                typer.echo(f"{name}: {known.ask(target, _say, 'verify', everything=everything)['line']}")
+                typer.echo(f"{name}: {reports.ask(target, _say, 'verify', everything=everything)['line']}")
 
 
 @backups.command()
@@ -86,15 +86,15 @@ def restore(
 ) -> None:
     """Replace a service's data by that of a backup. It and what depends on it are stopped meanwhile; what was there is
     kept beside it, and put back where anything fails. With --to: only put the files, or the dump, into a directory."""
-    from infra import backups as known
+    from infra import backups as reports
 
-    target = known.one_host(catalogue_of(stack), service, host)
+    target = reports.one_host(catalogue_of(stack), service, host)
     if to is not None and not to.startswith("/"):
         raise InfraError(f"--to {to!r}: a directory of the host from its root, such as /root/restored")
     if to is None and not yes:
         typer.confirm(f"Stop {service} on {target.host}, and replace its data by that of a backup?", abort=True)
-    answer = known.ask(target, _say, "restore", service=service, snapshot=snapshot, to=to)
-    for line in known.restored(target.host, answer):
+    answer = reports.ask(target, _say, "restore", service=service, snapshot=snapshot, to=to)
+    for line in reports.restore_lines(target.host, answer):
         typer.echo(line)
 
 
@@ -102,8 +102,8 @@ def restore(
 def drill(service: ServiceName, stack: StackName, host: HostName = None, snapshot: Snapshot = None) -> None:
     """Try a backup: restore it into scratch volumes, start the service on it unless it depends on others, wait until it
     is healthy, remove all of it."""
-    from infra import backups as known
+    from infra import backups as reports
 
-    target = known.one_host(catalogue_of(stack), service, host)
-    answer = known.ask(target, _say, "drill", service=service, snapshot=snapshot)
-    typer.echo(known.drilled(target.host, answer))
+    target = reports.one_host(catalogue_of(stack), service, host)
+    answer = reports.ask(target, _say, "drill", service=service, snapshot=snapshot)
+    typer.echo(reports.drill_line(target.host, answer))

@@ -32,22 +32,22 @@ def check(
     from catalogue.rules.hosts import one_stack_each
 
     catalogue = catalogue_of(stack)
-    found = [*one_stack_each(catalogue, _other_catalogues(stack)), *problems_of(catalogue)]
-    unset = sum(bool(problem.unset) for problem in found)
-    found = found if live else before_values(found)
-    if not errors(found):
-        found += _collisions(catalogue)
-    if live and not [problem for problem in errors(found) if not problem.unset]:
+    problems = [*one_stack_each(catalogue, _other_catalogues(stack)), *problems_of(catalogue)]
+    unset = sum(bool(problem.unset) for problem in problems)
+    problems = problems if live else before_values(problems)
+    if not errors(problems):
+        problems += _collisions(catalogue)
+    if live and not [problem for problem in errors(problems) if not problem.unset]:
         from infra.account import command
 
-        found += command.problems(catalogue)
-        found += _records(catalogue)
-    for problem in found:
+        problems += command.problems(catalogue)
+        problems += _records(catalogue)
+    for problem in problems:
         typer.echo(str(problem), err=True)
-    if errors(found):
+    if errors(problems):
         raise typer.Exit(1)
     services = sum(len(system.active) for system in catalogue.running.values())
-    said = f"stack {stack}: {services} services on {len(catalogue.stack.hosts)} host(s), {len(found)} warning(s)"
+    said = f"stack {stack}: {services} services on {len(catalogue.stack.hosts)} host(s), {len(problems)} warning(s)"
     typer.echo(f"{said}; an update is refused until {unset} secret(s) have a value" if unset else said)
 
 
@@ -89,13 +89,13 @@ def rights(
 
     if role not in policies.ROLES:
         raise InfraError(f"no role {role!r}; roles: {', '.join(policies.ROLES)}")
-    made = policies.policy(sound_catalogue_of(stack, with_values=False), role)
-    typer.echo(json.dumps(made, indent=2))
-    if (size := policies.size(made)) > policies.LIMIT:
-        said = (
+    policy = policies.policy(sound_catalogue_of(stack, with_values=False), role)
+    typer.echo(json.dumps(policy, indent=2))
+    if (size := policies.size(policy)) > policies.LIMIT:
+        warning = (
             f"a managed policy has at most {policies.LIMIT} characters, this one {size}: make several of its statements"
         )
-        typer.echo(said, err=True)
+        typer.echo(warning, err=True)
 
 
 @app.command()
@@ -140,13 +140,13 @@ def images(
     if update:
         typer.echo(others.update(catalogue, update))
         return
-    found = [known for known in others.look(catalogue) if not outdated or known.newer or known.here != known.there]
+    entries = [image for image in others.look(catalogue) if not outdated or image.newer or image.here != image.there]
     if json_output:
-        typer.echo(others.as_json(found))
+        typer.echo(others.as_json(entries))
         return
-    for known in found:
-        typer.echo(known.line)
-    if not found:
+    for image in entries:
+        typer.echo(image.line)
+    if not entries:
         typer.echo("nothing newer" if outdated else "the stack runs no image of another registry")
 
 
@@ -185,5 +185,5 @@ def explain(
     """Print what a field of files/systems/, a key of Pulumi.STACK.yaml or an alert means."""
     from infra import explaining
 
-    for line in explaining.explained(project_root(), field):
+    for line in explaining.explain(project_root(), field):
         typer.echo(line)

@@ -34,7 +34,7 @@ def preview(
 
     if format not in command.FORMATS:
         raise InfraError(f"--format {format}: formats are {', '.join(command.FORMATS)}")
-    report = command.made(base or commits.usual(), stack or [], mocks)
+    report = command.build_report(base or commits.usual(), stack or [], mocks)
     plans.keep(report)
     command.write(report, format, out, whole)
     if fingerprints:
@@ -77,9 +77,11 @@ def deploy(
     if image is not None and (len(services) > 1 or follow):
         raise InfraError("--image says which build of one service is deployed: name one, without --follow")
     catalogue = sound_catalogue_of(stack)
-    place, found = deploying.host_of(catalogue, services, host)
+    place, services_by_name = deploying.host_of(catalogue, services, host)
     region, account = catalogue.stack.region, catalogue.stack.accountId
-    images = {name: deploying.chosen(service, image, region, account) for name, service in found.items()}
+    images = {
+        name: deploying.digests_to_deploy(service, image, region, account) for name, service in services_by_name.items()
+    }
     wanted, say = deploying.Deployment(place, images, follow), partial(typer.echo, err=True)
     work = partial(deploying.deploy, catalogue, wanted, say, may_remove_lock)
     typer.echo(locks.patiently(work, duration("--wait", wait) if wait else 0, say))
@@ -101,14 +103,14 @@ def promote(
     from infra.move.command import may_remove_lock
 
     catalogue = sound_catalogue_of(target)
-    made = promoting.planned(catalogue_of(source), catalogue, service, source_host, host)
-    for line in promoting.lines(made, catalogue):
+    promotion = promoting.plan_promotion(catalogue_of(source), catalogue, service, source_host, host)
+    for line in promoting.lines(promotion, catalogue):
         typer.echo(line)
-    if not (yes or typer.confirm(f"deploy this to {made.wanted.host} of stack {target}?", err=True)):
+    if not (yes or typer.confirm(f"deploy this to {promotion.wanted.host} of stack {target}?", err=True)):
         raise InfraError("nothing was deployed")
-    for line in promoting.bring_images(made, catalogue):
+    for line in promoting.bring_images(promotion, catalogue):
         typer.echo(line, err=True)
-    typer.echo(deploying.deploy(catalogue, made.wanted, lambda line: typer.echo(line, err=True), may_remove_lock))
+    typer.echo(deploying.deploy(catalogue, promotion.wanted, lambda line: typer.echo(line, err=True), may_remove_lock))
 
 
 @app.command()
@@ -132,7 +134,7 @@ def comment(
         raise InfraError("which pull request: --pull NUMBER, or --from OWNER:BRANCH with --head COMMIT")
     texts = comments.read(files, stack_names(project_root()))
     if pull is None:
-        to = comments.found(api, repository, token, source or "", head or "")
+        to = comments.find_pull(api, repository, token, source or "", head or "")
     else:
         to = comments.Pull(api, repository, pull, token)
     for line in comments.post(to, texts, head, comments.languages(project_root(), texts)):

@@ -10,7 +10,7 @@ import typer
 from catalogue.problems import CatalogueError
 from catalogue.stack import Stack
 from infra.cli import HostName, StackName, app, catalogue_of, duration, sound_catalogue_of, stack_of
-from infra.errors import InfraError, gathered
+from infra.errors import InfraError, gather_errors
 
 if TYPE_CHECKING:
     from catalogue.loading import Catalogue
@@ -28,9 +28,9 @@ def status(
     was changed by hand, what it repaired; 2 when not all is in order."""
     from infra import status as looking
 
-    found = looking.of_stack(stack_of(stack), host)
-    typer.echo(looking.as_json(stack, found) if json else "\n".join(looking.lines(found)))
-    if not all(entry.said[1] for entry in found):
+    statuses = looking.of_stack(stack_of(stack), host)
+    typer.echo(looking.as_json(stack, statuses) if json else "\n".join(looking.lines(statuses)))
+    if not all(entry.summary[1] for entry in statuses):
         raise typer.Exit(2)
 
 
@@ -71,7 +71,7 @@ def boot_times(stack: StackName, host: HostName = None) -> None:
     from infra import hosts, releases, remote
 
     fine = True
-    with gathered() as alone:
+    with gather_errors() as alone:
         for name, target in hosts.targets(stack_of(stack), host).items():
             with alone():
                 lines, in_time = releases.boot_times(name, remote.ask(target, "boot-times"))
@@ -106,22 +106,22 @@ def drift(
     if cloud:
         _drift_of_cloud(stack_of(stack), host, notify)
         return
-    made = stack_of(stack)
-    found, code = {}, 0
-    with gathered() as alone:
-        for name, target in hosts.targets(made, host).items():
+    stack_model = stack_of(stack)
+    drifted, code = {}, 0
+    with gather_errors() as alone:
+        for name, target in hosts.targets(stack_model, host).items():
             with alone():
                 answer = remote.ask(target, "drift")
-                found |= {name: (target, answer)} if answer["drift"] else {}
+                drifted |= {name: (target, answer)} if answer["drift"] else {}
                 typer.echo(releases.drift(name, answer))
-        for name, (target, answer) in found.items() if restore else ():
+        for name, (target, answer) in drifted.items() if restore else ():
             if not (yes or typer.confirm(restoring.question(name, answer), err=True)):
                 raise InfraError(f"{name}: nothing was put back")
-            line, code = restoring.restore(made, target, answer, lambda line: typer.echo(line, err=True))
+            line, code = restoring.restore(stack_model, target, answer, lambda line: typer.echo(line, err=True))
             typer.echo(line)
             if code:
                 break
-    if code or (found and not restore):
+    if code or (drifted and not restore):
         raise typer.Exit(code or 2)
 
 
@@ -130,12 +130,12 @@ def _drift_of_cloud(stack: Stack, host: str | None, notify: bool) -> None:
 
     if host:
         raise InfraError("--cloud looks at the whole stack: leave out --host")
-    found = command.look(stack)
-    typer.echo("\n".join(found.lines()))
-    if notify and (found.findings or found.unknown):
-        typer.echo(command.notify(stack, found), err=True)
-    if found.findings or found.unknown:
-        raise typer.Exit(1 if found.unknown else 2)
+    cloud_drift = command.look(stack)
+    typer.echo("\n".join(cloud_drift.lines()))
+    if notify and (cloud_drift.findings or cloud_drift.unknown):
+        typer.echo(command.notify(stack, cloud_drift), err=True)
+    if cloud_drift.findings or cloud_drift.unknown:
+        raise typer.Exit(1 if cloud_drift.unknown else 2)
 
 
 @app.command(name="releases")
@@ -145,7 +145,7 @@ def list_releases(stack: StackName, host: HostName = None) -> None:
 
     from infra import hosts, releases, remote
 
-    with gathered() as alone:
+    with gather_errors() as alone:
         for name, target in hosts.targets(stack_of(stack), host).items():
             with alone():
                 answer = remote.ask(target, "releases")
@@ -190,13 +190,13 @@ def rollback(
         say = partial(typer.echo, err=True)
         typer.echo(deploying.roll_back(catalogue, [wanted], host, say, may_remove_lock))
         return
-    made = stack_of(stack)
-    found = hosts.targets(made, host)
-    if len(found) > 1:
-        raise InfraError(f"name the host with --host: {', '.join(sorted(found))}")
-    (target,) = found.values()
-    look = partial(outside.complaint, target.address, made.trustedRoots)
-    ended = delivery.go_back(target, wanted, made.confirmDeadline, look, lambda line: typer.echo(line, err=True))
+    stack_model = stack_of(stack)
+    targets = hosts.targets(stack_model, host)
+    if len(targets) > 1:
+        raise InfraError(f"name the host with --host: {', '.join(sorted(targets))}")
+    (target,) = targets.values()
+    look = partial(outside.complaint, target.address, stack_model.trustedRoots)
+    ended = delivery.go_back(target, wanted, stack_model.confirmDeadline, look, lambda line: typer.echo(line, err=True))
     typer.echo(ended["line"])
     raise typer.Exit(ended["code"])
 
@@ -214,8 +214,8 @@ def restore(
 
     catalogue = catalogue_of(stack)
     if show:
-        for found in restoring.snapshots(catalogue, host):
-            typer.echo(str(found))
+        for entry in restoring.snapshots(catalogue, host):
+            typer.echo(str(entry))
         return
     answer = restoring.restore(catalogue, host, snapshot, lambda line: typer.echo(f"  {line}", err=True))
     for line in restoring.lines(host, answer):
@@ -241,10 +241,10 @@ def maintenance(
 
     catalogue = catalogue_of(stack)
     if state == Switch.SHOW:
-        found = switching.show(catalogue, sites or [])
+        lines = switching.show(catalogue, sites or [])
     else:
-        found = switching.switch(catalogue, sites or [], state == Switch.ON, duration("--for", lasting))
-    for line in found:
+        lines = switching.switch(catalogue, sites or [], state == Switch.ON, duration("--for", lasting))
+    for line in lines:
         typer.echo(line)
 
 
@@ -253,7 +253,7 @@ def prune(stack: StackName, host: HostName = None) -> None:
     """Remove the images on each host that no kept release needs and no container uses."""
     from infra import hosts, remote
 
-    with gathered() as alone:
+    with gather_errors() as alone:
         for name, target in hosts.targets(stack_of(stack), host).items():
             with alone():
                 typer.echo(f"{name}: freed up to {remote.ask(target, 'prune')['freed'] // 1024**2} MiB")

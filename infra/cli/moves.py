@@ -32,33 +32,33 @@ def scan_regions(
     if missing := [str(path) for path in paths if not path.exists()]:
         raise InfraError(f"not there: {', '.join(missing)}")
     passed_over = scan.PassedOver()
-    found = list(scan.scan(paths, old, new, passed_over, everything))
-    for file in found:
+    files = list(scan.scan(paths, old, new, passed_over, everything))
+    for file in files:
         for mention in file.mentions:
-            left = "" if mention.becomes else ": cannot be changed without knowing what has this name"
+            remark = "" if mention.becomes else ": cannot be changed without knowing what has this name"
             where = f"{file.shown}:{mention.line}: {mention.kind} in {scan.a_file(file.kind)}"
-            typer.echo(one_line(f"{where}: {mention.found}{left}"))
-    left = sum(mention.becomes is None or not change for file in found for mention in file.mentions)
-    for file in found if change else []:
+            typer.echo(one_line(f"{where}: {mention.found}{remark}"))
+    remark = sum(mention.becomes is None or not change for file in files for mention in file.mentions)
+    for file in files if change else []:
         scan.write(file)
-    if not change and (diffs := "\n".join(file.diff for file in found if file.changed != file.text)):
+    if not change and (diffs := "\n".join(file.diff for file in files if file.changed != file.text)):
         typer.echo(f"\n{visible(diffs)}\n")
-    total = sum(len(file.mentions) for file in found)
-    if any(mention.kind in scan.ELSEWHERE for file in found for mention in file.mentions):
+    total = sum(len(file.mentions) for file in files)
+    if any(mention.kind in scan.ELSEWHERE for file in files for mention in file.mentions):
         typer.echo("an ARN or an endpoint may name what does not move with a stack (a bucket, a queue): look at those")
-    for file in found:
+    for file in files:
         for line, place in scan.places_left(file, old):
             what = f"names {place} beside the region: places are not changed, correct it by hand"
             typer.echo(one_line(f"{file.shown}:{line}: {what}"))
-    written = ", changed" if change and total > left else ""
-    typer.echo(f"{total} mention(s) of {old} in {len(found)} file(s){written}, {left} left")
+    written = ", changed" if change and total > remark else ""
+    typer.echo(f"{total} mention(s) of {old} in {len(files)} file(s){written}, {remark} left")
     why = "a link, a pipe, a device, over 4 MiB, too deep, in UTF-16, or not readable"
     of_others = "installed packages and built files; --vendored looks into them"
     for reason, passed in ((why, passed_over.unread), (of_others, passed_over.vendored)):
         if passed:
             others = f", and {len(passed) - 1} more" if len(passed) > 1 else ""
             typer.echo(one_line(f"not looked at ({reason}): {passed[0]}{others}"))
-    if left:
+    if remark:
         raise typer.Exit(2)
 
 
@@ -133,7 +133,7 @@ def adopt_host(
     from infra.adopt.host import command, reading
 
     catalogue = catalogue_of(stack)
-    wish = command.wished(catalogue, host, system, write, diff)
+    wish = command.parse_wish(catalogue, host, system, write, diff)
     key = keys.confirmed_host_key(address, port, host_key, yes)
     machine = reading.Machine(address, port, user, identity.expanduser(), key)
     command.adopt(catalogue, machine, wish)

@@ -29,15 +29,15 @@ def show(
     from infra import pointing
 
     catalogue = catalogue_of(stack)
-    made, asked = catalogue.stack, resolver or list(pointing.PUBLIC_RESOLVERS)
-    records = pointing.wanted(catalogue)
+    stack_model, asked = catalogue.stack, resolver or list(pointing.PUBLIC_RESOLVERS)
+    records = pointing.wanted_records(catalogue)
     pointing.wait(
-        made, records, asked, duration("--wait", wait) if wait else 0, lambda line: typer.echo(line, err=True)
+        stack_model, records, asked, duration("--wait", wait) if wait else 0, lambda line: typer.echo(line, err=True)
     )
     if as_json:
         typer.echo(pointing.as_json(records))
     else:
-        for line in [*pointing.lines(made, records), pointing.closing(made, records)]:
+        for line in [*pointing.lines(stack_model, records), pointing.closing(stack_model, records)]:
             typer.echo(line)
     raise typer.Exit(0 if all(record.is_right for record in records) else 1)
 
@@ -46,15 +46,17 @@ def show(
 def restore(stack: StackName) -> None:
     """Write the records again that the last update wrote at Cloudflare, where they were changed or deleted since."""
     from infra import zone_records
-    from infra.orphans.command import exported
+    from infra.orphans.command import export_state
 
-    made = stack_of(stack)
-    if moved_from := zone_records.moved_from(made):
+    stack_model = stack_of(stack)
+    if moved_from := zone_records.moved_from(stack_model):
         raise InfraError(
             f"stack {stack} is being moved from {moved_from}: pulumi up goes on with that, and writes them"
         )
     done = 0
-    for line in zone_records.restore(zone_records.zone_of(made), zone_records.written(exported(stack))):
+    for line in zone_records.restore(
+        zone_records.zone_of(stack_model), zone_records.records_in_state(export_state(stack))
+    ):
         typer.echo(line)
         done += 1
     if not done:
@@ -69,10 +71,10 @@ def leave(
     """Forget the records at a provider that kept the zone before (infra:dns): they stay there as they are, and are the
     stack's no more."""
     from infra import zone_records
-    from infra.orphans.command import exported
+    from infra.orphans.command import export_state
     from infra.pulumi import pulumi
 
-    state = exported(stack)
+    state = export_state(stack)
     urns = zone_records.left_elsewhere(stack_of(stack), state)
     if not urns:
         typer.echo("the stack has no records but where its zone is kept (infra:dns)")
@@ -95,14 +97,14 @@ def adopt(
     update."""
     from infra import pointing
 
-    zone, found = pointing.adoptable(catalogue_of(stack), names)
-    for entry, _ in found:
-        typer.echo(pointing.adopted(entry))
+    zone, entries = pointing.adoptable(catalogue_of(stack), names)
+    for entry, _ in entries:
+        typer.echo(pointing.record_line(entry))
     if not yes and not (sys.stdin.isatty() and typer.confirm(f"Let stack {stack} change and delete these?")):
         raise InfraError("nothing was touched; --yes answers the question")
-    for entry, owner in found:
+    for entry, owner in entries:
         zone.take_over(entry, owner)
     typer.echo(
-        f"{len(found)} record(s) are stack {stack}'s now: pulumi up writes what is new, infra dns restore what it "
+        f"{len(entries)} record(s) are stack {stack}'s now: pulumi up writes what is new, infra dns restore what it "
         "wrote before"
     )

@@ -24,23 +24,23 @@ def orphans(
     costs; 2 when there is any. `infra up` and `infra move` adopt what killed updates left by themselves."""
     from infra.orphans import command, listing
 
-    known = stack_of(stack)
+    stack_model = stack_of(stack)
     # What no update knows of is never adopted
     whole = bool(delete) or not adopt
-    found, others = listing.look(known, whole)
-    everything = [*found.orphans, *others]
-    for line in listing.lines(found, others, whole):
+    leftovers, others = listing.look(stack_model, whole)
+    everything = [*leftovers.orphans, *others]
+    for line in listing.lines(leftovers, others, whole):
         typer.echo(line)
     if not adopt and not delete:
-        raise typer.Exit(2 if everything or found.unknown else 0)
-    chosen, question = listing.chosen(everything, adopt, delete or [])
-    if not chosen and not found.ended:
+        raise typer.Exit(2 if everything or leftovers.unknown else 0)
+    chosen, question = listing.choose(everything, adopt, delete or [])
+    if not chosen and not leftovers.ended:
         others = f"what else has this stack's tags: infra orphans --stack {stack}"
         typer.echo(f"nothing is to be adopted: no creation is recorded as interrupted; {others}")
         return
     if chosen and not yes and not typer.confirm(f"\n{question}"):
         raise InfraError("nothing was touched")
-    command.write(stack, found, chosen)
+    command.write(stack, leftovers, chosen)
     if chosen:
         typer.echo(f"done. See what the next update does: pulumi preview --diff --stack {stack}")
     else:

@@ -31,12 +31,12 @@ def new(
 ) -> None:
     """Make a project for a product of your own: the program, one example, stacks, workflows. What is left out is asked
     for in a terminal; what has no answer becomes a line TODO, which `infra check` names."""
-    from infra.project.new import Answers, checked, create, name_of
+    from infra.project.new import Answers, check_answer, create, name_of
 
     given = {"zone": zone, "account": account, "email": email, "cidr": cidr}
     for question, answer in given.items():
         if answer is None:
-            given[question] = _ask(question, checked) if sys.stdin.isatty() and sys.stderr.isatty() else ""
+            given[question] = _ask(question, check_answer) if sys.stdin.isatty() and sys.stderr.isatty() else ""
     texts = {name: answer or "" for name, answer in given.items()}
     answers = Answers(system or name_of(folder), region, **texts, compose=compose)
     program, uncommitted = create(folder, answers)
@@ -77,10 +77,10 @@ def include(
     from infra.project import included
 
     root = project_root()
-    found = included.planned(root, system, source, version, folder, theirs)
-    included.apply(root, found)
-    typer.echo(found.line)
-    if found.changes:
+    inclusion = included.plan_inclusion(root, system, source, version, folder, theirs)
+    included.apply(root, inclusion)
+    typer.echo(inclusion.line)
+    if inclusion.changes:
         typer.echo("next: infra check, infra preview, and commit it")
 
 

@@ -23,11 +23,11 @@ def list_secrets(stack: StackName) -> None:
     """List each secret: whether it has a value, and which services use it. No value is shown or decrypted."""
     from infra import secret
 
-    found = secret.known(catalogue_of(stack))
-    for line in secret.lines(found):
+    entries = secret.list_secrets(catalogue_of(stack))
+    for line in secret.lines(entries):
         typer.echo(line)
-    counted = secret.counts(found)
-    typer.echo(f"{len(found)} secret(s), {counted['missing']} missing, {counted['used by nothing']} used by nothing")
+    counted = secret.counts(entries)
+    typer.echo(f"{len(entries)} secret(s), {counted['missing']} missing, {counted['used by nothing']} used by nothing")
 
 
 @group.command(name="set")

@@ -24,10 +24,10 @@ def restart(
     services = list(dict.fromkeys(services))
     catalogue = sound_catalogue_of(stack)
     place, _ = deploying.host_of(catalogue, services, host, "infra restart")
-    made = catalogue.stack
-    (target,) = hosts.targets(made, place).values()
-    look = partial(outside.complaint, target.address, made.trustedRoots)
-    ended = delivery.restart(target, services, made.confirmDeadline, look, partial(typer.echo, err=True))
+    stack_model = catalogue.stack
+    (target,) = hosts.targets(stack_model, place).values()
+    look = partial(outside.complaint, target.address, stack_model.trustedRoots)
+    ended = delivery.restart(target, services, stack_model.confirmDeadline, look, partial(typer.echo, err=True))
     typer.echo(ended["line"])
     raise typer.Exit(ended["code"])
 

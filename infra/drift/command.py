@@ -13,7 +13,7 @@ from infra.drift.finding import Finding
 from infra.drift.looks import Machine
 from infra.errors import InfraError
 from infra.orphans import state
-from infra.orphans.command import exported
+from infra.orphans.command import export_state
 from infra.orphans.state import State
 from infra.pulumi import refresh_preview
 
@@ -42,23 +42,28 @@ class Drift:
 
 def look(stack: Stack) -> Drift:
     """Raises InfraError where the stack has nothing in AWS, or Pulumi cannot say what a refresh would find."""
-    known = exported(stack.name)
-    regions = sorted({region for region in state.providers(known).values() if region})
-    own = state.of_aws(known)
+    pulumi_state = export_state(stack.name)
+    regions = sorted({region for region in state.providers(pulumi_state).values() if region})
+    own = state.of_aws(pulumi_state)
     if not own:
         raise InfraError(f"stack {stack.name} has nothing in AWS yet: pulumi up --stack {stack.name}")
     topics = [entry["id"] for entry in own if entry["type"] == TOPIC]
-    made, words = Drift(len(own), regions, topics), refreshed.Words(stack.name, stack.hosts)
-    made.findings.extend(refreshed.findings(refresh_preview("--stack", stack.name), words))
+    drift, words = Drift(len(own), regions, topics), refreshed.Words(stack.name, stack.hosts)
+    drift.findings.extend(refreshed.findings(refresh_preview("--stack", stack.name), words))
     asked: list[tuple[str, str, Callable[[], Iterable[Finding]]]] = []
     if any(entry["type"] in rights.WORDS for entry in own):
-        asked.append(("rights of roles and users", "us-east-1", partial(rights.added, aws.client("iam", ""), known)))
+        asked.append(
+            ("rights of roles and users", "us-east-1", partial(rights.find_added, aws.client("iam", ""), pulumi_state))
+        )
     if any(entry["type"] == records.RECORD for entry in own):
         keepable = {record.name for record in stack.records}
-        asked.append(("records", "Route 53", partial(records.added, route53.client(), known, keepable)))
+        asked.append(("records", "Route 53", partial(records.find_added, route53.client(), pulumi_state, keepable)))
     for region in regions:
-        ec2, machines = aws.client("ec2", region), _machines(stack, known, region)
-        groups, rules = state.ids(known, GROUP, region), set().union(*(state.ids(known, t, region) for t in RULES))
+        ec2, machines = aws.client("ec2", region), _machines(stack, pulumi_state, region)
+        groups, rules = (
+            state.ids(pulumi_state, GROUP, region),
+            set().union(*(state.ids(pulumi_state, t, region) for t in RULES)),
+        )
         if machines:
             asked.append(("the state of machines", region, partial(looks.machines, ec2, machines)))
             asked.append(("snapshots", region, partial(looks.snapshots, ec2, machines, stack.keepSnapshots)))
@@ -71,22 +76,24 @@ def look(stack: Stack) -> Drift:
     for what, region, ask in asked:
         try:
             with aws.asking(what, region):
-                made.findings.extend(ask())
+                drift.findings.extend(ask())
         except InfraError as error:
-            made.unknown.append(str(error))
+            drift.unknown.append(str(error))
     if stack.dns.provider == "cloudflare":
         try:
-            made.findings.extend(zone_records.findings(stack, zone_records.zone_of(stack), zone_records.written(known)))
+            drift.findings.extend(
+                zone_records.findings(stack, zone_records.zone_of(stack), zone_records.records_in_state(pulumi_state))
+            )
         except InfraError as error:
-            made.unknown.append(str(error))
-    return made
+            drift.unknown.append(str(error))
+    return drift
 
 
-def _machines(stack: Stack, known: State, region: str) -> list[Machine]:
-    here = state.ids(known, MACHINE, region)
-    names = {entry["id"]: state.name(entry) for entry in state.of_aws(known) if entry["type"] == MACHINE}
-    found = {id: of_instance(names[id]) for id in sorted(here)}
-    return [Machine(named[0] if named else names[id], id, region) for id, named in found.items()]
+def _machines(stack: Stack, pulumi_state: State, region: str) -> list[Machine]:
+    here = state.ids(pulumi_state, MACHINE, region)
+    names = {entry["id"]: state.name(entry) for entry in state.of_aws(pulumi_state) if entry["type"] == MACHINE}
+    hosts_by_id = {id: of_instance(names[id]) for id in sorted(here)}
+    return [Machine(named[0] if named else names[id], id, region) for id, named in hosts_by_id.items()]
 
 
 def notify(stack: Stack, drift: Drift) -> str:
@@ -111,5 +118,7 @@ def notify(stack: Stack, drift: Drift) -> str:
     # AWS writes only to those who followed the link in its first mail
     confirmed = sorted(e["Endpoint"] for e in entries if e["SubscriptionArn"].startswith("arn:"))
     waiting = sorted(e["Endpoint"] for e in entries if not e["SubscriptionArn"].startswith("arn:"))
-    said = f"sent to {', '.join(confirmed)}" if confirmed else "sent, and no one has confirmed the topic's first mail"
-    return f"{said}; not confirmed: {', '.join(waiting)}" if waiting else said
+    message = (
+        f"sent to {', '.join(confirmed)}" if confirmed else "sent, and no one has confirmed the topic's first mail"
+    )
+    return f"{message}; not confirmed: {', '.join(waiting)}" if waiting else message

@@ -44,13 +44,13 @@ class Machine:
         return f"--instance-ids {self.id} --region {self.region}"
 
 
-def machines(ec2: Any, known: list[Machine]) -> Iterator[Finding]:
+def machines(ec2: Any, own_machines: list[Machine]) -> Iterator[Finding]:
     """Those that do not run, that AWS sees trouble with, or has announced something for. One that is gone is a
     refresh's to find."""
-    found = _described(ec2, known)
-    there = [machine for machine in known if machine.id in found]
+    instances = _describe_instances(ec2, own_machines)
+    there = [machine for machine in own_machines if machine.id in instances]
     for machine in there:
-        entry = found[machine.id]
+        entry = instances[machine.id]
         if (state := entry["State"]["Name"]) in ("stopped", "stopping"):
             yield Finding(machine.where, f"is {state}", f"start it: {machine.command('start-instances')}")
         if entry.get("InstanceLifecycle") == "spot":
@@ -59,20 +59,20 @@ def machines(ec2: Any, known: list[Machine]) -> Iterator[Finding]:
                 "replace it by one of the stack's own: docs/runbooks/lost-host.md",
             )  # fmt: skip
     if there:
-        yield from _announced(ec2, there)
+        yield from _instance_events(ec2, there)
 
 
-def _described(ec2: Any, known: list[Machine]) -> dict[str, dict[str, Any]]:
+def _describe_instances(ec2: Any, own_machines: list[Machine]) -> dict[str, dict[str, Any]]:
     filters = [
-        {"Name": "instance-id", "Values": [machine.id for machine in known]},
+        {"Name": "instance-id", "Values": [machine.id for machine in own_machines]},
         {"Name": "instance-state-name", "Values": ["pending", "running", "stopping", "stopped"]},
     ]
     pages = ec2.get_paginator("describe_instances").paginate(Filters=filters)
-    found = [entry for page in pages for made in page["Reservations"] for entry in made["Instances"]]
-    return {entry["InstanceId"]: entry for entry in found}
+    instances = [entry for page in pages for reservation in page["Reservations"] for entry in reservation["Instances"]]
+    return {entry["InstanceId"]: entry for entry in instances}
 
 
-def _announced(ec2: Any, there: list[Machine]) -> Iterator[Finding]:
+def _instance_events(ec2: Any, there: list[Machine]) -> Iterator[Finding]:
     by_id = {machine.id: machine for machine in there}
     statuses = ec2.describe_instance_status(InstanceIds=sorted(by_id), IncludeAllInstances=True)["InstanceStatuses"]
     for entry in statuses:
@@ -105,12 +105,14 @@ def openings(ec2: Any, region: str, groups: list[str], rules: set[str]) -> Itera
             continue
         way = "egress" if rule["IsEgress"] else "ingress"
         out = f"lets its machines reach {_ports(rule)} of {_peer(rule)}"
-        found = out if rule["IsEgress"] else f"lets {_peer(rule)} reach {_ports(rule)}"
+        opening = out if rule["IsEgress"] else f"lets {_peer(rule)} reach {_ports(rule)}"
         group = rule["GroupId"]
         one = f"--group-id {group} --security-group-rule-ids {rule['SecurityGroupRuleId']} --region {region}"
         close = f"close it: aws ec2 revoke-security-group-{way} {one}"
         keep = "; to keep it, write the network into infra:adminCidrs" if _may_be_an_operators(rule) else ""
-        yield Finding(f"security group {group} ({region})", f"{found}, which the stack does not ask for", close + keep)
+        yield Finding(
+            f"security group {group} ({region})", f"{opening}, which the stack does not ask for", close + keep
+        )
 
 
 def _may_be_an_operators(rule: dict[str, Any]) -> bool:
@@ -138,13 +140,13 @@ def lost_snapshots(ec2: Any, stack: str, region: str, now: datetime) -> Iterator
     """Snapshots of disks that are gone, once they are old: no schedule deletes them any more."""
     filters = [{"Name": "tag:stack", "Values": [stack]}]
     pages = ec2.get_paginator("describe_snapshots").paginate(OwnerIds=["self"], Filters=filters)
-    found = [entry for page in pages for entry in page["Snapshots"] if now - entry["StartTime"] > OLD]
-    ids = sorted({entry["VolumeId"] for entry in found})
+    old_snapshots = [entry for page in pages for entry in page["Snapshots"] if now - entry["StartTime"] > OLD]
+    ids = sorted({entry["VolumeId"] for entry in old_snapshots})
     if not ids:
         return
     volumes = ec2.get_paginator("describe_volumes").paginate(Filters=[{"Name": "volume-id", "Values": ids}])
     there = {entry["VolumeId"] for page in volumes for entry in page["Volumes"]}
-    lost = [entry for entry in found if entry["VolumeId"] not in there]
+    lost = [entry for entry in old_snapshots if entry["VolumeId"] not in there]
     if lost:
         oldest = min(entry["StartTime"] for entry in lost)
         one = lost[0]["SnapshotId"]
@@ -156,23 +158,23 @@ def lost_snapshots(ec2: Any, stack: str, region: str, now: datetime) -> Iterator
         )
 
 
-def snapshots(ec2: Any, known: list[Machine], keep: int) -> Iterator[Finding]:
+def snapshots(ec2: Any, own_machines: list[Machine], keep: int) -> Iterator[Finding]:
     """Disks with more snapshots than the stack keeps, and some."""
-    found = _described(ec2, known)
+    instances = _describe_instances(ec2, own_machines)
     disks = {
         mapping["Ebs"]["VolumeId"]: machine
-        for machine in known
-        for mapping in found.get(machine.id, {}).get("BlockDeviceMappings", ())
+        for machine in own_machines
+        for mapping in instances.get(machine.id, {}).get("BlockDeviceMappings", ())
         if "Ebs" in mapping
     }
     if not disks:
         return
     filters = [{"Name": "volume-id", "Values": sorted(disks)}]
     pages = ec2.get_paginator("describe_snapshots").paginate(OwnerIds=["self"], Filters=filters)
-    made: dict[str, list[dict[str, Any]]] = {}
+    by_volume: dict[str, list[dict[str, Any]]] = {}
     for entry in (entry for page in pages for entry in page["Snapshots"]):
-        made.setdefault(entry["VolumeId"], []).append(entry)
-    for disk, entries in sorted(made.items()):
+        by_volume.setdefault(entry["VolumeId"], []).append(entry)
+    for disk, entries in sorted(by_volume.items()):
         if len(entries) <= keep + SPARE:
             continue
         machine, oldest = disks[disk], min(entry["StartTime"] for entry in entries)

@@ -21,10 +21,10 @@ POLICIES = {
 }  # fmt: skip
 
 
-def added(route53: Any, known: State, keepable: Collection[str]) -> Iterator[Finding]:
+def find_added(route53: Any, pulumi_state: State, keepable: Collection[str]) -> Iterator[Finding]:
     """Those beside the stack's own; the names of `keepable` may have others in infra:records."""
     own: dict[str, set[tuple[str, str, str]]] = {}
-    for entry in (entry for entry in state.of_aws(known) if entry["type"] == RECORD):
+    for entry in (entry for entry in state.of_aws(pulumi_state) if entry["type"] == RECORD):
         given = {**entry.get("inputs", {}), **(entry.get("outputs") or {})}
         key = (record_name(given["name"]), given["type"], given.get("setIdentifier") or "")
         own.setdefault(given["zoneId"], set()).add(key)
@@ -41,8 +41,8 @@ def _finding(zone: str, name: str, entry: dict[str, Any], may_be_kept: bool) -> 
     target = entry.get("AliasTarget", {}).get("DNSName")
     values = [target] if target else [value["Value"] for value in entry.get("ResourceRecords", ())]
     policy = "".join(f" ({word})" for key, word in POLICIES.items() if key in entry)
-    found = f"leads to {text(values)}{policy}, which the stack does not ask for: clients may go there"
+    fault = f"leads to {text(values)}{policy}, which the stack does not ask for: clients may go there"
     batch = shlex.quote(json.dumps({"Changes": [{"Action": "DELETE", "ResourceRecordSet": entry}]}))
     keep = "; to keep it, write it into infra:records" if may_be_kept else ""
     remove = f"aws route53 change-resource-record-sets --hosted-zone-id {zone} --change-batch {batch}"
-    return Finding(f"record {name} {entry['Type']} in Route 53", found, f"delete it: {remove}{keep}")
+    return Finding(f"record {name} {entry['Type']} in Route 53", fault, f"delete it: {remove}{keep}")

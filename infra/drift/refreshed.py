@@ -44,13 +44,13 @@ def findings(steps: Iterable[Entry], words: Words) -> Iterator[Finding]:
         for path in _paths(entry, old, new):
             verb = step.kind.says.get(path, f"has {path}")
             now, before = apart(_at(new, path), _at(old, path))
-            found = f"{verb} {now}, the last update left {before}"
+            fault = f"{verb} {now}, the last update left {before}"
             key = step.kind.keep.get(path, "").format(host=words.host(step.name))
             if (why := step.kind.stays.get(path)) and _is_more(_at(new, path), _at(old, path)):
-                yield Finding(where, found, f"{why}: write it into {key}")
+                yield Finding(where, fault, f"{why}: write it into {key}")
                 continue
             keep = f"; to keep it, write it into {key}" if key else ""
-            yield Finding(where, found, f"{words.heal} puts it back{keep}")
+            yield Finding(where, fault, f"{words.heal} puts it back{keep}")
 
 
 def _is_more(now: Any, before: Any) -> bool:

@@ -21,9 +21,9 @@ WORDS = {ROLE: "role", USER: "user"}
 KEY = "aws:iam/accessKey:AccessKey"
 
 
-def added(iam: Any, known: State) -> Iterator[Finding]:
+def find_added(iam: Any, pulumi_state: State) -> Iterator[Finding]:
     """What was added by hand to each of the stack's roles and users. One that is gone is a refresh's to find."""
-    resources = of_aws(known)
+    resources = of_aws(pulumi_state)
     for entry in resources:
         if (kind := entry["type"]) not in WORDS:
             continue
@@ -70,5 +70,5 @@ def _pages(iam: Any, operation: str, answer: str, whose: dict[str, str]) -> Iter
     return [entry for page in iam.get_paginator(operation).paginate(**whose) for entry in page[answer]]
 
 
-def _finding(where: str, found: str, remedy: str) -> Finding:
-    return Finding(where, f"{found}, which the stack does not give it", f"take it away: {remedy}")
+def _finding(where: str, fault: str, remedy: str) -> Finding:
+    return Finding(where, f"{fault}, which the stack does not give it", f"take it away: {remedy}")

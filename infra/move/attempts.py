@@ -31,18 +31,18 @@ def _place(stack: str, region: str) -> Path:
     return FOLDER / f"{stack}-{region}.json"
 
 
-def kept(stack: str, region: str) -> Attempts | None:
+def read_attempts(stack: str, region: str) -> Attempts | None:
     """Of a move to a region that has not come to its end; None where there is none, or another checkout began it."""
     try:
-        found = notes.kept(_place(stack, region))
-        before = {name: Latency(**entry) for name, entry in found["before"].items()}
-        made = Attempts(found["began"], before, [(a, b, c) for a, b, c in found["steps"]], found["spent"])
-        texts = [text for step, did, _ in made.steps for text in (step, did)]
-        numbers = [made.began, made.spent, *(seconds for _, _, seconds in made.steps)]
+        note = notes.read(_place(stack, region))
+        before = {name: Latency(**entry) for name, entry in note["before"].items()}
+        attempts = Attempts(note["began"], before, [(a, b, c) for a, b, c in note["steps"]], note["spent"])
+        texts = [text for step, did, _ in attempts.steps for text in (step, did)]
+        numbers = [attempts.began, attempts.spent, *(seconds for _, _, seconds in attempts.steps)]
         numbers += [number for entry in before.values() for number in (entry.open, entry.new)]
         # Another form is another program's, or torn
         are_all = all(isinstance(text, str) for text in texts) and all(map(_is_number, numbers))
-        return made if are_all else None
+        return attempts if are_all else None
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
 

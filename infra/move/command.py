@@ -22,16 +22,16 @@ from infra.writing import put
 def preflight(catalogue: Catalogue, region: str) -> bool:
     """Says all that is in the way, and all there is to know; True when nothing is in the way."""
     asked = facts.gather(catalogue, region)
-    found = findings.findings(catalogue, region, asked)
-    for problem in found:
+    problems = findings.findings(catalogue, region, asked)
+    for problem in problems:
         typer.echo(str(problem))
     for name, milliseconds in asked.latency.items() if region != catalogue.stack.region else ():
         typer.echo(f"from here to {name}: {'no answer' if milliseconds is None else f'{milliseconds} ms'}")
     typer.echo(findings.cost(catalogue, region, asked))
-    stopping = len(errors(found))
+    stopping = len(errors(problems))
     if fine := findings.fine(catalogue, region, asked):
         typer.echo(f"looked at, and fine: {', '.join(fine)}")
-    typer.echo(f"{stopping} finding(s) in the way, {len(found) - stopping} to know")
+    typer.echo(f"{stopping} finding(s) in the way, {len(problems) - stopping} to know")
     return not stopping
 
 
@@ -52,7 +52,7 @@ def move(catalogue: Catalogue, region: str, keep: bool, yes: bool, written: Path
     is_new = now.serving != region and not now.is_under_way and region not in now.standby
     if is_new and not preflight(catalogue, region):
         raise typer.Exit(2)
-    so_far = (attempts.kept(name, region) if now.is_under_way else None) or Attempts(
+    so_far = (attempts.read_attempts(name, region) if now.is_under_way else None) or Attempts(
         time.time(), run.latencies(catalogue)
     )
     there = now.serving == now.wanted == region and sorted(standby) == sorted(now.standby)
@@ -65,7 +65,7 @@ def move(catalogue: Catalogue, region: str, keep: bool, yes: bool, written: Path
         return ask_for(planned)
 
     planned = agree(name, run.in_region(region, standby), question, yes)
-    so_far = carry_out(name, region, planned, so_far, lambda progress: stopped(progress, now, name, region, keep))
+    so_far = carry_out(name, region, planned, so_far, lambda progress: stop_lines(progress, now, name, region, keep))
     for other in (region, now.wanted):
         attempts.forget(name, other)
     if now.serving == region and now.is_under_way:
@@ -78,7 +78,7 @@ def move(catalogue: Catalogue, region: str, keep: bool, yes: bool, written: Path
 
 def ask_for(planned: list[Phase]) -> str:
     """The question before an update, which names what it deletes."""
-    gone = [name for phase in planned for name in phase.gone]
+    gone = [name for phase in planned for name in phase.deletions]
     return f"Do all this, and delete {', '.join(gone)} at the end?" if gone else "Do all this?"
 
 
@@ -86,9 +86,9 @@ def agree(name: str, change: run.Change, question: Callable[[list[Phase]], str],
     """Shows the steps of an update with a changed configuration, asks what their `question` is, and puts that
     configuration in its place. Raises InfraError."""
     before = (config_file(name) or project_root() / f"Pulumi.{name}.yaml").read_bytes()
-    with run.configured(name, change) as file:
+    with run.copy_configuration(name, change) as file:
         typer.echo("\nlooking what would be done …")
-        planned = run.previewed(name, file)
+        planned = run.preview_phases(name, file)
         asked = question(planned)
         typer.echo("\n".join(run.plan_lines(planned)) or "nothing is left to do")
         # Where nothing is left to do, the configuration alone is put right
@@ -107,7 +107,7 @@ def carry_out(
     attempts.keep(name, mark, so_far)
     began = time.time()
     progress = run.up(name, planned, lambda line: typer.echo(line), may_remove_lock)
-    so_far = so_far.and_then(run.done(progress), time.time() - began)
+    so_far = so_far.and_then(run.finished_steps(progress), time.time() - began)
     if progress.reasons:
         attempts.keep(name, mark, so_far)
         raise InfraError("\n  ".join(why(progress)))
@@ -138,7 +138,7 @@ def _beside(standby: list[str]) -> str:
     return f", {', '.join(standby)} stands by" if standby else ""
 
 
-def stopped(progress: Progress, now: Standing, name: str, region: str, keep: bool) -> list[str]:
+def stop_lines(progress: Progress, now: Standing, name: str, region: str, keep: bool) -> list[str]:
     """Why, what serves, how to go on, and how to give it up where that can be done."""
     went = {step for step, _ in progress.times}
     lines = [progress.reasons[0].strip()]

@@ -9,9 +9,9 @@ from typing import Any
 from infra import remote
 from infra.answers import checked_moving
 from infra.errors import InfraError
-from infra.foreign import cleaned, one_line
+from infra.foreign import clean, one_line
 from infra.joined import Side, join
-from infra.ssh import ConnectionLost, Target, connected
+from infra.ssh import ConnectionLost, Target, connect
 
 MiB = 1024**2
 SIGN = 10.0  # seconds between two lines
@@ -44,9 +44,9 @@ class Host:
         """The answer of agent/moving.py. Raises InfraError."""
         payload = {"do": verb, "system": system, **more}
         answer: dict[str, Any] = {}
-        with connected(self.target) as transport:
-            for said in remote.run_program(transport, self.target, f"{self.program}\n\nmain(payload)\n", payload):
-                answer = checked_moving(verb, cleaned(said), str(self.target)) or answer
+        with connect(self.target) as transport:
+            for event in remote.run_program(transport, self.target, f"{self.program}\n\nmain(payload)\n", payload):
+                answer = checked_moving(verb, clean(event), str(self.target)) or answer
         if "failed" in answer:
             raise Declined(f"{self}: {answer['failed']}")
         if "done" not in answer:
@@ -70,13 +70,13 @@ class Copy:
 
     def run(self, which: str, good: tuple[int, ...], *options: str) -> None:
         """Raises InfraError."""
-        said = [time.monotonic()]
-        with connected(self.home.target) as giver, connected(self.here.target) as taker:
+        last_report = [time.monotonic()]
+        with connect(self.home.target) as giver, connect(self.here.target) as taker:
             for number, path in enumerate(self.paths):
 
-                def came(total: int, path: str = path) -> None:
-                    if time.monotonic() - said[0] > SIGN:
-                        said[0] = time.monotonic()
+                def report_progress(total: int, path: str = path) -> None:
+                    if time.monotonic() - last_report[0] > SIGN:
+                        last_report[0] = time.monotonic()
                         self.say(f"{self.what}: {which}: {total / MiB:.0f} MiB of {path} so far")
 
                 config = f"/run/infra/moving/{self.name}/rsyncd.conf"
@@ -86,7 +86,7 @@ class Copy:
                     taker, self.here.target,
                     taking(number, self.places[path], [*options, *([] if of_volume else self.owners)]),
                 )  # fmt: skip
-                ended = join(give, take, came)
+                ended = join(give, take, report_progress)
                 if ended.codes[1] not in good:
                     words = ended.words[1] or ended.words[0] or f"it ended with {ended.codes[1]}"
                     raise InfraError(
@@ -104,14 +104,14 @@ def taking(number: int, place: str, options: list[str]) -> list[str]:
     return ["sh", "-c", f"exec 8<&0 9>&1 </dev/null >&2; exec {shlex.join(words)}"]
 
 
-def mapped(there: dict[str, Any], here: dict[str, Any]) -> list[str]:
+def id_map_options(there: dict[str, Any], here: dict[str, Any]) -> list[str]:
     """What gives accounts' files to the accounts of the same names, whose numbers can be others."""
-    found = []
+    options = []
     for option, kind in (("--usermap", "users"), ("--groupmap", "groups")):
         pairs = [
             f"{number}:{here[kind][name]}"
             for name, number in sorted(there[kind].items())
             if name in here[kind] and here[kind][name] != number
         ]
-        found += [f"{option}={','.join(pairs)}"] if pairs else []
-    return found
+        options += [f"{option}={','.join(pairs)}"] if pairs else []
+    return options

@@ -26,13 +26,13 @@ class Cost(NamedTuple):
 
 def monthly(stack: Stack, region: str) -> Cost:
     """What the stack's machines, disks and addresses would cost in a region, on demand."""
-    known = table().regions.get(region)
-    if told := _told(stack, region):
-        return Cost(monthly_by(machines_of(stack), told), "AWS's price list")
-    return Cost(monthly_by(machines_of(stack), known), f"prices of {table().as_of}")
+    table_prices = table().regions.get(region)
+    if current_prices := _fetch_prices(stack, region):
+        return Cost(monthly_by(machines_of(stack), current_prices), "AWS's price list")
+    return Cost(monthly_by(machines_of(stack), table_prices), f"prices of {table().as_of}")
 
 
-def _told(stack: Stack, region: str) -> Prices | None:
+def _fetch_prices(stack: Stack, region: str) -> Prices | None:
     client = aws.client("pricing", LIST, ATTEMPTS)
     disk = _price(client, region, productFamily="Storage", volumeApiName="gp3")
     machines = {
@@ -42,8 +42,8 @@ def _told(stack: Stack, region: str) -> Prices | None:
         )
         for type in {host.instanceType for host in stack.ec2_hosts.values()} if disk is not None
     }  # fmt: skip
-    known = {type: price for type, price in machines.items() if price is not None}
-    return None if disk is None or len(known) < len(machines) else Prices(known, disk, table().address)
+    by_type = {type: price for type, price in machines.items() if price is not None}
+    return None if disk is None or len(by_type) < len(machines) else Prices(by_type, disk, table().address)
 
 
 def _price(client: Any, region: str, **wanted: str) -> float | None:
@@ -51,10 +51,10 @@ def _price(client: Any, region: str, **wanted: str) -> float | None:
     given = {"regionCode": region, **wanted}
     filters = [{"Type": "TERM_MATCH", "Field": field, "Value": value} for field, value in given.items()]
     try:
-        found = client.get_products(ServiceCode="AmazonEC2", Filters=filters, MaxResults=10)["PriceList"]
+        products = client.get_products(ServiceCode="AmazonEC2", Filters=filters, MaxResults=10)["PriceList"]
     except (BotoCoreError, ClientError, ResponseParserError):
         return None
-    prices = [price for text in found for price in on_demand(json.loads(text))]
+    prices = [price for text in products for price in on_demand(json.loads(text))]
     return min((price for price in prices if price > 0), default=None)
 
 

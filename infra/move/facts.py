@@ -53,7 +53,7 @@ def gather(catalogue: Catalogue, region: str) -> Facts:
     try:
         old, new = (Region(name) for name in (stack.region, region))
         types = sorted({host.instanceType for host in stack.ec2_hosts.values()})
-        enabled = old.enabled(region)
+        enabled = old.is_enabled(region)
         if enabled is False:
             # It answers nothing else
             return Facts(enabled, set(), {})

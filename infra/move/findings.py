@@ -20,8 +20,8 @@ UNPACKED, SYSTEM_GIB = 3, 6
 def findings(catalogue: Catalogue, region: str, facts: Facts) -> list[Problem]:
     """All of them, errors first."""
     rules = (_region,) if facts.enabled is False else RULES
-    found = [problem for rule in rules for problem in rule(catalogue, region, facts)]
-    return sorted(found, key=lambda problem: problem.level)
+    problems = [problem for rule in rules for problem in rule(catalogue, region, facts)]
+    return sorted(problems, key=lambda problem: problem.level)
 
 
 Findings = Iterator[Problem]
@@ -35,15 +35,15 @@ def _region(catalogue: Catalogue, region: str, facts: Facts) -> Findings:
 
 def _machines(catalogue: Catalogue, region: str, facts: Facts) -> Findings:
     for name, host in catalogue.stack.ec2_hosts.items():
-        known = INSTANCE_TYPES.get(host.instanceType)
+        instance_type = INSTANCE_TYPES.get(host.instanceType)
         if host.instanceType not in facts.offered:
             is_here = region == catalogue.stack.region
             rule = (
                 "another --type" if is_here else "another instanceType for that host, of the same processor and memory"
             )
             yield Problem(region, f"host {name}", f"{host.instanceType} is not offered there", rule)
-        if known and facts.machine_images.get(known.architecture) is None:
-            parameter = catalogue.stack.ami_parameter(known.architecture)
+        if instance_type and facts.machine_images.get(instance_type.architecture) is None:
+            parameter = catalogue.stack.ami_parameter(instance_type.architecture)
             yield Problem(region, f"host {name}", f"no machine image under {parameter}", "another infra:amiParameter")
 
 
@@ -52,8 +52,8 @@ def _zones(catalogue: Catalogue, region: str, facts: Facts) -> Findings:
     wanted = {host.instanceType for host in catalogue.stack.ec2_hosts.values()}
     if wanted <= facts.offered and facts.zones and not any(wanted <= offered for offered in facts.zones.values()):
         each = "; ".join(f"{zone}: {', '.join(sorted(offered))}" for zone, offered in sorted(facts.zones.items()))
-        found = f"no availability zone there offers all of {', '.join(sorted(wanted))} ({each})"
-        yield Problem(region, "hosts", found, "give some of the hosts another instanceType")
+        fault = f"no availability zone there offers all of {', '.join(sorted(wanted))} ({each})"
+        yield Problem(region, "hosts", fault, "give some of the hosts another instanceType")
 
 
 def _quotas(catalogue: Catalogue, region: str, facts: Facts) -> Findings:
@@ -65,15 +65,15 @@ def _quotas(catalogue: Catalogue, region: str, facts: Facts) -> Findings:
     ]
     for what, quota, used, more, code in asked if hosts else []:
         if quota is None:
-            found = f"its quota of {what} is not known; {used} in use, {more} more are needed"
-            yield Problem(region, "quota", found, f"look at quota {code} in Service Quotas", "warning")
+            fault = f"its quota of {what} is not known; {used} in use, {more} more are needed"
+            yield Problem(region, "quota", fault, f"look at quota {code} in Service Quotas", "warning")
         elif used + more > quota:
-            found = f"{what}: {used} in use and {more} needed, {quota:.0f} allowed"
+            fault = f"{what}: {used} in use and {more} needed, {quota:.0f} allowed"
             rule = (
                 f"ask for more: aws service-quotas request-service-quota-increase --region {region} --service-code ec2 "
                 f"--quota-code {code} --desired-value {used + more}"
             )
-            yield Problem(region, "quota", found, rule)
+            yield Problem(region, "quota", fault, rule)
 
 
 def _images(catalogue: Catalogue, region: str, facts: Facts) -> Findings:
@@ -92,8 +92,8 @@ def _disks(catalogue: Catalogue, region: str, facts: Facts) -> Findings:
     for name, host in catalogue.stack.ec2_hosts.items():
         has_images = bool(images_of(catalogue.systems_on(name)))
         if facts.image_bytes and has_images and host.volume < need:
-            found = f"a disk of {host.volume} GiB, and its images take about {need} GiB with the system"
-            yield Problem(region, f"host {name}", found, f"infra:hosts.{name}.volume {need}, or more")
+            fault = f"a disk of {host.volume} GiB, and its images take about {need} GiB with the system"
+            yield Problem(region, f"host {name}", fault, f"infra:hosts.{name}.volume {need}, or more")
 
 
 def _names(catalogue: Catalogue, region: str, facts: Facts) -> Findings:
@@ -101,12 +101,12 @@ def _names(catalogue: Catalogue, region: str, facts: Facts) -> Findings:
     ours = {repository for system in catalogue.running.values() for repository in system.repositories}
     taken = sorted(ours & facts.repositories - facts.own_repositories)
     if taken and not catalogue.stack.sharedRepositories:
-        found = f"{len(taken)} are there already, and are not the stack's: {', '.join(taken)}"
+        fault = f"{len(taken)} are there already, and are not the stack's: {', '.join(taken)}"
         rule = (
             "delete them, their images come along again: "
             f"aws ecr delete-repository --force --region {region} --repository-name NAME"
         )
-        yield Problem(region, "repositories", found, rule)
+        yield Problem(region, "repositories", fault, rule)
 
 
 def _records(catalogue: Catalogue, region: str, facts: Facts) -> Findings:
@@ -114,29 +114,33 @@ def _records(catalogue: Catalogue, region: str, facts: Facts) -> Findings:
         if ttl is None:
             yield Problem(region, name, "has no record yet", "it is made once the host serves", "warning")
         elif ttl > LOW_TTL:
-            found = f"its record may be kept for {ttl} s: that long clients go to the old host after the switch"
+            fault = f"its record may be kept for {ttl} s: that long clients go to the old host after the switch"
             rule = f"infra:recordTtl {LOW_TTL} and pulumi up, then wait {ttl} s before the move"
-            yield Problem(region, name, found, rule)
-    if facts.lowered and any(facts.ttls.values()) and (left := facts.lowered.over - datetime.now(UTC)) > timedelta():
-        yield _still_remembered(region, facts.lowered, left)
+            yield Problem(region, name, fault, rule)
+    if (
+        facts.lowered
+        and any(facts.ttls.values())
+        and (remaining := facts.lowered.over - datetime.now(UTC)) > timedelta()
+    ):
+        yield _still_remembered(region, facts.lowered, remaining)
 
 
-def _still_remembered(region: str, lowered: Lowered, left: timedelta) -> Problem:
+def _still_remembered(region: str, lowered: Lowered, remaining: timedelta) -> Problem:
     """A short TTL counts only once no resolver can have the earlier record."""
     if lowered.before is None:
-        found = f"were taken over by an update at {lowered.at:%Y-%m-%d %H:%M:%S} UTC, with a TTL that is not known here"
-        return Problem(region, "names", found, "if it was a longer one, wait for as long from then on", "warning")
-    found = (
+        fault = f"were taken over by an update at {lowered.at:%Y-%m-%d %H:%M:%S} UTC, with a TTL that is not known here"
+        return Problem(region, "names", fault, "if it was a longer one, wait for as long from then on", "warning")
+    fault = (
         f"could be kept for {lowered.before} s until {lowered.at:%Y-%m-%d %H:%M:%S} UTC: for "
-        f"{math.ceil(left.total_seconds())} s more there are clients that would go to the old host after the switch"
+        f"{math.ceil(remaining.total_seconds())} s more clients would go to the old host after the switch"
     )
-    return Problem(region, "names", found, f"wait until {lowered.over:%Y-%m-%d %H:%M:%S} UTC")
+    return Problem(region, "names", fault, f"wait until {lowered.over:%Y-%m-%d %H:%M:%S} UTC")
 
 
 def _certificates(catalogue: Catalogue, region: str, facts: Facts) -> Findings:
     if facts.acme:
-        found = f"{catalogue.stack.acmeDirectory} does not answer: {facts.acme}"
-        yield Problem(region, "certificates", found, "the new host must get one before it serves: try again later")
+        fault = f"{catalogue.stack.acmeDirectory} does not answer: {facts.acme}"
+        yield Problem(region, "certificates", fault, "the new host must get one before it serves: try again later")
 
 
 def _challenges(catalogue: Catalogue, region: str, facts: Facts) -> Findings:
@@ -144,12 +148,12 @@ def _challenges(catalogue: Catalogue, region: str, facts: Facts) -> Findings:
         for system in catalogue.systems_on(host):
             for site in system.sites:
                 if site.is_proved_by_http:
-                    found = "proves its name by HTTP-01: no certificate until it points to the new host"
+                    fault = "proves its name by HTTP-01: no certificate until it points to the new host"
                     rule = (
                         "challenge: dns-01 of the site and a name of infra:zone (or infra:dns.challenges, "
                         "docs/names.md), or a certificate of its own (certificate: {chain, key})"
                     )
-                    yield Problem(region, f"site {site.name}", found, rule)
+                    yield Problem(region, f"site {site.name}", fault, rule)
 
 
 def _data(catalogue: Catalogue, region: str, facts: Facts) -> Findings:
@@ -157,20 +161,20 @@ def _data(catalogue: Catalogue, region: str, facts: Facts) -> Findings:
     for host in catalogue.stack.ec2_hosts:
         paths = data(catalogue, host)
         if paths and catalogue.stack.moveData:
-            found = f"its data comes along: {', '.join(paths)}"
+            fault = f"its data comes along: {', '.join(paths)}"
             rule = (
                 "copied while the old host serves; the last of it, compared by checksum, while neither does. Who "
                 "remembers the old address meets resting services until the record's TTL is over"
             )
-            yield Problem(region, f"host {host}", found, rule, "warning")
+            yield Problem(region, f"host {host}", fault, rule, "warning")
         elif paths:
-            found = f"has data that the move does not take along (infra:moveData false): {', '.join(paths)}"
+            fault = f"has data that the move does not take along (infra:moveData false): {', '.join(paths)}"
             keeping = f"infra host replace {host}" if region == catalogue.stack.region else f"infra move {region}"
             rule = (
                 f"{keeping} --keep, which keeps the old machine until that is copied by hand; or "
                 "bring it back from a backup or a snapshot afterwards: infra backup restore, infra restore"
             )
-            yield Problem(region, f"host {host}", found, rule, "warning")
+            yield Problem(region, f"host {host}", fault, rule, "warning")
 
 
 def _singles(catalogue: Catalogue, region: str, facts: Facts) -> Findings:
@@ -178,16 +182,16 @@ def _singles(catalogue: Catalogue, region: str, facts: Facts) -> Findings:
     for host in catalogue.stack.ec2_hosts:
         names = [s.name for system in catalogue.systems_on(host) for s in system.active if s.single]
         if names:
-            found = f"only one may run of {', '.join(names)}: 503 from the switch on until it has started there"
+            fault = f"only one may run of {', '.join(names)}: 503 from the switch on until it has started there"
             rule = f"up to {2 * catalogue.stack.singleCheck} s (two checks, infra:singleCheck)"
-            yield Problem(region, f"host {host}", found, rule, "warning")
+            yield Problem(region, f"host {host}", fault, rule, "warning")
 
 
 def _administrators(catalogue: Catalogue, region: str, facts: Facts) -> Findings:
     for network in catalogue.stack.adminCidrs:
         if any(network.subnet_of(example) for example in DOCUMENTATION_NETWORKS):
-            found = f"infra:adminCidrs: {network} is an example, from which no one can connect"
-            yield Problem(region, "new hosts", found, "your own networks: the release goes over SSH")
+            fault = f"infra:adminCidrs: {network} is an example, from which no one can connect"
+            yield Problem(region, "new hosts", fault, "your own networks: the release goes over SSH")
 
 
 NAMES = {

@@ -59,10 +59,10 @@ class Phase:
     touches: dict[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        return " ".join(part for part in (self.named, self.region) if part)
+        return " ".join(part for part in (self.title, self.region) if part)
 
     @property
-    def named(self) -> str:
+    def title(self) -> str:
         """The step as people read it."""
         if self.step != "retire" or not self.touches or any(name.startswith(OF_A_REGION) for name in self.touches):
             return self.step
@@ -81,7 +81,7 @@ class Phase:
         return ", ".join(f"{count} {way}" for way, count in self.ways.items())
 
     @property
-    def gone(self) -> list[str]:
+    def deletions(self) -> list[str]:
         """What it deletes that people have a name for: its region, or machines of hosts in one that stays."""
         if self.step != "retire":
             return []
@@ -95,8 +95,8 @@ def phase_of(urn: str, op: str) -> tuple[str, str] | None:
     """(step, place) of a resource that is worked on; None of one that is not worth a line."""
     chain, name = urn.split("::")[2].split("$"), urn.split("::", 3)[3]
     kind = chain[-1]
-    found = PLACE.search(name)
-    region = found[0] if found else ""
+    match = PLACE.search(name)
+    region = match[0] if match else ""
     if op in NOTHING or not kind.startswith(("aws:", "command:")):
         return None
     if chain[-2:] == ["infra:index:PublicName", "command:local:Command"]:
@@ -118,12 +118,12 @@ def phase_of(urn: str, op: str) -> tuple[str, str] | None:
 
 def phases(steps: Iterable[dict[str, Any]]) -> list[Phase]:
     """The phases of a preview's steps ({op, urn}), in the order in which they happen."""
-    found: dict[tuple[str, str], Phase] = {}
+    by_key: dict[tuple[str, str], Phase] = {}
     for entry in steps:
         if key := phase_of(entry["urn"], entry["op"]):
-            found.setdefault(key, Phase(*key)).touches[entry["urn"].split("::", 3)[3]] = entry["op"]
+            by_key.setdefault(key, Phase(*key)).touches[entry["urn"].split("::", 3)[3]] = entry["op"]
     order = list(STEPS)
-    serving = next((phase.region for phase in found.values() if phase.step == "gate"), "")
+    serving = next((phase.region for phase in by_key.values() if phase.step == "gate"), "")
 
     def place(phase: Phase) -> tuple[int, str]:
         # What stands by is served last, once the names are where they are to be
@@ -131,4 +131,4 @@ def phases(steps: Iterable[dict[str, Any]]) -> list[Phase]:
         late = is_elsewhere and phase.step in ("images", "release", "alarms")
         return (order.index("verify" if late else phase.step), f"~{phase.region}" if late else phase.region)
 
-    return sorted(found.values(), key=place)
+    return sorted(by_key.values(), key=place)

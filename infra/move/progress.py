@@ -42,19 +42,19 @@ class Progress:
             if "resourcePreEvent" in event:
                 self._began(event["resourcePreEvent"]["metadata"])
             elif "resOutputsEvent" in event:
-                self._ended(event["resOutputsEvent"]["metadata"])
+                self._end_step(event["resOutputsEvent"]["metadata"])
             elif "resOpFailedEvent" in event:
-                self._ended(event["resOpFailedEvent"]["metadata"], failed=True)
+                self._end_step(event["resOpFailedEvent"]["metadata"], failed=True)
             elif "diagnosticEvent" in event:
-                self._said(event["diagnosticEvent"])
+                self._report_diagnostic(event["diagnosticEvent"])
 
     def _began(self, metadata: dict[str, Any]) -> None:
         key = phase_of(metadata["urn"], metadata["op"])
         if key and key not in self.times:
             self.times[key] = Timed(self.clock())
-            self.say(f"· {self._named(key)} …")
+            self.say(f"· {self._step_label(key)} …")
 
-    def _ended(self, metadata: dict[str, Any], failed: bool = False) -> None:
+    def _end_step(self, metadata: dict[str, Any], failed: bool = False) -> None:
         key = phase_of(metadata["urn"], metadata["op"])
         if key is None:
             return
@@ -62,15 +62,15 @@ class Progress:
         timed.done, timed.ended, timed.failed = timed.done + 1, self.clock(), timed.failed or failed
         phase = self.planned.get(key)
         if failed:
-            self.say(f"✗ {self._named(key)} ({timed.seconds:.1f} s)")
+            self.say(f"✗ {self._step_label(key)} ({timed.seconds:.1f} s)")
         elif phase is None or timed.done == len(phase.touches):
             what = f": {phase.what}" if phase else ""
-            self.say(f"✓ {self._named(key)}{what} ({timed.seconds:.1f} s)")
+            self.say(f"✓ {self._step_label(key)}{what} ({timed.seconds:.1f} s)")
 
-    def _named(self, key: tuple[str, str]) -> str:
+    def _step_label(self, key: tuple[str, str]) -> str:
         return str(self.planned.get(key, Phase(*key)))
 
-    def _said(self, event: dict[str, Any]) -> None:
+    def _report_diagnostic(self, event: dict[str, Any]) -> None:
         message = event.get("message", "")
         if event.get("severity") in ("info", "info#err"):
             for line in message.strip().splitlines():

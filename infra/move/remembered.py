@@ -33,7 +33,9 @@ def of_stack(stack: Stack) -> Lowered | None:
     """None where it was never longer, or where there is no history to ask."""
     done = attempt("stack", "history", "--json", "--full-dates", "--stack", stack.name)
     return (
-        None if done.returncode else lowered(json.loads(done.stdout or "[]"), Stack.model_fields["recordTtl"].default)
+        None
+        if done.returncode
+        else find_lowering(json.loads(done.stdout or "[]"), Stack.model_fields["recordTtl"].default)
     )
 
 
@@ -42,12 +44,12 @@ def repositories(stack: Stack, region: str) -> set[str]:
     done = attempt("stack", "export", "--stack", stack.name)
     if done.returncode:
         return set()
-    found = (json.loads(done.stdout)["deployment"] or {}).get("resources") or []
-    ours = [entry for entry in found if entry["type"] == REPOSITORY and region in entry["urn"].rsplit("::", 1)[-1]]
+    resources = (json.loads(done.stdout)["deployment"] or {}).get("resources") or []
+    ours = [entry for entry in resources if entry["type"] == REPOSITORY and region in entry["urn"].rsplit("::", 1)[-1]]
     return {entry["id"] for entry in ours if "id" in entry}
 
 
-def lowered(updates: Iterable[dict[str, Any]], default: int) -> Lowered | None:
+def find_lowering(updates: Iterable[dict[str, Any]], default: int) -> Lowered | None:
     """Out of a stack's updates, the newest first: when the TTL became what it is now, if it was longer before.
 
     A failed update may have written the record, or not: it ends no longer TTL, and it may have begun one.

@@ -18,7 +18,7 @@ from infra.hosts import outputs
 from infra.move import attempts, command, run
 from infra.move.attempts import Attempts
 from infra.move.progress import Progress
-from infra.orphans.command import exported
+from infra.orphans.command import export_state
 from infra.orphans.state import State, of_aws
 from infra.orphans.state import name as name_of
 
@@ -76,8 +76,8 @@ def machines(stack: Stack, host: str) -> Machines:
             f"{host} is a machine of its owner's (kind: ssh): the program makes no other one; name another one's "
             f"address in infra:hosts.{host}"
         )
-    found = outputs(stack)
-    region = found.get("region", "")
+    values = outputs(stack)
+    region = values.get("region", "")
     if not region:
         raise InfraError(f"no update of stack {stack.name} has come to its end yet: pulumi up --stack {stack.name}")
     if region != stack.region:
@@ -85,9 +85,9 @@ def machines(stack: Stack, host: str) -> Machines:
             f"a move of stack {stack.name} from {region} to {stack.region} has not come to its end: first "
             f"uv run infra move {stack.region} --stack {stack.name}"
         )
-    serving = int(found.get("generations", {}).get(host, FIRST))
-    kept = [int(number) for number in found.get("kept", {}).get(host, [])]
-    there = types(exported(stack.name), host, region)
+    serving = int(values.get("generations", {}).get(host, FIRST))
+    kept = [int(number) for number in values.get("kept", {}).get(host, [])]
+    there = types(export_state(stack.name), host, region)
     if spec.generation < serving and spec.generation not in kept:
         raise InfraError(
             f"infra:hosts.{host}.generation is {spec.generation} in {stack.file}, and machine {serving} serves by the "
@@ -98,12 +98,12 @@ def machines(stack: Stack, host: str) -> Machines:
 
 def types(state: State, host: str, region: str) -> dict[int, str]:
     """Generation → instance type, of a host's machines that are in the stack's state. Pure."""
-    found = {}
+    by_generation = {}
     for entry in of_aws(state):
         named = of_instance(name_of(entry)) if entry["type"] == INSTANCE else None
         if named and named[0] == host and region_of(named[1]) == region:
-            found[generation_of(named[1])] = (entry.get("inputs") or {}).get("instanceType", "")
-    return found
+            by_generation[generation_of(named[1])] = (entry.get("inputs") or {}).get("instanceType", "")
+    return by_generation
 
 
 def forward(now: Machines, configured: Ec2Host, type: str, keep: bool) -> Aim:
@@ -170,8 +170,8 @@ def replace_machine(
     stack = catalogue.stack
     run.settle(stack.name, lambda line: typer.echo(line), command.may_remove_lock)
     now = machines(stack, host)
-    typer.echo(f"{host} of stack {stack.name} runs on {shown(now.serving, now.types)} in {now.region}")
-    if not now.is_under_way and attempts.kept(stack.name, f"{host}-g{now.serving}"):
+    typer.echo(f"{host} of stack {stack.name} runs on {machine_label(now.serving, now.types)} in {now.region}")
+    if not now.is_under_way and attempts.read_attempts(stack.name, f"{host}-g{now.serving}"):
         # The names had changed place, and then something stopped: nothing else is begun before that is done
         typer.echo("what the last one left undone is finished")
         spec = stack.ec2_hosts[host]
@@ -232,10 +232,10 @@ def retire(catalogue: Catalogue, host: str, yes: bool) -> None:
         f"Go on: uv run infra host retire {host} --stack {stack.name}",
     ])  # fmt: skip
     attempts.forget(stack.name, mark)
-    typer.echo(f"\n{host} of stack {stack.name} has only {shown(now.serving, now.types)}")
+    typer.echo(f"\n{host} of stack {stack.name} has only {machine_label(now.serving, now.types)}")
 
 
-def shown(generation: int, types: Mapping[int, str]) -> str:
+def machine_label(generation: int, types: Mapping[int, str]) -> str:
     type = types.get(generation)
     return f"machine {generation} ({type})" if type else f"machine {generation}"
 
@@ -257,7 +257,7 @@ def _carry_out(
 ) -> None:
     name = catalogue.stack.name
     mark = f"{host}-g{aim.generation}"
-    so_far = (attempts.kept(name, mark) if now.is_under_way else None) or Attempts(
+    so_far = (attempts.read_attempts(name, mark) if now.is_under_way else None) or Attempts(
         time.time(), run.latencies(catalogue)
     )
     planned = command.agree(name, _change(host, aim), command.ask_for, yes)
@@ -277,18 +277,18 @@ def _carry_out(
         attempts.forget(name, f"{host}-g{number}")
     types_now = {aim.generation: aim.type, **aim.kept}
     if aim.generation == now.serving:
-        typer.echo(f"\n{host} of stack {name} runs on {shown(now.serving, types_now)}")
+        typer.echo(f"\n{host} of stack {name} runs on {machine_label(now.serving, types_now)}")
         return
-    left = ""
+    remaining = ""
     if aim.kept:
-        left = (
-            f"{', '.join(shown(number, aim.kept) for number in aim.kept)} of {host} stays, and gets no release any "
-            f"more. Delete it: `uv run infra host retire {host} --stack {name}`; go back to it: "
-            f"`uv run infra host replace {host} --back --stack {name}`"
+        kept = ", ".join(machine_label(number, aim.kept) for number in aim.kept)
+        remaining = (
+            f"{kept} of {host} stays, and gets no release any more. Delete it: `uv run infra host retire {host} "
+            f"--stack {name}`; go back to it: `uv run infra host replace {host} --back --stack {name}`"
         )
-    title = f"{host}, {shown(now.serving, now.types)} → {shown(aim.generation, types_now)}"
-    ended = run.report_of(catalogue, now.region, now.region, so_far, title, left)
+    title = f"{host}, {machine_label(now.serving, now.types)} → {machine_label(aim.generation, types_now)}"
+    ended = run.report_of(catalogue, now.region, now.region, so_far, title, remaining)
     target = command.put_report(ended, so_far, written)
-    typer.echo(f"\n{host} of stack {name} runs on {shown(aim.generation, types_now)}; the report: {target}")
-    if left:
-        typer.echo(left.replace("`", ""))
+    typer.echo(f"\n{host} of stack {name} runs on {machine_label(aim.generation, types_now)}; the report: {target}")
+    if remaining:
+        typer.echo(remaining.replace("`", ""))

@@ -27,7 +27,7 @@ class Report:
     after: dict[str, Latency] = field(default_factory=dict)
     standby: list[str] = field(default_factory=list)
     title: str = ""
-    left: str = ""
+    remaining: str = ""
 
 
 OTHERS = ("boot", "images", "newest images", "release", "gate", "data", "verify", "drain")
@@ -59,7 +59,7 @@ def markdown(report: Report) -> str:
         "",
         "## Still to do",
         "",
-        *_left(report),
+        *_remaining_work(report),
         "",
     ]
     return "\n".join(lines)
@@ -74,7 +74,7 @@ def _latency(name: str, before: Latency | None, after: Latency) -> str:
     return f"| {name} | {shown[0]} | {after.open:.0f} ms | {shown[1]} | {after.new:.0f} ms |"
 
 
-def _left(report: Report) -> list[str]:
+def _remaining_work(report: Report) -> list[str]:
     stack = f"--stack {report.stack}"
     retire = [
         f"- {region} stands by, released and not serving. Retire it: `uv run infra move {report.new} --retire {stack}`;"
@@ -87,5 +87,5 @@ def _left(report: Report) -> list[str]:
     retired = [step.removeprefix("retire ") for step, _, _ in report.steps if step.startswith("retire ")]
     # Of a region that stays a machine goes
     gone = [f"- Nothing is left in {region}" for region in retired if not region.startswith("machine ")]
-    own = [f"- {report.left}"] if report.left else []
+    own = [f"- {report.remaining}"] if report.remaining else []
     return [*own, *retire, *gone, *([] if report.old == report.new else [scan])] or ["- Nothing"]

@@ -54,8 +54,8 @@ class Standing:
 
 def standing(catalogue: Catalogue) -> Standing:
     stack = catalogue.stack
-    found = json.loads(pulumi("stack", "output", "--json", "--stack", stack.name) or "{}")
-    return Standing(found.get("region", ""), stack.region, found.get("standby", []))
+    outputs = json.loads(pulumi("stack", "output", "--json", "--stack", stack.name) or "{}")
+    return Standing(outputs.get("region", ""), stack.region, outputs.get("standby", []))
 
 
 def standby_after(now: Standing, region: str, keep: bool) -> list[str]:
@@ -96,7 +96,7 @@ def with_machine(host: str, generation: int, type: str, kept: Mapping[int, str])
 
 
 @contextmanager
-def configured(stack: str, change: Change) -> Iterator[Path]:
+def copy_configuration(stack: str, change: Change) -> Iterator[Path]:
     """A copy of the stack's configuration as it would be; gone afterwards."""
     real = config_file(stack) or project_root() / f"Pulumi.{stack}.yaml"
     folder = real.parent / f".move-{os.getpid()}"
@@ -110,15 +110,15 @@ def configured(stack: str, change: Change) -> Iterator[Path]:
         shutil.rmtree(folder)
 
 
-def previewed(stack: str, file: Path) -> list[Phase]:
+def preview_phases(stack: str, file: Path) -> list[Phase]:
     """The steps that `pulumi up` would take. Raises InfraError with what the program says."""
     return phases(preview("--stack", stack, "--config-file", str(file)).steps)
 
 
-def plan_lines(found: list[Phase]) -> list[str]:
+def plan_lines(steps: list[Phase]) -> list[str]:
     """The steps, and what each touches."""
     lines = []
-    for number, phase in enumerate(found, 1):
+    for number, phase in enumerate(steps, 1):
         names = list(phase.touches)
         shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
         lines.append(f"{number:2}. {phase!s:<32} {phase.what:<12} {STEPS[phase.step]} ({shown})")
@@ -167,7 +167,7 @@ def _up(
     with (
         tempfile.TemporaryFile("w+", encoding="utf-8") as complaints,
         _as_interrupts(signal.SIGTERM, signal.SIGHUP),
-        _started(command, complaints, environment) as process,
+        _start_process(command, complaints, environment) as process,
     ):
         assert process.stdout
         locks.remember(stack, process.pid)
@@ -185,19 +185,19 @@ def _up(
             except KeyboardInterrupt:
                 interrupted += 1
         complaints.seek(0)
-        said = complaints.read().strip()
-    told: list[str] = []
+        error_output = complaints.read().strip()
+    reported_reasons: list[str] = []
     if code and interrupted:
         progress.reasons = ["interrupted; run the same command again to go on"]
     elif code:
-        told = list(progress.reasons)
-        progress.reasons = (progress.reasons or said.splitlines())[:1] or [f"pulumi up ended with {code}"]
+        reported_reasons = list(progress.reasons)
+        progress.reasons = (progress.reasons or error_output.splitlines())[:1] or [f"pulumi up ended with {code}"]
     else:
         progress.reasons = []
-    return progress, "\n".join([said, *told])
+    return progress, "\n".join([error_output, *reported_reasons])
 
 
-def _started(command: list[str], complaints: IO[str], environment: Mapping[str, str]) -> subprocess.Popen[str]:
+def _start_process(command: list[str], complaints: IO[str], environment: Mapping[str, str]) -> subprocess.Popen[str]:
     is_ignored = signal.getsignal(signal.SIGINT) == signal.SIG_IGN
     if is_ignored:
         # Pulumi would inherit that (`nohup`, a shell's background), and it could not be ended in an orderly way
@@ -249,7 +249,7 @@ def _events(lines: Iterator[str]) -> Iterator[dict[str, Any]]:
 
 def latencies(catalogue: Catalogue) -> dict[str, Latency]:
     """Public name → how far it is from here; none of what does not answer."""
-    stack, found = catalogue.stack, {}
+    stack, by_name = catalogue.stack, {}
     try:
         servers = names.servers(stack.zone, stack.nameServers, stack.dns.provider)
     except InfraError:
@@ -262,10 +262,10 @@ def latencies(catalogue: Catalogue) -> dict[str, Latency]:
         for name, path in paths.items():
             try:
                 addresses = names.addresses(name, servers[0])
-                found[name] = _distance(name, addresses[0], path, stack.trustedRoots)
+                by_name[name] = _distance(name, addresses[0], path, stack.trustedRoots)
             except (InfraError, OSError, IndexError):
                 continue
-    return found
+    return by_name
 
 
 def _distance(name: str, address: str, path: str, roots: list[str]) -> Latency:
@@ -287,7 +287,7 @@ def _distance(name: str, address: str, path: str, roots: list[str]) -> Latency:
     return Latency(1000 * min(opened), 1000 * min(new))
 
 
-def done(progress: Progress) -> list[tuple[str, str, float]]:
+def finished_steps(progress: Progress) -> list[tuple[str, str, float]]:
     """The steps that came to their end: name, what it did, seconds."""
     return [
         (str(phase), phase.what, timed.seconds)
@@ -296,13 +296,15 @@ def done(progress: Progress) -> list[tuple[str, str, float]]:
     ]
 
 
-def report_of(catalogue: Catalogue, old: str, region: str, whole: Attempts, title: str = "", left: str = "") -> Report:
+def report_of(
+    catalogue: Catalogue, old: str, region: str, whole: Attempts, title: str = "", remaining: str = ""
+) -> Report:
     """The report of a move to `region` from the `old` one that has ended, in however many attempts; of one inside a
-    region with its own `title`, and what is `left` to do."""
+    region with its own `title`, and what is `remaining` to do."""
     name = catalogue.stack.name
     outputs = json.loads(pulumi("stack", "output", "--json", "--stack", name))
     return Report(
         name, old or region, region, time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(whole.began)),
         whole.spent, whole.steps, outputs.get("images", {}), whole.before, latencies(catalogue),
-        outputs.get("standby", []), title, left,
+        outputs.get("standby", []), title, remaining,
     )  # fmt: skip

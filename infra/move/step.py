@@ -36,7 +36,7 @@ class Step(Work):
     def after_interrupt(self, ended: Ended) -> str:
         return ended.line or f"{self.label}: interrupted after the data was handed over. Run again to go on"
 
-    def left(self) -> str:
+    def interruption_line(self) -> str:
         if data.handing_over.is_set():
             return (
                 f"{self.label}: failed: ended while data was handed over; the old host starts again within a minute "

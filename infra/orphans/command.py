@@ -59,7 +59,7 @@ class Found:
     unknown: list[Creation]
 
 
-def exported(stack: str) -> State:
+def export_state(stack: str) -> State:
     return json.loads(pulumi("stack", "export", "--stack", stack))
 
 
@@ -70,26 +70,26 @@ def _asker(region: str) -> kinds.Client:
     return lambda service: client(service, region)
 
 
-def left_by_kills(known: State) -> Found:
+def left_by_kills(pulumi_state: State) -> Found:
     """What the creations that the state has as interrupted made in AWS. Raises InfraError where AWS cannot be asked."""
     orphans: list[Orphan] = []
     ended: list[Creation] = []
     unknown: list[Creation] = []
-    for creation in state.interrupted(known):
+    for creation in state.interrupted_creations(pulumi_state):
         if not creation.type.startswith("aws:") or creation.type in REPEATABLE:
             # A command makes nothing in AWS; it is run again
             ended.append(creation)
         elif (here := _made_by(creation)) is None:
             unknown.append(creation)
         else:
-            ids = [id for id in here if id not in state.ids(known, creation.type, creation.region)]
-            is_free = not state.is_known(known, creation.urn) and creation.type not in LOST
+            ids = [id for id in here if id not in state.ids(pulumi_state, creation.type, creation.region)]
+            is_free = not state.is_known(pulumi_state, creation.urn) and creation.type not in LOST
             orphans += [
                 Orphan(creation.type, id, creation.region, creation.provider, creation, is_free and number == 0)
                 for number, id in enumerate(ids)
             ]
             ended += [] if ids else [creation]
-    return Found(known, orphans, ended, unknown)
+    return Found(pulumi_state, orphans, ended, unknown)
 
 
 def _made_by(creation: Creation) -> list[str] | None:
@@ -97,34 +97,36 @@ def _made_by(creation: Creation) -> list[str] | None:
     if creation.type not in KINDS:
         return None
     try:
-        return _asked(creation.type, KINDS[creation.type], creation.region, creation.inputs)
+        return _find_ids(creation.type, KINDS[creation.type], creation.region, creation.inputs)
     except KeyError:
         # Without a name, or what it belongs to, it cannot be distinguished from others
         return None
 
 
-def tagged(stack: Stack, known: State, but: Iterable[str]) -> list[Orphan]:
+def find_tagged(stack: Stack, pulumi_state: State, but: Iterable[str]) -> list[Orphan]:
     """What has the stack's tags in its regions and is not in the state, without the ids of `but`. In the order in which
     an update creates such."""
-    providers = state.providers(known)
+    providers = state.providers(pulumi_state)
     tags = {"project": "watchme-infra", "stack": stack.name}
-    found: list[Orphan] = []
+    orphans: list[Orphan] = []
     for provider, region in providers.items():
         table = TAGGED_EVERYWHERE if provider.rsplit("::", 2)[-2] == "aws-everywhere" else TAGGED
         # Data Lifecycle Manager is asked where the stack uses it
         unused = set() if stack.keepSnapshots else {SNAPSHOTS}
         for type, find in ((type, find) for type, find in table.items() if type not in unused):
-            there = set(_asked(type, find, region, {"tags": tags})) - state.ids(known, type, region) - set(but)
-            found += [Orphan(type, id, region, provider, None, is_wanted=False) for id in sorted(there)]
+            there = (
+                set(_find_ids(type, find, region, {"tags": tags})) - state.ids(pulumi_state, type, region) - set(but)
+            )
+            orphans += [Orphan(type, id, region, provider, None, is_wanted=False) for id in sorted(there)]
     order = [*TAGGED_EVERYWHERE, *TAGGED]
-    return sorted(found, key=lambda orphan: order.index(orphan.type))
+    return sorted(orphans, key=lambda orphan: order.index(orphan.type))
 
 
-def _asked(type: str, find: kinds.Find, region: str, inputs: dict[str, Any]) -> list[str]:
-    return _answered(type, region, lambda: find(_asker(region), inputs))
+def _find_ids(type: str, find: kinds.Find, region: str, inputs: dict[str, Any]) -> list[str]:
+    return _ask_aws(type, region, lambda: find(_asker(region), inputs))
 
 
-def _answered(type: str, region: str, ask: Callable[[], T]) -> T:
+def _ask_aws(type: str, region: str, ask: Callable[[], T]) -> T:
     with aws.asking(f"each {type.rsplit(':', 1)[-1]}", region):
         return ask()
 
@@ -132,45 +134,45 @@ def _answered(type: str, region: str, ask: Callable[[], T]) -> T:
 def settle(stack: str, say: Say) -> None:
     """Before an update: what a killed one left is taken into the state, or marked there for deletion. Does nothing
     where no update was killed. Raises InfraError; run again, it goes on."""
-    known = exported(stack)
-    if not state.interrupted(known):
+    pulumi_state = export_state(stack)
+    if not state.interrupted_creations(pulumi_state):
         return
-    found = left_by_kills(known)
-    for orphan in found.orphans:
+    leftovers = left_by_kills(pulumi_state)
+    for orphan in leftovers.orphans:
         what = "taken into the state" if orphan.is_wanted else "the next update deletes it"
         say(f"{orphan.kind} {orphan.id} ({orphan.region}), {orphan.origin}: {what}")
-    for creation in found.unknown:
+    for creation in leftovers.unknown:
         say(f"{creation.name} ({creation.type}): {NOT_LOOKED_FOR}")
-    write(stack, found, found.orphans)
+    write(stack, leftovers, leftovers.orphans)
 
 
-def write(stack: str, found: Found, orphans: list[Orphan]) -> None:
+def write(stack: str, leftovers: Found, orphans: list[Orphan]) -> None:
     """Takes orphans into the state (those that are not wanted for the next update to delete them), has the engine read
     the rest of them from AWS, and only then forgets the interrupted creations."""
-    changed, urns = found.state, []
+    changed, urns = leftovers.state, []
     for orphan in orphans:
         if orphan.creation and orphan.is_wanted:
-            changed = state.adopted(changed, orphan.creation, orphan.id)
+            changed = state.adopt_resource(changed, orphan.creation, orphan.id)
             urns.append(orphan.creation.urn)
         else:
             inputs = orphan.creation.inputs if orphan.creation else {}
-            changed, urn = state.unwanted(changed, orphan.type, orphan.id, orphan.region, orphan.provider, inputs)
+            changed, urn = state.add_unwanted(changed, orphan.type, orphan.id, orphan.region, orphan.provider, inputs)
             urns.append(urn)
     if urns:
         # Refused where another update is running: these may be its own
-        _imported(stack, changed)
-    for creation in state.interrupted(found.state):
+        _import_state(stack, changed)
+    for creation in state.interrupted_creations(leftovers.state):
         if creation.type in FINISH and (id := state.id_of(changed, creation.urn)):
-            _answered(creation.type, creation.region, partial(FINISH[creation.type], _asker(creation.region), id))
-    refresh(stack, list(dict.fromkeys([*urns, *state.unread(found.state)])))
+            _ask_aws(creation.type, creation.region, partial(FINISH[creation.type], _asker(creation.region), id))
+    refresh(stack, list(dict.fromkeys([*urns, *state.unread_urns(leftovers.state)])))
     chosen = {orphan.id for orphan in orphans}
-    left = {orphan.creation.urn for orphan in found.orphans if orphan.creation and orphan.id not in chosen}
-    over = {orphan.creation.urn for orphan in orphans if orphan.creation} - left | {c.urn for c in found.ended}
+    unchosen = {orphan.creation.urn for orphan in leftovers.orphans if orphan.creation and orphan.id not in chosen}
+    over = {orphan.creation.urn for orphan in orphans if orphan.creation} - unchosen | {c.urn for c in leftovers.ended}
     if over:
-        _imported(stack, state.settled(exported(stack), over))
+        _import_state(stack, state.drop_creations(export_state(stack), over))
 
 
-def _imported(stack: str, changed: State) -> None:
+def _import_state(stack: str, changed: State) -> None:
     done = attempt("stack", "import", "--stack", stack, value=json.dumps(changed))
     if done.returncode:
         raise InfraError(f"Pulumi's state cannot be written: {done.stderr.strip() or f'exit code {done.returncode}'}")
@@ -183,6 +185,6 @@ def refresh(stack: str, urns: list[str]) -> None:
     targets = [word for urn in urns for word in ("--target", urn)]
     done = attempt("refresh", "--yes", "--skip-preview", "--stack", stack, *targets)
     if done.returncode:
-        said = [line.strip() for line in f"{done.stdout}\n{done.stderr}".splitlines() if "error:" in line]
-        reason = said[0] if said else done.stderr.strip()[-300:]
+        errors = [line.strip() for line in f"{done.stdout}\n{done.stderr}".splitlines() if "error:" in line]
+        reason = errors[0] if errors else done.stderr.strip()[-300:]
         raise InfraError(f"what a killed update left cannot be read from AWS: {reason}; run the same command again")

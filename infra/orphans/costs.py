@@ -17,13 +17,13 @@ def monthly(orphan: Orphan) -> float | None:
     if orphan.type != INSTANCE:
         return 0.0
     ec2 = client("ec2", orphan.region)
-    found = ec2.describe_instances(InstanceIds=[orphan.id])["Reservations"][0]["Instances"][0]
+    instance = ec2.describe_instances(InstanceIds=[orphan.id])["Reservations"][0]["Instances"][0]
     filters: Any = [{"Name": "attachment.instance-id", "Values": [orphan.id]}]
     disks = sum(volume["Size"] for volume in ec2.describe_volumes(Filters=filters)["Volumes"])
-    if prices is None or found["InstanceType"] not in prices.machines:
+    if prices is None or instance["InstanceType"] not in prices.machines:
         return None
-    return round(HOURS * prices.machines[found["InstanceType"]] + disks * prices.disk, 2)
+    return round(HOURS * prices.machines[instance["InstanceType"]] + disks * prices.disk, 2)
 
 
-def shown(dollars: float | None) -> str:
+def price_text(dollars: float | None) -> str:
     return "price not known" if dollars is None else f"{dollars:.2f} USD a month" if dollars else "no fixed price"

@@ -18,7 +18,7 @@ Find = Callable[[Client, Inputs], list[str]]
 AUTONAMED = re.compile(r"-[0-9a-f]{7}$")
 
 
-def _found(ask: Callable[[], Any]) -> Any:
+def _answer_or_none(ask: Callable[[], Any]) -> Any:
     """What AWS answers; None where it says that there is none."""
     try:
         return ask()
@@ -32,7 +32,7 @@ def _tag_filters(inputs: Inputs) -> list[dict[str, Any]]:
     return [{"Name": f"tag:{name}", "Values": [value]} for name, value in sorted((inputs.get("tags") or {}).items())]
 
 
-def _described(operation: str, answer: str, id: str, **more: str) -> Find:
+def _find_by_tags(operation: str, answer: str, id: str, **more: str) -> Find:
     """Of EC2: whatever has the tags of the inputs. `more` are further filters (with `_` for `-`) → the input that each
     compares with, where it is given."""
 
@@ -51,16 +51,16 @@ def _described(operation: str, answer: str, id: str, **more: str) -> Find:
 def _instances(client: Client, inputs: Inputs) -> list[str]:
     alive = {"Name": "instance-state-name", "Values": ["pending", "running", "stopping", "stopped"]}
     pages = client("ec2").get_paginator("describe_instances").paginate(Filters=[*_tag_filters(inputs), alive])
-    found = [entry for page in pages for made in page["Reservations"] for entry in made["Instances"]]
-    return [e["InstanceId"] for e in sorted(found, key=lambda e: e["LaunchTime"], reverse=True)]
+    instances = [entry for page in pages for reservation in page["Reservations"] for entry in reservation["Instances"]]
+    return [e["InstanceId"] for e in sorted(instances, key=lambda e: e["LaunchTime"], reverse=True)]
 
 
 def _route_table_associations(client: Client, inputs: Inputs) -> list[str]:
     ask = client("ec2").describe_route_tables
-    found = _found(lambda: ask(RouteTableIds=[inputs["routeTableId"]])["RouteTables"]) or []
+    tables = _answer_or_none(lambda: ask(RouteTableIds=[inputs["routeTableId"]])["RouteTables"]) or []
     return [
         entry["RouteTableAssociationId"]
-        for table in found
+        for table in tables
         for entry in table["Associations"]
         if entry.get("SubnetId") == inputs.get("subnetId")
     ]
@@ -88,7 +88,7 @@ def _identity(operation: str, argument: str) -> Find:
 
     def find(client: Client, inputs: Inputs) -> list[str]:
         name = inputs["name"]
-        return [name] if _found(lambda: getattr(client("iam"), operation)(**{argument: name})) else []
+        return [name] if _answer_or_none(lambda: getattr(client("iam"), operation)(**{argument: name})) else []
 
     return find
 
@@ -99,30 +99,30 @@ def _inline_policy(operation: str, owner: str) -> Find:
     def find(client: Client, inputs: Inputs) -> list[str]:
         holder, name = inputs[owner], inputs["name"]
         asked = {f"{owner.capitalize()}Name": holder, "PolicyName": name}
-        return [f"{holder}:{name}"] if _found(lambda: getattr(client("iam"), operation)(**asked)) else []
+        return [f"{holder}:{name}"] if _answer_or_none(lambda: getattr(client("iam"), operation)(**asked)) else []
 
     return find
 
 
 def _access_keys(client: Client, inputs: Inputs) -> list[str]:
-    found = _found(lambda: client("iam").list_access_keys(UserName=inputs["user"])["AccessKeyMetadata"]) or []
-    return [e["AccessKeyId"] for e in sorted(found, key=lambda e: e["CreateDate"], reverse=True)]
+    keys = _answer_or_none(lambda: client("iam").list_access_keys(UserName=inputs["user"])["AccessKeyMetadata"]) or []
+    return [e["AccessKeyId"] for e in sorted(keys, key=lambda e: e["CreateDate"], reverse=True)]
 
 
 def _repository(client: Client, inputs: Inputs) -> list[str]:
     name = inputs["name"]
-    return [name] if _found(lambda: client("ecr").describe_repositories(repositoryNames=[name])) else []
+    return [name] if _answer_or_none(lambda: client("ecr").describe_repositories(repositoryNames=[name])) else []
 
 
 def _bucket(client: Client, inputs: Inputs) -> list[str]:
     name = inputs["bucket"]
     # One of another account has the name too
-    return [name] if _found(lambda: client("s3").get_bucket_tagging(Bucket=name)) else []
+    return [name] if _answer_or_none(lambda: client("s3").get_bucket_tagging(Bucket=name)) else []
 
 
 def _record(client: Client, inputs: Inputs) -> list[str]:
     zone, name, kind = inputs["zoneId"], inputs["name"], inputs["type"]
-    found = client("route53").list_resource_record_sets(
+    record_sets = client("route53").list_resource_record_sets(
         HostedZoneId=zone, StartRecordName=name, StartRecordType=kind, MaxItems="1"
     )["ResourceRecordSets"]
     # A record with other values has another owner. The provider adds the outer quotes of a text
@@ -138,7 +138,7 @@ def _record(client: Client, inputs: Inputs) -> list[str]:
             "Type": entry["Type"],
             "values": sorted(value["Value"] for value in entry.get("ResourceRecords", [])),
         }
-        for entry in found
+        for entry in record_sets
     ]
     return [f"{zone}_{name}_{kind}"] if ours in there else []
 
@@ -151,13 +151,13 @@ def _topic(client: Client, inputs: Inputs) -> list[str]:
 
 def _budget(client: Client, inputs: Inputs) -> list[str]:
     account, name = client("sts").get_caller_identity()["Account"], inputs["name"]
-    found = _found(lambda: client("budgets").describe_budget(AccountId=account, BudgetName=name))
-    return [f"{account}:{name}"] if found else []
+    budget = _answer_or_none(lambda: client("budgets").describe_budget(AccountId=account, BudgetName=name))
+    return [f"{account}:{name}"] if budget else []
 
 
 def _snapshot_policies(client: Client, inputs: Inputs) -> list[str]:
-    found = client("dlm").get_lifecycle_policies()["Policies"]
-    return [entry["PolicyId"] for entry in found if _has(entry.get("Tags") or {}, inputs["tags"])]
+    policies = client("dlm").get_lifecycle_policies()["Policies"]
+    return [entry["PolicyId"] for entry in policies if _has(entry.get("Tags") or {}, inputs["tags"])]
 
 
 def _has(tags: dict[str, str], wanted: dict[str, str]) -> bool:
@@ -171,12 +171,12 @@ def _read_tags(entries: list[dict[str, str]]) -> dict[str, str]:
 def _tagged_repositories(client: Client, inputs: Inputs) -> list[str]:
     ecr = client("ecr")
     pages = ecr.get_paginator("describe_repositories").paginate()
-    found = [entry for page in pages for entry in page["repositories"]]
+    repositories = [entry for page in pages for entry in page["repositories"]]
 
     def tags(arn: str) -> dict[str, str]:
         return _read_tags(ecr.list_tags_for_resource(resourceArn=arn)["tags"])
 
-    return [e["repositoryName"] for e in found if _has(tags(e["repositoryArn"]), inputs["tags"])]
+    return [e["repositoryName"] for e in repositories if _has(tags(e["repositoryArn"]), inputs["tags"])]
 
 
 def _tagged_topics(client: Client, inputs: Inputs) -> list[str]:
@@ -200,25 +200,27 @@ def _tagged_identities(listing: str, reading: str, key: str) -> Find:
         def tags(of: str) -> dict[str, str]:
             return _read_tags(getattr(iam, reading)(**{name: of})[key].get("Tags", []))
 
-        return [found for found in names if AUTONAMED.search(found) and _has(tags(found), inputs["tags"])]
+        return [identity for identity in names if AUTONAMED.search(identity) and _has(tags(identity), inputs["tags"])]
 
     return find
 
 
 KINDS: dict[str, Find] = {
-    "aws:ec2/vpc:Vpc": _described("describe_vpcs", "Vpcs", "VpcId"),
-    "aws:ec2/internetGateway:InternetGateway": _described(
+    "aws:ec2/vpc:Vpc": _find_by_tags("describe_vpcs", "Vpcs", "VpcId"),
+    "aws:ec2/internetGateway:InternetGateway": _find_by_tags(
         "describe_internet_gateways", "InternetGateways", "InternetGatewayId"
     ),
-    "aws:ec2/subnet:Subnet": _described("describe_subnets", "Subnets", "SubnetId", vpc_id="vpcId"),
-    "aws:ec2/routeTable:RouteTable": _described("describe_route_tables", "RouteTables", "RouteTableId", vpc_id="vpcId"),
+    "aws:ec2/subnet:Subnet": _find_by_tags("describe_subnets", "Subnets", "SubnetId", vpc_id="vpcId"),
+    "aws:ec2/routeTable:RouteTable": _find_by_tags(
+        "describe_route_tables", "RouteTables", "RouteTableId", vpc_id="vpcId"
+    ),
     "aws:ec2/routeTableAssociation:RouteTableAssociation": _route_table_associations,
-    "aws:ec2/securityGroup:SecurityGroup": _described(
+    "aws:ec2/securityGroup:SecurityGroup": _find_by_tags(
         "describe_security_groups", "SecurityGroups", "GroupId", vpc_id="vpcId", group_name="name"
     ),
     "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": _rules(is_egress=False),
     "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule": _rules(is_egress=True),
-    "aws:ec2/eip:Eip": _described("describe_addresses", "Addresses", "AllocationId"),
+    "aws:ec2/eip:Eip": _find_by_tags("describe_addresses", "Addresses", "AllocationId"),
     "aws:ec2/instance:Instance": _instances,
     "aws:iam/role:Role": _identity("get_role", "RoleName"),
     "aws:iam/rolePolicy:RolePolicy": _inline_policy("get_role_policy", "role"),

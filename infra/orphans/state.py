@@ -55,21 +55,21 @@ def providers(state: State) -> dict[str, str]:
     }
 
 
-def interrupted(state: State) -> list[Creation]:
+def interrupted_creations(state: State) -> list[Creation]:
     """Each resource once, whichever number of updates was killed while creating it."""
-    known = providers(state)
+    regions = providers(state)
     resources = [entry["resource"] for entry in _operations(state) if entry.get("type") == "creating"]
-    found = {
+    creations = {
         entry["urn"]: Creation(
             entry["urn"],
             entry["type"],
             entry.get("inputs") or {},
             entry.get("provider", ""),
-            known.get(entry.get("provider", ""), ""),
+            regions.get(entry.get("provider", ""), ""),
         )
         for entry in resources
     }
-    return list(found.values())
+    return list(creations.values())
 
 
 # What belongs to no region, whichever region's provider made it
@@ -78,13 +78,13 @@ GLOBAL = ("aws:iam/", "aws:route53/", "aws:budgets/")
 
 def ids(state: State, type: str, region: str) -> set[str]:
     """What the state knows of a type in a region: two regions can have the same name."""
-    known = providers(state)
+    regions = providers(state)
     is_global = type.startswith(GLOBAL)
     return {
         entry["id"]
         for entry in _resources(state)
         if entry.get("type") == type and entry.get("id")
-        if is_global or known.get(entry.get("provider", ""), "") == region
+        if is_global or regions.get(entry.get("provider", ""), "") == region
     }
 
 
@@ -97,40 +97,42 @@ def is_known(state: State, urn: str) -> bool:
     return any(entry["urn"] == urn and not entry.get("delete") for entry in _resources(state))
 
 
-def adopted(state: State, creation: Creation, id: str) -> State:
+def adopt_resource(state: State, creation: Creation, id: str) -> State:
     """With what AWS made of an interrupted creation. The creation stays until it is settled."""
-    made = copy.deepcopy(state)
-    operation = next(o["resource"] for o in reversed(_operations(made)) if o["resource"]["urn"] == creation.urn)
+    updated = copy.deepcopy(state)
+    operation = next(o["resource"] for o in reversed(_operations(updated)) if o["resource"]["urn"] == creation.urn)
     entry = {**operation, "custom": True, "id": id, "outputs": {**creation.inputs, "id": id}}
-    made["deployment"]["resources"] = [*_resources(made), entry]
-    return made
+    updated["deployment"]["resources"] = [*_resources(updated), entry]
+    return updated
 
 
-def unwanted(state: State, type: str, id: str, region: str, provider: str, inputs: dict[str, Any]) -> tuple[State, str]:
+def add_unwanted(
+    state: State, type: str, id: str, region: str, provider: str, inputs: dict[str, Any]
+) -> tuple[State, str]:
     """With a resource that the program does not ask for, so that the next update deletes it; and its URN. Several are
     deleted in the reverse order."""
-    made = copy.deepcopy(state)
-    stack = next(entry["urn"] for entry in _resources(made) if entry["type"] == STACK)
+    updated = copy.deepcopy(state)
+    stack = next(entry["urn"] for entry in _resources(updated) if entry["type"] == STACK)
     prefix = stack.rsplit("::", 2)[0]
     urn = f"{prefix}::{type}::{ORPHAN}{id}"
-    if any(entry["urn"] == urn and entry.get("provider") != provider for entry in _resources(made)):
+    if any(entry["urn"] == urn and entry.get("provider") != provider for entry in _resources(updated)):
         # Another region's of the same id
         urn = f"{prefix}::{type}::{ORPHAN}{region}-{id}"
-    if is_known(made, urn):
-        return made, urn
-    before = [entry["urn"] for entry in _resources(made) if name(entry).startswith(ORPHAN)]
+    if is_known(updated, urn):
+        return updated, urn
+    before = [entry["urn"] for entry in _resources(updated) if name(entry).startswith(ORPHAN)]
     entry = {
         "urn": urn, "type": type, "custom": True, "id": id, "inputs": inputs, "outputs": {**inputs, "id": id},
         "parent": stack, "provider": provider, "dependencies": before,
     }  # fmt: skip
-    made["deployment"]["resources"] = [*_resources(made), entry]
-    return made, urn
+    updated["deployment"]["resources"] = [*_resources(updated), entry]
+    return updated, urn
 
 
-def unread(state: State) -> list[str]:
+def unread_urns(state: State) -> list[str]:
     """What was taken into the state and may not have been read from AWS yet: where a creation is still interrupted, or
     the program never asked for it."""
-    waiting = {creation.urn for creation in interrupted(state)}
+    waiting = {creation.urn for creation in interrupted_creations(state)}
     return [
         entry["urn"]
         for entry in _resources(state)
@@ -138,9 +140,9 @@ def unread(state: State) -> list[str]:
     ]
 
 
-def settled(state: State, urns: set[str]) -> State:
+def drop_creations(state: State, urns: set[str]) -> State:
     """Without these interrupted creations."""
-    made = copy.deepcopy(state)
-    left = [o for o in _operations(made) if o.get("type") != "creating" or o["resource"]["urn"] not in urns]
-    made["deployment"]["pending_operations"] = left
-    return made
+    updated = copy.deepcopy(state)
+    operations = [o for o in _operations(updated) if o.get("type") != "creating" or o["resource"]["urn"] not in urns]
+    updated["deployment"]["pending_operations"] = operations
+    return updated

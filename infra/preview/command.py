@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from agent.wording import said
+from agent.wording import phrase
 from catalogue.stack import stack_names
 from infra.errors import InfraError
 from infra.paths import config_file, project_root
@@ -18,7 +18,7 @@ from infra.writing import put
 FORMATS = ("terminal", "markdown", "json", "html")
 
 
-def made(base: str, wanted: list[str], mocks: bool = False) -> Report:
+def build_report(base: str, wanted: list[str], mocks: bool = False) -> Report:
     """The report of the working tree: against the truth for each stack that can be asked, else (or with `mocks`)
     against a commit, without AWS. Raises InfraError."""
     root = project_root()
@@ -26,17 +26,17 @@ def made(base: str, wanted: list[str], mocks: bool = False) -> Report:
     if unknown := [name for name in wanted if name not in there and config_file(name) is None]:
         raise InfraError(f"no stack {', '.join(unknown)}; stacks: {', '.join(there)}")
     names = wanted or there
-    found = {} if mocks else _asked(names)
-    rest = [name for name in names if name not in found]
-    commit = commits.resolved(base) if rest else ""
+    reports = {} if mocks else _live_reports(names)
+    rest = [name for name in names if name not in reports]
+    commit = commits.resolve(base) if rest else ""
     if rest:
         with commits.checkout(commit) as before:
             pairs = commits.snapshots(before, root, rest)
-        found |= {name: compare.compared(pair["base"], pair["head"]) for name, pair in pairs.items()}
-    return Report(commit or said("what is there"), commits.described(), [found[name] for name in names])
+        reports |= {name: compare.compare_snapshots(pair["base"], pair["head"]) for name, pair in pairs.items()}
+    return Report(commit or phrase("what is there"), commits.describe_worktree(), [reports[name] for name in names])
 
 
-def _asked(names: list[str]) -> dict[str, StackReport]:
+def _live_reports(names: list[str]) -> dict[str, StackReport]:
     """The stacks that can be asked themselves."""
     # What talks to AWS and to hosts takes long to load, and a preview without them does not need it
     from infra.preview import live

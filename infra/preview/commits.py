@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from agent.wording import said
+from agent.wording import phrase
 from infra.errors import InfraError
 from infra.foreign import one_line
 from infra.git import git
@@ -31,7 +31,7 @@ def usual() -> str:
     return MERGED
 
 
-def resolved(reference: str) -> str:
+def resolve(reference: str) -> str:
     """A commit's full id. Raises InfraError for what is none."""
     try:
         return git("rev-parse", "--verify", "--quiet", f"{reference}^{{commit}}").decode().strip()
@@ -42,11 +42,13 @@ def resolved(reference: str) -> str:
         ) from None
 
 
-def described() -> str:
+def describe_worktree() -> str:
     """The working tree, by its commit."""
     commit = git("rev-parse", "--short=10", "HEAD").decode().strip()
     return (
-        said("{commit} with changes that are not committed", commit=commit) if git("status", "--porcelain") else commit
+        phrase("{commit} with changes that are not committed", commit=commit)
+        if git("status", "--porcelain")
+        else commit
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from agent.wording import said as worded
+from agent.wording import phrase as worded
 from catalogue.machines import of_release, region_of
 from catalogue.prices import monthly_everywhere, table
 from catalogue.stack import Stack
@@ -22,12 +22,14 @@ from policy.of_stack import limits
 Snapshot = dict[str, Any]
 
 
-def compared(base: Snapshot, head: Snapshot, source: str = "mocks") -> StackReport:
+def compare_snapshots(base: Snapshot, head: Snapshot, source: str = "mocks") -> StackReport:
     """What becomes of a stack. An invalid base counts as nothing, and is reported."""
     if head["error"]:
         return StackReport(head["stack"], error=head["error"], language=_language(head))
-    there, said = ({}, _base_error(base)) if base["error"] else (base, [])
-    return reported(there, head, graph.steps(there.get("resources", []), head["resources"]), source, unbound=said)
+    there, base_errors = ({}, _base_error(base)) if base["error"] else (base, [])
+    return build_report(
+        there, head, graph.steps(there.get("resources", []), head["resources"]), source, unbound=base_errors
+    )
 
 
 def _base_error(base: Snapshot) -> list[str]:
@@ -43,29 +45,29 @@ def _language(head: Snapshot) -> str:
     return str(head.get("configuration", {}).get("language", "en"))
 
 
-def reported(
+def build_report(
     there: Snapshot,
     head: Snapshot,
     steps: list[Step],
     source: str,
-    said: Sequence[str] = (),
+    host_reports: Sequence[str] = (),
     unbound: Sequence[str] = (),
 ) -> StackReport:
-    """The report, by steps that are known already. `said` is what the hosts reported and a plan binds, `unbound` what
-    is only to be known."""
+    """The report, by steps that are known already. `host_reports` is what the hosts reported and a plan binds,
+    `unbound` what is only to be known."""
     was, will = there.get("region", ""), head["region"]
     moved = (was, will) if was and was != will else None
     replaced = [] if moved else replacing(steps)
     gone = {} if moved else going(there, head)
-    changes = hosts.compared(there.get("hosts", {}), head["hosts"], was, will, replaced)
+    changes = hosts.compare_hosts(there.get("hosts", {}), head["hosts"], was, will, replaced)
     return StackReport(
         head["stack"],
-        fingerprint(source, steps, there, head, said),
+        fingerprint(source, steps, there, head, host_reports),
         steps=steps,
         hosts=hosts.going(changes, gone),
         cost=Cost(_monthly(there) if there else 0.0, _monthly(head), str(table().as_of)),
         findings=rules.findings(replace(facts(head), shrinking=shrinking(steps))),
-        problems=[_told(p) for p in head["problems"] if p not in there.get("problems", [])],
+        problems=[_problem_line(p) for p in head["problems"] if p not in there.get("problems", [])],
         moves=moved,
         replaces=replaced,
         goes=[
@@ -75,7 +77,7 @@ def reported(
         phases=phases({"op": step.op, "urn": step.urn} for step in steps)
         if moved or replaced or gone or is_gated(steps)
         else [],
-        hosts_say=[*said, *unbound],
+        hosts_say=[*host_reports, *unbound],
         images=head.get("images", {}),
         language=_language(head),
         source=source,
@@ -104,17 +106,20 @@ def replacing(steps: Sequence[Step]) -> list[str]:
     return sorted({host for (host, place), op in releases if op == "create" and (host, region_of(place)) in gone})
 
 
-def fingerprint(source: str, steps: list[Step], there: Snapshot, head: Snapshot, said: Sequence[str]) -> str:
+def fingerprint(source: str, steps: list[Step], there: Snapshot, head: Snapshot, host_reports: Sequence[str]) -> str:
     """What a person approves: the files, the steps, what they start from (the hosts' releases, and hand edits
     since), and the code that does it, each by itself. The same plan has the same on every machine."""
-    asked = sorted(head["resources"], key=lambda made: made["urn"])
+    asked = sorted(head["resources"], key=lambda resource: resource["urn"])
     parts = (
         {name: [host["manifest"], host["files"]] for name, host in head["hosts"].items()},
         [
             [[step.urn, step.op, step.changed, step.because, step.new] for step in steps],
-            [[made["urn"], made["inputs"]] for made in asked],
+            [[resource["urn"], resource["inputs"]] for resource in asked],
         ],
-        [{name: [host["manifest"], host["files"]] for name, host in there.get("hosts", {}).items()}, list(said)],
+        [
+            {name: [host["manifest"], host["files"]] for name, host in there.get("hosts", {}).items()},
+            list(host_reports),
+        ],
         head["code"],
     )
     return "-".join([source, *(_short(part) for part in parts)])
@@ -141,7 +146,11 @@ def differing(approved: str, now: str) -> list[str]:
 def facts(snapshot: Snapshot) -> Facts:
     """What the policy looks at."""
     stack = Stack.model_validate(snapshot["configuration"])
-    known = [Resource(made["type"], made["name"], made["inputs"]) for made in snapshot["resources"] if made["custom"]]
+    resources = [
+        Resource(resource["type"], resource["name"], resource["inputs"])
+        for resource in snapshot["resources"]
+        if resource["custom"]
+    ]
     files = {name: host["files"] for name, host in snapshot["hosts"].items()}
     plain = {
         f"{name}:{item['path']}": sorted(item["values"])
@@ -153,19 +162,19 @@ def facts(snapshot: Snapshot) -> Facts:
         for name, host in snapshot["hosts"].items()
         for place, given in host.get("exceptions", {}).items()
     }
-    return Facts(stack.name, known, files, plain, allowed, {}, limits(stack), _monthly(snapshot))
+    return Facts(stack.name, resources, files, plain, allowed, {}, limits(stack), _monthly(snapshot))
 
 
 def shrinking(steps: list[Step]) -> dict[str, tuple[int, int]]:
     """Machine → GiB of its disk before and after, of those that lose some in place."""
-    found = {}
+    sizes = {}
     for step in steps:
         before, after = (
             ((inputs or {}).get("rootBlockDevice") or {}).get("volumeSize") for inputs in (step.old, step.new)
         )
         if step.op == "update" and before and after and int(after) < int(before):
-            found[step.name] = (int(before), int(after))
-    return found
+            sizes[step.name] = (int(before), int(after))
+    return sizes
 
 
 def _monthly(snapshot: Snapshot) -> float | None:
@@ -175,5 +184,5 @@ def _monthly(snapshot: Snapshot) -> float | None:
     return monthly_everywhere(snapshot["machines"], [snapshot["region"], *snapshot["standby"]])
 
 
-def _told(problem: dict[str, str]) -> str:
+def _problem_line(problem: dict[str, str]) -> str:
     return f"{problem['level']}: {problem['file']}: {problem['where']}: {problem['found']}; {problem['allowed']}"

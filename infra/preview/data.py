@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 from agent.documents.manifest import Container, Manifest
-from agent.wording import said
+from agent.wording import phrase
 from catalogue.compose.keeping import data_paths
 
 MAJOR = re.compile(r"v?([0-9]+)")
@@ -12,11 +12,11 @@ MAJOR = re.compile(r"v?([0-9]+)")
 
 def changes(was: Manifest | None, will: Manifest | None) -> list[str]:
     """A line for each of two releases' containers whose data is not where it was, or is read by another version."""
-    old, new = (_kept(manifest) for manifest in (was, will))
+    old, new = (_containers_by_service(manifest) for manifest in (was, will))
     return [line for name in sorted(old) for line in (_of_one(old[name], new.get(name)))]
 
 
-def _kept(manifest: Manifest | None) -> dict[str, Container]:
+def _containers_by_service(manifest: Manifest | None) -> dict[str, Container]:
     """Service → its container; nothing of a release that an earlier version made, which does not say what it keeps."""
     return {entry["service"]: entry for entry in (manifest or {}).get("containers", []) if "kept" in entry}
 
@@ -25,30 +25,32 @@ def _of_one(old: Container, new: Container | None) -> Iterator[str]:
     service = old["service"]
     for target, source in old["kept"].items():
         if new is None:
-            yield said("data of {service} stays: {source}, which nothing uses any more", service=service, source=source)
+            yield phrase(
+                "data of {service} stays: {source}, which nothing uses any more", service=service, source=source
+            )
         elif target not in new["kept"]:
-            yield said(
+            yield phrase(
                 "data of {service}: {target} is no longer {source}. What is in there stays, and {service} does not see "
                 "it",
                 service=service, target=target, source=source,
             )  # fmt: skip
         elif new["kept"][target] != source:
             there = new["kept"][target]
-            yield said(
+            yield phrase(
                 "data of {service}: {target} becomes {there}, and was {source}. Nothing is copied: do that by hand",
                 service=service, target=target, there=there, source=source,
             )  # fmt: skip
     if new and old["kept"] and old.get("user") != new.get("user") and "user" in old:
         was, will = (
-            said("user {user}", user=side["user"]) if side["user"] else said("its image's own user")
+            phrase("user {user}", user=side["user"]) if side["user"] else phrase("its image's own user")
             for side in (old, new)
         )
-        yield said(
+        yield phrase(
             "data of {service}: it ran as {was}, and runs as {will}. Files keep their owner: change it with chown",
             service=service, was=was, will=will,
         )  # fmt: skip
     if new and (versions := _majors(old["named"], new["named"])):
-        yield said(
+        yield phrase(
             "data of {service}: version {old} → {new} of a database. Many do not start on the data of another major "
             "version: dump it before, and load it after",
             service=service, old=versions[0], new=versions[1],
@@ -61,5 +63,5 @@ def _majors(before: str, after: str) -> tuple[str, str] | None:
     versions = MAJOR.match(old), MAJOR.match(new)
     if was != will or not data_paths(will) or not all(versions):
         return None
-    majors = [found[1] for found in versions if found]
+    majors = [match[1] for match in versions if match]
     return (majors[0], majors[1]) if majors[0] != majors[1] else None

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import yaml
 
-from agent.wording import said
+from agent.wording import phrase
 from catalogue.sizes import INSTANCE_TYPES
 
 Op = Literal["create", "update", "replace", "delete"]
@@ -30,7 +30,7 @@ class Kind:
     says: dict[str, str] = field(default_factory=dict)
     keep: dict[str, str] = field(default_factory=dict)
     stays: dict[str, str] = field(default_factory=dict)
-    known: bool = True
+    is_known: bool = True
 
 
 @dataclass(frozen=True)
@@ -69,18 +69,18 @@ class Step:
         """What a change in place means for who uses it."""
         if self.op != "update":
             return []
-        found = [text for key, text in self.kind.update.items() if any(_covers(key, path) for path in self.changed)]
-        return [said("the {kind} {change}", kind=said(self.kind.name), change=said(text)) for text in found]
+        texts = [text for key, text in self.kind.update.items() if any(_covers(key, path) for path in self.changed)]
+        return [phrase("the {kind} {change}", kind=phrase(self.kind.name), change=phrase(text)) for text in texts]
 
 
 @cache
 def kinds() -> dict[str, Kind]:
-    found = yaml.safe_load((Path(__file__).parent / "kinds.yaml").read_text(encoding="utf-8"))
-    return {type: Kind(e.pop("is"), tuple(e.pop("new", ())), **e) for type, e in found.items()}
+    entries = yaml.safe_load((Path(__file__).parent / "kinds.yaml").read_text(encoding="utf-8"))
+    return {type: Kind(e.pop("is"), tuple(e.pop("new", ())), **e) for type, e in entries.items()}
 
 
 def kind(type: str) -> Kind:
-    return kinds().get(type) or Kind(type.rsplit(":", 1)[-1], known=False)
+    return kinds().get(type) or Kind(type.rsplit(":", 1)[-1], is_known=False)
 
 
 def differences(before: Any, after: Any, path: str = "") -> list[str]:
@@ -88,8 +88,8 @@ def differences(before: Any, after: Any, path: str = "") -> list[str]:
     if before == after:
         return []
     if isinstance(before, dict) and isinstance(after, dict):
-        found = [differences(before.get(key), after.get(key), f"{path}.{key}") for key in sorted({*before, *after})]
-        return [entry for part in found for entry in part]
+        parts = [differences(before.get(key), after.get(key), f"{path}.{key}") for key in sorted({*before, *after})]
+        return [entry for part in parts for entry in part]
     return [path.lstrip(".")]
 
 
@@ -106,52 +106,56 @@ def _covers(key: str, path: str) -> bool:
 def steps(before: Iterable[Resource], after: Iterable[Resource]) -> list[Step]:
     """Everything that is created, changed, replaced or deleted, what loses most first."""
     old, new = _own(before), _own(after)
-    found = {urn: Step(urn, "create", new=made["inputs"]) for urn, made in new.items() if urn not in old}
-    found |= {urn: Step(urn, "delete", old=gone["inputs"]) for urn, gone in old.items() if urn not in new}
+    by_urn = {urn: Step(urn, "create", new=resource["inputs"]) for urn, resource in new.items() if urn not in old}
+    by_urn |= {urn: Step(urn, "delete", old=gone["inputs"]) for urn, gone in old.items() if urn not in new}
     for urn in sorted(new.keys() & old.keys()):
-        if step := _changed(urn, old[urn], new[urn]):
-            found[urn] = step
-    _follow(found, new)
-    return ordered(found.values())
+        if step := _compare_resource(urn, old[urn], new[urn]):
+            by_urn[urn] = step
+    _follow(by_urn, new)
+    return order_steps(by_urn.values())
 
 
-def ordered(found: Iterable[Step]) -> list[Step]:
+def order_steps(unsorted: Iterable[Step]) -> list[Step]:
     """What loses most first: the table has kinds in that order."""
-    known = list(kinds())
+    kind_order = list(kinds())
 
     def place(step: Step) -> tuple[bool, int, int, str, str]:
-        rank = known.index(step.type) if step.type in known else len(known)
+        rank = kind_order.index(step.type) if step.type in kind_order else len(kind_order)
         return (not step.danger, rank if step.danger else 0, ORDER.index(step.op), step.type, step.urn)
 
-    return sorted(found, key=place)
+    return sorted(unsorted, key=place)
 
 
 ORDER: tuple[Op, ...] = ("delete", "replace", "update", "create")
 
 
 def _own(resources: Iterable[Resource]) -> dict[str, Resource]:
-    return {made["urn"]: made for made in resources if made["custom"] and not made["type"].startswith(PLUMBING)}
+    return {
+        resource["urn"]: resource
+        for resource in resources
+        if resource["custom"] and not resource["type"].startswith(PLUMBING)
+    }
 
 
 def _other_processor(old: dict[str, Any], new: dict[str, Any]) -> str:
     """AWS's provider asks for a new machine, which the pinned image of the old processor cannot start."""
     before, after = (INSTANCE_TYPES.get(str(inputs.get("instanceType"))) for inputs in (old, new))
     if before and after and before.architecture != after.architecture:
-        return said("another processor ({before} → {after})", before=before.architecture, after=after.architecture)
+        return phrase("another processor ({before} → {after})", before=before.architecture, after=after.architecture)
     return ""
 
 
 CONDITIONS = {"aws:ec2/instance:Instance": _other_processor}
 
 
-def _changed(urn: str, old: Resource, new: Resource) -> Step | None:
+def _compare_resource(urn: str, old: Resource, new: Resource) -> Step | None:
     ignored = new["ignores"]
     paths = [
         path for path in differences(old["inputs"], new["inputs"]) if not any(is_part(path, key) for key in ignored)
     ]
     because = [path for path in paths if any(_covers(key, path) for key in kind(new["type"]).new)]
     if old["provider"] != new["provider"]:
-        because.append(said("provider {name}", name=new["provider"].rsplit("::", 1)[-1]))
+        because.append(phrase("provider {name}", name=new["provider"].rsplit("::", 1)[-1]))
     if (condition := CONDITIONS.get(new["type"])) and (reason := condition(old["inputs"], new["inputs"])):
         because.append(reason)
     if not paths and not because:
@@ -160,27 +164,29 @@ def _changed(urn: str, old: Resource, new: Resource) -> Step | None:
     return Step(urn, op, tuple(paths), tuple(because), old["inputs"], new["inputs"])
 
 
-def _follow(found: dict[str, Step], new: dict[str, Resource]) -> None:
+def _follow(steps_by_urn: dict[str, Step], new: dict[str, Resource]) -> None:
     """What refers to a replaced resource changes with it, or has to be replaced itself."""
-    anew = sorted(urn for urn, step in found.items() if step.op == "replace")
+    anew = sorted(urn for urn, step in steps_by_urn.items() if step.op == "replace")
     while anew:
         gone = anew.pop(0)
         if kind(_type(gone)).ends:
             continue
-        for urn, made in sorted(new.items()):
-            step = found.get(urn)
-            holds = [key for key, urns in sorted(made["propertyDependencies"].items()) if gone in urns]
-            holds = [key for key in holds if key not in made["ignores"]]
+        for urn, resource in sorted(new.items()):
+            step = steps_by_urn.get(urn)
+            holds = [key for key, urns in sorted(resource["propertyDependencies"].items()) if gone in urns]
+            holds = [key for key in holds if key not in resource["ignores"]]
             if not holds or (step and step.op == "create"):
                 continue
-            bound = [key for key in holds if key in kind(made["type"]).new]
-            known = step or Step(urn, "update", old=made["inputs"], new=made["inputs"])
-            of_it = said(kind(_type(gone)).name)
-            because = sorted({*known.because, *(said("{key} of the new {kind}", key=key, kind=of_it) for key in bound)})
-            changed = sorted({*known.changed, *holds})
-            op: Op = "replace" if bound or known.op == "replace" else "update"
-            found[urn] = Step(urn, op, tuple(changed), tuple(because), known.old, known.new)
-            if op == "replace" and known.op != "replace":
+            bound = [key for key in holds if key in kind(resource["type"]).new]
+            current = step or Step(urn, "update", old=resource["inputs"], new=resource["inputs"])
+            of_it = phrase(kind(_type(gone)).name)
+            because = sorted(
+                {*current.because, *(phrase("{key} of the new {kind}", key=key, kind=of_it) for key in bound)}
+            )
+            changed = sorted({*current.changed, *holds})
+            op: Op = "replace" if bound or current.op == "replace" else "update"
+            steps_by_urn[urn] = Step(urn, op, tuple(changed), tuple(because), current.old, current.new)
+            if op == "replace" and current.op != "replace":
                 anew.append(urn)
 
 

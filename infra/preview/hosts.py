@@ -9,8 +9,8 @@ from typing import Any, Literal
 from agent import holding
 from agent.documents.manifest import Manifest, Unit
 from agent.rolling import rolls
-from agent.units import changed
-from agent.wording import joined, said
+from agent.units import of_paths
+from agent.wording import join_phrases, phrase
 from infra.foreign import visible
 from infra.preview import data, serving, steps
 
@@ -51,11 +51,11 @@ class FileChange:
     meta: str = ""
 
     @property
-    def added(self) -> int:
+    def added_lines(self) -> int:
         return sum(line.startswith("+") for line in self.diff)
 
     @property
-    def removed(self) -> int:
+    def removed_lines(self) -> int:
         return sum(line.startswith("-") for line in self.diff)
 
 
@@ -102,22 +102,22 @@ class HostChange:
     data: list[str] = field(default_factory=list)
 
 
-def compared(
+def compare_hosts(
     before: dict[str, Host], after: dict[str, Host], was: str = "", will: str = "", replaced: Collection[str] = ()
 ) -> list[HostChange]:
     """Every host of either. A stack that moves from region `was` to `will` has new machines there, which are held
     against the old ones, or had some that stood by; one that is named HOST@REGION stands by. So have the hosts that are
     `replaced` where they are."""
-    old, new = _placed(before, was), _placed(after, will)
-    found: list[HostChange] = []
+    old, new = _by_place(before, was), _by_place(after, will)
+    changes: list[HostChange] = []
     for place in sorted({*old, *new}):
         name = (new.get(place) or old[place])[0]
         if will != was and was and place not in old and name in before:
-            found.append(_host(name, before[name], new[place][1], moved=True))
+            changes.append(_host(name, before[name], new[place][1], moved=True))
         elif place in new or name not in after:
             was_there, will_be = (side[place][1] if place in side else None for side in (old, new))
-            found.append(_host(name, was_there, will_be, moved=name.partition("@")[0] in replaced))
-    return found
+            changes.append(_host(name, was_there, will_be, moved=name.partition("@")[0] in replaced))
+    return changes
 
 
 def going(hosts: list[HostChange], systems: Mapping[str, tuple[str, str]]) -> list[HostChange]:
@@ -140,7 +140,7 @@ def going(hosts: list[HostChange], systems: Mapping[str, tuple[str, str]]) -> li
     ]
 
 
-def _placed(hosts: dict[str, Host], region: str) -> dict[str, tuple[str, Host]]:
+def _by_place(hosts: dict[str, Host], region: str) -> dict[str, tuple[str, Host]]:
     """By where they are: those that the program makes, in a region; others are the same machine wherever it serves."""
 
     def place(name: str, host: Host) -> str:
@@ -161,10 +161,11 @@ def _host(name: str, old: Host | None, new: Host | None, moved: bool = False) ->
     public, will_be = (serving.public_paths(host["files"]) if host else set() for host in (old, new))
     guarded, still = (serving.guarded_paths(host["files"]) if host else set() for host in (old, new))
     # What a service is asked for is news only of one that is there before and after
-    asks = _swapped(serving.asked(was), serving.asked(will))
+    asks = _changed_values(serving.health_paths(was), serving.health_paths(will))
     return HostChange(
         name, "moved" if moved else how, files, [] if moved else list(effects(was, will, drifted)),
-        (_room(old), _room(new)), _swapped(_ports(old), _ports(new)), _swapped(_addresses(old), _addresses(new)),
+        (_room(old), _room(new)), _changed_values(_ports(old), _ports(new)),
+        _changed_values(_addresses(old), _addresses(new)),
         {name: both for name, both in asks.items() if all(both)}, sorted(public - will_be), sorted(will_be - public),
         sorted((guarded & will_be) - still), [] if moved else [*steps.changes(was, will), *data.changes(was, will)],
     )  # fmt: skip
@@ -186,7 +187,7 @@ def _diff(before: str, after: str) -> tuple[str, ...]:
     """Unified, without its two header lines. Of what is very large the comparison would take minutes."""
     if max(len(before), len(after)) > LARGEST:
         form = "@@ {before} characters before, {after} after: too large to be shown @@"
-        return (said(form, before=len(before), after=len(after)),)
+        return (phrase(form, before=len(before), after=len(after)),)
     return tuple(difflib.unified_diff(_lines(before), _lines(after), lineterm="", n=3))[2:]
 
 
@@ -200,8 +201,8 @@ def _meta(was: tuple[int, str, str] | None, will: tuple[int, str, str] | None, h
         return ""
     changes = [f"{was[0]:04o} {was[1]} → {will[0]:04o} {will[1]}"] if was[:2] != will[:2] else []
     if was[2] != will[2] and not has_diff:
-        changes.append(said("its content changes where it is not shown"))
-    return joined("; ", changes)
+        changes.append(phrase("its content changes where it is not shown"))
+    return join_phrases("; ", changes)
 
 
 def _lines(text: str | None) -> list[str]:
@@ -219,17 +220,17 @@ def effects(old: Manifest | None, new: Manifest | None, drifted: AbstractSet[str
     paths = _differing(old, new) | drifted
     slots = {choice["unit"]: slot for slot in new["slots"] for choice in slot["choices"]}
     slots_before = {slot["service"] for slot in (old or {"slots": []})["slots"]}
-    held = _with_socket(before) & _with_socket({unit["name"] for unit in new["units"]})
-    touched = {*changed(new, paths), *(unit["name"] for unit in new["units"] if unit["name"] in drifted)}
+    socket_activated = _with_socket(before) & _with_socket({unit["name"] for unit in new["units"]})
+    touched = {*of_paths(new, paths), *(unit["name"] for unit in new["units"] if unit["name"] in drifted)}
     leaving = before - {unit["name"] for unit in new["units"]}
-    waiting = {entry["service"] for entry in holding.held(old, new, touched | leaving)}
+    waiting = {entry["service"] for entry in holding.entries_to_hold(old, new, touched | leaving)}
     waited_for = {unit for unit, services in names.items() if {*services.split(", ")} <= waiting}
     # Also where another unit runs them, or two by turns
     in_old = of_old | {
         choice["unit"]: slot["service"] for slot in (old or {"slots": []})["slots"] for choice in slot["choices"]
     }
     known_before = {service for services in in_old.values() for service in services.split(", ")}
-    rolled = _rolled(old, new, touched, before - drifted)
+    rolled = _rolling_units(old, new, touched, before - drifted)
     watched = {unit["name"] for unit in new["units"] if unit.get("flag")}
     rests = any(
         name in touched or name not in before for name in (unit["name"] for unit in new["units"]) if name == WATCH
@@ -237,45 +238,45 @@ def effects(old: Manifest | None, new: Manifest | None, drifted: AbstractSet[str
     kept = {unit["name"] for unit in new["units"]}
     # Of two proxies one takes the ports of the other
     taken = PROXIES & (kept - before) if PROXIES & (before - kept) else set()
-    told: set[str] = set()
+    reported: set[str] = set()
     for unit in new["units"]:
         name, because = unit["name"], _because(unit, paths)
-        service = slots[name]["service"] if name in slots else _known(names, name)
+        service = slots[name]["service"] if name in slots else _service_name(names, name)
         if name in slots:
-            if service not in told and (name in touched or service not in slots_before):
-                told.add(service)
+            if service not in reported and (name in touched or service not in slots_before):
+                reported.add(service)
                 how = "blue-green" if service in slots_before else "restarts" if service in known_before else "starts"
                 yield Effect(service, name, how, because)
         elif name in watched and (rests or name not in before or name in touched):
             yield Effect(service, name, "waits for its name", because)
         elif name not in before:
             if name in names and {*service.split(", ")} <= known_before and not name.endswith(".socket"):
-                yield Effect(service, name, _way(name, held, waited_for, new))
+                yield Effect(service, name, _way(name, socket_activated, waited_for, new))
             else:
                 yield Effect(service, name, "takes the other proxy's place" if name in taken else "starts")
         elif name in touched and name in rolled:
             yield Effect(service, name, "one after the other", because)
         elif name in touched:
-            yield Effect(service, name, _way(name, held, waited_for, new), because)
+            yield Effect(service, name, _way(name, socket_activated, waited_for, new), because)
     gone = before - kept - (PROXIES if taken else set())
     stays = {service for services in names.values() for service in services.split(", ")}
     stays |= {slot["service"] for slot in new["slots"]}
     gone -= {unit for unit, services in in_old.items() if {*services.split(", ")} <= stays}
-    yield from (Effect(_known(of_old, name), name, "stops for good") for name in sorted(gone))
+    yield from (Effect(_service_name(of_old, name), name, "stops for good") for name in sorted(gone))
     for reaction in new["reactions"]:
         hit = tuple(sorted(path for path in paths if path.startswith(tuple(reaction["paths"]))))
         if old and hit:
             yield Effect(" ".join(reaction["run"]), "", "reloads", hit)
 
 
-def _rolled(old: Manifest | None, new: Manifest, touched: set[str], running: set[str]) -> set[str]:
+def _rolling_units(old: Manifest | None, new: Manifest, touched: set[str], running: set[str]) -> set[str]:
     """The replicas that restart by themselves, since others of the service serve meanwhile."""
     if not new.get("replicas"):
         return set()
     states = {unit["name"]: {"active": unit["name"] in running} for unit in new["units"]}
     starting = touched | {name for name, state in states.items() if not state["active"]}
-    known = {step["key"] for step in (old or {}).get("steps", [])}
-    pending = [step for step in new.get("steps", []) if step["key"] not in known]
+    previous_keys = {step["key"] for step in (old or {}).get("steps", [])}
+    pending = [step for step in new.get("steps", []) if step["key"] not in previous_keys]
     # By the agent's own rule a step runs within the switch where what it needs changes with it
     units = {probe["service"].partition("/")[0]: probe["unit"] for probe in new["probes"]}
     late = [step for step in pending if any(units.get(name) in starting for name in step["needs"])]
@@ -287,15 +288,15 @@ def _with_socket(units: set[str]) -> set[str]:
     return {f"{name.rsplit('.', 1)[0]}.service" for name in units if name.endswith(".socket")}
 
 
-def _known(names: dict[str, str], unit: str) -> str:
+def _service_name(names: dict[str, str], unit: str) -> str:
     """A unit without a service of its own is shown by its own name."""
     return names.get(unit, unit)
 
 
-def _way(name: str, held: set[str], waited_for: set[str], manifest: Manifest) -> str:
+def _way(name: str, socket_activated: set[str], waited_for: set[str], manifest: Manifest) -> str:
     if name.endswith(".timer"):
         return "runs at its next time"
-    if name in held:
+    if name in socket_activated:
         return "restarts behind its socket"
     if name in waited_for:
         return "restarts while requests wait"
@@ -309,10 +310,10 @@ def _because(unit: Unit, paths: set[str]) -> tuple[str, ...]:
 
 def _services(manifest: Manifest) -> dict[str, str]:
     """Unit → the services in it, by name."""
-    found: dict[str, list[str]] = {}
+    by_unit: dict[str, list[str]] = {}
     for probe in manifest["probes"]:
-        found.setdefault(probe["unit"], []).append(probe["service"])
-    return {unit: ", ".join(services) for unit, services in found.items()}
+        by_unit.setdefault(probe["unit"], []).append(probe["service"])
+    return {unit: ", ".join(services) for unit, services in by_unit.items()}
 
 
 def _differing(old: Manifest | None, new: Manifest) -> set[str]:
@@ -337,7 +338,7 @@ def _addresses(host: Host | None) -> dict[str, str]:
     return {address: container for container, address in (host or {"addresses": {}})["addresses"].items()}
 
 
-def _swapped(before: dict[str, str], after: dict[str, str]) -> dict[str, tuple[str, str]]:
+def _changed_values(before: dict[str, str], after: dict[str, str]) -> dict[str, tuple[str, str]]:
     return {
         key: (before.get(key, ""), after.get(key, ""))
         for key in sorted({*before, *after})

@@ -11,9 +11,9 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from agent.documents.manifest import Manifest
-from agent.wording import said as worded
-from catalogue.checks import check, checked
-from catalogue.deployed import pinned
+from agent.wording import phrase as worded
+from catalogue.checks import check, ensure_valid
+from catalogue.deployed import pin_images
 from catalogue.loading import Catalogue, load
 from catalogue.machines import of_instance, place_of, region_of
 from catalogue.problems import CatalogueError, Problem
@@ -21,13 +21,13 @@ from catalogue.stack import PROJECT, read_stack, stack_from
 from infra import aws, hosts, remote, sources, ssh
 from infra.errors import InfraError
 from infra.foreign import one_line
-from infra.mirror import resolved
+from infra.mirror import resolve_digests
 from infra.paths import config_file, project_root
 from infra.preview.commits import snapshots
-from infra.preview.compare import Snapshot, reported
-from infra.preview.graph import PLUMBING, Op, Step, ordered
-from infra.preview.hosts import compared
-from infra.preview.marks import unspoken
+from infra.preview.compare import Snapshot, build_report
+from infra.preview.graph import PLUMBING, Op, Step, order_steps
+from infra.preview.hosts import compare_hosts
+from infra.preview.marks import mask_text
 from infra.preview.report import StackReport
 from infra.preview.snapshot import code_of, hosts_of, machines, stable, wanted_images
 from infra.pulumi import Previewed, attempt, preview, pulumi
@@ -56,23 +56,29 @@ def report(name: str) -> StackReport:
     with ThreadPoolExecutor(3) as pool:
         by_pulumi, by_hosts = pool.submit(_preview, name), pool.submit(_hosts, catalogue)
         by_mocks = pool.submit(snapshots, None, project_root(), [name])
-        told, (there, said, unbound), mocked = by_pulumi.result(), by_hosts.result(), by_mocks.result()[name]["head"]
-    if isinstance(told, str) or mocked["error"]:
-        why = told if isinstance(told, str) else mocked["error"]
+        pulumi_result, (there, host_reports, unbound), mocked = (
+            by_pulumi.result(),
+            by_hosts.result(),
+            by_mocks.result()[name]["head"],
+        )
+    if isinstance(pulumi_result, str) or mocked["error"]:
+        why = pulumi_result if isinstance(pulumi_result, str) else mocked["error"]
         return StackReport(name, error=why, source="live", language=catalogue.stack.language)
-    taken = list(steps(told.steps))
+    taken = list(steps(pulumi_result.steps))
     head, untold = _head(catalogue, there)
     # The policy looks at what the program asks for, whatever is there already
     head["resources"] = mocked["resources"]
     if there:
         there["machines"] = machines_before(head["machines"], there["region"], taken)
-    return reported(there, head, taken, "live", said, [*news(told.warnings, check(catalogue)), *unbound, *untold])
+    return build_report(
+        there, head, taken, "live", host_reports, [*news(pulumi_result.warnings, check(catalogue)), *unbound, *untold]
+    )
 
 
 def news(warnings: Iterable[str], standing: Iterable[Problem]) -> list[str]:
     """What the program warns of, without what it always does: of the catalogue `infra check` warns. Pure."""
-    known = {problem.said for problem in standing}
-    return [line for line in warnings if line.removeprefix("warning: ") not in known]
+    standing_lines = {problem.message for problem in standing}
+    return [line for line in warnings if line.removeprefix("warning: ") not in standing_lines]
 
 
 def machines_before(after: dict[str, Any], region: str, taken: list[Step]) -> dict[str, Any]:
@@ -85,7 +91,9 @@ def machines_before(after: dict[str, Any], region: str, taken: list[Step]) -> di
         if number
     }
     here = [
-        (kept.get("@".join(found), found[0]), step) for found, step in named if found and region_of(found[1]) == region
+        (kept.get("@".join(host_and_place), host_and_place[0]), step)
+        for host_and_place, step in named
+        if host_and_place and region_of(host_and_place[1]) == region
     ]
     before = {host: machine for host, machine in after.items() if (host, "create") not in {(h, s.op) for h, s in here}}
     for host, step in here:
@@ -99,9 +107,9 @@ def machines_before(after: dict[str, Any], region: str, taken: list[Step]) -> di
 def catalogue_of(name: str) -> Catalogue:
     """The catalogue of a stack with its secrets, which stay in this process. Raises CatalogueError, InfraError."""
     # Problems are reported for the sealed configuration: a complaint quotes what it found
-    sealed = checked(load(project_root(), read_stack(project_root(), name, config_file(name))))
-    found = json.loads(pulumi("config", "--json", "--show-secrets", "--stack", name))
-    values = {key: entry.get("objectValue", entry.get("value")) for key, entry in found.items()}
+    sealed = ensure_valid(load(project_root(), read_stack(project_root(), name, config_file(name))))
+    config = json.loads(pulumi("config", "--json", "--show-secrets", "--stack", name))
+    values = {key: entry.get("objectValue", entry.get("value")) for key, entry in config.items()}
     try:
         own = values.get(f"{PROJECT}:secrets") or {}
         asked = _secrets_of_others(sealed, own)
@@ -118,11 +126,11 @@ def catalogue_of(name: str) -> Catalogue:
 def _secrets_of_others(sealed: Catalogue, own: Mapping[str, Any]) -> dict[str, dict[str, str]]:
     """The secrets that come from elsewhere. Raises CatalogueError."""
     try:
-        return sources.resolved(sealed.stack, own)
+        return sources.resolve_values(sealed.stack, own)
     except InfraError as error:
-        said = str(error).replace("\n", "; ")
+        reason = str(error).replace("\n", "; ")
         rule = "look at the rights, the name and the login that it needs"
-        raise CatalogueError([Problem(sealed.stack.file, f"{PROJECT}:secretsFrom", said, rule)]) from None
+        raise CatalogueError([Problem(sealed.stack.file, f"{PROJECT}:secretsFrom", reason, rule)]) from None
 
 
 def _preview(name: str) -> Previewed | str:
@@ -135,7 +143,7 @@ def _preview(name: str) -> Previewed | str:
 
 def steps(previewed: Iterable[dict[str, Any]]) -> Iterable[Step]:
     """Pulumi's own steps, the several of a replacement as one. Pure."""
-    found: dict[str, Step] = {}
+    by_urn: dict[str, Step] = {}
     for entry in previewed:
         op: Op | None = "replace" if entry["op"] in REPLACING else OPS.get(entry["op"])
         urn = stable(entry["urn"])
@@ -144,10 +152,10 @@ def steps(previewed: Iterable[dict[str, Any]]) -> Iterable[Step]:
         old, new = ((entry.get(state) or {}).get("inputs", {}) for state in ("oldState", "newState"))
         changed = tuple(sorted(_inner(entry.get("detailedDiff") or entry.get("diffReasons") or (), old, new)))
         because = tuple(entry.get("replaceReasons") or ()) if op == "replace" else ()
-        known = found.get(urn)
-        if known is None or (new and not known.new):
-            found[urn] = Step(urn, op, changed, because, old, json.loads(stable(json.dumps(new))))
-    return ordered(found.values())
+        earlier = by_urn.get(urn)
+        if earlier is None or (new and not earlier.new):
+            by_urn[urn] = Step(urn, op, changed, because, old, json.loads(stable(json.dumps(new))))
+    return order_steps(by_urn.values())
 
 
 def _inner(names: Iterable[str], old: dict[str, Any], new: dict[str, Any]) -> Iterator[str]:
@@ -171,16 +179,16 @@ def _hosts(catalogue: Catalogue) -> tuple[Snapshot, list[str], list[str]]:
         outputs = hosts.outputs(catalogue.stack)
     except InfraError as error:
         return {}, [], [worded("no host was asked: {why}", why=error)]
-    known = {name: a for name, a in outputs["addresses"].items() if name.partition("@")[0] in catalogue.stack.hosts}
-    gone = sorted(set(outputs["addresses"]) - set(known))
-    targets = hosts.reached(catalogue.stack, known)
+    addresses = {name: a for name, a in outputs["addresses"].items() if name.partition("@")[0] in catalogue.stack.hosts}
+    gone = sorted(set(outputs["addresses"]) - set(addresses))
+    targets = hosts.targets_at(catalogue.stack, addresses)
     with ThreadPoolExecutor(8) as pool:
-        answers = dict(zip(targets, pool.map(_asked, targets.values()), strict=True))
+        answers = dict(zip(targets, pool.map(_ask_host, targets.values()), strict=True))
     key = _key(catalogue)
-    found: Snapshot = {"hosts": {}, "region": outputs.get("region", ""), "problems": []}
-    found |= {"standby": outputs.get("standby", []), "deployed": outputs.get("deployed", {})}
-    found |= {"systems": outputs["systems"]} if "systems" in outputs else {}
-    said: list[str] = []
+    snapshot: Snapshot = {"hosts": {}, "region": outputs.get("region", ""), "problems": []}
+    snapshot |= {"standby": outputs.get("standby", []), "deployed": outputs.get("deployed", {})}
+    snapshot |= {"systems": outputs["systems"]} if "systems" in outputs else {}
+    host_reports: list[str] = []
     unbound: list[str] = [worded("{host} leaves the stack; it was not asked", host=name) for name in gone]
     for name, answer in answers.items():
         if isinstance(answer, str):
@@ -190,7 +198,7 @@ def _hosts(catalogue: Catalogue) -> tuple[Snapshot, list[str], list[str]]:
         elif answer["release"] is not None:
             if (wanted := outputs["releases"].get(name, {}).get("id")) not in (None, answer["release"]):
                 serves = one_line(answer["release"])[:12]
-                said.append(
+                host_reports.append(
                     worded(
                         "{host} serves {release}; the stack brought {last} last",
                         host=name,
@@ -198,16 +206,16 @@ def _hosts(catalogue: Catalogue) -> tuple[Snapshot, list[str], list[str]]:
                         last=wanted[:12],
                     )
                 )
-            said += [f"{name}: {entry['path']} {entry['found']}" for entry in answer["drift"]]
-            found["hosts"][name] = {
+            host_reports += [f"{name}: {entry['path']} {entry['found']}" for entry in answer["drift"]]
+            snapshot["hosts"][name] = {
                 "manifest": answer["manifest"],
-                "files": {path: unspoken(text, path, key) for path, text in answer["files"].items()},
+                "files": {path: mask_text(text, path, key) for path, text in answer["files"].items()},
                 "drifted": sorted({entry["path"] for entry in answer["drift"]}),
             }
-    return found, said, unbound
+    return snapshot, host_reports, unbound
 
 
-def _asked(target: ssh.Target) -> dict[str, Any] | str:
+def _ask_host(target: ssh.Target) -> dict[str, Any] | str:
     try:
         return {**remote.ask(target, "contents"), "drift": remote.ask(target, "drift")["drift"]}
     except InfraError as error:
@@ -220,8 +228,8 @@ def _complaint(answer: dict[str, Any]) -> str:
     other = copy.deepcopy(host)
     other["manifest"]["memory"] += 1
     try:
-        compared({"host": host}, {"host": other})
-        compared({"host": other}, {"host": host})
+        compare_hosts({"host": host}, {"host": other})
+        compare_hosts({"host": other}, {"host": host})
         _serving(host["manifest"])
         _same_credentials(host["manifest"], other)
     except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
@@ -231,28 +239,33 @@ def _complaint(answer: dict[str, Any]) -> str:
 
 def _head(catalogue: Catalogue, there: Snapshot) -> tuple[Snapshot, list[str]]:
     """The stack as it is to be, its images by the digests that the registry has now; and what it does not list."""
-    catalogue = pinned(catalogue, there.get("deployed", {}))
+    catalogue = pin_images(catalogue, there.get("deployed", {}))
     serving: dict[str, str] = {}
     for host in there.get("hosts", {}).values():
         serving |= _serving(host["manifest"])
     images, untold = digests(catalogue, there.get("region") or catalogue.stack.region, serving)
-    made = hosts_of(catalogue, images, _key(catalogue))
+    rendered_hosts = hosts_of(catalogue, images, _key(catalogue))
     for name, host in there.get("hosts", {}).items():
         # A host knows none of its addresses and its room; a user's key in AWS is known to AWS alone
-        host |= {key: made[name][key] if name in made else None for key in ("addresses", "room")}
-        host["addresses"], host["spec"] = host["addresses"] or {}, made[name]["spec"] if name in made else {}
-        if name in made:
-            _same_credentials(host["manifest"], made[name])
+        host |= {key: rendered_hosts[name][key] if name in rendered_hosts else None for key in ("addresses", "room")}
+        host["addresses"], host["spec"] = (
+            host["addresses"] or {},
+            rendered_hosts[name]["spec"] if name in rendered_hosts else {},
+        )
+        if name in rendered_hosts:
+            _same_credentials(host["manifest"], rendered_hosts[name])
     public = catalogue.stack.model_dump(mode="json", exclude={"sshPrivateKey", "hostPrivateKeys", "secrets"})
-    said: list[str] = []
+    registry_remarks: list[str] = []
     if untold:
-        said.append(worded("the registry was not asked about, or does not have: {images}", images=", ".join(untold)))
+        registry_remarks.append(
+            worded("the registry was not asked about, or does not have: {images}", images=", ".join(untold))
+        )
     return {
         "stack": catalogue.stack.name, "problems": [], "code": code_of(project_root()),
-        "region": catalogue.stack.region, "standby": catalogue.stack.standbyRegions, "hosts": made,
+        "region": catalogue.stack.region, "standby": catalogue.stack.standbyRegions, "hosts": rendered_hosts,
         "machines": machines(catalogue.stack), "configuration": public,
-        "images": {f"{name}{suffix}": d for name, found in images.items() for suffix, d in found.items()},
-    }, said  # fmt: skip
+        "images": {f"{name}{suffix}": d for name, by_suffix in images.items() for suffix, d in by_suffix.items()},
+    }, registry_remarks  # fmt: skip
 
 
 def _same_credentials(before: dict[str, Any], after: dict[str, Any]) -> None:
@@ -260,13 +273,13 @@ def _same_credentials(before: dict[str, Any], after: dict[str, Any]) -> None:
         place: v for item in before["environment_files"] for place, v in item["versions"].items() if place[0] == "@"
     }
     for item in after["manifest"]["environment_files"]:
-        known = {place: versions[place] for place in item["secrets"].values() if place in versions}
-        item["versions"] |= known
+        current_versions = {place: versions[place] for place in item["secrets"].values() if place in versions}
+        item["versions"] |= current_versions
         for name, place in item["secrets"].items():
-            if place in known:
+            if place in current_versions:
                 text = after["files"][item["path"]]
                 after["files"][item["path"]] = text.replace(
-                    f"{name}=[secret not set]", f"{name}=[secret {known[place]}]"
+                    f"{name}=[secret not set]", f"{name}=[secret {current_versions[place]}]"
                 )
 
 
@@ -285,30 +298,30 @@ def digests(catalogue: Catalogue, region: str, serving: Mapping[str, str] | None
     """Repository → suffix (`:tag`, `@digest`) → digest of what runs, by a region's registry, or by another image's own;
     and the images that neither lists: those are as they serve (see `_serving`), or named by their tag."""
     client, has = aws.client("ecr", region), serving or {}
-    wanted = [(repository, suffix) for repository, found in wanted_images(catalogue).items() for suffix in found]
+    wanted = [(repository, suffix) for repository, by_image in wanted_images(catalogue).items() for suffix in by_image]
 
     def of(image: tuple[str, str]) -> str | None:
         repository, suffix = image
         if suffix.startswith("@"):
             return suffix[1:]
         try:
-            (found,) = client.describe_images(repositoryName=repository, imageIds=[{"imageTag": suffix[1:]}])[
+            (detail,) = client.describe_images(repositoryName=repository, imageIds=[{"imageTag": suffix[1:]}])[
                 "imageDetails"
             ]
         except (BotoCoreError, ClientError, ValueError):
             return None
-        return found["imageDigest"]
+        return detail["imageDigest"]
 
     images: Images = {repository: {} for repository, _ in wanted}
     untold = []
     with ThreadPoolExecutor(8) as pool:
-        found = dict(zip(wanted, pool.map(of, wanted), strict=True))
-    found |= _of_others(catalogue, [image for image, digest in found.items() if digest is None])
-    for (repository, suffix), digest in found.items():
+        by_image = dict(zip(wanted, pool.map(of, wanted), strict=True))
+    by_image |= _of_others(catalogue, [image for image, digest in by_image.items() if digest is None])
+    for (repository, suffix), digest in by_image.items():
         if digest is None:
             untold.append(f"{repository}{suffix}")
-        if known := digest or has.get(f"{repository}{suffix}") or has.get(repository):
-            images[repository][suffix] = known
+        if serving_digest := digest or has.get(f"{repository}{suffix}") or has.get(repository):
+            images[repository][suffix] = serving_digest
     return images, untold
 
 
@@ -318,6 +331,6 @@ def _of_others(catalogue: Catalogue, absent: list[tuple[str, str]]) -> dict[tupl
     names = {f"{repository}{suffix}": (repository, suffix) for repository, suffix in absent}
     asked = [image.name for image in catalogue.foreign_images if image.name in names]
     try:
-        return {names[name]: digest for name, digest in resolved(asked, catalogue.stack.registry_logins).items()}
+        return {names[name]: digest for name, digest in resolve_digests(asked, catalogue.stack.registry_logins).items()}
     except InfraError:
         return {}

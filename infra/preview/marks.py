@@ -26,18 +26,18 @@ def _masking() -> Any:
     return module
 
 
-def unspoken(text: str, path: str = "", key: bytes = PROCESS_KEY) -> str:
+def mask_text(text: str, path: str = "", key: bytes = PROCESS_KEY) -> str:
     """A file's text without what looks like a secret. The mark in its place, `[secret 0123456789ab]`, changes with the
     value, and cannot be compared with guessed values without the key; existing marks stay."""
     masking = _masking()
     mark = masking.MARK
-    marked = re.sub(masking.OF_PREVIEW, lambda found: f"{mark}_{found[1].encode().hex()}", text)
-    shown = masking.Masker(key).masked(path, marked)
+    marked = re.sub(masking.OF_PREVIEW, lambda match: f"{mark}_{match[1].encode().hex()}", text)
+    shown = masking.Masker(key).mask_secrets(path, marked)
 
-    def named(found: re.Match[str]) -> str:
-        return f"[{bytes.fromhex(found[2]).decode(errors='replace')}]" if found[1] else f"[secret {found[2]}]"
+    def show_mark(match: re.Match[str]) -> str:
+        return f"[{bytes.fromhex(match[2]).decode(errors='replace')}]" if match[1] else f"[secret {match[2]}]"
 
-    shown = re.sub(rf"{mark}(_?)((?:[0-9a-f]{{2}})+)", named, shown)
+    shown = re.sub(rf"{mark}(_?)((?:[0-9a-f]{{2}})+)", show_mark, shown)
     # Lines keep their ends
     return shown if text.endswith("\n") or not shown.endswith("\n") else shown[:-1]
 
@@ -75,19 +75,19 @@ def mark_unset(values: dict[str, Any], unset: list[str]) -> dict[str, Any]:
 SECRET, SECRET_VALUE = "4dabf18193072939515e22adb298388d", "1b47061264138c4ac30d75fd1eb44270"
 
 
-def sealed(value: Any) -> Any:
+def mask_encrypted(value: Any) -> Any:
     """Configuration without what is encrypted in it."""
     if isinstance(value, dict):
         if set(value) == {"secure"}:
             return mark(str(value["secure"]))
-        return {key: sealed(item) for key, item in value.items()}
-    return [sealed(item) for item in value] if isinstance(value, list) else value
+        return {key: mask_encrypted(item) for key, item in value.items()}
+    return [mask_encrypted(item) for item in value] if isinstance(value, list) else value
 
 
-def masked(value: Any) -> Any:
+def mask_inputs(value: Any) -> Any:
     """Inputs without what Pulumi holds for secret."""
     if isinstance(value, dict):
         if value.get(SECRET) == SECRET_VALUE:
             return mark(json.dumps(value.get("value"), sort_keys=True, default=str))
-        return {key: masked(item) for key, item in value.items()}
-    return [masked(item) for item in value] if isinstance(value, list) else value
+        return {key: mask_inputs(item) for key, item in value.items()}
+    return [mask_inputs(item) for item in value] if isinstance(value, list) else value

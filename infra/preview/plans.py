@@ -35,7 +35,7 @@ def up(stack: str, approved: str, base: str) -> int:
             f"--plan {approved}: is no fingerprint; infra preview prints one for each stack, such as live-3f…"
         )
     orphans.settle(stack, print)
-    report = command.made(base, [stack], mocks=source == "mocks")
+    report = command.build_report(base, [stack], mocks=source == "mocks")
     (now,) = report.stacks
     if now.error:
         raise InfraError(f"nothing was touched: {now.error}")
@@ -74,7 +74,7 @@ def since(approved: str, now: dict[str, Any]) -> list[str]:
     try:
         return list(changes(read_json(path, f"{FOLDER}/{path.name}"), now))
     except CatalogueError as error:
-        return [f"(the plan itself cannot be compared: {error.problems[0].said})"]
+        return [f"(the plan itself cannot be compared: {error.problems[0].message})"]
     except (KeyError, TypeError, AttributeError):
         return [f"(the plan itself cannot be compared: {FOLDER}/{path.name} is not in the form of a plan)"]
 
@@ -83,7 +83,7 @@ def changes(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
     """Two kept reports of a stack, in lines. Pure."""
     was, will = ({(step["type"], step["name"]): step for step in plan["steps"]} for plan in (before, now))
     lines = [
-        f"{key[1]}: {_told(was.get(key))} → {_told(will.get(key))}"
+        f"{key[1]}: {_step_summary(was.get(key))} → {_step_summary(will.get(key))}"
         for key in sorted({*was, *will})
         if any(was.get(key, {}).get(part) != will.get(key, {}).get(part) for part in ("op", "changed", "asked"))
     ]
@@ -96,7 +96,7 @@ def changes(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
     return lines + [line for line in now["hosts_say"] if line not in before["hosts_say"]]
 
 
-def _told(step: dict[str, Any] | None) -> str:
+def _step_summary(step: dict[str, Any] | None) -> str:
     if step is None:
         return "nothing"
     changed = f" ({', '.join(step['changed'])})" if step["changed"] else ""

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from agent.wording import Speaker, said
+from agent.wording import Speaker, phrase
 from infra.move.phases import Phase
 from infra.preview.graph import Step
 from infra.preview.hosts import HostChange
@@ -102,7 +102,7 @@ class StackReport:
         if not parts:
             is_change = self.steps or self.changed_hosts
             none = say("no change")
-            parts = [say("{counted}, no service restarts", counted=self._counted(say)) if is_change else none]
+            parts = [say("{counted}, no service restarts", counted=self._change_counts(say)) if is_change else none]
         if refused := [finding for finding in self.findings if finding.level == "error"]:
             form = "refused by policy ({count}): {where}: {found}"
             parts.insert(0, say(form, count=len(refused), where=refused[0].where, found=refused[0].found))
@@ -111,7 +111,7 @@ class StackReport:
             parts.append(say("{change} a month", change=change))
         return say("; ").join(parts)
 
-    def _counted(self, say: Speaker) -> str:
+    def _change_counts(self, say: Speaker) -> str:
         files = sum(len(host.files) for host in self.changed_hosts)
         cloud = [step for step in self.steps if step.type.startswith("aws:")]
         parts = [say("{count} resource(s) in AWS", count=len(cloud))] if cloud else []
@@ -124,7 +124,7 @@ class StackReport:
             form = "moves from {old} to {new} in {count} steps{ends}"
             old, new = self.moves
             return [say(form, old=old, new=new, count=len(self.phases), ends=self._ends(say))]
-        lines, found, retired = [], dict[tuple[str, str, str], list[Step]](), set[str]()
+        lines, steps_by_danger, retired = [], dict[tuple[str, str, str], list[Step]](), set[str]()
         if self.replaces:
             form = "another machine for {hosts} in {count} steps{ends}"
             lines = [say(form, hosts=", ".join(self.replaces), count=len(self.phases), ends=self._ends(say))]
@@ -132,10 +132,10 @@ class StackReport:
         gone = say(", ").join(say.of(system) for system in self.goes)
         lines += [say("{systems} in {count} steps", systems=gone, count=len(self.phases))] if self.goes else []
         for step in (step for step in self.steps if step.name not in retired):
-            for text in [said(step.danger)] if step.danger else step.notes:
-                found.setdefault((step.op, step.kind.name, text), []).append(step)
-        lines += [*self._closed(say), *self._openings(say)]
-        for (op, kind, text), steps in found.items():
+            for text in [phrase(step.danger)] if step.danger else step.notes:
+                steps_by_danger.setdefault((step.op, step.kind.name, text), []).append(step)
+        lines += [*self._path_warnings(say), *self._openings(say)]
+        for (op, kind, text), steps in steps_by_danger.items():
             many = say(" ({count} of them)", count=len(steps)) if len(steps) > 1 else ""
             if form := LOSSES.get(op):
                 lines.append(say(form, kind=say.word(kind), many=many, text=say.of(text)))
@@ -151,28 +151,28 @@ class StackReport:
         parts += [say("{count} repositories with their images", count=repositories)] if repositories else []
         return say(", the last of which deletes {what}", what=say(", ").join(parts)) if parts else ""
 
-    def _closed(self, say: Speaker) -> list[str]:
+    def _path_warnings(self, say: Speaker) -> list[str]:
         """Public paths that no host serves any more, and those whose guards are gone."""
         gained = {path for host in self.hosts for path in host.gained}
         lost = [path for host in self.hosts for path in host.lost if path not in gained]
         opened = [path for host in self.hosts for path in host.opened]
-        closed = [say("no longer public: {paths}", paths=_listed(lost, say))] if lost else []
-        return [*closed, *([say("open to every client: {paths}", paths=_listed(opened, say))] if opened else [])]
+        closed = [say("no longer public: {paths}", paths=_short_list(lost, say))] if lost else []
+        return [*closed, *([say("open to every client: {paths}", paths=_short_list(opened, say))] if opened else [])]
 
     def _openings(self, say: Speaker) -> list[str]:
         """Who may reach SSH from now on, and who may not any more."""
         rules = [(step.op, step.new or step.old or {}) for step in self.steps if step.kind.name == "opening"]
-        found = [
+        changes = [
             (op, rule.get("cidrIpv4", "somebody"))
             for op, rule in rules
             if op in SSH and float(rule.get("fromPort", 0)) == 22
         ]
-        return [say(SSH[op], network=network) for op, network in sorted(found, key=lambda one: one[0] == "create")]
+        return [say(SSH[op], network=network) for op, network in sorted(changes, key=lambda one: one[0] == "create")]
 
     def _effects(self, say: Speaker) -> list[str]:
         asks = [service for host in self.changed_hosts for service in host.health]
         form = HEALTH[len(asks) > 1]
-        changed = [say(form, count=len(asks), names=_listed(asks, say))] if asks else []
+        changed = [say(form, count=len(asks), names=_short_list(asks, say))] if asks else []
         by_way: dict[str, list[str]] = {}
         for host in self.changed_hosts:
             for effect in host.effects:
@@ -182,14 +182,14 @@ class StackReport:
                 EFFECT[len(names) > 1],
                 count=len(names),
                 verb=say.word(VERBS[way][len(names) > 1]),
-                names=_listed(names, say),
+                names=_short_list(names, say),
             )
             for way, names in by_way.items()
             if way in VERBS
         ]
 
 
-def _listed(names: list[str], say: Speaker) -> str:
+def _short_list(names: list[str], say: Speaker) -> str:
     shown = list(dict.fromkeys(names))
     return say(", ").join(shown[:3]) + (say(" and {count} more", count=len(shown) - 3) if len(shown) > 3 else "")
 

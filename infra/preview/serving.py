@@ -30,7 +30,7 @@ def guarded_paths(files: dict[str, str]) -> set[str]:
 
 def _paths(files: dict[str, str]) -> dict[str, str]:
     """Public path → the block of its site's file."""
-    found: dict[str, str] = {}
+    blocks_by_path: dict[str, str] = {}
     for path, text in files.items():
         if path.startswith(NGINX):
             # What comes before is the redirect to HTTPS
@@ -40,9 +40,9 @@ def _paths(files: dict[str, str]) -> dict[str, str]:
             name, begins = path.removeprefix(CADDY).removesuffix(".caddy"), HANDLE
         else:
             continue
-        found |= {f"{name}{public}": block for public, block in _blocks(text, begins) if ANSWERS.search(block)}
+        blocks_by_path |= {f"{name}{public}": block for public, block in _blocks(text, begins) if ANSWERS.search(block)}
     # A path without its last / leads to the one with it, and is no other
-    return {path: block for path, block in found.items() if f"{path}/" not in found}
+    return {path: block for path, block in blocks_by_path.items() if f"{path}/" not in blocks_by_path}
 
 
 def _blocks(text: str, begins: re.Pattern[str]) -> Iterator[tuple[str, str]]:
@@ -54,7 +54,7 @@ def _blocks(text: str, begins: re.Pattern[str]) -> Iterator[tuple[str, str]]:
             yield start[1], text[start.start() : end]
 
 
-def asked(manifest: Manifest | None) -> dict[str, str]:
+def health_paths(manifest: Manifest | None) -> dict[str, str]:
     """Service → the path that must answer 200 on its port, of those that have one."""
     probes = (manifest or {"probes": []})["probes"]
     return {probe["service"]: _path(url) for probe in probes if (url := probe.get("url"))}

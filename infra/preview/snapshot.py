@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any
 
 if __package__:
-    from infra.preview.marks import PROCESS_KEY, key_of, mark_sources, mark_unset, masked, sealed, unspoken
+    from infra.preview import marks
 else:
-    from marks import PROCESS_KEY, key_of, mark_sources, mark_unset, masked, sealed, unspoken
+    import marks
 
 # An attempt of a region move is named by its time, which says nothing about the change
 ATTEMPT = re.compile(r"\d{8}T\d{6}Z")
@@ -43,11 +43,11 @@ def address(name: str) -> str:
 
 def wanted_images(catalogue: Any) -> dict[str, dict[str, str]]:
     """Repository → suffix (`:tag`, `@digest`) → digest: the one that is named, or without a registry a made-up one."""
-    found: dict[str, dict[str, str]] = {}
+    by_repository: dict[str, dict[str, str]] = {}
     for image in catalogue.images:
         suffix, digest = image.suffix, hashlib.sha256(image.name.encode()).hexdigest()
-        found.setdefault(image.repository, {})[suffix] = suffix[1:] if suffix[0] == "@" else f"sha256:{digest}"
-    return found
+        by_repository.setdefault(image.repository, {})[suffix] = suffix[1:] if suffix[0] == "@" else f"sha256:{digest}"
+    return by_repository
 
 
 def keys(stack: Any, values: dict[str, Any]) -> dict[str, Any]:
@@ -71,17 +71,17 @@ def program(root: Path, name: str, values: dict[str, Any], images: dict[str, dic
 
     class Mocks(pulumi.runtime.Mocks):
         def new_resource(self, args):
-            made = {
+            mock_outputs = {
                 "arn": f"arn:aws:mock:{args.name}", "publicIp": address(args.name), "repositoryUrl": args.name,
                 "secret": "[made by AWS]", "stdout": '{"line": "", "release": "", "images": {}, "copied": 0}',
             }  # fmt: skip
-            return f"{args.name}-id", {**made, **args.inputs}
+            return f"{args.name}-id", {**mock_outputs, **args.inputs}
 
         def call(self, args):
             if args.token == "aws:ecr/getImages:getImages":
-                found = images.get(args.args["repositoryName"], {}).items()
-                tagged = [{"imageTag": suffix[1:], "imageDigest": d} for suffix, d in found if suffix[0] == ":"]
-                pinned = [{"imageTag": "", "imageDigest": d} for suffix, d in found if suffix[0] == "@"]
+                entries = images.get(args.args["repositoryName"], {}).items()
+                tagged = [{"imageTag": suffix[1:], "imageDigest": d} for suffix, d in entries if suffix[0] == ":"]
+                pinned = [{"imageTag": "", "imageDigest": d} for suffix, d in entries if suffix[0] == "@"]
                 return {"imageIds": tagged + pinned, "id": "i", "repositoryName": args.args["repositoryName"]}, []
             if args.token == "pulumi:pulumi:readStackResourceOutputs":
                 return {"name": args.args["stackName"], "outputs": state or {}}, []
@@ -90,8 +90,8 @@ def program(root: Path, name: str, values: dict[str, Any], images: dict[str, dic
                 # Which zone offers them is AWS's to say: without it each does, and the first stands for it
                 place = args.args["region"]
                 pairs = [(kind, f"{place}{letter}") for letter in "abcdef" for kind in types]
-                found = {"instanceTypes": [kind for kind, _ in pairs], "locations": [zone for _, zone in pairs]}
-                return {**found, "locationTypes": [], "id": "i", "region": place}, []
+                entries = {"instanceTypes": [kind for kind, _ in pairs], "locations": [zone for _, zone in pairs]}
+                return {**entries, "locationTypes": [], "id": "i", "region": place}, []
             if args.token == "aws:ec2/getSubnet:getSubnet":
                 zone = f"{args.args['region']}a"
                 return {"availabilityZone": zone, "id": args.args["id"]}, []
@@ -107,7 +107,7 @@ def program(root: Path, name: str, values: dict[str, Any], images: dict[str, dic
     class Monitor(MockMonitor):
         def RegisterResource(self, request):
             answer = super().RegisterResource(request)
-            inputs = masked(rpc.deserialize_properties(request.object))
+            inputs = marks.mask_inputs(rpc.deserialize_properties(request.object))
             resources.append(
                 {
                     "urn": stable(answer.urn), "type": request.type, "name": stable(request.name),
@@ -115,7 +115,7 @@ def program(root: Path, name: str, values: dict[str, Any], images: dict[str, dic
                     "inputs": json.loads(stable(json.dumps(inputs, default=str))),
                     "dependencies": sorted(map(stable, request.dependencies)),
                     "propertyDependencies": {
-                        key: sorted(map(stable, found.urns)) for key, found in request.propertyDependencies.items()
+                        key: sorted(map(stable, of.urns)) for key, of in request.propertyDependencies.items()
                     },
                     "ignores": list(request.ignoreChanges), "provider": request.provider.rpartition("::")[0],
                 }
@@ -123,7 +123,7 @@ def program(root: Path, name: str, values: dict[str, Any], images: dict[str, dic
             return answer
 
         def RegisterResourceOutputs(self, request):
-            outputs[request.urn] = masked(rpc.deserialize_properties(request.outputs))
+            outputs[request.urn] = marks.mask_inputs(rpc.deserialize_properties(request.outputs))
             return super().RegisterResourceOutputs(request)
 
     # Pulumi takes the loop that is set, and since Python 3.14 none is made for it
@@ -134,12 +134,12 @@ def program(root: Path, name: str, values: dict[str, Any], images: dict[str, dic
     secret = [key for key in texts if key in ("infra:sshPrivateKey", "infra:hostPrivateKeys", "infra:secrets")]
     pulumi.runtime.set_all_config(texts, secret)
     pulumi.runtime.test(lambda: runpy.run_path(str(root / "__main__.py")) and None)()
-    return {"resources": resources, "outputs": {stable(urn): found for urn, found in outputs.items()}}
+    return {"resources": resources, "outputs": {stable(urn): output for urn, output in outputs.items()}}
 
 
 def text(content: bytes, path: str, key: bytes) -> str:
     try:
-        return unspoken(content.decode(), path, key)
+        return marks.mask_text(content.decode(), path, key)
     except UnicodeDecodeError:
         return f"(binary, {len(content)} bytes, {hashlib.sha256(content).hexdigest()[:12]})\n"
 
@@ -150,14 +150,14 @@ def host_of(catalogue: Any, name: str, images: dict[str, dict[str, str]], key: b
     from rendering.archive import manifest_of
     from rendering.host import render
 
-    digests = {f"{repository}{suffix}": d for repository, found in images.items() for suffix, d in found.items()}
+    digests = {f"{repository}{suffix}": d for repository, of in images.items() for suffix, d in of.items()}
     rendered = render(catalogue, name, digests)
     files = {file.path: text(file.content, file.path, key) for file in rendered.files}
     for file in rendered.environment_files:
         secrets = {key: f"[secret {file.versions.get(place, 'not set')}]" for key, place in file.secrets.items()}
         lines = [f"{key}{file.between}{value}" for key, value in sorted({**file.values, **secrets}.items())]
         whole = "\n".join([*([file.head] if file.head else []), *lines]) + "\n"
-        files[file.path] = unspoken(whole, file.path, key)
+        files[file.path] = marks.mask_text(whole, file.path, key)
     files |= {link.path: f"-> {link.target}\n" for link in rendered.links}
     spec = catalogue.stack.hosts[name]
     addresses = {
@@ -187,11 +187,11 @@ def _exceptions(catalogue: Any, host: str) -> dict[str, dict[str, str]]:
 def hosts_of(catalogue: Any, images: dict[str, dict[str, str]], key: bytes) -> dict[str, dict[str, Any]]:
     """Every host of a stack; one of a region that stands by is HOST@REGION."""
     stack = catalogue.stack
-    found = {host: host_of(catalogue, host, images, key) for host in stack.hosts}
+    by_name = {host: host_of(catalogue, host, images, key) for host in stack.hosts}
     for region in getattr(stack, "standbyRegions", []):
         there = replace(catalogue, stack=stack.at(region))
-        found |= {f"{host}@{region}": host_of(there, host, images, key) for host in stack.ec2_hosts}
-    return found
+        by_name |= {f"{host}@{region}": host_of(there, host, images, key) for host in stack.ec2_hosts}
+    return by_name
 
 
 def machines(stack: Any) -> dict[str, list[Any]]:
@@ -205,18 +205,18 @@ def code_of(root: Path) -> str:
     """A hash of all that runs in an update, here and on hosts: another program is another plan."""
     folders = ("agent", "catalogue", "components", "infra", "policy", "rendering")
     # What Python compiles, and the policy's own environment, are made from these
-    made = {"__pycache__", "venv"}
+    generated = {"__pycache__", "venv"}
     paths = [path.relative_to(root) for folder in folders for path in (root / folder).rglob("*")]
     # A module at the root is found before a library of its name
     paths += [path.relative_to(root) for path in root.glob("*.py")]
     paths += [Path(name) for name in ("Pulumi.yaml", "pyproject.toml", "uv.lock")]
-    found = hashlib.sha256()
-    for path in sorted(path for path in paths if not made & set(path.parts) and (root / path).is_file()):
-        found.update(f"{path} {hashlib.sha256((root / path).read_bytes()).hexdigest()}\n".encode())
-    return found.hexdigest()
+    digest = hashlib.sha256()
+    for path in sorted(path for path in paths if not generated & set(path.parts) and (root / path).is_file()):
+        digest.update(f"{path} {hashlib.sha256((root / path).read_bytes()).hexdigest()}\n".encode())
+    return digest.hexdigest()
 
 
-def take(root: Path, name: str, file: Path, state: Any = None, key: bytes = PROCESS_KEY) -> dict[str, Any]:
+def take(root: Path, name: str, file: Path, state: Any = None, key: bytes = marks.PROCESS_KEY) -> dict[str, Any]:
     """The snapshot of one stack. What its owner would read is in `problems` (all) and `error` (why there is no
     more). `key` is that of marks (see `unspoken`)."""
     import yaml
@@ -226,42 +226,42 @@ def take(root: Path, name: str, file: Path, state: Any = None, key: bytes = PROC
     from catalogue.problems import CatalogueError
     from catalogue.stack import read_stack, stack_from
 
-    found: dict[str, Any] = {"stack": name, "problems": [], "error": "", "code": code_of(root)}
+    snapshot: dict[str, Any] = {"stack": name, "problems": [], "error": "", "code": code_of(root)}
     try:
         read_stack(root, name, file)
         raw = (yaml.safe_load(file.read_text(encoding="utf-8")) or {}).get("config") or {}
-        values = sealed(raw)
-        mark_sources(values)
+        values = marks.mask_encrypted(raw)
+        marks.mark_sources(values)
         stack = stack_from(name, values, file.name)
         values = keys(stack, values)
         catalogue = load(root, stack_from(name, values, file.name))
         problems = check(catalogue)
     except CatalogueError as error:
-        return found | {"error": str(error), "problems": [asdict(problem) for problem in error.problems]}
+        return snapshot | {"error": str(error), "problems": [asdict(problem) for problem in error.problems]}
     # An earlier commit's problems may lack the field
     unset = [path for problem in problems if (path := getattr(problem, "unset", ""))]
     problems = [replace(p, level="warning") if getattr(p, "unset", "") else p for p in problems]
-    found["problems"] = [asdict(problem) for problem in problems]
+    snapshot["problems"] = [asdict(problem) for problem in problems]
     if wrong := [str(problem) for problem in problems if problem.level == "error"]:
-        return found | {"error": "\n".join(wrong)}
+        return snapshot | {"error": "\n".join(wrong)}
     images = wanted_images(catalogue)
-    found |= {
+    snapshot |= {
         "region": stack.region, "standby": list(getattr(stack, "standbyRegions", [])),
         "configuration": stack.model_dump(mode="json"), "machines": machines(stack),
         "hosts": hosts_of(catalogue, images, key),
     }  # fmt: skip
-    return found | program(root, name, mark_unset(values, unset), images, state)
+    return snapshot | program(root, name, marks.mark_unset(values, unset), images, state)
 
 
 def state_of(snapshot: dict[str, Any]) -> dict[str, Any]:
     """What Pulumi would know of a stack that is as its snapshot says."""
-    by_urn = {made["urn"]: made for made in snapshot["resources"]}
-    stack = next(urn for urn, made in by_urn.items() if made["type"] == "pulumi:pulumi:Stack")
+    by_urn = {resource["urn"]: resource for resource in snapshot["resources"]}
+    stack = next(urn for urn, resource in by_urn.items() if resource["type"] == "pulumi:pulumi:Stack")
     return {
-        urn: {"type": made["type"], "outputs": {"arn": urn, **made["inputs"], **snapshot["outputs"].get(urn, {})}}
-        for urn, made in by_urn.items()
-        if made["type"].startswith(("infra:", "aws:route53/record:", "aws:ec2/instance:")) or "::record-" in urn
-    } | {stack: {"type": "pulumi:pulumi:Stack", "outputs": {**placed(snapshot), "move": {}}}}
+        urn: {"type": entry["type"], "outputs": {"arn": urn, **entry["inputs"], **snapshot["outputs"].get(urn, {})}}
+        for urn, entry in by_urn.items()
+        if entry["type"].startswith(("infra:", "aws:route53/record:", "aws:ec2/instance:")) or "::record-" in urn
+    } | {stack: {"type": "pulumi:pulumi:Stack", "outputs": {**placement(snapshot), "move": {}}}}
 
 
 def apart(root: str, name: str, file: str, key: bytes, state: Any = None) -> "Running":
@@ -273,10 +273,10 @@ def apart(root: str, name: str, file: str, key: bytes, state: Any = None) -> "Ru
     sys.path.insert(0, root)
     try:
         os.chdir(root)
-        made = json.dumps(take(Path(root), name, Path(file or f"{root}/Pulumi.{name}.yaml"), state, key))
+        output = json.dumps(take(Path(root), name, Path(file or f"{root}/Pulumi.{name}.yaml"), state, key))
     except BaseException as error:  # the program's own last word, whatever it is
-        made = json.dumps({"stack": name, "problems": [], "error": str(error) or type(error).__name__})
-    out.write(made.encode())
+        output = json.dumps({"stack": name, "problems": [], "error": str(error) or type(error).__name__})
+    out.write(output.encode())
     out.flush()
     os._exit(0)
 
@@ -291,21 +291,21 @@ class Running:
         os.waitpid(self.pid, 0)
         self.out.seek(0)
         silent = {"stack": self.stack, "problems": [], "error": "the program ended without a word"}
-        return json.loads(said) if (said := self.out.read()) else silent
+        return json.loads(output) if (output := self.out.read()) else silent
 
 
 def pair(base: str, head: str, name: str, file: str) -> dict[str, Any]:
     """Both checkouts of a stack (`base` may be none)."""
-    key = key_of(Path(file or f"{head}/Pulumi.{name}.yaml"))
+    key = marks.key_of(Path(file or f"{head}/Pulumi.{name}.yaml"))
     after = apart(head, name, file, key)
     before = apart(base, name, "", key).wait() if base else None
-    return paired(before, after.wait(), head, file, key)
+    return pair_up(before, after.wait(), head, file, key)
 
 
-def paired(before: dict[str, Any] | None, after: dict[str, Any], head: str, file: str, key: bytes) -> dict[str, Any]:
+def pair_up(before: dict[str, Any] | None, after: dict[str, Any], head: str, file: str, key: bytes) -> dict[str, Any]:
     """Two snapshots of a stack. One that changes its place is taken once more, now that it is known from where."""
     taken = [one for one in (before, after) if one and not one["error"]]
-    if len({str([placed(s), s["configuration"].get("dns")]) for s in taken}) == 2:
+    if len({str([placement(s), s["configuration"].get("dns")]) for s in taken}) == 2:
         after = apart(head, after["stack"], file, key, state_of(taken[0])).wait()
     return ({"base": before} if before is not None else {}) | {"head": after}
 
@@ -318,7 +318,7 @@ def systems_of(snapshot: dict[str, Any]) -> dict[str, list[str]]:
     }
 
 
-def placed(snapshot: dict[str, Any]) -> dict[str, Any]:
+def placement(snapshot: dict[str, Any]) -> dict[str, Any]:
     """Where a stack's machines and systems are, as its outputs have it."""
     hosts = snapshot["configuration"]["hosts"]
     return {
@@ -341,8 +341,8 @@ def main() -> int:
     """Reads {base, head: directories; stacks: name → its file in head, or ""}, writes stack → its pair."""
     asked = json.load(sys.stdin)
     preload()
-    found = {name: pair(asked["base"], asked["head"], name, file) for name, file in asked["stacks"].items()}
-    json.dump(found, sys.stdout)
+    pairs = {name: pair(asked["base"], asked["head"], name, file) for name, file in asked["stacks"].items()}
+    json.dump(pairs, sys.stdout)
     return 0
 
 

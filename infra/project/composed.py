@@ -31,10 +31,10 @@ AROUND = re.compile(
 def entries(document: Mapping[str, Any], system: str, beside: str = "") -> dict[str, Any]:
     """`compose` and `services` of the catalogue. `beside` is the text of the .env file that lies beside the compose
     file: what is no secret in it becomes a value of a variable."""
-    known = {name: value for name, value in of_file(beside).items() if value and not looks_secret(name, value)}
+    values = {name: value for name, value in of_file(beside).items() if value and not looks_secret(name, value)}
     bodies = {str(key): body for key, body in document["services"].items() if isinstance(body, dict)}
     ended = once.owners(bodies)  # release steps of others, without an entry
-    made, wanted, published = [], set(), 0
+    services, wanted, published = [], set(), 0
     for key, body in bodies.items():
         if body.get("profiles") or key in ended:
             continue
@@ -52,13 +52,13 @@ def entries(document: Mapping[str, Any], system: str, beside: str = "") -> dict[
             entry["memory"] = {"limit": MEMORY}
         if secrets:
             entry["secrets"] = sorted(secrets)
-        made.append(entry)
-    variables = {name: known.get(name, TO_WRITE) for name in sorted(wanted)}
+        services.append(entry)
+    variables = {name: values.get(name, TO_WRITE) for name in sorted(wanted)}
     compose = {"file": f"{system}/compose.yml"} | ({"variables": variables} if variables else {})
-    return {"compose": compose, "services": made}
+    return {"compose": compose, "services": services}
 
 
-def exposed(document: Mapping[str, Any], text: str) -> Iterator[str]:
+def find_secrets(document: Mapping[str, Any], text: str) -> Iterator[str]:
     """Where something that looks like a secret stands in the file itself, whose text this is: in a value, such as
     services.db.environment.PASSWORD, or in a comment."""
     for place, key, item in _leaves(document):
@@ -69,7 +69,7 @@ def exposed(document: Mapping[str, Any], text: str) -> Iterator[str]:
         if not any(_shows_secret("", word) for word in words) and _shows_secret("", *words):
             yield place
     comments = [
-        (number, found[1]) for number, line in enumerate(text.split("\n"), 1) if (found := COMMENT.search(line))
+        (number, match[1]) for number, line in enumerate(text.split("\n"), 1) if (match := COMMENT.search(line))
     ]
     # Prose has more than one word where an assignment has its value
     assigned = [(number, comment) for number, comment in comments if ASSIGNED.search(comment)]
@@ -93,15 +93,15 @@ class _Seen(Masker):
 def _shows_secret(key: str, *items: str) -> bool:
     """Whether a value has a secret in it, whatever its variables are; of a list all items."""
     seen = _Seen()
-    known = [_without_variables(item, seen) for item in items]
-    if any("\n" in item.strip() for item in known):
-        seen.found |= looks_secret(key) and not _is_variable(" ".join(known))
-        seen.masked("", "\n".join(known))
+    plain_items = [_without_variables(item, seen) for item in items]
+    if any("\n" in item.strip() for item in plain_items):
+        seen.found |= looks_secret(key) and not _is_variable(" ".join(plain_items))
+        seen.mask_secrets("", "\n".join(plain_items))
     else:
-        named = {key: known[0]} if key not in ("", "environment", "args") else {"command": known}
+        named = {key: plain_items[0]} if key not in ("", "environment", "args") else {"command": plain_items}
         # An option of one letter is understood in one line alone, any other in words below each other
-        for in_one_line in (False, None) if len(known) > 1 else (False,):
-            seen.masked("compose.yml", yaml.safe_dump(named, width=2**20, default_flow_style=in_one_line))
+        for in_one_line in (False, None) if len(plain_items) > 1 else (False,):
+            seen.mask_secrets("compose.yml", yaml.safe_dump(named, width=2**20, default_flow_style=in_one_line))
     return seen.found
 
 
@@ -109,11 +109,11 @@ def _without_variables(text: str, seen: _Seen) -> str:
     """A text with what its variables are by default, from the inner to the outer; a mark for one that has no default.
     A default that is a secret by the variable's name is seen."""
 
-    def other(found: re.Match[str]) -> str:
-        if found["escaped"]:
-            return found[0]
-        default = (found["other"] or "") if (found["how"] or "?")[-1] in "-+" else ""
-        seen.found |= looks_secret(found["name"] or "", default) and bool(default) and not _is_variable(default)
+    def other(match: re.Match[str]) -> str:
+        if match["escaped"]:
+            return match[0]
+        default = (match["other"] or "") if (match["how"] or "?")[-1] in "-+" else ""
+        seen.found |= looks_secret(match["name"] or "", default) and bool(default) and not _is_variable(default)
         return default or VALUE
 
     text, before = OF_SHELL.sub(VALUE, text), ""

@@ -14,7 +14,7 @@ from typing import Any
 from catalogue.loading import STATIC, SYSTEMS, read_system
 from infra.errors import InfraError
 from infra.foreign import one_line
-from infra.git import cloned, git
+from infra.git import clone, git
 from infra.project.program import File, file_at, is_safe
 from infra.writing import below, put, put_below, remove_below
 
@@ -62,11 +62,11 @@ def origins(root: Path) -> dict[str, Origin]:
     try:
         if not os.path.lexists(place):
             return {}
-        found = json.loads((file_at(place) or File(b"")).content)
-        made = {system: _origin(entry) for system, entry in found.items()}
-        if not all(_is_ours(system, path) for system, origin in made.items() for path in origin.files):
+        document = json.loads((file_at(place) or File(b"")).content)
+        by_system = {system: _origin(entry) for system, entry in document.items()}
+        if not all(_is_ours(system, path) for system, origin in by_system.items() for path in origin.files):
             raise ValueError
-        return made
+        return by_system
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         raise InfraError(f"{RECORD} cannot be read: take it back from the history of this repository") from None
 
@@ -86,7 +86,9 @@ def _is_ours(system: str, path: str) -> bool:
     return bool(NAME.fullmatch(system)) and own and is_safe(path)
 
 
-def planned(root: Path, system: str, source: str, version: str, folder: str | None, theirs: bool = False) -> Inclusion:
+def plan_inclusion(
+    root: Path, system: str, source: str, version: str, folder: str | None, theirs: bool = False
+) -> Inclusion:
     """What bringing a system, or a later version of it, changes. Files that were edited here are refused unless they
     become `theirs`. Raises InfraError, and CatalogueError for a system that does not validate."""
     if not NAME.fullmatch(system):
@@ -118,8 +120,8 @@ def apply(root: Path, inclusion: Inclusion) -> None:
             remove_below(root, path)
             continue
         put_below(root, path, file.content, 0o755 if file.executable else 0o644)
-    known = {**origins(root), inclusion.system: inclusion.origin}
-    body = {system: known[system].__dict__ for system in sorted(known)}
+    all_origins = {**origins(root), inclusion.system: inclusion.origin}
+    body = {system: all_origins[system].__dict__ for system in sorted(all_origins)}
     put_below(root, RECORD, json.dumps(body, indent=1) + "\n")
 
 
@@ -130,7 +132,7 @@ def _checkout(root: Path, source: str, version: str) -> Iterator[Path]:
     if place.is_dir() and not version:
         yield place.resolve()
         return
-    with cloned(str(place.resolve()) if place.is_dir() else source, version, "--version") as checkout:
+    with clone(str(place.resolve()) if place.is_dir() else source, version, "--version") as checkout:
         yield checkout
 
 
@@ -165,10 +167,10 @@ def _files(checkout: Path, inside: str, system: str, source: str) -> dict[str, F
         _refuse_links(checkout, inside / way, source)
     is_project = (place / yaml).exists()
     own, below = (place / yaml, place / static) if is_project else (place / yaml.name, place / "static" / system)
-    found = file_at(own)
-    if found is None:
+    system_file = file_at(own)
+    if system_file is None:
         raise InfraError(f"{source} has neither {yaml} nor {yaml.name}: name the right system, or its --folder")
-    files = {yaml.as_posix(): found}
+    files = {yaml.as_posix(): system_file}
     for path in sorted(below.rglob("*")):
         name, shown = (static / path.relative_to(below)).as_posix(), one_line(str(path.relative_to(place)))
         if path.is_symlink() or not (path.is_dir() or path.is_file()):
@@ -194,19 +196,19 @@ def _validate(files: dict[str, File], system: str) -> None:
 
 
 def _changes(root: Path, before: Origin | None, files: dict[str, File], theirs: bool) -> dict[str, File | None]:
-    known = before.files if before else {}
+    recorded = before.files if before else {}
     changes: dict[str, File | None] = {}
     edited, own = [], []
-    for path in sorted({*known, *files}):
+    for path in sorted({*recorded, *files}):
         here, now = file_at(below(root, path)), files.get(path)
         if os.path.lexists(root / path) and here is None:
             raise InfraError(f"{path} is no file here: remove it first")
         mark = here.mark if here else None
         if here == now:
             continue
-        if here and path not in known:
+        if here and path not in recorded:
             own.append(path)
-        elif here and mark != known.get(path):
+        elif here and mark != recorded.get(path):
             edited.append(path)
         changes[path] = now
     if own and not theirs:

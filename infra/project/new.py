@@ -21,7 +21,7 @@ from catalogue.problems import CatalogueError
 from infra.errors import InfraError
 from infra.foreign import one_line
 from infra.git import git
-from infra.project.composed import entries, exposed
+from infra.project.composed import entries, find_secrets
 from infra.project.program import HERE, Program, program_in, write_record
 from infra.writing import put, refuse_system
 
@@ -70,7 +70,7 @@ def name_of(folder: Path) -> str:
     return name if len(name) > 1 and name not in TAKEN else f"{name}-app".lstrip("-")[:30] if name else "app"
 
 
-def checked(question: str, answer: str) -> str:
+def check_answer(question: str, answer: str) -> str:
     """An answer, unless it can be none. Raises InfraError."""
     kind, allowed = QUESTIONS[question]
     try:
@@ -91,7 +91,7 @@ def create(folder: Path, answers: Answers) -> tuple[Program, str]:
     for question in QUESTIONS:
         given = getattr(answers, question)
         if given or question in ("system", "region"):
-            checked(question, given)
+            check_answer(question, given)
     site = f"{answers.system}.{answers.zone or EXAMPLE}"
     if len(site) > MOST_OF_A_NAME:
         raise InfraError(f"{site} would be its public name, and has more than {MOST_OF_A_NAME} letters: --system NAME")
@@ -122,7 +122,7 @@ def create(folder: Path, answers: Answers) -> tuple[Program, str]:
 
 def starter(program: Program, answers: Answers) -> dict[str, str]:
     """The files that are the owners' from then on: path → text. Raises InfraError."""
-    composed = _composed(answers) if answers.compose else None
+    composed = _read_compose(answers) if answers.compose else None
     texts = Environment(
         loader=FileSystemLoader(HERE / STARTER), undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False
     )
@@ -141,7 +141,7 @@ def starter(program: Program, answers: Answers) -> dict[str, str]:
     }
 
 
-def _composed(answers: Answers) -> tuple[str, str]:
+def _read_compose(answers: Answers) -> tuple[str, str]:
     """What the catalogue says of a compose file, as YAML, and the file's text. Raises InfraError."""
     assert answers.compose
     file = answers.compose
@@ -156,7 +156,7 @@ def _composed(answers: Answers) -> tuple[str, str]:
         raise InfraError(str(error)) from None
     if not isinstance(document.get("services"), dict) or not document["services"]:
         raise InfraError(f"{file} has no services: it is no compose file")
-    if secrets := [*exposed(document, text)]:
+    if secrets := [*find_secrets(document, text)]:
         raise InfraError(
             f"{file} has secrets in plain text, and a project goes into git: {', '.join(map(one_line, secrets))}. "
             "Write ${NAME} in the place of each value in a copy of the file, and name that copy"
@@ -165,8 +165,8 @@ def _composed(answers: Answers) -> tuple[str, str]:
         of_file(beside)
     except ValueError as error:
         raise InfraError(f"{dotenv}: {error}: correct it, as Docker Compose could not read it either") from None
-    found = entries(document, answers.system, beside)
-    return "".join(yaml.safe_dump({key: value}, sort_keys=False, width=110) for key, value in found.items()), text
+    fields = entries(document, answers.system, beside)
+    return "".join(yaml.safe_dump({key: value}, sort_keys=False, width=110) for key, value in fields.items()), text
 
 
 def _write(place: Path, content: bytes, executable: bool) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from catalogue.files import read_mapping
 from catalogue.problems import CatalogueError
 from infra.errors import InfraError
-from infra.git import cloned, git
+from infra.git import clone, git
 from infra.writing import is_file, put
 
 RECORD = ".program.json"
@@ -79,18 +79,18 @@ def file_at(place: Path) -> File | None:
 def program_in(root: Path) -> Program:
     """The program of a checkout, as its files are now, or of another project. Raises InfraError."""
     recorded = read_record(root)
-    listed = [path for path in [*recorded.files] if path] if recorded else _tracked(root)
+    listed = [path for path in [*recorded.files] if path] if recorded else _tracked_files(root)
     files, otherwise = {}, []
     for path in listed:
         if not recorded and not is_part(root, path):
             continue
         if not is_safe(path) or is_owners(path):
             raise InfraError(f"{root} has {path!r} as a part of the program, which none can be")
-        found = file_at(root / path)
-        if found is None:
+        file = file_at(root / path)
+        if file is None:
             raise InfraError(f"{path} is not in {root} as a file: check it out as a whole, or clone it")
-        files[path] = found
-        if recorded and found.mark != recorded.files[path]:
+        files[path] = file
+        if recorded and file.mark != recorded.files[path]:
             otherwise.append(path)
     if "Pulumi.yaml" not in files or "__main__.py" not in files:
         raise InfraError(f"{root} is no checkout of this program: it has no Pulumi.yaml and __main__.py")
@@ -106,7 +106,7 @@ def program_from(source: str, version: str, option: str) -> Program:
     folder = Path(source)
     if folder.is_dir() and not version:
         return program_in(folder.resolve())
-    with cloned(str(folder.resolve()) if folder.is_dir() else source, version, option) as checkout:
+    with clone(str(folder.resolve()) if folder.is_dir() else source, version, option) as checkout:
         return program_in(checkout)
 
 
@@ -116,9 +116,9 @@ def read_record(root: Path) -> Record | None:
     if not os.path.lexists(place):
         return None
     try:
-        found = json.loads((file_at(place) or File(b"")).content)
-        version, commit = found["version"], found["commit"]
-        record = Record(str(version), str(commit), dict(found["files"]), dict(found.get("originals", {})))
+        document = json.loads((file_at(place) or File(b"")).content)
+        version, commit = document["version"], document["commit"]
+        record = Record(str(version), str(commit), dict(document["files"]), dict(document.get("originals", {})))
         texts = [*record.files.values(), *record.originals.values()]
         if any(not isinstance(text, str) for text in texts):
             raise TypeError
@@ -145,35 +145,35 @@ def is_safe(path: str) -> bool:
 def is_part(root: Path, path: str) -> bool:
     """Is a file of a checkout the program's, as that checkout's own list says, else as ours."""
     own = root / PARTS
-    return _is_in(_listed(own if own.exists() else HERE / PARTS, "program"), path)
+    return _is_in(_read_paths(own if own.exists() else HERE / PARTS, "program"), path)
 
 
 def is_owners(path: str) -> bool:
     """Is a path the owners' of a project, whatever a version calls its own."""
-    return _is_in(_listed(HERE / PARTS, "owners"), path)
+    return _is_in(_read_paths(HERE / PARTS, "owners"), path)
 
 
 def _is_in(listed: tuple[str, ...], path: str) -> bool:
-    found = False
+    is_listed = False
     for entry in listed:
         name = entry.removeprefix("!")
         if fnmatchcase(path, name) or (name.endswith("/") and path.startswith(name)):
-            found = not entry.startswith("!")
-    return found
+            is_listed = not entry.startswith("!")
+    return is_listed
 
 
 @cache
-def _listed(file: Path, key: str) -> tuple[str, ...]:
+def _read_paths(file: Path, key: str) -> tuple[str, ...]:
     try:
-        found = read_mapping(file, PARTS, "program and owners: lists of paths").get(key)
+        entries = read_mapping(file, PARTS, "program and owners: lists of paths").get(key)
     except CatalogueError as error:
         raise InfraError(str(error)) from None
-    if not isinstance(found, list) or not all(isinstance(entry, str) for entry in found):
+    if not isinstance(entries, list) or not all(isinstance(entry, str) for entry in entries):
         raise InfraError(f"{PARTS} has no {key}: a list of paths")
-    return tuple(found)
+    return tuple(entries)
 
 
-def _tracked(root: Path) -> list[str]:
+def _tracked_files(root: Path) -> list[str]:
     if not (root / ".git").exists():
         raise InfraError(f"{root} is neither a checkout of this program nor a project made from it: clone it with git")
     return [os.fsdecode(path) for path in git("ls-files", "-z", root=root).split(b"\0") if path]

@@ -14,7 +14,7 @@ from infra.errors import InfraError
 from infra.foreign import one_line
 from infra.git import git
 from infra.project.program import EXECUTABLE, RECORD, File, Program, Record, file_at, mark_of, read_record, write_record
-from infra.writing import appended, below, make_directory, put
+from infra.writing import below, make_directory, open_for_append, put
 
 Fate = Literal["added", "replaced", "removed", "merged", "kept", "absent", "conflict"]
 WORDS: dict[Fate, str] = {
@@ -80,8 +80,8 @@ def plan(root: Path, before: Record, program: Program, ours: frozenset[str], the
     """What an upgrade does. Of the files that are edited here, `ours` stay as they are, and `theirs` become the
     program's. Raises InfraError where something else than a file is in a file's place."""
     paths = sorted({*before.files, *program.files})
-    found = [_fate(root, path, before, program.files.get(path)) for path in paths]
-    changes = {change.path: change for change in found if change}
+    fates = [_fate(root, path, before, program.files.get(path)) for path in paths]
+    changes = {change.path: change for change in fates if change}
     open_to = {path for path, change in changes.items() if change.is_edited}
     if unknown := sorted((ours | theirs) - open_to):
         raise InfraError(f"not edited here: {', '.join(unknown)}; edited: {', '.join(sorted(open_to)) or 'none'}")
@@ -115,7 +115,7 @@ def _fate(root: Path, path: str, before: Record, new: File | None) -> Change | N
     if mine == old:
         fate: Fate = "removed" if new is None else "replaced" if have else "added"
         return Change(path, fate, seen, new)
-    merged = _merged(root, path, before, have, new) if have and new and old else None
+    merged = _merge_file(root, path, before, have, new) if have and new and old else None
     if merged and have and merged.mark == have.mark:
         return Change(path, "kept", seen, is_edited=True)
     return Change(path, "merged" if merged else "conflict", seen, merged, is_edited=True)
@@ -139,13 +139,13 @@ def _refuse_links(root: Path, place: Path, before: Record) -> None:
             raise InfraError(f"{folder.relative_to(root)} is no directory, and the program has one there: move it away")
 
 
-def _merged(root: Path, path: str, before: Record, have: File, new: File) -> File | None:
+def _merge_file(root: Path, path: str, before: Record, have: File, new: File) -> File | None:
     """Both changes of a file, where they are of different lines, and what it was is still known."""
     old = before.files[path]
     try:
-        known = before.originals.get(path)
+        recorded = before.originals.get(path)
         blob = old.removesuffix(EXECUTABLE)
-        origin = git("cat-file", "blob", blob, root=root) if known is None else known.encode()
+        origin = git("cat-file", "blob", blob, root=root) if recorded is None else recorded.encode()
     except (InfraError, UnicodeError):
         return None
     executable = new.executable if have.executable == old.endswith(EXECUTABLE) else have.executable
@@ -163,11 +163,11 @@ def _merged(root: Path, path: str, before: Record, have: File, new: File) -> Fil
     return File(done.stdout, executable) if done.returncode == 0 else None
 
 
-def describe(found: Plan) -> Iterator[str]:
+def describe(upgrade_plan: Plan) -> Iterator[str]:
     """What becomes of the program's files; those that were edited here by name."""
-    yield one_line(f"from version {found.before.version} to {found.program.name}")
+    yield one_line(f"from version {upgrade_plan.before.version} to {upgrade_plan.program.name}")
     for fate, words in WORDS.items():
-        paths = found.of(fate)
+        paths = upgrade_plan.of(fate)
         if paths and fate in ("added", "replaced", "removed"):
             more = f" and {len(paths) - MOST_NAMES} more" if len(paths) > MOST_NAMES else ""
             yield f"  {len(paths)} {words}: {', '.join(paths[:MOST_NAMES])}{more}"
@@ -175,9 +175,9 @@ def describe(found: Plan) -> Iterator[str]:
             yield from (f"  {path}: {words}" for path in paths)
 
 
-def refuse_conflicts(found: Plan) -> None:
+def refuse_conflicts(upgrade_plan: Plan) -> None:
     """Raises InfraError naming each."""
-    paths = found.of("conflict")
+    paths = upgrade_plan.of("conflict")
     if paths:
         raise InfraError(
             f"nothing was changed. Edited here, and another way by the program: {', '.join(paths)}. "
@@ -185,9 +185,11 @@ def refuse_conflicts(found: Plan) -> None:
         )
 
 
-def refuse_unsaved(root: Path, found: Plan) -> None:
+def refuse_unsaved(root: Path, upgrade_plan: Plan) -> None:
     """Raises InfraError where an edit is going to be replaced that the last commit does not have."""
-    touched = [change for change in found.changes if change.is_edited and change.seen and change.fate not in STILL]
+    touched = [
+        change for change in upgrade_plan.changes if change.is_edited and change.seen and change.fate not in STILL
+    ]
     unsaved = [change.path for change in touched if change.seen and not _is_committed(root, change.path, change.seen)]
     if unsaved:
         raise InfraError(
@@ -197,11 +199,11 @@ def refuse_unsaved(root: Path, found: Plan) -> None:
 
 def _is_committed(root: Path, path: str, seen: File) -> bool:
     try:
-        said = git("ls-tree", "-z", "HEAD", "--", path, root=root).decode(errors="replace").split()
+        fields = git("ls-tree", "-z", "HEAD", "--", path, root=root).decode(errors="replace").split()
     except InfraError as error:
         raise InfraError(f"whether {path} is committed cannot be seen, which is edited here: {error}") from None
     texts = (seen.content, seen.content.replace(b"\r\n", b"\n"))
-    return len(said) > 2 and said[2] in [mark_of(text, False) for text in texts]
+    return len(fields) > 2 and fields[2] in [mark_of(text, False) for text in texts]
 
 
 @contextmanager
@@ -209,7 +211,7 @@ def alone(root: Path) -> Iterator[None]:
     """One upgrade at a time. Raises InfraError."""
     place = below(root, ".infra/upgrade.lock")
     make_directory(place.parent)
-    with appended(place) as lock:
+    with open_for_append(place) as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -217,15 +219,15 @@ def alone(root: Path) -> Iterator[None]:
         yield
 
 
-def apply(root: Path, found: Plan) -> None:
+def apply(root: Path, upgrade_plan: Plan) -> None:
     """Writes it. Killed in the middle, the same command goes on: new files are all written before the first takes its
     place, and the record comes last. Raises InfraError."""
-    for change in found.changes:
+    for change in upgrade_plan.changes:
         now = file_at(root / change.path)
         if (now and now.mark) != (change.seen and change.seen.mark):
             raise InfraError(f"{change.path} was changed meanwhile: nothing was written. Run again")
-    writing = [change for change in found.changes if change.file and change.fate not in (*STILL, "conflict")]
-    removed, written = found.of("removed"), [f"{change.path}/" for change in writing]
+    writing = [change for change in upgrade_plan.changes if change.file and change.fate not in (*STILL, "conflict")]
+    removed, written = upgrade_plan.of("removed"), [f"{change.path}/" for change in writing]
     # Where a file becomes a directory, or the other way round
     in_the_way = [
         path for path in removed if any(f"{path}/".startswith(w) or w.startswith(f"{path}/") for w in written)
@@ -244,7 +246,7 @@ def apply(root: Path, found: Plan) -> None:
     except OSError as error:
         found_wrong = f"{error.filename} cannot be written: {error.strerror}"
         raise InfraError(f"{found_wrong}. Correct that, and run it again") from None
-    write_record(root, found.program, found.originals)
+    write_record(root, upgrade_plan.program, upgrade_plan.originals)
 
 
 def _part(root: Path, path: str) -> Path:

@@ -48,29 +48,29 @@ class Cloudflare:
 
     def records(self) -> list[Entry]:
         """Every record, as Route 53 lists them."""
-        found: dict[tuple[str, str], Entry] = {}
+        sets: dict[tuple[str, str], Entry] = {}
         with self.lock:
             for entry in self.entries.values():
                 ttl = 300 if entry["ttl"] == AUTOMATIC else entry["ttl"]
-                record = found.setdefault(
+                record = sets.setdefault(
                     (entry["name"], entry["type"]),
                     {"Name": entry["name"], "Type": entry["type"], "TTL": ttl, "ResourceRecords": []},
                 )
-                record["ResourceRecords"].append({"Value": _answered(entry)})
-        return list(found.values())
+                record["ResourceRecords"].append({"Value": _zone_file_value(entry)})
+        return list(sets.values())
 
     def instead_of(self, others: list[Entry]) -> list[Entry]:
         """What DNS answers: a name that is kept here leads where it does here, whatever another provider has of it."""
         own = self.records()
-        known = {(record["Name"].rstrip("."), record["Type"]) for record in own}
-        return own + [record for record in others if (record["Name"].rstrip("."), record["Type"]) not in known]
+        own_keys = {(record["Name"].rstrip("."), record["Type"]) for record in own}
+        return own + [record for record in others if (record["Name"].rstrip("."), record["Type"]) not in own_keys]
 
     def __call__(self, environ: dict[str, Any], start: Any) -> Iterable[bytes]:
         request, after = Request(environ), ""
         try:
             self._fail_on_purpose()
             with self.lock:
-                result = self._done(request, self._allowed(request))
+                result = self._respond(request, self._authenticate(request))
             status, body = 200, {"success": True, "errors": [], "messages": [], "result": result}
         except Refusal as refusal:
             status, after = refusal.status, refusal.after
@@ -91,7 +91,7 @@ class Cloudflare:
             self.faults.unlink()
         raise Refusal(wanted["fail"], 0, "the lab fails on purpose", wanted.get("after", ""))
 
-    def _allowed(self, request: Request) -> str:
+    def _authenticate(self, request: Request) -> str:
         given = request.headers.get("Authorization", "")
         if not given.startswith("Bearer ") or not given[7:].strip():
             raise Refusal(400, 6003, "Invalid request headers")
@@ -100,7 +100,7 @@ class Cloudflare:
                 return name
         raise Refusal(403, 9109, "Invalid access token")
 
-    def _done(self, request: Request, _: str) -> Any:
+    def _respond(self, request: Request, _: str) -> Any:
         parts = request.path.removeprefix(PREFIX).strip("/").split("/")
         if parts == ["zones"] and request.method == "GET":
             wanted = request.args.get("name")
@@ -115,7 +115,7 @@ class Cloudflare:
         if zone is None:
             raise Refusal(404, 7003, f"Could not route to {request.path}, perhaps your object identifier is invalid?")
         if len(parts) == 3 and request.method == "GET":
-            return self._listed(zone, request)
+            return self._list_records(zone, request)
         if len(parts) == 3 and request.method == "POST":
             return self._put(zone, secrets.token_hex(16), {}, _body(request))
         id = parts[3] if len(parts) == 4 else ""
@@ -127,15 +127,15 @@ class Cloudflare:
             return self._put(zone, id, self.entries[id], _body(request))
         raise Refusal(405, 7001, "Method not allowed")
 
-    def _listed(self, zone: str, request: Request) -> list[Entry]:
+    def _list_records(self, zone: str, request: Request) -> list[Entry]:
         name, kind = request.args.get("name"), request.args.get("type")
-        found = [
+        matching = [
             entry
             for entry in self.entries.values()
             if entry["zone_name"] == zone and name in (None, entry["name"]) and kind in (None, entry["type"])
         ]
         page, size = int(request.args.get("page", 1)), int(request.args.get("per_page", 100))
-        return found[(page - 1) * size : page * size]
+        return matching[(page - 1) * size : page * size]
 
     def _put(self, zone: str, id: str, before: Entry, given: Entry) -> Entry:
         entry = {"proxied": False, "comment": None, "ttl": AUTOMATIC, **before, **given, "id": id, "zone_name": zone}
@@ -145,7 +145,7 @@ class Cloudflare:
         for other in self.entries.values():
             if other["id"] == id or other["name"] != entry["name"]:
                 continue
-            if other["type"] == entry["type"] and _answered(other) == _answered(entry):
+            if other["type"] == entry["type"] and _zone_file_value(other) == _zone_file_value(entry):
                 raise Refusal(400, IS_THERE, "An identical record already exists.")
             kinds = {other["type"], entry["type"]}
             if "CNAME" in kinds and entry["type"] != "CNAME":
@@ -157,10 +157,10 @@ class Cloudflare:
 
 
 def _body(request: Request) -> Entry:
-    found = request.get_json(force=True, silent=True)
-    if not isinstance(found, dict):
+    body = request.get_json(force=True, silent=True)
+    if not isinstance(body, dict):
         raise Refusal(400, 9207, "Request body is invalid.")
-    return found
+    return body
 
 
 def _validate(entry: Entry, zone: str) -> None:
@@ -179,7 +179,7 @@ def _validate(entry: Entry, zone: str) -> None:
         wanted = {"CAA": {"flags", "tag", "value"}, "SRV": {"priority", "weight", "port", "target"}}[kind]
         if not isinstance(data, dict) or set(data) != wanted:
             raise Refusal(400, 9101, f"{kind} needs data: {', '.join(sorted(wanted))}")
-        entry["content"] = _answered(entry)
+        entry["content"] = _zone_file_value(entry)
         return
     if not isinstance(content, str) or not content:
         raise Refusal(400, 9005, f"Content for {kind} record is missing.")
@@ -196,7 +196,7 @@ def _validate(entry: Entry, zone: str) -> None:
         raise Refusal(400, 9004, f"record type {kind!r} is not known here")
 
 
-def _answered(entry: Entry) -> str:
+def _zone_file_value(entry: Entry) -> str:
     """A record's value as a zone file has it."""
     kind, data = entry["type"], entry.get("data") or {}
     if kind == "CAA":

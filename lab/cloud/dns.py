@@ -21,17 +21,17 @@ class Zone(BaseResolver):
         reply = request.reply()
         name, kind = str(request.q.qname).lower().rstrip("."), QTYPE[request.q.qtype]
         try:
-            known = self.records()
+            records = self.records()
         except Exception as error:  # an exception in a resolver means silence
             print(f"dns: {error}", flush=True)
             reply.header.rcode = RCODE.SERVFAIL
             return reply
         for _ in range(JUMPS):
-            found = [record for record in known if record["Name"].lower().rstrip(".") == name]
-            if not found and not reply.rr:
+            matching = [record for record in records if record["Name"].lower().rstrip(".") == name]
+            if not matching and not reply.rr:
                 reply.header.rcode = RCODE.NXDOMAIN
             target = ""
-            for record in found:
+            for record in matching:
                 if record["Type"] in SERVED and record["Type"] in (kind, "CNAME"):
                     for value in record["ResourceRecords"]:
                         line = f"{name}. {record['TTL']} IN {record['Type']} {value['Value']}"

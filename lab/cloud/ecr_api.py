@@ -20,16 +20,16 @@ def show_images_of(lab: Lab) -> None:
 
     def list_images(self: Any, repository_name: str, *arguments: Any, **named: Any) -> list[Any]:
         listed(self, repository_name, *arguments, **named)
-        found = registry.tags(lab, self.region_name, repository_name)
-        return [SimpleNamespace(image_tags=[tag], image_digest=digest) for tag, digest in found.items()]
+        digest_of = registry.tags(lab, self.region_name, repository_name)
+        return [SimpleNamespace(image_tags=[tag], image_digest=digest) for tag, digest in digest_of.items()]
 
     def describe_images(self: Any, repository_name: str, registry_id: Any = None, image_ids: Any = None) -> list[Any]:
         self._get_repository(repository_name, registry_id)
-        found = registry.tags(lab, self.region_name, repository_name)
-        images = [SimpleNamespace(image_tags=[tag], image_digest=digest) for tag, digest in found.items()]
+        digest_of = registry.tags(lab, self.region_name, repository_name)
+        images = [SimpleNamespace(image_tags=[tag], image_digest=digest) for tag, digest in digest_of.items()]
         wanted = [id.get("imageTag") or id.get("imageDigest") for id in image_ids or []]
         for name in wanted:
-            if name not in found and name not in found.values():
+            if name not in digest_of and name not in digest_of.values():
                 raise ImageNotFoundException(name, repository_name, ACCOUNT)
         return [image for image in images if not wanted or {*image.image_tags, image.image_digest} & set(wanted)]
 
@@ -37,13 +37,13 @@ def show_images_of(lab: Lab) -> None:
         self._get_repository(repository_name, registry_id)
         answer: dict[str, Any] = {"images": [], "failures": []}
         for asked in image_ids:
-            found = registry.manifest(
+            manifest = registry.manifest(
                 lab, self.region_name, repository_name, asked.get("imageDigest") or asked["imageTag"]
             )
-            if found is None:
+            if manifest is None:
                 answer["failures"].append({"imageId": asked, "failureCode": "ImageNotFound"})
             else:
-                answer["images"].append(_image(repository_name, *found, asked.get("imageTag")))
+                answer["images"].append(_image(repository_name, *manifest, asked.get("imageTag")))
         return answer
 
     def put_image(

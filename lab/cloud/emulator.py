@@ -99,14 +99,14 @@ def records() -> list[dict[str, Any]]:
 
 def foreign_records(lab: Lab) -> list[dict[str, Any]]:
     """What the owners of other zones would write: their names point at the host of their system, once it has one."""
-    found = []
+    record_sets = []
     for instance in instances():
         systems = tag(instance, "system").split("+")
         address = public_address(instance) if instance.state == "running" else None
         for name, system in lab.foreign_names.items():
             if address and system in systems:
-                found.append({"Name": name, "Type": "A", "TTL": 1, "ResourceRecords": [{"Value": address}]})
-    return found
+                record_sets.append({"Name": name, "Type": "A", "TTL": 1, "ResourceRecords": [{"Value": address}]})
+    return record_sets
 
 
 def public_address(instance: Any) -> str | None:
@@ -191,14 +191,14 @@ class Application:
         if self.cloudflare.is_asked(environ):
             return self.cloudflare(environ, start)
         if reason := signatures.refusal(environ, body):
-            status, kind, text = faults.answer(faults.asked(environ, body), reason, "403 Forbidden")
+            status, kind, text = faults.answer(faults.parse_request(environ, body), reason, "403 Forbidden")
             start(status, [("Content-Type", kind)])
             return [text]
         if self.refusals.exists():
-            request = faults.asked(environ, body)
+            request = faults.parse_request(environ, body)
             reason = faults.fault(self.refusals, request)
             if reason == faults.HOLD:
-                answer = list(self._done(environ, start))
+                answer = list(self._respond(environ, start))
                 faults.remember(self.refusals, request)
                 faults.hold(self.refusals)
                 return answer
@@ -208,13 +208,13 @@ class Application:
                 start(status, [("Content-Type", kind)])
                 return [text]
         if not self.unsteady.file.exists():
-            return self._done(environ, start)
-        request = faults.asked(environ, body)
+            return self._respond(environ, start)
+        request = faults.parse_request(environ, body)
         if refused := self.unsteady.refusal(request):
             status, kind, text = faults.answer(request, *refused)
             start(status, [("Content-Type", kind)])
             return [text]
-        return [self.unsteady.done(request, b"".join(self._done(environ, self._without_length(start))))]
+        return [self.unsteady.note_answer(request, b"".join(self._respond(environ, self._without_length(start))))]
 
     @staticmethod
     def _without_length(start: Callable[..., Any]) -> Callable[..., Any]:
@@ -225,7 +225,7 @@ class Application:
 
         return begin
 
-    def _done(self, environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
+    def _respond(self, environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
         try:
             answer = b"".join(self.moto(environ, start))
         except Exception as error:

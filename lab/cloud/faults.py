@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from infra.writing import appended
+from infra.writing import open_for_append
 
 SCOPE = re.compile(r"Credential=[^/]+/\d+/([^/]+)/([^/]+)/")
 
@@ -22,7 +22,7 @@ class Asked:
     body: str
 
 
-def asked(environ: dict[str, Any], body: bytes) -> Asked:
+def parse_request(environ: dict[str, Any], body: bytes) -> Asked:
     scope = SCOPE.search(environ.get("HTTP_AUTHORIZATION", ""))
     region, service = scope.groups() if scope else ("", "")
     text = body.decode(errors="replace")
@@ -58,7 +58,7 @@ def hold(file: Path) -> None:
 
 def remember(file: Path, request: Asked) -> None:
     """What was refused or held back, for a test that wants to know: a line a request, beside the file of faults."""
-    with appended(file.with_suffix(".log")) as log:
+    with open_for_append(file.with_suffix(".log")) as log:
         log.write(f"{request.region} {request.action}\n".encode())
 
 

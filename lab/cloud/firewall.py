@@ -46,8 +46,8 @@ class Firewall:
     written: dict[str, list[str]] = field(default_factory=dict)
 
     def follow(self, hosts: Iterable[Host]) -> None:
-        known = list(hosts)
-        for table, lines in (("filter", rules(self.lab, known)), ("nat", published_rules(self.lab, known))):
+        all_hosts = list(hosts)
+        for table, lines in (("filter", rules(self.lab, all_hosts)), ("nat", published_rules(self.lab, all_hosts))):
             if lines != self.written.get(table):
                 network.restore(table, lines)
                 self.written[table] = lines
@@ -55,21 +55,21 @@ class Firewall:
 
 def openings(groups: Iterable[Any], members: Callable[[str], Iterable[str]]) -> tuple[Opening, ...]:
     """What moto's security groups let in; `members(group id)` are the private addresses of a group's instances."""
-    made = []
+    entries = []
     for group in groups:
         for rule in group.ingress_rules:
             first, last = (rule.from_port, rule.to_port) if rule.from_port is not None else (0, 65535)
             cidrs = [rule.cidr_ipv4] if rule.cidr_ipv4 else []
             if rule.source_group:
                 cidrs += [f"{address}/32" for address in members(rule.source_group["GroupId"])]
-            made += [Opening(rule.ip_protocol or "-1", first, last, cidr) for cidr in cidrs]
-    return tuple(dict.fromkeys(made))
+            entries += [Opening(rule.ip_protocol or "-1", first, last, cidr) for cidr in cidrs]
+    return tuple(dict.fromkeys(entries))
 
 
-def published(openings: Iterable[Opening]) -> list[int]:
+def published_ports(openings: Iterable[Opening]) -> list[int]:
     """The TCP ports that rules open beside those that each public address leads to; not of one that opens most."""
-    found = [one for one in openings if one.protocol == "tcp" and one.last - one.first < MOST_PORTS]
-    return sorted({port for one in found for port in range(one.first, one.last + 1)} - {*ports.PUBLIC})
+    narrow = [one for one in openings if one.protocol == "tcp" and one.last - one.first < MOST_PORTS]
+    return sorted({port for one in narrow for port in range(one.first, one.last + 1)} - {*ports.PUBLIC})
 
 
 def published_rules(lab: Lab, hosts: Iterable[Host]) -> list[str]:
@@ -79,28 +79,28 @@ def published_rules(lab: Lab, hosts: Iterable[Host]) -> list[str]:
         f":{chain} - [0:0]",
         *(
             f"-A {chain} -d {host.public} -p tcp --dport {port} -j DNAT "
-            f"--to-destination :{ports.shifted(port, lab.shift)}"
+            f"--to-destination :{ports.shift_port(port, lab.shift)}"
             for host in hosts
             if host.public
-            for port in published(host.openings)
+            for port in published_ports(host.openings)
         ),
     ]
 
 
 def rules(lab: Lab, hosts: Iterable[Host]) -> list[str]:
     """Lines of iptables-restore for the chain of the security groups. Pure."""
-    known, chain = list(hosts), f"{lab.bridge}-sg"
+    all_hosts, chain = list(hosts), f"{lab.bridge}-sg"
     lines = [
         f":{chain} - [0:0]",
         f"-A {chain} -m conntrack --ctstate ESTABLISHED,RELATED -j RETURN",
         f"-A {chain} -d 127.{lab.number}.255.0/24 -j RETURN",
     ]
-    for host in known:
+    for host in all_hosts:
         for opening in host.openings:
             if host.public and _includes(opening.cidr, CLIENT):
                 # The port has been shifted by now; the rule is about the one that was asked for
                 lines.append(f"-A {chain} -d {host.public}{_ports(opening, '-m conntrack --ctorigdstport')} -j RETURN")
-            for other in known:
+            for other in all_hosts:
                 if other is not host and _includes(opening.cidr, other.private):
                     lines.append(f"-A {chain} -s {other.inner} -d {host.inner}{_ports(opening, '--dport')} -j RETURN")
         lines.append(f"-A {chain} -d {host.inner} -j DROP")

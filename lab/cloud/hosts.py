@@ -104,8 +104,8 @@ class Machines:
         seed.chmod(0o700)
         _seed(seed, instance)
         names = [f"--add-host={host}:{address}" for host, address in self.lab.host_names.items()]
-        known = INSTANCE_TYPES.get(instance.instance_type)
-        file, size = self._meminfo(instance), known.memory if known else 8192
+        kind = INSTANCE_TYPES.get(instance.instance_type)
+        file, size = self._meminfo(instance), kind.memory if kind else 8192
         meminfo.write(file, size * MiB, 0, 0)
         options, command = boot_options(self.lab)
         _docker(
@@ -127,9 +127,9 @@ class Machines:
             public = self.public_address(instance) if self.is_running(instance) else None
             if public:
                 inner = self.addresses[instance.id]
-                opened = firewall.published(firewall.openings(instance.security_groups, lambda _: []))
+                opened = firewall.published_ports(firewall.openings(instance.security_groups, lambda _: []))
                 leads = {port: port + self.lab.shift for port in ports.PUBLIC}
-                leads |= {port: ports.shifted(port, self.lab.shift) for port in opened}
+                leads |= {port: ports.shift_port(port, self.lab.shift) for port in opened}
                 wanted |= {(public, listened): (inner, port) for port, listened in leads.items()}
                 self.forwarder.delays[inner] = DELAYS.get(instance.region_name, 0.0)
         self.forwarder.set_routes(wanted)
@@ -141,8 +141,8 @@ class Machines:
 
 def boot_options(lab: Lab) -> tuple[list[str], list[str]]:
     """Options and command of `docker run` that boot a host on this machine: see lab/requirements.py."""
-    known = json.loads(lab.path("run", "boot.json").read_text())
-    return known["run"], known["command"]
+    options = json.loads(lab.path("run", "boot.json").read_text())
+    return options["run"], options["command"]
 
 
 def tag(instance: Any, name: str) -> str:

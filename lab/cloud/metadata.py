@@ -41,8 +41,8 @@ class Metadata:
         if instance is None:
             return "404 Not Found", ""
         if method == "PUT" and path == "/latest/api/token":
-            self.tokens[made := secrets.token_urlsafe(24)] = instance.id
-            return "200 OK", made
+            self.tokens[new_token := secrets.token_urlsafe(24)] = instance.id
+            return "200 OK", new_token
         if self.tokens.get(token or "") != instance.id:
             return "401 Unauthorized", ""
         body = self._body(path.removeprefix("/latest/").strip("/"), instance)
@@ -66,10 +66,10 @@ class Metadata:
         }.get(path)
 
     def _credentials(self, instance: Any) -> str | None:
-        found = self.credentials(instance)
-        if found is None:
+        keys = self.credentials(instance)
+        if keys is None:
             return None
         now = datetime.datetime.now(datetime.UTC)
         stamp = "%Y-%m-%dT%H:%M:%SZ"
         times = {"LastUpdated": now.strftime(stamp), "Expiration": (now + datetime.timedelta(hours=6)).strftime(stamp)}
-        return json.dumps({"Code": "Success", "Type": "AWS-HMAC", **times, **found})
+        return json.dumps({"Code": "Success", "Type": "AWS-HMAC", **times, **keys})

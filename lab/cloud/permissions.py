@@ -84,12 +84,12 @@ def decision(policies: list[Any], action: str, resource: str, values: dict[str, 
     """As SimulatePrincipalPolicy says of an action by a principal's policies."""
     token = _request.set(([resource] if resource != "*" else [], values))
     try:
-        found = [IAMPolicy(policy).is_action_permitted(action, resource) for policy in policies]
+        results = [IAMPolicy(policy).is_action_permitted(action, resource) for policy in policies]
     finally:
         _request.reset(token)
-    if PermissionResult.DENIED in found:
+    if PermissionResult.DENIED in results:
         return "explicitDeny"
-    return "allowed" if PermissionResult.PERMITTED in found else "implicitDeny"
+    return "allowed" if PermissionResult.PERMITTED in results else "implicitDeny"
 
 
 def _budgets(action: str) -> str:
@@ -135,8 +135,8 @@ def resources(response: Any) -> list[str]:
         # What AWS itself publishes is of no account
         owner = "" if name.startswith("/aws/") else ACCOUNT
         return [f"arn:aws:ssm:{response.region}:{owner}:parameter{name}"] if name else []
-    if response.service_name == "route53" and (found := re.search(r"/hostedzone/([A-Z0-9]+)", response.uri)):
-        return [f"arn:aws:route53:::hostedzone/{found[1]}"]
+    if response.service_name == "route53" and (match := re.search(r"/hostedzone/([A-Z0-9]+)", response.uri)):
+        return [f"arn:aws:route53:::hostedzone/{match[1]}"]
     if response.service_name in ("iam", "sts", "sns"):
         return _of_query(response.service_name, response.region, response.querystring)
     return []
@@ -173,5 +173,5 @@ def _of_s3(response: Any) -> dict[str, list[str]]:
 def _namespace(response: Any) -> dict[str, list[str]]:
     """Of metrics that are published, in JSON or as a form."""
     json_of = json.loads(response.body) if response.body.startswith("{") else {}
-    found = [json_of["Namespace"]] if "Namespace" in json_of else response.querystring.get("Namespace")
-    return {NAMESPACE: found} if found else {}
+    namespaces = [json_of["Namespace"]] if "Namespace" in json_of else response.querystring.get("Namespace")
+    return {NAMESPACE: namespaces} if namespaces else {}

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from infra.writing import appended
+from infra.writing import open_for_append
 
 
 class Runs:
@@ -18,7 +18,7 @@ class Runs:
     def __call__(self, environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
         instance = self.instance_at(environ["REMOTE_ADDR"]) or environ["REMOTE_ADDR"]
         line = f"{time.time():.3f} {environ['PATH_INFO'].strip('/')} {instance}\n"
-        with self.lock, appended(self.file) as log:
+        with self.lock, open_for_append(self.file) as log:
             log.write(line.encode())
         start("204 No Content", [])
         return []

@@ -41,8 +41,8 @@ def refusal(environ: dict[str, Any], body: bytes) -> str:
         credentials = create_access_key(ACCOUNT, "aws", parts["key"], tokens).create_credentials()
     except CreateAccessKeyFailure:
         return "InvalidClientTokenId"
-    made = AWSRequest(environ["REQUEST_METHOD"], f"http://{headers['host']}{environ['RAW_URI']}", headers, body)
-    made.context["timestamp"] = headers["x-amz-date"]
+    signed = AWSRequest(environ["REQUEST_METHOD"], f"http://{headers['host']}{environ['RAW_URI']}", headers, body)
+    signed.context["timestamp"] = headers["x-amz-date"]
     given = _header(environ, "x-amz-content-sha256") if parts["service"] == "s3" else "UNSIGNED-PAYLOAD"
     # A body that comes in signed pieces, which S3 knows too, nothing here sends
     if given not in ("UNSIGNED-PAYLOAD", hashlib.sha256(body).hexdigest()):
@@ -50,7 +50,7 @@ def refusal(environ: dict[str, Any], body: bytes) -> str:
     # S3 takes a path as it is written
     kind = S3SigV4Auth if parts["service"] == "s3" else SigV4Auth
     signer = kind(credentials, parts["service"], parts["region"])
-    signature = signer.signature(signer.string_to_sign(made, signer.canonical_request(made)), made)
+    signature = signer.signature(signer.string_to_sign(signed, signer.canonical_request(signed)), signed)
     return "" if hmac.compare_digest(signature, parts["signature"]) else REFUSED
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from infra.writing import appended
+from infra.writing import open_for_append
 from lab.cloud.faults import Asked
 
 Records = Callable[[], list[dict[str, Any]]]
@@ -56,17 +56,17 @@ class Unsteady:
             day = self._today()
             if day is None:
                 return None
-            if reason := _unknown(day, request):
-                return self._logged(request, reason), "400 Bad Request"
+            if reason := _refuse_unknown(day, request):
+                return self._log(request, reason), "400 Bad Request"
             if day.draw.random() < day.share:
                 if request.service == "ec2":
-                    return self._logged(request, "RequestLimitExceeded"), "503 Service Unavailable"
-                return self._logged(request, "ThrottlingException"), "400 Bad Request"
+                    return self._log(request, "RequestLimitExceeded"), "503 Service Unavailable"
+                return self._log(request, "ThrottlingException"), "400 Bad Request"
             if request.action.startswith("POST") and "/rrset" in request.action:
                 self.earlier = (time.monotonic() + DNS_DELAY, self._records())
             return None
 
-    def done(self, request: Asked, answer: bytes) -> bytes:
+    def note_answer(self, request: Asked, answer: bytes) -> bytes:
         """Notes what a request made; the answer as it is given today."""
         with self.lock:
             day = self._today()
@@ -76,13 +76,13 @@ class Unsteady:
                 return answer.replace(b"INSYNC", b"PENDING")
             if not MAKES.match(request.action):
                 return answer
-            made = [id.decode() for id, _ in IDS.findall(answer)] if request.service == "ec2" else []
-            made += NAMES.findall(request.body) if request.service == "iam" else []
+            names = [id.decode() for id, _ in IDS.findall(answer)] if request.service == "ec2" else []
+            names += NAMES.findall(request.body) if request.service == "iam" else []
             # What the request of EC2 names too is older
-            new = [id for id in made if request.service == "iam" or id not in request.body]
+            new = [id for id in names if request.service == "iam" or id not in request.body]
             until = time.monotonic() + KNOWN_AFTER
             day.unknown |= {id: (day.draw.randint(0, MOST), until) for id in new}
-            self._logged(request, f"made {' '.join(new)}")
+            self._log(request, f"made {' '.join(new)}")
             return answer
 
     def records(self) -> list[dict[str, Any]]:
@@ -101,17 +101,17 @@ class Unsteady:
             self.day = Day(text, given["share"], random.Random(given["seed"]))
         return self.day
 
-    def _logged(self, request: Asked, reason: str) -> str:
-        with appended(self.file.with_suffix(".log")) as log:
+    def _log(self, request: Asked, reason: str) -> str:
+        with open_for_append(self.file.with_suffix(".log")) as log:
             log.write(f"{request.service} {request.action} {reason}\n".encode())
         return reason
 
 
-def _unknown(day: Day, request: Asked) -> str | None:
-    for id, (left, until) in day.unknown.items():
+def _refuse_unknown(day: Day, request: Asked) -> str | None:
+    for id, (refusals_left, until) in day.unknown.items():
         # Of a role that is assumed the name is the end of an ARN, encoded
-        if left and time.monotonic() < until and re.search(rf"(=|%2F){re.escape(id)}(&|$)", request.body):
-            day.unknown[id] = left - 1, until
+        if refusals_left and time.monotonic() < until and re.search(rf"(=|%2F){re.escape(id)}(&|$)", request.body):
+            day.unknown[id] = refusals_left - 1, until
             if request.service == "iam":
                 return "NoSuchEntity"
             if request.service == "sts":

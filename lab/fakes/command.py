@@ -57,7 +57,7 @@ def _run(call: Call, values: Values, command: str, previous: Values | None = Non
     end = f"running {json.dumps(command, ensure_ascii=False)}:\n"
     if call.stop.is_set():
         raise PluginError(f"context canceled: {end}")
-    process = _started(values, command, previous, end)
+    process = _start(values, command, previous, end)
     assert process.stdout and process.stderr
     texts = {"stdout": b"", "stderr": b"", "both": b""}
     # Of a command that was cancelled the real plugin shows nothing any more
@@ -85,7 +85,7 @@ def _run(call: Call, values: Values, command: str, previous: Values | None = Non
         threads.append(threading.Thread(target=feed, args=(process.stdin, given), daemon=True))
     for thread in threads:
         thread.start()
-    code = _ended(call, process)
+    code = _wait_for_end(call, process)
     for thread in threads:
         # A process that holds the pipes is waited for, though nothing of it was ended
         thread.join()
@@ -96,7 +96,7 @@ def _run(call: Call, values: Values, command: str, previous: Values | None = Non
     return {name: texts[name].decode(errors="replace").removesuffix("\n") for name in ("stdout", "stderr")}
 
 
-def _started(values: Values, command: str, previous: Values | None, end: str) -> subprocess.Popen[bytes]:
+def _start(values: Values, command: str, previous: Values | None, end: str) -> subprocess.Popen[bytes]:
     # The stand-in's own path is none of the command's business
     env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | values.get("environment", {})
     if previous and values.get("addPreviousOutputInEnv", True):
@@ -118,7 +118,7 @@ def _started(values: Values, command: str, previous: Values | None, end: str) ->
         raise PluginError(f"fork/exec {program[0]}: argument list too long: {end}") from None
 
 
-def _ended(call: Call, process: subprocess.Popen[bytes]) -> int:
+def _wait_for_end(call: Call, process: subprocess.Popen[bytes]) -> int:
     """How the process that was started ended, by itself or killed: by Ctrl-C, or at the end of its time."""
     limit = time.monotonic() + call.timeout if call.timeout else None
     while True:

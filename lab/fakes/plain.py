@@ -32,8 +32,8 @@ def plain(value: PropertyValue) -> Any:
 
 def plain_map(values: Mapping[str, PropertyValue]) -> dict[str, Any]:
     """Without the engine's own `__` keys and without nulls."""
-    made = {key: plain(value) for key, value in values.items() if not key.startswith("__")}
-    return {key: value for key, value in made.items() if value is not None}
+    plain_values = {key: plain(value) for key, value in values.items() if not key.startswith("__")}
+    return {key: value for key, value in plain_values.items() if value is not None}
 
 
 def property_value(value: Any) -> PropertyValue:

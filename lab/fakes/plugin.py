@@ -133,7 +133,7 @@ class Plugin(api.Provider):
         replaces = [key for key in changed if kind.inputs[key] == "replace"]
         kinds = api.PropertyDiffKind
         if kind.infers:
-            detailed, replaces = _inferred(kind, old, new, changed)
+            detailed, replaces = _infer_diff(kind, old, new, changed)
             return api.DiffResponse(bool(changed), replaces, diffs=changed, detailed_diff=detailed)
         detailed = {
             key: api.PropertyDiff(kinds.UPDATE_REPLACE if key in replaces else kinds.UPDATE, True) for key in changed
@@ -173,28 +173,28 @@ class Plugin(api.Provider):
         kind, state = self._kind(request.type), plain_map(request.properties)
         inputs = plain_map(request.inputs)
         if not state and not inputs:
-            return await self._imported(kind, request)
+            return await self._import(kind, request)
         if kind.read is not None:
-            found = await asyncio.to_thread(kind.read, self._call(request.urn, 60), request.resource_id, state)
-            if found is None:
+            outputs = await asyncio.to_thread(kind.read, self._call(request.urn, 60), request.resource_id, state)
+            if outputs is None:
                 return api.ReadResponse("", {}, {})
-            state = {**state, **found}
+            state = {**state, **outputs}
         return api.ReadResponse(request.resource_id, property_map(state), property_map(inputs))
 
-    async def _imported(self, kind: Kind, request: api.ReadRequest) -> api.ReadResponse:
+    async def _import(self, kind: Kind, request: api.ReadRequest) -> api.ReadResponse:
         if kind.found is None:
             raise PluginError(f"the stand-in cannot import {request.type}")
-        found = await asyncio.to_thread(kind.found, self._call(request.urn, 60), request.resource_id)
-        if found is None:
+        values = await asyncio.to_thread(kind.found, self._call(request.urn, 60), request.resource_id)
+        if values is None:
             return api.ReadResponse("", {}, {})
-        inputs, outputs = found
+        inputs, outputs = values
         return api.ReadResponse(request.resource_id, property_map(kind.state(inputs, outputs)), property_map(inputs))
 
     async def invoke(self, request: api.InvokeRequest) -> api.InvokeResponse:
         if request.tok not in self.invokes:
             raise PluginError(f"the stand-in does not know the function {request.tok}")
-        found = await asyncio.to_thread(self.invokes[request.tok], self.cloud, plain_map(request.args))
-        return api.InvokeResponse(property_map(found))
+        outputs = await asyncio.to_thread(self.invokes[request.tok], self.cloud, plain_map(request.args))
+        return api.InvokeResponse(property_map(outputs))
 
     def _kind(self, chain: str) -> Kind:
         """The kind of a URN's type, which holds the parents' types too."""
@@ -225,7 +225,7 @@ class Plugin(api.Provider):
         return Call(self.cloud, urn, timeout, say, self.stop, status)
 
 
-def _inferred(
+def _infer_diff(
     kind: Kind, old: Values, new: Values, changed: list[str]
 ) -> tuple[dict[str, api.PropertyDiff], list[str]]:
     """What changed, element by element, and what replaces the resource."""

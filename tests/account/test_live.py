@@ -224,24 +224,24 @@ def test_a_stack_that_pulumi_does_not_know_has_nothing_yet(monkeypatch):
     def unknown(stack: str):
         raise InfraError("pulumi stack export: error: no stack named 'new' found")
 
-    monkeypatch.setattr(command, "exported", unknown)
-    assert command._known("new") == []
-    monkeypatch.setattr(command, "exported", lambda stack: (_ for _ in ()).throw(InfraError("no passphrase")))
+    monkeypatch.setattr(command, "export_state", unknown)
+    assert command._state_resources("new") == []
+    monkeypatch.setattr(command, "export_state", lambda stack: (_ for _ in ()).throw(InfraError("no passphrase")))
     with pytest.raises(InfraError, match="no passphrase"):
-        command._known("new")
+        command._state_resources("new")
 
 
 def test_who_may_ask_little_is_told_what_could_be_found(monkeypatch, caller):
     """Neither simulation nor a look at limits: the dry runs' denials stay, and the rest is not called fine."""
     caller(denied, dry="UnauthorizedOperation")
-    monkeypatch.setattr(command, "_known", lambda stack: [])
-    monkeypatch.setattr(command, "_wanted", lambda stack: [])
+    monkeypatch.setattr(command, "_state_resources", lambda stack: [])
+    monkeypatch.setattr(command, "_planned_resources", lambda stack: [])
 
     class Closed(Region):
         def __init__(self, name: str) -> None:
             pass
 
-        def enabled(self, region: str):
+        def is_enabled(self, region: str):
             raise ClientError({"Error": {"Code": "UnauthorizedOperation", "Message": ""}}, "DescribeRegions")
 
     monkeypatch.setattr(command, "Region", Closed)

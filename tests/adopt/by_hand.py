@@ -4,7 +4,7 @@ from typing import Any
 
 import yaml
 
-from catalogue.masking import masked
+from catalogue.masking import mask_secrets
 from infra.adopt.host.on_host import _compose_files
 from infra.adopt.host.reading import Facts
 from tests.adopt.hosts import NGINX, containers_of, ours
@@ -62,7 +62,7 @@ def watchme_by_hand() -> Facts:
             units.append(_unit(service.unit, text.replace("[サービスの説明]", service.purpose)))
         for route in service.routes:
             locations.append(_location(location, service.purpose, service.port, route))
-    texts = {path: masked(path, yaml.safe_dump(body)) for path, body in compose.items()}
+    texts = {path: mask_secrets(path, yaml.safe_dump(body)) for path, body in compose.items()}
     site = f"server {{\n listen 443 ssl;\n server_name api.hey-watch.me;\n{''.join(locations)}}}\n"
     return {
         "hostname": "ip-172-31-0-7", "memory": 8 * 1024**3, "adopted": False, "accounts": [],
@@ -79,7 +79,7 @@ def watchme_by_hand() -> Facts:
 def _unit(name: str, text: str) -> dict[str, Any]:
     path = f"/etc/systemd/system/{name}"
     return {
-        "path": path, "name": name, "account": "", "text": masked(path, text), "drop_ins": {}, "enabled": True,
+        "path": path, "name": name, "account": "", "text": mask_secrets(path, text), "drop_ins": {}, "enabled": True,
         "active": True, "instances": [], "ports": [], "compose": _compose_files(text),
     }  # fmt: skip
 

@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from catalogue.loading import Catalogue
-from catalogue.masking import masked
+from catalogue.masking import mask_secrets
 from catalogue.models import System
 from infra.adopt.host import understanding
 from infra.adopt.host.bodies import inner
@@ -39,7 +39,7 @@ def alone(system: str, host: str, made: Catalogue = MADE) -> tuple[Catalogue, Ho
 def facts_of(made: Catalogue, files: HostFiles) -> Facts:
     """What on_host.py would say of a host with these files, all of it running."""
     texts = {file.path: file.content.decode() for file in files.files}
-    compose = {path: masked(path, text) for path, text in texts.items() if path.endswith((".yml", ".yaml"))}
+    compose = {path: mask_secrets(path, text) for path, text in texts.items() if path.endswith((".yml", ".yaml"))}
     networks = [{"name": n.name, "subnet": n.subnet, "gateway": n.gateway} for n in files.networks]
     sites = {f"/etc/nginx/sites-enabled/{p.rsplit('/', 1)[1]}": t for p, t in texts.items() if "/sites-available/" in p}
     sites |= {link.path: texts[link.target] for link in files.links if link.path.startswith("/etc/nginx/conf.d/")}
@@ -72,8 +72,8 @@ def _unit(path: str, text: str, texts: dict[str, str], made: Catalogue, files: H
     stem = name.rsplit(".", 1)[0]
     native = [s for system in made.running.values() for s in system.native_services if s.unit == name]
     return {
-        "path": path, "name": name, "account": account, "text": masked(path, text), "enabled": "[Install]" in text,
-        "active": True, "drop_ins": {p: masked(p, t) for p, t in texts.items() if p.startswith(f"{path}.d/")},
+        "path": path, "name": name, "account": account, "text": mask_secrets(path, text), "enabled": "[Install]" in text,
+        "active": True, "drop_ins": {p: mask_secrets(p, t) for p, t in texts.items() if p.startswith(f"{path}.d/")},
         "instances": sorted(i for service in native for i in service.instances) if stem.endswith("@") else [],
         "ports": [service.listens for service in native if service.listens], "compose": _compose_files(text),
     }  # fmt: skip
@@ -109,7 +109,7 @@ def entries_of(files: HostFiles, paths: list[str], change: Callable[[Entries], N
         if path in texts:
             file = texts[path]
             about = {"owner": file.owner, "group": file.group, "mode": f"{file.mode:04o}"}
-            found[path] = {"kind": "file", **about, "text": masked(path, file.content.decode())}
+            found[path] = {"kind": "file", **about, "text": mask_secrets(path, file.content.decode())}
         elif path in links:
             found[path] = {"kind": "link", "target": links[path]}
         elif path in variables:
@@ -130,8 +130,8 @@ def entries_of(files: HostFiles, paths: list[str], change: Callable[[Entries], N
 
 
 def read(made: Catalogue, files: HostFiles, facts: Facts, name: str) -> understanding.Understood:
-    names, stat = understanding.asked(facts)
-    return understanding.understood(facts, entries_of(files, [*names, *stat]), made.stack, name)
+    names, stat = understanding.wanted_paths(facts)
+    return understanding.derive_system(facts, entries_of(files, [*names, *stat]), made.stack, name)
 
 
 def ours(name: str) -> System:
@@ -176,7 +176,7 @@ RETIRED = ("name", "port", "purpose", "purpose_ja", "replaced_by", "repository",
 
 def containers() -> dict[str, bool]:
     """WatchMe's containers, and whether its document says what they use."""
-    return {service.container: bool(service.observed) for service in ours("watchme").compose_services}
+    return {service.container: bool(service.observed_memory) for service in ours("watchme").compose_services}
 
 
 # What nobody writes on a host. `name` of a service is only its own where its container or unit has no other

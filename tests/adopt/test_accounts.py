@@ -60,7 +60,7 @@ def test_a_path_that_a_host_does_not_answer_for_is_not_there(monkeypatch):
     reader = object.__new__(reading.Connection)
     reader.target = "web1"
     monkeypatch.setattr(
-        reading.Connection, "_asked", lambda *_: {"/a": {"kind": "file", "text": "x"}, "/other": {"kind": "none"}}
+        reading.Connection, "_ask", lambda *_: {"/a": {"kind": "file", "text": "x"}, "/other": {"kind": "none"}}
     )
     found = reader.entries(["/a", "/b"], ["/c"], [])
     assert set(found) == {"/a", "/b", "/c"} and found["/b"] == found["/c"] == {"kind": "none"}

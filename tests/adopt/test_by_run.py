@@ -33,7 +33,7 @@ def started(config=(), host=(), **more):
 
 
 def said(entry):
-    return by_run.described(entry, IMAGE)["services"]["notes"]
+    return by_run.compose_document(entry, IMAGE)["services"]["notes"]
 
 
 def test_what_its_image_says_is_left_out():
@@ -84,8 +84,8 @@ def test_an_option_is_composes(entry, expected):
 
 @pytest.mark.parametrize("entry", [entry for entry, _ in OPTIONS.values()], ids=OPTIONS)
 def test_its_text_says_the_same(entry):
-    made = by_run.described(entry, IMAGE)
-    assert yaml.safe_load(by_run.written(made)) == made
+    made = by_run.compose_document(entry, IMAGE)
+    assert yaml.safe_load(by_run.yaml_text(made)) == made
 
 
 def read(monkeypatch, *entries):
@@ -97,7 +97,7 @@ def read(monkeypatch, *entries):
     )
     monkeypatch.setattr(on_host, "_accounts", lambda: [])
     monkeypatch.setattr(on_host, "_networks", lambda: [])
-    *_, last = on_host.facts(hosts.masked)
+    *_, last = on_host.facts(hosts.mask_secrets)
     return last["facts"]
 
 
@@ -112,7 +112,7 @@ def test_it_becomes_a_service(monkeypatch):
     assert yaml.safe_load(facts["compose"]["/opt/notes/docker-compose.prod.yml"])["services"]["notes"]["ports"] == [
         "8001:80"
     ]
-    found = understanding.understood({**facts, "nginx": {}, "units": []}, {}, stack(), "box")
+    found = understanding.derive_system({**facts, "nginx": {}, "units": []}, {}, stack(), "box")
     [service] = found.system.compose_services
     assert (service.name, service.container, service.port, service.container_port) == ("notes", "notes", 8001, 80)
     assert service.environment == {"MODE": "fast"} and service.secrets == ["DB_PASSWORD"]

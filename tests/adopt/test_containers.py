@@ -39,7 +39,7 @@ def host(body: dict[str, Any], **container: Any) -> dict[str, Any]:
 def read(
     body: dict[str, Any], entries: dict[str, Any] | None = None, **container: Any
 ) -> tuple[dict[str, Any], list[Remark]]:
-    found = understanding.understood(host(body, **container), entries or {}, stack(), "shop")
+    found = understanding.derive_system(host(body, **container), entries or {}, stack(), "shop")
     return found.system.model_dump(exclude_defaults=True)["services"][0], found.remarks
 
 
@@ -191,7 +191,7 @@ def test_every_way_of_writing_it(body, container, changes, said):
 
 def test_of_an_environment_file_only_the_names_are_known_and_all_are_secrets():
     body = BODY | {"env_file": [".env"], "environment": {"MODE": "x"}}
-    assert understanding.asked(host(body))[0] == ["/srv/shop/.env"]
+    assert understanding.wanted_paths(host(body))[0] == ["/srv/shop/.env"]
     found, remarks = read(body, {"/srv/shop/.env": {"kind": "file", "names": ["DB_URL", "MODE"]}})
     assert found == PLAIN | {"environment": {"MODE": "x"}, "secrets": ["DB_URL"]}
     assert Remark("secret", "shop", "DB_URL") in remarks
@@ -230,7 +230,7 @@ def test_only_an_address_that_is_asked_for_is_kept():
 
 def test_containers_without_a_network_get_one_of_their_own():
     facts = host(without("networks"), networks={"bridge": "172.17.0.2"}) | {"networks": []}
-    found = understanding.understood(facts, {}, stack(), "shop")
+    found = understanding.derive_system(facts, {}, stack(), "shop")
     assert found.system.network and found.system.network.name == "shop-network"
     assert found.system.compose_services[0].address is None
     assert "the containers share none: they get shop-network" in " ".join(remark.text for remark in found.remarks)
@@ -239,14 +239,14 @@ def test_containers_without_a_network_get_one_of_their_own():
 @pytest.mark.parametrize("subnet", ["", "fd00::/64", "no"])
 def test_a_network_without_an_ipv4_place_is_none_of_theirs(subnet):
     facts = host(without("networks")) | {"networks": [{"name": "shop-network", "subnet": subnet, "gateway": ""}]}
-    found = understanding.understood(facts, {}, stack(), "shop")
+    found = understanding.derive_system(facts, {}, stack(), "shop")
     assert found.system.network and str(found.system.network.subnet) == "172.30.0.0/16"
     assert "the containers share none" in " ".join(remark.text for remark in found.remarks)
 
 
 def test_a_gateway_of_the_other_kind_is_not_taken():
     facts = host(BODY) | {"networks": [{"name": "shop-network", "subnet": "172.28.0.0/16", "gateway": "fd00::1"}]}
-    found = understanding.understood(facts, {}, stack(), "shop")
+    found = understanding.derive_system(facts, {}, stack(), "shop")
     assert found.system.network and str(found.system.network.gateway) == "172.28.0.1"
 
 
@@ -263,7 +263,7 @@ def test_the_unit_that_makes_the_network_is_found(text, files):
     unit = UNIT | {"name": "net.service", "path": "/etc/systemd/system/net.service", "text": text, "compose": [*files]}
     facts["units"], facts["compose"] = [unit, UNIT], facts["compose"] | files
     assert compose.network_unit(facts, "shop-network") == "net.service"
-    found = understanding.understood(facts, {}, stack(), "shop")
+    found = understanding.derive_system(facts, {}, stack(), "shop")
     assert found.system.network and found.system.network.unit == "net.service"
     assert [service.name for service in found.system.active] == ["shop"]
 
@@ -271,7 +271,7 @@ def test_the_unit_that_makes_the_network_is_found(text, files):
 def test_two_services_of_one_file_keep_their_keys_and_their_unit():
     text = yaml.safe_dump({"services": {"shop-api": BODY, "worker": BODY | {"container_name": "worker", "ports": ["127.0.0.1:8002:8002"], "networks": {"shop-network": {"ipv4_address": "172.28.0.8"}}}}})  # fmt: skip
     facts = host(BODY) | {"compose": {PATH: text}, "containers": containers_of(PATH, text)}
-    found = understanding.understood(facts, {}, stack(), "shop").system.compose_services
+    found = understanding.derive_system(facts, {}, stack(), "shop").system.compose_services
     assert {(s.name, s.compose_key, s.unit) for s in found} == {
         ("shop-api", "shop-api", "shop.service"), ("worker", "worker", "shop.service"),
     }  # fmt: skip

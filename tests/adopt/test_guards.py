@@ -4,7 +4,7 @@ through to nothing else."""
 import pytest
 import yaml
 
-from catalogue.masking import masked
+from catalogue.masking import mask_secrets
 from infra.adopt.host import by_run, nginx, on_host, sites, understanding
 from tests.adopt.servers import AT, HEAD, read_of, seen
 from tests.support import stack
@@ -125,7 +125,7 @@ SECRET = {
 
 @pytest.mark.parametrize("text", SECRET.values(), ids=SECRET)
 def test_a_masked_value_takes_no_guard_with_it(text):
-    shown = masked("/etc/nginx/sites-enabled/a", text)
+    shown = mask_secrets("/etc/nginx/sites-enabled/a", text)
     assert "hunter2" not in shown
     public, closed, _ = of(shown)
     assert "/x/" in closed and not public
@@ -137,7 +137,7 @@ def test_every_file_that_is_included_is_read(tmp_path):
     (tmp_path / "snippets/b.conf").write_text("auth_basic x;\n")
     main = tmp_path / "nginx.conf"
     main.write_text('http { server { add_header X "#1"; include snippets/a.conf; include snippets/b.conf; } }\n')
-    found = on_host._included(str(main), str(tmp_path), lambda path, text: text)
+    found = on_host._read_with_includes(str(main), str(tmp_path), lambda path, text: text)
     assert {path.rsplit("/", 1)[1] for path in found} == {"nginx.conf", "a.conf", "b.conf"}
 
 
@@ -164,7 +164,7 @@ def test_what_the_catalogue_could_not_say_ends_no_adoption(server):
 
 def test_what_docker_run_was_given_stays_on_the_host_whatever_it_is_in():
     body = {"environment": {"CONFIG": '{"db": {"password": "hunter2"}}', "B": "${X}y", "C": "it's"}}
-    text = by_run.written({"services": {"a": body}})
+    text = by_run.yaml_text({"services": {"a": body}})
     assert yaml.safe_load(text)["services"]["a"]["environment"]["B"] == "$${X}y"
-    shown = masked("/opt/a/docker-compose.prod.yml", text)
+    shown = mask_secrets("/opt/a/docker-compose.prod.yml", text)
     assert "hunter2" not in shown and yaml.safe_load(shown)["services"]["a"]["environment"]["C"] == "it's"

@@ -58,8 +58,8 @@ def test_rendered_again_a_host_of_ours_is_as_it_was(system):
     made, files, facts, found = seen(system)
     host = SYSTEMS[system][0]
     again = comparing.with_system(made, found.system, host, made.stack.hosts[host])
-    release = comparing.rendered(again, host, facts)
-    compared = comparing.compared(release, facts, entries(release, files))
+    release = comparing.render_release(again, host, facts)
+    compared = comparing.compare(release, facts, entries(release, files))
     assert compared.gone == []
     assert set(compared.other) == RENDERED.get(system, set())
 
@@ -70,14 +70,14 @@ RENDERED = {
 
 
 def entries(release, files):
-    text, names = comparing.asked(release)
+    text, names = comparing.wanted_paths(release)
     return hosts.entries_of(files, [*text, *names])
 
 
 def test_a_host_by_hand_from_the_document_gives_watchme_back():
     """Compose files, units, network and Nginx site as the document writes them, and not as we render them."""
     facts = watchme_by_hand()
-    found = understanding.understood(facts, {}, stack(), "watchme")
+    found = understanding.derive_system(facts, {}, stack(), "watchme")
     # Docker chose the addresses there: nothing asks for them
     addresses = {f"{container}: address" for container in hosts.containers()}
     assert hosts.differences(hosts.ours("watchme"), found.system) == hosts.WATCHME | hosts.SAME_UNIT | addresses
@@ -90,11 +90,11 @@ def test_a_host_by_hand_from_the_document_gives_watchme_back():
 def test_what_a_release_would_do_to_the_documents_host_is_said():
     facts = watchme_by_hand()
     made, _ = hosts.alone("watchme", "watchme")
-    found = understanding.understood(facts, {}, made.stack, "watchme")
+    found = understanding.derive_system(facts, {}, made.stack, "watchme")
     again = comparing.with_system(made, found.system, "watchme", made.stack.hosts["watchme"])
-    release = comparing.rendered(again, "watchme", facts)
-    text, names = comparing.asked(release)
-    compared = comparing.compared(release, facts, by_hand_entries(facts, [*text, *names]))
+    release = comparing.render_release(again, "watchme", facts)
+    text, names = comparing.wanted_paths(release)
+    compared = comparing.compare(release, facts, by_hand_entries(facts, [*text, *names]))
     ast = "watchme-ast-api.service: [Service] ExecStartPre: -/usr/bin/docker-compose -f /home/ubuntu/api_ast/docker-compose.prod.yml"
     assert any(line.startswith(f"{ast} pull -q →") for line in compared.other)
     assert any(
@@ -125,8 +125,8 @@ def test_what_would_be_lost_is_told_by_name():
     facts = hosts.facts_of(made, changed)
     found = hosts.read(made, changed, facts, "watchme")
     again = comparing.with_system(made, found.system, "watchme", made.stack.hosts["watchme"])
-    release = comparing.rendered(again, "watchme", facts)
-    compared = comparing.compared(release, facts, entries(release, changed))
+    release = comparing.render_release(again, "watchme", facts)
+    compared = comparing.compare(release, facts, entries(release, changed))
     assert compared.gone == [f"{path}: services.api.restart: always", f"{path}: services.api.volumes: ./models:/models"]
     assert compared.restarts == ["watchme-ast-api.service"]
 
@@ -135,7 +135,7 @@ def test_another_file_of_nginx_with_the_name_is_in_the_way():
     made, files = hosts.alone("watchme", "watchme")
     facts = hosts.facts_of(made, files)
     facts["nginx"]["/etc/nginx/sites-enabled/old"] = "server { listen 80; server_name api.hey-watch.me; }"
-    assert comparing.compared(files, facts, entries(files, files)).twice == [
+    assert comparing.compare(files, facts, entries(files, files)).twice == [
         "/etc/nginx/sites-enabled/old serves api.hey-watch.me too: take it away when the release comes, or Nginx has two"
     ]
 
@@ -145,8 +145,8 @@ def test_images_are_named_by_what_runs_and_that_is_said_in_a_line():
     for container in facts["containers"]:
         container["digests"] = [f"{container['image'].rsplit(':', 1)[0]}@sha256:{'a' * 64}"]
     again = comparing.with_system(made, found.system, "watchme", made.stack.hosts["watchme"])
-    release = comparing.rendered(again, "watchme", facts)
-    compared = comparing.compared(release, facts, entries(release, files))
+    release = comparing.render_release(again, "watchme", facts)
+    compared = comparing.compare(release, facts, entries(release, files))
     assert compared.other == [
         "13 image(s): named by the digest that runs now, and not by a tag; each restarts once for it"
     ]
@@ -178,11 +178,14 @@ def test_what_does_not_fit_of_a_unit_is_said(change, said):
 def test_all_is_told_in_order_with_the_diff_only_when_wanted():
     made, files, facts, found = seen("recall")
     again = comparing.with_system(made, found.system, "services", made.stack.hosts["services"])
-    release = comparing.rendered(again, "services", facts)
+    release = comparing.render_release(again, "services", facts)
     there = entries(release, files)
     there["/etc/systemd/system/recall-api.service"]["text"] += "# by hand\n"
-    compared = comparing.compared(release, facts, there)
-    told = {diff: command.told(command.Seen(facts, found, again, "services", compared), diff) for diff in (True, False)}
+    compared = comparing.compare(release, facts, there)
+    told = {
+        diff: command.report_lines(command.Seen(facts, found, again, "services", compared), diff)
+        for diff in (True, False)
+    }
     assert [any(line.endswith("-# by hand") for line in told[way]) for way in (True, False)] == [True, False]
     assert [line.split(":")[0].strip() for line in told[False] if line.startswith("\n")][:3] == [
         "does not fit", "would be gone", "would have another value",
@@ -193,7 +196,7 @@ def test_all_is_told_in_order_with_the_diff_only_when_wanted():
 def test_a_secret_in_a_units_command_is_said():
     made, files, facts, _ = seen("recall")
     unit = next(unit for unit in facts["units"] if unit["name"] == "recall-api.service")
-    unit["text"] = hosts.masked(
+    unit["text"] = hosts.mask_secrets(
         unit["path"], unit["text"].replace("ExecStart=", "SetCredential=db:hunter2\nExecStart=", 1)
     )
     found = hosts.read(made, files, facts, "recall")

@@ -18,8 +18,8 @@ def test_no_link_that_an_account_laid_is_read_by_root(tmp_path):
     for path in (folder / "c.yml", folder / "away/root-only"):
         os.chown(path if path.is_symlink() else folder / "away", 65534, 65534, follow_symlinks=False)
         asked = {"text": [str(path)], "names": [str(path)], "stat": []}
-        found = next(on_host.paths(asked, hosts.masked))["paths"][str(path)]
-        assert "hash" not in json.dumps(found) and on_host._text(str(path), hosts.masked) is None
+        found = next(on_host.paths(asked, hosts.mask_secrets))["paths"][str(path)]
+        assert "hash" not in json.dumps(found) and on_host._text(str(path), hosts.mask_secrets) is None
     (tmp_path / "own").symlink_to(secret)
     os.chown(tmp_path, 0, 0)
-    assert on_host._text(str(tmp_path / "own"), hosts.masked)
+    assert on_host._text(str(tmp_path / "own"), hosts.mask_secrets)

@@ -7,7 +7,7 @@ import pytest
 
 from infra.adopt import facts
 from infra.adopt.facts import Facts, Group, Instance
-from infra.adopt.mapping import differences, import_file, state, taken
+from infra.adopt.mapping import differences, import_file, resources_to_import, state
 from infra.errors import InfraError
 from tests.support import any_image, catalogue, emulated_aws
 
@@ -22,7 +22,7 @@ FOUND = Facts(
 
 
 def test_everything_has_the_programs_name_and_its_component():
-    names = {entry.name: (entry.id, entry.parent[1]) for entry in taken(MADE, "watchme", FOUND)}
+    names = {entry.name: (entry.id, entry.parent[1]) for entry in resources_to_import(MADE, "watchme", FOUND)}
     assert names == {
         f"watchme-{REGION}-instance": ("i-1", f"watchme-{REGION}"),
         f"watchme-{REGION}-address": ("eipalloc-1", f"watchme-{REGION}"),
@@ -35,7 +35,7 @@ def test_everything_has_the_programs_name_and_its_component():
 
 def test_a_security_group_of_others_too_is_left_to_them():
     found = replace(FOUND, instance=replace(INSTANCE, groups=[replace(OWN, shared=True)]))
-    assert not [entry for entry in taken(MADE, "watchme", found) if "SecurityGroup" in entry.type]
+    assert not [entry for entry in resources_to_import(MADE, "watchme", found) if "SecurityGroup" in entry.type]
     assert any("it stays, unused here: others use it" in line for line in differences(MADE, "watchme", found))
 
 
@@ -60,7 +60,7 @@ def test_what_an_update_would_change_is_said_before(change, line):
 
 
 def test_the_import_file_names_parents_and_providers_that_the_state_has():
-    entries = taken(MADE, "watchme", FOUND)
+    entries = resources_to_import(MADE, "watchme", FOUND)
     known = {entry["urn"] for entry in state(MADE.stack, FOUND, entries, "7.51.1", ["a", "b"])}
     file = import_file(MADE.stack, entries)
     assert set(file["nameTable"].values()) <= known

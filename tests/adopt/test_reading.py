@@ -110,7 +110,7 @@ def test_it_masks_there_as_it_does_here(tmp_path):
     file = tmp_path / "docker-compose.yml"
     file.write_text("services:\n  a:\n    environment:\n      API_KEY: hunter2\n      MODE: fast\n    image: b\n")
     found = asked({"ask": "paths", "text": [str(file)], "names": [], "stat": []})[0]["paths"][str(file)]["text"]
-    assert found == hosts.masked(str(file), file.read_text()) and "MODE: fast" in found
+    assert found == hosts.mask_secrets(str(file), file.read_text()) and "MODE: fast" in found
 
 
 def test_units_are_read_with_drop_ins_instances_and_what_they_start(tmp_path):
@@ -122,7 +122,7 @@ def test_units_are_read_with_drop_ins_instances_and_what_they_start(tmp_path):
     (tmp_path / "default.target.wants" / "app@one.service").symlink_to(unit)
     (tmp_path / "package.service").symlink_to("/usr/lib/systemd/system/package.service")
     account = {"name": "ice", "uid": 4_000_000}
-    [found] = on_host._units(str(tmp_path), account, hosts.masked)
+    [found] = on_host._units(str(tmp_path), account, hosts.mask_secrets)
     assert (found["name"], found["account"], found["instances"]) == ("app@.service", "ice", ["one"])
     assert "hunter2" not in json.dumps(found) and list(found["drop_ins"].values()) == ["[Service]\nNice=5\n"]
 
@@ -209,7 +209,7 @@ def test_what_docker_says_is_told_without_a_value_of_a_variable(monkeypatch):
     }  # fmt: skip
     answers = {"containers": "1", "container": json.dumps([inspected]), "image": '["r/shop@sha256:2"]'}
     monkeypatch.setattr(on_host, "_ask", lambda command, *_: answers[command])
-    [found] = on_host._containers(hosts.masked, {}) or []
+    [found] = on_host._containers(hosts.mask_secrets, {}) or []
     assert "hunter2" not in json.dumps(found)
     assert found == {
         "name": "shop", "image": "r/shop:latest", "digests": ["r/shop@sha256:2"], "running": True, "memory": 0,

@@ -35,7 +35,7 @@ def unhealthy(world: FakeWorld, then=lambda: None) -> FakeWorld:
 
     def status(url: str) -> int:
         new = (world.read(AVATAR) or b"").find(b"300m") > 0 or not store.current_id(world)
-        switched = transaction.unfinished(world) is not None and not transaction.unfinished(world).reason
+        switched = transaction.load_unfinished(world) is not None and not transaction.load_unfinished(world).reason
         if switched and new and not happened:
             happened.append(then())
         return 500 if switched and new else 200

@@ -252,7 +252,7 @@ class FakeWorld(World):
         if not any(name.startswith(f"{path}/") for name in (*self.files, *self.links, *self.directories, *self.there)):
             self.directories.pop(path, None)
 
-    def barred(self, path):
+    def why_barred(self, path):
         return next((why for place, why in self.links_of_users.items() if path.startswith(f"{place}/")), None)
 
     def has_group(self, name):
@@ -307,7 +307,7 @@ class FakeWorld(World):
     def reach_inside(self, asked):
         return [self.reaches(*question) for question in asked]
 
-    def reached(self, name, port):
+    def reachable_address(self, name, port):
         return "192.0.2.80"
 
     def resolve_inside(self, asked):

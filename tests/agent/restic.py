@@ -188,4 +188,4 @@ def say(line):
 
 
 def now(world, service="db"):
-    return asking.asked(world, "now", {"service": service}, say)
+    return asking.handle(world, "now", {"service": service}, say)

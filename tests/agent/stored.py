@@ -12,6 +12,6 @@ def current(world):
 
 def all_of(world: FakeWorld, before: tuple, after: tuple, base: str | None, target: str) -> None:
     """The host is wholly at one of the two releases, and knows which."""
-    assert transaction.unfinished(world) is None
+    assert transaction.load_unfinished(world) is None
     expected = {base: before, target: after}
     assert world.seen_by_programs() == expected[store.current_id(world)]

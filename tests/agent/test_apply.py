@@ -184,7 +184,7 @@ def test_a_registry_that_refuses_is_no_missing_image():
 
 def test_an_update_planned_from_another_release_is_refused(served):
     first, second, third = release(), release(bigger), release(longer)
-    bob = jobs.recorded(served, replace(JOB, who="bob@desk"), 0.0, Mask([]))
+    bob = jobs.with_history(served, replace(JOB, who="bob@desk"), 0.0, Mask([]))
     assert applied(served, second, job=replace(bob, base=first.id)).outcome == "applied"
     outcome = applied(served, third, job=replace(JOB, base=first.id))
     said = f"planned from release {first.id[:12]}, and release {second.id[:12]} by bob@desk serves here"

@@ -222,7 +222,7 @@ def test_a_restore_and_an_arrival_keep_out_of_each_others_way(host):
     asked = prepared(host)
     arriving.ready(host, asked, say)
     with pytest.raises(Refused, match="is not on this host"):
-        asking.asked(host, "restore", {"service": "db", "snapshot": None, "to": None}, say)
+        asking.handle(host, "restore", {"service": "db", "snapshot": None, "to": None}, say)
 
 
 def test_a_failed_start_that_is_killed_is_undone_by_the_next_and_never_taken_for_the_data(host):
@@ -270,7 +270,7 @@ def test_a_connection_that_is_cut_ends_no_start(host):
         raise SystemExit(0)
 
     host.web = lambda url: 200 if host.clock > 40 else 500
-    answer = arriving.asked(host, "start", {**ID, "services": ENTRY["services"], "done": []}, cut)
+    answer = arriving.handle(host, "start", {**ID, "services": ENTRY["services"], "done": []}, cut)
     assert answer["started"] and host.rows() == "of the other host"
 
 
@@ -303,6 +303,6 @@ def test_what_a_host_gave_away_for_good_is_not_shown_as_its_own(host):
     record = {"id": "then", "to": "box", "region": "box@ap-northeast-1", "what": "reader"}
     away.fence(host, "system:reader", record | {"units": ["reader-db.service"]})
     manifest = store.current(host).manifest
-    assert away.shown(host, manifest) == {}
+    assert away.resting_systems(host, manifest) == {}
     away.fence(host, "system:watchme", record | {"what": "watchme", "units": ENTRY["units"]})
-    assert away.shown(host, manifest) == {"watchme": "box@ap-northeast-1"}
+    assert away.resting_systems(host, manifest) == {"watchme": "box@ap-northeast-1"}

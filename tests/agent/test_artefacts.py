@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from agent import artefacts, prune, store
-from agent.artefacts import COMING, PLACE, RECORDS, located
+from agent.artefacts import COMING, PLACE, RECORDS, locate
 from agent.recover import recover
 from tests.agent.built import FILES, INTO, UNIT, folder_of, host, release
 from tests.agent.fake import Killed
@@ -53,11 +53,11 @@ def test_what_no_kept_release_needs_goes_and_nothing_else():
     made = [release(world.publish("recall", {**FILES, "v": str(number)})) for number in range(8)]
     for one in made:
         applied(world, one)
-    kept = {folder_of(one) for one in made if one.id in store.kept(world)}
+    kept = {folder_of(one) for one in made if one.id in store.kept_ids(world)}
     assert {f"{PLACE}/{name}" for name in world.listing(PLACE)} == kept and len(kept) == 5
     assert len(world.listing(RECORDS)) == 5
-    assert prune.needed(world) == sorted(
-        {one.manifest["artefacts"][0]["image"] for one in made if one.id in store.kept(world)}
+    assert prune.needed_images(world) == sorted(
+        {one.manifest["artefacts"][0]["image"] for one in made if one.id in store.kept_ids(world)}
     )
 
 
@@ -210,9 +210,9 @@ def test_a_directory_in_the_links_place_is_refused_with_what_it_is():
 
 def test_where_a_path_lies_before_the_links_are_there():
     manifest = {"artefacts": [{"into": "/opt/a", "target": f"{PLACE}/a-1/dist"}]}
-    assert located(manifest, "/opt/a/bin/x") == f"{PLACE}/a-1/dist/bin/x"
-    assert located(manifest, "/opt/a") == f"{PLACE}/a-1/dist"
-    assert located(manifest, "/opt/ab/bin/x") == "/opt/ab/bin/x"
+    assert locate(manifest, "/opt/a/bin/x") == f"{PLACE}/a-1/dist/bin/x"
+    assert locate(manifest, "/opt/a") == f"{PLACE}/a-1/dist"
+    assert locate(manifest, "/opt/ab/bin/x") == "/opt/ab/bin/x"
 
 
 def on_the_way() -> tuple[ParcelWorld, Any]:
@@ -237,4 +237,4 @@ def test_killed_anywhere_the_same_update_ends_at_the_new_artefact():
         ended = applied(world, second)
         assert ended.outcome in ("applied", "unchanged"), f"killed at change {number}: {ended.line}"
         assert world.links[INTO] == folder_of(second), number
-        assert artefacts.edited(world, folder_of(second)) == [], number
+        assert artefacts.edited_paths(world, folder_of(second)) == [], number

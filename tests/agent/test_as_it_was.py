@@ -149,7 +149,7 @@ def test_a_job_begins_by_forgetting_them(monkeypatch):
     called = []
     monkeypatch.setattr(jobs, "forget_leftovers", lambda world: called.append(world))
     spec = {"kind": "rollback", "release": store.current_id(world)}
-    jobs.done(world, Job("j2", "rollback", "a", "watchme"), spec, {"secrets": {}})
+    jobs.execute(world, Job("j2", "rollback", "a", "watchme"), spec, {"secrets": {}})
     assert called == [world]
 
 
@@ -207,15 +207,15 @@ def test_a_link_that_was_there_for_a_moment_is_said():
     """An account lays it while files are put back, and takes it away again."""
     world = serving(release())
     world.web = lambda url: 503 if ":8014" in url and b"300m" in world.files[AVATAR][0] else 200
-    barred, asked = world.barred, []
+    barred, asked = world.why_barred, []
 
     def for_a_moment(path):
-        if path == AVATAR and (begun := transaction.unfinished(world)) and begun.reason:
+        if path == AVATAR and (begun := transaction.load_unfinished(world)) and begun.reason:
             asked.append(path)
             return "a symbolic link that is not root's own" if len(asked) < 3 else None
         return barred(path)
 
-    world.barred = for_a_moment
+    world.why_barred = for_a_moment
     outcome = applied(world, release(bigger))
     assert f"{AVATAR} was left alone: a symbolic link" in outcome.line, outcome.line
 

@@ -21,7 +21,7 @@ def served():
 
 
 def restored(world, service="db", snapshot=None, to=None):
-    return asking.asked(world, "restore", {"service": service, "snapshot": snapshot, "to": to}, say)
+    return asking.handle(world, "restore", {"service": service, "snapshot": snapshot, "to": to}, say)
 
 
 def position(world, beginning):
@@ -141,7 +141,7 @@ def test_what_was_unhealthy_before_for_another_reason_undoes_no_restore(served):
     served.write_rows("newer")
     served.web = lambda url: 500 if ":3001" in url else 200
     said = []
-    asking.asked(served, "restore", {"service": "db", "snapshot": None, "to": None}, said.append)
+    asking.handle(served, "restore", {"service": "db", "snapshot": None, "to": None}, said.append)
     assert served.rows() == "one two" and any("unhealthy before, and still: web" in line for line in said)
 
 
@@ -188,7 +188,7 @@ def test_killed_at_any_change_it_has_its_own_data_or_the_restored(served):
         with pytest.raises((Killed, Refused)):
             restored(world)
         world.kill_at = None
-        restoring.undo_left(world, say)
+        restoring.undo_interrupted(world, say)
         assert world.rows() == "newer", number
         assert world.active == served.active, number
         assert restoring.RECORD not in world.files
@@ -197,7 +197,7 @@ def test_killed_at_any_change_it_has_its_own_data_or_the_restored(served):
 def test_a_record_that_cannot_be_read_is_named_with_what_to_do(served):
     served.files[restoring.RECORD] = (b"{", 0o600, "root", "root")
     with pytest.raises(Refused, match="is beside its place as"):
-        restoring.undo_left(served, say)
+        restoring.undo_interrupted(served, say)
 
 
 def test_a_connection_that_is_cut_ends_no_restore(served):
@@ -207,7 +207,7 @@ def test_a_connection_that_is_cut_ends_no_restore(served):
     def cut(line):
         raise SystemExit(0)
 
-    asking.asked(served, "restore", {"service": "db", "snapshot": None, "to": None}, cut)
+    asking.handle(served, "restore", {"service": "db", "snapshot": None, "to": None}, cut)
     assert served.rows() == "one two" and restoring.RECORD not in served.files
 
 
@@ -225,7 +225,7 @@ def test_what_was_written_after_an_interrupted_restore_is_kept_too(served):
     with pytest.raises(Refused, match="a restore was interrupted"):
         now(served)
     served.write_rows("written since")
-    restoring.undo_left(served, say)
+    restoring.undo_interrupted(served, say)
     assert served.rows() == "newer"
     (kept,) = [path for path in served.files if ".interrupted-" in path]
     assert served.files[kept][0] == b"written since"
@@ -249,7 +249,7 @@ def test_half_a_dump_of_an_agent_that_was_killed_is_no_backup(served):
     good = now(served)
     at, _, _ = served.kept[good["snapshot"]]
     served.kept["ffff"] = (at.replace("00Z", "59Z"), "unfinished=db", "half")
-    assert [backup["id"] for backup in asking.asked(served, "list", {}, say)["services"][0]["backups"]] == [
+    assert [backup["id"] for backup in asking.handle(served, "list", {}, say)["services"][0]["backups"]] == [
         good["snapshot"]
     ]
     now(served)
@@ -277,7 +277,7 @@ def test_a_dump_whose_container_depends_on_others_is_read_whole(served):
     now(served)
     entry = {**making.entry_of(served, "db"), "health": ""}
     served.pipe = lambda source, sink, timeout, environment: (Ran(0, ""), Ran(0, ""), 7 if source[0] == "restic" else 0)
-    assert drills._tried(served, entry, restic.chosen(served, "db", None), say) == 7
+    assert drills._try_restore(served, entry, restic.choose_snapshot(served, "db", None), say) == 7
 
 
 def test_a_drill_touches_nothing_that_serves_and_leaves_nothing(served):
@@ -285,7 +285,7 @@ def test_a_drill_touches_nothing_that_serves_and_leaves_nothing(served):
     served.docker.containers["infra-drill-db"] = {}
     served.docker.states["infra-drill-db"] = {"Health": {"Status": "healthy"}}
     before = (served.rows(), set(served.active))
-    answer = asking.asked(served, "drill", {"service": "db", "snapshot": None}, say)
+    answer = asking.handle(served, "drill", {"service": "db", "snapshot": None}, say)
     assert answer["started"] and answer["bytes"] == 7 and making.record(served, "db")["drill"]["snapshot"]
     assert (served.rows(), set(served.active)) == before and not served.commands("systemctl")
     assert served.commands("restic --quiet dump 00000001 /db.dump | docker exec -i infra-drill-db /bin/sh -c psql")

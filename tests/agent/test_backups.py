@@ -88,7 +88,7 @@ def test_a_service_without_a_backup_is_named(served):
 
 def test_they_are_listed_newest_first(served):
     first, second = now(served), now(served)
-    entry = asking.asked(served, "list", {}, say)["services"][0]
+    entry = asking.handle(served, "list", {}, say)["services"][0]
     assert entry["service"] == "db" and [b["id"] for b in entry["backups"]] == [second["snapshot"], first["snapshot"]]
     assert entry["good"]["snapshot"] == second["snapshot"]
 
@@ -127,7 +127,7 @@ def test_the_monitor_waits_for_the_first_one_and_alerts_when_the_last_one_is_old
 def test_it_is_verified_by_another_tenth_each_day(served):
     parts = set()
     for _ in range(10):
-        assert asking.asked(served, "verify", {"everything": False}, say) == {"line": "no errors were found"}
+        assert asking.handle(served, "verify", {"everything": False}, say) == {"line": "no errors were found"}
         served.time += 86400
         parts.add(served.commands("restic --quiet check")[-1])
     assert len(parts) == 10

@@ -66,7 +66,7 @@ def test_what_is_read_that_way_is_none_of_it(host):
     turned(host)
     world = World()
     assert world.read(f"{host}/srv/file") is None and world.read(f"{host}/srv/app/shadow") is None
-    assert world.barred(f"{host}/srv/app/x") and world.directory_entry(f"{host}/srv/app") is None
+    assert world.why_barred(f"{host}/srv/app/x") and world.directory_entry(f"{host}/srv/app") is None
 
 
 def test_links_of_roots_after_each_other_are_followed_and_a_circle_is_none(host):

@@ -113,7 +113,7 @@ def test_a_time_that_says_nothing_is_no_fault(text):
 def test_a_port_that_takes_connections():
     found = world(with_tcp)
     assert first(found, with_tcp).outcome == "applied"
-    found.reached = lambda name, port: "" if port == 8050 else "127.0.0.1"
+    found.reachable_address = lambda name, port: "" if port == 8050 else "127.0.0.1"
     outcome = applied(found, made(with_tcp, 2), {"db": {"POSTGRES_PASSWORD": "x"}})
     assert (
         outcome.outcome.startswith("rol") and "worker (worker.service) takes no connection at port 8050" in outcome.line

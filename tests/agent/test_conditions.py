@@ -5,7 +5,7 @@ from email.utils import formatdate
 
 import pytest
 
-from agent.monitor.conditions import MEASURES, ConditionResult, firing, held
+from agent.monitor.conditions import MEASURES, ConditionResult, evaluate, firing
 from agent.monitor.look import HostFacts
 from agent.world import Ran, Usage
 from tests.agent.conditions import MEMINFO, NETWORK, TRANSACTION, moved, watchme
@@ -38,7 +38,7 @@ def test_nothing_fires_on_a_host_that_is_well(make):
 
 def test_every_condition_looked_at_something():
     world = watchme()
-    looked = {entry.alert for entry in held(HostFacts(world, current(world)))}
+    looked = {entry.alert for entry in evaluate(HostFacts(world, current(world)))}
     # The scheduler runs here, so that nothing rests; and WatchMe has no backups: see test_backups.py
     assert looked == {alert.alert for alert in whole().host_alerts} - {"single-twice", "backup-old", "backup-drill"}
 
@@ -138,7 +138,7 @@ def test_a_container_whose_unit_is_down_is_one_finding_and_not_five():
 
 def test_a_machine_of_somebodys_own_goes_by_its_time_daemon():
     world = native_serving(native_release("home"))
-    assert not [entry for entry in held(HostFacts(world, current(world))) if entry.alert == "clock"]
+    assert not [entry for entry in evaluate(HostFacts(world, current(world))) if entry.alert == "clock"]
     world.answers["systemctl is-active systemd-timesyncd.service"] = Ran(0, "active\ninactive")
     world.answers["timedatectl"] = Ran(0, "no\n")
     assert "the clock is 3600 s off or more: its time daemon" in "".join(entry.text for entry in fired(world))

@@ -3,7 +3,7 @@
 import pytest
 
 from agent import overrides, store
-from agent.dropins import directives, overridden, starts_otherwise
+from agent.dropins import directives, overridden_settings, starts_otherwise
 from tests.agent.conditions import watchme
 from tests.agent.fake import FakeWorld
 from tests.agent.native import USER, release, serving
@@ -145,7 +145,7 @@ MEANT = {
 @pytest.mark.parametrize(("ours", "theirs", "names"), MEANT.values(), ids=MEANT)
 def test_values_are_compared_by_what_they_mean(ours, theirs, names):
     parts = [directives(f"[Service]\n{text}\n".encode(), file) for text, file in ((ours, ""), (theirs, "x.conf"))]
-    assert overridden(*parts, frozenset({"IN_A_FILE"})) == names
+    assert overridden_settings(*parts, frozenset({"IN_A_FILE"})) == names
 
 
 STARTS = {

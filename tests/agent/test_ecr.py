@@ -29,7 +29,7 @@ def test_the_signature_is_the_one_that_botocore_makes(token, monkeypatch):
     import datetime
 
     now = time.gmtime(1.8e9)
-    headers = aws.signed(Identity("AKIA1", "secret", token), ecr.request("ap-northeast-1"), now)
+    headers = aws.signed_headers(Identity("AKIA1", "secret", token), ecr.request("ap-northeast-1"), now)
     plain = {"content-type": "application/x-amz-json-1.1", "x-amz-target": ecr.TARGET}
     request = AWSRequest("POST", f"https://{HOST}/", headers=plain, data="{}")
     moment = datetime.datetime(*now[:6], tzinfo=datetime.UTC)

@@ -74,9 +74,9 @@ def test_what_is_here_of_a_download_takes_no_room_twice():
     world = host()
     made = release(world.publish("recall", FILES))
     (parcel,) = artefacts.absent(world, Release(made.id, made.manifest, []))
-    whole = artefacts.needed(world, [parcel])
+    whole = artefacts.bytes_needed(world, [parcel])
     world.files[f"{COMING}/{parcel.layers[0]['digest'][7:]}"] = (b"x" * 10, 0o600, "root", "root")
-    assert artefacts.needed(world, [parcel]) == whole - 10
+    assert artefacts.bytes_needed(world, [parcel]) == whole - 10
 
 
 @pytest.mark.parametrize("places", [{"directories": [INTO]}, {"directories": [f"{INTO}/a"]}, {"files": [f"{INTO}/b"]}])

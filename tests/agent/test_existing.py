@@ -79,7 +79,7 @@ def test_killed_at_any_change_they_are_all_back_or_all_replaced():
             applied(world, release())
         world.kill_at = None
         recover(world, JOB, "power cut")
-        assert transaction.unfinished(world) is None
+        assert transaction.load_unfinished(world) is None
         committed = store.current_id(world) is not None
         ends.add(committed)
         assert containers(world) == ({} if committed else before), number
@@ -294,7 +294,7 @@ def test_killed_before_the_switch_its_certificates_are_in_force_again():
         with suppress(Killed):
             applied(world, release())
         world.kill_at = None
-        begun = transaction.unfinished(world)
+        begun = transaction.load_unfinished(world)
         replaced += not begun and world.files[RENEWAL] != before
         found = recover(world, JOB, "the host restarted in the middle")
         if found is None and store.current_id(world) is None:

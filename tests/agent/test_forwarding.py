@@ -296,7 +296,7 @@ def test_what_a_container_does_not_reach_is_reported_and_left_to_people(reaches,
 def test_a_registry_that_the_host_does_not_reach_either_says_nothing(monkeypatch):
     world = rules(watchme())
     world.reaches = REACHES["a registry"][0]
-    monkeypatch.setattr(world, "reached", lambda name, port: "")
+    monkeypatch.setattr(world, "reachable_address", lambda name, port: "")
     assert not [entry for entry in firing(HostFacts(world, current(world))) if entry.alert == "container-traffic"]
 
 

@@ -53,13 +53,13 @@ def test_a_program_carries_all_that_it_needs():
 
 def test_an_image_is_copied_by_its_digest_and_looked_at_again():
     skopeo, copies = registries({"old/web:latest": MANIFEST})
-    assert copying.copied(skopeo, IMAGE)["how"] == "copied"
+    assert copying.copy_image(skopeo, IMAGE)["how"] == "copied"
     assert copies == [(f"docker://old/web@{DIGEST}", "docker://new/web:latest")]
 
 
 def test_one_that_is_there_is_not_copied_again():
     skopeo, copies = registries({"old/web:latest": MANIFEST, "new/web:latest": MANIFEST})
-    assert copying.copied(skopeo, IMAGE)["how"] == "there already" and not copies
+    assert copying.copy_image(skopeo, IMAGE)["how"] == "there already" and not copies
 
 
 def test_a_tag_that_has_gone_on_is_not_taken_back():
@@ -67,7 +67,7 @@ def test_a_tag_that_has_gone_on_is_not_taken_back():
     skopeo, copies = registries(
         {"old/web:latest": MANIFEST, "new/web:latest": b"pushed since", f"new/web@{DIGEST}": MANIFEST}
     )
-    assert copying.copied(skopeo, IMAGE)["how"] == "there already" and not copies
+    assert copying.copy_image(skopeo, IMAGE)["how"] == "there already" and not copies
 
 
 SKOPEO = """#!/bin/sh
@@ -104,25 +104,25 @@ def test_what_a_registry_says_is_one_visible_line():
 
 def test_a_broken_connection_is_tried_again():
     skopeo, copies = registries({"old/web:latest": MANIFEST}, failing=2)
-    assert copying.copied(skopeo, IMAGE)["how"] == "copied" and len(copies) == 3
+    assert copying.copy_image(skopeo, IMAGE)["how"] == "copied" and len(copies) == 3
 
 
 def test_it_gives_up_with_the_registrys_own_words():
     skopeo, _ = registries({"old/web:latest": MANIFEST}, failing=9)
     with pytest.raises(OSError, match="connection reset by peer"):
-        copying.copied(skopeo, IMAGE)
+        copying.copy_image(skopeo, IMAGE)
 
 
 def test_a_copy_that_is_not_the_same_is_none():
     skopeo, _ = registries({"old/web:latest": MANIFEST})
     with pytest.raises(OSError, match=f"the copy is {DIGEST}, and the original {OTHER}"):
-        copying.copied(skopeo, IMAGE | {"digest": OTHER})
+        copying.copy_image(skopeo, IMAGE | {"digest": OTHER})
 
 
 @pytest.mark.parametrize(("holds", "how"), [({}, "nowhere"), ({"new/web:latest": MANIFEST}, "only here")])
 def test_what_the_source_does_not_have_any_more(holds, how):
     skopeo, copies = registries(holds)
-    assert copying.copied(skopeo, IMAGE | {"digest": None})["how"] == how and not copies
+    assert copying.copy_image(skopeo, IMAGE | {"digest": None})["how"] == how and not copies
 
 
 def test_a_login_is_seen_by_nobody(tmp_path, monkeypatch, capsys):

@@ -119,7 +119,7 @@ def test_killed_at_any_change_none_waits_for_ever(is_unhealthy):
 
     number = 0
     for number, world in enumerate(killed_at_each_change(start, AFTER, web), 1):
-        assert transaction.unfinished(world) is None
+        assert transaction.load_unfinished(world) is None
         assert world.links[LINK] == SERVING and CLOSED not in world.files, number
         assert seen(world) == (after if store.current_id(world) == AFTER.id else before), number
     assert number > 20

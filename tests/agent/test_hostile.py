@@ -32,7 +32,7 @@ def kept(tmp_path, monkeypatch):
 
 
 def remembered(path) -> list[dict]:
-    return transaction._remembered(World(), [str(path)], set())
+    return transaction._remember_paths(World(), [str(path)], set())
 
 
 # One look: content, owner and mode of the same file
@@ -219,7 +219,7 @@ def test_units_are_put_back_although_a_path_is_not():
     assert world.files[AVATAR] != before
     world.web = lambda url: 200
     recover(world, JOB, "another job came")
-    assert world.files[AVATAR] == before and transaction.unfinished(world) is None
+    assert world.files[AVATAR] == before and transaction.load_unfinished(world) is None
 
 
 # Damaged state
@@ -335,7 +335,7 @@ def test_a_release_that_a_newer_agent_kept_stops_no_job_and_keeps_its_images():
     newer = json.dumps({**made[1].manifest, "format": 99}).encode()
     world.files[f"{store.RELEASES}/{made[1].id}/manifest.json"] = (newer, 0o600, "root", "root")
     before, warnings = set(world.images), []
-    assert prune.needed(world) is None
+    assert prune.needed_images(world) is None
     assert jobs.secret_values(world, None) is not None
     # The first release goes; whether the second one needs its images cannot be known
     prune.prune(world, 2, warnings.append)

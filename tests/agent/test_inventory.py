@@ -71,7 +71,7 @@ def test_what_is_missing_after_a_rollback_is_named(name):
     outcome = applied(unhealthy(world, lambda: happens(world)), release(bigger))
     assert outcome.outcome == "rollback failed" and complaint in outcome.line, outcome.line
     # The files are back, and nothing holds up the next job
-    assert transaction.unfinished(world) is None
+    assert transaction.load_unfinished(world) is None
     world.web = lambda url: 200
     assert applied(world, release(bigger)).outcome == "applied"
 
@@ -141,9 +141,9 @@ def test_a_docker_that_hangs_at_one_container_is_not_known():
         return ask(path, timeout)
 
     world.docker_has = hanging
-    before = inventory.taken(world, [])
+    before = inventory.take(world, [])
     assert before["containers"] is None and before["networks"]
-    assert inventory.lost(world, before)[0].startswith("whether other containers are as before is not known")
+    assert inventory.losses(world, before)[0].startswith("whether other containers are as before is not known")
 
 
 def test_where_no_docker_runs_there_is_nothing_of_it_to_lose():
@@ -153,9 +153,9 @@ def test_where_no_docker_runs_there_is_nothing_of_it_to_lose():
         raise NotRunning("no listener")
 
     world.docker_has = gone
-    before = inventory.taken(world, [])
+    before = inventory.take(world, [])
     assert before["containers"] == before["networks"] == before["volumes"] == {}
-    assert inventory.lost(world, before) == []
+    assert inventory.losses(world, before) == []
 
 
 ODD = {
@@ -168,11 +168,11 @@ ODD = {
 @pytest.mark.parametrize(("path", "answer"), [(path, answer) for path, of in ODD.items() for answer in of])
 def test_an_odd_answer_of_dockers_ends_no_comparison(path, answer):
     world = busy()
-    before = inventory.taken(world, [release().manifest])
+    before = inventory.take(world, [release().manifest])
     ask = world.docker_has
     world.docker_has = lambda asked, timeout=10: answer if asked == path else ask(asked, timeout)
-    assert inventory.taken(world, [release().manifest])["boot"] == before["boot"]
-    lines = inventory.lost(world, before)
+    assert inventory.take(world, [release().manifest])["boot"] == before["boot"]
+    lines = inventory.losses(world, before)
     assert (len(lines) == 1 and "is not known: Docker does not answer" in lines[0]) or "containers blog" in lines[0]
 
 
@@ -180,10 +180,10 @@ def test_many_that_are_missing_are_one_line_and_one_question():
     world = busy()
     names = [f"unit-{number}.service" for number in range(500)]
     world.answers[UNITS] = Ran(0, "".join(f"{name} loaded active running x\n" for name in names))
-    before = inventory.taken(world, [])
+    before = inventory.take(world, [])
     world.answers[UNITS] = Ran(0, "")
     world.ran.clear()
-    assert inventory.lost(world, before) == [
+    assert inventory.losses(world, before) == [
         "units unit-0.service, unit-1.service, unit-2.service and 497 more ran before, and do not now"
     ]
     assert len(world.commands("systemctl show")) <= inventory.SETTLES + 1
@@ -210,7 +210,7 @@ def test_a_path_that_cannot_be_looked_at_keeps_nothing_else_from_being_said():
     look, move = world.entry, world.move
 
     def broken(path: str):
-        if path == AVATAR and (begun := transaction.unfinished(world)) and begun.reason:
+        if path == AVATAR and (begun := transaction.load_unfinished(world)) and begun.reason:
             stop_the_container(world)
             raise OSError(5, "Input/output error")
         return look(path)
@@ -240,7 +240,7 @@ def test_what_comes_back_by_itself_is_waited_for():
 
 def test_what_starts_again_and_again_is_there():
     world = busy()
-    before = inventory.taken(world, [])
+    before = inventory.take(world, [])
     listed = f"{UNITS} --type=service,socket,timer --state=active"
     again = LISTS.replace("active running Regular", "activating auto-restart Regular")
     world.answers = {f"{listed} ": without(LISTS, "cron"), f"{listed},activating": Ran(0, again), **world.answers}
@@ -248,7 +248,7 @@ def test_what_starts_again_and_again_is_there():
     listing = world.docker_has("/containers/json?all=1").replace(b"exited", b"restarting")
     ask = world.docker_has
     world.docker_has = lambda path, timeout=10: listing if path == "/containers/json?all=1" else ask(path, timeout)
-    assert inventory.lost(world, before) == []
+    assert inventory.losses(world, before) == []
 
 
 def test_after_another_boot_only_what_outlives_one_counts():
@@ -306,8 +306,8 @@ def test_a_real_host_says_what_runs_on_it():
     """By the kernel's own files, which a host in memory does not have."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        found = inventory.taken(World(), [])
+        found = inventory.take(World(), [])
         assert re.fullmatch(r"[0-9a-f-]{36} \d+", found["boot"])
         # Given at random, and so not counted
         assert not any(place.endswith(f":{port}") for place in found.get("listening", ()))
-    assert inventory.lost(World(), {**found, "units": {}, "containers": {}}) == []
+    assert inventory.losses(World(), {**found, "units": {}, "containers": {}}) == []

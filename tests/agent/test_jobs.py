@@ -24,12 +24,12 @@ def payload(made, secrets=None):
 
 def done(world: FakeWorld, made, job=JOB, secrets=None):
     world.registry |= images(made)
-    return jobs.done(world, recorded(world, job, secrets), spec(made), payload(made, secrets))
+    return jobs.execute(world, recorded(world, job, secrets), spec(made), payload(made, secrets))
 
 
 def recorded(world, job=JOB, secrets=None):
     mask = Mask(jobs.secret_values(world, {"secrets": secrets or {}}))
-    return jobs.recorded(world, job, world.wall(), mask)
+    return jobs.with_history(world, job, world.wall(), mask)
 
 
 def interrupted(world, made):
@@ -44,7 +44,7 @@ def interrupted(world, made):
 
 def again(world, made, job=JOB):
     """The job's unit, started again by systemd after a crash."""
-    return jobs.done(world, recorded(world, job), spec(made), None)
+    return jobs.execute(world, recorded(world, job), spec(made), None)
 
 
 def test_every_job_is_in_the_history():
@@ -202,7 +202,9 @@ def confirm(world, **answer):
     if answer:
         world.files["/run/infra/jobs/j1/answer"] = (json.dumps(answer).encode(), 0o600, "root", "root")
     told = []
-    jobs._confirmed(world, "/run/infra/jobs/j1", {"kind": "apply", "confirm": 60}, ["https://x/health"], told.append)
+    jobs._await_confirmation(
+        world, "/run/infra/jobs/j1", {"kind": "apply", "confirm": 60}, ["https://x/health"], told.append
+    )
     return told
 
 

@@ -83,7 +83,7 @@ def test_what_a_newer_agent_noted_besides_is_passed_over():
     world = serving(release())
     entry = begun_on(world)
     world.write(transaction.TRANSACTION, json.dumps(entry | {"newer": 1}).encode(), 0o600, "root", "root")
-    assert transaction.unfinished(world).release == release(bigger).id
+    assert transaction.load_unfinished(world).release == release(bigger).id
 
 
 @pytest.mark.parametrize("text", [b"{", b"[]", b"{}", b'{"job": 1}', b"null"])
@@ -91,7 +91,7 @@ def test_a_record_that_cannot_be_read_is_named_with_what_to_do(text):
     world = serving(release())
     world.write(transaction.TRANSACTION, text, 0o600, "root", "root")
     with pytest.raises(Refused, match=f"remove {transaction.TRANSACTION}"):
-        transaction.unfinished(world)
+        transaction.load_unfinished(world)
 
 
 def test_a_switch_that_was_committed_ends_although_the_kept_copy_cannot_be_read():
@@ -100,7 +100,7 @@ def test_a_switch_that_was_committed_ends_although_the_kept_copy_cannot_be_read(
     world.write(transaction.TRANSACTION, json.dumps(entry).encode(), 0o600, "root", "root")
     world.files[f"{store.RELEASES}/{release().id}/manifest.json"] = (b"{", 0o600, "root", "root")
     jobs.recover_first(world, JOB)
-    assert transaction.unfinished(world) is None
+    assert transaction.load_unfinished(world) is None
 
 
 def test_an_entry_of_the_history_without_its_job_is_damaged():

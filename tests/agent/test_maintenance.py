@@ -7,7 +7,7 @@ import pytest
 from agent import maintenance
 from agent.outcome import Refused
 from agent.world import Ran
-from infra.answers import checked
+from infra.answers import check_answer
 from infra.releases import drift, until
 from tests.agent.native import release, serving
 
@@ -22,13 +22,13 @@ def world():
 
 
 def asked(world, begin=True, sites=(NAME,), seconds=60):
-    return maintenance.asked(world, {"sites": [*sites], "begin": begin, "seconds": seconds, "who": "kaya@laptop"})
+    return maintenance.handle(world, {"sites": [*sites], "begin": begin, "seconds": seconds, "who": "kaya@laptop"})
 
 
 def test_it_begins_with_what_ends_it(world):
     now = int(world.wall())
     found = asked(world)
-    assert checked("maintenance", found, "box") == found
+    assert check_answer("maintenance", found, "box") == found
     assert found == {"maintenance": {NAME: {"since": now, "until": now + 60, "who": "kaya@laptop"}}}
     assert world.files[FILE][1] == 0o644
     timers = [command for command in world.ran if command.startswith("systemd-run")]
@@ -112,13 +112,13 @@ def test_what_a_hand_left_there_counts_all_the_same(world, content):
     world.files[FILE] = (content, 0o644, "root", "root")
     said = maintenance.sites(world)[NAME]
     assert (said["since"], said["until"]) == (0, 0)
-    checked("maintenance", {"maintenance": {NAME: said}}, "box")
+    check_answer("maintenance", {"maintenance": {NAME: said}}, "box")
 
 
 def test_a_release_does_not_ask_from_outside_what_is_not_served_there(world):
-    assert maintenance.served(world, URLS) == URLS
+    assert maintenance.serving_urls(world, URLS) == URLS
     asked(world)
-    assert maintenance.served(world, URLS) == URLS[1:]
+    assert maintenance.serving_urls(world, URLS) == URLS[1:]
 
 
 def test_it_is_named_where_people_look(world):
@@ -126,5 +126,5 @@ def test_it_is_named_where_people_look(world):
     line = until(said)
     assert line.startswith("is in maintenance until 2025-11-29 16:26 UTC, since 2025-11-29 15:26 UTC by kaya@laptop")
     answer = {"release": "a" * 64, "drift": [], "maintenance": {NAME: said}}
-    assert drift("box", checked("drift", answer, "box")).endswith(f"box: {NAME} {line}")
+    assert drift("box", check_answer("drift", answer, "box")).endswith(f"box: {NAME} {line}")
     assert json.dumps(answer)

@@ -8,7 +8,7 @@ import pytest
 from agent import lock
 from agent.credentials import CREDENTIALS
 from agent.monitor import metrics, run
-from agent.monitor.conditions import UNSEEN, ConditionResult, held
+from agent.monitor.conditions import UNSEEN, ConditionResult, evaluate
 from agent.monitor.look import HostFacts
 from agent.world import Usage
 from rendering.alarms import alarms
@@ -72,7 +72,7 @@ def test_what_is_told_is_exactly_what_the_hosts_alarms_are_about(make, host):
 
 def values(world: FakeWorld) -> dict[str, float]:
     look = HostFacts(world, current(world))
-    return metrics.worst(look.manifest, held(look))
+    return metrics.worst(look.manifest, evaluate(look))
 
 
 def test_the_worst_of_all_subjects_is_told_in_the_conditions_own_unit():

@@ -7,7 +7,7 @@ import pytest
 
 from agent import lock
 from agent.monitor import history, notices, run
-from agent.monitor.conditions import ConditionResult, held
+from agent.monitor.conditions import ConditionResult, evaluate
 from agent.monitor.history import Repair
 from agent.monitor.look import HostFacts
 from agent.monitor.repairs import PER_DAY, why_not
@@ -206,9 +206,9 @@ def test_what_has_come_right_meanwhile_is_not_repaired():
     world = watchme()
     world.active.discard(AST)
     look = HostFacts(world, current(world))
-    before = held(look)
+    before = evaluate(look)
     world.active.add(AST)
-    _, found, made, left = run._repaired(look, before, False)
+    _, found, made, left = run._repair_all(look, before, False)
     assert made == [] and left == [] and not [entry for entry in found if entry.met]
 
 

@@ -108,7 +108,7 @@ def test_what_is_no_answer_is_silence(answer):
 
 @given(st.binary(max_size=200), st.booleans())
 def test_no_packet_does_anything_else(junk, is_headed):
-    question = nameservers._encoded(NAME) + struct.pack(">HH", 1, 1)
+    question = nameservers._encode_name(NAME) + struct.pack(">HH", 1, 1)
     head = struct.pack(">HHHHHH", 7, 0x8180, 1, 3, 0, 0) + question if is_headed else b""
     # What `ask` takes for silence
     with suppress(Silent, struct.error, IndexError, OSError):

@@ -92,7 +92,7 @@ def test_what_an_account_writes_pushes_out_nothing_of_the_hosts_own():
         0, 'broken off"}\n{"UNIT":"a.service","_PID":"1","_UID":"0"}\n'
     )
     world.answers["journalctl MESSAGE_ID=abc --since"] = Ran(0, '{"USER_UNIT":"b.service","_UID":"1001"}\n' * 2)
-    assert managers.announced(world, "abc", 60, 10) == [("", "a.service"), *[("1001", "b.service")] * 2]
+    assert managers.announcements(world, "abc", 60, 10) == [("", "a.service"), *[("1001", "b.service")] * 2]
 
 
 SAID = "du: cannot access '/data/z 888 n': No such file\ndu: cannot read directory '/data/x'$'\\n''999'$'\\t''/data'\n4096\t/data\n"
@@ -110,4 +110,4 @@ def test_of_a_line_without_an_end_only_what_is_shown_is_gone_through(monkeypatch
     monkeypatch.setattr(quoting, "visible", lambda text: (seen.append(len(text)), visible(text))[1])
     shown = quoting.last_lines("first\n" + "x😀" * (8 << 20) + "\nlast", 3, 1024)
     assert shown.endswith("last") and len(shown) < 2048
-    assert len(quoting.quoted("y" * (8 << 20), 1024)) < 2048 and max(seen) <= 1 << 20
+    assert len(quoting.quote("y" * (8 << 20), 1024)) < 2048 and max(seen) <= 1 << 20

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from agent import drift, nginx, overrides
-from agent.dropins import directives, overridden
+from agent.dropins import directives, overridden_settings
 from agent.engine import Declined
 from agent.monitor.conditions import firing
 from agent.monitor.look import HostFacts
@@ -243,7 +243,9 @@ DROP_INS = {
 
 @pytest.mark.parametrize(("text", "names"), DROP_INS.values(), ids=DROP_INS)
 def test_what_a_drop_in_overrides(text, names):
-    assert overridden([*directives(RELEASED), *directives(LATER, "y.conf")], directives(text, "x.conf")) == names
+    assert (
+        overridden_settings([*directives(RELEASED), *directives(LATER, "y.conf")], directives(text, "x.conf")) == names
+    )
 
 
 CADDY = {"apps": {"http": {}}}

@@ -92,7 +92,7 @@ def short_by(world: Host, mib: int) -> None:
 
 
 def stopped(watch: Watch) -> list[str]:
-    return [entry["service"] for entry in watch.stopped]
+    return [entry["service"] for entry in watch.stopped_services]
 
 
 WANTS = {0: [], 1: ["first"], 250: ["first"], 251: ["first", "second"], 2000: ["first", "second", "third"]}
@@ -222,11 +222,11 @@ def test_at_its_usual_load_our_own_host_has_room_for_all_of_them():
     """WatchMe's containers as the document saw them, and what their limits do not cap, on its t4g.large."""
     catalogue = whole()
     services = [s for system in catalogue.systems_on("watchme") for s in system.active]
-    usual = sum(min(service.observed or service.limit, service.limit) for service in services)
+    usual = sum(min(service.observed_memory or service.limit, service.limit) for service in services)
     size = 7836 * MiB
     left = size - usual - 512 * MiB
     for yielding in pressure.yielding(catalogue, "watchme"):
-        assert left + yielding.observed >= room({"needs": yielding.limit}, size), (yielding.name, left // MiB)
+        assert left + yielding.observed_memory >= room({"needs": yielding.limit}, size), (yielding.name, left // MiB)
 
 
 def test_a_machine_that_does_not_say_what_is_left_is_left_alone():

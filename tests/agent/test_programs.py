@@ -104,8 +104,8 @@ UNITS = {
 def test_what_units_start_by_themselves(line, is_started):
     for path in ("/etc/systemd/system/a.service", "/home/ice/.config/systemd/user/a.service.d/infra.conf"):
         unit = Wanted(path, f"[Service]\n{line}\n".encode(), 0o644, "root", "")
-        assert ("/opt/x" in programs.started([unit])) is is_started
-    assert not programs.started([Wanted("/opt/a", f"{line}\n".encode(), 0o644, "root", "")])
+        assert ("/opt/x" in programs.started_programs([unit])) is is_started
+    assert not programs.started_programs([Wanted("/opt/a", f"{line}\n".encode(), 0o644, "root", "")])
 
 
 @pytest.mark.parametrize("place", ["/opt/totton_audio", "/data"])

@@ -186,7 +186,7 @@ def test_a_delegated_proof_is_written_in_its_zone(monkeypatch):
             return 200, b"<R><Status>" + next(states) + b"</Status></R>"
         return 200, b"<R><ChangeInfo><Id>/change/C9</Id><Status>PENDING</Status></ChangeInfo></R>"
 
-    monkeypatch.setattr(aws, "answered", answered)
+    monkeypatch.setattr(aws, "ask_as_host", answered)
     monkeypatch.setenv("CERTBOT_DOMAIN", NAME)
     monkeypatch.setenv("CERTBOT_VALIDATION", VALUE)
     assert proofs.run(FakeWorld(), "prove", ["delegated", "acme.example.net"]) == 0
@@ -213,7 +213,7 @@ def test_a_zone_on_the_second_page_and_no_private_one(monkeypatch):
         asked.append(request.query)
         return 200, ZONES if request.query else first
 
-    monkeypatch.setattr(aws, "answered", answered)
+    monkeypatch.setattr(aws, "ask_as_host", answered)
     assert proofs.Delegated(FakeWorld(), "x", "acme.example.net")._id() == "Z2"
     assert asked == [(), (("marker", "Z1"),)]
 
@@ -221,7 +221,7 @@ def test_a_zone_on_the_second_page_and_no_private_one(monkeypatch):
 def test_what_route_53_refuses_is_said(monkeypatch):
     said = b"<E><Error><Message>not authorized to perform route53:ChangeResourceRecordSets</Message></Error></E>"
     monkeypatch.setattr(
-        aws, "answered", lambda world, request: (200, ZONES) if request.method == "GET" else (403, said)
+        aws, "ask_as_host", lambda world, request: (200, ZONES) if request.method == "GET" else (403, said)
     )
     monkeypatch.setenv("CERTBOT_DOMAIN", NAME)
     monkeypatch.setenv("CERTBOT_VALIDATION", VALUE)

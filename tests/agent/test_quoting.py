@@ -23,14 +23,14 @@ def is_one_visible_line(text: str) -> bool:
 
 @given(TEXTS, LIMITS)
 def test_foreign_text_is_one_visible_line_of_a_known_length(text, limit):
-    made = quoting.quoted(text, limit, "web")
+    made = quoting.quote(text, limit, "web")
     assert is_one_visible_line(made) and quoting.size(made) <= limit
-    assert quoting.quoted(made, limit) == made
+    assert quoting.quote(made, limit) == made
 
 
 @given(st.lists(TEXTS, max_size=5), st.integers(300, 5000))
 def test_several_texts_share_the_length(texts, limit):
-    made = quoting.joined(texts, " | ", limit)
+    made = quoting.join(texts, " | ", limit)
     assert is_one_visible_line(made) and quoting.size(made) <= limit
 
 
@@ -85,7 +85,7 @@ def test_a_secret_is_masked_before_it_is_cut():
     secret = "s3cret-" * 40
     with quoting.hiding(Mask([secret]).all_of):
         for limit in range(16, 400):
-            assert "s3c" not in quoting.quoted("x" * 100 + secret, limit)
+            assert "s3c" not in quoting.quote("x" * 100 + secret, limit)
         assert "s3c" not in Ran(1, "x" * 900 + secret).last_lines()
         assert "s3c" not in str(Refused("x" * (quoting.REASON - 10) + secret))
 
@@ -96,8 +96,8 @@ def test_a_secret_of_several_lines_is_masked_before_lines_are_chosen():
 
 
 def test_what_is_said_of_terminals_and_line_breaks():
-    assert quoting.quoted("\x1b[31mred\x1b[0m\r\n\tnext\x07\u202e\u2028x") == "red next\\x07\\u202e x"
-    assert quoting.quoted("word " * 500, 60, "web").endswith("… (cut; the whole: infra logs web)")
+    assert quoting.quote("\x1b[31mred\x1b[0m\r\n\tnext\x07\u202e\u2028x") == "red next\\x07\\u202e x"
+    assert quoting.quote("word " * 500, 60, "web").endswith("… (cut; the whole: infra logs web)")
 
 
 NOISE = "\x1b[31m" + "語" * 4000 + "\x00\r\n"

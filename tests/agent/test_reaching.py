@@ -14,7 +14,7 @@ from agent import jobs, reaching, store
 from agent.apply import go_back
 from agent.outcome import Refused
 from agent.world import Ran
-from infra.answers import checked
+from infra.answers import check_answer
 from tests.agent import native
 from tests.agent.releases import JOB, applied, bigger, blue_green, blue_green_changed, release, serving
 from tests.catalogue.changes import both, setting
@@ -25,10 +25,10 @@ UNIT = "watchme-avatar-uploader.service"
 
 
 def asked(world, service="vault-api", how="exec", words=("ls", "-l"), tty=False, port=None):
-    answer = reaching.reached(
+    answer = reaching.grant_access(
         world, {"how": how, "service": service, "words": [*words], "tty": tty, "port": port, "who": "kaya@laptop"}
     )
-    return checked("reach", answer, "box")
+    return check_answer("reach", answer, "box")
 
 
 def waits(world, *given, **options):
@@ -167,7 +167,7 @@ def test_two_that_ask_at_once_are_in_no_others_way_and_what_never_came_is_gone()
 def test_of_a_whole_line_in_one_word_its_first_is_noted():
     world = serving(release())
     asked(world, words=["/usr/bin/curl -H 'Authorization: hunter2'"])
-    assert reaching.noted(world)[-1]["program"] == "curl"
+    assert reaching.access_records(world)[-1]["program"] == "curl"
 
 
 @pytest.mark.parametrize("under_nohup", [False, True])
@@ -217,7 +217,7 @@ def test_what_is_not_there_or_does_not_run_is_said():
         Refused, match=r"vault-api does not run: infra logs vault-api says why, infra restart vault-api st"
     ):
         asked(world)
-    assert reaching.noted(world) == [], "a refused visit is none"
+    assert reaching.access_records(world) == [], "a refused visit is none"
 
 
 def test_who_got_where_is_noted_and_no_argument_of_a_command():
@@ -226,7 +226,7 @@ def test_who_got_where_is_noted_and_no_argument_of_a_command():
     asked(world, "", how="host", words=())
     asked(world, how="forward", words=(), port=8000)
     now = round(world.wall())
-    assert reaching.noted(world) == [
+    assert reaching.access_records(world) == [
         {"at": now, "who": "kaya@laptop", "how": "exec", "service": "vault-api", "program": "psql"},
         {"at": now, "who": "kaya@laptop", "how": "host", "service": "", "program": ""},
         {"at": now, "who": "kaya@laptop", "how": "forward", "service": "vault-api", "program": "8000"},
@@ -236,7 +236,7 @@ def test_who_got_where_is_noted_and_no_argument_of_a_command():
     assert not any("hunter2" in command for command in world.ran)
     for _ in range(reaching.MOST):
         asked(world, "", how="host", words=())
-    assert len(reaching.noted(world)) == reaching.MOST
+    assert len(reaching.access_records(world)) == reaching.MOST
 
 
 @pytest.mark.parametrize("text", [b"{", b"7", b'["x"]', b"[" * 100_000])
@@ -244,7 +244,7 @@ def test_a_damaged_note_keeps_no_one_out(text):
     world = serving(release())
     world.write(reaching.NOTED, text, 0o600, "root", "root")
     asked(world)
-    assert [entry["program"] for entry in reaching.noted(world)] == ["ls"]
+    assert [entry["program"] for entry in reaching.access_records(world)] == ["ls"]
 
 
 def test_a_full_disk_keeps_no_one_out():
@@ -279,7 +279,7 @@ def test_a_restart_that_waited_restarts_what_serves_by_then(tmp_path):
     """And does not go back to what served when it was asked for."""
     world = serving(release(), release(bigger))
     job = replace(JOB, kind="restart", only=("vault-api",))
-    outcome = jobs.done(world, job, {"kind": "restart", "release": release().id}, {"secrets": {}})
+    outcome = jobs.execute(world, job, {"kind": "restart", "release": release().id}, {"secrets": {}})
     assert outcome.outcome == "applied" and outcome.changed == [] and store.current_id(world) == release(bigger).id
     assert "watchme-vault-api.service" in outcome.restarted and len(outcome.restarted) == 1
 

@@ -230,7 +230,7 @@ def test_the_part_of_the_disk_that_has_it_is_found():
     world = disks(
         kinds, {f"{DISK}-part16": {"/opt/whisper"}, "nvme-Amazon_Elastic_Block_Store_vol0other": {"/opt/whisper"}}
     )
-    with restore._mounted(world, VOLUME, ["/opt/whisper"], print) as place:
+    with restore._mount_disk(world, VOLUME, ["/opt/whisper"], print) as place:
         assert world.mounted == f"{DISK}-part16" and place == restore.PLACE
     assert world.mounted == ""
     assert (
@@ -243,7 +243,7 @@ def test_a_disk_without_it_is_refused_and_let_go():
     world = disks({f"{DISK}-part1": "ext4"}, {})
     with (
         pytest.raises(Refused, match="nothing on the disk of vol-0123456789abcdef0 has /opt/whisper or /srv/recall"),
-        restore._mounted(world, VOLUME, ["/opt/whisper", "/srv/recall"], print),
+        restore._mount_disk(world, VOLUME, ["/opt/whisper", "/srv/recall"], print),
     ):
         pass
     assert world.mounted == ""
@@ -253,6 +253,6 @@ def test_a_disk_that_does_not_come_is_not_waited_for_forever():
     world = disks({}, {})
     with (
         pytest.raises(Refused, match="did not appear here within 60 s"),
-        restore._mounted(world, VOLUME, ["/opt"], print),
+        restore._mount_disk(world, VOLUME, ["/opt"], print),
     ):
         pass

@@ -252,7 +252,7 @@ def test_killed_at_any_change_of_the_recovery_itself():
         except Killed:
             world.kill_at = None
             recover(world, JOB, "power cut")
-            assert world.seen_by_programs() == before and transaction.unfinished(world) is None
+            assert world.seen_by_programs() == before and transaction.load_unfinished(world) is None
         else:
             break
     assert number > 12
@@ -322,14 +322,14 @@ def test_releases_beyond_the_kept_ones_go_with_their_images_and_no_others():
 
     made = [numbered(number) for number in range(1, 5)]
     world = serving(*made)
-    assert set(store.kept(world)) == {made[2].id, made[3].id}
+    assert set(store.kept_ids(world)) == {made[2].id, made[3].id}
     assert world.images == images(made[2]) | images(made[3])
 
 
 def test_the_images_that_kept_releases_need_are_known():
     made = [release(version=number) for number in (1, 2)]
     world = serving(*made)
-    assert prune.needed(world) == sorted({image for one in made for image in images(one)})
+    assert prune.needed_images(world) == sorted({image for one in made for image in images(one)})
 
 
 def test_what_cannot_be_pruned_fails_no_healthy_release():
@@ -346,4 +346,4 @@ def test_a_clock_that_jumps_changes_no_order():
     for made, time in ((first, 2e9), (second, 1e9), (third, 3e9)):
         world.time = time
         assert applied(world, made).outcome == "applied"
-    assert store.kept(world) == [third.id, second.id, first.id]
+    assert store.kept_ids(world) == [third.id, second.id, first.id]

@@ -169,7 +169,7 @@ def test_killed_at_any_change(is_unhealthy):
 
     number = 0
     for number, world in enumerate(killed_at_each_change(start, made, web), 1):
-        assert transaction.unfinished(world) is None
+        assert transaction.load_unfinished(world) is None
         assert world.seen_by_programs() == (after if store.current_id(world) == made.id else before), number
     assert number > 30
 

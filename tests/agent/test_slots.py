@@ -116,7 +116,7 @@ def test_killed_at_any_change_of_a_rollout(sick):
     web = (lambda url: 503 if ":8090" in url else 200) if sick else (lambda url: 200)
     number = 0
     for number, world in enumerate(killed_at_each_change(start, made, lambda _: web), 1):
-        assert transaction.unfinished(world) is None
+        assert transaction.load_unfinished(world) is None
         assert world.seen_by_programs() == (after if store.current_id(world) == made.id else before), number
     assert number > 30
 

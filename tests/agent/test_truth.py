@@ -65,9 +65,9 @@ def test_a_release_that_was_never_current_is_never_gone_back_to():
     start = serving(release(longer), release())
     for number, world, _ in deaths(start, release(bigger)):
         if store.current_id(world) == release().id:
-            assert main._chosen(world, None) == release(longer).id, number
+            assert main._choose_release(world, None) == release(longer).id, number
         else:
-            assert main._chosen(world, None) == release().id, number
+            assert main._choose_release(world, None) == release().id, number
 
 
 def test_what_is_listed_as_kept_can_be_gone_back_to(monkeypatch, capsys):
@@ -78,10 +78,10 @@ def test_what_is_listed_as_kept_can_be_gone_back_to(monkeypatch, capsys):
     monkeypatch.setattr(main, "World", lambda: world)
     main.releases({})
     kept = json.loads(capsys.readouterr().out)["kept"]
-    assert kept == [release().id, release(longer).id] and release(bigger).id in store.kept(world)
-    assert [main._chosen(world, id[:8]) for id in kept] == kept
+    assert kept == [release().id, release(longer).id] and release(bigger).id in store.kept_ids(world)
+    assert [main._choose_release(world, id[:8]) for id in kept] == kept
     with pytest.raises(Refused, match=r"no kept release that has served begins with '.{8}'; kept: "):
-        main._chosen(world, release(bigger).id[:8])
+        main._choose_release(world, release(bigger).id[:8])
 
 
 def test_a_disk_that_is_full_at_the_commit_leaves_one_release_current():

@@ -25,7 +25,7 @@ def silent(request):
 
 
 def test_nothing_is_planned_by_what_is_not_known(silent):
-    made = store.release_as_kept(silent, release("home").id)
+    made = store.kept_release(silent, release("home").id)
     with pytest.raises(Refused, match=r"ice's systemd does not answer for ice/.*loginctl terminate-user ice"):
         plan(silent, made, made)
 

@@ -12,7 +12,7 @@ import pytest
 from agent.japanese import TEXTS
 from agent.monitor import page
 from agent.outcome import OUTCOMES
-from agent.wording import Said, Speaker, joined, said, speaker
+from agent.wording import Said, Speaker, join_phrases, phrase, speaker
 from tests.support import ROOT
 
 JAPANESE = re.compile("[\u3000-\u30ff\u4e00-\u9fff\uff00-\uffef]")
@@ -54,15 +54,15 @@ def test_a_text_has_the_same_values_in_both_languages(form):
 
 
 def test_a_text_can_be_said_later_also_as_a_part_of_another_one():
-    inner = said("{path} is missing", path="/a")
-    outer = said("{asker} gets no answer from it", asker=inner)
+    inner = phrase("{path} is missing", path="/a")
+    outer = phrase("{asker} gets no answer from it", asker=inner)
     assert outer == "/a is missing gets no answer from it" and speaker("en").of(outer) == outer
     assert speaker("ja").of(outer) == "/aがありませんから接続できません"
     assert (
-        speaker("ja").of(joined("; ", [inner, "what a program wrote {x}"]))
+        speaker("ja").of(join_phrases("; ", [inner, "what a program wrote {x}"]))
         == "/aがありません。what a program wrote {x}"
     )
-    assert joined("; ", []) == "" == speaker("ja").of("")
+    assert join_phrases("; ", []) == "" == speaker("ja").of("")
 
 
 def test_what_is_not_known_stays_as_it_is():
@@ -72,7 +72,7 @@ def test_what_is_not_known_stays_as_it_is():
 
 
 def test_a_text_is_copied_and_written_as_any_other():
-    text = copy.deepcopy(said("{path} is missing", path="/a"))
+    text = copy.deepcopy(phrase("{path} is missing", path="/a"))
     assert (
         isinstance(text, Said) and speaker("ja").of(text) == "/aがありません" and json.dumps(text) == '"/a is missing"'
     )

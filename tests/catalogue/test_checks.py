@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from catalogue.checks import RULES, check, checked
+from catalogue.checks import RULES, check, ensure_valid
 from catalogue.loading import Catalogue
 from catalogue.models import System
 from catalogue.problems import CatalogueError
@@ -345,5 +345,5 @@ def test_all_problems_are_told_at_once():
         setting("admin", address="172.27.0.1")(data)
 
     with pytest.raises(CatalogueError) as error:
-        checked(catalogue(broken))
+        ensure_valid(catalogue(broken))
     assert "port 8017" in str(error.value) and "gateway" in str(error.value)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from catalogue.artefacts import names_path, started
+from catalogue.artefacts import names_path, started_files
 from catalogue.systemd.commands import commands
 from tests.support import changed, service, whole
 
@@ -37,13 +37,15 @@ def recall(**values):
 @pytest.mark.parametrize(("line", "programs", "scripts"), STARTED.values(), ids=STARTED)
 def test_what_must_be_in_an_artefact(line, programs, scripts):
     _, own = recall(directives={"Service": {"ExecStart": line}})
-    assert started(own, own.artefact) == (programs, scripts)
+    assert started_files(own, own.artefact) == (programs, scripts)
 
 
 def test_a_drop_in_takes_back_what_the_unit_says():
     service = {"Service": {"ExecStart": f"{INTO}/bin/old", "ExecStopPost": f"{INTO}/bin/after"}}
     _, own = recall(directives=service, drop_ins={"other": {"Service": {"ExecStart": ["", f"{INTO}/bin/new"]}}})
-    assert started(own, own.artefact) == ([f"{INTO}/bin/new"], []), "what runs after its end is not needed to start"
+    assert started_files(own, own.artefact) == ([f"{INTO}/bin/new"], []), (
+        "what runs after its end is not needed to start"
+    )
 
 
 def test_an_open_quote_is_no_error():

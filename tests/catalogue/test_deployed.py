@@ -4,7 +4,7 @@ from functools import partial
 
 import pytest
 
-from catalogue.deployed import pinned, standing
+from catalogue.deployed import pin_images, standing
 from rendering.archive import manifest_of
 from rendering.host import render
 from rendering.images import images_of
@@ -28,7 +28,7 @@ def runs(made, host="box") -> dict[str, str]:
 
 def test_one_service_has_it_and_no_other_with_the_same_image(project):
     made = project("shop", STAGING)
-    after = pinned(made, {"box": {"shop-staging-web": {"shop-web:latest": NEW}}})
+    after = pin_images(made, {"box": {"shop-staging-web": {"shop-web:latest": NEW}}})
     found = runs(after)
     assert found["shop-staging-web"] == NEW
     assert (found["web"], found["shop_worker_1"], found["shop-staging_worker_1"]) == (OLD, OLD, OLD)
@@ -37,7 +37,7 @@ def test_one_service_has_it_and_no_other_with_the_same_image(project):
 
 def test_without_any_the_catalogue_is_as_it_was(project):
     made = project("shop", STAGING)
-    assert pinned(made, {}).systems == made.systems
+    assert pin_images(made, {}).systems == made.systems
 
 
 def test_what_means_nothing_any_more_is_dropped(project):
@@ -57,7 +57,7 @@ def test_another_tag_in_the_catalogue_has_the_last_word(project):
         "shop",
         change=lambda text: text.replace("image: {repository: shop-web}", "image: {repository: shop-web, tag: '2'}"),
     )
-    assert pinned(made, {"box": {"web": {"shop-web:latest": NEW}}}).systems == made.systems
+    assert pin_images(made, {"box": {"web": {"shop-web:latest": NEW}}}).systems == made.systems
 
 
 def test_release_steps_and_artefacts_come_along(project):
@@ -67,12 +67,12 @@ def test_release_steps_and_artefacts_come_along(project):
             "release: {command: migrate}", "release: {command: migrate, image: {repository: shop-web}}"
         ),
     )
-    web = pinned(made, {"box": {"web": {"shop-web:latest": NEW}}}).systems["shop"].compose_services[1]
+    web = pin_images(made, {"box": {"web": {"shop-web:latest": NEW}}}).systems["shop"].compose_services[1]
     assert web.image.digest == NEW and web.release[0].image and web.release[0].image.digest == NEW
 
     def change(data):
         service(data, "recall-api")["artefact"] = {"repository": "recall", "into": "/srv/recall/venv"}
 
     recall = changed(whole(), "recall", change)
-    after = pinned(recall, {"services": {"recall-api": {"recall:latest": NEW}}})
+    after = pin_images(recall, {"services": {"recall-api": {"recall:latest": NEW}}})
     assert any(image.endswith(f"/recall@{NEW}") for image in images_of(manifest_of(render(after, "services"))))

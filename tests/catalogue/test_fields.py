@@ -117,7 +117,7 @@ def test_a_word_of_composes_has_another_here(field, said):
     with pytest.raises(ValidationError) as raised:
         catalogue(lambda data: data["services"][0].update({field: "x"}))
     (problem,) = problems_of(raised.value, "x.yaml", lambda _: "a service")
-    assert problem.said == f"x.yaml: a service: unknown field {field!r}; {said}"
+    assert problem.message == f"x.yaml: a service: unknown field {field!r}; {said}"
 
 
 @pytest.mark.parametrize("part", ["file", "where", "found", "allowed"])

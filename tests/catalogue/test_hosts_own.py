@@ -76,5 +76,7 @@ def test_a_file_is_no_directory():
 def test_a_hosts_role_has_a_name_that_iam_takes(generation, most):
     for length in (most, most + 1):
         hosts = {"h" * length: {"kind": "ec2", "systems": ["watchme"], "generation": generation}}
-        said = [problem.said for problem in check(catalogue(config=configured(hosts=hosts))) if "role" in problem.found]
+        said = [
+            problem.message for problem in check(catalogue(config=configured(hosts=hosts))) if "role" in problem.found
+        ]
         assert len(said) == (length > most) and all(f"a name of at most {most} characters" in line for line in said)

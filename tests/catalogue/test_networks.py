@@ -25,7 +25,7 @@ def test_the_gateway_is_an_address_of_the_subnet(gateway, is_wrong):
     def change(data):
         data["network"]["gateway"] = gateway
 
-    said = [problem.said for problem in errors(check(catalogue(change))) if "gateway" in problem.found]
+    said = [problem.message for problem in errors(check(catalogue(change))) if "gateway" in problem.found]
     wanted = f"files/systems/watchme.yaml: network watchme-network: its gateway {gateway} is not in 172.27.0.0/16"
     assert said == ([f"{wanted}; one of its addresses, such as 172.27.0.1"] if is_wrong else [])
 
@@ -43,6 +43,6 @@ def test_containers_are_in_a_private_network(subnet):
 
 @pytest.mark.parametrize("server", ["172.27.0.53", "172.27.0.53:5353", "198.51.100.53", "ns.example.com"])
 def test_a_name_server_is_outside_of_a_container_network(server):
-    said = [problem.said for problem in errors(check(catalogue(config=configured(nameServers=[server]))))]
+    said = [problem.message for problem in errors(check(catalogue(config=configured(nameServers=[server]))))]
     found = "its subnet 172.27.0.0/16 overlaps the name server 172.27.0.53 of infra:nameServers"
     assert any(found in line for line in said) is server.startswith("172.27.")

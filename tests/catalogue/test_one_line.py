@@ -8,13 +8,17 @@ import yaml
 from catalogue.checks import check
 from catalogue.problems import CatalogueError, errors
 from catalogue.rules.hosts_own import elsewhere, is_the_hosts
-from infra.project.composed import exposed
+from infra.project.composed import find_secrets
 from tests.catalogue.changes import setting
 from tests.support import catalogue
 
 
 def lines(system=lambda data: None, config=lambda values: None) -> list[str]:
-    return [problem.said for problem in errors(check(catalogue(system, config))) if "memory limits" not in problem.said]
+    return [
+        problem.message
+        for problem in errors(check(catalogue(system, config)))
+        if "memory limits" not in problem.message
+    ]
 
 
 def test_two_services_of_one_name_are_one_line_with_both_places():
@@ -77,9 +81,9 @@ def test_a_name_outside_the_zone_is_named_with_the_zone_and_a_name_that_is_allow
 
 def test_an_entry_of_a_list_is_named_as_it_stands_in_the_file():
     text = 'services: {w: {environment: [A=b, DB_PASSWORD=hunter2], command: [x, "--password=hunter2"]}}'
-    assert [*exposed(yaml.safe_load(text), text)] == [
+    assert [*find_secrets(yaml.safe_load(text), text)] == [
         "services.w.environment.DB_PASSWORD", "services.w.command.password",
     ]  # fmt: skip
     text = "services: {w: {volumes: [a, {source: 'postgres://a:hunter2@db/x'}]}}"
-    (place,) = exposed(yaml.safe_load(text), text)
+    (place,) = find_secrets(yaml.safe_load(text), text)
     assert place == "services.w.volumes, entry 2.source"

@@ -4,7 +4,7 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from catalogue.checks import check, checked
+from catalogue.checks import check, ensure_valid
 from catalogue.compose.ports import port_entry
 from catalogue.compose.values import Published
 from catalogue.problems import errors
@@ -23,7 +23,7 @@ CONFIG = configured(adminCidrs=["198.18.0.1/32"])
 
 
 def rendered(change) -> HostFiles:
-    return render(checked(catalogue(change, CONFIG)), "watchme", digests(change))
+    return render(ensure_valid(catalogue(change, CONFIG)), "watchme", digests(change))
 
 
 def body(change):
@@ -151,7 +151,7 @@ def test_a_drill_has_none_of_it():
         exceptions=every, backup={},
     )  # fmt: skip
     config = both(CONFIG, configured(backupRegion="ap-southeast-2", secrets={"backup": {"RESTIC_PASSWORD": "x"}}))
-    [entry] = render(checked(catalogue(change, config)), "watchme", digests(change)).backups
+    [entry] = render(ensure_valid(catalogue(change, config)), "watchme", digests(change)).backups
     service = yaml.safe_load(entry.drill)["services"]["web"]
     assert {mount["target"] for mount in service["volumes"]} == {"/data", "/etc/localtime"}
     assert not {"privileged", "cap_add", "devices"} & {*service} and service["security_opt"] == ["no-new-privileges"]

@@ -52,14 +52,14 @@ def test_those_that_are_not_are_named(entry):
 
 def test_a_long_text_is_written_in_pieces():
     key = "v=DKIM1; p=" + "A" * 500
-    (written,) = Record.model_validate(record("d", "TXT", key)).written
+    (written,) = Record.model_validate(record("d", "TXT", key)).provider_values
     pieces = written.split('" "')
     assert "".join(pieces) == key and max(map(len, pieces)) == 255
 
 
 def test_a_quote_in_a_text_is_escaped_and_no_piece_ends_within_it():
     text = "a" * 254 + '"' + "\\" + "b"
-    (written,) = Record.model_validate(record("q", "TXT", text)).written
+    (written,) = Record.model_validate(record("q", "TXT", text)).provider_values
     assert written == "a" * 254 + '" "' + '\\"\\\\b'
 
 

@@ -24,7 +24,9 @@ def problems(path: str, value: str) -> list[str]:
     def system(data):
         data["services"][0]["backup"] = {"dump": "x", "load": "y"}
 
-    return [problem.said for problem in check(catalogue(system, config)) if f"infra:secrets.{path}" in problem.said]
+    return [
+        problem.message for problem in check(catalogue(system, config)) if f"infra:secrets.{path}" in problem.message
+    ]
 
 
 @pytest.mark.parametrize(("path", "wrong", "said"), [(path, *row) for path, row in WRONG.items()])

@@ -69,7 +69,7 @@ def of_a_service(folder, line: str) -> list[str]:
     path.write_text(f"{rest}{others}- {own[2:]}")
     with pytest.raises(CatalogueError) as error:
         read_system(path)
-    return [problem.said for problem in error.value.problems]
+    return [problem.message for problem in error.value.problems]
 
 
 @pytest.mark.parametrize(("line", "said"), OF_A_SERVICE.items(), ids=[line[:40] for line in OF_A_SERVICE])
@@ -109,7 +109,7 @@ OF_A_STACK = {
 def test_one_mistake_of_a_stack_is_one_line_in_its_own_words(key, given, said):
     with pytest.raises(CatalogueError) as error:
         stack(lambda values: values.update({f"infra:{key}": given}))
-    (found,) = [problem.said for problem in error.value.problems]
+    (found,) = [problem.message for problem in error.value.problems]
     assert f"infra:{key}" in found and said in found and not THEIRS.search(found), found
 
 
@@ -149,7 +149,7 @@ def test_an_alert_is_said_in_its_own_words():
     with pytest.raises(ValidationError) as error:
         ALERTS.validate_python(given)
     found = problems_of(error.value, "x", lambda path: ".".join(map(str, path)), model=ALERTS)
-    assert [problem.said for problem in found] == [
+    assert [problem.message for problem in found] == [
         "x: 0.host.above: found 'a'; a number, without quotes",
         "x: 1.cloud.cloud.namespace: found 'x'; a namespace of AWS's own, such as AWS/EC2",
         "x: 1.cloud.cloud.period: found 61; a number of seconds: a multiple of 60",

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from catalogue.compose.variables import filled, missing
+from catalogue.compose.variables import fill_variables, missing
 from catalogue.loading import read_system
 from catalogue.problems import CatalogueError
 from tests.catalogue.upstream import OWN, UPSTREAM, read, services
@@ -256,4 +256,4 @@ def test_a_file_that_is_not_there_is_named(tmp_path):
     ],
 )
 def test_variables_are_composes(text, values, made, lacking):
-    assert filled(text, values) == made and missing(text, values) == lacking
+    assert fill_variables(text, values) == made and missing(text, values) == lacking

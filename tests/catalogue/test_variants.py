@@ -4,7 +4,7 @@ import pytest
 
 from catalogue.loading import load
 from catalogue.problems import CatalogueError
-from catalogue.variants import chosen
+from catalogue.variants import apply_variant
 from tests.support import ROOT, whole
 
 DATA = {
@@ -19,10 +19,10 @@ DATA = {
 
 
 def test_the_first_is_the_default_and_mappings_are_laid_over_each_other():
-    made = chosen(DATA, None)
+    made = apply_variant(DATA, None)
     assert made["variant"] == "big" and made["enables"] == ["b.service"]
     assert made["services"] == [{"name": "s", "environment": {"A": "1", "B": "2"}, "files": [3]}, {"name": "t"}]
-    assert chosen(DATA, "small") == {k: v for k, v in DATA.items() if k != "variants"} | {"variant": "small"}
+    assert apply_variant(DATA, "small") == {k: v for k, v in DATA.items() if k != "variants"} | {"variant": "small"}
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_the_first_is_the_default_and_mappings_are_laid_over_each_other():
 )
 def test_what_cannot_be_chosen(data, wanted, line):
     with pytest.raises(ValueError, match=line):
-        chosen(data, wanted)
+        apply_variant(data, wanted)
 
 
 def test_the_stack_chooses():

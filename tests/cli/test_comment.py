@@ -4,7 +4,7 @@ import pytest
 from typer.testing import CliRunner
 
 from infra import comment
-from infra.comment import Pull, found, post, read
+from infra.comment import Pull, find_pull, post, read
 from infra.errors import InfraError
 from infra.main import app
 from tests.github import HEAD, TOKEN, GitHub, serving
@@ -62,9 +62,9 @@ def test_nothing_is_written_for_a_commit_that_is_no_more(github):
 
 
 def test_a_pull_request_is_found_by_where_it_comes_from(github):
-    assert found(github.url, "team/infra", TOKEN, "fork:topic", HEAD).number == 7
+    assert find_pull(github.url, "team/infra", TOKEN, "fork:topic", HEAD).number == 7
     with pytest.raises(InfraError, match="no open pull request from other:topic"):
-        found(github.url, "team/infra", TOKEN, "other:topic", HEAD)
+        find_pull(github.url, "team/infra", TOKEN, "other:topic", HEAD)
 
 
 def test_what_passes_is_tried_again(github, monkeypatch):

@@ -218,7 +218,7 @@ def test_a_job_that_an_interrupted_update_left_is_followed_to_its_end_first(monk
     assert said == [
         "an interrupted update left job j1 on web1: following it to its end", "switching", "job j1: applied on web1",
     ]  # fmt: skip
-    assert unfinished.remembered(agent.target) is None
+    assert unfinished.read_job(agent.target) is None
 
 
 def test_one_that_still_waits_for_our_word_gets_it(monkeypatch, tmp_path):
@@ -250,7 +250,7 @@ def test_a_host_that_is_away_keeps_the_note(monkeypatch, tmp_path):
     monkeypatch.setattr(notes, "project_root", lambda: tmp_path)
     unfinished.remember(target, left)
     ended = deliver.Delivery().deliver({**REQUEST, "target": vars(target)}, print)
-    assert ended["outcome"] == "refused" and unfinished.remembered(target) == left
+    assert ended["outcome"] == "refused" and unfinished.read_job(target) == left
 
 
 def test_a_checkout_that_cannot_be_written_to_is_no_reason_not_to_release(monkeypatch, tmp_path):
@@ -272,7 +272,7 @@ def test_a_note_of_another_form_is_none(monkeypatch, tmp_path, text):
     unfinished.remember(agent.target, Unfinished("j1", "r1", None))
     (place,) = (tmp_path / unfinished.FOLDER).iterdir()
     place.write_text(text)
-    assert unfinished.remembered(agent.target) is None
+    assert unfinished.read_job(agent.target) is None
     ended = deliver.Delivery().deliver({**REQUEST, "target": vars(agent.target)}, print)
     assert ended["outcome"] == "applied" and agent.verbs() == ["receive"]
 
@@ -281,7 +281,10 @@ def test_an_interrupted_delivery_says_what_is_true(monkeypatch, tmp_path):
     """Before anything was sent it ends at once; afterwards the release comes to its end, and the note of it stays."""
     monkeypatch.setattr(notes, "project_root", lambda: tmp_path)
     work = deliver.Delivery()
-    assert work.on_interrupt() == "" and "nothing touched: interrupted before anything was sent" in work.left()
+    assert (
+        work.on_interrupt() == ""
+        and "nothing touched: interrupted before anything was sent" in work.interruption_line()
+    )
     agent = Agent([{"say": "switching"}, APPLIED])
     lines: list[str] = []
 
@@ -296,8 +299,8 @@ def test_an_interrupted_delivery_says_what_is_true(monkeypatch, tmp_path):
         last == "applied on web1. Pulumi was interrupted and counts it as failed; the next pulumi up takes it as it is"
     )
     assert work.after_interrupt(Ended(4, "rolled back on web1: why")) == "rolled back on web1: why (interrupted)"
-    assert work.job and f"job {work.job.id} goes on there" in work.left()
-    left = unfinished.remembered(agent.target)
+    assert work.job and f"job {work.job.id} goes on there" in work.interruption_line()
+    left = unfinished.read_job(agent.target)
     assert left and (left.id, left.release) == (work.job.id, "r1")
 
 
@@ -308,7 +311,7 @@ def test_an_interrupted_delivery_says_what_is_true(monkeypatch, tmp_path):
 )
 def test_an_outcome_of_any_length_is_kept_in_short(much):
     """A success must not become a failure because a host has much to say about it."""
-    found = deliver.kept({"outcome": "applied", "code": 0, "release": "r1", **much})
+    found = deliver.limit_outcome({"outcome": "applied", "code": 0, "release": "r1", **much})
     assert len(json.dumps(found)) < 8000 and found["line"].startswith("applied") and found["release"] == "r1"
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from catalogue.stack import STALE
 from infra import deploying, locks
-from infra.deploying import Deployment, chosen, former, host_of, serves
+from infra.deploying import Deployment, digests_to_deploy, former, host_of, serves
 from infra.errors import InfraError
 from tests.support import catalogue, changed, emulated_aws, service, whole
 
@@ -52,12 +52,12 @@ def registry(monkeypatch):
 def test_an_image_by_its_tag_another_tag_or_its_digest(registry):
     admin = service_of(catalogue(), "admin")
     for given, expected in ((None, "latest"), ("2", "2"), (registry["2"], "2")):
-        assert chosen(admin, given, REGION, ACCOUNT) == {"watchme-admin:latest": registry[expected]}
+        assert digests_to_deploy(admin, given, REGION, ACCOUNT) == {"watchme-admin:latest": registry[expected]}
 
 
 def test_one_that_is_not_there_is_named_with_those_that_are(registry):
     with pytest.raises(InfraError) as error:
-        chosen(service_of(catalogue(), "admin"), "3", REGION, ACCOUNT)
+        digests_to_deploy(service_of(catalogue(), "admin"), "3", REGION, ACCOUNT)
     assert f"{REGION} has no watchme-admin:3 (pushed last: " in str(error.value)
     assert "push it (infra push), or name another with --image" in str(error.value)
 
@@ -65,18 +65,18 @@ def test_one_that_is_not_there_is_named_with_those_that_are(registry):
 @pytest.mark.parametrize("given", ["", "sha256:abc", "watchme-admin:2", "a b"])
 def test_what_is_neither_a_tag_nor_a_digest_is_a_line(registry, given):
     with pytest.raises(InfraError, match="a tag alone, such as 2026-11-29, or a whole digest"):
-        chosen(service_of(catalogue(), "admin"), given, REGION, ACCOUNT)
+        digests_to_deploy(service_of(catalogue(), "admin"), given, REGION, ACCOUNT)
 
 
 def test_an_image_with_several_tags_is_one(registry):
     client = boto3.client("ecr", region_name=REGION)
     found = client.batch_get_image(repositoryName="watchme-admin", imageIds=[{"imageTag": "2"}])["images"][0]
     client.put_image(repositoryName="watchme-admin", imageManifest=found["imageManifest"], imageTag="released-1")
-    assert chosen(service_of(catalogue(), "admin"), registry["2"], REGION, ACCOUNT) == {
+    assert digests_to_deploy(service_of(catalogue(), "admin"), registry["2"], REGION, ACCOUNT) == {
         "watchme-admin:latest": registry["2"]
     }
     with pytest.raises(InfraError) as error:
-        chosen(service_of(catalogue(), "admin"), "3", REGION, ACCOUNT)
+        digests_to_deploy(service_of(catalogue(), "admin"), "3", REGION, ACCOUNT)
     assert "released-1" not in str(error.value)
 
 
@@ -89,11 +89,11 @@ def test_what_a_tag_does_not_name_is_the_catalogues(registry):
 
     for change in (by_digest, foreign):
         with pytest.raises(InfraError, match="admin has no image of the stack's own that a tag names"):
-            chosen(service_of(catalogue(change), "admin"), None, REGION, ACCOUNT)
+            digests_to_deploy(service_of(catalogue(change), "admin"), None, REGION, ACCOUNT)
     with pytest.raises(
         InfraError, match=r"whisper-backend has several images \(whisper-backend:latest, whisper-models"
     ):
-        chosen(service_of(whole(), "whisper-backend"), "2", REGION, ACCOUNT)
+        digests_to_deploy(service_of(whole(), "whisper-backend"), "2", REGION, ACCOUNT)
 
 
 def test_records_are_by_host_and_service():
@@ -181,7 +181,7 @@ def stack(monkeypatch, tmp_path):
         {"outputs": WHOLE, "answer": {"current": "r1", "services": {}, "history": []}, "asked": [], "ends": []},
     )()
     monkeypatch.setattr(deploying.hosts, "outputs", lambda stack: made.outputs)
-    monkeypatch.setattr(deploying.hosts, "chosen", lambda stack, outputs, host, key: {host: host})
+    monkeypatch.setattr(deploying.hosts, "select_targets", lambda stack, outputs, host, key: {host: host})
     monkeypatch.setattr(deploying.hosts, "private_key", lambda stack: "k")
     monkeypatch.setattr(deploying, "ask", lambda target, verb: made.answer)
     monkeypatch.setattr(deploying, "project_root", lambda: tmp_path)
@@ -334,5 +334,5 @@ def test_artefacts_are_deployed_too(registry, monkeypatch):
             "into": "/srv/recall/venv",
         }
 
-    found = chosen(service_of(changed(whole(), "recall", change), "recall-api"), None, REGION, ACCOUNT)
+    found = digests_to_deploy(service_of(changed(whole(), "recall", change), "recall-api"), None, REGION, ACCOUNT)
     assert found == {"watchme-admin:2": registry["2"]}

@@ -4,12 +4,12 @@ import pytest
 
 from infra.catalogue_fields import rows, sections, title
 from infra.errors import InfraError
-from infra.explaining import entries, explained
+from infra.explaining import entries, explain
 from tests.support import ROOT
 
 
 def said(field):
-    return "\n".join(explained(ROOT, field))
+    return "\n".join(explain(ROOT, field))
 
 
 def test_a_field_is_said_with_its_page():

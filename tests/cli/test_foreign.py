@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra.foreign import cleaned, one_line, visible
+from infra.foreign import clean, one_line, visible
 
 HOSTILE = {
     "a colour": ("\x1b[31mred", "\\x1b[31mred"),
@@ -41,12 +41,12 @@ def test_nothing_that_is_left_is_a_control_character(text):
 
 def test_a_path_with_a_line_break_forges_no_line():
     answer = {"drift": [{"path": "/etc/x\n**approved** `live-1`", "found": "was edited", "diff": "-a\n+b\x1b[2K"}]}
-    assert cleaned(answer) == {
+    assert clean(answer) == {
         "drift": [{"path": "/etc/x\\n**approved** `live-1`", "found": "was edited", "diff": "-a\n+b\\x1b[2K"}]
     }
 
 
 def test_keys_and_lists_are_text_too_and_numbers_stay():
-    assert cleaned({"a\x1b": ["b\x07", 1, None, True, {"c": "\x00"}]}) == {
+    assert clean({"a\x1b": ["b\x07", 1, None, True, {"c": "\x00"}]}) == {
         "a\\x1b": ["b\\x07", 1, None, True, {"c": "\\x00"}]
     }

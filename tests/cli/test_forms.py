@@ -44,6 +44,6 @@ BACKUP = {"service": "db", "snapshot": "0" * 8, "bytes": 1, "seconds": 1.5}
 
 @pytest.mark.parametrize("spoilt", [{"bytes": 10**400}, {"seconds": 1e300}, {"seconds": float("nan")}, {"bytes": -1}])
 def test_a_number_beyond_all_that_can_be_is_refused_in_a_line(spoilt):
-    assert infra.answers.checked("backup-now", BACKUP, "web1") == BACKUP
+    assert infra.answers.check_answer("backup-now", BACKUP, "web1") == BACKUP
     with pytest.raises(InfraError, match="web1: the answer to 'backup-now' has another form"):
-        infra.answers.checked("backup-now", BACKUP | spoilt, "web1")
+        infra.answers.check_answer("backup-now", BACKUP | spoilt, "web1")

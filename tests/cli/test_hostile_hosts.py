@@ -158,9 +158,9 @@ SPOILT = {
 
 @pytest.mark.parametrize("verb", GOOD)
 def test_answers_of_the_right_form_pass(verb):
-    assert answers.checked(verb, GOOD[verb], "web1") == GOOD[verb]
-    assert answers.checked(verb, GOOD[verb] | {"what a newer agent says": 1}, "web1")
-    assert answers.checked(verb, {"say": "waiting"}, "web1")
+    assert answers.check_answer(verb, GOOD[verb], "web1") == GOOD[verb]
+    assert answers.check_answer(verb, GOOD[verb] | {"what a newer agent says": 1}, "web1")
+    assert answers.check_answer(verb, {"say": "waiting"}, "web1")
 
 
 def test_every_verb_has_a_form():
@@ -173,7 +173,7 @@ def test_every_verb_has_a_form():
 @pytest.mark.parametrize(("verb", "event"), SPOILT.values(), ids=SPOILT)
 def test_answers_of_another_form_are_refused_in_a_line(verb, event):
     with pytest.raises(InfraError) as error:
-        answers.checked(verb, event, "web1")
+        answers.check_answer(verb, event, "web1")
     assert str(error.value).startswith(f"web1: the answer to {verb!r} has another form than this program knows (")
     assert "\n" not in str(error.value)
 
@@ -284,7 +284,7 @@ def test_an_answer_that_is_too_deep_is_none(deep):
 )
 def test_contents_without_what_a_preview_reads_are_refused(event):
     with pytest.raises(InfraError, match=r"the answer to 'contents' has another form"):
-        answers.checked("contents", event, "web1")
+        answers.check_answer("contents", event, "web1")
 
 
 @pytest.mark.parametrize(
@@ -339,7 +339,7 @@ NUMBERS = [-1, 10**12, 10**30, 10**400, 1.5, "1", None, [], True]
 def test_a_time_that_is_none_is_refused(number):
     event = {"release": "a", "drift": [], "maintenance": {"shop": {"since": 0, "until": number, "who": "x"}}}
     with pytest.raises(InfraError, match="the answer to 'drift' has another form"):
-        answers.checked("drift", event, "web1")
+        answers.check_answer("drift", event, "web1")
 
 
 @pytest.mark.parametrize("restarted", [5, [5], {"a": 1}, "a", None])
@@ -347,4 +347,4 @@ def test_a_job_that_restarted_what_is_no_name_is_refused(restarted):
     job = {"release": "a", "began": "b", "who": "w", "kind": "restart", "changed": [], "outcome": "applied", "code": 0}
     event = {"current": "a", "kept": [], "history": [{**job, "line": "l", "restarted": restarted}]}
     with pytest.raises(InfraError, match="the answer to 'releases' has another form"):
-        answers.checked("releases", event, "web1")
+        answers.check_answer("releases", event, "web1")

@@ -78,7 +78,7 @@ def test_a_host_that_answers_badly_keeps_no_other_from_being_asked(monkeypatch, 
     monkeypatch.setattr(remote, "ask", ask)
     monkeypatch.setattr(backups, "ask", ask)
     monkeypatch.setattr(backups, "hosts_of", lambda *_: targets)
-    monkeypatch.setattr(maintenance, "chosen", lambda *_: {name: ["a.example"] for name in targets})
+    monkeypatch.setattr(maintenance, "sites_by_host", lambda *_: {name: ["a.example"] for name in targets})
     ran = CliRunner().invoke(app, [*command.split(), "--stack", "prod"])
     assert line in ran.output and ran.exit_code == 1
     assert str(ran.exception) == "; ".join(f"{name}: what it says has another form" for name in ("web1", "web3"))

@@ -78,9 +78,9 @@ def test_an_image_that_no_kept_release_needs_loses_its_tag_and_is_not_deleted(ec
     image_tags.keep([reference(old)], OWNER)
     new = push(ecr, 2, "latest")
     image_tags.keep_only([reference(new)], OWNER)
-    assert tags(ecr) == {"latest": new, images.tag(OWNER, new): new, images.released(old): old}
+    assert tags(ecr) == {"latest": new, images.tag(OWNER, new): new, images.released_tag(old): old}
     image_tags.keep_only([reference(old)], OWNER)
-    assert tags(ecr) == {"latest": new, images.tag(OWNER, old): old, images.released(old): old}
+    assert tags(ecr) == {"latest": new, images.tag(OWNER, old): old, images.released_tag(old): old}
     assert digests(ecr) == {old, new}
 
 

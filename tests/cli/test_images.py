@@ -73,20 +73,20 @@ def wanted(digest: str) -> dict:
 
 
 def test_an_image_is_copied_once(registries):
-    digest = mirror.resolved([NAME], {})[NAME]
+    digest = mirror.resolve_digests([NAME], {})[NAME]
     said: list[str] = []
-    assert mirror.mirrored(wanted(digest), said.append) == (digest, True) and said == [
+    assert mirror.mirror_image(wanted(digest), said.append) == (digest, True) and said == [
         f"copying {NAME} into ap-northeast-1"
     ]
     # What its owner pushes later changes nothing here, nor does a registry that is down
     (registries / NAME.replace("/", "+")).write_text(manifest("built again"))
     (registries / "down").touch()
-    assert mirror.mirrored(wanted(digest), said.append) == (digest, False) and len(said) == 1
+    assert mirror.mirror_image(wanted(digest), said.append) == (digest, False) and len(said) == 1
 
 
 def test_by_its_digest_and_with_all_architectures(registries):
-    digest = mirror.resolved([NAME], {})[NAME]
-    mirror.mirrored(wanted(digest), lambda line: None)
+    digest = mirror.resolve_digests([NAME], {})[NAME]
+    mirror.mirror_image(wanted(digest), lambda line: None)
     copy = next(line for line in (registries / "log").read_text().splitlines() if line.startswith("copy"))
     assert "--all" in copy and f"docker://docker.io/library/postgres@{digest} docker://{OURS}/{NAME}" in copy
     assert "bG9naW4=" not in copy, "a login on a command line is everyone's"
@@ -94,13 +94,13 @@ def test_by_its_digest_and_with_all_architectures(registries):
 
 def test_what_is_not_there_is_named_before_anything_is_made(registries):
     with pytest.raises(InfraError, match=r"1 image\(s\) are not in their registries: docker.io/library/nothing:1"):
-        mirror.resolved([NAME, "docker.io/library/nothing:1"], {})
+        mirror.resolve_digests([NAME, "docker.io/library/nothing:1"], {})
 
 
 def test_a_registry_that_is_down_is_its_own_reason(registries):
     (registries / "down").touch()
     with pytest.raises(InfraError) as raised:
-        mirror.resolved([NAME], {})
+        mirror.resolve_digests([NAME], {})
     assert (
         str(raised.value).startswith(f"{NAME}: ")
         and "i/o timeout" in str(raised.value)
@@ -112,20 +112,20 @@ def test_a_registry_that_is_down_is_its_own_reason(registries):
 def test_an_answer_that_is_no_image_is_none(registries, answer):
     (registries / NAME.replace("/", "+")).write_text(answer)
     with pytest.raises(InfraError, match="its registry answers with something else than an image"):
-        mirror.resolved([NAME], {})
+        mirror.resolve_digests([NAME], {})
 
 
 def test_a_copy_that_is_another_image_is_no_copy(registries):
-    digest = mirror.resolved([NAME], {})[NAME]
+    digest = mirror.resolve_digests([NAME], {})[NAME]
     (registries / "wrong").write_text(manifest("something else"))
     with pytest.raises(InfraError, match="and the original sha256:"):
-        mirror.mirrored(wanted(digest), lambda line: None)
+        mirror.mirror_image(wanted(digest), lambda line: None)
 
 
 def test_without_skopeo_it_says_how_to_get_it(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(InfraError, match="skopeo is not on PATH: install it"):
-        mirror.resolved([NAME], {})
+        mirror.resolve_digests([NAME], {})
 
 
 def stack(**secrets):
@@ -162,10 +162,10 @@ def test_newer_tags_are_versions_of_the_same_kind(tag, tags, found):
 def test_a_private_registrys_login_is_user_and_password(registries):
     made = stack(registries={"ghcr.io": "me:a:token"})
     assert made.stack.registry_logins == {"ghcr.io": {"user": "me", "password": "a:token"}}
-    mirror.resolved([NAME], made.stack.registry_logins)
+    mirror.resolve_digests([NAME], made.stack.registry_logins)
     assert "token" not in (registries / "log").read_text()
 
 
 def test_the_program_that_pulumi_runs_ends_with_json(registries, monkeypatch, capsys):
     monkeypatch.setattr("sys.stdin", __import__("io").StringIO(json.dumps({"images": [NAME], "logins": {}})))
-    assert mirror.resolve() == 0 and json.loads(capsys.readouterr().out) == mirror.resolved([NAME], {})
+    assert mirror.resolve() == 0 and json.loads(capsys.readouterr().out) == mirror.resolve_digests([NAME], {})

@@ -9,7 +9,7 @@ import pytest
 
 from infra.errors import InfraError
 from infra.joined import Side, join
-from infra.ssh import ConnectionLost, connected
+from infra.ssh import ConnectionLost, connect
 from tests.ssh_server import Server, target
 
 
@@ -62,7 +62,7 @@ def hosts():
 
 def joined(hosts, give, take, came=lambda total: None):
     giver, taker = (target(server, host=name) for server, name in zip(hosts, ("old", "new"), strict=True))
-    with connected(giver) as one, connected(taker) as other:
+    with connect(giver) as one, connect(taker) as other:
         return join(Side(one, giver, ["sh", "-c", give]), Side(other, taker, ["sh", "-c", take]), came)
 
 
@@ -88,7 +88,7 @@ def test_one_that_ends_early_ends_the_other(hosts):
 
 def test_a_command_that_cannot_be_run_is_named(hosts):
     giver = target(hosts[0], host="old", user="ubuntu")
-    with connected(giver) as one, pytest.raises(InfraError, match=r"old \(ubuntu@.*\) does not run sh: "):
+    with connect(giver) as one, pytest.raises(InfraError, match=r"old \(ubuntu@.*\) does not run sh: "):
         join(Side(one, giver, ["sh", "-c", "true"]), Side(one, giver, ["sh", "-c", "true"]), lambda total: None)
 
 

@@ -109,7 +109,7 @@ def test_a_login_that_runs_something_else_is_reported_at_once_and_gets_nothing(k
     assert words in ended["line"] and "nothing was sent" in ended["line"] and ended["code"] == 3
     # At once: it was not asked a second time, and is not waited for by the next update
     assert made.logins == 1 and not getattr(made, "given", b"")
-    assert work.job and not work.job.is_sent and "nothing touched" in work.left()
+    assert work.job and not work.job.is_sent and "nothing touched" in work.interruption_line()
     with pytest.raises(remote.NotStarted, match="nothing was sent"):
         ask(target(make()), "status")
 

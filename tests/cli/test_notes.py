@@ -31,11 +31,11 @@ def remember_all() -> None:
 
 def test_what_is_kept_is_remembered(project):
     remember_all()
-    assert locks.remembered("prod") == locks.identify(os.getpid()) and unfinished.remembered(TARGET) == JOB
-    assert attempts.kept("prod", "ap-northeast-1") is not None
+    assert locks.read_engine("prod") == locks.identify(os.getpid()) and unfinished.read_job(TARGET) == JOB
+    assert attempts.read_attempts("prod", "ap-northeast-1") is not None
     unfinished.forget(TARGET)
     attempts.forget("prod", "ap-northeast-1")
-    assert unfinished.remembered(TARGET) is None and attempts.kept("prod", "ap-northeast-1") is None
+    assert unfinished.read_job(TARGET) is None and attempts.read_attempts("prod", "ap-northeast-1") is None
 
 
 @pytest.mark.parametrize("at", [".infra", ".infra/engines", ".infra/jobs", ".infra/moves"])
@@ -59,8 +59,8 @@ def test_one_that_cannot_be_read_is_none(project, text):
     for path in (project / ".infra").rglob("*.json"):
         path.unlink()
         os.mkfifo(path) if text is None else path.write_text(text, encoding="latin-1")
-    assert locks.remembered("prod") is None and unfinished.remembered(TARGET) is None
-    assert attempts.kept("prod", "ap-northeast-1") is None
+    assert locks.read_engine("prod") is None and unfinished.read_job(TARGET) is None
+    assert attempts.read_attempts("prod", "ap-northeast-1") is None
 
 
 MOVE = {"began": 1.0, "before": {"a": {"open": 1.0, "new": 2.0}}, "steps": [["a", "did", 1.0]], "spent": 2.0}
@@ -75,11 +75,11 @@ SPOILT = [
 def test_a_move_of_another_form_is_none(project, change):
     place = attempts._place("prod", "ap-northeast-1")
     notes.keep(place, MOVE)
-    assert attempts.kept("prod", "ap-northeast-1") == attempts.Attempts(
+    assert attempts.read_attempts("prod", "ap-northeast-1") == attempts.Attempts(
         1.0, {"a": Latency(1.0, 2.0)}, [("a", "did", 1.0)], 2.0
     )
     notes.keep(place, MOVE | change)
-    assert attempts.kept("prod", "ap-northeast-1") is None
+    assert attempts.read_attempts("prod", "ap-northeast-1") is None
 
 
 @pytest.mark.parametrize(

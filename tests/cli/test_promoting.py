@@ -71,7 +71,7 @@ def skopeo(monkeypatch):
 
 
 def test_what_the_first_stack_serves_is_deployed_by_its_digest(serve):
-    made = promoting.planned(DEV, PROD, "admin", None, None)
+    made = promoting.plan_promotion(DEV, PROD, "admin", None, None)
     assert made.wanted.host == "watchme" and made.wanted.images == {"admin": {"watchme-admin:latest": NEW}}
 
 
@@ -81,32 +81,32 @@ def test_the_difference_is_shown_with_what_labels_say(serve):
         NEW: {f"{prefix}revision": "3f2a", f"{prefix}created": "2026-11-29", "other": "x"},
         OLD: {f"{prefix}revision": "1111", f"{prefix}created": "2026-11-29"},
     }
-    made = promoting.planned(DEV, PROD, "admin", None, None)
+    made = promoting.plan_promotion(DEV, PROD, "admin", None, None)
     assert list(promoting.lines(made, PROD)) == [
         f"watchme-admin: {OLD[:19]} in prod → {NEW[:19]} of dev", "  commit: 1111 → 3f2a",
     ]  # fmt: skip
 
 
 def test_labels_that_cannot_be_read_hold_up_nothing(serve):
-    made = promoting.planned(DEV, PROD, "admin", None, None)
+    made = promoting.plan_promotion(DEV, PROD, "admin", None, None)
     assert list(promoting.lines(made, PROD)) == [f"watchme-admin: {OLD[:19]} in prod → {NEW[:19]} of dev"]
 
 
 def test_what_the_other_catalogue_decides_about_is_named_and_not_copied(serve):
     serve["dev"]["admin"].append(f"x.dkr.ecr.r.amazonaws.com/docker.io/library/flyway@{OLD}")
-    made = promoting.planned(DEV, PROD, "admin", None, None)
+    made = promoting.plan_promotion(DEV, PROD, "admin", None, None)
     assert made.images == {"watchme-admin": NEW}
     assert "not promoted" in (said := next(promoting.lines(made, PROD))) and "docker.io/library/flyway" in said
 
 
 def test_what_serves_there_already_is_said(serve):
     serve["prod"] = serve["dev"]
-    made = promoting.planned(DEV, PROD, "admin", None, None)
+    made = promoting.plan_promotion(DEV, PROD, "admin", None, None)
     assert list(promoting.lines(made, PROD)) == [f"watchme-admin: {NEW[:19]} serves in prod already"]
 
 
 def test_only_what_the_other_registry_lacks_is_copied(serve):
-    made = promoting.planned(DEV, PROD, "admin", None, None)
+    made = promoting.plan_promotion(DEV, PROD, "admin", None, None)
     there = "754724220380.dkr.ecr.ap-southeast-2.amazonaws.com/watchme-admin"
     assert list(promoting.bring_images(made, PROD)) == [
         f"copied watchme-admin@{NEW[:19]} into the registry of stack prod"
@@ -120,13 +120,13 @@ def test_only_what_the_other_registry_lacks_is_copied(serve):
 
 
 def test_stacks_of_one_registry_copy_nothing(serve):
-    made = promoting.planned(DEV, of_stack("prod"), "admin", None, None)
+    made = promoting.plan_promotion(DEV, of_stack("prod"), "admin", None, None)
     assert list(promoting.bring_images(made, of_stack("prod"))) == [] and Copier.copies == []
 
 
 def test_a_copy_that_is_something_else_is_no_promotion(serve, monkeypatch):
     monkeypatch.setattr(Copier, "copy", lambda *_: None)
-    made = promoting.planned(DEV, PROD, "admin", None, None)
+    made = promoting.plan_promotion(DEV, PROD, "admin", None, None)
     with pytest.raises(InfraError, match=r"the copy of watchme-admin@sha256:a+ in ap-southeast-2 is not it"):
         list(promoting.bring_images(made, PROD))
 
@@ -150,5 +150,5 @@ def test_what_cannot_be_promoted_is_said(serve, case):
     source, target, says, line = case
     serve.update(says)
     with pytest.raises(InfraError) as error:
-        promoting.planned(source, target, "admin", None, None)
+        promoting.plan_promotion(source, target, "admin", None, None)
     assert line in str(error.value)

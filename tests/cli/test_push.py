@@ -6,7 +6,7 @@ import pytest
 
 from infra import push
 from infra.errors import InfraError
-from infra.push import _named
+from infra.push import _skopeo_source
 
 
 @pytest.mark.parametrize(
@@ -20,7 +20,7 @@ from infra.push import _named
     ],
 )
 def test_a_plain_name_is_an_image_of_docker_with_its_tag(given, named):
-    assert _named(given) == named
+    assert _skopeo_source(given) == named
 
 
 def test_an_image_that_is_not_there_is_said_without_skopeos_words(monkeypatch):

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from infra.errors import InfraError
 from infra.init import key_pair
 from infra.ready import Ready
-from infra.ssh import Target, connected, private_key
+from infra.ssh import Target, connect, private_key
 from tests.ssh_server import Server, target
 
 REQUEST = {"limit": 30, "first": "", "script": "echo hello", "arguments": ["2048", "nginx", "a package"]}
@@ -159,9 +159,9 @@ def test_a_connection_that_breaks_in_the_middle_is_made_again():
 
 def test_the_last_line_of_one_that_is_interrupted_says_whether_the_host_works_on():
     gate = Ready(host="web1")
-    assert "while waiting for web1; nothing was changed there" in gate.left()
+    assert "while waiting for web1; nothing was changed there" in gate.interruption_line()
     gate.is_preparing = True
-    assert "while web1 was being prepared; that may go on there" in gate.left()
+    assert "while web1 was being prepared; that may go on there" in gate.interruption_line()
 
 
 def test_a_users_own_agent_is_never_asked(monkeypatch, tmp_path):
@@ -189,13 +189,13 @@ HOST_KEYS = {
 @pytest.mark.parametrize("kind", HOST_KEYS)
 def test_host_keys_of_every_type_are_checked(kind):
     made, other = server(key=HOST_KEYS[kind]()), HOST_KEYS[kind]()
-    with connected(target(made)) as transport:
+    with connect(target(made)) as transport:
         assert transport.is_authenticated()
         if kind == "rsa":
             assert transport.host_key_type in ("rsa-sha2-256", "rsa-sha2-512")
     with (
         pytest.raises(InfraError, match="has the host key SHA256"),
-        connected(target(made, host_key=f"{other.get_name()} {other.get_base64()}")),
+        connect(target(made, host_key=f"{other.get_name()} {other.get_base64()}")),
     ):
         pass
 
@@ -222,7 +222,7 @@ def test_keys_of_the_stack_in_every_form(kind, form):
     public = key.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH).decode()
     made = server(users=[public])
     # As configuration keeps it, without its last line break
-    with connected(target(made, private_key=text.strip())) as transport:
+    with connect(target(made, private_key=text.strip())) as transport:
         assert transport.is_authenticated()
 
 
@@ -246,6 +246,6 @@ def test_a_key_with_a_passphrase_is_refused():
 def test_what_is_no_host_key_is_said(line):
     with (
         pytest.raises(InfraError, match="is no public key of these types: ssh-ed25519"),
-        connected(target(server(), host_key=line)),
+        connect(target(server(), host_key=line)),
     ):
         pass

@@ -57,10 +57,10 @@ def test_the_newest_of_the_hosts_own_snapshots(ec2):
     mine = {snapshot(ec2), snapshot(ec2)}
     found = restore.snapshots(CATALOGUE, "services")
     assert {entry.id for entry in found} == mine and found == sorted(found, key=lambda s: s.at, reverse=True)
-    assert restore._chosen(found, None, "services") == found[0]
-    assert restore._chosen(found, found[1].id, "services") == found[1]
+    assert restore._choose_snapshot(found, None, "services") == found[0]
+    assert restore._choose_snapshot(found, found[1].id, "services") == found[1]
     with pytest.raises(InfraError, match=r"snap-9 is no snapshot of services's disk; there is snap-.*20 GiB; snap-"):
-        restore._chosen(found, "snap-9", "services")
+        restore._choose_snapshot(found, "snap-9", "services")
 
 
 def test_no_snapshot_says_what_makes_some(ec2):
@@ -90,7 +90,7 @@ def test_a_volume_is_there_for_as_long_as_it_is_needed(ec2):
     (chosen,) = restore.snapshots(CATALOGUE, "services")
     found = restore._instance(ec2, STACK, "services", REGION, "192.0.2.1")
     assert found["InstanceId"] == instance and chosen.id == snapped
-    with pytest.raises(ZeroDivisionError), restore._attached(ec2, STACK, "services", chosen, found) as volume:
+    with pytest.raises(ZeroDivisionError), restore._attach_volume(ec2, STACK, "services", chosen, found) as volume:
         (made,) = ec2.describe_volumes(VolumeIds=[volume])["Volumes"]
         assert made["SnapshotId"] == snapped and made["Attachments"][0]["InstanceId"] == instance
         raise ZeroDivisionError
@@ -103,10 +103,11 @@ def test_what_a_killed_command_left_is_used_or_goes(ec2):
     new, old = restore.snapshots(CATALOGUE, "services")
     found = restore._instance(ec2, STACK, "services", REGION, "192.0.2.1")
     left = [
-        restore._made(ec2, STACK, "services", chosen, found["Placement"]["AvailabilityZone"]) for chosen in (old, new)
+        restore._create_volume(ec2, STACK, "services", chosen, found["Placement"]["AvailabilityZone"])
+        for chosen in (old, new)
     ]
     ec2.attach_volume(VolumeId=left[1], InstanceId=found["InstanceId"], Device=restore.DEVICE)
-    with restore._attached(ec2, STACK, "services", new, found) as volume:
+    with restore._attach_volume(ec2, STACK, "services", new, found) as volume:
         assert volume == left[1] and volumes(ec2) == [left[1]]
     assert volumes(ec2) == []
 
@@ -119,7 +120,7 @@ def test_one_that_is_being_deleted_is_not_used(ec2, monkeypatch):
     asked = []
     told = ec2.describe_volumes
     monkeypatch.setattr(ec2, "describe_volumes", lambda **given: asked.append(given) or told(**given))
-    with restore._attached(ec2, STACK, "services", chosen, found):
+    with restore._attach_volume(ec2, STACK, "services", chosen, found):
         pass
     assert {"Name": "status", "Values": ["creating", "available", "in-use"]} in asked[0]["Filters"]
 
@@ -133,7 +134,7 @@ def test_what_went_wrong_is_said_before_what_could_not_be_cleared_up(ec2, monkey
         pytest.raises(
             InfraError, match=r"the host said no; and vol-\w+ is still there, the next run removes it: .*denied"
         ),
-        restore._attached(ec2, STACK, "services", chosen, found),
+        restore._attach_volume(ec2, STACK, "services", chosen, found),
     ):
         error = restore.ClientError({"Error": {"Code": "denied", "Message": "denied"}}, "DetachVolume")
         monkeypatch.setattr(ec2, "detach_volume", lambda **_: (_ for _ in ()).throw(error))

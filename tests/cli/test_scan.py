@@ -49,7 +49,9 @@ def test_line(line):
     kind, becomes = LINES[line]
     (mention,) = scan.mentions_of(line, OLD, NEW)
     assert mention.kind == kind
-    assert scan.changed(line, [mention]) == (becomes or line) and (mention.becomes is None) == (becomes is None)
+    assert scan.replace_mentions(line, [mention]) == (becomes or line) and (mention.becomes is None) == (
+        becomes is None
+    )
 
 
 @pytest.mark.parametrize(
@@ -63,7 +65,7 @@ def test_several_in_one_line_are_all_changed():
     line = "cp s3://a --source-region ap-southeast-2 --region ap-southeast-2\r\nap-southeast-2c"
     mentions = list(scan.mentions_of(line, OLD, NEW))
     assert [(m.line, m.column) for m in mentions] == [(1, 26), (1, 50), (2, 0)]
-    assert scan.changed(line, mentions) == line.replace("-2c", "-2d").replace(OLD, NEW)
+    assert scan.replace_mentions(line, mentions) == line.replace("-2c", "-2d").replace(OLD, NEW)
 
 
 @pytest.mark.parametrize(

@@ -41,17 +41,17 @@ def account(monkeypatch):
 
 def test_values_come_from_aws(account):
     made = taking(A="ssm:/prod/token", B="secretsmanager:prod/shop#token", C="secretsmanager:prod/plain")
-    assert sources.resolved(made, {}) == {"vault-api": dict.fromkeys("ABC", VALUE)}
-    assert sources.resolved(taking(P="secretsmanager:prod/shop#port"), {}) == {"vault-api": {"P": "5432"}}
+    assert sources.resolve_values(made, {}) == {"vault-api": dict.fromkeys("ABC", VALUE)}
+    assert sources.resolve_values(taking(P="secretsmanager:prod/shop#port"), {}) == {"vault-api": {"P": "5432"}}
 
 
 def test_values_come_from_a_command_without_its_line_end():
     made = taking(A={"command": ["printf", f"{VALUE}\\n"]}, B={"command": ["printf", "%s", VALUE]})
-    assert sources.resolved(made, {}) == {"vault-api": {"A": VALUE, "B": VALUE}}
+    assert sources.resolve_values(made, {}) == {"vault-api": {"A": VALUE, "B": VALUE}}
 
 
 def test_what_has_a_value_is_not_asked_for():
-    assert sources.resolved(taking(A={"command": ["false"]}), {"vault-api": {"A": "x"}}) == {}
+    assert sources.resolve_values(taking(A={"command": ["false"]}), {"vault-api": {"A": "x"}}) == {}
 
 
 WRONG = {
@@ -75,13 +75,13 @@ WRONG = {
 @pytest.mark.parametrize(("source", "line"), WRONG.values(), ids=WRONG)
 def test_what_has_no_value_is_named(account, source, line):
     with pytest.raises(InfraError, match=line) as error:
-        sources.resolved(taking(A=source), {})
+        sources.resolve_values(taking(A=source), {})
     assert str(error.value).startswith("infra:secretsFrom.vault-api.A (") and VALUE not in str(error.value)
 
 
 def test_all_that_is_wrong_is_named_at_once():
     with pytest.raises(InfraError) as error:
-        sources.resolved(taking(A={"command": ["false"]}, B={"command": ["true"]}), {})
+        sources.resolve_values(taking(A={"command": ["false"]}, B={"command": ["true"]}), {})
     assert len(str(error.value).splitlines()) == 2
 
 
@@ -128,7 +128,7 @@ def test_a_command_has_nothing_of_the_stacks_configuration(monkeypatch):
     monkeypatch.setenv("PULUMI_CONFIG", '{"infra:sshPrivateKey": "PRIVATE"}')
     monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "passphrase")
     made = taking(A={"command": ["sh", "-c", 'printf "%s" "x$PULUMI_CONFIG$PULUMI_CONFIG_PASSPHRASE"']})
-    assert sources.resolved(made, {}) == {"vault-api": {"A": "x"}}
+    assert sources.resolve_values(made, {}) == {"vault-api": {"A": "x"}}
 
 
 def test_without_asking_they_count_as_set(tmp_path):
@@ -148,7 +148,7 @@ def test_the_list_says_where_a_secret_comes_from_and_it_is_not_set_here():
     made = catalogue(
         config=lambda values: values.update({"infra:secretsFrom": {"monitor": {"webhook": "ssm:/prod/hook"}}})
     )
-    (found,) = secret.known(made)
+    (found,) = secret.list_secrets(made)
     assert (found.path, found.state) == ("monitor.webhook", "from ssm:/prod/hook")
     with pytest.raises(
         InfraError, match=r"monitor.webhook comes from ssm:/prod/hook \(infra:secretsFrom\): change it there"

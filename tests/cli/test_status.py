@@ -60,8 +60,8 @@ def test_all_hosts_are_asked_at_once_and_each_says_where_it_is(answers):
 def test_one_that_does_not_answer_holds_up_no_other(answers):
     answers["home"] = InfraError("home (u@192.0.2.7:22) does not answer: timed out")
     told = {entry.host: entry for entry in found()}
-    assert told["home"].said == (["home: home (u@192.0.2.7:22) does not answer: timed out"], False)
-    assert told["watchme"].said[1] is True
+    assert told["home"].summary == (["home: home (u@192.0.2.7:22) does not answer: timed out"], False)
+    assert told["watchme"].summary[1] is True
 
 
 def test_programs_get_all_of_it(answers):

@@ -28,7 +28,7 @@ class Steps(Work):
         {end}
     def on_interrupt(self): return {on_interrupt!r}
     def after_interrupt(self, ended): return f"{{ended.line}}, although interrupted"
-    def left(self): return f"left after step {{self.step}}"
+    def interruption_line(self): return f"left after step {{self.step}}"
 
 run(Steps())
 """

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from catalogue.checks import checked
+from catalogue.checks import ensure_valid
 from catalogue.loading import load
 from catalogue.problems import CatalogueError
 from catalogue.stack import read_stack
@@ -54,8 +54,8 @@ def test_its_files_and_the_rights_of_its_roles_can_be_written(project):
 def test_an_update_is_refused_until_it_has_one(project):
     catalogue = load(project, read_stack(project, "prod"))
     with pytest.raises(CatalogueError, match="secret TOKEN is missing"):
-        checked(catalogue)
-    checked(catalogue, with_values=False)
+        ensure_valid(catalogue)
+    ensure_valid(catalogue, with_values=False)
 
 
 def test_a_value_that_is_encrypted_is_one(project):

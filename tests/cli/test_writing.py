@@ -13,7 +13,7 @@ import pytest
 
 from infra import scan
 from infra.errors import InfraError
-from infra.writing import MARKER, appended, fill_directory, put
+from infra.writing import MARKER, fill_directory, open_for_append, put
 from tests.support import ROOT, execute
 
 OLD, NEW = "ap-southeast-2", "ap-northeast-1"
@@ -61,7 +61,7 @@ def test_nothing_is_appended_to_what_is_no_file(tmp_path, what):
     path, victim = tmp_path / "server.log", tmp_path / "victim"
     victim.write_text("kept")
     {"a link": lambda: path.symlink_to(victim), "a pipe": lambda: os.mkfifo(path), "a directory": path.mkdir}[what]()
-    with pytest.raises(InfraError, match=r"server\.log"), appended(path) as file:
+    with pytest.raises(InfraError, match=r"server\.log"), open_for_append(path) as file:
         file.write(b"more")
     assert victim.read_text() == "kept"
 
@@ -69,7 +69,7 @@ def test_nothing_is_appended_to_what_is_no_file(tmp_path, what):
 def test_lines_are_appended_and_a_new_log_is_the_accounts_alone(tmp_path):
     path = tmp_path / "server.log"
     for line in (b"one\n", b"two\n"):
-        with appended(path) as file:
+        with open_for_append(path) as file:
             file.write(line)
     assert path.read_bytes() == b"one\ntwo\n" and stat.S_IMODE(path.stat().st_mode) == 0o600
 

@@ -28,7 +28,7 @@ def program(monkeypatch) -> Any:
         asked.append([image.name for image in wanted])
         return {image.name: DIGEST for image in wanted}
 
-    monkeypatch.setattr(elsewhere, "_asked", answer)
+    monkeypatch.setattr(elsewhere, "_resolve_digests", answer)
 
     def run(tags: list[str], state: Any = None, **values: Any) -> tuple[Mocks, list[list[str]]]:
         monkeypatch.setattr(Mocks, "tags", tags)
@@ -76,7 +76,7 @@ def test_where_it_cannot_be_asked_for_nothing_is_made(monkeypatch):
     monkeypatch.setenv("PATH", "/nowhere")
     made = catalogue(with_database)
     with pytest.raises(pulumi.RunError, match="nothing was touched: skopeo is not on PATH: install it"):
-        elsewhere._asked(made.stack, made.foreign_images)
+        elsewhere._resolve_digests(made.stack, made.foreign_images)
 
 
 def test_a_move_brings_what_the_region_that_is_left_runs(program):

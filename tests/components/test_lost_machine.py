@@ -57,4 +57,4 @@ def test_a_refusal_of_aws_is_one_line(monkeypatch):
 
     monkeypatch.setattr(lookup.aws.ec2, "get_instances", refused)
     with pytest.raises(pulumi.RunError, match=r"machines of ap-northeast-1: .*may you list instances"):
-        lookup.replaced(stack(), {"ap-northeast-1": {"watchme": Machine("i-1")}}, pulumi.InvokeOptions())
+        lookup.replaced_machines(stack(), {"ap-northeast-1": {"watchme": Machine("i-1")}}, pulumi.InvokeOptions())

@@ -3,7 +3,7 @@
 import pytest
 
 from components.before import Before, read
-from components.move import Move, is_under_way, planned, written
+from components.move import Move, is_under_way, move_output, plan_move
 from tests.support import stack
 
 SYDNEY, TOKYO = "ap-southeast-2", "ap-northeast-1"
@@ -28,7 +28,7 @@ def before(
     serves = Before(serving, generations=generations or {}).place("watchme")
     gates = frozenset((place, "watchme") for place in {serves, *(gated or set())})
     pointed_to = frozenset({(pointed or serves, "watchme")})
-    return Before(serving, pointed_to, there, gates, ttl, written(move or Move()), **of_it)
+    return Before(serving, pointed_to, there, gates, ttl, move_output(move or Move()), **of_it)
 
 
 def at(region: str, *standby: str, generation: int = 1):
@@ -117,7 +117,7 @@ CASES = {
 
 @pytest.mark.parametrize(("stack", "prior", "expected"), CASES.values(), ids=CASES)
 def test_planned(stack, prior, expected):
-    assert planned(stack, prior, NOW) == expected
+    assert plan_move(stack, prior, NOW) == expected
     assert is_under_way(stack, prior) == bool(expected.source) or expected == DONE
 
 

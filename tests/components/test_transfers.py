@@ -10,8 +10,8 @@ import pytest
 
 from catalogue.host import KeptMachine
 from components.before import Before, read
-from components.move import Move, planned
-from components.transfers import as_given, demand_possible, transfers
+from components.move import Move, plan_move
+from components.transfers import demand_possible, transfers, with_givers
 from tests.components.program import DESKTOP, Mocks, opened, run_program
 from tests.support import LAB, PROD, ROOT, catalogue, stack
 
@@ -40,7 +40,7 @@ def test_what_is_on_another_host_than_the_last_update_left_it_goes_there():
     assert transfers(now, was(a=["watchme"], b=[])) == {"watchme": ["a"]}
     homes = {"system:watchme": f"a@{TOKYO}"}
     expected = Move(NOW, "", {}, 60, homes=homes, systems={"watchme": ["a"]})
-    assert planned(now, was(a=["watchme"], b=[]), NOW) == expected
+    assert plan_move(now, was(a=["watchme"], b=[]), NOW) == expected
 
 
 @pytest.mark.parametrize(
@@ -74,19 +74,19 @@ def test_one_that_was_begun_and_goes_elsewhere_may_be_with_either():
     begun = was({"watchme": ["b"]}, a=["watchme"], b=[], c=[])
     now = placed(a=[], b=[], c=["watchme"])
     assert transfers(now, begun) == {"watchme": ["a", "b"]}
-    assert planned(now, begun, NOW).homes == {"system:watchme": f"a@{TOKYO}"}
+    assert plan_move(now, begun, NOW).homes == {"system:watchme": f"a@{TOKYO}"}
 
 
 def test_what_is_given_up_is_fetched_from_nowhere_unless_the_host_says_that_it_gave_it_away():
     """The other host began with data of its own, which is empty."""
     begun = was({"watchme": ["b"]}, a=["watchme"], b=[])
-    assert planned(placed(a=["watchme"], b=[]), begun, NOW).homes == {}
+    assert plan_move(placed(a=["watchme"], b=[]), begun, NOW).homes == {}
 
 
 def test_a_host_that_may_have_it_and_left_the_file_is_asked_back():
     begun = was({"watchme": ["desktop"]}, a=["watchme"])
     with pytest.raises(pulumi.RunError, match="desktop is not in infra:hosts any more, and has it until then"):
-        planned(placed(a=["watchme"]), begun, NOW)
+        plan_move(placed(a=["watchme"]), begun, NOW)
 
 
 def test_a_region_that_is_lost_is_left_without_what_was_begun_in_it():
@@ -135,7 +135,7 @@ def test_the_host_that_gives_keeps_its_rights_until_then():
     without = made.stack.model_copy(
         update={"hosts": made.stack.hosts | {"old": made.stack.hosts["watchme"].model_copy(update={"systems": []})}}
     )
-    given = as_given(replace(made, stack=without), {"watchme": ["old", "watchme"]})
+    given = with_givers(replace(made, stack=without), {"watchme": ["old", "watchme"]})
     assert given.stack.hosts["watchme"].runs == ["watchme"]
     assert [system.system for system in given.systems_on("old")] == ["watchme"]
     assert [system.system for system in given.systems_on("watchme")] == ["watchme"]

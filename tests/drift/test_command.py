@@ -42,7 +42,7 @@ def asked(monkeypatch, account):
     """The stack's state, and what Pulumi says of a refresh."""
 
     def given(known: dict, *steps: dict) -> None:
-        monkeypatch.setattr(command, "exported", lambda stack: known)
+        monkeypatch.setattr(command, "export_state", lambda stack: known)
         monkeypatch.setattr(command, "refresh_preview", lambda *_: list(steps))
         made = stack(lambda config: config.update({"infra:alarmEmails": ["ops@example.com"]}), "prod")
         monkeypatch.setattr(cli.hosts, "stack_of", lambda name: made)

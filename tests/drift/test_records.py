@@ -39,7 +39,7 @@ def add(account, name: str, kind: str, value: str, **more) -> None:
 
 
 def found(account, *keepable: str) -> list[str]:
-    return [str(finding) for finding in records.added(account.client, state(resources=account.entries), keepable)]
+    return [str(finding) for finding in records.find_added(account.client, state(resources=account.entries), keepable)]
 
 
 def test_the_stacks_own_is_no_finding(account):
@@ -79,7 +79,7 @@ def test_twins_and_names_as_route_53_writes_them():
     name = "\\052.Example.com."
     twin = {"Name": name, "Type": "A", "ResourceRecords": [{"Value": "192.0.2.9"}], **PLACED}
     alias = {"Name": name, "Type": "AAAA", "AliasTarget": {"DNSName": "x.cloudfront.net."}}
-    lines = [str(finding) for finding in records.added(of({"Name": name, "Type": "A"}, twin, alias), known, ())]
+    lines = [str(finding) for finding in records.find_added(of({"Name": name, "Type": "A"}, twin, alias), known, ())]
     assert [line.split(", which")[0] for line in lines] == [
         "record *.example.com A in Route 53: leads to 192.0.2.9 (weighted)",
         "record *.example.com AAAA in Route 53: leads to x.cloudfront.net.",
@@ -97,7 +97,7 @@ def test_what_leads_no_client_of_ours_elsewhere_is_no_finding(account, name, kin
 
 def test_the_command_looks_at_them(account, monkeypatch):
     add(account, NAME, "AAAA", "2001:db8::1")
-    monkeypatch.setattr(command, "exported", lambda stack: state(resources=account.entries))
+    monkeypatch.setattr(command, "export_state", lambda stack: state(resources=account.entries))
     monkeypatch.setattr(command, "refresh_preview", lambda *_: [])
     monkeypatch.setattr(cli.hosts, "stack_of", lambda name: stack(lambda config: None, "prod"))
     ran = CliRunner().invoke(app, ["drift", "--cloud", "--stack", "prod"])

@@ -26,7 +26,7 @@ def iam(monkeypatch):
 
 
 def found(iam) -> list[str]:
-    return [str(finding) for finding in rights.added(iam, state(resources=iam.entries))]
+    return [str(finding) for finding in rights.find_added(iam, state(resources=iam.entries))]
 
 
 def test_what_the_stack_gives_is_no_finding(iam):

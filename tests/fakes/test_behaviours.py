@@ -23,7 +23,7 @@ def programs(tmp_path_factory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("plugins")
     made = {"stand-in": plugins.stand_in("command").encode()}
     if real := real_plugins():
-        made["real"] = plugins.unpacked(real)
+        made["real"] = plugins.unpack_program(real)
     for name, content in made.items():
         (folder / name).write_bytes(content)
         (folder / name).chmod(0o755)

@@ -84,11 +84,11 @@ def test_a_published_port_is_led_to_its_host(lab):
 
 
 def test_a_high_port_is_listened_on_below_it():
-    assert (ports.shifted(1883, 10000), ports.shifted(60000, 10000)) == (11883, 50000)
+    assert (ports.shift_port(1883, 10000), ports.shift_port(60000, 10000)) == (11883, 50000)
 
 
 def test_a_rule_for_every_port_publishes_none():
-    assert firewall.published([Opening("tcp", 0, 65535, "10.0.0.0/8"), Opening("tcp", 22, 22, "0.0.0.0/0")]) == []
+    assert firewall.published_ports([Opening("tcp", 0, 65535, "10.0.0.0/8"), Opening("tcp", 22, 22, "0.0.0.0/0")]) == []
 
 
 def test_who_is_not_in_the_range_is_dropped_too(lab):

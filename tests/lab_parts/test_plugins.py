@@ -31,7 +31,7 @@ def test_a_plugin_of_a_folder_is_installed(tmp_path, monkeypatch, name):
     (given / "README.md").write_text("not a plugin")
     monkeypatch.setenv("LAB_PLUGINS", str(given))
     monkeypatch.setattr(plugins, "this_machine", lambda: HERE)
-    monkeypatch.setattr(plugins, "_downloaded", lambda *_: False)
+    monkeypatch.setattr(plugins, "_download", lambda *_: False)
     home = tmp_path / "home"
     # What an earlier run put there gives way, and what is missing in the folder is as ever
     assert plugins._install(home, "command", None) == "stand-in"
@@ -71,7 +71,7 @@ def test_a_file_that_cannot_be_unpacked_is_named(tmp_path):
     path = tmp_path / f"{COMMAND}.xz"
     path.write_bytes(b"nothing of the kind")
     with pytest.raises(LabError, match=r"pulumi-resource-command-v1\.2\.1\.xz cannot be unpacked"):
-        plugins.unpacked(path)
+        plugins.unpack_program(path)
 
 
 def test_without_any_the_stand_in_is_started_by_this_python(tmp_path):

@@ -9,8 +9,8 @@ from lab import elsewhere, settings, stubs
 from lab.products import Program, lay_out
 from lab.project import Project
 from lab.say import LabError
-from lab.stubs import derived
-from lab.workspace import taken_over
+from lab.stubs import derive_stubs
+from lab.workspace import merge_changes
 from tests.support import catalogue, whole
 
 CONFIG = {"aws:region": "eu-central-1", "infra:accountId": "123456789012", "infra:zone": "shop.example"}
@@ -92,7 +92,7 @@ def test_a_stub_listens_where_the_catalogue_says():
         data["services"][0].update({"container_port": 7000, "health": "/up"})
 
     (service, *_) = catalogue(ports).systems["watchme"].compose_services
-    assert derived(catalogue(ports))[service.image.repository] == {"port": 7000, "health": "/up", "prefix": "/"}
+    assert derive_stubs(catalogue(ports))[service.image.repository] == {"port": 7000, "health": "/up", "prefix": "/"}
 
 
 def test_an_image_of_a_folder_is_another_with_each_name_and_mode(tmp_path):
@@ -159,7 +159,7 @@ EDITS = {
 
 @pytest.mark.parametrize(("before", "after", "here", "expected"), EDITS.values(), ids=EDITS)
 def test_an_edit_comes_into_the_labs_own_configuration(before, after, here, expected):
-    assert taken_over(before, after, here) == expected
+    assert merge_changes(before, after, here) == expected
 
 
 def test_images_of_the_owners_own_machines_are_had_too(tmp_path, monkeypatch):

@@ -32,15 +32,15 @@ def test_a_download_with_the_expected_hash_is_used(served, monkeypatch):
     archive, asked = served
     digest = hashlib.sha256(archive.read_bytes()).hexdigest()
     monkeypatch.setattr(tools, "PULUMI_RELEASE_SHA256", {"x64": digest, "arm64": digest})
-    folder = tools._downloaded_pulumi()
+    folder = tools._download_pulumi()
     assert folder and (folder / "pulumi").exists()
-    assert tools._downloaded_pulumi() == folder and len(asked) == 1
+    assert tools._download_pulumi() == folder and len(asked) == 1
 
 
 def test_a_download_with_another_hash_is_not_used(served, capsys):
     _, asked = served
-    assert tools._downloaded_pulumi() is None
+    assert tools._download_pulumi() is None
     assert "does not have the hash that is expected" in capsys.readouterr().err
     assert not list(tools.CACHE.glob("pulumi*"))
     # Nor is it asked for at every run
-    assert tools._downloaded_pulumi() is None and len(asked) == 1
+    assert tools._download_pulumi() is None and len(asked) == 1

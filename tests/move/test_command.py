@@ -61,8 +61,8 @@ def stage(tmp_path, monkeypatch):
     monkeypatch.setattr(command.typer, "confirm", confirm)
     monkeypatch.setattr(run, "standing", lambda _: played.standing)
     monkeypatch.setattr(run, "settle", lambda *_: played.settled.append(True))
-    monkeypatch.setattr(run, "configured", configured)
-    monkeypatch.setattr(run, "previewed", lambda *_: played.planned)
+    monkeypatch.setattr(run, "copy_configuration", configured)
+    monkeypatch.setattr(run, "preview_phases", lambda *_: played.planned)
     monkeypatch.setattr(run, "latencies", lambda _: played.distances.pop(0))
     monkeypatch.setattr(run, "pulumi", lambda *_: '{"images": {"web:latest": "sha256:1"}}')
     monkeypatch.setattr(run, "up", up)
@@ -131,7 +131,7 @@ def test_the_report_of_one_that_went_on_is_of_all_of_it(stage, capsys):
     text = report_of(stage)
     assert f"| gate {TOKYO} | 1 created | 2.0 |" in text and f"| retire {SYDNEY} | 1 deleted | 2.0 |" in text
     assert f"| {NAME} | 120 ms | 2 ms | 480 ms | 9 ms |" in text
-    assert attempts.kept("prod", TOKYO) is None
+    assert attempts.read_attempts("prod", TOKYO) is None
 
 
 def test_one_that_is_given_up_has_no_report(stage, capsys):
@@ -140,14 +140,14 @@ def test_one_that_is_given_up_has_no_report(stage, capsys):
     move(SYDNEY, yes=True)
     said = capsys.readouterr().out
     assert "it is given up" in said and f"stack prod serves from {SYDNEY}, as before" in said
-    assert not list(stage.folder.glob("move-*.md")) and attempts.kept("prod", TOKYO) is None
+    assert not list(stage.folder.glob("move-*.md")) and attempts.read_attempts("prod", TOKYO) is None
 
 
 def test_what_was_kept_by_nobody_is_nothing(stage):
     place = stage.folder / ".infra/moves/prod-x.json"
     place.parent.mkdir(parents=True)
     place.write_text("{")
-    assert attempts.kept("prod", "x") is None and attempts.kept("prod", "y") is None
+    assert attempts.read_attempts("prod", "x") is None and attempts.read_attempts("prod", "y") is None
 
 
 def test_a_step_that_was_done_anew_counts_once():

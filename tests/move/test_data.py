@@ -10,7 +10,7 @@ from agent import arriving, away, moving
 from agent.outcome import Refused
 from agent.world import Ran
 from infra.errors import InfraError
-from infra.move.copies import mapped
+from infra.move.copies import id_map_options
 from infra.move.steps import data
 from infra.ssh import ConnectionLost
 from rendering.host import render
@@ -53,7 +53,7 @@ class Hosts:
             data.Moving, "_ask_at", lambda move, host, what, payload: self.answered(move, what, payload)
         )
         monkeypatch.setattr(data.Copy, "run", lambda copy, *words: self.copied(copy))
-        monkeypatch.setattr(data.Moving, "_renewed", lambda *_: contextlib.nullcontext())
+        monkeypatch.setattr(data.Moving, "_keep_renewing", lambda *_: contextlib.nullcontext())
 
     def sleep(self, seconds: float) -> None:
         self.clock += seconds
@@ -103,7 +103,7 @@ class Hosts:
     def answered(self, move, what, payload):
         def do():
             try:
-                return arriving.asked(self.new, what, {"system": move.name, **payload}, say)
+                return arriving.handle(self.new, what, {"system": move.name, **payload}, say)
             except Refused as refusal:
                 raise InfraError(f"watchme: {refusal}") from None
 
@@ -263,7 +263,7 @@ def test_without_rsync_nothing_is_touched(hosts, monkeypatch):
 
 def test_accounts_files_become_those_of_the_same_names():
     there, here = {"users": {"ice": 1001, "root": 0}, "groups": {"ice": 1001}}, {"users": {"ice": 1004}, "groups": {}}
-    assert mapped(there, copy.deepcopy(here)) == ["--usermap=1001:1004"]
+    assert id_map_options(there, copy.deepcopy(here)) == ["--usermap=1001:1004"]
 
 
 def test_what_was_given_to_a_host_that_is_gone_by_now_comes_from_the_one_that_serves(hosts):

@@ -143,7 +143,7 @@ def test_a_note_that_cannot_be_read_says_nothing(tmp_path, monkeypatch, kept):
     monkeypatch.setattr(notes, "project_root", lambda: tmp_path)
     (tmp_path / locks.FOLDER).mkdir(parents=True)
     (tmp_path / locks.FOLDER / "lab.json").write_text(kept)
-    assert locks.remembered("lab") is None
+    assert locks.read_engine("lab") is None
 
 
 def test_a_note_of_an_earlier_version_is_read(tmp_path, monkeypatch):
@@ -151,4 +151,4 @@ def test_a_note_of_an_earlier_version_is_read(tmp_path, monkeypatch):
     locks.remember("lab", os.getpid())
     place = tmp_path / locks.FOLDER / "lab.json"
     place.write_text(json.dumps(json.loads(place.read_text()) | {"noted": 1.0}))
-    assert locks.remembered("lab") == locks.identify(os.getpid())
+    assert locks.read_engine("lab") == locks.identify(os.getpid())

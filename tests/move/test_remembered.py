@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from infra.move.remembered import Lowered, lowered
+from infra.move.remembered import Lowered, find_lowering
 
 DEFAULT = 60
 
@@ -37,7 +37,7 @@ CASES = {
 
 @pytest.mark.parametrize(("updates", "found"), CASES.values(), ids=CASES)
 def test_when_it_was_lowered(updates, found):
-    assert lowered(updates, DEFAULT) == found
+    assert find_lowering(updates, DEFAULT) == found
 
 
 def test_until_when_the_longer_one_can_be_remembered():

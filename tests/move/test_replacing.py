@@ -83,13 +83,13 @@ def known(monkeypatch) -> dict[str, Any]:
     state = {
         "deployment": {"resources": [entry, {**entry, "urn": urn.replace("-instance", "-g2-instance"), "id": "i-2"}]}
     }
-    monkeypatch.setattr(replacing, "exported", lambda _: state)
+    monkeypatch.setattr(replacing, "export_state", lambda _: state)
     return found
 
 
 def test_what_there_is_comes_from_the_last_update_and_the_state(known):
     assert machines(stack(), "watchme") == of(1, 1, [], {1: LARGE, 2: LARGE}, [])
-    assert types(replacing.exported("prod"), "watchme", "ap-southeast-2") == {}
+    assert types(replacing.export_state("prod"), "watchme", "ap-southeast-2") == {}
 
 
 def test_what_is_no_machine_of_the_programs_or_not_settled_is_a_line(known):
@@ -115,9 +115,9 @@ def test_the_words_of_each_way_can_be_said_again():
 
 def test_what_is_deleted_has_the_name_that_people_know():
     machine = Phase("retire", TOKYO, {f"watchme-{TOKYO}-instance": "delete", f"watchme-{TOKYO}-address": "delete"})
-    assert str(machine) == f"retire machine {TOKYO}" and machine.gone == ["machine 1 of watchme with its disk"]
+    assert str(machine) == f"retire machine {TOKYO}" and machine.deletions == ["machine 1 of watchme with its disk"]
     region = Phase("retire", TOKYO, {**machine.touches, f"network-{TOKYO}-vpc": "delete"})
-    assert str(region) == f"retire {TOKYO}" and region.gone == [TOKYO]
+    assert str(region) == f"retire {TOKYO}" and region.deletions == [TOKYO]
     rest = Phase("retire", f"{TOKYO}-g2", {f"watchme-{TOKYO}-g2-alarms-disk": "delete"})
-    assert str(rest) == f"clear up {TOKYO}-g2" and rest.gone == []
-    assert Phase("gate", TOKYO, {}).gone == []
+    assert str(rest) == f"clear up {TOKYO}-g2" and rest.deletions == []
+    assert Phase("gate", TOKYO, {}).deletions == []

@@ -215,12 +215,12 @@ def test_images_that_are_not_equal_are_named():
     with pytest.raises(
         InfraError, match=r"2 image\(s\) not copied: web:latest: denied; ast:latest: is in neither region"
     ):
-        images.told(REQUEST, done, lambda line: None)
+        images.copy_result(REQUEST, done, lambda line: None)
 
 
 def test_a_host_that_stops_in_the_middle_has_not_copied():
     with pytest.raises(InfraError, match="the host stopped in the middle"):
-        images.told(REQUEST, [], lambda line: None)
+        images.copy_result(REQUEST, [], lambda line: None)
 
 
 class Sts:
@@ -252,7 +252,7 @@ def test_a_host_gets_the_copiers_login_and_not_the_operators(sts, monkeypatch):
     made, sent = sts(2), []
     asked = lambda session, account, region: f"{session.get_credentials().access_key} {region}"  # noqa: E731
     monkeypatch.setattr(images, "login", asked)
-    monkeypatch.setattr(images, "connected", lambda target: nullcontext(None))
+    monkeypatch.setattr(images, "connect", lambda target: nullcontext(None))
     monkeypatch.setattr(images, "run_program", lambda transport, target, text, payload: sent.append(payload) or [])
     request = {
         "account": "1",
@@ -269,5 +269,5 @@ def test_a_host_gets_the_copiers_login_and_not_the_operators(sts, monkeypatch):
 def test_a_role_that_cannot_be_assumed_is_named(sts):
     made = sts(1000)
     with pytest.raises(InfraError, match=r"the role arn:copier, which copies images, cannot be assumed: .*not yet"):
-        images.assumed("arn:copier", "ap-northeast-1")
+        images.assume_role("arn:copier", "ap-northeast-1")
     assert len(made.asked) == 22

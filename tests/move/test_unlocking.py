@@ -29,7 +29,7 @@ def state(tmp_path, monkeypatch):
     """Where a stack's locks lie, and what Pulumi was asked to do."""
     asked: list[str] = []
     monkeypatch.setattr(unlocking, "pulumi", lambda *_: json.dumps({"url": f"file://{tmp_path}"}))
-    monkeypatch.setattr(locks, "removed", lambda stack: asked.append(stack) is None)
+    monkeypatch.setattr(locks, "remove", lambda stack: asked.append(stack) is None)
     folder = tmp_path / ".pulumi/locks/organization/infra/prod"
     folder.mkdir(parents=True)
     return folder, asked
@@ -45,7 +45,7 @@ def test_a_stack_that_is_not_locked(state):
 
 
 def test_the_lock_of_an_update_that_ended_here_is_removed(state, ended, monkeypatch):
-    monkeypatch.setattr(locks, "remembered", lambda _: ended)
+    monkeypatch.setattr(locks, "read_engine", lambda _: ended)
     put(state[0], lock(ended.pid))
     said = unlocking.unlock("prod")
     assert said.startswith(
@@ -59,9 +59,9 @@ def test_the_lock_of_an_update_that_ended_here_is_removed(state, ended, monkeypa
 )
 def test_any_other_stays(state, ended, monkeypatch, case):
     folder, asked = state
-    monkeypatch.setattr(locks, "remembered", lambda _: None if case == "not remembered" else ended)
+    monkeypatch.setattr(locks, "read_engine", lambda _: None if case == "not remembered" else ended)
     if case == "runs":
-        monkeypatch.setattr(locks, "remembered", lambda _: locks.identify(os.getpid()))
+        monkeypatch.setattr(locks, "read_engine", lambda _: locks.identify(os.getpid()))
     found = {
         "runs": [lock(os.getpid())], "another machine": [lock(ended.pid, "ci-runner")],
         "a second one": [lock(ended.pid), lock(77, "laptop")], "cannot be read": [lock(ended.pid), "{"],

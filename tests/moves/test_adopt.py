@@ -13,7 +13,7 @@ from tests.adopt import hosts
 from tests.moves.conftest import adopt
 from tests.moves.on import SYDNEY, answers, client, points_to
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.nightly]
 TAKEN = ["Instance", "Eip", "EipAssociation", "Repository", "Record"]
 
 

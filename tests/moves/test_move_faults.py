@@ -268,7 +268,7 @@ def table() -> Iterator[list[str]]:
     print("\n".join(["", *lines]))
 
 
-@pytest.mark.parametrize("name", rows(ROWS, always=["creation 1 is refused", "creation 2 is refused"]))
+@pytest.mark.parametrize("name", rows(ROWS, always=["creation 1 is refused"]))
 def test_a_failure_leaves_the_old_region_whole(leaving, began, name, table):
     row = ROWS[name]
     before = of_region(leaving, OLD)
@@ -295,7 +295,7 @@ DELETIONS = {
 }
 
 
-@pytest.mark.parametrize("name", rows(DELETIONS, always=["deletion 1 is refused"]))
+@pytest.mark.parametrize("name", rows(DELETIONS, always=[]))
 def test_a_failed_deletion_leaves_the_new_region_serving(leaving, name, table):
     row = DELETIONS[name]
     ran = row.fault(leaving)
@@ -313,6 +313,7 @@ def test_the_same_command_comes_to_the_end(leaving):
     assert leaving.containers_of("watchme", OLD) == [] and len(leaving.containers_of("watchme")) == 1
 
 
+@pytest.mark.nightly
 def test_through_all_that_there_was_one_scheduler_in_the_world(leaving, began):
     """Whatever failed, and whoever was killed: nobody's turn came again once another's had begun."""
     seen = turns([run for run in runs(leaving) if run[0] >= began])

@@ -196,9 +196,11 @@ def test_a_token_that_has_ended_is_replaced_by_the_stacks_own(kept, monkeypatch)
     given = {"zone": "example.com", "stack": "prod"}
     monkeypatch.setattr(infra.record, "_token_of", lambda stack: "")
     with pytest.raises(InfraError, match="It is the token that the last update used"):
-        infra.record.removed(given, record("192.0.2.1"), "ended")
+        infra.record.remove_record(given, record("192.0.2.1"), "ended")
     monkeypatch.setattr(infra.record, "_token_of", lambda stack: kept.app.tokens["operator"])
-    assert infra.record.removed(given, record("192.0.2.1"), "ended") == "removed at Cloudflare" and not kept.there()
+    assert (
+        infra.record.remove_record(given, record("192.0.2.1"), "ended") == "removed at Cloudflare" and not kept.there()
+    )
 
 
 def test_a_server_that_fails_is_asked_again(kept):

@@ -11,7 +11,7 @@ from catalogue.records import Record as Described
 from infra import hosts, names, pointing, secret, zone_records
 from infra.errors import InfraError
 from infra.main import app
-from infra.pointing import Wanted, closing, lines, look, wait, wanted
+from infra.pointing import Wanted, closing, lines, look, wait, wanted_records
 from lab.cloud.dns import Zone
 from tests.catalogue.changes import configured
 from tests.support import catalogue
@@ -49,7 +49,7 @@ def at(server, **more):
 def test_what_is_needed(made):
     described = [{"name": "hey-watch.me", "type": "TXT", "values": ["v=spf1 -all"]}]
     of = catalogue(config=configured(dns={"provider": "external", "challenges": "acme.example.net"}, records=described))
-    assert [(record.name, record.type, record.values) for record in wanted(of)] == [
+    assert [(record.name, record.type, record.values) for record in wanted_records(of)] == [
         ("api.hey-watch.me", "A", [ADDRESS]),
         ("_acme-challenge.api.hey-watch.me", "CNAME", ["api.hey-watch.me.acme.example.net"]),
         ("hey-watch.me", "TXT", ["v=spf1 -all"]),
@@ -165,7 +165,7 @@ def test_adoption_is_of_what_is_in_the_way_alone(kept, monkeypatch):
     kept.by_hand("A", "web.example.com", "192.0.2.8", proxied=True, ttl=1)
     zone, found = pointing.adoptable(made, ["api.example.com"])
     assert [(entry["type"], owner) for entry, owner in found] == [("A", OWNER)], "mail and texts are in no one's way"
-    assert pointing.adopted(found[0][0]) == "api.example.com  A  192.0.2.7  (by \\x1b[2J hand)"
+    assert pointing.record_line(found[0][0]) == "api.example.com  A  192.0.2.7  (by \\x1b[2J hand)"
     zone.take_over(*found[0])
     for name, line in {
         "api.example.com": "that is not this stack's already", "none.example.com": "wants no address or alias of none",
@@ -208,7 +208,7 @@ BY_HAND = {
 @pytest.mark.parametrize("change", [*BY_HAND.values(), None], ids=[*BY_HAND, "gone"])
 def test_what_was_changed_by_hand_is_found_and_put_back(kept, change):
     stack = catalogue(config=configured(zone="example.com")).stack
-    wrote = zone_records.written(
+    wrote = zone_records.records_in_state(
         state(("api.example.com", "A", [ADDRESS]), ("example.com", "MX", ["10 mx.example.net"]))
     )
     for record in wrote:
@@ -227,7 +227,7 @@ def test_what_was_changed_by_hand_is_found_and_put_back(kept, change):
 
 def test_a_record_in_the_place_of_one_that_is_gone_is_left_alone(kept):
     stack = catalogue(config=configured(zone="example.com")).stack
-    wrote = zone_records.written(state(("api.example.com", "A", [ADDRESS])))
+    wrote = zone_records.records_in_state(state(("api.example.com", "A", [ADDRESS])))
     kept.by_hand("CNAME", "api.example.com", "elsewhere.example")
     (found,) = zone_records.findings(stack, kept.client, wrote)
     assert "has CNAME elsewhere.example for 300 s, without a comment, the last update left" in str(found)
@@ -250,15 +250,15 @@ def test_the_command_ends_with_one_where_a_name_leads_elsewhere(made, monkeypatc
 
 def test_while_a_region_is_left_names_are_to_lead_to_the_new_one(monkeypatch):
     monkeypatch.setattr(hosts, "outputs", lambda stack: {"addresses": {"watchme": ADDRESS}, "region": "ap-southeast-2"})
-    monkeypatch.setattr(hosts, "made", lambda stack: {"watchme": "192.0.2.55"})
-    assert [record.values for record in wanted(catalogue())] == [["192.0.2.55"]]
-    monkeypatch.setattr(hosts, "made", lambda stack: {})
-    assert wanted(catalogue()) == []
+    monkeypatch.setattr(hosts, "addresses_from_state", lambda stack: {"watchme": "192.0.2.55"})
+    assert [record.values for record in wanted_records(catalogue())] == [["192.0.2.55"]]
+    monkeypatch.setattr(hosts, "addresses_from_state", lambda stack: {})
+    assert wanted_records(catalogue()) == []
 
 
 @pytest.mark.parametrize("text", ['say "hi" now', "back\\slash", "a" * 300, "Case Counts"])
 def test_texts_are_compared_as_they_are(text):
-    quoted = Described(name="x.hey-watch.me", type="TXT", values=[text]).written[0]
+    quoted = Described(name="x.hey-watch.me", type="TXT", values=[text]).provider_values[0]
     with served([entry("x.hey-watch.me", "TXT", f'"{quoted}"')]) as server:
         record = Wanted("x.hey-watch.me", "TXT", [text], 60)
         look(at(server).stack, [record], [])
@@ -334,7 +334,7 @@ def test_what_an_update_would_be_refused_is_known_before(kept, monkeypatch):
 
 def test_tokens_that_are_missing_are_listed():
     made = catalogue(config=configured(dns={"provider": "cloudflare"}))
-    found = {entry.path: entry.state for entry in secret.known(made) if entry.group == "dns"}
+    found = {entry.path: entry.state for entry in secret.list_secrets(made) if entry.group == "dns"}
     assert found == {"dns.CLOUDFLARE_API_TOKEN": "missing", "dns.CLOUDFLARE_PROOF_TOKEN": "missing"}
     made = catalogue(config=configured(dns={"provider": "cloudflare", "challenges": "acme.example.net"}))
-    assert {entry.path for entry in secret.known(made) if entry.group == "dns"} == {"dns.CLOUDFLARE_API_TOKEN"}
+    assert {entry.path for entry in secret.list_secrets(made) if entry.group == "dns"} == {"dns.CLOUDFLARE_API_TOKEN"}

@@ -126,7 +126,7 @@ def test_what_belongs_to_no_region_is_known_whoever_made_it(account):
     id = account.create_until(type)
     regional = f"{PREFIX}pulumi:providers:aws::aws-{REGION}::id"
     known = state(resources=[operation(type, {})["resource"] | {"id": id, "provider": regional}])
-    assert command.tagged(without_snapshots(STACK), known, [account.made[kind] for kind in account.made]) == []
+    assert command.find_tagged(without_snapshots(STACK), known, [account.made[kind] for kind in account.made]) == []
 
 
 def test_what_is_left_of_a_creation_is_done(account, engine):
@@ -189,13 +189,13 @@ def test_what_has_the_stacks_tags_and_no_state_is_listed_in_the_order_of_creatio
     for type in INPUTS:
         account.create_until(type) if kind(type) not in account.made else None
     known = state(resources=[operation("aws:ec2/eip:Eip", {})["resource"] | {"id": account.made["Eip"]}])
-    found = command.tagged(without_snapshots(STACK), known, [account.made["Vpc"]])
+    found = command.find_tagged(without_snapshots(STACK), known, [account.made["Vpc"]])
     assert {orphan.kind for orphan in found} == {
         "InternetGateway", "Subnet", "RouteTable", "SecurityGroup", "Instance", "Role", "User", "InstanceProfile",
         "Repository", "Topic",
     }  # fmt: skip
     assert [orphan.kind for orphan in found].index("Subnet") < [orphan.kind for orphan in found].index("Instance")
-    assert command.tagged(without_snapshots("dev"), known, []) == []
+    assert command.find_tagged(without_snapshots("dev"), known, []) == []
 
 
 @pytest.fixture
@@ -277,7 +277,7 @@ def test_the_question_names_both_ends():
     orphans = [
         command.Orphan(VPC, id, REGION, "p", creation, wanted) for id, wanted in (("vpc-1", True), ("vpc-2", False))
     ]
-    _, question = listing.chosen(orphans, adopt=True, delete=[])
+    _, question = listing.choose(orphans, adopt=True, delete=[])
     assert question == f"Take {REGION}/vpc-1 into the state and have the next update delete {REGION}/vpc-2?"
 
 
@@ -286,6 +286,6 @@ def test_one_of_two_regions_is_named_with_its_region():
         command.Orphan("aws:ecr/repository:Repository", "ast", region, "p", None, False) for region in ("a", "b")
     ]
     with pytest.raises(InfraError, match="2 orphans have this id: a/ast, b/ast; name the one that is to go"):
-        listing.chosen(orphans, adopt=False, delete=["ast"])
-    gone, question = listing.chosen(orphans, adopt=False, delete=["b/ast"])
+        listing.choose(orphans, adopt=False, delete=["ast"])
+    gone, question = listing.choose(orphans, adopt=False, delete=["b/ast"])
     assert [orphan.region for orphan in gone] == ["b"] and question == "Have the next update delete b/ast?"

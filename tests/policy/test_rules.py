@@ -320,7 +320,7 @@ def test_the_documents_units_are_known_and_kept_by_this_projects_own():
         host: {f.path: f.content.decode() for f in render(catalogue, host).files} for host in catalogue.stack.hosts
     }
     names = {path.rsplit("/", 1)[1] for host in rendered.values() for path in host}
-    assert set(host_rules.documented()) <= names
+    assert set(host_rules.hardening_document()) <= names
     assert list(rules.hardening(Facts("lab", files=rendered))) == []
     assert list(rules.ports(Facts("lab", files=rendered))) == []
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from infra.preview.hosts import compared, effects
+from infra.preview.hosts import compare_hosts, effects
 
 
 def unit(name: str, *files: str, flag: str = ""):
@@ -126,7 +126,7 @@ def host(made, kind: str = "ec2", drifted=(), files=None):
 def shown(before, after, was="tokyo", will="tokyo"):
     return [
         (change.host, change.how, [effect.service for effect in change.effects])
-        for change in compared(before, after, was, will)
+        for change in compare_hosts(before, after, was, will)
     ]
 
 
@@ -158,9 +158,9 @@ def with_file(text: str, sha256: str):
 
 
 def test_a_change_that_masking_hides_is_still_a_change():
-    (change,) = compared({"h": with_file("same\n", "1")}, {"h": with_file("same\n", "2")})
+    (change,) = compare_hosts({"h": with_file("same\n", "1")}, {"h": with_file("same\n", "2")})
     assert [(file.path, file.how, file.meta) for file in change.files] == [
         ("/etc/a.yml", "changed", "its content changes where it is not shown")
     ]
-    (change,) = compared({"h": with_file("one\n", "1")}, {"h": with_file("two\n", "2")})
-    assert [(file.added, file.meta) for file in change.files] == [(1, "")]
+    (change,) = compare_hosts({"h": with_file("one\n", "1")}, {"h": with_file("two\n", "2")})
+    assert [(file.added_lines, file.meta) for file in change.files] == [(1, "")]

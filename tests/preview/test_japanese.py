@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.wording import said
+from agent.wording import phrase
 from infra import comment as comments
 from infra.move.phases import LEFTOVERS_GO, MACHINE_GOES, STEPS, WAYS, Phase
 from infra.preview import data, live, report, steps
@@ -73,7 +73,7 @@ KEPT = re.compile(
 def full() -> Report:
     """Of all that a comment can show, something."""
     effects = [Effect("web", "web.service", way) for way in GAPS]
-    unseen = said("its content changes where it is not shown")
+    unseen = phrase("its content changes where it is not shown")
     files = [
         FileChange("/etc/a.conf", "changed", ("@@ -1 +1 @@", "-1", "+2"), unseen),
         FileChange("/etc/b.conf", "new", ("+1",)), FileChange("/etc/c.conf", "removed", ("-1",)),
@@ -86,7 +86,7 @@ def full() -> Report:
         "box", "changed", files, effects, (Room(100, 200), Room(150, None)), {"80": ("", "web")}, {"10.0.0.1": ("web", "")},
         {"web": ("/a", "/b")}, ["/lost"], ["/gained"], ["/opened"], lines,
     )  # fmt: skip
-    processor = said("another processor ({before} → {after})", before="arm64", after="x86_64")
+    processor = phrase("another processor ({before} → {after})", before="arm64", after="x86_64")
     cloud = [
         Step(URN.format(INSTANCE, "m1"), "replace", ("ami",), ("ami", processor)),
         Step(URN.format(INSTANCE, "m2"), "update", ("instanceType",)),
@@ -97,10 +97,10 @@ def full() -> Report:
         "prod", "mocks-a-b-c-d", steps=cloud, hosts=[host, HostChange("home", "gone"), HostChange("m4", "moved")],
         cost=Cost(10.0, 12.5, "2026-11-01"), findings=[Finding("ssh-open", "rule", "SSH is open", "your own networks")],
         phases=[Phase(name, "ap-northeast-1", {f"m{number}": "create"}) for number, name in enumerate(STEPS)],
-        replaces=["box"], goes=[said("{system} from {giver} to {taker}", system="totton", giver="box", taker="home")],
-        hosts_say=[said("{host} leaves the stack; it was not asked", host="m4")], language="ja",
+        replaces=["box"], goes=[phrase("{system} from {giver} to {taker}", system="totton", giver="box", taker="home")],
+        hosts_say=[phrase("{host} leaves the stack; it was not asked", host="m4")], language="ja",
     )  # fmt: skip
-    return Report("0" * 40, said("{commit} with changes that are not committed", commit="0123456789"), [stack])
+    return Report("0" * 40, phrase("{commit} with changes that are not committed", commit="0123456789"), [stack])
 
 
 def english_in(text: str) -> list[str]:

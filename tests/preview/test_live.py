@@ -9,7 +9,7 @@ from catalogue.problems import Problem
 from infra import git, hosts, pulumi
 from infra.errors import InfraError
 from infra.preview import commits, live
-from infra.preview.hosts import compared
+from infra.preview.hosts import compare_hosts
 from infra.preview.live import _complaint, _serving, machines_before, news, steps
 from infra.preview.snapshot import hosts_of
 from tests.support import digests, execute, whole
@@ -164,7 +164,7 @@ def test_what_a_host_says_of_its_release_ends_no_preview():
                 named.add(key)
                 assert said.startswith("what it says of its release cannot be read ("), said
                 continue
-            compared({"watchme": {**host, "manifest": manifest}}, {"watchme": host})
+            compare_hosts({"watchme": {**host, "manifest": manifest}}, {"watchme": host})
             _serving(manifest)
     assert named >= {"files", "links", "probes", "containers", "units", "environment_files"}, named
 
@@ -175,8 +175,8 @@ def test_no_text_of_a_host_begins_a_line(monkeypatch):
     answer = {"release": "a\n::error::x", "manifest": made["manifest"], "files": made["files"], "drift": []}
     outputs = {"addresses": {"watchme": "192.0.2.1"}, "releases": {"watchme": {"id": "b" * 64}}}
     monkeypatch.setattr(hosts, "outputs", lambda _: outputs)
-    monkeypatch.setattr(hosts, "reached", lambda *_: {"watchme": None})
-    monkeypatch.setattr(live, "_asked", lambda _: answer)
+    monkeypatch.setattr(hosts, "targets_at", lambda *_: {"watchme": None})
+    monkeypatch.setattr(live, "_ask_host", lambda _: answer)
     _, said, unbound = live._hosts(catalogue)
     assert said == [r"watchme serves a\n::error::; the stack brought bbbbbbbbbbbb last"] and unbound == []
 

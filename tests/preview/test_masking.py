@@ -4,7 +4,7 @@ import hashlib
 
 import pytest
 
-from infra.preview.marks import key_of, mark, sealed, unspoken
+from infra.preview.marks import key_of, mark, mask_encrypted, mask_text
 from rendering.host import render
 from tests import secret_names
 from tests.support import whole
@@ -36,9 +36,9 @@ PLANTED = {
 
 @pytest.mark.parametrize(("text", "planted"), PLANTED.values(), ids=PLANTED)
 def test_it_is_never_shown_and_a_change_of_it_is(text, planted):
-    shown = unspoken(text)
+    shown = mask_text(text)
     assert planted not in shown and "[secret " in shown
-    assert shown != unspoken(text.replace(planted, f"{planted}2"))
+    assert shown != mask_text(text.replace(planted, f"{planted}2"))
     for line in ("port: 80", "before", "after"):
         assert (line in text) == (line in shown)
 
@@ -51,7 +51,7 @@ def files() -> dict[str, str]:
 
 
 def test_our_own_files_are_shown_whole():
-    changed = {path for path, text in files().items() if unspoken(text, path) != text}
+    changed = {path for path, text in files().items() if mask_text(text, path) != text}
     assert not changed
 
 
@@ -59,15 +59,15 @@ def test_our_own_files_are_shown_whole():
 @pytest.mark.parametrize("name", secret_names.SECRET)
 def test_the_names_of_secrets_are_known_in_every_kind_of_file(path, name):
     text = f"services:\n  a:\n    environment:\n      {name}: planted\n" if path == "/a.yml" else f"{name}=planted\n"
-    assert "planted" not in unspoken(text, path)
+    assert "planted" not in mask_text(text, path)
 
 
 def test_a_mark_cannot_be_guessed_back_without_the_key():
-    shown = unspoken("ADMIN_PASSWORD=4711\n", key=b"the stack's own")
-    guesses = [unspoken("ADMIN_PASSWORD=4711\n", key=key) for key in (b"", b"prod")]
+    shown = mask_text("ADMIN_PASSWORD=4711\n", key=b"the stack's own")
+    guesses = [mask_text("ADMIN_PASSWORD=4711\n", key=key) for key in (b"", b"prod")]
     hashes = [hashlib.sha256(text).hexdigest()[:12] for text in (b"4711", b"4711\n", b"ADMIN_PASSWORD=4711\n")]
     assert shown not in guesses and not any(digest in shown for digest in hashes)
-    assert shown == unspoken("ADMIN_PASSWORD=4711\n", key=b"the stack's own")
+    assert shown == mask_text("ADMIN_PASSWORD=4711\n", key=b"the stack's own")
 
 
 def test_a_stacks_key_is_its_files(tmp_path):
@@ -81,16 +81,16 @@ def test_a_stacks_key_is_its_files(tmp_path):
 
 def test_existing_marks_of_any_form_stay():
     text = "A_TOKEN=[secret 0123456789abcdef]\nB_TOKEN=[secret not set]\nC_TOKEN=[another value, not shown]\n"
-    assert unspoken(text, "/srv/.env") == text
+    assert mask_text(text, "/srv/.env") == text
 
 
 def test_what_is_no_secret_stays_as_it_is():
     text = "server_tokens off;\nproxy_set_header X-Real-IP $remote_addr;\n    image: a@sha256:b\n# a token\nExecStart=/usr/bin/x\n"
-    assert unspoken(text) == text
+    assert mask_text(text) == text
 
 
 def test_what_is_encrypted_in_a_configuration_is_a_mark():
-    assert sealed({"a": {"secure": "v1:x"}, "b": [1, {"secure": "v1:y"}]}) == {
+    assert mask_encrypted({"a": {"secure": "v1:x"}, "b": [1, {"secure": "v1:y"}]}) == {
         "a": mark("v1:x"),
         "b": [1, mark("v1:y")],
     }
@@ -121,4 +121,4 @@ DIFFERENT = {
 
 @pytest.mark.parametrize(("path", "before", "after"), DIFFERENT.values(), ids=DIFFERENT)
 def test_two_texts_that_differ_are_shown_differently(path, before, after):
-    assert unspoken(before, path, b"key") != unspoken(after, path, b"key")
+    assert mask_text(before, path, b"key") != mask_text(after, path, b"key")

@@ -81,7 +81,7 @@ def previewing(monkeypatch, tmp_path):
     )
 
     def preview(made: Report) -> list[list[str]]:
-        monkeypatch.setattr(plans.command, "made", lambda *_, **__: made)
+        monkeypatch.setattr(plans.command, "build_report", lambda *_, **__: made)
         return ran
 
     return preview

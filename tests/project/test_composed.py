@@ -10,7 +10,7 @@ from catalogue.loading import load
 from catalogue.problems import CatalogueError
 from catalogue.stack import read_stack
 from infra.errors import InfraError
-from infra.project.composed import entries, exposed
+from infra.project.composed import entries, find_secrets
 from infra.project.new import Answers, create
 from tests.catalogue.upstream import UPSTREAM
 
@@ -41,10 +41,10 @@ def made(tmp_path, text, dotenv="", **answers):
 def left_open(project, stack="prod"):
     try:
         return [
-            problem.said for problem in check(load(project, read_stack(project, stack))) if problem.level == "error"
+            problem.message for problem in check(load(project, read_stack(project, stack))) if problem.level == "error"
         ]
     except CatalogueError as error:
-        return [problem.said for problem in error.problems]
+        return [problem.message for problem in error.problems]
 
 
 def test_each_service_has_an_entry_with_what_the_file_does_not_say():
@@ -145,9 +145,9 @@ HARMLESS = {
 @pytest.mark.parametrize("text", HARMLESS.values(), ids=HARMLESS)
 def test_what_has_its_secret_elsewhere_is_no_secret(text):
     text = f"services:\n  web:\n    {text}\n"
-    assert [*exposed(yaml.safe_load(text), text)] == []
+    assert [*find_secrets(yaml.safe_load(text), text)] == []
 
 
 def test_where_a_secret_stands_is_named():
     text = "services:\n  r: {image: x, command: [redis-server, --requirepass, hunter2]}  # PASSWORD=hunter2\n"
-    assert [*exposed(yaml.safe_load(text), text)] == ["services.r.command", "the comment in line 2"]
+    assert [*find_secrets(yaml.safe_load(text), text)] == ["services.r.command", "the comment in line 2"]

@@ -1,7 +1,7 @@
 """Conditions as alarms: values in, values out."""
 
 from catalogue.alerts import Alert, CloudAlert
-from rendering.alarms import Alarm, alarms, published
+from rendering.alarms import Alarm, alarms, metrics_destination
 from rendering.files import File
 from rendering.host import render
 from rendering.monitor import EVERY
@@ -72,7 +72,7 @@ def test_a_host_without_a_proxy_has_no_alarm_of_one():
 
 def test_a_host_that_aws_does_not_know_tells_it_nothing():
     made = put_by_hand(whole())
-    assert not made.has_identity("home") and published(made, "home") == {} == render(made, "home").metrics
+    assert not made.has_identity("home") and metrics_destination(made, "home") == {} == render(made, "home").metrics
     assert not alarms(made, "home")
 
 
@@ -80,7 +80,7 @@ def test_where_nobody_wants_to_hear_nothing_is_told_and_nothing_made():
     def silent(config):
         config["infra:alarmEmails"] = []
 
-    assert published(whole(silent), "watchme") == {} and by_name("watchme", silent) == {}
+    assert metrics_destination(whole(silent), "watchme") == {} and by_name("watchme", silent) == {}
 
 
 def test_a_release_says_where_its_host_tells_what():

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from catalogue.checks import checked
+from catalogue.checks import ensure_valid
 from catalogue.problems import CatalogueError
 from rendering.archive import manifest_of
 from rendering.files import HostFiles
@@ -22,7 +22,7 @@ SECRETS = configured(secrets={"db": {"POSTGRES_PASSWORD": "x"}}, adminCidrs=["19
 
 def made(*more: Any) -> HostFiles:
     change = both(with_database, *more)
-    return render(checked(catalogue(change, SECRETS)), "watchme", digests(change))
+    return render(ensure_valid(catalogue(change, SECRETS)), "watchme", digests(change))
 
 
 def text(files: HostFiles, path: str) -> str:
@@ -77,7 +77,7 @@ def test_its_unit_waits_for_the_database():
     # A $ of the shell's is one of systemd's first
     assert '"$$(timeout' in waits[0]
     # What a release waits for is no reason to restart anything
-    later = render(checked(catalogue(with_database, both(SECRETS, configured(healthDeadline=900)))), "watchme")
+    later = render(ensure_valid(catalogue(with_database, both(SECRETS, configured(healthDeadline=900)))), "watchme")
     assert text(later, "/etc/systemd/system/worker.service") == unit
 
 
@@ -279,7 +279,9 @@ def test_a_release_step_is_a_container_like_its_services_without_its_port():
     change = both(
         with_database, STEP, setting("web", environment={"A": "1"}, files=[{"path": "/etc/x.ini", "source": "x.ini"}])
     )
-    whole = replace(checked(catalogue(both(with_database, STEP), SECRETS)), systems=catalogue(change, SECRETS).systems)
+    whole = replace(
+        ensure_valid(catalogue(both(with_database, STEP), SECRETS)), systems=catalogue(change, SECRETS).systems
+    )
     files = render(replace(whole, sources={"x.ini": b"[x]"}), "watchme", digests(change))
     step = files.steps[0]
     found = yaml.safe_load(step.document)["services"]["release"]
@@ -306,7 +308,7 @@ def test_a_step_with_an_image_of_its_own_runs_that_ones_command():
         with_database,
         setting("web", memory={"limit": "90m"}, command="serve", entrypoint="/entry", release={"image": other}),
     )
-    files = render(checked(catalogue(change, SECRETS)), "watchme", digests(change))
+    files = render(ensure_valid(catalogue(change, SECRETS)), "watchme", digests(change))
     found = yaml.safe_load(files.steps[0].document)["services"]["release"]
     assert "command" not in found and "entrypoint" not in found and "library/flyway@sha256:" in found["image"]
     assert [image.name for image in catalogue(change).foreign_images] == [

@@ -62,7 +62,7 @@ def test_without_its_tag_it_would_go():
 
 
 def test_what_no_release_needs_any_more_goes_by_its_age():
-    old = Pushed(digest(1), {images.released(digest(1))})
+    old = Pushed(digest(1), {images.released_tag(digest(1))})
     assert expired([old, *(Pushed(digest(number)) for number in range(2, 40))]) == set()
     assert digest(1) in expired([old, *(Pushed(digest(number)) for number in range(2, 100))])
 

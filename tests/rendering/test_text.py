@@ -14,10 +14,10 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from catalogue.checks import checked
+from catalogue.checks import ensure_valid
 from catalogue.loading import Catalogue
 from catalogue.problems import CatalogueError
-from catalogue.variants import chosen
+from catalogue.variants import apply_variant
 from rendering.files import HostFiles
 from rendering.host import render
 from tests.rows import EVERYTHING
@@ -57,7 +57,9 @@ def base() -> Catalogue:
 @cache
 def places(name: str) -> list[tuple]:
     return leaves(
-        chosen(yaml.safe_load((ROOT / f"files/systems/{name}.yaml").read_text()), base().stack.variants.get(name))
+        apply_variant(
+            yaml.safe_load((ROOT / f"files/systems/{name}.yaml").read_text()), base().stack.variants.get(name)
+        )
     )
 
 
@@ -135,7 +137,7 @@ def test_whatever_stands_in_a_field_is_refused_or_means_itself(name, tmp_path):
         try:
             made = changed(base(), name, lambda data: put(data, place, how, text))
             with redirect_stderr(io.StringIO()):
-                checked(made)
+                ensure_valid(made)
             found = files_of(made, name)
         except (ValidationError, CatalogueError):
             found = None

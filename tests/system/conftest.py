@@ -13,7 +13,7 @@ import pytest
 
 from lab import machine, network, run, up, workspace
 from lab.settings import HOST_LABEL, LABEL, REGION_LABEL, ROOT, Lab
-from lab.table import PublicClient, settled
+from lab.table import PublicClient, await_statuses
 from tests import journals
 from tests.support import end_session, started
 from tests.system import neighbours
@@ -257,7 +257,7 @@ def system(programs: neighbours.Programs | None) -> Iterator[System]:
             made.set("infra:repairs", "false")
             made.must_up()
             # What may run only once in the world starts when its name has pointed here for a while
-            settled(LAB, project, patience=120)
+            await_statuses(LAB, project, patience=120)
         yield made
     finally:
         up.clear(LAB)

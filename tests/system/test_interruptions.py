@@ -214,7 +214,7 @@ def runs(pid: int) -> bool:
 @pytest.fixture(scope="module", params=WORLDS)
 def project(request, tmp_path_factory) -> Iterator[Project]:
     real = real_plugins()
-    content = plugins.unpacked(real) if request.param == "real" and real else plugins.stand_in("command").encode()
+    content = plugins.unpack_program(real) if request.param == "real" and real else plugins.stand_in("command").encode()
     made = Project(tmp_path_factory.mktemp("project"), content)
     yield made
     made.host.server.close()
@@ -256,6 +256,7 @@ def test_the_end_is_true_and_the_next_update_settles_it_without_doing_it_again(p
     assert project.pulumi("preview", "--expect-no-changes", **project.values(f"release {way}")).returncode == 0
 
 
+@pytest.mark.nightly
 def test_a_change_that_is_taken_back_after_a_kill_is_taken_back_on_the_host_too(project):
     """For Pulumi nothing has changed since the last whole update; the host has what the killed one brought."""
     assert project.up("the one before").returncode == 0

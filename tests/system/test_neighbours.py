@@ -42,6 +42,7 @@ def addresses(system: System) -> list[str]:
     return [value["PublicIp"] for value in ec2(system, REGION).describe_addresses()["Addresses"]]
 
 
+@pytest.mark.nightly
 def test_another_machine_reaches_nothing_of_the_lab(system: System, programs: neighbours.Programs):
     lab = system.lab
     inner = [lab.gateway, *(lab.registry_address(region) for region in REGIONS)]

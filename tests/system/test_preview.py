@@ -108,7 +108,7 @@ def set_secret(system: System, value: str) -> None:
 # What `infra preview` does, with one look for all forms
 PREVIEW = """
 from infra.preview import command, plans
-report = command.made("HEAD", ["lab"])
+report = command.build_report("HEAD", ["lab"])
 plans.keep(report)
 assert report.code == 0
 for form in command.FORMATS:

@@ -44,6 +44,7 @@ def test_what_cannot_be_run_is_said_in_its_own_words(system: System) -> None:
     assert "Traceback" not in ran.output
 
 
+@pytest.mark.nightly
 def test_large_output_comes_whole(system: System) -> None:
     ran = infra(system, "exec", NATIVE, "--", "seq", "1", "200000")
     assert ran.code == 0 and ran.output.split()[-1] == "200000" and len(ran.output.split()) == 200000
@@ -52,6 +53,7 @@ def test_large_output_comes_whole(system: System) -> None:
         assert len(infra(system, "exec", NATIVE, "--", "seq", "1", "9999").output.split()) == 9999
 
 
+@pytest.mark.nightly
 def test_words_arrive_as_they_are_and_the_end_as_shells_say_it(system: System) -> None:
     words = ["$HOME", "${d}", "$$", "%i", "a b", "*"]
     ran = infra(system, "exec", NATIVE, "--", "printf", "[%s]", *words)

@@ -28,7 +28,7 @@ def asked(system, host: str, user: str) -> Iterator[reading.Connection]:
     identity.write_text(system.pulumi("config", "get", "--path", "infra:sshPrivateKey").output)
     address = json.loads(system.output("addresses"))[host]
     machine = reading.Machine(address, 22, user, identity, keys.fingerprint(address))
-    with reading.connected(machine, lambda _: None) as there:
+    with reading.connect(machine, lambda _: None) as there:
         yield there
 
 
@@ -38,8 +38,8 @@ def read(system, host: str, user: str) -> understanding.Understood:
         # What is the lab's, and what a release brought to every host
         facts["units"] = [unit for unit in facts["units"] if not unit["name"].startswith("lab-")]
         facts["journald"].pop("/etc/systemd/journald.conf.d/00-infra.conf")
-        names, stat = understanding.asked(facts)
-        return understanding.understood(facts, there.entries([], names, stat), hosts.MADE.stack, host)
+        names, stat = understanding.wanted_paths(facts)
+        return understanding.derive_system(facts, there.entries([], names, stat), hosts.MADE.stack, host)
 
 
 def together(names: list[str]) -> System:
@@ -105,7 +105,7 @@ def test_a_container_of_docker_run_is_read_as_a_compose_file_would_have_it(syste
         system.on_host("docker", "volume", "rm", "by-run-data")
     text = facts["compose"]["/opt/by-run/docker-compose.prod.yml"]
     assert "hunter2-r" not in json.dumps(facts) and "DB_PASSWORD" in text
-    found = understanding.understood(facts, {}, hosts.MADE.stack, "watchme").system
+    found = understanding.derive_system(facts, {}, hosts.MADE.stack, "watchme").system
     [service] = [one for one in found.compose_services if one.container == "by-run"]
     assert (service.port, service.container_port, service.memory.limit) == (8099, 80, "64m")
     assert service.environment == {"MODE": "fast"} and service.secrets == ["DB_PASSWORD"]

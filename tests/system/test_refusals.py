@@ -111,6 +111,7 @@ def test_an_invalid_site_is_refused_before_nginx_sees_it(watchme):
     watchme.must_up()
 
 
+@pytest.mark.nightly
 def test_an_unknown_host_is_never_talked_to(watchme):
     watchme.edit(YAML, "max_body: 10M", "max_body: 11M")
     other = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJm0nM2cFv2PY5Q9oJZ2c0m4H0sK9cJj0bT1w2u3v4x5 other"

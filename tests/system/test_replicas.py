@@ -10,7 +10,7 @@ from tests.system.conftest import System
 from tests.system.faults import Load, at, push, serving
 from tests.system.on import wait_until_well
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.nightly]
 YAML = "files/systems/watchme.yaml"
 PATHS = [e["routes"][0]["public"] for e in WATCHME["services"] if not e.get("retired") and not e.get("single")]
 PLACE = "    port: 8014\n    address: 172.27.0.16\n"
@@ -73,7 +73,6 @@ def test_a_release_restarts_one_after_the_other_and_loses_no_request(watchme_of_
     assert all(one != other for one, other in zip(before, [requests_of(system, unit) for unit in UNITS], strict=True))
 
 
-@pytest.mark.nightly
 def test_one_that_is_unhealthy_is_never_seen_by_a_user(watchme_of_two: System) -> None:
     system = watchme_of_two
     release, second = serving(system), requests_of(system, UNITS[1])
@@ -87,7 +86,6 @@ def test_one_that_is_unhealthy_is_never_seen_by_a_user(watchme_of_two: System) -
     system.must_up()
 
 
-@pytest.mark.nightly
 def test_a_request_that_takes_long_is_finished_before_it_restarts(watchme_of_two: System) -> None:
     system = watchme_of_two
     push(system, "slow")
@@ -98,7 +96,6 @@ def test_a_request_that_takes_long_is_finished_before_it_restarts(watchme_of_two
     assert load.lost() == {} and 2 < load.slowest < 12
 
 
-@pytest.mark.nightly
 def test_a_kill_between_them_loses_no_request(watchme_of_two: System) -> None:
     """The agent's job is killed with one restarted: the next one finishes or undoes it, and both serve again."""
     system = watchme_of_two
@@ -114,7 +111,6 @@ def test_a_kill_between_them_loses_no_request(watchme_of_two: System) -> None:
     assert links == ["1.conf", "2.conf"]
 
 
-@pytest.mark.nightly
 def test_fewer_of_them_lose_no_request(watchme_of_two: System) -> None:
     system = watchme_of_two
     system.edit(YAML, SEVERAL.format(2), SEVERAL.format(1))

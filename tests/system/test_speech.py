@@ -52,6 +52,7 @@ def test_the_kernel_refuses_a_write_outside_its_places(system):
     system.on_host("rm", "-r", "/etc/whisper-probe", "/opt/whisper/temp/x", host=HOST)
 
 
+@pytest.mark.nightly
 def test_the_proxys_limit_is_the_services(watchme):
     watchme.edit(CONFIG, "max_request_size = 104857600", "max_request_size = 1048576")
     output = watchme.must_up()
@@ -61,6 +62,7 @@ def test_the_proxys_limit_is_the_services(watchme):
     assert status == 413 and b"nginx" in body
 
 
+@pytest.mark.nightly
 def test_a_model_that_is_not_there_is_refused_before_the_switch(watchme):
     pid = main_pid(watchme, HOST, UNIT)
     watchme.edit(CONFIG, "models/ggml-large-v3-turbo-q5_0.bin", "models/ggml-medium.bin")

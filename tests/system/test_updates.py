@@ -70,6 +70,7 @@ def test_one_changed_limit_restarts_one_service(system):
     assert outcome(watchme)["changed"] == ["/home/ubuntu/watchme-avatar-uploader/docker-compose.prod.yml"]
 
 
+@pytest.mark.nightly
 def test_a_service_that_leaves_the_catalogue_leaves_the_host(watchme):
     text = (watchme.project / YAML).read_text()
     start, end = text.index("  - name: admin\n"), text.index("  - name: web\n")
@@ -243,6 +244,7 @@ def serial(system: System) -> str:
     return system.on_host("sh", "-c", script).output
 
 
+@pytest.mark.nightly
 def test_a_renewed_certificate_is_served(watchme):
     before = serial(watchme)
     ran = watchme.on_host("certbot", "renew", "--force-renewal", "--no-random-sleep-on-renew")

@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from catalogue.masking import MARK, masked
+from catalogue.masking import MARK, mask_secrets
 from infra.adopt.host.remarks import Remark, unfit
 
 # What may stand under a name that is looked into; masking may have put a word there
@@ -26,24 +26,26 @@ PASSWORD = re.compile(
 
 def readable(where: str, given: dict[str, Any], remarks: list[Remark]) -> dict[str, Any]:
     """With environments by their names, and nothing that is not what compose takes there."""
-    made = dict(given)
-    if isinstance(made.get("environment"), list):
-        pairs = [str(item).split("=", 1) for item in made["environment"]]
-        made["environment"] = {pair[0]: pair[1] if len(pair) > 1 else None for pair in pairs}
+    body = dict(given)
+    if isinstance(body.get("environment"), list):
+        pairs = [str(item).split("=", 1) for item in body["environment"]]
+        body["environment"] = {pair[0]: pair[1] if len(pair) > 1 else None for pair in pairs}
     for name, kinds in KINDS.items():
-        if made.get(name) is not None and not isinstance(made[name], kinds):
-            said = "stays on the host, since it may be a secret" if made.pop(name) == MARK else "cannot be read"
-            remarks.append(unfit(where, f"its {name} {said}: left out"))
+        if body.get(name) is not None and not isinstance(body[name], kinds):
+            reason = "stays on the host, since it may be a secret" if body.pop(name) == MARK else "cannot be read"
+            remarks.append(unfit(where, f"its {name} {reason}: left out"))
     for name, fits in (("env_file", _is_file), ("ports", _is_port), ("networks", _is_word)):
-        if isinstance(made.get(name), list):
-            kept = [item for item in made[name] if fits(item)]
-            for item in made[name]:
+        if isinstance(body.get(name), list):
+            kept = [item for item in body[name] if fits(item)]
+            for item in body[name]:
                 if not fits(item):
                     remarks.append(unfit(where, f"{item} in its {name} cannot be read: left out"))
-            made[name] = kept
-    if isinstance(made.get("networks"), dict):
-        made["networks"] = {name: told if isinstance(told, dict) else {} for name, told in made["networks"].items()}
-    return made
+            body[name] = kept
+    if isinstance(body.get("networks"), dict):
+        body["networks"] = {
+            name: network if isinstance(network, dict) else {} for name, network in body["networks"].items()
+        }
+    return body
 
 
 def _is_word(item: Any) -> bool:
@@ -61,8 +63,8 @@ def _is_port(item: Any) -> bool:
 def inner(given: dict[str, Any], *names: str) -> dict[str, Any]:
     """A mapping inside others; nothing where one of them is none."""
     for name in names:
-        found = given.get(name)
-        given = found if isinstance(found, dict) else {}
+        value = given.get(name)
+        given = value if isinstance(value, dict) else {}
     return given
 
 
@@ -81,7 +83,7 @@ def is_literal(key: str, value: Any, unsaid: list[tuple[str, str]]) -> bool:
 
 
 def _may_be_secret(line: str) -> bool:
-    return bool(PASSWORD.search(line)) or masked("", line) != line
+    return bool(PASSWORD.search(line)) or mask_secrets("", line) != line
 
 
 def _lines(value: Any) -> list[str]:

@@ -36,14 +36,14 @@ def path_of(name: str) -> str:
     return f"{FOLDER}/{name}/{FILE}"
 
 
-def described(entry: dict[str, Any], image: dict[str, Any]) -> dict[str, Any]:
+def compose_document(entry: dict[str, Any], image: dict[str, Any]) -> dict[str, Any]:
     """A container as `docker inspect` has it, as a compose file; `image` is its image's own configuration."""
     config, host = entry["Config"], entry["HostConfig"]
     name = entry["Name"].lstrip("/")
     body: dict[str, Any] = {"image": config["Image"], "container_name": name}
     own = set(image.get("Env") or [])
     environment = dict(given.partition("=")[::2] for given in config.get("Env") or [] if given not in own)
-    said = {
+    settings = {
         "environment": environment,
         "ports": _ports(host.get("PortBindings") or {}),
         "volumes": _volumes(entry),
@@ -64,12 +64,12 @@ def described(entry: dict[str, Any], image: dict[str, Any]) -> dict[str, Any]:
         "command": _unlike(config, image, "Cmd"),
         "healthcheck": _health(_unlike(config, image, "Healthcheck") or {}),
     }  # fmt: skip
-    said.update({name: host.get(key) or None for key, name in SAME.items()})
-    said.update({name: "host" for key, name in MODES.items() if host.get(key) == "host"})
+    settings.update({name: host.get(key) or None for key, name in SAME.items()})
+    settings.update({name: "host" for key, name in MODES.items() if host.get(key) == "host"})
     alone = [key for key in MODES if str(host.get(key)).startswith("container:") or (key, host.get(key)) == NONE]
-    said.update({MODES[key]: host[key] for key in alone})
-    said.update({"runtime": host["Runtime"]} if host.get("Runtime") not in (None, "", "runc") else {})
-    body.update({key: value for key, value in said.items() if value not in (None, [], {}, "", False)})
+    settings.update({MODES[key]: host[key] for key in alone})
+    settings.update({"runtime": host["Runtime"]} if host.get("Runtime") not in (None, "", "runc") else {})
+    body.update({key: value for key, value in settings.items() if value not in (None, [], {}, "", False)})
     return {"services": {name: body}}
 
 
@@ -79,14 +79,14 @@ def _hostname(entry: dict[str, Any]) -> str | None:
     return given if given and not entry["Id"].startswith(given) else None
 
 
-def written(value: Any, depth: int = 0) -> str:
+def yaml_text(value: Any, depth: int = 0) -> str:
     """A mapping or a list as YAML, a line for each value: what is masked in one leaves the others as they are."""
     lines = []
     pairs = value.items() if isinstance(value, dict) else [(None, item) for item in value]
     for key, item in pairs:
         begin = "  " * depth + ("- " if key is None else f"{json.dumps(str(key))}: ")
         if isinstance(item, (dict, list)) and item:
-            lines.append(f"{begin.rstrip()}\n{written(item, depth + 1)}")
+            lines.append(f"{begin.rstrip()}\n{yaml_text(item, depth + 1)}")
         else:
             lines.append(f"{begin}{_scalar(item)}\n")
     return "".join(lines)
@@ -107,27 +107,27 @@ def _unlike(config: dict[str, Any], image: dict[str, Any], key: str) -> Any:
 
 
 def _ports(bindings: dict[str, Any]) -> list[str]:
-    found = []
+    mappings = []
     for inside, places in bindings.items():
         for place in places or []:
             at = place.get("HostIp") or ""
             at = f"[{at}]" if ":" in at else at
             if not place.get("HostPort"):
                 # Docker chose one, and another one each time
-                found.append(inside.replace("/tcp", ""))
+                mappings.append(inside.replace("/tcp", ""))
                 continue
-            found.append(f"{at + ':' if at else ''}{place['HostPort']}:{inside}".replace("/tcp", ""))
-    return found
+            mappings.append(f"{at + ':' if at else ''}{place['HostPort']}:{inside}".replace("/tcp", ""))
+    return mappings
 
 
 def _volumes(entry: dict[str, Any]) -> list[str]:
     """Named ones and paths of the host. One without a name of a person's is by its long name: its data is there."""
-    found = []
+    mounts = []
     for mount in entry.get("Mounts") or []:
         source = mount.get("Name") if mount["Type"] == "volume" else mount.get("Source")
         if mount["Type"] in ("volume", "bind") and source:
-            found.append(f"{source}:{mount['Destination']}" + ("" if mount.get("RW", True) else ":ro"))
-    return found
+            mounts.append(f"{source}:{mount['Destination']}" + ("" if mount.get("RW", True) else ":ro"))
+    return mounts
 
 
 def _device(device: dict[str, Any]) -> str:
@@ -139,7 +139,7 @@ def _health(check: dict[str, Any]) -> dict[str, Any]:
     if not check.get("Test"):
         return {}
     times = {"Interval": "interval", "Timeout": "timeout", "StartPeriod": "start_period"}
-    made: dict[str, Any] = {"test": check["Test"]}
-    made.update({name: f"{check[key] // 10**6}ms" for key, name in times.items() if check.get(key)})
-    made.update({"retries": check["Retries"]} if check.get("Retries") else {})
-    return made
+    healthcheck: dict[str, Any] = {"test": check["Test"]}
+    healthcheck.update({name: f"{check[key] // 10**6}ms" for key, name in times.items() if check.get(key)})
+    healthcheck.update({"retries": check["Retries"]} if check.get("Retries") else {})
+    return healthcheck

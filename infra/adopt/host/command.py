@@ -14,7 +14,7 @@ from catalogue.loading import SYSTEMS, Catalogue
 from catalogue.sizes import MiB
 from infra.adopt.host import comparing, understanding, written
 from infra.adopt.host.comparing import Comparison
-from infra.adopt.host.reading import Connection, Facts, Machine, connected
+from infra.adopt.host.reading import Connection, Facts, Machine, connect
 from infra.adopt.host.remarks import Remark, lines
 from infra.adopt.host.understanding import Understood
 from infra.errors import InfraError
@@ -35,7 +35,7 @@ class Wish:
     diff: bool
 
 
-def wished(catalogue: Catalogue, host: str | None, system: str | None, write: Path | None, diff: bool) -> Wish:
+def parse_wish(catalogue: Catalogue, host: str | None, system: str | None, write: Path | None, diff: bool) -> Wish:
     """What is wrong with it is said before anything is asked of a host. Raises InfraError."""
     if host and host not in catalogue.stack.hosts:
         raise InfraError(f"--host {host}: stack {catalogue.stack.name} has {', '.join(catalogue.stack.hosts)}")
@@ -65,7 +65,7 @@ class Seen:
 
 def adopt(catalogue: Catalogue, machine: Machine, wish: Wish) -> None:
     """Raises InfraError."""
-    with connected(machine, lambda step: typer.echo(f"reading {step} …", err=True)) as host:
+    with connect(machine, lambda step: typer.echo(f"reading {step} …", err=True)) as host:
         seen = look(catalogue, host, machine, wish)
     head = [f"Read off {machine.address} by `infra adopt host`; what it printed says which parts are guesses."]
     text = written.yaml_of(seen.understood.system, head)
@@ -74,7 +74,7 @@ def adopt(catalogue: Catalogue, machine: Machine, wish: Wish) -> None:
         typer.echo(f"written: {wish.write}")
     else:
         typer.echo(visible(text))
-    for line in told(seen, wish.diff):
+    for line in report_lines(seen, wish.diff):
         typer.echo(visible(line))
 
 
@@ -85,21 +85,23 @@ def look(catalogue: Catalogue, host: Connection, machine: Machine, wish: Wish) -
     if facts["adopted"]:
         raise InfraError(f"{machine.address} runs a release already: infra drift shows what was changed by hand")
     name = wish.system or understanding.name_of(facts["hostname"])
-    names, stat = understanding.asked(facts)
-    understood = understanding.understood(facts, host.entries([], names, stat), catalogue.stack, name)
+    names, stat = understanding.wanted_paths(facts)
+    understood = understanding.derive_system(facts, host.entries([], names, stat), catalogue.stack, name)
     own, spec = _host(catalogue, machine, facts, wish.host)
-    made = comparing.with_system(catalogue, understood.system, own, spec)
-    files = comparing.rendered(made, own, facts)
-    text, variables = comparing.asked(files)
-    return Seen(facts, understood, made, own, comparing.compared(files, facts, host.entries(text, variables, [])))
+    extended_catalogue = comparing.with_system(catalogue, understood.system, own, spec)
+    files = comparing.render_release(extended_catalogue, own, facts)
+    text, variables = comparing.wanted_paths(files)
+    return Seen(
+        facts, understood, extended_catalogue, own, comparing.compare(files, facts, host.entries(text, variables, []))
+    )
 
 
 def _host(catalogue: Catalogue, machine: Machine, facts: Facts, chosen: str | None) -> tuple[str, Host]:
     """The stack's host that it is: the one that is chosen or has this address, else one that it could be."""
     hosts = catalogue.stack.hosts
     there = [name for name, spec in hosts.items() if isinstance(spec, SshHost) and spec.address == machine.address]
-    if known := chosen or next(iter(there), None):
-        return known, hosts[known]
+    if host_name := chosen or next(iter(there), None):
+        return host_name, hosts[host_name]
     memory = f"{max(1, facts['memory'] // MiB)}m"
     spec = SshHost(
         kind="ssh", address=machine.address, port=machine.port, user=machine.user, systems=[], memory=memory,
@@ -109,7 +111,7 @@ def _host(catalogue: Catalogue, machine: Machine, facts: Facts, chosen: str | No
     return understanding.name_of(facts["hostname"]), spec
 
 
-def told(seen: Seen, diff: bool) -> list[str]:
+def report_lines(seen: Seen, diff: bool) -> list[str]:
     """All that is said beside the YAML."""
     remarks, comparison = seen.understood.remarks, seen.comparison
     counted = {how: sum(change.how == how for change in comparison.changes) for how in ("same", "changed", "new")}
@@ -118,11 +120,14 @@ def told(seen: Seen, diff: bool) -> list[str]:
         ("would be gone", comparison.gone),
         ("would have another value", comparison.other),
         ("not to be read off a host", lines(remarks, "not to be read off a host")),
-        ("secrets, whose values were not read", [_set(remark) for remark in remarks if remark.kind == "secret"]),
+        (
+            "secrets, whose values were not read",
+            [_secret_line(remark) for remark in remarks if remark.kind == "secret"],
+        ),
         ("infra check would say", _problems(seen)),
         (
             f"files of a release: {counted['same']} as they are, {counted['changed']} changed, {counted['new']} new",
-            [line for change in comparison.changes if change.how != "same" for line in _shown(change, diff)],
+            [line for change in comparison.changes if change.how != "same" for line in _change_lines(change, diff)],
         ),
         ("units that would start", comparison.starts),
         ("units that would restart", comparison.restarts),
@@ -130,15 +135,15 @@ def told(seen: Seen, diff: bool) -> list[str]:
         ("in the way", comparison.twice),
     ]
     return [
-        line for head, found in parts for line in (f"\n{head}: {'' if found else 'nothing'}".rstrip(), *_under(found))
+        line for head, items in parts for line in (f"\n{head}: {'' if items else 'nothing'}".rstrip(), *_under(items))
     ]
 
 
-def _under(found: list[str]) -> list[str]:
-    return [f"  {line}" for line in found]
+def _under(items: list[str]) -> list[str]:
+    return [f"  {line}" for line in items]
 
 
-def _set(remark: Remark) -> str:
+def _secret_line(remark: Remark) -> str:
     """What sets a secret; where the name is none that a variable can have, what was found in its place: a host chooses
     the text, and no command is made of it."""
     if not VARIABLE.fullmatch(remark.text) or not SERVICE.fullmatch(remark.where):
@@ -146,7 +151,7 @@ def _set(remark: Remark) -> str:
     return f"infra secret set {remark.where}.{remark.text}"
 
 
-def _shown(change: comparing.Change, diff: bool) -> list[str]:
+def _change_lines(change: comparing.Change, diff: bool) -> list[str]:
     head = f"{change.how:<8} {change.path}{f' ({change.meta})' if change.meta else ''}"
     return [head, *(f"    {line}" for line in change.diff)] if diff and change.how == "changed" else [head]
 

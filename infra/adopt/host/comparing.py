@@ -52,31 +52,31 @@ def with_system(catalogue: Catalogue, system: System, host: str, spec: Host) -> 
     return replace(catalogue, stack=stack, systems={system.system: system}, origins={})
 
 
-def rendered(catalogue: Catalogue, host: str, facts: Facts) -> HostFiles:
+def render_release(catalogue: Catalogue, host: str, facts: Facts) -> HostFiles:
     """What a release would bring: images by the digests that run there now."""
     digests = {}
     running = {container["name"]: container for container in facts["containers"] or []}
     for service in next(iter(catalogue.systems.values())).compose_services:
-        found = running.get(service.container, {}).get("digests") or []
-        if found and service.image.tag:
-            digests[f"{service.image.repository}{service.image.suffix}"] = found[0].rsplit("@", 1)[-1]
+        own_digests = running.get(service.container, {}).get("digests") or []
+        if own_digests and service.image.tag:
+            digests[f"{service.image.repository}{service.image.suffix}"] = own_digests[0].rsplit("@", 1)[-1]
     return render(catalogue, host, digests, {})
 
 
-def asked(files: HostFiles) -> tuple[list[str], list[str]]:
+def wanted_paths(files: HostFiles) -> tuple[list[str], list[str]]:
     """The paths whose text must be known, and the files of variables of which only names may be."""
     return [file.path for file in files.files] + [link.path for link in files.links], [
         file.path for file in files.environment_files
     ]
 
 
-def compared(files: HostFiles, facts: Facts, entries: Entries) -> Comparison:
+def compare(files: HostFiles, facts: Facts, entries: Entries) -> Comparison:
     changes = list(_changes(files, entries))
     gone: list[str] = []
     other: list[str] = []
     pinned = 0
     for place, before, after in _settings(files, facts, entries):
-        moved = _moved(files, place)
+        moved = _moved_variables(files, place)
         lost = [key for key in before if key not in after and key.partition(".environment.")[2] not in moved]
         gone += [f"{place}: {key}: {' | '.join(before[key])}" for key in lost]
         differing = [key for key in before if key in after and before[key] != after[key]]
@@ -89,11 +89,13 @@ def compared(files: HostFiles, facts: Facts, entries: Entries) -> Comparison:
             f"{pinned} image(s): named by the digest that runs now, and not by a tag; each restarts once for it"
         )
     changed = {change.path for change in changes if change.how != "same"}
-    running = {_named(unit) for unit in facts["units"] if unit["active"]}
+    running = {_unit_name(unit) for unit in facts["units"] if unit["active"]}
     ours = [unit for unit in files.units if unit.files]
     touched = {file.path for file in files.files} | {unit.name for unit in files.units}
     stays = [
-        _named(u) for u in facts["units"] if u["path"] not in touched and not {_named(u), *_instances(u)} & touched
+        _unit_name(u)
+        for u in facts["units"]
+        if u["path"] not in touched and not {_unit_name(u), *_instances(u)} & touched
     ]
     return Comparison(
         changes, gone, other, [unit.name for unit in ours if not _runs(unit, running, facts)],
@@ -102,7 +104,7 @@ def compared(files: HostFiles, facts: Facts, entries: Entries) -> Comparison:
     )  # fmt: skip
 
 
-def _moved(files: HostFiles, place: str) -> set[str]:
+def _moved_variables(files: HostFiles, place: str) -> set[str]:
     """The variables that stand in a file beside a compose file, and no longer in it."""
     folder = place.rpartition("/")[0]
     beside = [file for file in files.environment_files if folder and file.path.startswith(f"{folder}/")]
@@ -115,34 +117,34 @@ def _is_pin(before: str, after: str) -> bool:
     return digest.startswith("sha256:") and before.rpartition(":")[0] == repository
 
 
-def _named(unit: dict[str, Any]) -> str:
+def _unit_name(unit: dict[str, Any]) -> str:
     return f"{unit['account']}/{unit['name']}" if unit["account"] else unit["name"]
 
 
 def _instances(unit: dict[str, Any]) -> list[str]:
-    stem, kind = _named(unit).rsplit(".", 1)
+    stem, kind = _unit_name(unit).rsplit(".", 1)
     return [f"{stem}{instance}.{kind}" for instance in unit["instances"]]
 
 
 def _runs(unit: Unit, running: set[str], facts: Facts) -> bool:
-    return unit.name in running or any(unit.name in _instances(found) for found in facts["units"])
+    return unit.name in running or any(unit.name in _instances(entry) for entry in facts["units"])
 
 
 def _changes(files: HostFiles, entries: Entries) -> Iterator[Change]:
     for file in files.files:
-        found = entries[file.path]
-        if found["kind"] == "none":
+        entry = entries[file.path]
+        if entry["kind"] == "none":
             yield Change(file.path, "new", "", _diff("", file.content.decode(errors="replace")))
             continue
-        before, after = found.get("text"), file.content.decode(errors="replace")
+        before, after = entry.get("text"), file.content.decode(errors="replace")
         wanted = (f"{file.mode:04o}", file.owner)
-        there = (found.get("mode", ""), found.get("owner", ""))
+        there = (entry.get("mode", ""), entry.get("owner", ""))
         meta = "" if there == wanted else f"{' '.join(there)} → {' '.join(wanted)}"
         same = before == after and not meta
         yield Change(file.path, "same" if same else "changed", meta, _diff(before or "", after))
     for link in files.links:
-        found = entries[link.path]
-        how: How = "new" if found["kind"] == "none" else "same" if found.get("target") == link.target else "changed"
+        entry = entries[link.path]
+        how: How = "new" if entry["kind"] == "none" else "same" if entry.get("target") == link.target else "changed"
         yield Change(link.path, how, "", () if how == "same" else (f"+ → {link.target}",))
     for file in files.environment_files:
         names = entries[file.path].get("names")
@@ -174,13 +176,13 @@ def _settings(files: HostFiles, facts: Facts, entries: Entries) -> Iterator[tupl
     texts = {file.path: file.content.decode(errors="replace") for file in files.files}
     groups = [texts[link.target] for link in files.links if "/conf.d/" in link.path and link.target in texts]
     for name in files.names:
-        made = [file.content.decode() for file in files.files if file.path.endswith(f"/sites-available/{name}")]
+        site_texts = [file.content.decode() for file in files.files if file.path.endswith(f"/sites-available/{name}")]
         try:
             now_tree = [block for block in _servers(facts) if name in _names(block)]
-            after = [entry for text in made for entry in nginx.parsed(text)]
-            ours = nginx.upstreams([entry for text in groups for entry in nginx.parsed(text)])
+            after = [entry for text in site_texts for entry in nginx.parse(text)]
+            ours = nginx.upstreams([entry for text in groups for entry in nginx.parse(text)])
             theirs = nginx.upstreams(_http(facts))
-            before, then = nginx.led(now_tree, theirs), nginx.led(after, ours)
+            before, then = nginx.resolve_upstreams(now_tree, theirs), nginx.resolve_upstreams(after, ours)
             yield f"site {name}", settings.of_nginx(before), settings.of_nginx(then)
         except InfraError:
             continue
@@ -212,7 +214,7 @@ def _twice(files: HostFiles, facts: Facts) -> Iterator[str]:
     links = {link.path for link in files.links} | {file.path for file in files.files}
     for path, text in facts["nginx"].items():
         try:
-            servers = [entry for entry in nginx.parsed(text, path) if entry["directive"] == "server"]
+            servers = [entry for entry in nginx.parse(text, path) if entry["directive"] == "server"]
         except InfraError:
             continue
         names = sorted({name for server in servers for name in _names(server)} & set(files.names))

@@ -15,7 +15,7 @@ from catalogue.compose.ports import PortEntry, port_entry
 from catalogue.environment import control
 from catalogue.files import ComposeLoader, parse_yaml
 from catalogue.masking import MARK
-from catalogue.sizes import MiB, shown
+from catalogue.sizes import MiB, format_size
 from catalogue.stack import Stack
 from infra.adopt.host.bodies import inner, is_literal, readable
 from infra.adopt.host.images import image_of
@@ -42,9 +42,9 @@ class Entry:
 
     @property
     def where(self) -> str:
-        return str(self.told("container_name") or self.container.get("name") or self.key)
+        return str(self.literal_value("container_name") or self.container.get("name") or self.key)
 
-    def told(self, name: str, default: Any = None) -> Any:
+    def literal_value(self, name: str, default: Any = None) -> Any:
         """What the file says; not what only a variable of compose's would."""
         value = self.body.get(name)
         return default if value is None or "${" in str(value) else value
@@ -64,12 +64,12 @@ class Shared:
         """The address that its compose file gives the container there; None where Docker chooses it."""
         name = self.network["name"]
         networks = entry.body.get("networks")
-        told = (networks.get(name) or {}) if isinstance(networks, dict) else {}
+        attachment = (networks.get(name) or {}) if isinstance(networks, dict) else {}
         others = [other for other in entry.container.get("networks", {}) if other != name]
         if others and name in entry.container["networks"]:
             text = f"is in {', '.join(others)} too: the catalogue's containers are in {name} alone"
             remarks.append(unfit(entry.where, text))
-        if fixed := told.get("ipv4_address"):
+        if fixed := attachment.get("ipv4_address"):
             return str(fixed)
         if not self.now(entry):
             remarks.append(unfit(entry.where, f"its networks are {', '.join(others) or 'none'}: it moves into {name}"))
@@ -78,7 +78,7 @@ class Shared:
 
 def entries(facts: Facts, remarks: list[Remark]) -> list[Entry]:
     """Every service of every compose file that runs, or that a unit would start."""
-    found = []
+    all_entries = []
     remarks += [unfit(name, text) for name, text in facts.get("unread", {}).items()]
     for path, text in facts["compose"].items():
         unit = _unit_of(facts, path)
@@ -87,16 +87,16 @@ def entries(facts: Facts, remarks: list[Remark]) -> list[Entry]:
             container = containers[0] if containers else {}
             entry = Entry(path, key, body, container, unit)
             if container.get("running") or unit.get("enabled"):
-                found.append(entry)
+                all_entries.append(entry)
             else:
-                said = "does not run, and no unit starts it: left out; with retired: true it keeps a repository"
-                remarks.append(unfit(entry.where, f"{path}: {said}"))
-    named = {(entry.path, entry.key) for entry in found}
+                reason = "does not run, and no unit starts it: left out; with retired: true it keeps a repository"
+                remarks.append(unfit(entry.where, f"{path}: {reason}"))
+    named = {(entry.path, entry.key) for entry in all_entries}
     for container in facts["containers"] or []:
         if container["running"] and not any((path, container["key"]) in named for path in container["files"]):
             missing = ", ".join(container["files"])
             remarks.append(unfit(container["name"], f"runs, and {missing} does not have it (any more): left out"))
-    return found
+    return all_entries
 
 
 def _unit_of(facts: Facts, path: str) -> dict[str, Any]:
@@ -114,30 +114,32 @@ def _services(path: str, text: str, remarks: list[Remark]) -> Iterator[tuple[str
             else:
                 remarks.append(unfit(path, f"its service {key} cannot be read: left out"))
     except (yaml.YAMLError, AttributeError) as error:
-        said = str(error).splitlines()[0]
+        reason = str(error).splitlines()[0]
         remarks.append(
-            unfit(path, f"cannot be read, perhaps since a secret stood in it ({said}): its services are left out")
+            unfit(path, f"cannot be read, perhaps since a secret stood in it ({reason}): its services are left out")
         )
 
 
-def environment_files(found: Iterable[Entry]) -> dict[str, list[str]]:
+def environment_files(compose_entries: Iterable[Entry]) -> dict[str, list[str]]:
     """Compose file and service → the files of variables that it names."""
-    return {f"{entry.path} {entry.key}": _environment_files(entry) for entry in found}
+    return {f"{entry.path} {entry.key}": _environment_files(entry) for entry in compose_entries}
 
 
 def _environment_files(entry: Entry) -> list[str]:
-    given = entry.told("env_file", [])
+    given = entry.literal_value("env_file", [])
     listed = given if isinstance(given, list) else [given]
     names = [item["path"] if isinstance(item, dict) else item for item in listed]
     return [os.path.normpath(os.path.join(os.path.dirname(entry.path), name)) for name in names]
 
 
-def shared(facts: Facts, found: list[Entry], name: str, remarks: list[Remark]) -> Shared:
+def shared_network(facts: Facts, compose_entries: list[Entry], name: str, remarks: list[Remark]) -> Shared:
     """The network that most containers are in, with its unit; one of its own where there is none."""
-    known = {network["name"]: network for network in facts["networks"] if _is_ipv4(network["subnet"])}
-    inside = Counter(name for entry in found for name in entry.container.get("networks", {}) if name in known)
-    inside.update(name for entry in found for name in entry.body.get("networks") or () if name in known)
-    chosen = known.get(inside.most_common(1)[0][0]) if inside else None
+    networks = {network["name"]: network for network in facts["networks"] if _is_ipv4(network["subnet"])}
+    inside = Counter(
+        name for entry in compose_entries for name in entry.container.get("networks", {}) if name in networks
+    )
+    inside.update(name for entry in compose_entries for name in entry.body.get("networks") or () if name in networks)
+    chosen = networks.get(inside.most_common(1)[0][0]) if inside else None
     if chosen is None:
         chosen = {"name": f"{name}-network", "subnet": str(FREE_NETWORK), "gateway": str(FREE_NETWORK[1])}
         remarks.append(unfit("network", f"the containers share none: they get {chosen['name']}, {FREE_NETWORK}"))
@@ -145,8 +147,8 @@ def shared(facts: Facts, found: list[Entry], name: str, remarks: list[Remark]) -
     if unit is None:
         remarks.append(unfit(f"network {chosen['name']}", f"no unit makes it: {chosen['name']}.service will"))
     gateway = chosen["gateway"] if "." in chosen["gateway"] else str(IPv4Network(chosen["subnet"])[1])
-    made = {**chosen, "gateway": gateway, "unit": unit or f"{chosen['name']}.service"}
-    return Shared(made)
+    network_fields = {**chosen, "gateway": gateway, "unit": unit or f"{chosen['name']}.service"}
+    return Shared(network_fields)
 
 
 def _is_ipv4(subnet: str) -> bool:
@@ -179,7 +181,7 @@ def service(
     entry: Entry, net: Shared, stack: Stack, variables: Entries, remarks: list[Remark]
 ) -> dict[str, Any] | None:
     """A service of the catalogue, without its routes; None where its image or port is unknown."""
-    given = str(entry.told("image") or entry.container.get("image") or "")
+    given = str(entry.literal_value("image") or entry.container.get("image") or "")
     image = image_of(given, entry.where, entry.container.get("digests") or [], stack, remarks)
     ports = _ports(entry, remarks)
     if image is None:
@@ -205,17 +207,17 @@ def _options(entry: Entry, folder: str, remarks: list[Remark]) -> dict[str, Any]
     """What its file says of the container itself, and how its health is asked where that is no address."""
     unsaid: list[tuple[str, str]] = []
     body = {key: value for key, value in entry.body.items() if is_literal(key, value, unsaid)}
-    made = reading.options(body, folder, entry.container.get("volumes", {}), unsaid)
+    options = reading.options(body, folder, entry.container.get("volumes", {}), unsaid)
     checked = None if health(entry) else reading.health(body, unsaid)
     remarks += [unfit(entry.where, f"its {key}: {reason}") for key, reason in unsaid]
-    return {**made, **({"health": checked} if checked else {}), **_waits(entry, remarks)}
+    return {**options, **({"health": checked} if checked else {}), **_waits(entry, remarks)}
 
 
 def _waits(entry: Entry, remarks: list[Remark]) -> dict[str, Any]:
     """The keys that it waits for, which become names once all services have theirs."""
     given = entry.body.get("depends_on") or {}
     pairs = given.items() if isinstance(given, dict) else [(key, {}) for key in given]
-    made = {}
+    waits = {}
     for key, needed in pairs:
         condition = needed.get("condition", "service_started") if isinstance(needed, dict) else "service_started"
         if condition == "service_completed_successfully":
@@ -223,47 +225,49 @@ def _waits(entry: Entry, remarks: list[Remark]) -> dict[str, Any]:
                 unfit(entry.where, f"waits for {key} to have ended: write what that runs as release of this one")
             )
         else:
-            made[str(key)] = {"condition": condition}
-    return {"depends_on": made} if made else {}
+            waits[str(key)] = {"condition": condition}
+    return {"depends_on": waits} if waits else {}
 
 
-def _published(entry: Entry) -> list[PortEntry]:
-    found = [port_entry(given) for given in entry.told("ports", [])]
+def _published_ports(entry: Entry) -> list[PortEntry]:
+    declared_ports = [port_entry(given) for given in entry.literal_value("ports", [])]
     # Docker chose the port of the host where there is none
-    known = [given for given in entry.container.get("ports", []) if given[1]]
-    return found or [PortEntry(str(a), str(b), str(c), str((*kind, "tcp")[0])) for a, b, c, *kind in known]
+    observed_ports = [given for given in entry.container.get("ports", []) if given[1]]
+    return declared_ports or [
+        PortEntry(str(a), str(b), str(c), str((*kind, "tcp")[0])) for a, b, c, *kind in observed_ports
+    ]
 
 
 def _ports(entry: Entry, remarks: list[Remark]) -> dict[str, Any]:
     """`port` and, where its program listens on another one, `container_port`, for the first that the proxy can lead to;
     `publish` for those that the world reaches beside it."""
-    ports = _published(entry)
+    ports = _published_ports(entry)
     first = _led_to(ports)
-    made: dict[str, Any] = {}
+    fields: dict[str, Any] = {}
     if first:
-        made = {"port": int(first.outside)}
+        fields = {"port": int(first.outside)}
         if first.inside != first.outside:
-            made["container_port"] = int(first.inside)
+            fields["container_port"] = int(first.inside)
         if not first.is_on_loopback:
-            said = (
+            reason = (
                 f"publishes {first.outside} to the world: on 127.0.0.1 from then on; publish: [{first.text}] keeps it"
             )
-            remarks.append(unfit(entry.where, said))
+            remarks.append(unfit(entry.where, reason))
     # One of either family of addresses is the same port
     others = {(port.outside, port.protocol): port for port in reversed(ports)}
     if first:
         others.pop((first.outside, first.protocol), None)
-    left = list(reversed(others.values()))
-    if narrow := [f"{port.address}:{port.text}" for port in left if not port.is_everywhere]:
+    others_left = list(reversed(others.values()))
+    if narrow := [f"{port.address}:{port.text}" for port in others_left if not port.is_everywhere]:
         text = f"publishes {', '.join(narrow)} too: the catalogue has one port of its host"
-        remarks.append(unfit(entry.where, f"{text}, {made.get('port', 'for TCP')}, and those of the world"))
-    world = [port for port in left if port.is_everywhere]
-    if unreadable := [port.text for port in world if port.published is None]:
-        said = f"publishes {', '.join(unreadable)}, which the catalogue cannot say: left out"
-        remarks.append(unfit(entry.where, said))
-    if publish := [port.text for port in world if port.published]:
-        made["publish"] = publish
-    return made
+        remarks.append(unfit(entry.where, f"{text}, {fields.get('port', 'for TCP')}, and those of the world"))
+    world = [port for port in others_left if port.is_everywhere]
+    if unreadable := [port.text for port in world if port.publish_entry is None]:
+        reason = f"publishes {', '.join(unreadable)}, which the catalogue cannot say: left out"
+        remarks.append(unfit(entry.where, reason))
+    if publish := [port.text for port in world if port.publish_entry]:
+        fields["publish"] = publish
+    return fields
 
 
 def _led_to(ports: list[PortEntry]) -> PortEntry | None:
@@ -274,7 +278,7 @@ def _led_to(ports: list[PortEntry]) -> PortEntry | None:
 
 def host_port(entry: Entry) -> int | None:
     """Where the proxy finds it."""
-    first = _led_to(_published(entry))
+    first = _led_to(_published_ports(entry))
     return int(first.outside) if first else None
 
 
@@ -282,7 +286,7 @@ def _memory(entry: Entry, remarks: list[Remark]) -> dict[str, str]:
     used = entry.container.get("memory", 0)
     observed = {"observed": f"{-(-used // MiB)}m"} if used else {}
     deployed = inner(entry.body, "deploy", "resources", "limits").get("memory")
-    limit = _size(entry.told("mem_limit") or deployed) or _size(entry.container.get("limit") or None)
+    limit = _size(entry.literal_value("mem_limit") or deployed) or _size(entry.container.get("limit") or None)
     if limit is None:
         # Twice of what it uses, in steps that people write
         limit = f"{max(256, -(-used * 2 // (64 * MiB)) * 64)}m"
@@ -291,12 +295,12 @@ def _memory(entry: Entry, remarks: list[Remark]) -> dict[str, str]:
 
 
 def _size(given: Any) -> str | None:
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgb]?)b?", str(given).lower()) if given else None
-    if not found:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgb]?)b?", str(given).lower()) if given else None
+    if not match:
         return None
     if re.fullmatch(r"\d+[kmg]", str(given)):
         return str(given)
-    return shown(int(float(found[1]) * 1024 ** " kmg".index(found[2].strip("b") or " ")))
+    return format_size(int(float(match[1]) * 1024 ** " kmg".index(match[2].strip("b") or " ")))
 
 
 def _environment(entry: Entry, name: str, variables: Entries, remarks: list[Remark]) -> dict[str, Any]:
@@ -328,11 +332,11 @@ def _environment(entry: Entry, name: str, variables: Entries, remarks: list[Rema
 def health(entry: Entry) -> str | None:
     """The path that its health check asks."""
     test = str(inner(entry.body, "healthcheck").get("test", ""))
-    found = re.search(r"https?://[^\s/\"']+(/[^\s\"'\],|?#]*)", test)
-    return found[1] if found else next(iter(entry.container.get("health", [])), None)
+    match = re.search(r"https?://[^\s/\"']+(/[^\s\"'\],|?#]*)", test)
+    return match[1] if match else next(iter(entry.container.get("health", [])), None)
 
 
 def purpose(entry: Entry, alone: bool) -> str | None:
     """Its unit's description, where that is of nothing else."""
-    said = re.search(r"^Description=(.+)$", entry.unit.get("text", ""), re.MULTILINE)
-    return said[1].strip() if said and alone else None
+    match = re.search(r"^Description=(.+)$", entry.unit.get("text", ""), re.MULTILINE)
+    return match[1].strip() if match and alone else None

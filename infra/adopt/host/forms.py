@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from infra.forms import MOST, Form, Names, Text, Whole, held
+from infra.forms import MOST, Form, Names, Text, Whole, check_form
 
 # A file's text: on_host.py reads none that is larger
 Content = Annotated[str, Field(max_length=16 * 1024**2)]
@@ -89,9 +89,9 @@ class EntriesForm(Form):
 
 def checked_facts(facts: Any, host: str) -> dict[str, Any]:
     """The facts themselves. Raises InfraError, naming the host and the field."""
-    return held(FactsForm, facts, "what it says of itself", host)
+    return check_form(FactsForm, facts, "what it says of itself", host)
 
 
 def checked_entries(entries: Any, host: str) -> dict[str, Any]:
     """The entries themselves. Raises InfraError, naming the host and the field."""
-    return held(EntriesForm, {"entries": entries}, "what it says of its files", host)["entries"]
+    return check_form(EntriesForm, {"entries": entries}, "what it says of its files", host)["entries"]

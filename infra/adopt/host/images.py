@@ -11,26 +11,26 @@ ECR = re.compile(r"(\d{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com")
 
 def image_of(given: str, where: str, digests: list[str], stack: Stack, remarks: list[Remark]) -> dict[str, str] | None:
     """An image's name as a catalogue has it; `digests` are those of the one that runs. None where it has no name."""
-    found = IMAGE.fullmatch(given)
-    if not found:
-        said = f"its image {given} is no image's name" if given else "its image has no name"
-        remarks.append(unfit(where, f"{said}: it is left out"))
+    match = IMAGE.fullmatch(given)
+    if not match:
+        fault = f"its image {given} is no image's name" if given else "its image has no name"
+        remarks.append(unfit(where, f"{fault}: it is left out"))
         return None
-    repository = found["name"]
-    ecr = ECR.fullmatch(found["host"] or "")
+    repository = match["name"]
+    ecr = ECR.fullmatch(match["host"] or "")
     if not ecr:
-        repository = whole_name(found["host"] or "", repository)
-        if not found["digest"] and found["tag"] in (None, "latest"):
+        repository = whole_name(match["host"] or "", repository)
+        if not match["digest"] and match["tag"] in (None, "latest"):
             digest = next((d.rsplit("@", 1)[-1] for d in digests), None)
             if digest is None:
-                said = f"its image is {given}, which names no version: write the tag that it is to have"
-                remarks.append(unfit(where, said))
+                fault = f"its image is {given}, which names no version: write the tag that it is to have"
+                remarks.append(unfit(where, fault))
             else:
                 remarks.append(guess(where, f"its image is {given}: the one that runs now is taken, by its digest"))
                 return {"repository": repository, "digest": digest}
     elif ecr.groups() != (stack.accountId, stack.region):
         theirs, ours = f"account {ecr[1]}, {ecr[2]}", f"{stack.accountId}, {stack.region}"
         remarks.append(unfit(where, f"its image is from {theirs}; stack {stack.name} has {ours}"))
-    if found["digest"]:
-        return {"repository": repository, "digest": found["digest"]}
-    return {"repository": repository, "tag": found["tag"] or "latest"}
+    if match["digest"]:
+        return {"repository": repository, "digest": match["digest"]}
+    return {"repository": repository, "tag": match["tag"] or "latest"}

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from catalogue.site_values import SITE_PATH
 from infra.adopt.host import serving
 from infra.adopt.host.remarks import Remark, unfit
-from infra.adopt.host.serving import Tree, all_of, inherited
+from infra.adopt.host.serving import Tree, all_of, nearest_value
 
 OWN = ("/status/", "/.infra-", "/.well-known/acme-challenge/")  # of each host's own, and of the program's sites
 # What a location of files says, and nothing else
@@ -65,8 +65,8 @@ class Read:
 
 def split(entry: dict[str, Any]) -> dict[str, Any]:
     """A location whose kind and path are two words, as Nginx takes `=/x` too."""
-    found = re.fullmatch(r"(\^~|=|~\*|~)(\S.*)", entry["args"][0]) if len(entry["args"]) == 1 else None
-    return {**entry, "args": [found[1], found[2]]} if found else entry
+    match = re.fullmatch(r"(\^~|=|~\*|~)(\S.*)", entry["args"][0]) if len(entry["args"]) == 1 else None
+    return {**entry, "args": [match[1], match[2]]} if match else entry
 
 
 def patterns(where: str, read: Read, server: Tree, remarks: list[Remark]) -> None:
@@ -77,21 +77,21 @@ def patterns(where: str, read: Read, server: Tree, remarks: list[Remark]) -> Non
             continue
         guard = serving.Served()
         serving.guards([entry["block"], server, []], guard)
-        only_some = bool(guard.closed or guard.said)
-        said = f"location {' '.join(entry['args'])}"
+        only_some = bool(guard.closed or guard.settings)
+        label = f"location {' '.join(entry['args'])}"
         begins = _beginnings(entry["args"][1])
         is_guarded = serving.refuses(entry["block"]) or only_some
         if is_guarded and begins:
             for begin in begins:
                 read.close(f"{begin.rstrip('/')}*")
             read.barred += begins
-            text = f"{said} is guarded: all that begins with {' or '.join(begins)} is closed"
+            text = f"{label} is guarded: all that begins with {' or '.join(begins)} is closed"
             remarks.append(unfit(where, text))
         elif only_some:
             read.shut = True
-            remarks.append(unfit(where, f"{said} lets in only some, and can be of any path: the whole site is closed"))
+            remarks.append(unfit(where, f"{label} lets in only some, and can be of any path: the whole site is closed"))
         elif is_guarded:
-            text = f"{said} keeps back what the routes above it would answer: close each such path"
+            text = f"{label} keeps back what the routes above it would answer: close each such path"
             remarks.append(unfit(where, text))
         if any(e["directive"].endswith("_pass") for e in entry["block"]) or is_guarded:
             read.runs = True
@@ -99,14 +99,14 @@ def patterns(where: str, read: Read, server: Tree, remarks: list[Remark]) -> Non
 
 def _beginnings(pattern: str) -> list[str]:
     """What each path begins with that a pattern is about; nothing where that can be anything."""
-    found = re.match(r"\^(/[A-Za-z0-9_/-]*)(\(([A-Za-z0-9_/|-]+)\))?", pattern)
-    if not found:
+    match = re.match(r"\^(/[A-Za-z0-9_/-]*)(\(([A-Za-z0-9_/|-]+)\))?", pattern)
+    if not match:
         return []
-    rest = pattern[found.end() :][:1]
-    begins = [f"{found[1]}{word}" for word in (found[3] or "").split("|")]
+    rest = pattern[match.end() :][:1]
+    begins = [f"{match[1]}{word}" for word in (match[3] or "").split("|")]
     # A letter that may be missing is none of the beginning
-    begins = [begin[:-1] for begin in begins] if rest in ("?", "*", "{") and not found[2] else begins
-    is_whole = not (found[2] and rest in ("?", "*", "{"))
+    begins = [begin[:-1] for begin in begins] if rest in ("?", "*", "{") and not match[2] else begins
+    is_whole = not (match[2] and rest in ("?", "*", "{"))
     return begins if is_whole and all(len(begin) > 1 for begin in begins) else []
 
 
@@ -121,12 +121,12 @@ def location(
     if path.startswith("@"):
         return None
     inner = _behind_files(entry, around[1])
-    named = serving.served(where, [inner, *around[1:]], []) if inner else serving.Served()
+    named = serving.location_settings(where, [inner, *around[1:]], []) if inner else serving.Served()
     if inner:
         remarks.append(unfit(where, "serves files where they are, else a service: the service answers all of it"))
         around = [[e for e in entry["block"] if e["directive"] != "try_files"] + inner, *around[1:]]
     passed = [] if all_of(around[0], "return") else all_of(around[0], "proxy_pass")
-    served = serving.served(where, around, remarks)
+    served = serving.location_settings(where, around, remarks)
     if kind in ("~", "~*"):
         if passed:
             remarks.append(unfit(where, "a pattern: a route is a path; it is left out"))
@@ -147,7 +147,7 @@ def location(
             _close(read, kind, path)
         return None
     if not passed:
-        without_service(where, read, kind, path, around, served.said, remarks)
+        without_service(where, read, kind, path, around, served.settings, remarks)
         return None
     target = _target(passed[0]["args"][0], upstreams)
     if isinstance(target, str):
@@ -157,7 +157,7 @@ def location(
     host, port, inside = target
     rewritten = [e for e in around[0] if e["directive"] == "rewrite"]
     if rewritten:
-        own = _rewritten(path, rewritten[0]["args"]) if len(rewritten) == 1 and inside is None else None
+        own = _rewrite_target(path, rewritten[0]["args"]) if len(rewritten) == 1 and inside is None else None
         if own is None:
             remarks.append(unfit(where, "rewrite: it is left out, and closed"))
             _close(read, kind, path)
@@ -177,19 +177,20 @@ def location(
         remarks.append(
             unfit(where, f"is taken as {public}, {internal} inside: all below a path ends with / on both sides")
         )
-        if set(served.said) & {"allow", "deny"}:
+        if set(served.settings) & {"allow", "deny"}:
             # What begins so and is not below it would be open
             read.close(f"{path}*")
     default = "/" if public.endswith("/") else public
     return Found(
         site, public, None if internal == default else internal, host, port, comment,
-        serving.cors(where, around, remarks), serving.size(where, inherited(around, "client_max_body_size"), remarks),
-        serving.timeout(where, inherited(around, "proxy_read_timeout"), remarks),
-        serving.asked_as(where, around, remarks), served.said,
+        serving.cors(where, around, remarks),
+        serving.size(where, nearest_value(around, "client_max_body_size"), remarks),
+        serving.timeout(where, nearest_value(around, "proxy_read_timeout"), remarks),
+        serving.asked_as(where, around, remarks), served.settings,
     )  # fmt: skip
 
 
-def _rewritten(path: str, args: list[str]) -> str | None:
+def _rewrite_target(path: str, args: list[str]) -> str | None:
     """The path inside, of the rewrite that takes a location's own path off or puts another in its place."""
     if args[2:] != ["break"] or args[0] not in (f"^{path}(.*)", f"^{path}(.*)$", f"^{path}?(.*)$"):
         return None
@@ -206,16 +207,16 @@ def _close(read: Read, kind: str, path: str) -> None:
 
 
 def without_service(
-    where: str, read: Read, kind: str, path: str, around: list[Tree], said: dict[str, Any], remarks: list[Remark]
+    where: str, read: Read, kind: str, path: str, around: list[Tree], settings: dict[str, Any], remarks: list[Remark]
 ) -> None:
     """A redirect, files, or what is neither and so closed."""
     location = around[0]
     public = path if kind == "=" or path.endswith("/") else f"{path}/"
-    if all_of(location, "return") and (found := redirect(location, public)) and "$" not in str(found["to"]):
+    if all_of(location, "return") and (redirection := redirect(location, public)) and "$" not in str(redirection["to"]):
         if kind == "=" and public == "/":
             remarks.append(unfit(where, "sends the page / alone on, which a site cannot say: it is left out"))
-        elif found["public"] not in {entry["public"] for entry in read.redirects}:
-            read.redirects.append(found)
+        elif redirection["public"] not in {entry["public"] for entry in read.redirects}:
+            read.redirects.append(redirection)
         return
     if any("https://$host" in " ".join(entry["args"]) for entry in all_of(location, "return")):
         # By HTTPS, to which the program sends all by itself
@@ -233,7 +234,7 @@ def without_service(
     if plain and is_page and not others and not last.startswith("@") and not read.runs:
         cors = serving.cors(where, around, remarks)
         read.static.append(
-            {"public": path, "directory": directory, "fallback": fallback, "cors": cors or False, **said}
+            {"public": path, "directory": directory, "fallback": fallback, "cors": cors or False, **settings}
         )
         return
     names = dict.fromkeys(entry["directive"] for entry in location if entry["directive"] != "#")
@@ -245,7 +246,7 @@ def without_service(
 def _files(entry: dict[str, Any], server: Tree) -> dict[str, Any] | None:
     """The directive that names the directory whose files a location serves."""
     block = entry["block"]
-    own = next((found for name in ("alias", "root") for found in all_of(block, name)), None)
+    own = next((candidate for name in ("alias", "root") for candidate in all_of(block, name)), None)
     return own or next(iter(all_of(server, "root")), None)
 
 

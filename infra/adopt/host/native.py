@@ -15,13 +15,13 @@ SIZE = re.compile(r"[1-9]\d*[KMG]")
 OF_SYSTEM = ("/usr/bin/", "/usr/sbin/", "/usr/lib/", "/bin/", "/sbin/", "/lib/")
 
 
-def taken(facts: Facts, used: set[str], remarks: list[Remark]) -> list[dict[str, Any]]:
+def service_units(facts: Facts, used: set[str], remarks: list[Remark]) -> list[dict[str, Any]]:
     """The units that become services: all but those of containers (`used`), jobs of timers and sockets."""
     timers = {_key(unit, "service") for unit in facts["units"] if unit["name"].endswith(".timer")}
-    found = []
+    units = []
     for unit in facts["units"]:
         own = sections(unit["text"])
-        where = _shown(unit)
+        where = _unit_label(unit)
         if unit["name"].endswith(".socket") or _key(unit) in used | timers or "X-Snappy" in unit["text"]:
             continue
         if not (unit["enabled"] or unit["active"] or unit["instances"]):
@@ -33,8 +33,8 @@ def taken(facts: Facts, used: set[str], remarks: list[Remark]) -> list[dict[str,
         elif "@." in unit["name"] and not unit["instances"]:
             remarks.append(unfit(where, "is a template of which no instance is enabled: it is left out"))
         else:
-            found.append(unit)
-    return found
+            units.append(unit)
+    return units
 
 
 def _key(unit: dict[str, Any], kind: str = "") -> str:
@@ -42,7 +42,7 @@ def _key(unit: dict[str, Any], kind: str = "") -> str:
     return f"{unit['account']}/{stem}.{kind or own}"
 
 
-def _shown(unit: dict[str, Any]) -> str:
+def _unit_label(unit: dict[str, Any]) -> str:
     return f"{unit['account']}/{unit['name']}" if unit["account"] else unit["name"]
 
 
@@ -62,45 +62,47 @@ def name_of(unit: dict[str, Any]) -> str:
 
 def service(unit: dict[str, Any], facts: Facts, files: Entries, remarks: list[Remark]) -> dict[str, Any]:
     """A service of the catalogue, without its routes."""
-    name, where = name_of(unit), _shown(unit)
+    name, where = name_of(unit), _unit_label(unit)
     kind = "timer" if unit["name"].endswith(".timer") else "oneshot" if _is_oneshot(sections(unit["text"])) else "unit"
-    own = known(where, sections(unit["text"]), ["Unit", "Timer" if kind == "timer" else "Service", "Install"], remarks)
+    own = accepted_sections(
+        where, sections(unit["text"]), ["Unit", "Timer" if kind == "timer" else "Service", "Install"], remarks
+    )
     job_unit = _beside(facts, unit, "service") if kind == "timer" else None
-    job = known(where, sections(job_unit["text"]) if job_unit else {}, ["Unit", "Service"], remarks)
+    job = accepted_sections(where, sections(job_unit["text"]) if job_unit else {}, ["Unit", "Service"], remarks)
     main = dict((job if kind == "timer" else own).get("Service", {}))
     if kind == "timer" and main.get("Type") == "oneshot":
         del main["Type"]
-    made: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "name": name, "kind": kind, "purpose": texts(own.get("Unit", {}).get("Description", name))[-1],
         "unit": unit["name"], "account": unit["account"] or None, "instances": unit["instances"],
         **_variables(where, name, main, files, remarks),
     }  # fmt: skip
     drop_ins = {
-        path.rsplit("/", 1)[1].removesuffix(".conf"): known(
+        path.rsplit("/", 1)[1].removesuffix(".conf"): accepted_sections(
             path, sections(given), ["Unit", "Service", "Timer"], remarks
         )
         for path, given in unit["drop_ins"].items()
     }
     limit = main.get("MemoryMax")
     if isinstance(limit, str) and SIZE.fullmatch(limit) and not any(_one(d, "MemoryMax") for d in drop_ins.values()):
-        made["memory"] = {"limit": limit.lower()}
+        fields["memory"] = {"limit": limit.lower()}
         del main["MemoryMax"]
-    made |= _listening(unit, facts, own, remarks)
-    made["needs"] = _needs(main, files)
+    fields |= _listening(unit, facts, own, remarks)
+    fields["needs"] = _needs(main, files)
     whole = job if kind == "timer" else own
     given = {section: block for section, block in {**whole, "Service": main}.items() if block}
-    made |= {"directives": own, "job": given} if kind == "timer" else {"directives": given}
-    return made | {"drop_ins": {stem: given for stem, given in drop_ins.items() if given}}
+    fields |= {"directives": own, "job": given} if kind == "timer" else {"directives": given}
+    return fields | {"drop_ins": {stem: given for stem, given in drop_ins.items() if given}}
 
 
-def known(where: str, given: Sections, allowed: list[str], remarks: list[Remark]) -> Sections:
+def accepted_sections(where: str, given: Sections, allowed: list[str], remarks: list[Remark]) -> Sections:
     """Without what the catalogue would refuse."""
     kept: Sections = {}
     for section, block in given.items():
         for name, value in block.items():
-            found = [finding for finding in judge({section: {name: value}}, allowed) if finding.level == "error"]
-            if found:
-                remarks.append(unfit(where, f"{found[0].found}: {found[0].rule}; it is left out"))
+            errors = [finding for finding in judge({section: {name: value}}, allowed) if finding.level == "error"]
+            if errors:
+                remarks.append(unfit(where, f"{errors[0].found}: {errors[0].rule}; it is left out"))
             else:
                 kept.setdefault(section, {})[name] = value
                 if name != "Environment" and any(MARK in line for line in texts(value)):
@@ -113,11 +115,11 @@ def _variables(where: str, name: str, main: dict[str, Any], files: Entries, rema
     """Takes them out of the unit's directives."""
     values, hidden = {}, []
     for line in texts(main.pop("Environment", [])):
-        for found in VARIABLE.finditer(line):
-            if MARK in found["value"]:
-                hidden.append(found["name"])
+        for match in VARIABLE.finditer(line):
+            if MARK in match["value"]:
+                hidden.append(match["name"])
             else:
-                values[found["name"]] = found["value"]
+                values[match["name"]] = match["value"]
     paths = [line.removeprefix("-") for line in texts(main.pop("EnvironmentFile", [])) if line]
     hidden += [name for path in paths for name in files.get(path, {}).get("names") or []]
     if len(paths) > 1:
@@ -128,33 +130,33 @@ def _variables(where: str, name: str, main: dict[str, Any], files: Entries, rema
         remarks.append(unfit(where, f"has secrets in its unit, where everybody reads them: they go into {paths[0]}"))
     remarks += [secret(name, variable) for variable in secrets]
     given = {name: value for name, value in values.items() if name not in secrets}
-    made = {"environment": given, "secrets": secrets, "environment_file": paths[0] if paths else None}
+    fields = {"environment": given, "secrets": secrets, "environment_file": paths[0] if paths else None}
     # systemd reads them in what stands in a unit
-    return made | ({"specifiers": True} if any("%" in value for value in given.values()) else {})
+    return fields | ({"specifiers": True} if any("%" in value for value in given.values()) else {})
 
 
 def _listening(unit: dict[str, Any], facts: Facts, own: Sections, remarks: list[Remark]) -> dict[str, Any]:
     """Its port: its socket's, or the one that its processes listen on."""
-    held = _beside(facts, unit, "socket")
-    if held:
-        streams = texts(sections(held["text"]).get("Socket", {}).get("ListenStream", []))
+    socket_unit = _beside(facts, unit, "socket")
+    if socket_unit:
+        streams = texts(sections(socket_unit["text"]).get("Socket", {}).get("ListenStream", []))
         ports = [int(line.rsplit(":", 1)[-1]) for line in streams if line.rsplit(":", 1)[-1].isdigit()]
         if len(ports) == 1:
-            _without_socket(own, held["name"])
+            _without_socket(own, socket_unit["name"])
             return {"port": ports[0], "socket": True}
-        remarks.append(unfit(_shown(unit), f"its socket listens on {', '.join(streams)}: a service has one port"))
+        remarks.append(unfit(_unit_label(unit), f"its socket listens on {', '.join(streams)}: a service has one port"))
     if len(unit["ports"]) > 1:
         text = f"listens on {', '.join(map(str, unit['ports']))}: a service has one port, {unit['ports'][0]} is taken"
-        remarks.append(unfit(_shown(unit), text))
+        remarks.append(unfit(_unit_label(unit), text))
     return {"port": unit["ports"][0]} if unit["ports"] else {}
 
 
 def _without_socket(own: Sections, socket: str) -> None:
     """The program says by itself that a service needs its socket."""
     unit = own.get("Unit", {})
-    left = [name for line in texts(unit.get("Requires", [])) for name in line.split() if name != socket]
-    if left:
-        unit["Requires"] = " ".join(left)
+    remaining = [name for line in texts(unit.get("Requires", [])) for name in line.split() if name != socket]
+    if remaining:
+        unit["Requires"] = " ".join(remaining)
     else:
         unit.pop("Requires", None)
 

@@ -18,7 +18,7 @@ from catalogue.site_values import HSTS
 from infra.adopt.host import locations, serving
 from infra.adopt.host.locations import REDIRECTS, Found, Read
 from infra.adopt.host.remarks import Remark, unfit
-from infra.adopt.host.serving import Tree, all_of, inherited
+from infra.adopt.host.serving import Tree, all_of, nearest_value
 from infra.errors import InfraError
 from infra.writing import put
 
@@ -36,34 +36,34 @@ class Sites:
     remarks: list[Remark] = field(default_factory=list)
 
 
-def parsed(text: str, path: str = "") -> Tree:
+def parse(text: str, path: str = "") -> Tree:
     """One file, its comments included. Raises InfraError."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "file.conf"
         put(file, text)
-        said = crossplane.parse(str(file), single=True, comments=True, check_ctx=False, check_args=False)
-    if said["errors"]:
-        wrong = said["errors"][0]["error"].replace(str(file), path)
+        result = crossplane.parse(str(file), single=True, comments=True, check_ctx=False, check_args=False)
+    if result["errors"]:
+        wrong = result["errors"][0]["error"].replace(str(file), path)
         raise InfraError(f"{path}: Nginx's configuration cannot be read: {wrong}")
-    return said["config"][0]["parsed"]
+    return result["config"][0]["parsed"]
 
 
 def whole(files: dict[str, str], path: str = MAIN) -> Tree:
     """A file with what it includes in place. Raises InfraError."""
-    return list(_expanded(parsed(files[path], path), files, (path,))) if path in files else []
+    return list(_expand_includes(parse(files[path], path), files, (path,))) if path in files else []
 
 
-def _expanded(tree: Tree, files: dict[str, str], seen: tuple[str, ...]) -> Iterator[dict[str, Any]]:
+def _expand_includes(tree: Tree, files: dict[str, str], seen: tuple[str, ...]) -> Iterator[dict[str, Any]]:
     for entry in tree:
         if entry["directive"] == "include":
             pattern = entry["args"][0] if entry["args"][0].startswith("/") else f"/etc/nginx/{entry['args'][0]}"
-            found = sorted(path for path in files if fnmatch(path, pattern) and path not in seen)
-            if not found and not re.search(r"[*?\[]|mime\.types$", pattern):
+            paths = sorted(path for path in files if fnmatch(path, pattern) and path not in seen)
+            if not paths and not re.search(r"[*?\[]|mime\.types$", pattern):
                 yield {"directive": serving.MISSING, "args": [pattern], "line": entry["line"]}
-            for path in found:
-                yield from _expanded(parsed(files[path], path), files, (*seen, path))
+            for path in paths:
+                yield from _expand_includes(parse(files[path], path), files, (*seen, path))
         else:
-            block = {"block": list(_expanded(entry["block"], files, seen))} if "block" in entry else {}
+            block = {"block": list(_expand_includes(entry["block"], files, seen))} if "block" in entry else {}
             yield {**entry, **block}
 
 
@@ -102,16 +102,16 @@ def upstreams(http: Tree) -> dict[str, list[str]]:
     }
 
 
-def led(tree: Tree, named: dict[str, list[str]]) -> Tree:
+def resolve_upstreams(tree: Tree, named: dict[str, list[str]]) -> Tree:
     """The same, where what leads to a group of one server leads to that server."""
-    found = []
+    entries = []
     for entry in tree:
         args = entry["args"]
         if entry["directive"] == "proxy_pass" and len(servers := named.get(urlsplit(args[0]).netloc, [])) == 1:
             args = [args[0].replace(f"//{urlsplit(args[0]).netloc}", f"//{servers[0]}", 1)]
-        block = {"block": led(entry["block"], named)} if "block" in entry else {}
-        found.append({**entry, "args": args, **block})
-    return found
+        block = {"block": resolve_upstreams(entry["block"], named)} if "block" in entry else {}
+        entries.append({**entry, "args": args, **block})
+    return entries
 
 
 def _is_closed(public: str, read: Read) -> bool:
@@ -139,8 +139,8 @@ def _server(
             result.remarks.append(unfit(where, "nothing that it answers is understood: it is left out"))
         return
     if listens and all(PRIVATE.match(args[0]) for args in listens):
-        said = ", ".join(args[0] for args in listens)
-        result.remarks.append(unfit(where, f"listens at {said} alone: no public site, and left out"))
+        words = ", ".join(args[0] for args in listens)
+        result.remarks.append(unfit(where, f"listens at {words} alone: no public site, and left out"))
         return
     if not public:
         text = "no public name: the catalogue's sites have one each; its locations are left out"
@@ -165,7 +165,9 @@ def _server(
     if kept.get("Strict-Transport-Security") == HSTS:
         del kept["Strict-Transport-Security"]
     read.headers.update(kept)
-    read.compress = inherited([server, http], "gzip") == "on" and inherited([server, http], "gzip_types") is not None
+    read.compress = (
+        nearest_value([server, http], "gzip") == "on" and nearest_value([server, http], "gzip_types") is not None
+    )
     if sends_on and elsewhere:
         read.redirects.append(elsewhere)
         return
@@ -175,15 +177,15 @@ def _server(
         read.shut = True
         return
     if lost := [e for e in server if e["directive"] == "rewrite"]:
-        said = "; ".join(" ".join(entry["args"]) for entry in lost)
-        result.remarks.append(unfit(where, f"rewrite {said}: not taken over"))
+        words = "; ".join(" ".join(entry["args"]) for entry in lost)
+        result.remarks.append(unfit(where, f"rewrite {words}: not taken over"))
     locations.patterns(where, read, server, result.remarks)
     comment = ""
     for entry in server:
         if entry["directive"] == "location":
             around = [entry["block"], server, http]
-            found = locations.location(site, read, locations.split(entry), around, upstreams, comment, result.remarks)
-            result.routes.extend([found] if found else [])
+            route = locations.location(site, read, locations.split(entry), around, upstreams, comment, result.remarks)
+            result.routes.extend([route] if route else [])
         comment = entry.get("comment", "").strip() if entry["directive"] == "#" else ""
     if all_of(server, "root") and not any(locations.split(entry)["args"][-1:] == ["/"] for entry in blocks):
         rest = {"directive": "location", "args": ["/"], "block": []}

@@ -72,7 +72,7 @@ def facts(mask: Mask) -> Iterator[dict[str, Any]]:
             "compose": {
                 **{path: text for path in dict.fromkeys(named) if (text := _text(path, mask)) is not None}, **by_hand,
             },
-            "nginx": _included("/etc/nginx/nginx.conf", "/etc/nginx", mask),
+            "nginx": _read_with_includes("/etc/nginx/nginx.conf", "/etc/nginx", mask),
             "caddy": os.path.exists("/etc/caddy/Caddyfile") and _state(["caddy.service"]).get("caddy.service"),
             "certificates": _certificates(),
             "journald": _texts(glob.glob("/etc/systemd/journald.conf.d/*.conf"), mask),
@@ -82,15 +82,15 @@ def facts(mask: Mask) -> Iterator[dict[str, Any]]:
 
 def paths(payload: dict[str, Any], mask: Mask) -> Iterator[dict[str, Any]]:
     """Of paths: what they are, and of those under `text` what they hold, of those under `names` which variables."""
-    found: dict[str, Any] = {}
+    entries_by_path: dict[str, Any] = {}
     for path in sorted({*payload["text"], *payload["names"], *payload["stat"]}):
         entry = _entry(path)
         if path in payload["names"] or _is_environment(path):
             entry["names"] = _names(path)
         elif path in payload["text"] and entry["kind"] == "file":
             entry["text"] = _text(path, mask)
-        found[path] = entry
-    yield {"paths": found}
+        entries_by_path[path] = entry
+    yield {"paths": entries_by_path}
 
 
 def _ask(command: str, *words: str) -> str | None:
@@ -118,8 +118,8 @@ def _text(path: str, mask: Mask) -> str | None:
     return None if raw is None else mask(path, raw)
 
 
-def _texts(found: list[str], mask: Mask) -> dict[str, str]:
-    return {path: text for path in sorted(found) if (text := _text(path, mask)) is not None}
+def _texts(file_paths: list[str], mask: Mask) -> dict[str, str]:
+    return {path: text for path in sorted(file_paths) if (text := _text(path, mask)) is not None}
 
 
 def _is_environment(path: str) -> bool:
@@ -142,11 +142,11 @@ def _entry(path: str) -> dict[str, Any]:
     if stat.S_ISLNK(about.st_mode):
         return {"kind": "link", "target": os.readlink(path)}
     kind = "directory" if stat.S_ISDIR(about.st_mode) else "file"
-    owner, group = _named(pwd.getpwuid, about.st_uid), _named(grp.getgrgid, about.st_gid)
+    owner, group = _name_by_id(pwd.getpwuid, about.st_uid), _name_by_id(grp.getgrgid, about.st_gid)
     return {"kind": kind, "owner": owner, "group": group, "mode": f"{stat.S_IMODE(about.st_mode):04o}"}
 
 
-def _named(look_up: Callable[[int], Any], number: int) -> str:
+def _name_by_id(look_up: Callable[[int], Any], number: int) -> str:
     try:
         return look_up(number)[0]
     except KeyError:
@@ -157,7 +157,7 @@ def _accounts() -> list[dict[str, Any]]:
     return [
         {
             "name": entry.pw_name, "uid": entry.pw_uid, "home": entry.pw_dir,
-            "group": _named(grp.getgrgid, entry.pw_gid),
+            "group": _name_by_id(grp.getgrgid, entry.pw_gid),
             "login": not entry.pw_shell.endswith(("/nologin", "/false")),
             "lingering": os.path.exists(f"/var/lib/systemd/linger/{entry.pw_name}"),
             "groups": sorted(group.gr_name for group in grp.getgrall() if entry.pw_name in group.gr_mem),
@@ -202,29 +202,29 @@ def _cgroup_of(account: dict[str, Any] | None, unit: str) -> str:
 
 
 def _state(names: list[str]) -> dict[str, dict[str, Any]]:
-    found = {}
+    states = {}
     for block in (_ask("units", *names) or "").split("\n\n") if names else []:
-        said = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
-        place = said.get("ControlGroup", "")
+        properties = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
+        place = properties.get("ControlGroup", "")
         roots = [f"{root}{place}" for root in ("/sys/fs/cgroup", "/sys/fs/cgroup/systemd") if place]
-        found[said.get("Id", "")] = {
-            "enabled": said.get("UnitFileState") in ("enabled", "enabled-runtime"),
-            "active": said.get("ActiveState") in ("active", "activating", "reloading"),
+        states[properties.get("Id", "")] = {
+            "enabled": properties.get("UnitFileState") in ("enabled", "enabled-runtime"),
+            "active": properties.get("ActiveState") in ("active", "activating", "reloading"),
             "cgroup": next((root for root in roots if os.path.isdir(root)), ""),
         }
-    return found
+    return states
 
 
 def _compose_files(text: str) -> list[str]:
     """The compose files that a unit's commands name, or those that compose finds by itself."""
     where = re.search(r"^WorkingDirectory=-?(\S+)", text, re.MULTILINE)
     folder = where[1] if where else "/"
-    found: list[str] = []
+    compose_files: list[str] = []
     for call in COMPOSE.finditer(re.sub(r"^\s*[#;].*$", "", text, flags=re.MULTILINE)):
         named = list(_named_files(re.findall(r"[^\s'\"]+", call[1])))
         likely = [f"{folder}/{name}" for name in DEFAULTS if os.path.exists(f"{folder}/{name}")]
-        found += [os.path.join(folder, name) for name in named] or likely[:1]
-    return list(dict.fromkeys(found))
+        compose_files += [os.path.join(folder, name) for name in named] or likely[:1]
+    return list(dict.fromkeys(compose_files))
 
 
 def _named_files(words: list[str]) -> Iterator[str]:
@@ -246,16 +246,16 @@ def _containers(mask: Mask, unread: dict[str, str]) -> list[dict[str, Any]] | No
     ids = _ask("containers")
     if ids is None:
         return None
-    found = json.loads((_ask("container", *ids.split()) if ids.split() else None) or "[]")
-    made = []
-    for number, entry in enumerate(found, 1):
+    inspected = json.loads((_ask("container", *ids.split()) if ids.split() else None) or "[]")
+    containers = []
+    for number, entry in enumerate(inspected, 1):
         try:
-            made.append(_container(entry, mask, unread))
+            containers.append(_container(entry, mask, unread))
         except (LookupError, TypeError, ValueError, AttributeError) as error:
             name = entry.get("Name") if isinstance(entry, dict) else None
-            said = f"what Docker says of it cannot be read ({type(error).__name__}): left out"
-            unread[str(name or f"container {number}").lstrip("/")] = said
-    return made
+            reason = f"what Docker says of it cannot be read ({type(error).__name__}): left out"
+            unread[str(name or f"container {number}").lstrip("/")] = reason
+    return containers
 
 
 def _container(entry: dict[str, Any], mask: Mask, unread: dict[str, str]) -> dict[str, Any]:
@@ -264,26 +264,26 @@ def _container(entry: dict[str, Any], mask: Mask, unread: dict[str, str]) -> dic
     digests = json.loads(_ask("image", "--format", "{{json .RepoDigests}}", entry["Image"]) or "[]") or []
     health = (config.get("Healthcheck") or {}).get("Test") or []
     files = labels.get("com.docker.compose.project.config_files", "")
-    name, said = entry["Name"].lstrip("/"), ""
+    name, document = entry["Name"].lstrip("/"), ""
     if not files:
         image = json.loads(_ask("image", "--format", "{{json .Config}}", entry["Image"]) or "{}") or {}
-        files, said = by_run.path_of(name), by_run.written(by_run.described(entry, image))
+        files, document = by_run.path_of(name), by_run.yaml_text(by_run.compose_document(entry, image))
     folder = labels.get("com.docker.compose.project.working_dir", "")
     return {
         "name": name, "image": mask("", config["Image"]), "digests": digests,
         "running": entry["State"]["Running"], "memory": kernel.memory_of(entry["State"].get("Pid") or 0),
         "limit": host.get("Memory") or 0,
         "networks": {name: network.get("IPAddress", "") for name, network in networks.items()},
-        "ports": list(_published(host.get("PortBindings") or {}, name, unread)),
+        "ports": list(_published_ports(host.get("PortBindings") or {}, name, unread)),
         "health": [mask("", path) for path in re.findall(r"https?://[^\s/\"']+(/[^\s\"'?#]*)", " ".join(health))[:1]],
-        "key": labels.get("com.docker.compose.service", "") if not said else name,
-        "said": mask(files, said) if said else "",
+        "key": labels.get("com.docker.compose.service", "") if not document else name,
+        "said": mask(files, document) if document else "",
         "volumes": {mount["Destination"]: mount["Name"] for mount in entry.get("Mounts") or [] if mount.get("Name")},
         "files": [os.path.join(folder, name) for name in files.split(",") if name],
     }  # fmt: skip
 
 
-def _published(bindings: dict[str, Any], name: str, unread: dict[str, str]) -> Iterator[list[Any]]:
+def _published_ports(bindings: dict[str, Any], name: str, unread: dict[str, str]) -> Iterator[list[Any]]:
     """Address, port of the host (0 where Docker chooses it), port of the container, protocol."""
     for inside, places in bindings.items():
         for place in places or []:
@@ -297,33 +297,33 @@ def _published(bindings: dict[str, Any], name: str, unread: dict[str, str]) -> I
 
 def _networks() -> list[dict[str, str]]:
     ids = (_ask("networks") or "").split()
-    found = json.loads((_ask("network", *ids) if ids else None) or "[]")
+    inspected = json.loads((_ask("network", *ids) if ids else None) or "[]")
     return [
         {"name": entry["Name"], "subnet": place.get("Subnet", ""), "gateway": place.get("Gateway", "")}
-        for entry in found
+        for entry in inspected
         for place in [p for p in entry["IPAM"].get("Config") or [] if "." in p.get("Subnet", "")][:1]
         if entry["Name"] != "bridge"
     ]
 
 
-def _included(path: str, root: str, mask: Mask, seen: tuple[str, ...] = ()) -> dict[str, str]:
+def _read_with_includes(path: str, root: str, mask: Mask, seen: tuple[str, ...] = ()) -> dict[str, str]:
     """A file of Nginx and all that it includes; what does not run is not read."""
     text = _text(path, mask)
     if text is None or path in seen:
         return {}
-    found = {path: text}
+    contents = {path: text}
     # A # in quotes begins no comment; one that is looked for in vain changes nothing
     for pattern in re.findall(r"(?:^|[\s;{}])include\s+[\"']?([^;\"'{}]+)", text):
         for other in sorted(glob.glob(os.path.join(root, pattern.strip()))):
-            if other not in found:
-                found |= _included(other, root, mask, (*seen, path))
-    return found
+            if other not in contents:
+                contents |= _read_with_includes(other, root, mask, (*seen, path))
+    return contents
 
 
 def _certificates() -> dict[str, str]:
     """Name → how its owner is proved."""
-    found = {}
+    authenticators = {}
     for path in glob.glob("/etc/letsencrypt/renewal/*.conf"):
-        said = re.search(r"^authenticator\s*=\s*(\S+)", _raw(path) or "", re.MULTILINE)
-        found[os.path.basename(path)[: -len(".conf")]] = said[1] if said else ""
-    return found
+        match = re.search(r"^authenticator\s*=\s*(\S+)", _raw(path) or "", re.MULTILINE)
+        authenticators[os.path.basename(path)[: -len(".conf")]] = match[1] if match else ""
+    return authenticators

@@ -51,16 +51,16 @@ class Connection:
 
     def facts(self) -> Facts:
         """All that on_host.py reads. Raises InfraError."""
-        return checked_facts(self._asked({"ask": "facts"}, "facts"), str(self.target))
+        return checked_facts(self._ask({"ask": "facts"}, "facts"), str(self.target))
 
     def entries(self, text: list[str], names: list[str], stat: list[str]) -> Entries:
         """What there is at paths; see on_host.paths. Raises InfraError."""
         asked = {"ask": "paths", "text": text, "names": names, "stat": stat}
-        found = checked_entries(self._asked(asked, "paths"), str(self.target))
+        by_path = checked_entries(self._ask(asked, "paths"), str(self.target))
         # What it says nothing of is not there
-        return {path: found.get(path, {"kind": "none"}) for path in {*text, *names, *stat}}
+        return {path: by_path.get(path, {"kind": "none"}) for path in {*text, *names, *stat}}
 
-    def _asked(self, payload: dict[str, Any], wanted: str) -> Any:
+    def _ask(self, payload: dict[str, Any], wanted: str) -> Any:
         for event in run_program(self.transport, self.target, program(), payload):
             if wanted in event:
                 return event[wanted]
@@ -81,12 +81,12 @@ def program() -> str:
         "    module.__package__, module.__path__, module.__file__ = full.partition('.')[0], [], full\n"
         "    exec(text, module.__dict__)\n"
         f"on_host = {{}}\nexec({(HERE / 'on_host.py').read_text()!r}, on_host)\n"
-        "on_host['run'](payload, sys.modules['masking'].masked)\n"
+        "on_host['run'](payload, sys.modules['masking'].mask_secrets)\n"
     )
 
 
 @contextmanager
-def connected(machine: Machine, say: Callable[[str], None]) -> Iterator[Connection]:
+def connect(machine: Machine, say: Callable[[str], None]) -> Iterator[Connection]:
     """Raises InfraError: unreachable, another host key, a key that is not let in, no sudo."""
     expected = [machine.host_key]
     with keys.owners(machine.address, machine.port, machine.user, machine.identity, expected) as transport:
@@ -96,7 +96,7 @@ def connected(machine: Machine, say: Callable[[str], None]) -> Iterator[Connecti
             raise InfraError(f"{error}{_hint(machine, str(error))}") from None
 
 
-def _hint(machine: Machine, said: str) -> str:
-    if "sudo:" in said:
+def _hint(machine: Machine, complaint: str) -> str:
+    if "sudo:" in complaint:
         return f"; {machine.user} must be allowed `sudo -n python3`, since only root reads all of it: or --user root"
-    return "; it needs python3" if "python3" in said and "not found" in said else ""
+    return "; it needs python3" if "python3" in complaint and "not found" in complaint else ""

@@ -30,8 +30,8 @@ def secret(service: str, name: str) -> Remark:
 
 def lines(remarks: Iterable[Remark], kind: Kind) -> list[str]:
     """Of one kind, what is the same of several things in one line."""
-    said: dict[str, list[str]] = {}
+    places_by_text: dict[str, list[str]] = {}
     for remark in dict.fromkeys(remarks):
         if remark.kind == kind:
-            said.setdefault(remark.text, []).append(remark.where)
-    return [f"{', '.join(where)}: {text}" for text, where in said.items()]
+            places_by_text.setdefault(remark.text, []).append(remark.where)
+    return [f"{', '.join(where)}: {text}" for text, where in places_by_text.items()]

@@ -9,7 +9,7 @@ from typing import Any, get_args
 from catalogue.fields import HOST_NAME, Method
 from catalogue.masking import MARK
 from catalogue.site_values import HSTS, OWN_HEADERS
-from catalogue.sizes import shown
+from catalogue.sizes import format_size
 from infra.adopt.host.remarks import Remark, unfit
 
 METHODS = get_args(Method)
@@ -43,7 +43,7 @@ LOST = re.compile(
 class Served:
     """`said` are fields of a route; `closed` says why the path cannot be public, "" where it can."""
 
-    said: dict[str, Any] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
     closed: str = ""
 
 
@@ -54,70 +54,70 @@ def _is_own(entry: dict[str, Any]) -> bool:
     return entry["args"][0] == "default" or bool(OWN_ADDRESS.match(entry["args"][0]) and entry["args"][-1][:1] == "/")
 
 
-def served(where: str, around: list[Tree], remarks: list[Remark]) -> Served:
+def location_settings(where: str, around: list[Tree], remarks: list[Remark]) -> Served:
     """Of a location: `around` are its own directives, its server's and all servers'."""
-    found = Served()
-    guards(around, found)
-    _limits(where, around, found.said, remarks)
-    _headers(where, around, found.said, remarks)
-    _request_headers(where, around, found.said, remarks)
-    if inherited(around, "proxy_buffering") == "on":
-        found.said["buffering"] = True
-    seconds = int(_seconds(inherited(around, "proxy_connect_timeout") or ""))
+    result = Served()
+    guards(around, result)
+    _limits(where, around, result.settings, remarks)
+    _headers(where, around, result.settings, remarks)
+    _request_headers(where, around, result.settings, remarks)
+    if nearest_value(around, "proxy_buffering") == "on":
+        result.settings["buffering"] = True
+    seconds = int(_seconds(nearest_value(around, "proxy_connect_timeout") or ""))
     if seconds and seconds != CONNECT:
-        found.said["connect_timeout"] = min(seconds, 60)
+        result.settings["connect_timeout"] = min(seconds, 60)
     given = [entry for block in around[:2] for entry in block if LOST.fullmatch(entry["directive"])]
     lost = [entry["directive"] for entry in given if not (entry["args"][-1].startswith(OWN_PAGES) or _is_own(entry))]
     if lost:
         remarks.append(unfit(where, f"{', '.join(dict.fromkeys(lost))}: not taken over"))
-    if (found.said.get("allow") or found.said.get("deny")) and any(
+    if (result.settings.get("allow") or result.settings.get("deny")) and any(
         all_of(block, "set_real_ip_from") for block in around
     ):
-        found.closed = "lets in networks by addresses that a proxy before it says (set_real_ip_from)"
-    return found
+        result.closed = "lets in networks by addresses that a proxy before it says (set_real_ip_from)"
+    return result
 
 
 def all_of(block: Tree, name: str) -> Tree:
     return [entry for entry in block if entry["directive"] == name]
 
 
-def inherited(around: list[Tree], name: str) -> str | None:
+def nearest_value(around: list[Tree], name: str) -> str | None:
     """The first word of what is nearest."""
     return next(
-        (found[-1]["args"][0] for block in around if (found := all_of(block, name)) and found[-1]["args"]), None
+        (entries[-1]["args"][0] for block in around if (entries := all_of(block, name)) and entries[-1]["args"]), None
     )
 
 
-def guards(around: list[Tree], found: Served) -> None:
+def guards(around: list[Tree], result: Served) -> None:
     location = around[0]
     if all_of(location, "internal"):
-        found.closed = "internal: only Nginx itself asks there"
-    realm = inherited(around, "auth_basic")
+        result.closed = "internal: only Nginx itself asks there"
+    realm = nearest_value(around, "auth_basic")
     if realm not in (None, "off"):
-        file = inherited(around, "auth_basic_user_file") or "a file"
-        found.closed = f"asks for passwords of {file}, whose words no hash gives back: say basic_auth, and set them"
-    asked = inherited(around, "auth_request")
+        file = nearest_value(around, "auth_basic_user_file") or "a file"
+        result.closed = f"asks for passwords of {file}, whose words no hash gives back: say basic_auth, and set them"
+    asked = nearest_value(around, "auth_request")
     if asked not in (None, "off"):
-        found.closed = f"asks {asked} first (auth_request): say forward_auth with the service that answers there"
-    if inherited(around, "satisfy") == "any":
-        found.closed = "lets in those of a network, or with a password (satisfy any): a route asks for both"
-    if inherited(around, "ssl_verify_client") not in (None, "off"):
-        file = inherited(around, "ssl_client_certificate") or "a file"
-        found.closed = f"asks for clients' certificates of {file}: put it below files/static/, and say client_ca"
+        result.closed = f"asks {asked} first (auth_request): say forward_auth with the service that answers there"
+    if nearest_value(around, "satisfy") == "any":
+        result.closed = "lets in those of a network, or with a password (satisfy any): a route asks for both"
+    if nearest_value(around, "ssl_verify_client") not in (None, "off"):
+        file = nearest_value(around, "ssl_client_certificate") or "a file"
+        result.closed = f"asks for clients' certificates of {file}: put it below files/static/, and say client_ca"
     for entry in [entry for block in around for entry in block]:
         if OTHER_GUARDS.fullmatch(entry["directive"]):
             what = (
                 "includes a file that cannot be read" if entry["directive"] == MISSING else f"has {entry['directive']}"
             )
-            found.closed = f"{what}, for which a route has no word"
+            result.closed = f"{what}, for which a route has no word"
     for entry in [entry for block in around[:2] for entry in all_of(block, "if")]:
         condition = " ".join(entry["args"])
         if _decides(entry["block"]) and not (PREFLIGHT.search(condition) or _is_of_scheme(condition)):
-            found.closed = f"decides by a condition, if {condition}, for which a route has no word"
+            result.closed = f"decides by a condition, if {condition}, for which a route has no word"
     if any(not is_of_hidden_files(entry) for entry in all_of(location, "location")):
-        found.closed = "has locations in it, for which a route has no word"
-    if not found.closed:
-        found.closed = _networks(around, found.said)
+        result.closed = "has locations in it, for which a route has no word"
+    if not result.closed:
+        result.closed = _networks(around, result.settings)
 
 
 def _decides(block: Tree) -> bool:
@@ -142,10 +142,10 @@ def refuses(block: Tree) -> bool:
     return (bool(codes) and bool(re.fullmatch(r"[45]\d\d", codes[0]))) or rules[:1] == [("deny", "all")]
 
 
-def _networks(around: list[Tree], said: dict[str, Any]) -> str:
+def _networks(around: list[Tree], settings: dict[str, Any]) -> str:
     """Adds allow and deny; or why they cannot be said. A level with some has none of those above it."""
     rules = next(
-        (found for block in around if (found := [e for e in block if e["directive"] in ("allow", "deny")])), []
+        (own_rules for block in around if (own_rules := [e for e in block if e["directive"] in ("allow", "deny")])), []
     )
     listed: dict[str, list[str]] = {"allow": [], "deny": []}
     ends = ""
@@ -170,24 +170,24 @@ def _networks(around: list[Tree], said: dict[str, Any]) -> str:
     if ends == "deny" and not listed["allow"]:
         return "is open to networks of IPv6 alone, and those of routes are of IPv4"
     # Without `deny all` what is allowed is what would be anyhow
-    said |= {"deny": listed["deny"]} if listed["deny"] else {}
-    said |= {"allow": listed["allow"]} if ends == "deny" else {}
+    settings |= {"deny": listed["deny"]} if listed["deny"] else {}
+    settings |= {"allow": listed["allow"]} if ends == "deny" else {}
     return ""
 
 
-def _limits(where: str, around: list[Tree], said: dict[str, Any], remarks: list[Remark]) -> None:
+def _limits(where: str, around: list[Tree], settings: dict[str, Any], remarks: list[Remark]) -> None:
     for directive, name in (("limit_req", "rate"), ("limit_conn", "connections")):
-        given = next((found for block in around if (found := all_of(block, directive))), [])
+        given = next((entries for block in around if (entries := all_of(block, directive))), [])
         if not given:
             continue
         args = given[0]["args"]
         zone = args[0].removeprefix("zone=")
-        made = [
+        zone_args = [
             e["args"]
             for e in all_of(around[2], f"{directive}_zone")
             if any(a.startswith(f"zone={zone}:") for a in e["args"])
         ]
-        client = made and made[0][0] in ("$binary_remote_addr", "$remote_addr")
+        client = zone_args and zone_args[0][0] in ("$binary_remote_addr", "$remote_addr")
         if len(given) > 1 or not client:
             remarks.append(
                 unfit(
@@ -195,10 +195,10 @@ def _limits(where: str, around: list[Tree], said: dict[str, Any], remarks: list[
                 )
             )
         elif name == "connections" and len(args) > 1 and args[1].isdigit() and 0 < int(args[1]) < 65536:
-            said[name] = int(args[1])
-        elif rate := re.search(r"rate=(\d+)r/([sm])", " ".join(made[0])):
+            settings[name] = int(args[1])
+        elif rate := re.search(r"rate=(\d+)r/([sm])", " ".join(zone_args[0])):
             burst = min(next((int(a[6:]) for a in args if re.fullmatch(r"burst=\d+", a)), 0), 100000)
-            said[name] = {"requests": int(rate[1]), "per": {"s": "second", "m": "minute"}[rate[2]], "burst": burst}
+            settings[name] = {"requests": int(rate[1]), "per": {"s": "second", "m": "minute"}[rate[2]], "burst": burst}
 
 
 def headers_of(block: Tree) -> dict[str, str]:
@@ -216,18 +216,18 @@ def plain_headers(where: str, block: Tree, remarks: list[Remark]) -> dict[str, s
     return kept
 
 
-def _headers(where: str, around: list[Tree], said: dict[str, Any], remarks: list[Remark]) -> None:
+def _headers(where: str, around: list[Tree], settings: dict[str, Any], remarks: list[Remark]) -> None:
     """Those that a location has beside its server's, which it has again where it has any."""
     of_server = {"Strict-Transport-Security": HSTS, **headers_of(around[1])}
     kept = plain_headers(where, around[0], remarks)
     if own := {name: value for name, value in kept.items() if of_server.get(name) != value}:
-        said["headers"] = own
+        settings["headers"] = own
     if kept and (more := sorted({*plain_headers(where, around[1], [])} - {*kept})):
         text = f"has headers of its own, and so none of its server's: it gets {', '.join(more)} too"
         remarks.append(unfit(where, text))
 
 
-def _request_headers(where: str, around: list[Tree], said: dict[str, Any], remarks: list[Remark]) -> None:
+def _request_headers(where: str, around: list[Tree], settings: dict[str, Any], remarks: list[Remark]) -> None:
     given = next((headers for block in around if (headers := all_of(block, "proxy_set_header"))), [])
     kept = {}
     for name, value in (entry["args"] for entry in given if len(entry["args"]) == 2):
@@ -243,53 +243,55 @@ def _request_headers(where: str, around: list[Tree], said: dict[str, Any], remar
         else:
             kept[name] = value
     if kept:
-        said["request_headers"] = kept
+        settings["request_headers"] = kept
 
 
 def cors(where: str, around: list[Tree], remarks: list[Remark]) -> dict[str, Any] | None:
     """What CORS allows, by the fields of the catalogue, without what is the default; None where there is none. A
     location with headers of its own has none of its server's."""
-    headers = next((found for block in around if (found := headers_of(block))), {})
-    known = {name.lower(): value for name, value in headers.items()}
-    given = known.get(f"{CORS}methods")
+    headers = next((own_headers for block in around if (own_headers := headers_of(block))), {})
+    by_lower_name = {name.lower(): value for name, value in headers.items()}
+    given = by_lower_name.get(f"{CORS}methods")
     if given is None:
         return None
     named = [name for name in re.split(r"[,\s]+", given.upper()) if name]
     if strange := [name for name in named if name not in METHODS]:
         remarks.append(unfit(where, f"CORS for {', '.join(strange)}: the catalogue has {', '.join(METHODS)}"))
-    made: dict[str, Any] = {"methods": [name for name in named if name in METHODS]}
-    origin = known.get(f"{CORS}origin", "*")
+    policy: dict[str, Any] = {"methods": [name for name in named if name in METHODS]}
+    origin = by_lower_name.get(f"{CORS}origin", "*")
     if ORIGIN.fullmatch(origin):
-        made["origins"] = [origin]
-        if known.get(f"{CORS}credentials") == "true":
-            made["credentials"] = True
+        policy["origins"] = [origin]
+        if by_lower_name.get(f"{CORS}credentials") == "true":
+            policy["credentials"] = True
     elif origin != "*":
         text = f"CORS for {origin}: origins are * or such as https://app.example.com; taken as *, without cookies"
         remarks.append(unfit(where, text))
-    asked = [name for name in re.split(r"[,\s]+", known.get(f"{CORS}headers", "")) if HEADER.fullmatch(name)]
+    asked = [name for name in re.split(r"[,\s]+", by_lower_name.get(f"{CORS}headers", "")) if HEADER.fullmatch(name)]
     if asked and {name.lower() for name in asked} != {"content-type", "authorization"}:
-        made["headers"] = asked
+        policy["headers"] = asked
     exposed = [
-        name for name in re.split(r"[,\s]+", known.get("access-control-expose-headers", "")) if HEADER.fullmatch(name)
+        name
+        for name in re.split(r"[,\s]+", by_lower_name.get("access-control-expose-headers", ""))
+        if HEADER.fullmatch(name)
     ]
-    made |= {"exposed": exposed} if exposed else {}
-    age = known.get("access-control-max-age", "")
-    return made | ({"max_age": min(int(age), 86400)} if age.isdigit() else {})
+    policy |= {"exposed": exposed} if exposed else {}
+    age = by_lower_name.get("access-control-max-age", "")
+    return policy | ({"max_age": min(int(age), 86400)} if age.isdigit() else {})
 
 
 def size(where: str, given: str | None, remarks: list[Remark]) -> str | None:
     if given is None or re.fullmatch(r"[1-9]\d*[kmgKMG]", given):
         return given
     if given.isdigit() and int(given) and int(given) % 1024 == 0:
-        found = int(given) // 1024
-        return f"{found}k" if found % 1024 else shown(found * 1024)
+        kibibytes = int(given) // 1024
+        return f"{kibibytes}k" if kibibytes % 1024 else format_size(kibibytes * 1024)
     remarks.append(unfit(where, f"client_max_body_size {given}: max_body is a whole number and k, m or g; taken as 1g"))
     return "1g"
 
 
 def _seconds(given: str) -> float:
-    found = re.fullmatch(r"(\d+)(ms|s|m|h|)", given)
-    return int(found[1]) * SECONDS[found[2]] if found else 0
+    match = re.fullmatch(r"(\d+)(ms|s|m|h|)", given)
+    return int(match[1]) * SECONDS[match[2]] if match else 0
 
 
 def timeout(where: str, given: str | None, remarks: list[Remark]) -> int | None:

@@ -18,18 +18,18 @@ SEPARATOR = " › "
 
 def of_unit(text: str) -> Settings:
     """Directives under their names of now."""
-    found: Settings = {}
+    settings: Settings = {}
     for section, block in sections(text).items():
         for name, value in block.items():
             home, now = MOVED.get((section, name), (section, name))
-            found.setdefault(f"[{home}] {now}", []).extend(map(_plain, texts(value)))
-    return found
+            settings.setdefault(f"[{home}] {now}", []).extend(map(_plain, texts(value)))
+    return settings
 
 
 def _plain(line: str) -> str:
     """Yes and true are one; numbers stay numbers."""
-    known = BOOLEANS.get(line) if line.isalpha() else None
-    return line if known is None else "yes" if known else "no"
+    boolean = BOOLEANS.get(line) if line.isalpha() else None
+    return line if boolean is None else "yes" if boolean else "no"
 
 
 def of_compose(text: str) -> Settings:
@@ -37,22 +37,22 @@ def of_compose(text: str) -> Settings:
     data = parse_yaml(text)
     services = data.get("services") if isinstance(data, dict) else None
     if isinstance(services, dict):
-        data = {**data, "services": {name: _named(body) for name, body in services.items()}}
-    found: Settings = {}
+        data = {**data, "services": {name: _key_by_name(body) for name, body in services.items()}}
+    settings: Settings = {}
     for place, value in _leaves((), data):
         # To be in a network says nothing that its address there would not; the file's version nothing at all since 1.27
         if place != ("version",) and (place[-2:-1] != ("networks",) or place[0] != "services"):
-            found.setdefault(".".join(place), []).append(value)
-    return found
+            settings.setdefault(".".join(place), []).append(value)
+    return settings
 
 
-def _named(body: Any) -> Any:
+def _key_by_name(body: Any) -> Any:
     """Networks and variables by their names, in whichever way they were written."""
     if not isinstance(body, dict):
         return body
     lists = {name: body[name] for name in ("networks", "environment") if isinstance(body.get(name), list)}
     pairs = {name: [str(item).partition("=") for item in items] for name, items in lists.items()}
-    return body | {name: {key: value for key, _, value in found} for name, found in pairs.items()}
+    return body | {name: {key: value for key, _, value in entries} for name, entries in pairs.items()}
 
 
 def _leaves(place: tuple[str, ...], value: Any) -> Iterator[tuple[tuple[str, ...], str]]:
@@ -68,7 +68,7 @@ def _leaves(place: tuple[str, ...], value: Any) -> Iterator[tuple[tuple[str, ...
 
 def of_nginx(tree: Tree, place: str = "") -> Settings:
     """Of servers by their names and of locations by their paths; comments are left out."""
-    found: Settings = {}
+    settings: Settings = {}
     for entry in tree:
         name, args = entry["directive"], entry["args"]
         if name == "#":
@@ -76,12 +76,12 @@ def of_nginx(tree: Tree, place: str = "") -> Settings:
         if "block" in entry:
             inner = _server(entry) if name == "server" else " ".join([name, *args])
             for key, values in of_nginx(entry["block"], f"{place}{inner}{SEPARATOR}").items():
-                found.setdefault(key, []).extend(values)
+                settings.setdefault(key, []).extend(values)
         else:
             count = 1 if name in OF_SEVERAL else 0
             key = " ".join([name, *args[:count]])
-            found.setdefault(f"{place}{key}", []).append(" ".join(args[count:]))
-    return found
+            settings.setdefault(f"{place}{key}", []).append(" ".join(args[count:]))
+    return settings
 
 
 def _server(entry: dict[str, Any]) -> str:

@@ -27,17 +27,17 @@ WHOLE = Cors().model_dump(exclude={"methods", "max_age"})
 def route_of(route: nginx.Found, several: bool, cors: dict[str, Any]) -> dict[str, Any]:
     """What a route does not say of CORS its site says: so it says all that is other."""
     methods = None
-    said: Any = None
+    cors_value: Any = None
     if cors and route.cors is None:
-        said = False
+        cors_value = False
     elif route.cors and route.cors != cors:
         if {**route.cors, "methods": 0} == {**cors, "methods": 0}:
             methods = route.cors["methods"]
         else:
-            said = {**WHOLE, **route.cors} if cors else route.cors
+            cors_value = {**WHOLE, **route.cors} if cors else route.cors
     return {
         "public": route.public, "internal": route.internal, "site": route.site if several else None,
-        "methods": methods, "cors": said, "max_body": route.max_body, "timeout": route.timeout,
+        "methods": methods, "cors": cors_value, "max_body": route.max_body, "timeout": route.timeout,
         "host": route.asked_as, **route.more,
     }  # fmt: skip
 
@@ -50,7 +50,7 @@ def sites_of(
     stack: Stack,
     remarks: list[Remark],
 ) -> list[dict[str, Any]]:
-    made = []
+    site_entries = []
     for name, read in served.read.items():
         taken = {public for site, public in led if site == name}
         taken |= {entry["public"] for entry in [*read.redirects, *read.static]}
@@ -60,18 +60,20 @@ def sites_of(
             else {key: value for key, value in entry.items() if key != "cors"}
             for entry in read.static
         ]
-        said = {
+        fields = {
             "cors": cors[name] or None, "headers": read.headers or None, "redirects": read.redirects or None,
             "static": static or None, "compress": read.compress or None,
             "hsts": None if read.has_hsts else False,
             "closed": [path for path in read.closed if path not in taken] or None,
         }  # fmt: skip
-        entry = {"name": name, "challenge": _challenge(name, facts, stack, remarks), **said}
-        made.append(_fitting(entry, remarks))
+        entry = {"name": name, "challenge": _challenge(name, facts, stack, remarks), **fields}
+        site_entries.append(_fitting(entry, remarks))
         for alias in read.aliases:
             if alias not in served.read:
-                made.append({"name": alias, "challenge": _challenge(alias, facts, stack, remarks), "alias_of": name})
-    return made
+                site_entries.append(
+                    {"name": alias, "challenge": _challenge(alias, facts, stack, remarks), "alias_of": name}
+                )
+    return site_entries
 
 
 def _fitting(entry: dict[str, Any], remarks: list[Remark]) -> dict[str, Any]:

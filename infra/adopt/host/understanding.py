@@ -49,7 +49,7 @@ class _Draft:
         return self.fields.get("container_port") or self.fields.get("port")
 
 
-def asked(facts: Facts) -> tuple[list[str], list[str]]:
+def wanted_paths(facts: Facts) -> tuple[list[str], list[str]]:
     """The files whose variables' names must be known, and the paths of which must be known what they are."""
     of_compose = compose.environment_files(compose.entries(facts, [])).values()
     names = [path for paths in of_compose for path in paths]
@@ -66,12 +66,15 @@ def name_of(hostname: str) -> str:
     return re.sub(r"[^a-z0-9_.-]", "-", hostname.split(".")[0].lower()).lstrip("_.-") or "host"
 
 
-def understood(facts: Facts, entries: Entries, stack: Stack, name: str) -> Understood:
+def derive_system(facts: Facts, entries: Entries, stack: Stack, name: str) -> Understood:
     """`entries` are of the paths that `asked` names. Raises InfraError when there is no service at all."""
     remarks: list[Remark] = []
-    found = compose.entries(facts, remarks)
-    net = compose.shared(facts, found, name, remarks) if found else None
-    drafts = [*_containers(found, net, stack, entries, remarks), *_native(facts, found, net, entries, remarks)]
+    containers = compose.entries(facts, remarks)
+    net = compose.shared_network(facts, containers, name, remarks) if containers else None
+    drafts = [
+        *_containers(containers, net, stack, entries, remarks),
+        *_native(facts, containers, net, entries, remarks),
+    ]
     served = _sites(facts, remarks)
     for route in served.routes:
         if not _lead(route, drafts, remarks):
@@ -82,18 +85,18 @@ def understood(facts: Facts, entries: Entries, stack: Stack, name: str) -> Under
     services: list[dict[str, Any]] = []
     led: set[tuple[str, str]] = set()
     for draft in _waiting(_named_once(drafts), remarks):
-        made = _finished(draft, cors, remarks)
-        if _fits(made, remarks) and _has_account(made, facts, remarks):
-            services.append(made)
+        fields = _complete_service(draft, cors, remarks)
+        if _fits(fields, remarks) and _has_account(fields, facts, remarks):
+            services.append(fields)
             led |= {(route.site, route.public) for route in draft.routes}
         else:
             sites.close(served, draft.routes)
     if not services:
-        said = [
+        reasons = [
             f"{facts['hostname']} has no service that the catalogue could describe",
             *lines(remarks, "does not fit"),
         ]
-        raise InfraError("\n  ".join(said))
+        raise InfraError("\n  ".join(reasons))
     accounts = _accounts(facts, services, remarks)
     data = {
         "system": name, "document": f"read off {facts['hostname']}", "accounts": accounts,
@@ -107,9 +110,9 @@ def understood(facts: Facts, entries: Entries, stack: Stack, name: str) -> Under
     try:
         system = System.model_validate(_without_nothing(data))
     except ValidationError as error:
-        found = problems_of(error, "", lambda path: ".".join(map(str, path)), model=System)
-        said = "; ".join(f"{problem.where}: {problem.found}; {problem.allowed}" for problem in found[:3])
-        raise InfraError(f"what {facts['hostname']} has cannot be written as a system: {said}") from None
+        containers = problems_of(error, "", lambda path: ".".join(map(str, path)), model=System)
+        reasons = "; ".join(f"{problem.where}: {problem.found}; {problem.allowed}" for problem in containers[:3])
+        raise InfraError(f"what {facts['hostname']} has cannot be written as a system: {reasons}") from None
     return Understood(_with_exceptions(system, remarks), remarks)
 
 
@@ -118,27 +121,27 @@ def _with_exceptions(system: System, remarks: list[Remark]) -> System:
     services = []
     for service in system.services:
         # What a tag means is not known of an image that does not run: that stays an error
-        found = openings(service, system) if isinstance(service, ComposeService) else {}
-        found.pop("moving-tag", None)
-        if found:
-            for name, what in found.items():
+        opened = openings(service, system) if isinstance(service, ComposeService) else {}
+        opened.pop("moving-tag", None)
+        if opened:
+            for name, what in opened.items():
                 remarks.append(guess(service.name, f"why it has to: {what} (exceptions: {name})"))
-            service = service.model_copy(update={"exceptions": dict.fromkeys(found, AS_FOUND)})
+            service = service.model_copy(update={"exceptions": dict.fromkeys(opened, AS_FOUND)})
         services.append(service)
     return system.model_copy(update={"services": services})
 
 
 def _containers(
-    found: list[compose.Entry], net: compose.Shared | None, stack: Stack, entries: Entries, remarks: list[Remark]
+    containers: list[compose.Entry], net: compose.Shared | None, stack: Stack, entries: Entries, remarks: list[Remark]
 ) -> list[_Draft]:
     drafts = []
-    for entry in found:
-        made = compose.service(entry, net, stack, entries, remarks) if net else None
-        if made and net:
-            alone = sum(other.path == entry.path for other in found) == 1
+    for entry in containers:
+        fields = compose.service(entry, net, stack, entries, remarks) if net else None
+        if fields and net:
+            alone = sum(other.path == entry.path for other in containers) == 1
             drafts.append(
                 _Draft(
-                    made, compose.host_port(entry), made.get("address") or net.now(entry), compose.health(entry),
+                    fields, compose.host_port(entry), fields.get("address") or net.now(entry), compose.health(entry),
                     compose.purpose(entry, alone), compose.purpose(entry, True),
                 )
             )  # fmt: skip
@@ -146,13 +149,13 @@ def _containers(
 
 
 def _native(
-    facts: Facts, found: list[compose.Entry], net: compose.Shared | None, entries: Entries, remarks: list[Remark]
+    facts: Facts, containers: list[compose.Entry], net: compose.Shared | None, entries: Entries, remarks: list[Remark]
 ) -> list[_Draft]:
     used = {f"/{unit['name']}" for unit in facts["units"] if unit["compose"]}
     used |= {f"/{net.network['unit']}"} if net else set()
-    units = [u for u in native.taken(facts, used, remarks) if not u["name"].startswith(PROGRAMS_OWN)]
-    made = [native.service(unit, facts, entries, remarks) for unit in units]
-    return [_Draft(fields, fields.get("port"), purpose=fields.pop("purpose")) for fields in made]
+    units = [u for u in native.service_units(facts, used, remarks) if not u["name"].startswith(PROGRAMS_OWN)]
+    native_services = [native.service(unit, facts, entries, remarks) for unit in units]
+    return [_Draft(fields, fields.get("port"), purpose=fields.pop("purpose")) for fields in native_services]
 
 
 def _sites(facts: Facts, remarks: list[Remark]) -> nginx.Sites:
@@ -203,56 +206,58 @@ def _waiting(drafts: list[_Draft], remarks: list[Remark]) -> list[_Draft]:
     names = {(d.fields.get("directory"), d.fields.get("compose_key")): d.fields["name"] for d in drafts}
     for draft in drafts:
         waits = draft.fields.pop("depends_on", {})
-        known = {names.get((draft.fields.get("directory"), key)): need for key, need in waits.items()}
+        waits_by_name = {names.get((draft.fields.get("directory"), key)): need for key, need in waits.items()}
         if lost := [key for key in waits if (draft.fields.get("directory"), key) not in names]:
             remarks.append(
                 unfit(draft.fields["name"], f"waits for {', '.join(lost)}, which the catalogue does not have")
             )
-        if found := {name: need for name, need in known.items() if name}:
-            draft.fields["depends_on"] = found
+        if resolved_waits := {name: need for name, need in waits_by_name.items() if name}:
+            draft.fields["depends_on"] = resolved_waits
     return drafts
 
 
-def _finished(draft: _Draft, cors: dict[str, dict[str, Any]], remarks: list[Remark]) -> dict[str, Any]:
-    made, name = dict(draft.fields), draft.fields["name"]
-    made["purpose"] = draft.purpose or next((r.comment for r in draft.routes if r.comment), None) or draft.fallback
-    if not made["purpose"]:
+def _complete_service(draft: _Draft, cors: dict[str, dict[str, Any]], remarks: list[Remark]) -> dict[str, Any]:
+    fields, name = dict(draft.fields), draft.fields["name"]
+    fields["purpose"] = draft.purpose or next((r.comment for r in draft.routes if r.comment), None) or draft.fallback
+    if not fields["purpose"]:
         remarks.append(guess(name, "what it is for: its name is used"))
-        made["purpose"] = name
-    port = made.get("port")
+        fields["purpose"] = name
+    port = fields.get("port")
     if port:
-        made["role"] = next((role for role, ports in PORTS.items() if port in ports), "api")
-        made["port_exception"] = None if port in PORTS[made["role"]] else AS_FOUND
-    made["routes"] = [sites.route_of(route, len(cors) > 1, cors[route.site]) for route in draft.routes]
-    if port and not made.get("health"):
+        fields["role"] = next((role for role, ports in PORTS.items() if port in ports), "api")
+        fields["port_exception"] = None if port in PORTS[fields["role"]] else AS_FOUND
+    fields["routes"] = [sites.route_of(route, len(cors) > 1, cors[route.site]) for route in draft.routes]
+    if port and not fields.get("health"):
         asked = _health(draft, remarks)
-        made["health"] = asked if asked != DEFAULT_HEALTH else None
-    return made
+        fields["health"] = asked if asked != DEFAULT_HEALTH else None
+    return fields
 
 
 def _health(draft: _Draft, remarks: list[Remark]) -> str:
     insides = [route.internal or ("/" if route.public.endswith("/") else route.public) for route in draft.routes]
-    known = draft.health
-    if known and (not insides or any(known.startswith(i) if i.endswith("/") else known == i for i in insides)):
-        return known
+    health_path = draft.health
+    if health_path and (
+        not insides or any(health_path.startswith(i) if i.endswith("/") else health_path == i for i in insides)
+    ):
+        return health_path
     inside = insides[0] if insides else "/"
     taken = f"{inside}health" if inside.endswith("/") else inside
     name = draft.fields["name"]
-    if known:
-        remarks.append(unfit(name, f"its health check asks {known}, which no route leads to: {taken} is taken"))
+    if health_path:
+        remarks.append(unfit(name, f"its health check asks {health_path}, which no route leads to: {taken} is taken"))
     else:
         remarks.append(guess(name, f"its health path, for no health check says one: {taken} is taken"))
     return taken
 
 
-def _fits(made: dict[str, Any], remarks: list[Remark]) -> bool:
+def _fits(fields: dict[str, Any], remarks: list[Remark]) -> bool:
     form = TypeAdapter(AnyService)
     try:
-        form.validate_python(_without_nothing(made))
+        form.validate_python(_without_nothing(fields))
     except ValidationError as error:
         for problem in problems_of(error, "", lambda path: ".".join(map(str, path[1:])), model=form):
             text = f"{problem.where}: {problem.found}; {problem.allowed}: the service is left out"
-            remarks.append(unfit(made["name"], text))
+            remarks.append(unfit(fields["name"], text))
         return False
     return True
 
@@ -264,22 +269,22 @@ def _without_nothing(value: Any) -> Any:
 
 
 def _mains(services: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    wholes = [made.get("job") or made.get("directives") or {} for made in services]
+    wholes = [service.get("job") or service.get("directives") or {} for service in services]
     return [whole.get("Service", {}) for whole in wholes]
 
 
-def _account_of(made: dict[str, Any]) -> set[str]:
-    named = {text(value) for main in _mains([made]) for value in texts(main.get("User", []))}
-    return named | ({made["account"]} if made.get("account") else set())
+def _account_of(fields: dict[str, Any]) -> set[str]:
+    named = {text(value) for main in _mains([fields]) for value in texts(main.get("User", []))}
+    return named | ({fields["account"]} if fields.get("account") else set())
 
 
-def _has_account(made: dict[str, Any], facts: Facts, remarks: list[Remark]) -> bool:
+def _has_account(fields: dict[str, Any], facts: Facts, remarks: list[Remark]) -> bool:
     """Can the accounts that it runs as be written in the catalogue."""
-    known = {account["name"]: account for account in facts["accounts"]}
-    wrong = [name for name in sorted(_account_of(made)) if name in known and not _is_fit(Account, known[name])]
+    accounts = {account["name"]: account for account in facts["accounts"]}
+    wrong = [name for name in sorted(_account_of(fields)) if name in accounts and not _is_fit(Account, accounts[name])]
     for name in wrong:
-        what = f"runs as account {name!r} of home {known[name]['home']!r}, which the catalogue cannot name"
-        remarks.append(unfit(made["name"], f"{what}: the service is left out"))
+        what = f"runs as account {name!r} of home {accounts[name]['home']!r}, which the catalogue cannot name"
+        remarks.append(unfit(fields["name"], f"{what}: the service is left out"))
     return not wrong
 
 
@@ -293,22 +298,22 @@ def _is_fit(model: type[BaseModel], entry: dict[str, Any]) -> bool:
 
 def _accounts(facts: Facts, services: list[dict[str, Any]], remarks: list[Remark]) -> list[dict[str, Any]]:
     names = [text(value) for main in _mains(services) for value in texts(main.get("User", []))]
-    names += [made["account"] for made in services if made.get("account")]
-    known = {account["name"]: account for account in facts["accounts"]}
-    found = []
+    names += [service["account"] for service in services if service.get("account")]
+    accounts_by_name = {account["name"]: account for account in facts["accounts"]}
+    accounts = []
     for name in dict.fromkeys(name for name in names if name != "root"):
-        account = known.get(name)
+        account = accounts_by_name.get(name)
         if account is None:
             remarks.append(unfit(f"account {name}", "units run as it, and it is not there"))
         else:
             groups = [group for group in account["groups"] if _is_fit(Account, {**account, "name": group})]
-            if left := sorted({*account["groups"]} - {*groups}):
+            if other_groups := sorted({*account["groups"]} - {*groups}):
                 remarks.append(
-                    unfit(f"account {name}", f"is in {', '.join(left)}: the catalogue cannot name that group")
+                    unfit(f"account {name}", f"is in {', '.join(other_groups)}: the catalogue cannot name that group")
                 )
             entry = {key: account[key] for key in ("name", "home", "login", "lingering")}
-            found.append({**entry, "groups": groups})
-    return found
+            accounts.append({**entry, "groups": groups})
+    return accounts
 
 
 def _directories(
@@ -317,19 +322,19 @@ def _directories(
     """Where the services' own accounts work and write."""
     names = {account["name"] for account in accounts}
     groups = {account["name"]: account["group"] for account in facts["accounts"]}
-    found = []
+    directories = []
     for path in dict.fromkeys(path for main in _mains(services) for path in native.directories(main)):
         entry = entries.get(path, {"kind": "none"})
         if entry["kind"] == "directory" and entry["owner"] in names:
             group = entry["group"] if entry["group"] != groups[entry["owner"]] else None
-            found.append({"path": path, "owner": entry["owner"], "group": group, "mode": entry["mode"]})
-    return [Directory.model_validate(_without_nothing(item)).model_dump(exclude_defaults=True) for item in found]
+            directories.append({"path": path, "owner": entry["owner"], "group": group, "mode": entry["mode"]})
+    return [Directory.model_validate(_without_nothing(item)).model_dump(exclude_defaults=True) for item in directories]
 
 
 def _drop_ins(facts: Facts, remarks: list[Remark]) -> list[dict[str, Any]]:
-    found = []
+    drop_ins = []
     for path, given in facts["journald"].items():
-        kept = native.known(path, sections(given), ["Journal"], remarks)
+        kept = native.accepted_sections(path, sections(given), ["Journal"], remarks)
         if kept:
-            found.append(DropIn(path=path, sections=kept).model_dump())
-    return found
+            drop_ins.append(DropIn(path=path, sections=kept).model_dump())
+    return drop_ins

@@ -51,26 +51,26 @@ _Dumper.add_representer(
 def yaml_of(system: System, head: list[str]) -> str:
     """`head` are lines of a comment before it."""
     data = system.model_dump(exclude_defaults=True)
-    services = [_ordered(service) for service in data.pop("services")]
+    services = [_order_fields(service) for service in data.pop("services")]
     parts = ["\n".join([*(f"# {line}" for line in head), _text({k: data.pop(k) for k in ("system", "document")})])]
-    parts += [_text({key: _shaped(key, value)}) for key, value in data.items()]
-    parts.append("services:\n" + "\n".join(_indented(_text([service])) for service in services))
+    parts += [_text({key: _shape_value(key, value)}) for key, value in data.items()]
+    parts.append("services:\n" + "\n".join(_indent(_text([service])) for service in services))
     return "\n".join(parts).rstrip() + "\n"
 
 
-def _ordered(service: dict[str, Any]) -> dict[str, Any]:
-    known = [name for name in SERVICE if name in service]
-    return {name: _shaped(name, service[name]) for name in [*known, *(set(service) - set(known))]}
+def _order_fields(service: dict[str, Any]) -> dict[str, Any]:
+    ordered_names = [name for name in SERVICE if name in service]
+    return {name: _shape_value(name, service[name]) for name in [*ordered_names, *(set(service) - set(ordered_names))]}
 
 
-def _shaped(name: str, value: Any) -> Any:
+def _shape_value(name: str, value: Any) -> Any:
     if isinstance(value, dict):
-        made = {key: _shaped(key, item) for key, item in value.items()}
-        return _InOneLine(made) if name in IN_ONE_LINE else made
+        mapping = {key: _shape_value(key, item) for key, item in value.items()}
+        return _InOneLine(mapping) if name in IN_ONE_LINE else mapping
     if not isinstance(value, list):
         return value
     # A list of mappings has one of them in a line
-    items = [_shaped(name, item) for item in value]
+    items = [_shape_value(name, item) for item in value]
     plain = name in IN_ONE_LINE and not any(isinstance(item, dict) for item in items)
     return _ListInOneLine(items) if plain else items
 
@@ -79,5 +79,5 @@ def _text(value: Any) -> str:
     return yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
 
 
-def _indented(text: str) -> str:
+def _indent(text: str) -> str:
     return "".join(f"  {line}" if line.strip() else line for line in text.splitlines(keepends=True))

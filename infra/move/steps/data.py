@@ -18,7 +18,7 @@ from typing import Any
 from agent.documents.moves import MovingData
 from infra import remote
 from infra.errors import InfraError
-from infra.move.copies import Copy, Declined, Host, MiB, mapped
+from infra.move.copies import Copy, Declined, Host, MiB, id_map_options
 from infra.ssh import Target
 
 ROUNDS = 4  # copies while the old host serves, at most
@@ -65,12 +65,12 @@ class Moving:
         return self.entry["what"]
 
     def run(self) -> dict[str, Any]:
-        at_home = self._settled()
+        at_home = self._settle_attempt()
         home = self._home(at_home)
         if home is None:
             self.say(f"{self.what}: its data is here")
             return {"bytes": 0, "seconds": 0.0}
-        there = self._described(home)
+        there = self._describe_data(home)
         if at_home["away"] and there["arriving"] and there["arriving"]["id"] == at_home["away"]["id"]:
             # A move there was given up between its last two messages: nothing has run on it there
             self._given_back(home, at_home["away"]["id"])
@@ -79,19 +79,19 @@ class Moving:
         while there["held"] and time.monotonic() < end:
             # An earlier run was killed: its lease ends by itself
             time.sleep(1)
-            there = self._described(home)
+            there = self._describe_data(home)
         if not there["bytes"]:
             self.say(f"{self.what}: {home} has no data of it")
             return {"bytes": 0, "seconds": 0.0}
         self._demand_rsync(home, there, at_home)
-        return self._moved(home, there, at_home)
+        return self._move_data(home, there, at_home)
 
     def _given_back(self, home: Host, id: str) -> None:
         self._ask_at(home, "undo", {"id": id})
         self.here.do("lift", self.name, id=id)
         self.say(f"{self.what}: {home} had not begun on its data, which is used here again")
 
-    def _described(self, host: Host) -> dict[str, Any]:
+    def _describe_data(self, host: Host) -> dict[str, Any]:
         return host.do("describe", self.name, paths=self.entry["paths"], owners=self.entry["owners"])
 
     def _in_another_move(self, records: dict[str, Any]) -> dict[str, Any] | None:
@@ -99,14 +99,14 @@ class Moving:
         others = (record for name, record in sorted(records.items()) if record and name != f"{self.name}.json")
         return next((record for record in others if {*record["units"]} & {*self.entry["units"]}), None)
 
-    def _settled(self) -> dict[str, Any]:
+    def _settle_attempt(self) -> dict[str, Any]:
         """How it is here, once an earlier attempt that broke off is finished, or undone."""
-        found = self._described(self.here)
-        begun = found["arriving"]
+        status = self._describe_data(self.here)
+        begun = status["arriving"]
         if not begun or begun.get("system") != self.name:
-            return found
+            return status
         giver = self._other(begun["region"])
-        there = self._described(giver)
+        there = self._describe_data(giver)
         if there["away"] and there["away"]["id"] == begun["id"]:
             self.say(f"{self.what}: {giver} had given its data away when an earlier attempt ended: it starts here")
             handing_over.set()
@@ -116,24 +116,24 @@ class Moving:
                 handing_over.clear()
         else:
             self._ask("undo", {"id": begun["id"]})
-        return self._described(self.here)
+        return self._describe_data(self.here)
 
     def _home(self, at_home: dict[str, Any]) -> Host | None:
         """The host that has the data; None where that is this one."""
-        gone, known = at_home["away"], self.source if self.source in self.others else ""
+        gone, source_region = at_home["away"], self.source if self.source in self.others else ""
         # Whom it was given to may have given it on since, and be gone
-        region = known if not gone or (known and gone["region"] not in self.others) else gone["region"]
+        region = source_region if not gone or (source_region and gone["region"] not in self.others) else gone["region"]
         passed: list[str] = []
         while region and region not in passed:
             home = self._other(region)
-            found = self._described(home)
-            gone = found["away"]
-            if not gone and (given := self._in_another_move(found["records"])):
+            status = self._describe_data(home)
+            gone = status["away"]
+            if not gone and (given := self._in_another_move(status["records"])):
                 raise InfraError(
                     f"{home} gave data of {self.what} to {given['to']} in {given['region']} at {given['at']}, in "
                     "another move: bring it back by that one first. Its own copy is older"
                 )
-            if not gone or (found["arriving"] and found["arriving"]["id"] == gone["id"]):
+            if not gone or (status["arriving"] and status["arriving"]["id"] == gone["id"]):
                 return home
             if gone["region"] == self.here.region:
                 return self._taken_from(home, gone, at_home)
@@ -167,22 +167,22 @@ class Moving:
         return self.others[region]
 
     def _demand_rsync(self, home: Host, there: dict[str, Any], at_home: dict[str, Any]) -> None:
-        for host, found in ((home, there), (self.here, at_home)):
-            if not found["rsync"]:
+        for host, status in ((home, there), (self.here, at_home)):
+            if not status["rsync"]:
                 raise InfraError(
                     f"{host} has no rsync, which copies its data: sudo apt-get install rsync there, and run again"
                 )
 
-    def _moved(self, home: Host, there: dict[str, Any], at_home: dict[str, Any]) -> dict[str, Any]:
+    def _move_data(self, home: Host, there: dict[str, Any], at_home: dict[str, Any]) -> dict[str, Any]:
         id = uuid.uuid4().hex[:12]
         # Nothing that a host names besides is put anywhere
-        known = {path: there["bytes"][path] for path in self.entry["paths"] if path in there["bytes"]}
-        shared, size = list(known), sum(known.values())
+        sizes = {path: there["bytes"][path] for path in self.entry["paths"] if path in there["bytes"]}
+        shared, size = list(sizes), sum(sizes.values())
         home.do("share", self.name, paths=shared, program=home.program)
-        asked = {"volumes": self.entry["volumes"], "bytes": known, "what": self.what}
+        asked = {"volumes": self.entry["volumes"], "bytes": sizes, "what": self.what}
         given = self._ask("prepare", asked)["places"]
         places = {path: given[path] for path in shared}
-        copy = Copy(self.name, self.what, home, self.here, shared, places, mapped(there, at_home), self.say)
+        copy = Copy(self.name, self.what, home, self.here, shared, places, id_map_options(there, at_home), self.say)
         self.say(f"{self.what}: {size / MiB:.0f} MiB from {home}, which serves meanwhile")
         for number in range(1, ROUNDS + 1):
             began = time.monotonic()
@@ -200,7 +200,7 @@ class Moving:
     ) -> dict[str, Any]:
         began = time.monotonic()
         self.say(f"{self.what}: {home} stops what writes")
-        with self._renewed(home, id):
+        with self._keep_renewing(home, id):
             try:
                 home.do(
                     "hold", self.name, id=id, units=self.entry["units"], paths=copy.paths,
@@ -221,14 +221,14 @@ class Moving:
     def _commit(self, home: Host, id: str) -> None:
         """Raises InfraError: the data stays with the old host, or that is not known."""
         is_gone = False
-        for left in reversed(range(ASKS)):
+        for remaining in reversed(range(ASKS)):
             try:
                 is_gone = home.do("commit", self.name, id=id)["gone"]
                 break
             except Declined as error:
                 raise InfraError(f"{error}; {self._taken_back(home, id)}") from None
             except InfraError as error:
-                if not left:
+                if not remaining:
                     raise InfraError(
                         f"{error}. Whether it has given the data of {self.what} away is not known, so that nothing "
                         "starts here on it: run again once it answers"
@@ -240,15 +240,15 @@ class Moving:
 
     def _taken_back(self, home: Host, id: str) -> str:
         """What becomes of the old host, which has given nothing away, as far as is known."""
-        said = f"{home} serves {self.what} as before"
+        outcome = f"{home} serves {self.what} as before"
         try:
             # First: nothing starts here that is not asked to
             home.do("lift", self.name, id=id)
         except InfraError:
-            said = f"{home} starts {self.what} again by itself within {LEASE_OVER:.0f} s"
+            outcome = f"{home} starts {self.what} again by itself within {LEASE_OVER:.0f} s"
         with contextlib.suppress(InfraError):
             self._ask("undo", {"id": id})
-        return said
+        return outcome
 
     def _start(self, home: Host, id: str, there: dict[str, Any]) -> None:
         """Raises InfraError; the old host has its data again then, where it is certain that nothing writes here."""
@@ -268,7 +268,7 @@ class Moving:
         raise InfraError(f"{answer['why']}; {home} serves {self.what} as before")
 
     @contextlib.contextmanager
-    def _renewed(self, home: Host, id: str) -> Iterator[None]:
+    def _keep_renewing(self, home: Host, id: str) -> Iterator[None]:
         over = threading.Event()
 
         def renew() -> None:

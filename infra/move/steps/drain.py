@@ -7,9 +7,9 @@ from typing import Any
 
 from infra.answers import checked_traffic
 from infra.errors import InfraError
-from infra.foreign import cleaned
+from infra.foreign import clean
 from infra.remote import run_program
-from infra.ssh import Target, connected
+from infra.ssh import Target, connect
 
 EVERY = 5.0  # seconds between two lines
 SURE = 3  # times in a row that a host must be found gone
@@ -25,7 +25,7 @@ def run(request: dict[str, Any], say: Say) -> dict[str, Any]:
     wait = f"{request['ttl']} s, then quiet for {request['quiet']} s"
     what = f"no more requests come to {', '.join(hosts)}: {wait}" if hosts else "no one remembers where names pointed"
     say(f"until {what}")
-    told, silent = 0.0, dict.fromkeys(hosts, 0)
+    last_report, silent = 0.0, dict.fromkeys(hosts, 0)
     while True:
         gone = time.monotonic() - began
         busy = {} if gone < request["ttl"] or not request["quiet"] else _busy(hosts, request, silent)
@@ -34,27 +34,27 @@ def run(request: dict[str, Any], say: Say) -> dict[str, Any]:
             return {"seconds": round(gone)}
         if gone > request["ttl"] + request["limit"]:
             raise InfraError(
-                f"after {gone:.0f} s {_shown(busy)}. Nothing was deleted, and all is served. Run again to wait on; "
-                "infra:drainQuiet 0 waits no more, infra:standbyRegions keeps the region"
+                f"after {gone:.0f} s {_describe_busy(busy)}. Nothing was deleted, and all is served. Run again to wait "
+                "on; infra:drainQuiet 0 waits no more, infra:standbyRegions keeps the region"
             )
-        if gone - told >= EVERY:
-            told = gone
-            say(_shown(busy) if busy else f"names may be remembered for {request['ttl'] - gone:.0f} s more")
+        if gone - last_report >= EVERY:
+            last_report = gone
+            say(_describe_busy(busy) if busy else f"names may be remembered for {request['ttl'] - gone:.0f} s more")
         time.sleep(1)
 
 
 def _busy(hosts: dict[str, Target], request: dict[str, Any], silent: dict[str, int]) -> dict[str, dict[str, Any]]:
     """The hosts that were asked within the quiet time, and by whom; and those that do not say, but that are gone."""
-    found: dict[str, dict[str, Any]] = {}
+    traffic_by_host: dict[str, dict[str, Any]] = {}
     for name, target in hosts.items():
         seen = _traffic(target, request)
         gone = seen is None and not _serves(target.address)
         silent[name] = silent[name] + 1 if gone else 0
         if seen is None and silent[name] < SURE:
-            found[name] = {"requests": None}
+            traffic_by_host[name] = {"requests": None}
         elif seen and (seen["requests"] or seen["open"]):
-            found[name] = seen
-    return found
+            traffic_by_host[name] = seen
+    return traffic_by_host
 
 
 def _serves(address: str) -> bool:
@@ -68,15 +68,17 @@ def _serves(address: str) -> bool:
 
 def _traffic(target: Target, request: dict[str, Any]) -> dict[str, Any] | None:
     try:
-        with connected(target, timeout=5) as transport:
+        with connect(target, timeout=5) as transport:
             payload = {"within": request["quiet"]}
-            said = next((event for event in run_program(transport, target, request["program"], payload) if event), None)
-            return said and checked_traffic(cleaned(said), str(target))
+            answer = next(
+                (event for event in run_program(transport, target, request["program"], payload) if event), None
+            )
+            return answer and checked_traffic(clean(answer), str(target))
     except InfraError:
         return None
 
 
-def _shown(busy: dict[str, dict[str, Any]]) -> str:
+def _describe_busy(busy: dict[str, dict[str, Any]]) -> str:
     def of(name: str, seen: dict[str, Any]) -> str:
         if seen["requests"] is None:
             return f"{name} does not say who asks it"

@@ -38,12 +38,12 @@ def run(request: dict[str, Any], say: Say) -> dict[str, Any]:
 def _longest(request: dict[str, Any], say: Say) -> int:
     """For how many seconds resolvers may keep what the names' records are now: of records that the program writes the
     stack knows it."""
-    found = 0
+    longest = 0
     if request["provider"] == "route53":
-        return found
+        return longest
     try:
         for server in names.servers(request["zone"], request["servers"], request["provider"])[:1]:
-            found = max((names.life(name, server) or 0 for name in request["names"]), default=0)
+            longest = max((names.life(name, server) or 0 for name in request["names"]), default=0)
     except InfraError as error:
         if request["provider"] == "external":
             # Of what a person wrote the stack knows nothing
@@ -51,4 +51,4 @@ def _longest(request: dict[str, Any], say: Say) -> int:
                 f"how long resolvers keep the names is not known: {error}: no name was pointed there"
             ) from None
         say(f"it is not known how long resolvers keep the names: {error}")
-    return found
+    return longest

@@ -13,9 +13,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 from infra import aws
 from infra.answers import checked_copying
 from infra.errors import InfraError
-from infra.foreign import cleaned
+from infra.foreign import clean
 from infra.remote import run_program
-from infra.ssh import Target, connected
+from infra.ssh import Target, connect
 
 Say = Callable[[str], None]
 PATIENCE = 60  # seconds until a role that was just made is known to all of AWS
@@ -25,7 +25,7 @@ def run(request: dict[str, Any], say: Say) -> dict[str, Any]:
     """`images` are {repository, reference, digest}, `newest` takes what the source has under their tags now."""
     source, here = (registry(request["account"], request[key]) for key in ("source", "region"))
     target = Target(**request["target"])
-    session = assumed(request["role"], request["region"])
+    session = assume_role(request["role"], request["region"])
     auths = {here: {"auth": login(session, request["account"], request["region"])}}
     try:
         auths[source] = {"auth": login(session, request["account"], request["source"])}
@@ -42,16 +42,16 @@ def run(request: dict[str, Any], say: Say) -> dict[str, Any]:
     ]  # fmt: skip
     say(f"{len(images)} images, by {target.host} itself")
     done: list[dict[str, Any]] = []
-    with connected(target) as transport:
-        for said in run_program(transport, target, request["program"], {"images": images, "auths": auths}):
-            event = checked_copying(cleaned(said), str(target))
+    with connect(target) as transport:
+        for raw_event in run_program(transport, target, request["program"], {"images": images, "auths": auths}):
+            event = checked_copying(clean(raw_event), str(target))
             if event.get("image") and event["image"]["how"] == "copied":
                 say(f"copied {short(event['image']['to'])} {event['image']['digest'][:19]}")
             done = event.get("images", done)
-    return told(request, done, say)
+    return copy_result(request, done, say)
 
 
-def told(request: dict[str, Any], done: list[dict[str, Any]], say: Say) -> dict[str, Any]:
+def copy_result(request: dict[str, Any], done: list[dict[str, Any]], say: Say) -> dict[str, Any]:
     """The result. Raises InfraError naming every image that is not in the new region as it should be."""
     wrong = [image for image in done if image["how"] in ("failed", "nowhere")]
     if wrong or len(done) != len(request["images"]):
@@ -70,7 +70,7 @@ def short(name: str) -> str:
     return name.split("/", 1)[1]
 
 
-def assumed(role: str, region: str) -> boto3.Session:
+def assume_role(role: str, region: str) -> boto3.Session:
     """A session with a role's rights for an hour, which is as long as AWS gives one to another role. A role that was
     just made cannot be assumed at once. Raises InfraError."""
     sts = aws.client("sts", region)

@@ -17,7 +17,7 @@ def run(request: dict[str, Any], say: Say) -> dict[str, Any]:
     """`names` maps a name to its new address, `urls` an address to what it must answer, `singles` an address to what
     starts there a whole `check` after the switch; all within `deadline` seconds of the switch, for which a person has
     `wait` seconds where the program does not write the records."""
-    asked = _pointed(request, say)
+    asked = _wait_for_names(request, say)
     began = time.monotonic()
     end = began + request["deadline"]
     say(f"{len(asked)} name server(s) give the new address of {', '.join(request['names'])}")
@@ -32,7 +32,7 @@ def run(request: dict[str, Any], say: Say) -> dict[str, Any]:
     return {"servers": len(asked)}
 
 
-def _pointed(request: dict[str, Any], say: Say) -> list[tuple[str, int]]:
+def _wait_for_names(request: dict[str, Any], say: Say) -> list[tuple[str, int]]:
     """Waits until the servers of the zone that answer give the names' new addresses; who they are. Raises
     InfraError."""
     by_hand = request["provider"] == "external"
@@ -72,12 +72,12 @@ def _elsewhere(wanted: dict[str, str], asked: list[tuple[str, int]]) -> str | No
         silent: list[str] = []
         for server in asked:
             try:
-                found = names.addresses(name, server)
+                current = names.addresses(name, server)
             except InfraError as error:
                 silent.append(str(error))
                 continue
-            if found != [address]:
-                return f"{server[0]} gives {', '.join(found) or 'nothing'} for {name}, and not {address}"
+            if current != [address]:
+                return f"{server[0]} gives {', '.join(current) or 'nothing'} for {name}, and not {address}"
         if len(silent) == len(asked):
             return silent[0] if silent else "the zone has no server"
     return None

@@ -73,8 +73,8 @@ def _sections(stack: StackReport, report: Report, say: Speaker) -> Iterator[Sect
     yield Section(f"{MARK.format(stack=stack.stack)}\n### {sign} {stack.stack}: {inline(stack.verdict_in(say))}\n\n")
     yield Section(f"<sub>{inline(words.heading(report, say))}: {inline(words.source(stack, say))}</sub>\n\n")
     if stack.error:
-        text = f"```\n{fenced(stack.error)}\n```\n"
-        yield Section(text, f"```\n{fenced(stack.error)[:2000]}\n…\n```\n", 900)
+        text = f"```\n{escape_fences(stack.error)}\n```\n"
+        yield Section(text, f"```\n{escape_fences(stack.error)[:2000]}\n…\n```\n", 900)
         return
     for finding in stack.findings:
         yield Section(f"- **{say('policy')}** {inline(str(finding))}\n", weight=950)
@@ -96,7 +96,8 @@ def _cloud(stack: StackReport, say: Speaker) -> Iterator[Section]:
     opened = " open" if len(stack.steps) <= 10 and not stack.phases else ""
     title = f"\n<details{opened}><summary>{say('Cloud: {counts}', counts=words.counts(stack.steps, say))}"
     lines = [
-        (step, f"- {inline(words.step_line(step, say))}{_noted(words.step_note(step, say))}\n") for step in stack.steps
+        (step, f"- {inline(words.step_line(step, say))}{_note_suffix(words.step_note(step, say))}\n")
+        for step in stack.steps
     ]
     yield Section(f"{title}</summary>\n\n")
     for number, (step, line) in enumerate(lines):
@@ -104,7 +105,7 @@ def _cloud(stack: StackReport, say: Speaker) -> Iterator[Section]:
     yield Section("\n</details>\n")
 
 
-def _noted(note: str) -> str:
+def _note_suffix(note: str) -> str:
     return f": **{inline(note)}**" if note else ""
 
 
@@ -121,7 +122,7 @@ def _host(host: HostChange, say: Speaker) -> Iterator[Section]:
 
 
 def _file(host: HostChange, file: FileChange, say: Speaker) -> Section:
-    counted = f"{say.word(file.how)} +{file.added} −{file.removed}"
+    counted = f"{say.word(file.how)} +{file.added_lines} −{file.removed_lines}"
     summary = f"<code>{_html(file.path)}</code> {counted} {say.of(file.meta)}".rstrip()
     body = visible("\n".join(map(say.of, file.diff)))
     longest = max((len(run) for run in re.findall("`+", body)), default=0)
@@ -157,5 +158,5 @@ def quiet(text: str) -> str:
     return re.sub(r"@(?!sha256:)(?=[A-Za-z0-9])", "@\u200b", text)
 
 
-def fenced(text: str) -> str:
+def escape_fences(text: str) -> str:
     return visible(text).replace("```", "'''")

@@ -29,7 +29,7 @@ def rows(diff: tuple[str, ...]) -> Iterator[Row]:
     gone: list[tuple[int, str]] = []
     come: list[tuple[int, str]] = []
 
-    def changed() -> Iterator[Row]:
+    def flush_changes() -> Iterator[Row]:
         for index in range(max(len(gone), len(come))):
             (a, old), (b, new) = (side[index] if index < len(side) else (0, "") for side in (gone, come))
             yield Row("both" if a and b else "gone" if a else "come", a, old, b, new)
@@ -38,7 +38,7 @@ def rows(diff: tuple[str, ...]) -> Iterator[Row]:
 
     for line in diff:
         if hunk := HUNK.match(line):
-            yield from changed()
+            yield from flush_changes()
             left, right = int(hunk[1]), int(hunk[2])
             yield Row("hunk", 0, line, 0, "")
         elif line.startswith("-"):
@@ -48,14 +48,16 @@ def rows(diff: tuple[str, ...]) -> Iterator[Row]:
             come.append((right, line[1:]))
             right += 1
         else:
-            yield from changed()
+            yield from flush_changes()
             yield Row("same", left, line[1:], right, line[1:])
             left, right = left + 1, right + 1
-    yield from changed()
+    yield from flush_changes()
 
 
 def text(report: Report) -> str:
     """The page."""
     loader = FileSystemLoader(Path(__file__).parent)
-    made = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    return made.get_template("page.html.j2").render(report=report, words=words, rows=rows)
+    environment = Environment(
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    return environment.get_template("page.html.j2").render(report=report, words=words, rows=rows)

@@ -78,10 +78,10 @@ def _host(host: HostChange, console: Console, whole: bool) -> None:
 
 def _file(file: FileChange, console: Console, room: int) -> None:
     meta = f" {file.meta}" if file.meta else ""
-    counted = f"[green]+{file.added}[/] [red]−{file.removed}[/]"
+    counted = f"[green]+{file.added_lines}[/] [red]−{file.removed_lines}[/]"
     console.print(f"    {plain(file.path)} {file.how} {counted}{plain(meta)}", soft_wrap=True)
     shown = file.diff[:room]
     for line in shown:
         console.print(Text(f"      {one_line(line)}", COLOURS.get(line[:1], "dim")), soft_wrap=True)
-    if left := len(file.diff) - len(shown):
-        console.print(f"      … {left} lines more (--whole)", style="dim")
+    if remaining := len(file.diff) - len(shown):
+        console.print(f"      … {remaining} lines more (--whole)", style="dim")

@@ -45,7 +45,7 @@ def step_line(step: Step, say: Speaker = ENGLISH) -> str:
 
 
 def step_note(step: Step, say: Speaker = ENGLISH) -> str:
-    unknown = [] if step.kind.known else [say("not known here: whether it is changed in place is AWS's word")]
+    unknown = [] if step.kind.is_known else [say("not known here: whether it is changed in place is AWS's word")]
     lost = [say.word(step.danger)] if step.danger else []
     return say("; ").join([*lost, *map(say.of, step.notes), *unknown])
 
@@ -62,7 +62,7 @@ def _ways(counted: dict[str, int], say: Speaker) -> str:
 
 def phase_lines(stack: StackReport, say: Speaker = ENGLISH) -> Iterator[str]:
     for phase in stack.phases:
-        named = " ".join(part for part in (say.word(phase.named), phase.region) if part)
+        named = " ".join(part for part in (say.word(phase.title), phase.region) if part)
         yield say("{step}: {what}", step=named, what=_ways(phase.ways, say))
 
 
@@ -85,23 +85,23 @@ def facts_of(host: HostChange, say: Speaker = ENGLISH) -> Iterator[str]:
             yield say(form, key=key, was=was or free, will=will or free)
 
 
-def room(found: Room | None, say: Speaker = ENGLISH) -> str:
-    if found is None:
+def room(host_room: Room | None, say: Speaker = ENGLISH) -> str:
+    if host_room is None:
         return say("none")
-    if found.room is None:
-        return f"{found.limits} MiB"
-    return say("{limits} of {room} MiB", limits=found.limits, room=found.room)
+    if host_room.room is None:
+        return f"{host_room.limits} MiB"
+    return say("{limits} of {room} MiB", limits=host_room.limits, room=host_room.room)
 
 
-def cost(found: Cost, say: Speaker = ENGLISH) -> str:
+def cost(monthly: Cost, say: Speaker = ENGLISH) -> str:
     """In words; "" where nothing is known, or nothing costs."""
-    if found.after is None or found.before is None:
+    if monthly.after is None or monthly.before is None:
         return say("a month: prices not known")
-    same = "" if found.more else say(", as before")
-    change = f"${found.before:.2f} → " if found.more else ""
+    same = "" if monthly.more else say(", as before")
+    change = f"${monthly.before:.2f} → " if monthly.more else ""
     return say(
         "a month: {costs}{same} (machines, disks, addresses; on demand, prices of {as_of})",
-        costs=f"{change}${found.after:.2f}", same=same, as_of=found.as_of,
+        costs=f"{change}${monthly.after:.2f}", same=same, as_of=monthly.as_of,
     )  # fmt: skip
 
 

@@ -5,6 +5,6 @@ from lab.fakes.aws.cloud import connect
 from lab.fakes.aws.kinds import KINDS
 from lab.fakes.plugin import Plugin, serve
 
-for name, found in imports.FOUND.items():
-    KINDS[name].found = found
+for name, importer in imports.FOUND.items():
+    KINDS[name].found = importer
 serve(Plugin(KINDS, connect, services.INVOKES), "7.51.1")

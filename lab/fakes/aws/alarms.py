@@ -5,7 +5,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from lab.fakes.aws.cloud import gone_is_fine, is_gone, refusals, tag_list
+from lab.fakes.aws.cloud import ensure_gone, is_gone, refusals, tag_list
 from lab.fakes.plugin import Call, Kind, Values
 
 ALARM = {
@@ -48,31 +48,31 @@ def _change_alarm(call: Call, id: str, old: Values, new: Values) -> Values:
 
 def _delete_alarm(call: Call, id: str, state: Values) -> None:
     remove = call.cloud.client("cloudwatch").delete_alarms
-    gone_is_fine(f"deleting CloudWatch Metric Alarm ({id})", remove, AlarmNames=[id])
+    ensure_gone(f"deleting CloudWatch Metric Alarm ({id})", remove, AlarmNames=[id])
 
 
 def _topic(call: Call, values: Values) -> tuple[str, Values]:
     with refusals(f"creating SNS Topic ({values['name']})"):
-        made = call.cloud.client("sns").create_topic(Name=values["name"], Tags=tag_list(values.get("tags")))
-    return made["TopicArn"], {"arn": made["TopicArn"]}
+        topic = call.cloud.client("sns").create_topic(Name=values["name"], Tags=tag_list(values.get("tags")))
+    return topic["TopicArn"], {"arn": topic["TopicArn"]}
 
 
 def _delete_topic(call: Call, id: str, state: Values) -> None:
-    gone_is_fine(f"deleting SNS Topic ({id})", call.cloud.client("sns").delete_topic, TopicArn=id)
+    ensure_gone(f"deleting SNS Topic ({id})", call.cloud.client("sns").delete_topic, TopicArn=id)
 
 
 def _subscription(call: Call, values: Values) -> tuple[str, Values]:
     with refusals(f"creating SNS Topic Subscription ({values['endpoint']})"):
-        made = call.cloud.client("sns").subscribe(
+        subscription = call.cloud.client("sns").subscribe(
             TopicArn=values["topic"], Protocol=values["protocol"], Endpoint=values["endpoint"],
             ReturnSubscriptionArn=True,
         )  # fmt: skip
-    return made["SubscriptionArn"], {"arn": made["SubscriptionArn"]}
+    return subscription["SubscriptionArn"], {"arn": subscription["SubscriptionArn"]}
 
 
 def _delete_subscription(call: Call, id: str, state: Values) -> None:
     remove = call.cloud.client("sns").unsubscribe
-    gone_is_fine(f"deleting SNS Topic Subscription ({id})", remove, SubscriptionArn=id)
+    ensure_gone(f"deleting SNS Topic Subscription ({id})", remove, SubscriptionArn=id)
 
 
 def _create_budget(call: Call, values: Values) -> None:
@@ -81,7 +81,7 @@ def _create_budget(call: Call, values: Values) -> None:
         "BudgetLimit": {"Amount": values["limitAmount"], "Unit": values["limitUnit"]},
         "CostTypes": _of_aws(values.get("costTypes") or {}, COST_TYPES),
     }  # fmt: skip
-    told = [
+    notifications = [
         {
             "Notification": _of_aws(entry, NOTIFICATION),
             "Subscribers": [
@@ -92,7 +92,7 @@ def _create_budget(call: Call, values: Values) -> None:
         for entry in values.get("notifications", [])
     ]
     call.cloud.client("budgets").create_budget(
-        AccountId=call.cloud.account, Budget=budget, NotificationsWithSubscribers=told
+        AccountId=call.cloud.account, Budget=budget, NotificationsWithSubscribers=notifications
     )
 
 
@@ -113,7 +113,7 @@ def _change_budget(call: Call, id: str, old: Values, new: Values) -> Values:
 def _delete_budget(call: Call, id: str, state: Values) -> None:
     account, name = id.split(":")
     remove = call.cloud.client("budgets").delete_budget
-    gone_is_fine(f"deleting Budget ({id})", remove, AccountId=account, BudgetName=name)
+    ensure_gone(f"deleting Budget ({id})", remove, AccountId=account, BudgetName=name)
 
 
 def _there(
@@ -132,20 +132,20 @@ def _there(
     return read
 
 
-def _found_alarm(call: Call, name: str) -> dict[str, Any] | None:
-    found = call.cloud.client("cloudwatch").describe_alarms(AlarmNames=[name])["MetricAlarms"]
-    return found[0] if found else None
+def _find_alarm(call: Call, name: str) -> dict[str, Any] | None:
+    alarms = call.cloud.client("cloudwatch").describe_alarms(AlarmNames=[name])["MetricAlarms"]
+    return alarms[0] if alarms else None
 
 
-def _found_topic(call: Call, id: str) -> Any:
+def _find_topic(call: Call, id: str) -> Any:
     return call.cloud.client("sns").get_topic_attributes(TopicArn=id)
 
 
-def _found_subscription(call: Call, id: str) -> Any:
+def _find_subscription(call: Call, id: str) -> Any:
     return call.cloud.client("sns").get_subscription_attributes(SubscriptionArn=id)
 
 
-def _found_budget(call: Call, id: str) -> Any:
+def _find_budget(call: Call, id: str) -> Any:
     account, name = id.split(":")
     return call.cloud.client("budgets").describe_budget(AccountId=account, BudgetName=name)
 
@@ -154,19 +154,19 @@ KINDS = {
     "aws:cloudwatch/metricAlarm:MetricAlarm": Kind(
         {**dict.fromkeys(ALARM, "update"), "name": "replace", "dimensions": "update", "tags": "refuse"},
         {"comparisonOperator", "evaluationPeriods"}, ["arn"], _alarm, _change_alarm, _delete_alarm,
-        _there(_found_alarm), autonamed=True,
+        _there(_find_alarm), autonamed=True,
     ),
     "aws:sns/topic:Topic": Kind(
         {"name": "replace", "tags": "refuse"}, set(), ["arn"], _topic, delete=_delete_topic,
-        read=_there(_found_topic, lambda id: {"arn": id}), autonamed=True,
+        read=_there(_find_topic, lambda id: {"arn": id}), autonamed=True,
     ),
     "aws:sns/topicSubscription:TopicSubscription": Kind(
         {"topic": "replace", "protocol": "replace", "endpoint": "replace"}, {"topic", "protocol", "endpoint"}, ["arn"],
-        _subscription, delete=_delete_subscription, read=_there(_found_subscription),
+        _subscription, delete=_delete_subscription, read=_there(_find_subscription),
     ),
     "aws:budgets/budget:Budget": Kind(
         {"name": "replace", "budgetType": "update", "timeUnit": "update", "limitAmount": "update",
          "limitUnit": "update", "costTypes": "update", "notifications": "update", "tags": "refuse"},
-        {"budgetType", "timeUnit"}, [], _budget, _change_budget, _delete_budget, _there(_found_budget), autonamed=True,
+        {"budgetType", "timeUnit"}, [], _budget, _change_budget, _delete_budget, _there(_find_budget), autonamed=True,
     ),
 }  # fmt: skip

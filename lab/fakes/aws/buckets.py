@@ -4,7 +4,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from lab.fakes.aws.cloud import gone_is_fine, is_gone, refusals, tag_list
+from lab.fakes.aws.cloud import ensure_gone, is_gone, refusals, tag_list
 from lab.fakes.plugin import Call, Kind, Values
 
 
@@ -77,7 +77,7 @@ def _lifecycle(call: Call, values: Values) -> tuple[str, Values]:
 KINDS = {
     "aws:s3/bucket:Bucket": Kind(
         {"bucket": "replace", "tags": "refuse"}, set(), ["arn", "region"], _bucket,
-        delete=lambda call, id, _: gone_is_fine("deleting bucket", call.cloud.client("s3").delete_bucket, Bucket=id),
+        delete=lambda call, id, _: ensure_gone("deleting bucket", call.cloud.client("s3").delete_bucket, Bucket=id),
         read=_read_bucket,
     ),
     "aws:s3/bucketVersioning:BucketVersioning": Kind(

@@ -34,9 +34,9 @@ class Cloud:
         return self._client(service)
 
     def _make(self, service: str) -> Any:
-        made = _session().create_client(service, region_name=self.region, config=patience.CONFIG)
-        self.patience.watch(made)
-        return made
+        client = _session().create_client(service, region_name=self.region, config=patience.CONFIG)
+        self.patience.watch(client)
+        return client
 
     @property
     def account(self) -> str:
@@ -81,7 +81,7 @@ def is_gone(error: ClientError) -> bool:
     return "NotFound" in code or code.startswith(("NoSuch", "InvalidAllocationID", "InvalidAssociationID"))
 
 
-def gone_is_fine(what: str, operation: Any, **arguments: Any) -> None:
+def ensure_gone(what: str, operation: Any, **arguments: Any) -> None:
     """Deletes what may be gone already."""
     try:
         operation(**arguments)

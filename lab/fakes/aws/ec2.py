@@ -8,7 +8,7 @@ from lab.fakes.aws.cloud import is_gone, refusals, tag_list, tags_of
 from lab.fakes.plugin import Call, Kind, PluginError, Values
 
 
-def tagged(resource: str, inputs: Values) -> dict[str, Any]:
+def tag_specifications(resource: str, inputs: Values) -> dict[str, Any]:
     tags = tag_list(inputs.get("tags"))
     return {"TagSpecifications": [{"ResourceType": resource, "Tags": tags}]} if tags else {}
 
@@ -42,11 +42,11 @@ def _simple(
     """A kind whose tags can change in place, and what `change(ec2, id, new)` puts right. A refresh reads the `arn`, the
     tags and what `read_back(ec2, id, entry)` says of what `describe` found."""
 
-    def made(call: Call, values: Values) -> tuple[str, Values]:
+    def create_resource(call: Call, values: Values) -> tuple[str, Values]:
         with refusals(f"creating {what}"):
             return create(call, call.cloud.client("ec2"), values)
 
-    def gone(call: Call, id: str, state: Values) -> None:
+    def delete_resource(call: Call, id: str, state: Values) -> None:
         try:
             delete(call.cloud.client("ec2"), id, state)
         except ClientError as error:
@@ -57,29 +57,31 @@ def _simple(
     def read(call: Call, id: str, state: Values) -> Values | None:
         ec2 = call.cloud.client("ec2")
         try:
-            found = describe(ec2, id)
-            if not found:
+            resources = describe(ec2, id)
+            if not resources:
                 return None
             own: Values = {"arn": arn(call, what.replace(" ", "-").lower(), id)} if "arn" in outputs else {}
             if "tags" in state:
-                own["tags"] = tags_of(found[0])
-            return own | (read_back(ec2, id, found[0]) if read_back else {})
+                own["tags"] = tags_of(resources[0])
+            return own | (read_back(ec2, id, resources[0]) if read_back else {})
         except ClientError as error:
             if is_gone(error):
                 return None
             raise
 
-    def changed(call: Call, id: str, old: Values, new: Values) -> Values:
+    def change_resource(call: Call, id: str, old: Values, new: Values) -> Values:
         with refusals(f"changing {what} {id}"):
             if change:
                 change(call.cloud.client("ec2"), id, new)
         return update_tags(call, id, old, new)
 
-    return Kind({**inputs, "tags": "update"}, required, outputs, made, changed, gone, read)
+    return Kind(
+        {**inputs, "tags": "update"}, required, outputs, create_resource, change_resource, delete_resource, read
+    )
 
 
 def _vpc(call: Call, ec2: Any, values: Values) -> tuple[str, Values]:
-    id = ec2.create_vpc(CidrBlock=values["cidrBlock"], **tagged("vpc", values))["Vpc"]["VpcId"]
+    id = ec2.create_vpc(CidrBlock=values["cidrBlock"], **tag_specifications("vpc", values))["Vpc"]["VpcId"]
     _change_vpc(ec2, id, values)
     return id, {"arn": arn(call, "vpc", id)}
 
@@ -98,7 +100,9 @@ def _read_vpc(ec2: Any, id: str, entry: Values) -> Values:
 
 
 def _gateway(call: Call, ec2: Any, values: Values) -> tuple[str, Values]:
-    id = ec2.create_internet_gateway(**tagged("internet-gateway", values))["InternetGateway"]["InternetGatewayId"]
+    id = ec2.create_internet_gateway(**tag_specifications("internet-gateway", values))["InternetGateway"][
+        "InternetGatewayId"
+    ]
     _attach_gateway(ec2, id, values)
     return id, {"arn": arn(call, "internet-gateway", id)}
 
@@ -124,8 +128,10 @@ def _delete_gateway(ec2: Any, id: str, state: Values) -> None:
 
 def _subnet(call: Call, ec2: Any, values: Values) -> tuple[str, Values]:
     zone = {"AvailabilityZone": values["availabilityZone"]} if values.get("availabilityZone") else {}
-    made = ec2.create_subnet(VpcId=values["vpcId"], CidrBlock=values["cidrBlock"], **zone, **tagged("subnet", values))
-    id = made["Subnet"]["SubnetId"]
+    answer = ec2.create_subnet(
+        VpcId=values["vpcId"], CidrBlock=values["cidrBlock"], **zone, **tag_specifications("subnet", values)
+    )
+    id = answer["Subnet"]["SubnetId"]
     _change_subnet(ec2, id, values)
     return id, {"arn": arn(call, "subnet", id)}
 
@@ -144,7 +150,9 @@ def _read_subnet(ec2: Any, id: str, entry: Values) -> Values:
 
 
 def _routes(call: Call, ec2: Any, values: Values) -> tuple[str, Values]:
-    id = ec2.create_route_table(VpcId=values["vpcId"], **tagged("route-table", values))["RouteTable"]["RouteTableId"]
+    id = ec2.create_route_table(VpcId=values["vpcId"], **tag_specifications("route-table", values))["RouteTable"][
+        "RouteTableId"
+    ]
     _add_routes(ec2, id, values)
     return id, {"arn": arn(call, "route-table", id)}
 
@@ -169,16 +177,16 @@ def _read_routes(ec2: Any, id: str, entry: Values) -> Values:
 
 
 def _association(call: Call, ec2: Any, values: Values) -> tuple[str, Values]:
-    made = ec2.associate_route_table(RouteTableId=values["routeTableId"], SubnetId=values["subnetId"])
-    return made["AssociationId"], {}
+    answer = ec2.associate_route_table(RouteTableId=values["routeTableId"], SubnetId=values["subnetId"])
+    return answer["AssociationId"], {}
 
 
 def _group(call: Call, ec2: Any, values: Values) -> tuple[str, Values]:
-    made = ec2.create_security_group(
+    answer = ec2.create_security_group(
         GroupName=values["name"], Description=values["description"], VpcId=values["vpcId"],
-        **tagged("security-group", values),
+        **tag_specifications("security-group", values),
     )  # fmt: skip
-    id = made["GroupId"]
+    id = answer["GroupId"]
     # As the real plugin does: the rule that AWS adds by itself goes
     everything = {"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}
     ec2.revoke_security_group_egress(GroupId=id, IpPermissions=[everything])
@@ -195,12 +203,12 @@ def _rule(direction: str) -> Kind:
 
     def create(call: Call, ec2: Any, values: Values) -> tuple[str, Values]:
         add = getattr(ec2, f"authorize_security_group_{direction}")
-        made = add(
+        answer = add(
             GroupId=values["securityGroupId"],
             IpPermissions=permission(values),
-            **tagged("security-group-rule", values),
+            **tag_specifications("security-group-rule", values),
         )
-        id = made["SecurityGroupRules"][0]["SecurityGroupRuleId"]
+        id = answer["SecurityGroupRules"][0]["SecurityGroupRuleId"]
         return id, {"securityGroupRuleId": id}
 
     def delete(ec2: Any, id: str, state: Values) -> None:
@@ -225,18 +233,18 @@ def _rule(direction: str) -> Kind:
 
 
 def _address(call: Call, ec2: Any, values: Values) -> tuple[str, Values]:
-    made = ec2.allocate_address(Domain=values.get("domain", "vpc"), **tagged("elastic-ip", values))
-    id = made["AllocationId"]
-    return id, {"publicIp": made["PublicIp"], "allocationId": id}
+    answer = ec2.allocate_address(Domain=values.get("domain", "vpc"), **tag_specifications("elastic-ip", values))
+    id = answer["AllocationId"]
+    return id, {"publicIp": answer["PublicIp"], "allocationId": id}
 
 
 def _use_address(call: Call, ec2: Any, values: Values) -> tuple[str, Values]:
-    made = ec2.associate_address(
+    answer = ec2.associate_address(
         InstanceId=values["instanceId"],
         AllocationId=values["allocationId"],
         AllowReassociation=bool(values.get("allowReassociation")),
     )
-    return made["AssociationId"], {}
+    return answer["AssociationId"], {}
 
 
 KINDS = {

@@ -6,18 +6,18 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from lab.fakes.aws.cloud import gone_is_fine, is_gone, refusals, tag_list
+from lab.fakes.aws.cloud import ensure_gone, is_gone, refusals, tag_list
 from lab.fakes.plugin import Call, Kind, Values
 
 
 def _role(call: Call, values: Values) -> tuple[str, Values]:
     with refusals(f"creating role {values['name']}"):
-        made = call.cloud.client("iam").create_role(
+        role = call.cloud.client("iam").create_role(
             RoleName=values["name"],
             AssumeRolePolicyDocument=values["assumeRolePolicy"],
             Tags=tag_list(values.get("tags")),
         )["Role"]
-    return values["name"], {"arn": made["Arn"]}
+    return values["name"], {"arn": role["Arn"]}
 
 
 def _put_policy(call: Call, values: Values) -> tuple[str, Values]:
@@ -41,38 +41,38 @@ def _put_user_policy(call: Call, values: Values) -> tuple[str, Values]:
 def _delete_user_policy(call: Call, id: str, state: Values) -> None:
     user, name = id.split(":")
     remove = call.cloud.client("iam").delete_user_policy
-    gone_is_fine(f"deleting policy {name}", remove, UserName=user, PolicyName=name)
+    ensure_gone(f"deleting policy {name}", remove, UserName=user, PolicyName=name)
 
 
 def _user(call: Call, values: Values) -> tuple[str, Values]:
     with refusals(f"creating user {values['name']}"):
-        made = call.cloud.client("iam").create_user(UserName=values["name"], Tags=tag_list(values.get("tags")))
-    return values["name"], {"arn": made["User"]["Arn"]}
+        answer = call.cloud.client("iam").create_user(UserName=values["name"], Tags=tag_list(values.get("tags")))
+    return values["name"], {"arn": answer["User"]["Arn"]}
 
 
 def _access_key(call: Call, values: Values) -> tuple[str, Values]:
     with refusals(f"creating an access key of {values['user']}"):
-        made = call.cloud.client("iam").create_access_key(UserName=values["user"])["AccessKey"]
-    return made["AccessKeyId"], {"secret": made["SecretAccessKey"]}
+        key = call.cloud.client("iam").create_access_key(UserName=values["user"])["AccessKey"]
+    return key["AccessKeyId"], {"secret": key["SecretAccessKey"]}
 
 
 def _delete_access_key(call: Call, id: str, state: Values) -> None:
     remove = call.cloud.client("iam").delete_access_key
-    gone_is_fine("deleting an access key", remove, UserName=state["user"], AccessKeyId=id)
+    ensure_gone("deleting an access key", remove, UserName=state["user"], AccessKeyId=id)
 
 
 def _delete_policy(call: Call, id: str, state: Values) -> None:
     role, name = id.split(":")
     remove = call.cloud.client("iam").delete_role_policy
-    gone_is_fine(f"deleting policy {name}", remove, RoleName=role, PolicyName=name)
+    ensure_gone(f"deleting policy {name}", remove, RoleName=role, PolicyName=name)
 
 
 def _profile(call: Call, values: Values) -> tuple[str, Values]:
     iam = call.cloud.client("iam")
     with refusals(f"creating instance profile {values['name']}"):
-        made = iam.create_instance_profile(InstanceProfileName=values["name"], Tags=tag_list(values.get("tags")))
+        answer = iam.create_instance_profile(InstanceProfileName=values["name"], Tags=tag_list(values.get("tags")))
         iam.add_role_to_instance_profile(InstanceProfileName=values["name"], RoleName=values["role"])
-    return values["name"], {"arn": made["InstanceProfile"]["Arn"]}
+    return values["name"], {"arn": answer["InstanceProfile"]["Arn"]}
 
 
 def _change_profile(call: Call, id: str, old: Values, new: Values) -> Values:
@@ -90,8 +90,8 @@ def _delete_profile(call: Call, id: str, state: Values) -> None:
     iam = call.cloud.client("iam")
     what = f"deleting instance profile {id}"
     if state.get("role"):
-        gone_is_fine(what, iam.remove_role_from_instance_profile, InstanceProfileName=id, RoleName=state["role"])
-    gone_is_fine(what, iam.delete_instance_profile, InstanceProfileName=id)
+        ensure_gone(what, iam.remove_role_from_instance_profile, InstanceProfileName=id, RoleName=state["role"])
+    ensure_gone(what, iam.delete_instance_profile, InstanceProfileName=id)
 
 
 def _read_of_iam(
@@ -117,29 +117,29 @@ def _read_inline_policy(operation: str, owner: str) -> Callable[[Call, str, Valu
         holder, name = id.split(":")
         ask = getattr(call.cloud.client("iam"), operation)
         try:
-            found = ask(**{f"{owner}Name": holder, "PolicyName": name})["PolicyDocument"]
+            document = ask(**{f"{owner}Name": holder, "PolicyName": name})["PolicyDocument"]
         except ClientError as error:
             if is_gone(error):
                 return None
             raise
-        is_same = found == json.loads(state["policy"])
-        return {"policy": state["policy"] if is_same else json.dumps(found)}
+        is_same = document == json.loads(state["policy"])
+        return {"policy": state["policy"] if is_same else json.dumps(document)}
 
     return read
 
 
-_read_role = _read_of_iam(lambda iam, id: iam.get_role(RoleName=id)["Role"], lambda found: {"arn": found["Arn"]})
-_read_user = _read_of_iam(lambda iam, id: iam.get_user(UserName=id)["User"], lambda found: {"arn": found["Arn"]})
+_read_role = _read_of_iam(lambda iam, id: iam.get_role(RoleName=id)["Role"], lambda details: {"arn": details["Arn"]})
+_read_user = _read_of_iam(lambda iam, id: iam.get_user(UserName=id)["User"], lambda details: {"arn": details["Arn"]})
 _read_profile = _read_of_iam(
     lambda iam, id: iam.get_instance_profile(InstanceProfileName=id)["InstanceProfile"],
-    lambda found: {"arn": found["Arn"], "role": next((role["RoleName"] for role in found["Roles"]), "")},
+    lambda details: {"arn": details["Arn"], "role": next((role["RoleName"] for role in details["Roles"]), "")},
 )
 
 
 KINDS = {
     "aws:iam/role:Role": Kind(
         {"name": "replace", "assumeRolePolicy": "refuse", "tags": "refuse"}, {"assumeRolePolicy"}, ["arn"], _role,
-        delete=lambda call, id, _: gone_is_fine("deleting role", call.cloud.client("iam").delete_role, RoleName=id),
+        delete=lambda call, id, _: ensure_gone("deleting role", call.cloud.client("iam").delete_role, RoleName=id),
         read=_read_role, autonamed=True,
     ),
     "aws:iam/rolePolicy:RolePolicy": Kind(
@@ -149,7 +149,7 @@ KINDS = {
     ),
     "aws:iam/user:User": Kind(
         {"name": "replace", "tags": "refuse"}, set(), ["arn"], _user,
-        delete=lambda call, id, _: gone_is_fine("deleting user", call.cloud.client("iam").delete_user, UserName=id),
+        delete=lambda call, id, _: ensure_gone("deleting user", call.cloud.client("iam").delete_user, UserName=id),
         read=_read_user, autonamed=True,
     ),
     "aws:iam/userPolicy:UserPolicy": Kind(

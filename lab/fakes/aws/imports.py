@@ -17,12 +17,12 @@ def _tags(entry: dict[str, Any]) -> Values:
 
 def _one(call: Call, operation: str, key: str, **arguments: Any) -> dict[str, Any] | None:
     try:
-        found = getattr(call.cloud.client("ec2"), operation)(**arguments)[key]
+        resources = getattr(call.cloud.client("ec2"), operation)(**arguments)[key]
     except ClientError as error:
         if is_gone(error):
             return None
         raise
-    return found[0] if found else None
+    return resources[0] if resources else None
 
 
 def instance(call: Call, id: str) -> Found:
@@ -108,13 +108,13 @@ def repository(call: Call, id: str) -> Found:
 
 def record(call: Call, id: str) -> Found:
     zone, name, kind = id.split("_")
-    found = call.cloud.client("route53").list_resource_record_sets(
+    record_sets = call.cloud.client("route53").list_resource_record_sets(
         HostedZoneId=zone, StartRecordName=name, StartRecordType=kind, MaxItems="1"
     )["ResourceRecordSets"]
-    if not found or (found[0]["Name"].rstrip("."), found[0]["Type"]) != (name, kind):
+    if not record_sets or (record_sets[0]["Name"].rstrip("."), record_sets[0]["Type"]) != (name, kind):
         return None
-    values = [value["Value"] for value in found[0]["ResourceRecords"]]
-    return {"zoneId": zone, "name": name, "type": kind, "ttl": found[0]["TTL"], "records": values}, {"fqdn": name}
+    values = [value["Value"] for value in record_sets[0]["ResourceRecords"]]
+    return {"zoneId": zone, "name": name, "type": kind, "ttl": record_sets[0]["TTL"], "records": values}, {"fqdn": name}
 
 
 FOUND = {

@@ -6,18 +6,18 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from lab.fakes.aws.cloud import is_gone, refusals, tag_list, tags_of
-from lab.fakes.aws.ec2 import arn, tagged, update_tags
+from lab.fakes.aws.ec2 import arn, tag_specifications, update_tags
 from lab.fakes.plugin import Call, Kind, PluginError, Values
 
 
 def _launch(call: Call, values: Values) -> tuple[str, Values]:
     ec2 = call.cloud.client("ec2")
     root, metadata = values.get("rootBlockDevice", {}), values.get("metadataOptions", {})
-    _known("rootBlockDevice", root, {"volumeType", "volumeSize", "encrypted", "tags"})
-    _known("metadataOptions", metadata, {"httpEndpoint", "httpTokens", "httpPutResponseHopLimit"})
+    _demand_known("rootBlockDevice", root, {"volumeType", "volumeSize", "encrypted", "tags"})
+    _demand_known("metadataOptions", metadata, {"httpEndpoint", "httpTokens", "httpPutResponseHopLimit"})
     with refusals("launching instance"):
         image = ec2.describe_images(ImageIds=[values["ami"]])["Images"][0]
-        made = ec2.run_instances(
+        answer = ec2.run_instances(
             ImageId=values["ami"],
             InstanceType=values["instanceType"],
             MinCount=1,
@@ -38,20 +38,20 @@ def _launch(call: Call, values: Values) -> tuple[str, Values]:
                     },
                 }
             ],
-            **tagged("instance", values),
+            **tag_specifications("instance", values),
         )
-    id = made["Instances"][0]["InstanceId"]
+    id = answer["Instances"][0]["InstanceId"]
     for _ in range(600):
-        found = _instance(call, id)
-        if found and found["State"]["Name"] == "running":
+        instance = _instance(call, id)
+        if instance and instance["State"]["Name"] == "running":
             if values.get("disableApiTermination"):
                 # moto passes over it at the launch
                 _protect(ec2, id, True)
             if root.get("tags"):
                 ec2.create_tags(Resources=[_root_volume(ec2, id)], Tags=tag_list(root["tags"]))
-            return id, _instance_outputs(call, found)
-        if not found or found["State"]["Name"] in ("terminated", "shutting-down"):
-            reason = (found or {}).get("StateReason", {}).get("Message", "no reason given")
+            return id, _instance_outputs(call, instance)
+        if not instance or instance["State"]["Name"] in ("terminated", "shutting-down"):
+            reason = (instance or {}).get("StateReason", {}).get("Message", "no reason given")
             raise PluginError(f"waiting for EC2 Instance ({id}) create: unexpected state 'terminated': {reason}")
         time.sleep(0.1)
     raise PluginError(f"waiting for EC2 Instance ({id}) create: timeout while waiting for state to become 'running'")
@@ -61,27 +61,27 @@ def _wait(ec2: Any, state: str, id: str) -> None:
     ec2.get_waiter(state).wait(InstanceIds=[id], WaiterConfig={"Delay": 1, "MaxAttempts": 600})
 
 
-def _known(what: str, values: Values, names: set[str]) -> None:
+def _demand_known(what: str, values: Values, names: set[str]) -> None:
     if unknown := set(values) - names:
         raise PluginError(f"the stand-in does not know {what} {sorted(unknown)}")
 
 
 def _instance(call: Call, id: str) -> dict[str, Any] | None:
     try:
-        found = call.cloud.client("ec2").describe_instances(InstanceIds=[id])["Reservations"]
+        reservations = call.cloud.client("ec2").describe_instances(InstanceIds=[id])["Reservations"]
     except ClientError as error:
         if is_gone(error):
             return None
         raise
-    return found[0]["Instances"][0] if found else None
+    return reservations[0]["Instances"][0] if reservations else None
 
 
-def _instance_outputs(call: Call, found: dict[str, Any]) -> Values:
+def _instance_outputs(call: Call, instance: dict[str, Any]) -> Values:
     return {
-        "arn": arn(call, "instance", found["InstanceId"]),
-        "instanceState": found["State"]["Name"],
-        "publicIp": found.get("PublicIpAddress", ""),
-        "privateIp": found.get("PrivateIpAddress", ""),
+        "arn": arn(call, "instance", instance["InstanceId"]),
+        "instanceState": instance["State"]["Name"],
+        "publicIp": instance.get("PublicIpAddress", ""),
+        "privateIp": instance.get("PrivateIpAddress", ""),
     }
 
 
@@ -119,9 +119,9 @@ def _metadata(values: Values) -> dict[str, Any]:
 
 def _change_profile(ec2: Any, id: str, name: str) -> None:
     filters = [{"Name": "instance-id", "Values": [id]}]
-    found = ec2.describe_iam_instance_profile_associations(Filters=filters)["IamInstanceProfileAssociations"]
-    if found:
-        association = found[0]["AssociationId"]
+    associations = ec2.describe_iam_instance_profile_associations(Filters=filters)["IamInstanceProfileAssociations"]
+    if associations:
+        association = associations[0]["AssociationId"]
         ec2.replace_iam_instance_profile_association(AssociationId=association, IamInstanceProfile={"Name": name})
     else:
         ec2.associate_iam_instance_profile(InstanceId=id, IamInstanceProfile={"Name": name})
@@ -162,23 +162,23 @@ def _terminate(call: Call, id: str, state: Values) -> None:
 
 def _read_instance(call: Call, id: str, state: Values) -> Values | None:
     """Its outputs, and what it has of the inputs that it was made with."""
-    found = _instance(call, id)
-    if not found or found["State"]["Name"] == "terminated":
+    instance = _instance(call, id)
+    if not instance or instance["State"]["Name"] == "terminated":
         return None
     ec2 = call.cloud.client("ec2")
-    groups, before = [group["GroupId"] for group in found["SecurityGroups"]], state.get("vpcSecurityGroupIds", [])
+    groups, before = [group["GroupId"] for group in instance["SecurityGroups"]], state.get("vpcSecurityGroupIds", [])
     volume = ec2.describe_volumes(VolumeIds=[_root_volume(ec2, id)])["Volumes"][0]
     protected = ec2.describe_instance_attribute(InstanceId=id, Attribute="disableApiTermination")
-    profile = found.get("IamInstanceProfile", {}).get("Arn", "").rsplit("/", 1)[-1]
+    profile = instance.get("IamInstanceProfile", {}).get("Arn", "").rsplit("/", 1)[-1]
     root = {"volumeSize": volume["Size"], "volumeType": volume["VolumeType"], "tags": tags_of(volume)}
     asked = {
-        "instanceType": found["InstanceType"], "iamInstanceProfile": profile, "tags": tags_of(found),
+        "instanceType": instance["InstanceType"], "iamInstanceProfile": profile, "tags": tags_of(instance),
         "disableApiTermination": protected["DisableApiTermination"]["Value"],
         # Of a set the order says nothing
         "vpcSecurityGroupIds": before if set(groups) == set(before) else groups,
         "rootBlockDevice": {key: root.get(key, value) for key, value in state.get("rootBlockDevice", {}).items()},
     }  # fmt: skip
-    return {**{key: value for key, value in asked.items() if key in state}, **_instance_outputs(call, found)}
+    return {**{key: value for key, value in asked.items() if key in state}, **_instance_outputs(call, instance)}
 
 
 INSTANCE_INPUTS = {

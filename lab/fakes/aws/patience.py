@@ -32,7 +32,7 @@ class Patience:
     def _forget(self, model: Any, params: Any, **_: Any) -> None:
         """What is deleted is not waited for."""
         if model.name.startswith(ENDS):
-            for id in _named(params):
+            for id in _named_values(params):
                 self.made.pop(id, None)
 
     def _note(self, model: Any, parsed: Any, **_: Any) -> None:
@@ -45,10 +45,10 @@ class Patience:
         if not ("NotFound" in code or code in ("NoSuchEntity", "InvalidParameterValue")):
             return None
         recent = {id for id, when in self.made.items() if time.monotonic() - when < LASTS}
-        return PAUSE if _named(request_dict) & recent else None
+        return PAUSE if _named_values(request_dict) & recent else None
 
 
-def _named(request: Any) -> set[str]:
+def _named_values(request: Any) -> set[str]:
     """The values of a request of the query protocol, which EC2, IAM and STS speak."""
     body = (request or {}).get("body") or {}
     return {value for value in body.values() if isinstance(value, str)} if isinstance(body, dict) else set()
@@ -60,5 +60,5 @@ def _ids(parsed: Any) -> list[str]:
         return [id for item in parsed for id in _ids(item)]
     if not isinstance(parsed, dict):
         return []
-    found = [v for k, v in parsed.items() if isinstance(v, str) and (k.endswith("Id") or k in NAMES)]
-    return found + [id for value in parsed.values() for id in _ids(value)]
+    ids = [v for k, v in parsed.items() if isinstance(v, str) and (k.endswith("Id") or k in NAMES)]
+    return ids + [id for value in parsed.values() for id in _ids(value)]

@@ -5,14 +5,14 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from lab.fakes.aws.cloud import Cloud, gone_is_fine, is_gone, refusals, tag_list
+from lab.fakes.aws.cloud import Cloud, ensure_gone, is_gone, refusals, tag_list
 from lab.fakes.plugin import Call, Kind, PluginError, Values
 
 
 def _repository(call: Call, values: Values) -> tuple[str, Values]:
     encryption = values.get("encryptionConfigurations") or [{"encryptionType": "AES256"}]
     with refusals(f"creating ECR Repository ({values['name']})"):
-        made = call.cloud.client("ecr").create_repository(
+        repository = call.cloud.client("ecr").create_repository(
             repositoryName=values["name"],
             imageTagMutability=values.get("imageTagMutability", "MUTABLE"),
             imageScanningConfiguration=values.get("imageScanningConfiguration", {"scanOnPush": False}),
@@ -20,9 +20,9 @@ def _repository(call: Call, values: Values) -> tuple[str, Values]:
             tags=tag_list(values.get("tags")),
         )["repository"]
     return values["name"], {
-        "arn": made["repositoryArn"],
-        "repositoryUrl": made["repositoryUri"],
-        "registryId": made["registryId"],
+        "arn": repository["repositoryArn"],
+        "repositoryUrl": repository["repositoryUri"],
+        "registryId": repository["registryId"],
     }
 
 
@@ -39,17 +39,21 @@ def _change_repository(call: Call, id: str, old: Values, new: Values) -> Values:
 
 def _delete_repository(call: Call, id: str, state: Values) -> None:
     remove = call.cloud.client("ecr").delete_repository
-    gone_is_fine(f"ECR Repository ({id}) delete", remove, repositoryName=id, force=state.get("forceDelete", False))
+    ensure_gone(f"ECR Repository ({id}) delete", remove, repositoryName=id, force=state.get("forceDelete", False))
 
 
 def _read_repository(call: Call, id: str, state: Values) -> Values | None:
     try:
-        found = call.cloud.client("ecr").describe_repositories(repositoryNames=[id])["repositories"][0]
+        repository = call.cloud.client("ecr").describe_repositories(repositoryNames=[id])["repositories"][0]
     except ClientError as error:
         if is_gone(error):
             return None
         raise
-    return {"arn": found["repositoryArn"], "repositoryUrl": found["repositoryUri"], "registryId": found["registryId"]}
+    return {
+        "arn": repository["repositoryArn"],
+        "repositoryUrl": repository["repositoryUri"],
+        "registryId": repository["registryId"],
+    }
 
 
 def _lifecycle(call: Call, values: Values) -> tuple[str, Values]:
@@ -61,7 +65,7 @@ def _lifecycle(call: Call, values: Values) -> tuple[str, Values]:
 
 
 def _delete_lifecycle(call: Call, id: str, state: Values) -> None:
-    gone_is_fine("deleting lifecycle policy", call.cloud.client("ecr").delete_lifecycle_policy, repositoryName=id)
+    ensure_gone("deleting lifecycle policy", call.cloud.client("ecr").delete_lifecycle_policy, repositoryName=id)
 
 
 def _record_set(values: Values) -> dict[str, Any]:
@@ -71,26 +75,26 @@ def _record_set(values: Values) -> dict[str, Any]:
     return {"Name": values["name"], "Type": values["type"], "TTL": values["ttl"], "ResourceRecords": records}
 
 
-def _unquoted(kind: str, value: str) -> str:
+def _unquote(kind: str, value: str) -> str:
     return value[1:-1] if kind == "TXT" else value
 
 
 def _existing(call: Call, values: Values) -> dict[str, Any] | None:
-    found = call.cloud.client("route53").list_resource_record_sets(
+    record_sets = call.cloud.client("route53").list_resource_record_sets(
         HostedZoneId=values["zoneId"], StartRecordName=values["name"], StartRecordType=values["type"], MaxItems="1"
     )["ResourceRecordSets"]
     wanted = (values["name"].rstrip(".") + ".", values["type"])
-    return next((record for record in found if (record["Name"], record["Type"]) == wanted), None)
+    return next((record for record in record_sets if (record["Name"], record["Type"]) == wanted), None)
 
 
 def _change_record(call: Call, action: str, values: Values) -> None:
     change = {"Action": action, "ResourceRecordSet": _record_set(values)}
     route53 = call.cloud.client("route53")
     with refusals(f"{action} of record {values['name']} {values['type']}"):
-        made = route53.change_resource_record_sets(HostedZoneId=values["zoneId"], ChangeBatch={"Changes": [change]})
+        answer = route53.change_resource_record_sets(HostedZoneId=values["zoneId"], ChangeBatch={"Changes": [change]})
         # As the real plugin, until all of Route 53's servers have it
         for _ in range(600):
-            if route53.get_change(Id=made["ChangeInfo"]["Id"])["ChangeInfo"]["Status"] == "INSYNC":
+            if route53.get_change(Id=answer["ChangeInfo"]["Id"])["ChangeInfo"]["Status"] == "INSYNC":
                 return
             time.sleep(0.2)
     raise PluginError(f"waiting for record {values['name']}: timeout while waiting for state to become 'INSYNC'")
@@ -118,32 +122,32 @@ def _delete_record(call: Call, id: str, state: Values) -> None:
 
 
 def _read_record(call: Call, id: str, state: Values) -> Values | None:
-    found = _existing(call, state)
-    if found is None:
+    record_set = _existing(call, state)
+    if record_set is None:
         return None
     return {
-        "ttl": found["TTL"],
-        "records": [_unquoted(state["type"], record["Value"]) for record in found["ResourceRecords"]],
+        "ttl": record_set["TTL"],
+        "records": [_unquote(state["type"], record["Value"]) for record in record_set["ResourceRecords"]],
         "fqdn": state["name"],
     }
 
 
 def parameter(cloud: Cloud, values: Values) -> Values:
     with refusals(f"reading SSM Parameter ({values['name']})"):
-        found = cloud.at(values).client("ssm").get_parameter(Name=values["name"])["Parameter"]
+        entry = cloud.at(values).client("ssm").get_parameter(Name=values["name"])["Parameter"]
     return {
-        "id": values["name"], "name": values["name"], "arn": found["ARN"], "type": found["Type"],
-        "value": found["Value"], "insecureValue": found["Value"], "version": found["Version"], "region": cloud.region,
+        "id": values["name"], "name": values["name"], "arn": entry["ARN"], "type": entry["Type"],
+        "value": entry["Value"], "insecureValue": entry["Value"], "version": entry["Version"], "region": cloud.region,
     }  # fmt: skip
 
 
 def zone(cloud: Cloud, values: Values) -> Values:
     with refusals(f"reading Route 53 Hosted Zone ({values['name']})"):
         zones = cloud.client("route53").list_hosted_zones()["HostedZones"]
-    found = [entry for entry in zones if entry["Name"].rstrip(".") == values["name"].rstrip(".")]
-    if not found:
+    matching = [entry for entry in zones if entry["Name"].rstrip(".") == values["name"].rstrip(".")]
+    if not matching:
         raise PluginError(f"no matching Route 53 Hosted Zone found: {values['name']}")
-    id = found[0]["Id"].removeprefix("/hostedzone/")
+    id = matching[0]["Id"].removeprefix("/hostedzone/")
     return {
         "id": id,
         "zoneId": id,
@@ -157,8 +161,8 @@ def images(cloud: Cloud, values: Values) -> Values:
     name = values["repositoryName"]
     with refusals(f"reading ECR Images ({name})"):
         pages = cloud.at(values).client("ecr").get_paginator("list_images").paginate(repositoryName=name)
-        found = [entry for page in pages for entry in page["imageIds"]]
-    ids = [{"imageDigest": entry["imageDigest"], "imageTag": entry.get("imageTag", "")} for entry in found]
+        entries = [entry for page in pages for entry in page["imageIds"]]
+    ids = [{"imageDigest": entry["imageDigest"], "imageTag": entry.get("imageTag", "")} for entry in entries]
     return {"id": name, "repositoryName": name, "imageIds": ids, "region": cloud.region}
 
 
@@ -168,18 +172,18 @@ def offerings(cloud: Cloud, values: Values) -> Values:
     with refusals("reading EC2 Instance Type Offerings"):
         asking = cloud.at(values).client("ec2").get_paginator("describe_instance_type_offerings")
         pages = asking.paginate(Filters=filters, LocationType=kind)
-        found = [entry for page in pages for entry in page["InstanceTypeOfferings"]]
-    names, places = [entry["InstanceType"] for entry in found], [entry["Location"] for entry in found]
+        entries = [entry for page in pages for entry in page["InstanceTypeOfferings"]]
+    names, places = [entry["InstanceType"] for entry in entries], [entry["Location"] for entry in entries]
     return {
         "id": values.get("region", cloud.region), "instanceTypes": names, "locations": places,
-        "locationTypes": [kind] * len(found), "region": values.get("region", cloud.region),
+        "locationTypes": [kind] * len(entries), "region": values.get("region", cloud.region),
     }  # fmt: skip
 
 
 def subnet(cloud: Cloud, values: Values) -> Values:
     with refusals(f"reading EC2 Subnet ({values['id']})"):
-        found = cloud.at(values).client("ec2").describe_subnets(SubnetIds=[values["id"]])["Subnets"][0]
-    return {"id": values["id"], "vpcId": found["VpcId"], "availabilityZone": found["AvailabilityZone"]}
+        details = cloud.at(values).client("ec2").describe_subnets(SubnetIds=[values["id"]])["Subnets"][0]
+    return {"id": values["id"], "vpcId": details["VpcId"], "availabilityZone": details["AvailabilityZone"]}
 
 
 def instances(cloud: Cloud, values: Values) -> Values:
@@ -188,8 +192,10 @@ def instances(cloud: Cloud, values: Values) -> Values:
     region = values.get("region", cloud.region)
     with refusals("reading EC2 Instances"):
         pages = cloud.at(values).client("ec2").get_paginator("describe_instances").paginate(Filters=filters)
-        found = [entry for page in pages for made in page["Reservations"] for entry in made["Instances"]]
-    return {"id": region, "ids": [entry["InstanceId"] for entry in found], "region": region}
+        matching = [
+            entry for page in pages for reservation in page["Reservations"] for entry in reservation["Instances"]
+        ]
+    return {"id": region, "ids": [entry["InstanceId"] for entry in matching], "region": region}
 
 
 INVOKES = {

@@ -32,7 +32,7 @@ def propose():
 
 
 @app.get("/ai/broken")
-def broken():
+def answer_broken():
     return "model gone", 500
 
 

@@ -1,0 +1,72 @@
+"""The names of docs/style.md: a function is a verb or a noun of the field, and a variable says what it holds."""
+
+import ast
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support import ROOT
+
+PACKAGES = ["agent", "catalogue", "components", "infra", "lab", "policy", "rendering"]
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+# Those that are a verb's first form, too (`read`, `run`, `set`, `split`), are verbs here
+IRREGULAR = """
+beaten begun bent bitten blown born bought bound broken brought built caught chosen dealt done drawn driven
+eaten fallen fed felt flown forbidden forgotten forgiven fought found frozen given gone grown heard held
+hidden hung kept known laid led left lent lit lost made meant met overridden overwritten paid proven rewritten
+risen said seen sent shaken shown sold sought spent spoken spun stolen stood struck stuck sworn taken taught
+thought thrown told torn understood undone unknown unseen withdrawn woken won worn wound woven written
+"""
+# Words in -ed that are a verb's first form or a noun. Pulumi shows a rule of policy/ by its function's name
+NO_PARTICIPLES = {"embed", "exceed", "feed", "need", "proceed", "seed", "shed", "speed", "unscanned"}
+
+
+def is_participle(name: str) -> bool:
+    word = name.strip("_")
+    return word in IRREGULAR.split() or (word.endswith("ed") and "_" not in word and word not in NO_PARTICIPLES)
+
+
+def functions(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    for node in ast.walk(tree):
+        if isinstance(node, FUNCTIONS):
+            yield node.lineno, node.name
+
+
+def variables(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """Without fields of classes, which name keys of what is written and read."""
+    fields = {
+        id(statement.target)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef)
+        for statement in node.body
+        if isinstance(statement, ast.AnnAssign)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.arg):
+            yield node.lineno, node.arg
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and id(node) not in fields:
+            yield node.lineno, node.id
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_functions_are_verbs_or_nouns_and_variables_say_what_they_hold(package):
+    paths = sorted((ROOT / package).rglob("*.py"))
+    complaints = []
+    for path in paths:
+        tree = ast.parse(path.read_text())
+        participles = [(line, f"function {name}") for line, name in functions(tree) if is_participle(name)]
+        vague = [(line, f"variable {name}") for line, name in variables(tree) if name == "found"]
+        complaints += [f"{path.relative_to(ROOT)}:{line}: {what}" for line, what in participles + vague]
+    assert paths and complaints == []
+
+
+def test_participles_are_known_from_verbs_and_nouns():
+    refused = ["told", "_asked", "named", "shown", "left", "made", "listed", "_opened", "overridden"]
+    allowed = ["tell", "ask_all", "unit_names", "kept_releases", "read", "_run", "split", "seed", "render_site"]
+    assert [name for name in refused if not is_participle(name)] == []
+    assert [name for name in allowed if is_participle(name)] == []
+
+
+def test_variables_are_arguments_and_all_that_is_assigned():
+    tree = ast.parse("def one(found):\n    for found in x: pass\nclass Two:\n    found: str\nif (found := 3): pass\n")
+    assert sorted(line for line, name in variables(tree) if name == "found") == [1, 2, 5]
