@@ -38,6 +38,7 @@ from agent.documents.manifest import HeldNow
 from agent.job import Job
 from agent.outcome import Failed, Outcome, Refused, reason_of
 from agent.plan import Plan, plan
+from agent.quoting import count
 from agent.rollback import roll_back
 from agent.store import Release
 from agent.transaction import Transaction
@@ -235,7 +236,7 @@ def _switch(world: World, job: Job, ready: Plan, begun: Transaction) -> tuple[di
         existing.set_aside(world, begun.existing)
     units.enable(world, ready.enables)
     if ready.starting_units:
-        job.say(f"(re)starting {len(ready.starting_units)} units")
+        job.say(f"(re)starting {count(len(ready.starting_units), 'unit')}")
     limit = manifest["health"]["deadline"]
     probes = slots.probes(world, manifest, ready.rollouts)
     try:
@@ -311,14 +312,12 @@ def _finish(
         kept = "; ".join(f"{path} is kept at {copy}" for path, copy in edited.items() if (path not in ours) is theirs)
         warnings += [f"{why}: {kept}"] if kept else []
     line = f"restarted on {job.host}: {', '.join(job.only)}, healthy; release {ready.target.id[:12]} serves on"
-    line = (
-        line
-        if job.restarts
-        else (
-            f"applied on {job.host}: release {ready.target.id[:12]}, {len(ready.change.paths)} files changed, "
-            f"{len(ready.starting_units)} units (re)started, {len(services)} services healthy"
+    if not job.restarts:
+        files, units = count(len(ready.change.paths), "file"), count(len(ready.starting_units), "unit")
+        line = (
+            f"applied on {job.host}: release {ready.target.id[:12]}, {files} changed, {units} (re)started, "
+            f"{count(len(services), 'service')} healthy"
         )
-    )
     outcome = Outcome(
         "applied", ready.target.id, line, ready.change.paths, ready.starting_units, services, edited, warnings
     )  # fmt: skip

@@ -127,3 +127,8 @@ def _shorten(value: Any, entries: int | None, limit: int, name: str = "line") ->
         omitted = len(value) - len(kept_names)
         return {**short, MORE.format(omitted): 0} if omitted else short
     return value
+
+
+def count(number: int, noun: str) -> str:
+    """`1 unit`, `2 units`: of nouns that take an s."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -48,7 +48,7 @@ class HostStatus:
 
     @property
     def as_value(self) -> dict[str, Any]:
-        """For programs."""
+        """The status as JSON."""
         return {
             "region": self.region, "orderly": self.summary[1], "error": self.error, "wanted": self.wanted,
             "kept": self.kept, "under_way": self.under_way, "deployed": self.deployed,

@@ -71,7 +71,7 @@ def test_the_fingerprint_is_read_out_of_what_a_preview_writes(tmp_path):
     stack = StackReport(
         "prod", plan, source="live", hosts_say=["x\nprod live-1111111111-2222222222-3333333333-4444444444"]
     )
-    write_fingerprints(Report("what is there", "head", [stack]), tmp_path / "fingerprints")
+    write_fingerprints(Report("deployed now", "head", [stack]), tmp_path / "fingerprints")
     command = re.search(r"\$\((sed -n .* fingerprints)\)", (ROOT / ".github/workflows/up.yml").read_text())
     assert command
     ran = execute("sh", "-c", command[1], cwd=tmp_path, code=None)

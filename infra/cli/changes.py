@@ -20,11 +20,13 @@ def preview(
     stack: Annotated[list[str] | None, typer.Option(help="Stack, several times; else all that have a file.")] = None,
     format: Annotated[str, typer.Option(help="terminal, markdown, json or html.")] = "terminal",
     out: Annotated[Path | None, typer.Option(help="File to write; else standard output.")] = None,
-    whole: Annotated[bool, typer.Option("--whole", help="Fold nothing.")] = False,
+    whole: Annotated[bool, typer.Option("--whole", help="Show every diff in full.")] = False,
     fingerprints: Annotated[
         Path | None, typer.Option(help="File to write: a line `STACK FINGERPRINT` for each stack, for a program.")
     ] = None,
-    mocks: Annotated[bool, typer.Option("--mocks", help="Ask neither Pulumi nor hosts, though they could be.")] = False,
+    mocks: Annotated[
+        bool, typer.Option("--mocks", help="Compare commits alone; ask neither Pulumi nor hosts.")
+    ] = False,
 ) -> None:
     """Show what a change does to the cloud, to every host and to the bill. Where Pulumi is logged in and knows the
     stack, from `pulumi preview` and the hosts themselves; else by comparing two commits, which needs git and neither

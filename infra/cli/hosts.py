@@ -22,7 +22,7 @@ MOST_LINES = 5000  # of a service, where a time is asked for
 def status(
     stack: StackName,
     host: HostName = None,
-    json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show every host at a glance: region, release and whether it is the stack's, services, alerts, certificates, what
     was changed by hand, what it repaired; 2 when not all is in order."""

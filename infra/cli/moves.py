@@ -93,7 +93,7 @@ app.add_typer(adopting, name="adopt")
 def adopt_aws(
     stack: StackName,
     region: Annotated[str, typer.Option(help="Region where it was made.")],
-    host: Annotated[str | None, typer.Option(help="The stack's host that it is, where there are several.")] = None,
+    host: Annotated[str | None, typer.Option(help="The host of the stack that this machine is.")] = None,
     instance: Annotated[str | None, typer.Option(help="Its instance, where no public name leads to one.")] = None,
     user: Annotated[str, typer.Option(help="Its owner's account on it.")] = "ubuntu",
     identity: Annotated[
@@ -119,7 +119,7 @@ def adopt_host(
     identity: Annotated[Path, typer.Option(help="Its owner's private key.")] = Path("~/.ssh/id_ed25519"),
     port: Annotated[int, typer.Option(help="Where its SSH listens.")] = 22,
     host_key: Annotated[str | None, typer.Option(help="The fingerprint that it must have (SHA256:…).")] = None,
-    host: Annotated[str | None, typer.Option(help="The stack's host that it is, where there is one.")] = None,
+    host: Annotated[str | None, typer.Option(help="The host of the stack that this machine is, if any.")] = None,
     system: Annotated[str | None, typer.Option(help="What to call the system; else as the file or the host.")] = None,
     write: Annotated[
         Path | None, typer.Option(help="A new file for the YAML, such as files/systems/NAME.yaml.")

@@ -33,7 +33,7 @@ def build_report(base: str, wanted: list[str], mocks: bool = False) -> Report:
         with commits.checkout(commit) as before:
             pairs = commits.snapshots(before, root, rest)
         reports |= {name: compare.compare_snapshots(pair["base"], pair["head"]) for name, pair in pairs.items()}
-    return Report(commit or phrase("what is there"), commits.describe_worktree(), [reports[name] for name in names])
+    return Report(commit or phrase("deployed now"), commits.describe_worktree(), [reports[name] for name in names])
 
 
 def _live_reports(names: list[str]) -> dict[str, StackReport]:

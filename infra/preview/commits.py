@@ -45,11 +45,7 @@ def resolve(reference: str) -> str:
 def describe_worktree() -> str:
     """The working tree, by its commit."""
     commit = git("rev-parse", "--short=10", "HEAD").decode().strip()
-    return (
-        phrase("{commit} with changes that are not committed", commit=commit)
-        if git("status", "--porcelain")
-        else commit
-    )
+    return phrase("{commit} with uncommitted changes", commit=commit) if git("status", "--porcelain") else commit
 
 
 @contextmanager

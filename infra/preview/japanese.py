@@ -23,8 +23,8 @@ TEXTS = {
     "hand; digests of images stand for what their tags point to": "AWSに接続せず、両コミットのプログラムをモックで実行した結果です。コミット間の差分だけを示し、手動変更は含みません。"
     "イメージのダイジェストは、タグが指すものの代わりに表示しています",
     "made from `pulumi preview` and from the hosts themselves": "`pulumi preview` とホストの実際の状態から作成",
-    "what is there": "現在の状態",
-    "{commit} with changes that are not committed": "{commit}（未コミットの変更あり）",
+    "deployed now": "現在の状態",
+    "{commit} with uncommitted changes": "{commit}（未コミットの変更あり）",
     "{op}: {kind} {name}{why}": "{op}：{kind} {name}{why}",
     " ({because})": "（{because}）",
     "it is gone": "存在しないため",
@@ -49,9 +49,9 @@ TEXTS = {
     "port {key}: {was} → {will}": "ポート{key}：{was} → {will}",
     "address {key}: {was} → {will}": "IPアドレス{key}：{was} → {will}",
     "free": "未使用",
-    "a month: prices not known": "月額：料金不明",
-    ", as before": "（変更なし）",
-    "a month: {costs}{same} (machines, disks, addresses; on demand, prices of {as_of})": "月額：{costs}{same}"
+    "cost per month: prices not known": "月額：料金不明",
+    ", unchanged": "（変更なし）",
+    "cost per month: {costs}{same} (machines, disks, addresses; on demand, prices of {as_of})": "月額：{costs}{same}"
     "（インスタンス・ディスク・IPアドレス。オンデマンド、{as_of}時点の料金）",
     "a new host": "新規ホスト",
     "the host goes": "ホストを削除",
@@ -65,7 +65,7 @@ TEXTS = {
     "; and {count} more": "（ほか{count}件）",
     "{counted}, no service restarts": "{counted}、サービスの再起動なし",
     "refused by policy ({count}): {where}: {found}": "ポリシー違反のため拒否（{count}件）：{where}：{found}",
-    "{change} a month": "月額{change}",
+    "{change} per month": "月額{change}",
     "{count} resource(s) in AWS": "AWSリソース{count}件",
     "{count} file(s) on hosts": "ホストのファイル{count}件",
     "the hosts' releases alone": "ホストのリリースのみ",

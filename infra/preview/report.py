@@ -108,7 +108,7 @@ class StackReport:
             parts.insert(0, say(form, count=len(refused), where=refused[0].where, found=refused[0].found))
         if self.cost.more:
             change = f"{'+' if self.cost.more > 0 else '−'}${abs(self.cost.more):.2f}"
-            parts.append(say("{change} a month", change=change))
+            parts.append(say("{change} per month", change=change))
         return say("; ").join(parts)
 
     def _change_counts(self, say: Speaker) -> str:

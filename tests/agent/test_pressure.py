@@ -1,4 +1,4 @@
-"""Want of memory, on a host in memory: who makes room, in which order, and when they come back."""
+"""Memory pressure, on a host in memory: who makes room, in which order, and when they come back."""
 
 import pytest
 from hypothesis import given

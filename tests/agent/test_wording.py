@@ -26,7 +26,7 @@ WORDS = {
 def forms_of(path: Path) -> set[str]:
     """The texts that a program gives to `said`, `joined` or a speaker, as it wrote them."""
     found, source = set(), path.read_text()
-    calls = ("said", "joined", "say") if path.parent.name == "monitor" else ("said", "joined")
+    calls = ("phrase", "join_phrases", "say") if path.parent.name == "monitor" else ("phrase", "join_phrases")
     for node in ast.walk(ast.parse(source)) if "wording" in source or "look.say(" in source else []:
         name = getattr(node.func, "id", getattr(node.func, "attr", "")) if isinstance(node, ast.Call) else ""
         if isinstance(node, ast.Call) and name in calls and node.args:

@@ -103,7 +103,7 @@ class Row:
 
 
 ROWS = {
-    "nothing": Row(nothing, ["a month: $69.60, as before"], "no change", ["host watchme"]),
+    "nothing": Row(nothing, ["cost per month: $69.60, unchanged"], "no change", ["host watchme"]),
     "new service": Row(
         added(WATCHME, SERVICE),
         [
@@ -200,7 +200,7 @@ ROWS = {
         [
             "changed: machine watchme-ap-northeast-1-instance (instanceType): the machine is stopped and started",
             "7032 of 7168 MiB → 7032 of 15360 MiB",
-            "a month: $69.60 → $132.67",
+            "cost per month: $69.60 → $132.67",
         ],
         "the machine is stopped and started, some minutes without it; +$63.07 a month",
         ["replaced"],

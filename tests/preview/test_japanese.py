@@ -36,7 +36,7 @@ def forms_of(path: Path) -> set[str]:
     found, source = set(), path.read_text()
     for node in ast.walk(ast.parse(source)) if "wording" in source or "speaker" in source else []:
         name = getattr(node.func, "id", "") if isinstance(node, ast.Call) else ""
-        if isinstance(node, ast.Call) and name in ("said", "worded", "say", "joined") and node.args:
+        if isinstance(node, ast.Call) and name in ("phrase", "worded", "say", "join_phrases") and node.args:
             found |= {part.value for part in ast.walk(node.args[0]) if isinstance(part, ast.Constant)}
         if isinstance(node, ast.Assign) and "form" in ast.unparse(node.targets[0]).split(", "):
             found |= {part.value for part in ast.walk(node.value) if isinstance(part, ast.Constant)}
@@ -100,7 +100,7 @@ def full() -> Report:
         replaces=["box"], goes=[phrase("{system} from {giver} to {taker}", system="totton", giver="box", taker="home")],
         hosts_say=[phrase("{host} leaves the stack; it was not asked", host="m4")], language="ja",
     )  # fmt: skip
-    return Report("0" * 40, phrase("{commit} with changes that are not committed", commit="0123456789"), [stack])
+    return Report("0" * 40, phrase("{commit} with uncommitted changes", commit="0123456789"), [stack])
 
 
 def english_in(text: str) -> list[str]:

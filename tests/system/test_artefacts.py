@@ -59,7 +59,7 @@ def test_another_build_is_shown_before_it_is_released_and_restarts_its_service_a
     preview = system.command("infra", "preview", "--stack", "lab")
     assert INTO in preview.output and "whisper-backend" in preview.output, preview.output
     output = system.must_up()
-    assert "applied on services" in output and "1 units (re)started" in output, output
+    assert "applied on services" in output and "1 unit (re)started" in output, output
     assert link(system) != before and link(system).startswith("/opt/infra/artefacts/whisper-backend-")
     pid = main_pid(system, HOST, UNIT)
     assert system.on_host("readlink", f"/proc/{pid}/exe", host=HOST).output == link(system)

@@ -72,7 +72,7 @@ def test_a_plan_is_done_as_it_was_approved_or_not_at_all(watchme):
     now = previewed(watchme)
     assert f"watchme: {COMPOSE} was edited" in now["hosts_say"]
     ran = approve(watchme, now["fingerprint"])
-    assert ran.code == 0 and "1 units (re)started" in ran.output, ran.output
+    assert ran.code == 0 and "1 unit (re)started" in ran.output, ran.output
     assert limit(watchme) == "mem_limit: 208m"
     assert previewed(watchme)["verdict"] == "no change"
 

@@ -97,7 +97,7 @@ def look(catalogue: Catalogue, host: Connection, machine: Machine, wish: Wish) -
 
 
 def _host(catalogue: Catalogue, machine: Machine, facts: Facts, chosen: str | None) -> tuple[str, Host]:
-    """The stack's host that it is: the one that is chosen or has this address, else one that it could be."""
+    """Which of the stack's hosts the machine is: the one chosen, the one of this address, or one that it could be."""
     hosts = catalogue.stack.hosts
     there = [name for name, spec in hosts.items() if isinstance(spec, SshHost) and spec.address == machine.address]
     if host_name := chosen or next(iter(there), None):

@@ -1,4 +1,4 @@
-"""For programs."""
+"""A preview as JSON."""
 
 import hashlib
 import json

@@ -96,11 +96,11 @@ def room(host_room: Room | None, say: Speaker = ENGLISH) -> str:
 def cost(monthly: Cost, say: Speaker = ENGLISH) -> str:
     """In words; "" where nothing is known, or nothing costs."""
     if monthly.after is None or monthly.before is None:
-        return say("a month: prices not known")
-    same = "" if monthly.more else say(", as before")
+        return say("cost per month: prices not known")
+    same = "" if monthly.more else say(", unchanged")
     change = f"${monthly.before:.2f} → " if monthly.more else ""
     return say(
-        "a month: {costs}{same} (machines, disks, addresses; on demand, prices of {as_of})",
+        "cost per month: {costs}{same} (machines, disks, addresses; on demand, prices of {as_of})",
         costs=f"{change}${monthly.after:.2f}", same=same, as_of=monthly.as_of,
     )  # fmt: skip
 
