@@ -52,7 +52,7 @@ class Secret:
         return "set" if self.used_by else "used by nothing"
 
 
-def list_secrets(catalogue: Catalogue) -> list[Secret]:
+def stack_secrets(catalogue: Catalogue) -> list[Secret]:
     """Every secret that something names or that has a value, by path."""
     given = {(group, name) for group, values in catalogue.stack.secrets.items() for name in values}
     used: dict[tuple[str, str], list[str]] = {}
@@ -86,12 +86,12 @@ def list_secrets(catalogue: Catalogue) -> list[Secret]:
 
 def settable(catalogue: Catalogue, path: str) -> tuple[str, str]:
     """Group and name of what may be set. Raises InfraError where nothing names it."""
-    if of := {entry.path: entry.source for entry in list_secrets(catalogue) if entry.source}.get(path):
+    if of := {entry.path: entry.source for entry in stack_secrets(catalogue) if entry.source}.get(path):
         raise InfraError(
             f"{path} comes from {of} (infra:secretsFrom): change it there, or take it out of the stack first"
         )
     group, _, name = path.partition(".") if path.startswith(f"{REGISTRIES}.") else path.rpartition(".")
-    named = {entry.path for entry in list_secrets(catalogue) if entry.used_by}
+    named = {entry.path for entry in stack_secrets(catalogue) if entry.used_by}
     for system in catalogue.running.values():
         pairs = [(service.name, name) for service in system.active for name in service.secrets]
         named |= {f"{group}.{name}" for service, name in pairs for group in (service, system.system)}
@@ -138,7 +138,7 @@ def check(group: str, name: str, value: str, is_password: bool = False) -> None:
 
 def remove(catalogue: Catalogue, path: str) -> None:
     """Raises InfraError where it has no value."""
-    given = {entry.path: entry for entry in list_secrets(catalogue) if entry.is_set}
+    given = {entry.path: entry for entry in stack_secrets(catalogue) if entry.is_set}
     if path not in given:
         raise InfraError(f"{path} has no value: {nearest(path, sorted(given), 'secrets with one')}")
     entry = given[path]

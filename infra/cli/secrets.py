@@ -23,7 +23,7 @@ def list_secrets(stack: StackName) -> None:
     """List each secret: whether it has a value, and which services use it. No value is shown or decrypted."""
     from infra import secret
 
-    entries = secret.list_secrets(catalogue_of(stack))
+    entries = secret.stack_secrets(catalogue_of(stack))
     for line in secret.lines(entries):
         typer.echo(line)
     counted = secret.counts(entries)

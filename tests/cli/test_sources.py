@@ -148,7 +148,7 @@ def test_the_list_says_where_a_secret_comes_from_and_it_is_not_set_here():
     made = catalogue(
         config=lambda values: values.update({"infra:secretsFrom": {"monitor": {"webhook": "ssm:/prod/hook"}}})
     )
-    (found,) = secret.list_secrets(made)
+    (found,) = secret.stack_secrets(made)
     assert (found.path, found.state) == ("monitor.webhook", "from ssm:/prod/hook")
     with pytest.raises(
         InfraError, match=r"monitor.webhook comes from ssm:/prod/hook \(infra:secretsFrom\): change it there"

@@ -334,7 +334,7 @@ def test_what_an_update_would_be_refused_is_known_before(kept, monkeypatch):
 
 def test_tokens_that_are_missing_are_listed():
     made = catalogue(config=configured(dns={"provider": "cloudflare"}))
-    found = {entry.path: entry.state for entry in secret.list_secrets(made) if entry.group == "dns"}
+    found = {entry.path: entry.state for entry in secret.stack_secrets(made) if entry.group == "dns"}
     assert found == {"dns.CLOUDFLARE_API_TOKEN": "missing", "dns.CLOUDFLARE_PROOF_TOKEN": "missing"}
     made = catalogue(config=configured(dns={"provider": "cloudflare", "challenges": "acme.example.net"}))
-    assert {entry.path for entry in secret.list_secrets(made) if entry.group == "dns"} == {"dns.CLOUDFLARE_API_TOKEN"}
+    assert {entry.path for entry in secret.stack_secrets(made) if entry.group == "dns"} == {"dns.CLOUDFLARE_API_TOKEN"}
