@@ -16,15 +16,18 @@ Said = Annotated[str, Field(min_length=1)]
 
 
 class AlertText(Model):
-    """What is said of a condition in another language: `text` is its own `text`, with the same fields in braces, and
-    what a host with that language reports. The others are for the reference: `actions` are what to do, in the order to
-    try it; `see` is a page of the project, with a heading where one fits."""
+    """What is said of an alert condition in another language, below its name."""
 
     text: Said
+    """What a host with that language reports: the condition's own `text`, with the same fields in braces."""
     title: Said | None = None
+    """A few words for it, for the reference."""
     meaning: Said | None = None
+    """What it means, for the reference; without one the condition has no section there."""
     actions: list[Said] = []
+    """What to do, in the order to try it, for the reference."""
     see: Annotated[str, Field(pattern=r"^docs/\S+\.md(#\S+)?$")] | None = None
+    """A page of the project with more, with a heading where one fits."""
 
 
 def read_alert_texts(path: Path, file: str = str(JAPANESE)) -> dict[str, AlertText]:

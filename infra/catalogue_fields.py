@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 from pydantic.fields import FieldInfo
 
+from catalogue.alert_texts import AlertText
 from catalogue.alerts import Alert, CloudAlert
 from catalogue.fields import ALLOWED, Model
 from catalogue.models import System
@@ -79,6 +80,7 @@ def sections() -> list[Section]:
             _walk(model, "In `Pulumi.STACK.yaml`", by_model).places.append(f"`infra:{name}`")
     for model in (Alert, CloudAlert):
         _walk(model, "In `files/alerts.yaml`", by_model)
+    _walk(AlertText, "In `files/alerts.ja.yaml`", by_model)
     return list(by_model.values())
 
 

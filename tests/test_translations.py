@@ -105,7 +105,8 @@ def test_a_japanese_page_leads_to_japanese_pages(page):
     astray = [
         (word, named(path))
         for word, path in leading
-        if path in PAGES and translated(path).is_file() and word not in SAYS_SO
+        # A project that `infra new` made has a README of its own, in one language
+        if path in PAGES and path != ROOT / "README.md" and translated(path).is_file() and word not in SAYS_SO
     ]
     assert astray == []
 

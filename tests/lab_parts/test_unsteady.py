@@ -49,7 +49,7 @@ def test_what_was_just_made_is_not_known_everywhere_for_some_requests(bad_day):
     counts = set()
     for seed in range(20):
         begins(bad_day, seed, 0.0)
-        bad_day.done(asks("CreateVpc", "Action=CreateVpc"), VPC)
+        bad_day.note_answer(asks("CreateVpc", "Action=CreateVpc"), VPC)
         answers = [bad_day.refusal(asks("CreateSubnet", "VpcId=vpc-0123456789abcdef0&x=1")) for _ in range(MOST + 1)]
         counts.add(sum(answer is not None for answer in answers))
         assert {answer[0] for answer in answers if answer} <= {"InvalidVpcID.NotFound"} and answers[-1] is None
@@ -61,7 +61,7 @@ def test_after_a_while_all_of_aws_knows_it_so_that_what_deletes_it_finds_it(bad_
     monkeypatch.setattr("lab.cloud.unsteady.time.monotonic", lambda: now[0])
     for seed in range(20):
         begins(bad_day, seed, 0.0)
-        bad_day.done(asks("CreateVpc", "Action=CreateVpc"), VPC)
+        bad_day.note_answer(asks("CreateVpc", "Action=CreateVpc"), VPC)
         now[0] += KNOWN_AFTER
         assert bad_day.refusal(asks("DeleteVpc", "VpcId=vpc-0123456789abcdef0")) is None
 
@@ -69,7 +69,7 @@ def test_after_a_while_all_of_aws_knows_it_so_that_what_deletes_it_finds_it(bad_
 def test_a_role_is_not_known_either(bad_day):
     begins(bad_day, 3, 0.0)
     for number in range(20):
-        bad_day.done(asks("CreateRole", f"RoleName=r{number}", "iam"), b"")
+        bad_day.note_answer(asks("CreateRole", f"RoleName=r{number}", "iam"), b"")
     codes = {bad_day.refusal(asks("PutRolePolicy", f"RoleName=r{n}", "iam")) for n in range(20)}
     assert codes == {None, ("NoSuchEntity", "400 Bad Request")}
 
@@ -77,7 +77,7 @@ def test_a_role_is_not_known_either(bad_day):
 def test_a_role_cannot_be_assumed_at_once(bad_day):
     begins(bad_day, 3, 0.0)
     for number in range(20):
-        bad_day.done(asks("CreateRole", f"RoleName=r{number}", "iam"), b"")
+        bad_day.note_answer(asks("CreateRole", f"RoleName=r{number}", "iam"), b"")
     arns = [f"RoleArn=arn%3Aaws%3Aiam%3A%3A1%3Arole%2Fr{number}&x=1" for number in range(20)]
     codes = {bad_day.refusal(asks("AssumeRole", arn, "sts")) for arn in arns}
     assert codes == {None, ("AccessDenied", "400 Bad Request")}
@@ -99,9 +99,12 @@ def test_a_changed_record_is_answered_later(bad_day, monkeypatch):
     bad_day.known[0] = []
     change = asks("GET /2013-04-01/change/C1", "", "route53")
     assert bad_day.records() == earlier
-    assert bad_day.done(change, b"<Status>INSYNC</Status>") == b"<Status>PENDING</Status>"
+    assert bad_day.note_answer(change, b"<Status>INSYNC</Status>") == b"<Status>PENDING</Status>"
     now[0] += DNS_DELAY
-    assert bad_day.records() == [] and bad_day.done(change, b"<Status>INSYNC</Status>") == b"<Status>INSYNC</Status>"
+    assert (
+        bad_day.records() == []
+        and bad_day.note_answer(change, b"<Status>INSYNC</Status>") == b"<Status>INSYNC</Status>"
+    )
 
 
 def test_the_stand_in_waits_for_what_it_made_itself_and_for_nothing_else(monkeypatch):

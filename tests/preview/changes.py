@@ -202,7 +202,7 @@ ROWS = {
             "7032 of 7168 MiB → 7032 of 15360 MiB",
             "cost per month: $69.60 → $132.67",
         ],
-        "the machine is stopped and started, some minutes without it; +$63.07 a month",
+        "the machine is stopped and started, some minutes without it; +$63.07 per month",
         ["replaced"],
     ),
     "another processor": Row(
@@ -283,7 +283,7 @@ ROWS = {
     "beyond the budget": Row(
         both(replaced(PROD, "volume: 30", "volume: 4000")),
         ["error: budget: prod: $450.72 a month is above the budget of $300.00", "gets its larger disk while it runs"],
-        "refused by policy (1): prod: $450.72 a month",
+        "refused by policy (1): prod: $450.72 per month",
         code=1,
     ),
 }  # fmt: skip

@@ -51,7 +51,7 @@ def main() -> None:
         after = snapshot.apart(asked["head"], STACK, "", KEY)
         if asked["base"] not in bases:
             bases[asked["base"]] = snapshot.apart(asked["base"], STACK, "", KEY).wait()
-        print(json.dumps(snapshot.paired(bases[asked["base"]], after.wait(), asked["head"], "", KEY)), flush=True)
+        print(json.dumps(snapshot.pair_up(bases[asked["base"]], after.wait(), asked["head"], "", KEY)), flush=True)
 
 
 if __name__ == "__main__":

@@ -51,7 +51,7 @@ def test_a_spare_address_beside_none_is_refused():
 def test_a_monitor_asks_whether_it_is_in_its_network(at, met):
     container = SimpleNamespace(running=True, addresses=at, pid=1)
     wanted = {"name": "web", "network": "net", "address": ""}
-    look = SimpleNamespace(expected=[wanted], containers={"web": container})
+    look = SimpleNamespace(expected_containers=[wanted], containers={"web": container})
     (measured,) = attachment(look, {})
     assert measured.value == met
 
@@ -61,7 +61,7 @@ def test_its_name_must_lead_to_where_it_is(given, met):
     container = SimpleNamespace(running=True, addresses={"net": "172.27.0.3"}, pid=1)
     wanted = {"name": "web", "network": "net", "address": "", "aliases": []}
     world = SimpleNamespace(resolve_inside=lambda pairs: [given])
-    look = SimpleNamespace(expected=[wanted], containers={"web": container}, world=world)
+    look = SimpleNamespace(expected_containers=[wanted], containers={"web": container}, world=world)
     (measured,) = resolution(look, {})
     assert measured.value == met
 
@@ -74,5 +74,5 @@ def test_the_name_of_several_leads_to_any_of_them(given, met):
     expected[1]["aliases"] = ["web"]
     asked = {"web": given, "web-2": "172.27.0.4", "other": "172.27.0.5"}
     world = SimpleNamespace(resolve_inside=lambda pairs: [asked[name] for _, name in pairs])
-    found = resolution(SimpleNamespace(expected=expected, containers=containers, world=world), {})
+    found = resolution(SimpleNamespace(expected_containers=expected, containers=containers, world=world), {})
     assert {entry.subject: entry.value for entry in found} == {"web": met, "web-2": 0, "other": 0}
