@@ -238,7 +238,7 @@ def budget(facts: Facts) -> Iterator[Finding]:
             "budget", facts.stack, "what it costs is not known", "add its prices to catalogue/prices.yaml", "warning"
         )
     if facts.monthly is not None and facts.monthly > limit:
-        fault = f"${facts.monthly:.2f} a month is above the budget of ${limit:.2f}"
+        fault = f"${facts.monthly:.2f} per month is above the budget of ${limit:.2f}"
         yield Finding("budget", facts.stack, fault, "a smaller instanceType or disk, or a larger infra:budget")
 
 

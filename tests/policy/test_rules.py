@@ -125,7 +125,7 @@ EXAMPLES = {
     "tags": (rules.tags, machine(tags={"project": "infra"}), "no tag stack, system", machine()),
     "protection": (rules.protection, machine(disableApiTermination=False), "can be terminated by mistake", machine()),
     "instance type": (rules.instance_types, machine(instanceType="p5.48xlarge"), "p5.48xlarge is not on the list", machine()),
-    "budget": (rules.budget, replace(machine(), monthly=300.01), "$300.01 a month is above the budget", replace(machine(), monthly=300.0)),
+    "budget": (rules.budget, replace(machine(), monthly=300.01), "$300.01 per month is above the budget", replace(machine(), monthly=300.0)),
     "port": (rules.ports, files("/srv/c.yml", COMPOSE.format("8017:8017")), "port 8017:8017 of api is bound off loopback", files("/srv/c.yml", COMPOSE.format("127.0.0.1:8017:8017"))),
     "port of any address": (rules.ports, files("/srv/c.yml", COMPOSE.format("0.0.0.0:80:80")), "bound off", files("/srv/c.yml", "colour: red\n")),
     "port in the long form": (

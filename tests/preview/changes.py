@@ -282,7 +282,7 @@ ROWS = {
     ),
     "beyond the budget": Row(
         both(replaced(PROD, "volume: 30", "volume: 4000")),
-        ["error: budget: prod: $450.72 a month is above the budget of $300.00", "gets its larger disk while it runs"],
+        ["error: budget: prod: $450.72 per month is above the budget of $300.00", "gets its larger disk while it runs"],
         "refused by policy (1): prod: $450.72 per month",
         code=1,
     ),
