@@ -8,7 +8,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from catalogue.fields import Model
 from catalogue.files import Written, read_mapping, read_text
 from catalogue.problems import CatalogueError
-from catalogue.validation import problems_of
+from catalogue.validation import Document, problems_of
 
 JAPANESE = Path("files/alerts.ja.yaml")
 RULE = "the name of each alert, and below it {text: what is said of it}"
@@ -36,10 +36,10 @@ def read_alert_texts(path: Path, file: str = str(JAPANESE)) -> dict[str, AlertTe
     try:
         return TypeAdapter(dict[str, AlertText]).validate_python(data)
     except ValidationError as error:
-        written = Written(read_text(path, file)).at
-        raise CatalogueError(
-            problems_of(
-                error, file, lambda place: ".".join(map(str, place)) or "file",
-                lambda place: list(AlertText.model_fields) if len(place) > 1 else [], written,
-            )
-        ) from None  # fmt: skip
+        document = Document(
+            file,
+            lambda place: ".".join(map(str, place)) or "file",
+            lambda place: list(AlertText.model_fields) if len(place) > 1 else [],
+            Written(read_text(path, file)).at,
+        )
+        raise CatalogueError(problems_of(error, document)) from None

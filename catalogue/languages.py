@@ -10,7 +10,7 @@ from catalogue.alert_texts import read_alert_texts
 from catalogue.alerts import AnyAlert
 from catalogue.files import Written, read_text
 from catalogue.problems import CatalogueError, Problem, nearest
-from catalogue.validation import problems_of
+from catalogue.validation import Document, problems_of
 
 ENGLISH = "en"
 Language = Literal["en", "ja"]
@@ -44,13 +44,13 @@ def said_in(language: str, alerts: Sequence[AnyAlert], root: Path) -> list[AnyAl
             # Validated again: the text may name only what the alert has
             translated.append(type(alert).model_validate(alert.model_dump() | {"text": texts[alert.alert].text}))
         except ValidationError as error:
-            problems += problems_of(
-                error,
+            document = Document(
                 file,
                 lambda place, name=alert.alert: ": ".join([f"alert {name}", *map(str, place)]),
                 lambda _: ["text"],
                 lambda place, value, name=alert.alert: written.at((name, *place), value),
             )
+            problems += problems_of(error, document)
     if problems:
         raise CatalogueError(problems)
     return translated

@@ -27,8 +27,8 @@ from catalogue.service import Artefact, ConfigFile, Image, Memory, Route
 from catalogue.services import KINDS
 from catalogue.sites import Cors, FileKey, ForwardAuth, Hsts, Rate, Redirect, Site, Snippet, StaticFiles
 from catalogue.stack import Stack
+from catalogue.validation import Document, misread_values, problems_of
 from catalogue.validation import Path as Place
-from catalogue.validation import misread_values, problems_of
 from catalogue.variants import apply_variant
 
 SYSTEMS = Path("files/systems")
@@ -161,14 +161,12 @@ def read_system(path: Path, variant: str | None = None) -> System:
         rule = "its value, or remove it"
         raise CatalogueError([Problem(file, place, "is still TODO", rule) for place in unwritten])
     data = _with_compose_file(path, data)
-    written = _text_lookup(path, file, data)
+    document = Document(file, lambda path: _where(data, path), _fields, _text_lookup(path, file, data))
     try:
         system = System.model_validate(data)
     except ValidationError as error:
-        raise CatalogueError(
-            problems_of(error, file, lambda path: _where(data, path), _fields, written, System)
-        ) from None
-    if fault := [*misread_values(data, system, file, lambda path: _where(data, path), written)]:
+        raise CatalogueError(problems_of(error, document, System)) from None
+    if fault := [*misread_values(data, system, document)]:
         raise CatalogueError(fault)
     if system.system != path.stem:
         raise CatalogueError([Problem(file, "system", f"found {system.system!r}", f"the file's name, {path.stem!r}")])
@@ -266,9 +264,8 @@ def read_alerts(path: Path) -> list[AnyAlert]:
         return form.validate_python(data)
     except ValidationError as error:
         written = Written(read_text(path, str(ALERTS))).at
-        raise CatalogueError(
-            problems_of(error, str(ALERTS), lambda path: _where_alert(data, path), _alert_fields, written, form)
-        ) from None
+        document = Document(str(ALERTS), lambda path: _where_alert(data, path), _alert_fields, written)
+        raise CatalogueError(problems_of(error, document, form)) from None
 
 
 def _where_alert(data: Any, path: tuple[int | str, ...]) -> str:

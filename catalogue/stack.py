@@ -21,7 +21,7 @@ from catalogue.pushers import GitRepository, Pusher
 from catalogue.records import Record
 from catalogue.sizes import Architecture
 from catalogue.sources import AnySource
-from catalogue.validation import misread_values, problems_of
+from catalogue.validation import Document, misread_values, problems_of
 
 PROJECT = "infra"
 ENCRYPTED = "[encrypted]"
@@ -243,17 +243,18 @@ def stack_from(name: str, values: dict[str, Any], file: str, path: Path | None =
         key = "aws:region" if place[0] == "region" else f"{PROJECT}:{place[0]}"
         return text.at(("config", key, *place[1:]), value) if text else None
 
+    document = Document(file, _key, _fields, written_at)
     try:
         stack = Stack.model_validate(fields)
         stack._file = file
         for group, names in stack.secretsFrom.items():
             # Asked for where the program runs (components/configuration.py)
             stack.secrets[group] = dict.fromkeys(names, ENCRYPTED) | stack.secrets.get(group, {})
-        if problems := [*misread_values(fields, stack, file, _key, written_at)]:
+        if problems := [*misread_values(fields, stack, document)]:
             raise CatalogueError(problems)
         return stack
     except ValidationError as error:
-        raise CatalogueError(problems_of(error, file, _key, _fields, written_at, Stack)) from None
+        raise CatalogueError(problems_of(error, document, Stack)) from None
 
 
 def _key(path: tuple[int | str, ...]) -> str:

@@ -3,6 +3,7 @@
 import difflib
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
@@ -82,18 +83,21 @@ INSTEAD = {
 }
 
 
-def problems_of(
-    error: ValidationError,
-    file: str,
-    where: Callable[[Path], str],
-    fields: Callable[[Path], list[str]] = lambda _: [],
-    written: Callable[[Path, Any], str | None] = lambda path, value: None,
-    model: Described | None = None,
-) -> list[Problem]:
-    """One problem per finding. `where` names a path; `fields` are the names allowed beside its last part; `written` is
-    the text that the file has for a value, where it is known; `model` is what the value was to be."""
+@dataclass(frozen=True)
+class Document:
+    """A file as its reader knows it, so that a problem names the place in it. `where` names a path; `fields` are the
+    names allowed beside its last part; `written` is the text that the file has for a value, where it is known."""
+
+    file: str
+    where: Callable[[Path], str]
+    fields: Callable[[Path], list[str]] = lambda _: []
+    written: Callable[[Path, Any], str | None] = lambda path, value: None
+
+
+def problems_of(error: ValidationError, document: Document, model: Described | None = None) -> list[Problem]:
+    """One problem per finding; `model` is what the value was to be."""
     findings = [_Finding(finding, model) for finding in error.errors(include_url=False)]
-    misspelt = {_nearest(one, fields) for one in findings if one.kind == "extra_forbidden"}
+    misspelt = {_nearest(one, document.fields) for one in findings if one.kind == "extra_forbidden"}
     # The one that was meant is not missing, it is misspelt
     findings = [one for one in findings if one.kind != "missing" or one.path not in misspelt]
     # Of a union the branch that the value was meant for says more
@@ -101,36 +105,32 @@ def problems_of(
     findings = [one for one in findings if not (one.is_of_union and one.path in deeper)]
     said: dict[tuple[Path, str], tuple[str, list[str]]] = {}
     for one in findings:
-        problem, allowed = one.sentence(fields(one.path), written(one.path, one.value))
+        problem, allowed = one.sentence(document.fields(one.path), document.written(one.path, one.value))
         _, rules = said.setdefault((one.path, str(one.value) if one.is_key else ""), (problem, []))
         rules += [allowed] if allowed not in rules else []
-    return [Problem(file, where(path), problem, ", or ".join(rules)) for (path, _), (problem, rules) in said.items()]
+    return [
+        Problem(document.file, document.where(path), problem, ", or ".join(rules))
+        for (path, _), (problem, rules) in said.items()
+    ]
 
 
-def misread_values(
-    given: Any,
-    parsed: Any,
-    file: str,
-    where: Callable[[Path], str],
-    written: Callable[[Path, Any], str | None],
-    path: Path = (),
-) -> Iterator[Problem]:
+def misread_values(given: Any, parsed: Any, document: Document, path: Path = ()) -> Iterator[Problem]:
     """A problem for each number that is written in another way than people write one: YAML reads 0100 as 64, yes as 1.
-    `given` is what a file holds, `parsed` what it became; the rest is as in `problems_of`."""
+    `given` is what the document holds at `path`, `parsed` what it became."""
     if isinstance(given, dict | list):
         # Of a service and of a host the way has its kind in it
         tag = (parsed.kind,) if len(path) == 2 and hasattr(parsed, "kind") else ()
         for key, value in given.items() if isinstance(given, dict) else enumerate(given):
             below = _part(parsed, key)
-            yield from misread_values(value, below, file, where, written, (*path, *tag, key))
+            yield from misread_values(value, below, document, (*path, *tag, key))
         return
     is_number = isinstance(parsed, int | float) and not isinstance(parsed, bool)
     if isinstance(given, int | float) and (is_number or not isinstance(given, bool)):
-        text = written(path, given)
+        text = document.written(path, given)
         if text is not None and not DECIMAL.fullmatch(text):
             read_as = "a number" if isinstance(given, bool) else _describe_value(given)
             fault = f"found {_cut(text)}, which YAML reads as {read_as}"
-            yield Problem(file, where(path), fault, _as_number(text))
+            yield Problem(document.file, document.where(path), fault, _as_number(text))
 
 
 def _part(parsed: Any, key: int | str) -> Any:

@@ -10,7 +10,7 @@ from components import access
 from components.before import REPLACES
 from components.naming import inside, tags
 from components.network import Network
-from rendering.user_data import user_data
+from rendering.user_data import Administrator, HostKey, user_data
 
 CLOUD_INIT = "cloud-init status --wait >/dev/null; "
 
@@ -79,10 +79,8 @@ class Host(access.Reachable):
         own = ["instanceType", "rootBlockDevice.volumeSize"] if is_kept else []
         text = user_data(
             f"{stack.name}-{host}",
-            stack.sshUser,
-            stack.sshPublicKey or "",
-            stack.hostPrivateKeys[host],
-            stack.hostPublicKeys[host],
+            Administrator(stack.sshUser, stack.sshPublicKey or ""),
+            HostKey(stack.hostPrivateKeys[host], stack.hostPublicKeys[host]),
             spec.swap,
             needs,
         )

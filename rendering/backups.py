@@ -1,5 +1,7 @@
 """Backups of a host's services: where they go, when each is made, and what the agent needs to make and restore it."""
 
+from dataclasses import replace
+
 from catalogue.backup import Backup
 from catalogue.compose.container import UNCONFINED
 from catalogue.compose.values import Mount
@@ -58,12 +60,13 @@ def backup_timers(catalogue: Catalogue, host: str, secrets: Secrets, digests: co
     if isinstance(stack.hosts[host], SshHost):
         # A machine that AWS gives no role
         values["AWS_SHARED_CREDENTIALS_FILE"] = "/root/.aws/credentials"
+    credentials = secret_file(ENVIRONMENT, BACKUP, list(BACKUP_SECRETS), secrets, stack)
     return HostFiles(
         "",
         files=files,
         units=timers,
         directories=[{"path": CACHE, "mode": 0o700, "owner": "root", "group": "root"}],
-        environment_files=[secret_file(ENVIRONMENT, BACKUP, list(BACKUP_SECRETS), secrets, stack, values)],
+        environment_files=[replace(credentials, values=values)],
         commands=["restic"],
         backups=[_entry(catalogue, system, service, backup, digests) for system, service, backup in entries],
     )

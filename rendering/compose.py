@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -182,7 +183,8 @@ def network_unit_file(network: ContainerNetwork, source: str) -> File:
 
 def environment_files(services: Iterable[ComposeService], secrets: Secrets, stack: Stack) -> list[EnvironmentFile]:
     def of(service: ComposeService, path: str) -> EnvironmentFile:
-        return secret_file(path, service.name, service.secrets, secrets, stack, plain_variables(service))
+        given = secret_file(path, service.name, service.secrets, secrets, stack)
+        return replace(given, values=plain_variables(service))
 
     return [of(service, path) for service in services if (path := environment_path(service))]
 

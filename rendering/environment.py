@@ -11,21 +11,15 @@ Secrets = Mapping[str, Mapping[str, str]]
 
 
 def secret_file(
-    path: str,
-    group: str,
-    names: list[str] | dict[str, str],
-    secrets: Secrets,
-    stack: Stack,
-    values: dict[str, str] | None = None,
-    head: str = "",
+    path: str, group: str, names: list[str] | dict[str, str], secrets: Secrets, stack: Stack
 ) -> EnvironmentFile:
-    """A file of plain values and of secrets of one group (a service's name), whose values come along with a release.
+    """A file of secrets of one group (a service's name), whose values come along with a release; no plain values yet.
     `names` are those of the secrets, or name in the file → name of the secret."""
     given = secrets.get(group, {})
     named = names if isinstance(names, dict) else dict(zip(names, names, strict=True))
     places = {name: f"{group}/{secret}" for name, secret in named.items()}
     versions = {f"{group}/{s}": _version(stack, f"{group}/{s}", given[s]) for s in named.values() if s in given}
-    return EnvironmentFile(path, values or {}, places, versions, head)
+    return EnvironmentFile(path, {}, places, versions)
 
 
 def _version(stack: Stack, place: str, value: str) -> str:

@@ -155,7 +155,7 @@ def _host(catalogue: Catalogue, host: str, secrets: Secrets) -> HostFiles:
         host=host,
         files=files,
         environment_files=[
-            secret_file(path, AWS, CREDENTIALS, secrets, stack, head="[default]") for path in credentials
+            replace(secret_file(path, AWS, CREDENTIALS, secrets, stack), head="[default]") for path in credentials
         ],
         trusted_roots=[file.path for file in files if file.path.startswith(ROOTS)],
         reactions=[

@@ -21,11 +21,12 @@ def yielding(catalogue: Catalogue, host: str) -> list[Service]:
 
 def bar_units(files: HostFiles, catalogue: Catalogue, system: System) -> HostFiles:
     """A system's files, the units of its services that make room barred while their flag is there."""
+    source = catalogue.file_of(system)
     for service in system.active:
         if service.stop_priority:
             flag = f"{FLAGS}/{service.name}"
             lines = ["# Gone while memory is wanted", "[Unit]", f"ConditionPathExists=!{flag}"]
-            files = watches.bind_unit(files, catalogue, system, service, "infra-memory", lines, bar=flag)
+            files = watches.bind_unit(files, source, service, "infra-memory", lines, bar=flag)
     return files
 
 

@@ -28,10 +28,11 @@ def public_name(catalogue: Catalogue, system: System, service: Service) -> str:
 
 def bind_units(files: HostFiles, catalogue: Catalogue, system: System) -> HostFiles:
     """A system's files, its single services' units bound to the watch: each has its flag."""
+    source = catalogue.file_of(system)
     for service in singletons(system):
         flag = f"{FLAGS}/{service.name}"
         lines = _lines(catalogue, service, flag)
-        files = watches.bind_unit(files, catalogue, system, service, "infra-single", lines, flag=flag)
+        files = watches.bind_unit(files, source, service, "infra-single", lines, flag=flag)
     return files
 
 

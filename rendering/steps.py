@@ -23,20 +23,13 @@ LABEL = "infra.step"
 def steps(system: System, network: ContainerNetwork, stack: Stack, digests: compose.Digests) -> list[Step]:
     """In the order in which they run: what a service needs has had its own steps before."""
     return [
-        _step(system, service, step, network, stack, digests)
+        _step(system, service, step, network, compose.full_name(step.image or service.image, stack, digests))
         for service in in_order(system)
         for step in service.release
     ]
 
 
-def _step(
-    system: System,
-    service: ComposeService,
-    step: ReleaseStep,
-    network: ContainerNetwork,
-    stack: Stack,
-    digests: compose.Digests,
-) -> Step:
+def _step(system: System, service: ComposeService, step: ReleaseStep, network: ContainerNetwork, image: str) -> Step:
     own = {name: value for name, value in step if name in ("command", "entrypoint", "user") and value}
     # An image's own command is run by its own entrypoint, and not by the service's
     bare = {"command": None, "entrypoint": None} if step.image else {"command": None}
@@ -44,7 +37,6 @@ def _step(
     like = service.model_copy(update={**bare, **own, "health": "running"})
     name = f"{PREFIX}{service.container}-{step.name}"
     place = f"{STAGED}/{name}"
-    image = compose.full_name(step.image or service.image, stack, digests)
     environment_file = environment_path(service)
     files = [file_path(service, file.path) for file in service.files]
     staged = f"{place}{environment_file}" if environment_file else None

@@ -121,8 +121,8 @@ def _own_files(
     if not service.environment_file:
         return files, []
     path, owner = service.environment_file, runs_as(service)
-    given = secret_file(path, service.name, service.secrets, secrets, catalogue.stack, service.environment)
-    return files, [replace(given, owner=owner, group=own_group(owner))]
+    given = secret_file(path, service.name, service.secrets, secrets, catalogue.stack)
+    return files, [replace(given, values=service.environment, owner=owner, group=own_group(owner))]
 
 
 def _config_files(catalogue: Catalogue, service: NativeService) -> list[File]:

@@ -1,5 +1,6 @@
 """The user data of a new host: its identity, its administrator, and the script that prepares it."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
@@ -10,28 +11,41 @@ PREPARE = Path(__file__).parent.parent / "files" / "static" / "prepare-host.sh"
 PREPARED = "/usr/local/sbin/prepare-host"
 
 
-def user_data(
-    name: str, user: str, user_key: str, host_key: str, host_public_key: str, swap: str, needs: list[str]
-) -> str:
-    """cloud-config text. `user_key` is the public key that may log in; `host_key`, the host's own, is private; `needs`
-    are what the script brings."""
+@dataclass(frozen=True)
+class Administrator:
+    """The account of a host's administrator, and the public key that logs into it."""
+
+    name: str
+    public_key: str
+
+
+@dataclass(frozen=True)
+class HostKey:
+    """The SSH key that a host identifies itself with, both halves in OpenSSH's text form."""
+
+    private: str
+    public: str
+
+
+def user_data(name: str, administrator: Administrator, host_key: HostKey, swap: str, needs: list[str]) -> str:
+    """cloud-config text. `swap` is a size such as 2g; `needs` are what the script brings."""
     config = {
         "hostname": name,
         "manage_etc_hosts": "localhost",
         "users": [
             {
-                "name": user,
+                "name": administrator.name,
                 "shell": "/bin/bash",
                 "sudo": "ALL=(ALL) NOPASSWD:ALL",
                 "lock_passwd": True,
-                "ssh_authorized_keys": [user_key],
+                "ssh_authorized_keys": [administrator.public_key],
             }
         ],
         "ssh_pwauth": False,
         "disable_root": True,
         "ssh_deletekeys": True,
         # OpenSSH takes no key without its last line break, and configuration loses it
-        "ssh_keys": {"ed25519_private": host_key.strip() + "\n", "ed25519_public": host_public_key},
+        "ssh_keys": {"ed25519_private": host_key.private.strip() + "\n", "ed25519_public": host_key.public},
         "write_files": [{"path": PREPARED, "permissions": "0755", "content": PREPARE.read_text(encoding="utf-8")}],
         "runcmd": [[PREPARED, str(to_bytes(swap) // MiB), *needs]],
     }

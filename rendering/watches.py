@@ -6,8 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from catalogue.loading import Catalogue
-from catalogue.models import System
 from catalogue.service import Service
 from rendering.compose import UNITS
 from rendering.files import File, HostFiles, Unit
@@ -27,12 +25,10 @@ def watch(source: str, unit: str, config: str, value: Any, parts: list[str], **v
     return HostFiles("", files=files, units=[Unit(unit, [file.path for file in files])])
 
 
-def bind_unit(
-    files: HostFiles, catalogue: Catalogue, system: System, service: Service, name: str, lines: list[str], **paths: str
-) -> HostFiles:
+def bind_unit(files: HostFiles, source: str, service: Service, name: str, lines: list[str], **paths: str) -> HostFiles:
     """A system's files with a service's unit bound to a watch: by a drop-in of this name, and by `paths` of its Unit
-    (`flag`, `bar`)."""
-    banner = BANNER.format(source=catalogue.file_of(system))
+    (`flag`, `bar`). `source` is the system's file."""
+    banner = BANNER.format(source=source)
     drop_in = File(f"{UNITS}/{service.unit}.d/{name}.conf", "\n".join([banner, *lines, ""]).encode())
 
     def of(unit: Unit) -> Unit:

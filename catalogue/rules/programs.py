@@ -38,13 +38,11 @@ def programs(catalogue: Catalogue) -> Iterator[Problem]:
                 rule = "a script that begins with #! and its interpreter, or a program for Linux"
                 what = "no program" if content else "empty"
                 yield Problem(file, where, f"{source} is started, and is {what}", rule)
-            yield from _for_the_machine(catalogue, system.system, file, where, config, content)
+            yield from _for_the_machine(catalogue, system.system, file, where, config)
 
 
-def _for_the_machine(
-    catalogue: Catalogue, system: str, file: str, where: str, config: ConfigFile, content: bytes
-) -> Iterator[Problem]:
-    architecture = elf_architecture(content)
+def _for_the_machine(catalogue: Catalogue, system: str, file: str, where: str, config: ConfigFile) -> Iterator[Problem]:
+    architecture = elf_architecture(catalogue.sources.get(config.source, b""))
     for name, host in catalogue.stack.ec2_hosts.items():
         instance_type = INSTANCE_TYPES.get(host.instanceType)
         if architecture and instance_type and system in host.runs and architecture != instance_type.architecture:

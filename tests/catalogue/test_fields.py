@@ -10,7 +10,7 @@ from catalogue.checks import check
 from catalogue.loading import read_sources
 from catalogue.models import System
 from catalogue.problems import CatalogueError, Problem
-from catalogue.validation import INSTEAD, problems_of
+from catalogue.validation import INSTEAD, Document, problems_of
 from tests.catalogue.changes import configured, setting
 from tests.support import ROOT, catalogue, changed, service, whole
 
@@ -116,7 +116,7 @@ def test_a_source_that_a_link_leads_out_of_its_directory_is_not_read(tmp_path):
 def test_a_word_of_composes_has_another_here(field, said):
     with pytest.raises(ValidationError) as raised:
         catalogue(lambda data: data["services"][0].update({field: "x"}))
-    (problem,) = problems_of(raised.value, "x.yaml", lambda _: "a service")
+    (problem,) = problems_of(raised.value, Document("x.yaml", lambda _: "a service"))
     assert problem.message == f"x.yaml: a service: unknown field {field!r}; {said}"
 
 

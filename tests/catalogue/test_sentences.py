@@ -140,7 +140,7 @@ def test_every_kind_of_value_that_there_is_has_been_looked_at():
 
 
 def test_an_alert_is_said_in_its_own_words():
-    from catalogue.validation import problems_of
+    from catalogue.validation import Document, problems_of
 
     given = [
         {"alert": "x", "measure": "disk", "above": "a", "text": ""},
@@ -148,7 +148,7 @@ def test_an_alert_is_said_in_its_own_words():
     ]  # fmt: skip
     with pytest.raises(ValidationError) as error:
         ALERTS.validate_python(given)
-    found = problems_of(error.value, "x", lambda path: ".".join(map(str, path)), model=ALERTS)
+    found = problems_of(error.value, Document("x", lambda path: ".".join(map(str, path))), ALERTS)
     assert [problem.message for problem in found] == [
         "x: 0.host.above: found 'a'; a number, without quotes",
         "x: 1.cloud.cloud.namespace: found 'x'; a namespace of AWS's own, such as AWS/EC2",

@@ -6,7 +6,7 @@ from pydantic import ValidationError
 from catalogue.checks import check
 from catalogue.problems import CatalogueError
 from catalogue.sites import Cors, Hsts, Serving, Site
-from catalogue.validation import problems_of
+from catalogue.validation import Document, problems_of
 from rendering.host import render
 from tests import serving
 from tests.catalogue import sites
@@ -18,8 +18,9 @@ from tests.support import catalogue
 def test_what_no_proxy_could_be_given_is_refused(change, said):
     with pytest.raises(ValidationError) as error:
         catalogue(change)
-    found = [str(problem) for problem in problems_of(error.value, "shop.yaml", lambda path: ".".join(map(str, path)))]
-    assert len(found) == 1 and said in found[0]
+    document = Document("shop.yaml", lambda path: ".".join(map(str, path)))
+    (problem,) = problems_of(error.value, document)
+    assert said in str(problem)
 
 
 def refused(tmp_path, proxy, *changes, static=()):

@@ -2,11 +2,15 @@
 
 import yaml
 
-from rendering.user_data import PREPARE, user_data
+from rendering.user_data import PREPARE, Administrator, HostKey, user_data
 from tests.support import execute
 
 TEXT = user_data(
-    "prod-watchme", "ubuntu", "ssh-ed25519 AAAA user", "PRIVATE", "ssh-ed25519 BBBB host", "2g", ["docker", "nginx"]
+    "prod-watchme",
+    Administrator("ubuntu", "ssh-ed25519 AAAA user"),
+    HostKey("PRIVATE", "ssh-ed25519 BBBB host"),
+    "2g",
+    ["docker", "nginx"],
 )
 CONFIG = yaml.safe_load(TEXT)
 

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from catalogue.rules.places import OWN_PAGE
 from catalogue.sites import Cors, Site
 from catalogue.stack import Stack
-from catalogue.validation import problems_of
+from catalogue.validation import Document, problems_of
 from infra.adopt.host import nginx
 from infra.adopt.host.reading import Facts
 from infra.adopt.host.remarks import Remark, unfit
@@ -81,7 +81,7 @@ def _fitting(entry: dict[str, Any], remarks: list[Remark]) -> dict[str, Any]:
     try:
         Site.model_validate({key: value for key, value in entry.items() if value is not None})
     except ValidationError as error:
-        for problem in problems_of(error, "", lambda path: ".".join(map(str, path)), model=Site):
+        for problem in problems_of(error, Document("", lambda path: ".".join(map(str, path))), Site):
             text = f"{problem.where}: {problem.found}; {problem.allowed}: the site is closed until that is said"
             remarks.append(unfit(f"site {entry['name']}", text))
         return {"name": entry["name"], "challenge": entry["challenge"], "closed": ["/"]}

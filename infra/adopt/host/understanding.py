@@ -13,7 +13,7 @@ from catalogue.services import AnyService, ComposeService
 from catalogue.stack import Stack
 from catalogue.systemd.directives import text, texts
 from catalogue.systemd.parsing import sections
-from catalogue.validation import problems_of
+from catalogue.validation import Document, problems_of
 from infra.adopt.host import compose, native, nginx, sites
 from infra.adopt.host.reading import Entries, Facts
 from infra.adopt.host.remarks import Remark, guess, lines, unfit
@@ -110,7 +110,7 @@ def derive_system(facts: Facts, entries: Entries, stack: Stack, name: str) -> Un
     try:
         system = System.model_validate(_without_nothing(data))
     except ValidationError as error:
-        containers = problems_of(error, "", lambda path: ".".join(map(str, path)), model=System)
+        containers = problems_of(error, Document("", lambda path: ".".join(map(str, path))), System)
         reasons = "; ".join(f"{problem.where}: {problem.found}; {problem.allowed}" for problem in containers[:3])
         raise InfraError(f"what {facts['hostname']} has cannot be written as a system: {reasons}") from None
     return Understood(_with_exceptions(system, remarks), remarks)
@@ -255,7 +255,7 @@ def _fits(fields: dict[str, Any], remarks: list[Remark]) -> bool:
     try:
         form.validate_python(_without_nothing(fields))
     except ValidationError as error:
-        for problem in problems_of(error, "", lambda path: ".".join(map(str, path[1:])), model=form):
+        for problem in problems_of(error, Document("", lambda path: ".".join(map(str, path[1:]))), form):
             text = f"{problem.where}: {problem.found}; {problem.allowed}: the service is left out"
             remarks.append(unfit(fields["name"], text))
         return False
