@@ -43,7 +43,7 @@ def fill(lab: Lab, regions: Sequence[str]) -> None:
     tags |= {(image.repository, image.tag or "latest") for image in own}
     facts, programs = stubs(), build_programs()
     lacking = [
-        partial(registry.push_stub, lab, region, repository, facts[repository], programs, tag)
+        partial(registry.push_stub, lab, region, f"{repository}:{tag}", facts[repository], programs)
         for repository, tag in sorted(tags)
         for region in regions
         if f"{repository}:{tag}" not in given and not registry.manifest(lab, region, repository, tag)

@@ -47,8 +47,7 @@ def _bring(lab: Lab, image: Image) -> str:
         return f"  - {image.name}: a digest is that of the original: name a tag in the catalogue to take another image"
     if given == STUB:
         facts = derive_stubs(catalogue())[image.repository]
-        repository, _, tag = name.partition(":")
-        registry.push_stub(lab, ELSEWHERE, repository, facts, build_programs(), tag)
+        registry.push_stub(lab, ELSEWHERE, name, facts, build_programs())
     elif given:
         registry.push_image(lab, ELSEWHERE, local(given), name)
     else:
@@ -100,10 +99,10 @@ def build_image(folder: Path, note: str = "", version: str = "") -> str:
     return name
 
 
-def publish(lab: Lab, product: str, repository: str, tag: str, note: str = "", version: str = "") -> None:
-    """Builds a product of `lab/programs/` and publishes it."""
-    name = build_image(PROGRAMS / product, note, version)
-    registry.push_image(lab, ELSEWHERE, f"docker-daemon:{name}", f"{repository}:{tag}")
+def publish(lab: Lab, product: str, name: str, note: str = "", version: str = "") -> None:
+    """Builds a product of `lab/programs/` and publishes it under a name, REPOSITORY:TAG."""
+    built = build_image(PROGRAMS / product, note, version)
+    registry.push_image(lab, ELSEWHERE, f"docker-daemon:{built}", name)
 
 
 def _program(folder: Path, context: Path) -> None:

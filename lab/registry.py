@@ -9,6 +9,7 @@ import shutil
 import time
 import urllib.error
 import urllib.request
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -127,10 +128,20 @@ def _config(lab: Lab, region: str, passwords: Path) -> dict[str, object]:
     }
 
 
-def _ask(lab: Lab, region: str, path: str, method: str = "GET", body: bytes | None = None, kind: str = "") -> Any:
+@dataclass(frozen=True)
+class Manifest:
+    """What a registry keeps of an image: `kind` is the media type of the `text`, which has the `digest`."""
+
+    digest: str
+    kind: str
+    text: str
+
+
+def _ask(lab: Lab, region: str, path: str, method: str = "GET", sent: Manifest | None = None) -> Any:
     """An answer of a region's registry itself. Raises HTTPError."""
     address, port = backend(lab, region)
-    headers = {"Authorization": backend_login(lab), "Accept": MANIFESTS, **({"Content-Type": kind} if kind else {})}
+    kind, body = ({"Content-Type": sent.kind}, sent.text.encode()) if sent else ({}, None)
+    headers = {"Authorization": backend_login(lab), "Accept": MANIFESTS, **kind}
     request = urllib.request.Request(f"http://{address}:{port}/v2/{path}", body, headers, method=method)
     return urllib.request.urlopen(request, timeout=10)
 
@@ -148,17 +159,18 @@ def tags(lab: Lab, region: str, repository: str) -> dict[str, str]:
     }
 
 
-def manifest(lab: Lab, region: str, repository: str, reference: str) -> tuple[str, str, str] | None:
-    """Digest, media type and text of an image by its tag or digest; None where there is none."""
+def manifest(lab: Lab, region: str, repository: str, reference: str) -> Manifest | None:
+    """That of an image by its tag or digest; None where there is none."""
     try:
         with _ask(lab, region, f"{repository}/manifests/{reference}") as answer:
-            return answer.headers["Docker-Content-Digest"], answer.headers["Content-Type"], answer.read().decode()
+            digest, kind = answer.headers["Docker-Content-Digest"], answer.headers["Content-Type"]
+            return Manifest(digest, kind, answer.read().decode())
     except urllib.error.HTTPError:
         return None
 
 
-def put_tag(lab: Lab, region: str, repository: str, tag: str, text: str, kind: str) -> None:
-    _ask(lab, region, f"{repository}/manifests/{tag}", "PUT", text.encode(), kind).close()
+def put_tag(lab: Lab, region: str, repository: str, tag: str, manifest: Manifest) -> None:
+    _ask(lab, region, f"{repository}/manifests/{tag}", "PUT", manifest).close()
 
 
 def untag(lab: Lab, region: str, repository: str, tag: str) -> None:
@@ -180,9 +192,10 @@ def forget(lab: Lab, region: str, repository: str) -> None:
     shutil.rmtree(_repository(lab, region, repository), ignore_errors=True)
 
 
-def push_stub(
-    lab: Lab, region: str, repository: str, facts: dict[str, object], programs: dict[str, bytes], tag: str = "latest"
-) -> None:
+def push_stub(lab: Lab, region: str, name: str, facts: dict[str, object], programs: dict[str, bytes]) -> None:
+    """A stub with these facts under a name: REPOSITORY:TAG, or REPOSITORY for its latest."""
+    repository, _, tag = name.partition(":")
+    tag = tag or "latest"
     layout = lab.path("layouts", region, repository)
     settings = facts | ({"runs": f"http://{lab.gateway}:{ports.RUNS}/"} if facts.get("runs") else {})
     environment = {"STUB_NAME": repository, **{f"STUB_{key.upper()}": str(value) for key, value in settings.items()}}

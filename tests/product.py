@@ -49,7 +49,7 @@ class Product:
 
 
 def publish(system: System, image: Published) -> None:
-    elsewhere.publish(system.lab, image.product, image.repository, image.tag, image.note, image.version)
+    elsewhere.publish(system.lab, image.product, f"{image.repository}:{image.tag}", image.note, image.version)
 
 
 def forget_backups(system: System) -> None:

@@ -43,19 +43,21 @@ def show_images_of(lab: Lab) -> None:
             if manifest is None:
                 answer["failures"].append({"imageId": asked, "failureCode": "ImageNotFound"})
             else:
-                answer["images"].append(_image(repository_name, *manifest, asked.get("imageTag")))
+                answer["images"].append(_image(repository_name, manifest, asked.get("imageTag")))
         return answer
 
+    # moto calls it with all of these
     def put_image(
-        self: Any, repository_name: str, manifest: str, tag: str, kind: str | None = None, digest: str | None = None
+        self: Any, repository_name: str, text: str, tag: str, kind: str | None = None, digest: str | None = None
     ) -> Any:
         self._get_repository(repository_name, None)
-        kind = kind or str(json.loads(manifest)["mediaType"])
-        digest = digest or f"sha256:{hashlib.sha256(manifest.encode()).hexdigest()}"
+        kind = kind or str(json.loads(text)["mediaType"])
+        digest = digest or f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
         if registry.tags(lab, self.region_name, repository_name).get(tag) == digest:
             raise ImageAlreadyExistsException(repository_name, self.account_id, digest, tag)
-        registry.put_tag(lab, self.region_name, repository_name, tag, manifest, kind)
-        return _image(repository_name, digest, kind, manifest, tag)
+        manifest = registry.Manifest(digest, kind, text)
+        registry.put_tag(lab, self.region_name, repository_name, tag, manifest)
+        return _image(repository_name, manifest, tag)
 
     def batch_delete_image(self: Any, repository_name: str, registry_id: Any = None, image_ids: Any = None) -> Any:
         self._get_repository(repository_name, registry_id)
@@ -77,11 +79,14 @@ def show_images_of(lab: Lab) -> None:
     ECRBackend.batch_delete_image = batch_delete_image  # type: ignore[method-assign]
 
 
-def _image(repository: str, digest: str, kind: str, manifest: str, tag: str | None) -> dict[str, Any]:
+def _image(repository: str, manifest: registry.Manifest, tag: str | None) -> dict[str, Any]:
     return {
-        "registryId": ACCOUNT, "repositoryName": repository, "imageManifest": manifest, "imageManifestMediaType": kind,
-        "imageId": {"imageDigest": digest, **({"imageTag": tag} if tag else {})},
-    }  # fmt: skip
+        "registryId": ACCOUNT,
+        "repositoryName": repository,
+        "imageManifest": manifest.text,
+        "imageManifestMediaType": manifest.kind,
+        "imageId": {"imageDigest": manifest.digest, **({"imageTag": tag} if tag else {})},
+    }
 
 
 def has_repository(region: str, name: str) -> bool:

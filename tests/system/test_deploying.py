@@ -26,7 +26,7 @@ OTHER, OTHERS_REPOSITORY = "web", "watchme-web"
 
 def push(system: System, repository: str, tag: str = "latest", **facts: str) -> str:
     """Another build of an image under a tag; its digest."""
-    push_stub(system.lab, REGION, repository, {**stubs()[repository], **facts}, build_programs(), tag)
+    push_stub(system.lab, REGION, f"{repository}:{tag}", {**stubs()[repository], **facts}, build_programs())
     return tags(system.lab, REGION, repository)[tag]
 
 

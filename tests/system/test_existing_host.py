@@ -182,6 +182,6 @@ def _pulls(system: System, machine: existing.Machine) -> bool:
     """Can the machine pull what it never had: what it has is taken for pulled without a login."""
     tag = f"probe{next(_number)}"
     facts = {"port": 8030, "health": "/health", "prefix": "/", "version": tag}
-    push_stub(system.lab, "ap-northeast-1", "workshop-bench", facts, build_programs(), tag=tag)
+    push_stub(system.lab, "ap-northeast-1", f"workshop-bench:{tag}", facts, build_programs())
     name = on(machine, "docker", "inspect", "-f", "{{.Config.Image}}", "bench").split("@")[0]
     return succeeds("docker", "exec", machine.container, "docker", "pull", "-q", f"{name}:{tag}")

@@ -49,8 +49,8 @@ def test_the_same_again_changes_nothing(reader: Reader, first: str) -> None:
 
 
 def test_what_its_owner_pushes_later_changes_nothing(reader: Reader, first: str) -> None:
-    elsewhere.publish(reader.system.lab, "postgres", POSTGRES, "15.1", note="built again")
-    elsewhere.publish(reader.system.lab, "postgres", POSTGRES, "15.2", note="newer")
+    elsewhere.publish(reader.system.lab, "postgres", f"{POSTGRES}:15.1", note="built again")
+    elsewhere.publish(reader.system.lab, "postgres", f"{POSTGRES}:15.2", note="newer")
     previewed = reader.system.pulumi("preview", "--expect-no-changes")
     assert previewed.code == 0, previewed.output
     said = reader.system.command("infra", "images", "--outdated", "--stack", "lab")

@@ -45,7 +45,7 @@ def parts(system: System, repository: str, digest: str) -> list[str]:
     """The images that an index lists, one for each architecture."""
     found = registry.manifest(system.lab, REGION, repository, digest)
     assert found, f"{repository}@{digest} is gone"
-    return [part["digest"] for part in json.loads(found[2]).get("manifests", [])]
+    return [part["digest"] for part in json.loads(found.text).get("manifests", [])]
 
 
 def test_the_images_that_a_host_needs_have_its_tags(system: System):

@@ -152,7 +152,7 @@ def test_a_missing_image_is_named_with_where_to_push_it_and_nothing_is_touched(s
     assert ran.code != 0 and f"Push, or correct the tag, and run again: docker push {image}" in ran.output
     assert "refused on watchme, nothing touched" in ran.output
     assert started(watchme) == before
-    push_stub(watchme.lab, "ap-northeast-1", "watchme-api-ast", stubs()["watchme-api-ast"], build_programs(), tag="2")
+    push_stub(watchme.lab, "ap-northeast-1", "watchme-api-ast:2", stubs()["watchme-api-ast"], build_programs())
     watchme.must_up()
     digest = tags(watchme.lab, "ap-northeast-1", "watchme-api-ast")["2"]
     running = watchme.on_host("docker", "inspect", "-f", "{{.Config.Image}}", "ast-api").output

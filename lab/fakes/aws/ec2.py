@@ -1,5 +1,6 @@
 """EC2: network, security groups, instances, addresses."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -28,27 +29,30 @@ def update_tags(call: Call, id: str, old: Values, new: Values) -> Values:
     return {}
 
 
-def _simple(
-    what: str,
-    inputs: dict[str, str],
-    required: set[str],
-    outputs: list[str],
-    create: Any,
-    delete: Any,
-    describe: Any,
-    read_back: Any = None,
-    change: Any = None,
-) -> Kind:
-    """A kind whose tags can change in place, and what `change(ec2, id, new)` puts right. A refresh reads the `arn`, the
-    tags and what `read_back(ec2, id, entry)` says of what `describe` found."""
+@dataclass(frozen=True)
+class Calls:
+    """What EC2 is asked for a kind of resource: `create(call, ec2, values)` makes one, `delete(ec2, id, state)` removes
+    it, `describe(ec2, id)` lists it as AWS does, `read_back(ec2, id, entry)` gives the values of such an entry, and
+    `change(ec2, id, new)` puts right what can change in place."""
+
+    create: Any
+    delete: Any
+    describe: Any
+    read_back: Any = None
+    change: Any = None
+
+
+def _simple(what: str, inputs: dict[str, str], required: set[str], outputs: list[str], calls: Calls) -> Kind:
+    """A kind whose tags can change in place, beside what its calls change. A refresh reads the `arn`, the tags and what
+    the calls read back."""
 
     def create_resource(call: Call, values: Values) -> tuple[str, Values]:
         with refusals(f"creating {what}"):
-            return create(call, call.cloud.client("ec2"), values)
+            return calls.create(call, call.cloud.client("ec2"), values)
 
     def delete_resource(call: Call, id: str, state: Values) -> None:
         try:
-            delete(call.cloud.client("ec2"), id, state)
+            calls.delete(call.cloud.client("ec2"), id, state)
         except ClientError as error:
             if not is_gone(error):
                 with refusals(f"deleting {what} {id}"):
@@ -57,13 +61,13 @@ def _simple(
     def read(call: Call, id: str, state: Values) -> Values | None:
         ec2 = call.cloud.client("ec2")
         try:
-            resources = describe(ec2, id)
+            resources = calls.describe(ec2, id)
             if not resources:
                 return None
             own: Values = {"arn": arn(call, what.replace(" ", "-").lower(), id)} if "arn" in outputs else {}
             if "tags" in state:
                 own["tags"] = tags_of(resources[0])
-            return own | (read_back(ec2, id, resources[0]) if read_back else {})
+            return own | (calls.read_back(ec2, id, resources[0]) if calls.read_back else {})
         except ClientError as error:
             if is_gone(error):
                 return None
@@ -71,8 +75,8 @@ def _simple(
 
     def change_resource(call: Call, id: str, old: Values, new: Values) -> Values:
         with refusals(f"changing {what} {id}"):
-            if change:
-                change(call.cloud.client("ec2"), id, new)
+            if calls.change:
+                calls.change(call.cloud.client("ec2"), id, new)
         return update_tags(call, id, old, new)
 
     return Kind(
@@ -225,11 +229,13 @@ def _rule(direction: str) -> Kind:
         return {**asked, "securityGroupId": entry["GroupId"], "securityGroupRuleId": id}
 
     inputs = {"securityGroupId": "replace", **dict.fromkeys(RULE, "update")}
-    return _simple(
-        f"security group {direction} rule", inputs, {"securityGroupId", "ipProtocol"}, ["securityGroupRuleId"], create,
-        delete, lambda ec2, id: ec2.describe_security_group_rules(SecurityGroupRuleIds=[id])["SecurityGroupRules"],
-        read, change,
-    )  # fmt: skip
+
+    def describe(ec2: Any, id: str) -> Any:
+        return ec2.describe_security_group_rules(SecurityGroupRuleIds=[id])["SecurityGroupRules"]
+
+    what, required = f"security group {direction} rule", {"securityGroupId", "ipProtocol"}
+    calls = Calls(create, delete, describe, read, change)
+    return _simple(what, inputs, required, ["securityGroupRuleId"], calls)
 
 
 def _address(call: Call, ec2: Any, values: Values) -> tuple[str, Values]:
@@ -250,52 +256,70 @@ def _use_address(call: Call, ec2: Any, values: Values) -> tuple[str, Values]:
 KINDS = {
     "aws:ec2/vpc:Vpc": _simple(
         "VPC", {"cidrBlock": "replace", "enableDnsSupport": "update", "enableDnsHostnames": "update"}, {"cidrBlock"},
-        ["arn"], _vpc, lambda ec2, id, _: ec2.delete_vpc(VpcId=id),
-        lambda ec2, id: ec2.describe_vpcs(VpcIds=[id])["Vpcs"], _read_vpc, _change_vpc,
+        ["arn"],
+        Calls(
+            _vpc, lambda ec2, id, _: ec2.delete_vpc(VpcId=id),
+            lambda ec2, id: ec2.describe_vpcs(VpcIds=[id])["Vpcs"], _read_vpc, _change_vpc,
+        ),
     ),
     "aws:ec2/internetGateway:InternetGateway": _simple(
-        "internet gateway", {"vpcId": "update"}, {"vpcId"}, ["arn"], _gateway, _delete_gateway,
-        lambda ec2, id: ec2.describe_internet_gateways(InternetGatewayIds=[id])["InternetGateways"],
-        _read_gateway, _attach_gateway,
+        "internet gateway", {"vpcId": "update"}, {"vpcId"}, ["arn"],
+        Calls(
+            _gateway, _delete_gateway,
+            lambda ec2, id: ec2.describe_internet_gateways(InternetGatewayIds=[id])["InternetGateways"],
+            _read_gateway, _attach_gateway,
+        ),
     ),
     "aws:ec2/subnet:Subnet": _simple(
         "subnet",
         {"vpcId": "replace", "cidrBlock": "replace", "availabilityZone": "replace", "mapPublicIpOnLaunch": "update"},
         {"vpcId"}, ["arn"],
-        _subnet, lambda ec2, id, _: ec2.delete_subnet(SubnetId=id),
-        lambda ec2, id: ec2.describe_subnets(SubnetIds=[id])["Subnets"], _read_subnet, _change_subnet,
+        Calls(
+            _subnet, lambda ec2, id, _: ec2.delete_subnet(SubnetId=id),
+            lambda ec2, id: ec2.describe_subnets(SubnetIds=[id])["Subnets"], _read_subnet, _change_subnet,
+        ),
     ),
     "aws:ec2/routeTable:RouteTable": _simple(
-        "route table", {"vpcId": "replace", "routes": "update"}, {"vpcId"}, ["arn"], _routes,
-        lambda ec2, id, _: ec2.delete_route_table(RouteTableId=id),
-        lambda ec2, id: ec2.describe_route_tables(RouteTableIds=[id])["RouteTables"], _read_routes, _add_routes,
+        "route table", {"vpcId": "replace", "routes": "update"}, {"vpcId"}, ["arn"],
+        Calls(
+            _routes, lambda ec2, id, _: ec2.delete_route_table(RouteTableId=id),
+            lambda ec2, id: ec2.describe_route_tables(RouteTableIds=[id])["RouteTables"], _read_routes, _add_routes,
+        ),
     ),
     "aws:ec2/routeTableAssociation:RouteTableAssociation": _simple(
         "route table association", {"subnetId": "replace", "routeTableId": "replace"}, {"routeTableId"}, [],
-        _association, lambda ec2, id, _: ec2.disassociate_route_table(AssociationId=id), lambda ec2, id: [{}],
+        Calls(
+            _association, lambda ec2, id, _: ec2.disassociate_route_table(AssociationId=id), lambda ec2, id: [{}],
+        ),
     ),
     "aws:ec2/securityGroup:SecurityGroup": _simple(
-        "security group", {"name": "replace", "description": "replace", "vpcId": "replace"}, set(), ["arn"], _group,
-        lambda ec2, id, _: ec2.delete_security_group(GroupId=id),
-        lambda ec2, id: ec2.describe_security_groups(GroupIds=[id])["SecurityGroups"],
-        lambda ec2, id, entry: {
-            "name": entry["GroupName"], "description": entry["Description"], "vpcId": entry["VpcId"],
-        },
+        "security group", {"name": "replace", "description": "replace", "vpcId": "replace"}, set(), ["arn"],
+        Calls(
+            _group, lambda ec2, id, _: ec2.delete_security_group(GroupId=id),
+            lambda ec2, id: ec2.describe_security_groups(GroupIds=[id])["SecurityGroups"],
+            lambda ec2, id, entry: {
+                "name": entry["GroupName"], "description": entry["Description"], "vpcId": entry["VpcId"],
+            },
+        ),
     ),
     "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": _rule("ingress"),
     "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule": _rule("egress"),
     "aws:ec2/eip:Eip": _simple(
-        "Elastic IP", {"domain": "replace"}, set(), ["publicIp", "allocationId"], _address,
-        lambda ec2, id, _: ec2.release_address(AllocationId=id),
-        lambda ec2, id: ec2.describe_addresses(AllocationIds=[id])["Addresses"],
-        lambda ec2, id, entry: {"domain": entry["Domain"], "publicIp": entry["PublicIp"], "allocationId": id},
+        "Elastic IP", {"domain": "replace"}, set(), ["publicIp", "allocationId"],
+        Calls(
+            _address, lambda ec2, id, _: ec2.release_address(AllocationId=id),
+            lambda ec2, id: ec2.describe_addresses(AllocationIds=[id])["Addresses"],
+            lambda ec2, id, entry: {"domain": entry["Domain"], "publicIp": entry["PublicIp"], "allocationId": id},
+        ),
     ),
     "aws:ec2/eipAssociation:EipAssociation": _simple(
         "Elastic IP association",
-        {"instanceId": "replace", "allocationId": "replace", "allowReassociation": "replace"}, set(), [], _use_address,
-        lambda ec2, id, _: ec2.disassociate_address(AssociationId=id),
-        lambda ec2, id: ec2.describe_addresses(Filters=[{"Name": "association-id", "Values": [id]}])["Addresses"],
-        lambda ec2, id, entry: {"instanceId": entry["InstanceId"], "allocationId": entry["AllocationId"]},
+        {"instanceId": "replace", "allocationId": "replace", "allowReassociation": "replace"}, set(), [],
+        Calls(
+            _use_address, lambda ec2, id, _: ec2.disassociate_address(AssociationId=id),
+            lambda ec2, id: ec2.describe_addresses(Filters=[{"Name": "association-id", "Values": [id]}])["Addresses"],
+            lambda ec2, id, entry: {"instanceId": entry["InstanceId"], "allocationId": entry["AllocationId"]},
+        ),
     ),
 }  # fmt: skip
 KINDS["aws:ec2/securityGroup:SecurityGroup"].autonamed = True
