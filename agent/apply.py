@@ -129,7 +129,8 @@ def _bring(world: World, job: Job, target: Release) -> Outcome:
     except Exception as error:
         edits.drop(world, job.id)
         return roll_back(world, job, begun, reason_of(error))
-    return _finish(world, job, ready, begun, services, sick, edited)
+    outcome = _outcome(job, ready, services, sick, edited)
+    return _clear_up(world, job, ready, begun, outcome)
 
 
 def _prepare(world: World, job: Job, target: Release) -> tuple[Plan, list[dict[str, Any]], list[str]]:
@@ -185,7 +186,7 @@ def _verify_unchanged(world: World, job: Job, target: Release, obtained: list[st
         # How others are is not this job's affair
         probes = [probe for probe in probes if probe["service"].partition("/")[0] in job.only]
     try:
-        services = health.wait(world, probes, {}, target.manifest["health"]["deadline"], job.say)
+        services = health.wait(world, probes, {}, health.Patience.of(target.manifest, say=job.say))
     except Failed as failure:
         reason = f"nothing to change, but unhealthy: {failure}"
         if not obtained:
@@ -238,14 +239,13 @@ def _switch(world: World, job: Job, ready: Plan, begun: Transaction) -> tuple[di
     if ready.starting_units:
         job.say(f"(re)starting {count(len(ready.starting_units), 'unit')}")
     limit = manifest["health"]["deadline"]
+    patience = health.Patience.of(manifest, begun.began, job.say)
     probes = slots.probes(world, manifest, ready.rollouts)
     try:
-        since = begun.began
-        remaining = steps.run_within_the_switch(world, ready.target, ready.late, ready.at_once, since, job.say)
+        remaining = steps.run_within_the_switch(world, ready.target, ready.late, ready.at_once, patience)
         if remaining:
             units.start(world, remaining, limit)
-        for one in rolling.unhealthy_first(ready.rolls, probes, begun.sick):
-            rolling.roll(world, job, manifest, one, probes, begun)
+        rolling.restart_each(world, job, ready, begun, probes)
     except Failed as failure:
         # A unit that waits for another one's health says only that it is unhealthy
         raise Failed("; ".join([*health.faults(world, probes), str(failure)])) from None
@@ -257,7 +257,7 @@ def _switch(world: World, job: Job, ready: Plan, begun: Transaction) -> tuple[di
     first = [slots.by_itself(p) if p["service"] in moving | waited_for else p for p in probes if p not in exempt]
     needed = {service: int(manifest["health"]["successes"]) for service in touched}
     job.say(f"waiting for {len(first)} services to be healthy, {limit:.0f} s at most")
-    services = health.wait(world, first, needed, limit, job.say, begun.began)
+    services = health.wait(world, first, needed, patience)
     holding.open_again(world, manifest, waiting_entries)
     if moving:
         job.say(f"handing {', '.join(sorted(moving))} over to the new slot")
@@ -266,7 +266,7 @@ def _switch(world: World, job: Job, ready: Plan, begun: Transaction) -> tuple[di
         units.react(world, [manifest], later)
     if moving | waited_for:
         through_proxy = [probe for probe in probes if probe["service"] in moving | waited_for]
-        services |= health.wait(world, through_proxy, needed, limit, job.say, begun.began)
+        services |= health.wait(world, through_proxy, needed, patience)
     seen = health.once(world, exempt)
     services |= {name: status for name, status in seen.items() if status == 200}
     return services, [name for name, status in seen.items() if status != 200]
@@ -295,16 +295,9 @@ def _still_well(world: World, ready: Plan, since: float) -> None:
     health.still(world, [probe for probe in probes if probe["unit"] in ready.starting_units], since)
 
 
-def _finish(
-    world: World,
-    job: Job,
-    ready: Plan,
-    begun: Transaction,
-    services: dict[str, int],
-    sick: list[str],
-    edited: dict[str, str],
-) -> Outcome:
-    """The release is committed: what is left to do can be said to have gone wrong, and makes nothing fail."""
+def _outcome(job: Job, ready: Plan, services: dict[str, int], sick: list[str], edited: dict[str, str]) -> Outcome:
+    """That of a release that is committed: `services` are healthy, `sick` were unhealthy before and still are, `edited`
+    are the paths that were edited by hand, with where what they held is kept."""
     warnings = [f"{name} was unhealthy before and still is" for name in sick]
     base = ready.base
     ours = {*(file.path for file in base.files), *(link["path"] for link in base.manifest["links"])} if base else set()
@@ -318,9 +311,14 @@ def _finish(
             f"applied on {job.host}: release {ready.target.id[:12]}, {files} changed, {units} (re)started, "
             f"{count(len(services), 'service')} healthy"
         )
-    outcome = Outcome(
+    return Outcome(
         "applied", ready.target.id, line, ready.change.paths, ready.starting_units, services, edited, warnings
     )  # fmt: skip
+
+
+def _clear_up(world: World, job: Job, ready: Plan, begun: Transaction, outcome: Outcome) -> Outcome:
+    """The release is committed: what is left to do can be said to have gone wrong, and makes nothing fail."""
+    line, warnings = outcome.line, outcome.warnings
     try:
         store.note_served(world, ready.target.id)
         warnings += slots.settle(world, ready.target.manifest)

@@ -104,12 +104,13 @@ def start(world: World, payload: dict[str, Any], say: Say) -> dict[str, Any]:
                 away.let_go(world, name, begun["units"])
             steps.note_done(world, data.keys_of(release, services), payload["done"])
             starting = [unit for unit in running(world, release.manifest) if unit in begun["units"]]
-            data.start(world, release, services, starting, since, say)
+            patience = health.Patience.of(release.manifest, since, say)
+            data.start(world, release, services, starting, patience)
             # Through the proxy too: the names lead here next
             asked = [
                 probe for probe in probes(world, release.manifest) if probe["service"].partition("/")[0] in services
             ]
-            health.wait(world, asked, {}, release.manifest["health"]["deadline"], say, since)
+            health.wait(world, asked, {}, patience)
         except (Failed, Refused, OSError) as error:
             return _give_up(world, begun, reason_of(error), say)
         aside = _finish(world, begun)

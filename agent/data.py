@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from agent import health, quoting, slots, steps, units
 from agent.documents.manifest import Manifest
 from agent.outcome import Failed, Refused
 from agent.restore import SPARE
 from agent.store import Release
 from agent.world import World
-
-Say = Callable[[str], None]
 
 
 def demand_room(world: World, path: str, size: int, what: str = "the backup") -> None:
@@ -81,28 +77,28 @@ def keys_of(release: Release, services: set[str]) -> list[str]:
     return [step["key"] for step in release.manifest["steps"] if step["service"] in services]
 
 
-def start(world: World, release: Release, services: set[str], starting: list[str], since: float, say: Say) -> None:
+def start(world: World, release: Release, services: set[str], starting: list[str], patience: health.Patience) -> None:
     """Starts units on the data that is there now, after the release steps of their services that it has not seen.
     Raises Failed."""
     late = [step for step in steps.pending(world, release.manifest) if step["service"] in services]
-    remaining = steps.run_within_the_switch(world, release, late, starting, since, say)
+    remaining = steps.run_within_the_switch(world, release, late, starting, patience)
     if remaining:
-        units.start(world, remaining, release.manifest["health"]["deadline"])
+        units.start(world, remaining, patience.deadline)
 
 
-def judge(world: World, release: Release, services: list[str], ill: list[str], since: float, say: Say) -> None:
+def judge(world: World, release: Release, services: list[str], ill: list[str], patience: health.Patience) -> None:
     """All of it is healthy; what was not before may still be so, for a reason that is none of the data's. Raises
     Failed."""
     try:
-        healthy(world, release, services, since, say)
+        wait_for(world, release, services, patience)
     except Failed as failure:
         if not ill:
             raise
-        healthy(world, release, [name for name in services if name not in ill], since, say)
-        say(f"unhealthy before, and still: {failure}")
+        wait_for(world, release, [name for name in services if name not in ill], patience)
+        patience.say(f"unhealthy before, and still: {failure}")
 
 
-def healthy(world: World, release: Release, services: list[str], since: float, say: Say) -> None:
-    """Waits until services are. Raises Failed."""
+def wait_for(world: World, release: Release, services: list[str], patience: health.Patience) -> None:
+    """Waits until services are healthy. Raises Failed."""
     probes = slots.own_probes(world, release.manifest, services)
-    health.wait(world, probes, {}, release.manifest["health"]["deadline"], say, since)
+    health.wait(world, probes, {}, patience)

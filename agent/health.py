@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from math import inf
 from typing import TypeVar
 from urllib.parse import urlsplit
 
 from agent import checks, managers, quoting, units
-from agent.documents.manifest import AimedProbe
+from agent.documents.manifest import AimedProbe, Manifest
 from agent.outcome import Failed
 from agent.world import World
 
@@ -22,6 +23,22 @@ AT_ONCE = 8
 ANOTHERS, NOT_ASKED = -1, -2
 # Seconds between looks at whether a service ends again and again; how often in all, and with nothing else to come
 LOOK, ENDS, AFTER = 5.0, 5, 2
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long services may take to become healthy: `deadline` seconds. Every REMINDER seconds `say` gets what is still
+    waited for. Of logs only what came `since` then counts (seconds since 1970): else an earlier release's words would
+    be taken for the reason."""
+
+    deadline: float
+    since: float = 0.0
+    say: Callable[[str], None] = lambda line: None
+
+    @classmethod
+    def of(cls, manifest: Manifest, since: float = 0.0, say: Callable[[str], None] = lambda line: None) -> Patience:
+        """That of a release."""
+        return cls(float(manifest["health"]["deadline"]), since, say)
 
 
 def once(world: World, probes: list[AimedProbe], end: float = inf) -> dict[str, int]:
@@ -41,21 +58,13 @@ def ask_until(world: World, entries: list[Entry], ask: Callable[[Entry], int], e
         return [(entry, answer) for entry, answer in pairs if answer is not None]
 
 
-def wait(
-    world: World,
-    probes: list[AimedProbe],
-    needed: dict[str, int],
-    deadline: float,
-    say: Callable[[str], None] = lambda line: None,
-    since: float = 0.0,
-) -> dict[str, int]:
+def wait(world: World, probes: list[AimedProbe], needed: dict[str, int], patience: Patience) -> dict[str, int]:
     """Service → 200, once each has answered 200 as many times in a row as `needed` says (1 where it says nothing).
-    Every REMINDER seconds it says what is still waited for. Of logs only what came `since` then counts (seconds since
-    1970): else an earlier release's words would be taken for the reason.
 
-    Raises Failed naming every service that does not get there within `deadline` seconds; earlier where all that are
-    left end again and again, or are started no more, and nothing else is to come that they could wait for.
+    Raises Failed naming every service that does not get there in time; earlier where all that are left end again and
+    again, or are started no more, and nothing else is to come that they could wait for.
     """
+    deadline = patience.deadline
     end, remind_at = world.now() + deadline, world.now() + REMINDER
     waiting = {probe["service"]: probe for probe in probes}
     rows = dict.fromkeys(waiting, 0)
@@ -72,13 +81,14 @@ def wait(
             return seen
         if world.now() >= end or hopeless.are(list(waiting.values()), seen):
             each, late = quoting.REASON // len(waiting), f" within {deadline:.0f} s" if world.now() >= end else ""
-            complaints = [
-                _complaint(world, p, seen[name], each, since, late or hopeless.why(name)) for name, p in waiting.items()
-            ]
+            complaints: list[str] = []
+            for name, probe in waiting.items():
+                fault = f"{_describe_status(world, probe, seen[name])}{late or hopeless.why(name)}"
+                complaints.append(_complaint(world, probe, fault, each, patience.since))
             raise Failed("; ".join(complaints))
         if world.now() >= remind_at:
             remind_at = world.now() + REMINDER
-            say(_reminder({name: seen[name] for name in waiting}, end - world.now()))
+            patience.say(_reminder({name: seen[name] for name in waiting}, end - world.now()))
         world.sleep(INTERVAL)
 
 
@@ -125,7 +135,7 @@ def _own_statuses(world: World, probes: list[AimedProbe], end: float = inf) -> d
 
 
 def still(world: World, probes: list[AimedProbe], since: float) -> None:
-    """The last look before a release is final; `since` as in `wait`. Raises Failed naming who was healthy and is not
+    """The last look before a release is final; `since` as in Patience. Raises Failed naming who was healthy and is not
     any more."""
     seen = _own_statuses(world, probes)
     if strangers := _strangers(world, probes):
@@ -133,7 +143,10 @@ def still(world: World, probes: list[AimedProbe], since: float) -> None:
     unhealthy = [probe for probe in probes if seen[probe["service"]] != 200]
     if unhealthy:
         each = quoting.REASON // len(unhealthy) - len(", after it had been healthy; ")
-        complaints = [_complaint(world, p, seen[p["service"]], each, since) for p in unhealthy]
+        complaints = [
+            _complaint(world, probe, _describe_status(world, probe, seen[probe["service"]]), each, since)
+            for probe in unhealthy
+        ]
         raise Failed("; ".join(f"{complaint}, after it had been healthy" for complaint in complaints))
 
 
@@ -184,10 +197,11 @@ def public_status(world: World, url: str) -> int:
     return world.status_of(f"https://127.0.0.1{public.path}{query}", name=public.hostname)
 
 
-def _complaint(world: World, probe: AimedProbe, code: int, limit: int, since: float, when: str = "") -> str:
-    """At most `limit` bytes about one service, so that none goes missing behind another one's log."""
+def _complaint(world: World, probe: AimedProbe, fault: str, limit: int, since: float) -> str:
+    """At most `limit` bytes about one service, its fault and its log, so that none goes missing behind another one's
+    log."""
     service = probe["service"]
-    head, begin = f"{service} {_describe_status(world, probe, code)}{when}", "; its log ends: "
+    head, begin = f"{service} {fault}", "; its log ends: "
     words = managers.last_words(world, probe["unit"], 20, since)
     log = words.last_lines(5, max(0, limit - quoting.size(head + begin) - 2), service)
     return quoting.cut(f"{head}{begin}{log}" if log else f"{head}; its log is empty", limit - 2, service)

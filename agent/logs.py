@@ -6,6 +6,7 @@ import json
 import re
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from agent import jobs, managers, slots, store
@@ -24,18 +25,26 @@ def units_of(manifest: Manifest, service: str) -> list[str]:
     return slots.units_of_service(manifest, service) or proxies
 
 
-def logs(
-    world: World, service: str, lines: int, follow: bool, since: float | None = None, grep: str = ""
-) -> Iterator[dict[str, Any]]:
+@dataclass(frozen=True)
+class Excerpt:
+    """Which of a log's lines are wanted: the last `lines`, and with `follow` those that come later. `since` is how many
+    seconds ago the first of them was said at the earliest, `grep` a pattern that they have."""
+
+    lines: int
+    follow: bool = False
+    since: float | None = None
+    grep: str = ""
+
+
+def logs(world: World, service: str, wanted: Excerpt) -> Iterator[dict[str, Any]]:
     """An event a line: `at` (seconds since 1970), `from` (unit or container), `line`; {} now and then while nothing is
-    said. `since` is how many seconds ago the first of them was said at the earliest, `grep` a pattern that they have.
-    Raises Refused for a service that this host does not run, and never tried to."""
+    said. Raises Refused for a service that this host does not run, and never tried to."""
     units = next((own_units for manifest in _manifests(world) if (own_units := units_of(manifest, service))), [])
     units = units or OWN.get(service, [])
     if not units and service != RELEASES:
         raise Refused(f"this host runs no {service}")
     mask = Mask(jobs.secret_values(world, None))
-    wanted = ["-t", "infra", "_UID=0"] if service == RELEASES else managers.journal_of(world, units)
+    journal = ["-t", "infra", "_UID=0"] if service == RELEASES else managers.journal_of(world, units)
     shown = [
         "-o",
         "json",
@@ -45,17 +54,17 @@ def logs(
         "--all",
     ]
     # Of those that have the pattern the last ones: more of all must be looked at
-    count = MOST if grep and lines else lines
-    begin = [f"--since=@{int(world.wall() - since)}"] if since is not None else []
-    command = ["journalctl", *wanted, "-n", str(count), *begin, *shown, *(["-f"] if follow else [])]
+    count = MOST if wanted.grep and wanted.lines else wanted.lines
+    begin = [f"--since=@{int(world.wall() - wanted.since)}"] if wanted.since is not None else []
+    command = ["journalctl", *journal, "-n", str(count), *begin, *shown, *(["-f"] if wanted.follow else [])]
     entries = _entries(world, command, service, mask)
-    if not grep:
+    if not wanted.grep:
         yield from entries
         return
-    pattern = re.compile(grep)
-    kept: deque[dict[str, Any]] = deque(maxlen=None if follow else lines)
+    pattern = re.compile(wanted.grep)
+    kept: deque[dict[str, Any]] = deque(maxlen=None if wanted.follow else wanted.lines)
     for entry in entries:
-        if not entry or follow:
+        if not entry or wanted.follow:
             # A sign of life, or what is shown as it comes
             yield from [entry] if not entry or pattern.search(entry["line"]) else []
         elif pattern.search(entry["line"]):

@@ -200,8 +200,8 @@ def show_contents(_: dict[str, Any]) -> int:
 
 
 def show_logs(payload: dict[str, Any]) -> int:
-    asked = (payload["service"], payload["lines"], payload["follow"], payload.get("since"), payload.get("grep", ""))
-    for event in logs.logs(World(), *asked):
+    wanted = logs.Excerpt(payload["lines"], payload["follow"], payload.get("since"), payload.get("grep", ""))
+    for event in logs.logs(World(), payload["service"], wanted):
         _print(event)
     return 0
 

@@ -79,7 +79,8 @@ def plan(world: World, base: Release | None, target: Release, restarts: Collecti
     moving = [rollout.next["unit"] for rollout in rollouts]
     early, late = steps.split(world, target.manifest, {*stops, *leaves, *starts, *moving})
     before = base.manifest if base else None
-    rolls = rolling.rolls(before, target.manifest, starts, stops, states, late)
+    disturbance = rolling.Disturbance(starts, stops, {name for step in late for name in step["needs"]})
+    rolls = rolling.rolls(before, target.manifest, disturbance, states)
     alone = {roll.unit for roll in rolls}
     return Plan(
         base,

@@ -191,7 +191,9 @@ def bring(source: str, target: str, ids: Ids, came: Callable[[int], None] = lamb
         _directory(target, os.lstat(source), ids)
     for path, status in absent(source, target, brought.failed):
         try:
-            _bring_one(os.path.join(source, path), os.path.join(target, path), status, ids, came, brought)
+            _bring_one(os.path.join(source, path), os.path.join(target, path), status, ids, came)
+            if stat.S_ISREG(status.st_mode):
+                brought.files, brought.size = brought.files + 1, brought.size + status.st_size
         except OSError as error:
             if error.errno not in OF_ONE_PATH:
                 raise
@@ -200,9 +202,7 @@ def bring(source: str, target: str, ids: Ids, came: Callable[[int], None] = lamb
     return brought
 
 
-def _bring_one(
-    there: str, here: str, status: os.stat_result, ids: Ids, came: Callable[[int], None], brought: Brought
-) -> None:
+def _bring_one(there: str, here: str, status: os.stat_result, ids: Ids, came: Callable[[int], None]) -> None:
     if stat.S_ISDIR(status.st_mode):
         _directory(here, status, ids)
     elif stat.S_ISLNK(status.st_mode):
@@ -211,7 +211,6 @@ def _bring_one(
             os.chown(name, *ids(status.st_uid, status.st_gid), dir_fd=parent, follow_symlinks=False)
     elif stat.S_ISREG(status.st_mode):
         _file(there, here, status, ids, came)
-        brought.files, brought.size = brought.files + 1, brought.size + status.st_size
 
 
 def _files(place: str) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 from agent import (
@@ -126,7 +125,7 @@ def _undo_switch(
         probes = [probe for probe in slots.probes(world, base.manifest) if probe["service"] not in begun.sick]
         waited_for = {entry["service"] for entry in holding.waiting(world, base.manifest["held"])}
         own = [{**probe, "public": None} for probe in probes if probe["service"] in waited_for]
-        attempt(partial(health.wait, since=since), own, {}, base.manifest["health"]["deadline"])
+        attempt(health.wait, own, {}, health.Patience.of(base.manifest, since))
     for manifest in manifests:
         attempt(holding.open_again, manifest, manifest["held"])
         # The next job goes on with it, and none waits for ever
@@ -134,7 +133,7 @@ def _undo_switch(
         paths += [f"{entry['link']} still leads to where requests wait" for entry in waiting_still]
     if base:
         needed = {probe["service"]: int(base.manifest["health"]["successes"]) for probe in probes}
-        attempt(partial(health.wait, since=since), probes, needed, base.manifest["health"]["deadline"])
+        attempt(health.wait, probes, needed, health.Patience.of(base.manifest, since))
     complaints += answers.complaints(world, begun.answers, DEADLINE)
     complaints += transaction.differing(world, others, paths)
     complaints += inventory.losses(world, begun.inventory)

@@ -11,11 +11,12 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from agent import health, slots, units
-from agent.documents.manifest import AimedProbe, Container, Manifest, Replicas, Step
+from agent.documents.manifest import AimedProbe, Container, Manifest, Replicas
 from agent.job import Job
 from agent.world import World
 
 if TYPE_CHECKING:
+    from agent.plan import Plan
     from agent.transaction import Transaction
 
 
@@ -32,20 +33,28 @@ class Roll:
     is_new: bool = False
 
 
+@dataclass(frozen=True)
+class Disturbance:
+    """What a switch would do if nothing went one after the other: the units that it (re)starts and stops, and the
+    services that must be healthy within it, since one of its release steps needs them."""
+
+    starts: list[str]
+    stops: list[str]
+    needed: set[str]
+
+
 def rolls(
-    base: Manifest | None, manifest: Manifest, starts: Iterable[str], stops: Iterable[str],
-    states: dict[str, dict[str, bool]], late: Iterable[Step] = (),
-) -> list[Roll]:  # fmt: skip
+    base: Manifest | None, manifest: Manifest, disturbance: Disturbance, states: dict[str, dict[str, bool]]
+) -> list[Roll]:
     """Of the units that are to (re)start, the replicas that can do so one after the other: another one of them serves
-    meanwhile, what they run in stays, and nothing that starts with the others waits for their health. `late` are the
-    release steps within the switch."""
-    starting, disturbed = {*starts}, {*starts, *stops}
-    needed = {name for step in late for name in step["needs"]}
+    meanwhile, what they run in stays, and nothing that starts with the others waits for their health."""
+    starting = {*disturbance.starts}
+    disturbed = {*starting, *disturbance.stops}
     restarts: list[Roll] = []
     for group in manifest["replicas"]:
         serving = [member["unit"] for member in group["members"] if states[member["unit"]]["active"]]
         together = {entry["unit"] for entry in manifest["networks"]} & disturbed or {*group["awaited"]} & starting
-        if base is None or not serving or together or group["service"] in needed:
+        if base is None or not serving or together or group["service"] in disturbance.needed:
             continue
         if all(_is_same(base, manifest, unit) for unit in serving) and _has_its_ports(base, group):
             concerned = [one for one in _members(group) if one.unit in starting]
@@ -80,21 +89,24 @@ def _has_its_ports(base: Manifest, group: Replicas) -> bool:
     )
 
 
-def unhealthy_first(ones: Iterable[Roll], probes: list[AimedProbe], unhealthy: Iterable[str]) -> list[Roll]:
+def _unhealthy_first(ones: Iterable[Roll], probes: list[AimedProbe], unhealthy: Iterable[str]) -> list[Roll]:
     """In the order in which they restart: those that take no requests before those that do."""
     units_of_these = {probe["unit"] for probe in probes if probe["service"] in {*unhealthy}}
     return sorted(ones, key=lambda one: not (one.is_new or one.unit in units_of_these))
 
 
-def roll(world: World, job: Job, manifest: Manifest, one: Roll, probes: list[AimedProbe], begun: Transaction) -> None:
-    """Restarts one replica, and lets the proxy lead to it again once it is healthy. Raises Failed."""
-    limit = float(manifest["health"]["deadline"])
-    own = _own(probes, one)
-    job.say(f"{'starting' if one.is_new else 'restarting'} {', '.join(probe['service'] for probe in own)} by itself")
-    # What a kill leaves is put back by this
-    begun.rolled.append(asdict(one))
-    begun.store(world)
-    _restart(world, manifest, one, own, limit, begun.began)
+def restart_each(world: World, job: Job, ready: Plan, begun: Transaction, probes: list[AimedProbe]) -> None:
+    """Restarts a plan's replicas one after the other, and lets the proxy lead to each again once it is healthy. Raises
+    Failed."""
+    manifest = ready.target.manifest
+    for one in _unhealthy_first(ready.rolls, probes, begun.sick):
+        own = _own(probes, one)
+        names = ", ".join(probe["service"] for probe in own)
+        job.say(f"{'starting' if one.is_new else 'restarting'} {names} by itself")
+        # What a kill leaves is put back by this
+        begun.rolled.append(asdict(one))
+        begun.store(world)
+        _restart(world, manifest, one, own, health.Patience.of(manifest, begun.began))
 
 
 def _own(probes: list[AimedProbe], one: Roll) -> list[AimedProbe]:
@@ -102,12 +114,10 @@ def _own(probes: list[AimedProbe], one: Roll) -> list[AimedProbe]:
     return [slots.by_itself(probe) for probe in probes if probe["unit"] == one.unit]
 
 
-def _restart(world: World, manifest: Manifest, one: Roll, own: list[AimedProbe], limit: float, since: float) -> None:
+def _restart(world: World, manifest: Manifest, one: Roll, own: list[AimedProbe], patience: health.Patience) -> None:
     take_out(world, manifest, [one])
-    units.start(world, [one.unit], limit)
-    health.wait(
-        world, own, {probe["service"]: int(manifest["health"]["successes"]) for probe in own}, limit, since=since
-    )
+    units.start(world, [one.unit], patience.deadline)
+    health.wait(world, own, {probe["service"]: int(manifest["health"]["successes"]) for probe in own}, patience)
     _link(world, manifest, one)
 
 
@@ -147,7 +157,7 @@ def undo(
         for one in sorted(_members(group), key=lambda one: world.link_target(one.link) is not None):
             if one.unit in again:
                 own = [probe for probe in _own(slots.probes(world, base), one) if probe["service"] not in exempt]
-                attempt(_restart, base, one, own, float(base["health"]["deadline"]), world.wall())
+                attempt(_restart, base, one, own, health.Patience.of(base, world.wall()))
             if world.link_target(one.link) != one.target:
                 attempt(_link, base, one)
 

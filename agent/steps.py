@@ -77,18 +77,18 @@ def run_before_the_switch(world: World, target: Release, steps: list[Step], say:
 
 
 def run_within_the_switch(
-    world: World, target: Release, steps: list[Step], touched: list[str], since: float, say: Say
+    world: World, target: Release, steps: list[Step], touched: list[str], patience: health.Patience
 ) -> list[str]:
     """Starts what each step needs of the `touched` units, and runs it once that is healthy. The units that are left to
     start. Raises Failed."""
-    remaining, deadline = list(touched), float(target.manifest["health"]["deadline"])
+    remaining = list(touched)
     for step in steps:
         needed = {step["network_unit"], *_units(target.manifest, step)}
         if first := [unit for unit in remaining if unit in needed]:
-            units.start(world, first, deadline)
+            units.start(world, first, patience.deadline)
             remaining = [unit for unit in remaining if unit not in needed]
-        health.wait(world, slots.own_probes(world, target.manifest, step["needs"]), {}, deadline, say, since)
-        run(world, target, step, say)
+        health.wait(world, slots.own_probes(world, target.manifest, step["needs"]), {}, patience)
+        run(world, target, step, patience.say)
     return remaining
 
 

@@ -10,6 +10,7 @@ import json
 import re
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from agent import alive, data, health, lock, quoting, slots, steps, store, transaction, units
@@ -22,6 +23,17 @@ from agent.world import TIMED_OUT, World
 RECORD = making.RESTORING
 PURPOSE = "restoring a backup"
 Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Replacement:
+    """The data of a backup that takes the place of a service's own: the release that serves, the service's entry in it,
+    and the backup. `staged` is path → where its content of the backup is, on the same disk; a dump has none."""
+
+    release: Release
+    entry: Backup
+    snapshot: restic.Snapshot
+    staged: dict[str, str]
 
 
 def into(world: World, service: str, wanted: str | None, directory: str, say: Say) -> dict[str, Any]:
@@ -72,7 +84,7 @@ def in_place(world: World, service: str, wanted: str | None, say: Say) -> dict[s
         data.demand_room(world, entry["paths"][0], restic.size(world, snapshot))
         say(f"restoring {service} from backup {snapshot}")
         staged = {} if entry["dump"] else _fetch(world, entry, snapshot)
-        return _switch(world, release, entry, snapshot, staged, say)
+        return _switch(world, Replacement(release, entry, snapshot, staged), say)
 
 
 def _demand_own_parent(world: World, path: str) -> None:
@@ -105,10 +117,9 @@ def _fetch(world: World, entry: Backup, snapshot: restic.Snapshot) -> dict[str, 
     return staged
 
 
-def _switch(
-    world: World, release: Release, entry: Backup, snapshot: restic.Snapshot, staged: dict[str, str], say: Say
-) -> dict[str, Any]:
-    service, since = entry["service"], world.wall()
+def _switch(world: World, replacement: Replacement, say: Say) -> dict[str, Any]:
+    release, entry, snapshot = replacement.release, replacement.entry, replacement.snapshot
+    service, patience = entry["service"], health.Patience.of(release.manifest, world.wall(), say)
     dependents = [unit for name in entry["dependents"] for unit in slots.units_of_service(release.manifest, name)]
     concerned = [unit for unit in release.unit_names if unit in {*entry["units"], *dependents}]
     # One that starts again and again is to run as well: what is wrong with it may be its data
@@ -124,15 +135,15 @@ def _switch(
         say(f"stopping {', '.join(running) or 'nothing'}")
         data.stop(world, release.manifest, concerned)
         for moved in begun["moved"]:
-            data.exchange(world, moved["path"], moved["aside"], staged.get(moved["path"]))
+            data.exchange(world, moved["path"], moved["aside"], replacement.staged.get(moved["path"]))
         starting = [unit for unit in slots.running(world, release.manifest) if unit in concerned]
         if entry["dump"]:
-            _start_and_load(world, release, entry, snapshot, since, say)
+            _start_and_load(world, replacement, patience)
             starting = [unit for unit in starting if unit not in entry["units"]]
         again = {service, *entry["dependents"]}
         steps.forget_done(world, data.keys_of(release, again))
-        data.start(world, release, again, starting, since, say)
-        data.judge(world, release, [service, *entry["dependents"]], ill, since, say)
+        data.start(world, release, again, starting, patience)
+        data.judge(world, release, [service, *entry["dependents"]], ill, patience)
     except BaseException as error:
         reason = reason_of(error) if isinstance(error, Exception) else "it was interrupted"
         say("putting back what was there")
@@ -140,7 +151,7 @@ def _switch(
         how = f"; not all could be put back: {'; '.join(failures)}" if failures else ", and it has its own data again"
         raise Refused(f"{service} could not be restored from backup {snapshot}{how}: {reason}") from None
     finally:
-        for path in staged:
+        for path in replacement.staged:
             world.remove_tree(_beside(path, "restored"))
     world.remove(RECORD)
     aside = [moved["aside"] for moved in begun["moved"] if world.exists(moved["aside"])]
@@ -153,13 +164,12 @@ def _unhealthy(world: World, release: Release, services: list[str]) -> list[str]
     return [name.partition("/")[0] for name, status in health.once(world, asked).items() if status != 200]
 
 
-def _start_and_load(
-    world: World, release: Release, entry: Backup, snapshot: restic.Snapshot, since: float, say: Say
-) -> None:
+def _start_and_load(world: World, replacement: Replacement, patience: health.Patience) -> None:
     """Starts the empty service, and has it read the dump. Raises Failed."""
-    units.start(world, entry["units"], release.manifest["health"]["deadline"])
-    data.healthy(world, release, [entry["service"]], since, say)
-    load(world, entry["container"], entry, snapshot, say)
+    entry = replacement.entry
+    units.start(world, entry["units"], patience.deadline)
+    data.wait_for(world, replacement.release, [entry["service"]], patience)
+    load(world, entry["container"], entry, replacement.snapshot, patience.say)
 
 
 def load(world: World, container: str, entry: Backup, snapshot: restic.Snapshot, say: Say) -> int:

@@ -42,7 +42,7 @@ class Restarting(FakeWorld):
 def waited(world: Restarting) -> tuple[float, str]:
     world.active |= {"api.service", "db.service"}
     try:
-        health.wait(world, [probe("api", 8001), probe("db", 8002)], {}, DEADLINE)
+        health.wait(world, [probe("api", 8001), probe("db", 8002)], {}, health.Patience(DEADLINE))
     except Failed as failure:
         return world.clock, str(failure)
     return world.clock, ""
@@ -103,7 +103,7 @@ def test_a_round_of_slow_answers_ends_with_the_deadline():
     probes = [probe(f"api{one}", 8000 + one) for one in range(number)]
     world.active |= {one["unit"] for one in probes}
     with pytest.raises(Failed) as failure:
-        health.wait(world, probes, {}, 15.0)
+        health.wait(world, probes, {}, health.Patience(15.0))
     said = str(failure.value)
     assert world.clock <= 15.0 + health.AT_ONCE * world.each
     assert "api0 answered 503 at http://127.0.0.1:8000/health" in said

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from agent import managers, store
-from agent.logs import logs, units_of
+from agent.logs import Excerpt, logs, units_of
 from agent.outcome import Refused
 from agent.world import Ran
 from tests.agent.fake import FakeWorld
@@ -28,7 +28,7 @@ def logged(world: FakeWorld, name: str, lines: list[str | None], follow: bool = 
         return iter(lines)
 
     world.stream = stream  # type: ignore[method-assign]
-    return list(logs(world, name, which.pop("count", 20), follow, **which)), commands[0]
+    return list(logs(world, name, Excerpt(which.pop("count", 20), follow, **which))), commands[0]
 
 
 def test_a_containers_lines_come_under_its_units_name():
@@ -106,7 +106,7 @@ def test_what_is_no_service_of_a_product(name, wanted):
 
 def test_a_service_that_does_not_run_here():
     with pytest.raises(Refused, match="this host runs no whisper-backend"):
-        list(logs(serving(release()), "whisper-backend", 20, False))
+        list(logs(serving(release()), "whisper-backend", Excerpt(20)))
 
 
 def test_a_service_that_was_tried_and_never_healthy_has_a_log_too():

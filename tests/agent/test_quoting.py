@@ -105,9 +105,9 @@ NOISE = "\x1b[31m" + "語" * 4000 + "\x00\r\n"
 PLACES = {
     "systemd": lambda w: units.must(w, "systemctl", "daemon-reload"),
     "a unit that does not start": lambda w: units.start(w, ["watchme-avatar-uploader.service"]),
-    "an unhealthy service": lambda w: health.wait(w, [PROBE], {}, 0),
+    "an unhealthy service": lambda w: health.wait(w, [PROBE], {}, health.Patience(0)),
     "many unhealthy services": lambda w: health.wait(
-        w, [{**PROBE, "service": f"s{number}"} for number in range(40)], {}, 0
+        w, [{**PROBE, "service": f"s{number}"} for number in range(40)], {}, health.Patience(0)
     ),
     "one that was healthy": lambda w: health.still(w, [PROBE], 0.0),
     "Docker's socket": lambda w: (_ for _ in ()).throw(Failed(_why(json.dumps({"message": NOISE}).encode()))),
@@ -136,7 +136,7 @@ def test_every_one_of_many_unhealthy_services_is_named():
     world.web, world.answers = lambda url: 500, {"journalctl": Ran(0, NOISE * 5)}
     probes = [{**PROBE, "service": f"service-{number}"} for number in range(15)]
     with pytest.raises(Failed) as caught:
-        health.wait(world, probes, {}, 0)
+        health.wait(world, probes, {}, health.Patience(0))
     assert all(f"{probe['service']} answered 500" in str(caught.value) for probe in probes)
     assert "the whole: infra logs service-3" in str(caught.value)
 
