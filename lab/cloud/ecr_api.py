@@ -46,8 +46,7 @@ def show_images_of(lab: Lab) -> None:
                 answer["images"].append(_image(repository_name, manifest, asked.get("imageTag")))
         return answer
 
-    # moto calls it with all of these
-    def put_image(
+    def put_image(  # noqa: PLR0913 moto calls it with all of these
         self: Any, repository_name: str, text: str, tag: str, kind: str | None = None, digest: str | None = None
     ) -> Any:
         self._get_repository(repository_name, None)
