@@ -22,6 +22,7 @@ from agent import (
     kept,
     maintenance,
     preflight,
+    proxies,
     prune,
     quoting,
     rolling,
@@ -42,7 +43,7 @@ from agent.quoting import count
 from agent.rollback import roll_back
 from agent.store import Release
 from agent.transaction import Transaction
-from agent.validate import is_of_proxy, validate
+from agent.validate import validate
 from agent.world import World
 
 
@@ -102,7 +103,7 @@ def _bring(world: World, job: Job, target: Release) -> Outcome:
         try:
             if obtained:
                 # Nothing else would have the proxy read them
-                units.react(world, [target.manifest], {file.path for file in target.files if is_of_proxy(file.path)})
+                units.react(world, [target.manifest], {f.path for f in target.files if proxies.has_file(f.path)})
         except Exception:
             certificates.give_back(world)
             raise
@@ -203,7 +204,7 @@ def _sick(world: World, ready: Plan) -> list[str]:
     if ready.base is None:
         return []
     probes = slots.probes(world, ready.base.manifest)
-    if any(map(is_of_proxy, ready.change.paths)):
+    if any(map(proxies.has_file, ready.change.paths)):
         probes = [slots.by_itself(probe) for probe in probes]
     return [name for name, status in health.once(world, probes).items() if status != 200]
 

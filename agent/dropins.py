@@ -6,6 +6,8 @@ import re
 import shlex
 from typing import NamedTuple
 
+from agent.proxy import Command, Proxy
+
 # What systemd adds up over a unit and its drop-ins
 ADDED = {
     "After", "Before", "Wants", "Requires", "Requisite", "BindsTo", "PartOf", "Conflicts", "OnFailure",
@@ -29,9 +31,6 @@ TIMES = {
     **dict.fromkeys(("", "s", "sec", "second", "seconds"), 1), **dict.fromkeys(("m", "min", "minute", "minutes"), 60),
     **dict.fromkeys(("h", "hr", "hour", "hours"), 3600), **dict.fromkeys(("d", "day", "days"), 86400),
 }  # fmt: skip
-# What a release's files are for a proxy, and where a program lies that reads them without being asked to
-PROXIES = {"nginx.service": "/etc/nginx/nginx.conf", "caddy.service": "/etc/caddy/Caddyfile"}
-USUAL = {"", "/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"}
 ASKED = ("Condition", "Assert")  # a unit is not started where one of these does not hold
 
 
@@ -88,15 +87,15 @@ def overridden_settings(
     return list(dict.fromkeys(names_overridden))
 
 
-def starts_otherwise(unit: str, directives_in_force: list[Directive]) -> bool:
+def starts_otherwise(proxy: Proxy, directives_in_force: list[Directive]) -> bool:
     """Does it start a proxy by a command that is not certain to take the release's configuration."""
     commands = [
         _words(entry) for entry in directives_in_force if (entry.section, entry.name) == ("Service", "ExecStart")
     ]
-    return any(words and not _takes(unit, words) for words in commands)
+    return any(words and not proxy.starts_ours(_command(words)) for words in commands)
 
 
-def _takes(unit: str, words: list[str]) -> bool:
+def _command(words: list[str]) -> Command:
     folder, _, program = words[0].lstrip("-@:+!|").rpartition("/")
     options: dict[str, str] = {}
     for word, after in zip(words[1:], [*words[2:], ""]):
@@ -105,12 +104,7 @@ def _takes(unit: str, words: list[str]) -> bool:
             options[name] = value if sign else after
         elif word.startswith("-"):
             options[word[:2]] = word[2:] or after
-    if unit == "nginx.service":
-        file = options.get("-c", PROXIES[unit] if folder in USUAL else "")
-        return program == "nginx" and file == PROXIES[unit] and "-p" not in options
-    file, adapter = (options.get(long, options.get(short)) for long, short in (("--config", "-c"), ("--adapter", "-a")))
-    is_run = program == "caddy" and words[1:2] == ["run"] and not {"--resume", "-r"} & {*options}
-    return is_run and file == PROXIES[unit] and adapter in (None, "caddyfile")
+    return Command(folder, program, words[1:], options)
 
 
 def variables_of(content: bytes) -> list[str]:

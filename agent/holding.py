@@ -9,10 +9,9 @@ the service restarts as it would without it.
 from __future__ import annotations
 
 import contextlib
-import re
 from collections.abc import Collection, Iterable, Sequence
 
-from agent import slots, units
+from agent import proxies, slots, units
 from agent.documents.manifest import Held, HeldNow, Manifest
 from agent.outcome import Failed
 from agent.world import World
@@ -20,7 +19,6 @@ from agent.world import World
 PLACE = "/run/infra-waiting"  # as in rendering/holding.py
 PROGRAM = "/lib/systemd/systemd-socket-proxyd"  # as in infra-waiting@.service
 HANDED_OVER = 5.0  # seconds in which the proxy's earlier workers take no more connections
-LISTENS = ("ss", "-Hltnp", "sport = :80 or sport = :443")
 
 
 def entries_to_hold(base: Manifest | None, manifest: Manifest, concerned: Collection[str]) -> list[HeldNow]:
@@ -62,9 +60,9 @@ def _close(world: World, manifest: Manifest, wanted: list[HeldNow]) -> None:
         world.write(f"{PLACE}/{entry['service']}.env", settings.encode(), 0o600, "root", "root")
         world.write(_flag_path(entry), b"", 0o644, "root", "root")
     units.must(world, "systemctl", "start", *(entry["socket"] for entry in wanted))
-    before = _workers(world)
+    before = _workers(world, manifest)
     _lead(world, manifest, wanted, "waiting")
-    _await_handover(world, before)
+    _await_handover(world, manifest, before)
 
 
 def open_again(world: World, manifest: Manifest, entries: Iterable[Held]) -> None:
@@ -107,14 +105,14 @@ def _flag_path(entry: Held) -> str:
     return f"{PLACE}/{entry['service']}.closed"
 
 
-def _workers(world: World) -> set[str]:
-    """The processes that take Nginx' connections; its master does not change."""
-    processes = set(re.findall(r'"nginx",pid=(\d+)', world.run(*LISTENS).output))
-    return processes - {(world.read("/run/nginx.pid") or b"").decode(errors="replace").strip()}
+def _workers(world: World, manifest: Manifest) -> set[str]:
+    """The processes that take connections of the release's proxy."""
+    described = [proxies.by_unit(unit["name"]) for unit in manifest["units"]]
+    return {process for proxy in described if proxy for process in proxy.workers(world)}
 
 
-def _await_handover(world: World, before: set[str]) -> None:
+def _await_handover(world: World, manifest: Manifest, before: set[str]) -> None:
     """A proxy that reads its configuration again goes on by the earlier one for a moment."""
     end = world.now() + HANDED_OVER
-    while before & _workers(world) and world.now() < end:
+    while before & _workers(world, manifest) and world.now() < end:
         world.sleep(0.1)

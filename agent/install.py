@@ -2,6 +2,7 @@
 
 import hashlib
 
+from agent import proxies
 from agent.store import STATE
 from agent.units import must
 from agent.world import World
@@ -17,7 +18,7 @@ Description=Finish or undo a release that was interrupted
 ConditionPathExists=|{STATE}/transaction.json
 ConditionPathExists=|{STATE}/certificates.json
 ConditionPathExists=|{STATE}/restoring.json
-After=network-online.target docker.service nginx.service caddy.service systemd-user-sessions.service
+After=network-online.target docker.service {" ".join(proxies.unit_names())} systemd-user-sessions.service
 Wants=network-online.target
 
 [Service]

@@ -141,7 +141,7 @@ TEXTS = {
     "is broken in line {number}: its quotes do not match": "{number}行目が壊れています（引用符が対応していません）",
     "is broken in line {number}, which is neither a section nor KEY = VALUE": "{number}行目が壊れています"
     "（セクションでもKEY = VALUEでもありません）",
-    # agent/overrides.py, agent/nginx.py, agent/caddy.py: what follows the path of a file
+    # agent/overrides.py, agent/proxies/: what follows the path of a file
     "stands in the place of {name}": "が{name}の代わりに使われています",
     "{count} drop-ins, and {size} KiB of them": "{count}個、合計{size} KiB",
     "is more than is looked at for {name}: {limit}": "は{name}のドロップインの確認上限（{limit}）を超えています",

@@ -3,17 +3,16 @@ of its public names, a proxy that runs something else than its files say. The re
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from agent import away, caddy, nginx
+from agent import away, proxies
 from agent.desired import Wanted
-from agent.dropins import PROXIES, directives, overridden_settings, starts_otherwise, variables_of
-from agent.engine import Declined
+from agent.dropins import directives, overridden_settings, starts_otherwise, variables_of
 from agent.managers import split
 from agent.outcome import Refused
+from agent.proxy import Proxy
 from agent.store import Release
 from agent.units import OF_ACCOUNT
 from agent.wording import Said, phrase
@@ -37,8 +36,6 @@ LATER = (
 )
 FENCED = (SYSTEM, "/etc/systemd/user")  # where agent/away.py keeps units from starting
 MOST, MOST_BYTES = 64, 256 * 1024  # drop-ins of a unit, and their bytes, that are read: an account can lay any number
-CADDY, CADDYFILE = "caddy.service", "/etc/caddy/Caddyfile"
-CADDY_ADMIN = "/var/lib/caddy/admin.sock"  # as in rendering/caddy.py
 
 
 class Override(NamedTuple):
@@ -56,8 +53,7 @@ def check(world: World, base: Release | None, target: Release) -> None:
     overriding = [
         *_of_units(world, target, ours),
         *_of_proxies(world, target, ours),
-        *_of_nginx(world, target, ours | links),
-        *_of_caddys_files(world, target, ours | links),
+        *_of_other_sites(world, target, ours | links),
     ]
     if overriding:
         path, what = overriding[0]
@@ -79,16 +75,23 @@ def of_release(world: World, release: Release) -> list[Override]:
         *_of_units(world, release, ours),
         *_of_proxies(world, release, ours),
         *_not_read(world, release),
-        *_of_nginx(world, release, ours, serves=True),
-        *_of_caddys_files(world, release, ours),
-        *_of_caddy(world, release),
+        *_of_other_sites(world, release, ours, serves=True),
+        *_of_running_proxies(world, release),
     ]
 
 
-def _of_nginx(world: World, release: Release, ours: set[str], serves: bool = False) -> list[Override]:
-    if not any(file.path.startswith("/etc/nginx/") for file in release.files):
-        return []
-    return [Override(*entry) for entry in nginx.others(world, release.manifest["names"], ours, serves)]
+def _of_other_sites(world: World, release: Release, ours: set[str], serves: bool = False) -> Iterator[Override]:
+    """Configuration of proxies, beside the release's, that has one of its public names."""
+    for proxy in proxies.PROXIES.values():
+        if proxy.has(release):
+            yield from (Override(*entry) for entry in proxy.others(world, release.manifest["names"], ours, serves))
+
+
+def _of_running_proxies(world: World, release: Release) -> Iterator[Override]:
+    """What a proxy runs in the place of its files."""
+    for proxy in proxies.PROXIES.values():
+        if proxy.has(release):
+            yield from (Override(*entry) for entry in proxy.running(world))
 
 
 class Places(NamedTuple):
@@ -150,17 +153,18 @@ def _of_units(world: World, release: Release, ours: set[str]) -> Iterator[Overri
 
 def _of_proxies(world: World, release: Release, ours: set[str]) -> Iterator[Override]:
     """What starts a proxy, whose unit is a package's, with another configuration than the release's."""
-    for name in (unit["name"] for unit in release.manifest["units"] if unit["name"] in PROXIES):
+    for proxy in filter(None, (proxies.by_unit(unit["name"]) for unit in release.manifest["units"])):
+        name = proxy.unit
         # A package's own unit is read before the generator's last
         units = [f"{place}/{name}" for place in (*FIRST, SYSTEM, *LATER[:-1]) if f"{place}/{name}" not in ours]
         in_its_place = [path for path in units if world.exists(path)][:1]
         for path in [*in_its_place, *_drop_ins(world, Places(FIRST, SYSTEM, LATER), name, {}, ours)]:
-            if starts_otherwise(name, directives(_head(world, path, MOST_BYTES))):
-                yield Override(path, _another_configuration(name))
+            if starts_otherwise(proxy, directives(_head(world, path, MOST_BYTES))):
+                yield Override(path, _another_configuration(proxy))
 
 
-def _another_configuration(proxy: str) -> Said:
-    return phrase("sets ExecStart of {unit} to what may not read {file}", unit=proxy, file=PROXIES[proxy])
+def _another_configuration(proxy: Proxy) -> Said:
+    return phrase("sets ExecStart of {unit} to what may not read {file}", unit=proxy.unit, file=proxy.main)
 
 
 def _hiding(world: World, places: Places, name: str, ours: set[str]) -> Iterator[str]:
@@ -258,40 +262,3 @@ def _folders(name: str) -> list[str]:
     prefixes = [prefix, *("-".join(parts[:count]) + "-" for count in range(len(parts) - 1, 0, -1))]
     ends = dict.fromkeys([f"@{instance}", "@"] if sign else [""])
     return [*(f"{one}{end}.{kind}.d" for one in prefixes for end in ends), f"{kind}.d"]
-
-
-def _of_caddys_files(world: World, release: Release, ours: set[str]) -> list[Override]:
-    if not any(file.path == CADDYFILE for file in release.files):
-        return []
-    return [Override(*entry) for entry in caddy.others(world, release.manifest["names"], ours)]
-
-
-def _of_caddy(world: World, release: Release) -> list[Override]:
-    """It can be given another configuration while it runs, and one that it does not take is passed over."""
-    if not any(file.path == CADDYFILE for file in release.files):
-        return []
-    try:
-        runs = world.socket_has(CADDY_ADMIN, "/config/")
-    except (OSError, Declined) as error:
-        # One that was started with another configuration listens elsewhere; whether it runs is looked at by itself
-        is_active = world.run("systemctl", "is-active", CADDY).output.strip() == "active"
-        declined = "declines to answer at {place}: what it serves is not known. systemctl restart {unit}"
-        silent = "does not answer at {place}: what it serves is not known. systemctl restart {unit}"
-        what = phrase(declined if isinstance(error, Declined) else silent, place=CADDY_ADMIN, unit=CADDY)
-        return [Override(CADDY, what)] if is_active else []
-    adapted = world.run("caddy", "adapt", "--adapter", "caddyfile", "--config", CADDYFILE)
-    if adapted.code:
-        # Not known: its files are looked at by themselves
-        return []
-    try:
-        # What it warns of comes before
-        same = _json(adapted.output) == json.loads(runs)
-    except (ValueError, StopIteration, RecursionError):
-        return []
-    return [] if same else [Override(CADDY, phrase("runs another configuration than {file} says", file=CADDYFILE))]
-
-
-def _json(text: str) -> Any:
-    """The last object that is no line of a log."""
-    objects = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
-    return next(entry for entry in reversed(objects) if "level" not in entry)

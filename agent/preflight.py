@@ -15,6 +15,7 @@ from agent import (
     networks,
     overrides,
     programs,
+    proxies,
     prune,
     quoting,
     store,
@@ -26,7 +27,6 @@ from agent.job import Job
 from agent.outcome import Refused
 from agent.store import Release
 from agent.transaction import in_the_way
-from agent.validate import is_of_proxy
 from agent.world import World
 
 MiB = 1024**2
@@ -85,7 +85,7 @@ def _programs(target: Release) -> dict[str, str]:
     """The programs that the agent itself uses for a release → their packages. One that is missing would be taken for
     an answer: a port that is taken, a certificate that is not there."""
     accounts_of_release = target.manifest["accounts"]
-    has_proxy = any(is_of_proxy(file.path) for file in target.files)
+    has_proxy = any(proxies.has_file(file.path) for file in target.files)
     needs = (
         (capabilities.ALWAYS, True),
         (capabilities.FOR_ACCOUNTS, bool(accounts_of_release)),
@@ -175,7 +175,7 @@ def check_former_artefacts(base: Release | None, target: Release) -> None:
 
 def check_families(world: World, target: Release) -> None:
     """A proxy does not start that is to listen in a family of addresses that the kernel does not have."""
-    sites = [file.path for file in target.files if is_of_proxy(file.path) and b"listen [::]" in file.content]
+    sites = [file.path for file in target.files if proxies.has_file(file.path) and b"listen [::]" in file.content]
     if sites and not world.exists("/proc/net/if_inet6"):
         host = target.manifest["host"]
         raise Refused(

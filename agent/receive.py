@@ -36,6 +36,10 @@ class _Loader:
             return importlib.machinery.ModuleSpec(name, self, is_package=name in self.packages)
         return None
 
+    def names_below(self, package):
+        """The modules of a package, by their last names."""
+        return [name.rpartition(".")[2] for name in self.sources if name.rpartition(".")[0] == package]
+
     def create_module(self, spec):
         return types.ModuleType(spec.name)
 

@@ -4,21 +4,17 @@ import re
 import shlex
 from concurrent.futures import ThreadPoolExecutor
 
-from agent import artefacts, compose, journald, nginx, quoting
+from agent import artefacts, compose, journald, proxies, quoting
 from agent.desired import Difference
 from agent.documents.manifest import Manifest
 from agent.outcome import Refused
+from agent.proxy import Proxy
 from agent.store import Release
 from agent.units import OF_ACCOUNT
 from agent.world import Ran, World
 
 STAGE = "/run/infra/stage"
 UNITS = "/etc/systemd/system/"
-# Where a proxy's configuration lies, and how it judges it; -T is -t, and shows what it read
-PROXIES = {
-    "/etc/nginx/": "nginx -T -q",
-    "/etc/caddy/": "caddy validate --adapter caddyfile --config /etc/caddy/Caddyfile",
-}
 JOURNALD = "/etc/systemd/journald.conf.d/"
 # What a line of systemd-analyze is about: a file, or a unit by its name
 ABOUT = re.compile(r"(?P<file>/\S+):\d+: |(?P<name>[^\s/]+\.[a-z]+): |Unit (?P<unit>\S+\.[a-z]+) (?:has|failed)")
@@ -38,7 +34,7 @@ def validate(world: World, target: Release, change: Difference) -> None:
             *_units(world, change, UNITS),
             *(text for home in _homes(target) for text in _units(world, change, f"{home}/{OF_ACCOUNT}/", "--user")),
             *_compose(world, change),
-            *(text for place, test in PROXIES.items() for text in _proxy(world, target, change, place, test)),
+            *(text for proxy in proxies.PROXIES.values() for text in _proxy(world, target, change, proxy)),
             *_journald(change),
         ]
     finally:
@@ -120,17 +116,14 @@ def _journald(change: Difference) -> list[str]:
     return [text for file in changed for text in journald.complaints(file.path, file.content.decode())]
 
 
-def is_of_proxy(path: str) -> bool:
-    return path.startswith(tuple(PROXIES))
-
-
 def is_compose(path: str) -> bool:
     name = path.rsplit("/", 1)[1]
     return name.startswith("docker-compose") and name.endswith((".yml", ".yaml"))
 
 
-def _proxy(world: World, target: Release, change: Difference, place: str, test: str) -> list[str]:
+def _proxy(world: World, target: Release, change: Difference, proxy: Proxy) -> list[str]:
     """What the proxy says of its whole directory as it is going to be."""
+    place = proxy.place
     if not any(path.startswith(place) for path in [*(file.path for file in change.write), *change.link]):
         return []
     staged = f"{STAGE}/proxy"
@@ -145,15 +138,8 @@ def _proxy(world: World, target: Release, change: Difference, place: str, test: 
         if path.startswith(place):
             world.link(f"{staged}/{path[len(place) :]}", leads_to)
     # In a mount namespace of its own the staged tree stands where the proxy will look, and nowhere else
-    script = f"mount --bind {shlex.quote(staged)} {place.rstrip('/')} && exec {test}"
+    script = f"mount --bind {shlex.quote(staged)} {place.rstrip('/')} && exec {proxy.test}"
     ran = world.run("unshare", "--mount", "sh", "-c", script, environment={"XDG_DATA_HOME": f"{STAGE}/data"})
     if ran.code:
-        return [f"{' '.join(test.split()[:2]).replace('-T', '-t')}: {ran.last_lines(2)}"]
-    links = {link["path"] for link in target.manifest["links"]}
-    sites = [name for name in target.manifest["names"] if f"/etc/nginx/sites-enabled/{name}" in links]
-    ours = {file.path for file in target.files} | links
-    return [
-        f"{nginx.MAIN} does not read /etc/nginx/sites-enabled/{name}, and this site would not be served: have it "
-        "include /etc/nginx/sites-enabled/* in http, and run again"
-        for name in (nginx.unread_names(world, ran.output, sites, ours) if place in nginx.MAIN else [])
-    ]
+        return [f"{proxy.test_name}: {ran.last_lines(2)}"]
+    return proxy.unread(world, target, ran.output)

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
-import re
-from collections.abc import Iterator
-from datetime import datetime
+from dataclasses import asdict
 
-from agent import lineages, managers, units
+from agent import lineages, managers, proxies, traffic, units
 from agent.documents.manifest import Alert
 from agent.monitor.look import HostFacts, Measured, Measures
+from agent.proxy import Log
 from agent.store import Release
 from agent.wording import phrase
 from agent.world import World
 
 LOG_LINES = 20000
-# Any text that a client sends may stand before the time
-NGINX_LINE = re.compile(r'\[(\d\d/\w{3}/\d{4}:[\d:]{8} [+-]\d{4})\] "[^"]*" (\d{3}) ')
 
 
 def proxy_unit(release: Release) -> str | None:
-    return next((name for name in release.unit_names if name in ("nginx.service", "caddy.service")), None)
+    return next((name for name in release.unit_names if proxies.by_unit(name)), None)
 
 
 def down(look: HostFacts, _: Alert) -> Measures:
@@ -33,30 +28,21 @@ def down(look: HostFacts, _: Alert) -> Measures:
 def server_errors(look: HostFacts, condition: Alert) -> Measures:
     """The share of answers, in percent, that the proxy gave with a 5xx."""
     name, world = proxy_unit(look.release), look.world
-    if not name:
+    proxy = proxies.by_unit(name or "")
+    if not proxy:
         return
-    read = _of_caddy if name.startswith("caddy") else _of_nginx
-    statuses = [status for at, status in read(world) if at >= world.wall() - condition["within"]]
+    answers = traffic.read_answers(_lines(world, proxy.log), asdict(proxy.log))
+    statuses = [status for at, _, status in answers if at >= world.wall() - condition["within"]]
     failed = sum(status >= 500 for status in statuses)
     share = round(100 * failed / len(statuses), 1) if len(statuses) >= condition["least"] else 0.0
-    yield Measured(name, share, phrase(" ({failed} of {all})", failed=failed, all=len(statuses)))
+    yield Measured(proxy.unit, share, phrase(" ({failed} of {all})", failed=failed, all=len(statuses)))
 
 
-def _of_nginx(world: World) -> Iterator[tuple[float, int]]:
-    for line in world.run("tail", "-n", str(LOG_LINES), "/var/log/nginx/access.log").output.splitlines():
-        match = NGINX_LINE.search(line)
-        with contextlib.suppress(ValueError):
-            if match:
-                yield datetime.strptime(match[1], "%d/%b/%Y:%H:%M:%S %z").timestamp(), int(match[2])
-
-
-def _of_caddy(world: World) -> Iterator[tuple[float, int]]:
-    for line in managers.journal(world, "caddy.service", LOG_LINES).output.splitlines():
-        # A failure stands there twice: as an error, and as an answer. The journal cuts long lines
-        with contextlib.suppress(ValueError, KeyError, TypeError):
-            entry = json.loads(line)
-            if entry["logger"].startswith("http.log.access"):
-                yield float(entry["ts"]), int(entry["status"])
+def _lines(world: World, log: Log) -> list[str]:
+    """The latest lines of a proxy's log."""
+    if log.journal:
+        return managers.journal(world, log.journal, LOG_LINES).output.splitlines()
+    return world.run("tail", "-n", str(LOG_LINES), log.file).output.splitlines()
 
 
 def renewals(look: HostFacts, _: Alert) -> Measures:

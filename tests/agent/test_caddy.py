@@ -2,9 +2,10 @@
 
 import pytest
 
-from agent import caddy, drift
+from agent import drift
 from agent.monitor.conditions import firing
 from agent.monitor.look import HostFacts
+from agent.proxies import caddy
 from agent.store import current
 from tests.agent.fake import FakeWorld
 from tests.agent.native import release, serving

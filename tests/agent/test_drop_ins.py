@@ -2,7 +2,7 @@
 
 import pytest
 
-from agent import overrides, store
+from agent import overrides, proxies, store
 from agent.dropins import directives, overridden_settings, starts_otherwise
 from tests.agent.conditions import watchme
 from tests.agent.fake import FakeWorld
@@ -170,7 +170,8 @@ COMMANDS = [(f"{name}.service", *row) for name, rows in STARTS.items() for row i
 @pytest.mark.parametrize(("unit", "command", "otherwise"), COMMANDS)
 def test_what_starts_a_proxy_with_another_configuration(unit, command, otherwise):
     text = f"[Unit]\nExecStart=/bin/x\n[Service]\nExecStart=\nExecStart={command}\nExecReload=/bin/x\n"
-    assert starts_otherwise(unit, directives(text.encode())) == otherwise
+    proxy = proxies.by_unit(unit)
+    assert proxy and starts_otherwise(proxy, directives(text.encode())) == otherwise
 
 
 @pytest.mark.parametrize(("host", "unit"), [("services", "caddy.service"), ("home", "nginx.service")])

@@ -5,12 +5,14 @@ import hashlib
 import json
 import subprocess
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from agent import copying, program, traffic
+from agent.proxies import PROXIES, signs_of_traffic
 
 MANIFEST = b'{"layers": []}'
 DIGEST = f"sha256:{hashlib.sha256(MANIFEST).hexdigest()}"
@@ -155,14 +157,12 @@ def test_who_asks_by_the_proxys_log(tmp_path, monkeypatch, capsys):
         line(90, "198.51.100.9", 200) + line(5, "198.51.100.1", 200) + line(3, "198.51.100.1", 502)
         + line(2, "198.51.100.7", 404) + line(1, "198.51.100.7", 301) + "no line at all\n"
     )  # fmt: skip
-    own = traffic.nginx
-    monkeypatch.setattr(traffic, "nginx", lambda: own(str(log)))
-    monkeypatch.setattr(traffic, "caddy", lambda: [])
+    monkeypatch.setitem(PROXIES, "nginx", replace(PROXIES["nginx"], log=replace(PROXIES["nginx"].log, file=str(log))))
     sockets = (
         '0 0 127.0.0.1:5000 127.0.0.1:8017 users:(("nginx",pid=7,fd=3))\n0 0 127.0.0.1:1 127.0.0.1:2 users:(("sshd"\n'
     )
     monkeypatch.setattr(traffic.subprocess, "run", lambda *_, **__: SimpleNamespace(stdout=sockets))
-    traffic.main({"within": 30})
+    traffic.main({"within": 30, **signs_of_traffic()})
     said = json.loads(capsys.readouterr().out)
     assert said["open"] == 1
     # A redirection to TLS and what strangers try are no client's requests; an answer that failed is one

@@ -8,6 +8,7 @@ import pytest
 
 from agent import holding, store, transaction
 from agent.apply import go_back
+from agent.proxies import nginx
 from agent.world import Ran
 from tests.agent.releases import AVATAR, JOB, applied, bigger, gone_back, killed_at_each_change, release, serving
 from tests.catalogue.changes import both, setting
@@ -256,7 +257,7 @@ def test_the_proxys_earlier_workers_have_handed_over_before_it_stops():
     run, listed = world.run, []
 
     def ran(*argv, **options):
-        if argv == holding.LISTENS:
+        if argv == nginx.LISTENS:
             listed.append(f"systemctl stop {UNIT}" in world.ran)
             return Ran(0, next(workers))
         return run(*argv, **options)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from agent import nginx
+from agent.proxies import nginx
 from agent.world import Ran
 from tests.agent.fake import FakeWorld
 from tests.agent.releases import applied, longer, release, serving

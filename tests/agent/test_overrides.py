@@ -4,12 +4,14 @@ import json
 
 import pytest
 
-from agent import drift, nginx, overrides
+from agent import drift, overrides
 from agent.dropins import directives, overridden_settings
 from agent.engine import Declined
 from agent.monitor.conditions import firing
 from agent.monitor.look import HostFacts
-from agent.overrides import CADDY_ADMIN, Override
+from agent.overrides import Override
+from agent.proxies import nginx
+from agent.proxies.caddy import ADMIN as CADDY_ADMIN
 from agent.store import current
 from agent.world import Ran
 from tests.agent.conditions import watchme

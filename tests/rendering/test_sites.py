@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from agent import overrides
+from agent.proxies import caddy as running_caddy
 from rendering import caddy, nginx
 from rendering.host import needs, render
 from rendering.sites import public_url, view
@@ -180,7 +180,7 @@ def test_caddys_administration_is_out_of_other_accounts_reach():
     """At its usual port every account could give it another configuration, and read any certificate's key by it."""
     host = render(whole(proxied("caddy")), "services")
     (main,) = [file.content.decode() for file in host.files if file.path == caddy.MAIN]
-    assert f"\n\tadmin unix/{overrides.CADDY_ADMIN}\n" in main and caddy.ADMIN == overrides.CADDY_ADMIN
+    assert f"\n\tadmin unix/{running_caddy.ADMIN}\n" in main and caddy.ADMIN == running_caddy.ADMIN
     (reaction,) = [one for one in host.reactions if "/etc/caddy/" in one.paths]
     # The one that runs may still listen where the file before said
     assert reaction.run[-1] == "systemctl try-reload-or-restart caddy || systemctl restart caddy"

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from agent import proxies
 from infra.answers import checked_traffic
 from infra.errors import InfraError
 from infra.foreign import clean
@@ -69,7 +70,7 @@ def _serves(address: str) -> bool:
 def _traffic(target: Target, request: dict[str, Any]) -> dict[str, Any] | None:
     try:
         with connect(target, timeout=5) as transport:
-            payload = {"within": request["quiet"]}
+            payload = {"within": request["quiet"], **proxies.signs_of_traffic()}
             answer = next(
                 (event for event in run_program(transport, target, request["program"], payload) if event), None
             )

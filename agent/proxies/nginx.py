@@ -1,4 +1,5 @@
-"""Nginx' configuration as a whole, as Nginx itself reads it: which files have a public name."""
+"""Nginx as a host's proxy: its configuration as a whole, as Nginx itself reads it (which files have a public name),
+and what its program is to the agent."""
 
 from __future__ import annotations
 
@@ -8,6 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 
+from agent.proxy import USUAL, Command, Conflict, Log, Proxy
+from agent.store import Release
 from agent.wording import phrase
 from agent.world import World
 
@@ -18,7 +21,10 @@ TOKENS = re.compile(
 )
 FIRST = re.compile(r"^# configuration file ", re.MULTILINE)
 PORTS = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")
+PLACE = "/etc/nginx/"
 MAIN = "/etc/nginx/nginx.conf"
+ENABLED = "/etc/nginx/sites-enabled"
+LISTENS = ("ss", "-Hltnp", "sport = :80 or sport = :443")
 OURS = {80, 443}
 # What refuses requests of every site, where it stands outside of any
 GUARDS = {"auth_basic", "auth_request", "deny"}
@@ -49,7 +55,7 @@ class Server:
         return name.lower() in names and bool((self.ports if self.listens else {80}) & OURS)
 
 
-def others(world: World, names: list[str], ours: set[str], serves: bool = False) -> list[tuple[str, str]]:
+def others(world: World, names: list[str], ours: set[str], serves: bool = False) -> list[Conflict]:
     """Files that are not `ours` and have one of the names: of two Nginx takes the first that it reads, and says no
     more than a warning; or that listen at one address alone, which it chooses before the names; or that refuse requests
     of all sites. Where the release `serves`, also a site of its own that Nginx does not read. Nothing where there is no
@@ -63,9 +69,7 @@ def others(world: World, names: list[str], ours: set[str], serves: bool = False)
     blocks, parts = _parse_dump(ran.output)
     read = list(_servers_of(blocks, parts, _host(world)))
     for name in unread_names(world, ran.output, names, ours) if serves else []:
-        conflicts[MAIN] = phrase(
-            "does not read {path}: this site is not served", path=f"/etc/nginx/sites-enabled/{name}"
-        )
+        conflicts[MAIN] = phrase("does not read {path}: this site is not served", path=f"{ENABLED}/{name}")
     for path, guard in _of_all_sites(blocks, parts):
         if path not in ours:
             conflicts[path] = phrase(
@@ -87,7 +91,7 @@ def others(world: World, names: list[str], ours: set[str], serves: bool = False)
                 conflicts[server.path] = phrase(
                     "has the public name {name}, and of two Nginx takes the first that it reads", name=name
                 )
-    return list(conflicts.items())
+    return [Conflict(path, what) for path, what in conflicts.items()]
 
 
 def unread_names(world: World, dump: str, names: list[str], ours: set[str]) -> list[str]:
@@ -96,6 +100,29 @@ def unread_names(world: World, dump: str, names: list[str], ours: set[str]) -> l
         return []
     read = list(_servers_of(*_parse_dump(dump), _host(world)))
     return [name for name in names if not any(server.path in ours and server.has(name) for server in read)]
+
+
+def unread(world: World, release: Release, answer: str) -> list[str]:
+    """A complaint for each site of the release that Nginx's own main file does not take in."""
+    links = {link["path"] for link in release.manifest["links"]}
+    sites = [name for name in release.manifest["names"] if f"{ENABLED}/{name}" in links]
+    ours = {file.path for file in release.files} | links
+    return [
+        f"{MAIN} does not read {ENABLED}/{name}, and this site would not be served: have it include {ENABLED}/* in "
+        "http, and run again"
+        for name in unread_names(world, answer, sites, ours)
+    ]
+
+
+def starts_ours(command: Command) -> bool:
+    file = command.options.get("-c", MAIN if command.folder in USUAL else "")
+    return command.program == "nginx" and file == MAIN and "-p" not in command.options
+
+
+def workers(world: World) -> set[str]:
+    """The processes that take Nginx' connections; its master does not change."""
+    processes = set(re.findall(r'"nginx",pid=(\d+)', world.run(*LISTENS).output))
+    return processes - {(world.read("/run/nginx.pid") or b"").decode(errors="replace").strip()}
 
 
 def _host(world: World) -> str:
@@ -222,3 +249,27 @@ def _is(address: str, kind: str) -> bool:
         return getattr(ipaddress.ip_address(address.strip("[]")), kind)
     except ValueError:
         return False
+
+
+PROXY = Proxy(
+    unit="nginx.service",
+    place=PLACE,
+    main=MAIN,
+    # -T is -t, and shows what it read
+    test="nginx -T -q",
+    test_name="nginx -t",
+    log=Log(
+        file="/var/log/nginx/access.log",
+        # Any text that a client sends may stand before the time
+        pattern=(
+            r"(?:^(?P<client>\S+) .*?)?\[(?P<time>\d\d/\w{3}/\d{4}:[\d:]{8} [+-]\d{4})\] "
+            r'"[^"]*" (?P<status>\d{3}) '
+        ),
+        time_format="%d/%b/%Y:%H:%M:%S %z",
+    ),
+    starts_ours=starts_ours,
+    others=others,
+    unread=unread,
+    workers=workers,
+    process="nginx",
+)
