@@ -1,6 +1,6 @@
 """The kinds of hosts, and what a stack's configuration says of each."""
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag
 
@@ -8,6 +8,7 @@ from catalogue.elsewhere import MachineAddress
 from catalogue.fields import Model, Name, PublicKey
 from catalogue.instances import Instance
 from catalogue.machines import FIRST
+from catalogue.proxies import NAMES, USUAL
 from catalogue.sizes import INSTANCE_TYPES, MiB, Size, to_bytes
 
 
@@ -15,6 +16,10 @@ def _form_of(value: Any) -> str:
     return "<instance>" if isinstance(value, dict | Instance) else "<name>"
 
 
+if TYPE_CHECKING:
+    ProxyName = str
+else:
+    ProxyName = Literal[NAMES]
 Generation = Annotated[int, Field(ge=1, le=9999, strict=False)]
 AnySystem = Annotated[
     Annotated[Name, Tag("<name>")] | Annotated[Instance, Tag("<instance>")],
@@ -29,7 +34,7 @@ class Host(Model):
     """The systems that it runs, by the names of their files, or as instances of them."""
     reserve: Size = "1g"
     """Memory kept free of services: for the system itself, Docker, the proxy and the services' units."""
-    proxy: Literal["nginx", "caddy"] = "nginx"
+    proxy: ProxyName = USUAL
     """The proxy that serves the sites of all its systems."""
     ipv6: bool = True
     """`false` on a machine whose kernel has no IPv6."""

@@ -17,11 +17,9 @@ from rendering import (
     alarms,
     artefacts,
     backups,
-    caddy,
     collisions,
     compose,
     monitor,
-    nginx,
     places,
     pressure,
     proofs,
@@ -33,9 +31,9 @@ from rendering import (
 )
 from rendering.environment import Secrets, secret_file
 from rendering.files import Account, File, Health, HostFiles, Milestone, Port, Probe, Reaction, Unit, own_group
+from rendering.proxies import PROXIES
 from rendering.templates import fill
 
-PROXIES = {"nginx": nginx, "caddy": caddy}
 AWS = "@aws"  # no service has such a name
 CREDENTIALS = ["aws_access_key_id", "aws_secret_access_key"]
 ROOTS = "/usr/local/share/ca-certificates"
@@ -100,8 +98,7 @@ def _system(catalogue: Catalogue, host: str, system: System, digests: compose.Di
         artefacts.artefacts(system, catalogue.stack, digests),
         compose.containers(catalogue, system, catalogue.stack.login(host).user, digests, secrets),
         HostFiles("", steps=steps.steps(system, system.network, catalogue.stack, digests) if system.network else []),
-        *(nginx.blue_green(service) for service in system.compose_services if service.is_blue_green),
-        *(nginx.replica_upstream(system, service) for service in system.compose_services if service.is_balanced),
+        *proxy.rollouts(system),
         HostFiles(
             host="",
             probes=[probe for service in system.active for probe in _probes(catalogue, system, service)],
@@ -198,7 +195,8 @@ def needs(catalogue: Catalogue, host: str) -> list[str]:
         # Images are copied from region to region on the host itself
         packages += ["skopeo"]
     if any(system.sites for system in systems):
-        packages += [catalogue.stack.hosts[host].proxy, "certbot", *proofs.packages(catalogue.stack), "logrotate"]
+        proxy = PROXIES[catalogue.stack.hosts[host].proxy]
+        packages += [proxy.package, "certbot", *proofs.packages(catalogue.stack), "logrotate"]
     if backups.backed_up(catalogue, host):
         packages += ["restic"]
     if data(catalogue, host):

@@ -277,7 +277,7 @@ def _max_body(catalogue: Catalogue, system: System, serving: Serving) -> str | N
 
 def _snippet(site: Site, place: str) -> str | None:
     """The file with what is written by hand for this proxy."""
-    return getattr(site.snippet, place.rsplit("/", 1)[1]) if site.snippet else None
+    return getattr(site.snippet, place.rsplit("/", 1)[1], None) if site.snippet else None
 
 
 def _folder(name: str) -> str:

@@ -3,12 +3,15 @@ whole: a name of the product's own, and few directories for its parts, in which 
 
 import re
 
+from catalogue.proxies import NAMES
+
+PROXIES = "|".join(NAMES)
 OF_THE_HOST = re.compile(
     r"/(?:proc|sys|dev|boot|run|var/run|bin|sbin|lib|lib64)(?:/|$)|/usr/(?:bin|sbin|lib|lib64)(?:/|$)"
     r"|/opt/infra(?:/|$)|/var/lib/(?:infra|dpkg|docker)(?:/|$)|/etc/(?:passwd|shadow|group|gshadow|sudoers|fstab|ld\.so\.preload)[-~]?$"
     r"|/etc/(?:sudoers\.d|ssh|pam\.d|security|infra|crontab|cron\.[^/]*|profile|profile\.d|environment|apt|alternatives"
     r"|ld\.so\.conf|ld\.so\.conf\.d|ld\.so\.cache|polkit-1|dbus-1|init\.d|rc\.local|netplan|network|hosts|hostname"
-    r"|resolv\.conf|nsswitch\.conf|bash\.bashrc|shells|subuid|subgid|machine-id|letsencrypt|nginx|caddy|ca-certificates)"
+    rf"|resolv\.conf|nsswitch\.conf|bash\.bashrc|shells|subuid|subgid|machine-id|letsencrypt|{PROXIES}|ca-certificates)"
     r"(?:/|$)|/etc/systemd/(?:system|user)(?:/|$)|/var/spool/cron(?:/|$)|/root/\.(?:aws|docker|bashrc|profile)(?:/|$)"
     r"|/var/lib/(?:systemd|apt|cloud|polkit-1|private)(?:/|$)|/(?:.*/)?\.ssh(?:/|$)"
     r"|/etc/(?:docker|containerd|tmpfiles\.d|sysusers\.d|environment\.d|binfmt\.d|apparmor|apparmor\.d|kernel|nftables\.conf)(?:/|$)"
@@ -18,7 +21,7 @@ OF_THE_HOST = re.compile(
 # What the agent, the preparation of a host and its own programs start by name: the place comes first on their PATH
 STARTED_BY_NAME = re.compile(
     r"/usr/local/s?bin/(?:python[0-9.]*|docker(?:-.*)?|sudo|su|sh|bash|dash|env|systemctl|systemd-.*|journalctl|loginctl|ss|ip"
-    r"|iptables.*|ip6tables.*|nft|nginx|caddy|certbot|openssl|useradd|usermod|runuser|unshare|restic|rsync|tar|gzip|curl"
+    rf"|iptables.*|ip6tables.*|nft|{PROXIES}|certbot|openssl|useradd|usermod|runuser|unshare|restic|rsync|tar|gzip|curl"
     r"|ssh.*|apt.*|dpkg.*|rm|mv|cp|cat|mkdir|chown|chmod|install|mount|umount|kill|sleep|id|getent|infra-.*"
     r"|prepare-host|mkswap|swapon|swapoff|fallocate|grep|sed|awk|ln|ls|tr|cut|head|tail|tee|sort|test|printf|echo|true|false"
     r"|mktemp|touch|stat|find|xargs|flock|timeout|nohup|nice|ionice|date|hostname|uname|ps|pgrep|pkill|df|du|dd|sync|losetup"
@@ -82,7 +85,7 @@ ELSEWHERE = (
     (r"/etc/systemd/(?:system|user)(?:/|$)|/(?:usr/|usr/local/)?lib/systemd|/(?:.*/)?\.config/systemd",
      "a service of kind: unit, oneshot or timer, whose unit is written from its directives"),
     (r"/etc/systemd/", "drop_ins of the system, such as /etc/systemd/journald.conf.d/NAME.conf"),
-    (r"/etc/(?:nginx|caddy)", "sites of the system, with a snippet for what else the proxy is to do (docs/sites.md)"),
+    (f"/etc/(?:{PROXIES})", "sites of the system, with a snippet for what else the proxy is to do (docs/sites.md)"),
     (r"/etc/(?:letsencrypt|ssl)", "sites of the system: each gets a certificate, or has certificate: {chain, key}"),
     (r"/etc/(?:passwd|shadow|group|gshadow|sub[ug]id|sysusers\.d|skel|login\.defs|shells)", "accounts of the system"),
     (r"/etc/tmpfiles\.d", "directories of the system"),

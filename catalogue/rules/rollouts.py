@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from catalogue.loading import Catalogue
 from catalogue.models import System
 from catalogue.problems import Problem
+from catalogue.proxies import abilities
 from catalogue.rules.each import compose_services, services
 from catalogue.rules.places import PORTS
 from catalogue.service import Service
@@ -47,7 +48,7 @@ def several(catalogue: Catalogue) -> Iterator[Problem]:
             continue
         where = f"service {service.name}"
         for name, host in catalogue.stack.hosts.items():
-            if system in catalogue.systems_on(name) and host.proxy != "nginx":
+            if system in catalogue.systems_on(name) and not abilities(host.proxy).leads_between:
                 fault = f"{what} on {name}, whose proxy is {host.proxy}"
                 yield Problem(file, where, fault, f"proxy: nginx, which leads from one to the other, or {instead}")
         if service.check in ("image", "running") or not service.port:
@@ -90,7 +91,7 @@ def waiting(catalogue: Catalogue) -> Iterator[Problem]:
         elif isinstance(service, NativeService) and service.socket:
             yield Problem(file, where, f"{what} with socket: true", "one of the two: requests wait at the port already")
         for name, host in catalogue.stack.hosts.items():
-            if system in catalogue.systems_on(name) and host.proxy != "nginx" and not takes_turns:
+            if system in catalogue.systems_on(name) and not abilities(host.proxy).leads_between and not takes_turns:
                 rule = "proxy: nginx, before which requests wait; or leave it out"
                 yield Problem(file, where, f"{what} on {name}, whose proxy is {host.proxy}", rule)
 

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from catalogue.loading import STATIC, Catalogue
 from catalogue.models import System
 from catalogue.problems import Problem
+from catalogue.proxies import abilities
 from catalogue.rules import snippets
 from catalogue.rules.contents import ROOTS, plain
 from catalogue.rules.hosts_own import is_the_hosts
@@ -238,22 +239,23 @@ def serving(catalogue: Catalogue) -> Iterator[Problem]:
 
 
 def of_the_proxy(catalogue: Catalogue) -> Iterator[Problem]:
-    """Caddy has no limits of clients' requests; a snippet is written for one proxy."""
+    """Not every proxy limits clients' requests; a snippet is written for one proxy."""
     for name, host in catalogue.stack.hosts.items():
+        can, called = abilities(host.proxy), host.proxy.capitalize()
         for system in catalogue.systems_on(name):
             file = catalogue.file_of(system)
             for where, one in _all_serving(system):
                 options = [field for field in ("rate", "connections") if getattr(one, field) is not None]
                 values = [value for part in (one.headers, one.request_headers) for value in part.values()]
-                if host.proxy == "caddy" and any(PLACEHOLDER.search(value) for value in values):
-                    fault = f"a header's value with {{ and a letter, on host {name}, whose proxy is Caddy"
+                if can.takes_placeholders and any(PLACEHOLDER.search(value) for value in values):
+                    fault = f"a header's value with {{ and a letter, on host {name}, whose proxy is {called}"
                     yield Problem(file, where, fault, f"a value without, or proxy: nginx of infra:hosts.{name}")
-                if host.proxy == "caddy" and options:
-                    fault = f"{' and '.join(options)} on host {name}, whose proxy is Caddy, which has none"
+                if options and not can.limits_clients:
+                    fault = f"{' and '.join(options)} on host {name}, whose proxy is {called}, which has none"
                     yield Problem(
                         file, where, fault, f"proxy: nginx of infra:hosts.{name}, or a limit in the service itself"
                     )
             for site in system.sites:
-                if site.snippet and not getattr(site.snippet, host.proxy):
+                if site.snippet and not getattr(site.snippet, host.proxy, None):
                     fault = f"its snippet is for another proxy than that of host {name}, {host.proxy}"
                     yield Problem(file, f"site {site.name}", fault, f"snippet: {{{host.proxy}: FILE}}")

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from catalogue.files import parse_toml
 from catalogue.loading import STATIC, Catalogue, look_up
 from catalogue.problems import CatalogueError, Problem
+from catalogue.proxies import NAMES
 from catalogue.rules.each import absent, native_services, services, twice
 from catalogue.services import ComposeService, NativeService, OneshotService, TimerService
 from catalogue.systemd.directives import Sections, canonical, judge, texts
@@ -17,7 +18,8 @@ SANDBOX = {
 }  # fmt: skip
 # Units that the system, its packages or the agent bring: one of a service's with such a name would take its place
 OF_THE_HOST = re.compile(
-    r"(?:(?:infra|systemd)-.*|(?:user|user-runtime-dir|init|dbus|dbus-broker|ssh|sshd|docker|containerd|nginx|caddy|cron"
+    r"(?:(?:infra|systemd)-.*|(?:user|user-runtime-dir|init|dbus|dbus-broker|ssh|sshd|docker|containerd|cron"
+    rf"|{'|'.join(NAMES)}"
     r"|crond|certbot|apt-daily|apt-daily-upgrade|dpkg-db-backup|networking|NetworkManager|NetworkManager-wait-online|ifup"
     r"|netplan-ovs-cleanup|getty|serial-getty|console-getty|console-setup|rescue|emergency|debug-shell|polkit|rsyslog|syslog"
     r"|auditd|apparmor|ufw|nftables|iptables|netfilter-persistent|firewalld|fail2ban|cloud-init|cloud-init-local|cloud-config"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from catalogue.problems import CatalogueError
+from catalogue.proxies import NAMES as PROXIES
 from catalogue.stack import Stack
 from infra.cli import HostName, StackName, app, catalogue_of, duration, sound_catalogue_of, stack_of
 from infra.errors import InfraError, gather_errors
@@ -40,8 +41,8 @@ def logs(
     services: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Services, systems for all of theirs, nginx or caddy, monitor, watch, memory, or releases; without "
-            "one they are listed."
+            help=f"Services, systems for all of theirs, {' or '.join(PROXIES)}, monitor, watch, memory, or releases; "
+            "without one they are listed."
         ),
     ] = None,
     host: HostName = None,

@@ -13,10 +13,11 @@ from agent.units import of_paths
 from agent.wording import join_phrases, phrase
 from infra.foreign import visible
 from infra.preview import data, serving, steps
+from rendering import proxies
 
 Host = dict[str, Any]
 WATCH = "infra-singles.service"
-PROXIES = {"nginx.service", "caddy.service"}
+PROXIES = {proxy.unit for proxy in proxies.PROXIES.values()}
 KINDS = ("files", "environment_files", "links")
 LARGEST = 512 * 1024  # characters of a file whose differences are shown
 # What users notice of each way to change a service; tests/system/test_rollouts.py and test_recall.py count it

@@ -5,16 +5,9 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from agent.documents.manifest import Manifest
+from rendering.proxies import PROXIES
+from rendering.proxy import SiteText
 
-NGINX, CADDY = "/etc/nginx/sites-available/", "/etc/caddy/sites/"
-# How a block of a site begins
-LOCATION = re.compile(r"^    location (?:= )?(/\S*) \{", re.MULTILINE)
-HANDLE = re.compile(r"^\thandle (/\S*?)\*? \{", re.MULTILINE)
-# What it has where it answers: a service, files, or a redirect; and where it does not answer every client
-ANSWERS = re.compile(r"^\s+(?:proxy_pass|reverse_proxy|root|alias|file_server|redir|return 30\d) ?", re.MULTILINE)
-GUARD = re.compile(
-    r"^\s+(?:deny|auth_basic|auth_request|basicauth|forward_auth|error @(?:denied|outside)\d+) ", re.MULTILINE
-)
 OWN = ("/status", "/.infra-", "/.well-known/acme-challenge/")
 
 
@@ -25,22 +18,22 @@ def public_paths(files: dict[str, str]) -> set[str]:
 
 def guarded_paths(files: dict[str, str]) -> set[str]:
     """Those of them that not every client may ask for."""
-    return {path for path, block in _paths(files).items() if GUARD.search(block)}
+    return {path for path, (block, form) in _paths(files).items() if form.guard.search(block)}
 
 
-def _paths(files: dict[str, str]) -> dict[str, str]:
-    """Public path → the block of its site's file."""
-    blocks_by_path: dict[str, str] = {}
+def _paths(files: dict[str, str]) -> dict[str, tuple[str, SiteText]]:
+    """Public path → the block of its site's file, and how the file is read."""
+    blocks_by_path: dict[str, tuple[str, SiteText]] = {}
+    forms = [proxy.site_text for proxy in PROXIES.values()]
     for path, text in files.items():
-        if path.startswith(NGINX):
-            # What comes before is the redirect to HTTPS
-            text = text[max(text.find("listen 443"), 0) :]
-            name, begins = path.removeprefix(NGINX), LOCATION
-        elif path.startswith(CADDY):
-            name, begins = path.removeprefix(CADDY).removesuffix(".caddy"), HANDLE
-        else:
+        form = next((form for form in forms if path.startswith(form.place)), None)
+        if not form:
             continue
-        blocks_by_path |= {f"{name}{public}": block for public, block in _blocks(text, begins) if ANSWERS.search(block)}
+        text = text[max(text.find(form.begins), 0) :]
+        name = path.removeprefix(form.place).removesuffix(form.suffix)
+        for public, block in _blocks(text, form.block):
+            if form.answers.search(block):
+                blocks_by_path[f"{name}{public}"] = block, form
     # A path without its last / leads to the one with it, and is no other
     return {path: block for path, block in blocks_by_path.items() if f"{path}/" not in blocks_by_path}
 

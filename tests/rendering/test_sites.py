@@ -5,8 +5,8 @@ import re
 import pytest
 
 from agent.proxies import caddy as running_caddy
-from rendering import caddy, nginx
 from rendering.host import needs, render
+from rendering.proxies import caddy, nginx
 from rendering.sites import public_url, view
 from tests.support import changed, put_by_hand, service, whole
 

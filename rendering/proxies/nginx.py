@@ -1,5 +1,8 @@
 """Nginx as a host's proxy: a site file for each public name, and the upstreams of services with two slots."""
 
+import re
+from collections.abc import Iterator
+
 from catalogue.loading import Catalogue
 from catalogue.models import System
 from catalogue.service import Service
@@ -9,10 +12,12 @@ from rendering import certificates, holding, sites
 from rendering.files import Choice, File, HostFiles, Link, Member, Reaction, Replicas, Slots, Unit
 from rendering.monitor import PAGE
 from rendering.places import Place, own_url, places
+from rendering.proxy import Proxy, SiteText
 from rendering.sites import HIDDEN, PUBLIC, WEBROOT, upstream, view
 from rendering.templates import fill
 
 PLACE = "/etc/nginx"
+UNIT = "nginx.service"
 GROUP = "www-data"  # of its workers, which read users' passwords at each request
 # Nginx's own hash of names: one of more characters, or more of them, do not fit without these settings
 LONGEST_NAME, MOST_NAMES = 46, 128
@@ -75,7 +80,7 @@ def once(catalogue: Catalogue, host: str) -> HostFiles:
             File(RELOAD, b"#!/bin/sh\nexec systemctl reload nginx\n", mode=0o755),
             File("/etc/nginx/conf.d/infra-http.conf", fill("http.conf.j2", source, **settings)),
         ],
-        units=[Unit("nginx.service", [])],
+        units=[Unit(UNIT, [])],
         reactions=[Reaction(["/etc/nginx/"], ["systemctl", "try-reload-or-restart", "nginx"])],
         commands=["nginx", "certbot"],
     )
@@ -86,6 +91,12 @@ def _names_hash(names: list[str]) -> dict[str, int]:
     if len(names) <= MOST_NAMES and all(len(name) <= LONGEST_NAME for name in names):
         return {}
     return {"bucket_size": 128, "max_size": max(512, 4 * 2 ** len(names).bit_length())}
+
+
+def rollouts(system: System) -> Iterator[HostFiles]:
+    """What chooses between the slots and the replicas of its services."""
+    yield from (blue_green(service) for service in system.compose_services if service.is_blue_green)
+    yield from (replica_upstream(system, service) for service in system.compose_services if service.is_balanced)
 
 
 def replica_upstream(system: System, service: ComposeService) -> HostFiles:
@@ -135,3 +146,21 @@ def slots(service: ComposeService) -> Slots:
         if place.port
     ]
     return Slots(service.name, f"/etc/nginx/conf.d/slot-{service.name}.conf", choices)
+
+
+PROXY = Proxy(
+    unit=UNIT,
+    package="nginx",
+    of_site=of_site,
+    once=once,
+    site_text=SiteText(
+        place=f"{PLACE}/sites-available/",
+        block=re.compile(r"^    location (?:= )?(/\S*) \{", re.MULTILINE),
+        answers=re.compile(r"^\s+(?:proxy_pass|root|alias|return 30\d) ?", re.MULTILINE),
+        guard=re.compile(r"^\s+(?:deny|auth_basic|auth_request) ", re.MULTILINE),
+        # What comes before is the redirect to HTTPS
+        begins="listen 443",
+    ),
+    upstreams=upstreams,
+    rollouts=rollouts,
+)

@@ -1,5 +1,7 @@
 """Caddy as a host's proxy: one file for each public name. For names that HTTP proves it gets certificates itself."""
 
+import re
+
 from catalogue.loading import Catalogue
 from catalogue.models import System
 from catalogue.sites import Site
@@ -7,14 +9,16 @@ from catalogue.sizes import to_bytes
 from rendering import certificates, sites
 from rendering.files import File, HostFiles, Reaction, Unit
 from rendering.monitor import PAGE
+from rendering.proxy import Proxy, SiteText
 from rendering.sites import HIDDEN, PUBLIC, WEBROOT, view
 from rendering.templates import fill
 
 PLACE = "/etc/caddy"
+UNIT = "caddy.service"
 GROUP = "caddy"
 RELOAD = "/etc/letsencrypt/renewal-hooks/deploy/reload-caddy"
 MAIN = "/etc/caddy/Caddyfile"
-ADMIN = "/var/lib/caddy/admin.sock"  # as in agent/overrides.py
+ADMIN = "/var/lib/caddy/admin.sock"  # as in agent/proxies/caddy.py
 # A reload asks at the place that the new file names: a Caddy that listens at another one is restarted
 RELOADED = "systemctl try-reload-or-restart caddy || systemctl restart caddy"
 
@@ -56,11 +60,6 @@ def quote(value: str) -> str:
     return "`" + value.replace("{", "\\{") + "`"
 
 
-def upstreams(_: System) -> HostFiles:
-    """Its sites lead to the services' ports themselves."""
-    return HostFiles("")
-
-
 def once(catalogue: Catalogue, host: str) -> HostFiles:
     """What a host has once, whatever its sites are."""
     stack = catalogue.stack
@@ -69,7 +68,22 @@ def once(catalogue: Catalogue, host: str) -> HostFiles:
     return HostFiles(
         host="",
         files=[File(MAIN, main), File(RELOAD, b"#!/bin/sh\nexec systemctl reload caddy\n", mode=0o755)],
-        units=[Unit("caddy.service", [])],
+        units=[Unit(UNIT, [])],
         reactions=[Reaction(["/etc/caddy/"], ["sh", "-c", RELOADED])],
         commands=["caddy"],
     )
+
+
+PROXY = Proxy(
+    unit=UNIT,
+    package="caddy",
+    of_site=of_site,
+    once=once,
+    site_text=SiteText(
+        place=f"{PLACE}/sites/",
+        suffix=".caddy",
+        block=re.compile(r"^\thandle (/\S*?)\*? \{", re.MULTILINE),
+        answers=re.compile(r"^\s+(?:reverse_proxy|root|file_server|redir) ?", re.MULTILINE),
+        guard=re.compile(r"^\s+(?:basicauth|forward_auth|error @(?:denied|outside)\d+) ", re.MULTILINE),
+    ),
+)

@@ -1,0 +1,59 @@
+"""What rendering has to know of a kind of proxy. Each kind is described by a module of rendering/proxies/."""
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from catalogue.loading import Catalogue
+from catalogue.models import System
+from catalogue.sites import Site
+from rendering.files import HostFiles
+
+
+def _nothing_of_its_own(_: System) -> HostFiles:
+    return HostFiles("")
+
+
+def _no_rollouts(_: System) -> Iterable[HostFiles]:
+    return ()
+
+
+@dataclass(frozen=True)
+class SiteText:
+    """How a rendered site is read, so that a preview can say which public paths a change touches."""
+
+    place: str
+    """How the path of a site's file begins; the site's name follows."""
+    block: re.Pattern[str]
+    """How the block of a public path begins; its first group is the path."""
+    answers: re.Pattern[str]
+    """What a block has that answers: by a service, files or a redirect."""
+    guard: re.Pattern[str]
+    """What a block has that does not answer every client."""
+    suffix: str = ""
+    """What follows the site's name in the path of its file."""
+    begins: str = ""
+    """From where on a file has blocks of public paths, if this text is in it."""
+
+
+@dataclass(frozen=True)
+class Proxy:
+    """A kind of proxy. How its configuration is tested on a host and how its log is read is in agent/proxies/; what a
+    catalogue may ask of it, in catalogue/proxies.py."""
+
+    unit: str
+    """Its systemd unit, which its package brings."""
+    package: str
+    """What `prepare-host.sh` is asked for: its Debian package, or a word that this script knows."""
+    of_site: Callable[[Catalogue, str, System, Site], HostFiles]
+    """What a host (the second argument) has for one site: its file, certificate, users, and its name."""
+    once: Callable[[Catalogue, str], HostFiles]
+    """What a host with sites has once: main configuration, the unit, and the reaction that reloads it when one of its
+    files changes."""
+    site_text: SiteText
+    """How its sites' files are read."""
+    upstreams: Callable[[System], HostFiles] = _nothing_of_its_own
+    """What a system's sites lead to, where that is more than the services' ports."""
+    rollouts: Callable[[System], Iterable[HostFiles]] = _no_rollouts
+    """What chooses between the slots or replicas of a system's services. The catalogue's rules refuse both on a host
+    whose proxy does not lead between them."""
