@@ -16,8 +16,10 @@ from components.alone import refuse_stale
 from components.backups import Backups
 from components.copier import Copier
 from components.dns import Proofs, Records, refuse_to_leave
+from components.host import Origin
 from components.pushers import Pushers
 from components.serving import point, running, serve
+from components.steps import ImageCopy
 
 try:
     stack = configuration.stack()
@@ -84,8 +86,8 @@ for place in stack.regions:
     made[place].alone = (deploying, as_it_was) if deploying and place == stack.region else None
     made[place].waits = [*bucket, *proofs]
     for host in stack.hosts if place == stack.region else stack.ec2_hosts:
-        image, lost = machine_images[place].get(host, ""), replaced.get(place, {}).get(host, "")
-        rights[place, host] = region.machine(made[place], host, image, lost, everywhere, going)
+        origin = Origin(machine_images[place].get(host, ""), replaced.get(place, {}).get(host, ""))
+        rights[place, host] = region.machine(made[place], host, origin, everywhere, going)
 
 if attempt.source or stack.standbyRegions:
     repositories = [repository for system in catalogue.running.values() for repository in system.repositories]
@@ -98,24 +100,24 @@ kept_machines = region.keep_earlier(here, prior, everywhere)
 digests = here.registry.digests if known_images is None else pulumi.Output.from_input(known_images)
 digests = digests.apply(lambda known: known | foreign_images | configuration.approved_images())
 if attempt.source:
-    region.images_here(here, f"images-{here.name}-{attempt.at}", attempt.source, digests)
+    region.images_here(here, f"images-{here.name}-{attempt.at}", ImageCopy(attempt.source, digests))
 elsewhere.copy_images(here, digests)
 gives = [host for host in stack.hosts if any(host in hosts for hosts in attempt.systems.values())]
 for host in stack.hosts:
     if host not in gives:
         region.release(here, host, digests, rights[here.name, host], everywhere)
-served = serve(here, zone, attempt, digests, everywhere, prior.hosts)
+served = serve(here, attempt, digests, everywhere, prior.hosts)
 here.waits = [*here.waits, *served.left]
 for host in gives:
     # What it gives away runs until its new host has taken over
     region.release(here, host, digests, rights[here.name, host], everywhere)
-point(here, zone, gives, [], everywhere)
+point(here, gives, [], everywhere)
 last = pulumi.Output.all(served.last, *(here.releases[host].id for host in gives))
 
 for place in stack.standbyRegions:
     # What stands by comes last: it holds up nothing that serves, even where it is gone for good
     made[place].waits = served.named
-    region.images_here(made[place], f"images-{place}", here.name, running(here, digests), once=False)
+    region.images_here(made[place], f"images-{place}", ImageCopy(here.name, running(here, digests), once=False))
     for host in stack.ec2_hosts:
         region.release(made[place], host, digests, rights[place, host], everywhere)
 

@@ -1,6 +1,8 @@
 """How a host of any kind is reached, and the gate that waits until it can take a release."""
 
 import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pulumi
@@ -31,24 +33,27 @@ def target(stack: Stack, host: str, address: pulumi.Output[str]) -> pulumi.Outpu
     )  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Preparation:
+    """What a host is prepared for: it `needs` these packages (rendering/host.py), and has `swap_mib` of swap. `first`
+    are shell commands that come before that. One that `is_kept` is prepared for nothing more."""
+
+    needs: list[str]
+    swap_mib: int = 0
+    first: str = ""
+    is_kept: bool = False
+
+
 def ready(
-    parent: pulumi.Resource,
-    name: str,
-    stack: Stack,
-    host: str,
-    address: pulumi.Output[str],
-    machine: pulumi.Input[str],
-    needs: list[str],
-    swap_mib: int = 0,
-    first: str = "",
-    after: list[pulumi.Resource] | None = None,
-    is_kept: bool = False,
+    host: Reachable, name: str, stack: Stack, preparation: Preparation, after: Sequence[pulumi.Resource] = ()
 ) -> command.local.Command:
-    """Waits until the host answers SSH with its own key, runs `first`, and prepares it. The script comes along and is
-    safe to repeat: what failed at the first boot is reported now, and can be fixed. One that `is_kept` is prepared for
-    nothing more."""
-    script = {"script": PREPARE.read_text(encoding="utf-8"), "first": first, "arguments": [str(swap_mib), *needs]}
-    request = target(stack, host, address).apply(
+    """Waits until the host answers SSH with its own key, and prepares it. The script comes along and is safe to repeat:
+    what failed at the first boot is reported now, and can be fixed."""
+    script = {
+        "script": PREPARE.read_text(encoding="utf-8"), "first": preparation.first,
+        "arguments": [str(preparation.swap_mib), *preparation.needs],
+    }  # fmt: skip
+    request = host.target.apply(
         lambda resolved: json.dumps({"target": resolved, "limit": stack.readyTimeout, **script}, sort_keys=True)
     )
     # Its own limit ends it with the reason; the engine's is for a program that hangs
@@ -57,13 +62,13 @@ def ready(
         f"{name}-ready",
         create=here("infra.ready"),
         stdin=pulumi.Output.secret(request),
-        triggers=[machine],
+        triggers=[host.machine],
         logging=command.local.Logging.STDERR,
         add_previous_output_in_env=False,
         opts=inside(
-            parent,
-            depends_on=after or [],
-            ignore_changes=["create", "stdin"] if is_kept else [],
+            host,
+            depends_on=list(after),
+            ignore_changes=["create", "stdin"] if preparation.is_kept else [],
             custom_timeouts=pulumi.CustomTimeouts(create=limit, update=limit),
         ),
     )

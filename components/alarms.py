@@ -1,5 +1,7 @@
 """Alarms in the cloud: their topic, and those of one host."""
 
+from dataclasses import dataclass
+
 import pulumi
 import pulumi_aws as aws
 
@@ -25,22 +27,26 @@ class Topic(pulumi.ComponentResource):
         self.register_outputs({"arn": self.arn})
 
 
-class HostAlarms(pulumi.ComponentResource):
-    """A host's alarms; `machine` is its id in EC2, where it has one."""
+@dataclass(frozen=True)
+class HostAlarmsArgs:
+    """The `alarms` of a stack's `host`; `machine` is its id in EC2, where it has one, `topic` the ARN of who is
+    notified."""
 
-    def __init__(
-        self,
-        name: str,
-        stack: Stack,
-        host: str,
-        alarms: list[Alarm],
-        machine: pulumi.Input[str],
-        topic: pulumi.Input[str],
-        opts: pulumi.ResourceOptions | None = None,
-    ) -> None:
+    stack: Stack
+    host: str
+    alarms: list[Alarm]
+    machine: pulumi.Input[str]
+    topic: pulumi.Input[str]
+
+
+class HostAlarms(pulumi.ComponentResource):
+    """A host's alarms."""
+
+    def __init__(self, name: str, args: HostAlarmsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("infra:index:HostAlarms", name, None, opts)
+        stack, host = args.stack, args.host
         after = list(opts.depends_on) if opts and isinstance(opts.depends_on, list) else []
-        for alarm in alarms:
+        for alarm in args.alarms:
             aws.cloudwatch.MetricAlarm(
                 f"{name}-{alarm.alert}",
                 # People read it in the subject of a mail
@@ -48,15 +54,15 @@ class HostAlarms(pulumi.ComponentResource):
                 alarm_description=alarm.description,
                 namespace=alarm.namespace,
                 metric_name=alarm.metric,
-                dimensions=alarm.dimensions or {"InstanceId": machine},
+                dimensions=alarm.dimensions or {"InstanceId": args.machine},
                 statistic=alarm.statistic,
                 comparison_operator=alarm.comparison,
                 threshold=alarm.threshold,
                 period=alarm.period,
                 evaluation_periods=alarm.periods,
                 treat_missing_data=alarm.missing,
-                alarm_actions=[topic],
-                ok_actions=[topic],
+                alarm_actions=[args.topic],
+                ok_actions=[args.topic],
                 tags=tags(stack, host),
                 opts=inside(self, depends_on=after),
             )

@@ -3,6 +3,7 @@ place, or not at all."""
 
 import json
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import pulumi
 import pulumi_aws as aws
@@ -34,6 +35,16 @@ def refuse_to_leave(stack: Stack, kept_at: Iterable[str]) -> None:
         )
 
 
+@dataclass(frozen=True)
+class RecordSet:
+    """All values of one type that the zone has for a name; `ttl` is how many seconds others may remember them."""
+
+    name: str
+    type: str
+    ttl: int
+    values: Sequence[pulumi.Input[str]]
+
+
 class PublicName(pulumi.ComponentResource):
     """A public name's address; of a zone that a person writes to none is made."""
 
@@ -50,7 +61,7 @@ class PublicName(pulumi.ComponentResource):
         super().__init__("infra:index:PublicName", name, None, opts)
         self.fqdn = pulumi.Output.from_input(name)
         if stack.dns.is_ours:
-            written = _record(self, name, stack, zone, name, "A", stack.recordTtl, [address])
+            written = _record(self, name, stack, zone, RecordSet(name, "A", stack.recordTtl, [address]))
             self.fqdn = written.apply(lambda _: name)
         self.register_outputs({})
 
@@ -62,7 +73,8 @@ class Records(pulumi.ComponentResource):
         super().__init__("infra:index:Records", name, None, opts)
         for record in stack.records if stack.dns.is_ours else []:
             values = record.provider_values if stack.dns.provider == "route53" else record.values
-            _record(self, f"{record.name}-{record.type}", stack, zone, record.name, record.type, record.ttl, values)
+            wanted = RecordSet(record.name, record.type, record.ttl, values)
+            _record(self, f"{record.name}-{record.type}", stack, zone, wanted)
         self.register_outputs({})
 
 
@@ -75,34 +87,31 @@ class Proofs(pulumi.ComponentResource):
         # One for all names below a domain may be on several hosts
         for public in dict.fromkeys(public for host in stack.hosts for public in proved_names(catalogue, host)):
             own, to = f"{CHALLENGE}.{public}", stack.dns.proof(public)
-            _record(self, f"{own}-CNAME", stack, zone, own, "CNAME", stack.recordTtl, [to])
+            _record(self, f"{own}-CNAME", stack, zone, RecordSet(own, "CNAME", stack.recordTtl, [to]))
         self.register_outputs({})
 
 
-def _record(
-    parent: pulumi.Resource,
-    resource: str,
-    stack: Stack,
-    zone: Zone,
-    name: str,
-    kind: str,
-    ttl: int,
-    values: Sequence[pulumi.Input[str]],
-) -> pulumi.Output[str]:
+def _record(parent: pulumi.Resource, resource: str, stack: Stack, zone: Zone, wanted: RecordSet) -> pulumi.Output[str]:
     """What resolves once the record is there."""
     if stack.dns.provider == "route53":
         record = aws.route53.Record(
-            resource, zone_id=zone.id, name=name, type=kind, ttl=ttl, records=values, opts=inside(parent)
+            resource,
+            zone_id=zone.id,
+            name=wanted.name,
+            type=wanted.type,
+            ttl=wanted.ttl,
+            records=wanted.values,
+            opts=inside(parent),
         )
         return record.fqdn
     # In plain: a preview shows what changes
-    written = pulumi.Output.all(*values).apply(
+    written = pulumi.Output.all(*wanted.values).apply(
         lambda addresses: json.dumps(
             {
                 "zone": stack.zone,
-                "name": name,
-                "type": kind,
-                "ttl": ttl,
+                "name": wanted.name,
+                "type": wanted.type,
+                "ttl": wanted.ttl,
                 "values": addresses,
                 "owner": stack.dns_owner(OWNERS[parent.__class__.__name__]),
                 "stack": stack.name,

@@ -1,5 +1,7 @@
 """An existing machine: nothing of it is created, it is only waited for, prepared and released to."""
 
+from dataclasses import dataclass
+
 import pulumi
 
 from catalogue.host import SshHost
@@ -7,22 +9,24 @@ from catalogue.stack import Stack
 from components import access
 
 
+@dataclass(frozen=True)
+class ExistingHostArgs:
+    """The `host` of a stack as its configuration describes it (`spec`), and the packages that its release `needs`."""
+
+    stack: Stack
+    host: str
+    spec: SshHost
+    needs: list[str]
+
+
 class ExistingHost(access.Reachable):
     """The same outputs as an EC2 host's: see `components.access.Reachable`."""
 
-    def __init__(
-        self,
-        name: str,
-        host: str,
-        spec: SshHost,
-        stack: Stack,
-        needs: list[str],
-        opts: pulumi.ResourceOptions | None = None,
-    ) -> None:
+    def __init__(self, name: str, args: ExistingHostArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("infra:index:ExistingHost", name, None, opts)
-        self.address = pulumi.Output.from_input(spec.address)
+        self.address = pulumi.Output.from_input(args.spec.address)
         # Another machine at the same address has another key
-        self.machine = pulumi.Output.from_input(stack.login(host).host_key)
-        self.target = access.target(stack, host, self.address)
-        self.ready = access.ready(self, name, stack, host, self.address, self.machine, needs)
+        self.machine = pulumi.Output.from_input(args.stack.login(args.host).host_key)
+        self.target = access.target(args.stack, args.host, self.address)
+        self.ready = access.ready(self, name, args.stack, access.Preparation(args.needs))
         self.register_outputs({"address": self.address})

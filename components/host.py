@@ -1,5 +1,7 @@
 """One EC2 host: address, machine, and the gate that waits until it can take a release."""
 
+from dataclasses import dataclass
+
 import pulumi
 import pulumi_aws as aws
 
@@ -15,32 +17,40 @@ from rendering.user_data import Administrator, HostKey, user_data
 CLOUD_INIT = "cloud-init status --wait >/dev/null; "
 
 
-class Host(access.Reachable):
-    """`address` is the public address, `marks` are further tags of its disk, `replaces` is the lost machine
-    whose place this one takes ("" for none). One that `is_kept` stays as it is, whatever its host is to be; the rest is
-    `components.access.Reachable`."""
+@dataclass(frozen=True)
+class Origin:
+    """Where a host's machine comes from: the `image` that a new one boots, and the lost machine whose place it takes
+    (`replaces`, "" for none). One that `is_kept` is there already and stays as it is, whatever its host is to be."""
 
-    def __init__(
-        self,
-        name: str,
-        host: str,
-        spec: Ec2Host,
-        stack: Stack,
-        image: str,
-        network: Network | None,
-        profile: pulumi.Input[str],
-        needs: list[str],
-        marks: dict[str, str],
-        replaces: str,
-        is_kept: bool = False,
-        opts: pulumi.ResourceOptions | None = None,
-    ) -> None:
+    image: str
+    replaces: str
+    is_kept: bool = False
+
+
+@dataclass(frozen=True)
+class HostArgs:
+    """The `host` of a stack as its configuration describes it (`spec`), the packages that its release `needs`, where
+    its machine comes from, the `network` it is in, the instance `profile` that it has, and further tags of its disk
+    (`marks`)."""
+
+    stack: Stack
+    host: str
+    spec: Ec2Host
+    needs: list[str]
+    origin: Origin
+    network: Network
+    profile: pulumi.Input[str]
+    marks: dict[str, str]
+
+
+class Host(access.Reachable):
+    """`address` is the public address; the rest is `components.access.Reachable`."""
+
+    def __init__(self, name: str, args: HostArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("infra:index:Host", name, None, opts)
-        assert network, "there is one wherever there is an instance"
+        stack, host, spec = args.stack, args.host, args.spec
         label = tags(stack, "+".join(spec.runs), f"{stack.name}-{host}")
-        instance = self._instance(
-            name, host, spec, stack, image, network, profile, needs, label, marks, replaces, is_kept
-        )
+        instance = self._instance(name, args, label)
         address = aws.ec2.Eip(f"{name}-address", domain="vpc", tags=label, opts=inside(self))
         association = aws.ec2.EipAssociation(
             f"{name}-address-use",
@@ -52,52 +62,37 @@ class Host(access.Reachable):
             opts=inside(self, ignore_changes=["allowReassociation"]),
         )
         self.machine = instance.id
-        self.address = pulumi.Output.all(address.public_ip, association.id).apply(lambda args: args[0])
+        self.address = pulumi.Output.all(address.public_ip, association.id).apply(lambda both: both[0])
         self.target = access.target(stack, host, self.address)
-        swap = to_bytes(spec.swap) // MiB
-        self.ready = access.ready(
-            self, name, stack, host, self.address, instance.id, needs, swap, CLOUD_INIT, [association], is_kept
-        )
+        preparation = access.Preparation(args.needs, to_bytes(spec.swap) // MiB, CLOUD_INIT, args.origin.is_kept)
+        self.ready = access.ready(self, name, stack, preparation, after=[association])
         facts = {"host": host, "region": stack.region, "address": self.address, "machine": self.machine}
         self.register_outputs(facts | {"generation": spec.generation})
 
-    def _instance(
-        self,
-        name: str,
-        host: str,
-        spec: Ec2Host,
-        stack: Stack,
-        image: str,
-        network: Network,
-        profile: pulumi.Input[str],
-        needs: list[str],
-        label: dict[str, str],
-        marks: dict[str, str],
-        replaces: str,
-        is_kept: bool,
-    ) -> aws.ec2.Instance:
-        own = ["instanceType", "rootBlockDevice.volumeSize"] if is_kept else []
+    def _instance(self, name: str, args: HostArgs, label: dict[str, str]) -> aws.ec2.Instance:
+        stack, host, spec, replaces = args.stack, args.host, args.spec, args.origin.replaces
+        own = ["instanceType", "rootBlockDevice.volumeSize"] if args.origin.is_kept else []
         text = user_data(
             f"{stack.name}-{host}",
             Administrator(stack.sshUser, stack.sshPublicKey or ""),
             HostKey(stack.hostPrivateKeys[host], stack.hostPublicKeys[host]),
             spec.swap,
-            needs,
+            args.needs,
         )
         return aws.ec2.Instance(
             f"{name}-instance",
-            ami=image,
+            ami=args.origin.image,
             instance_type=spec.instanceType,
-            subnet_id=network.subnet_id,
-            vpc_security_group_ids=[network.security_group_id],
+            subnet_id=args.network.subnet_id,
+            vpc_security_group_ids=[args.network.security_group_id],
             associate_public_ip_address=True,
-            iam_instance_profile=profile,
+            iam_instance_profile=args.profile,
             # No container reaches the host's credentials: the answer does not survive a second hop
             metadata_options=aws.ec2.InstanceMetadataOptionsArgs(
                 http_endpoint="enabled", http_tokens="required", http_put_response_hop_limit=1
             ),
             root_block_device=aws.ec2.InstanceRootBlockDeviceArgs(
-                volume_type="gp3", volume_size=spec.volume, encrypted=True, tags={**label, **marks}
+                volume_type="gp3", volume_size=spec.volume, encrypted=True, tags={**label, **args.marks}
             ),
             user_data=pulumi.Output.secret(text),
             # Against a slip in AWS's console; the program itself may still retire a region

@@ -1,24 +1,20 @@
-"""A change of the place that a stack serves from: worked out as a value, then resources, one for each step.
+"""A change of the place that a stack serves from, worked out as a value; its steps are components/steps.py.
 
 A step's name holds the attempt that it belongs to. What is done stays done in later updates, and a new attempt repeats
 all of it; only one that has been through every step is written down.
 """
 
-import json
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import pulumi
-import pulumi_command as command
 
-from agent import program, source
 from agent.documents.moves import MovingData
 from catalogue.loading import Catalogue
 from catalogue.machines import FIRST, region_of
 from catalogue.stack import Stack
-from components.access import here, target
+from components.access import target
 from components.before import Before, Hosts
-from components.naming import inside
 from components.transfers import Transfers, demand_possible, settled_hosts, transfers
 from rendering.host import data, render
 from rendering.moving import moving
@@ -141,88 +137,6 @@ def is_under_way(stack: Stack, before: Before) -> bool:
     return bool(source_of(stack, before))
 
 
-class Step(pulumi.ComponentResource):
-    """One step: a command on this machine. `done` resolves once it has passed."""
-
-    done: pulumi.Output[Any]
-
-    def __init__(
-        self,
-        kind: str,
-        name: str,
-        step: str,
-        request: pulumi.Input[dict[str, Any]],
-        region: str,
-        once: bool = True,
-        opts: pulumi.ResourceOptions | None = None,
-        outputs: dict[str, Any] | None = None,
-    ) -> None:
-        super().__init__(f"infra:index:{kind}", name, None, opts)
-        after = list(opts.depends_on) if opts and isinstance(opts.depends_on, list) else []
-        command_run = command.local.Command(
-            f"{name}-{step}",
-            create=here("infra.move.step", step),
-            stdin=pulumi.Output.secret(pulumi.Output.json_dumps(request, sort_keys=True)),
-            logging=command.local.Logging.STDERR,
-            # An attempt's step is done once: what changes afterwards is none of its business
-            opts=inside(self, depends_on=after, ignore_changes=["create", "stdin"] if once else []),
-        )
-        self.done = command_run.stdout.apply(json.loads)
-        # In the state only when it has passed: see components.before
-        self.register_outputs({"region": self.done.apply(lambda _: region), **(outputs or {})})
-
-
-def images(
-    name: str,
-    stack: Stack,
-    source: str,
-    host: pulumi.Output[dict[str, Any]],
-    wanted: pulumi.Output[dict[str, str]],
-    role: pulumi.Input[str],
-    newest: bool = False,
-    once: bool = True,
-    opts: pulumi.ResourceOptions | None = None,
-) -> Step:
-    """Copies images (`repository:tag` → digest) from region `source` to the stack's, on one of its hosts, with the
-    rights of `role`."""
-    entries = wanted.apply(
-        lambda digests_known: [
-            {"repository": key[: len(key) - len(reference)], "reference": reference, "digest": digests_known[key]}
-            for key in sorted(digests_known)
-            for reference in [key[key.index("@") :] if "@" in key else key[key.index(":") :]]
-        ]
-    )
-    request = {
-        "label": f"images {source} → {stack.region}", "account": stack.accountId, "source": source,
-        "region": stack.region, "target": host, "images": entries, "newest": newest, "role": role,
-        "program": program("copying"),
-    }  # fmt: skip
-    return Step("Images", name, "images", request, stack.region, once, opts)
-
-
-def gate(
-    name: str,
-    stack: Stack,
-    move: Move,
-    urls: dict[str, list[str]],
-    addresses: dict[str, pulumi.Output[str]],
-    resting: list[str],
-    names: list[str],
-    opts: pulumi.ResourceOptions,
-) -> Step:
-    """No name is pointed to a host before it answers `urls` (host → URLs) at its address; those that are `resting` wait
-    for their data."""
-    request = {
-        "label": f"gate {stack.region}", "urls": _by_address(urls, addresses), "roots": stack.trustedRoots,
-        "deadline": stack.confirmDeadline, "resting": resting, "names": names, "zone": stack.zone,
-        "servers": stack.nameServers, "provider": stack.dns.provider,
-    }  # fmt: skip
-    machines = {host: stack.place(host) for host in stack.ec2_hosts}
-    takers = {system: host for host, spec in stack.hosts.items() for system in spec.runs if system in move.systems}
-    passed = {"at": move.at, "ttl": move.ttl, "machines": machines, "systems": takers}
-    return Step("Gate", name, "gate", request, stack.region, opts=opts, outputs=passed)
-
-
 @dataclass(frozen=True)
 class Coming:
     """Data that comes along: what it is (rendering/moving.py), the `host` that gets it, what that one is called in it
@@ -266,66 +180,6 @@ def _host_label(stack: Stack, host: str) -> str:
     return f"{host}@{stack.place(host)}"
 
 
-def data_here(
-    name: str,
-    stack: Stack,
-    arrival: Coming,
-    machine: pulumi.Output[dict[str, Any]],
-    opts: pulumi.ResourceOptions,
-) -> Step:
-    """The data comes from the host that has it. It stays in the state when that is gone, as every step does."""
-    request = {
-        "label": f"data {arrival.place}/{arrival.entry['what']}", "entry": arrival.entry, "target": machine,
-        "region": arrival.place, "source": arrival.source, "others": arrival.others, "program": source("moving"),
-    }  # fmt: skip
-    return Step("Data", name, "data", request, stack.region, opts=opts)
-
-
-def verify_step(
-    name: str,
-    stack: Stack,
-    names: dict[str, pulumi.Output[str]],
-    urls: dict[str, list[str]],
-    singles: dict[str, list[str]],
-    addresses: dict[str, pulumi.Output[str]],
-    opts: pulumi.ResourceOptions,
-) -> Step:
-    """After the switch: the zone's own servers, and every public path; `singles` are those of what starts here last."""
-    request = {
-        "label": f"verify {stack.region}", "zone": stack.zone, "servers": stack.nameServers, "names": names,
-        "urls": _by_address(urls, addresses), "singles": _by_address(singles, addresses), "roots": stack.trustedRoots,
-        "check": stack.singleCheck, "provider": stack.dns.provider, "wait": stack.dns.wait,
-        # A single service starts here two checks after the switch
-        "deadline": stack.confirmDeadline + 2 * stack.singleCheck,
-    }  # fmt: skip
-    return Step("Verified", name, "verify", request, stack.region, opts=opts)
-
-
-def drain_step(name: str, stack: Stack, move: Move, gated: Step, opts: pulumi.ResourceOptions) -> Step:
-    """The regions that are about to be deleted get no more requests; the gate has looked how long the names could be
-    remembered."""
-    # One of an earlier version has not
-    ttl = gated.done.apply(lambda report: max(move.ttl, report.get("ttl", 0)))
-    hosts = [
-        {"region": place, "target": target(stack, host, pulumi.Output.from_input(address))}
-        for place, leaving in sorted(move.leaving.items())
-        for host, address in sorted(leaving.items())
-        if host in stack.hosts
-    ]
-    request = {
-        "label": f"drain {' '.join(sorted({*move.leaving, *move.systems})) or 'nothing'}", "hosts": hosts, "ttl": ttl,
-        "quiet": stack.drainQuiet, "limit": stack.drainLimit, "program": program("traffic"),
-    }  # fmt: skip
-    return Step("Drained", name, "drain", request, stack.region, opts=opts)
-
-
 def move_output(move: Move) -> dict[str, Any]:
     """The move as the stack's outputs keep it."""
     return asdict(move) if move else {}
-
-
-def _by_address(urls: dict[str, list[str]], addresses: dict[str, pulumi.Output[str]]) -> pulumi.Output[dict[str, Any]]:
-    hosts = sorted(host for host in urls if urls[host])
-    return pulumi.Output.all(*(addresses[host] for host in hosts)).apply(
-        lambda resolved: {address: urls[host] for host, address in zip(hosts, resolved, strict=True)}
-    )

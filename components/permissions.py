@@ -3,6 +3,7 @@ metrics, nothing else."""
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import pulumi
@@ -80,6 +81,19 @@ def policy(
     return {"Version": "2012-10-17", "Statement": statements}
 
 
+@dataclass(frozen=True)
+class HostPermissionsArgs:
+    """What the `host` of a stack may do: pull from these repositories, and what `policy` says of the other fields."""
+
+    stack: Stack
+    host: str
+    repository_arns: pulumi.Input[list[str]]
+    proofs: Mapping[str, list[str]]
+    watched: str = ""
+    namespace: str = ""
+    backups: str = ""
+
+
 class HostPermissions(pulumi.ComponentResource):
     """What one host is in AWS. An instance has a role, by its `profile`; a machine elsewhere has a user, whose key
     comes to it with each release as `credentials` (empty for an instance)."""
@@ -87,27 +101,16 @@ class HostPermissions(pulumi.ComponentResource):
     profile: pulumi.Output[str]
     credentials: pulumi.Output[dict[str, str]]
 
-    def __init__(
-        self,
-        name: str,
-        stack: Stack,
-        host: str,
-        repository_arns: pulumi.Input[list[str]],
-        proofs: Mapping[str, list[str]],
-        watched: str,
-        namespace: str,
-        backups: str = "",
-        opts: pulumi.ResourceOptions | None = None,
-    ) -> None:
+    def __init__(self, name: str, args: HostPermissionsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("infra:index:HostPermissions", name, None, opts)
-        label = tags(stack, "host", name)
-        document = pulumi.Output.from_input(repository_arns).apply(
-            lambda arns: json.dumps(policy(arns, proofs, watched, namespace, backups))
+        label = tags(args.stack, "host", name)
+        document = pulumi.Output.from_input(args.repository_arns).apply(
+            lambda arns: json.dumps(policy(arns, args.proofs, args.watched, args.namespace, args.backups))
         )
         self.profile, self.credentials = pulumi.Output.from_input(""), pulumi.Output.from_input({})
-        if host in stack.ec2_hosts:
+        if args.host in args.stack.ec2_hosts:
             self._role(name, document, label)
-        elif proofs or watched or backups or isinstance(repository_arns, pulumi.Output):
+        elif args.proofs or args.watched or args.backups or isinstance(args.repository_arns, pulumi.Output):
             self._user(name, document, label)
         self.register_outputs({"profile": self.profile})
 

@@ -11,18 +11,18 @@ from pulumi.runtime.settings import get_monitor
 from catalogue.dns import CHALLENGE
 from catalogue.host import Ec2Host
 from catalogue.loading import Catalogue
-from components import access, move
-from components.alarms import HostAlarms, Topic
+from components import access, steps
+from components.alarms import HostAlarms, HostAlarmsArgs, Topic
 from components.alone import only_images
 from components.before import Before, Machine, Served
 from components.configuration import Deploying
-from components.existing_host import ExistingHost
-from components.host import Host
+from components.existing_host import ExistingHost, ExistingHostArgs
+from components.host import Host, HostArgs, Origin
 from components.lookup import Zone
 from components.network import Network
-from components.permissions import HostPermissions
+from components.permissions import HostPermissions, HostPermissionsArgs
 from components.registry import Registry
-from components.release import Release, secrets_for, to_settle
+from components.release import Release, ReleaseArgs, secrets_for, to_settle
 from components.snapshots import Snapshots, snapshot_tags
 from components.transfers import Transfers, with_givers
 from rendering import proofs
@@ -85,17 +85,10 @@ def begin(
 
 
 def machine(
-    region: Region,
-    host: str,
-    image: str,
-    replaces: str,
-    everywhere: pulumi.ResourceOptions,
-    going: Transfers | None = None,
-    is_kept: bool = False,
+    region: Region, host: str, origin: Origin, everywhere: pulumi.ResourceOptions, going: Transfers | None = None
 ) -> HostPermissions:
-    """A host of a region, ready for a release; its machine takes the place of the lost one that it `replaces`. One that
-    no region holds keeps its name when the region changes, and `everywhere` are its options. Of systems that are
-    `going` it has the rights for as long as it runs them. One that `is_kept` stays as it is."""
+    """A host of a region, ready for a release. One that no region holds keeps its name when the region changes, and
+    `everywhere` are its options. Of systems that are `going` it has the rights for as long as it runs them."""
     catalogue, allowed = region.catalogue, with_givers(region.catalogue, going or {})
     stack = catalogue.stack
     spec = stack.hosts[host]
@@ -108,16 +101,16 @@ def machine(
     watched = (region.zone.arn or region.zone.former) if watches(allowed, host) else ""
     namespace = metrics_destination(catalogue, host).get("namespace", "")
     place = f"{stack.backup_bucket}/{host}" if backed_up(allowed, host) else ""
-    rights = HostPermissions(f"{name}-permissions", stack, host, pulls, grants, watched, namespace, place, opts=options)
+    allowances = HostPermissionsArgs(stack, host, pulls, grants, watched, namespace, place)
+    rights = HostPermissions(f"{name}-permissions", allowances, options)
     if isinstance(spec, Ec2Host):
+        assert region.network, "there is one wherever there is an instance"
         # What is on a kept one is older from now on
-        marks = snapshot_tags(stack) if data(catalogue, host) and stack.keepSnapshots and not is_kept else {}
-        machine_of_host = Host(
-            name, host, spec, stack, image, region.network, rights.profile, wanted, marks, replaces, is_kept,
-            opts=options,
-        )  # fmt: skip
+        marks = snapshot_tags(stack) if data(catalogue, host) and stack.keepSnapshots and not origin.is_kept else {}
+        args = HostArgs(stack, host, spec, wanted, origin, region.network, rights.profile, marks)
+        machine_of_host = Host(name, args, options)
     else:
-        machine_of_host = ExistingHost(name, host, spec, stack, wanted, opts=options)
+        machine_of_host = ExistingHost(name, ExistingHostArgs(stack, host, spec, wanted), options)
     region.machines[host] = machine_of_host
     return rights
 
@@ -137,7 +130,7 @@ def keep_earlier(region: Region, prior: Before, everywhere: pulumi.ResourceOptio
             if earlier:
                 kept.setdefault(host, []).append(number)
                 alone = replace(region, catalogue=replace(region.catalogue, stack=with_it), machines={}, releases={})
-                machine(alone, host, "", earlier.replaces, everywhere, is_kept=True)
+                machine(alone, host, Origin("", earlier.replaces, is_kept=True), everywhere)
                 _add_alarms(alone, host)
             else:
                 pulumi.log.warn(f"{host}: machine {number}, which infra:hosts.{host}.kept names, is not there")
@@ -152,15 +145,13 @@ def proof_records(zone: Zone, catalogue: Catalogue, host: str) -> dict[str, list
     return {arn: names for arn, names in names_in.items() if arn and names}
 
 
-def copying_host(region: Region) -> pulumi.Output[dict] | None:
+def copying_host(region: Region) -> steps.CopyingHost | None:
     """The host on which a region's images and artefacts are copied: the first one that has any."""
     able = [host for host in region.machines if "skopeo" in needs(region.catalogue, host)]
-    return region.machines[able[0]].target if able else None
+    return steps.CopyingHost(region.machines[able[0]].target, region.copier) if able else None
 
 
-def images_here(
-    region: Region, name: str, source: str, digests: Digests, newest: bool = False, once: bool = True
-) -> None:
+def images_here(region: Region, name: str, copy: steps.ImageCopy) -> None:
     """From here on everything waits until the images are in the region."""
     host = copying_host(region)
     if host is None:
@@ -171,8 +162,7 @@ def images_here(
         *region.releases.values(),
     ]
     options = pulumi.ResourceOptions(depends_on=after)
-    stack = region.catalogue.stack
-    region.waits = [move.images(name, stack, source, host, digests, region.copier, newest, once, opts=options)]
+    region.waits = [steps.images(name, region.catalogue.stack, copy, host, options)]
 
 
 def release(
@@ -197,9 +187,8 @@ def release(
         region.options if mine else everywhere, pulumi.ResourceOptions(depends_on=list(region.waits))
     )
     settles = to_settle(host, region.settled.get(f"{name}-release", ""))
-    region.releases[host] = Release(
-        f"{name}-release", stack, region.machines[host], built, secrets, settles, opts=options
-    )
+    args = ReleaseArgs(stack, region.machines[host], built, secrets, settles)
+    region.releases[host] = Release(f"{name}-release", args, options)
     _add_alarms(region, host)
 
 
@@ -214,4 +203,4 @@ def _add_alarms(region: Region, host: str) -> None:
     # A machine's own end with it: those of another one of its name have a name of their own
     place = region.catalogue.stack.place(host) or region.name
     name, machine = f"{host}-{place}-alarms", region.machines[host].machine
-    HostAlarms(name, region.catalogue.stack, host, wanted_alarms, machine, region.topic.arn, opts=options)
+    HostAlarms(name, HostAlarmsArgs(region.catalogue.stack, host, wanted_alarms, machine, region.topic.arn), options)

@@ -3,6 +3,7 @@
 import base64
 import contextlib
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,42 +24,45 @@ from rendering.sites import HASHED
 Secrets = dict[str, dict[str, str]]
 
 
+@dataclass(frozen=True)
+class ReleaseArgs:
+    """A `release` for a `host` of a stack, with its `secrets` (service → name → value). `settles` names the last job of
+    an interrupted update ("" for none): another one makes the command run, whatever else is unchanged."""
+
+    stack: Stack
+    host: Reachable
+    release: pulumi.Output[Built]
+    secrets: pulumi.Input[Secrets]
+    settles: str
+
+
 class Release(pulumi.ComponentResource):
     """`id` is the release that serves. The files' hashes are inputs of this component, so that a preview names the
-    files that will change; the archive and the secrets travel over standard input. `settles` names the last job of an
-    interrupted update: another one makes the command run, whatever else is unchanged."""
+    files that will change; the archive and the secrets travel over standard input."""
 
     id: pulumi.Output[str]
 
-    def __init__(
-        self,
-        name: str,
-        stack: Stack,
-        host: Reachable,
-        release: pulumi.Output[Built],
-        secrets: pulumi.Input[Secrets],
-        settles: str,
-        opts: pulumi.ResourceOptions | None = None,
-    ) -> None:
+    def __init__(self, name: str, args: ReleaseArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        release = args.release
         shown = {"release": release.apply(lambda built: built.id), "files": release.apply(lambda built: built.hashes)}
         super().__init__("infra:index:Release", name, shown, opts)
-        asked = pulumi.Output.all(release, host.target, secrets).apply(
-            lambda args: request(stack, args[0], args[1], args[2], settles)
+        asked = pulumi.Output.all(release, args.host.target, args.secrets).apply(
+            lambda resolved: request(args.stack, *resolved, settles=args.settles)
         )
         applied = command.local.Command(
             f"{name}-apply",
             create=here("infra.deliver"),
             stdin=pulumi.Output.secret(asked),
             # A new machine starts empty: the same release goes to it again
-            triggers=[host.machine],
+            triggers=[args.host.machine],
             # stderr is for people; the structured outcome on stdout becomes the output
             logging=command.local.Logging.STDERR,
-            opts=inside(self, depends_on=[host.ready]),
+            opts=inside(self, depends_on=[args.host.ready]),
         )
         outcome = applied.stdout.apply(json.loads)
         self.id = outcome.apply(lambda ended: ended["release"])
         files = pulumi.Output.all(outcome, release).apply(lambda both: both[1].hashes)
-        self.register_outputs({"id": self.id, SETTLES: settles, "files": files})
+        self.register_outputs({"id": self.id, SETTLES: args.settles, "files": files})
 
 
 SETTLES = "settles"

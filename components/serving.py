@@ -6,10 +6,9 @@ from typing import Any
 
 import pulumi
 
-from components import move, region
+from components import move, region, steps
 from components.before import Hosts
 from components.dns import PublicName
-from components.lookup import Zone
 from components.move import Move
 from components.region import Digests, Region
 from rendering.host import render, zone_names
@@ -32,12 +31,7 @@ class Switched:
 
 
 def serve(
-    here: Region,
-    zone: Zone,
-    attempt: Move,
-    digests: Digests,
-    everywhere: pulumi.ResourceOptions,
-    before: dict[str, Hosts],
+    here: Region, attempt: Move, digests: Digests, everywhere: pulumi.ResourceOptions, before: dict[str, Hosts]
 ) -> Switched:
     """Points every name of the hosts that have a release by now; `before` are the hosts by place that there were."""
     stack, catalogue, name = here.catalogue.stack, here.catalogue, f"{here.name}-{attempt.at}"
@@ -52,46 +46,48 @@ def serve(
     singles = {
         host: [p.public for p in entries if p.public and p.service in single] for host, entries in probes.items()
     }
-    gates: list[move.Step] = []
+    gates: list[steps.Step] = []
     if attempt:
         if attempt.source:
             # What was pushed meanwhile to the region that is left
-            region.images_here(here, f"images-newest-{name}", attempt.source, digests, newest=True)
+            region.images_here(here, f"images-newest-{name}", steps.ImageCopy(attempt.source, digests, newest=True))
         after = pulumi.ResourceOptions(depends_on=[*here.releases.values(), *here.waits])
         coming = move.coming(catalogue, attempt, before, here.addresses)
         waiting = {service for entries in coming for service in entries.entry["services"]}
         resting = [p.public for entries in probes.values() for p in entries if p.public and p.service in waiting]
         pointed = [public for host in asked for public in zone_names(catalogue, host)]
-        gates = [move.gate(f"gate-{name}", stack, attempt, urls, here.addresses, resting, pointed, after)]
+        awaited = steps.GateArgs(attempt, urls, here.addresses, resting, pointed)
+        gates = [steps.gate(f"gate-{name}", stack, awaited, after)]
         for entries in coming:
             # One after the other, and the names only once all are there
             ready = pulumi.ResourceOptions(depends_on=[*gates])
             label = entries.entry["name"].replace(":", "-")
             machine = here.machines[entries.host].target
-            gates.append(move.data_here(f"data-{label}-{name}", stack, entries, machine, ready))
-    records = point(here, zone, [*here.releases], gates, everywhere)
+            gates.append(steps.data_here(f"data-{label}-{name}", stack, entries, machine, ready))
+    records = point(here, [*here.releases], gates, everywhere)
     if not attempt:
         return Switched(pulumi.Output.all(*(record.fqdn for record in records)), [*records], [])
     moved = {public: here.machines[host].address for host in asked for public in zone_names(catalogue, host)}
     switched = pulumi.ResourceOptions(depends_on=[*records, *gates])
-    verified = move.verify_step(f"verified-{name}", stack, moved, urls, singles, here.addresses, switched)
+    expected = steps.VerifyArgs(moved, urls, singles, here.addresses)
+    verified = steps.verify_step(f"verified-{name}", stack, expected, switched)
     if not attempt.leaving and not attempt.systems:
         return Switched(verified.done, [verified], [verified])
-    drained = move.drain_step(
+    drained = steps.drain_step(
         f"drained-{name}", stack, attempt, gates[0], pulumi.ResourceOptions(depends_on=[verified])
     )
     return Switched(drained.done, [verified], [drained])
 
 
 def point(
-    here: Region, zone: Zone, hosts: list[str], gates: Sequence[pulumi.Resource], everywhere: pulumi.ResourceOptions
+    here: Region, hosts: list[str], gates: Sequence[pulumi.Resource], everywhere: pulumi.ResourceOptions
 ) -> list[PublicName]:
     """The records of the hosts' names."""
     return [
         PublicName(
             public,
             here.catalogue.stack,
-            zone,
+            here.zone,
             here.machines[host].address,
             opts=pulumi.ResourceOptions.merge(
                 everywhere, pulumi.ResourceOptions(depends_on=[here.releases[host], *gates])
