@@ -115,7 +115,7 @@ class Delivery(Work):
             if not tags.is_done:
                 tags.add()
             only = json.loads(os.environ.get(DEPLOYING) or "{}").get("services", [])
-            self.job = delivery.sending(target, request, base, look, say, only)
+            self.job = delivery.sending(target, delivery.Delivery(request, base, only), look, say)
             self.job.on_sending = lambda id: unfinished.remember(target, Unfinished(id, request["release"], planned))
             ended = self.job.run()
         except InfraError as error:

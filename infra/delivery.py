@@ -9,7 +9,7 @@ import socket
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from agent.documents.jobs import Spec
@@ -52,24 +52,27 @@ def spec(kind: str, release: str, target: Target, base: str | None, confirm: flo
     }  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Delivery:
+    """A release on its way to a host: the `request` of components/release.py, the release that the host is to serve
+    until then (`base`, None for any), and the services that may change (`only`), where not all may."""
+
+    request: dict[str, Any]
+    base: str | None
+    only: Sequence[str] = ()
+
+
 def send(target: Target, request: dict[str, Any], base: str | None, outside: OutsideLook, say: Say) -> dict[str, Any]:
     """Brings a release to a host; how that ended. Raises InfraError when the host cannot be talked to."""
-    return sending(target, request, base, outside, say).run()
+    return sending(target, Delivery(request, base), outside, say).run()
 
 
-def sending(
-    target: Target,
-    request: dict[str, Any],
-    base: str | None,
-    outside: OutsideLook,
-    say: Say,
-    only: Sequence[str] = (),
-) -> "Job":
-    """The job that brings a release to a host; `only` are the services that it may change, where it may not change
-    all."""
-    asked = spec("apply", request["release"], target, base, request["confirm"])
-    if only:
-        asked["only"] = [*only]
+def sending(target: Target, delivery: Delivery, outside: OutsideLook, say: Say) -> "Job":
+    """The job that brings a release to a host."""
+    request = delivery.request
+    asked = spec("apply", request["release"], target, delivery.base, request["confirm"])
+    if delivery.only:
+        asked["only"] = [*delivery.only]
     payload = {key: request[key] for key in ("archive", "secrets")} | {"spec": asked}
     return Job(target, asked["id"], Command("receive", payload, request["receive"]), outside, say)
 
@@ -162,7 +165,7 @@ class Job:
             look_at, seen = None, self.seen
             starts = self.command.name in STARTING
             for event in events(
-                transport, self.target, self.command, on_start=self._sending, has_end=False,
+                transport, self.target, replace(self.command, has_end=False), on_start=self._sending,
                 on_sent=self._mark_uploaded if starts else lambda: None,
             ):  # fmt: skip
                 seen += is_told(event)
@@ -172,7 +175,7 @@ class Job:
                 self.say("looking from outside")
                 reason = self.outside(look_at)
                 answer = {"id": self.id, "seen": seen, "said": {"well": reason is None, "reason": reason}}
-                yield from events(transport, self.target, Command("answer", answer), has_end=False)
+                yield from events(transport, self.target, Command("answer", answer, has_end=False))
 
     def _mark_uploaded(self) -> None:
         self._is_uploaded = True

@@ -11,6 +11,7 @@ import termios
 import threading
 import tty
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import paramiko
@@ -27,6 +28,18 @@ AGENT = "python3 -I -B /var/lib/infra/bin"
 ENDED_BY_SIGNAL = 128
 NO_READER = ENDED_BY_SIGNAL + signal.SIGPIPE  # as shells say of what is printed into a closed pipe
 Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Access:
+    """What a person asks a host for: `how` a service is reached, the `words` of a command in it, whether they have a
+    terminal (`tty`), the `port` of the service that is to be reached (None: its own)."""
+
+    how: str
+    service: str
+    words: list[str]
+    tty: bool
+    port: int | None = None
 
 
 def target_of(catalogue: Catalogue, service: str, host: str | None) -> Target:
@@ -58,7 +71,7 @@ def run(target: Target, how: str, service: str, words: Sequence[str]) -> int:
     """Runs a command in a service, or a shell; its exit code. What it prints is printed, what is typed goes there.
     Raises InfraError."""
     has_terminal = _is_terminal(sys.stdin) and _is_terminal(sys.stdout)
-    answer = _ask_host(target, how, service, words, has_terminal)
+    answer = _ask_host(target, Access(how, service, [*words], has_terminal))
     if how != "host" and "enter" not in answer:
         raise InfraError(f"{target}: its answer has nothing to run")
     with connect(target) as transport:
@@ -91,9 +104,8 @@ def _is_terminal(stream: Any) -> bool:
     return stream is not None and not stream.closed and stream.isatty()
 
 
-def _ask_host(target: Target, how: str, service: str, words: Sequence[str], tty: bool, port: int | None = None) -> Any:
-    asked = {"how": how, "service": service, "words": [*words], "tty": tty, "port": port, "who": who()}
-    return remote.ask(target, "reach", asked)
+def _ask_host(target: Target, access: Access) -> Any:
+    return remote.ask(target, "reach", {**asdict(access), "who": who()})
 
 
 @contextlib.contextmanager
@@ -194,7 +206,7 @@ def _follow_resizes(channel: paramiko.Channel, has_terminal: bool) -> Iterator[N
 
 def forward(target: Target, service: str, port: int | None, local: int | None, say: Say) -> None:
     """Until Ctrl-C: connections to a port of 127.0.0.1 here come to a service's port. Raises InfraError."""
-    answer = _ask_host(target, "forward", service, [], tty=False, port=port)
+    answer = _ask_host(target, Access("forward", service, [], tty=False, port=port))
     if not answer.get("address") or not answer.get("port"):
         raise InfraError(f"{target}: its answer has no port")
     there = (answer["address"], int(answer["port"]))

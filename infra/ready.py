@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from infra.errors import InfraError
-from infra.remote import run_script
+from infra.remote import Script, run_script
 from infra.ssh import AccessDenied, NeverConnects, Target, connect
 from infra.supervised import Ended, Say, Work, run
 
@@ -68,7 +68,7 @@ class Ready(Work):
         self.is_preparing = True
         say(f"preparing {target.host}")
         try:
-            code, line = run_script(transport, target, command, request["script"], say, remaining)
+            code, line = run_script(transport, target, Script(command, request["script"], remaining), say)
         except TimeoutError:
             raise NotPrepared(
                 f"{target} was reached, and preparing it did not end within {request['limit']} s "

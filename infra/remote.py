@@ -52,32 +52,43 @@ class NotStarted(NeverConnects):
 @dataclass(frozen=True)
 class Command:
     """`name` is what the host's list of processes shows, and the agent's verb where there is no `program`, the text of
-    one in Python that runs with `payload` in its globals."""
+    one in Python that runs with `payload` in its globals. It says at most `most` bytes (None: any number), and comes to
+    its end in time where it `has_end`."""
 
     name: str
     payload: Any
     program: str | None = None
+    most: int | None = MOST
+    has_end: bool = True
+
+
+@dataclass(frozen=True)
+class Script:
+    """A script for a shell: the `command` that takes its `text` on standard input, and how many seconds it may take
+    (`limit`)."""
+
+    command: str
+    text: str
+    limit: float
 
 
 def events(
     transport: paramiko.Transport,
     target: Target,
     command: Command,
-    total: int | None = MOST,
     on_start: Callable[[], None] = lambda: None,
-    has_end: bool = True,
     on_sent: Callable[[], None] = lambda: None,
 ) -> Iterator[dict[str, Any]]:
-    """What a command on the host says, object by object, and at most `total` bytes of it; `on_start` is called before
-    anything is sent to it, `on_sent` once it has taken all. Raises NotStarted, ConnectionLost, and InfraError when the
-    command itself fails, says more than it may or, where it `has_end`, does not come to it."""
+    """What a command on the host says, object by object; `on_start` is called before anything is sent to it, `on_sent`
+    once it has taken all. Raises NotStarted, ConnectionLost, and InfraError when the command itself fails, says more
+    than it may or does not come to its end."""
     word = uuid.uuid4().hex
     mark = hashlib.sha256(word.encode()).hexdigest()
     line = f"{START} {word} {shlex.quote(command.name)}"
     noise: deque[str] = deque(maxlen=1)
     with _connection_errors(target):
         channel = _open_channel(transport, target, line if target.user == "root" else f"sudo -n {line}")
-        lines = _lines(channel, target, total)
+        lines = _lines(channel, target, command.most)
         _wait_for(mark, lines, channel, target)
         on_start()
         sent = {"first": FIRST, "name": command.name, "payload": command.payload, "program": command.program}
@@ -86,7 +97,7 @@ def events(
         begun = heard = marked = time.monotonic()
         for received in lines:
             now = time.monotonic()
-            if has_end and (now - heard > QUIET or now - begun > WHOLE):
+            if command.has_end and (now - heard > QUIET or now - begun > WHOLE):
                 raise InfraError(
                     f"{target} shows signs of life and comes to no end of {command.name!r} within "
                     f"{min(now - heard, now - begun) / 60:.0f} min: the connection is closed"
@@ -254,21 +265,21 @@ def _depth(value: Any) -> int:
 
 
 def run_script(
-    transport: paramiko.Transport, target: Target, command: str, script: str, say: Callable[[str], None], limit: float
+    transport: paramiko.Transport, target: Target, script: Script, say: Callable[[str], None]
 ) -> tuple[int, str]:
-    """Runs a command with a script on its standard input for `limit` seconds at most, saying what it says; its exit
-    code and last line. Raises NotStarted, ConnectionLost, and TimeoutError at the end of the time."""
+    """Runs a script, saying what it says; its exit code and last line. Raises NotStarted, ConnectionLost, and
+    TimeoutError at the end of its time."""
     halves, last = (uuid.uuid4().hex, uuid.uuid4().hex), ""
-    with ended_after(limit, transport.close) as is_late:
+    with ended_after(script.limit, transport.close) as is_late:
         try:
             with _connection_errors(target):
                 begun = f"printf '%s%s\\n' {halves[0]} {halves[1]}; "
-                channel = _open_channel(transport, target, begun + command, min(limit, 15))
+                channel = _open_channel(transport, target, begun + script.command, min(script.limit, 15))
                 channel.set_combine_stderr(True)
                 lines = _short_lines(channel)
                 _wait_for("".join(halves), lines, channel, target)
                 channel.settimeout(None)
-                is_read = _send_input(channel, script.encode())
+                is_read = _send_input(channel, script.text.encode())
                 for line in filter(str.strip, lines):
                     last = one_line(line.strip())
                     say(one_line(line))
@@ -304,8 +315,8 @@ def stream(target: Target, verb: str, payload: Any | None = None) -> Iterator[di
     with connect(target) as transport:
         # Logs can be followed for days
         follows = verb == "logs" and bool((payload or {}).get("follow"))
-        total = None if follows else MOST
-        for raw_event in events(transport, target, Command(verb, payload or {}), total, has_end=not follows):
+        command = Command(verb, payload or {}, most=None if follows else MOST, has_end=not follows)
+        for raw_event in events(transport, target, command):
             if "result" in raw_event:
                 refused = checked_job_event(clean(raw_event), str(target))
                 raise InfraError(f"{target.host}: {refused['result']['line']}")

@@ -11,41 +11,13 @@ from infra import aws
 from infra.errors import InfraError
 from infra.orphans import kinds, state
 from infra.orphans.kinds import FINISH, KINDS, LOST, REPEATABLE, TAGGED, TAGGED_EVERYWHERE
-from infra.orphans.state import Creation, State
+from infra.orphans.state import Creation, Orphan, State
 from infra.pulumi import attempt, pulumi
 
 NOT_LOOKED_FOR = "an update was killed while creating it, and infra cannot look for this kind: see AWS's console"
 SNAPSHOTS = "aws:dlm/lifecyclePolicy:LifecyclePolicy"
 Say = Callable[[str], None]
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Orphan:
-    """A resource that is in AWS and not in the state. `creation` is the interrupted one that made it; None where no
-    update knows of it. `is_wanted`: the program asks for it, and nothing else has its place in the state."""
-
-    type: str
-    id: str
-    region: str
-    provider: str
-    creation: Creation | None
-    is_wanted: bool
-
-    @property
-    def kind(self) -> str:
-        return self.type.rsplit(":", 1)[-1]
-
-    @property
-    def place(self) -> str:
-        """What it is called where its id alone is not enough: in two regions there can be one of an id."""
-        return f"{self.region}/{self.id}" if self.region else self.id
-
-    @property
-    def origin(self) -> str:
-        if self.creation is None:
-            return "has this stack's tags; no update knows of it"
-        return f"made by an update that was killed while creating {self.creation.name}"
 
 
 @dataclass(frozen=True)
@@ -155,8 +127,7 @@ def write(stack: str, leftovers: Found, orphans: list[Orphan]) -> None:
             changed = state.adopt_resource(changed, orphan.creation, orphan.id)
             urns.append(orphan.creation.urn)
         else:
-            inputs = orphan.creation.inputs if orphan.creation else {}
-            changed, urn = state.add_unwanted(changed, orphan.type, orphan.id, orphan.region, orphan.provider, inputs)
+            changed, urn = state.add_unwanted(changed, orphan)
             urns.append(urn)
     if urns:
         # Refused where another update is running: these may be its own

@@ -26,6 +26,34 @@ class Creation:
         return self.urn.rsplit("::", 1)[-1]
 
 
+@dataclass(frozen=True)
+class Orphan:
+    """A resource that is in AWS and not in the state. `creation` is the interrupted one that made it; None where no
+    update knows of it. `is_wanted`: the program asks for it, and nothing else has its place in the state."""
+
+    type: str
+    id: str
+    region: str
+    provider: str
+    creation: Creation | None
+    is_wanted: bool
+
+    @property
+    def kind(self) -> str:
+        return self.type.rsplit(":", 1)[-1]
+
+    @property
+    def place(self) -> str:
+        """What it is called where its id alone is not enough: in two regions there can be one of an id."""
+        return f"{self.region}/{self.id}" if self.region else self.id
+
+    @property
+    def origin(self) -> str:
+        if self.creation is None:
+            return "has this stack's tags; no update knows of it"
+        return f"made by an update that was killed while creating {self.creation.name}"
+
+
 def name(entry: dict[str, Any]) -> str:
     """What a resource is called in its stack."""
     return entry["urn"].rsplit("::", 1)[-1]
@@ -106,24 +134,23 @@ def adopt_resource(state: State, creation: Creation, id: str) -> State:
     return updated
 
 
-def add_unwanted(
-    state: State, type: str, id: str, region: str, provider: str, inputs: dict[str, Any]
-) -> tuple[State, str]:
+def add_unwanted(state: State, orphan: Orphan) -> tuple[State, str]:
     """With a resource that the program does not ask for, so that the next update deletes it; and its URN. Several are
     deleted in the reverse order."""
     updated = copy.deepcopy(state)
     stack = next(entry["urn"] for entry in _resources(updated) if entry["type"] == STACK)
     prefix = stack.rsplit("::", 2)[0]
-    urn = f"{prefix}::{type}::{ORPHAN}{id}"
-    if any(entry["urn"] == urn and entry.get("provider") != provider for entry in _resources(updated)):
+    urn = f"{prefix}::{orphan.type}::{ORPHAN}{orphan.id}"
+    if any(entry["urn"] == urn and entry.get("provider") != orphan.provider for entry in _resources(updated)):
         # Another region's of the same id
-        urn = f"{prefix}::{type}::{ORPHAN}{region}-{id}"
+        urn = f"{prefix}::{orphan.type}::{ORPHAN}{orphan.region}-{orphan.id}"
     if is_known(updated, urn):
         return updated, urn
     before = [entry["urn"] for entry in _resources(updated) if name(entry).startswith(ORPHAN)]
+    inputs = orphan.creation.inputs if orphan.creation else {}
     entry = {
-        "urn": urn, "type": type, "custom": True, "id": id, "inputs": inputs, "outputs": {**inputs, "id": id},
-        "parent": stack, "provider": provider, "dependencies": before,
+        "urn": urn, "type": orphan.type, "custom": True, "id": orphan.id, "inputs": inputs,
+        "outputs": {**inputs, "id": orphan.id}, "parent": stack, "provider": orphan.provider, "dependencies": before,
     }  # fmt: skip
     updated["deployment"]["resources"] = [*_resources(updated), entry]
     return updated, urn

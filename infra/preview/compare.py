@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from agent.wording import phrase as worded
@@ -22,14 +22,22 @@ from policy.of_stack import limits
 Snapshot = dict[str, Any]
 
 
+@dataclass(frozen=True)
+class HostReports:
+    """Lines about hosts: those that a plan binds (`bound`: approved with it), and what is only to be known
+    (`unbound`)."""
+
+    bound: Sequence[str] = ()
+    unbound: Sequence[str] = ()
+
+
 def compare_snapshots(base: Snapshot, head: Snapshot, source: str = "mocks") -> StackReport:
     """What becomes of a stack. An invalid base counts as nothing, and is reported."""
     if head["error"]:
         return StackReport(head["stack"], error=head["error"], language=_language(head))
     there, base_errors = ({}, _base_error(base)) if base["error"] else (base, [])
-    return build_report(
-        there, head, graph.steps(there.get("resources", []), head["resources"]), source, unbound=base_errors
-    )
+    steps = graph.steps(there.get("resources", []), head["resources"])
+    return build_report(there, head, steps, source, HostReports(unbound=base_errors))
 
 
 def _base_error(base: Snapshot) -> list[str]:
@@ -46,15 +54,9 @@ def _language(head: Snapshot) -> str:
 
 
 def build_report(
-    there: Snapshot,
-    head: Snapshot,
-    steps: list[Step],
-    source: str,
-    host_reports: Sequence[str] = (),
-    unbound: Sequence[str] = (),
+    there: Snapshot, head: Snapshot, steps: list[Step], source: str, host_reports: HostReports
 ) -> StackReport:
-    """The report, by steps that are known already. `host_reports` is what the hosts reported and a plan binds,
-    `unbound` what is only to be known."""
+    """The report, by steps that are known already."""
     was, will = there.get("region", ""), head["region"]
     moved = (was, will) if was and was != will else None
     replaced = [] if moved else replacing(steps)
@@ -62,7 +64,7 @@ def build_report(
     changes = hosts.compare_hosts(there.get("hosts", {}), head["hosts"], was, will, replaced)
     return StackReport(
         head["stack"],
-        fingerprint(source, steps, there, head, host_reports),
+        fingerprint(source, steps, there, head, host_reports.bound),
         steps=steps,
         hosts=hosts.going(changes, gone),
         cost=Cost(_monthly(there) if there else 0.0, _monthly(head), str(table().as_of)),
@@ -77,7 +79,7 @@ def build_report(
         phases=phases({"op": step.op, "urn": step.urn} for step in steps)
         if moved or replaced or gone or is_gated(steps)
         else [],
-        hosts_say=[*host_reports, *unbound],
+        hosts_say=[*host_reports.bound, *host_reports.unbound],
         images=head.get("images", {}),
         language=_language(head),
         source=source,

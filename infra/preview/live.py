@@ -24,7 +24,7 @@ from infra.foreign import one_line
 from infra.mirror import resolve_digests
 from infra.paths import config_file, project_root
 from infra.preview.commits import snapshots
-from infra.preview.compare import Snapshot, build_report
+from infra.preview.compare import HostReports, Snapshot, build_report
 from infra.preview.graph import PLUMBING, Op, Step, order_steps
 from infra.preview.hosts import compare_hosts
 from infra.preview.marks import mask_text
@@ -70,9 +70,8 @@ def report(name: str) -> StackReport:
     head["resources"] = mocked["resources"]
     if there:
         there["machines"] = machines_before(head["machines"], there["region"], taken)
-    return build_report(
-        there, head, taken, "live", host_reports, [*news(pulumi_result.warnings, check(catalogue)), *unbound, *untold]
-    )
+    unbound = [*news(pulumi_result.warnings, check(catalogue)), *unbound, *untold]
+    return build_report(there, head, taken, "live", HostReports(host_reports, unbound))
 
 
 def news(warnings: Iterable[str], standing: Iterable[Problem]) -> list[str]:

@@ -41,6 +41,16 @@ class Origin:
 
 
 @dataclass(frozen=True)
+class Wanted:
+    """Which version of a system is to come: its `source` ("" for where it came from), the `version` there ("" for the
+    last one that was asked for) and the `folder` of it (None for the last one)."""
+
+    source: str = ""
+    version: str = ""
+    folder: str | None = None
+
+
+@dataclass(frozen=True)
 class Inclusion:
     """What an inclusion does to a project: path → its content, None for a file that goes."""
 
@@ -86,30 +96,29 @@ def _is_ours(system: str, path: str) -> bool:
     return bool(NAME.fullmatch(system)) and own and is_safe(path)
 
 
-def plan_inclusion(
-    root: Path, system: str, source: str, version: str, folder: str | None, theirs: bool = False
-) -> Inclusion:
+def plan_inclusion(root: Path, system: str, wanted: Wanted, theirs: bool = False) -> Inclusion:
     """What bringing a system, or a later version of it, changes. Files that were edited here are refused unless they
     become `theirs`. Raises InfraError, and CatalogueError for a system that does not validate."""
     if not NAME.fullmatch(system):
         raise InfraError(f"{system!r} is no name of a system: lower-case letters, digits and . _ -")
     before = origins(root).get(system)
-    if not source and before is None:
+    if not wanted.source and before is None:
         raise InfraError(f"{system} comes from nowhere yet: name a directory, or what git can clone")
-    place = source or (before.source if before else "")
+    place = wanted.source or (before.source if before else "")
     if PASSWORD.search(place):
         raise InfraError(
             "the address holds a password, and it is written into this repository: leave it to git's helper"
         )
-    inside = folder if folder is not None else before.folder if before and not source else ""
+    last = before if not wanted.source else None
+    inside = wanted.folder if wanted.folder is not None else last.folder if last else ""
     if inside and not is_safe(inside):
         raise InfraError(one_line(f"--folder {inside}: a folder of {place}, such as deploy"))
-    wanted = version or (before.version if before and not source else "")
-    with _checkout(root, place, wanted) as checkout:
+    version = wanted.version or (last.version if last else "")
+    with _checkout(root, place, version) as checkout:
         files = _files(checkout, inside, system, one_line(place))
         commit = _commit(checkout)
     _validate(files, system)
-    origin = Origin(place, inside, wanted, commit, {path: file.mark for path, file in sorted(files.items())})
+    origin = Origin(place, inside, version, commit, {path: file.mark for path, file in sorted(files.items())})
     return Inclusion(system, origin, _changes(root, before, files, theirs))
 
 
