@@ -226,14 +226,16 @@ def deploy(catalogue: Catalogue, wanted: Deployment, say: Say, ask_lock: run.Ask
     is_again = note.exists()
     put_below(project_root(), UNSETTLED.format(stack=stack.name), f"{command}\n")
     basis = before, outputs["releases"].get(wanted.host, {}).get("id")
-    progress = run.up(stack.name, [], say, ask_lock, words, _variables(images, wanted, after, basis))
+    options = run.Options(words, _variables(images, wanted, after, basis))
+    progress = run.up(stack.name, [], say, ask_lock, options)
     reason = progress.reasons[0].strip() if progress.reasons else ""
     has_begun = not (progress.is_locked or STALE in reason)
     if not reason or reason.startswith(CERTAIN) or not (has_begun or is_again):
         note.unlink(missing_ok=True)
     if reason.startswith(CERTAIN) and has_begun:
         # The engine has noted what it was to bring: noted back, the next update has nothing to do
-        run.up(stack.name, [], lambda _: None, lambda _: False, words, _variables(images, wanted, before))
+        options = run.Options(words, _variables(images, wanted, before))
+        run.up(stack.name, [], lambda _: None, lambda _: False, options)
     if reason:
         raise (InfraError if has_begun else Locked)(reason)
     later = "follows its tag from now on" if wanted.follow else "pulumi up keeps it"

@@ -28,10 +28,20 @@ class Owner:
     host_key: str | None = None
 
 
-def adopt(catalogue: Catalogue, region: str, host: str | None, instance: str | None, owner: Owner, yes: bool) -> None:
+@dataclass(frozen=True)
+class Candidate:
+    """The machine that is to be taken over: AWS's `region` in which it was made, the `host` of the stack that it is to
+    be (None: the only one), the id of its `instance` (None: a public name leads to it)."""
+
+    region: str
+    host: str | None
+    instance: str | None
+
+
+def adopt(catalogue: Catalogue, candidate: Candidate, owner: Owner, yes: bool) -> None:
     """Raises InfraError; nothing is half taken over: what is in the state already is left there."""
-    stack = catalogue.stack
-    chosen = mapping.host_of(catalogue, host)
+    stack, region = catalogue.stack, candidate.region
+    chosen = mapping.host_of(catalogue, candidate.host)
     if chosen is None:
         raise InfraError(f"which host of the stack is it? --host: {', '.join(stack.ec2_hosts)}")
     now = json.loads(pulumi("stack", "output", "--json", "--stack", stack.name) or "{}").get("region", region)
@@ -41,7 +51,7 @@ def adopt(catalogue: Catalogue, region: str, host: str | None, instance: str | N
         )
     in_route53 = stack.dns.provider == "route53"
     names = zone_names(catalogue, chosen)
-    facts = looking.gather(stack.zone if in_route53 else "", names, region, instance)
+    facts = looking.gather(stack.zone if in_route53 else "", names, region, candidate.instance)
     taken = mapping.resources_to_import(catalogue, chosen, facts)
     typer.echo(f"{region}: {facts.instance.id} ({facts.instance.type}) at {facts.address}")
     for entry in taken:
@@ -57,7 +67,7 @@ def adopt(catalogue: Catalogue, region: str, host: str | None, instance: str | N
     if not yes and not typer.confirm("\nTake all this over?"):
         raise InfraError("nothing was touched")
     if owner.identity:
-        keys.install(stack, chosen, facts.address, owner.account, owner.identity, key)
+        keys.install(stack, chosen, keys.Machine(facts.address, 22, owner.account, owner.identity, key))
         typer.echo(f"{chosen} takes the stack's key now, and identifies itself with its own")
     for name, value in mapping.configuration(stack, facts).items():
         path = ["--path"] if name.startswith("infra:") else []

@@ -4,6 +4,7 @@ import base64
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import paramiko
@@ -50,6 +51,21 @@ for path, text, mode in ((own, said["host_private"], 0o600), (own + ".pub", said
     os.rename(part, path)
 subprocess.run(["systemctl", "restart", "ssh"], check=True)
 """
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where a host's owner reaches it, with the private key in the file `identity`; `host_key` is the fingerprint that
+    it must have."""
+
+    address: str
+    port: int
+    user: str
+    identity: Path
+    host_key: str
+
+    def __str__(self) -> str:
+        return f"{self.user}@{self.address}"
 
 
 def fingerprint(address: str, port: int = 22) -> str:
@@ -111,7 +127,7 @@ def owners(address: str, port: int, owner: str, identity: Path, expected: list[s
         client.close()
 
 
-def install(stack: Stack, host: str, address: str, owner: str, identity: Path, expected: str) -> None:
+def install(stack: Stack, host: str, machine: Machine) -> None:
     """Lets the stack's key in, and gives the machine the host key that the stack knows. Raises InfraError."""
 
     def secret(key: str) -> str:
@@ -122,7 +138,8 @@ def install(stack: Stack, host: str, address: str, owner: str, identity: Path, e
         "host_public": stack.hostPublicKeys[host],
     }  # fmt: skip
     own = key_fingerprint(base64.b64decode(stack.hostPublicKeys[host].split()[1]))
-    with owners(address, 22, owner, identity, [expected, own]) as transport:
-        target = Target(host, address, 22, owner, expected, "")
+    expected = [machine.host_key, own]
+    with owners(machine.address, machine.port, machine.user, machine.identity, expected) as transport:
+        target = Target(host, machine.address, machine.port, machine.user, machine.host_key, "")
         for _ in run_program(transport, target, SCRIPT, payload):
             pass

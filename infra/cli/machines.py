@@ -45,7 +45,7 @@ def replace(
     if check:
         replacing.check(catalogue, host, type)
     else:
-        replacing.replace_machine(catalogue, host, type, way, keep, yes, report)
+        replacing.replace_machine(catalogue, host, replacing.Wish(type, way, keep, yes, report))
 
 
 @group.command(name="retire")

@@ -106,7 +106,8 @@ def adopt_aws(
     what differs; and take them over, so that no update replaces or deletes the host."""
     from infra.adopt import command
 
-    command.adopt(sound_catalogue_of(stack), region, host, instance, command.Owner(user, identity, host_key), yes)
+    candidate, owner = command.Candidate(region, host, instance), command.Owner(user, identity, host_key)
+    command.adopt(sound_catalogue_of(stack), candidate, owner, yes)
 
 
 @adopting.command(name="host")
@@ -130,10 +131,10 @@ def adopt_host(
     """Read a hand-made host's units, compose files and Nginx sites without changing anything; write them as a system of
     the catalogue; and list what does not fit, and what a release would change there."""
     from infra.adopt import keys
-    from infra.adopt.host import command, reading
+    from infra.adopt.host import command
 
     catalogue = catalogue_of(stack)
     wish = command.parse_wish(catalogue, host, system, write, diff)
     key = keys.confirmed_host_key(address, port, host_key, yes)
-    machine = reading.Machine(address, port, user, identity.expanduser(), key)
+    machine = keys.Machine(address, port, user, identity.expanduser(), key)
     command.adopt(catalogue, machine, wish)

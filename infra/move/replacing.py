@@ -163,11 +163,22 @@ class Way(StrEnum):
     GIVE_UP = " --give-up"
 
 
-def replace_machine(
-    catalogue: Catalogue, host: str, type: str, way: Way, keep: bool, yes: bool, written: Path | None
-) -> None:
+@dataclass(frozen=True)
+class Wish:
+    """How a person wants a host's machine to be replaced: the instance `type` of the new one ("" for as it is), the
+    `way`, whether to `keep` the old one; `yes` asks nothing before it begins, `written` is the file of the report
+    (None: one in the project)."""
+
+    type: str
+    way: Way
+    keep: bool
+    yes: bool
+    written: Path | None
+
+
+def replace_machine(catalogue: Catalogue, host: str, wish: Wish) -> None:
     """The whole of it. Raises InfraError where it stopped; run again, it goes on."""
-    stack = catalogue.stack
+    stack, way = catalogue.stack, wish.way
     run.settle(stack.name, lambda line: typer.echo(line), command.may_remove_lock)
     now = machines(stack, host)
     typer.echo(f"{host} of stack {stack.name} runs on {machine_label(now.serving, now.types)} in {now.region}")
@@ -179,13 +190,13 @@ def replace_machine(
     elif way is Way.GIVE_UP:
         aim = given_up(now, host)
     else:
-        aim = back(now, host) if way is Way.BACK else forward(now, stack.ec2_hosts[host], type, keep)
+        aim = back(now, host) if way is Way.BACK else forward(now, stack.ec2_hosts[host], wish.type, wish.keep)
     if now.is_under_way:
         how = "is given up" if way is Way.GIVE_UP else "goes on"
         typer.echo(f"a replacement by machine {now.wanted} has not come to its end: it {how}")
     elif way is Way.FORWARD and aim.generation != now.serving:
         _preflight(catalogue, host, now, aim)
-    _carry_out(catalogue, host, now, aim, way, keep, yes, written)
+    _carry_out(catalogue, host, now, aim, wish)
 
 
 def check(catalogue: Catalogue, host: str, type: str) -> None:
@@ -252,23 +263,21 @@ def _change(host: str, aim: Aim) -> run.Change:
     return run.with_machine(host, aim.generation, aim.type, aim.kept)
 
 
-def _carry_out(
-    catalogue: Catalogue, host: str, now: Machines, aim: Aim, way: Way, keep: bool, yes: bool, written: Path | None
-) -> None:
+def _carry_out(catalogue: Catalogue, host: str, now: Machines, aim: Aim, wish: Wish) -> None:
     name = catalogue.stack.name
     mark = f"{host}-g{aim.generation}"
     so_far = (attempts.read_attempts(name, mark) if now.is_under_way else None) or Attempts(
         time.time(), run.latencies(catalogue)
     )
-    planned = command.agree(name, _change(host, aim), command.ask_for, yes)
+    planned = command.agree(name, _change(host, aim), command.ask_for, wish.yes)
 
     def why(progress: Progress) -> list[str]:
         went = {step for step, _ in progress.times}
         words = f"uv run infra host replace {host}"
         lines = [progress.reasons[0].strip()]
         lines.append("The new machine serves." if "retire" in went else "Nothing that served was deleted.")
-        lines.append(f"Go on: {words}{way}{'' if keep or way else ' --retire'} --stack {name}")
-        if way is not Way.GIVE_UP and "retire" not in went:
+        lines.append(f"Go on: {words}{wish.way}{'' if wish.keep or wish.way else ' --retire'} --stack {name}")
+        if wish.way is not Way.GIVE_UP and "retire" not in went:
             lines.append(f"Give it up: {words} --give-up --stack {name}")
         return lines
 
@@ -287,8 +296,8 @@ def _carry_out(
             f"--stack {name}`; go back to it: `uv run infra host replace {host} --back --stack {name}`"
         )
     title = f"{host}, {machine_label(now.serving, now.types)} → {machine_label(aim.generation, types_now)}"
-    ended = run.report_of(catalogue, now.region, now.region, so_far, title, remaining)
-    target = command.put_report(ended, so_far, written)
+    ended = replace(run.report_of(catalogue, now.region, now.region, so_far), title=title, remaining=remaining)
+    target = command.put_report(ended, so_far, wish.written)
     typer.echo(f"\n{host} of stack {name} runs on {machine_label(aim.generation, types_now)}; the report: {target}")
     if remaining:
         typer.echo(remaining.replace("`", ""))

@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import IO, Any
@@ -141,33 +141,34 @@ def settle(stack: str, say: Say, ask: Ask) -> None:
         raise (locks.Locked if locked else InfraError)(f"nothing was touched: {locked or reason}")
 
 
-def up(
-    stack: str,
-    planned: list[Phase],
-    say: Say,
-    ask: Ask,
-    words: Sequence[str] = (),
-    environment: Mapping[str, str] | None = None,
-) -> Progress:
-    """`pulumi up`, followed step by step, with further `words` and variables; its `reasons` say why it stopped, and are
-    none when it came to its end. A lock that a killed one left here holds up nothing; `ask` is asked whether any other
-    lock may be removed."""
-    work = partial(_up, stack, planned, say, words, environment or {})
+@dataclass(frozen=True)
+class Options:
+    """What `pulumi up` gets beside its stack: further `words` of the command, and variables of its `environment`."""
+
+    words: Sequence[str] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+WHOLE = Options()  # an update of all that the stack has
+
+
+def up(stack: str, planned: list[Phase], say: Say, ask: Ask, options: Options = WHOLE) -> Progress:
+    """`pulumi up`, followed step by step; its `reasons` say why it stopped, and are none when it came to its end. A
+    lock that a killed one left here holds up nothing; `ask` is asked whether any other lock may be removed."""
+    work = partial(_up, stack, planned, say, options)
     progress, locked = locks.pass_locks(stack, work, say, ask)
     if locked:
         progress.reasons, progress.is_locked = [locked], True
     return progress
 
 
-def _up(
-    stack: str, planned: list[Phase], say: Say, words: Sequence[str], environment: Mapping[str, str]
-) -> tuple[Progress, str]:
+def _up(stack: str, planned: list[Phase], say: Say, options: Options) -> tuple[Progress, str]:
     progress = Progress({(phase.step, phase.region): phase for phase in planned}, say, time.monotonic)
-    command = ["pulumi", "up", "--yes", "--skip-preview", "--json", "--non-interactive", "--stack", stack, *words]
+    words = ["--yes", "--skip-preview", "--json", "--non-interactive", "--stack", stack, *options.words]
     with (
         tempfile.TemporaryFile("w+", encoding="utf-8") as complaints,
         _as_interrupts(signal.SIGTERM, signal.SIGHUP),
-        _start_process(command, complaints, environment) as process,
+        _start_process(["pulumi", "up", *words], complaints, options.environment) as process,
     ):
         assert process.stdout
         locks.remember(stack, process.pid)
@@ -296,15 +297,12 @@ def finished_steps(progress: Progress) -> list[tuple[str, str, float]]:
     ]
 
 
-def report_of(
-    catalogue: Catalogue, old: str, region: str, whole: Attempts, title: str = "", remaining: str = ""
-) -> Report:
-    """The report of a move to `region` from the `old` one that has ended, in however many attempts; of one inside a
-    region with its own `title`, and what is `remaining` to do."""
+def report_of(catalogue: Catalogue, old: str, region: str, whole: Attempts) -> Report:
+    """The report of a move to `region` from the `old` one that has ended, in however many attempts."""
     name = catalogue.stack.name
     outputs = json.loads(pulumi("stack", "output", "--json", "--stack", name))
     return Report(
         name, old or region, region, time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(whole.began)),
         whole.spent, whole.steps, outputs.get("images", {}), whole.before, latencies(catalogue),
-        outputs.get("standby", []), title, remaining,
+        outputs.get("standby", []),
     )  # fmt: skip

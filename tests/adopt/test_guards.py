@@ -155,9 +155,7 @@ def test_what_the_catalogue_could_not_say_ends_no_adoption(server):
     """Whatever is read off it can be a site of the catalogue's."""
     found = seen(server)
     facts = {"certificates": {}}
-    made = sites.sites_of(
-        found, {(r.site, r.public) for r in found.routes}, {n: {} for n in found.read}, facts, stack(), []
-    )
+    made = sites.sites_of(found, {(r.site, r.public) for r in found.routes}, facts, stack(), [])
     for entry in made:
         sites.Site.model_validate(understanding._without_nothing(entry))
 

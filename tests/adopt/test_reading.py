@@ -323,7 +323,7 @@ def test_a_pinned_key_needs_no_question_and_another_question_is_asked(there):
 
 
 def test_who_may_not_use_sudo_is_told_what_to_do():
-    machine = reading.Machine("a", 22, "me", Path("key"), "SHA256:x")
+    machine = keys.Machine("a", 22, "me", Path("key"), "SHA256:x")
     hint = reading._hint(machine, "me@a: sudo: a password is required")
     assert hint == "; me must be allowed `sudo -n python3`, since only root reads all of it: or --user root"
 

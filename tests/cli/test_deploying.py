@@ -188,8 +188,9 @@ def stack(monkeypatch, tmp_path):
     monkeypatch.setattr(deploying.run, "settle", lambda *_: None)
     made.note = tmp_path / ".infra/deploying-prod"
 
-    def up(stack, planned, say, ask, words, environment):
-        made.asked.append((words, {name: json.loads(text) for name, text in environment.items()}, made.note.exists()))
+    def up(stack, planned, say, ask, options):
+        variables = {name: json.loads(text) for name, text in options.environment.items()}
+        made.asked.append((options.words, variables, made.note.exists()))
         reason = made.ends.pop(0) if made.ends else ""
         return type(
             "Progress",

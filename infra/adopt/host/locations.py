@@ -63,6 +63,27 @@ class Read:
             self.closed.append(path)
 
 
+@dataclass(frozen=True)
+class SiteReading:
+    """The reading of one server: the public name of its `site`, what was `read` off it so far, the servers behind each
+    name of a group (`upstreams`), and the `remarks` so far."""
+
+    site: str
+    read: Read
+    upstreams: dict[str, list[str]]
+    remarks: list[Remark]
+
+
+@dataclass(frozen=True)
+class Place:
+    """The paths that a location is about: its `kind` ("" for none) and `path` as Nginx writes them; `where` is what
+    remarks call it."""
+
+    where: str
+    kind: str
+    path: str
+
+
 def split(entry: dict[str, Any]) -> dict[str, Any]:
     """A location whose kind and path are two words, as Nginx takes `=/x` too."""
     match = re.fullmatch(r"(\^~|=|~\*|~)(\S.*)", entry["args"][0]) if len(entry["args"]) == 1 else None
@@ -110,14 +131,13 @@ def _beginnings(pattern: str) -> list[str]:
     return begins if is_whole and all(len(begin) > 1 for begin in begins) else []
 
 
-def location(
-    site: str, read: Read, entry: dict[str, Any], around: list[Tree], upstreams: dict[str, list[str]], comment: str,
-    remarks: list[Remark],
-) -> Found | None:  # fmt: skip
+def location(reading: SiteReading, entry: dict[str, Any], around: list[Tree], comment: str) -> Found | None:
     """What a location leads to. One that leads to no service is a redirect or files; one that cannot be said is closed,
     or what is above it would answer in its place."""
-    where = f"site {site}: location {' '.join(entry['args'])}"
+    read, remarks = reading.read, reading.remarks
+    where = f"site {reading.site}: location {' '.join(entry['args'])}"
     kind, path = ("", entry["args"][0]) if len(entry["args"]) == 1 else (entry["args"][0], entry["args"][1])
+    place = Place(where, kind, path)
     if path.startswith("@"):
         return None
     inner = _behind_files(entry, around[1])
@@ -144,15 +164,15 @@ def location(
         if closed and not serving.refuses(around[0]):
             remarks.append(unfit(where, f"{closed}; until then it is closed (404)"))
         if not is_own and (path != "/" or closed):
-            _close(read, kind, path)
+            _close(read, place)
         return None
     if not passed:
-        without_service(where, read, kind, path, around, served.settings, remarks)
+        without_service(reading, place, around, served.settings)
         return None
-    target = _target(passed[0]["args"][0], upstreams)
+    target = _target(passed[0]["args"][0], reading.upstreams)
     if isinstance(target, str):
         remarks.append(unfit(where, f"proxy_pass {passed[0]['args'][0]}: {target}; it is left out, and closed"))
-        _close(read, kind, path)
+        _close(read, place)
         return None
     host, port, inside = target
     rewritten = [e for e in around[0] if e["directive"] == "rewrite"]
@@ -160,7 +180,7 @@ def location(
         own = _rewrite_target(path, rewritten[0]["args"]) if len(rewritten) == 1 and inside is None else None
         if own is None:
             remarks.append(unfit(where, "rewrite: it is left out, and closed"))
-            _close(read, kind, path)
+            _close(read, place)
             return None
         inside = own
     public, internal = path, inside if inside is not None else path
@@ -170,7 +190,7 @@ def location(
             remarks.append(
                 unfit(where, f"leads to {internal}: a page alone keeps its path inside; it is left out, and closed")
             )
-            _close(read, kind, path)
+            _close(read, place)
             return None
     elif not (path.endswith("/") and internal.endswith("/")):
         public, internal = f"{path.rstrip('/')}/", f"{internal.rstrip('/')}/"
@@ -182,7 +202,7 @@ def location(
             read.close(f"{path}*")
     default = "/" if public.endswith("/") else public
     return Found(
-        site, public, None if internal == default else internal, host, port, comment,
+        reading.site, public, None if internal == default else internal, host, port, comment,
         serving.cors(where, around, remarks),
         serving.size(where, nearest_value(around, "client_max_body_size"), remarks),
         serving.timeout(where, nearest_value(around, "proxy_read_timeout"), remarks),
@@ -197,20 +217,17 @@ def _rewrite_target(path: str, args: list[str]) -> str | None:
     return args[1].removesuffix("$1") if re.fullmatch(r"/[A-Za-z0-9._~/-]*\$1", args[1]) else None
 
 
-def _close(read: Read, kind: str, path: str) -> None:
+def _close(read: Read, place: Place) -> None:
     """A path of Nginx's without its last / stands for all that begins with it."""
-    if kind == "=":
-        # A page whose path ends in / is, to a route, all that is below it
-        read.close(path)
-    else:
-        read.close(path if path.endswith("/") else f"{path}*")
+    # A page whose path ends in / is, to a route, all that is below it
+    is_alone = place.kind == "=" or place.path.endswith("/")
+    read.close(place.path if is_alone else f"{place.path}*")
 
 
-def without_service(
-    where: str, read: Read, kind: str, path: str, around: list[Tree], settings: dict[str, Any], remarks: list[Remark]
-) -> None:
+def without_service(reading: SiteReading, place: Place, around: list[Tree], settings: dict[str, Any]) -> None:
     """A redirect, files, or what is neither and so closed."""
-    location = around[0]
+    read, remarks, location = reading.read, reading.remarks, around[0]
+    where, kind, path = place.where, place.kind, place.path
     public = path if kind == "=" or path.endswith("/") else f"{path}/"
     if all_of(location, "return") and (redirection := redirect(location, public)) and "$" not in str(redirection["to"]):
         if kind == "=" and public == "/":
@@ -240,7 +257,7 @@ def without_service(
     names = dict.fromkeys(entry["directive"] for entry in location if entry["directive"] != "#")
     why = ", of which a program runs some, or some are kept back" if read.runs and plain else ""
     remarks.append(unfit(where, f"{', '.join(names) or 'files'}{why}: no route, files or redirect; it is closed"))
-    _close(read, kind, path)
+    _close(read, place)
 
 
 def _files(entry: dict[str, Any], server: Tree) -> dict[str, Any] | None:

@@ -16,7 +16,7 @@ import crossplane
 from catalogue.fields import HOST_NAME
 from catalogue.site_values import HSTS
 from infra.adopt.host import locations, serving
-from infra.adopt.host.locations import REDIRECTS, Found, Read
+from infra.adopt.host.locations import REDIRECTS, Found, Read, SiteReading
 from infra.adopt.host.remarks import Remark, unfit
 from infra.adopt.host.serving import Tree, all_of, nearest_value
 from infra.errors import InfraError
@@ -34,6 +34,11 @@ class Sites:
     routes: list[Found] = field(default_factory=list)
     read: dict[str, Read] = field(default_factory=dict)
     remarks: list[Remark] = field(default_factory=list)
+
+    @property
+    def cors(self) -> dict[str, dict[str, Any]]:
+        """Site → what CORS allows on most of its routes."""
+        return {site: shared_cors([route for route in self.routes if route.site == site]) for site in self.read}
 
 
 def parse(text: str, path: str = "") -> Tree:
@@ -180,16 +185,17 @@ def _server(
         words = "; ".join(" ".join(entry["args"]) for entry in lost)
         result.remarks.append(unfit(where, f"rewrite {words}: not taken over"))
     locations.patterns(where, read, server, result.remarks)
+    reading = SiteReading(site, read, upstreams, result.remarks)
     comment = ""
     for entry in server:
         if entry["directive"] == "location":
             around = [entry["block"], server, http]
-            route = locations.location(site, read, locations.split(entry), around, upstreams, comment, result.remarks)
+            route = locations.location(reading, locations.split(entry), around, comment)
             result.routes.extend([route] if route else [])
         comment = entry.get("comment", "").strip() if entry["directive"] == "#" else ""
     if all_of(server, "root") and not any(locations.split(entry)["args"][-1:] == ["/"] for entry in blocks):
         rest = {"directive": "location", "args": ["/"], "block": []}
-        locations.location(site, read, rest, [[], server, http], upstreams, "", result.remarks)
+        locations.location(reading, rest, [[], server, http], "")
 
 
 def _answers(block: Tree) -> bool:

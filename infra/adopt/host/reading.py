@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from agent import places
 from catalogue import masking
 from infra.adopt import keys
 from infra.adopt.host.forms import checked_entries, checked_facts
+from infra.adopt.keys import Machine
 from infra.errors import InfraError
 from infra.foreign import one_line
 from infra.remote import run_program
@@ -26,20 +26,6 @@ MODULES = ("names", "nested", "proxies", "lines", "")
 Facts = dict[str, Any]
 # Path → what is there: kind (file, directory, link, none), owner, group, mode, target, text, names of variables
 Entries = dict[str, dict[str, Any]]
-
-
-@dataclass(frozen=True)
-class Machine:
-    """Where a host's owner reaches it; `host_key` is the fingerprint that it must have."""
-
-    address: str
-    port: int
-    user: str
-    identity: Path
-    host_key: str
-
-    def __str__(self) -> str:
-        return f"{self.user}@{self.address}"
 
 
 class Connection:

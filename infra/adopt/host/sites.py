@@ -43,13 +43,10 @@ def route_of(route: nginx.Found, several: bool, cors: dict[str, Any]) -> dict[st
 
 
 def sites_of(
-    served: nginx.Sites,
-    led: set[tuple[str, str]],
-    cors: dict[str, dict[str, Any]],
-    facts: Facts,
-    stack: Stack,
-    remarks: list[Remark],
+    served: nginx.Sites, led: set[tuple[str, str]], facts: Facts, stack: Stack, remarks: list[Remark]
 ) -> list[dict[str, Any]]:
+    """The sites as the catalogue has them; `led` are the paths of each that lead to a service (site, path)."""
+    cors = served.cors
     site_entries = []
     for name, read in served.read.items():
         taken = {public for site, public in led if site == name}

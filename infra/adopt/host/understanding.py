@@ -81,7 +81,7 @@ def derive_system(facts: Facts, entries: Entries, stack: Stack, name: str) -> Un
             sites.close(served, [route])
     first = {id(route): number for number, route in enumerate(served.routes)}
     drafts.sort(key=lambda draft: min((first[id(route)] for route in draft.routes), default=len(first)))
-    cors = {site: nginx.shared_cors([r for r in served.routes if r.site == site]) for site in served.read}
+    cors = served.cors
     services: list[dict[str, Any]] = []
     led: set[tuple[str, str]] = set()
     for draft in _waiting(_named_once(drafts), remarks):
@@ -102,7 +102,7 @@ def derive_system(facts: Facts, entries: Entries, stack: Stack, name: str) -> Un
         "system": name, "document": f"read off {facts['hostname']}", "accounts": accounts,
         "directories": _directories(services, entries, accounts, facts), "drop_ins": _drop_ins(facts, remarks),
         "network": {key: net.network[key] for key in ("name", "subnet", "gateway", "unit")} if net else None,
-        "sites": sites.sites_of(served, led, cors, facts, stack, remarks),
+        "sites": sites.sites_of(served, led, facts, stack, remarks),
         "services": services,
     }  # fmt: skip
     text = "purpose_ja, single (one in the world), stop_priority, data, retired services, packages, milestones"

@@ -191,14 +191,12 @@ class Moving:
                 break
         handing_over.set()
         try:
-            return self._handed_over(home, there, id, copy, places, size)
+            return self._handed_over(there, id, copy, size)
         finally:
             handing_over.clear()
 
-    def _handed_over(
-        self, home: Host, there: dict[str, Any], id: str, copy: "Copy", places: dict[str, str], size: int
-    ) -> dict[str, Any]:
-        began = time.monotonic()
+    def _handed_over(self, there: dict[str, Any], id: str, copy: Copy, size: int) -> dict[str, Any]:
+        home, began = copy.home, time.monotonic()
         self.say(f"{self.what}: {home} stops what writes")
         with self._keep_renewing(home, id):
             try:
@@ -207,7 +205,13 @@ class Moving:
                     to=self.here.target.host, region=self.here.region, what=self.what,
                 )  # fmt: skip
                 copy.run("the rest, by checksum", STILL, "--checksum")
-                given = {"id": id, "places": places, "from": home.target.host, "region": home.region, "what": self.what}
+                given = {
+                    "id": id,
+                    "places": copy.places,
+                    "from": home.target.host,
+                    "region": home.region,
+                    "what": self.what,
+                }
                 self._ask("ready", given | {"units": self.entry["units"]})
             except InfraError as error:
                 # Nothing starts here before the old host has given its data away
