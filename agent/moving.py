@@ -5,6 +5,8 @@ The units that write are stopped under a lease: who asked for it renews it, and 
 closed laptop, a killed update) they start again. Only a commit makes it last: at no time do two hosts write.
 """
 
+from __future__ import annotations
+
 import contextlib
 import fcntl
 import grp
@@ -16,11 +18,15 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Generator, Iterable
 from subprocess import DEVNULL, PIPE, STDOUT
+from typing import TYPE_CHECKING, Any, cast
+
+if TYPE_CHECKING:
+    from agent.documents.moves import DescribePayload, HoldPayload, MovePayload, SharePayload
 
 RUN = "/run/infra/moving"
-# As in agent/away.py. An account's own manager reads them too
-HELD, GONE = "/run/infra/away", "/etc/infra/away"
+HELD, GONE = "/run/infra/away", "/etc/infra/away"  # as in agent/away.py; an account's own manager reads them too
 SYSTEMD = "/etc/systemd"
 DROP_IN = "zz-infra-away-"  # and the name of what moves
 LEASE = 30.0  # seconds without a renewal
@@ -29,16 +35,15 @@ ON, OFF = ("active", "activating", "reloading", "deactivating"), ("inactive", "f
 _out = threading.Lock()
 
 
-class Failed(Exception):
-    pass
+class Failed(Exception): ...
 
 
-def say(**event):
+def say(**event: object) -> None:
     with _out:
         print(json.dumps(event), flush=True)
 
 
-def run(*argv, timeout=60.0):
+def run(*argv: str, timeout: float = 60.0) -> tuple[int, str]:
     """Exit code (-1: it did not end, or there is no such program), and what was said."""
     try:
         ran = subprocess.run(argv, stdin=DEVNULL, stdout=PIPE, stderr=STDOUT, timeout=timeout, check=False)
@@ -47,7 +52,7 @@ def run(*argv, timeout=60.0):
     return ran.returncode, ran.stdout.decode(errors="replace").strip()
 
 
-def systemctl(account, *words, timeout=60.0):
+def systemctl(account: str, *words: str, timeout: float = 60.0) -> tuple[int, str]:
     if not account:
         return run("systemctl", *words, timeout=timeout)
     try:
@@ -58,18 +63,18 @@ def systemctl(account, *words, timeout=60.0):
     return run("runuser", "-u", account, "--", "env", *where, "systemctl", "--user", *words, timeout=timeout)
 
 
-def by_manager(units):
+def by_manager(units: Iterable[str]) -> dict[str, list[str]]:
     """Account ("" for the host) → its units, in their order; a unit of an account's is named ACCOUNT/UNIT."""
-    units_of = {}
+    units_of: dict[str, list[str]] = {}
     for unit in units:
         account, _, name = unit.rpartition("/")
         units_of.setdefault(account, []).append(name)
     return units_of
 
 
-def running(units):
+def running(units: list[str]) -> list[str]:
     """Those that run, or are on their way. Raises Failed where systemd does not answer."""
-    active = []
+    active: list[str] = []
     for unit in units:
         account, _, name = unit.rpartition("/")
         code, output = systemctl(account, "is-active", name)
@@ -81,14 +86,14 @@ def running(units):
 
 
 @contextlib.contextmanager
-def hold_lock():
+def hold_lock() -> Generator[None]:
     os.makedirs(RUN, 0o700, exist_ok=True)
     with open(os.open(f"{RUN}/lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600), "w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 
-def write(path, text, mode=0o644):
+def write(path: str, text: str, mode: int = 0o644) -> None:
     """The whole of a file, on the disk."""
     folder = os.path.dirname(path)
     os.makedirs(folder, 0o755, exist_ok=True)
@@ -106,7 +111,7 @@ def write(path, text, mode=0o644):
     os.close(descriptor)
 
 
-def read(path):
+def read(path: str) -> dict[str, Any] | None:
     """A record; None where there is none. Raises Failed for one that is damaged."""
     try:
         with open(path) as file:
@@ -115,17 +120,17 @@ def read(path):
         return None
     except (OSError, ValueError) as error:
         raise Failed(f"{path} cannot be read: {error}") from None
-    return content if isinstance(content, dict) else None
+    return cast("dict[str, Any]", content) if isinstance(content, dict) else None
 
 
-def remove(path):
+def remove(path: str) -> None:
     with contextlib.suppress(FileNotFoundError):
         os.unlink(path)
 
 
-def describe(payload):
+def describe(payload: DescribePayload) -> dict[str, Any]:
     """What the host has of a system's data, and where it says that the data is."""
-    system, users, groups = payload["system"], {}, {}
+    system, users, groups = payload["system"], dict[str, int](), dict[str, int]()
     kept = [name for name in (os.listdir(GONE) if os.path.isdir(GONE) else ()) if name.endswith(".json")]
     version = run("rsync", "--version")[1].split("\n")[0].split()
     for name in payload["owners"]:
@@ -143,12 +148,12 @@ def describe(payload):
     }  # fmt: skip
 
 
-def size(path):
+def size(path: str) -> int:
     lines = run("du", "-sx", "--block-size=1", path, timeout=3600.0)[1].splitlines()  # files come and go meanwhile
     return next((int(n) for n, _, of in (line.partition("\t") for line in lines) if n.isdigit() and of == path), 0)
 
 
-def share(payload):
+def share(payload: SharePayload) -> dict[str, Any]:
     """Writes what rsync, started for one connection, may read: the data and nothing else."""
     with hold_lock():
         place = f"{RUN}/{payload['system']}"
@@ -164,7 +169,7 @@ def share(payload):
     return {}
 
 
-def hold(payload):
+def hold(payload: HoldPayload) -> dict[str, Any]:
     """Stops the units that write, and keeps them stopped for as long as the lease is renewed. Raises Failed where one
     goes on, or something else writes: all run again then."""
     system, units = payload["system"], payload["units"]
@@ -180,8 +185,7 @@ def hold(payload):
         start_watch(system)
     try:
         for account, names in by_manager(list(reversed(units))).items():
-            # One that this host does not have is no fault
-            systemctl(account, "stop", *names, timeout=STOPS)
+            systemctl(account, "stop", *names, timeout=STOPS)  # one that this host does not have is no fault
         if still := running(units):
             raise Failed(f"{', '.join(still)} does not stop")
         if others := writers(payload["paths"]):
@@ -192,9 +196,9 @@ def hold(payload):
     return {"running": record["running"]}
 
 
-def writers(paths):
-    """What else has the data open: containers, and processes of the host."""
-    descriptions, name, own = [], "", tuple(f"{path}/" for path in paths)
+def writers(paths: list[str]) -> list[str]:
+    """What else has the data open: containers, and processes of the host (a path in a container is another)."""
+    descriptions, name, own = list[str](), "", tuple(f"{path}/" for path in paths)
     if shutil.which("docker"):
         code, ids = run("docker", "ps", "--quiet", "--no-trunc")
         if code:
@@ -209,7 +213,6 @@ def writers(paths):
     for pid in filter(str.isdigit, os.listdir("/proc")):
         with contextlib.suppress(OSError):
             links = {entry.path: os.readlink(entry.path) for entry in os.scandir(f"/proc/{pid}/fd")}
-            # A path of the same text in a container is another file
             ours = [(fd, link) for fd, link in links.items() if f"{link}/".startswith(own) and os.path.exists(link)]
             if int(pid) != os.getpid() and any(os.path.samefile(fd, link) for fd, link in ours):
                 with open(f"/proc/{pid}/comm", errors="replace") as file:
@@ -217,7 +220,7 @@ def writers(paths):
     return list(dict.fromkeys(descriptions))
 
 
-def fence(system, units):
+def fence(system: str, units: list[str]) -> None:
     """Has systemd skip the units while one of the records is there, at boot too."""
     lines = [f"ConditionPathExists=!{place}/{system}.json" for place in (HELD, GONE)]
     for path in fences(system, units):
@@ -225,7 +228,7 @@ def fence(system, units):
     reload(units)
 
 
-def fences(system, units):
+def fences(system: str, units: list[str]) -> list[str]:
     return [
         f"{SYSTEMD}/{'user' if account else 'system'}/{name}.d/{DROP_IN}{system}.conf"
         for account, names in by_manager(units).items()
@@ -233,7 +236,7 @@ def fences(system, units):
     ]
 
 
-def unfence(system, units):
+def unfence(system: str, units: list[str]) -> None:
     for path in fences(system, units):
         remove(path)
         with contextlib.suppress(OSError):
@@ -241,16 +244,16 @@ def unfence(system, units):
     reload(units)
 
 
-def reload(units):
+def reload(units: list[str]) -> None:
     for account in {"", *by_manager(units)}:
         systemctl(account, "daemon-reload")
 
 
-def renew_lease(system):
+def renew_lease(system: str) -> None:
     write(f"{RUN}/{system}/lease", str(time.monotonic()), 0o600)
 
 
-def lease_left(system):
+def lease_left(system: str) -> float:
     try:
         with open(f"{RUN}/{system}/lease") as file:
             return float(file.read()) + LEASE - time.monotonic()
@@ -258,7 +261,7 @@ def lease_left(system):
         return 0.0
 
 
-def start_watch(system):
+def start_watch(system: str) -> None:
     """A unit of its own gives the lease an end, and its own end does too."""
     program = ["/usr/bin/python3", "-I", "-B", f"{RUN}/{system}/program.py"]
     code, output = run(
@@ -270,26 +273,24 @@ def start_watch(system):
         raise Failed(f"systemd-run: {output.splitlines()[-1] if output else code}")
 
 
-def by_systemd(verb, system):
+def by_systemd(verb: str, system: str) -> None:
     while verb == "watch" and os.path.exists(f"{HELD}/{system}.json") and lease_left(system) > 0:
         time.sleep(1)
     with hold_lock():
         record = read(f"{HELD}/{system}.json")
-        # It may have been renewed since
-        if record and (verb == "lift" or lease_left(system) <= 0):
+        if record and (verb == "lift" or lease_left(system) <= 0):  # it may have been renewed since
             start_again(system, record, HELD)
 
 
-def renew(payload):
+def renew(payload: MovePayload) -> dict[str, Any]:
     with hold_lock():
         record = read(f"{HELD}/{payload['system']}.json")
-        is_held = bool(record) and record["id"] == payload["id"]
-        if is_held:
+        if is_held := bool(record) and record["id"] == payload["id"]:
             renew_lease(payload["system"])
         return {"held": is_held}
 
 
-def commit(payload):
+def commit(payload: MovePayload) -> dict[str, Any]:
     """From here on the other host has the data: this one does not start what writes it, after a restart neither.
     `gone` is false where the lease was over before: all runs here again then."""
     system = payload["system"]
@@ -300,13 +301,13 @@ def commit(payload):
         record = read(f"{HELD}/{system}.json")
         if not record or record["id"] != payload["id"] or lease_left(system) <= 0 or running(record["units"]):
             return {"gone": False}
-        at = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())
-        write(f"{GONE}/{system}.json", json.dumps(record | {"at": at}))
+        record["at"] = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())
+        write(f"{GONE}/{system}.json", json.dumps(record))
         remove(f"{HELD}/{system}.json")
         return {"gone": True}
 
 
-def lift(payload):
+def lift(payload: MovePayload) -> dict[str, Any]:
     """Starts again what ran, where this move had stopped it, committed or not."""
     system = payload["system"]
     with hold_lock():
@@ -317,7 +318,7 @@ def lift(payload):
     return {"started": []}
 
 
-def start_again(system, record, place):
+def start_again(system: str, record: dict[str, Any], place: str) -> list[str]:
     remove(f"{place}/{system}.json")
     unfence(system, record["units"])
     for account, names in by_manager(record["running"]).items():
@@ -329,13 +330,12 @@ def start_again(system, record, place):
 DO = {"describe": describe, "share": share, "hold": hold, "renew": renew, "commit": commit, "lift": lift}
 
 
-def main(payload):
+def main(payload: Any) -> None:
     """Does one thing (`do`), with signs of life meanwhile: `done` is its answer, `failed` why it could not be done."""
     over = threading.Event()
-    # An account's own manager reads the records and what is beside its units
-    os.umask(0o022)
+    os.umask(0o022)  # an account's own manager reads the records and what is beside its units
 
-    def breathe():
+    def breathe() -> None:
         while not over.wait(5):
             say()
 

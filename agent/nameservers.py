@@ -15,7 +15,7 @@ RESOLVERS = "/etc/resolv.conf"
 SIZE = 4096  # bytes of an answer
 JUMPS = 64  # pointers in a name
 NOTHING_THERE = 3  # NXDOMAIN
-Server = tuple
+Server = tuple[str, int]  # host or address, and port
 
 
 class Silent(Exception):
@@ -36,7 +36,7 @@ def server_of(text: str) -> Server:
     return name, int(port or PORT)
 
 
-def servers_of(zone: str, named: list, timeout: float, now: Callable[[], float] = time.monotonic) -> list:
+def servers_of(zone: str, named: list[str], timeout: float, now: Callable[[], float] = time.monotonic) -> list[Server]:
     """Address and port of each server of a zone: those `named`, else those that this host's resolver knows; none whose
     address is not known. `timeout` is for all questions together. Raises Silent."""
     end = now() + timeout
@@ -47,7 +47,7 @@ def servers_of(zone: str, named: list, timeout: float, now: Callable[[], float] 
     return servers
 
 
-def _addresses_of(name: str, end: float, now: Callable[[], float]) -> list:
+def _addresses_of(name: str, end: float, now: Callable[[], float]) -> list[str]:
     try:
         socket.inet_aton(name)
         return [name]
@@ -55,7 +55,7 @@ def _addresses_of(name: str, end: float, now: Callable[[], float]) -> list:
         return _resolve(name, "A", end, now)
 
 
-def _resolve(name: str, kind: str, end: float, now: Callable[[], float]) -> list:
+def _resolve(name: str, kind: str, end: float, now: Callable[[], float]) -> list[str]:
     """What the first of this host's resolvers that knows any gives, sorted; the one that answered last is asked
     first."""
     resolvers = sorted(_resolvers(), key=lambda one: one != _answered.get("resolver"))
@@ -75,13 +75,13 @@ def _resolve(name: str, kind: str, end: float, now: Callable[[], float]) -> list
 
 
 # Of this process: which resolver answered last
-_answered: dict = {}
+_answered: dict[str, str] = {}
 
 
-def addresses(servers: list, name: str, timeout: float) -> list | None:
+def addresses(servers: list[Server], name: str, timeout: float) -> list[str] | None:
     """The addresses that all servers that answer give for a name, sorted; those of the first two that differ together.
     None where none answers. `timeout` is for all of them."""
-    agreed: list | None = None
+    agreed: list[str] | None = None
     for server in servers:
         try:
             records = ask(server, name, "A", timeout / len(servers))
@@ -94,9 +94,9 @@ def addresses(servers: list, name: str, timeout: float) -> list | None:
     return agreed
 
 
-def texts(servers: list, name: str, timeout: float) -> list:
+def texts(servers: list[Server], name: str, timeout: float) -> list[list[object] | None]:
     """What each server has as texts of a name; None for one that does not answer."""
-    answers: list = []
+    answers: list[list[object] | None] = []
     for server in servers:
         try:
             records = ask(server, name, "TXT", timeout / len(servers))
@@ -106,7 +106,7 @@ def texts(servers: list, name: str, timeout: float) -> list:
     return answers
 
 
-def ask(server: Server, name: str, kind: str, timeout: float) -> list:
+def ask(server: Server, name: str, kind: str, timeout: float) -> list[Record]:
     """The records of the answer of a server (address and port); none of a name that is not there. Raises Silent."""
     id = secrets.randbelow(65536)
     try:
@@ -160,7 +160,7 @@ def _encode_name(name: str) -> bytes:
     return b"".join(bytes([len(label)]) + label for label in labels) + b"\0"
 
 
-def _read(answer: bytes, id: int, question: bytes) -> list:
+def _read(answer: bytes, id: int, question: bytes) -> list[Record]:
     """Raises Silent for what is no answer to this question, or a server's failure; struct.error and IndexError for one
     that is cut off."""
     got, flags, questions, count = struct.unpack(">HHHH", answer[:8])
@@ -169,7 +169,8 @@ def _read(answer: bytes, id: int, question: bytes) -> list:
         raise Silent("what came is no answer to the question")
     if flags & 0x0F not in (0, NOTHING_THERE):
         raise Silent(f"the server failed (code {flags & 0x0F})")
-    records, place = [], end
+    records: list[Record] = []
+    place = end
     for _ in range(count):
         name, place = _name(answer, place)
         kind, _, _, length = struct.unpack(">HHIH", answer[place : place + 10])
@@ -196,9 +197,10 @@ def _value(answer: bytes, place: int, kind: int, data: bytes) -> object:
     return text
 
 
-def _name(answer: bytes, place: int) -> tuple:
+def _name(answer: bytes, place: int) -> tuple[str, int]:
     """A name, and what follows it; pointers to names before it are followed."""
-    labels, after = [], 0
+    labels: list[str] = []
+    after = 0
     for _ in range(JUMPS):
         length = answer[place]
         if length >= 0xC0:
@@ -212,7 +214,7 @@ def _name(answer: bytes, place: int) -> tuple:
     raise Silent("a name in the answer does not end")
 
 
-def _resolvers() -> list:
+def _resolvers() -> list[str]:
     try:
         with open(RESOLVERS, encoding="utf-8", errors="replace") as file:
             words = [line.split() for line in file]

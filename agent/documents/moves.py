@@ -16,3 +16,36 @@ class MovingData(TypedDict):
     units: list[str]
     services: list[str]
     owners: list[str]
+
+
+class DescribePayload(TypedDict):
+    """What agent/moving.py is asked: what the host has of this data."""
+
+    system: str
+    paths: list[str]
+    owners: list[str]
+
+
+class SharePayload(TypedDict):
+    """To share it; `program` is the text of agent/moving.py itself."""
+
+    system: str
+    paths: list[str]
+    program: str
+
+
+class MovePayload(TypedDict):
+    """To renew, commit or lift the move `id`."""
+
+    system: str
+    id: str
+
+
+class HoldPayload(MovePayload):
+    """To stop what writes it; `to` and `region` are where it goes."""
+
+    to: str
+    region: str
+    what: str
+    units: list[str]
+    paths: list[str]

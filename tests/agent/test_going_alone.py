@@ -47,9 +47,9 @@ def no_waiting(monkeypatch):
 def test_a_program_carries_all_that_it_needs():
     for name in ("copying", "moving", "traffic"):
         tree = ast.parse(program(name))
-        assert not [
-            node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module.startswith("agent")
-        ]
+        tree.body = [node for node in tree.body if ast.unparse(node).split("\n")[0] != "if TYPE_CHECKING:"]
+        modules = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+        assert not [module for module in modules if module.startswith("agent")]
         assert program(name).rstrip().endswith("main(payload)")
 
 
