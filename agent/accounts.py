@@ -50,7 +50,7 @@ def ensure(world: World, accounts: list[Account]) -> None:
 
 def changes(world: World, accounts: list[Account]) -> list[str]:
     """What `ensure` is going to change of them, and nothing takes back."""
-    lines = []
+    lines: list[str] = []
     for account in accounts:
         name = account["name"]
         if world.account(name) is None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from typing import Any
 
 HEARTBEAT = 5.0  # seconds
 
 
 @contextlib.contextmanager
-def signs_of_life(say: Callable[[dict[str, Any]], None], every: float = HEARTBEAT) -> Iterator[None]:
+def signs_of_life(say: Callable[[dict[str, Any]], None], every: float = HEARTBEAT) -> Generator[None]:
     """Says an empty event every so many seconds while the body runs."""
     done = threading.Event()
 

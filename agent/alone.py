@@ -46,7 +46,7 @@ def narrow(ready: Plan, services: Iterable[str], restarts: Iterable[str] = ()) -
 
 def _differing(before: Manifest, after: Manifest) -> set[str]:
     """The paths of files and links that are not the same in both manifests."""
-    paths = set()
+    paths: set[str] = set()
     for kind in ("files", "links", "environment_files"):
         one, other = ({entry["path"]: entry for entry in manifest[kind]} for manifest in (before, after))
         paths |= {path for path in {*one, *other} if one.get(path) != other.get(path)}

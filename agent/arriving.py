@@ -32,7 +32,7 @@ def prepare(world: World, payload: dict[str, Any], _: Say) -> dict[str, Any]:
     Raises Refused."""
     for volume in payload["volumes"]:
         units.must(world, "docker", "volume", "create", volume)
-    places = {}
+    places: dict[str, str] = {}
     for path, size in payload["bytes"].items():
         places[path] = f"{path}.incoming"
         if data.foreign_parent(world, path):
@@ -59,7 +59,7 @@ def ready(world: World, payload: dict[str, Any], say: Say) -> dict[str, Any]:
         was, others = away.record_of(world, system), away.overlapping(world, system, own)
         resting = {unit for record in others.values() for unit in record["units"]}
         stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime(world.wall()))
-        begun = {
+        begun: dict[str, Any] = {
             "system": system, "id": payload["id"], "region": payload["region"], "units": own, "was": was,
             "what": payload["what"],
             "running": [] if was else [unit for unit in data.still_on(world, own) if unit not in resting],
@@ -163,7 +163,7 @@ def _undo(world: World, begun: dict[str, Any], say: Say) -> list[str]:
             away.fence(world, name, record)
     except Failed as failure:
         return [str(failure)]
-    failures = []
+    failures: list[str] = []
     for moved in begun["moved"]:
         try:
             if world.exists(moved["aside"]) or not world.exists(moved["staged"]):

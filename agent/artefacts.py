@@ -100,7 +100,8 @@ def _parcel(world: World, folder: str, image: str, login: str) -> Parcel:
         if not layers or not all(_is_layer(layer) for layer in layers):
             raise TypeError
         size = sum(layer["size"] for layer in layers)
-        size_noted = (offered.manifest.get("annotations") or {}).get(UNPACKED, "")
+        annotations: dict[str, Any] = offered.manifest.get("annotations") or {}
+        size_noted = annotations.get(UNPACKED, "")
     except (KeyError, TypeError, AttributeError):
         fault = "its manifest does not say as it should what its layers are"
         raise Refused(f"{name} is no artefact: {fault}. Push it again and run again") from None

@@ -4,7 +4,7 @@ A move writes the records: see agent/moving.py."""
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, cast
 
 from agent import units
 from agent.documents.manifest import Manifest
@@ -102,7 +102,7 @@ def _reload(world: World, names: list[str]) -> None:
 
 
 def _fences(system: str, names: list[str]) -> list[str]:
-    paths = []
+    paths: list[str] = []
     for name in names:
         account, unit = split(name)
         paths.append(f"/etc/systemd/{'user' if account else 'system'}/{unit}.d/{DROP_IN}{system}.conf")
@@ -114,6 +114,10 @@ def _read(world: World, path: str) -> dict[str, Any] | None:
         record = json.loads(world.read(path) or b"null")
     except (ValueError, RecursionError):
         return None
-    is_whole = isinstance(record, dict) and all(isinstance(record.get(key), str) for key in ("id", "to", "region"))
-    names = record.get("units") if is_whole else None
-    return record if isinstance(names, list) and all(isinstance(name, str) for name in names) else None
+    if not isinstance(record, dict):
+        return None
+    entry = cast("dict[str, Any]", record)
+    names = entry.get("units")
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in cast("list[object]", names)):
+        return None
+    return entry if all(isinstance(entry.get(key), str) for key in ("id", "to", "region")) else None

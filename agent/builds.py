@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
+from typing import Any
 
 from agent import store
 from agent.documents.manifest import Manifest
@@ -38,7 +39,7 @@ def _build_labels(world: World, images: list[str]) -> dict[str, dict[str, str]]:
         with suppress(ValueError, TypeError, AttributeError):
             decoder = json.JSONDecoder()
             digests, end = decoder.raw_decode(line)
-            labels = json.loads(line[end:]) or {}
+            labels: dict[str, Any] = json.loads(line[end:]) or {}
             entry = {LABELS[key]: str(value)[:LONGEST] for key, value in labels.items() if key in LABELS and value}
             labels_of.update(dict.fromkeys(digests or [], entry) if entry else {})
     return labels_of

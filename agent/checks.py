@@ -8,9 +8,9 @@ import json
 import re
 from calendar import timegm
 from time import strptime
-from typing import Any
 
 from agent import quoting
+from agent.documents.docker import ContainerState, Health, HealthCheck
 from agent.engine import Declined
 from agent.world import World
 
@@ -53,8 +53,8 @@ def port_of(url: str) -> int:
     return int(match[1] or 80) if match else 0
 
 
-def _unhealthy(state: dict[str, Any]) -> str:
-    health = state.get("Health") or {}
+def _unhealthy(state: ContainerState) -> str:
+    health: Health = state.get("Health") or {}
     if health.get("Status") == "healthy":
         return ""
     if health.get("Status") in (None, "none"):
@@ -67,12 +67,12 @@ def _unhealthy(state: dict[str, Any]) -> str:
     return f"its health check ended with {code}{': ' + quoting.quote(output) if output else ''}"
 
 
-def _code(entry: dict[str, Any]) -> str:
+def _code(entry: HealthCheck) -> str:
     code = entry.get("ExitCode")
     return str(code) if isinstance(code, int) else "unknown"
 
 
-def _unsteady(world: World, state: dict[str, Any]) -> str:
+def _unsteady(world: World, state: ContainerState) -> str:
     up = world.wall() - _seconds(str(state.get("StartedAt", "")))
     # A clock that was set says nothing
     return f"has been up for {up:.0f} s, and counts as healthy after {STEADY:.0f} s" if 0 <= up < STEADY else ""

@@ -4,7 +4,7 @@ that preparation alone."""
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 from agent.store import Release
@@ -22,7 +22,7 @@ class _Preparation:
 
 
 @contextmanager
-def of_release(world: World, target: Release) -> Iterator[dict[str, str]]:
+def of_release(world: World, target: Release) -> Generator[dict[str, str]]:
     """The environment for programs that talk to AWS; empty where the machine has a role."""
     content = next((file.content for file in target.files if file.path == CREDENTIALS), None)
     if content is None:

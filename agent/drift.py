@@ -51,7 +51,8 @@ def _file(world: World, file: Wanted, plain: dict[str, str] | None) -> list[Find
     if entry.kind != "file":
         what = {"link": f"is a link to {entry.target}", "other": f"is {entry.what}"}.get(entry.kind, "is missing")
         return [{"path": file.path, "found": what}]
-    findings, content = [], entry.content
+    findings: list[Finding] = []
+    content = entry.content
     if content != file.content:
         findings.append({"path": file.path, "found": "was edited", "diff": _diff(file, content, plain)})
     owner, group, mode = entry.owner, entry.group, entry.mode

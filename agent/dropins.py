@@ -45,7 +45,8 @@ class Directive(NamedTuple):
 
 def directives(content: bytes, file: str = "") -> list[Directive]:
     """What a unit or drop-in says, in its order; [Install] means nothing in a drop-in."""
-    section, entries = "", []
+    section = ""
+    entries: list[Directive] = []
     text = re.sub(r"\\\n\s*", " ", content.decode(errors="replace"))
     for line in map(str.strip, text.splitlines()):
         if line.startswith("[") and line.endswith("]"):

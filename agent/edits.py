@@ -31,7 +31,7 @@ def edited_paths(world: World, base: Release | None, change: Difference) -> list
 
 def keep_aside(world: World, paths: list[str], job: str) -> dict[str, str]:
     """Path → where its content is kept, for root alone."""
-    kept = {}
+    kept: dict[str, str] = {}
     for path in paths:
         content = world.read(path)
         if content is not None:

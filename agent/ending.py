@@ -16,7 +16,7 @@ PROC = "/proc"
 def end(name: str) -> list[int]:
     """Kills the first process of every container of this name that still runs, and with it all others of the container;
     which processes these were."""
-    ended = []
+    ended: list[int] = []
     for identifier, pid in _recorded_containers(name):
         # The number could be another process's by now: what is killed is what was looked at
         with contextlib.suppress(OSError):
@@ -32,7 +32,7 @@ def end(name: str) -> list[int]:
 
 def _recorded_containers(name: str) -> list[tuple[str, int]]:
     """(id, first process) of the containers that Docker has written down under a name."""
-    containers = []
+    containers: list[tuple[str, int]] = []
     for path in glob.glob(f"{glob.escape(_root())}/containers/*/config.v2.json"):
         with contextlib.suppress(OSError, ValueError, TypeError, KeyError, AttributeError):
             about = json.loads(_read(path))

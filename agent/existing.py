@@ -6,10 +6,12 @@ release is committed they are removed, and their volumes kept.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from agent import quoting
+from agent.documents import docker
+from agent.documents.docker import ListedContainer, RestartPolicy
 from agent.documents.manifest import Container, Manifest
 from agent.engine import Declined
 from agent.outcome import Failed, Refused
@@ -19,7 +21,7 @@ PROJECT, UNIT = "com.docker.compose.project", "object_systemd_unit"
 OURS = "infra-"  # how our projects' names begin; as in rendering/compose.py
 
 
-def list_containers(world: World) -> list[dict[str, Any]]:
+def list_containers(world: World) -> list[ListedContainer]:
     """Every container, as Docker lists it. Raises OSError where Docker does not answer."""
     return json.loads(world.docker_has("/containers/json?all=1"))
 
@@ -40,10 +42,10 @@ def in_the_way(
     wanted = {entry["name"]: entry for entry in manifest["containers"] if entry["unit"] in units}
     if not wanted:
         return []
-    descriptions = []
+    descriptions: list[dict[str, Any] | None] = []
     for container in list_containers(world):
         name = next((name.lstrip("/") for name in container.get("Names") or [] if name.lstrip("/") in wanted), None)
-        labels = container.get("Labels") or {}
+        labels: dict[str, str] = container.get("Labels") or {}
         if not name or _is_ours(labels, wanted[name]):
             continue
         if name not in removed or not _is_ours(labels, removed[name]):
@@ -70,7 +72,7 @@ def _describe(world: World, name: str, id: str) -> dict[str, Any] | None:
             f"the container {name} was started with --rm: a stop would remove it, and nothing could bring it back. "
             "Start it without --rm, or remove it, and run again"
         )
-    policy = host.get("RestartPolicy") or {}
+    policy: RestartPolicy = host.get("RestartPolicy") or {}
     count = policy.get("MaximumRetryCount") or 0
     return {
         "id": id, "name": name, "running": _is_running(details), "started": details["State"].get("StartedAt", ""),
@@ -79,15 +81,15 @@ def _describe(world: World, name: str, id: str) -> dict[str, Any] | None:
     }  # fmt: skip
 
 
-def _inspect(world: World, id: str) -> dict[str, Any]:
+def _inspect(world: World, id: str) -> docker.Container:
     return json.loads(world.docker_has(f"/containers/{id}/json"))
 
 
-def _is_running(details: dict[str, Any]) -> bool:
+def _is_running(details: docker.Container) -> bool:
     return bool(details["State"]["Running"])
 
 
-def _networks(details: dict[str, Any]) -> list[str]:
+def _networks(details: docker.Container) -> list[str]:
     return sorted(details["NetworkSettings"]["Networks"])
 
 
@@ -115,7 +117,7 @@ def _give_back(world: World, entry: dict[str, Any]) -> None:
     if details["Name"].lstrip("/") != entry["name"]:
         # What a unit of ours made meanwhile and its stop did not remove
         for other in list_containers(world):
-            labels = other.get("Labels") or {}
+            labels: dict[str, str] = other.get("Labels") or {}
             if f"/{entry['name']}" in (other.get("Names") or []) and labels.get(PROJECT, "").startswith(OURS):
                 _must(world, "rm", "--force", other["Id"])
         _must(world, "rename", entry["id"], entry["name"])
@@ -139,7 +141,7 @@ def _start_again(world: World, entry: dict[str, Any]) -> None:
 
 def remove(world: World, entries: list[dict[str, Any]]) -> list[str]:
     """After the commit. Returns what to say of it: their volumes stay."""
-    lines = []
+    lines: list[str] = []
     for entry in entries:
         kept = f"; its volumes are kept: {', '.join(entry['volumes'])}" if entry["volumes"] else ""
         complaint = f"the existing container {entry['name']} could not be removed, and is stopped as {_aside(entry)}"
@@ -155,8 +157,8 @@ def remove(world: World, entries: list[dict[str, Any]]) -> list[str]:
     return lines
 
 
-def _try_each(world: World, entries: list[dict[str, Any]], step) -> list[str]:
-    failures = []
+def _try_each(world: World, entries: list[dict[str, Any]], step: Callable[[World, dict[str, Any]], None]) -> list[str]:
+    failures: list[str] = []
     for entry in entries:
         try:
             step(world, entry)

@@ -8,9 +8,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from agent import existing, quoting
+from agent.documents import docker
 from agent.documents.manifest import Manifest
 from agent.engine import Declined
 from agent.outcome import Failed, Refused
@@ -86,7 +87,7 @@ def _without_a_policy(world: World, ours: set[str]) -> Iterator[str]:
     for container in existing.list_containers(world):
         names = [name.lstrip("/") for name in container.get("Names") or []]
         if container.get("State") == "running" and names and not ours & {*names}:
-            details = json.loads(world.docker_has(f"/containers/{container['Id']}/json"))
+            details: docker.Container = json.loads(world.docker_has(f"/containers/{container['Id']}/json"))
             if (details["HostConfig"].get("RestartPolicy") or {}).get("Name") in (None, "", "no"):
                 yield names[0]
 
@@ -112,10 +113,13 @@ def _keeps_rules(world: World) -> bool:
     words = " ".join(running[0])
     place = re.search(r"--config-file[= ](\S+)", words)
     try:
-        settings = json.loads(world.read(place[1] if place else SETTINGS) or b"{}")
+        parsed: object = json.loads(world.read(place[1] if place else SETTINGS) or b"{}")
     except (ValueError, OSError):
         return False
-    if not isinstance(settings, dict) or settings.get("iptables") is False:
+    if not isinstance(parsed, dict):
+        return False
+    settings = cast("dict[str, Any]", parsed)
+    if settings.get("iptables") is False:
         return False
     return "nftables" not in f"{settings.get('firewall-backend')} {words}" and not NO_RULES.search(words)
 
@@ -163,17 +167,18 @@ def _drops_first(rules: list[str]) -> bool:
 
 def _translated_subnets(world: World, names: set[str]) -> list[str]:
     """The IPv4 subnets of these networks, as Docker has them, whose containers go out under the host's address."""
-    translated = []
-    for network in json.loads(world.docker_has("/networks")):
+    translated: list[str] = []
+    networks: list[docker.Network] = json.loads(world.docker_has("/networks"))
+    for network in networks:
         if network["Name"] in names and _is_plain(network):
             subnets = [plan.get("Subnet", "") for plan in network["IPAM"]["Config"] or []]
             translated += [subnet for subnet in subnets if "." in subnet]
     return translated
 
 
-def _is_plain(network: dict[str, Any]) -> bool:
+def _is_plain(network: docker.Network) -> bool:
     """Does Docker translate addresses of this network."""
-    options = network.get("Options") or {}
+    options: dict[str, str] = network.get("Options") or {}
     is_bridge = network.get("Driver", "bridge") == "bridge" and not network.get("Internal")
     is_translated = options.get(f"{OPTION}.enable_ip_masquerade", "true") == "true"
     return is_bridge and is_translated and f"{OPTION}.gateway_mode_ipv4" not in options
@@ -182,7 +187,8 @@ def _is_plain(network: dict[str, Any]) -> bool:
 def _published_ports(world: World, manifests: list[Manifest]) -> set[tuple[int, str]]:
     """(port, protocol) of what running containers of these manifests publish over IPv4 on such networks."""
     ours = {entry["name"] for manifest in manifests for entry in manifest["containers"]}
-    plain = {network["Name"] for network in json.loads(world.docker_has("/networks")) if _is_plain(network)}
+    networks: list[docker.Network] = json.loads(world.docker_has("/networks"))
+    plain = {network["Name"] for network in networks if _is_plain(network)}
     return {
         (port["PublicPort"], port["Type"])
         for container in existing.list_containers(world)

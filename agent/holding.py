@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Collection, Iterable, Sequence
+from typing import Literal, cast
 
 from agent import proxies, slots, units
 from agent.documents.manifest import Held, HeldNow, Manifest
@@ -25,11 +26,11 @@ def entries_to_hold(base: Manifest | None, manifest: Manifest, concerned: Collec
     """Of the units that restart, stop for a while or leave, the services of the base whose requests can wait: the proxy
     knows both ways already, and the release leads there as well. `to` is the port that it is going to have."""
     after = {entry["service"]: entry for entry in manifest.get("held", [])}
-    entries = []
+    entries: list[HeldNow] = []
     for entry in (base or {}).get("held", []):
         then = after.get(entry["service"])
         if then and entry["unit"] in concerned and (then["link"], then["target"]) == (entry["link"], entry["target"]):
-            entries.append({**entry, "limit": then["limit"], "to": then["port"]})
+            entries.append(cast("HeldNow", {**entry, "limit": then["limit"], "to": then["port"]}))
     return entries
 
 
@@ -79,7 +80,7 @@ def waiting(world: World, entries: Iterable[Held]) -> list[Held]:
     return [entry for entry in entries if world.link_target(entry["link"]) == entry["waiting"]]
 
 
-def _lead(world: World, manifest: Manifest, entries: Sequence[Held], where: str) -> None:
+def _lead(world: World, manifest: Manifest, entries: Sequence[Held], where: Literal["target", "waiting"]) -> None:
     for entry in entries:
         world.link(entry["link"], entry[where])
     if entries:

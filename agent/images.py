@@ -131,7 +131,7 @@ def _pull_all(world: World, images: list[str], environment: dict[str, str]) -> d
 def _describe_failures(images: list[str], pulled: dict[str, Ran]) -> str:
     absent = [image for image in images if image not in pulled or any(sign in pulled[image].output for sign in ABSENT)]
     failed = [image for image in images if image not in absent]
-    lines = []
+    lines: list[str] = []
     if absent:
         push = "; ".join(f"docker push {image.split('@')[0]}" for image in absent)
         lines.append(f"{len(absent)} image(s) are not in the registry. Push, or correct the tag, and run again: {push}")

@@ -7,9 +7,10 @@ import contextlib
 import json
 import re
 from collections.abc import Callable, Collection
-from typing import Any
+from typing import Any, TypeVar
 
 from agent import existing
+from agent.documents import docker
 from agent.documents.manifest import Manifest
 from agent.engine import Declined, NotRunning
 from agent.world import World
@@ -37,6 +38,7 @@ WORDS = {
 # What another program's answer may be that is none
 UNREADABLE = (OSError, Declined, ValueError, LookupError, TypeError, AttributeError, RecursionError)
 Inventory = dict[str, Any]
+T = TypeVar("T")
 
 
 def take(world: World, manifests: Collection[Manifest]) -> Inventory:
@@ -56,7 +58,7 @@ def take(world: World, manifests: Collection[Manifest]) -> Inventory:
         "listening": lambda: _listening(world, own["units"], ports),
     }
     for kind, look in looks.items():
-        seen = _answer(look) if _has_such(world, kind) else {}
+        seen: dict[str, str] | None = _answer(look) if _has_such(world, kind) else {}
         inventory[kind] = seen and {key: name for key, name in seen.items() if name not in own.get(kind, ())}
     return inventory
 
@@ -118,7 +120,7 @@ def _missing(world: World, before: Inventory, kind: str) -> list[str] | None:
     return list(gone.values())
 
 
-def _answer(look: Callable[[], Any]) -> Any:
+def _answer(look: Callable[[], T]) -> T | None:
     """None where it is not installed, is deaf, or says what cannot be read."""
     try:
         return look()
@@ -148,7 +150,7 @@ def _containers(world: World, states: Collection[str]) -> dict[str, str]:
 
 def _containers_that_stay(world: World) -> dict[str, str]:
     """Without those that Docker removes when they have ended, and those that are gone by now."""
-    stay = {}
+    stay: dict[str, str] = {}
     for id, name in _containers(world, {"running"}).items():
         with contextlib.suppress(Declined):
             if not _inspect(world, id)["HostConfig"].get("AutoRemove"):
@@ -156,31 +158,39 @@ def _containers_that_stay(world: World) -> dict[str, str]:
     return stay
 
 
-def _inspect(world: World, id: str) -> dict[str, Any]:
+def _inspect(world: World, id: str) -> docker.Container:
     return json.loads(world.docker_has(f"/containers/{id}/json"))
 
 
 def _has_done_its_work(world: World, id: str) -> bool:
     """A job that ended by itself, and that Docker does not start again."""
-    details = _answer(lambda: _inspect(world, id)) or {}
-    policy = ((details.get("HostConfig") or {}).get("RestartPolicy") or {}).get("Name") or "no"
-    state = details.get("State") or {}
-    return policy in ("no", "on-failure") and state.get("Status") == "exited" and state.get("ExitCode") == 0
+    details = _answer(lambda: _inspect(world, id))
+    if not details:
+        return False
+    host: docker.HostConfig = details.get("HostConfig") or {}
+    policy = (host.get("RestartPolicy") or {}).get("Name") or "no"
+    state = details.get("State")
+    if not state or policy not in ("no", "on-failure"):
+        return False
+    return state.get("Status") == "exited" and state.get("ExitCode") == 0
 
 
 def _networks(world: World) -> dict[str, str]:
-    listed = [entry for entry in json.loads(world.docker_has("/networks")) if not _is_ours(entry)]
-    return {entry["Id"]: entry["Name"] for entry in listed if entry["Name"] not in OF_DOCKER}
+    listed: list[docker.Network] = json.loads(world.docker_has("/networks"))
+    foreign = [entry for entry in listed if not _is_ours(entry)]
+    return {entry["Id"]: entry["Name"] for entry in foreign if entry["Name"] not in OF_DOCKER}
 
 
 def _volumes(world: World) -> dict[str, str]:
-    names = [entry["Name"] for entry in json.loads(world.docker_has("/volumes"))["Volumes"] or []]
+    volumes: list[dict[str, Any]] = json.loads(world.docker_has("/volumes"))["Volumes"] or []
+    names = [str(entry["Name"]) for entry in volumes]
     # A container that was started with --rm takes its own along
     return {name: name for name in names if not ANONYMOUS.fullmatch(name)}
 
 
-def _is_ours(entry: dict[str, Any]) -> bool:
-    return str((entry.get("Labels") or {}).get(existing.PROJECT, "")).startswith(existing.OURS)
+def _is_ours(entry: docker.ListedContainer | docker.Network) -> bool:
+    labels: dict[str, str] = entry.get("Labels") or {}
+    return str(labels.get(existing.PROJECT, "")).startswith(existing.OURS)
 
 
 def _units(world: World, states: str) -> dict[str, str]:

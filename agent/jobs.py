@@ -10,9 +10,9 @@ import contextlib
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 from agent import (
     alive,
@@ -207,7 +207,8 @@ def _after_a_crash(world: World, job: Job, spec: Spec, was_stepping: bool) -> Ou
         return recovered[1]
     ended = [entry for entry in store.history(world) if entry["job"] == job.id]
     if ended:
-        return Outcome(**{name: ended[-1][name] for name in Outcome.__dataclass_fields__})
+        entry = cast("dict[str, Any]", ended[-1])
+        return Outcome(**{name: entry[name] for name in Outcome.__dataclass_fields__})
     untouched = steps.StepFailed.untouched if was_stepping else Refused.untouched
     return apply.refusal_outcome(
         world, job, spec["release"], "the agent was ended before the switch; run again", untouched
@@ -223,7 +224,7 @@ def recover_first(world: World, job: Job) -> None:
         raise Refused("an earlier rollback is not finished; see infra status")
 
 
-def _await_confirmation(world: World, place: str, spec: Spec, urls: list[str], tell) -> None:
+def _await_confirmation(world: World, place: str, spec: Spec, urls: list[str], tell: Callable[[Event], None]) -> None:
     if spec["kind"] == "restart":
         # It changes nothing that could be taken back
         return
@@ -277,11 +278,11 @@ def follow(world: World, id: str, seen: int) -> Iterator[Event]:
 def _events(world: World, id: str) -> list[Event]:
     lines = (world.read(f"{JOBS}/{id}/events") or b"").decode(errors="replace").split("\n")
     # The last one is being written, or empty; of what a full disk broke off nothing can be made
-    events = []
+    events: list[Event] = []
     for line in lines[:-1]:
         with contextlib.suppress(ValueError, RecursionError):
-            event = json.loads(line)
-            events += [event] if isinstance(event, dict) else []
+            event: object = json.loads(line)
+            events += [cast("Event", event)] if isinstance(event, dict) else []
     return events
 
 

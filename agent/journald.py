@@ -36,7 +36,8 @@ KEYS = {
 
 def complaints(path: str, text: str) -> list[str]:
     """What journald would pass over in a drop-in (journald.conf(5), systemd 252)."""
-    faults, section = [], None
+    faults: list[str] = []
+    section = ""
     for number, line in enumerate(text.splitlines(), 1):
         line = line.strip()
         if not line or line[0] in "#;":
@@ -45,7 +46,7 @@ def complaints(path: str, text: str) -> list[str]:
             section = line
             if section != "[Journal]":
                 faults.append(f"{path}:{number}: section {section}, and journald reads [Journal] only")
-        elif section is None:
+        elif not section:
             faults.append(f"{path}:{number}: {line!r} comes before any section")
         elif section == "[Journal]" and line.partition("=")[0].strip() not in KEYS:
             faults.append(f"{path}:{number}: {line.partition('=')[0].strip()!r} is no key of journald")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import PurePosixPath
+from typing import Any
 
 from agent import quoting
 from agent.engine import Declined
@@ -32,7 +33,7 @@ def check(world: World, target: Release) -> None:
 
 def _declared_volumes(world: World, image: str) -> list[str]:
     try:
-        volumes = json.loads(world.docker_has(f"/images/{image}/json"))["Config"]["Volumes"] or {}
+        volumes: dict[str, Any] = json.loads(world.docker_has(f"/images/{image}/json"))["Config"]["Volumes"] or {}
         return sorted(str(path) for path in volumes if str(path).startswith("/"))
     except (OSError, Declined) as error:
         raise Refused(f"Docker does not say what {image} is: {quoting.quote(str(error))}. Run again") from None

@@ -213,9 +213,10 @@ def _sections(world: World, name: str) -> tuple[dict[str, dict[str, str]], str]:
 
 def _is_utf8(content: bytes) -> bool:
     try:
-        return content.decode() is not None
+        content.decode()
     except UnicodeDecodeError:
         return False
+    return True
 
 
 def set_aside(world: World, entries: list[dict[str, Any]]) -> list[str]:

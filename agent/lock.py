@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import TextIO
 
@@ -17,7 +17,7 @@ UNKNOWN = "a process that has not said what it does"
 
 
 @contextmanager
-def lock(purpose: str, say: Callable[[str], None], path: str = "", patience: float = PATIENCE) -> Iterator[None]:
+def lock(purpose: str, say: Callable[[str], None], path: str = "", patience: float = PATIENCE) -> Generator[None]:
     """Waits `patience` seconds, saying for whom. Raises Refused naming the holder, what for and since when."""
     with _open_file(path or LOCK) as file:
         end, has_said = time.monotonic() + patience, False
@@ -60,7 +60,7 @@ def _open_file(path: str, make: bool = True) -> TextIO:
     return file
 
 
-def _try_lock(file) -> bool:
+def _try_lock(file: TextIO) -> bool:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -311,7 +311,7 @@ def command() -> None:
             sys.exit(backing_up.run_scheduled(World(), sys.argv[2], lambda line: print(line, flush=True)))
         if verb in WATCHES:
             sys.exit(WATCHES[verb](World(), lambda line: print(line, flush=True)))
-        payload = {} if verb == "recover" else json.load(sys.stdin)
+        payload: dict[str, Any] = {} if verb == "recover" else json.load(sys.stdin)
         # Who follows a job hears from it
         quiet = verb in ("follow", "answer", "rollback", "restart", "recover", "logs")
         with contextlib.nullcontext() if quiet else alive.signs_of_life(_print):

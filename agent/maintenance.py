@@ -6,7 +6,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 from agent import store
@@ -36,7 +36,7 @@ def _read_entry(world: World, name: str) -> dict[str, Any]:
     content: Any = {}
     with contextlib.suppress(ValueError, RecursionError, OSError):
         content = json.loads(world.read(f"{PLACE}/{name}") or b"{}")
-    given = content if isinstance(content, dict) else {}
+    given = cast("dict[str, Any]", content) if isinstance(content, dict) else {}
     times = {key: given.get(key) for key in ("since", "until")}
     valid: dict[str, Any] = {k: v if isinstance(v, int) and 0 <= v < LATEST else 0 for k, v in times.items()}
     who = "".join(sign for sign in str(given.get("who", ""))[:200] if sign.isprintable())
@@ -60,9 +60,10 @@ def handle(world: World, payload: dict[str, Any]) -> InMaintenance:
 
 def _begin(world: World, name: str, seconds: int, who: str) -> None:
     path, now = f"{PLACE}/{name}", int(world.wall())
-    before = _read_entry(world, name) if name in _names(world) else {"since": 0, "timer": ""}
+    before: dict[str, Any] = _read_entry(world, name) if name in _names(world) else {"since": 0, "timer": ""}
     number = int(before["timer"].rpartition("-")[2] or 0) + 1 if before["timer"].startswith(_unit(name)) else 1
-    entry = {"since": before["since"] or now, "until": now + seconds, "who": who, "timer": f"{_unit(name)}-{number}"}
+    since, until = before["since"] or now, now + seconds
+    entry = {"since": since, "until": until, "who": who, "timer": f"{_unit(name)}-{number}"}
     # First what ends it: a site that stays away for ever is worse than one that never was. It ends no later one
     own = f"grep -qs {entry['timer']} {path} && rm -f {path}"
     timer = [f"--unit={entry['timer']}", f"--on-active={seconds}", "--timer-property=AccuracySec=1s"]
@@ -74,7 +75,7 @@ def _begin(world: World, name: str, seconds: int, who: str) -> None:
     world.directory(PLACE, 0o755, "root", "root")
     world.write(path, json.dumps(entry).encode(), 0o644, "root", "root")
     _stop_timer(world, before["timer"], name)
-    if world.wall() >= entry["until"]:
+    if world.wall() >= until:
         # Its timer may have looked before the file was there
         world.remove(path)
 

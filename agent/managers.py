@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 
 from agent.world import TIMED_OUT, Ran, World
 
@@ -88,18 +88,18 @@ def _journal_entries(world: World, matches: list[str], within: float, timeout: f
     ran = world.run("journalctl", *asked, "--output-fields=UNIT,USER_UNIT,_PID,_UID", timeout=timeout)
     if ran.code:
         raise OSError(f"journalctl: {ran.last_lines(1)}")
-    entries = []
+    entries: list[dict[str, Any]] = []
     for line in ran.output.splitlines():
         # The first one may have lost its beginning
         with suppress(ValueError, RecursionError):
-            entry = json.loads(line)
-            entries += [entry] if isinstance(entry, dict) else []
+            entry: object = json.loads(line)
+            entries += [cast("dict[str, Any]", entry)] if isinstance(entry, dict) else []
     return entries
 
 
 def journal_of(world: World, units: list[str]) -> list[str]:
     """What journalctl shows of the logs of units, all of one manager."""
-    words = []
+    words: list[str] = []
     for unit in units:
         account, name = split(unit)
         user = world.account(account) if account else None

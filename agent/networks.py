@@ -5,9 +5,9 @@ from __future__ import annotations
 import ipaddress
 import json
 import struct
-from typing import Any
 
 from agent import existing
+from agent.documents import docker
 from agent.outcome import Refused
 from agent.store import Release
 from agent.world import World
@@ -19,38 +19,39 @@ Network = ipaddress.IPv4Network
 
 def check(world: World, base: Release | None, target: Release) -> None:
     """Raises Refused for a subnet or an address that something else on the host has."""
-    docker = {entry["Name"]: entry for entry in json.loads(world.docker_has("/networks"))}
-    _subnets(base, target, docker)
-    _routes(world, base, target, docker)
+    listed: list[docker.Network] = json.loads(world.docker_has("/networks"))
+    by_name = {entry["Name"]: entry for entry in listed}
+    _subnets(base, target, by_name)
+    _routes(world, base, target, by_name)
     _addresses(world, base, target)
 
 
-def _subnets(base: Release | None, target: Release, docker: dict[str, Any]) -> None:
+def _subnets(base: Release | None, target: Release, present: dict[str, docker.Network]) -> None:
     """A network that the present release does not have is created, or has the release's subnet already: the release's
     addresses are in it."""
-    had = {entry["name"] for entry in base.manifest["networks"]} if base else set()
+    had = {entry["name"] for entry in base.manifest["networks"]} if base else set[str]()
     for entry in target.manifest["networks"]:
         name, subnet = entry["name"], entry["subnet"]
-        there = _subnets_of(docker.get(name))
-        if name in docker and name not in had and subnet not in there:
+        there = _subnets_of(present.get(name))
+        if name in present and name not in had and subnet not in there:
             raise Refused(
                 f"the Docker network {name} exists with the subnet {' '.join(there) or 'none'}, and the release has "
                 f"{subnet}: write the existing subnet into the catalogue, or remove that network"
             )
 
 
-def _subnets_of(network: dict[str, Any] | None) -> list[str]:
+def _subnets_of(network: docker.Network | None) -> list[str]:
     plans = network["IPAM"]["Config"] or [] if network else []
-    return [plan["Subnet"] for plan in plans if plan.get("Subnet")]
+    return [subnet for plan in plans if (subnet := plan.get("Subnet"))]
 
 
-def _routes(world: World, base: Release | None, target: Release, docker: dict[str, Any]) -> None:
+def _routes(world: World, base: Release | None, target: Release, present: dict[str, docker.Network]) -> None:
     """What a network's subnet covers is reached by no other way any more: the host's own network, another of Docker's,
     or a peer behind a gateway."""
     ours = {entry["name"] for release in (base, target) if release for entry in release.manifest["networks"]}
-    of_subnet = {subnet: name for name, network in docker.items() for subnet in _subnets_of(network)}
+    of_subnet = {subnet: name for name, network in present.items() for subnet in _subnets_of(network)}
     for entry in target.manifest["networks"]:
-        if entry["name"] in docker:
+        if entry["name"] in present:
             continue
         subnet = Network(entry["subnet"])
         for interface, there, gateway in routes(world):
@@ -70,7 +71,7 @@ def routes(world: World) -> list[tuple[str, Network, str]]:
     """The host's ways to networks, without those to everything else: interface, network, and gateway ("" where the
     network is the interface's own)."""
     lines = (world.read(ROUTES) or b"").decode(errors="replace").splitlines()[1:]
-    entries = []
+    entries: list[tuple[str, Network, str]] = []
     for fields in (line.split() for line in lines):
         if len(fields) < 8 or not int(fields[3], 16) & 1:
             continue
@@ -92,7 +93,7 @@ def _addresses(world: World, base: Release | None, target: Release) -> None:
     taken = {
         (network, settings.get("IPAddress")): name
         for container in existing.list_containers(world)
-        for name in [container.get("Names", ["/"])[0].lstrip("/")]
+        for name in [(container.get("Names") or ["/"])[0].lstrip("/")]
         for network, settings in ((container.get("NetworkSettings") or {}).get("Networks") or {}).items()
         if name not in ours
     }

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from agent import quoting
 from agent.wording import Speaker
@@ -46,11 +46,11 @@ class Outcome:
     outcome: str
     release: str
     line: str
-    changed: list[str] = field(default_factory=list)
-    restarted: list[str] = field(default_factory=list)
-    services: dict[str, int] = field(default_factory=dict)
-    edited: dict[str, str] = field(default_factory=dict)
-    warnings: list[str] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list[str])
+    restarted: list[str] = field(default_factory=list[str])
+    services: dict[str, int] = field(default_factory=dict[str, int])
+    edited: dict[str, str] = field(default_factory=dict[str, str])
+    warnings: list[str] = field(default_factory=list[str])
 
     @property
     def code(self) -> int:
@@ -74,5 +74,7 @@ class Mask:
                 value = value.replace(secret, "[secret]")
             return value
         if isinstance(value, list):
-            return [self.all_of(item) for item in value]
-        return {key: self.all_of(item) for key, item in value.items()} if isinstance(value, dict) else value
+            return [self.all_of(item) for item in cast("list[Any]", value)]
+        if isinstance(value, dict):
+            return {key: self.all_of(item) for key, item in cast("dict[str, Any]", value).items()}
+        return value

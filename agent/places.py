@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, BinaryIO
@@ -16,7 +16,7 @@ DEEPEST = 40  # links after each other, as the kernel has it
 
 
 @contextmanager
-def parent_of(path: str, make: bool = False) -> Iterator[tuple[int, str]]:
+def parent_of(path: str, make: bool = False) -> Generator[tuple[int, str]]:
     """A descriptor of the directory that holds `path`, and the last part of it. With `make` missing directories are
     made, root's own.
 
@@ -206,7 +206,7 @@ def read_file(path: str, head: int | None = None) -> bytes | None:
 
 
 @contextmanager
-def _explain_lease(path: str) -> Iterator[None]:
+def _explain_lease(path: str) -> Generator[None]:
     try:
         yield
     except BlockingIOError:

@@ -217,7 +217,7 @@ def _memory(world: World, target: Release) -> None:
 
 def _ports(world: World, base: Release | None, target: Release) -> None:
     """A port that the present release does not have must be free, or be the service's own already."""
-    had = {(entry["port"], entry["protocol"]) for entry in _listeners(base.manifest)} if base else set()
+    had = {(entry["port"], entry["protocol"]) for entry in (_listeners(base.manifest) if base else [])}
     for entry in _listeners(target.manifest):
         port, protocol = entry["port"], entry["protocol"]
         if (port, protocol) in had:

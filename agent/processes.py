@@ -7,7 +7,7 @@ import select
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import IO
@@ -35,7 +35,7 @@ class Ran:
 def arguments_of(program: str, parent: str = "") -> list[list[str]]:
     """See World.arguments_of. A process's name and arguments are whatever its starter chose, also of a set-user-ID
     program's: what counts is the file that runs, for root alone, and beside the host's first process."""
-    command_lines = []
+    command_lines: list[list[str]] = []
     for pid in filter(str.isdigit, os.listdir("/proc")):
         # One may end meanwhile
         with suppress(OSError):
@@ -148,7 +148,7 @@ def pipe(source: list[str], sink: list[str], timeout: float, environment: dict[s
 
 
 @contextmanager
-def _end_with_parent(process: subprocess.Popen[bytes]) -> Iterator[None]:
+def _end_with_parent(process: subprocess.Popen[bytes]) -> Generator[None]:
     """Where what reads from a process cannot be started, nothing waits for that one."""
     try:
         yield

@@ -7,7 +7,7 @@ import json
 import os
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote
 from xml.etree import ElementTree
 from xml.sax.saxutils import escape
@@ -170,7 +170,9 @@ class Cloudflare:
 
     def write(self, value: str) -> None:
         zone, id = self._zone()
-        for entry in self._ask("GET", f"/zones/{id}/dns_records?type=CNAME&name={quote(self.name)}") or []:
+        asked = f"/zones/{id}/dns_records?type=CNAME&name={quote(self.name)}"
+        entries: list[dict[str, Any]] = self._ask("GET", asked) or []
+        for entry in entries:
             # Of a stack that has its names proved elsewhere no more (infra:dns.challenges)
             if LEADS_ELSEWHERE.fullmatch(str(entry.get("comment") or "")):
                 self._ask("DELETE", f"/zones/{id}/dns_records/{quote(str(entry['id']), safe='')}")
@@ -228,11 +230,12 @@ class Cloudflare:
                 break
             self.world.sleep(pause)
         try:
-            answer = json.loads(body_read)
+            parsed: object = json.loads(body_read)
         except ValueError:
-            answer = {}
-        answer = answer if isinstance(answer, dict) else {}
-        errors = [error for error in answer.get("errors") or [] if isinstance(error, dict)]
+            parsed = {}
+        answer = cast("dict[str, Any]", parsed) if isinstance(parsed, dict) else {}
+        listed: list[object] = answer.get("errors") or []
+        errors = [cast("dict[str, Any]", error) for error in listed if isinstance(error, dict)]
         if status == 200 and answer.get("success"):
             return answer.get("result")
         if any(error.get("code") in IS_THERE for error in errors):

@@ -80,7 +80,7 @@ def _sizes_of_unneeded(world: World) -> list[tuple[int, list[str]]]:
         return []
     shown = world.run("docker", "image", "inspect", "-f", "{{.Size}} {{json .RepoDigests}}", *ids, timeout=60).output
     lines = [line.split(" ", 1) for line in shown.splitlines() if re.match(r"\d+ (\[|null)", line)]
-    sizes = [(int(size), json.loads(names) or []) for size, names in lines]
+    sizes: list[tuple[int, list[str]]] = [(int(size), json.loads(names) or []) for size, names in lines]
     return [
         (size, names)
         for size, names in sizes

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 # All in bytes of JSON text, in which a letter that is not ASCII takes six
 PIECE = 1024  # one piece of foreign text
@@ -27,7 +27,7 @@ _masks: list[Callable[[str], str]] = []
 
 
 @contextmanager
-def hiding(mask: Callable[[str], str]) -> Iterator[None]:
+def hiding(mask: Callable[[str], str]) -> Generator[None]:
     """Masks secrets in what is quoted meanwhile: before it is cut, since half a secret could not be found any more."""
     _masks.append(mask)
     try:
@@ -115,16 +115,18 @@ def _shorten(value: Any, entries: int | None, limit: int, name: str = "line") ->
     if isinstance(value, str):
         return cut(visible(value), LINE if name == "line" else limit)
     if isinstance(value, list):
-        kept = [_shorten(item, entries, limit, "") for item in value[:entries]]
-        return kept + ([MORE.format(len(value) - len(kept))] if len(kept) < len(value) else [])
+        items = cast("list[Any]", value)
+        kept = [_shorten(item, entries, limit, "") for item in items[:entries]]
+        return kept + ([MORE.format(len(items) - len(kept))] if len(kept) < len(items) else [])
     if isinstance(value, dict):
+        mapping = cast("dict[str, Any]", value)
         # Of a result itself no field goes
-        kept_names = list(value)[: None if "line" in value else entries]
+        kept_names = list(mapping)[: None if "line" in mapping else entries]
         short = {
-            cut(visible(key), limit): _shorten(value[key], entries, limit, key if key == "line" else "")
+            cut(visible(key), limit): _shorten(mapping[key], entries, limit, key if key == "line" else "")
             for key in kept_names
         }
-        omitted = len(value) - len(kept_names)
+        omitted = len(mapping) - len(kept_names)
         return {**short, MORE.format(omitted): 0} if omitted else short
     return value
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from agent import (
@@ -83,7 +84,7 @@ def _undo_switch(
     paths: list[str] = []
     manifests = [*_manifest(world, begun.release), *([base.manifest] if base else [])]
 
-    def attempt(step, *arguments: Any) -> None:
+    def attempt(step: Callable[..., object], *arguments: Any) -> None:
         try:
             step(world, *arguments)
         except Failed as failure:
@@ -156,7 +157,9 @@ def _base(world: World, id: str) -> Release | None:
         return None
 
 
-def _restore_units(world: World, begun: Transaction, base: Manifest | None, interrupted: bool, attempt) -> list[str]:
+def _restore_units(
+    world: World, begun: Transaction, base: Manifest | None, interrupted: bool, attempt: Callable[..., None]
+) -> list[str]:
     """What ran before runs again, by its earlier files; the replicas that are left to restart one after the other."""
     states = begun.states
     now = units.states(world, list(states))
@@ -189,7 +192,7 @@ def _units_that_differ(world: World, begun: Transaction, own: set[str]) -> list[
         now = units.settled_states(world, list(begun.states))
     except Failed as failure:
         return [str(failure)]
-    complaints = []
+    complaints: list[str] = []
     for name, before in begun.states.items():
         if name in others and before["active"] and not now[name]["active"]:
             complaints.append(f"{name} ran before, and does not now: it {units.why_not(world, name)}")

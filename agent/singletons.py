@@ -98,7 +98,7 @@ class NameServers:
     named: list[str]
     timeout: float
     now: Callable[[], float]
-    known: tuple[float, list[Any]] | None = None
+    known: tuple[float, list[nameservers.Server]] | None = None
 
     def addresses(self, name: str) -> Addresses:
         """None when none of them says."""
@@ -130,7 +130,7 @@ class Watch:
     config: dict[str, Any]
     addresses: Callable[[str], Addresses]
     say: Callable[[str], None]
-    names: dict[str, Name] = field(default_factory=dict)
+    names: dict[str, Name] = field(default_factory=dict[str, Name])
 
     @property
     def check(self) -> float:
@@ -182,7 +182,7 @@ def run(world: World, say: Callable[[str], None]) -> None:
     else:
         addresses = Route53(world, patience, config["zone"]).addresses
     watch = Watch(world, config, addresses, say)
-    signal.signal(signal.SIGTERM, lambda *_: _end(watch))
+    signal.signal(signal.SIGTERM, lambda _signal, _frame: _end(watch))
     watch.stop_all()
     every(world, watch.check / LOOKS, watch.look)
 

@@ -42,7 +42,8 @@ def live(world: World, slot: Slots) -> Choice | None:
 
 def rollouts(world: World, manifest: Manifest, changed: set[str], states: dict[str, dict[str, bool]]) -> list[Rollout]:
     """The services whose serving slot changed, or does not run."""
-    entries, rest = [], away.resting(world)
+    entries: list[Rollout] = []
+    rest = away.resting(world)
     for slot in manifest["slots"]:
         serving = live(world, slot)
         if rest & {choice["unit"] for choice in slot["choices"]}:
@@ -129,7 +130,7 @@ def by_itself(probe: AimedProbe) -> AimedProbe:
 def settle(world: World, manifest: Manifest) -> list[str]:
     """After the commit: what serves is enabled, the other slot drains and stops; what of it did not happen. Safe to
     repeat."""
-    complaints = []
+    complaints: list[str] = []
     for slot in manifest["slots"]:
         serving = live(world, slot)
         if serving is None:

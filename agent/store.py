@@ -103,10 +103,11 @@ def manifest(world: World, id: str) -> Manifest:
             f"release {id[:12]} is not kept here; kept: {', '.join(i[:12] for i in kept_ids(world)) or 'none'}"
         )
     try:
-        content = json.loads(text)
+        parsed = json.loads(text)
     except (ValueError, RecursionError):
-        content = None
-    if not isinstance(content, dict) or not isinstance(content.get("format"), int):
+        parsed = None
+    content = cast("dict[str, Any]", parsed) if isinstance(parsed, dict) else {}
+    if not isinstance(content.get("format"), int):
         raise Damaged(f"release {id[:12]} is damaged: its manifest cannot be read")
     if not OLDEST_FORMAT <= content["format"] <= FORMAT:
         raise Refused(f"release {id[:12]} was made for another agent (format {content['format']})")
@@ -135,7 +136,8 @@ def load(world: World, id: str) -> Release:
 
 def kept_release(world: World, id: str) -> Release:
     """A stored release with those of its files that are what they were."""
-    own_manifest, files = manifest(world, id), []
+    own_manifest = manifest(world, id)
+    files: list[Wanted] = []
     for entry in [*own_manifest["files"], *own_manifest["environment_files"]]:
         content = world.read(f"{RELEASES}/{id}/files{entry['path']}")
         if content is not None and entry.get("sha256", digest(content)) == digest(content):
@@ -265,7 +267,7 @@ def _job(text: bytes) -> HistoryEntry | None:
         entry = json.loads(text)
     except (ValueError, RecursionError):
         return None
-    is_whole = isinstance(entry, dict) and {"job", "kind", "release", "code", "who"} <= set(entry)
+    is_whole = isinstance(entry, dict) and {"job", "kind", "release", "code", "who"} <= {*cast("dict[str, Any]", entry)}
     return cast("HistoryEntry", entry) if is_whole else None
 
 

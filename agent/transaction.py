@@ -46,13 +46,13 @@ class Transaction:
     sick: list[str]
     reason: str = ""
     committed: bool = False
-    certificates: list[dict[str, Any]] = field(default_factory=list)
-    existing: list[dict[str, Any]] = field(default_factory=list)
-    answers: list[dict[str, Any]] = field(default_factory=list)
-    inventory: dict[str, Any] = field(default_factory=dict)
-    made: list[str] = field(default_factory=list)
-    accounts: list[str] = field(default_factory=list)
-    rolled: list[dict[str, Any]] = field(default_factory=list)
+    certificates: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    existing: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    answers: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    inventory: dict[str, Any] = field(default_factory=dict[str, Any])
+    made: list[str] = field(default_factory=list[str])
+    accounts: list[str] = field(default_factory=list[str])
+    rolled: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
 
     @property
     def paths(self) -> set[str]:
@@ -125,7 +125,7 @@ def end(world: World) -> None:
 
 def _directories(world: World, manifest: Manifest) -> list[dict[str, Any]]:
     """Whose the directories are that are there already."""
-    entries = []
+    entries: list[dict[str, Any]] = []
     for path in [item["path"] for item in manifest["directories"] if not item.get("if_missing")]:
         if (directory := world.directory_entry(path)) is not None:
             owned = {"owner": directory.owner, "group": directory.group, "mode": directory.mode}
@@ -186,7 +186,7 @@ def barred_paths(world: World, entries: list[dict[str, Any]]) -> list[str]:
 def put_back(world: World, entries: list[dict[str, Any]], rest: list[str] | None = None) -> list[str]:
     """Everything as it was; what of it could not be put back, and why. Each entry is tried by itself; `rest` gets those
     that are left alone. Safe to repeat: a copy that is gone was put back already."""
-    failures = []
+    failures: list[str] = []
     for entry in entries:
         try:
             if alone := barred_paths(world, [entry]):
@@ -201,7 +201,7 @@ def put_back(world: World, entries: list[dict[str, Any]], rest: list[str] | None
 def differing(world: World, entries: list[dict[str, Any]], failures: list[str]) -> list[str]:
     """What is not as it was after all has been put back, but for what `failures` name already. Each entry is looked at
     by itself."""
-    complaints = []
+    complaints: list[str] = []
     for path, entry in {entry["path"]: entry for entry in entries}.items():
         try:
             if not world.why_barred(path) and not _is_as_before(entry, world.entry(path)):

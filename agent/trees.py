@@ -133,7 +133,7 @@ def walk(
 def look(folder: str) -> dict[str, str]:
     """A folder and what lies below: path from there ("." is itself) → a file's size and time, anything's owner and
     mode, where a link leads. Nothing of what is no folder. What goes meanwhile is left out."""
-    facts_of = {}
+    facts_of: dict[str, str] = {}
     for place, entries in walk(folder):
         for path in [place, *(entry.path for entry in entries)]:
             with contextlib.suppress(FileNotFoundError):

@@ -13,7 +13,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from typing import Any
+from typing import Any, cast
 from urllib.parse import SplitResult, urlsplit
 
 from agent import quoting
@@ -37,7 +37,8 @@ def fetch(
             add(name, value)
         end = time.monotonic() + timeout
         with opener.open(request, timeout=timeout) as response:
-            parts, size = [], 0
+            parts: list[bytes] = []
+            size = 0
             while data := response.read1(65536):
                 parts.append(data)
                 size += len(data)
@@ -106,7 +107,7 @@ class _Timed:
 
     def getresponse(self) -> http.client.HTTPResponse:
         try:
-            response = super().getresponse()  # type: ignore[misc]
+            response = cast("http.client.HTTPResponse", super().getresponse())  # type: ignore[misc]
             self._over.cancel()
             if self._late.is_set():
                 raise TimeoutError("timed out")

@@ -11,7 +11,7 @@ import pwd
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -332,7 +332,7 @@ def _with_names(entry: Entry) -> Entry:
     return replace(entry, owner=owner, group=group)
 
 
-def _name(lookup, number: int) -> str:
+def _name(lookup: Callable[[int], pwd.struct_passwd | grp.struct_group], number: int) -> str:
     try:
         return lookup(number)[0]
     except KeyError:

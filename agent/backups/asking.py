@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any
 
@@ -59,7 +59,7 @@ def handle(world: World, what: str, payload: dict[str, Any], say: Say) -> dict[s
 
 
 @contextmanager
-def _signs(say: Say) -> Iterator[None]:
+def _signs(say: Say) -> Generator[None]:
     """Says now and then that it is at work: who hears signs of life alone gives up after an hour."""
     done, began = threading.Event(), time.monotonic()
 

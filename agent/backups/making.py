@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from agent import away, lock, quoting, store
 from agent.backups import restic
@@ -104,12 +104,14 @@ def _back_up_files(world: World, entry: Backup) -> dict[str, Any]:
         raise Refused(f"some files could not be read, and the backup has all others: {restic.reason(ran)}")
     if ran.code:
         raise Refused(f"restic: {restic.reason(ran)}")
-    return {"snapshot": _snapshot(ran), "bytes": int((restic.answer(ran) or {}).get("total_bytes_processed", 0))}
+    id = _snapshot(ran)
+    summary: dict[str, Any] = restic.answer(ran) or {}
+    return {"snapshot": id, "bytes": int(summary.get("total_bytes_processed", 0))}
 
 
 def _snapshot(ran: Ran) -> str:
     summary = restic.answer(ran)
-    id = summary.get("snapshot_id") if isinstance(summary, dict) else None
+    id = cast("dict[str, Any]", summary).get("snapshot_id") if isinstance(summary, dict) else None
     if not isinstance(id, str) or not id:
         raise Refused(f"restic does not say which backup it made: {ran.last_lines(2)}")
     return id
@@ -129,7 +131,7 @@ def record(world: World, service: str) -> dict[str, Any]:
     first had one to make (seconds since 1970)."""
     try:
         content = json.loads(world.read(f"{RECORDS}/{service}.json") or b"{}")
-        return content if isinstance(content, dict) else {}
+        return cast("dict[str, Any]", content) if isinstance(content, dict) else {}
     except (ValueError, RecursionError):
         return {}
 

@@ -7,7 +7,7 @@ import json
 import re
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import Any
+from typing import Any, cast
 
 from agent import quoting
 from agent.outcome import Refused
@@ -84,9 +84,8 @@ def snapshots(world: World, service: str, kind: str = "service") -> list[Snapsho
             return []
         raise Refused(f"the backups of {service} cannot be listed: {reason(ran)}")
     try:
-        unsorted = [
-            Snapshot(str(e["id"]), _utc(e["time"]), [str(path) for path in e["paths"]]) for e in answer(ran) or []
-        ]
+        listed: list[dict[str, Any]] = answer(ran) or []
+        unsorted = [Snapshot(str(e["id"]), _utc(e["time"]), [str(path) for path in e["paths"]]) for e in listed]
     except (LookupError, TypeError, AttributeError, ValueError):
         raise Refused(f"what restic answers about {service} cannot be read: {reason(ran)}") from None
     return sorted(unsorted, key=lambda snapshot: snapshot.at, reverse=True)
@@ -118,9 +117,10 @@ def size(world: World, snapshot: Snapshot) -> int:
     """Bytes that a backup takes once it is restored. Raises Refused."""
     ran = run(world, "stats", "--json", "--mode", "restore-size", snapshot.id, timeout=3600)
     stats = answer(ran) if ran.code == 0 else None
-    if not isinstance(stats, dict) or not isinstance(stats.get("total_size"), int):
+    total = cast("dict[str, Any]", stats).get("total_size") if isinstance(stats, dict) else None
+    if not isinstance(total, int):
         raise Refused(f"how large backup {snapshot} is cannot be known: {reason(ran)}")
-    return stats["total_size"]
+    return total
 
 
 def reason(ran: Ran) -> str:

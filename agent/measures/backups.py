@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from agent import away
 from agent.backups import making
@@ -26,7 +26,8 @@ def age(look: HostFacts, _: Alert) -> Measures:
             phrase("its last good backup is {hours:.0f} hours old", hours=hours) if good else phrase("it has no backup")
         ]
         if isinstance(failed, dict):
-            parts.append(phrase("the last attempt failed: {why}", why=failed.get("why")))
+            why = cast("dict[str, Any]", failed).get("why")
+            parts.append(phrase("the last attempt failed: {why}", why=why))
         yield Measured(entry["service"], hours - entry["max_age"], join_phrases("; ", parts))
 
 
@@ -35,10 +36,11 @@ def drills(look: HostFacts, _: Alert) -> Measures:
     for entry in look.manifest["backups"]:
         drill = making.record(look.world, entry["service"]).get("drill")
         if isinstance(drill, dict):
-            yield Measured(entry["service"], 1 if drill.get("why") else 0, str(drill.get("why") or ""))
+            why = cast("dict[str, Any]", drill).get("why")
+            yield Measured(entry["service"], 1 if why else 0, str(why or ""))
 
 
 def _times(kept: dict[str, Any], name: str) -> float:
     entry = kept.get(name)
-    at = entry.get("at") if isinstance(entry, dict) else None
+    at = cast("dict[str, Any]", entry).get("at") if isinstance(entry, dict) else None
     return float(at) if isinstance(at, (int, float)) else 0.0

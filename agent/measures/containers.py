@@ -175,7 +175,7 @@ def near_limit(look: HostFacts, _: Alert) -> Measures:
 
 def memory(look: HostFacts) -> list[tuple[str, int, int]]:
     """Container, bytes that it uses (without what could be dropped), bytes that it may use."""
-    usage = []
+    usage: list[tuple[str, int, int]] = []
     for wanted in look.manifest["containers"]:
         container = look.containers.get(wanted["name"])
         used = look.world.memory_of(container.pid) if container and container.running else None

@@ -1,9 +1,12 @@
 """What a host remembers of its own doings: what was put right, what made room, and how it was, for a day. Bounded."""
 
+from __future__ import annotations
+
 import json
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeVar, cast
 
+from agent.documents.monitor import Run, Sample
 from agent.store import STATE
 from agent.world import World
 
@@ -13,6 +16,7 @@ KEPT = 200
 DAY = 86400.0
 LATEST = 253_402_300_800  # the end of the year 9999, in seconds since 1970
 SAMPLES_KEPT = 300  # a day, one every five minutes
+T = TypeVar("T", list[Any], dict[str, Any])
 
 
 @dataclass(frozen=True)
@@ -41,12 +45,16 @@ def memory_repairs(world: World) -> list[Repair]:
 def _repairs(world: World, path: str) -> list[Repair]:
     """Entries of another form are passed over: they are worth less than the next run."""
     kinds = {"at": (int, float), "worked": bool} | dict.fromkeys(("alert", "subject", "repair", "said"), str)
-    entries = [entry for entry in read(world, path, []) if isinstance(entry, dict)]
     return [
         Repair(**{name: entry[name] for name in kinds})
-        for entry in entries
+        for entry in _mappings(world, path)
         if all(isinstance(entry.get(name), kind) for name, kind in kinds.items()) and is_time(entry["at"])
     ]
+
+
+def _mappings(world: World, path: str) -> list[dict[str, Any]]:
+    entries: list[object] = read(world, path, [])
+    return [cast("dict[str, Any]", entry) for entry in entries if isinstance(entry, dict)]
 
 
 def is_time(value: Any) -> bool:
@@ -77,21 +85,22 @@ def remember_repairs(world: World, attempts: list[Repair]) -> None:
         write(world, REPAIRS, [asdict(entry) for entry in [*past, *attempts]][-KEPT:])
 
 
-def samples(world: World) -> list[dict[str, Any]]:
+def samples(world: World) -> list[Sample]:
     """Oldest first: `at`, and what `sample` of agent/monitor/run.py says."""
-    entries = [entry for entry in read(world, SAMPLES, []) if isinstance(entry, dict)]
-    return [entry for entry in entries if is_time(entry.get("at")) and isinstance(entry.get("services"), dict)]
+    entries = _mappings(world, SAMPLES)
+    whole = [entry for entry in entries if is_time(entry.get("at")) and isinstance(entry.get("services"), dict)]
+    return cast("list[Sample]", whole)
 
 
-def remember_sample(world: World, sample: dict[str, Any]) -> None:
+def remember_sample(world: World, sample: Sample) -> None:
     write(world, SAMPLES, [*samples(world), sample][-SAMPLES_KEPT:])
 
 
-def remember_run(world: World, ended: dict[str, Any]) -> None:
+def remember_run(world: World, ended: Run) -> None:
     write(world, LAST, ended)
 
 
-def read(world: World, path: str, nothing: Any) -> Any:
+def read(world: World, path: str, nothing: T) -> T:
     """What stands there, of the kind of `nothing`; `nothing` itself where that is torn."""
     try:
         content = json.loads(world.read(path) or b"null")

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from agent import ecr, health, overrides, quoting, registry, slots, units, wording
+from agent.documents import docker
 from agent.documents import manifest as documents
 from agent.engine import Declined
 from agent.overrides import Override
@@ -104,11 +105,12 @@ class HostFacts:
     @cached_property
     def containers(self) -> dict[str, Container]:
         """What Docker has, by name."""
-        by_name, end = {}, self.world.now() + LOOK
+        by_name: dict[str, Container] = {}
+        end = self.world.now() + LOOK
         for listed in self.docker("/containers/json?all=1")[0]:
             # One that is gone by now, or that Docker itself does not understand, hides no other
             with suppress(Declined):
-                entry = self.docker(f"/containers/{listed['Id']}/json", end - self.world.now())[0]
+                entry: docker.Container = self.docker(f"/containers/{listed['Id']}/json", end - self.world.now())[0]
                 networks = entry["NetworkSettings"]["Networks"]
                 by_name[entry["Name"].lstrip("/")] = Container(
                     entry["State"]["Running"],
@@ -119,10 +121,12 @@ class HostFacts:
 
     @cached_property
     def networks(self) -> dict[str, Network]:
-        by_name = {}
-        for entry in self.docker("/networks")[0]:
-            (plan, *_) = entry["IPAM"]["Config"] or [{}]
-            project = (entry["Labels"] or {}).get("com.docker.compose.project", "")
+        by_name: dict[str, Network] = {}
+        listed: list[docker.Network] = self.docker("/networks")[0]
+        for entry in listed:
+            plans: list[docker.NetworkPlan] = entry["IPAM"]["Config"] or [{}]
+            plan, labels = plans[0], entry["Labels"]
+            project = (labels or {}).get("com.docker.compose.project", "")
             by_name[entry["Name"]] = Network(plan.get("Subnet", ""), plan.get("Gateway", ""), project)
         return by_name
 
@@ -130,7 +134,7 @@ class HostFacts:
     def logins(self) -> dict[str, str]:
         """What is wrong with the login of each registry that the release's images are of, "" where nothing is."""
         hosts = sorted({image.split("/")[0] for image in self.release.images if "/" in image})
-        config = json.loads(self.world.read(ecr.CONFIG) or b"{}") if hosts else {}
+        config: dict[str, Any] = json.loads(self.world.read(ecr.CONFIG) or b"{}") if hosts else {}
         return {host: registry.login_fault(self.world, host, config) for host in hosts}
 
     def docker(self, path: str, timeout: float = LOOK) -> list[Any]:
@@ -152,7 +156,7 @@ class HostFacts:
     @cached_property
     def certificates(self) -> list[tuple[str, int, str]]:
         """Public name, days left of the certificate that the proxy shows for it, and what is wrong with it."""
-        entries = []
+        entries: list[tuple[str, int, str]] = []
         for name in self.manifest["names"]:
             ends, wrong = self.world.certificate_ends(name)
             entries.append((name, int((ends - self.world.wall()) // 86400) if ends else 0, wrong))

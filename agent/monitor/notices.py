@@ -2,8 +2,9 @@
 
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
+from agent.documents.monitor import HostRun, Notice
 from agent.monitor import history
 from agent.monitor.history import DAY, PLACE, Repair
 from agent.wording import Speaker
@@ -22,20 +23,23 @@ class Notices:
     """`lines` are to be sent now; `state` is what is remembered once they are: subject → {told, text, quiet}."""
 
     lines: list[str]
-    state: dict[str, dict[str, Any]]
+    state: dict[str, Notice]
 
 
 def due(
-    state: dict[str, dict[str, Any]], met: dict[str, str], repairs: list[Repair], now: float, say: Speaker = ENGLISH
+    state: dict[str, Notice], met: dict[str, str], repairs: list[Repair], now: float, say: Speaker = ENGLISH
 ) -> Notices:
     """What is to be sent, by what was sent before and what is not right now (subject → text). Pure."""
-    lines, kept = [], {}
+    lines: list[str] = []
+    kept: dict[str, Notice] = {}
     for key, text in met.items():
         last_notice = state.get(key)
+        told = now
         if last_notice is None or now - last_notice["told"] >= AGAIN:
             lines.append(text if last_notice is None else say("still: {text}", text=text))
-            last_notice = {"told": now}
-        kept[key] = {"told": last_notice["told"], "text": text, "quiet": 0}
+        else:
+            told = last_notice["told"]
+        kept[key] = {"told": told, "text": text, "quiet": 0}
     for key, last_notice in state.items():
         if key in met:
             continue
@@ -48,15 +52,15 @@ def due(
     return Notices(lines, kept)
 
 
-def tell(world: World, ended: dict[str, Any], repairs: list[Repair], say: Speaker = ENGLISH) -> str:
+def tell(world: World, ended: HostRun, repairs: list[Repair], say: Speaker = ENGLISH) -> str:
     """Sends what is due, where there is a recipient. Why it could not be sent, which a later run repeats; "" when it
     was."""
     url = webhook(world)
     if not url:
         return ""
-    remembered = history.read(world, SENT, {})
+    remembered: dict[str, Any] = history.read(world, SENT, {})
     owed = [line for line in _list(remembered.pop("owed", None)) if isinstance(line, str)]
-    state = {key: entry for key, entry in remembered.items() if _is_known(entry)}
+    state: dict[str, Notice] = {key: entry for key, entry in remembered.items() if _is_known(entry)}
     met = {f"{e['alert']} {e['subject']}": e["text"] for e in ended["conditions"] if e["met"]}
     notices = due(state, met, repairs, ended["at"], say)
     lines = [*owed, *notices.lines]
@@ -65,15 +69,17 @@ def tell(world: World, ended: dict[str, Any], repairs: list[Repair], say: Speake
     return wrong
 
 
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
+def _list(value: object) -> list[object]:
+    return cast("list[object]", value) if isinstance(value, list) else []
 
 
 def _is_known(value: Any) -> bool:
     """What was torn or written by something else is forgotten: its notice is sent once more."""
-    if not isinstance(value, dict) or not isinstance(value.get("text"), str):
+    if not isinstance(value, dict):
         return False
-    return history.is_time(value.get("told")) and isinstance(value.get("quiet"), int)
+    entry = cast("dict[str, Any]", value)
+    is_whole = isinstance(entry.get("text"), str) and isinstance(entry.get("quiet"), int)
+    return is_whole and history.is_time(entry.get("told"))
 
 
 def webhook(world: World) -> str:

@@ -9,9 +9,10 @@ import json
 import time
 from collections.abc import Iterable, Iterator
 from html import escape
-from typing import Any
+from typing import cast
 
 from agent import store, wording
+from agent.documents.monitor import HostRun, Page, ServiceOnPage
 from agent.measures import containers
 from agent.monitor import history
 from agent.monitor.history import Repair
@@ -47,7 +48,7 @@ HEAD = (
 )
 
 
-def write(world: World, look: HostFacts, ended: dict[str, Any]) -> None:
+def write(world: World, look: HostFacts, ended: HostRun) -> None:
     """Writes both where the host's proxy serves them; a host without public names has no such place."""
     if not world.exists(PLACE):
         return
@@ -57,25 +58,26 @@ def write(world: World, look: HostFacts, ended: dict[str, Any]) -> None:
     world.write(f"{PLACE}/status.json", json.dumps(value).encode(), 0o644, "root", "root")
 
 
-def facts(world: World, look: HostFacts, ended: dict[str, Any]) -> dict[str, Any]:
+def facts(world: World, look: HostFacts, ended: HostRun) -> Page:
     """Everything that the page shows, as a value."""
     samples = [entry for entry in history.samples(world) if ended["at"] - entry["at"] <= DAY]
     limits = {name: (used, limit) for name, used, limit in containers.memory(look)}
     of_service = {entry["service"]: entry["name"] for entry in look.manifest["containers"] if entry["name"] in limits}
-    services = [
+    services: list[ServiceOnPage] = [
         {
             "service": name, "status": status, "memory": limits.get(of_service.get(name, "")),
             "day": day([(entry["at"], entry["services"].get(name)) for entry in samples], ended["at"]),
         }
         for name, status in look.services.items()
     ]  # fmt: skip
+    jobs = [cast("dict[str, str]", job) for job in reversed(store.history(world)[-JOBS:])]
     return {
         "at": ended["at"], "host": ended["host"], "region": look.manifest["region"], "release": ended["release"],
         "well": ended["well"], "met": [entry["text"] for entry in ended["conditions"] if entry["met"]],
         "services": services, "resting": ended["resting"], "stopped": ended["stopped"],
-        "machine": [[e["alert"], e["subject"], e["value"]] for e in ended["conditions"] if e["alert"] in MACHINE],
-        "certificates": [list(entry) for entry in look.certificates],
-        "jobs": [{key: dict(job)[key] for key in JOB} for job in reversed(store.history(world)[-JOBS:])],
+        "machine": [(e["alert"], e["subject"], e["value"]) for e in ended["conditions"] if e["alert"] in MACHINE],
+        "certificates": look.certificates,
+        "jobs": [{key: job[key] for key in JOB} for job in jobs],
         "repairs": [_repair(entry, look.say) for entry in reversed(history.doings(world)[-JOBS:])],
     }  # fmt: skip
 
@@ -96,7 +98,7 @@ def day(looks: Iterable[tuple[float, int | None]], now: float) -> list[int]:
     return cells
 
 
-def html(value: dict[str, Any], language: str = "en") -> str:
+def html(value: Page, language: str = "en") -> str:
     say = wording.speaker(language)
     digest = base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
@@ -144,7 +146,7 @@ def _conditions(texts: list[str], say: Speaker) -> Iterator[str]:
         yield f"<h2>{say('Not right')}</h2><ul>{lines}</ul>"
 
 
-def _services(value: dict[str, Any], say: Speaker) -> Iterator[str]:
+def _services(value: Page, say: Speaker) -> Iterator[str]:
     yield f'<h2>{say("Services")}</h2><div class="wide"><table><thead><tr>'
     yield "".join(f'<th scope="col">{say.word(head)}</th>' for head in SERVICES) + "</tr></thead><tbody>"
     for entry in value["services"]:
@@ -155,8 +157,8 @@ def _services(value: dict[str, Any], say: Speaker) -> Iterator[str]:
             f'<tr><th scope="row">{escape(entry["service"])}</th><td class="{_class(well)}">{now}</td>'
             f'<td>{_day(entry["day"], say)}</td><td class="memory">{_memory(entry["memory"], say)}</td></tr>'
         )
-    why = {"resting": say("is not to run here now"), "stopped": say("is stopped to free memory")}
-    for unit, reason in [(unit, reason) for key, reason in why.items() for unit in value[key]]:
+    resting, stopped = say("is not to run here now"), say("is stopped to free memory")
+    for unit, reason in [*((u, resting) for u in value["resting"]), *((u, stopped) for u in value["stopped"])]:
         yield f'<tr><th scope="row">{escape(unit)}</th><td colspan="3">{reason}</td></tr>'
     yield "</tbody></table></div>"
 
@@ -170,7 +172,7 @@ def _day(cells: list[int], say: Speaker) -> str:
     return f'<div class="day" role="img" aria-label="{label}" title="{label}">{bars}</div>'
 
 
-def _memory(usage: list[int] | tuple[int, int] | None, say: Speaker) -> str:
+def _memory(usage: tuple[int, int] | None, say: Speaker) -> str:
     if not usage:
         return say("no limit")
     used, limit = (size // 1024**2 for size in usage)
@@ -179,7 +181,7 @@ def _memory(usage: list[int] | tuple[int, int] | None, say: Speaker) -> str:
     )
 
 
-def _machine(value: dict[str, Any], say: Speaker) -> Iterator[str]:
+def _machine(value: Page, say: Speaker) -> Iterator[str]:
     rows = [
         (say.word(name) if name == subject else f"{say.word(name)} {subject}", say("{used} % in use", used=used))
         for name, subject, used in value["machine"]

@@ -6,10 +6,12 @@ import argparse
 import json
 from collections.abc import Callable
 from dataclasses import asdict, replace
-from typing import Any
+from typing import cast
 
 from agent import lock, quoting, slots, store, transaction
 from agent.backups import restoring
+from agent.documents import answers
+from agent.documents.monitor import Condition, HostRun, Run, Sample
 from agent.monitor import history, metrics, notices, page, repairs
 from agent.monitor.conditions import ConditionResult, evaluate
 from agent.monitor.history import Repair
@@ -35,7 +37,7 @@ def main(world: World, arguments: list[str]) -> int:
     return 0 if ended["well"] else 2
 
 
-def run(world: World, fix: bool, now: bool = False) -> dict[str, Any]:
+def run(world: World, fix: bool, now: bool = False) -> Run:
     """What was found (`conditions`), what was done about it (`repairs`), what was left alone and why (`left`)."""
     began, at_work = world.now(), lock.holder(lock.LOCK)
     release = store.current(world)
@@ -50,10 +52,11 @@ def run(world: World, fix: bool, now: bool = False) -> dict[str, Any]:
     at_work = at_work or lock.holder(lock.LOCK)
     # Beside a release too: there silence is an alarm
     _step(not_done, "publishing metrics", lambda: metrics.publish(world, look.manifest, results))
-    ended = {
+    ended: HostRun = {
         "at": world.wall(), "host": look.manifest["host"], "release": look.release.id,
-        "well": not any(entry.met for entry in results), "conditions": [asdict(entry) for entry in results],
-        "repairs": [asdict(entry) for entry in attempts], "left": not_done,
+        "well": not any(entry.met for entry in results),
+        "conditions": [cast("Condition", asdict(entry)) for entry in results],
+        "repairs": [cast("answers.Repair", asdict(entry)) for entry in attempts], "left": not_done,
         "resting": sorted(slots.waiting(world, look.manifest)),
         "stopped": sorted(slots.stopped_units(world, look.manifest)), "took": round(world.now() - began, 2),
     }  # fmt: skip
@@ -161,12 +164,12 @@ def _judge_repairs(look: HostFacts, attempts: list[Repair], results: list[Condit
     return [judge(entry) for entry in attempts]
 
 
-def sample(look: HostFacts) -> dict[str, Any]:
+def sample(look: HostFacts) -> Sample:
     """What a day is drawn of: each service's status."""
     return {"at": round(look.world.wall()), "services": look.services}
 
 
-def text(ended: dict[str, Any], quiet: bool = False) -> str:
+def text(ended: Run, quiet: bool = False) -> str:
     """For people: a line for each condition (`quiet`: for each that is met), and one for each thing that is not
     right."""
     if ended["release"] is None:
@@ -189,5 +192,5 @@ def text(ended: dict[str, Any], quiet: bool = False) -> str:
     for line in ended["left"]:
         write(f"left alone: {line}")
     count = sum(entry["met"] for entry in ended["conditions"])
-    write(f"{ended['host']}: {'healthy' if ended['well'] else f'{count} thing(s) are not right'}")
+    write(f"{cast('HostRun', ended)['host']}: {'healthy' if ended['well'] else f'{count} thing(s) are not right'}")
     return "\n".join(lines)
