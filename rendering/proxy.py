@@ -19,6 +19,15 @@ def _no_rollouts(_: System) -> Iterable[HostFiles]:
 
 
 @dataclass(frozen=True)
+class Passwords:
+    """How a proxy reads users: its own directory, its group, and what stands between a name and the password's hash."""
+
+    place: str
+    group: str
+    between: str
+
+
+@dataclass(frozen=True)
 class SiteText:
     """How a rendered site is read, so that a preview can say which public paths a change touches."""
 

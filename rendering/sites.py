@@ -14,6 +14,7 @@ from catalogue.sites import Cors, FileKey, Rate, Serving, Site
 from rendering import certificates
 from rendering.environment import secret_file
 from rendering.files import EnvironmentFile, File
+from rendering.proxy import Passwords
 
 # A path with a part that begins with a dot, but for /.well-known/: for programs that look behind nothing
 HIDDEN = (
@@ -111,7 +112,6 @@ class SiteView:
     origin: str
     locations: list[Location]
     status: list[str]
-    ipv6: bool
     compress: bool
     access_log: bool
     rates: dict[str, Rate]
@@ -122,6 +122,7 @@ class SiteView:
     client_ca: str
     maintenance: str
     snippet: str
+    ipv6: bool = True
 
     @property
     def has_gate(self) -> bool:
@@ -147,9 +148,8 @@ def serving_site(system: System, site: Site) -> Site:
 
 
 def view(
-    catalogue: Catalogue, system: System, site: Site, place: str, ipv6: bool = True,
-    leads_to: Callable[[Service], str] = upstream,
-) -> SiteView:  # fmt: skip
+    catalogue: Catalogue, system: System, site: Site, place: str, leads_to: Callable[[Service], str] = upstream
+) -> SiteView:
     """A site's locations, in catalogue order: a proxy takes the longest path whatever the order. `place` is the proxy's
     own directory, in which files with passwords lie; `leads_to` what it passes a service's requests to."""
     stack = catalogue.stack
@@ -206,7 +206,6 @@ def view(
         origin=origin(source.cors),
         locations=locations,
         status=[str(network) for network in stack.statusCidrs or stack.adminCidrs],
-        ipv6=ipv6,
         compress=source.compress,
         access_log=source.access_log,
         rates=rates,
@@ -308,25 +307,23 @@ def files(catalogue: Catalogue, system: System, site: Site, place: str) -> list[
     return site_files
 
 
-def users(
-    catalogue: Catalogue, system: System, site: Site, place: str, group: str, between: str
-) -> list[EnvironmentFile]:
-    """A file of users and the hashes of their passwords for each list of users; `between` stands between the two."""
+def users(catalogue: Catalogue, system: System, site: Site, form: Passwords) -> list[EnvironmentFile]:
+    """A file of users and the hashes of their passwords for each list of users."""
     name, source = catalogue.stack.public_name(site.name), serving_site(system, site)
     by_path: dict[str, EnvironmentFile] = {}
     for number, (own, location) in enumerate(_locations(catalogue, system, source, name), 1):
         listed = location.serving.basic_auth
         if not listed:
             continue
-        path = _users_path(place, name, number if own.basic_auth is not None else 0)
+        path = _users_path(form.place, name, number if own.basic_auth is not None else 0)
         plain_file = secret_file(path, system.system, sorted({*listed.values()}), catalogue.secrets, catalogue.stack)
         by_path[path] = replace(
             plain_file,
             secrets={user: f"{plain_file.secrets[secret]}{HASHED}" for user, secret in listed.items()},
             versions={f"{secret}{HASHED}": version for secret, version in plain_file.versions.items()},
-            between=between,
+            between=form.between,
             mode=0o640,
-            group=group,
+            group=form.group,
         )
     return list(by_path.values())
 

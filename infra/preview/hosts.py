@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from agent import holding
 from agent.documents.manifest import Manifest, Unit
-from agent.rolling import rolls
+from agent.rolling import Disturbance, rolls
 from agent.units import of_paths
 from agent.wording import join_phrases, phrase
 from infra.foreign import visible
@@ -281,7 +281,9 @@ def _rolling_units(old: Manifest | None, new: Manifest, touched: set[str], runni
     # By the agent's own rule a step runs within the switch where what it needs changes with it
     units = {probe["service"].partition("/")[0]: probe["unit"] for probe in new["probes"]}
     late = [step for step in pending if any(units.get(name) in starting for name in step["needs"])]
-    return {roll.unit for roll in rolls(old, new, starting, touched & running, states, late)}
+    needed = {name for step in late for name in step["needs"]}
+    disturbance = Disturbance([*starting], [*(touched & running)], needed)
+    return {roll.unit for roll in rolls(old, new, disturbance, states)}
 
 
 def _with_socket(units: set[str]) -> set[str]:

@@ -1,6 +1,7 @@
 """Caddy as a host's proxy: one file for each public name. For names that HTTP proves it gets certificates itself."""
 
 import re
+from dataclasses import replace
 
 from catalogue.loading import Catalogue
 from catalogue.models import System
@@ -9,7 +10,7 @@ from catalogue.sizes import to_bytes
 from rendering import certificates, sites
 from rendering.files import File, HostFiles, Reaction, Unit
 from rendering.monitor import PAGE
-from rendering.proxy import Proxy, SiteText
+from rendering.proxy import Passwords, Proxy, SiteText
 from rendering.sites import HIDDEN, PUBLIC, WEBROOT, view
 from rendering.templates import fill
 
@@ -26,7 +27,7 @@ RELOADED = "systemctl try-reload-or-restart caddy || systemctl restart caddy"
 def of_site(catalogue: Catalogue, host: str, system: System, site: Site) -> HostFiles:
     """A site's file and what it serves by itself; its certificate where the name is proved by DNS, which Caddy cannot
     do."""
-    seen = view(catalogue, system, site, PLACE, ipv6=catalogue.stack.hosts[host].ipv6)
+    seen = replace(view(catalogue, system, site, PLACE), ipv6=catalogue.stack.hosts[host].ipv6)
     # The host's own page says by itself what it may load
     page_headers = {name: value for name, value in seen.headers.items() if name != "Content-Security-Policy"}
     settings = {
@@ -47,7 +48,7 @@ def of_site(catalogue: Catalogue, host: str, system: System, site: Site) -> Host
             File(f"/etc/caddy/sites/{seen.name}.caddy", content),
             *sites.files(catalogue, system, site, PLACE),
         ],
-        environment_files=sites.users(catalogue, system, site, PLACE, GROUP, " "),
+        environment_files=sites.users(catalogue, system, site, Passwords(PLACE, GROUP, " ")),
         certificates=own.certificates,
         requirements=own.requirements,
         commands=["certbot"] if own.certificates else [],

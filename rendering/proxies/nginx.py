@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from catalogue.loading import Catalogue
 from catalogue.models import System
@@ -12,7 +13,7 @@ from rendering import certificates, holding, sites
 from rendering.files import Choice, File, HostFiles, Link, Member, Reaction, Replicas, Slots, Unit
 from rendering.monitor import PAGE
 from rendering.places import Place, own_url, places
-from rendering.proxy import Proxy, SiteText
+from rendering.proxy import Passwords, Proxy, SiteText
 from rendering.sites import HIDDEN, PUBLIC, WEBROOT, upstream, view
 from rendering.templates import fill
 
@@ -28,7 +29,7 @@ RELOAD = "/etc/letsencrypt/renewal-hooks/deploy/reload-nginx"
 
 def of_site(catalogue: Catalogue, host: str, system: System, site: Site) -> HostFiles:
     """A site's file, its link, its certificate, and what it serves by itself."""
-    seen = view(catalogue, system, site, PLACE, catalogue.stack.hosts[host].ipv6, _leads_to)
+    seen = replace(view(catalogue, system, site, PLACE, _leads_to), ipv6=catalogue.stack.hosts[host].ipv6)
     settings = {"webroot": WEBROOT, "page": PAGE, "public": PUBLIC, "hidden": HIDDEN, "quoted": quote}
     content = fill("site.conf.j2", catalogue.file_of(system), site=seen, **settings)
     available = f"/etc/nginx/sites-available/{seen.name}"
@@ -36,7 +37,7 @@ def of_site(catalogue: Catalogue, host: str, system: System, site: Site) -> Host
     return HostFiles(
         host="",
         files=[File(available, content), *sites.files(catalogue, system, site, PLACE)],
-        environment_files=sites.users(catalogue, system, site, PLACE, GROUP, ":"),
+        environment_files=sites.users(catalogue, system, site, Passwords(PLACE, GROUP, ":")),
         links=[Link(f"/etc/nginx/sites-enabled/{seen.name}", available)],
         certificates=own.certificates,
         requirements=own.requirements,
