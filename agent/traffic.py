@@ -1,6 +1,8 @@
 """Who still asks a host that is about to be retired, by its proxy's log. Goes there by itself, since the host may have
 an older agent or none: it imports nothing of the agent, and reads only."""
 
+from __future__ import annotations
+
 import contextlib
 import datetime
 import json
@@ -8,13 +10,15 @@ import os
 import re
 import subprocess
 import time
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 TAIL = 4 * 1024**2
 # What no service answered: redirections to TLS, and what strangers try
 UNSERVED = {301, *range(400, 500)}
 
 
-def read_answers(lines, log):
+def read_answers(lines: Iterable[str], log: dict[str, Any]) -> Iterator[tuple[float, str, int]]:
     """(seconds since 1970, client, status) of each answer that a proxy's log has; the client is "" where a line does
     not say it. `log` is a description of agent/proxy.py as a dict."""
     pattern = re.compile(log["pattern"])
@@ -33,14 +37,14 @@ def read_answers(lines, log):
             yield _seconds(noted["time"], log["time_format"]), noted.get("client") or "", int(noted["status"])
 
 
-def _value(entry, keys):
+def _value(entry: Any, keys: list[str]) -> Any:
     """What an object has behind these keys; "" for a client that is not there."""
     for key in keys:
         entry = entry.get(key, "") if isinstance(entry, dict) else ""
     return entry
 
 
-def _seconds(text, time_format):
+def _seconds(text: str, time_format: str) -> float:
     return datetime.datetime.strptime(text, time_format).timestamp() if time_format else float(text)
 
 

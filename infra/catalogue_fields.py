@@ -67,7 +67,8 @@ def body(table: Callable[[tuple[str, ...], list[tuple[str, ...]]], str]) -> str:
             parts.append(f"## {group}")
         parts += [f"### {title(section.model)}", _lead(section), table(HEAD, list(rows(section.model)))]
     page = "\n\n".join(parts)
-    kinds: list[tuple[str, ...]] = [kind for kind in map(_parts, ALLOWED.values()) if f"[{kind[0]}]" in page]
+    # In an order that does not follow from which module was imported first
+    kinds: list[tuple[str, ...]] = sorted({kind for kind in map(_parts, ALLOWED.values()) if f"[{kind[0]}]" in page})
     return f"{page}\n\n## {TEXTS}\n\n{table(('text', 'what it may have'), kinds)}"
 
 
