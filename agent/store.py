@@ -116,7 +116,12 @@ def manifest(world: World, id: str) -> Manifest:
     # An earlier agent kept it spelled otherwise
     if digest(text) != id and digest(_serialize(content)) != id:
         raise Damaged(f"release {id[:12]} is damaged: its manifest is not what it was")
-    return cast("Manifest", LATER | content)
+    return complete(cast("Manifest", content))
+
+
+def complete(manifest: Manifest) -> Manifest:
+    """With what it means where it says nothing: parts that its format did not have, English."""
+    return cast("Manifest", {**LATER, **manifest})
 
 
 def _serialize(manifest: Mapping[str, Any]) -> bytes:

@@ -6,7 +6,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from agent import holding
+from agent import holding, store
 from agent.documents.manifest import Manifest, Unit
 from agent.rolling import Disturbance, rolls
 from agent.units import of_paths
@@ -151,7 +151,7 @@ def _by_place(hosts: dict[str, Host], region: str) -> dict[str, tuple[str, Host]
 
 
 def _host(name: str, old: Host | None, new: Host | None, moved: bool = False) -> HostChange:
-    was, will = (host["manifest"] if host else None for host in (old, new))
+    was, will = (store.complete(host["manifest"]) if host else None for host in (old, new))
     # The same release goes nowhere: hand edits stay as they are
     released = was != will
     files = list(_files(old, new)) if released else []

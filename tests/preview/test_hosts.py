@@ -2,6 +2,7 @@
 
 import pytest
 
+from agent import store
 from infra.preview.hosts import compare_hosts, effects
 
 
@@ -164,3 +165,11 @@ def test_a_change_that_masking_hides_is_still_a_change():
     ]
     (change,) = compare_hosts({"h": with_file("one\n", "1")}, {"h": with_file("two\n", "2")})
     assert [(file.added_lines, file.meta) for file in change.files] == [(1, "")]
+
+
+def test_what_a_host_fills_into_its_manifest_is_no_change():
+    """It says of an earlier or shorter manifest what that means: the language that it is in, parts that it had not."""
+    made = manifest(WEB)
+    filled = {**store.LATER, **made}
+    assert filled != made
+    assert [change.how for change in compare_hosts({"web": host(filled)}, {"web": host(made)})] == ["same"]
