@@ -4,6 +4,7 @@ import contextlib
 import json
 import subprocess
 import sys
+import time
 from typing import Any
 
 import pulumi
@@ -13,6 +14,7 @@ from pulumi.runtime.settings import get_monitor
 from catalogue.problems import printable
 
 LIMIT = 60  # seconds
+TRIES, PAUSE = 3, 0.5  # seconds between them
 UNKNOWN = "whether the last update was killed while it created something is not known"
 
 
@@ -53,7 +55,7 @@ def note_engine() -> None:
         subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=LIMIT, check=False)
 
 
-def refuse(asked: "subprocess.Popen[str] | None") -> None:
+def refuse(asked: "subprocess.Popen[str] | None", tries: int = TRIES) -> None:
     """Raises pulumi.RunError where creations of the last update were interrupted, which another one would repeat, or
     where that is not known; a preview only warns. Interrupted commands are repeated by design."""
     if asked is None:
@@ -67,6 +69,11 @@ def refuse(asked: "subprocess.Popen[str] | None") -> None:
     try:
         urns = creations(json.loads(output))
     except (ValueError, AttributeError, LookupError, TypeError, RecursionError):
+        if tries > 1:
+            # This update's own engine may be writing the state just now
+            time.sleep(PAUSE)
+            if again := ask():
+                return refuse(again, tries - 1)
         why = printable((complaint.strip().splitlines() or ["nothing that can be read"])[-1][:200])
         _object(f"{UNKNOWN}: pulumi stack export says {why}. Run again")
         return

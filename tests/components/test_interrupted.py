@@ -1,5 +1,6 @@
 """An update that would repeat what a killed one was creating: refused; a preview warns."""
 
+import contextlib
 import json
 import subprocess
 
@@ -75,6 +76,17 @@ def test_an_update_does_not_guess_what_it_cannot_read(engine_says, monkeypatch, 
     monkeypatch.setattr(interrupted.pulumi.runtime, "is_dry_run", lambda: True)
     interrupted.refuse(Asked(said))
     assert "says nothing that can be read. Run again" in engine_says.pop()
+
+
+@pytest.mark.parametrize(("torn", "is_refused"), [(1, False), (2, False), (3, True)])
+def test_a_state_that_is_being_written_is_read_again(engine_says, monkeypatch, torn, is_refused):
+    """The update's own engine writes it: a read in the middle of that is no reason to refuse."""
+    answers = [*[Asked("", "error: failed to load checkpoint: EOF")] * torn, Asked(json.dumps(state()))]
+    monkeypatch.setattr(interrupted, "PAUSE", 0)
+    monkeypatch.setattr(interrupted, "ask", lambda: answers.pop(0))
+    with pytest.raises(pulumi.RunError, match="EOF") if is_refused else contextlib.nullcontext():
+        interrupted.refuse(interrupted.ask())
+    assert engine_says == []
 
 
 def test_a_backend_that_does_not_answer_ends_the_update(engine_says):
