@@ -121,7 +121,7 @@ def _bring(world: World, job: Job, target: Release) -> Outcome:
         raise
     try:
         certificates.forget(world)
-        services, sick = _switch(world, job, ready, begun)
+        services, still_unhealthy = _switch(world, job, ready, begun)
         probes = ready.target.manifest["probes"]
         public = [probe["public"] for probe in probes if probe["public"] and probe["service"] in services]
         job.confirm(maintenance.serving_urls(world, public))
@@ -130,7 +130,7 @@ def _bring(world: World, job: Job, target: Release) -> Outcome:
     except Exception as error:
         edits.drop(world, job.id)
         return roll_back(world, job, begun, reason_of(error))
-    outcome = _outcome(job, ready, services, sick, edited)
+    outcome = _outcome(job, ready, services, still_unhealthy, edited)
     return _clear_up(world, job, ready, begun, outcome)
 
 
@@ -296,10 +296,12 @@ def _still_well(world: World, ready: Plan, since: float) -> None:
     health.still(world, [probe for probe in probes if probe["unit"] in ready.starting_units], since)
 
 
-def _outcome(job: Job, ready: Plan, services: dict[str, int], sick: list[str], edited: dict[str, str]) -> Outcome:
-    """That of a release that is committed: `services` are healthy, `sick` were unhealthy before and still are, `edited`
+def _outcome(
+    job: Job, ready: Plan, services: dict[str, int], still_unhealthy: list[str], edited: dict[str, str]
+) -> Outcome:
+    """That of a release that is committed: `services` are healthy, `still_unhealthy` were so before, `edited`
     are the paths that were edited by hand, with where what they held is kept."""
-    warnings = [f"{name} was unhealthy before and still is" for name in sick]
+    warnings = [f"{name} was unhealthy before and still is" for name in still_unhealthy]
     base = ready.base
     ours = {*(file.path for file in base.files), *(link["path"] for link in base.manifest["links"])} if base else set()
     for why, theirs in (("edited by hand and overwritten", False), ("existed before, and was overwritten", True)):

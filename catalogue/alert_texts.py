@@ -10,7 +10,13 @@ from catalogue.files import Written, read_mapping, read_text
 from catalogue.problems import CatalogueError
 from catalogue.validation import Document, problems_of
 
-JAPANESE = Path("files/alerts.ja.yaml")
+
+def file_of(language: str) -> Path:
+    """The alerts' texts in another language: a mapping alert → {text: …}."""
+    return Path(f"files/alerts.{language}.yaml")
+
+
+JAPANESE = file_of("ja")
 RULE = "the name of each alert, and below it {text: what is said of it}"
 Said = Annotated[str, Field(min_length=1)]
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import ValidationError
 
-from catalogue.alert_texts import read_alert_texts
+from catalogue.alert_texts import file_of, read_alert_texts
 from catalogue.alerts import AnyAlert
 from catalogue.files import Written, read_text
 from catalogue.problems import CatalogueError, Problem, nearest
@@ -14,11 +14,6 @@ from catalogue.validation import Document, problems_of
 
 ENGLISH = "en"
 Language = Literal["en", "ja"]
-
-
-def file_of(language: str) -> Path:
-    """The alerts' texts in another language: a mapping alert → {text: …}."""
-    return Path(f"files/alerts.{language}.yaml")
 
 
 def said_in(language: str, alerts: Sequence[AnyAlert], root: Path) -> list[AnyAlert]:

@@ -34,12 +34,12 @@ def due(
     kept: dict[str, Notice] = {}
     for key, text in met.items():
         last_notice = state.get(key)
-        told = now
+        last_sent = now
         if last_notice is None or now - last_notice["told"] >= AGAIN:
             lines.append(text if last_notice is None else say("still: {text}", text=text))
         else:
-            told = last_notice["told"]
-        kept[key] = {"told": told, "text": text, "quiet": 0}
+            last_sent = last_notice["told"]
+        kept[key] = {"told": last_sent, "text": text, "quiet": 0}
     for key, last_notice in state.items():
         if key in met:
             continue
