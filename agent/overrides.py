@@ -117,14 +117,15 @@ def _places(world: World, account: str | None, home: str) -> Places:
 
 def _of_units(world: World, release: Release, ours: set[str]) -> Iterator[Override]:
     homes = {account["name"]: account["home"] for account in release.manifest["accounts"]}
-    there: dict[str, list[str]] = {}
+    folders = Folders(world, ours)
+    files_of = _by_unit(release)
     for unit in release.manifest["units"]:
         account, name = split(unit["name"])
         places = _places(world, account, homes.get(account or "", ""))
+        names = dict.fromkeys((name, _template(name)))
+        of_unit = [file for one in names for file in files_of.get(f"{places.own}/{one}", ())]
         released = [
-            entry
-            for file in sorted((file for file in release.files if _is_of(file, places.own, name)), key=_order)
-            for entry in directives(file.content, _order(file))
+            entry for file in sorted(of_unit, key=_order) for entry in directives(file.content, _order(file))
         ]
         if not released:
             # A unit of a package, which the release only starts
@@ -134,9 +135,9 @@ def _of_units(world: World, release: Release, ours: set[str]) -> Iterator[Overri
         files = {entry.value.lstrip("-") for entry in released if entry.name == "EnvironmentFile"}
         given = (variables_of(file.content) for file in release.files if file.path in files)
         variables = frozenset(name for names in given for name in names)
-        named = {_order(file): file.path for file in release.files if _is_of(file, places.own, name)}
+        named = {_order(file): file.path for file in of_unit}
         count, size = 0, 0
-        for path in _drop_ins(world, places, name, there, ours):
+        for path in _drop_ins(folders, places, name):
             content = _head(world, path, MOST_BYTES - size + 1)
             count, size = count + 1, size + len(content)
             if count > MOST or size > MOST_BYTES:
@@ -158,7 +159,7 @@ def _of_proxies(world: World, release: Release, ours: set[str]) -> Iterator[Over
         # A package's own unit is read before the generator's last
         units = [f"{place}/{name}" for place in (*FIRST, SYSTEM, *LATER[:-1]) if f"{place}/{name}" not in ours]
         in_its_place = [path for path in units if world.exists(path)][:1]
-        for path in [*in_its_place, *_drop_ins(world, Places(FIRST, SYSTEM, LATER), name, {}, ours)]:
+        for path in [*in_its_place, *_drop_ins(Folders(world, ours), Places(FIRST, SYSTEM, LATER), name)]:
             if starts_otherwise(proxy, directives(_head(world, path, MOST_BYTES))):
                 yield Override(path, _another_configuration(proxy))
 
@@ -200,39 +201,53 @@ def _order(file: Wanted) -> str:
     return file.path.rsplit("/", 1)[1] if file.path.rsplit("/", 1)[0].endswith(".d") else ""
 
 
-def _drop_ins(world: World, places: Places, name: str, there: dict[str, list[str]], ours: set[str]) -> Iterator[str]:
-    """Those that are not of the release, in systemd's order: its own name's before its kind's. `there` is what places
-    were seen to have: most have few folders, and a host many units."""
+class Folders:
+    """What is in systemd's places. Each place is read once: most have few folders of drop-ins, and a host many units.
+
+    `ours` are the paths of the releases' files, those that are yet to be brought among them."""
+
+    def __init__(self, world: World, ours: set[str]) -> None:
+        self.world, self.ours = world, ours
+        self._in_place: dict[str, set[str]] = {}
+        self._ours_in: dict[str, set[str]] = {}
+        for path in ours:
+            folder, _, name = path.rpartition("/")
+            self._ours_in.setdefault(folder, set()).add(name)
+
+    def listing(self, place: str, folder: str) -> list[str]:
+        """What an account laid there, or cannot be read, is none."""
+        if place not in self._in_place:
+            self._in_place[place] = set(self._read(place))
+        return self._read(f"{place}/{folder}") if folder in self._in_place[place] else []
+
+    def ours_in(self, path: str) -> set[str]:
+        return self._ours_in.get(path, set())
+
+    def _read(self, path: str) -> list[str]:
+        with suppress(OSError):
+            return self.world.listing(path)
+        return []
+
+
+def _drop_ins(folders: Folders, places: Places, name: str) -> Iterator[str]:
+    """Those that are not of the release, in systemd's order: its own name's before its kind's."""
     kind = f"{name.rpartition('.')[2]}.d"
     everywhere = (*places.first, places.own, *places.later)
-    for place in everywhere:
-        there[place] = there[place] if place in there else _listing(world, place)
-    folders = [(place, folder) for place in everywhere for folder in _folders(name) if folder != kind]
+    wanted = [(place, folder) for place in everywhere for folder in _folders(name) if folder != kind]
     # In /run it is of the machine that this one runs in (LXC), made again at each boot
-    folders += [(place, kind) for place in everywhere if not place.startswith("/run/")]
+    wanted += [(place, kind) for place in everywhere if not place.startswith("/run/")]
     seen: set[str] = set()
-    for place, folder in folders:
+    for place, folder in wanted:
         # Of two of a name the first counts
-        here = (
-            [file for file in _listing(world, f"{place}/{folder}") if file not in seen]
-            if folder in there[place]
-            else []
-        )
+        here = [file for file in folders.listing(place, folder) if file not in seen]
         for file in here:
             is_fence = place in FENCED and file.startswith(away.DROP_IN)
-            if file.endswith(".conf") and not is_fence and f"{place}/{folder}/{file}" not in ours:
+            if file.endswith(".conf") and not is_fence and f"{place}/{folder}/{file}" not in folders.ours:
                 yield f"{place}/{folder}/{file}"
         seen.update(here)
         if place == places.own:
             # Those that the release is yet to bring, too
-            seen.update(path.rsplit("/", 1)[1] for path in ours if path.startswith(f"{place}/{folder}/"))
-
-
-def _listing(world: World, path: str) -> list[str]:
-    """What an account laid there, or cannot be read, is none."""
-    with suppress(OSError):
-        return world.listing(path)
-    return []
+            seen.update(folders.ours_in(f"{place}/{folder}"))
 
 
 def _head(world: World, path: str, size: int) -> bytes:
@@ -241,9 +256,14 @@ def _head(world: World, path: str, size: int) -> bytes:
     return b""
 
 
-def _is_of(file: Wanted, place: str, name: str) -> bool:
-    names = (name, _template(name))
-    return any(file.path == f"{place}/{one}" or file.path.startswith(f"{place}/{one}.d/") for one in names)
+def _by_unit(release: Release) -> dict[str, list[Wanted]]:
+    """A release's files by the path of the unit that they are, or are drop-ins of."""
+    files_of: dict[str, list[Wanted]] = {}
+    for file in release.files:
+        folder = file.path.rpartition("/")[0]
+        unit = folder[: -len(".d")] if folder.endswith(".d") else file.path
+        files_of.setdefault(unit, []).append(file)
+    return files_of
 
 
 def _template(name: str) -> str:
