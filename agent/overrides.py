@@ -124,9 +124,7 @@ def _of_units(world: World, release: Release, ours: set[str]) -> Iterator[Overri
         places = _places(world, account, homes.get(account or "", ""))
         names = dict.fromkeys((name, _template(name)))
         of_unit = [file for one in names for file in files_of.get(f"{places.own}/{one}", ())]
-        released = [
-            entry for file in sorted(of_unit, key=_order) for entry in directives(file.content, _order(file))
-        ]
+        released = [entry for file in sorted(of_unit, key=_order) for entry in directives(file.content, _order(file))]
         if not released:
             # A unit of a package, which the release only starts
             continue

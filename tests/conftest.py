@@ -16,6 +16,7 @@ settings.load_profile("night" if EVERYTHING else "day")
 
 # Seconds, with its fixtures: a lab's first test waits for the lab. Others have `timeout` of pyproject.toml
 LAB_TIMEOUT = 900
+LAB_MARK = "pytest.mark.lab"  # by this text tests/labs.py knows the modules with tests in a lab
 COLLECTED = pytest.StashKey[int]()
 FREED_AFTER = 256 * 2**20  # bytes that a test's process may grow by before what no one uses any more is freed
 PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -49,6 +50,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if item not in nightly]
         config.hook.pytest_deselected(items=nightly)
     lab = [item for item in items if item.get_closest_marker("lab")]
+    if unmarked := [str(path) for path in {item.path for item in lab} if LAB_MARK not in path.read_text()]:
+        raise pytest.UsageError(f"tests/labs.py runs what names {LAB_MARK}, and not {', '.join(unmarked)}")
     lab.sort(key=lambda item: item.stash[COLLECTED])
     for item in lab:
         if not item.get_closest_marker("timeout"):

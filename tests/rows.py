@@ -1,7 +1,8 @@
 """Rows of a table of faults: one of each kind runs in every `make test`, all of them in `make test-all`."""
 
+import itertools
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import pytest
@@ -12,8 +13,14 @@ STEP = 4  # by day a host is killed at every fourth change
 
 def changes(total: int) -> list[int]:
     """The changes of a job, counted from 1, at which a host is killed: all in the night, and by day every fourth and the
-    last one."""
-    return list(range(1, total + 1)) if EVERYTHING else sorted({*range(1, total + 1, STEP), total})
+    last four, which are after the commit."""
+    by_day = {*range(1, total + 1, STEP), *range(max(1, total - STEP + 1), total + 1)}
+    return list(range(1, total + 1)) if EVERYTHING else sorted(by_day)
+
+
+def every_change() -> Iterator[int]:
+    """The same where it is not known how many there are."""
+    return itertools.count(1, 1 if EVERYTHING else STEP)
 
 
 def rows(table: Collection[str], always: Collection[str]) -> list[Any]:

@@ -14,6 +14,7 @@ from agent.recover import recover
 from rendering.archive import Release, build
 from rendering.host import render
 from tests.agent.fake import FakeWorld, Killed
+from tests.rows import every_change
 from tests.support import Change, catalogue, digests, service, unchanged
 
 AVATAR = "/home/ubuntu/watchme-avatar-uploader/docker-compose.prod.yml"
@@ -80,11 +81,9 @@ def applied(world: FakeWorld, made: Release, secrets: Any = None, job: Job = JOB
 
 
 def killed_at_each_change(start: FakeWorld, made: Release, web: Callable[[FakeWorld], Any]) -> Iterator[FakeWorld]:
-    """The host for each of its changes by a release: the agent was killed at that one, and the next job has recovered.
+    """The host after a kill of the agent at a change of a release (which ones: tests/rows.py), and the next job's recovery.
     `web` is what answers on a host."""
-    number = 0
-    while True:
-        number += 1
+    for number in every_change():
         world = copy.deepcopy(start)
         world.web, world.kill_at = web(world), world.changes + number
         try:

@@ -16,6 +16,7 @@ from tests.agent.releases import applied, gone_back
 from tests.agent.releases import release as released
 from tests.agent.restic import DATABASE, OUTBOX, SECRETS, now, say, served_world
 from tests.catalogue.backups import CONFIG, with_backups
+from tests.rows import changes
 from tests.support import catalogue
 
 MADE = catalogue(with_backups, CONFIG)
@@ -139,7 +140,7 @@ def test_killed_at_any_change_before_the_start_it_is_undone_whole(host):
     asked = prepared(host)
     finished = copy.deepcopy(host)
     arriving.ready(finished, asked, say)
-    for number in range(1, finished.changes - host.changes + 1):
+    for number in changes(finished.changes - host.changes):
         world = copy.deepcopy(host)
         world.kill_at = world.changes + number
         with pytest.raises((Killed, Refused)):
@@ -156,7 +157,7 @@ def test_killed_at_any_change_of_the_undoing_it_is_undone_by_the_next(host):
     arriving.ready(host, asked, say)
     finished = copy.deepcopy(host)
     settle(finished)
-    for number in range(1, finished.changes - host.changes):
+    for number in changes(finished.changes - host.changes - 1):
         world = copy.deepcopy(host)
         world.kill_at = world.changes + number
         with pytest.raises((Killed, Refused)):
@@ -170,7 +171,7 @@ def test_killed_at_any_change_of_the_start_the_next_one_ends_well(host):
     arriving.ready(host, prepared(host), say)
     finished = copy.deepcopy(host)
     start(finished)
-    for number in range(1, finished.changes - host.changes):
+    for number in changes(finished.changes - host.changes - 1):
         world = killed_in_the_start(host, number)
         if arriving.RECORD in world.files:
             assert start(world)["started"], number
@@ -230,7 +231,7 @@ def test_a_failed_start_that_is_killed_is_undone_by_the_next_and_never_taken_for
     host.answers["systemctl restart"] = Ran(1, "Job failed")
     finished = copy.deepcopy(host)
     assert not start(finished)["started"]
-    for number in range(1, finished.changes - host.changes):
+    for number in changes(finished.changes - host.changes - 1):
         world = killed_in_the_start(host, number)
         world.answers.clear()
         if arriving.RECORD not in world.files:

@@ -11,6 +11,7 @@ from agent.outcome import Refused
 from agent.world import Ran, World
 from tests.agent.fake import Killed
 from tests.agent.restic import DATABASE, OUTBOX, now, say, served_world
+from tests.rows import changes
 
 DEPENDENTS = {"watchme-web-app.service", "worker.service"}
 
@@ -182,7 +183,7 @@ def test_killed_at_any_change_it_has_its_own_data_or_the_restored(served):
     finished = copy.deepcopy(served)
     restored(finished)
     assert finished.rows() == "one two"
-    for number in range(1, finished.changes - served.changes + 1):
+    for number in changes(finished.changes - served.changes):
         world = copy.deepcopy(served)
         world.kill_at = world.changes + number
         with pytest.raises((Killed, Refused)):

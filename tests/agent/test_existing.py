@@ -288,7 +288,7 @@ def test_killed_before_the_switch_its_certificates_are_in_force_again():
     whole = copy.deepcopy(start)
     assert applied(whole, release()).outcome == "applied"
     replaced = 0
-    for number in range(1, whole.changes - start.changes + 1):
+    for number in changes(whole.changes - start.changes):
         world = copy.deepcopy(start)
         world.kill_at = world.changes + number
         with suppress(Killed):

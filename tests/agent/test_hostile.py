@@ -19,6 +19,7 @@ from agent.recover import recover
 from agent.world import World
 from tests.agent.fake import FakeWorld, Killed
 from tests.agent.releases import AVATAR, JOB, SITE, applied, bigger, gone_back, longer, release, serving, world_for
+from tests.rows import changes
 from tests.support import ROOT, execute, service, unchanged
 
 ME = pwd.getpwuid(os.getuid()).pw_name
@@ -285,7 +286,7 @@ def test_killed_while_a_damaged_copy_is_written_again_the_next_job_works(content
     whole = copy.deepcopy(world)
     assert applied(whole, second).outcome == "applied"
     copies = 0
-    for number in range(1, whole.changes - world.changes + 1):
+    for number in changes(whole.changes - world.changes):
         killed = copy.deepcopy(world)
         killed.kill_at = killed.changes + number
         with pytest.raises(Killed):

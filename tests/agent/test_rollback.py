@@ -25,7 +25,7 @@ from tests.agent.releases import (
     world_for,
 )
 from tests.agent.stored import all_of
-from tests.rows import changes
+from tests.rows import changes, every_change
 
 
 def much(data):
@@ -243,8 +243,7 @@ def test_killed_at_any_change_of_the_recovery_itself():
     with pytest.raises(Killed):
         applied(start, made, job=replace(JOB, confirm=power_cut))
     number = 0
-    while True:
-        number += 1
+    for number in every_change():
         world = copy.deepcopy(start)
         world.kill_at = world.changes + number
         try:
@@ -266,7 +265,7 @@ def test_a_disk_that_fills_up_at_any_change_is_an_outcome(stays):
     applied(finished, made)
     after = finished.seen_by_programs()
     outcomes = set()
-    for number in range(1, count_of_changes("another release") + 1):
+    for number in changes(count_of_changes("another release")):
         world = copy.deepcopy(start)
         world.break_at, world.stays_full = world.changes + number, stays
         outcome = applied(world, made)

@@ -27,6 +27,7 @@ from tests.agent.releases import (
     serving,
     with_echo,
 )
+from tests.rows import changes
 
 EDITED = (b"edited by hand", 0o644, "root", "root")
 
@@ -35,7 +36,7 @@ def deaths(start: FakeWorld, made):
     """The host after a kill at each change of an update, and the recovery from it."""
     finished = copy.deepcopy(start)
     applied(finished, made)
-    for number in range(1, finished.changes - start.changes + 1):
+    for number in changes(finished.changes - start.changes):
         world = copy.deepcopy(start)
         world.kill_at = world.changes + number
         with pytest.raises(Killed):
@@ -88,7 +89,7 @@ def test_a_disk_that_is_full_at_the_commit_leaves_one_release_current():
     start = serving(release(longer), release())
     finished = copy.deepcopy(start)
     applied(finished, release(bigger))
-    for number in range(1, finished.changes - start.changes + 1):
+    for number in changes(finished.changes - start.changes):
         world = copy.deepcopy(start)
         world.break_at = world.changes + number
         outcome = applied(world, release(bigger))

@@ -1,0 +1,53 @@
+"""Runs of pytest side by side, each of whose reports comes in one piece."""
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+NOTHING_FOUND = 5  # pytest's exit code where no test was selected
+
+
+@dataclass(frozen=True)
+class Line:
+    """One run of pytest, with its arguments and what its environment has besides."""
+
+    name: str
+    arguments: list[str]
+    env: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+def run_line(line: Line, arguments: list[str], limit: float, nice: int = 0) -> int:
+    """The exit code of pytest. What it reports is printed when it has ended; until then its lines of progress.
+
+    It is ended after `limit` seconds."""
+    command = [sys.executable, "-m", "pytest", "--durations=25", *line.arguments, *arguments]
+    output: list[str] = []
+    with subprocess.Popen(
+        command, env={**os.environ, **line.env}, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    ) as process:  # fmt: skip
+        assert process.stdout
+        os.setpriority(os.PRIO_PROCESS, process.pid, nice)
+        timer = threading.Timer(limit, process.kill)
+        timer.daemon = True
+        timer.start()
+        for text in process.stdout:
+            output.append(text)
+            if text.rstrip().endswith("%]"):
+                print(text, end="", flush=True)
+        code = process.wait()
+        timer.cancel()
+    if code not in (0, NOTHING_FOUND):
+        print(f"\n· {line.name}\n{''.join(output)}", flush=True)
+    else:
+        print("".join(_slowest(output)))
+        print(f"· {line.name}: {output[-1].strip().strip('= ')}", flush=True)
+    return code
+
+
+def _slowest(output: list[str]) -> list[str]:
+    """The part of pytest's report that names the slowest tests."""
+    begins = [number for number, text in enumerate(output) if "slowest" in text and text.startswith("=")]
+    return output[begins[0] : -1] if begins else []
