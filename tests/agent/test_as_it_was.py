@@ -23,6 +23,7 @@ from tests.agent.releases import (
     serving,
     world_for,
 )
+from tests.rows import changes
 
 NEW = "watchme-admin.service"
 
@@ -129,7 +130,7 @@ def test_what_a_killed_preparation_left_of_secrets_is_gone_before_the_next_job()
     finished = world_for(made)
     applied(finished, made)
     kinds = set()
-    for number in range(1, finished.changes + 1):
+    for number in changes(finished.changes):
         world = world_for(made)
         world.kill_at = number
         with pytest.raises(Killed):

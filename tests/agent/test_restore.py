@@ -138,7 +138,7 @@ def nested(top, depth, length=1):
     os.close(here)
 
 
-@pytest.mark.parametrize(("depth", "length"), [(30, 190), (1100, 1)])
+@pytest.mark.parametrize(("depth", "length"), [(30, 190), pytest.param(1100, 1, marks=pytest.mark.nightly)])
 def test_what_is_deep_or_long_keeps_nothing_else_from_coming(disk, tmp_path, depth, length):
     nested(disk / "models", depth, length)
     assert sum(1 for _ in restore.absent(str(disk), str(tmp_path / "here"), [])) > 20

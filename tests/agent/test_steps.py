@@ -12,6 +12,7 @@ from tests.agent.fake import FakeWorld, Killed
 from tests.agent.releases import JOB, applied, gone_back, images, release, serving
 from tests.catalogue.changes import both, setting
 from tests.catalogue.containers import with_database
+from tests.rows import changes
 from tests.support import service
 
 WEB = "watchme-web-app.service"
@@ -195,7 +196,7 @@ def test_a_kill_at_any_change_leaves_no_container_and_one_of_the_two_releases(se
     finished = copy.deepcopy(served)
     assert applied_with(finished, after).outcome == "applied"
     ends = [served.seen_by_programs(), finished.seen_by_programs()]
-    for number in range(1, finished.changes - served.changes + 1):
+    for number in changes(finished.changes - served.changes):
         world = copy.deepcopy(served)
         world.kill_at = world.changes + number
         with pytest.raises(Killed):
