@@ -35,6 +35,7 @@ def test_a_command_has_the_services_account_directory_environment_and_input(syst
         assert f"{said}\n" in f"{ran.output}\n", ran.output
 
 
+@pytest.mark.nightly
 def test_what_cannot_be_run_is_said_in_its_own_words(system: System) -> None:
     """The stand-ins' images have a program and nothing else."""
     ran = infra(system, "exec", "vault-api", "--", "/bin/sh")
@@ -137,6 +138,7 @@ def test_a_restart_loses_no_request_and_changes_nothing_else(system: System) -> 
     assert preview.code == 0, preview.output
 
 
+@pytest.mark.nightly
 def test_the_host_knows_who_did_what(system: System) -> None:
     infra(system, "exec", NATIVE, "--", "printf", "a-secret-argument")
     said = infra(system, "releases", "--host", HOST).output

@@ -199,6 +199,7 @@ def test_containers_come_back_with_docker(system):
         system.on_host("systemctl", "start", "infra-monitor.timer")
 
 
+@pytest.mark.nightly
 def test_a_site_in_maintenance_is_away_for_others_and_comes_back_by_itself(system):
     """The lab's own network may see the host's page; an address of the host's own that may not asks in its place."""
     ask = ["curl", "-sk", "-o", "/dev/null", "-w", "%{http_code}", "--resolve", "api.hey-watch.me:443:127.0.0.1"]

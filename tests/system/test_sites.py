@@ -6,6 +6,7 @@ import subprocess
 import pytest
 
 from lab import machine
+from tests.rows import rows
 from tests.serving import ALIAS, GUARDED, NAME, OLD, Answer, Proxy, serving, shop
 
 pytestmark = pytest.mark.lab
@@ -88,7 +89,7 @@ TABLE = {
 }  # fmt: skip
 
 
-@pytest.fixture(scope="module", params=["nginx", "caddy"])
+@pytest.fixture(scope="module", params=rows(["nginx", "caddy"], always=["nginx"]))
 def proxy(request, tmp_path_factory):
     machine.ensure_base_images()
     made = shop(tmp_path_factory.mktemp(request.param), request.param)
@@ -165,6 +166,7 @@ def test_a_text_is_compressed(proxy):
     assert "content-encoding: gzip" in found.lower()
 
 
+@pytest.mark.nightly
 def test_more_than_the_limit_are_answered_429(tmp_path):
     """Nginx alone has limits of clients."""
     machine.ensure_base_images()
@@ -200,6 +202,7 @@ def made_by(folder, name):
     return tuple((folder / f"{name}{end}").read_text() for end in ("-ca.pem", ".pem", ".key"))
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("kind", ["nginx", "caddy"])
 def test_a_site_takes_the_certificates_of_its_own_authority_alone(tmp_path, kind):
     """Also over a connection that was opened under another name, or under none."""

@@ -143,6 +143,7 @@ def test_a_secret_is_only_in_its_environment_file(watchme):
         watchme.on_host("rm", "/var/log/leak")
 
 
+@pytest.mark.nightly
 def test_a_missing_image_is_named_with_where_to_push_it_and_nothing_is_touched(system):
     watchme = system
     before = started(watchme)
@@ -202,6 +203,7 @@ def test_a_new_machine_gets_the_same_release(watchme):
     wait_until_well(watchme, 60)
 
 
+@pytest.mark.nightly
 def test_env_file_makes_a_plain_shell_a_users(system):
     script = f". {system.lab.path('env')} && pulumi stack output region && pulumi preview --non-interactive && env"
     env = {"PATH": "/usr/bin:/bin", "HOME": "/root"}
