@@ -2,13 +2,14 @@
 
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypedDict
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.model import OperationModel
 
 from infra.errors import InfraError
 
@@ -28,32 +29,49 @@ def client(service: str, region: str, attempts: int = ATTEMPTS, session: boto3.S
     return api_client
 
 
+class _Fault(TypedDict, total=False):
+    Code: str
+
+
+class _Parsed(TypedDict, total=False):
+    """What botocore reads off an answer, as far as it is looked at here."""
+
+    Error: _Fault
+
+
 class _Said:
     def __init__(self, region: str, attempts: int) -> None:
         self.region, self.attempts = region, attempts
 
-    def __call__(self, response: Any, attempts: int, operation: Any, **_: Any) -> None:
+    def __call__(
+        self, response: tuple[object, _Parsed] | None, attempts: int, operation: OperationModel, **_: object
+    ) -> None:
         """Called by botocore after each attempt."""
-        code = (response[1] if response else {}).get("Error", {}).get("Code", "")
+        code = response[1].get("Error", {}).get("Code", "") if response else ""
         if attempts == 1 < self.attempts and THROTTLED.search(code):
             message = f"AWS throttles {operation.name} in {self.region} ({code}): trying again"
             print(message, file=sys.stderr, flush=True)
 
 
+def error_code(error: ClientError) -> str:
+    """AWS's word for what is wrong, such as `AccessDenied`; "" where it gave none."""
+    return error.response.get("Error", {}).get("Code", "")
+
+
 def is_absence(error: ClientError) -> bool:
     """Does AWS say that something is not there, and not that it does not say."""
-    code = error.response.get("Error", {}).get("Code", "")
+    code = error_code(error)
     return "NotFound" in code or code.startswith("NoSuch") or code.endswith("DoesNotExist")
 
 
 def is_denial(error: ClientError) -> bool:
     """Does AWS know who asks, and refuse what is asked."""
-    code = error.response.get("Error", {}).get("Code", "")
+    code = error_code(error)
     return "AccessDenied" in code or "Unauthorized" in code or code == "NotAuthorized"
 
 
 @contextmanager
-def asking(what: str, region: str) -> Iterator[None]:
+def asking(what: str, region: str) -> Generator[None]:
     """Raises InfraError, in one line, where AWS does not answer what is asked in the body."""
     try:
         yield

@@ -77,7 +77,7 @@ class Repository:
                 **self._identifiers, imageManifest=manifest.text, imageTag=tag, imageDigest=manifest.digest, **kind
             )
         except ClientError as error:
-            if error.response["Error"]["Code"] != "ImageAlreadyExistsException":
+            if aws.error_code(error) != "ImageAlreadyExistsException":
                 raise
 
     def untag(self, tags: list[str]) -> None:
@@ -101,14 +101,17 @@ def _each(references: Iterable[str], owner: str, act: Any) -> None:
     wanted: dict[tuple[str, str, str], set[str]] = {}
     for image in images.images_in_ecr(references):
         wanted.setdefault((image.account, image.region, image.repository), set()).add(image.digest)
-    client = cache(lambda region: aws.client("ecr", region, ATTEMPTS))
+
+    @cache
+    def client(region: str) -> Any:
+        return aws.client("ecr", region, ATTEMPTS)
 
     def act_on(place: tuple[str, str, str]) -> None:
         account, region, name = place
         try:
             act(Repository(client(region), account, name), wanted[place], owner)
         except (BotoCoreError, ClientError) as error:
-            if isinstance(error, ClientError) and error.response["Error"]["Code"] == "RepositoryNotFoundException":
+            if isinstance(error, ClientError) and aws.error_code(error) == "RepositoryNotFoundException":
                 # A kept release may be older than a move, or name a service that has left
                 return
             raise InfraError(f"ECR in {region}, repository {name}: {error}") from None

@@ -2,7 +2,6 @@
 
 import socket
 from pathlib import Path
-from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 from dnslib import QTYPE, RCODE, RR, DNSError, DNSRecord
@@ -45,7 +44,7 @@ def _of_route53(zone: str) -> list[Server]:
 
 
 def _by_resolver(zone: str) -> list[Server]:
-    reasons = []
+    reasons: list[str] = []
     for resolver in resolvers():
         try:
             name_servers = sorted(str(r.rdata).rstrip(".") for r in ask(zone, "NS", resolver) if r.rtype == QTYPE.NS)
@@ -75,11 +74,11 @@ def ask(name: str, kind: str, server: Server) -> list[RR]:
         candidates = socket.getaddrinfo(server[0], server[1], 0, socket.SOCK_DGRAM)
         # One with both is asked over IPv4
         family, *_, place = min(candidates, key=lambda entry: entry[0] != socket.AF_INET)
-        how: dict[str, Any] = {"timeout": PATIENCE, "ipv6": family == socket.AF_INET6}
+        address, is_six = str(place[0]), family == socket.AF_INET6
         question = DNSRecord.question(name, kind)
-        answer = DNSRecord.parse(question.send(str(place[0]), server[1], **how))
+        answer = DNSRecord.parse(question.send(address, server[1], timeout=PATIENCE, ipv6=is_six))
         if answer.header.tc:
-            answer = DNSRecord.parse(question.send(str(place[0]), server[1], tcp=True, **how))
+            answer = DNSRecord.parse(question.send(address, server[1], tcp=True, timeout=PATIENCE, ipv6=is_six))
     except (OSError, DNSError, UnicodeError) as error:
         raise InfraError(f"{server[0]} does not answer for {name}: {error}") from None
     if answer.header.rcode not in (RCODE.NOERROR, RCODE.NXDOMAIN):

@@ -5,9 +5,8 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
-from typing import Any
 
-from dnslib import QTYPE, RR
+from dnslib import QTYPE, RR, TXT
 
 from catalogue.dns import CHALLENGE
 from catalogue.loading import Catalogue
@@ -37,8 +36,8 @@ class Wanted:
     type: str
     values: list[str]
     ttl: int
-    found: dict[str, list[str] | str] = field(default_factory=dict)
-    stray: list[str] = field(default_factory=list)
+    found: dict[str, list[str] | str] = field(default_factory=dict[str, list[str] | str])
+    stray: list[str] = field(default_factory=list[str])
 
     @property
     def wrong(self) -> list[str]:
@@ -75,7 +74,7 @@ def wanted_records(catalogue: Catalogue) -> list[Wanted]:
     stack = catalogue.stack
     outputs = hosts.outputs(stack)
     addresses = outputs["addresses"]
-    records = []
+    records: list[Wanted] = []
     if outputs.get("region", stack.region) != stack.region:
         # A move that is under way: names are to lead to the hosts of its new region, as far as there are any
         addresses = hosts.addresses_from_state(stack)
@@ -140,9 +139,8 @@ def _values(records: Sequence[RR], kind: str) -> list[str]:
 
 def _text_of(record: RR) -> str:
     # Of a text the bytes: as dnslib writes it, quotes in it would be taken for its end
-    if QTYPE.get(record.rtype) == "TXT":
-        data: Any = record.rdata
-        return b"".join(data.data).decode(errors="replace")
+    if isinstance(record.rdata, TXT):
+        return b"".join(record.rdata.data).decode(errors="replace")
     return str(record.rdata)
 
 
@@ -152,7 +150,7 @@ def _normal(kind: str, value: str) -> str:
 
 def lines(stack: Stack, records: Sequence[Wanted]) -> list[str]:
     """One for each record, and what is wrong below it."""
-    output = []
+    output: list[str] = []
     for record in records:
         answered = len(record.found) - len(record.silent)
         servers = f"{answered} server(s)" + (f", {', '.join(record.silent)} silent" if record.silent else "")
@@ -230,7 +228,8 @@ def adoptable(catalogue: Catalogue, wished: Sequence[str]) -> tuple[Zone, list[t
 def _parts(catalogue: Catalogue) -> dict[str, dict[str, str]]:
     """Name → type of its record → by what part of the stack it is written. Of texts, mail servers and the like others
     may have their own beside them: they are in no one's way."""
-    stack, owners = catalogue.stack, {}
+    stack = catalogue.stack
+    owners: dict[str, dict[str, str]] = {}
     for system in catalogue.running.values():
         for name in [stack.public_name(site.name) for site in system.sites]:
             if stack.in_zone(name):
@@ -244,7 +243,7 @@ def _parts(catalogue: Catalogue) -> dict[str, dict[str, str]]:
     return owners
 
 
-def record_line(entry: dict) -> str:
+def record_line(entry: Entry) -> str:
     """A record as a person reads it."""
     text = f"{entry['name']}  {entry['type']}  {value_of(entry)}"
     return one_line(text + (f"  ({entry['comment']})" if entry.get("comment") else ""))

@@ -96,7 +96,7 @@ def _there(repository: str, region: str, stack: str) -> None:
     try:
         aws.client("ecr", region).describe_repositories(repositoryNames=[repository])
     except ClientError as error:
-        if "NotFound" not in error.response["Error"]["Code"]:
+        if "NotFound" not in aws.error_code(error):
             raise InfraError(f"ECR in {region}: {error}") from None
         raise InfraError(
             f"{region} has no repository {repository}. If it is new: run pulumi up --stack {stack}, which makes it and "

@@ -34,7 +34,7 @@ def missing(catalogue: Catalogue, role: str) -> Iterator[Problem]:
         denied = _denied_actions(policy(catalogue, role)["Statement"], _principal(arn), catalogue.stack.region)
     except ClientError as error:
         yield from _dry(catalogue.stack.region, where)
-        fault = f"cannot all be looked at: {error.response['Error']['Code']}"
+        fault = f"cannot all be looked at: {aws.error_code(error)}"
         yield Problem("AWS", where, fault, f"allow {SIMULATED} to know more", "warning")
         return
     for reason, actions in denied.items():

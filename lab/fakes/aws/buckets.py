@@ -4,7 +4,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from lab.fakes.aws.cloud import ensure_gone, is_gone, refusals, tag_list
+from lab.fakes.aws.cloud import ensure_gone, error_code, is_gone, refusals, tag_list
 from lab.fakes.plugin import Call, Kind, Values
 
 
@@ -21,7 +21,7 @@ def _read_bucket(call: Call, id: str, state: Values) -> Values | None:
     try:
         call.cloud.client("s3").head_bucket(Bucket=id)
     except ClientError as error:
-        if is_gone(error) or error.response["Error"]["Code"] == "404":
+        if is_gone(error) or error_code(error) == "404":
             return None
         raise
     return {"arn": f"arn:aws:s3:::{id}", "region": call.cloud.region}

@@ -71,13 +71,19 @@ def refusals(what: str) -> Iterator[None]:
     try:
         yield
     except ClientError as error:
-        raise PluginError(f"{what}: {error.response['Error']['Code']}: {error.response['Error']['Message']}") from None
+        message = error.response.get("Error", {}).get("Message", "")
+        raise PluginError(f"{what}: {error_code(error)}: {message}") from None
     except (BotoCoreError, ResponseParserError) as error:
         raise PluginError(f"{what}: {error}") from None
 
 
+def error_code(error: ClientError) -> str:
+    """AWS's word for what is wrong; "" where it gave none."""
+    return error.response.get("Error", {}).get("Code", "")
+
+
 def is_gone(error: ClientError) -> bool:
-    code = error.response["Error"]["Code"]
+    code = error_code(error)
     return "NotFound" in code or code.startswith(("NoSuch", "InvalidAllocationID", "InvalidAssociationID"))
 
 
