@@ -117,7 +117,9 @@ def _folder(source: Path, scratch: Path) -> Path:
 def _part(folder: Path, source: str, architecture: str | None, places: Sequence[tuple[str, str]]) -> Part:
     if SECRET.fullmatch(folder.name):
         raise InfraError(f"{source} may hold keys or passwords, and who pulls it could read them: push something else")
-    paths, machines, size, blocks = [], {}, 0, 0
+    paths: list[Path] = []
+    machines: dict[str, str] = {}
+    size, blocks = 0, 0
     try:
         for path in _below(folder):
             inside = path.relative_to(folder).as_posix()

@@ -66,7 +66,7 @@ def listing(host: str, answer: dict[str, Any], count: int) -> Iterator[str]:
 
 
 def _last(entry: dict[str, Any]) -> str:
-    parts = []
+    parts: list[str] = []
     if good := entry.get("good"):
         parts.append(f"the last one {good['bytes'] / MiB:.1f} MiB, {_ago(good['at'])}")
     if failed := entry.get("failed"):

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, TypeGuard, Union, get_args, get_origin, get_type_hints
 
 from pydantic.fields import FieldInfo
 
@@ -26,7 +26,9 @@ from catalogue.systemd.directives import Sections
 
 Row = tuple[str, str, str, str]
 HEAD = ("field", "type", "default", "what it is")
-PLAIN = {str: "text", int: "whole number", float: "number", bool: "`true` or `false`", NoneType: "nothing"}
+PLAIN: dict[object, str] = {
+    str: "text", int: "whole number", float: "number", bool: "`true` or `false`", NoneType: "nothing",
+}  # fmt: skip
 LIMITS = ("ge", "gt", "le", "max_length", "min_length", "multiple_of", "pattern")
 COUNTS = {"min_length": "least", "max_length": "most"}
 TEXTS = "Kinds of text"
@@ -54,13 +56,14 @@ class Section:
 
     model: type[Model]
     group: str
-    places: list[str] = field(default_factory=list)
-    heirs: list[type[Model]] = field(default_factory=list)
+    places: list[str] = field(default_factory=list[str])
+    heirs: list[type[Model]] = field(default_factory=list[type[Model]])
 
 
 def body(table: Callable[[tuple[str, ...], list[tuple[str, ...]]], str]) -> str:
     """The page below its head: a group for each file that people write, in it a table for each model."""
-    parts, group = [], ""
+    parts: list[str] = []
+    group = ""
     for section in sections():
         if section.group != group:
             group = section.group
@@ -140,14 +143,14 @@ def _with_bounds(words: str, hint: Any, marks: tuple[Any, ...]) -> str:
     limits: dict[str, Any] = {}
     for one in (part for mark in marks for part in (mark.metadata if isinstance(mark, FieldInfo) else [mark])):
         limits |= {name: value for name in LIMITS if (value := getattr(one, name, None)) is not None}
-    asked = next(filter(None, map(_demand, marks)), "")
+    asked = next((demand for demand in map(_demand, marks) if demand), "")
     if get_origin(hint) is list:
         head, each, rest = words.partition(", each ")
         counts = [f"at {end} {limits[name]}" for name, end in COUNTS.items() if limits.get(name)]
         return ", ".join(["one, or a " * bool(asked) + head, *counts]) + each + rest
     least, most, pattern = limits.get("ge"), limits.get("le"), limits.get("pattern", "")
     is_range = least is not None and most is not None
-    said = [
+    bounds: list[str] = [
         _rule(pattern) if pattern in ALLOWED else asked,
         f"from {least} to {most}" if is_range else "",
         f"at least {least}" if least is not None and not is_range else "",
@@ -155,7 +158,7 @@ def _with_bounds(words: str, hint: Any, marks: tuple[Any, ...]) -> str:
         f"at most {most}" if most is not None and not is_range else "",
         f"a multiple of {limits['multiple_of']}" if "multiple_of" in limits else "",
     ]
-    said = [text for text in said if text]
+    said = [text for text in bounds if text]
     if words == "text" and said and said[0].startswith("[text"):
         return said[0]
     return (": " if words == "text" else ", ").join([words, ", ".join(said)]) if said else words
@@ -219,7 +222,7 @@ def _models(hint: Any) -> Iterator[type[Model]]:
         yield from _models(part)
 
 
-def _is_model(hint: Any) -> bool:
+def _is_model(hint: Any) -> TypeGuard[type[Model]]:
     return inspect.isclass(hint) and issubclass(hint, Model) and hint is not Model
 
 
@@ -234,7 +237,8 @@ def _descriptions(model: type) -> dict[str, str]:
     """The fields that stand in a model's own body, with the words below each; "" where there are none."""
     if not _is_model(model):
         return {}
-    words_by_field, last = {}, ""
+    words_by_field: dict[str, str] = {}
+    last = ""
     classes = (node for node in _parse(model.__module__).body if isinstance(node, ast.ClassDef))
     own = next(node for node in classes if node.name == model.__name__)
     for node in own.body:

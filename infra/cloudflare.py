@@ -142,11 +142,12 @@ class Zone:
                 f"Cloudflare does not answer ({self._base}): {_plain(error)}. {_certain(method)}"
             ) from None
         try:
-            reply = answer.json()
-            errors = [(int(e.get("code", 0)), str(e.get("message", ""))) for e in reply.get("errors") or []]
+            reply: Entry = answer.json()
+            listed: list[Entry] = reply.get("errors") or []
+            errors = [(int(e.get("code", 0)), str(e.get("message", ""))) for e in listed]
         except (ValueError, AttributeError, TypeError):
-            reply = f"Cloudflare answered {answer.status_code} to {method} {path}, and no JSON"
-            raise InfraError(f"{reply}. {_certain(method)}") from None
+            what = f"Cloudflare answered {answer.status_code} to {method} {path}, and no JSON"
+            raise InfraError(f"{what}. {_certain(method)}") from None
         if answer.ok and reply.get("success"):
             return reply.get("result")
         if method == "DELETE" and answer.status_code == 404:
@@ -176,7 +177,9 @@ def _certain(method: str) -> str:
 def _plain(error: Exception) -> str:
     """The innermost reason: what the library says around it is long."""
     text = re.sub(r"\s+", " ", str(error))
-    matches = re.findall(r"\[Errno -?\d+\] ([^\"')\]]+)|(timed out)|(certificate verify failed[^)]*)", text)
+    matches: list[tuple[str, ...]] = re.findall(
+        r"\[Errno -?\d+\] ([^\"')\]]+)|(timed out)|(certificate verify failed[^)]*)", text
+    )
     return next(filter(None, matches[-1]), text)[:200] if matches else text[:200]
 
 
@@ -274,7 +277,8 @@ def _name(text: str) -> str:
 
 def value_of(entry: Entry) -> str:
     """A record's value as infra:records writes it."""
-    kind, content, data = entry["type"], str(entry.get("content", "")), entry.get("data") or {}
+    kind, content = entry["type"], str(entry.get("content", ""))
+    data: Entry = entry.get("data") or {}
     if kind == "MX":
         return f"{entry.get('priority', 0)} {content}"
     if kind == "SRV" and data:

@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Any
 
 from catalogue.files import read_text
+from catalogue.languages import Language
 from catalogue.problems import CatalogueError
 from catalogue.stack import read_stack
 from infra.errors import InfraError
@@ -81,7 +82,7 @@ def read(files: list[Path], stacks: list[str]) -> dict[str, str]:
 
     Raises InfraError, and CatalogueError for a file that cannot be read.
     """
-    texts = {}
+    texts: dict[str, str] = {}
     for path in files:
         text = read_text(path, str(path))
         if not (mark := MARKED.match(text)) or not text[mark.end() :].strip():
@@ -100,9 +101,9 @@ ORIGIN = "Written by the code of this pull request itself{commit}, and not by th
 AT = " at {commit}"
 
 
-def languages(project: Path, stacks: Iterable[str]) -> dict[str, str]:
+def languages(project: Path, stacks: Iterable[str]) -> dict[str, Language]:
     """Stack → the language of its owners, by this repository's own files; without those that cannot be read."""
-    by_stack = {}
+    by_stack: dict[str, Language] = {}
     for stack in stacks:
         with contextlib.suppress(CatalogueError):
             by_stack[stack] = read_stack(project, stack).language

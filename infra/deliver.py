@@ -5,7 +5,7 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -80,7 +80,7 @@ class ImageTags:
         return False
 
     @contextmanager
-    def _report_errors(self) -> Iterator[None]:
+    def _report_errors(self) -> Generator[None]:
         try:
             yield
         except InfraError as error:

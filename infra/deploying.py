@@ -9,6 +9,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from agent.documents.answers import Releases
 from catalogue.deployed import DIGEST, standing
 from catalogue.loading import Catalogue
 from catalogue.problems import nearest
@@ -132,7 +133,7 @@ def _digest(repository: str, suffix: str, region: str, account: str) -> str:
         (digest,) = {entry["imageDigest"] for entry in details}
         return digest
     except (BotoCoreError, ClientError, ValueError) as error:
-        code = error.response["Error"]["Code"] if isinstance(error, ClientError) else ""
+        code = aws.error_code(error) if isinstance(error, ClientError) else ""
         if code in ("ImageNotFoundException", "InvalidParameterException") or isinstance(error, ValueError):
             raise InfraError(
                 f"{region} has no {repository}{suffix}{_newest(client, account, repository)}: push it (infra push), or "
@@ -153,7 +154,7 @@ def _newest(client: Any, account: str, repository: str) -> str:
     return f" (pushed last: {', '.join(tags)})" if tags else ""
 
 
-def former(answer: dict[str, Any], service: str) -> dict[str, str]:
+def former(answer: Releases, service: str) -> dict[str, str]:
     """Repository → digest of the images that a host's service had before those that serve, of the releases that it
     keeps: back along the way that led here, and not to what was rolled back from. Raises InfraError."""
     by_release = answer.get("services", {})
@@ -184,7 +185,7 @@ def roll_back(catalogue: Catalogue, services: Sequence[str], host: str | None, s
     """Deploys the images that services had before. Raises InfraError."""
     place, services_by_name = host_of(catalogue, services, host)
     answer = ask(hosts.targets(catalogue.stack, place)[place], "releases")
-    images = {}
+    images: dict[str, dict[str, str]] = {}
     for name, service in services_by_name.items():
         had = former(answer, name)
         own = {image.name: had[image.repository] for image in tagged_images(service) if image.repository in had}
@@ -304,7 +305,7 @@ def _variables(
     return {APPROVED_IMAGES: json.dumps(images), DEPLOYING: json.dumps(deploying)}
 
 
-def serves(wanted: Deployment, answer: Mapping[str, Any]) -> bool:
+def serves(wanted: Deployment, answer: Releases) -> bool:
     """Has each service what it is to get, by what its host says."""
     now = answer.get("services", {}).get(answer["current"] or "", {})
     return all(

@@ -1,6 +1,6 @@
 """What goes wrong outside the catalogue."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager
 
 
@@ -9,13 +9,13 @@ class InfraError(Exception):
 
 
 @contextmanager
-def gather_errors() -> Iterator[Callable[[], AbstractContextManager[None]]]:
+def gather_errors() -> Generator[Callable[[], AbstractContextManager[None]]]:
     """For several hosts, one after the other: an InfraError under the context that this hands out keeps none of the
     others from being asked. Raises InfraError with all of them at the end."""
     errors: list[str] = []
 
     @contextmanager
-    def alone() -> Iterator[None]:
+    def alone() -> Generator[None]:
         try:
             yield
         except InfraError as error:

@@ -3,6 +3,8 @@
 import re
 from typing import Any
 
+from infra.forms import is_list, is_mapping
+
 # Keys of what a host says whose text has lines
 LINES = frozenset({"diff"})
 # Control characters but the line's end and the tab; and what turns the direction of text around, or cannot be seen
@@ -32,8 +34,8 @@ def clean(value: Any, lines: bool = False) -> Any:
     """A value of JSON with all its text made visible, keys included. Text has one line, except under a key of LINES."""
     if isinstance(value, str):
         return visible(value) if lines else one_line(value)
-    if isinstance(value, dict):
+    if is_mapping(value):
         return {one_line(str(key)): clean(item, key in LINES) for key, item in value.items()}
-    if isinstance(value, list):
+    if is_list(value):
         return [clean(item, lines) for item in value]
     return value

@@ -1,11 +1,13 @@
 """The form of what a host may answer, and how an answer is held against it."""
 
-from typing import Annotated, Any
+import json
+from typing import Annotated, Any, TypeGuard
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from infra.errors import InfraError
 
+DEEPEST = 50  # levels of an answer
 MOST = 10_000  # entries of a list or a mapping
 Text = Annotated[str, Field(max_length=100_000)]
 Seconds = Annotated[float, Field(ge=0, le=253_402_300_799)]  # since 1970, to the year 9999
@@ -18,6 +20,36 @@ Names = Annotated[list[Text], Field(max_length=MOST)]
 class Form(BaseModel):
     # A newer agent says more
     model_config = ConfigDict(extra="allow", strict=True)
+
+
+def is_mapping(value: object) -> TypeGuard[dict[str, Any]]:
+    """Is a value of JSON or YAML a mapping: its keys are texts."""
+    return isinstance(value, dict)
+
+
+def is_list(value: object) -> TypeGuard[list[Any]]:
+    """Is a value of JSON or YAML a list."""
+    return isinstance(value, list)
+
+
+def mapping_in(line: str) -> dict[str, Any] | None:
+    """The mapping that a line of JSON is; None where it is something else, or has more than DEEPEST levels."""
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return value if is_mapping(value) and _depth(value) <= DEEPEST else None
+
+
+def _depth(value: Any) -> int:
+    """Levels of lists and mappings in each other, as far as DEEPEST and one more."""
+    level: list[Any] = [value]
+    depth = 0
+    while level and depth <= DEEPEST:
+        inner = (list(item.values()) if is_mapping(item) else item for item in level)
+        level = [item for items in inner for item in items if is_mapping(item) or is_list(item)]
+        depth += 1
+    return depth
 
 
 def check_form(form: type[Form], event: Any, what: str, host: str) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -24,7 +24,7 @@ PLAIN = (
 
 
 @contextmanager
-def clone(source: str, version: str, option: str) -> Iterator[Path]:
+def clone(source: str, version: str, option: str) -> Generator[Path]:
     """A checkout of what git can clone, at a tag, a branch or a commit ("": as it is), which `option` gave; gone
     afterwards. Raises InfraError."""
     if source.startswith("-") or version.startswith("-"):

@@ -16,12 +16,13 @@ ADDRESS = "aws:ec2/eip:Eip"  # named HOST-PLACE-address by components/host.py
 def outputs(stack: Stack) -> dict[str, Any]:
     """The outputs of the stack's last update; a host of a region that stands by is `HOST@REGION` there. Raises
     InfraError."""
-    stack_outputs = json.loads(pulumi("stack", "output", "--json", "--stack", stack.name) or "{}")
+    stack_outputs: dict[str, Any] = json.loads(pulumi("stack", "output", "--json", "--stack", stack.name) or "{}")
     if "addresses" not in stack_outputs:
         stack_outputs = {"addresses": addresses_from_state(stack), "releases": {}, "standby": []}
     if not stack_outputs["addresses"]:
         raise InfraError(f"stack {stack.name} has no hosts yet: pulumi up --stack {stack.name}")
-    for region in stack_outputs.get("standby", []):
+    standby: list[str] = stack_outputs.get("standby", [])
+    for region in standby:
         for kind, values in stack_outputs[f"standby_{region}"].items():
             stack_outputs[kind] |= {f"{host}@{region}": value for host, value in values.items()}
     return stack_outputs
@@ -29,18 +30,24 @@ def outputs(stack: Stack) -> dict[str, Any]:
 
 def addresses_from_state(stack: Stack) -> dict[str, str]:
     """Host → address, of the hosts that are there although no update has come to its end yet: there are no outputs."""
-    state = json.loads(pulumi("stack", "export", "--stack", stack.name) or "{}")
-    resources = (state.get("deployment") or {}).get("resources") or []
+    state: dict[str, Any] = json.loads(pulumi("stack", "export", "--stack", stack.name) or "{}")
+    deployment: dict[str, Any] = state.get("deployment") or {}
+    resources: list[dict[str, Any]] = deployment.get("resources") or []
     if not resources:
         return {}
     elastic = {
-        resource["urn"].rsplit("::", 1)[-1]: (resource.get("outputs") or {}).get("publicIp", "")
+        resource["urn"].rsplit("::", 1)[-1]: _public_address(resource)
         for resource in resources
         if resource.get("type") == ADDRESS
     }
     named = {host: elastic.get(f"{stack.made_as(host)}-address", "") for host in stack.ec2_hosts}
     named |= {host: spec.address for host, spec in stack.hosts.items() if isinstance(spec, SshHost)}
     return {host: address for host, address in named.items() if address}
+
+
+def _public_address(resource: dict[str, Any]) -> str:
+    outputs: dict[str, str] = resource.get("outputs") or {}
+    return outputs.get("publicIp", "")
 
 
 def targets(stack: Stack, host: str | None = None) -> dict[str, Target]:

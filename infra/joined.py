@@ -82,9 +82,12 @@ def join(giver: Side, taker: Side, came: Callable[[int], None]) -> Ended:
             words += data
             del words[:-WORDS]
 
+    def ignore(_: int) -> None:
+        """What the taker says is not counted."""
+
     threads = [
         threading.Thread(target=pass_on, args=(left, right, giver.target, came), daemon=True),
-        threading.Thread(target=pass_on, args=(right, left, taker.target, lambda _: None), daemon=True),
+        threading.Thread(target=pass_on, args=(right, left, taker.target, ignore), daemon=True),
         threading.Thread(target=listen, args=(left, complaints[0]), daemon=True),
         threading.Thread(target=listen, args=(right, complaints[1]), daemon=True),
     ]

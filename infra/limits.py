@@ -2,11 +2,11 @@
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 
 
 @contextlib.contextmanager
-def ended_after(seconds: float, end: Callable[[], object]) -> Iterator[threading.Event]:
+def ended_after(seconds: float, end: Callable[[], object]) -> Generator[threading.Event]:
     """Calls `end` when the time is over, which ends whatever waits in the body; the event says that it was so."""
     is_late = threading.Event()
 

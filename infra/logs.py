@@ -30,7 +30,7 @@ def services_of(catalogue: Catalogue, names: Sequence[str]) -> dict[str, list[st
         }
         for host, spec in stack.hosts.items()
     }
-    there = sorted(set().union(*services_by_host.values()))
+    there = sorted({name for own in services_by_host.values() for name in own})
     if not names:
         raise InfraError(f"stack {stack.name} has logs of {', '.join(there)}")
     for name in names:
@@ -75,7 +75,8 @@ def lines(catalogue: Catalogue, names: Sequence[str], host: str | None, which: W
         raise InfraError(f"{host} runs no {', '.join(names)}; {runs}" if host else never)
     several = len({name for name, _, _ in asked}) > 1
     if not which.follow:
-        events, wrong = [], None
+        events: list[tuple[float, str, dict[str, Any]]] = []
+        wrong = None
         try:
             for name, event in _all(asked, which):
                 events.append((event["at"], name, event))
@@ -119,7 +120,8 @@ def _all(asked: Sequence[tuple[str, Target, str]], which: Wanted) -> Iterator[tu
 
     for entry in asked:
         threading.Thread(target=listen, args=entry, daemon=True).start()
-    going, wrong = len(asked), []
+    going = len(asked)
+    wrong: list[str] = []
     while going:
         name, event = incoming.get()
         if event is None:

@@ -8,7 +8,7 @@ import sys
 import typer
 
 from catalogue.problems import CatalogueError
-from infra.cli import (  # noqa: F401 (their commands come with them)
+from infra.cli import (
     app,
     backups,
     catalogue,
@@ -26,6 +26,9 @@ from infra.cli import (  # noqa: F401 (their commands come with them)
 from infra.cli.examples import epilog
 from infra.errors import InfraError
 from infra.foreign import visible
+
+# Their commands come with them
+MODULES = (backups, catalogue, changes, hosts, machines, moves, names, orphans, projects, secrets, services)
 
 
 def _teach() -> None:

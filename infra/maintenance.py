@@ -20,7 +20,7 @@ def sites_by_host(catalogue: Catalogue, names: Sequence[str]) -> dict[str, list[
     for host, own in served.items():
         for site in [site for system in catalogue.systems_on(host) for site in system.sites]:
             # Another name of a site is away with it
-            of = {site.alias_of, stack.public_name(site.alias_of)} if site.alias_of else set()
+            of = (site.alias_of, stack.public_name(site.alias_of)) if site.alias_of else ()
             own[stack.public_name(site.name)] = {site.name, stack.public_name(site.name), *of}
     served_names = {name for own in served.values() for names_of in own.values() for name in names_of}
     if not served_names:

@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import boto3
 
@@ -104,8 +105,9 @@ def _labels(account: str, region: str, repository: str, digest: str) -> dict[str
     try:
         with tempfile.TemporaryDirectory() as folder:
             copier = Copier(Path(folder), {host: {"auth": login(boto3.Session(), account, region)}}, {})
-            configuration = json.loads(copier.configuration(f"docker://{host}/{repository}@{digest}"))
-            labels = (configuration.get("config") or {}).get("Labels") or {}
+            image: dict[str, Any] = json.loads(copier.configuration(f"docker://{host}/{repository}@{digest}"))
+            config: dict[str, Any] = image.get("config") or {}
+            labels: dict[str, Any] = config.get("Labels") or {}
             return {label: one_line(str(labels[label])) for label in LABELS if label in labels}
     except (InfraError, ValueError, AttributeError):
         return {}

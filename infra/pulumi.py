@@ -68,7 +68,7 @@ ENDED = ("an unhandled error occurred", "error: an unhandled error occurred")
 def _digest(*arguments: str) -> dict[str, Any]:
     done = attempt(*arguments)
     try:
-        digest = json.loads(done.stdout)
+        digest: dict[str, Any] = json.loads(done.stdout)
     except ValueError:
         digest = {}
     if done.returncode or "steps" not in digest:

@@ -10,8 +10,9 @@ import sys
 import termios
 import threading
 import tty
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import asdict, dataclass
+from types import FrameType
 from typing import Any
 
 import paramiko
@@ -52,7 +53,7 @@ def target_of(catalogue: Catalogue, service: str, host: str | None) -> Target:
             name: {one.name for system in catalogue.systems_on(name) for one in system.active} for name in stack.hosts
         }
         own = service.partition("/")[0]
-        everything = sorted(set().union(*services_by_host.values()))
+        everything = sorted({name for own_names in services_by_host.values() for name in own_names})
         if own not in everything:
             raise InfraError(f"stack {stack.name} runs no {own}: {nearest(own, everything, 'services')}")
         targets = {
@@ -109,7 +110,7 @@ def _ask_host(target: Target, access: Access) -> Any:
 
 
 @contextlib.contextmanager
-def _errors(target: Target) -> Iterator[None]:
+def _errors(target: Target) -> Generator[None]:
     try:
         yield
     except (paramiko.SSHException, EOFError, OSError) as error:
@@ -158,7 +159,7 @@ class Carried:
 
 
 @contextlib.contextmanager
-def _raw() -> Iterator[None]:
+def _raw() -> Generator[None]:
     """Each key goes there as it is, Ctrl-C too."""
     before = termios.tcgetattr(sys.stdin)
 
@@ -179,7 +180,7 @@ def _raw() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _follow_resizes(channel: paramiko.Channel, has_terminal: bool) -> Iterator[None]:
+def _follow_resizes(channel: paramiko.Channel, has_terminal: bool) -> Generator[None]:
     """The terminal there is as large as the one here. Another thread says so: the one that is interrupted may be in the
     middle of a message."""
     if not has_terminal:
@@ -196,7 +197,11 @@ def _follow_resizes(channel: paramiko.Channel, has_terminal: bool) -> Iterator[N
                     channel.resize_pty(columns, rows)
 
     threading.Thread(target=follow, daemon=True).start()
-    before = signal.signal(signal.SIGWINCH, lambda *_: changed.set())
+
+    def note(_number: int, _frame: FrameType | None) -> None:
+        changed.set()
+
+    before = signal.signal(signal.SIGWINCH, note)
     try:
         yield
     finally:

@@ -30,7 +30,7 @@ class Ready(Work):
     denied: float = DENIED
     host: str = ""
     is_preparing: bool = False
-    _said: dict[str, float] = field(default_factory=dict)
+    _said: dict[str, float] = field(default_factory=dict[str, float])
 
     def do(self, say: Say) -> Ended:
         request = json.load(sys.stdin)

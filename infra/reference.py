@@ -14,6 +14,7 @@ from infra import alert_pages
 from infra.account import policies
 from infra.cli.examples import EXAMPLES
 from infra.errors import InfraError
+from infra.forms import is_mapping
 from infra.markdown import code, page, table
 
 PLACE = Path("docs/reference")
@@ -22,8 +23,8 @@ PLACE = Path("docs/reference")
 def configuration(root: Path) -> str:
     """Every key of `Pulumi.STACK.yaml`, out of `Pulumi.yaml`."""
     document = read_yaml(root / "Pulumi.yaml", "Pulumi.yaml")
-    keys: Any = document.get("config") if isinstance(document, dict) else None
-    if not isinstance(keys, dict) or not all(isinstance(entry, dict) and "type" in entry for entry in keys.values()):
+    keys = document.get("config") if is_mapping(document) else None
+    if not is_mapping(keys) or not all(is_mapping(entry) and "type" in entry for entry in keys.values()):
         raise InfraError("Pulumi.yaml has no config: it lists each key with its type, as Pulumi's documentation says")
     rows = [
         (f"`{key}`", entry["type"], f"`{json.dumps(entry['default'])}`" if "default" in entry else "required or empty",
@@ -38,7 +39,7 @@ def commands(_: Path) -> str:
     """Every command of `infra`, with its options and examples."""
     from infra.main import app
 
-    parts = []
+    parts: list[str] = []
     for name, command in _all(typer.main.get_command(app)):
         rows = [_parameter(parameter) for parameter in command.params if parameter.name != "help"]
         options = table(("argument or option", "default", "what it is"), rows) if rows else ""
@@ -51,7 +52,7 @@ def commands(_: Path) -> str:
 
 def rights(_: Path) -> str:
     """Every action that the program asks of AWS, by the role that needs it."""
-    parts = []
+    parts: list[str] = []
     for role, what in policies.ROLES.items():
         rows = [(f"`{action}`", ", ".join(whose)) for action, whose in policies.uses(role).items()]
         parts.append(f"## {role}\n\n{what[0].upper()}{what[1:]}.\n\n{table(('action', 'for'), rows)}")

@@ -3,15 +3,16 @@
 import re
 import time
 from collections.abc import Sequence
-from typing import Any
 
 from rich.table import Table
 from rich.text import Text
 
+from agent.documents.answers import BootTimes, Drift, Releases, SiteMaintenance, Status
+
 SHORT = 12
 
 
-def history(host: str, answer: dict[str, Any]) -> Table:
+def history(host: str, answer: Releases) -> Table:
     """The jobs of a host, the latest last, and which of their releases can be gone back to; and who got to which of its
     services (exec, shell, forward, host)."""
     table = Table("release", "when (UTC)", "by", "what", "changed", "outcome", title=f"{host}", title_justify="left")
@@ -21,15 +22,17 @@ def history(host: str, answer: dict[str, Any]) -> Table:
             "serves" if job["release"] == answer["current"] else "",
             "kept" if job["release"] in answer["kept"] and job["release"] != answer["current"] else "",
         ]
+        began = job.get("began", "")
+        paths = job.get("restarted", []) if job["kind"] == "restart" else job.get("changed", [])
         cells = [
             f"{job['release'][:SHORT]} {''.join(marks)}".strip(),
-            job["began"].replace("T", " ").rstrip("Z"),
+            began.replace("T", " ").rstrip("Z"),
             job["who"],
             job["kind"],
-            summarise_paths(job.get("restarted", []) if job["kind"] == "restart" else job["changed"]),
+            summarise_paths(paths),
             job["outcome"] if job["code"] == 0 else f"{job['outcome']}: {job['line'].split(': ', 1)[-1]}",
         ]
-        rows.append((job["began"], cells))
+        rows.append((began, cells))
     for entry in answer.get("reached", []):
         began = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(entry["at"]))
         what = " ".join(filter(None, (entry["service"], entry["program"]))) or "the host itself"
@@ -41,7 +44,7 @@ def history(host: str, answer: dict[str, Any]) -> Table:
     return table
 
 
-def damage(host: str, answer: dict[str, Any]) -> list[str]:
+def damage(host: str, answer: Releases) -> list[str]:
     """What of a host's releases and of its history cannot be read."""
     releases, jobs = answer.get("damaged", []), answer.get("damaged_jobs", [])
     lines = [
@@ -65,12 +68,13 @@ def build(labels: dict[str, str]) -> str:
     return ", ".join(filter(None, (version, f"commit {commit}" if commit else "", created[:16].replace("T", " "))))
 
 
-def state(stack: str, host: str, answer: dict[str, Any], wanted: str | None) -> tuple[list[str], bool]:
+def state(stack: str, host: str, answer: Status, wanted: str | None) -> tuple[list[str], bool]:
     """Lines about a host, and whether all is in order. `wanted` is the release that the stack brought last."""
-    serving, brought = answer["release"], answer["brought"] or {}
+    serving, brought = answer["release"], answer["brought"]
     if serving is None:
         return [f"{host}: no release yet"], False
-    lines = [f"{host}: serves {serving[:SHORT]}, brought {brought.get('began', '?')} by {brought.get('who', '?')}"]
+    began, who = (brought.get("began", "?"), brought.get("who", "?")) if brought else ("?", "?")
+    lines = [f"{host}: serves {serving[:SHORT]}, brought {began} by {who}"]
     orderly = True
     if wanted and wanted != serving:
         ahead = (
@@ -81,7 +85,7 @@ def state(stack: str, host: str, answer: dict[str, Any], wanted: str | None) -> 
             f"  behind the stack, which has {wanted[:SHORT]}: fix what was wrong with it and run pulumi up, or return "
             f"to it with: infra rollback --stack {stack} --host {host} {wanted[:SHORT]}"
         )
-        lines.append(ahead if brought.get("kind") == "apply" else behind)
+        lines.append(ahead if brought and brought.get("kind") == "apply" else behind)
         orderly = False
     # While a job is at work that is its own doing
     if answer["unfinished"] and not answer["holder"]:
@@ -117,14 +121,16 @@ def state(stack: str, host: str, answer: dict[str, Any], wanted: str | None) -> 
         lines.append(f"  {did} at {when} UTC: {repair['said']}")
     last = answer["last_job"]
     if last and last["code"]:
-        when = f" ({last['began'].replace('T', ' ').replace('Z', ' UTC')})" if last.get("began") else ""
+        began = last.get("began", "")
+        when = f" ({began.replace('T', ' ').replace('Z', ' UTC')})" if began else ""
         lines.append(f"  the last job failed{when}: {last['line']}")
     return lines, orderly and not sick and not stopped and not answer["alerts"]
 
 
-def boot_times(host: str, answer: dict[str, Any]) -> tuple[list[str], bool]:
+def boot_times(host: str, answer: BootTimes) -> tuple[list[str], bool]:
     """Lines about a host's milestones, and whether all were reached in time."""
-    lines, fine = [], True
+    lines: list[str] = []
+    fine = True
     for entry in answer["milestones"]:
         reached, limit = entry["seconds"], entry["within"]
         late = reached is None or reached >= limit
@@ -136,20 +142,20 @@ def boot_times(host: str, answer: dict[str, Any]) -> tuple[list[str], bool]:
     return lines or [f"{host}: no milestones"], fine
 
 
-def drift(host: str, answer: dict[str, Any]) -> str:
+def drift(host: str, answer: Drift) -> str:
     """What differs, each with its unified diff where it is a file's content; and which sites are in maintenance. No
     line of a diff begins as one of another host's would."""
     away = [f"{host}: {site} {until(window)}" for site, window in sorted(answer.get("maintenance", {}).items())]
     if not answer["drift"]:
         return "\n".join([f"{host}: as release {(answer['release'] or 'none')[:SHORT]} left it", *away])
-    parts = []
+    parts: list[str] = []
     for item in answer["drift"]:
         diff = item.get("diff", "").rstrip()
         parts += [f"{host}: {item['path']} {item['found']}", *(f"  {line}" for line in diff.split("\n") if diff)]
     return "\n".join([*parts, *away])
 
 
-def until(window: dict[str, Any]) -> str:
+def until(window: SiteMaintenance) -> str:
     """`in maintenance until 2026-11-29 17:00 UTC, since …, by …`."""
     ends, began = (time.strftime("%Y-%m-%d %H:%M", time.gmtime(window[key])) for key in ("until", "since"))
     return (

@@ -11,16 +11,18 @@ import shlex
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, overload
 
 import paramiko
 
+from agent.documents.answers import BootTimes, Contents, Drift, Pruned, Releases, Status
 from infra.answers import check_answer, checked_job_event
 from infra.errors import InfraError
 from infra.foreign import clean, one_line
+from infra.forms import mapping_in
 from infra.limits import ended_after
 from infra.ssh import ConnectionLost, NeverConnects, Target, connect, last_words
 
@@ -35,7 +37,6 @@ SHORTAGE = 4  # RFC 4254, 5.1: of resources, which passes
 SILENCE = 30.0  # seconds; the agent gives a sign of life every 5
 LONGEST = 64 * 1024**2  # bytes of a line of an answer: every file of a host can be in one
 MOST = 2 * LONGEST  # bytes of an answer
-DEEPEST = 50  # levels of an answer
 LINE = 600.0  # seconds that a line may take to its end
 QUIET = 3600.0  # seconds of signs of life alone
 WHOLE = 6 * 3600.0  # seconds that an answer may take, of any but logs
@@ -106,7 +107,7 @@ def events(
                 raise ConnectionLost(f"{target}: what it says has been no answer of the agent's for {SILENCE:.0f} s")
             if not received.startswith(f"{mark} "):
                 noise.extend([received] if received.strip() else [])
-            elif (event := _event(received[len(mark) + 1 :])) is not None:
+            elif (event := mapping_in(received[len(mark) + 1 :])) is not None:
                 marked = now
                 heard = now if event else heard
                 yield event
@@ -120,7 +121,7 @@ def events(
 
 
 @contextlib.contextmanager
-def _connection_errors(target: Target) -> Iterator[None]:
+def _connection_errors(target: Target) -> Generator[None]:
     """Raises the library's errors as ConnectionLost."""
     try:
         yield
@@ -246,24 +247,6 @@ def _lines(channel: paramiko.Channel, target: Target, total: int | None) -> Iter
         yield rest.decode(errors="replace")
 
 
-def _event(line: str) -> dict[str, Any] | None:
-    try:
-        value = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict) and _depth(value) <= DEEPEST else None
-
-
-def _depth(value: Any) -> int:
-    """Levels of lists and mappings in each other, as far as DEEPEST and one more."""
-    level, depth = [value], 0
-    while level and depth <= DEEPEST:
-        inner = (list(item.values()) if isinstance(item, dict) else item for item in level)
-        level = [item for items in inner for item in items if isinstance(item, (dict, list))]
-        depth += 1
-    return depth
-
-
 def run_script(
     transport: paramiko.Transport, target: Target, script: Script, say: Callable[[str], None]
 ) -> tuple[int, str]:
@@ -310,7 +293,7 @@ def run_program(transport: paramiko.Transport, target: Target, program: str, pay
     yield from events(transport, target, Command("program", payload, program))
 
 
-def stream(target: Target, verb: str, payload: Any | None = None) -> Iterator[dict[str, Any]]:
+def stream(target: Target, verb: str, payload: dict[str, Any] | None = None) -> Iterator[dict[str, Any]]:
     """What the host's agent says, one after the other. Raises InfraError, a refusal of the agent's included."""
     with connect(target) as transport:
         # Logs can be followed for days
@@ -326,8 +309,22 @@ def stream(target: Target, verb: str, payload: Any | None = None) -> Iterator[di
                 yield check_answer(verb, event, str(target))
 
 
-def ask(target: Target, verb: str, payload: Any | None = None) -> dict[str, Any]:
-    """The one answer of the host's agent. Raises InfraError."""
+@overload
+def ask(target: Target, verb: Literal["status"]) -> Status: ...
+@overload
+def ask(target: Target, verb: Literal["drift"]) -> Drift: ...
+@overload
+def ask(target: Target, verb: Literal["releases"]) -> Releases: ...
+@overload
+def ask(target: Target, verb: Literal["boot-times"]) -> BootTimes: ...
+@overload
+def ask(target: Target, verb: Literal["contents"]) -> Contents: ...
+@overload
+def ask(target: Target, verb: Literal["prune"]) -> Pruned: ...
+@overload
+def ask(target: Target, verb: str, payload: dict[str, Any]) -> dict[str, Any]: ...
+def ask(target: Target, verb: str, payload: dict[str, Any] | None = None) -> Any:
+    """The one answer of the host's agent; an older one leaves out what it does not know yet. Raises InfraError."""
     # What is said on the way to it is for people, and not kept
     answer: dict[str, Any] = {}
     for event in stream(target, verb, payload):

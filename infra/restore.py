@@ -3,7 +3,7 @@
 What is there stays as it is. The volume goes whatever happens; one that a killed command left goes with the next.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -99,7 +99,7 @@ def _client(region: str) -> Any:
 
 
 @contextmanager
-def _in_words(region: str) -> Iterator[None]:
+def _in_words(region: str) -> Generator[None]:
     try:
         yield
     except (BotoCoreError, ClientError, WaiterError) as error:
@@ -154,7 +154,7 @@ def _instance(ec2: Any, stack: Stack, host: str, region: str, address: str) -> d
 
 
 @contextmanager
-def _attach_volume(ec2: Any, stack: Stack, host: str, snapshot: Snapshot, instance: dict[str, Any]) -> Iterator[str]:
+def _attach_volume(ec2: Any, stack: Stack, host: str, snapshot: Snapshot, instance: dict[str, Any]) -> Generator[str]:
     """A volume made of a snapshot, at a machine, while it is needed. One that a killed command left is used."""
     zone = instance["Placement"]["AvailabilityZone"]
     filters = [

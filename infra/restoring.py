@@ -2,32 +2,39 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
+from agent.documents.answers import Drift
 from catalogue.stack import Stack
 from infra import delivery, outside, remote
+from infra.errors import InfraError
 from infra.releases import SHORT, summarise_paths
 from infra.ssh import Target
 
 KEPT = "/var/lib/infra/edited"
 
 
-def question(host: str, answer: dict[str, Any]) -> str:
-    """What is asked before it."""
+def question(host: str, answer: Drift) -> str:
+    """What is asked before it. Raises InfraError."""
     paths = [item["path"] for item in answer["drift"]]
-    return f"{host}: put back {summarise_paths(paths)}, as release {answer['release'][:SHORT]} has it?"
+    return f"{host}: put back {summarise_paths(paths)}, as release {_serving(host, answer)[:SHORT]} has it?"
 
 
-def restore(stack: Stack, target: Target, answer: dict[str, Any], say: Callable[[str], None]) -> tuple[str, int]:
+def _serving(host: str, answer: Drift) -> str:
+    if answer["release"] is None:
+        raise InfraError(f"{host}: no release serves there: there is nothing to put back")
+    return answer["release"]
+
+
+def restore(stack: Stack, target: Target, answer: Drift, say: Callable[[str], None]) -> tuple[str, int]:
     """How it ended, and the exit code: 0 when nothing is changed by hand any more. What a release does not bring, such
     as another's drop-in, stays, and is named. Raises InfraError."""
+    release = _serving(target.host, answer)
     look = partial(outside.complaint, target.address, stack.trustedRoots)
-    ended = delivery.go_back(target, answer["release"], stack.confirmDeadline, look, say)
+    ended = delivery.go_back(target, release, stack.confirmDeadline, look, say)
     if ended["code"]:
         return ended["line"], ended["code"]
     drifted = remote.ask(target, "drift")["drift"]
     if drifted:
         description = "; ".join(f"{item['path']} {item['found']}" for item in drifted)
         return f"{target.host}: still changed, and no file that a release brings: {description}", 2
-    name = answer["release"][:SHORT]
-    return f"{target.host}: as release {name} left it; what was there is kept below {KEPT} on the host", 0
+    return f"{target.host}: as release {release[:SHORT]} left it; what was there is kept below {KEPT} on the host", 0

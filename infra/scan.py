@@ -110,8 +110,8 @@ class PassedOver:
     """What was not looked into: `unread` are links, pipes, devices, and what cannot be read; `vendored` the folders and
     files that are copies of other people's work."""
 
-    unread: list[Path] = field(default_factory=list)
-    vendored: list[Path] = field(default_factory=list)
+    unread: list[Path] = field(default_factory=list[Path])
+    vendored: list[Path] = field(default_factory=list[Path])
 
 
 def files(roots: list[Path], passed_over: PassedOver, everything: bool = False) -> Iterator[tuple[Path, str]]:
@@ -129,7 +129,7 @@ def files(roots: list[Path], passed_over: PassedOver, everything: bool = False) 
             folders, names, links = _list_folder(place, passed_over)
             passed_over.unread.extend(place / name for name in links)
             theirs = REPOSITORIES if everything else vendored.folders(place, folders)
-            built = set() if everything else vendored.files(place, names, folders)
+            built = set[str]() if everything else vendored.files(place, names, folders)
             passed_over.vendored.extend(place / name for name in sorted({*folders} & theirs - REPOSITORIES | built))
             for name in (name for name in names if name not in built):
                 path = place / name
@@ -142,7 +142,9 @@ def files(roots: list[Path], passed_over: PassedOver, everything: bool = False) 
 
 def _list_folder(place: Path, passed_over: PassedOver) -> tuple[list[str], list[str], list[str]]:
     """The folders, all that is none, and the links to folders in a folder, in order."""
-    folders, names, links = [], [], []
+    folders: list[str] = []
+    names: list[str] = []
+    links: list[str] = []
     try:
         with os.scandir(place) as entries:
             for entry in entries:

@@ -8,9 +8,11 @@ import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from infra.errors import InfraError
 from infra.foreign import one_line
+from infra.forms import is_list, is_mapping
 from infra.writing import put
 
 ABSENT = ("manifest unknown", "name unknown", "repository does not exist", "repository name not known")
@@ -63,10 +65,10 @@ class Copier:
             error_output = done.stderr.decode(errors="replace")
             raise InfraError(f"the tags of {repository.removeprefix('docker://')}: {_reason(error_output)}")
         try:
-            tags = json.loads(done.stdout)["Tags"] or []
+            tags: Any = json.loads(done.stdout)["Tags"] or []
         except (ValueError, LookupError, TypeError):
             tags = None
-        if not isinstance(tags, list):
+        if not is_list(tags):
             raise InfraError(f"the tags of {repository.removeprefix('docker://')} cannot be read. Run again")
         return [str(tag) for tag in tags]
 
@@ -90,7 +92,7 @@ def _is_manifest(answer: bytes) -> bool:
         manifest = json.loads(answer)
     except ValueError:
         return False
-    return isinstance(manifest, dict) and "schemaVersion" in manifest
+    return is_mapping(manifest) and "schemaVersion" in manifest
 
 
 def _reason(error_output: str) -> str:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -37,9 +38,8 @@ def resolve_values(stack: Stack, given: Mapping[str, Collection[str]]) -> Values
     values: Values = {}
     wrong: list[str] = []
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        for (group, name, source), answer in zip(
-            wanted, pool.map(lambda e: _ask_source(stack, e[2]), wanted), strict=True
-        ):
+        answers = pool.map(partial(_ask_source, stack), [source for _, _, source in wanted])
+        for (group, name, source), answer in zip(wanted, answers, strict=True):
             if isinstance(answer, InfraError):
                 wrong.append(f"{PROJECT}:secretsFrom.{group}.{name} ({source}): {answer}")
             else:
@@ -71,7 +71,7 @@ def _of_aws(stack: Stack, source: Source) -> str:
         client = aws.client("secretsmanager", named[3] if named[0] == "arn" else stack.region)
         text = client.get_secret_value(SecretId=source.secretsmanager).get("SecretString")
     except ClientError as error:
-        fault = error.response["Error"]
+        fault = error.response.get("Error", {})
         raise InfraError(
             f"AWS in {stack.region} says {fault.get('Code', '?')}: {one_line(fault.get('Message', ''))}"
         ) from None

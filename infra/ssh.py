@@ -6,7 +6,7 @@ import io
 import logging
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -64,7 +64,7 @@ class Target:
 
 
 @contextmanager
-def connect(target: Target, timeout: float = 15) -> Iterator[paramiko.Transport]:
+def connect(target: Target, timeout: float = 15) -> Generator[paramiko.Transport]:
     """A connection for as many commands as wanted; each step until it is there takes `timeout` seconds at most. Only
     the stack's key is used, and nothing of the user's own SSH agent. Raises InfraError, saying what to do."""
     pinned, key = _parse_host_key(target), private_key(target)

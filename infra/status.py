@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
+from agent.documents.answers import Status
 from catalogue.host import Ec2Host
 from catalogue.machines import FIRST
 from catalogue.stack import Stack
@@ -23,16 +24,16 @@ class HostStatus:
     host: str
     region: str
     wanted: str
-    answer: dict[str, Any] = field(default_factory=dict)
+    answer: Status | None = None
     error: str = ""
-    deployed: dict[str, dict[str, str]] = field(default_factory=dict)
-    kept: list[str] = field(default_factory=list)
+    deployed: dict[str, dict[str, str]] = field(default_factory=dict[str, dict[str, str]])
+    kept: list[str] = field(default_factory=list[str])
     under_way: str = ""
 
     @property
     def summary(self) -> tuple[list[str], bool]:
         """Lines for people, and whether all is in order."""
-        if self.error:
+        if self.error or self.answer is None:
             return [f"{self.host}: {self.error}"], False
         lines, orderly = releases.state(self.stack, self.host, self.answer, self.wanted)
         digests_by_service = {
@@ -52,8 +53,8 @@ class HostStatus:
         return {
             "region": self.region, "orderly": self.summary[1], "error": self.error, "wanted": self.wanted,
             "kept": self.kept, "under_way": self.under_way, "deployed": self.deployed,
-            "is_the_stacks": bool(self.answer) and self.answer["release"] == self.wanted,
-            **self.answer,
+            "is_the_stacks": self.answer is not None and self.answer["release"] == self.wanted,
+            **(self.answer or {}),
         }  # fmt: skip
 
 

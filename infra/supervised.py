@@ -15,6 +15,7 @@ import threading
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import FrameType
 from typing import Any, NoReturn
 
 from infra.errors import InfraError
@@ -108,8 +109,12 @@ def _signals() -> int:
     os.set_blocking(write, False)
     signal.set_wakeup_fd(write, warn_on_full_buffer=False)
     for number in ENDING:
-        signal.signal(number, lambda *_: None)
+        signal.signal(number, _ignore)
     return read
+
+
+def _ignore(_number: int, _frame: FrameType | None) -> None:
+    """The number of a signal is read from the descriptor."""
 
 
 def _watch(work: Work, writer: Writer, alive: int, signals: int, interrupted: threading.Event) -> None:

@@ -2,11 +2,12 @@
 
 import contextlib
 import hashlib
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from infra import notes
 from infra.errors import InfraError
+from infra.forms import is_mapping
 from infra.ssh import Target
 
 FOLDER = Path(".infra/jobs")
@@ -19,6 +20,9 @@ class Unfinished:
     id: str
     release: str
     base: str | None
+
+
+FIELDS = {one.name for one in fields(Unfinished)}
 
 
 def _place(target: Target) -> Path:
@@ -34,13 +38,14 @@ def remember(target: Target, job: Unfinished) -> None:
 
 
 def read_job(target: Target) -> Unfinished | None:
-    try:
-        job = Unfinished(**notes.read(_place(target)))
-    except TypeError:
-        return None
+    kept = notes.read(_place(target))
     # Another form is another program's, or torn: the host itself knows what became of its jobs
-    texts = (job.id, job.release, "" if job.base is None else job.base)
-    return job if all(isinstance(value, str) for value in texts) else None
+    if not is_mapping(kept) or set(kept) != FIELDS:
+        return None
+    id, release, base = kept["id"], kept["release"], kept["base"]
+    if not isinstance(id, str) or not isinstance(release, str) or not isinstance(base, str | None):
+        return None
+    return Unfinished(id, release, base)
 
 
 def forget(target: Target) -> None:

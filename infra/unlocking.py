@@ -8,8 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -78,7 +77,7 @@ def _complaint(stack_locks: list[Lock]) -> str:
 
 def of_stack(stack: str) -> Iterator[Lock]:
     """Raises InfraError where the state is kept in a place that this cannot look into."""
-    url = json.loads(pulumi("whoami", "--verbose", "--json")).get("url", "")
+    url: str = json.loads(pulumi("whoami", "--verbose", "--json")).get("url", "")
     parts = urlsplit(url)
     read = {"file": _files, "s3": _objects}.get(parts.scheme)
     if read is None:
@@ -91,7 +90,7 @@ def of_stack(stack: str) -> Iterator[Lock]:
             yield _read(text)
 
 
-def _files(parts: Any, place: str) -> Iterator[str]:
+def _files(parts: SplitResult, place: str) -> Iterator[str]:
     folder = Path(unquote(parts.netloc + parts.path)).expanduser() / ".pulumi" / place
     for path in sorted(folder.glob("*.json"))[:MOST]:
         try:
@@ -100,7 +99,7 @@ def _files(parts: Any, place: str) -> Iterator[str]:
             raise InfraError(f"a lock of the stack cannot be read, and may be held: {error}") from None
 
 
-def _objects(parts: Any, place: str) -> Iterator[str]:
+def _objects(parts: SplitResult, place: str) -> Iterator[str]:
     prefix = "/".join(filter(None, (parts.path.strip("/"), ".pulumi", place)))
     try:
         client = aws.client("s3", "")

@@ -5,12 +5,13 @@ import json
 import os
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path, PurePath
 from typing import BinaryIO
 
 from infra.errors import InfraError
+from infra.forms import is_mapping
 
 MARKER = ".made-by-infra.json"  # in a directory that is generated: what is in it, by its hashes
 NO_OUTPUT = ("/etc", "/usr", "/bin", "/sbin", "/lib", "/lib64", "/boot", "/dev", "/proc", "/sys", "/run", "/var/lib")
@@ -86,7 +87,7 @@ def make_directory(path: Path) -> None:
 
 
 @contextmanager
-def open_for_append(path: Path) -> Iterator[BinaryIO]:
+def open_for_append(path: Path) -> Generator[BinaryIO]:
     """A file to whose end is written, such as a log; a new one is this account's alone. Raises InfraError where
     something other than a regular file is there."""
     try:
@@ -162,7 +163,7 @@ def _read_marker(marker: Path) -> dict[str, str]:
         content = json.loads(marker.read_bytes())
     except (ValueError, RecursionError, OSError):
         return {}
-    return content if isinstance(content, dict) else {}
+    return content if is_mapping(content) else {}
 
 
 def _hash(content: bytes) -> str:

@@ -5,6 +5,7 @@ import json
 from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import replace
+from typing import Any
 
 from catalogue.dns import keeper
 from catalogue.loading import Catalogue
@@ -67,8 +68,8 @@ def moved_from(stack: Stack) -> str:
 
 def records_in_state(state: State) -> list[Record]:
     """The records as Pulumi's state has them."""
-    records = []
-    for entry in state.get("deployment", {}).get("resources") or []:
+    records: list[Record] = []
+    for entry in _resources(state):
         if keeper(entry.get("type") or "", entry["urn"]) == "cloudflare":
             with suppress(ValueError, KeyError, TypeError):
                 asked = json.loads(entry["inputs"]["stdin"])
@@ -77,10 +78,14 @@ def records_in_state(state: State) -> list[Record]:
     return records
 
 
+def _resources(state: State) -> list[dict[str, Any]]:
+    deployment: dict[str, Any] = state.get("deployment", {})
+    return deployment.get("resources") or []
+
+
 def left_elsewhere(stack: Stack, state: State) -> list[str]:
     """The records in Pulumi's state that the stack has at other providers than its zone's, by their URN."""
-    resources = state.get("deployment", {}).get("resources") or []
-    providers = {entry["urn"]: keeper(entry.get("type") or "", entry["urn"]) for entry in resources}
+    providers = {entry["urn"]: keeper(entry.get("type") or "", entry["urn"]) for entry in _resources(state)}
     return [urn for urn, provider in providers.items() if provider not in ("", stack.dns.provider)]
 
 
@@ -89,8 +94,9 @@ def without(state: State, urns: Collection[str]) -> State:
     changed = copy.deepcopy(state)
     kept = [entry for entry in changed["deployment"]["resources"] if entry["urn"] not in urns]
     for entry in kept:
-        entry["dependencies"] = [urn for urn in entry.get("dependencies") or [] if urn not in urns]
-        of_properties = entry.get("propertyDependencies") or {}
+        before: list[str] = entry.get("dependencies") or []
+        entry["dependencies"] = [urn for urn in before if urn not in urns]
+        of_properties: dict[str, list[str] | None] = entry.get("propertyDependencies") or {}
         entry["propertyDependencies"] = {
             name: [urn for urn in dependencies or [] if urn not in urns] for name, dependencies in of_properties.items()
         }
@@ -130,7 +136,7 @@ def _record_text(entry: Entry) -> str:
 def restore(zone: Zone, records: list[Record]) -> Iterator[str]:
     """Writes them again, a line for each that was otherwise. Raises InfraError, once all were tried, where another's
     record is in the way."""
-    blocked = []
+    blocked: list[str] = []
     for record in records:
         try:
             if zone.put(record):

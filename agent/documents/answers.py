@@ -116,6 +116,12 @@ class BootTimes(TypedDict):
     milestones: list[MilestoneReached]
 
 
+class Pruned(TypedDict):
+    """`freed` are bytes."""
+
+    freed: int
+
+
 class InMaintenance(TypedDict):
     maintenance: dict[str, SiteMaintenance]
 

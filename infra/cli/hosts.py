@@ -14,7 +14,9 @@ from infra.cli import HostName, StackName, app, catalogue_of, duration, sound_ca
 from infra.errors import InfraError, gather_errors
 
 if TYPE_CHECKING:
+    from agent.documents.answers import Drift
     from catalogue.loading import Catalogue
+    from infra.ssh import Target
 
 MOST_LINES = 5000  # of a service, where a time is asked for
 
@@ -108,7 +110,8 @@ def drift(
         _drift_of_cloud(stack_of(stack), host, notify)
         return
     stack_model = stack_of(stack)
-    drifted, code = {}, 0
+    drifted: dict[str, tuple[Target, Drift]] = {}
+    code = 0
     with gather_errors() as alone:
         for name, target in hosts.targets(stack_model, host).items():
             with alone():

@@ -1,6 +1,7 @@
 """Projects: made for a product of one's own, and brought to a later version of the program."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -48,7 +49,7 @@ def new(
         typer.echo("infra check --stack prod names what the compose file leaves open")
 
 
-def _ask(question: str, checked) -> str:
+def _ask(question: str, checked: Callable[[str, str], str]) -> str:
     """An answer that can be one, or "" for none yet."""
     while True:
         answer = typer.prompt(
