@@ -9,7 +9,7 @@ import tomllib
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeGuard
 
 import yaml
 
@@ -275,6 +275,15 @@ def mapping(value: Any, file: str, where: str, allowed: str) -> dict[str, Any]:
         kind = "a list" if isinstance(value, list) else "nothing" if value is None else "a single value"
         raise _error(file, where, f"is {kind}", allowed)
     return value
+
+
+def is_mapping(value: object) -> TypeGuard[dict[str, Any]]:
+    """Is what a document has somewhere a mapping; its keys are texts."""
+    return isinstance(value, dict)
+
+
+def is_list(value: object) -> TypeGuard[list[Any]]:
+    return isinstance(value, list)
 
 
 def _check_size(text: str) -> None:

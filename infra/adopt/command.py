@@ -6,6 +6,7 @@ import uuid
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -79,8 +80,8 @@ def adopt(catalogue: Catalogue, candidate: Candidate, owner: Owner, yes: bool) -
 def _import(catalogue: Catalogue, facts: looking.Facts, taken: list[mapping.Taken]) -> None:
     stack = catalogue.stack
     state = json.loads(pulumi("stack", "export", "--stack", stack.name))
-    there = state["deployment"].setdefault("resources", []) or []
-    existing = {entry["urn"] for entry in there}
+    there: list[dict[str, Any]] = state["deployment"].setdefault("resources", []) or []
+    existing: set[str] = {entry["urn"] for entry in there}
     ids = [str(uuid.uuid4()) for _ in range(2)]
     base = mapping.state(stack, facts, taken, version("pulumi-aws"), ids)
     state["deployment"]["resources"] = [*there, *(entry for entry in base if entry["urn"] not in existing)]

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError  # pyright: ignore[reportMissingTypeStubs]
 
 from infra import aws, route53
 from infra.errors import InfraError
@@ -45,8 +45,8 @@ class Facts:
     address: str
     allocation: str
     association: str
-    repositories: list[str] = field(default_factory=list)
-    records: dict[str, tuple[list[str], int]] = field(default_factory=dict)
+    repositories: list[str] = field(default_factory=list[str])
+    records: dict[str, tuple[list[str], int]] = field(default_factory=dict[str, tuple[list[str], int]])
 
 
 def gather(zone: str, names: list[str], region: str, chosen: str | None) -> Facts:
@@ -102,7 +102,7 @@ def _instance(ec2: Any, entry: dict[str, Any]) -> Instance:
 
 
 def _group(ec2: Any, group: dict[str, Any], instance: str) -> Group:
-    openings = []
+    openings: list[tuple[str, str]] = []
     for rule in group["IpPermissions"]:
         sources = [network["CidrIp"] for network in rule.get("IpRanges", [])]
         sources += [network["CidrIpv6"] for network in rule.get("Ipv6Ranges", [])]

@@ -2,7 +2,7 @@
 
 import base64
 import socket
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,7 +103,7 @@ def _key(address: str, port: int) -> paramiko.PKey:
 
 
 @contextmanager
-def owners(address: str, port: int, owner: str, identity: Path, expected: list[str]) -> Iterator[paramiko.Transport]:
+def owners(address: str, port: int, owner: str, identity: Path, expected: list[str]) -> Generator[paramiko.Transport]:
     """Its owner's own connection to a machine whose host key has one of the `expected` fingerprints. Raises
     InfraError."""
     client = paramiko.SSHClient()

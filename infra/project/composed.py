@@ -11,6 +11,7 @@ from catalogue.compose import once
 from catalogue.compose.environment import of_file, pairs
 from catalogue.compose.reading import memory_limit
 from catalogue.compose.variables import VARIABLE, missing
+from catalogue.files import is_list, is_mapping
 from catalogue.loading import TO_WRITE
 from catalogue.masking.lines import Masker
 from catalogue.masking.names import looks_secret
@@ -32,9 +33,11 @@ def entries(document: Mapping[str, Any], system: str, beside: str = "") -> dict[
     """`compose` and `services` of the catalogue. `beside` is the text of the .env file that lies beside the compose
     file: what is no secret in it becomes a value of a variable."""
     values = {name: value for name, value in of_file(beside).items() if value and not looks_secret(name, value)}
-    bodies = {str(key): body for key, body in document["services"].items() if isinstance(body, dict)}
+    bodies = {str(key): body for key, body in document["services"].items() if is_mapping(body)}
     ended = once.owners(bodies)  # release steps of others, without an entry
-    services, wanted, published = [], set(), 0
+    services: list[dict[str, Any]] = []
+    wanted: set[str] = set()
+    published = 0
     for key, body in bodies.items():
         if body.get("profiles") or key in ended:
             continue
@@ -54,7 +57,7 @@ def entries(document: Mapping[str, Any], system: str, beside: str = "") -> dict[
             entry["secrets"] = sorted(secrets)
         services.append(entry)
     variables = {name: values.get(name, TO_WRITE) for name in sorted(wanted)}
-    compose = {"file": f"{system}/compose.yml"} | ({"variables": variables} if variables else {})
+    compose: dict[str, Any] = {"file": f"{system}/compose.yml"} | ({"variables": variables} if variables else {})
     return {"compose": compose, "services": services}
 
 
@@ -139,10 +142,10 @@ def _is_variable(value: str) -> bool:
 
 def _leaves(value: Any, place: str = "", key: str = "") -> Iterator[tuple[str, str, str]]:
     """Each text of a document: where it stands, its key ("" in a list) and the text."""
-    if isinstance(value, dict):
+    if is_mapping(value):
         for name, item in value.items():
             yield from _leaves(item, f"{place}.{name}" if place else str(name), str(name))
-    elif isinstance(value, list):
+    elif is_list(value):
         for number, item in enumerate(value):
             yield from _leaves(item, _entry(place, number, item))
     elif isinstance(value, str | int | float) and not isinstance(value, bool):
@@ -151,12 +154,12 @@ def _leaves(value: Any, place: str = "", key: str = "") -> Iterator[tuple[str, s
 
 def _lists(value: Any, place: str = "") -> Iterator[tuple[str, list[str]]]:
     """Each list of texts of a document, such as a command's words, and where it stands."""
-    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+    if is_list(value) and all(isinstance(item, str) for item in value):
         yield place, value
-    if isinstance(value, dict):
+    if is_mapping(value):
         for name, item in value.items():
             yield from _lists(item, f"{place}.{name}" if place else str(name))
-    elif isinstance(value, list):
+    elif is_list(value):
         for number, item in enumerate(value):
             yield from _lists(item, _entry(place, number, item))
 
@@ -169,7 +172,8 @@ def _entry(place: str, number: int, item: Any) -> str:
 
 def _variables(body: Mapping[str, Any]) -> tuple[set[str], set[str]]:
     """Variables of the container that are secrets, and those of the file that need a value."""
-    secrets, wanted = set(), set()
+    secrets: set[str] = set()
+    wanted: set[str] = set()
     for name, value in pairs(body.get("environment")).items():
         lacking = [str(name)] if value is None else missing(str(value), {})
         if lacking and any(looks_secret(one) for one in [str(name), *lacking]):

@@ -5,7 +5,7 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -135,7 +135,7 @@ def apply(root: Path, inclusion: Inclusion) -> None:
 
 
 @contextmanager
-def _checkout(root: Path, source: str, version: str) -> Iterator[Path]:
+def _checkout(root: Path, source: str, version: str) -> Generator[Path]:
     """A directory as it is, as messages of a project name it from its root; else a clone."""
     place = root / os.path.expanduser(source)
     if place.is_dir() and not version:
@@ -207,7 +207,8 @@ def _validate(files: dict[str, File], system: str) -> None:
 def _changes(root: Path, before: Origin | None, files: dict[str, File], theirs: bool) -> dict[str, File | None]:
     recorded = before.files if before else {}
     changes: dict[str, File | None] = {}
-    edited, own = [], []
+    edited: list[str] = []
+    own: list[str] = []
     for path in sorted({*recorded, *files}):
         here, now = file_at(below(root, path)), files.get(path)
         if os.path.lexists(root / path) and here is None:

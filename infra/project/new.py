@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Annotated
 
@@ -51,7 +52,7 @@ class Answers:
 
 
 # Answer → its type, and what is allowed
-QUESTIONS: Mapping[str, tuple[TypeAdapter, str]] = {
+QUESTIONS: Mapping[str, tuple[TypeAdapter[str] | TypeAdapter[IPv4Network], str]] = {
     "system": (
         TypeAdapter(SystemName),
         "2 to 30 small letters, digits and -, a letter first, such as shop",

@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
 
-from catalogue.files import read_mapping
+from catalogue.files import is_list, read_mapping
 from catalogue.problems import CatalogueError
 from infra.errors import InfraError
 from infra.git import clone, git
@@ -58,7 +58,7 @@ class Record:
     version: str
     commit: str
     files: dict[str, str]
-    originals: dict[str, str] = field(default_factory=dict)
+    originals: dict[str, str] = field(default_factory=dict[str, str])
 
 
 def mark_of(content: bytes, executable: bool) -> str:
@@ -80,7 +80,8 @@ def program_in(root: Path) -> Program:
     """The program of a checkout, as its files are now, or of another project. Raises InfraError."""
     recorded = read_record(root)
     listed = [path for path in [*recorded.files] if path] if recorded else _tracked_files(root)
-    files, otherwise = {}, []
+    files: dict[str, File] = {}
+    otherwise: list[str] = []
     for path in listed:
         if not recorded and not is_part(root, path):
             continue
@@ -118,10 +119,10 @@ def read_record(root: Path) -> Record | None:
     try:
         document = json.loads((file_at(place) or File(b"")).content)
         version, commit = document["version"], document["commit"]
-        record = Record(str(version), str(commit), dict(document["files"]), dict(document.get("originals", {})))
-        texts = [*record.files.values(), *record.originals.values()]
-        if any(not isinstance(text, str) for text in texts):
+        files, originals = dict(document["files"]), dict(document.get("originals", {}))
+        if any(not isinstance(text, str) for text in [*files.values(), *originals.values()]):
             raise TypeError
+        record = Record(str(version), str(commit), files, originals)
     except (ValueError, LookupError, TypeError, RecursionError, AttributeError):
         raise InfraError(f"{place} cannot be read: take it back from the history of this repository") from None
     for path in record.files:
@@ -168,7 +169,7 @@ def _read_paths(file: Path, key: str) -> tuple[str, ...]:
         entries = read_mapping(file, PARTS, "program and owners: lists of paths").get(key)
     except CatalogueError as error:
         raise InfraError(str(error)) from None
-    if not isinstance(entries, list) or not all(isinstance(entry, str) for entry in entries):
+    if not is_list(entries) or not all(isinstance(entry, str) for entry in entries):
         raise InfraError(f"{PARTS} has no {key}: a list of paths")
     return tuple(entries)
 

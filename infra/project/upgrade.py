@@ -4,7 +4,7 @@ import fcntl
 import os
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -207,7 +207,7 @@ def _is_committed(root: Path, path: str, seen: File) -> bool:
 
 
 @contextmanager
-def alone(root: Path) -> Iterator[None]:
+def alone(root: Path) -> Generator[None]:
     """One upgrade at a time. Raises InfraError."""
     place = below(root, ".infra/upgrade.lock")
     make_directory(place.parent)

@@ -5,8 +5,8 @@ from typing import Any
 import yaml
 
 from catalogue.masking import mask_secrets
+from infra.adopt.host.documents import Facts
 from infra.adopt.host.on_host import _compose_files
-from infra.adopt.host.reading import Facts
 from tests.adopt.hosts import NGINX, containers_of, ours
 from tests.support import GOLDEN
 

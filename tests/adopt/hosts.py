@@ -1,8 +1,10 @@
 """Hosts that say what a rendered host would, and how two systems differ, field by field."""
 
+import ast
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -12,8 +14,8 @@ from catalogue.masking import mask_secrets
 from catalogue.models import System
 from infra.adopt.host import understanding
 from infra.adopt.host.bodies import inner
+from infra.adopt.host.documents import Entries, Facts
 from infra.adopt.host.on_host import _compose_files
-from infra.adopt.host.reading import Entries, Facts
 from rendering.files import HostFiles
 from rendering.host import render
 from tests.support import ROOT, whole
@@ -194,3 +196,9 @@ WATCHME = {
 }  # fmt: skip
 # The document has the scheduler in the manager's file
 SAME_UNIT = {f"watchme-scheduler-prod: {field}" for field in ("directory", "unit", "compose_file")}
+
+
+def what_runs(source: Path) -> ast.Module:
+    """A module that is sent to a host, without what only a checker of types reads."""
+    body = [part for part in ast.parse(source.read_text()).body if not ast.unparse(part).startswith("if TYPE_CHECKING")]
+    return ast.Module(body, [])

@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+from catalogue.files import is_list, is_mapping
 from catalogue.masking import MARK, mask_secrets
 from infra.adopt.host.remarks import Remark, unfit
 
@@ -42,9 +43,7 @@ def readable(where: str, given: dict[str, Any], remarks: list[Remark]) -> dict[s
                     remarks.append(unfit(where, f"{item} in its {name} cannot be read: left out"))
             body[name] = kept
     if isinstance(body.get("networks"), dict):
-        body["networks"] = {
-            name: network if isinstance(network, dict) else {} for name, network in body["networks"].items()
-        }
+        body["networks"] = {name: network if is_mapping(network) else {} for name, network in body["networks"].items()}
     return body
 
 
@@ -53,7 +52,7 @@ def _is_word(item: Any) -> bool:
 
 
 def _is_file(item: Any) -> bool:
-    return isinstance(item, str) or (isinstance(item, dict) and isinstance(item.get("path"), str))
+    return isinstance(item, str) or (is_mapping(item) and isinstance(item.get("path"), str))
 
 
 def _is_port(item: Any) -> bool:
@@ -64,7 +63,7 @@ def inner(given: dict[str, Any], *names: str) -> dict[str, Any]:
     """A mapping inside others; nothing where one of them is none."""
     for name in names:
         value = given.get(name)
-        given = value if isinstance(value, dict) else {}
+        given = value if is_mapping(value) else {}
     return given
 
 
@@ -88,8 +87,8 @@ def _may_be_secret(line: str) -> bool:
 
 def _lines(value: Any) -> list[str]:
     """What a value has as text, a list's words beside each other."""
-    if isinstance(value, dict):
+    if is_mapping(value):
         return [line for item in value.values() for line in _lines(item)]
-    if isinstance(value, list) and not any(isinstance(item, dict | list) for item in value):
+    if is_list(value) and not any(isinstance(item, dict | list) for item in value):
         return [" ".join(map(str, value))]
-    return [line for item in value for line in _lines(item)] if isinstance(value, list) else [str(value)]
+    return [line for item in value for line in _lines(item)] if is_list(value) else [str(value)]

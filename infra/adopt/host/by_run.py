@@ -4,7 +4,11 @@ the host beside on_host.py: standard library only. What its image says by itself
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from infra.adopt.host.documents import Bindings, Device, Health, ImageConfig, Inspected
 
 # Where the compose file of such a container would lie: there is none there
 FOLDER = "/opt"
@@ -36,14 +40,15 @@ def path_of(name: str) -> str:
     return f"{FOLDER}/{name}/{FILE}"
 
 
-def compose_document(entry: dict[str, Any], image: dict[str, Any]) -> dict[str, Any]:
+def compose_document(entry: Inspected, image: ImageConfig) -> dict[str, Any]:
     """A container as `docker inspect` has it, as a compose file; `image` is its image's own configuration."""
     config, host = entry["Config"], entry["HostConfig"]
     name = entry["Name"].lstrip("/")
     body: dict[str, Any] = {"image": config["Image"], "container_name": name}
     own = set(image.get("Env") or [])
-    environment = dict(given.partition("=")[::2] for given in config.get("Env") or [] if given not in own)
-    settings = {
+    environment = dict(_variable(given) for given in config.get("Env") or [] if given not in own)
+    shared_memory, stop_timeout, runtime = host.get("ShmSize"), config.get("StopTimeout"), host.get("Runtime")
+    settings: dict[str, Any] = {
         "environment": environment,
         "ports": _ports(host.get("PortBindings") or {}),
         "volumes": _volumes(entry),
@@ -52,44 +57,56 @@ def compose_document(entry: dict[str, Any], image: dict[str, Any]) -> dict[str, 
         "tmpfs": [f"{path}:{how}".rstrip(":") for path, how in (host.get("Tmpfs") or {}).items()],
         "devices": [_device(device) for device in host.get("Devices") or []],
         "ulimits": {one["Name"]: {"soft": one["Soft"], "hard": one["Hard"]} for one in host.get("Ulimits") or []},
-        "shm_size": host["ShmSize"] if host.get("ShmSize") not in (None, 0, SHM) else None,
+        "shm_size": shared_memory if shared_memory not in (0, SHM) else None,
         "hostname": _hostname(entry),
         "labels": {k: v for k, v in (config.get("Labels") or {}).items() if (image.get("Labels") or {}).get(k) != v},
         "networks": [net for net in entry["NetworkSettings"]["Networks"] or {} if net not in DOCKERS],
         "stop_signal": _unlike(config, image, "StopSignal"),
-        "stop_grace_period": f"{config['StopTimeout']}s" if config.get("StopTimeout") else None,
+        "stop_grace_period": f"{stop_timeout}s" if stop_timeout else None,
         "user": _unlike(config, image, "User"),
         "working_dir": _unlike(config, image, "WorkingDir"),
         "entrypoint": _unlike(config, image, "Entrypoint"),
         "command": _unlike(config, image, "Cmd"),
-        "healthcheck": _health(_unlike(config, image, "Healthcheck") or {}),
+        "healthcheck": _health(config.get("Healthcheck"), image.get("Healthcheck")),
     }  # fmt: skip
-    settings.update({name: host.get(key) or None for key, name in SAME.items()})
-    settings.update({name: "host" for key, name in MODES.items() if host.get(key) == "host"})
-    alone = [key for key in MODES if str(host.get(key)).startswith("container:") or (key, host.get(key)) == NONE]
-    settings.update({MODES[key]: host[key] for key in alone})
-    settings.update({"runtime": host["Runtime"]} if host.get("Runtime") not in (None, "", "runc") else {})
+    options: Mapping[str, object] = host
+    settings.update({name: options.get(key) or None for key, name in SAME.items()})
+    settings.update({name: "host" for key, name in MODES.items() if options.get(key) == "host"})
+    alone = [key for key in MODES if str(options.get(key)).startswith("container:") or (key, options.get(key)) == NONE]
+    settings.update({MODES[key]: options[key] for key in alone})
+    settings.update({"runtime": runtime} if runtime not in (None, "", "runc") else {})
     body.update({key: value for key, value in settings.items() if value not in (None, [], {}, "", False)})
     return {"services": {name: body}}
 
 
-def _hostname(entry: dict[str, Any]) -> str | None:
+def _variable(given: str) -> tuple[str, str]:
+    name, _, value = given.partition("=")
+    return name, value
+
+
+def _hostname(entry: Inspected) -> str | None:
     """One that a person gave; else it is the beginning of the container's id."""
     given = entry["Config"].get("Hostname") or ""
     return given if given and not entry["Id"].startswith(given) else None
 
 
-def yaml_text(value: Any, depth: int = 0) -> str:
+def yaml_text(value: dict[str, Any] | list[Any], depth: int = 0) -> str:
     """A mapping or a list as YAML, a line for each value: what is masked in one leaves the others as they are."""
-    lines = []
-    pairs = value.items() if isinstance(value, dict) else [(None, item) for item in value]
+    lines: list[str] = []
+    pairs: Iterable[tuple[str | None, Any]] = (
+        value.items() if isinstance(value, dict) else [(None, item) for item in value]
+    )
     for key, item in pairs:
         begin = "  " * depth + ("- " if key is None else f"{json.dumps(str(key))}: ")
-        if isinstance(item, (dict, list)) and item:
+        if _has_lines(item):
             lines.append(f"{begin.rstrip()}\n{yaml_text(item, depth + 1)}")
         else:
             lines.append(f"{begin}{_scalar(item)}\n")
     return "".join(lines)
+
+
+def _has_lines(value: Any) -> bool:
+    return isinstance(value, (dict, list)) and value not in ({}, [])
 
 
 def _scalar(value: Any) -> str:
@@ -101,13 +118,13 @@ def _scalar(value: Any) -> str:
     return "'" + text.replace("'", "''") + "'" if plain else json.dumps(text)
 
 
-def _unlike(config: dict[str, Any], image: dict[str, Any], key: str) -> Any:
+def _unlike(config: Mapping[str, object], image: Mapping[str, object], key: str) -> object:
     """What a container says, where its image says something else."""
     return config.get(key) if config.get(key) != image.get(key) else None
 
 
-def _ports(bindings: dict[str, Any]) -> list[str]:
-    mappings = []
+def _ports(bindings: Bindings) -> list[str]:
+    mappings: list[str] = []
     for inside, places in bindings.items():
         for place in places or []:
             at = place.get("HostIp") or ""
@@ -120,9 +137,9 @@ def _ports(bindings: dict[str, Any]) -> list[str]:
     return mappings
 
 
-def _volumes(entry: dict[str, Any]) -> list[str]:
+def _volumes(entry: Inspected) -> list[str]:
     """Named ones and paths of the host. One without a name of a person's is by its long name: its data is there."""
-    mounts = []
+    mounts: list[str] = []
     for mount in entry.get("Mounts") or []:
         source = mount.get("Name") if mount["Type"] == "volume" else mount.get("Source")
         if mount["Type"] in ("volume", "bind") and source:
@@ -130,16 +147,21 @@ def _volumes(entry: dict[str, Any]) -> list[str]:
     return mounts
 
 
-def _device(device: dict[str, Any]) -> str:
+def _device(device: Device) -> str:
     return f"{device['PathOnHost']}:{device['PathInContainer']}:{device.get('CgroupPermissions') or 'rwm'}"
 
 
-def _health(check: dict[str, Any]) -> dict[str, Any]:
+def _health(check: Health | None, of_image: Health | None) -> dict[str, Any]:
     """Docker counts in nanoseconds."""
-    if not check.get("Test"):
+    if check is None or check == of_image or not (test := check.get("Test")):
         return {}
-    times = {"Interval": "interval", "Timeout": "timeout", "StartPeriod": "start_period"}
-    healthcheck: dict[str, Any] = {"test": check["Test"]}
-    healthcheck.update({name: f"{check[key] // 10**6}ms" for key, name in times.items() if check.get(key)})
-    healthcheck.update({"retries": check["Retries"]} if check.get("Retries") else {})
+    times = {
+        "interval": check.get("Interval"),
+        "timeout": check.get("Timeout"),
+        "start_period": check.get("StartPeriod"),
+    }
+    healthcheck: dict[str, Any] = {"test": test}
+    healthcheck.update({name: f"{time // 10**6}ms" for name, time in times.items() if time})
+    retries = check.get("Retries")
+    healthcheck.update({"retries": retries} if retries else {})
     return healthcheck

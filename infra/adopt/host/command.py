@@ -14,7 +14,8 @@ from catalogue.loading import SYSTEMS, Catalogue
 from catalogue.sizes import MiB
 from infra.adopt.host import comparing, understanding, written
 from infra.adopt.host.comparing import Comparison
-from infra.adopt.host.reading import Connection, Facts, Machine, connect
+from infra.adopt.host.documents import Facts
+from infra.adopt.host.reading import Connection, Machine, connect
 from infra.adopt.host.remarks import Remark, lines
 from infra.adopt.host.understanding import Understood
 from infra.errors import InfraError

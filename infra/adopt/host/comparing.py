@@ -3,15 +3,16 @@
 import difflib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Literal
 
 import yaml
 
 from catalogue.host import Host
 from catalogue.loading import Catalogue
 from catalogue.models import System
-from infra.adopt.host import nginx, settings
-from infra.adopt.host.reading import Entries, Facts
+from infra.adopt.host import documents, nginx, settings
+from infra.adopt.host.documents import Entries, Facts
+from infra.adopt.host.serving import Directive, Tree, inside
 from infra.adopt.host.settings import Settings
 from infra.errors import InfraError
 from rendering.files import HostFiles, Unit
@@ -36,13 +37,13 @@ class Comparison:
     `restarts` are units, `stays` those of the host that the release does not touch, `twice` files of Nginx that have a
     site's name too."""
 
-    changes: list[Change] = field(default_factory=list)
-    gone: list[str] = field(default_factory=list)
-    other: list[str] = field(default_factory=list)
-    starts: list[str] = field(default_factory=list)
-    restarts: list[str] = field(default_factory=list)
-    stays: list[str] = field(default_factory=list)
-    twice: list[str] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list[Change])
+    gone: list[str] = field(default_factory=list[str])
+    other: list[str] = field(default_factory=list[str])
+    starts: list[str] = field(default_factory=list[str])
+    restarts: list[str] = field(default_factory=list[str])
+    stays: list[str] = field(default_factory=list[str])
+    twice: list[str] = field(default_factory=list[str])
 
 
 def with_system(catalogue: Catalogue, system: System, host: str, spec: Host) -> Catalogue:
@@ -54,10 +55,11 @@ def with_system(catalogue: Catalogue, system: System, host: str, spec: Host) -> 
 
 def render_release(catalogue: Catalogue, host: str, facts: Facts) -> HostFiles:
     """What a release would bring: images by the digests that run there now."""
-    digests = {}
+    digests: dict[str, str] = {}
     running = {container["name"]: container for container in facts["containers"] or []}
     for service in next(iter(catalogue.systems.values())).compose_services:
-        own_digests = running.get(service.container, {}).get("digests") or []
+        container = running.get(service.container)
+        own_digests = container["digests"] if container else []
         if own_digests and service.image.tag:
             digests[f"{service.image.repository}{service.image.suffix}"] = own_digests[0].rsplit("@", 1)[-1]
     return render(catalogue, host, digests, {})
@@ -117,11 +119,11 @@ def _is_pin(before: str, after: str) -> bool:
     return digest.startswith("sha256:") and before.rpartition(":")[0] == repository
 
 
-def _unit_name(unit: dict[str, Any]) -> str:
+def _unit_name(unit: documents.Unit) -> str:
     return f"{unit['account']}/{unit['name']}" if unit["account"] else unit["name"]
 
 
-def _instances(unit: dict[str, Any]) -> list[str]:
+def _instances(unit: documents.Unit) -> list[str]:
     stem, kind = _unit_name(unit).rsplit(".", 1)
     return [f"{stem}{instance}.{kind}" for instance in unit["instances"]]
 
@@ -196,17 +198,17 @@ def _reader(path: str) -> Callable[[str], Settings] | None:
     )
 
 
-def _servers(facts: Facts) -> list[dict[str, Any]]:
+def _servers(facts: Facts) -> Tree:
     return [entry for entry in _http(facts) if entry["directive"] == "server"]
 
 
-def _http(facts: Facts) -> list[dict[str, Any]]:
+def _http(facts: Facts) -> Tree:
     http = [entry for entry in nginx.whole(facts["nginx"]) if entry["directive"] == "http"]
-    return [entry for block in http for entry in block["block"]]
+    return [entry for block in http for entry in inside(block)]
 
 
-def _names(server: dict[str, Any]) -> list[str]:
-    return [name for entry in server["block"] if entry["directive"] == "server_name" for name in entry["args"]]
+def _names(server: Directive) -> list[str]:
+    return [name for entry in inside(server) if entry["directive"] == "server_name" for name in entry["args"]]
 
 
 def _twice(files: HostFiles, facts: Facts) -> Iterator[str]:

@@ -13,13 +13,13 @@ import yaml
 from catalogue.compose import reading
 from catalogue.compose.ports import PortEntry, port_entry
 from catalogue.environment import control
-from catalogue.files import ComposeLoader, parse_yaml
+from catalogue.files import ComposeLoader, is_list, is_mapping, parse_yaml
 from catalogue.masking import MARK
 from catalogue.sizes import MiB, format_size
 from catalogue.stack import Stack
 from infra.adopt.host.bodies import inner, is_literal, readable
+from infra.adopt.host.documents import Container, Entries, Facts, Unit
 from infra.adopt.host.images import image_of
-from infra.adopt.host.reading import Entries, Facts
 from infra.adopt.host.remarks import Remark, secret, unfit
 
 FILE = re.compile(r"docker-compose[A-Za-z0-9_.-]*\.ya?ml")
@@ -32,17 +32,23 @@ DEFAULT = "docker-compose.prod.yml"
 
 @dataclass(frozen=True)
 class Entry:
-    """A service of a compose file, with its container (nothing where there is none) and the unit that runs the file."""
+    """A service of a compose file, with its container and the unit that runs the file, where there are such."""
 
     path: str
     key: str
     body: dict[str, Any]
-    container: dict[str, Any]
-    unit: dict[str, Any]
+    container: Container | None
+    unit: Unit | None
 
     @property
     def where(self) -> str:
-        return str(self.literal_value("container_name") or self.container.get("name") or self.key)
+        running = self.container["name"] if self.container else ""
+        return str(self.literal_value("container_name") or running or self.key)
+
+    @property
+    def networks(self) -> dict[str, str]:
+        """Those that the container is in, and its address in each."""
+        return self.container["networks"] if self.container else {}
 
     def literal_value(self, name: str, default: Any = None) -> Any:
         """What the file says; not what only a variable of compose's would."""
@@ -54,19 +60,19 @@ class Entry:
 class Shared:
     """The network of a host's containers."""
 
-    network: dict[str, Any]
+    network: dict[str, str]
 
     def now(self, entry: Entry) -> str:
         """Where the container is in it; "" where it is not."""
-        return str(entry.container.get("networks", {}).get(self.network["name"]) or "")
+        return entry.networks.get(self.network["name"]) or ""
 
     def fixed_address(self, entry: Entry, remarks: list[Remark]) -> str | None:
         """The address that its compose file gives the container there; None where Docker chooses it."""
         name = self.network["name"]
         networks = entry.body.get("networks")
-        attachment = (networks.get(name) or {}) if isinstance(networks, dict) else {}
-        others = [other for other in entry.container.get("networks", {}) if other != name]
-        if others and name in entry.container["networks"]:
+        attachment: dict[str, Any] = (networks.get(name) or {}) if is_mapping(networks) else {}
+        others = [other for other in entry.networks if other != name]
+        if others and name in entry.networks:
             text = f"is in {', '.join(others)} too: the catalogue's containers are in {name} alone"
             remarks.append(unfit(entry.where, text))
         if fixed := attachment.get("ipv4_address"):
@@ -78,15 +84,15 @@ class Shared:
 
 def entries(facts: Facts, remarks: list[Remark]) -> list[Entry]:
     """Every service of every compose file that runs, or that a unit would start."""
-    all_entries = []
+    all_entries: list[Entry] = []
     remarks += [unfit(name, text) for name, text in facts.get("unread", {}).items()]
     for path, text in facts["compose"].items():
         unit = _unit_of(facts, path)
         for key, body in _services(path, text, remarks):
             containers = [c for c in facts["containers"] or [] if path in c["files"] and c["key"] == key]
-            container = containers[0] if containers else {}
+            container = containers[0] if containers else None
             entry = Entry(path, key, body, container, unit)
-            if container.get("running") or unit.get("enabled"):
+            if (container and container["running"]) or (unit and unit["enabled"]):
                 all_entries.append(entry)
             else:
                 reason = "does not run, and no unit starts it: left out; with retired: true it keeps a repository"
@@ -99,17 +105,17 @@ def entries(facts: Facts, remarks: list[Remark]) -> list[Entry]:
     return all_entries
 
 
-def _unit_of(facts: Facts, path: str) -> dict[str, Any]:
+def _unit_of(facts: Facts, path: str) -> Unit | None:
     running = [unit for unit in facts["units"] if path in unit["compose"]]
-    return next((unit for unit in running if unit["enabled"]), running[0] if running else {})
+    return next((unit for unit in running if unit["enabled"]), running[0] if running else None)
 
 
 def _services(path: str, text: str, remarks: list[Remark]) -> Iterator[tuple[str, dict[str, Any]]]:
     try:
-        data = parse_yaml(text, ComposeLoader) or {}
-        services = data.get("services") or {}
+        data: dict[str, Any] = parse_yaml(text, ComposeLoader) or {}
+        services: dict[str, Any] = data.get("services") or {}
         for key, given in services.items():
-            if isinstance(given, dict):
+            if is_mapping(given):
                 yield str(key), readable(str(given.get("container_name") or key), given, remarks)
             else:
                 remarks.append(unfit(path, f"its service {key} cannot be read: left out"))
@@ -127,28 +133,29 @@ def environment_files(compose_entries: Iterable[Entry]) -> dict[str, list[str]]:
 
 def _environment_files(entry: Entry) -> list[str]:
     given = entry.literal_value("env_file", [])
-    listed = given if isinstance(given, list) else [given]
-    names = [item["path"] if isinstance(item, dict) else item for item in listed]
+    listed: list[Any] = given if is_list(given) else [given]
+    names: list[str] = [item["path"] if is_mapping(item) else item for item in listed]
     return [os.path.normpath(os.path.join(os.path.dirname(entry.path), name)) for name in names]
 
 
 def shared_network(facts: Facts, compose_entries: list[Entry], name: str, remarks: list[Remark]) -> Shared:
     """The network that most containers are in, with its unit; one of its own where there is none."""
-    networks = {network["name"]: network for network in facts["networks"] if _is_ipv4(network["subnet"])}
-    inside = Counter(
-        name for entry in compose_entries for name in entry.container.get("networks", {}) if name in networks
-    )
+    networks = {
+        network["name"]: (network["name"], subnet, network["gateway"] or "")
+        for network in facts["networks"] or []
+        if (subnet := network["subnet"]) and _is_ipv4(subnet)
+    }
+    inside = Counter(name for entry in compose_entries for name in entry.networks if name in networks)
     inside.update(name for entry in compose_entries for name in entry.body.get("networks") or () if name in networks)
-    chosen = networks.get(inside.most_common(1)[0][0]) if inside else None
-    if chosen is None:
-        chosen = {"name": f"{name}-network", "subnet": str(FREE_NETWORK), "gateway": str(FREE_NETWORK[1])}
-        remarks.append(unfit("network", f"the containers share none: they get {chosen['name']}, {FREE_NETWORK}"))
-    unit = network_unit(facts, chosen["name"])
+    free = (f"{name}-network", str(FREE_NETWORK), str(FREE_NETWORK[1]))
+    chosen, subnet, gateway = networks[inside.most_common(1)[0][0]] if inside else free
+    if not inside:
+        remarks.append(unfit("network", f"the containers share none: they get {chosen}, {FREE_NETWORK}"))
+    unit = network_unit(facts, chosen)
     if unit is None:
-        remarks.append(unfit(f"network {chosen['name']}", f"no unit makes it: {chosen['name']}.service will"))
-    gateway = chosen["gateway"] if "." in chosen["gateway"] else str(IPv4Network(chosen["subnet"])[1])
-    network_fields = {**chosen, "gateway": gateway, "unit": unit or f"{chosen['name']}.service"}
-    return Shared(network_fields)
+        remarks.append(unfit(f"network {chosen}", f"no unit makes it: {chosen}.service will"))
+    gateway = gateway if "." in gateway else str(IPv4Network(subnet)[1])
+    return Shared({"name": chosen, "subnet": subnet, "gateway": gateway, "unit": unit or f"{chosen}.service"})
 
 
 def _is_ipv4(subnet: str) -> bool:
@@ -181,8 +188,9 @@ def service(
     entry: Entry, net: Shared, stack: Stack, variables: Entries, remarks: list[Remark]
 ) -> dict[str, Any] | None:
     """A service of the catalogue, without its routes; None where its image or port is unknown."""
-    given = str(entry.literal_value("image") or entry.container.get("image") or "")
-    image = image_of(given, entry.where, entry.container.get("digests") or [], stack, remarks)
+    running = entry.container
+    given = str(entry.literal_value("image") or (running["image"] if running else ""))
+    image = image_of(given, entry.where, running["digests"] if running else [], stack, remarks)
     ports = _ports(entry, remarks)
     if image is None:
         return None
@@ -198,8 +206,8 @@ def service(
         "name": name, "kind": "compose", "image": image, "container": container, **ports,
         **({"address": address} if address else {}), "memory": _memory(entry, remarks), "directory": folder,
         "compose_file": file if FILE.fullmatch(file) else DEFAULT, "compose_key": entry.key,
-        "unit": entry.unit.get("name") or f"{name}.service", **_environment(entry, name, variables, remarks),
-        **_options(entry, folder, remarks),
+        "unit": entry.unit["name"] if entry.unit else f"{name}.service",
+        **_environment(entry, name, variables, remarks), **_options(entry, folder, remarks),
     }  # fmt: skip
 
 
@@ -207,7 +215,7 @@ def _options(entry: Entry, folder: str, remarks: list[Remark]) -> dict[str, Any]
     """What its file says of the container itself, and how its health is asked where that is no address."""
     unsaid: list[tuple[str, str]] = []
     body = {key: value for key, value in entry.body.items() if is_literal(key, value, unsaid)}
-    options = reading.options(body, folder, entry.container.get("volumes", {}), unsaid)
+    options = reading.options(body, folder, entry.container.get("volumes", {}) if entry.container else {}, unsaid)
     checked = None if health(entry) else reading.health(body, unsaid)
     remarks += [unfit(entry.where, f"its {key}: {reason}") for key, reason in unsaid]
     return {**options, **({"health": checked} if checked else {}), **_waits(entry, remarks)}
@@ -215,11 +223,11 @@ def _options(entry: Entry, folder: str, remarks: list[Remark]) -> dict[str, Any]
 
 def _waits(entry: Entry, remarks: list[Remark]) -> dict[str, Any]:
     """The keys that it waits for, which become names once all services have theirs."""
-    given = entry.body.get("depends_on") or {}
-    pairs = given.items() if isinstance(given, dict) else [(key, {}) for key in given]
-    waits = {}
+    given: Any = entry.body.get("depends_on") or {}
+    pairs: Iterable[tuple[Any, Any]] = given.items() if is_mapping(given) else [(key, None) for key in given]
+    waits: dict[str, dict[str, Any]] = {}
     for key, needed in pairs:
-        condition = needed.get("condition", "service_started") if isinstance(needed, dict) else "service_started"
+        condition = needed.get("condition", "service_started") if is_mapping(needed) else "service_started"
         if condition == "service_completed_successfully":
             remarks.append(
                 unfit(entry.where, f"waits for {key} to have ended: write what that runs as release of this one")
@@ -232,7 +240,7 @@ def _waits(entry: Entry, remarks: list[Remark]) -> dict[str, Any]:
 def _published_ports(entry: Entry) -> list[PortEntry]:
     declared_ports = [port_entry(given) for given in entry.literal_value("ports", [])]
     # Docker chose the port of the host where there is none
-    observed_ports = [given for given in entry.container.get("ports", []) if given[1]]
+    observed_ports = [given for given in entry.container["ports"] if given[1]] if entry.container else []
     return declared_ports or [
         PortEntry(str(a), str(b), str(c), str((*kind, "tcp")[0])) for a, b, c, *kind in observed_ports
     ]
@@ -283,10 +291,10 @@ def host_port(entry: Entry) -> int | None:
 
 
 def _memory(entry: Entry, remarks: list[Remark]) -> dict[str, str]:
-    used = entry.container.get("memory", 0)
+    used, limited = (entry.container["memory"], entry.container["limit"]) if entry.container else (0, 0)
     observed = {"observed": f"{-(-used // MiB)}m"} if used else {}
     deployed = inner(entry.body, "deploy", "resources", "limits").get("memory")
-    limit = _size(entry.literal_value("mem_limit") or deployed) or _size(entry.container.get("limit") or None)
+    limit = _size(entry.literal_value("mem_limit") or deployed) or _size(limited or None)
     if limit is None:
         # Twice of what it uses, in steps that people write
         limit = f"{max(256, -(-used * 2 // (64 * MiB)) * 64)}m"
@@ -307,12 +315,11 @@ def _environment(entry: Entry, name: str, variables: Entries, remarks: list[Rema
     """Values stay values; what was masked, or is in a file whose values may not be read, is a secret."""
     values: dict[str, str] = {}
     hidden: list[str] = []
-    for variable, value in (entry.body.get("environment") or {}).items():
+    for variable, value in inner(entry.body, "environment").items():
         text = {True: "true", False: "false"}[value] if isinstance(value, bool) else str(value)
         if not VARIABLE.fullmatch(str(variable)):
-            remarks.append(
-                unfit(entry.where, f"its variable {variable} has no name of letters, digits and _: left out")
-            )
+            fault = f"its variable {variable} has no name of letters, digits and _: left out"
+            remarks.append(unfit(entry.where, fault))
         elif value is None or MARK in text or "${" in text:
             hidden.append(variable)
         elif control(text):
@@ -320,7 +327,7 @@ def _environment(entry: Entry, name: str, variables: Entries, remarks: list[Rema
         else:
             values[variable] = text
     for path in _environment_files(entry):
-        names = variables.get(path, {}).get("names")
+        names = variables[path].get("names") if path in variables else None
         if names is None:
             remarks.append(unfit(entry.where, f"its environment file {path} is not there"))
         hidden += [name for name in names or [] if name not in values]
@@ -333,10 +340,10 @@ def health(entry: Entry) -> str | None:
     """The path that its health check asks."""
     test = str(inner(entry.body, "healthcheck").get("test", ""))
     match = re.search(r"https?://[^\s/\"']+(/[^\s\"'\],|?#]*)", test)
-    return match[1] if match else next(iter(entry.container.get("health", [])), None)
+    return match[1] if match else next(iter(entry.container["health"] if entry.container else []), None)
 
 
 def purpose(entry: Entry, alone: bool) -> str | None:
     """Its unit's description, where that is of nothing else."""
-    match = re.search(r"^Description=(.+)$", entry.unit.get("text", ""), re.MULTILINE)
+    match = re.search(r"^Description=(.+)$", entry.unit["text"] if entry.unit else "", re.MULTILINE)
     return match[1].strip() if match and alone else None

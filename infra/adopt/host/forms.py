@@ -1,9 +1,10 @@
 """The form of what a host says of itself when it is read off: nothing is made of an answer that does not have it."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from pydantic import Field
 
+from infra.adopt.host.documents import Entries, Facts
 from infra.forms import MOST, Form, Names, Text, Whole, check_form
 
 # A file's text: on_host.py reads none that is larger
@@ -87,11 +88,12 @@ class EntriesForm(Form):
     entries: Annotated[dict[str, Entry], Field(max_length=MOST)]
 
 
-def checked_facts(facts: Any, host: str) -> dict[str, Any]:
+def checked_facts(facts: Any, host: str) -> Facts:
     """The facts themselves. Raises InfraError, naming the host and the field."""
-    return check_form(FactsForm, facts, "what it says of itself", host)
+    # The form and the type have the same fields, which a test compares
+    return cast(Facts, check_form(FactsForm, facts, "what it says of itself", host))
 
 
-def checked_entries(entries: Any, host: str) -> dict[str, Any]:
+def checked_entries(entries: Any, host: str) -> Entries:
     """The entries themselves. Raises InfraError, naming the host and the field."""
     return check_form(EntriesForm, {"entries": entries}, "what it says of its files", host)["entries"]

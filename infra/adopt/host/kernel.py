@@ -12,7 +12,7 @@ def ports(cgroup: str) -> list[int]:
     open_ports: set[int] = set()
     for place in glob.glob(f"{cgroup}/**/cgroup.procs", recursive=True) if cgroup else []:
         for pid in (read(place) or "").split():
-            sockets = set()
+            sockets: set[str] = set()
             for fd in glob.glob(f"/proc/{pid}/fd/*"):
                 try:
                     sockets.add(os.readlink(fd))

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from catalogue.site_values import SITE_PATH
 from infra.adopt.host import serving
 from infra.adopt.host.remarks import Remark, unfit
-from infra.adopt.host.serving import Tree, all_of, nearest_value
+from infra.adopt.host.serving import Directive, Tree, all_of, inside, nearest_value
 
 OWN = ("/status/", "/.infra-", "/.well-known/acme-challenge/")  # of each host's own, and of the program's sites
 # What a location of files says, and nothing else
@@ -37,7 +37,7 @@ class Found:
     max_body: str | None = None
     timeout: int | None = None
     asked_as: str | None = None
-    more: dict[str, Any] = field(default_factory=dict)
+    more: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
 @dataclass
@@ -47,14 +47,14 @@ class Read:
     guarded patterns begin with. With `runs` some of its files are programs, or kept back; with `shut` nothing of it is
     public."""
 
-    headers: dict[str, str] = field(default_factory=dict)
-    aliases: list[str] = field(default_factory=list)
-    redirects: list[dict[str, Any]] = field(default_factory=list)
-    static: list[dict[str, Any]] = field(default_factory=list)
-    closed: list[str] = field(default_factory=list)
+    headers: dict[str, str] = field(default_factory=dict[str, str])
+    aliases: list[str] = field(default_factory=list[str])
+    redirects: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    static: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    closed: list[str] = field(default_factory=list[str])
     compress: bool = False
     has_hsts: bool = True
-    barred: list[str] = field(default_factory=list)
+    barred: list[str] = field(default_factory=list[str])
     runs: bool = False
     shut: bool = False
 
@@ -84,7 +84,7 @@ class Place:
     path: str
 
 
-def split(entry: dict[str, Any]) -> dict[str, Any]:
+def split(entry: Directive) -> Directive:
     """A location whose kind and path are two words, as Nginx takes `=/x` too."""
     match = re.fullmatch(r"(\^~|=|~\*|~)(\S.*)", entry["args"][0]) if len(entry["args"]) == 1 else None
     return {**entry, "args": [match[1], match[2]]} if match else entry
@@ -97,11 +97,11 @@ def patterns(where: str, read: Read, server: Tree, remarks: list[Remark]) -> Non
         if entry["args"][0] not in ("~", "~*") or serving.is_of_hidden_files(entry):
             continue
         guard = serving.Served()
-        serving.guards([entry["block"], server, []], guard)
+        serving.guards([inside(entry), server, []], guard)
         only_some = bool(guard.closed or guard.settings)
         label = f"location {' '.join(entry['args'])}"
         begins = _beginnings(entry["args"][1])
-        is_guarded = serving.refuses(entry["block"]) or only_some
+        is_guarded = serving.refuses(inside(entry)) or only_some
         if is_guarded and begins:
             for begin in begins:
                 read.close(f"{begin.rstrip('/')}*")
@@ -114,7 +114,7 @@ def patterns(where: str, read: Read, server: Tree, remarks: list[Remark]) -> Non
         elif is_guarded:
             text = f"{label} keeps back what the routes above it would answer: close each such path"
             remarks.append(unfit(where, text))
-        if any(e["directive"].endswith("_pass") for e in entry["block"]) or is_guarded:
+        if any(e["directive"].endswith("_pass") for e in inside(entry)) or is_guarded:
             read.runs = True
 
 
@@ -131,7 +131,7 @@ def _beginnings(pattern: str) -> list[str]:
     return begins if is_whole and all(len(begin) > 1 for begin in begins) else []
 
 
-def location(reading: SiteReading, entry: dict[str, Any], around: list[Tree], comment: str) -> Found | None:
+def location(reading: SiteReading, entry: Directive, around: list[Tree], comment: str) -> Found | None:
     """What a location leads to. One that leads to no service is a redirect or files; one that cannot be said is closed,
     or what is above it would answer in its place."""
     read, remarks = reading.read, reading.remarks
@@ -144,7 +144,7 @@ def location(reading: SiteReading, entry: dict[str, Any], around: list[Tree], co
     named = serving.location_settings(where, [inner, *around[1:]], []) if inner else serving.Served()
     if inner:
         remarks.append(unfit(where, "serves files where they are, else a service: the service answers all of it"))
-        around = [[e for e in entry["block"] if e["directive"] != "try_files"] + inner, *around[1:]]
+        around = [[e for e in inside(entry) if e["directive"] != "try_files"] + inner, *around[1:]]
     passed = [] if all_of(around[0], "return") else all_of(around[0], "proxy_pass")
     served = serving.location_settings(where, around, remarks)
     if kind in ("~", "~*"):
@@ -174,16 +174,16 @@ def location(reading: SiteReading, entry: dict[str, Any], around: list[Tree], co
         remarks.append(unfit(where, f"proxy_pass {passed[0]['args'][0]}: {target}; it is left out, and closed"))
         _close(read, place)
         return None
-    host, port, inside = target
+    host, port, internal = target
     rewritten = [e for e in around[0] if e["directive"] == "rewrite"]
     if rewritten:
-        own = _rewrite_target(path, rewritten[0]["args"]) if len(rewritten) == 1 and inside is None else None
+        own = _rewrite_target(path, rewritten[0]["args"]) if len(rewritten) == 1 and internal is None else None
         if own is None:
             remarks.append(unfit(where, "rewrite: it is left out, and closed"))
             _close(read, place)
             return None
-        inside = own
-    public, internal = path, inside if inside is not None else path
+        internal = own
+    public, internal = path, internal if internal is not None else path
     if kind == "=":
         public = path.rstrip("/") or "/"
         if internal != public or public == "/" or path != public:
@@ -238,7 +238,7 @@ def without_service(reading: SiteReading, place: Place, around: list[Tree], sett
     if any("https://$host" in " ".join(entry["args"]) for entry in all_of(location, "return")):
         # By HTTPS, to which the program sends all by itself
         return
-    folder = _files({"block": location}, around[1])
+    folder = _files(location, around[1])
     others = {entry["directive"] for entry in location} - OF_FILES
     directory = folder["args"][0].rstrip("/") if folder else ""
     if folder and folder["directive"] == "root" and path != "/":
@@ -260,17 +260,16 @@ def without_service(reading: SiteReading, place: Place, around: list[Tree], sett
     _close(read, place)
 
 
-def _files(entry: dict[str, Any], server: Tree) -> dict[str, Any] | None:
+def _files(block: Tree, server: Tree) -> Directive | None:
     """The directive that names the directory whose files a location serves."""
-    block = entry["block"]
     own = next((candidate for name in ("alias", "root") for candidate in all_of(block, name)), None)
     return own or next(iter(all_of(server, "root")), None)
 
 
-def _behind_files(entry: dict[str, Any], server: Tree) -> Tree:
+def _behind_files(entry: Directive, server: Tree) -> Tree:
     """What answers where there is no file: a named location that leads to a service; nothing where there is none."""
-    tries = [arg for inner in all_of(entry["block"], "try_files") for arg in inner["args"]]
-    named = [other["block"] for other in all_of(server, "location") if tries and other["args"] == tries[-1:]]
+    tries = [arg for inner in all_of(inside(entry), "try_files") for arg in inner["args"]]
+    named = [inside(other) for other in all_of(server, "location") if tries and other["args"] == tries[-1:]]
     return named[0] if named and tries[-1].startswith("@") and all_of(named[0], "proxy_pass") else []
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from catalogue.masking import MARK, VARIABLE
 from catalogue.systemd.directives import Sections, judge, text, texts
 from catalogue.systemd.parsing import sections
-from infra.adopt.host.reading import Entries, Facts
+from infra.adopt.host.documents import Entries, Facts, Unit
 from infra.adopt.host.remarks import Remark, secret, unfit
 
 OWN = {"service": "Service", "timer": "Timer"}
@@ -15,10 +15,10 @@ SIZE = re.compile(r"[1-9]\d*[KMG]")
 OF_SYSTEM = ("/usr/bin/", "/usr/sbin/", "/usr/lib/", "/bin/", "/sbin/", "/lib/")
 
 
-def service_units(facts: Facts, used: set[str], remarks: list[Remark]) -> list[dict[str, Any]]:
+def service_units(facts: Facts, used: set[str], remarks: list[Remark]) -> list[Unit]:
     """The units that become services: all but those of containers (`used`), jobs of timers and sockets."""
     timers = {_key(unit, "service") for unit in facts["units"] if unit["name"].endswith(".timer")}
-    units = []
+    units: list[Unit] = []
     for unit in facts["units"]:
         own = sections(unit["text"])
         where = _unit_label(unit)
@@ -37,12 +37,12 @@ def service_units(facts: Facts, used: set[str], remarks: list[Remark]) -> list[d
     return units
 
 
-def _key(unit: dict[str, Any], kind: str = "") -> str:
+def _key(unit: Unit, kind: str = "") -> str:
     stem, own = unit["name"].rsplit(".", 1)
     return f"{unit['account']}/{stem}.{kind or own}"
 
 
-def _unit_label(unit: dict[str, Any]) -> str:
+def _unit_label(unit: Unit) -> str:
     return f"{unit['account']}/{unit['name']}" if unit["account"] else unit["name"]
 
 
@@ -55,12 +55,12 @@ def _one(own: Sections, name: str, default: Any = None) -> Any:
     return value[-1] if isinstance(value, list) else value
 
 
-def name_of(unit: dict[str, Any]) -> str:
+def name_of(unit: Unit) -> str:
     stem = unit["name"].rsplit(".", 1)[0].lower()
     return f"{stem.removesuffix('@')}-instances" if stem.endswith("@") else stem
 
 
-def service(unit: dict[str, Any], facts: Facts, files: Entries, remarks: list[Remark]) -> dict[str, Any]:
+def service(unit: Unit, facts: Facts, files: Entries, remarks: list[Remark]) -> dict[str, Any]:
     """A service of the catalogue, without its routes."""
     name, where = name_of(unit), _unit_label(unit)
     kind = "timer" if unit["name"].endswith(".timer") else "oneshot" if _is_oneshot(sections(unit["text"])) else "unit"
@@ -113,7 +113,8 @@ def accepted_sections(where: str, given: Sections, allowed: list[str], remarks: 
 
 def _variables(where: str, name: str, main: dict[str, Any], files: Entries, remarks: list[Remark]) -> dict[str, Any]:
     """Takes them out of the unit's directives."""
-    values, hidden = {}, []
+    values: dict[str, str] = {}
+    hidden: list[str] = []
     for line in texts(main.pop("Environment", [])):
         for match in VARIABLE.finditer(line):
             if MARK in match["value"]:
@@ -121,7 +122,7 @@ def _variables(where: str, name: str, main: dict[str, Any], files: Entries, rema
             else:
                 values[match["name"]] = match["value"]
     paths = [line.removeprefix("-") for line in texts(main.pop("EnvironmentFile", [])) if line]
-    hidden += [name for path in paths for name in files.get(path, {}).get("names") or []]
+    hidden += [name for path in paths for name in _names(files, path)]
     if len(paths) > 1:
         remarks.append(unfit(where, f"has {len(paths)} environment files: all goes into {paths[0]}"))
     secrets = list(dict.fromkeys(hidden))
@@ -130,12 +131,17 @@ def _variables(where: str, name: str, main: dict[str, Any], files: Entries, rema
         remarks.append(unfit(where, f"has secrets in its unit, where everybody reads them: they go into {paths[0]}"))
     remarks += [secret(name, variable) for variable in secrets]
     given = {name: value for name, value in values.items() if name not in secrets}
-    fields = {"environment": given, "secrets": secrets, "environment_file": paths[0] if paths else None}
+    fields: dict[str, Any] = {"environment": given, "secrets": secrets, "environment_file": paths[0] if paths else None}
     # systemd reads them in what stands in a unit
     return fields | ({"specifiers": True} if any("%" in value for value in given.values()) else {})
 
 
-def _listening(unit: dict[str, Any], facts: Facts, own: Sections, remarks: list[Remark]) -> dict[str, Any]:
+def _names(files: Entries, path: str) -> list[str]:
+    """Of the variables in a file."""
+    return (files[path].get("names") if path in files else None) or []
+
+
+def _listening(unit: Unit, facts: Facts, own: Sections, remarks: list[Remark]) -> dict[str, Any]:
     """Its port: its socket's, or the one that its processes listen on."""
     socket_unit = _beside(facts, unit, "socket")
     if socket_unit:
@@ -161,14 +167,14 @@ def _without_socket(own: Sections, socket: str) -> None:
         unit.pop("Requires", None)
 
 
-def _beside(facts: Facts, unit: dict[str, Any], kind: str) -> dict[str, Any] | None:
+def _beside(facts: Facts, unit: Unit, kind: str) -> Unit | None:
     wanted = _key(unit, kind)
     return next((other for other in facts["units"] if _key(other) == wanted), None)
 
 
 def _needs(main: dict[str, Any], files: Entries) -> list[str]:
     """The programs of its own that it runs: a release is refused where one is missing."""
-    return [path for path in programs(main) if files.get(path, {}).get("kind") == "file"]
+    return [path for path in programs(main) if path in files and files[path]["kind"] == "file"]
 
 
 def programs(main: dict[str, Any]) -> list[str]:

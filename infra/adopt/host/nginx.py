@@ -8,17 +8,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, cast
 from urllib.parse import urlsplit
 
-import crossplane
+import crossplane  # pyright: ignore[reportMissingTypeStubs] - it has none
 
 from catalogue.fields import HOST_NAME
 from catalogue.site_values import HSTS
 from infra.adopt.host import locations, serving
 from infra.adopt.host.locations import REDIRECTS, Found, Read, SiteReading
 from infra.adopt.host.remarks import Remark, unfit
-from infra.adopt.host.serving import Tree, all_of, nearest_value
+from infra.adopt.host.serving import Directive, Tree, all_of, inside, nearest_value
 from infra.errors import InfraError
 from infra.writing import put
 
@@ -27,13 +27,28 @@ PRIVATE = re.compile(r"(127\.|10\.|192\.168\.|172\.(1[6-9]|2\d|3[01])\.|localhos
 HERE = ("127.0.0.1", "localhost", "::1", "0.0.0.0")
 
 
+class ParseError(TypedDict):
+    error: str
+
+
+class ParsedFile(TypedDict):
+    parsed: Tree
+
+
+class Parsed(TypedDict):
+    """What crossplane says of a file: `config` has it alone, for nothing that it includes is read."""
+
+    errors: list[ParseError]
+    config: list[ParsedFile]
+
+
 @dataclass(frozen=True)
 class Sites:
     """What the servers of a configuration serve, by their names."""
 
-    routes: list[Found] = field(default_factory=list)
-    read: dict[str, Read] = field(default_factory=dict)
-    remarks: list[Remark] = field(default_factory=list)
+    routes: list[Found] = field(default_factory=list[Found])
+    read: dict[str, Read] = field(default_factory=dict[str, Read])
+    remarks: list[Remark] = field(default_factory=list[Remark])
 
     @property
     def cors(self) -> dict[str, dict[str, Any]]:
@@ -46,7 +61,11 @@ def parse(text: str, path: str = "") -> Tree:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "file.conf"
         put(file, text)
-        result = crossplane.parse(str(file), single=True, comments=True, check_ctx=False, check_args=False)
+        # What it returns is described in its documentation alone
+        result = cast(
+            Parsed,
+            crossplane.parse(str(file), single=True, comments=True, check_ctx=False, check_args=False),  # pyright: ignore[reportUnknownMemberType]
+        )
     if result["errors"]:
         wrong = result["errors"][0]["error"].replace(str(file), path)
         raise InfraError(f"{path}: Nginx's configuration cannot be read: {wrong}")
@@ -58,27 +77,29 @@ def whole(files: dict[str, str], path: str = MAIN) -> Tree:
     return list(_expand_includes(parse(files[path], path), files, (path,))) if path in files else []
 
 
-def _expand_includes(tree: Tree, files: dict[str, str], seen: tuple[str, ...]) -> Iterator[dict[str, Any]]:
+def _expand_includes(tree: Tree, files: dict[str, str], seen: tuple[str, ...]) -> Iterator[Directive]:
     for entry in tree:
         if entry["directive"] == "include":
             pattern = entry["args"][0] if entry["args"][0].startswith("/") else f"/etc/nginx/{entry['args'][0]}"
             paths = sorted(path for path in files if fnmatch(path, pattern) and path not in seen)
             if not paths and not re.search(r"[*?\[]|mime\.types$", pattern):
-                yield {"directive": serving.MISSING, "args": [pattern], "line": entry["line"]}
+                yield {"directive": serving.MISSING, "args": [pattern]}
             for path in paths:
                 yield from _expand_includes(parse(files[path], path), files, (*seen, path))
         else:
-            block = {"block": list(_expand_includes(entry["block"], files, seen))} if "block" in entry else {}
-            yield {**entry, **block}
+            expanded = entry.copy()
+            if "block" in entry:
+                expanded["block"] = list(_expand_includes(entry["block"], files, seen))
+            yield expanded
 
 
 def sites(files: dict[str, str]) -> Sites:
     """What the servers of a configuration serve. Raises InfraError."""
     top = [entry for entry in whole(files) if entry["directive"] == "http"]
-    http = [entry for block in top for entry in block["block"]]
+    http = [entry for block in top for entry in inside(block)]
     named, result = upstreams(http), Sites()
     seen: set[tuple[str, bool]] = set()
-    for server in (entry["block"] for entry in http if entry["directive"] == "server"):
+    for server in (inside(entry) for entry in http if entry["directive"] == "server"):
         _server(server, http, named, result, seen)
     for name, read in result.read.items():
         if read.shut:
@@ -101,7 +122,7 @@ def sites(files: dict[str, str]) -> Sites:
 def upstreams(http: Tree) -> dict[str, list[str]]:
     """The servers of each group of them, by its name."""
     return {
-        entry["args"][0]: [inner["args"][0] for inner in entry["block"] if inner["directive"] == "server"]
+        entry["args"][0]: [inner["args"][0] for inner in inside(entry) if inner["directive"] == "server"]
         for entry in http
         if entry["directive"] == "upstream"
     }
@@ -109,13 +130,15 @@ def upstreams(http: Tree) -> dict[str, list[str]]:
 
 def resolve_upstreams(tree: Tree, named: dict[str, list[str]]) -> Tree:
     """The same, where what leads to a group of one server leads to that server."""
-    entries = []
+    entries: Tree = []
     for entry in tree:
+        resolved = entry.copy()
         args = entry["args"]
         if entry["directive"] == "proxy_pass" and len(servers := named.get(urlsplit(args[0]).netloc, [])) == 1:
-            args = [args[0].replace(f"//{urlsplit(args[0]).netloc}", f"//{servers[0]}", 1)]
-        block = {"block": resolve_upstreams(entry["block"], named)} if "block" in entry else {}
-        entries.append({**entry, "args": args, **block})
+            resolved["args"] = [args[0].replace(f"//{urlsplit(args[0]).netloc}", f"//{servers[0]}", 1)]
+        if "block" in entry:
+            resolved["block"] = resolve_upstreams(entry["block"], named)
+        entries.append(resolved)
     return entries
 
 
@@ -135,7 +158,7 @@ def _server(
     where = f"site {public[0]}" if public else f"server {' '.join(names) or 'without server_name'}"
     elsewhere = locations.redirect(server, "/") if all_of(server, "return") else None
     sends_on = elsewhere and is_secure and "$" not in str(elsewhere["to"])
-    answers = any(_answers(entry["block"]) for entry in blocks if "acme-challenge" not in entry["args"][-1]) or bool(
+    answers = any(_answers(inside(entry)) for entry in blocks if "acme-challenge" not in entry["args"][-1]) or bool(
         all_of(server, "root") and is_secure
     )
     if not (answers or sends_on):
@@ -189,12 +212,12 @@ def _server(
     comment = ""
     for entry in server:
         if entry["directive"] == "location":
-            around = [entry["block"], server, http]
+            around = [inside(entry), server, http]
             route = locations.location(reading, locations.split(entry), around, comment)
             result.routes.extend([route] if route else [])
         comment = entry.get("comment", "").strip() if entry["directive"] == "#" else ""
     if all_of(server, "root") and not any(locations.split(entry)["args"][-1:] == ["/"] for entry in blocks):
-        rest = {"directive": "location", "args": ["/"], "block": []}
+        rest: Directive = {"directive": "location", "args": ["/"], "block": []}
         locations.location(reading, rest, [[], server, http], "")
 
 
@@ -212,4 +235,5 @@ def shared_cors(routes: list[Found]) -> dict[str, Any]:
     """What CORS allows on most routes of a site: the site's own."""
     given = [route.cors for route in routes if route.cors]
     counted = Counter(repr(cors) for cors in given)
-    return next((cors for cors in given if repr(cors) == counted.most_common(1)[0][0]), {})
+    most = (cors for cors in given if repr(cors) == counted.most_common(1)[0][0])
+    return next(most, dict[str, Any]())

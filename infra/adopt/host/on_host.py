@@ -13,10 +13,24 @@ import socket
 import stat
 import subprocess
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from agent.places import read_file
 from infra.adopt.host import by_run, kernel
+
+if TYPE_CHECKING:
+    from infra.adopt.host.documents import (
+        Account,
+        Bindings,
+        Entry,
+        ImageConfig,
+        Inspected,
+        InspectedNetwork,
+        Network,
+        State,
+        Unit,
+        WrittenContainer,
+    )
 
 COMMANDS = {
     "units": ("systemctl", "show", "--property=Id,UnitFileState,ActiveState,ControlGroup"),
@@ -62,7 +76,7 @@ def facts(mask: Mask) -> Iterator[dict[str, Any]]:
     named = [path for unit in units for path in unit["compose"]]
     named += [path for container in containers or [] for path in container["files"]]
     # What no file describes is said as one would
-    by_hand = {entry["files"][0]: text for entry in containers or [] if (text := entry.pop("said"))}
+    by_hand = {entry["files"][0]: text for entry in containers or [] if (text := entry.pop("said", ""))}
     yield {"step": "proxy and certificates"}
     yield {
         "facts": {
@@ -82,7 +96,7 @@ def facts(mask: Mask) -> Iterator[dict[str, Any]]:
 
 def paths(payload: dict[str, Any], mask: Mask) -> Iterator[dict[str, Any]]:
     """Of paths: what they are, and of those under `text` what they hold, of those under `names` which variables."""
-    entries_by_path: dict[str, Any] = {}
+    entries_by_path: dict[str, Entry] = {}
     for path in sorted({*payload["text"], *payload["names"], *payload["stat"]}):
         entry = _entry(path)
         if path in payload["names"] or _is_environment(path):
@@ -134,7 +148,7 @@ def _names(path: str) -> list[str] | None:
     return list(dict.fromkeys(VARIABLES.findall(KEY.sub("", raw))))
 
 
-def _entry(path: str) -> dict[str, Any]:
+def _entry(path: str) -> Entry:
     try:
         about = os.lstat(path)
     except OSError:
@@ -153,7 +167,7 @@ def _name_by_id(look_up: Callable[[int], Any], number: int) -> str:
         return str(number)
 
 
-def _accounts() -> list[dict[str, Any]]:
+def _accounts() -> list[Account]:
     return [
         {
             "name": entry.pw_name, "uid": entry.pw_uid, "home": entry.pw_dir,
@@ -166,12 +180,12 @@ def _accounts() -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def _folders(accounts: list[dict[str, Any]]) -> list[tuple[str, dict[str, Any] | None]]:
+def _folders(accounts: list[Account]) -> list[tuple[str, Account | None]]:
     homes = [a for a in accounts if a["lingering"] or os.path.exists(f"/run/user/{a['uid']}/systemd/private")]
     return [(UNITS, None), *((f"{account['home']}/.config/systemd/user", account) for account in homes)]
 
 
-def _units(folder: str, account: dict[str, Any] | None, mask: Mask) -> Iterator[dict[str, Any]]:
+def _units(folder: str, account: Account | None, mask: Mask) -> Iterator[Unit]:
     """The units that a person put there: links are of packages, or of other units."""
     kinds = ("service", "timer", "socket")
     files = [path for kind in kinds for path in glob.glob(f"{folder}/*.{kind}") if not os.path.islink(path)]
@@ -182,27 +196,28 @@ def _units(folder: str, account: dict[str, Any] | None, mask: Mask) -> Iterator[
         stem, kind = name.rsplit(".", 1)
         wanted = glob.glob(f"{folder}/*.wants/{name}") + glob.glob(f"{folder}/*.requires/{name}")
         links = glob.glob(f"{folder}/*.wants/{stem}*.{kind}") if stem.endswith("@") else []
-        state = states.get(name) or {"enabled": bool(wanted), "cgroup": _cgroup_of(account, name)}
+        cgroup = _cgroup_of(account, name)
+        state = states.get(name) or {"enabled": bool(wanted), "active": os.path.isdir(cgroup), "cgroup": cgroup}
         yield {
             "path": f"{folder}/{name}", "name": name, "account": account["name"] if account else "", "text": text,
             "drop_ins": _texts(glob.glob(f"{folder}/{name}.d/*.conf"), mask),
             "enabled": state["enabled"] or bool(wanted),
-            "active": state.get("active", os.path.isdir(state["cgroup"])),
+            "active": state["active"],
             "instances": sorted({os.path.basename(link)[len(stem) : -len(kind) - 1] for link in links}),
             "ports": kernel.ports(state["cgroup"]),
             "compose": _compose_files(text),
         }  # fmt: skip
 
 
-def _cgroup_of(account: dict[str, Any] | None, unit: str) -> str:
+def _cgroup_of(account: Account | None, unit: str) -> str:
     if account is None:
         return ""
     slice = f"user.slice/user-{account['uid']}.slice/user@{account['uid']}.service/app.slice"
     return f"/sys/fs/cgroup/{slice}/{unit}"
 
 
-def _state(names: list[str]) -> dict[str, dict[str, Any]]:
-    states = {}
+def _state(names: list[str]) -> dict[str, State]:
+    states: dict[str, State] = {}
     for block in (_ask("units", *names) or "").split("\n\n") if names else []:
         properties = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
         place = properties.get("ControlGroup", "")
@@ -240,33 +255,34 @@ def _named_files(words: list[str]) -> Iterator[str]:
             yield value
 
 
-def _containers(mask: Mask, unread: dict[str, str]) -> list[dict[str, Any]] | None:
+def _containers(mask: Mask, unread: dict[str, str]) -> list[WrittenContainer] | None:
     """None where there is no Docker, or it does not answer. Variables are not looked at. What of a container cannot be
     read is added to `unread`, by its name."""
     ids = _ask("containers")
     if ids is None:
         return None
     inspected = json.loads((_ask("container", *ids.split()) if ids.split() else None) or "[]")
-    containers = []
+    containers: list[WrittenContainer] = []
     for number, entry in enumerate(inspected, 1):
         try:
             containers.append(_container(entry, mask, unread))
         except (LookupError, TypeError, ValueError, AttributeError) as error:
-            name = entry.get("Name") if isinstance(entry, dict) else None
+            # Whatever its values are, the keys of what Docker writes are texts
+            name = cast("dict[str, object]", entry).get("Name") if isinstance(entry, dict) else None
             reason = f"what Docker says of it cannot be read ({type(error).__name__}): left out"
             unread[str(name or f"container {number}").lstrip("/")] = reason
     return containers
 
 
-def _container(entry: dict[str, Any], mask: Mask, unread: dict[str, str]) -> dict[str, Any]:
+def _container(entry: Inspected, mask: Mask, unread: dict[str, str]) -> WrittenContainer:
     config, host, labels = entry["Config"], entry["HostConfig"], entry["Config"].get("Labels") or {}
     networks = entry["NetworkSettings"]["Networks"] or {}
-    digests = json.loads(_ask("image", "--format", "{{json .RepoDigests}}", entry["Image"]) or "[]") or []
+    digests: list[str] = json.loads(_ask("image", "--format", "{{json .RepoDigests}}", entry["Image"]) or "[]") or []
     health = (config.get("Healthcheck") or {}).get("Test") or []
     files = labels.get("com.docker.compose.project.config_files", "")
     name, document = entry["Name"].lstrip("/"), ""
     if not files:
-        image = json.loads(_ask("image", "--format", "{{json .Config}}", entry["Image"]) or "{}") or {}
+        image: ImageConfig = json.loads(_ask("image", "--format", "{{json .Config}}", entry["Image"]) or "{}") or {}
         files, document = by_run.path_of(name), by_run.yaml_text(by_run.compose_document(entry, image))
     folder = labels.get("com.docker.compose.project.working_dir", "")
     return {
@@ -278,12 +294,14 @@ def _container(entry: dict[str, Any], mask: Mask, unread: dict[str, str]) -> dic
         "health": [mask("", path) for path in re.findall(r"https?://[^\s/\"']+(/[^\s\"'?#]*)", " ".join(health))[:1]],
         "key": labels.get("com.docker.compose.service", "") if not document else name,
         "said": mask(files, document) if document else "",
-        "volumes": {mount["Destination"]: mount["Name"] for mount in entry.get("Mounts") or [] if mount.get("Name")},
+        "volumes": {
+            mount["Destination"]: volume for mount in entry.get("Mounts") or [] if (volume := mount.get("Name"))
+        },
         "files": [os.path.join(folder, name) for name in files.split(",") if name],
     }  # fmt: skip
 
 
-def _published_ports(bindings: dict[str, Any], name: str, unread: dict[str, str]) -> Iterator[list[Any]]:
+def _published_ports(bindings: Bindings, name: str, unread: dict[str, str]) -> Iterator[list[str | int]]:
     """Address, port of the host (0 where Docker chooses it), port of the container, protocol."""
     for inside, places in bindings.items():
         for place in places or []:
@@ -295,9 +313,9 @@ def _published_ports(bindings: dict[str, Any], name: str, unread: dict[str, str]
                 unread[name] = f"publishes {inside} at {outside}, which is not one port: left out"
 
 
-def _networks() -> list[dict[str, str]]:
+def _networks() -> list[Network]:
     ids = (_ask("networks") or "").split()
-    inspected = json.loads((_ask("network", *ids) if ids else None) or "[]")
+    inspected: list[InspectedNetwork] = json.loads((_ask("network", *ids) if ids else None) or "[]")
     return [
         {"name": entry["Name"], "subnet": place.get("Subnet", ""), "gateway": place.get("Gateway", "")}
         for entry in inspected
@@ -322,7 +340,7 @@ def _read_with_includes(path: str, root: str, mask: Mask, seen: tuple[str, ...] 
 
 def _certificates() -> dict[str, str]:
     """Name → how its owner is proved."""
-    authenticators = {}
+    authenticators: dict[str, str] = {}
     for path in glob.glob("/etc/letsencrypt/renewal/*.conf"):
         match = re.search(r"^authenticator\s*=\s*(\S+)", _raw(path) or "", re.MULTILINE)
         authenticators[os.path.basename(path)[: -len(".conf")]] = match[1] if match else ""

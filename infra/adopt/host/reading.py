@@ -1,6 +1,6 @@
 """What a host says of itself, over its owner's connection. Nothing is changed there, and nothing stays."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ import paramiko
 from agent import places
 from catalogue import masking
 from infra.adopt import keys
+from infra.adopt.host.documents import Entries, Facts
 from infra.adopt.host.forms import checked_entries, checked_facts
 from infra.adopt.keys import Machine
 from infra.errors import InfraError
@@ -23,9 +24,6 @@ PLACES = Path(places.__file__)
 # Its modules, each after those that it imports, and the package itself
 BESIDE = ("by_run", "kernel")  # what on_host.py imports
 MODULES = ("names", "nested", "proxies", "lines", "")
-Facts = dict[str, Any]
-# Path → what is there: kind (file, directory, link, none), owner, group, mode, target, text, names of variables
-Entries = dict[str, dict[str, Any]]
 
 
 class Connection:
@@ -72,7 +70,7 @@ def program() -> str:
 
 
 @contextmanager
-def connect(machine: Machine, say: Callable[[str], None]) -> Iterator[Connection]:
+def connect(machine: Machine, say: Callable[[str], None]) -> Generator[Connection]:
     """Raises InfraError: unreachable, another host key, a key that is not let in, no sudo."""
     expected = [machine.host_key]
     with keys.owners(machine.address, machine.port, machine.user, machine.identity, expected) as transport:

@@ -4,7 +4,7 @@ path and cannot be said closes it: a path that was protected is never an open ro
 import re
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, ip_network
-from typing import Any, get_args
+from typing import Any, NotRequired, TypedDict, get_args
 
 from catalogue.fields import HOST_NAME, Method
 from catalogue.masking import MARK
@@ -14,8 +14,6 @@ from infra.adopt.host.remarks import Remark, unfit
 
 METHODS = get_args(Method)
 SECONDS = {"ms": 0.001, "": 1, "s": 1, "m": 60, "h": 3600}
-# As crossplane has them: directive, args, block (of those that have one), comment
-Tree = list[dict[str, Any]]
 CONNECT = 5  # seconds, where a route says nothing
 OWN_ADDRESS = re.compile(r"http://(127\.0\.0\.1|localhost)(:\d+)?/")
 OWN_PAGES = ("/.infra-", "@restarting", "@gate")  # of the program's own sites
@@ -39,15 +37,27 @@ LOST = re.compile(
 )
 
 
+class Directive(TypedDict):
+    """As crossplane has it: `block` of those that have one, `comment` of a line that is one."""
+
+    directive: str
+    args: list[str]
+    block: NotRequired["Tree"]
+    comment: NotRequired[str]
+
+
+Tree = list[Directive]
+
+
 @dataclass
 class Served:
     """`said` are fields of a route; `closed` says why the path cannot be public, "" where it can."""
 
-    settings: dict[str, Any] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict[str, Any])
     closed: str = ""
 
 
-def _is_own(entry: dict[str, Any]) -> bool:
+def _is_own(entry: Directive) -> bool:
     """What Nginx does anyway, and our sites say: the service's own address in a redirect is that of its path."""
     if entry["directive"] != "proxy_redirect":
         return False
@@ -77,8 +87,18 @@ def location_settings(where: str, around: list[Tree], remarks: list[Remark]) -> 
     return result
 
 
+def inside(entry: Directive) -> Tree:
+    """What stands in a directive's block; nothing where it has none."""
+    return entry.get("block", [])
+
+
 def all_of(block: Tree, name: str) -> Tree:
     return [entry for entry in block if entry["directive"] == name]
+
+
+def _nearest(around: list[Tree], name: str) -> Tree:
+    """Those of the nearest level that has some."""
+    return next(filter(None, (all_of(block, name) for block in around)), Tree())
 
 
 def nearest_value(around: list[Tree], name: str) -> str | None:
@@ -112,7 +132,7 @@ def guards(around: list[Tree], result: Served) -> None:
             result.closed = f"{what}, for which a route has no word"
     for entry in [entry for block in around[:2] for entry in all_of(block, "if")]:
         condition = " ".join(entry["args"])
-        if _decides(entry["block"]) and not (PREFLIGHT.search(condition) or _is_of_scheme(condition)):
+        if _decides(inside(entry)) and not (PREFLIGHT.search(condition) or _is_of_scheme(condition)):
             result.closed = f"decides by a condition, if {condition}, for which a route has no word"
     if any(not is_of_hidden_files(entry) for entry in all_of(location, "location")):
         result.closed = "has locations in it, for which a route has no word"
@@ -130,9 +150,9 @@ def _is_of_scheme(condition: str) -> bool:
     return bool(re.search(r"\$infra_|\$(scheme|https|server_port|http_x_forwarded_proto)\b", condition))
 
 
-def is_of_hidden_files(entry: dict[str, Any]) -> bool:
+def is_of_hidden_files(entry: Directive) -> bool:
     """Does a location within another only keep hidden files back, as the program's own sites do."""
-    return entry["args"][:1] in (["~"], ["~*"]) and entry["args"][1].startswith(r"/\.") and refuses(entry["block"])
+    return entry["args"][:1] in (["~"], ["~*"]) and entry["args"][1].startswith(r"/\.") and refuses(inside(entry))
 
 
 def refuses(block: Tree) -> bool:
@@ -144,9 +164,8 @@ def refuses(block: Tree) -> bool:
 
 def _networks(around: list[Tree], settings: dict[str, Any]) -> str:
     """Adds allow and deny; or why they cannot be said. A level with some has none of those above it."""
-    rules = next(
-        (own_rules for block in around if (own_rules := [e for e in block if e["directive"] in ("allow", "deny")])), []
-    )
+    of_levels = ([e for e in block if e["directive"] in ("allow", "deny")] for block in around)
+    rules = next(filter(None, of_levels), Tree())
     listed: dict[str, list[str]] = {"allow": [], "deny": []}
     ends = ""
     for number, entry in enumerate(rules):
@@ -177,7 +196,7 @@ def _networks(around: list[Tree], settings: dict[str, Any]) -> str:
 
 def _limits(where: str, around: list[Tree], settings: dict[str, Any], remarks: list[Remark]) -> None:
     for directive, name in (("limit_req", "rate"), ("limit_conn", "connections")):
-        given = next((entries for block in around if (entries := all_of(block, directive))), [])
+        given = _nearest(around, directive)
         if not given:
             continue
         args = given[0]["args"]
@@ -228,8 +247,8 @@ def _headers(where: str, around: list[Tree], settings: dict[str, Any], remarks: 
 
 
 def _request_headers(where: str, around: list[Tree], settings: dict[str, Any], remarks: list[Remark]) -> None:
-    given = next((headers for block in around if (headers := all_of(block, "proxy_set_header"))), [])
-    kept = {}
+    given = _nearest(around, "proxy_set_header")
+    kept: dict[str, str] = {}
     for name, value in (entry["args"] for entry in given if len(entry["args"]) == 2):
         if name.lower() in OWN_HEADERS or name.lower() in ("http2-settings",):
             continue
@@ -249,7 +268,7 @@ def _request_headers(where: str, around: list[Tree], settings: dict[str, Any], r
 def cors(where: str, around: list[Tree], remarks: list[Remark]) -> dict[str, Any] | None:
     """What CORS allows, by the fields of the catalogue, without what is the default; None where there is none. A
     location with headers of its own has none of its server's."""
-    headers = next((own_headers for block in around if (own_headers := headers_of(block))), {})
+    headers = next((own for block in around if (own := headers_of(block))), dict[str, str]())
     by_lower_name = {name.lower(): value for name, value in headers.items()}
     given = by_lower_name.get(f"{CORS}methods")
     if given is None:
@@ -306,7 +325,7 @@ def timeout(where: str, given: str | None, remarks: list[Remark]) -> int | None:
 
 def asked_as(where: str, around: list[Tree], remarks: list[Remark]) -> str | None:
     """The Host that the service gets. A location with such headers of its own has none of its server's."""
-    given = next((headers for block in around if (headers := all_of(block, "proxy_set_header"))), [])
+    given = _nearest(around, "proxy_set_header")
     named = {entry["args"][0].lower(): entry["args"][1] for entry in given if len(entry["args"]) == 2}
     host = named.get("host", "$proxy_host")
     if host in ("$host", "$http_host", "$proxy_host", "$server_name"):

@@ -4,11 +4,11 @@ same mean the same. Pure."""
 from collections.abc import Iterator
 from typing import Any
 
-from catalogue.files import parse_yaml
+from catalogue.files import is_list, is_mapping, parse_yaml
 from catalogue.systemd.directives import MOVED, texts
 from catalogue.systemd.parsing import sections
 from catalogue.systemd.values import BOOLEANS
-from infra.adopt.host.serving import Tree
+from infra.adopt.host.serving import Directive, Tree, inside
 
 Settings = dict[str, list[str]]
 # Of these, the first word belongs to the name
@@ -35,8 +35,8 @@ def _plain(line: str) -> str:
 def of_compose(text: str) -> Settings:
     """Raises yaml.YAMLError."""
     data = parse_yaml(text)
-    services = data.get("services") if isinstance(data, dict) else None
-    if isinstance(services, dict):
+    services = data.get("services") if is_mapping(data) else None
+    if is_mapping(data) and is_mapping(services):
         data = {**data, "services": {name: _key_by_name(body) for name, body in services.items()}}
     settings: Settings = {}
     for place, value in _leaves((), data):
@@ -48,18 +48,18 @@ def of_compose(text: str) -> Settings:
 
 def _key_by_name(body: Any) -> Any:
     """Networks and variables by their names, in whichever way they were written."""
-    if not isinstance(body, dict):
+    if not is_mapping(body):
         return body
-    lists = {name: body[name] for name in ("networks", "environment") if isinstance(body.get(name), list)}
+    lists = {name: body[name] for name in ("networks", "environment") if is_list(body.get(name))}
     pairs = {name: [str(item).partition("=") for item in items] for name, items in lists.items()}
     return body | {name: {key: value for key, _, value in entries} for name, entries in pairs.items()}
 
 
 def _leaves(place: tuple[str, ...], value: Any) -> Iterator[tuple[tuple[str, ...], str]]:
-    if isinstance(value, dict) and value:
+    if is_mapping(value) and value:
         for key, item in value.items():
             yield from _leaves((*place, str(key)), item)
-    elif isinstance(value, list) and value:
+    elif is_list(value) and value:
         for item in value:
             yield from _leaves(place, item)
     else:
@@ -84,7 +84,7 @@ def of_nginx(tree: Tree, place: str = "") -> Settings:
     return settings
 
 
-def _server(entry: dict[str, Any]) -> str:
-    named = [name for inner in entry["block"] if inner["directive"] == "server_name" for name in inner["args"]]
-    secure = any("ssl" in inner["args"] for inner in entry["block"] if inner["directive"] == "listen")
+def _server(entry: Directive) -> str:
+    named = [name for inner in inside(entry) if inner["directive"] == "server_name" for name in inner["args"]]
+    secure = any("ssl" in inner["args"] for inner in inside(entry) if inner["directive"] == "listen")
     return f"{'https' if secure else 'http'}://{' '.join(named)}"

@@ -9,7 +9,7 @@ from catalogue.sites import Cors, Site
 from catalogue.stack import Stack
 from catalogue.validation import Document, problems_of
 from infra.adopt.host import nginx
-from infra.adopt.host.reading import Facts
+from infra.adopt.host.documents import Facts
 from infra.adopt.host.remarks import Remark, unfit
 
 
@@ -47,7 +47,7 @@ def sites_of(
 ) -> list[dict[str, Any]]:
     """The sites as the catalogue has them; `led` are the paths of each that lead to a service (site, path)."""
     cors = served.cors
-    site_entries = []
+    site_entries: list[dict[str, Any]] = []
     for name, read in served.read.items():
         taken = {public for site, public in led if site == name}
         taken |= {entry["public"] for entry in [*read.redirects, *read.static]}

@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from catalogue.files import is_list, is_mapping
 from catalogue.models import Account, Directory, DropIn, System
 from catalogue.rules.openings import openings
 from catalogue.rules.places import OWN_PAGE, PORTS
@@ -14,8 +15,8 @@ from catalogue.stack import Stack
 from catalogue.systemd.directives import text, texts
 from catalogue.systemd.parsing import sections
 from catalogue.validation import Document, problems_of
-from infra.adopt.host import compose, native, nginx, sites
-from infra.adopt.host.reading import Entries, Facts
+from infra.adopt.host import compose, documents, native, nginx, sites
+from infra.adopt.host.documents import Entries, Facts
 from infra.adopt.host.remarks import Remark, guess, lines, unfit
 from infra.errors import InfraError
 
@@ -28,7 +29,7 @@ AS_FOUND = "as it was found"
 @dataclass(frozen=True)
 class Understood:
     system: System
-    remarks: list[Remark] = field(default_factory=list)
+    remarks: list[Remark] = field(default_factory=list[Remark])
 
 
 @dataclass
@@ -41,7 +42,7 @@ class _Draft:
     health: str | None = None
     purpose: str | None = None
     fallback: str | None = None
-    routes: list[nginx.Found] = field(default_factory=list)
+    routes: list[nginx.Found] = field(default_factory=list[nginx.Found])
 
     @property
     def inside(self) -> int | None:
@@ -118,7 +119,7 @@ def derive_system(facts: Facts, entries: Entries, stack: Stack, name: str) -> Un
 
 def _with_exceptions(system: System, remarks: list[Remark]) -> System:
     """With a reason for each way in which its containers reach further: that they do now."""
-    services = []
+    services: list[AnyService] = []
     for service in system.services:
         # What a tag means is not known of an image that does not run: that stays an error
         opened = openings(service, system) if isinstance(service, ComposeService) else {}
@@ -134,7 +135,7 @@ def _with_exceptions(system: System, remarks: list[Remark]) -> System:
 def _containers(
     containers: list[compose.Entry], net: compose.Shared | None, stack: Stack, entries: Entries, remarks: list[Remark]
 ) -> list[_Draft]:
-    drafts = []
+    drafts: list[_Draft] = []
     for entry in containers:
         fields = compose.service(entry, net, stack, entries, remarks) if net else None
         if fields and net:
@@ -159,7 +160,8 @@ def _native(
 
 
 def _sites(facts: Facts, remarks: list[Remark]) -> nginx.Sites:
-    if (facts["caddy"] or {}).get("active"):
+    caddy = facts["caddy"]
+    if isinstance(caddy, dict) and caddy["active"]:
         remarks.append(unfit("Caddy", "its sites are not read: write sites: and the services' routes: down"))
     try:
         served = nginx.sites(facts["nginx"])
@@ -263,13 +265,13 @@ def _fits(fields: dict[str, Any], remarks: list[Remark]) -> bool:
 
 
 def _without_nothing(value: Any) -> Any:
-    if isinstance(value, dict):
+    if is_mapping(value):
         return {key: _without_nothing(item) for key, item in value.items() if item is not None}
-    return [_without_nothing(item) for item in value] if isinstance(value, list) else value
+    return [_without_nothing(item) for item in value] if is_list(value) else value
 
 
 def _mains(services: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    wholes = [service.get("job") or service.get("directives") or {} for service in services]
+    wholes: list[dict[str, Any]] = [service.get("job") or service.get("directives") or {} for service in services]
     return [whole.get("Service", {}) for whole in wholes]
 
 
@@ -288,7 +290,7 @@ def _has_account(fields: dict[str, Any], facts: Facts, remarks: list[Remark]) ->
     return not wrong
 
 
-def _is_fit(model: type[BaseModel], entry: dict[str, Any]) -> bool:
+def _is_fit(model: type[BaseModel], entry: documents.Account) -> bool:
     try:
         model.model_validate({"name": entry["name"], "home": entry["home"]})
     except ValidationError:
@@ -300,7 +302,7 @@ def _accounts(facts: Facts, services: list[dict[str, Any]], remarks: list[Remark
     names = [text(value) for main in _mains(services) for value in texts(main.get("User", []))]
     names += [service["account"] for service in services if service.get("account")]
     accounts_by_name = {account["name"]: account for account in facts["accounts"]}
-    accounts = []
+    accounts: list[dict[str, Any]] = []
     for name in dict.fromkeys(name for name in names if name != "root"):
         account = accounts_by_name.get(name)
         if account is None:
@@ -322,17 +324,18 @@ def _directories(
     """Where the services' own accounts work and write."""
     names = {account["name"] for account in accounts}
     groups = {account["name"]: account["group"] for account in facts["accounts"]}
-    directories = []
+    directories: list[dict[str, Any]] = []
     for path in dict.fromkeys(path for main in _mains(services) for path in native.directories(main)):
         entry = entries.get(path, {"kind": "none"})
-        if entry["kind"] == "directory" and entry["owner"] in names:
-            group = entry["group"] if entry["group"] != groups[entry["owner"]] else None
-            directories.append({"path": path, "owner": entry["owner"], "group": group, "mode": entry["mode"]})
+        owner, group = entry.get("owner", ""), entry.get("group")
+        if entry["kind"] == "directory" and owner in names:
+            other_group = group if group != groups[owner] else None
+            directories.append({"path": path, "owner": owner, "group": other_group, "mode": entry.get("mode")})
     return [Directory.model_validate(_without_nothing(item)).model_dump(exclude_defaults=True) for item in directories]
 
 
 def _drop_ins(facts: Facts, remarks: list[Remark]) -> list[dict[str, Any]]:
-    drop_ins = []
+    drop_ins: list[dict[str, Any]] = []
     for path, given in facts["journald"].items():
         kept = native.accepted_sections(path, sections(given), ["Journal"], remarks)
         if kept:

@@ -4,6 +4,7 @@ from typing import Any
 
 import yaml
 
+from catalogue.files import is_list, is_mapping
 from catalogue.models import System
 
 SERVICE = (
@@ -64,10 +65,10 @@ def _order_fields(service: dict[str, Any]) -> dict[str, Any]:
 
 
 def _shape_value(name: str, value: Any) -> Any:
-    if isinstance(value, dict):
+    if is_mapping(value):
         mapping = {key: _shape_value(key, item) for key, item in value.items()}
         return _InOneLine(mapping) if name in IN_ONE_LINE else mapping
-    if not isinstance(value, list):
+    if not is_list(value):
         return value
     # A list of mappings has one of them in a line
     items = [_shape_value(name, item) for item in value]
