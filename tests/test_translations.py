@@ -10,6 +10,9 @@ from tests.support import ROOT
 
 DOCS = ROOT / "docs"
 JAPANESE = ".ja.md"
+# Of a project that `infra new` makes: templates, of what lies in the project's root
+STARTER = ROOT / "starter/project"
+TEMPLATE = ".j2"
 # Read by those who change the program: in English alone. Of the reference, which is generated, the alerts are translated
 ENGLISH_ALONE = {DOCS / "style.md", DOCS / "promises.md"}
 PAGES = sorted(
@@ -20,10 +23,13 @@ PAGES = sorted(
         *DOCS.glob("*.md"),
         *(DOCS / "runbooks").glob("*.md"),
         *(DOCS / "systems").glob("*.md"),
+        *STARTER.glob(f"*.md{TEMPLATE}"),
     ]
-    if not path.name.endswith(JAPANESE) and path not in ENGLISH_ALONE
+    if JAPANESE not in path.name and path not in ENGLISH_ALONE
 )
-TRANSLATIONS = sorted([*ROOT.glob(f"*{JAPANESE}"), *DOCS.rglob(f"*{JAPANESE}")])
+TRANSLATIONS = sorted(
+    [*ROOT.glob(f"*{JAPANESE}"), *DOCS.rglob(f"*{JAPANESE}"), *STARTER.glob(f"*{JAPANESE}{TEMPLATE}")]
+)
 # What is generated may say more in one language
 COMPARED = [page for page in TRANSLATIONS if page.parent != DOCS / "reference"]
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -72,18 +78,22 @@ def named(path: Path) -> str:
 
 
 def translated(page: Path) -> Path:
-    return page.with_name(page.stem + JAPANESE)
+    return page.with_name(page.name.replace(".md", JAPANESE))
 
 
 def original(page: Path) -> Path:
-    return page.with_name(page.name.removesuffix(JAPANESE) + ".md")
+    return page.with_name(page.name.replace(JAPANESE, ".md"))
+
+
+def link_to(language: str, page: Path) -> str:
+    return f"[{language}]({page.name.removesuffix(TEMPLATE)})"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=named)
 def test_a_page_has_a_japanese_one_and_links_to_it(page):
     beside = translated(page)
     assert beside.is_file(), f"{named(page)}: {named(beside)} is missing"
-    assert f"[日本語]({beside.name})" in page.read_text()
+    assert link_to("日本語", beside) in page.read_text()
 
 
 @pytest.mark.parametrize("page", COMPARED, ids=named)
@@ -95,17 +105,18 @@ def test_a_japanese_page_has_what_its_original_has(page):
     assert here.parts == there.parts
     assert here.commands == there.commands
     assert names_in_code(beside.read_text()) - names_in_code(text) == set()
-    assert f"[English]({beside.name})" in text
+    assert link_to("English", beside) in text
 
 
 @pytest.mark.parametrize("page", TRANSLATIONS, ids=named)
 def test_a_japanese_page_leads_to_japanese_pages(page):
     text = BLOCK.sub("", page.read_text())
-    leading = [(word, (page.parent / target).resolve()) for word, target in LINK.findall(text) if "://" not in target]
+    home = ROOT if page.suffix == TEMPLATE else page.parent
+    leading = [(word, (home / target).resolve()) for word, target in LINK.findall(text) if "://" not in target]
     astray = [
         (word, named(path))
         for word, path in leading
-        # A project that `infra new` made has a README of its own, in one language
+        # A project has a README of its own, which may be in one language
         if path in PAGES and path != ROOT / "README.md" and translated(path).is_file() and word not in SAYS_SO
     ]
     assert astray == []

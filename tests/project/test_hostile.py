@@ -210,7 +210,7 @@ def test_nothing_of_the_source_runs(tmp_path, monkeypatch, later):
 
 UNSAFE = [
     ".git/hooks/x", "a/.GIT/config", "../a", "a/../../b", "/etc/x", "a//b", "a\nb", "a\x1bb", "a\\b", ".", "", "a/", "x" * 300,
-    "Pulumi.prod.yaml", "files/systems/shop.yaml", "files/static/x", "README.md", "lab.yaml", ".env",
+    "Pulumi.prod.yaml", "files/systems/shop.yaml", "files/static/x", "README.ja.md", "README.md", "lab.yaml", ".env",
 ]  # fmt: skip
 
 

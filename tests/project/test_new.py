@@ -57,10 +57,15 @@ def test_it_has_the_program_and_no_file_of_anothers_systems(shop):
     assert set(program) < paths
     own = paths - set(program)
     assert own == {
-        ".gitignore", ".program.json", "Pulumi.lab.yaml", "Pulumi.prod.yaml", "README.md", "files/systems/shop.yaml", "lab.yaml",
+        ".gitignore", ".program.json", "Pulumi.lab.yaml", "Pulumi.prod.yaml", "README.ja.md", "README.md",
+        "files/systems/shop.yaml", "lab.yaml",
     }  # fmt: skip
     assert [path for path in paths if OTHERS.search(path)] == []
-    assert [path for path in own - {".program.json", "README.md"} if OTHERS.search((shop / path).read_text())] == []
+    assert [
+        path
+        for path in own - {".program.json", "README.ja.md", "README.md"}
+        if OTHERS.search((shop / path).read_text())
+    ] == []
     assert all((shop / path).read_bytes() == file.content for path, file in program.items())
     assert all(os.access(shop / path, os.X_OK) == file.executable for path, file in program.items())
 
