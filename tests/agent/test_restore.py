@@ -1,6 +1,8 @@
 """What no release brings, back from another disk: what comes, what stays, and in whose name."""
 
 import os
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +12,14 @@ from agent.world import Ran, World
 from tests.agent.fake import FakeWorld
 
 SAME = lambda user, group: (user, group)  # noqa: E731
+
+
+@pytest.fixture
+def tmp_path():
+    """Not pytest's own: it cannot remove what is a thousand directories deep, where a killed test left that."""
+    path = Path(tempfile.mkdtemp(prefix="infra-restore-"))
+    yield path
+    World().remove_tree(str(path))
 
 
 @pytest.fixture
