@@ -170,7 +170,8 @@ def _units_to_restart(world: World, job: Job, target: Release) -> list[str]:
     """The units that the job restarts though nothing changes. Raises Refused for a service that is not to run now."""
     if not job.restarts:
         return []
-    unit_names, rest = [], slots.resting(world, target.manifest)
+    unit_names: list[str] = []
+    rest = slots.resting(world, target.manifest)
     for service in job.only:
         own = slots.units_of_service(target.manifest, service)
         if not own:
@@ -302,8 +303,9 @@ def _outcome(
     """That of a release that is committed: `services` are healthy, `still_unhealthy` were so before, `edited`
     are the paths that were edited by hand, with where what they held is kept."""
     warnings = [f"{name} was unhealthy before and still is" for name in still_unhealthy]
-    base = ready.base
-    ours = {*(file.path for file in base.files), *(link["path"] for link in base.manifest["links"])} if base else set()
+    base, ours = ready.base, set[str]()
+    if base:
+        ours = {*(file.path for file in base.files), *(link["path"] for link in base.manifest["links"])}
     for why, theirs in (("edited by hand and overwritten", False), ("existed before, and was overwritten", True)):
         kept = "; ".join(f"{path} is kept at {copy}" for path, copy in edited.items() if (path not in ours) is theirs)
         warnings += [f"{why}: {kept}"] if kept else []

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, cast
 
 from agent import lineages, proofs, quoting, transaction
+from agent.documents.certificates import ObtainedCertificate
 from agent.documents.manifest import Certificate
 from agent.outcome import Refused
 from agent.places import Entry
@@ -103,8 +104,10 @@ def give_back(world: World) -> None:
         return
     text = world.read(REPLACED) or b""
     try:
-        entries = json.loads(text) if text.strip() else []
-        if not isinstance(entries, list) or not all(entry["kind"] and entry["path"] for entry in entries):
+        parsed: object = json.loads(text) if text.strip() else []
+        # Each entry is asked below for what it must have
+        entries = cast("list[dict[str, Any]]", parsed)
+        if not isinstance(parsed, list) or not all(entry["kind"] and entry["path"] for entry in entries):
             raise ValueError("it is no list of what was replaced")
     except (ValueError, RecursionError, TypeError, KeyError) as error:
         raise Refused(
@@ -130,7 +133,7 @@ def _issue(
     world: World, target: Release, item: Certificate, identity: dict[str, str], replaced: list[dict[str, Any]]
 ) -> list[str]:
     name = item["name"]
-    done = []
+    done: list[str] = []
     damaged = [entry for entry in replaced if entry["kind"] == "aside" and entry["path"] in lineages.places(name)]
     if damaged:
         fault = lineages.fault(world, name)
@@ -156,13 +159,14 @@ def _issue(
     return [*done, f"obtained the certificate of {name}"]
 
 
-def _read_notes(world: World) -> dict[str, Any]:
+def _read_notes(world: World) -> dict[str, ObtainedCertificate]:
     try:
-        notes = json.loads(world.read(OBTAINED) or b"{}")
+        parsed = json.loads(world.read(OBTAINED) or b"{}")
     except ValueError:
         return {}
-    entries = notes.items() if isinstance(notes, dict) else []
-    return {name: entry for name, entry in entries if isinstance(entry, dict)}
+    notes = cast("dict[str, object]", parsed) if isinstance(parsed, dict) else {}
+    # As `_note` writes them
+    return {name: cast("ObtainedCertificate", entry) for name, entry in notes.items() if isinstance(entry, dict)}
 
 
 def _note(world: World, item: Certificate, before: dict[str, str | None]) -> None:
@@ -179,9 +183,9 @@ def _note(world: World, item: Certificate, before: dict[str, str | None]) -> Non
 def _is_used_again(world: World, item: Certificate, now: dict[str, str | None]) -> bool:
     """Puts back in force what an earlier try obtained for the same, where its release went back."""
     name = item["name"]
-    noted = _read_notes(world).get(name) or {}
+    noted = _read_notes(world).get(name)
     chain = f"{lineages.HOME}/live/{name}/fullchain.pem"
-    if noted.get("item") != _request_key(item) or set(noted["links"]) != {*lineages.links(name)}:
+    if not noted or noted.get("item") != _request_key(item) or set(noted["links"]) != {*lineages.links(name)}:
         return False
     # Something newer may have been put there since, such as one without a key that got out
     if now != noted.get("before"):

@@ -7,7 +7,7 @@ import re
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from agent import jobs, managers, slots, store
 from agent.documents.manifest import Manifest
@@ -39,8 +39,8 @@ class Excerpt:
 def logs(world: World, service: str, wanted: Excerpt) -> Iterator[dict[str, Any]]:
     """An event a line: `at` (seconds since 1970), `from` (unit or container), `line`; {} now and then while nothing is
     said. Raises Refused for a service that this host does not run, and never tried to."""
-    units = next((own_units for manifest in _manifests(world) if (own_units := units_of(manifest, service))), [])
-    units = units or OWN.get(service, [])
+    of_releases = (units_of(manifest, service) for manifest in _manifests(world))
+    units = next(filter(None, of_releases), OWN.get(service, []))
     if not units and service != RELEASES:
         raise Refused(f"this host runs no {service}")
     mask = Mask(jobs.secret_values(world, None))
@@ -116,10 +116,12 @@ def _entry(line: str) -> dict[str, Any] | None:
     }
 
 
-def _text(value: Any) -> str | None:
+def _text(value: object) -> str | None:
     """A field of the journal: what is no text comes as its bytes, and a field that is there several times as a list."""
-    if isinstance(value, list) and value and all(isinstance(part, int) and 0 <= part < 256 for part in value):
-        return bytes(value).decode(errors="replace")
-    if isinstance(value, list):
-        return " ".join(filter(None, map(_text, value)))
-    return value if isinstance(value, str) else None
+    if not isinstance(value, list):
+        return value if isinstance(value, str) else None
+    parts = cast("list[object]", value)
+    numbers = [part for part in parts if isinstance(part, int) and 0 <= part < 256]
+    if parts and len(numbers) == len(parts):
+        return bytes(numbers).decode(errors="replace")
+    return " ".join(filter(None, map(_text, parts)))

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Callable, NamedTuple
 
+from agent.documents.moves import ProxyLog
 from agent.store import Release
 from agent.world import World
 
@@ -44,10 +45,17 @@ class Log:
     in JSON. Clients send any text: it has to find the answer's status behind whatever they sent."""
     time_format: str = ""
     """How `time` is written, for `strptime`; "" for seconds since 1970."""
-    keys: dict[str, list[str]] = field(default_factory=dict)
+    keys: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
     """In JSON: where `time`, `status` and `client` stand, each as the keys that lead there."""
-    only: dict[str, str] = field(default_factory=dict)
+    only: dict[str, str] = field(default_factory=dict[str, str])
     """In JSON: the keys of an answer's object, and how their values begin. Other objects are no answers."""
+
+    @property
+    def document(self) -> ProxyLog:
+        return {
+            "file": self.file, "journal": self.journal, "pattern": self.pattern, "time_format": self.time_format,
+            "keys": self.keys, "only": self.only,
+        }  # fmt: skip
 
 
 def _no_conflicts(_: World) -> list[Conflict]:

@@ -8,7 +8,7 @@ import errno
 import os
 import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
@@ -45,7 +45,7 @@ class Brought:
     files: int = 0
     size: int = 0
     kept: int = 0
-    failed: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list[str])
 
 
 class Signs:
@@ -100,7 +100,7 @@ def _is_directory(there: str, path: str) -> bool:
 
 
 @contextmanager
-def _mount_disk(world: World, volume: str, paths: list[str], say: Say) -> Iterator[str]:
+def _mount_disk(world: World, volume: str, paths: list[str], say: Say) -> Generator[str]:
     """The file system of a disk that has one of the paths, to read."""
     world.directory(PLACE, 0o700, "root", "root")
     # What an interrupted one left

@@ -11,16 +11,19 @@ import re
 import subprocess
 import time
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
+
+if TYPE_CHECKING:
+    from agent.documents.moves import ProxyLog, TrafficPayload
 
 TAIL = 4 * 1024**2
 # What no service answered: redirections to TLS, and what strangers try
 UNSERVED = {301, *range(400, 500)}
 
 
-def read_answers(lines: Iterable[str], log: dict[str, Any]) -> Iterator[tuple[float, str, int]]:
+def read_answers(lines: Iterable[str], log: ProxyLog) -> Iterator[tuple[float, str, int]]:
     """(seconds since 1970, client, status) of each answer that a proxy's log has; the client is "" where a line does
-    not say it. `log` is a description of agent/proxy.py as a dict."""
+    not say it. `log` is described in agent/proxy.py."""
     pattern = re.compile(log["pattern"])
     for line in lines:
         # The journal cuts long lines
@@ -40,7 +43,7 @@ def read_answers(lines: Iterable[str], log: dict[str, Any]) -> Iterator[tuple[fl
 def _value(entry: Any, keys: list[str]) -> Any:
     """What an object has behind these keys; "" for a client that is not there."""
     for key in keys:
-        entry = entry.get(key, "") if isinstance(entry, dict) else ""
+        entry = cast("dict[str, Any]", entry).get(key, "") if isinstance(entry, dict) else ""
     return entry
 
 
@@ -48,7 +51,7 @@ def _seconds(text: str, time_format: str) -> float:
     return datetime.datetime.strptime(text, time_format).timestamp() if time_format else float(text)
 
 
-def latest_lines(log):
+def latest_lines(log: ProxyLog) -> list[str]:
     """The end of a log."""
     if log["journal"]:
         ran = subprocess.run(
@@ -63,7 +66,7 @@ def latest_lines(log):
         return file.read().decode(errors="replace").splitlines()
 
 
-def count_open_requests(processes):
+def count_open_requests(processes: list[str]) -> int:
     """How many requests these have passed on and not answered yet: they are in a log only when they end. They keep no
     connection to a service open."""
     ran = subprocess.run(
@@ -72,7 +75,7 @@ def count_open_requests(processes):
     return sum(any(f'(("{name}"' in line for name in processes) for line in ran.stdout.splitlines())
 
 
-def main(payload):
+def main(payload: TrafficPayload) -> None:
     """The requests of the last `within` seconds that a service answered: how many, from whom most, how long ago the
     latest was (None: none in a log), and how many are `open`. `logs` and `processes` are those of proxies."""
     now = time.time()

@@ -1,5 +1,7 @@
 """The release is judged by the programs that will read it, on staged copies, before anything is touched."""
 
+from __future__ import annotations
+
 import re
 import shlex
 from concurrent.futures import ThreadPoolExecutor
@@ -105,8 +107,12 @@ def _compose(world: World, change: Difference) -> list[str]:
     if not changed:
         return []
     program = compose.demand(world.can.compose)
+
+    def fault(path: str) -> Ran | None:
+        return program.fault(world, STAGE + path)
+
     with ThreadPoolExecutor(2) as pool:
-        faults = pool.map(lambda path: program.fault(world, STAGE + path), changed)
+        faults = pool.map(fault, changed)
     pairs = zip(changed, faults)
     return [f"docker-compose config {path}: {ran.last_lines().replace(STAGE, '')}" for path, ran in pairs if ran]
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from agent import alive, data, health, lock, quoting, slots, steps, store, transaction, units
 from agent.backups import making, restic
+from agent.documents.backups import RestoreRecord
 from agent.documents.manifest import Backup
 from agent.outcome import Failed, Refused, reason_of
 from agent.store import STATE, Release
@@ -99,7 +100,7 @@ def _beside(path: str, what: str) -> str:
 
 def _fetch(world: World, entry: Backup, snapshot: restic.Snapshot) -> dict[str, str]:
     """Path → where its content of the backup is, on the same disk. Raises Refused."""
-    staged = {}
+    staged: dict[str, str] = {}
     try:
         for path in entry["paths"]:
             place = _beside(path, "restored")
@@ -126,7 +127,7 @@ def _switch(world: World, replacement: Replacement, say: Say) -> dict[str, Any]:
     running = data.still_on(world, concerned)
     ill = _unhealthy(world, release, entry["dependents"])
     stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime(world.wall()))
-    begun = {
+    begun: RestoreRecord = {
         "service": service, "snapshot": snapshot.id, "running": running, "stops": concerned,
         "moved": [{"path": path, "aside": _beside(path, f"before-{stamp}")} for path in entry["paths"]],
     }  # fmt: skip
@@ -196,7 +197,7 @@ def undo_interrupted(world: World, say: Say) -> None:
     if not text:
         return
     try:
-        begun = json.loads(text)
+        begun: RestoreRecord = json.loads(text)
         say(f"a restore of {begun['service']} was interrupted: its own data is put back")
         failures = undo(world, begun, say, keep=True)
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
@@ -208,7 +209,7 @@ def undo_interrupted(world: World, say: Say) -> None:
         raise Refused(f"an interrupted restore of {begun['service']} could not be undone: {'; '.join(failures)}")
 
 
-def undo(world: World, begun: dict[str, Any], say: Say, keep: bool = False) -> list[str]:
+def undo(world: World, begun: RestoreRecord, say: Say, keep: bool = False) -> list[str]:
     """The data that was there, and what ran; what of the data could not be put back. Safe to repeat. Long after the
     restore something may have been written to its place: with `keep` it is set aside too."""
     units.stop(world, list(reversed(begun["stops"])))
@@ -240,6 +241,6 @@ def undo(world: World, begun: dict[str, Any], say: Say, keep: bool = False) -> l
     return []
 
 
-def _write(world: World, begun: dict[str, Any]) -> None:
+def _write(world: World, begun: RestoreRecord) -> None:
     world.directory(STATE, 0o700, "root", "root")
     world.write(RECORD, json.dumps(begun, sort_keys=True).encode(), 0o600, "root", "root")

@@ -1,4 +1,4 @@
-"""What moves when data goes from one host to another."""
+"""What moves when data goes from one host to another, and what is asked about the requests that a host still gets."""
 
 from __future__ import annotations
 
@@ -49,3 +49,27 @@ class HoldPayload(MovePayload):
     what: str
     units: list[str]
     paths: list[str]
+
+
+class ProxyLog(TypedDict):
+    """Where a proxy notes its answers, as `Log` in agent/proxy.py says of each field."""
+
+    file: str
+    journal: str
+    pattern: str
+    time_format: str
+    keys: dict[str, list[str]]
+    only: dict[str, str]
+
+
+class TrafficSigns(TypedDict):
+    """What shows requests: the logs of all proxies, and the processes whose connections are requests under way."""
+
+    logs: list[ProxyLog]
+    processes: list[str]
+
+
+class TrafficPayload(TrafficSigns):
+    """What agent/traffic.py is asked: the requests of the last `within` seconds."""
+
+    within: float

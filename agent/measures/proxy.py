@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 from agent import lineages, managers, proxies, traffic, units
 from agent.documents.manifest import Alert
 from agent.monitor.look import HostFacts, Measured, Measures
@@ -31,7 +29,7 @@ def server_errors(look: HostFacts, condition: Alert) -> Measures:
     proxy = proxies.by_unit(name or "")
     if not proxy:
         return
-    answers = traffic.read_answers(_lines(world, proxy.log), asdict(proxy.log))
+    answers = traffic.read_answers(_lines(world, proxy.log), proxy.log.document)
     statuses = [status for at, _, status in answers if at >= world.wall() - condition["within"]]
     failed = sum(status >= 500 for status in statuses)
     share = round(100 * failed / len(statuses), 1) if len(statuses) >= condition["least"] else 0.0

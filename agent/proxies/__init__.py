@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from dataclasses import asdict
-from typing import Any
 
+from agent.documents.moves import TrafficSigns
 from agent.proxy import Proxy
 
 
@@ -36,8 +35,8 @@ def has_file(path: str) -> bool:
     return path.startswith(tuple(proxy.place for proxy in PROXIES.values()))
 
 
-def signs_of_traffic() -> dict[str, Any]:
+def signs_of_traffic() -> TrafficSigns:
     """What agent/traffic.py is given to see requests: the logs of all proxies, and the processes whose connections are
     requests."""
     processes = [proxy.process for proxy in PROXIES.values() if proxy.process]
-    return {"logs": [asdict(proxy.log) for proxy in PROXIES.values()], "processes": processes}
+    return {"logs": [proxy.log.document for proxy in PROXIES.values()], "processes": processes}

@@ -89,7 +89,8 @@ def starts_ours(command: Command) -> bool:
 
 def _outermost(text: str) -> Iterator[tuple[str, str]]:
     """What stands in no block: ("import", pattern) and ("", address of a site)."""
-    depth, line = 0, []
+    depth = 0
+    line: list[str] = []
     for match in TOKENS.finditer(text):
         word = match["word"]
         if word is None:

@@ -37,13 +37,13 @@ class Server:
     the files that it takes in, `guards` what of GUARDS it says. An `http` block is noted as one too, and a file."""
 
     path: str
-    names: list[str] = field(default_factory=list)
-    ports: set[int] = field(default_factory=set)
-    addresses: list[str] = field(default_factory=list)
-    proxied: set[int] = field(default_factory=set)
+    names: list[str] = field(default_factory=list[str])
+    ports: set[int] = field(default_factory=set[int])
+    addresses: list[str] = field(default_factory=list[str])
+    proxied: set[int] = field(default_factory=set[int])
     listens: bool = False
-    includes: list[str] = field(default_factory=list)
-    guards: list[str] = field(default_factory=list)
+    includes: list[str] = field(default_factory=list[str])
+    guards: list[str] = field(default_factory=list[str])
     is_http: bool = False
 
     def has(self, name: str) -> bool:
@@ -65,7 +65,7 @@ def others(world: World, names: list[str], ours: set[str], serves: bool = False)
     ran = world.run("nginx", "-T", "-q")
     if ran.code:
         return []
-    conflicts = {}
+    conflicts: dict[str, str] = {}
     blocks, parts = _parse_dump(ran.output)
     read = list(_servers_of(blocks, parts, _host(world)))
     for name in unread_names(world, ran.output, names, ours) if serves else []:
@@ -131,7 +131,8 @@ def _host(world: World) -> str:
 
 def _parse_dump(dump: str) -> tuple[list[Server], dict[str, Server]]:
     """The blocks in the answer of `nginx -T`, and by its path what stands in no block of a file."""
-    path, lines = "", []
+    path = ""
+    lines: list[str] = []
     blocks: list[Server] = []
     parts: dict[str, Server] = {}
     for line in [*dump.splitlines(), "# configuration file -:"]:
