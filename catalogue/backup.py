@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from catalogue.compose.values import Command
 from catalogue.fields import AbsolutePath, Model
+from catalogue.shapes import is_mapping
 
 _DAY = "(Mon|Tue|Wed|Thu|Fri|Sat|Sun)"
 _MONTH, _DATE, _HOUR, _MINUTE = "(0?[1-9]|1[0-2])", "(0?[1-9]|[12][0-9]|3[01])", "([01]?[0-9]|2[0-3])", "[0-5]?[0-9]"
@@ -72,9 +73,9 @@ class Backup(Model):
     @model_validator(mode="before")
     @classmethod
     def _shape(cls, given: Any) -> Any:
-        if not isinstance(given, dict | Backup):
-            raise ValueError("a mapping, such as {dump: …, load: …}; {} for the files with all defaults")
-        return given
+        if is_mapping(given) or isinstance(given, Backup):
+            return given
+        raise ValueError("a mapping, such as {dump: …, load: …}; {} for the files with all defaults")
 
     @model_validator(mode="after")
     def _whole(self) -> "Backup":

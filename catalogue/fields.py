@@ -5,6 +5,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
+from catalogue.shapes import is_list, is_mapping
+
 
 class Model(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
@@ -31,9 +33,9 @@ def one_or_list(example: str) -> BeforeValidator:
     """One mapping needs no list."""
 
     def read(given: Any) -> Any:
-        if not isinstance(given, dict | list):
-            raise ValueError(f"a mapping, such as {example}, or a list of such")
-        return [given] if isinstance(given, dict) else given
+        if is_mapping(given) or is_list(given):
+            return [given] if isinstance(given, dict) else given
+        raise ValueError(f"a mapping, such as {example}, or a list of such")
 
     return BeforeValidator(read)
 

@@ -9,11 +9,12 @@ import tomllib
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NoReturn, TypeGuard
+from typing import Any, NoReturn, Protocol, cast
 
 import yaml
 
 from catalogue.problems import CatalogueError, Problem
+from catalogue.shapes import is_list, is_mapping
 from catalogue.unreadable import PLAIN, Misshapen, describe_character, explain
 
 LARGEST = 4 * 1024**2  # bytes; the catalogue's own files have some tens of thousands
@@ -31,6 +32,10 @@ KINDS = {
     "bool": "true or false", "int": "a number", "float": "a number", "timestamp": "a date or a time", "null": "nothing",
 }  # fmt: skip
 NOT_OF_ITS_TYPE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+
+
+class _Constructs(Protocol):
+    def construct_object(self, node: yaml.Node, deep: bool) -> Any: ...
 
 
 class _StrictLoader(yaml.CSafeLoader):
@@ -57,7 +62,8 @@ class _StrictLoader(yaml.CSafeLoader):
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
         try:
-            return super().construct_object(node, deep)
+            # PyYAML's own types leave this method's out
+            return cast("_Constructs", super()).construct_object(node, deep)
         except NOT_OF_ITS_TYPE as error:
             # A date with a 13th month, a tag on a value that it does not fit
             problem, allowed = f"a value does not fit its type: {error}", PLAIN
@@ -191,7 +197,9 @@ for _tag, _pattern, _first in (
     ("int", r"[-+]?(?:0|[1-9][0-9]*)", "-+0123456789"),
     ("float", r"[-+]?[0-9]+\.[0-9]+(?:[eE][-+]?[0-9]+)?", "-+0123456789"),
 ):
-    ComposeLoader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(rf"^(?:{_pattern})$"), list(_first))
+    for _sign in _first:
+        _resolvers = ComposeLoader.yaml_implicit_resolvers.setdefault(_sign, [])
+        _resolvers.append((f"tag:yaml.org,2002:{_tag}", re.compile(rf"^(?:{_pattern})$")))
 
 
 class Written:
@@ -271,8 +279,8 @@ def read_mapping(path: Path, file: str, allowed: str) -> dict[str, Any]:
 
 def mapping(value: Any, file: str, where: str, allowed: str) -> dict[str, Any]:
     """The value itself, when it is a mapping. Raises CatalogueError."""
-    if not isinstance(value, dict):
-        kind = "a list" if isinstance(value, list) else "nothing" if value is None else "a single value"
+    if not is_mapping(value):
+        kind = "a list" if is_list(value) else "nothing" if value is None else "a single value"
         raise _error(file, where, f"is {kind}", allowed)
     return value
 

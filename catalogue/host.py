@@ -9,6 +9,7 @@ from catalogue.fields import Model, Name, PublicKey
 from catalogue.instances import Instance
 from catalogue.machines import FIRST
 from catalogue.proxies import NAMES, USUAL
+from catalogue.shapes import is_mapping
 from catalogue.sizes import INSTANCE_TYPES, MiB, Size, to_bytes
 
 
@@ -125,7 +126,7 @@ class SshHost(Host):
 
 
 def _host_kind(value: Any) -> str:
-    return value.get("kind", "ec2") if isinstance(value, dict) else getattr(value, "kind", "ec2")
+    return value.get("kind", "ec2") if is_mapping(value) else getattr(value, "kind", "ec2")
 
 
 AnyHost = Annotated[

@@ -21,7 +21,7 @@ from catalogue.models import ContainerNetwork, System
 from catalogue.networks import FOR_CONTAINERS, is_for_containers
 from catalogue.service import Service
 from catalogue.services import ComposeService
-from catalogue.sites import Serving, Site, StaticFiles
+from catalogue.sites import Redirect, Serving, Site, StaticFiles
 
 
 def _port(given: Any) -> Any:
@@ -79,10 +79,8 @@ def path_of(path: str, system: str, instance: str) -> str:
 
 def instance_of(system: System, instance: Instance) -> System:
     """A system as one of its instances."""
-    given = {
-        "system": instance.known_as,
-        "sites": [_site(site, instance) for site in system.sites],
-    }
+    sites = [_site(site, instance) for site in system.sites]
+    given: dict[str, Any] = {"system": instance.known_as, "sites": sites}
     if instance.known_as == system.system:
         services = [_common(service, instance) for service in system.services]
         return system.model_copy(update={**given, "services": services, "network": _network(system, instance)})
@@ -95,13 +93,13 @@ def instance_of(system: System, instance: Instance) -> System:
             for service in system.services
             if isinstance(service, Service)
         ]
-        given["sites"] = [_gates(site, own) for site in given["sites"]]
+        given["sites"] = [_gates(site, own) for site in sites]
         return system.model_copy(update={**given, "services": services, "network": _network(system, instance)})
     make = _Renaming(system, instance)
     return system.model_copy(
         update={
             **given,
-            "sites": [make.site(site) for site in given["sites"]],
+            "sites": [make.site(site) for site in sites],
             "network": system.network and make.network(system.network),
             "services": [make.container(s) for s in system.compose_services],
             "data": [make.path(path) for path in system.data],
@@ -129,7 +127,7 @@ def _site(site: Site, instance: Instance) -> Site:
     def here(name: str) -> str:
         return instance.names.get(name, name)
 
-    redirects = []
+    redirects: list[Redirect] = []
     for redirect in site.redirects:
         parts = urlsplit(redirect.to)
         to = parts._replace(netloc=here(parts.netloc)).geturl()

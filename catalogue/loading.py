@@ -25,6 +25,7 @@ from catalogue.models import Account, ComposeSource, ContainerNetwork, Directory
 from catalogue.problems import CatalogueError, Problem
 from catalogue.service import Artefact, ConfigFile, Image, Memory, Route
 from catalogue.services import KINDS
+from catalogue.shapes import is_list, is_mapping
 from catalogue.sites import Cors, FileKey, ForwardAuth, Hsts, Rate, Redirect, Site, Snippet, StaticFiles
 from catalogue.stack import Stack
 from catalogue.validation import Document, misread_values, problems_of
@@ -48,10 +49,10 @@ class Catalogue:
 
     stack: Stack
     systems: dict[str, System]
-    sources: dict[str, bytes] = field(default_factory=dict)
-    alerts: list[AnyAlert] = field(default_factory=list)
-    static: list[str] = field(default_factory=list)
-    origins: dict[str, System] = field(default_factory=dict)
+    sources: dict[str, bytes] = field(default_factory=dict[str, bytes])
+    alerts: list[AnyAlert] = field(default_factory=list[AnyAlert])
+    static: list[str] = field(default_factory=list[str])
+    origins: dict[str, System] = field(default_factory=dict[str, System])
 
     def systems_on(self, host: str) -> list[System]:
         return [self.systems[name] for name in dict.fromkeys(self.stack.hosts[host].runs) if name in self.systems]
@@ -144,7 +145,7 @@ def look_up(settings: dict[str, Any], key: str) -> Any:
     """`look_up({"server": {"port": 80}}, "server.port")` is 80; None for what is not there."""
     value: Any = settings
     for part in key.split("."):
-        value = value.get(part) if isinstance(value, dict) else None
+        value = value.get(part) if is_mapping(value) else None
     return value
 
 
@@ -177,10 +178,10 @@ def _still_to_write(value: Any, place: str = "") -> Iterator[str]:
     """Where a new project's file waits for its owner."""
     if value == TO_WRITE:
         yield place
-    elif isinstance(value, dict):
+    elif is_mapping(value):
         for key, item in value.items():
             yield from _still_to_write(item, f"{place}.{key}" if place else str(key))
-    elif isinstance(value, list):
+    elif is_list(value):
         for number, item in enumerate(value):
             yield from _still_to_write(item, f"{place}.{number}")
 
@@ -213,7 +214,7 @@ def _text_lookup(path: Path, file: str, data: Any) -> Callable[[Place, Any], str
     text = Written(read_text(path, file))
 
     def text_at(place: Place, value: Any) -> str | None:
-        if isinstance(data, dict) and "variant" in data and len(place) > 2 and place[0] == "services":
+        if is_mapping(data) and "variant" in data and len(place) > 2 and place[0] == "services":
             service = data["services"][place[1]]
             own = ("variants", data["variant"], "services", service.get("name"), *place[2:])
             return text.at(own, value) or text.at(place, value)
@@ -243,7 +244,8 @@ def load(root: Path, stack: Stack) -> Catalogue:
             problems += error.problems
     if problems:
         raise CatalogueError(problems)
-    files, origins = {*systems}, {}
+    files = {*systems}
+    origins: dict[str, System] = {}
     for one in [one for host in stack.hosts.values() for one in host.instances]:
         # Anything else is a rule's, which says what is wrong
         if one.system in files and (one.known_as == one.system or one.known_as not in files):
@@ -310,7 +312,7 @@ def _where(data: Any, path: tuple[int | str, ...]) -> str:
 def _entry(kind: str, entries: list[Any], index: int, key: str, rest: tuple[int | str, ...]) -> str:
     """One of a list by what `key` says that it is called, else by which one it is; and the `rest` of the path in it."""
     entry = entries[index]
-    name = entry.get(key) if isinstance(entry, dict) else None
+    name = entry.get(key) if is_mapping(entry) else None
     # YAML makes `no` and 0700 no names
     name = name if isinstance(name, str) else f"number {index + 1}"
     return f"{kind} {name}: {'.'.join(map(str, rest))}" if rest else f"{kind} {name}"

@@ -118,7 +118,8 @@ def _escape_quotes(text: str) -> str:
 
 def _pieces(text: str) -> list[str]:
     """Of an escaped text, none of which ends within an escape."""
-    pieces, piece = [], ""
+    pieces: list[str] = []
+    piece = ""
     for sign in re.findall(r"\\.|.", text):
         if len(piece) + len(sign) > _PIECE:
             pieces, piece = [*pieces, piece], ""

@@ -19,15 +19,15 @@ class Place:
     `gpus.constrained-int`. `schemas` are pydantic's, of what may stand there."""
 
     path: Path
-    schemas: list[Any] = field(default_factory=list)
-    known: dict[str, Any] = field(default_factory=dict)
+    schemas: list[Any] = field(default_factory=list[Any])
+    known: dict[str, Any] = field(default_factory=dict[str, Any])
 
     @property
     def bounds(self) -> str:
         """Which numbers are allowed, such as `1 to 65535`; "" where that is not known."""
         plain = [_plain(schema, self.known) for schema in self.schemas]
         plain += [_plain(choice, self.known) for one in plain if one["type"] == "union" for choice in _choices(one)]
-        number: Any = next((one for one in plain if one["type"] in NUMBERS), {})
+        number = next((one for one in plain if one["type"] in NUMBERS), dict[str, Any]())
         least, above, largest = (number.get(name) for name in ("ge", "gt", "le"))
         if least is not None and largest is not None:
             return f"{number_text(least)} to {number_text(largest)}"

@@ -23,6 +23,7 @@ from catalogue.fields import (
     written_as,
 )
 from catalogue.service import Artefacts, ConfigFile, Image, Memory, Service
+from catalogue.shapes import is_mapping
 from catalogue.sizes import systemd_bytes, to_bytes
 from catalogue.systemd.directives import Sections, canonical, text
 
@@ -96,7 +97,7 @@ class ComposeService(Service, ContainerOptions):
     @model_validator(mode="before")
     @classmethod
     def _names(cls, given: Any) -> Any:
-        if not isinstance(given, dict):
+        if not is_mapping(given):
             return given
         # Of a name that is none, one finding is enough
         name = given.get("name")
@@ -313,7 +314,7 @@ class RetiredService(Model):
 
 
 def _service_kind(value: Any) -> str | None:
-    if isinstance(value, dict):
+    if is_mapping(value):
         return "retired" if value.get("retired") else value.get("kind")
     # Anything else has none: the finding says so
     return "retired" if isinstance(value, RetiredService) else getattr(value, "kind", None)

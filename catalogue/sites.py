@@ -19,6 +19,7 @@ from catalogue.fields import (
     RedirectTarget,
     UserName,
 )
+from catalogue.shapes import is_list
 from catalogue.site_values import HSTS_AGE, ClosedPath, RequestHeader, ResponseHeader, ResponseValue, Seconds, SitePath
 from catalogue.sizes import Size
 
@@ -67,7 +68,7 @@ def _methods_alone(given: Any) -> Any:
     """`cors: [GET, POST]` is the methods, `cors: false` none."""
     if given is False:
         return Cors()
-    return {"methods": given} if isinstance(given, list) else given
+    return {"methods": given} if is_list(given) else given
 
 
 class Rate(Model):

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, model_serializer
 
 from catalogue.fields import Model
+from catalogue.shapes import is_mapping
 
 # Names as AWS allows them (Systems Manager and Secrets Manager user guides), and a key of a JSON value after #
 _SSM = re.compile(r"ssm:(?P<name>/?[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*)")
@@ -46,7 +47,7 @@ class Source(Model):
 def _source(given: Any) -> Any:
     if isinstance(given, Source):
         return given
-    if isinstance(given, dict) and set(given) == {"command"} and given["command"]:
+    if is_mapping(given) and set(given) == {"command"} and given["command"]:
         return given
     if isinstance(given, str) and (match := _SSM.fullmatch(given)):
         return {"ssm": match["name"]}

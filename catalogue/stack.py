@@ -19,6 +19,7 @@ from catalogue.machines import FIRST, place_of
 from catalogue.problems import CatalogueError, Problem
 from catalogue.pushers import GitRepository, Pusher
 from catalogue.records import Record
+from catalogue.shapes import is_mapping
 from catalogue.sizes import Architecture
 from catalogue.sources import AnySource
 from catalogue.validation import Document, misread_values, problems_of
@@ -159,6 +160,9 @@ class Stack(Model):
         """Its file, as messages name it."""
         return self._file or f"Pulumi.{self.name}.yaml"
 
+    def name_file(self, file: str) -> None:
+        self._file = file
+
     def at(self, region: str) -> "Stack":
         """The same stack as it is in one of its regions."""
         return self.model_copy(update={"region": region, "standbyRegions": []})
@@ -185,7 +189,7 @@ class Stack(Model):
     def with_machine(self, host: str, generation: int) -> "Stack":
         """The same stack with a machine that a host keeps as the host's own."""
         spec = self.ec2_hosts[host]
-        kept = {"generation": generation, "instanceType": spec.kept_types[generation], "kept": []}
+        kept: dict[str, Any] = {"generation": generation, "instanceType": spec.kept_types[generation], "kept": []}
         return self.model_copy(update={"hosts": self.hosts | {host: spec.model_copy(update=kept)}})
 
     @property
@@ -246,7 +250,7 @@ def stack_from(name: str, values: dict[str, Any], file: str, path: Path | None =
     document = Document(file, _key, _fields, written_at)
     try:
         stack = Stack.model_validate(fields)
-        stack._file = file
+        stack.name_file(file)
         for group, names in stack.secretsFrom.items():
             # Asked for where the program runs (components/configuration.py)
             stack.secrets[group] = dict.fromkeys(names, ENCRYPTED) | stack.secrets.get(group, {})
@@ -291,16 +295,13 @@ def read_stack(project: Path, name: str, file: Path | None = None) -> Stack:
         if file is not None:
             fault = f"{file} is not there, which PULUMI_OPTION_CONFIG_FILE names"
             raise CatalogueError([Problem(path.name, "stack", fault, "unset that variable, or make the file again")])
-        existing = stack_names(project)
-        raise CatalogueError(
-            [Problem(path.name, "stack", f"there is no stack {name!r}", f"stacks: {', '.join(existing)}")]
-        )
+        fault, rule = f"there is no stack {name!r}", f"stacks: {', '.join(stack_names(project))}"
+        raise CatalogueError([Problem(path.name, "stack", fault, rule)])
     shown = shown_path(path, project)
     values = read_config(path, shown)
     sealed = {key: _mark_encrypted(value) for key, value in values.items()}
     _refuse_two_values(sealed, shown)
-    exposed = [key for key in SECRET_KEYS if not is_empty(sealed.get(key), (None, "", ENCRYPTED))]
-    if exposed:
+    if exposed := [key for key in SECRET_KEYS if not is_empty(sealed.get(key), (None, "", ENCRYPTED))]:
         raise CatalogueError(in_plain_text(shown, exposed))
     return stack_from(name, sealed, shown, path)
 
@@ -308,10 +309,10 @@ def read_stack(project: Path, name: str, file: Path | None = None) -> Stack:
 def _refuse_two_values(values: dict[str, Any], file: str) -> None:
     """Raises CatalogueError for a secret that has a value, and comes from elsewhere."""
     set_here, elsewhere = values.get(f"{PROJECT}:secrets"), values.get(f"{PROJECT}:secretsFrom")
-    if not isinstance(set_here, dict) or not isinstance(elsewhere, dict):
+    if not is_mapping(set_here) or not is_mapping(elsewhere):
         return
-    groups = {group: names for group, names in elsewhere.items() if isinstance(names, dict)}
-    here = {group: values for group, values in set_here.items() if isinstance(values, dict)}
+    groups = {group: names for group, names in elsewhere.items() if is_mapping(names)}
+    here = {group: values for group, values in set_here.items() if is_mapping(values)}
     both = [f"{group}.{name}" for group, names in groups.items() for name in names if name in here.get(group, {})]
     if both:
         fault = f"{', '.join(sorted(both))} has a value in {PROJECT}:secrets too"
@@ -337,13 +338,13 @@ def is_sealed(value: str) -> bool:
 
 def is_empty(value: Any, nothing: tuple[Any, ...] = (None, "")) -> bool:
     """Does a value hold nothing but `nothing`; Pulumi leaves `{service: {}}` where the last secret was removed."""
-    if isinstance(value, dict):
+    if is_mapping(value):
         return all(is_empty(item, nothing) for item in value.values())
     return value in nothing
 
 
 def _mark_encrypted(value: Any) -> Any:
     """An encrypted value as a mark that it is there."""
-    if isinstance(value, dict):
+    if is_mapping(value):
         return ENCRYPTED if set(value) == {"secure"} else {key: _mark_encrypted(item) for key, item in value.items()}
     return value

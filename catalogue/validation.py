@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from catalogue.fields import ALLOWED, MODE
 from catalogue.problems import Problem, nearest
 from catalogue.schemas import Described, Path, number_text, place_of
+from catalogue.shapes import is_list, is_mapping
 
 DECIMAL = re.compile(r"[-+]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?")
 PORT = re.compile(r"(^|_)ports?$")
@@ -117,7 +118,7 @@ def problems_of(error: ValidationError, document: Document, model: Described | N
 def misread_values(given: Any, parsed: Any, document: Document, path: Path = ()) -> Iterator[Problem]:
     """A problem for each number that is written in another way than people write one: YAML reads 0100 as 64, yes as 1.
     `given` is what the document holds at `path`, `parsed` what it became."""
-    if isinstance(given, dict | list):
+    if is_mapping(given) or is_list(given):
         # Of a service and of a host the way has its kind in it
         tag = (parsed.kind,) if len(path) == 2 and hasattr(parsed, "kind") else ()
         for key, value in given.items() if isinstance(given, dict) else enumerate(given):
@@ -135,9 +136,9 @@ def misread_values(given: Any, parsed: Any, document: Document, path: Path = ())
 
 def _part(parsed: Any, key: int | str) -> Any:
     """What an entry became, where it is found."""
-    if isinstance(parsed, dict):
-        return parsed.get(key)
-    if isinstance(parsed, list):
+    if is_mapping(parsed):
+        return parsed.get(key) if isinstance(key, str) else None
+    if is_list(parsed):
         return parsed[key] if isinstance(key, int) and key < len(parsed) else None
     return getattr(parsed, str(key), None)
 
@@ -191,7 +192,7 @@ class _Finding:
             case "union_tag_invalid" | "union_tag_not_found":
                 kinds = self.context.get("expected_tags", "compose").replace("'", "")
                 return (
-                    f"kind {_describe_value(value.get('kind') if isinstance(value, dict) else value)}",
+                    f"kind {_describe_value(value.get('kind') if is_mapping(value) else value)}",
                     f"kinds: {kinds}",
                 )
             case "string_type" if isinstance(value, (int, float, date)):
@@ -299,7 +300,7 @@ def _such_as(name: str) -> str:
 
 
 def _describe_value(value: Any) -> str:
-    if isinstance(value, (dict, list)) and value:
+    if (is_mapping(value) or is_list(value)) and value:
         # What is in it may be secret
         return "a mapping" if isinstance(value, dict) else "a list"
     if value is None or isinstance(value, bool):

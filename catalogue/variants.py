@@ -9,34 +9,35 @@ The first one is the default; the stack's configuration chooses another (`infra:
 
 from typing import Any
 
+from catalogue.shapes import is_list, is_mapping
+
 
 def apply_variant(data: Any, wanted: str | None) -> Any:
     """The system's data with one variant laid over it. Raises ValueError, saying what is allowed."""
-    if not isinstance(data, dict) or "variants" not in data:
+    if not is_mapping(data) or "variants" not in data:
         if wanted:
             raise ValueError("it has no variants")
         return data
-    variants = data["variants"]
-    if not isinstance(variants, dict) or not variants:
+    variants: Any = data["variants"]
+    if not is_mapping(variants) or not variants:
         raise ValueError("variants: a mapping with one entry for each")
     name = wanted or next(iter(variants))
     if name not in variants:
         raise ValueError(f"variants: {', '.join(variants)}")
-    patch = variants[name] or {}
-    services = patch.get("services") or {} if isinstance(patch, dict) else None
-    if not isinstance(services, dict):
+    given: Any = variants[name] or {}
+    services: Any = given.get("services") or {} if is_mapping(given) else None
+    if not is_mapping(given) or not is_mapping(services):
         raise ValueError(f"variants: {name}: a mapping such as {{services: {{NAME: {{environment: {{…}}}}}}}}")
-    patch = {key: value for key, value in patch.items() if key != "services"}
+    patch = {key: value for key, value in given.items() if key != "services"}
     rest = {key: value for key, value in data.items() if key != "variants"}
-    common = rest.get("services", [])
-    if not isinstance(common, list):
+    common: Any = rest.get("services", [])
+    if not is_list(common):
         return {**rest, "variant": name}
-    unknown = set(services) - {service.get("name") for service in common if isinstance(service, dict)}
+    unknown = set(services) - {service.get("name") for service in common if is_mapping(service)}
     if unknown:
         raise ValueError(f"variant {name} changes the service {min(unknown)!r}, which the system does not have")
     merged = [
-        _over(service, services.get(service.get("name"))) if isinstance(service, dict) else service
-        for service in common
+        _over(service, services.get(service.get("name", ""))) if is_mapping(service) else service for service in common
     ]
     return {**_over(rest, patch), "services": merged, "variant": name}
 
@@ -45,6 +46,6 @@ def _over(base: Any, patch: Any) -> Any:
     """Mappings are laid over each other key by key; anything else is replaced."""
     if patch is None:
         return base
-    if isinstance(base, dict) and isinstance(patch, dict):
+    if is_mapping(base) and is_mapping(patch):
         return {**base, **{key: _over(base[key], value) if key in base else value for key, value in patch.items()}}
     return patch

@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterator, Mapping
 from posixpath import dirname, normpath
 from typing import Any
 
+from catalogue.shapes import is_list, is_mapping
+
 Beside = Callable[[str], str | None]
 
 
@@ -13,16 +15,17 @@ def config_files(
 ) -> Iterator[dict[str, Any]]:
     """What a service's `configs` are as `files` of the catalogue. `file` is the compose file's path below the static
     files, `beside` gives the text of what lies at a path relative to it; to `unsaid` come (key, reason)."""
-    given, definitions = body.get("configs") or [], document.get("configs")
-    for item in given if isinstance(given, list) else [given]:
-        asked = item if isinstance(item, Mapping) else {"source": item, "target": f"/{item}"}
+    given: object = body.get("configs") or []
+    definitions = document.get("configs")
+    for item in given if is_list(given) else [given]:
+        asked: dict[str, Any] = item if is_mapping(item) else {"source": item, "target": f"/{item}"}
         name = str(asked.get("source"))
-        definition = definitions.get(name) if isinstance(definitions, Mapping) else None
-        path = definition.get("file") if isinstance(definition, Mapping) else None
+        definition = definitions.get(name) if is_mapping(definitions) else None
+        path = definition.get("file") if is_mapping(definition) else None
         target = str(asked.get("target") or f"/{name}")
         if more := [str(key) for key in asked if key not in ("source", "target", "mode")]:
             unsaid.append(("configs", f"{name}: {', '.join(more)}: the catalogue has no such option"))
-        elif not isinstance(definition, Mapping):
+        elif not is_mapping(definition):
             unsaid.append(("configs", f"{name} is no config of the file"))
         elif not isinstance(path, str) or {*definition} - {"file"}:
             other_keys = ", ".join(sorted(map(str, {*definition} - {"file"}))) or "no file"

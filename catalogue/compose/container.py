@@ -19,6 +19,7 @@ from catalogue.compose.values import (
     Words,
 )
 from catalogue.fields import AbsolutePath, Address, InsidePath, Model, Name, PathBelow, Permissions, written_as
+from catalogue.shapes import is_list
 from catalogue.sizes import Size
 
 _USER = 'a user of the container, or user:group, by name or by number, such as "1000:1000"'
@@ -157,7 +158,7 @@ class ContainerOptions(Model):
     @field_validator("cap_add", "cap_drop", mode="before")
     @classmethod
     def _one_way(cls, given: Any) -> Any:
-        listed = isinstance(given, list) and all(isinstance(item, str) for item in given)
+        listed = is_list(given) and all(isinstance(item, str) for item in given)
         return [item.removeprefix("CAP_") for item in given] if listed else given
 
     @property

@@ -3,6 +3,8 @@
 import re
 from typing import Any
 
+from catalogue.shapes import is_mapping
+
 # As Docker Compose reads a file of variables: a name, = or :, and a value in quotes, which may have lines, or without
 _NAME = re.compile(r"[ \t]*(?:export[ \t]+)?([A-Za-z0-9_][A-Za-z0-9_.\[\]-]*)[ \t]*([=:]?)")
 _QUOTED = {'"': re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL), "'": re.compile(r"'([^']*)'")}
@@ -12,9 +14,10 @@ _ESCAPE, _ESCAPED = re.compile(r'\\([nrt"\\$])'), {"n": "\n", "r": "\r", "t": "\
 
 def pairs(given: Any) -> dict[str, Any]:
     """`environment` of a service by name; None for a variable of the shell that starts Compose."""
-    if isinstance(given, dict):
+    if is_mapping(given):
         return dict(given)
-    return dict(_pair(str(item)) for item in given or [])
+    lines: list[Any] = given or []
+    return dict(_pair(str(item)) for item in lines)
 
 
 def of_file(text: str, dollar: str = "$$") -> dict[str, str | None]:

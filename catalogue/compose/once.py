@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from catalogue.shapes import is_list, is_mapping
+
 ENDED = "service_completed_successfully"
 # What a step says for itself; of all else it has what its service has
 OWN = {"command", "entrypoint", "user", "image", "environment"}
@@ -12,11 +14,11 @@ APART = {"name", "kind", "compose_key", "secrets", "memory", "health", "depends_
 
 def conditions(body: Any) -> dict[str, str]:
     """What a service of a compose file depends on, and how far that is to be."""
-    given = (body.get("depends_on") if isinstance(body, dict) else None) or {}
-    if not isinstance(given, dict):
-        return {str(key): "service_started" for key in given} if isinstance(given, list) else {}
+    given: object = (body.get("depends_on") if is_mapping(body) else None) or {}
+    if not is_mapping(given):
+        return {str(key): "service_started" for key in given} if is_list(given) else {}
     return {
-        str(key): str(needed.get("condition", "service_started")) if isinstance(needed, dict) else "service_started"
+        str(key): str(needed.get("condition", "service_started")) if is_mapping(needed) else "service_started"
         for key, needed in given.items()
     }
 
@@ -52,7 +54,7 @@ def owners(services: Mapping[Any, Any]) -> dict[str, str]:
 def waits(services: Mapping[Any, Any], key: str, once: Mapping[str, str]) -> dict[str, str]:
     """What a service waits for by way of those that run once and that it waits for the end of."""
     conditions_by_key: dict[str, str] = {}
-    ways, seen = [name for name in conditions(services.get(key)) if name in once], set()
+    ways, seen = [name for name in conditions(services.get(key)) if name in once], set[str]()
     while ways:
         name = ways.pop()
         if name in seen:
@@ -74,7 +76,8 @@ def as_step(key: str, once: Mapping[str, Any], service: Mapping[str, Any]) -> tu
             step[name] = once.get(name)
     if once.get("image") != service.get("image") or not once.get("command"):
         step["image"] = once.get("image")
-    theirs, ours = once.get("environment") or {}, service.get("environment") or {}
+    theirs: dict[str, Any] = once.get("environment") or {}
+    ours: dict[str, Any] = service.get("environment") or {}
     step["environment"] = {name: value for name, value in theirs.items() if ours.get(name) != value}
     differing = [
         name

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from catalogue.compose.values import Published
+from catalogue.shapes import is_list, is_mapping
 
 LOOPBACK = ("127.", "[::1]", "::1", "localhost")
 _SHORT = re.compile(
@@ -51,7 +52,7 @@ class PortEntry(NamedTuple):
 
 def port_entry(given: Any) -> PortEntry:
     """An entry however it is written; a port that is only the container's gets the same number on the host."""
-    if isinstance(given, Mapping):
+    if is_mapping(given):
         inside = str(given.get("target", ""))
         address, outside = str(given.get("host_ip") or ""), str(given.get("published") or inside)
         return PortEntry(address, outside, inside, str(given.get("protocol") or "tcp"))
@@ -66,10 +67,11 @@ def ports(body: Mapping[str, Any], own: Mapping[str, Any], unsaid: list[tuple[st
     """`port`, which a service publishes on its host alone, and `container_port`, where its program listens; none of
     those that the catalogue's `own` entry publishes to the world. To `unsaid` come (key, reason)."""
     world = own.get("publish")
-    named = [port_entry(item).publish_entry for item in (world if isinstance(world, list) else [])]
+    named = [port_entry(item).publish_entry for item in (world if is_list(world) else [])]
     inside_by_port = {(port.first, port.last, port.protocol): port.inside for port in named if port}
-    entries = [port_entry(item) for item in body.get("ports") or []]
-    single_ports = []
+    given: list[Any] = body.get("ports") or []
+    entries = [port_entry(item) for item in given]
+    single_ports: list[PortEntry] = []
     for entry in entries:
         asked = entry.publish_entry
         inside = inside_by_port.get((asked.first, asked.last, asked.protocol)) if asked else None

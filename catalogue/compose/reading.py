@@ -4,7 +4,7 @@ catalogue cannot. Pure."""
 import os
 import re
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from pydantic import ValidationError
@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from catalogue.compose.container import ContainerOptions
 from catalogue.compose.values import HealthCommand, Mount
 from catalogue.compose.writing import PLAIN
+from catalogue.shapes import is_list, is_mapping
 from catalogue.sizes import MiB
 
 # Said elsewhere in the catalogue, or of no meaning where a unit runs the project
@@ -31,7 +32,7 @@ def memory_limit(body: Mapping[str, Any]) -> Any:
     """What a service of a compose file says of its memory, in either of Compose's ways; None where nothing does."""
     limits: Any = body.get("deploy")
     for part in ("resources", "limits", "memory"):
-        limits = limits.get(part) if isinstance(limits, dict) else None
+        limits = limits.get(part) if is_mapping(limits) else None
     return body.get("mem_limit") or limits
 
 
@@ -48,8 +49,8 @@ def options(
         _take(fields, name, lambda value=value: value, unsaid)
     if (replicas := _mapping(body.get("deploy")).get("replicas", 1)) != 1:
         fields["replicas"] = replicas
-    given = body.get("volumes") or []
-    if isinstance(given, list):
+    given: object = body.get("volumes") or []
+    if is_list(given):
         mounts = [mount for item in given if (mount := _mount(item, folder, volumes, unsaid))]
         fields |= {"volumes": mounts} if mounts else {}
     else:
@@ -82,7 +83,7 @@ def health(body: Mapping[str, Any], unsaid: list[tuple[str, str]]) -> dict[str, 
     check = body.get("healthcheck")
     if not check:
         return None
-    if not isinstance(check, Mapping):
+    if not is_mapping(check):
         unsaid.append(("healthcheck", "cannot be read"))
         return None
     test = check.get("test")
@@ -91,10 +92,10 @@ def health(body: Mapping[str, Any], unsaid: list[tuple[str, str]]) -> dict[str, 
     names = ("interval", "timeout", "retries", "start_period")
     if more := [str(key) for key in check if key not in (*names, "test", "disable")]:
         unsaid.append(("healthcheck", f"{', '.join(more)}: the catalogue has no such option"))
-    if not test or not isinstance(test, str | list):
+    if not test or not (isinstance(test, str) or is_list(test)):
         unsaid.append(("healthcheck", "has no test: write health: {command: …} with the image's own"))
         return None
-    command = test if isinstance(test, str) else _command(list(test) if isinstance(test, list) else [])
+    command = test if isinstance(test, str) else _command(test)
     healthcheck = {"command": _literal(command)}
     healthcheck |= {name: check[name] for name in names if check.get(name) is not None}
     try:
@@ -113,15 +114,16 @@ def _command(words: list[Any]) -> Any:
 
 def _plain(name: str, value: Any) -> Any:
     """A value in the one way of writing that the catalogue has."""
-    if name in LISTED and not isinstance(value, list):
+    if name in LISTED and not is_list(value):
         value = [value]
-    if name in (*LISTED, "extra_hosts") and isinstance(value, list):
+    if name in (*LISTED, "extra_hosts") and is_list(value):
         value = [str(item) for item in value]
-    if name == "extra_hosts" and isinstance(value, Mapping):
+    if name == "extra_hosts" and is_mapping(value):
         value = [f"{host}:{address}" for host, address in value.items()]
     if name in MAPPED:
-        pairs = [str(item).partition("=")[::2] for item in value] if isinstance(value, list) else value.items()
-        value = {str(key): _scalar(item) for key, item in pairs if not (name == "labels" and _is_composes(str(key)))}
+        value = {
+            str(key): _scalar(item) for key, item in _pairs(value) if not (name == "labels" and _is_composes(str(key)))
+        }
     if name in BYTES:
         value = _size(value)
     if name == "cpus" and isinstance(value, str):
@@ -134,6 +136,13 @@ def _plain(name: str, value: Any) -> Any:
     if name == "entrypoint" and isinstance(value, str):
         value = _split(value)
     return _literal(value)
+
+
+def _pairs(value: Any) -> Iterable[tuple[Any, Any]]:
+    """Those of a mapping, or of a list of NAME=VALUE."""
+    if not is_list(value):
+        return value.items()
+    return [(name, text) for name, _, text in (str(item).partition("=") for item in value)]
 
 
 def _scalar(value: Any) -> str:
@@ -152,9 +161,9 @@ def _literal(value: Any) -> Any:
     """With `$$` as the `$` that it stands for."""
     if isinstance(value, str):
         return value.replace("$$", "$")
-    if isinstance(value, list):
+    if is_list(value):
         return [_literal(item) for item in value]
-    return {key: _literal(item) for key, item in value.items()} if isinstance(value, dict) else value
+    return {key: _literal(item) for key, item in value.items()} if is_mapping(value) else value
 
 
 def _size(value: Any) -> Any:
@@ -189,8 +198,8 @@ def _deploy_options(body: Mapping[str, Any], unsaid: list[tuple[str, str]]) -> d
         fields["pids_limit"] = limits["pids"]
     if reserved.get("memory"):
         fields["mem_reservation"] = _size(reserved["memory"])
-    devices = reserved.get("devices") or []
-    for device in devices if isinstance(devices, list) else [devices]:
+    devices: object = reserved.get("devices") or []
+    for device in devices if is_list(devices) else [devices]:
         asked = _mapping(device)
         plain = set(asked) <= {"driver", "count", "capabilities"} and asked.get("driver", "nvidia") == "nvidia"
         if plain and asked.get("capabilities") == ["gpu"]:
@@ -202,7 +211,7 @@ def _deploy_options(body: Mapping[str, Any], unsaid: list[tuple[str, str]]) -> d
 
 def _mapping(value: Any) -> Mapping[str, Any]:
     """A mapping; nothing where a person wrote something else."""
-    return value if isinstance(value, Mapping) else {}
+    return value if is_mapping(value) else {}
 
 
 def _mount(item: Any, folder: str, volumes: Mapping[str, str], unsaid: list[tuple[str, str]]) -> Any:
@@ -238,7 +247,7 @@ def _mount(item: Any, folder: str, volumes: Mapping[str, str], unsaid: list[tupl
 
 def mount_parts(item: Any) -> dict[str, Any]:
     """A mount in the long form, however it is written; options that it has beyond that by their names."""
-    if isinstance(item, Mapping):
+    if is_mapping(item):
         return dict(item)
     parts = str(item).split(":")
     if len(parts) == 1:

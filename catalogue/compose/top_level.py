@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from catalogue.shapes import is_list, is_mapping
+
 # What means nothing here, or is looked at by itself. Names that begin with x- are the file's own
 TOP = {"services", "volumes", "networks", "configs", "version", "name"}
 KNOWN = {"volumes": {"name", "external", "labels"}, "networks": {"name", "external", "driver"}}
@@ -16,8 +18,8 @@ def top_level(document: Mapping[str, Any]) -> Iterator[Finding]:
         if key not in TOP and not str(key).startswith("x-"):
             yield str(key), "is not understood", "remove it from the file, and say it in the catalogue"
     for kind in KNOWN:
-        given = document.get(kind) or {}
-        if isinstance(given, dict):
+        given: object = document.get(kind) or {}
+        if is_mapping(given):
             for name, definition in given.items():
                 for key in _more(kind, definition):
                     rule = "remove it: a volume is a directory here, and a system's containers share a network"
@@ -29,7 +31,7 @@ def top_level(document: Mapping[str, Any]) -> Iterator[Finding]:
 
 def _more(kind: str, definition: Any) -> list[str]:
     """What a volume or a network has beside its name."""
-    if not isinstance(definition, dict):
+    if not is_mapping(definition):
         return [] if definition is None else [str(definition)]
     more = [str(key) for key in definition if key not in KNOWN[kind]]
     return [*more, "driver"] if kind == "networks" and definition.get("driver", "bridge") != "bridge" else more
@@ -39,9 +41,9 @@ def _networks(services: Mapping[str, Any]) -> Iterator[Finding]:
     """All services are in one."""
     used: dict[tuple[str, ...], str] = {}
     for key, body in services.items():
-        if isinstance(body, dict) and not body.get("profiles"):
-            networks = body.get("networks") or ["default"]
-            names = tuple(sorted(map(str, networks))) if isinstance(networks, dict | list) else ()
+        if is_mapping(body) and not body.get("profiles"):
+            networks: object = body.get("networks") or ["default"]
+            names = tuple(sorted(map(str, networks))) if is_mapping(networks) or is_list(networks) else ()
             used.setdefault(names, str(key))
     if len(used) > 1:
         each = "; ".join(f"{key} in {', '.join(networks)}" for networks, key in used.items())

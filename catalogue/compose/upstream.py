@@ -15,6 +15,7 @@ from catalogue.compose.ports import ports
 from catalogue.compose.top_level import top_level
 from catalogue.compose.variables import fill_variables, missing
 from catalogue.problems import Problem
+from catalogue.shapes import is_list, is_mapping
 from catalogue.sizes import to_bytes
 
 STATIC = "files/static/"
@@ -38,9 +39,9 @@ class Upstream:
     file: str
     variables: Mapping[str, str]
     beside: Callable[[str], str | None] = lambda _: None
-    problems: list[Problem] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list[Problem])
     # Containers that run once → the service that they are a release step of
-    once: dict[str, str] = field(default_factory=dict)
+    once: dict[str, str] = field(default_factory=dict[str, str])
 
     def add(self, where: str, fault: str, allowed: str) -> None:
         self.problems.append(Problem(self.file, where, fault, allowed))
@@ -48,17 +49,17 @@ class Upstream:
     def services(self, document: Any, own: list[Any]) -> list[Any]:
         """The services of the catalogue: what the file says of each, and over it what the catalogue says. Entries that
         are none of the file's stay as they are."""
-        if not isinstance(document, dict) or not isinstance(document.get("services"), dict):
+        if not is_mapping(document) or not is_mapping(document.get("services")):
             self.add("file", "has no services", "a compose file: services: {NAME: …}")
             return own
         for finding in top_level(document):
             self.add(*finding)
         beside = {key: entry for entry in own if isinstance(key := _key(entry), str)}
         names = {str(key): str(beside[key].get("name")) for key in document["services"] if key in beside}
-        by_identity = {}
+        by_identity: dict[int, dict[str, Any]] = {}
         self.once = once.owners({key: _without(body, beside.get(key)) for key, body in document["services"].items()})
         for key, body in document["services"].items():
-            if not isinstance(body, dict):
+            if not is_mapping(body):
                 self.add(f"service {key}", "is no mapping", "image: … and its options")
             elif key in self.once and key in beside:
                 rule = f"remove the entry: it is a release step of {self.once[key]}, and has that one's secrets"
@@ -77,13 +78,15 @@ class Upstream:
 
     def _with_steps(self, key: str, body: Any, own: Any, document: Any, names: Mapping[str, str]) -> dict[str, Any]:
         whole = self._service(key, body, own, document, names)
-        steps, waits = [], dict(whole.get("depends_on") or {}) if isinstance(whole.get("depends_on"), dict) else {}
+        steps: list[dict[str, Any]] = []
+        depends_on: object = whole.get("depends_on")
+        waits = {**depends_on} if is_mapping(depends_on) else {}
         for name in [name for name, owner in self.once.items() if owner == key]:
             given = document["services"].get(name)
-            if not isinstance(given, dict):
+            if not is_mapping(given):
                 self.add(f"service {key}: depends_on.{name}", "is no service of the file", "one that is")
                 continue
-            entry = {"name": name, "secrets": own.get("secrets"), "memory": {}}
+            entry: dict[str, Any] = {"name": name, "secrets": own.get("secrets"), "memory": {}}
             run_once = {word: value for word, value in given.items() if word not in ("restart", "healthcheck")}
             fields = self._service(name, run_once, entry, document, names)
             if fill_variables(given.get("image"), self.variables) == fill_variables(body.get("image"), self.variables):
@@ -96,8 +99,8 @@ class Upstream:
             steps.append(step)
         for needed, how in once.waits(document["services"], key, self.once).items():
             waits.setdefault(names.get(needed, needed), {"condition": how})
-        more = own.get("release") or []
-        if steps and isinstance(more, dict | list):
+        more: object = own.get("release") or []
+        if steps and (is_mapping(more) or is_list(more)):
             whole["release"] = [*steps, *([more] if isinstance(more, dict) else more)]
         return {**whole, "depends_on": waits} if waits else whole
 
@@ -110,8 +113,8 @@ class Upstream:
         names: Mapping[str, str],
     ) -> dict[str, Any]:
         where = f"service {key}"
-        without = own.get("without") or []
-        if not isinstance(without, list) or not all(isinstance(name, str) for name in without):
+        without: Any = own.get("without") or []
+        if not is_list(without) or not all(isinstance(name, str) for name in without):
             self.add(where, f"without: found {without!r}"[:80], "a list of keys of the file, such as without: [build]")
             without = []
         for name in [name for name in without if name not in given]:
@@ -126,8 +129,8 @@ class Upstream:
         files = self._files(where, body)
         files += config_files(document, body, self.file.removeprefix(STATIC), self.beside, unsaid)
         written |= self._variables_of_files(where, body, written)
-        secrets = own.get("secrets") if isinstance(own.get("secrets"), list) else []
-        environment = self._environment(where, written, {str(name) for name in secrets or []})
+        secrets: object = own.get("secrets")
+        environment = self._environment(where, written, {str(name) for name in secrets} if is_list(secrets) else set())
         self._variables(where, {name: value for name, value in written.items() if name != "environment"})
         fields = {
             **self._image(where, body, own), **ports(body, own, unsaid), **self._memory(where, body, own),
@@ -151,9 +154,9 @@ class Upstream:
             self.add(f"{where}: {name}", reason, rule)
         laid = ("without", "environment", *(["image"] if "image" in fields else []))
         rest = {name: value for name, value in own.items() if name not in laid}
-        extra = own.get("environment") or {}
+        extra: object = own.get("environment") or {}
         # Of another shape it is reported where all fields are
-        plain = {**environment, **extra} if isinstance(extra, dict) else extra
+        plain = {**environment, **extra} if is_mapping(extra) else extra
         whole = {"kind": "compose", "compose_key": key, **fields, **rest, "environment": plain}
         if whole.get("container_port") == whole.get("port"):
             whole.pop("container_port", None)
@@ -161,8 +164,10 @@ class Upstream:
 
     def _files(self, where: str, body: dict[str, Any]) -> list[dict[str, Any]]:
         """Mounts of files that lie beside the compose file: they come with the release."""
-        kept, files = [], []
-        for item in body.get("volumes") or []:
+        kept: list[Any] = []
+        files: list[dict[str, Any]] = []
+        given: list[Any] = body.get("volumes") or []
+        for item in given:
             parts = reading.mount_parts(item)
             source, target = str(parts.get("source") or ""), str(parts.get("target") or "")
             path = normpath(source)
@@ -196,10 +201,10 @@ class Upstream:
 
     def _variables(self, where: str, value: Any, key: str = "") -> None:
         """A problem for each variable that has no value."""
-        if isinstance(value, dict):
+        if is_mapping(value):
             for name, item in value.items():
                 self._variables(where, item, f"{key}.{name}" if key else str(name))
-        elif isinstance(value, list):
+        elif is_list(value):
             for item in value:
                 self._variables(where, item, key)
         elif isinstance(value, str):
@@ -209,7 +214,7 @@ class Upstream:
 
     def _environment(self, where: str, body: Mapping[str, Any], secrets: set[str]) -> dict[str, str]:
         values = pairs(body.get("environment"))
-        environment = {}
+        environment: dict[str, str] = {}
         for name, value in values.items():
             if name in secrets:
                 continue
@@ -227,7 +232,7 @@ class Upstream:
 
     def _image(self, where: str, body: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
         theirs, ours = image_fields(str(body.get("image") or "")), own.get("image")
-        if isinstance(ours, dict) and theirs and "repository" not in ours:
+        if is_mapping(ours) and theirs and "repository" not in ours:
             # Another version of theirs
             return {"image": {"repository": theirs["repository"], **ours}}
         if "image" in own:
@@ -249,40 +254,41 @@ class Upstream:
         return {"memory": {"limit": match[1]}}
 
     def _waits(self, where: str, body: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
-        given = body.get("depends_on") or {}
-        pairs = given.items() if isinstance(given, dict) else [(key, {}) for key in given]
-        waits = {}
-        for key, needed in pairs:
-            condition = needed.get("condition", "service_started") if isinstance(needed, dict) else "service_started"
-            if isinstance(needed, dict) and (more := set(needed) - {"condition", "required"}):
+        given: Any = body.get("depends_on") or {}
+        needs: dict[str, Any] = given if is_mapping(given) else {str(key): {} for key in given}
+        waits: dict[str, Any] = {}
+        for key, needed in needs.items():
+            condition = needed.get("condition", "service_started") if is_mapping(needed) else "service_started"
+            if is_mapping(needed) and (more := set(needed) - {"condition", "required"}):
                 rule = "remove it from the file: one that loses what it depends on is to connect again"
                 self.add(f"{where}: depends_on.{key}", f"{', '.join(sorted(more))} is not understood", rule)
             # One that runs once has ended before anything is started
-            if str(key) not in self.once:
-                waits[names.get(str(key), str(key))] = {"condition": condition}
+            if key not in self.once:
+                waits[names.get(key, key)] = {"condition": condition}
         return {"depends_on": waits} if waits else {}
 
     def _volumes(self, where: str, body: Mapping[str, Any], document: Mapping[str, Any]) -> dict[str, str]:
         """Target → Docker's name of a named volume: the file's own, or as Compose would call it after its project."""
-        volumes = document.get("volumes") if isinstance(document.get("volumes"), dict) else {}
+        volumes: object = document.get("volumes")
         project = project_name(str(document.get("name") or self.system))
-        names_by_target = {}
-        for item in body.get("volumes") or []:
+        names_by_target: dict[str, str] = {}
+        mounts: list[Any] = body.get("volumes") or []
+        for item in mounts:
             parts = reading.mount_parts(item)
             source, target = str(parts.get("source") or ""), str(parts.get("target") or "").rstrip("/")
             if not source or not target or source.startswith((".", "/", "~")) or parts.get("type") in ("bind", "tmpfs"):
                 continue
-            if volumes is None or source not in volumes:
+            if not is_mapping(volumes) or source not in volumes:
                 self.add(
                     f"{where}: volumes",
                     f"{source} is no volume of the file",
                     f"volumes: {{{source}: }} at its top level",
                 )
                 continue
-            definition = volumes[source] or {}
-            external = definition.get("external") if isinstance(definition, dict) else None
-            name = definition.get("name") if isinstance(definition, dict) else None
-            if isinstance(external, dict):
+            definition: object = volumes[source]
+            external = definition.get("external") if is_mapping(definition) else None
+            name = definition.get("name") if is_mapping(definition) else None
+            if is_mapping(external):
                 name = name or external.get("name")
             names_by_target[target] = str(name or (source if external else f"{project}_{source}"))
         return names_by_target
@@ -290,26 +296,26 @@ class Upstream:
 
 def _key(entry: Any) -> Any:
     """The service of the file that an entry of the catalogue is about."""
-    return (entry.get("compose_key") or entry.get("name")) if isinstance(entry, dict) else None
+    return (entry.get("compose_key") or entry.get("name")) if is_mapping(entry) else None
 
 
 def _without(body: Any, own: Any) -> Any:
     """A service of the file as far as the catalogue takes it."""
-    left_out = own.get("without") if isinstance(own, dict) else None
-    if not isinstance(body, dict) or not isinstance(left_out, list):
+    left_out = own.get("without") if is_mapping(own) else None
+    if not is_mapping(body) or not is_list(left_out):
         return body
     return {name: value for name, value in body.items() if name not in left_out}
 
 
 def _env_files(body: Mapping[str, Any]) -> list[str]:
     given = body.get("env_file")
-    listed = given if isinstance(given, list) else [given] if given else []
-    return [str(item.get("path") if isinstance(item, dict) else item) for item in listed]
+    listed = given if is_list(given) else [given] if given else []
+    return [str(item.get("path") if is_mapping(item) else item) for item in listed]
 
 
 def _not_for_us(body: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What has a place in the catalogue, but not as the file says it."""
-    unsupported = []
+    unsupported: list[tuple[str, str]] = []
     if paths := _env_files(body):
         reason = (
             f"{', '.join(paths)} is not beside the compose file: put it there, or write its variables in the catalogue"
@@ -318,7 +324,7 @@ def _not_for_us(body: Mapping[str, Any]) -> list[tuple[str, str]]:
     if body.get("restart") not in WAYS:
         reason = "it runs once, and no other service waits for its end: write it as release of the one that needs it"
         unsupported.append(("restart", reason))
-    networks = body.get("networks") or []
-    if isinstance(networks, dict) and any(isinstance(item, dict) and item for item in networks.values()):
+    networks: object = body.get("networks")
+    if is_mapping(networks) and any(is_mapping(item) and item for item in networks.values()):
         unsupported.append(("networks", "its address and aliases there: write them in the catalogue"))
     return unsupported

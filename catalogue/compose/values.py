@@ -16,6 +16,7 @@ from pydantic import (
 
 from catalogue.compose.durations import Duration, Pause
 from catalogue.fields import ALLOWED, HEALTH, KERNEL, Model, Name, Port, Target, written_as
+from catalogue.shapes import is_list, is_mapping
 from catalogue.sizes import Size
 
 
@@ -23,7 +24,7 @@ def _form(value: Any) -> str | None:
     """Which way of writing a value has; a tag in <> is no part of a person's path to it."""
     if isinstance(value, str):
         return "<text>"
-    if isinstance(value, list):
+    if is_list(value):
         return "<list>"
     return "<mapping>" if isinstance(value, (dict, Model)) else None
 
@@ -101,7 +102,7 @@ class Mount(Model):
     @classmethod
     def _read(cls, given: Any) -> Any:
         parts = _short_mount(given) if isinstance(given, str) else given
-        if not isinstance(parts, dict):
+        if not is_mapping(parts):
             raise ValueError("SOURCE:TARGET, or {type: …, source: …, target: …}")
         # As people write directories
         return {name: _bare(value) if name in ("source", "target") else value for name, value in parts.items()}
@@ -197,7 +198,7 @@ class Published(Model):
     @model_validator(mode="before")
     @classmethod
     def _read(cls, given: Any) -> Any:
-        if isinstance(given, dict):
+        if is_mapping(given):
             return given
         match = _PUBLISHED.fullmatch(str(given)) if isinstance(given, str | int) and given is not True else None
         if not match:
@@ -276,8 +277,8 @@ class Dependency(Model):
 
 def _by_name(given: Any) -> Any:
     """A plain list of services is one whose conditions are the default."""
-    if isinstance(given, list) and all(isinstance(item, str) for item in given):
-        return {item: {} for item in given}
+    if is_list(given) and all(isinstance(item, str) for item in given):
+        return {item: dict[str, Any]() for item in given}
     return given
 
 
@@ -303,7 +304,7 @@ class HealthCommand(Model):
     @classmethod
     def _as_in_compose(cls, given: Any) -> Any:
         """Compose's own first word says how the others are run."""
-        if not isinstance(given, list) or not given or given[0] not in ("CMD", "CMD-SHELL", "NONE"):
+        if not is_list(given) or not given or given[0] not in ("CMD", "CMD-SHELL", "NONE"):
             return given
         if given[0] == "NONE":
             raise ValueError("a command, or health: running for one without a check")

@@ -4,6 +4,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from catalogue.shapes import is_list, is_mapping
+
 VARIABLE = re.compile(
     r"\$(?:(?P<escaped>\$)|(?P<plain>[A-Za-z_][A-Za-z0-9_]*)"
     r"|\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?:(?P<how>:?[-?+])(?P<other>[^{}]*))?\})"
@@ -23,9 +25,9 @@ def fill_variables(value: Any, values: Mapping[str, str]) -> Any:
     """A value of a file with its variables replaced; `$$` stays as it is, and so does a variable that is missing."""
     if isinstance(value, str):
         return VARIABLE.sub(lambda match: _replace_variable(match, values), value)
-    if isinstance(value, list):
+    if is_list(value):
         return [fill_variables(item, values) for item in value]
-    return {key: fill_variables(item, values) for key, item in value.items()} if isinstance(value, dict) else value
+    return {key: fill_variables(item, values) for key, item in value.items()} if is_mapping(value) else value
 
 
 def _name(match: re.Match[str]) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 
 from catalogue.compose.container import ContainerOptions
 from catalogue.compose.values import HealthCommand, Mount
+from catalogue.shapes import is_list, is_mapping
 from catalogue.sizes import to_bytes
 
 # Written as they are, where they say something
@@ -53,8 +54,8 @@ def escape_dollars(value: Any) -> Any:
     """With every $ as itself: Compose would take it for the beginning of a variable."""
     if isinstance(value, str):
         return value.replace("$", "$$")
-    if isinstance(value, list):
+    if is_list(value):
         return [escape_dollars(item) for item in value]
-    if isinstance(value, dict):
+    if is_mapping(value):
         return {name: escape_dollars(item) for name, item in value.items()}
     return value
