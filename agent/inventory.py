@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from agent import existing
 from agent.documents import docker
+from agent.documents.inventory import Inventory, Kind
 from agent.documents.manifest import Manifest
 from agent.engine import Declined, NotRunning
 from agent.world import World
@@ -26,9 +27,9 @@ OF_DOCKER = {"bridge", "host", "none"}  # made again each time that it starts
 # They end with a session, or are the agent's own for a while
 COME_AND_GO = ("user@", "user-runtime-dir@", "session-", "infra-job-", "infra-maintenance-", "infra-moving-")
 # These are there after another boot as well
-LASTING = ("networks", "volumes")
+LASTING: tuple[Kind, ...] = ("networks", "volumes")
 NAMED = 3  # of what is missing of a kind
-WORDS = {
+WORDS: dict[Kind, tuple[str, str, str]] = {
     "containers": ("containers", "ran before, and do not now", "Docker"),
     "networks": ("Docker's networks", "existed before, and are gone", "Docker"),
     "volumes": ("volumes", "existed before, and are gone", "Docker"),
@@ -37,20 +38,18 @@ WORDS = {
 }
 # What another program's answer may be that is none
 UNREADABLE = (OSError, Declined, ValueError, LookupError, TypeError, AttributeError, RecursionError)
-Inventory = dict[str, Any]
 T = TypeVar("T")
 
 
 def take(world: World, manifests: Collection[Manifest]) -> Inventory:
-    """Kind → key → name of what runs and is not of one of these manifests; None for a kind of which the host says
-    nothing. `boot` is the host's boot, `docker` the process that Docker was, `ports` are the manifests' own."""
+    """What runs and is not of one of these manifests."""
     own = {
         kind: {entry["name"] for manifest in manifests for entry in manifest[kind]}
         for kind in ("containers", "networks", "units")
     }
     ports = sorted({int(entry["port"]) for manifest in manifests for entry in manifest["ports"]})
     inventory: Inventory = {"boot": _boot(world), "docker": _docker(world), "ports": ports}
-    looks: dict[str, Callable[[], dict[str, str]]] = {
+    looks: dict[Kind, Callable[[], dict[str, str]]] = {
         "containers": lambda: _containers_that_stay(world),
         "networks": lambda: _networks(world),
         "volumes": lambda: _volumes(world),
@@ -63,7 +62,7 @@ def take(world: World, manifests: Collection[Manifest]) -> Inventory:
     return inventory
 
 
-def _has_such(world: World, kind: str) -> bool:
+def _has_such(world: World, kind: Kind) -> bool:
     """Does this host have such things at all: a Docker that does not run, or is not there, has none."""
     if kind in ("units", "listening"):
         return kind == "units" or world.has_command("ss")
@@ -80,18 +79,18 @@ def losses(world: World, before: Inventory) -> list[str]:
     """What of an inventory is not there any more after SETTLES seconds, a line a kind. After another boot only what
     outlives one counts. Raises nothing: what is not known is said to be so."""
     # An older agent noted down nothing of what it did not know
-    kinds = [kind for kind in WORDS if before.get(kind, {}) is None or before.get(kind)]
+    kinds: list[Kind] = [kind for kind in WORDS if before.get(kind, {}) is None or before.get(kind)]
     if before.get("boot") != _boot(world):
         kinds = [kind for kind in kinds if kind in LASTING]
     end = world.now() + SETTLES
     while True:
-        missing = {kind: _missing(world, before, kind) for kind in kinds}
+        missing: dict[Kind, list[str] | None] = {kind: _missing(world, before, kind) for kind in kinds}
         if not any(names is None or names for names in missing.values()) or world.now() >= end:
             return [_line(kind, names) for kind, names in missing.items() if names is None or names]
         world.sleep(PAUSE)
 
 
-def _line(kind: str, names: list[str] | None) -> str:
+def _line(kind: Kind, names: list[str] | None) -> str:
     what, happened, source = WORDS[kind]
     if names is None:
         return f"whether other {what} are as before is not known: {source} does not answer"
@@ -99,11 +98,12 @@ def _line(kind: str, names: list[str] | None) -> str:
     return f"{what} {', '.join(names[:NAMED])}{more} {happened}"
 
 
-def _missing(world: World, before: Inventory, kind: str) -> list[str] | None:
+def _missing(world: World, before: Inventory, kind: Kind) -> list[str] | None:
     """The names of what is gone; None where that is not known."""
-    if before[kind] is None:
+    noted = before.get(kind)
+    if noted is None:
         return None
-    looks: dict[str, Callable[[], dict[str, str]]] = {
+    looks: dict[Kind, Callable[[], dict[str, str]]] = {
         "containers": lambda: _containers(world, {"running", "restarting", "paused"}),
         "networks": lambda: _networks(world),
         "volumes": lambda: _volumes(world),
@@ -113,7 +113,7 @@ def _missing(world: World, before: Inventory, kind: str) -> list[str] | None:
     now = _answer(looks[kind])
     if now is None:
         return None
-    gone = {key: name for key, name in before[kind].items() if key not in now}
+    gone = {key: name for key, name in noted.items() if key not in now}
     if kind == "containers":
         same = before.get("docker") == _docker(world)
         return [name for id, name in gone.items() if not (same and _has_done_its_work(world, id))]

@@ -10,6 +10,7 @@ from typing import Any
 
 from agent import accounts, answers, existing, inventory, quoting, slots, store
 from agent.desired import Wanted, digest
+from agent.documents.inventory import Inventory
 from agent.documents.manifest import Manifest
 from agent.job import Job
 from agent.outcome import Refused
@@ -49,7 +50,7 @@ class Transaction:
     certificates: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     existing: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     answers: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
-    inventory: dict[str, Any] = field(default_factory=dict[str, Any])
+    inventory: Inventory = field(default_factory=Inventory)
     made: list[str] = field(default_factory=list[str])
     accounts: list[str] = field(default_factory=list[str])
     rolled: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])

@@ -285,15 +285,6 @@ def mapping(value: Any, file: str, where: str, allowed: str) -> dict[str, Any]:
     return value
 
 
-def is_mapping(value: object) -> TypeGuard[dict[str, Any]]:
-    """Is what a document has somewhere a mapping; its keys are texts."""
-    return isinstance(value, dict)
-
-
-def is_list(value: object) -> TypeGuard[list[Any]]:
-    return isinstance(value, list)
-
-
 def _check_size(text: str) -> None:
     """Raises MarkedYAMLError for a value that contains itself, for one too deep, and for too many values.
 

@@ -1,10 +1,11 @@
 """The form of what a host may answer, and how an answer is held against it."""
 
 import json
-from typing import Annotated, Any, TypeGuard
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from catalogue.shapes import is_list, is_mapping
 from infra.errors import InfraError
 
 DEEPEST = 50  # levels of an answer
@@ -20,16 +21,6 @@ Names = Annotated[list[Text], Field(max_length=MOST)]
 class Form(BaseModel):
     # A newer agent says more
     model_config = ConfigDict(extra="allow", strict=True)
-
-
-def is_mapping(value: object) -> TypeGuard[dict[str, Any]]:
-    """Is a value of JSON or YAML a mapping: its keys are texts."""
-    return isinstance(value, dict)
-
-
-def is_list(value: object) -> TypeGuard[list[Any]]:
-    """Is a value of JSON or YAML a list."""
-    return isinstance(value, list)
 
 
 def mapping_in(line: str) -> dict[str, Any] | None:

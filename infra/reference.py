@@ -9,12 +9,12 @@ from typing import Any
 
 import typer
 
+from catalogue.shapes import is_mapping
 from catalogue.files import read_yaml
 from infra import alert_pages
 from infra.account import policies
 from infra.cli.examples import EXAMPLES
 from infra.errors import InfraError
-from infra.forms import is_mapping
 from infra.markdown import code, page, table
 
 PLACE = Path("docs/reference")

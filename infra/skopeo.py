@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from catalogue.shapes import is_list, is_mapping
 from infra.errors import InfraError
 from infra.foreign import one_line
-from infra.forms import is_list, is_mapping
 from infra.writing import put
 
 ABSENT = ("manifest unknown", "name unknown", "repository does not exist", "repository name not known")

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path, PurePath
 from typing import BinaryIO
 
+from catalogue.shapes import is_mapping
 from infra.errors import InfraError
-from infra.forms import is_mapping
 
 MARKER = ".made-by-infra.json"  # in a directory that is generated: what is in it, by its hashes
 NO_OUTPUT = ("/etc", "/usr", "/bin", "/sbin", "/lib", "/lib64", "/boot", "/dev", "/proc", "/sys", "/run", "/var/lib")

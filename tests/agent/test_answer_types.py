@@ -1,12 +1,15 @@
 """What the agent answers, and what it keeps of its jobs, has the fields and types of agent/documents."""
 
 import json
+from dataclasses import fields
 
 import pytest
 
-from agent import main, store
-from agent.documents import answers
+from agent import certificates, main, proxies, store
+from agent.documents import answers, moves
 from agent.documents import jobs as documents
+from agent.documents.certificates import ObtainedCertificate
+from agent.proxy import Log
 from tests.agent.releases import applied, bigger, longer, release, serving
 from tests.document_types import misfits
 
@@ -50,3 +53,13 @@ def test_an_entry_of_the_history_fits(host):
     assert [list(misfits(found, documents.HistoryEntry)) for found in store.history(host)] == [[]] * len(
         store.history(host)
     )
+
+
+def test_what_is_kept_of_obtained_certificates_fits(host):
+    noted = json.loads(host.files[certificates.OBTAINED][0])
+    assert noted and list(misfits(noted, dict[str, ObtainedCertificate])) == []
+
+
+def test_what_shows_requests_fits():
+    assert list(misfits(json.loads(json.dumps(proxies.signs_of_traffic())), moves.TrafficSigns)) == []
+    assert {field.name for field in fields(Log)} == set(moves.ProxyLog.__annotations__)

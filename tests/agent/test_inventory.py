@@ -7,6 +7,7 @@ import socket
 import pytest
 
 from agent import inventory, transaction
+from agent.documents.inventory import Inventory
 from agent.engine import NotRunning
 from agent.inventory import BOOT
 from agent.recover import recover
@@ -14,6 +15,7 @@ from agent.world import Ran, World
 from tests.agent.beside import LISTENS, LISTS, PORTS, UNITS, busy, unhealthy, without
 from tests.agent.fake import FakeWorld, Killed
 from tests.agent.releases import AVATAR, JOB, applied, bigger, release, world_for
+from tests.document_types import misfits
 from tests.rows import changes
 
 
@@ -144,6 +146,13 @@ def test_a_docker_that_hangs_at_one_container_is_not_known():
     before = inventory.take(world, [])
     assert before["containers"] is None and before["networks"]
     assert inventory.losses(world, before)[0].startswith("whether other containers are as before is not known")
+
+
+@pytest.mark.parametrize("manifests", [[], [release().manifest]], ids=["all", "beside a release"])
+def test_an_inventory_fits_its_type(manifests):
+    noted = inventory.take(busy(), manifests)
+    assert list(misfits(noted, Inventory)) == []
+    assert {name for name in Inventory.__annotations__ if noted[name] is not None} == set(Inventory.__annotations__)
 
 
 def test_where_no_docker_runs_there_is_nothing_of_it_to_lose():
