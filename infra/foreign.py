@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from infra.forms import is_list, is_mapping
+from catalogue.shapes import is_list, is_mapping
 
 # Keys of what a host says whose text has lines
 LINES = frozenset({"diff"})

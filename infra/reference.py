@@ -9,8 +9,8 @@ from typing import Any
 
 import typer
 
-from catalogue.shapes import is_mapping
 from catalogue.files import read_yaml
+from catalogue.shapes import is_mapping
 from infra import alert_pages
 from infra.account import policies
 from infra.cli.examples import EXAMPLES

@@ -5,9 +5,9 @@ import hashlib
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+from catalogue.shapes import is_mapping
 from infra import notes
 from infra.errors import InfraError
-from infra.forms import is_mapping
 from infra.ssh import Target
 
 FOLDER = Path(".infra/jobs")

@@ -11,10 +11,10 @@ from catalogue.compose import once
 from catalogue.compose.environment import of_file, pairs
 from catalogue.compose.reading import memory_limit
 from catalogue.compose.variables import VARIABLE, missing
-from catalogue.files import is_list, is_mapping
 from catalogue.loading import TO_WRITE
 from catalogue.masking.lines import Masker
 from catalogue.masking.names import looks_secret
+from catalogue.shapes import is_list, is_mapping
 
 FIRST_PORT = 8040
 MEMORY = "256m"

@@ -11,8 +11,9 @@ from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
 
-from catalogue.files import is_list, read_mapping
+from catalogue.files import read_mapping
 from catalogue.problems import CatalogueError
+from catalogue.shapes import is_list
 from infra.errors import InfraError
 from infra.git import clone, git
 from infra.writing import is_file, put

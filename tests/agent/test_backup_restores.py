@@ -12,8 +12,8 @@ from agent.outcome import Refused
 from agent.world import Ran, World
 from tests.agent.fake import Killed
 from tests.agent.restic import DATABASE, OUTBOX, now, say, served_world
-from tests.rows import changes
 from tests.document_types import misfits
+from tests.rows import changes
 
 DEPENDENTS = {"watchme-web-app.service", "worker.service"}
 

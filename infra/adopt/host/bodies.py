@@ -3,8 +3,8 @@
 import re
 from typing import Any
 
-from catalogue.files import is_list, is_mapping
 from catalogue.masking import MARK, mask_secrets
+from catalogue.shapes import is_list, is_mapping
 from infra.adopt.host.remarks import Remark, unfit
 
 # What may stand under a name that is looked into; masking may have put a word there

@@ -13,8 +13,9 @@ import yaml
 from catalogue.compose import reading
 from catalogue.compose.ports import PortEntry, port_entry
 from catalogue.environment import control
-from catalogue.files import ComposeLoader, is_list, is_mapping, parse_yaml
+from catalogue.files import ComposeLoader, parse_yaml
 from catalogue.masking import MARK
+from catalogue.shapes import is_list, is_mapping
 from catalogue.sizes import MiB, format_size
 from catalogue.stack import Stack
 from infra.adopt.host.bodies import inner, is_literal, readable

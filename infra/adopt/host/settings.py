@@ -4,7 +4,8 @@ same mean the same. Pure."""
 from collections.abc import Iterator
 from typing import Any
 
-from catalogue.files import is_list, is_mapping, parse_yaml
+from catalogue.files import parse_yaml
+from catalogue.shapes import is_list, is_mapping
 from catalogue.systemd.directives import MOVED, texts
 from catalogue.systemd.parsing import sections
 from catalogue.systemd.values import BOOLEANS

@@ -6,11 +6,11 @@ from typing import Any
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from catalogue.files import is_list, is_mapping
 from catalogue.models import Account, Directory, DropIn, System
 from catalogue.rules.openings import openings
 from catalogue.rules.places import OWN_PAGE, PORTS
 from catalogue.services import AnyService, ComposeService
+from catalogue.shapes import is_list, is_mapping
 from catalogue.stack import Stack
 from catalogue.systemd.directives import text, texts
 from catalogue.systemd.parsing import sections

@@ -4,8 +4,8 @@ from typing import Any
 
 import yaml
 
-from catalogue.files import is_list, is_mapping
 from catalogue.models import System
+from catalogue.shapes import is_list, is_mapping
 
 SERVICE = (
     "name", "kind", "account", "retired", "purpose", "purpose_ja", "role", "image", "container", "port",
