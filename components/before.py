@@ -10,6 +10,18 @@ import pulumi
 
 from catalogue.dns import COMMAND, RECORD, keeper
 from catalogue.machines import FIRST, of_instance, place_of, region_of
+from components.state import (
+    CommandOutputs,
+    GateOutputs,
+    HostOutputs,
+    LastMove,
+    MachineOutputs,
+    RecordOutputs,
+    ReleaseOutputs,
+    Resources,
+    StackOutputs,
+    outputs_of,
+)
 
 Hosts = dict[str, str]
 TORN = "failed to load checkpoint"
@@ -29,7 +41,7 @@ class Served:
     """A release as it was brought last: its id, and its files' hashes as previews show them."""
 
     id: str = ""
-    files: dict[str, str] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True)
@@ -47,20 +59,20 @@ class Before:
 
     region: str = ""
     pointed: frozenset[tuple[str, str]] = frozenset()
-    hosts: dict[str, Hosts] = field(default_factory=dict)
+    hosts: dict[str, Hosts] = field(default_factory=dict[str, Hosts])
     gated: frozenset[tuple[str, str]] = frozenset()
     ttl: int = 0
-    move: dict[str, Any] = field(default_factory=dict)
-    machines: dict[str, dict[str, Machine]] = field(default_factory=dict)
-    settled: dict[str, str] = field(default_factory=dict)
+    move: LastMove = field(default_factory=LastMove)
+    machines: dict[str, dict[str, Machine]] = field(default_factory=dict[str, dict[str, Machine]])
+    settled: dict[str, str] = field(default_factory=dict[str, str])
     unfinished: bool = False
-    deployed: dict[str, Any] = field(default_factory=dict)
-    served: dict[str, Served] = field(default_factory=dict)
+    deployed: dict[str, dict[str, dict[str, str]]] = field(default_factory=dict[str, dict[str, dict[str, str]]])
+    served: dict[str, Served] = field(default_factory=dict[str, Served])
     kept_at: frozenset[str] = frozenset()
-    generations: dict[str, int] = field(default_factory=dict)
-    systems: dict[str, list[str]] = field(default_factory=dict)
-    begun: dict[str, list[str]] = field(default_factory=dict)
-    kept: dict[str, list[int]] = field(default_factory=dict)
+    generations: dict[str, int] = field(default_factory=dict[str, int])
+    systems: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
+    begun: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
+    kept: dict[str, list[int]] = field(default_factory=dict[str, list[int]])
 
     @property
     def serving(self) -> frozenset[tuple[str, str]]:
@@ -79,7 +91,8 @@ def before() -> Before:
     name = f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
     for tries_left in reversed(range(TRIES)):
         try:
-            reply = pulumi.runtime.invoke("pulumi:pulumi:readStackResourceOutputs", {"stackName": name}).value or {}
+            asked = pulumi.runtime.invoke("pulumi:pulumi:readStackResourceOutputs", {"stackName": name})
+            reply: dict[str, Any] = asked.value or {}
             return read(reply.get("outputs") or {})
         except Exception as error:
             # The engine writes the state of what it has just registered: a file can be read in the middle of that
@@ -89,20 +102,22 @@ def before() -> Before:
     raise AssertionError("the last try returns or raises")
 
 
-def read(resources: dict[str, Any]) -> Before:
+def read(resources: Resources) -> Before:
     """Out of the state's resources: URN → {type, outputs}."""
-    of = {kind: [r.get("outputs") or {} for r in resources.values() if r.get("type") == kind] for kind in KINDS}
-    outputs = next(iter(of["pulumi:pulumi:Stack"]), {})
+    outputs: StackOutputs = next(iter(outputs_of(resources, STACK)), {})
+    known_hosts: list[HostOutputs] = outputs_of(resources, HOST)
     hosts: dict[str, Hosts] = {}
-    for outputs_of_host in of["infra:index:Host"]:
-        if outputs_of_host.get("address") and outputs_of_host.get("region"):
-            place = place_of(outputs_of_host["region"], int(outputs_of_host.get("generation") or FIRST))
-            hosts.setdefault(place, {})[outputs_of_host["host"]] = outputs_of_host["address"]
-    served = {outputs["region"], *outputs.get("standby", [])} if outputs.get("region") else set()
+    for of_host in known_hosts:
+        if (at := of_host.get("address")) and (region := of_host.get("region")):
+            place = place_of(region, int(of_host.get("generation") or FIRST))
+            hosts.setdefault(place, {})[of_host["host"]] = at
+    last_region = outputs.get("region") or ""
+    served = {last_region, *outputs.get("standby", [])} if last_region else set[str]()
     generations = {host: int(number) for host, number in (outputs.get("generations") or {}).items()}
     kept = {host: [int(number) for number in numbers] for host, numbers in (outputs.get("kept") or {}).items()}
-    move = outputs.get("move") or {}
-    gates = [gate for gate in of["infra:index:Gate"] if gate.get("region")]
+    move: LastMove = outputs.get("move") or {}
+    passed_gates: list[GateOutputs] = outputs_of(resources, GATE)
+    gates = [gate for gate in passed_gates if gate.get("region")]
     pairs = {(place, host) for place, own in hosts.items() for host in own}
     gated = {
         (place, host)
@@ -113,24 +128,21 @@ def read(resources: dict[str, Any]) -> Before:
     for gate in gates:
         # One of an earlier version knew of one machine in each region
         passed = [(place, host) for host, place in (gate.get("machines") or {}).items()]
-        gated |= {*passed} if passed else {(place, host) for place, host in pairs if place == gate["region"]}
-    records = [*of[RECORD], *written_records(resources)]
+        gated |= {*passed} if passed else {(place, host) for place, host in pairs if place == gate.get("region")}
+    kept_records: list[RecordOutputs] = outputs_of(resources, RECORD)
+    records = [*kept_records, *written_records(resources)]
     addresses = {address for record in records for address in record.get("records") or []}
     # An attempt that is not over may have shortened what names could be remembered for when it began
     pending = [int(gate.get("ttl") or 0) for gate in gates if gate.get("at") != move.get("at")]
     return Before(
-        outputs.get("region") or "",
+        last_region,
         frozenset((place, host) for place, own in hosts.items() for host, at in own.items() if at in addresses),
         hosts,
         frozenset(gated),
         max([*pending, *(int(record.get("ttl") or 0) for record in records)], default=0),
         move,
         machines(resources),
-        {
-            urn.rsplit("::", 1)[-1]: (resource.get("outputs") or {}).get("settles") or ""
-            for urn, resource in resources.items()
-            if resource.get("type") == "infra:index:Release"
-        },
+        {name: outputs_of_release.get("settles") or "" for name, outputs_of_release in releases(resources).items()},
         any(gate.get("at") != move.get("at") for gate in gates),
         deployed if isinstance(deployed := outputs.get("deployed"), dict) else {},
         served_releases(resources),
@@ -142,57 +154,67 @@ def read(resources: dict[str, Any]) -> Before:
     )
 
 
-def pending_hosts(gates: list[dict[str, Any]], move: dict[str, Any]) -> dict[str, list[str]]:
+def pending_hosts(gates: list[GateOutputs], move: LastMove) -> dict[str, list[str]]:
     """System → the hosts that it was about to go to, by the gates of attempts that did not come to their end."""
     hosts_of: dict[str, list[str]] = {}
-    open_gates = [gate for gate in gates if gate.get("at") and gate["at"] != move.get("at")]
-    for gate in sorted(open_gates, key=lambda gate: gate["at"]):
+    open_gates = [(at, gate) for gate in gates if (at := gate.get("at")) and at != move.get("at")]
+    for _, gate in sorted(open_gates, key=lambda entry: entry[0]):
         for system, host in (gate.get("systems") or {}).items():
             hosts_of[system] = list(dict.fromkeys([*hosts_of.get(system, []), host]))
     return hosts_of
 
 
-def written_records(resources: dict[str, Any]) -> list[dict[str, Any]]:
+def written_records(resources: Resources) -> list[RecordOutputs]:
     """The addresses of public names in a zone that Route 53 does not keep: what their commands wrote last."""
-    records = []
+    records: list[RecordOutputs] = []
     for urn, resource in resources.items():
         if "infra:index:PublicName$" in urn and resource.get("type") == COMMAND:
-            output = (resource.get("outputs") or {}).get("stdout") or ""
+            output: CommandOutputs = resource.get("outputs") or {}
             with contextlib.suppress(ValueError, TypeError, KeyError):
-                record = json.loads(output)
+                record = json.loads(output.get("stdout") or "")
                 records.append({"records": record["values"], "ttl": record["ttl"]})
     return records
 
 
-def keepers(resources: dict[str, Any]) -> frozenset[str]:
+def keepers(resources: Resources) -> frozenset[str]:
     """The providers at which the last update left records."""
     return frozenset({keeper(resource.get("type") or "", urn) for urn, resource in resources.items()} - {""})
 
 
-def served_releases(resources: dict[str, Any]) -> dict[str, Served]:
+def releases(resources: Resources) -> dict[str, ReleaseOutputs]:
+    """By their names in Pulumi."""
+    return {
+        urn.rsplit("::", 1)[-1]: resource.get("outputs") or {}
+        for urn, resource in resources.items()
+        if resource.get("type") == RELEASE
+    }
+
+
+def served_releases(resources: Resources) -> dict[str, Served]:
     """Release → what it brought last, by what its command said: an update that fails writes no outputs of the
     component."""
-    named = {urn.rsplit("::", 1)[-1]: resource.get("outputs") or {} for urn, resource in resources.items()}
-    served = {}
-    for urn, resource in resources.items():
-        if resource.get("type") == "infra:index:Release":
-            name, outputs = urn.rsplit("::", 1)[-1], resource.get("outputs") or {}
-            try:
-                id = json.loads(named[f"{name}-apply"]["stdout"])["release"]
-            except (KeyError, ValueError, TypeError):
-                id = outputs.get("id")
-            served[name] = Served(id if isinstance(id, str) else "", outputs.get("files") or {})
+    named: dict[str, CommandOutputs] = {
+        urn.rsplit("::", 1)[-1]: resource.get("outputs") or {} for urn, resource in resources.items()
+    }
+    served: dict[str, Served] = {}
+    for name, outputs in releases(resources).items():
+        id: object
+        try:
+            id = json.loads(named[f"{name}-apply"].get("stdout") or "")["release"]
+        except (KeyError, ValueError, TypeError):
+            id = outputs.get("id")
+        served[name] = Served(id if isinstance(id, str) else "", outputs.get("files") or {})
     return served
 
 
-def machines(resources: dict[str, Any]) -> dict[str, dict[str, Machine]]:
+def machines(resources: Resources) -> dict[str, dict[str, Machine]]:
     """Place → host → its machine. By the machines themselves: their hosts' outputs are not written by an update that
     fails before its end."""
     by_place: dict[str, dict[str, Machine]] = {}
     for urn, resource in resources.items():
-        outputs = resource.get("outputs") or {}
-        if resource.get("type") == MACHINE and outputs.get("arn"):
-            id = outputs["arn"].rsplit("/", 1)[-1]
+        outputs: MachineOutputs = resource.get("outputs") or {}
+        if resource.get("type") == MACHINE and (arn := outputs.get("arn")):
+            id = arn.rsplit("/", 1)[-1]
             if named := of_instance(urn.rsplit("::", 1)[-1]):
                 host, place = named
                 by_place.setdefault(place, {})[host] = Machine(id, (outputs.get("tags") or {}).get(REPLACES, ""))
@@ -201,4 +223,5 @@ def machines(resources: dict[str, Any]) -> dict[str, dict[str, Machine]]:
 
 MACHINE = "aws:ec2/instance:Instance"
 REPLACES = "replaces"  # a machine's tag: the lost one whose place it took
-KINDS = ("pulumi:pulumi:Stack", "infra:index:Host", "infra:index:Gate", RECORD)
+STACK, HOST = "pulumi:pulumi:Stack", "infra:index:Host"
+GATE, RELEASE = "infra:index:Gate", "infra:index:Release"

@@ -46,7 +46,7 @@ def stack() -> Stack:
 def _with_secrets_of_others(own_stack: Stack, given: dict[str, Any], file: str) -> Stack:
     """With the values of infra:secretsFrom, which this process alone holds. Raises CatalogueError naming each that has
     none."""
-    own = given.get(f"{PROJECT}:secrets") or {}
+    own: dict[str, dict[str, str]] = given.get(f"{PROJECT}:secrets") or {}
     if not any(name not in own.get(group, {}) for group, names in own_stack.secretsFrom.items() for name in names):
         return own_stack
     sources = {

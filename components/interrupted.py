@@ -100,9 +100,10 @@ def _object(line: str) -> None:
 
 def creations(state: dict[str, Any]) -> list[tuple[str, str]]:
     """Name and type of the resources whose creation did not come to its end. Pure."""
-    operations = (state.get("deployment") or {}).get("pending_operations") or []
+    deployment: dict[str, Any] = state.get("deployment") or {}
+    operations: list[dict[str, Any]] = deployment.get("pending_operations") or []
     resources = [operation["resource"] for operation in operations if operation.get("type") == "creating"]
-    type_of = {resource["urn"]: resource["type"] for resource in resources}
+    type_of: dict[Any, Any] = {resource["urn"]: resource["type"] for resource in resources}
     if not all(isinstance(text, str) for text in (*type_of, *type_of.values())):
         raise TypeError("a resource without a name or a kind")
     return [(urn.rsplit("::", 1)[-1], type) for urn, type in type_of.items()]

@@ -1,6 +1,6 @@
 """What must be there before anything is made: the zone and the machine images. A missing one stops the program."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -53,7 +53,7 @@ def zone(stack: Stack, kept_at: Collection[str], options: pulumi.InvokeOptions) 
 
 def machine_images(stack: Stack, options: pulumi.InvokeOptions) -> dict[str, str]:
     """Host → the image that a new machine of it would get in the stack's region. Raises pulumi.RunError."""
-    image_of = {}
+    image_of: dict[str, str] = {}
     for host, spec in stack.ec2_hosts.items():
         parameter = stack.ami_parameter(INSTANCE_TYPES[spec.instanceType].architecture)
         with _one_line(f"infra:amiParameter {parameter}", f"name a parameter that exists in {stack.region}"):
@@ -167,14 +167,14 @@ def digests(repositories: list[str], region: str, options: pulumi.InvokeOptions)
             except Exception as error:
                 if "RepositoryNotFound" not in str(error):
                     raise
-                images = []
+                continue
         digest_of |= {f"{name}:{image.image_tag}": image.image_digest for image in images if image.image_tag}
         digest_of |= {f"{name}@{image.image_digest}": image.image_digest for image in images}
     return digest_of
 
 
 @contextmanager
-def _one_line(what: str, remedy: str) -> Iterator[None]:
+def _one_line(what: str, remedy: str) -> Generator[None]:
     try:
         yield
     except Exception as error:

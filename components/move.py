@@ -32,11 +32,11 @@ class Move:
 
     at: str = ""
     source: str = ""
-    leaving: dict[str, Hosts] = field(default_factory=dict)
+    leaving: dict[str, Hosts] = field(default_factory=dict[str, Hosts])
     ttl: int = 0
-    data: list[str] = field(default_factory=list)
-    homes: dict[str, str] = field(default_factory=dict)
-    systems: Transfers = field(default_factory=dict)
+    data: list[str] = field(default_factory=list[str])
+    homes: dict[str, str] = field(default_factory=dict[str, str])
+    systems: Transfers = field(default_factory=Transfers)
 
     def __bool__(self) -> bool:
         return bool(self.at)
@@ -155,7 +155,7 @@ def coming(
     """Of all systems of a host that becomes another machine, and of each system that goes to another host. `before` are
     the hosts by place that were there when the move began, `addresses` the present ones."""
     stack = catalogue.stack
-    arrivals = []
+    arrivals: list[Coming] = []
     for host in stack.ec2_hosts:
         entry = moving(catalogue, host, render(catalogue, host)) if host in move.data else None
         if entry:

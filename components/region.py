@@ -47,12 +47,12 @@ class Region:
     topic: Topic | None
     registry: Registry
     zone: Zone
-    machines: dict[str, access.Reachable] = field(default_factory=dict)
-    releases: dict[str, Release] = field(default_factory=dict)
-    waits: list[pulumi.Resource] = field(default_factory=list)
+    machines: dict[str, access.Reachable] = field(default_factory=dict[str, access.Reachable])
+    releases: dict[str, Release] = field(default_factory=dict[str, Release])
+    waits: list[pulumi.Resource] = field(default_factory=list[pulumi.Resource])
     copier: pulumi.Input[str] = ""
-    settled: Mapping[str, str] = field(default_factory=dict)
-    served: Mapping[str, Served] = field(default_factory=dict)
+    settled: Mapping[str, str] = field(default_factory=dict[str, str])
+    served: Mapping[str, Served] = field(default_factory=dict[str, Served])
     alone: tuple[Deploying, Catalogue] | None = None
 
     @property
@@ -97,7 +97,7 @@ def machine(
     wanted, grants = needs(catalogue, host), proof_records(region.zone, allowed, host)
     # A host pulls what its own systems run, and nothing of others
     own = list(dict.fromkeys(name for system in allowed.systems_on(host) for name in system.repositories))
-    pulls = pulumi.Output.all(*(region.registry.arns[name] for name in own)) if own else []
+    pulls: pulumi.Input[list[str]] = pulumi.Output.all(*(region.registry.arns[name] for name in own)) if own else []
     watched = (region.zone.arn or region.zone.former) if watches(allowed, host) else ""
     namespace = metrics_destination(catalogue, host).get("namespace", "")
     place = f"{stack.backup_bucket}/{host}" if backed_up(allowed, host) else ""

@@ -24,7 +24,7 @@ class StepArgs:
     request: pulumi.Input[dict[str, Any]]
     region: str
     once: bool = True
-    outputs: dict[str, Any] = field(default_factory=dict)
+    outputs: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
 class Step(pulumi.ComponentResource):

@@ -22,12 +22,11 @@ def transfers(stack: Stack, before: Before) -> Transfers:
     now = {system: host for host, spec in stack.hosts.items() for system in spec.runs}
     was = {system: host for host, systems in before.systems.items() for system in systems}
     hosts_known = {*stack.hosts, *(host for own in before.hosts.values() for host in own)}
-    givers_of = {}
+    givers_of: Transfers = {}
     for system in sorted({*was, *before.begun} & {*now}):
         # What was begun may have brought the data to whatever host that was
-        hosts = dict.fromkeys(
-            [*([was[system]] if was.get(system) in hosts_known else []), *before.begun.get(system, [])]
-        )
+        settled = [was[system]] if was.get(system) in hosts_known else []
+        hosts = dict.fromkeys([*settled, *before.begun.get(system, [])])
         if leaves := [host for host in hosts if host != now[system]]:
             givers_of[system] = leaves
     return givers_of

@@ -29,9 +29,9 @@ class Drift:
 
     resources: int
     regions: list[str]
-    topics: list[str] = field(default_factory=list)
-    findings: list[Finding] = field(default_factory=list)
-    unknown: list[str] = field(default_factory=list)
+    topics: list[str] = field(default_factory=list[str])
+    findings: list[Finding] = field(default_factory=list[Finding])
+    unknown: list[str] = field(default_factory=list[str])
 
     def lines(self) -> list[str]:
         if self.findings or self.unknown:

@@ -16,8 +16,8 @@ class Attempts:
     (step, what it did, seconds), and the seconds that were `spent`."""
 
     began: float
-    before: dict[str, Latency] = field(default_factory=dict)
-    steps: list[tuple[str, str, float]] = field(default_factory=list)
+    before: dict[str, Latency] = field(default_factory=dict[str, Latency])
+    steps: list[tuple[str, str, float]] = field(default_factory=list[tuple[str, str, float]])
     spent: float = 0.0
 
     def and_then(self, steps: list[tuple[str, str, float]], seconds: float) -> "Attempts":

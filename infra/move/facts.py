@@ -30,21 +30,21 @@ class Facts:
     enabled: bool | None
     offered: set[str]
     machine_images: dict[str, str | None]
-    zones: dict[str, set[str]] = field(default_factory=dict)
+    zones: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
     vcpu_quota: float | None = None
     vcpus_used: int = 0
     address_quota: float | None = None
     addresses_used: int = 0
-    here: set[str] = field(default_factory=set)
-    there: set[str] = field(default_factory=set)
+    here: set[str] = field(default_factory=set[str])
+    there: set[str] = field(default_factory=set[str])
     image_bytes: int = 0
-    repositories: set[str] = field(default_factory=set)
-    own_repositories: set[str] = field(default_factory=set)
-    ttls: dict[str, int | None] = field(default_factory=dict)
+    repositories: set[str] = field(default_factory=set[str])
+    own_repositories: set[str] = field(default_factory=set[str])
+    ttls: dict[str, int | None] = field(default_factory=dict[str, int | None])
     lowered: remembered.Lowered | None = None
     acme: str | None = None
-    latency: dict[str, float | None] = field(default_factory=dict)
-    costs: dict[str, Cost] = field(default_factory=dict)
+    latency: dict[str, float | None] = field(default_factory=dict[str, float | None])
+    costs: dict[str, Cost] = field(default_factory=dict[str, Cost])
 
 
 def gather(catalogue: Catalogue, region: str) -> Facts:

@@ -56,7 +56,7 @@ class Phase:
 
     step: str
     region: str
-    touches: dict[str, str] = field(default_factory=dict)
+    touches: dict[str, str] = field(default_factory=dict[str, str])
 
     def __str__(self) -> str:
         return " ".join(part for part in (self.title, self.region) if part)

@@ -32,8 +32,8 @@ class Progress:
     planned: dict[tuple[str, str], Phase]
     say: Say
     clock: Callable[[], float]
-    times: dict[tuple[str, str], Timed] = field(default_factory=dict)
-    reasons: list[str] = field(default_factory=list)
+    times: dict[tuple[str, str], Timed] = field(default_factory=dict[tuple[str, str], Timed])
+    reasons: list[str] = field(default_factory=list[str])
     is_locked: bool = False
     _of_resources: int = 0
 

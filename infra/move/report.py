@@ -23,9 +23,9 @@ class Report:
     total: float
     steps: list[tuple[str, str, float]]
     images: dict[str, str]
-    before: dict[str, Latency] = field(default_factory=dict)
-    after: dict[str, Latency] = field(default_factory=dict)
-    standby: list[str] = field(default_factory=list)
+    before: dict[str, Latency] = field(default_factory=dict[str, Latency])
+    after: dict[str, Latency] = field(default_factory=dict[str, Latency])
+    standby: list[str] = field(default_factory=list[str])
     title: str = ""
     remaining: str = ""
 

@@ -9,7 +9,7 @@ import ssl
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -96,7 +96,7 @@ def with_machine(host: str, generation: int, type: str, kept: Mapping[int, str])
 
 
 @contextmanager
-def copy_configuration(stack: str, change: Change) -> Iterator[Path]:
+def copy_configuration(stack: str, change: Change) -> Generator[Path]:
     """A copy of the stack's configuration as it would be; gone afterwards."""
     real = config_file(stack) or project_root() / f"Pulumi.{stack}.yaml"
     folder = real.parent / f".move-{os.getpid()}"
@@ -146,7 +146,7 @@ class Options:
     """What `pulumi up` gets beside its stack: further `words` of the command, and variables of its `environment`."""
 
     words: Sequence[str] = ()
-    environment: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 WHOLE = Options()  # an update of all that the stack has
@@ -222,7 +222,7 @@ def _start_process(command: list[str], complaints: IO[str], environment: Mapping
 
 
 @contextmanager
-def _as_interrupts(*signals: signal.Signals) -> Iterator[None]:
+def _as_interrupts(*signals: signal.Signals) -> Generator[None]:
     """These end us as Ctrl-C does, so that Pulumi is not left alone in the middle; but what was ignored when we were
     started (`nohup`) stays so."""
 

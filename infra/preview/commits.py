@@ -5,7 +5,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -49,7 +49,7 @@ def describe_worktree() -> str:
 
 
 @contextmanager
-def checkout(commit: str) -> Iterator[Path]:
+def checkout(commit: str) -> Generator[Path]:
     """The files of a commit in a directory of their own; gone afterwards."""
     with tempfile.TemporaryDirectory(prefix="infra-preview-") as folder:
         archive = Path(folder) / "archive.tar"

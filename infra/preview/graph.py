@@ -24,12 +24,12 @@ class Kind:
     name: str
     new: tuple[str, ...] = ()
     lost: str = ""
-    update: dict[str, str] = field(default_factory=dict)
+    update: dict[str, str] = field(default_factory=dict[str, str])
     ends: bool = False
     gone: str = "{heal} makes it again"
-    says: dict[str, str] = field(default_factory=dict)
-    keep: dict[str, str] = field(default_factory=dict)
-    stays: dict[str, str] = field(default_factory=dict)
+    says: dict[str, str] = field(default_factory=dict[str, str])
+    keep: dict[str, str] = field(default_factory=dict[str, str])
+    stays: dict[str, str] = field(default_factory=dict[str, str])
     is_known: bool = True
 
 

@@ -91,16 +91,16 @@ class HostChange:
 
     host: str
     how: Literal["new", "changed", "gone", "same", "moved"]
-    files: list[FileChange] = field(default_factory=list)
-    effects: list[Effect] = field(default_factory=list)
+    files: list[FileChange] = field(default_factory=list[FileChange])
+    effects: list[Effect] = field(default_factory=list[Effect])
     memory: tuple[Room | None, Room | None] = (None, None)
-    ports: dict[str, tuple[str, str]] = field(default_factory=dict)
-    addresses: dict[str, tuple[str, str]] = field(default_factory=dict)
-    health: dict[str, tuple[str, str]] = field(default_factory=dict)
-    lost: list[str] = field(default_factory=list)
-    gained: list[str] = field(default_factory=list)
-    opened: list[str] = field(default_factory=list)
-    data: list[str] = field(default_factory=list)
+    ports: dict[str, tuple[str, str]] = field(default_factory=dict[str, tuple[str, str]])
+    addresses: dict[str, tuple[str, str]] = field(default_factory=dict[str, tuple[str, str]])
+    health: dict[str, tuple[str, str]] = field(default_factory=dict[str, tuple[str, str]])
+    lost: list[str] = field(default_factory=list[str])
+    gained: list[str] = field(default_factory=list[str])
+    opened: list[str] = field(default_factory=list[str])
+    data: list[str] = field(default_factory=list[str])
 
 
 def compare_hosts(

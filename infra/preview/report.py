@@ -58,19 +58,19 @@ class StackReport:
     stack: str
     fingerprint: str = ""
     error: str = ""
-    steps: list[Step] = field(default_factory=list)
-    hosts: list[HostChange] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list[Step])
+    hosts: list[HostChange] = field(default_factory=list[HostChange])
     cost: Cost = Cost(None, None, "")
-    findings: list[Finding] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list[Finding])
+    problems: list[str] = field(default_factory=list[str])
     moves: tuple[str, str] | None = None
-    replaces: list[str] = field(default_factory=list)
-    goes: list[str] = field(default_factory=list)
-    phases: list[Phase] = field(default_factory=list)
-    hosts_say: list[str] = field(default_factory=list)
+    replaces: list[str] = field(default_factory=list[str])
+    goes: list[str] = field(default_factory=list[str])
+    phases: list[Phase] = field(default_factory=list[Phase])
+    hosts_say: list[str] = field(default_factory=list[str])
     source: str = "mocks"
     language: str = "en"
-    images: dict[str, str] = field(default_factory=dict)
+    images: dict[str, str] = field(default_factory=dict[str, str])
 
     @property
     def changed_hosts(self) -> list[HostChange]:

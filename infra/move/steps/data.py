@@ -11,7 +11,7 @@ import contextlib
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Any
 
@@ -272,7 +272,7 @@ class Moving:
         raise InfraError(f"{answer['why']}; {home} serves {self.what} as before")
 
     @contextlib.contextmanager
-    def _keep_renewing(self, home: Host, id: str) -> Iterator[None]:
+    def _keep_renewing(self, home: Host, id: str) -> Generator[None]:
         over = threading.Event()
 
         def renew() -> None:
