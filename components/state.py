@@ -65,7 +65,7 @@ class GateOutputs(TypedDict, total=False):
 
 
 class RecordOutputs(TypedDict, total=False):
-    """A public name's addresses, whoever keeps its zone."""
+    """A public name's addresses, at any provider."""
 
     records: list[str]
     ttl: float

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from typing import Any
 
 from catalogue.loading import Catalogue
 from catalogue.problems import Problem
@@ -49,7 +50,7 @@ def _collect_problems(what: str, region: str, ask: Callable[[], Iterable[Problem
 
 
 def _in_region(
-    catalogue: Catalogue, region: str, created: list[dict], larger: int, existing: list[dict]
+    catalogue: Catalogue, region: str, created: list[dict[str, Any]], larger: int, existing: list[dict[str, Any]]
 ) -> Iterator[Problem]:
     if Region(catalogue.stack.region).is_enabled(region) is False:
         remedy = f"enable it: aws account enable-region --region-name {region} (minutes to hours)"
@@ -60,14 +61,14 @@ def _in_region(
         yield from networks.findings(catalogue, region, asked)
 
 
-def _planned_resources(stack: str) -> list[dict]:
+def _planned_resources(stack: str) -> list[dict[str, Any]]:
     head = snapshots(None, project_root(), [stack])[stack]["head"]
     if head["error"]:
         raise InfraError(head["error"])
     return head["resources"]
 
 
-def _state_resources(stack: str) -> list[dict]:
+def _state_resources(stack: str) -> list[dict[str, Any]]:
     """What the state has; nothing of a stack that Pulumi does not know yet."""
     try:
         return of_aws(export_state(stack))

@@ -37,7 +37,8 @@ def table() -> dict[str, Any]:
 
 def uses(role: str) -> dict[str, list[str]]:
     """Action → whose work asks for it, of what a role may do and none of those before it may."""
-    roles, first_uses = list(ROLES), {}
+    roles = list(ROLES)
+    first_uses: dict[str, tuple[str, list[str]]] = {}
     for one in roles[: roles.index(role) + 1]:
         for type, asked in table()["types"].items():
             for action in {"plan": asked["read"], "deploy": asked["write"]}.get(one, ()):

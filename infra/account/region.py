@@ -121,7 +121,7 @@ class Region:
 
 
 def _vcpus(entry: dict[str, Any]) -> int:
-    options = entry.get("CpuOptions") or {}
+    options: dict[str, int] = entry.get("CpuOptions") or {}
     if "CoreCount" in options:
         return options["CoreCount"] * options.get("ThreadsPerCore", 1)
     instance_type = INSTANCE_TYPES.get(entry["InstanceType"])

@@ -62,7 +62,7 @@ def look(stack: Stack) -> Drift:
         ec2, machines = aws.client("ec2", region), _machines(stack, pulumi_state, region)
         groups, rules = (
             state.ids(pulumi_state, GROUP, region),
-            set().union(*(state.ids(pulumi_state, t, region) for t in RULES)),
+            set[str]().union(*(state.ids(pulumi_state, t, region) for t in RULES)),
         )
         if machines:
             asked.append(("the state of machines", region, partial(looks.machines, ec2, machines)))

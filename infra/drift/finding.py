@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from catalogue.shapes import is_list
 from infra.foreign import one_line
 from infra.preview.marks import SECRET
 
@@ -29,7 +30,8 @@ def apart(now: Any, before: Any) -> tuple[str, str]:
         return text(one), text(other)
     same = next((n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
     begin = max(0, same - LONG // 4)
-    return tuple(text(f"{'…' if begin else ''}{value[begin:]}") for value in (one, other))  # type: ignore[return-value]
+    one_text, other_text = (text(f"{'…' if begin else ''}{value[begin:]}") for value in (one, other))
+    return one_text, other_text
 
 
 def _is_json(value: Any) -> bool:
@@ -47,7 +49,7 @@ def text(value: Any) -> str:
         return "nothing"
     if isinstance(value, str):
         return value if len(value) <= LONG else f"{value[:LONG]}…"
-    if isinstance(value, list) and all(isinstance(item, (str, int, float)) for item in value):
+    if is_list(value) and all(isinstance(item, (str, int, float)) for item in value):
         return text(", ".join(str(item) for item in value))
     whole = json.dumps(value, sort_keys=True)
     return "[secret]" if SECRET in whole else text(whole.strip('"'))

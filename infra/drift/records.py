@@ -25,7 +25,8 @@ def find_added(route53: Any, pulumi_state: State, keepable: Collection[str]) -> 
     """Those beside the stack's own; the names of `keepable` may have others in infra:records."""
     own: dict[str, set[tuple[str, str, str]]] = {}
     for entry in (entry for entry in state.of_aws(pulumi_state) if entry["type"] == RECORD):
-        given = {**entry.get("inputs", {}), **(entry.get("outputs") or {})}
+        outputs: dict[str, Any] = entry.get("outputs") or {}
+        given: dict[str, Any] = {**entry.get("inputs", {}), **outputs}
         key = (record_name(given["name"]), given["type"], given.get("setIdentifier") or "")
         own.setdefault(given["zoneId"], set()).add(key)
     for zone, keys in sorted(own.items()):

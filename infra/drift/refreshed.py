@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from catalogue.shapes import is_list, is_mapping
 from infra.drift.finding import Finding, apart
 from infra.preview.graph import Step, differences
 
@@ -36,8 +37,11 @@ def findings(steps: Iterable[Entry], words: Words) -> Iterator[Finding]:
         step = Step(entry["urn"], "delete" if entry["op"] == "delete" else "update")
         if not step.type.startswith("aws:") or entry["op"] not in ("update", "delete"):
             continue
-        old, new = ((entry.get(state) or {}).get("outputs") or {} for state in ("oldState", "newState"))
-        where = f"{step.kind.name} {step.name} ({(entry.get('oldState') or {}).get('id', '')})"
+        old_state: Entry = entry.get("oldState") or {}
+        new_state: Entry = entry.get("newState") or {}
+        old: Entry = old_state.get("outputs") or {}
+        new: Entry = new_state.get("outputs") or {}
+        where = f"{step.kind.name} {step.name} ({old_state.get('id', '')})"
         if entry["op"] == "delete":
             yield Finding(where, "is gone from AWS", step.kind.gone.format(heal=words.heal, stack=words.stack))
             continue
@@ -66,8 +70,8 @@ def _paths(entry: Entry, old: Entry, new: Entry) -> list[str]:
 
 def _at(outputs: Any, path: str) -> Any:
     for quoted, index, name in PART.findall(path):
-        if isinstance(outputs, list):
+        if is_list(outputs):
             outputs = outputs[int(index)] if index and int(index) < len(outputs) else None
         else:
-            outputs = outputs.get(quoted or name) if isinstance(outputs, dict) else None
+            outputs = outputs.get(quoted or name) if is_mapping(outputs) else None
     return outputs

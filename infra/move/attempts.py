@@ -37,7 +37,7 @@ def read_attempts(stack: str, region: str) -> Attempts | None:
         note = notes.read(_place(stack, region))
         before = {name: Latency(**entry) for name, entry in note["before"].items()}
         attempts = Attempts(note["began"], before, [(a, b, c) for a, b, c in note["steps"]], note["spent"])
-        texts = [text for step, did, _ in attempts.steps for text in (step, did)]
+        texts: list[object] = [text for step, did, _ in attempts.steps for text in (step, did)]
         numbers = [attempts.began, attempts.spent, *(seconds for _, _, seconds in attempts.steps)]
         numbers += [number for entry in before.values() for number in (entry.open, entry.new)]
         # Another form is another program's, or torn

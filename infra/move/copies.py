@@ -106,7 +106,7 @@ def taking(number: int, place: str, options: list[str]) -> list[str]:
 
 def id_map_options(there: dict[str, Any], here: dict[str, Any]) -> list[str]:
     """What gives accounts' files to the accounts of the same names, whose numbers can be others."""
-    options = []
+    options: list[str] = []
     for option, kind in (("--usermap", "users"), ("--groupmap", "groups")):
         pairs = [
             f"{number}:{here[kind][name]}"

@@ -65,7 +65,7 @@ def gather(catalogue: Catalogue, region: str) -> Facts:
         here, there = old.images(wanted), new.images(wanted)
         return Facts(
             enabled=enabled,
-            offered=set().union(*zones.values()),
+            offered=set[str]().union(*zones.values()),
             zones=zones,
             machine_images={
                 INSTANCE_TYPES[type].architecture: new.parameter(stack.ami_parameter(INSTANCE_TYPES[type].architecture))
@@ -130,7 +130,7 @@ def _latency(endpoint: str) -> float | None:
     """Milliseconds of a connection from this machine, the best of a few."""
     parts = urlsplit(endpoint)
     port = parts.port or (443 if parts.scheme == "https" else 80)
-    times = []
+    times: list[float] = []
     for _ in range(ATTEMPTS):
         begun = time.perf_counter()
         try:

@@ -44,7 +44,8 @@ def repositories(stack: Stack, region: str) -> set[str]:
     done = attempt("stack", "export", "--stack", stack.name)
     if done.returncode:
         return set()
-    resources = (json.loads(done.stdout)["deployment"] or {}).get("resources") or []
+    deployment: dict[str, Any] = json.loads(done.stdout)["deployment"] or {}
+    resources: list[dict[str, Any]] = deployment.get("resources") or []
     ours = [entry for entry in resources if entry["type"] == REPOSITORY and region in entry["urn"].rsplit("::", 1)[-1]]
     return {entry["id"] for entry in ours if "id" in entry}
 
@@ -61,7 +62,8 @@ def find_lowering(updates: Iterable[dict[str, Any]], default: int) -> Lowered | 
             return Lowered(None, since) if since else None
         if update["kind"] != "update":
             continue
-        ttl = int((update.get("config") or {}).get(KEY, {}).get("value") or default)
+        config: dict[str, dict[str, Any]] = update.get("config") or {}
+        ttl = int(config.get(KEY, {}).get("value") or default)
         now = ttl if now is None else now
         if ttl > now:
             return Lowered(ttl, since) if since else None

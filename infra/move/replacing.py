@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -98,11 +99,12 @@ def machines(stack: Stack, host: str) -> Machines:
 
 def types(state: State, host: str, region: str) -> dict[int, str]:
     """Generation → instance type, of a host's machines that are in the stack's state. Pure."""
-    by_generation = {}
+    by_generation: dict[int, str] = {}
     for entry in of_aws(state):
         named = of_instance(name_of(entry)) if entry["type"] == INSTANCE else None
         if named and named[0] == host and region_of(named[1]) == region:
-            by_generation[generation_of(named[1])] = (entry.get("inputs") or {}).get("instanceType", "")
+            inputs: dict[str, Any] = entry.get("inputs") or {}
+            by_generation[generation_of(named[1])] = inputs.get("instanceType", "")
     return by_generation
 
 

@@ -117,7 +117,7 @@ def preview_phases(stack: str, file: Path) -> list[Phase]:
 
 def plan_lines(steps: list[Phase]) -> list[str]:
     """The steps, and what each touches."""
-    lines = []
+    lines: list[str] = []
     for number, phase in enumerate(steps, 1):
         names = list(phase.touches)
         shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
@@ -250,7 +250,8 @@ def _events(lines: Iterator[str]) -> Iterator[dict[str, Any]]:
 
 def latencies(catalogue: Catalogue) -> dict[str, Latency]:
     """Public name → how far it is from here; none of what does not answer."""
-    stack, by_name = catalogue.stack, {}
+    stack = catalogue.stack
+    by_name: dict[str, Latency] = {}
     try:
         servers = names.servers(stack.zone, stack.nameServers, stack.dns.provider)
     except InfraError:
@@ -273,7 +274,8 @@ def _distance(name: str, address: str, path: str, roots: list[str]) -> Latency:
     context = ssl.create_default_context()
     for root in roots:
         context.load_verify_locations(cadata=root)
-    opened, new = [], []
+    opened: list[float] = []
+    new: list[float] = []
     for _ in range(TRIES):
         began = time.perf_counter()
         with (

@@ -84,7 +84,7 @@ def find_tagged(stack: Stack, pulumi_state: State, but: Iterable[str]) -> list[O
     for provider, region in providers.items():
         table = TAGGED_EVERYWHERE if provider.rsplit("::", 2)[-2] == "aws-everywhere" else TAGGED
         # Data Lifecycle Manager is asked where the stack uses it
-        unused = set() if stack.keepSnapshots else {SNAPSHOTS}
+        unused: set[str] = set() if stack.keepSnapshots else {SNAPSHOTS}
         for type, find in ((type, find) for type, find in table.items() if type not in unused):
             there = (
                 set(_find_ids(type, find, region, {"tags": tags})) - state.ids(pulumi_state, type, region) - set(but)
@@ -121,7 +121,8 @@ def settle(stack: str, say: Say) -> None:
 def write(stack: str, leftovers: Found, orphans: list[Orphan]) -> None:
     """Takes orphans into the state (those that are not wanted for the next update to delete them), has the engine read
     the rest of them from AWS, and only then forgets the interrupted creations."""
-    changed, urns = leftovers.state, []
+    changed = leftovers.state
+    urns: list[str] = []
     for orphan in orphans:
         if orphan.creation and orphan.is_wanted:
             changed = state.adopt_resource(changed, orphan.creation, orphan.id)

@@ -29,7 +29,8 @@ def _answer_or_none(ask: Callable[[], Any]) -> Any:
 
 
 def _tag_filters(inputs: Inputs) -> list[dict[str, Any]]:
-    return [{"Name": f"tag:{name}", "Values": [value]} for name, value in sorted((inputs.get("tags") or {}).items())]
+    tags: dict[str, str] = inputs.get("tags") or {}
+    return [{"Name": f"tag:{name}", "Values": [value]} for name, value in sorted(tags.items())]
 
 
 def _find_by_tags(operation: str, answer: str, id: str, **more: str) -> Find:
@@ -57,7 +58,9 @@ def _instances(client: Client, inputs: Inputs) -> list[str]:
 
 def _route_table_associations(client: Client, inputs: Inputs) -> list[str]:
     ask = client("ec2").describe_route_tables
-    tables = _answer_or_none(lambda: ask(RouteTableIds=[inputs["routeTableId"]])["RouteTables"]) or []
+    tables: list[dict[str, Any]] = (
+        _answer_or_none(lambda: ask(RouteTableIds=[inputs["routeTableId"]])["RouteTables"]) or []
+    )
     return [
         entry["RouteTableAssociationId"]
         for table in tables
@@ -105,7 +108,8 @@ def _inline_policy(operation: str, owner: str) -> Find:
 
 
 def _access_keys(client: Client, inputs: Inputs) -> list[str]:
-    keys = _answer_or_none(lambda: client("iam").list_access_keys(UserName=inputs["user"])["AccessKeyMetadata"]) or []
+    ask = client("iam").list_access_keys
+    keys: list[dict[str, Any]] = _answer_or_none(lambda: ask(UserName=inputs["user"])["AccessKeyMetadata"]) or []
     return [e["AccessKeyId"] for e in sorted(keys, key=lambda e: e["CreateDate"], reverse=True)]
 
 
@@ -127,10 +131,11 @@ def _record(client: Client, inputs: Inputs) -> list[str]:
     )["ResourceRecordSets"]
     # A record with other values has another owner. The provider adds the outer quotes of a text
     quote = '"' if kind in ("TXT", "SPF") else ""
+    values: list[str] = inputs.get("records") or []
     ours = {
         "Name": record_name(name),
         "Type": kind,
-        "values": sorted(f"{quote}{value}{quote}" for value in inputs.get("records") or []),
+        "values": sorted(f"{quote}{value}{quote}" for value in values),
     }
     there = [
         {

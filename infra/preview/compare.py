@@ -12,7 +12,7 @@ from catalogue.prices import monthly_everywhere, table
 from catalogue.stack import Stack
 from infra.move.phases import phases
 from infra.preview import graph, hosts
-from infra.preview.graph import Step
+from infra.preview.graph import Inputs, Step
 from infra.preview.report import Cost, StackReport
 from infra.preview.snapshot import systems_of
 from policy import rules
@@ -169,14 +169,18 @@ def facts(snapshot: Snapshot) -> Facts:
 
 def shrinking(steps: list[Step]) -> dict[str, tuple[int, int]]:
     """Machine → GiB of its disk before and after, of those that lose some in place."""
-    sizes = {}
+    sizes: dict[str, tuple[int, int]] = {}
     for step in steps:
-        before, after = (
-            ((inputs or {}).get("rootBlockDevice") or {}).get("volumeSize") for inputs in (step.old, step.new)
-        )
+        before, after = _disk_size(step.old), _disk_size(step.new)
         if step.op == "update" and before and after and int(after) < int(before):
             sizes[step.name] = (int(before), int(after))
     return sizes
+
+
+def _disk_size(inputs: Inputs | None) -> Any:
+    """In GiB, as Pulumi writes numbers; None of what has no disk."""
+    device: dict[str, Any] = (inputs or {}).get("rootBlockDevice") or {}
+    return device.get("volumeSize")
 
 
 def _monthly(snapshot: Snapshot) -> float | None:

@@ -9,10 +9,12 @@ from typing import Any, Literal
 import yaml
 
 from agent.wording import phrase
+from catalogue.shapes import is_mapping
 from catalogue.sizes import INSTANCE_TYPES
 
 Op = Literal["create", "update", "replace", "delete"]
 Resource = dict[str, Any]
+Inputs = dict[str, Any]
 # What only this program's own components are, and what only says where to ask
 PLUMBING = ("infra:", "pulumi:")
 
@@ -42,8 +44,8 @@ class Step:
     op: Op
     changed: tuple[str, ...] = ()
     because: tuple[str, ...] = ()
-    old: Any = None
-    new: Any = None
+    old: Inputs | None = None
+    new: Inputs | None = None
 
     @property
     def type(self) -> str:
@@ -87,7 +89,7 @@ def differences(before: Any, after: Any, path: str = "") -> list[str]:
     """The paths of all values that differ: `tags.system`, `rootBlockDevice.volumeSize`."""
     if before == after:
         return []
-    if isinstance(before, dict) and isinstance(after, dict):
+    if is_mapping(before) and is_mapping(after):
         parts = [differences(before.get(key), after.get(key), f"{path}.{key}") for key in sorted({*before, *after})]
         return [entry for part in parts for entry in part]
     return [path.lstrip(".")]

@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Collection, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Literal
 
 from agent import holding, store
 from agent.documents.manifest import Manifest, Unit
@@ -13,9 +13,9 @@ from agent.units import of_paths
 from agent.wording import join_phrases, phrase
 from infra.foreign import visible
 from infra.preview import data, serving, steps
+from infra.preview.documents import Host
 from rendering import proxies
 
-Host = dict[str, Any]
 WATCH = "infra-singles.service"
 PROXIES = {proxy.unit for proxy in proxies.PROXIES.values()}
 KINDS = ("files", "environment_files", "links")
@@ -158,9 +158,9 @@ def _host(name: str, old: Host | None, new: Host | None, moved: bool = False) ->
     # A release can differ without any file: in what is asked of a service, or when
     same = not released and _room(old) == _room(new)
     how = "new" if old is None else "gone" if new is None else "same" if same else "changed"
-    drifted = set(old.get("drifted", ())) if old and released else set()
-    public, will_be = (serving.public_paths(host["files"]) if host else set() for host in (old, new))
-    guarded, still = (serving.guarded_paths(host["files"]) if host else set() for host in (old, new))
+    drifted = set(old.get("drifted", ())) if old and released else set[str]()
+    public, will_be = (serving.public_paths(host["files"]) if host else set[str]() for host in (old, new))
+    guarded, still = (serving.guarded_paths(host["files"]) if host else set[str]() for host in (old, new))
     # What a service is asked for is news only of one that is there before and after
     asks = _changed_values(serving.health_paths(was), serving.health_paths(will))
     return HostChange(
@@ -173,8 +173,8 @@ def _host(name: str, old: Host | None, new: Host | None, moved: bool = False) ->
 
 
 def _files(old: Host | None, new: Host | None) -> Iterator[FileChange]:
-    before, after = (host["files"] if host else {} for host in (old, new))
-    was, will = (_entries(host["manifest"]) if host else {} for host in (old, new))
+    before, after = (host["files"] if host else dict[str, str]() for host in (old, new))
+    was, will = (_entries(host["manifest"] if host else None) for host in (old, new))
     for path in sorted({*before, *after}):
         # What goes with its machine is no news file by file
         if new is None or (before.get(path) == after.get(path) and was.get(path) == will.get(path)):
@@ -192,9 +192,10 @@ def _diff(before: str, after: str) -> tuple[str, ...]:
     return tuple(difflib.unified_diff(_lines(before), _lines(after), lineterm="", n=3))[2:]
 
 
-def _entries(manifest: Manifest) -> dict[str, tuple[int, str, str]]:
+def _entries(manifest: Manifest | None) -> dict[str, tuple[int, str, str]]:
     """Path → mode, owner and the content's hash, where it has one."""
-    return {f["path"]: (f["mode"], f["owner"], f.get("sha256", "")) for kind in KINDS[:2] for f in manifest[kind]}
+    parts = [manifest[kind] for kind in KINDS[:2]] if manifest else []
+    return {f["path"]: (f["mode"], f["owner"], f.get("sha256", "")) for part in parts for f in part}
 
 
 def _meta(was: tuple[int, str, str] | None, will: tuple[int, str, str] | None, has_diff: bool) -> str:
@@ -238,7 +239,7 @@ def effects(old: Manifest | None, new: Manifest | None, drifted: AbstractSet[str
     )
     kept = {unit["name"] for unit in new["units"]}
     # Of two proxies one takes the ports of the other
-    taken = PROXIES & (kept - before) if PROXIES & (before - kept) else set()
+    taken = PROXIES & (kept - before) if PROXIES & (before - kept) else set[str]()
     reported: set[str] = set()
     for unit in new["units"]:
         name, because = unit["name"], _because(unit, paths)

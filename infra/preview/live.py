@@ -17,6 +17,7 @@ from catalogue.deployed import pin_images
 from catalogue.loading import Catalogue, load
 from catalogue.machines import of_instance, place_of, region_of
 from catalogue.problems import CatalogueError, Problem
+from catalogue.shapes import is_mapping
 from catalogue.stack import PROJECT, read_stack, stack_from
 from infra import aws, hosts, remote, sources, ssh
 from infra.errors import InfraError
@@ -25,7 +26,8 @@ from infra.mirror import resolve_digests
 from infra.paths import config_file, project_root
 from infra.preview.commits import snapshots
 from infra.preview.compare import HostReports, Snapshot, build_report
-from infra.preview.graph import PLUMBING, Op, Step, order_steps
+from infra.preview.documents import Host
+from infra.preview.graph import PLUMBING, Inputs, Op, Step, order_steps
 from infra.preview.hosts import compare_hosts
 from infra.preview.marks import mask_text
 from infra.preview.report import StackReport
@@ -98,7 +100,7 @@ def machines_before(after: dict[str, Any], region: str, taken: list[Step]) -> di
     for host, step in here:
         # Another machine of the name may be made beside the one that is there
         if step.op != "create" and step.old:
-            disk = step.old.get("rootBlockDevice") or {}
+            disk: dict[str, Any] = step.old.get("rootBlockDevice") or {}
             before[host] = [step.old["instanceType"], disk.get("volumeSize", after.get(host, [None, 0])[1])]
     return before
 
@@ -110,7 +112,7 @@ def catalogue_of(name: str) -> Catalogue:
     config = json.loads(pulumi("config", "--json", "--show-secrets", "--stack", name))
     values = {key: entry.get("objectValue", entry.get("value")) for key, entry in config.items()}
     try:
-        own = values.get(f"{PROJECT}:secrets") or {}
+        own: dict[str, dict[str, str]] = values.get(f"{PROJECT}:secrets") or {}
         asked = _secrets_of_others(sealed, own)
         values[f"{PROJECT}:secrets"] = {group: own.get(group, {}) | asked.get(group, {}) for group in {*own, *asked}}
         return replace(sealed, stack=stack_from(name, values, sealed.stack.file))
@@ -148,7 +150,7 @@ def steps(previewed: Iterable[dict[str, Any]]) -> Iterable[Step]:
         urn = stable(entry["urn"])
         if op is None or urn.split("::")[2].rsplit("$", 1)[-1].startswith(PLUMBING):
             continue
-        old, new = ((entry.get(state) or {}).get("inputs", {}) for state in ("oldState", "newState"))
+        old, new = _inputs(entry, "oldState"), _inputs(entry, "newState")
         changed = tuple(sorted(_inner(entry.get("detailedDiff") or entry.get("diffReasons") or (), old, new)))
         because = tuple(entry.get("replaceReasons") or ()) if op == "replace" else ()
         earlier = by_urn.get(urn)
@@ -157,11 +159,17 @@ def steps(previewed: Iterable[dict[str, Any]]) -> Iterable[Step]:
     return order_steps(by_urn.values())
 
 
+def _inputs(entry: dict[str, Any], state: str) -> Inputs:
+    """What a step has in its `oldState` or `newState`, where it has that."""
+    known: dict[str, Inputs] = entry.get(state) or {}
+    return known.get("inputs", {})
+
+
 def _inner(names: Iterable[str], old: dict[str, Any], new: dict[str, Any]) -> Iterator[str]:
     """Which inputs changed, by the parts of those that have parts: where Pulumi names the whole of it alone."""
     for name in names:
         before, after = old.get(name), new.get(name)
-        if isinstance(before, dict) and isinstance(after, dict):
+        if is_mapping(before) and is_mapping(after):
             yield from (f"{name}.{key}" for key in {*before, *after} if before.get(key) != after.get(key))
         else:
             yield name
@@ -223,7 +231,7 @@ def _ask_host(target: ssh.Target) -> dict[str, Any] | str:
 
 def _complaint(answer: dict[str, Any]) -> str:
     """Why what a host says of its release cannot be compared with another one; "" where it can."""
-    host = {"manifest": answer["manifest"], "files": answer["files"], "addresses": {}, "spec": {}, "room": None}
+    host: Host = {"manifest": answer["manifest"], "files": answer["files"], "addresses": {}, "spec": {}, "room": None}
     other = copy.deepcopy(host)
     other["manifest"]["memory"] += 1
     try:
@@ -267,7 +275,7 @@ def _head(catalogue: Catalogue, there: Snapshot) -> tuple[Snapshot, list[str]]:
     }, registry_remarks  # fmt: skip
 
 
-def _same_credentials(before: dict[str, Any], after: dict[str, Any]) -> None:
+def _same_credentials(before: Manifest, after: Host) -> None:
     versions = {
         place: v for item in before["environment_files"] for place, v in item["versions"].items() if place[0] == "@"
     }
@@ -312,7 +320,7 @@ def digests(catalogue: Catalogue, region: str, serving: Mapping[str, str] | None
         return detail["imageDigest"]
 
     images: Images = {repository: {} for repository, _ in wanted}
-    untold = []
+    untold: list[str] = []
     with ThreadPoolExecutor(8) as pool:
         by_image = dict(zip(wanted, pool.map(of, wanted), strict=True))
     by_image |= _of_others(catalogue, [image for image, digest in by_image.items() if digest is None])

@@ -8,7 +8,7 @@ import re
 import sys
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 # The list of what looks like a secret is this checkout's own, whatever the one that is looked at knows
 MASKING = Path(__file__).resolve().parents[2] / "catalogue/masking"
@@ -57,7 +57,8 @@ def mark(text: str) -> str:
 
 def mark_sources(values: dict[str, Any]) -> None:
     """Secrets that come from elsewhere are not asked for: a mark of where each comes from stands in its place."""
-    for group, names in (values.get("infra:secretsFrom") or {}).items():
+    sources: dict[str, dict[str, Any]] = values.get("infra:secretsFrom") or {}
+    for group, names in sources.items():
         own = values.setdefault("infra:secrets", {}).setdefault(group, {})
         for name, source in names.items():
             own.setdefault(name, mark(json.dumps(source, sort_keys=True)))
@@ -65,7 +66,8 @@ def mark_sources(values: dict[str, Any]) -> None:
 
 def mark_unset(values: dict[str, Any], unset: list[str]) -> dict[str, Any]:
     """The configuration with marks for secrets (GROUP.NAME) that have no value yet, without which no program runs."""
-    secrets = {group: {**given} for group, given in (values.get("infra:secrets") or {}).items()}
+    known: dict[str, dict[str, str]] = values.get("infra:secrets") or {}
+    secrets = {group: {**given} for group, given in known.items()}
     for group, _, name in (path.rpartition(".") for path in unset):
         secrets.setdefault(group, {})[name] = mark("not set")
     return values | {"infra:secrets": secrets} if unset else values
@@ -77,17 +79,26 @@ SECRET, SECRET_VALUE = "4dabf18193072939515e22adb298388d", "1b47061264138c4ac30d
 
 def mask_encrypted(value: Any) -> Any:
     """Configuration without what is encrypted in it."""
-    if isinstance(value, dict):
+    if _is_mapping(value):
         if set(value) == {"secure"}:
             return mark(str(value["secure"]))
         return {key: mask_encrypted(item) for key, item in value.items()}
-    return [mask_encrypted(item) for item in value] if isinstance(value, list) else value
+    return [mask_encrypted(item) for item in value] if _is_list(value) else value
 
 
 def mask_inputs(value: Any) -> Any:
     """Inputs without what Pulumi holds for secret."""
-    if isinstance(value, dict):
+    if _is_mapping(value):
         if value.get(SECRET) == SECRET_VALUE:
             return mark(json.dumps(value.get("value"), sort_keys=True, default=str))
         return {key: mask_inputs(item) for key, item in value.items()}
-    return [mask_inputs(item) for item in value] if isinstance(value, list) else value
+    return [mask_inputs(item) for item in value] if _is_list(value) else value
+
+
+# As catalogue/shapes.py, which a checkout that is looked at may not have
+def _is_mapping(value: object) -> TypeGuard[dict[str, Any]]:
+    return isinstance(value, dict)
+
+
+def _is_list(value: object) -> TypeGuard[list[Any]]:
+    return isinstance(value, list)

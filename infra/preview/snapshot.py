@@ -1,8 +1,8 @@
 """Two checkouts as values: what each one's program makes and what its hosts get, as JSON on standard output.
 
 Runs as a script, each checkout in a process of its own and with its own packages, which may be older than this file: of
-ours it imports marks.py beside it alone, and it works without AWS, passphrase or Pulumi login. What is encrypted in a
-stack's configuration stays so: a mark stands for it that changes with it.
+ours it imports marks.py and mocked.py beside it alone, and it works without AWS, passphrase or Pulumi login. What is
+encrypted in a stack's configuration stays so: a mark stands for it that changes with it.
 """
 
 import asyncio
@@ -17,12 +17,18 @@ import sys
 import tempfile
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
+if TYPE_CHECKING:
+    from pulumi.runtime.mocks import empty_pb2
+    from pulumi.runtime.proto import resource_pb2
+
+    from infra.preview.documents import Host
 if __package__:
-    from infra.preview import marks
+    from infra.preview import marks, mocked
 else:
     import marks
+    import mocked
 
 # An attempt of a region move is named by its time, which says nothing about the change
 ATTEMPT = re.compile(r"\d{8}T\d{6}Z")
@@ -34,11 +40,6 @@ LIBRARIES = (
 
 def stable(text: str) -> str:
     return ATTEMPT.sub("ATTEMPT", text)
-
-
-def address(name: str) -> str:
-    """One of documentation's own (RFC 5737), for every machine another."""
-    return f"192.0.2.{1 + int(hashlib.sha256(name.encode()).hexdigest(), 16) % 254}"
 
 
 def wanted_images(catalogue: Any) -> dict[str, dict[str, str]]:
@@ -53,10 +54,10 @@ def wanted_images(catalogue: Any) -> dict[str, dict[str, str]]:
 def keys(stack: Any, values: dict[str, Any]) -> dict[str, Any]:
     """The configuration with marks for keys that have not been made yet."""
     missing = {f"infra:{key}": text for key, text in KEYS.items() if not values.get(f"infra:{key}")}
-    of_hosts = {
-        f"infra:{key}": dict.fromkeys(stack.ec2_hosts, text) | (values.get(f"infra:{key}") or {})
-        for key, text in (("hostPublicKeys", KEYS["sshPublicKey"]), ("hostPrivateKeys", KEYS["sshPrivateKey"]))
-    }
+    of_hosts: dict[str, dict[str, str]] = {}
+    for key, text in (("hostPublicKeys", KEYS["sshPublicKey"]), ("hostPrivateKeys", KEYS["sshPrivateKey"])):
+        given: dict[str, str] = values.get(f"infra:{key}") or {}
+        of_hosts[f"infra:{key}"] = dict.fromkeys(stack.ec2_hosts, text) | given
     return values | missing | of_hosts
 
 
@@ -70,43 +71,18 @@ def program(root: Path, name: str, values: dict[str, Any], images: dict[str, dic
     outputs: dict[str, Any] = {}
 
     class Mocks(pulumi.runtime.Mocks):
-        def new_resource(self, args):
-            mock_outputs = {
-                "arn": f"arn:aws:mock:{args.name}", "publicIp": address(args.name), "repositoryUrl": args.name,
-                "secret": "[made by AWS]", "stdout": '{"line": "", "release": "", "images": {}, "copied": 0}',
-            }  # fmt: skip
-            return f"{args.name}-id", {**mock_outputs, **args.inputs}
+        def new_resource(self, args: mocked.Creation) -> tuple[str, dict[str, Any]]:
+            return mocked.mock_creation(args)
 
-        def call(self, args):
-            if args.token == "aws:ecr/getImages:getImages":
-                entries = images.get(args.args["repositoryName"], {}).items()
-                tagged = [{"imageTag": suffix[1:], "imageDigest": d} for suffix, d in entries if suffix[0] == ":"]
-                pinned = [{"imageTag": "", "imageDigest": d} for suffix, d in entries if suffix[0] == "@"]
-                return {"imageIds": tagged + pinned, "id": "i", "repositoryName": args.args["repositoryName"]}, []
-            if args.token == "pulumi:pulumi:readStackResourceOutputs":
-                return {"name": args.args["stackName"], "outputs": state or {}}, []
-            if args.token == "aws:ec2/getInstanceTypeOfferings:getInstanceTypeOfferings":
-                types = [value for filter in args.args["filters"] for value in filter["values"]]
-                # Which zone offers them is AWS's to say: without it each does, and the first stands for it
-                place = args.args["region"]
-                pairs = [(kind, f"{place}{letter}") for letter in "abcdef" for kind in types]
-                entries = {"instanceTypes": [kind for kind, _ in pairs], "locations": [zone for _, zone in pairs]}
-                return {**entries, "locationTypes": [], "id": "i", "region": place}, []
-            if args.token == "aws:ec2/getSubnet:getSubnet":
-                zone = f"{args.args['region']}a"
-                return {"availabilityZone": zone, "id": args.args["id"]}, []
-            if args.token == "aws:ec2/getInstances:getInstances":
-                # Here it is unknown that one is lost
-                ids = [value for filter in args.args["filters"] for value in filter["values"]]
-                return {"ids": ids, "id": "i", "region": "r"}, []
-            return {
-                "zoneId": "ZONE", "arn": "arn:aws:route53:::hostedzone/ZONE", "id": "ZONE",
-                "value": f"image of {args.args.get('name', '')}", "name": args.args.get("name", ""),
-            }, []  # fmt: skip
+        def call(self, args: mocked.Call) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+            return mocked.answer(args, images, state or {}), []
 
     class Monitor(MockMonitor):
-        def RegisterResource(self, request):
-            answer = super().RegisterResource(request)
+        def RegisterResource(
+            self, request: "resource_pb2.RegisterResourceRequest"
+        ) -> "resource_pb2.RegisterResourceResponse":
+            # Pulumi's own mocks have no types
+            answer = cast(mocked.Monitor, super()).RegisterResource(request)
             inputs = marks.mask_inputs(rpc.deserialize_properties(request.object))
             resources.append(
                 {
@@ -122,9 +98,10 @@ def program(root: Path, name: str, values: dict[str, Any], images: dict[str, dic
             )  # fmt: skip
             return answer
 
-        def RegisterResourceOutputs(self, request):
+        def RegisterResourceOutputs(self, request: "resource_pb2.RegisterResourceOutputsRequest") -> "empty_pb2.Empty":
             outputs[request.urn] = marks.mask_inputs(rpc.deserialize_properties(request.outputs))
-            return super().RegisterResourceOutputs(request)
+            # As above
+            return cast(mocked.Monitor, super()).RegisterResourceOutputs(request)
 
     # Pulumi takes the loop that is set, and since Python 3.14 none is made for it
     asyncio.set_event_loop(asyncio.new_event_loop())
@@ -133,7 +110,8 @@ def program(root: Path, name: str, values: dict[str, Any], images: dict[str, dic
     texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in values.items()}
     secret = [key for key in texts if key in ("infra:sshPrivateKey", "infra:hostPrivateKeys", "infra:secrets")]
     pulumi.runtime.set_all_config(texts, secret)
-    pulumi.runtime.test(lambda: runpy.run_path(str(root / "__main__.py")) and None)()
+    # Pulumi's decorator has no types
+    cast(mocked.Runtime, pulumi.runtime).test(lambda: runpy.run_path(str(root / "__main__.py")) and None)()
     return {"resources": resources, "outputs": {stable(urn): output for urn, output in outputs.items()}}
 
 
@@ -144,7 +122,7 @@ def text(content: bytes, path: str, key: bytes) -> str:
         return f"(binary, {len(content)} bytes, {hashlib.sha256(content).hexdigest()[:12]})\n"
 
 
-def host_of(catalogue: Any, name: str, images: dict[str, dict[str, str]], key: bytes) -> dict[str, Any]:
+def host_of(catalogue: Any, name: str, images: dict[str, dict[str, str]], key: bytes) -> "Host":
     """What a host gets: the manifest that its agent works from, and every file as people read it."""
     from catalogue.sizes import MiB, to_bytes
     from rendering.archive import manifest_of
@@ -184,7 +162,7 @@ def _exceptions(catalogue: Any, host: str) -> dict[str, dict[str, str]]:
     return exceptions(catalogue, host)
 
 
-def hosts_of(catalogue: Any, images: dict[str, dict[str, str]], key: bytes) -> dict[str, dict[str, Any]]:
+def hosts_of(catalogue: Any, images: dict[str, dict[str, str]], key: bytes) -> "dict[str, Host]":
     """Every host of a stack; one of a region that stands by is HOST@REGION."""
     stack = catalogue.stack
     by_name = {host: host_of(catalogue, host, images, key) for host in stack.hosts}
@@ -229,8 +207,8 @@ def take(root: Path, name: str, file: Path, state: Any = None, key: bytes = mark
     snapshot: dict[str, Any] = {"stack": name, "problems": [], "error": "", "code": code_of(root)}
     try:
         read_stack(root, name, file)
-        raw = (yaml.safe_load(file.read_text(encoding="utf-8")) or {}).get("config") or {}
-        values = marks.mask_encrypted(raw)
+        whole: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+        values = marks.mask_encrypted(whole.get("config") or {})
         marks.mark_sources(values)
         stack = stack_from(name, values, file.name)
         values = keys(stack, values)
@@ -290,7 +268,7 @@ class Running:
     def wait(self) -> dict[str, Any]:
         os.waitpid(self.pid, 0)
         self.out.seek(0)
-        silent = {"stack": self.stack, "problems": [], "error": "the program ended without a word"}
+        silent: dict[str, Any] = {"stack": self.stack, "problems": [], "error": "the program ended without a word"}
         return json.loads(output) if (output := self.out.read()) else silent
 
 
@@ -312,7 +290,8 @@ def pair_up(before: dict[str, Any] | None, after: dict[str, Any], head: str, fil
 
 def systems_of(snapshot: dict[str, Any]) -> dict[str, list[str]]:
     """Host → its systems, by the configuration."""
-    hosts = (snapshot.get("configuration") or {"hosts": {}})["hosts"]
+    configuration: dict[str, Any] = snapshot.get("configuration") or {"hosts": {}}
+    hosts: dict[str, dict[str, Any]] = configuration["hosts"]
     return {
         n: [e if isinstance(e, str) else e.get("as") or e["system"] for e in s["systems"]] for n, s in hosts.items()
     }
