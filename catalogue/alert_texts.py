@@ -17,7 +17,7 @@ def file_of(language: str) -> Path:
 
 
 JAPANESE = file_of("ja")
-RULE = "the name of each alert, and below it {text: what is said of it}"
+RULE = "the name of each alert, and below it {text: its message}"
 Said = Annotated[str, Field(min_length=1)]
 
 

@@ -54,7 +54,7 @@ class Alert(Model):
     @model_validator(mode="after")
     def _a_percentage_can_be_exceeded(self) -> "Alert":
         if self.measure in PERCENT and not 0 <= self.above < 100:
-            raise ValueError(f"above: {self.above} is no bound of a percentage; at least 0, below 100")
+            raise ValueError(f"above: {self.above} is not a percentage; at least 0, below 100")
         return self
 
     @property
@@ -66,7 +66,7 @@ class Alert(Model):
 class CloudMetric(Model):
     """What AWS itself counts of a machine."""
 
-    namespace: Annotated[str, written_as(r"^AWS/[A-Za-z0-9]+$", "a namespace of AWS's own, such as AWS/EC2")]
+    namespace: Annotated[str, written_as(r"^AWS/[A-Za-z0-9]+$", "a namespace of AWS, such as AWS/EC2")]
     """The namespace of the metric in CloudWatch."""
     metric: MetricName
     """The metric's name."""
@@ -97,7 +97,7 @@ class CloudAlert(Model):
     @model_validator(mode="after")
     def _one_bound(self) -> "CloudAlert":
         if (self.above is None) == (self.below is None):
-            raise ValueError("a condition of the cloud is either above or below a value")
+            raise ValueError("a cloud condition has either above or below, not both")
         return self
 
 

@@ -75,7 +75,7 @@ class Backup(Model):
     def _shape(cls, given: Any) -> Any:
         if is_mapping(given) or isinstance(given, Backup):
             return given
-        raise ValueError("a mapping, such as {dump: …, load: …}; {} for the files with all defaults")
+        raise ValueError("a mapping, such as {dump: …, load: …}; {} for a backup of the files with all defaults")
 
     @model_validator(mode="after")
     def _whole(self) -> "Backup":
@@ -92,7 +92,7 @@ class Backup(Model):
         if self.max_age is not None:
             return self.max_age
         parts = _SCHEDULE.fullmatch(self.schedule)
-        assert parts, "it was looked at before"
+        assert parts, "checked before"
         if self.schedule == "monthly" or (parts["date"] or "*")[:1] != "*":
             return 32 * 24
         if self.schedule == "weekly" or parts["days"]:

@@ -33,7 +33,7 @@ def _machine(text: str) -> str:
     if not is_address(text) and not is_name(text):
         raise ValueError("an IP address of a machine, or a host name such as box.example.com, without a port")
     if is_address(text) and (is_of_none := _is_of_no_machine(text)):
-        raise ValueError(f"the address of one machine, and this is {is_of_none}")
+        raise ValueError(f"the address of a single machine, but this is {is_of_none}")
     return text
 
 
@@ -74,7 +74,7 @@ def _bucket(name: str) -> str:
 
 def _certificates(text: str) -> str:
     if not _PEM.search(text):
-        raise ValueError("a certificate itself (PEM), -----BEGIN CERTIFICATE----- and what follows, and no path to one")
+        raise ValueError("the certificate itself (PEM, from -----BEGIN CERTIFICATE----- on), not a path to it")
     return text
 
 

@@ -20,7 +20,7 @@ def _text_as(cls: type, allowed: str) -> Any:
             if isinstance(value, str):
                 return cls(value)
             if not isinstance(value, cls):
-                raise ValueError("YAML reads no text here")
+                raise ValueError("YAML does not read a text here")
             return value
         except ValueError as error:
             close = f" ({error})" if "host bits" in str(error) else ""
@@ -44,7 +44,7 @@ def _header_value(text: str) -> str:
     """Raises ValueError for what one of the proxies cannot be given as it is."""
     for sign in ("`", "{$", "\\{", "\\}"):
         if sign in text:
-            raise ValueError(f"a header's value without {sign}, which Caddy has no way to write")
+            raise ValueError(f"a header's value without {sign}, which Caddy cannot write")
     return text
 
 
@@ -98,10 +98,10 @@ _REGION = r"^[a-z]{2}(-[a-z]+)+-[0-9]$"
 # Pattern → what it allows, as a person reads it
 ALLOWED = {
     HOST_NAME: "a host name such as api.example.com: lower-case letters, digits and hyphens, labels of at most 63 "
-    "characters joined by dots, and no address; a name in another script in its ASCII form (xn--…)",
-    _LINE: "text in one line, without control characters, marks that turn its direction, or a \\ at its end",
+    "characters joined by dots, not an address; internationalised names in ASCII form (xn--…)",
+    _LINE: "text in one line, without control characters, text-direction marks, or a \\ at its end",
     _HEADER_NAME: "the name of an HTTP header: letters, digits, hyphens and underscores",
-    _BELOW: "a path below its directory, such as recall/gunicorn.conf.py: no /, .. or hidden name at its beginning",
+    _BELOW: "a relative path below its directory, such as recall/gunicorn.conf.py: no leading /, .. or hidden name",
     HEALTH: "a path such as /health, or tcp, image, running, or {command: …}",
     _URL_PATH: "a path that begins with /, with a query or without, such as /health?deep=1; other characters as %20",
     NAME: "a name such as notes-api: lower-case letters, digits and . _ -",
@@ -111,7 +111,7 @@ ALLOWED = {
     _UNIT: "a unit with its ending, such as notes-worker.service",
     _PACKAGE: "the name of a Debian package, such as ffmpeg",
     _PATH: "a path from the root, such as /srv/app/app.toml: letters, digits and . _ @ : + , = ~ - between its slashes",
-    MODE: 'permissions such as "0644"; setuid, setgid and sticky bits are never installed',
+    MODE: 'permissions such as "0644"; without setuid, setgid and sticky bits',
     _EMAIL: "an e-mail address such as ops@example.com",
     _VARIABLE: "the name of a variable: letters, digits and _",
     _KEY: "an SSH public key in one line, such as ssh-ed25519 AAAA…",
@@ -145,13 +145,13 @@ KERNEL = ("/proc", "/sys", "/dev")
 
 def _below_root(path: Any) -> Any:
     if path == "/":
-        raise ValueError("a path in the container below /, such as /data: its root is the image itself")
+        raise ValueError("a path of the container below /, such as /data: / itself is the image")
     return path
 
 
 def _outside_kernel(path: str) -> str:
     if place := next((place for place in KERNEL[:2] if path == place or path.startswith(f"{place}/")), ""):
-        raise ValueError(f"a path outside {place}, where each container has the kernel's own files and no other can be")
+        raise ValueError(f"a path outside {place}, which belongs to the kernel in each container")
     return path
 
 

@@ -18,7 +18,7 @@ from catalogue.shapes import is_list, is_mapping
 from catalogue.unreadable import PLAIN, Misshapen, describe_character, explain
 
 LARGEST = 4 * 1024**2  # bytes; the catalogue's own files have some tens of thousands
-DEEPEST = 60  # levels of lists and mappings in each other
+DEEPEST = 60  # levels of nested lists and mappings
 MOST_VALUES = 200_000  # values of a file, with every alias written out
 LONGEST_PLAIN = 100  # characters of a number: reading it takes its square
 NUMBER = re.compile(r"[-+]?[0-9][0-9A-Fa-fxob_:.]*")
@@ -26,7 +26,7 @@ TEXT = "tag:yaml.org,2002:str"
 MERGE = "tag:yaml.org,2002:merge"
 VALUE = "tag:yaml.org,2002:value"
 MERGES = {"!reset", "!override"}  # of Docker Compose, where several files are merged
-ONCE = "each key of a mapping once: remove one of them, or put both into one"
+ONCE = "each key of a mapping once: remove one, or merge them"
 # What YAML takes a value for, by the end of its tag
 KINDS = {
     "bool": "true or false", "int": "a number", "float": "a number", "timestamp": "a date or a time", "null": "nothing",
@@ -55,7 +55,7 @@ class _StrictLoader(yaml.CSafeLoader):
                         f"{describe_character(sign)} beside the key {key.value.strip()!r}", "use spaces", key.start_mark
                     )
             if key.value in seen:
-                problem = f"key {key.value!r} is given twice: here and on line {seen[key.value]}"
+                problem = f"key {key.value!r} is defined twice: here and on line {seen[key.value]}"
                 raise Misshapen(problem, ONCE, key.start_mark)
             seen[key.value] = key.start_mark.line + 1
         return super().construct_mapping(node, deep)
@@ -69,19 +69,19 @@ class _StrictLoader(yaml.CSafeLoader):
             problem, allowed = f"a value does not fit its type: {error}", PLAIN
             if isinstance(node, yaml.ScalarNode):
                 kind = KINDS.get(node.tag.rpartition(":")[2], "of its tag")
-                problem = f"{node.value[:60]!r}, which YAML takes for {kind}, and it is none"
+                problem = f"{node.value[:60]!r}, which YAML takes for {kind}, but it is not valid"
                 allowed = "put it in quotes where it is a text"
             raise Misshapen(problem, allowed, node.start_mark) from None
 
 
 def _unknown_tag(_: _StrictLoader, node: yaml.Node) -> NoReturn:
     tag = node.tag.replace("tag:yaml.org,2002:", "!!")
-    problem, allowed = f"the tag {tag[:60]}, which has no meaning here", f"remove it: {PLAIN}"
+    problem, allowed = f"the tag {tag[:60]} has no meaning here", f"remove it: {PLAIN}"
     if node.tag in (MERGE, VALUE):
-        problem, allowed = f"{node.value} alone has a meaning of its own in YAML", "put it in quotes where it is a text"
+        problem, allowed = f"{node.value} alone has a special meaning in YAML", "put it in quotes where it is a text"
     elif tag in MERGES:
-        problem = f"{tag} is for compose files that are merged, and one is read here"
-        allowed = "write the value that is left"
+        problem = f"{tag} is for merging compose files, but only one is read here"
+        allowed = "write the resulting value"
     raise Misshapen(problem, allowed, node.start_mark)
 
 
@@ -91,7 +91,7 @@ for _tag in (MERGE, VALUE):
 
 
 def read_bytes(
-    path: Path, file: str, largest: int = LARGEST, smaller: str = "is it the right file? Make it smaller"
+    path: Path, file: str, largest: int = LARGEST, smaller: str = "check that it is the right file, or make it smaller"
 ) -> bytes:
     """The content of a regular file; `file` is its name in messages, `largest` its limit in bytes, `smaller` what to
     do about one that has more.
@@ -112,7 +112,7 @@ def read_bytes(
     except IsADirectoryError:
         raise _error(file, "file", "is a directory", "put a regular file there") from None
     except OSError as error:
-        raise _error(file, "file", f"cannot be read: {error.strerror}", "make it readable for this account") from None
+        raise _error(file, "file", f"cannot be read: {error.strerror}", "make it readable by this account") from None
     if len(content) > largest:
         raise _error(file, "file", f"has more than {largest} bytes", smaller)
     return content
@@ -246,9 +246,9 @@ def read_json(path: Path, file: str) -> Any:
     except json.JSONDecodeError as error:
         raise _error(file, f"line {error.lineno}", error.msg, "write valid JSON") from None
     except RecursionError:
-        raise _error(file, "file", "lists and mappings are too deep in each other", "write valid JSON") from None
+        raise _error(file, "file", "lists and mappings are nested too deeply", "write valid JSON") from None
     except ValueError:
-        raise _error(file, "file", "a number of thousands of digits", "write valid JSON") from None
+        raise _error(file, "file", "a number with thousands of digits", "write valid JSON") from None
 
 
 def parse_toml(content: bytes, file: str) -> dict[str, Any]:
@@ -264,7 +264,7 @@ def parse_toml(content: bytes, file: str) -> dict[str, Any]:
     except (RecursionError, ValueError) as error:
         # Python reads no number of thousands of digits
         deep = isinstance(error, RecursionError)
-        fault = "values are too deep in each other" if deep else "a number of thousands of digits"
+        fault = "values are nested too deeply" if deep else "a number with thousands of digits"
         raise _error(file, "file", fault, "write valid TOML") from None
 
 
@@ -296,7 +296,7 @@ def _check_size(text: str) -> None:
         if isinstance(event, yaml.CollectionStartEvent):
             open_values.append((event.anchor, 1))
             if len(open_values) > DEEPEST:
-                _refuse(f"more than {DEEPEST} levels of lists and mappings", "fewer in each other", event)
+                _refuse(f"more than {DEEPEST} levels of lists and mappings", "nest fewer", event)
             continue
         if isinstance(event, yaml.ScalarEvent):
             anchor, size = event.anchor, 1
@@ -306,7 +306,7 @@ def _check_size(text: str) -> None:
             anchor, size = open_values.pop()
         elif isinstance(event, yaml.AliasEvent):
             if event.anchor in {anchor for anchor, _ in open_values}:
-                problem = f"alias *{event.anchor} is inside the value that it stands for"
+                problem = f"alias *{event.anchor} is inside the value that it refers to"
                 _refuse(problem, "an alias of a value that ends above", event)
             # Of an unknown one the loader speaks
             anchor, size = None, sizes.get(event.anchor or "", 1)

@@ -26,7 +26,7 @@ def said_in(language: str, alerts: Sequence[AnyAlert], root: Path) -> list[AnyAl
     written = Written(read_text(path, file))
     names = [alert.alert for alert in alerts]
     problems = [
-        Problem(file, f"alert {name}", "is no alert of files/alerts.yaml", nearest(name, names, "alerts"))
+        Problem(file, f"alert {name}", "is not an alert of files/alerts.yaml", nearest(name, names, "alerts"))
         for name in texts
         if name not in names
     ]

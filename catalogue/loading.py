@@ -159,7 +159,7 @@ def read_system(path: Path, variant: str | None = None) -> System:
         fault = f"variant {variant!r}" if variant else "its variants"
         raise CatalogueError([Problem(file, "variants", fault, str(error))]) from None
     if unwritten := [*_still_to_write(data)]:
-        rule = "its value, or remove it"
+        rule = "write its value, or remove it"
         raise CatalogueError([Problem(file, place, "is still TODO", rule) for place in unwritten])
     data = _with_compose_file(path, data)
     document = Document(file, lambda path: _where(data, path), _fields, _text_lookup(path, file, data))
@@ -235,7 +235,7 @@ def load(root: Path, stack: Stack) -> Catalogue:
         if path.is_symlink() and not path.resolve().is_relative_to(root.resolve()):
             # Nothing of it is shown: it may be any file of who runs this
             problems.append(
-                Problem(file, "file", "is a link that leads out of the project", "put the file itself there")
+                Problem(file, "file", "is a link that points outside the project", "put the file itself there")
             )
             continue
         try:

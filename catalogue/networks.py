@@ -30,5 +30,5 @@ def too_wide(given: Iterable[str]) -> str:
     six = collapse_addresses(network for network in networks if isinstance(network, IPv6Network))
     for version, collapsed in ((4, four), (6, six)):
         if sum(network.num_addresses for network in collapsed if not network.is_private) > WIDEST[version]:
-            return "the world, or near it"
+            return "all of the internet, or almost"
     return ""

@@ -36,7 +36,9 @@ class Pusher(Model):
     @model_validator(mode="after")
     def _one(self) -> "Pusher":
         if self.branch and self.environment:
-            raise ValueError("a branch or an environment: a workflow that names an environment is known by that alone")
+            raise ValueError(
+                "a branch or an environment, not both: a workflow with an environment is identified by that alone"
+            )
         return self
 
     def subject(self, repository: str) -> str:

@@ -16,7 +16,7 @@ RecordName = Annotated[
     str,
     written_as(
         rf"^{_NAME}$",
-        "a whole name of the zone, such as _dmarc.example.com or *.example.com: lower-case letters, digits, - and _",
+        "a full name in the zone, such as _dmarc.example.com or *.example.com: lower-case letters, digits, - and _",
         max_length=253,
     ),
 ]
@@ -53,7 +53,7 @@ class Record(Model):
             if not _fits(self.type, value):
                 raise ValueError(f"{self.type} {value!r}: {_FORMS[self.type]}")
         if len({*self.values}) < len(self.values):
-            raise ValueError("a value stands there twice")
+            raise ValueError("a value is listed twice")
         if self.type == "CNAME" and len(self.values) > 1:
             raise ValueError("a CNAME has one value")
         return self

@@ -24,25 +24,25 @@ OF_THE_CONNECTION = {
 
 def _path(path: str) -> str:
     if not SITE_PATH.fullmatch(path) or "//" in path or {".", ".."} & {*path.split("/")}:
-        raise ValueError("a path such as /old/ (all below it) or /old (that page alone): letters, digits and . _ ~ / -")
+        raise ValueError("a path such as /old/ (all below it) or /old (that page only): letters, digits and . _ ~ / -")
     return path
 
 
 def _request_header(name: str) -> str:
     if name.lower() in OWN_HEADERS:
-        raise ValueError("any other header: this one is the proxy's own; for another Host there is host")
+        raise ValueError("another header: the proxy sets this one; for another Host use host")
     return name
 
 
 def _response_header(name: str) -> str:
     if name.lower() in OF_THE_CONNECTION:
-        raise ValueError("any other header: this one is of the connection or of the body, and the proxy writes it")
+        raise ValueError("another header: the proxy sets this one for the connection or the body")
     return name
 
 
 def _check_not_blank(value: str) -> str:
     if not value.strip():
-        raise ValueError("a header's value with characters; leave the header out where it has none")
+        raise ValueError("a value that is not empty; without a value leave the header out")
     return value
 
 

@@ -101,7 +101,7 @@ class ForwardAuth(Model):
     @model_validator(mode="after")
     def _is_whole(self) -> "ForwardAuth":
         if self.service is None and self.model_fields_set:
-            raise ValueError("service: the one that is asked, and its path; or forward_auth: false for none")
+            raise ValueError("service and path of the check; or forward_auth: false for none")
         return self
 
 

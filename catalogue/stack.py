@@ -236,7 +236,7 @@ def stack_from(name: str, values: dict[str, Any], file: str, path: Path | None =
     for key, value in values.items():
         namespace, _, field = key.partition(":")
         if namespace == PROJECT and field in ("name", "region"):
-            raise CatalogueError([Problem(file, key, "is no key", f"set aws:region instead of {PROJECT}:region")])
+            raise CatalogueError([Problem(file, key, "is not a key", f"set aws:region instead of {PROJECT}:region")])
         if namespace == PROJECT:
             fields[field] = value
     if "aws:region" in values:
@@ -293,8 +293,8 @@ def read_stack(project: Path, name: str, file: Path | None = None) -> Stack:
     path = file or project / f"Pulumi.{name}.yaml"
     if not path.exists():
         if file is not None:
-            fault = f"{file} is not there, which PULUMI_OPTION_CONFIG_FILE names"
-            raise CatalogueError([Problem(path.name, "stack", fault, "unset that variable, or make the file again")])
+            fault = f"PULUMI_OPTION_CONFIG_FILE names {file}, which does not exist"
+            raise CatalogueError([Problem(path.name, "stack", fault, "unset that variable, or restore the file")])
         fault, rule = f"there is no stack {name!r}", f"stacks: {', '.join(stack_names(project))}"
         raise CatalogueError([Problem(path.name, "stack", fault, rule)])
     shown = shown_path(path, project)
@@ -315,14 +315,16 @@ def _refuse_two_values(values: dict[str, Any], file: str) -> None:
     here = {group: values for group, values in set_here.items() if is_mapping(values)}
     both = [f"{group}.{name}" for group, names in groups.items() for name in names if name in here.get(group, {})]
     if both:
-        fault = f"{', '.join(sorted(both))} has a value in {PROJECT}:secrets too"
-        rule = "one of the two: take it out of either in that file"
+        fault = f"{', '.join(sorted(both))} also has a value in {PROJECT}:secrets"
+        rule = "one of the two: remove it from one of them in that file"
         raise CatalogueError([Problem(file, f"{PROJECT}:secretsFrom", fault, rule)])
 
 
 def read_config(path: Path, file: str) -> dict[str, Any]:
     """What stands below `config:` of a stack's file: key → value. Raises CatalogueError."""
-    values = read_mapping(path, file, "it begins with `config:`, the stack's configuration below it").get("config")
+    values = read_mapping(
+        path, file, "the file must begin with `config:`, with the stack's configuration below it"
+    ).get("config")
     return mapping({} if values is None else values, file, "config", "write a line `infra:KEY: VALUE` for each key")
 
 

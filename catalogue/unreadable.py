@@ -7,13 +7,13 @@ import yaml
 # What keyboards and documents put in the place of YAML's own signs
 LOOKS_LIKE = {"\uff1a": ":", "\u201c": '"', "\u201d": '"', "\u3000": "a space", "\xa0": "a space"}
 PLAIN = "a text, a number, true or false, a list or a mapping, without a tag"
-UNCLOSED = "write valid YAML: is a bracket or a quote open here or above, or a line indented unlike its neighbours?"
+UNCLOSED = "write valid YAML: is a bracket or a quote unclosed, or a line indented differently from its neighbours?"
 # Part of the parser's own words → what to write
 ESCAPE = "between double quotes write each \\ twice, or put the text between single ones"
 REMEDIES = {
-    "mapping values are not allowed": 'put a text with a colon and a space in quotes ("a: b"), or see to the indent',
-    "cannot start any token": "put a text that begins with @, %, ` or the like in quotes",
-    "alphabetic or numeric character": "put a text that begins with * or & in quotes",
+    "mapping values are not allowed": 'quote a text with a colon and a space ("a: b"), or correct the indentation',
+    "cannot start any token": "quote a text that begins with @, %, ` or the like",
+    "alphabetic or numeric character": "quote a text that begins with * or &",
     "escape": ESCAPE,
     "hexdecimal": ESCAPE,
 }
@@ -44,16 +44,16 @@ def _problem_and_remedy(error: yaml.MarkedYAMLError, lines: list[str], line: int
     if isinstance(error, Misshapen):
         return problem, error.allowed
     if "for merging" in problem:
-        return "<< is followed by something else than a mapping", "<<: *NAME, where &NAME marks a mapping above"
+        return "<< is not followed by a mapping", "<<: *NAME, where &NAME marks a mapping above"
     if isinstance(error, yaml.constructor.ConstructorError):
         # PyYAML's own, of a tag on a value of another kind: `!!map x`
         return problem, PLAIN
     if "undefined alias" in problem:
-        return "an alias (*NAME) of a name that nothing above has", "mark the value with &NAME above, or write it here"
+        return "an alias (*NAME) without an &NAME above", "mark the value with &NAME above, or write it here"
     if "cannot start any token" in problem and "\t" in text_of_line:
-        return "a tab, which YAML does not indent with", "use spaces"
+        return "a tab, which YAML does not allow as indentation", "use spaces"
     if "another document" in problem:
-        return "a second document begins here", "one document in a file: remove the line with ---"
+        return "a second document begins here", "one document per file: remove the line with ---"
     looks = _lookalike(lines, line)
     if looks:
         return problem, f"write valid YAML: {looks}"
@@ -66,5 +66,5 @@ def _lookalike(lines: list[str], line: int) -> str:
         text = lines[number - 1].partition("#")[0] if 0 < number <= len(lines) else ""
         for sign, meant in LOOKS_LIKE.items():
             if sign in text:
-                return f"line {number} has {describe_character(sign)}, and YAML wants {meant} there"
+                return f"line {number} has {describe_character(sign)}, but YAML expects {meant} there"
     return ""

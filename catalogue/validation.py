@@ -29,8 +29,8 @@ NUMBERS = {
 BOUNDS = {"greater_than": "above", "greater_than_equal": "at least", "less_than": "below", "less_than_equal": "at most"}
 # Longest text → what it is, and why it is no longer
 LONGEST = {
-    64: "a host name of at most 64 characters, as a certificate has them, and of at most 63 between two dots",
-    253: "a host name of at most 253 characters, which is all that DNS holds",
+    64: "a host name of at most 64 characters, which is a certificate's limit, and of at most 63 between two dots",
+    253: "a host name of at most 253 characters, which is the limit of DNS",
 }
 # Field → how it is written, where a person may have written something simpler
 EXAMPLES = {
@@ -38,7 +38,7 @@ EXAMPLES = {
     "memory": "memory: {limit: 512m}",
     "network": "network: {name: notes-network, subnet: 172.28.0.0/16, gateway: 172.28.0.1, unit: …}",
     "routes": "routes: [{public: /api/}]",
-    "secrets": "secrets: [DB_PASSWORD], the names alone; their values are set with infra secret set",
+    "secrets": "secrets: [DB_PASSWORD], only the names; set their values with infra secret set",
     "environment": 'environment: {LOG_LEVEL: "info"}',
     "directives": "directives: {Service: {ExecStart: /opt/app/run}}",
     "files": "files: [{path: /etc/app.toml, source: app/app.toml}]",
@@ -53,7 +53,7 @@ EXAMPLES = {
     "rate": "rate: {requests: 10, per: second}",
     "allow": "allow: [198.51.100.0/24]",
     "deny": "deny: [198.51.100.0/24]",
-    "basic_auth": "basic_auth: {alice: ALICE}, users with the names of secrets",
+    "basic_auth": "basic_auth: {alice: ALICE}, users with the names of their secrets",
     "forward_auth": "forward_auth: {service: gate, path: /verify}",
     "redirects": "redirects: [{public: /old, to: /new}]",
     "static": "static: [{public: /, source: shop/web}]",
@@ -69,18 +69,18 @@ EXAMPLES = {
 
 # What Compose has and a catalogue says in another way
 INSTEAD = {
-    "build": "build it where you like, and push it: infra push REPOSITORY:TAG --from IMAGE --stack STACK",
-    "ports": "port: on the host, container_port: where its program listens",
+    "build": "build the image elsewhere, and push it: infra push REPOSITORY:TAG --from IMAGE --stack STACK",
+    "ports": "port: of the host; container_port: where its program listens",
     "restart": "leave it out: its unit restarts it",
     "logging": "leave it out: its log is in the journal (infra logs)",
-    "env_file": "environment: for values, secrets: for the names of secret ones (infra secret import)",
+    "env_file": "environment: for values; secrets: for the names of secret values (infra secret import)",
     "healthcheck": "health: a path, tcp, image, or {command: …}",
-    "networks": "aliases: for other names; its network is the system's",
+    "networks": "aliases: for other names; the system has one network",
     "container_name": "container:",
     "mem_limit": "memory: {limit: 512m}",
     "deploy": "memory: {limit: 512m}, cpus: 0.5",
     "configs": "files: [{path: …, source: …}]",
-    "artefact": "put it into the image; artefacts are what systemd's own services run (kind: unit, oneshot, timer)",
+    "artefact": "put it into the image; artefacts are for systemd services (kind: unit, oneshot, timer)",
 }
 
 
@@ -155,8 +155,8 @@ def _as_number(text: str) -> str:
             return f"write {int(match[1].replace('_', ''), base)}"
     # 180s; what 3e1 is meant for is not known
     if match := re.fullmatch(r"([0-9]{1,9})[A-Za-z%]+", text):
-        return f"write a number alone, such as {match[1]}"
-    return "write a number alone, in digits, such as 30"
+        return f"write only a number, such as {match[1]}"
+    return "write only a number, in digits, such as 30"
 
 
 class _Finding:
@@ -198,7 +198,7 @@ class _Finding:
             case "string_type" if isinstance(value, (int, float, date)):
                 return problem, self._as_text(written or _describe_value(value))
             case "string_type" if value is None:
-                return problem, 'write a text; one without characters is ""'
+                return problem, 'write a text; an empty one is ""'
             case "int_type" | "int_parsing" | "int_parsing_size" | "float_type" | "float_parsing" | "int_from_float":
                 return self._no_number(plain)
             case "greater_than" | "greater_than_equal" | "less_than" | "less_than_equal":
@@ -206,7 +206,7 @@ class _Finding:
                     return f"{_describe_value(value)} is not a port", f"a port is {self._range}"
                 return problem, f"{NUMBERS.get(self.name, 'a number')}: {self._range}"
             case "string_too_long":
-                return f"{problem}, which has {len(self.value)} characters", self._rule(value)
+                return f"{problem} of {len(self.value)} characters", self._rule(value)
             case "too_long":
                 return f"found {len(self.value)} entries", self._rule(value)
             case _:
@@ -232,7 +232,7 @@ class _Finding:
                 most = self.context["max_length"]
                 return LONGEST.get(most, f"at most {most} characters")
             case "string_pattern_mismatch":
-                return ALLOWED.get(self.context["pattern"], "a text of another form: see the docs of this field")
+                return ALLOWED.get(self.context["pattern"], "a text in another format: see the docs of this field")
             case "literal_error":
                 return _one_of(value, self.context["expected"])
             case "finite_number":
@@ -255,7 +255,7 @@ class _Finding:
             "less_than_equal": "at most",
         }
         bound = next((number_text(value) for value in self.context.values() if isinstance(value, int | float)), "")
-        return self.place.bounds or f"{said.get(self.kind, '')} {bound}".strip() or "any that is finite"
+        return self.place.bounds or f"{said.get(self.kind, '')} {bound}".strip() or "any finite number"
 
     def _no_number(self, plain: str | None) -> tuple[str, str]:
         """Of what is no number, or none in digits; `plain` is what stands in the file without quotes."""
@@ -311,7 +311,7 @@ def _describe_value(value: Any) -> str:
         return _cut(str(value) if isinstance(value, date) else repr(value))
     except ValueError:
         # Python writes no number of thousands of digits
-        return "a number of thousands of digits"
+        return "a number with thousands of digits"
 
 
 def _cut(text: str) -> str:

@@ -26,10 +26,15 @@ def config_files(
         if more := [str(key) for key in asked if key not in ("source", "target", "mode")]:
             unsaid.append(("configs", f"{name}: {', '.join(more)}: the catalogue has no such option"))
         elif not is_mapping(definition):
-            unsaid.append(("configs", f"{name} is no config of the file"))
+            unsaid.append(("configs", f"the file has no config {name}"))
         elif not isinstance(path, str) or {*definition} - {"file"}:
             other_keys = ", ".join(sorted(map(str, {*definition} - {"file"}))) or "no file"
-            unsaid.append(("configs", f"{name} has {other_keys}, and not a file alone: lay it beside the compose file"))
+            unsaid.append(
+                (
+                    "configs",
+                    f"{name} has {other_keys} besides file: put its content into a file beside the compose file",
+                )
+            )
         elif normpath(path).startswith(("..", "/")) or beside(normpath(path)) is None:
             unsaid.append(("configs", f"{name}: {path} is not beside the compose file"))
         elif (mode := _mode(asked.get("mode"))) is None:

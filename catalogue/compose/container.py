@@ -101,7 +101,7 @@ class ContainerOptions(Model):
     """Size of its shared memory (`/dev/shm`)."""
     init: bool = False
     """Whether a small first process passes on signals and collects processes that have ended."""
-    stop_signal: Annotated[str, written_as(r"^SIG[A-Z0-9+-]+$", "the name of a signal, such as SIGINT")] | None = None
+    stop_signal: Annotated[str, written_as(r"^SIG[A-Z0-9+-]+$", "a signal, such as SIGINT")] | None = None
     """The signal that asks it to stop, such as `SIGINT`; where nothing is written, the image's own."""
     stop_grace_period: Duration | None = None
     """How long it may take to stop before it is killed."""
@@ -152,7 +152,7 @@ class ContainerOptions(Model):
     @classmethod
     def _hardening(cls, given: list[str]) -> list[str]:
         if "apparmor=none" in given:
-            raise ValueError("a profile's name, and none is no profile")
+            raise ValueError("a profile's name; none means no profile")
         return given
 
     @field_validator("cap_add", "cap_drop", mode="before")

@@ -39,7 +39,7 @@ def of_file(text: str, dollar: str = "$$") -> dict[str, str | None]:
         named = _NAME.match(text, place, end)
         if not named or (not named[2] and not _EMPTY.match(text, named.end())):
             number = text.count("\n", 0, place) + 1
-            raise ValueError(f"line {number} is no NAME=VALUE (a value of several lines stands in quotes)")
+            raise ValueError(f"line {number} is not NAME=VALUE (quote a value of several lines)")
         variables[named[1]], place = _value(text, named, end, dollar) if named[2] else (None, end)
     return variables
 
@@ -53,9 +53,9 @@ def _value(text: str, named: re.Match[str], end: int, dollar: str) -> tuple[str,
         return _COMMENT.split(raw, maxsplit=1)[0].strip(" \t"), end
     quoted = _QUOTED[quote].match(text, begins)
     if not quoted:
-        raise ValueError(f"the value of {named[1]} begins with a {quote}, and has none at its end")
+        raise ValueError(f"the value of {named[1]} begins with a {quote} that is not closed")
     if not _EMPTY.match(text, quoted.end()):
-        raise ValueError(f"the value of {named[1]} goes on after its closing {quote}")
+        raise ValueError(f"the value of {named[1]} has text after its closing {quote}")
     value = quoted[1].replace("$", dollar) if quote == "'" else _ESCAPE.sub(lambda each: _sign(each, dollar), quoted[1])
     return value, quoted.end()
 

@@ -78,16 +78,16 @@ def ports(body: Mapping[str, Any], own: Mapping[str, Any], unsaid: list[tuple[st
         if asked and inside == asked.inside:
             continue
         if asked and inside is not None:
-            unsaid.append(("ports", f'{entry.text}, and publish has another port in the container: "{entry.text}"'))
+            unsaid.append(("ports", f'{entry.text}, but publish has another port of the container: "{entry.text}"'))
             continue
         if entry.protocol != "tcp":
-            reason = f"{entry.text} is for {entry.protocol}, and the proxy speaks TCP: name it under publish"
+            reason = f"{entry.text} is for {entry.protocol}, but the proxy needs TCP: list it under publish"
             unsaid.append(("ports", reason))
         elif not entry.is_single:
-            unsaid.append(("ports", f"{entry.text} is no single port: name it under publish"))
+            unsaid.append(("ports", f"{entry.text} is a port range: list it under publish"))
         else:
             single_ports.append(entry)
     if len(single_ports) > 1:
-        reason = "more than one port is published, and the proxy leads to one: name those for the world under publish"
+        reason = "several ports are published, but the proxy uses only one: list the public ones under publish"
         unsaid.append(("ports", reason))
     return {"port": int(single_ports[0].outside), "container_port": int(single_ports[0].inside)} if single_ports else {}

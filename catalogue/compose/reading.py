@@ -69,7 +69,7 @@ def _take(fields: dict[str, Any], name: str, read: Callable[[], Any], unsaid: li
     if name == "network_mode" and value in ("bridge", "default"):
         return
     if value in ([], "") and name in ("entrypoint", "command"):
-        unsaid.append((name, "is empty, which takes away the image's own: give the whole command instead"))
+        unsaid.append((name, "is empty, which removes the image's: write the whole command instead"))
     elif value in ([], {}, ""):
         return
     elif why := _refusal(name, value):
@@ -93,7 +93,7 @@ def health(body: Mapping[str, Any], unsaid: list[tuple[str, str]]) -> dict[str, 
     if more := [str(key) for key in check if key not in (*names, "test", "disable")]:
         unsaid.append(("healthcheck", f"{', '.join(more)}: the catalogue has no such option"))
     if not test or not (isinstance(test, str) or is_list(test)):
-        unsaid.append(("healthcheck", "has no test: write health: {command: …} with the image's own"))
+        unsaid.append(("healthcheck", "has no test: write the image's test as health: {command: …}"))
         return None
     command = test if isinstance(test, str) else _command(test)
     healthcheck = {"command": _literal(command)}
@@ -205,7 +205,7 @@ def _deploy_options(body: Mapping[str, Any], unsaid: list[tuple[str, str]]) -> d
         if plain and asked.get("capabilities") == ["gpu"]:
             fields["gpus"] = "all" if asked.get("count", "all") in ("all", -1) else asked["count"]
         else:
-            unsaid.append(("deploy.resources.reservations.devices", "only a number of NVIDIA's GPUs, or all of them"))
+            unsaid.append(("deploy.resources.reservations.devices", "only a count of NVIDIA GPUs, or all"))
     return fields
 
 
@@ -228,18 +228,20 @@ def _mount(item: Any, folder: str, volumes: Mapping[str, str], unsaid: list[tupl
         fields = {"type": "tmpfs", "target": target} | ({"size": _size(size["size"])} if size else {})
         return _fitting(fields, target, unsaid)
     if str(source or "").startswith("~"):
-        unsaid.append(("volumes", f"{source}: whose home directory that is, the file does not say: write the path"))
+        unsaid.append(
+            ("volumes", f"{source}: the file does not define whose home directory ~ is: write the absolute path")
+        )
         return None
     if kind == "bind":
         path = str(source or "")
         if ".." in path.split("/"):
-            unsaid.append(("volumes", f"{path} leads out of the file's directory: write the whole path"))
+            unsaid.append(("volumes", f"{path} points outside the file's directory: write the absolute path"))
             return None
         source = os.path.normpath(os.path.join(folder, path))
     else:
         source = volumes.get(target) or source
         if not source:
-            unsaid.append(("volumes", f"{target} is a volume without a name: copy its content into one that has one"))
+            unsaid.append(("volumes", f"{target} is an anonymous volume: copy its content into a named one"))
             return None
     fields = {"type": kind, "source": str(source), "target": target}
     return _fitting(fields | ({"read_only": True} if given.get("read_only") else {}), target, unsaid)

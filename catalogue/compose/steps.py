@@ -35,7 +35,7 @@ class ReleaseStep(Model):
     @model_validator(mode="after")
     def _does_something(self) -> "ReleaseStep":
         if not (self.command or self.entrypoint or self.image):
-            raise ValueError("command: what it runs, such as python manage.py migrate")
+            raise ValueError("command: the command to run, such as python manage.py migrate")
         return self
 
     @property

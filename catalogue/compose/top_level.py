@@ -16,7 +16,7 @@ def top_level(document: Mapping[str, Any]) -> Iterator[Finding]:
     """Keys that are not understood, and volumes and networks that mean more than their names."""
     for key in document:
         if key not in TOP and not str(key).startswith("x-"):
-            yield str(key), "is not understood", "remove it from the file, and say it in the catalogue"
+            yield str(key), "is not understood", "remove it from the file, and set it in the catalogue"
     for kind in KNOWN:
         given: object = document.get(kind) or {}
         if is_mapping(given):
@@ -47,5 +47,5 @@ def _networks(services: Mapping[str, Any]) -> Iterator[Finding]:
             used.setdefault(names, str(key))
     if len(used) > 1:
         each = "; ".join(f"{key} in {', '.join(networks)}" for networks, key in used.items())
-        rule = "one network for all in the file: the containers of a system share theirs"
-        yield "networks", f"its services are in different ones ({each})", rule
+        rule = "the same network for every service of the file: the containers of a system share one"
+        yield "networks", f"its services are in different networks ({each})", rule

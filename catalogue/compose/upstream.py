@@ -62,8 +62,10 @@ class Upstream:
             if not is_mapping(body):
                 self.add(f"service {key}", "is no mapping", "image: … and its options")
             elif key in self.once and key in beside:
-                rule = f"remove the entry: it is a release step of {self.once[key]}, and has that one's secrets"
-                self.add(f"service {key}", "runs once, and is named in the catalogue", rule)
+                rule = (
+                    f"remove the entry: it is a release step of {self.once[key]}, and gets the secrets of that service"
+                )
+                self.add(f"service {key}", "runs once, but is listed in the catalogue", rule)
             elif key in self.once:
                 continue
             elif key not in beside and body.get("profiles"):
@@ -71,7 +73,7 @@ class Upstream:
                 continue
             elif key not in beside:
                 rule = f"an entry under services of the catalogue: {{name: {key}, purpose: …, memory: {{limit: …}}}}"
-                self.add(f"service {key}", "the catalogue does not name it", rule)
+                self.add(f"service {key}", "the catalogue does not list it", rule)
             else:
                 by_identity[id(beside[key])] = self._with_steps(str(key), body, beside[key], document, names)
         return [by_identity.get(id(entry), entry) for entry in own]
@@ -94,8 +96,8 @@ class Upstream:
                 fields["image"] = whole.get("image")
             step, differing = once.as_step(name, fields, whole)
             if differing:
-                rule = f"as {key} has it: a release step is a container like its service's with another command"
-                self.add(f"service {name}", f"runs once, and has {', '.join(differing)} of its own", rule)
+                rule = f"the same as of {key}: a release step runs its service's container with another command"
+                self.add(f"service {name}", f"runs once, but differs in {', '.join(differing)}", rule)
             steps.append(step)
         for needed, how in once.waits(document["services"], key, self.once).items():
             waits.setdefault(names.get(needed, needed), {"condition": how})
@@ -118,12 +120,12 @@ class Upstream:
             self.add(where, f"without: found {without!r}"[:80], "a list of keys of the file, such as without: [build]")
             without = []
         for name in [name for name in without if name not in given]:
-            self.add(where, f"without: [{name}], which the file does not say of it", "remove it from the catalogue")
+            self.add(where, f"without: [{name}], which the file does not set for it", "remove it from the catalogue")
         # As it is written: of a variable inside another one nothing is seen any more once it is filled
         written = {name: value for name, value in given.items() if name not in without}
         for name, shapes in SHAPES.items():
             if written.get(name) is not None and not isinstance(written[name], shapes):
-                self.add(f"{where}: {name}", f"found {written.pop(name)!r}"[:80], "what Compose takes there")
+                self.add(f"{where}: {name}", f"found {written.pop(name)!r}"[:80], "a value that Compose accepts there")
         body = fill_variables(written, self.variables)
         unsaid: list[tuple[str, str]] = []
         files = self._files(where, body)
@@ -150,7 +152,7 @@ class Upstream:
         unsaid += _not_for_us(body)
         for name, reason in unsaid:
             top = name.partition(".")[0]
-            rule = f"change the file, or leave it out: without: [{top}] for the service in the catalogue"
+            rule = f"change the file, or ignore the key: without: [{top}] for the service in the catalogue"
             self.add(f"{where}: {name}", reason, rule)
         laid = ("without", "environment", *(["image"] if "image" in fields else []))
         rest = {name: value for name, value in own.items() if name not in laid}
@@ -176,8 +178,10 @@ class Upstream:
             elif self.beside(path) is not None:
                 files.append({"path": target, "source": normpath(f"{dirname(self.file.removeprefix(STATIC))}/{path}")})
             elif "." in path.rsplit("/", 1)[-1].lstrip("."):
-                rule = f"the file beside {self.file}, or a name without an ending for a directory"
-                self.add(f"{where}: volumes", f"{source} is not there: a directory would be mounted in its place", rule)
+                rule = f"create the file beside {self.file}; a directory's name has no extension"
+                self.add(
+                    f"{where}: volumes", f"{source} does not exist: Docker would create a directory with its name", rule
+                )
             else:
                 kept.append(item)
         if body.get("volumes") is not None:
@@ -260,7 +264,7 @@ class Upstream:
         for key, needed in needs.items():
             condition = needed.get("condition", "service_started") if is_mapping(needed) else "service_started"
             if is_mapping(needed) and (more := set(needed) - {"condition", "required"}):
-                rule = "remove it from the file: one that loses what it depends on is to connect again"
+                rule = "remove it from the file: a service must reconnect by itself"
                 self.add(f"{where}: depends_on.{key}", f"{', '.join(sorted(more))} is not understood", rule)
             # One that runs once has ended before anything is started
             if key not in self.once:
@@ -281,7 +285,7 @@ class Upstream:
             if not is_mapping(volumes) or source not in volumes:
                 self.add(
                     f"{where}: volumes",
-                    f"{source} is no volume of the file",
+                    f"the file does not define the volume {source}",
                     f"volumes: {{{source}: }} at its top level",
                 )
                 continue
@@ -318,13 +322,16 @@ def _not_for_us(body: Mapping[str, Any]) -> list[tuple[str, str]]:
     unsupported: list[tuple[str, str]] = []
     if paths := _env_files(body):
         reason = (
-            f"{', '.join(paths)} is not beside the compose file: put it there, or write its variables in the catalogue"
+            f"{', '.join(paths)} does not exist beside the compose file: put it there, or set its variables in "
+            "the catalogue"
         )
         unsupported.append(("env_file", reason))
     if body.get("restart") not in WAYS:
-        reason = "it runs once, and no other service waits for its end: write it as release of the one that needs it"
+        reason = (
+            "it runs once, but no other service waits for its end: write it as release of the service that needs it"
+        )
         unsupported.append(("restart", reason))
     networks: object = body.get("networks")
     if is_mapping(networks) and any(is_mapping(item) and item for item in networks.values()):
-        unsupported.append(("networks", "its address and aliases there: write them in the catalogue"))
+        unsupported.append(("networks", "its address and aliases are set there: set them in the catalogue"))
     return unsupported

@@ -44,11 +44,9 @@ def _words(value: Any) -> Any:
     try:
         words = shlex.split(value)
     except ValueError:
-        raise ValueError("a text whose quotes match, or a list of words in quotes") from None
+        raise ValueError("a text with matching quotes, or a list of quoted words") from None
     if operator := next((word for word in words if re.fullmatch(r"[|&;<>]+", word)), None):
-        raise ValueError(
-            f'words without {operator}, since no shell runs them: [sh, -c, "…"] for what a shell is to run'
-        )
+        raise ValueError(f'words without {operator}, since no shell runs them: for a shell write [sh, -c, "…"]')
     return words
 
 
@@ -59,7 +57,7 @@ Command = Annotated[
     Discriminator(
         _form,
         custom_error_type="form",
-        custom_error_message="a text, or a list of words in quotes",
+        custom_error_message="a text, or a list of quoted words",
     ),
 ]
 Label = Annotated[
@@ -73,7 +71,7 @@ SystemControl = Annotated[
     str,
     written_as(
         r"^(net\.[a-z0-9_.-]+|kernel\.(shm|msg)[a-z]+|kernel\.sem|fs\.mqueue\.[a-z_]+)$",
-        "a setting that each container has for itself: net.…, kernel.shm…, kernel.msg…, kernel.sem or fs.mqueue.…",
+        "a setting of a container's namespaces: net.…, kernel.shm…, kernel.msg…, kernel.sem or fs.mqueue.…",
     ),
 ]
 Text = Annotated[Word, BeforeValidator(_text)]
@@ -116,14 +114,13 @@ class Mount(Model):
         if self.size is not None:
             raise ValueError("only a tmpfs has a size")
         if any(self.target == place or self.target.startswith(f"{place}/") for place in KERNEL):
-            raise ValueError(f"another target: {self.target} is the kernel's own in each container")
+            raise ValueError(f"another target: {self.target} belongs to the kernel in each container")
         parts = (self.source or "").split("/")
         if self.type == "bind" and (not re.fullmatch(_ABSOLUTE, self.source or "") or {".", ".."} & {*parts}):
             raise ValueError("source: a path of the host from the root, without . and .., such as /srv/app/data")
         if self.type == "volume" and not re.fullmatch(_VOLUME, self.source or ""):
             raise ValueError(
-                "source: the name of a volume, such as app-data; without a name its content would be lost with the "
-                "container"
+                "source: the name of a volume, such as app-data; an anonymous one is lost with the container"
             )
         return self
 
@@ -171,7 +168,7 @@ def _short_mount(text: str) -> dict[str, Any]:
         raise ValueError("SOURCE:TARGET or SOURCE:TARGET:ro, such as app-data:/var/lib/app")
     source, target = parts
     if source.startswith((".", "~")):
-        raise ValueError("a path of the host from the root: a relative one has no meaning there")
+        raise ValueError("an absolute path of the host: a relative one has no meaning there")
     kind = "bind" if source.startswith("/") else "volume"
     return {"type": kind, "source": source, "target": target, "read_only": "ro" in options}
 
@@ -208,7 +205,7 @@ class Published(Model):
         first, last = int(match[1]), int(match[2] or match[1])
         inside, inside_last = int(match[3] or first), int(match[4] or match[3] or last)
         if match[3] and inside_last - inside != last - first:
-            raise ValueError(f"as many ports in the container as on the host, not {given}")
+            raise ValueError(f"as many ports of the container as of the host, not {given}")
         return {"first": first, "last": last, "inside": inside, "protocol": match[5] or "tcp"}
 
     @model_validator(mode="after")
@@ -264,7 +261,7 @@ class Limits(Model):
     @model_validator(mode="after")
     def _in_order(self) -> "Limits":
         if self.hard != -1 and not -1 < self.soft <= self.hard:
-            raise ValueError("soft, which is at most hard")
+            raise ValueError("soft, at most as large as hard")
         return self
 
 
@@ -307,7 +304,7 @@ class HealthCommand(Model):
         if not is_list(given) or not given or given[0] not in ("CMD", "CMD-SHELL", "NONE"):
             return given
         if given[0] == "NONE":
-            raise ValueError("a command, or health: running for one without a check")
+            raise ValueError("a command, or health: running for a service without a check")
         return given[1:] if given[0] == "CMD" else " ".join(map(str, given[1:]))
 
     @field_validator("command")

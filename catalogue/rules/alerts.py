@@ -16,7 +16,10 @@ def alerts(catalogue: Catalogue) -> Iterator[Problem]:
     for name in [name for name, count in metrics.items() if count > 1]:
         alert_names = ", ".join(alert.alert for alert in catalogue.host_alerts if alert.metric == name)
         yield Problem(
-            str(ALERTS), f"metric {name}", f"is that of {alert_names}", "each condition has a metric of its own"
+            str(ALERTS),
+            f"metric {name}",
+            f"is already used by {alert_names}",
+            "each condition needs a different metric",
         )
 
 
@@ -28,8 +31,8 @@ def alert_recipients(catalogue: Catalogue) -> Iterator[Problem]:
     if stack.alarmEmails:
         return
     if stack.creditsBudget:
-        fault = "no address, and infra:creditsBudget has no recipient"
-        yield Problem(file, "infra:alarmEmails", fault, "name an address, or set infra:creditsBudget to 0")
+        fault = "no address, so infra:creditsBudget has no recipient"
+        yield Problem(file, "infra:alarmEmails", fault, "list an address, or set infra:creditsBudget to 0")
     elif stack.ec2_hosts:
-        fault = "no address: when a machine fails, no one is notified"
-        yield Problem(file, "infra:alarmEmails", fault, "name whom AWS is to write to", "warning")
+        fault = "no address: no one is notified when a machine fails"
+        yield Problem(file, "infra:alarmEmails", fault, "list the addresses that AWS notifies", "warning")

@@ -21,7 +21,7 @@ def inside_artefacts(catalogue: Catalogue) -> Iterator[Problem]:
             for service, into in artefacts:
                 # The same path twice is another rule's, where both are files
                 if is_below(path, into) and not (is_file and path == into):
-                    rule = "another path for one of them: an artefact is replaced as a whole"
+                    rule = "another path for one of the two: an artefact is replaced as a whole"
                     yield Problem(file, where, f"path {path} lies in the artefact of {service} ({into})", rule)
 
 
@@ -31,7 +31,7 @@ def unused_artefacts(catalogue: Catalogue) -> Iterator[Problem]:
     for file, system, service in native_services(catalogue):
         for artefact in service.artefact:
             if not any(names_path(catalogue, other, artefact.into) for other in system.native_services):
-                fault = f"nothing of {system.system} names a path in the artefact at {artefact.into}"
+                fault = f"nothing of {system.system} refers to a path in the artefact at {artefact.into}"
                 rule = "a path in it, such as that of the program in ExecStart; is one of the two misspelt?"
                 yield Problem(file, f"service {service.name}", fault, rule, "warning")
 

@@ -29,28 +29,28 @@ def _faults(system: System, service: Service) -> Iterator[tuple[str, str]]:
     assert backup
     if not isinstance(service, ComposeService):
         if backup.dump:
-            yield "dump of a service that is no container", "paths: the files to take"
+            yield "dump of a service that is not a container", "paths: the files to take"
         elif not backup.paths:
-            yield "nothing to take", "paths: directories that the system's data names"
+            yield "nothing to back up", "paths: directories of the system's data"
         for path in backup.paths:
             if not any(PurePosixPath(path).is_relative_to(place) for place in system.data):
                 yield f"{path} is not among the system's data", f"data: {', '.join(system.data) or 'none so far'}"
         return
     if backup.paths:
-        yield "paths of a container", "leave it out: its volumes and directories are taken"
+        yield "paths of a container", "leave it out: its volumes and directories are backed up"
     if service.is_blue_green:
-        yield "a service that takes turns between two containers", "rollout: recreate, for one that has data"
+        yield "a service that alternates between two containers", "rollout: recreate for a service with data"
     kept = [mount.source or "" for mount in service.data_mounts if mount.type == "bind"]
     if nested := [path for path in kept if any(path != other and is_below(path, other) for other in kept)]:
-        yield f"{nested[0]} is below another directory of it", "the outer one alone"
+        yield f"{nested[0]} is below another directory of the same backup", "only the outer one"
     if not service.data_mounts:
-        yield "nothing to take: it keeps no data", "volumes, or no backup"
+        yield "nothing to back up: it keeps no data", "volumes, or no backup"
     elif data_paths(service.image.repository) and not backup.dump:
         rule = (
             "dump and load: commands in the container, such as pg_dump -U USER --clean --if-exists NAME and "
             "psql -U USER -q -v ON_ERROR_STOP=1 NAME"
         )
-        yield "the files of a running database, which are no backup of it", rule
+        yield "the files of a running database, which cannot be restored", rule
 
 
 def place(catalogue: Catalogue) -> Iterator[Problem]:
@@ -66,20 +66,23 @@ def place(catalogue: Catalogue) -> Iterator[Problem]:
     if not backed_up:
         return
     if not stack.backupRegion:
-        rule = "the region that backups are kept in, whatever becomes of the hosts' own, such as ap-northeast-3"
+        rule = "the region that keeps the backups, different from the hosts' regions, such as ap-northeast-3"
         yield Problem(
             stack.file, "infra:backupRegion", f"is not set, and there is a backup of {', '.join(backed_up)}", rule
         )
     elif stack.backupRegion in stack.regions:
-        fault = f"{stack.backupRegion} is a region of its hosts: what is lost with it has no backup"
+        fault = f"{stack.backupRegion} is a region of its hosts: the backups would be lost with it"
         yield Problem(stack.file, "infra:backupRegion", fault, "another region, such as ap-northeast-3", "warning")
     for name in BACKUP_SECRETS:
         if not given.get(name):
-            rule = f"make it: uv run infra init --stack {stack.name}; keep a copy, no backup can be read without it"
+            rule = (
+                f"create it: uv run infra init --stack {stack.name}; keep a copy, since no backup can be read "
+                "without it"
+            )
             yield Problem(stack.file, f"infra:secrets.{BACKUP}.{name}", "is not set", rule, unset=f"{BACKUP}.{name}")
         elif not is_sealed(given[name]) and not PASSWORD.fullmatch(given[name]):
-            fault = "has characters that would be another password elsewhere"
-            rule = "letters, digits and _ . / : @ % + , = -, as infra init makes it"
+            fault = "has characters that other programs would read differently"
+            rule = "letters, digits and _ . / : @ % + , = -, as infra init creates it"
             yield Problem(stack.file, f"infra:secrets.{BACKUP}.{name}", fault, rule)
 
 
@@ -92,8 +95,8 @@ def _without(catalogue: Catalogue) -> Iterator[Problem]:
     for file, system, service in services(catalogue):
         own = service.data_mounts if isinstance(service, ComposeService) else []
         if sources := [mount.source or "" for mount in own if mount.source not in taken.get(system.system, set())]:
-            fault = f"keeps data in {', '.join(sources)}, and has no backup"
+            fault = f"keeps data in {', '.join(sources)}, but has no backup"
             rule = "backup: {} for its files"
             if isinstance(service, ComposeService) and data_paths(service.image.repository):
-                rule = f"backup: {{dump: …, load: …}}, or tmpfs: [{own[0].target}] in its place, where it may be lost"
+                rule = f"backup: {{dump: …, load: …}}, or tmpfs: [{own[0].target}] instead, if it may be lost"
             yield Problem(file, f"service {service.name}", fault, f"{rule}; docs/backups.md", "warning")

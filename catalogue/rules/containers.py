@@ -31,12 +31,12 @@ def health(catalogue: Catalogue) -> Iterator[Problem]:
         if service.container_port and not service.port:
             fault = f"container_port {service.container_port} with neither a port nor a route"
             rule = (
-                "port: on the host, where something there asks it; routes, and a port is assigned; or leave it out: "
-                "other containers reach every port of it by its name"
+                "port: if a program of the host uses it; routes: then a port is assigned; or leave it out: other "
+                "containers reach each of its ports by its name"
             )
             yield Problem(file, where, fault, rule)
         if service.check in ("http", "tcp") and not service.port:
-            rule = "give it a port, or ask its health by {command: …}, image or running"
+            rule = "give it a port, or use health: {command: …}, image or running"
             yield Problem(file, where, f"health {service.health!r} of a container without a port", rule)
 
 
@@ -53,21 +53,21 @@ def dependencies(catalogue: Catalogue) -> Iterator[Problem]:
                 )
                 continue
             if needed.condition == "service_healthy" and (why := _wait_obstacle(service, other)):
-                yield Problem(file, where, f"depends_on {name} with service_healthy, and {why[0]}", why[1])
+                yield Problem(file, where, f"depends_on {name} with service_healthy, but {why[0]}", why[1])
         if circle := _circle(service, system):
-            fault = f"depends_on itself, by way of {' → '.join(circle)}"
-            yield Problem(file, f"service {service.name}", fault, "let one of them start without the others")
+            fault = f"depends_on itself through {' → '.join(circle)}"
+            yield Problem(file, f"service {service.name}", fault, "remove one of these dependencies")
 
 
 def _wait_obstacle(service: ComposeService, other: Service) -> tuple[str, str] | None:
     """Why it cannot be waited for, and what helps; None where it can."""
     if not isinstance(other, ComposeService):
-        return None if other.listens else (f"{other.name} has no port", "service_started, which waits for its unit")
+        return None if other.listens else (f"{other.name} has no port", "use service_started, which waits for its unit")
     if other.is_blue_green:
-        return f"{other.name} takes turns between two containers", "service_started: the proxy waits for its health"
+        return f"{other.name} alternates between two containers", "use service_started: the proxy waits for its health"
     if other.directory == service.directory and other.check not in ("command", "image"):
-        rule = "give it health: {command: …}, or a directory and unit of its own"
-        return f"{other.name} is in the same compose file, where only Docker asks for health", rule
+        rule = "give it health: {command: …}, or its own directory and unit"
+        return f"{other.name} is in the same compose file, where only Docker's own health check counts", rule
     return None
 
 
@@ -100,22 +100,22 @@ def mounts(catalogue: Catalogue) -> Iterator[Problem]:
                         # With a reason it may: see openings.py
                         continue
                     rule = (
-                        "a directory of the product's own: /srv/NAME, /opt/NAME, /mnt/NAME, or one that its "
-                        "directories or data name; by others it could become root here"
+                        "/srv/NAME, /opt/NAME, /mnt/NAME, or a directory of its directories or data: with "
+                        "others it could become root on the host"
                     )
-                    yield Problem(file, where, f"volumes: {mount.source} is not the product's", rule)
+                    yield Problem(file, where, f"volumes: {mount.source} does not belong to the product", rule)
                 elif taken := _released_content(source, catalogue, system):
-                    rule = "a directory below it, which no release writes"
+                    rule = "a directory below it that no release writes"
                     yield Problem(
                         file, where, f"volumes: {mount.source} has {taken}, which systemd starts as root", rule
                     )
         places = sorted(plain(path) for path in service.covered_paths)
         for target, count in Counter(places).items():
             if count > 1:
-                yield Problem(file, where, f"{target} is mounted {count} times", "each place in a container once")
+                yield Problem(file, where, f"{target} is mounted {count} times", "each path of a container once")
         for path in [plain(own.path) for own in service.files]:
             if above := [other for other in places if other != path and path.startswith(f"{other}/")]:
-                yield Problem(file, where, f"file {path} is below {above[0]}, which is mounted too", "one of the two")
+                yield Problem(file, where, f"file {path} is below {above[0]}, which is also mounted", "one of the two")
 
 
 def is_the_products(source: str, system: System) -> bool:
@@ -158,7 +158,7 @@ def nested_mounts(catalogue: Catalogue) -> Iterator[Problem]:
             for _, other, above, is_fixed in bind_mounts:
                 if not is_fixed and source != above and is_below(source, above):
                     text = f"volumes: {source} is below {above}, to which {other.name} may write"
-                    yield Problem(file, f"service {service.name}", text, "places beside each other, or the whole of it")
+                    yield Problem(file, f"service {service.name}", text, "separate directories, or the whole of it")
 
 
 def names(catalogue: Catalogue) -> Iterator[Problem]:
@@ -170,7 +170,7 @@ def names(catalogue: Catalogue) -> Iterator[Problem]:
         for kind, given in (("aliases", service.aliases), ("hostname", [service.hostname] if service.hostname else [])):
             for name in given:
                 if name in taken:
-                    fault = f"{kind}: {name} is a name of {taken[name]}"
+                    fault = f"{kind}: {name} is already used by {taken[name]}"
                     yield Problem(file, f"service {service.name}", fault, "a name of its own")
 
 
@@ -189,8 +189,8 @@ def one_owner(catalogue: Catalogue) -> Iterator[Problem]:
             for service in system.compose_services:
                 for name in service.volume_names:
                     if (owner := owners.setdefault(name, system.system)) != system.system:
-                        fault = f"volume {name} is {owner}'s already on host {host}"
-                        rule = f"a name of its own, such as {system.system}-{name}"
+                        fault = f"volume {name} is already used by {owner} on host {host}"
+                        rule = f"another name, such as {system.system}-{name}"
                         yield Problem(catalogue.file_of(system), f"service {service.name}", fault, rule)
 
 
@@ -200,8 +200,8 @@ def database_volumes(catalogue: Catalogue) -> Iterator[Problem]:
         paths = data_paths(service.image.repository)
         if paths and not any(covers(path, service.covered_paths) for path in paths):
             volume = f"{service.container}-data"
-            fault = f"its image keeps data in {paths[0]}, and nothing there outlives the container"
-            rule = f"volumes: [{volume}:{paths[0]}]; where it may be lost, tmpfs: [{paths[0]}]"
+            fault = f"its image keeps data in {paths[0]}, which is lost with the container"
+            rule = f"volumes: [{volume}:{paths[0]}]; if it may be lost, tmpfs: [{paths[0]}]"
             yield Problem(file, f"service {service.name}", fault, rule)
 
 
@@ -210,7 +210,10 @@ def labels(catalogue: Catalogue) -> Iterator[Problem]:
         for name in service.labels:
             if name.startswith(OUR_LABELS):
                 yield Problem(
-                    file, f"service {service.name}", f"label {name} is Compose's or this program's", "another one"
+                    file,
+                    f"service {service.name}",
+                    f"label {name} is reserved for Compose or this program",
+                    "another one",
                 )
 
 

@@ -34,7 +34,7 @@ def images(catalogue: Catalogue) -> Iterator[Problem]:
     """An image of the stack's own is of its account and region, wherever that is; one of another registry is named with
     its registry, and by what means the same image tomorrow."""
     rule = (
-        "the repository's name alone, such as watchme-api-ast, or another registry's with its name, such as "
+        "the name of an own repository, such as watchme-api-ast, or a full name with its registry, such as "
         "docker.io/library/postgres or ghcr.io/OWNER/NAME"
     )
     for system in catalogue.running.values():
@@ -49,11 +49,11 @@ def images(catalogue: Catalogue) -> Iterator[Problem]:
         if image.tag and image.digest:
             yield Problem(file, where, f"{image.repository} has a tag and a digest", "one of the two")
         if image.is_foreign and image.suffix == ":latest" and not isinstance(service, ComposeService):
-            fault = f"image {image.repository} of another registry by the tag latest"
+            fault = f"image {image.repository} of another registry has the tag latest"
             yield Problem(file, where, fault, 'a tag that names a version, such as tag: "16.4", or a digest')
         if image.repository.startswith("docker.io/") and image.repository.count("/") == 1:
             name = image.repository.removeprefix("docker.io/")
-            yield Problem(file, where, f"image {image.repository}", f"its whole name: docker.io/library/{name}")
+            yield Problem(file, where, f"image {image.repository}", f"its full name: docker.io/library/{name}")
 
 
 def _is_repository(name: str) -> bool:
@@ -80,13 +80,13 @@ def own_paths(catalogue: Catalogue) -> Iterator[Problem]:
         for where, path in taken:
             place = plain(path)
             below = f"{place.rstrip('/')}/NAME"
-            rule = f"a directory of the product's own, such as {below}" if ROOTS.fullmatch(place) else elsewhere(place)
+            rule = f"a directory of the product, such as {below}" if ROOTS.fullmatch(place) else elsewhere(place)
             if (where, path) in artefacts and OF_NO_ARTEFACT.match(place) and not is_the_hosts(place):
-                rule = "a path of the product's own, such as /opt/NAME/app: the host empties or reads this one itself"
-            yield Problem(catalogue.file_of(system), where, f"path {path} is the host's or the agent's own", rule)
+                rule = "a path of the product, such as /opt/NAME/app: the host itself empties or reads this one"
+            yield Problem(catalogue.file_of(system), where, f"path {path} belongs to the host or the agent", rule)
         for where, path, owner in [item for item in _ownerships(system) if (item[0], item[1]) not in taken]:
             if is_anothers(plain(path), *owner):
-                fault = f"path {path} is read or run by the host as root, and not root's alone"
+                fault = f"path {path} is read or run by the host as root, but others may write it"
                 yield Problem(
                     catalogue.file_of(system), where, fault, 'owner: root, and a mode such as "0644" or "0755"'
                 )
@@ -118,11 +118,14 @@ def unique_files(catalogue: Catalogue) -> Iterator[Problem]:
             place = plain(path)
             above = [str(parent) for parent in PurePosixPath(place).parents if str(parent) in files]
             if place in owners:
-                fault, rule = f"file {path} is {owners[place]}'s already", "each file of a host has a path of its own"
+                fault, rule = (
+                    f"file {path} is already defined by {owners[place]}",
+                    "each file of a host needs a different path",
+                )
             elif above:
                 fault, rule = f"file {path} is below {above[0]}, which is a file", "a path in a directory"
             elif place in directories & files:
-                fault, rule = f"{path} is a file, and one of directories", "one of the two"
+                fault, rule = f"{path} is both a file and one of directories", "one of the two"
             else:
                 owners[place] = where
                 continue
@@ -151,9 +154,9 @@ def plain(path: str) -> str:
 def both_plain_and_secret(catalogue: Catalogue) -> Iterator[Problem]:
     for file, _, service in services(catalogue):
         for name in sorted(set(service.environment) & set(service.secrets)):
-            fault = f"{name} is under environment and under secrets"
+            fault = f"{name} is both under environment and under secrets"
             yield Problem(
-                file, f"service {service.name}", fault, "leave it under one of them: secrets for what is secret"
+                file, f"service {service.name}", fault, "leave it under one of them: under secrets if it is secret"
             )
 
 
@@ -194,8 +197,8 @@ def environment(catalogue: Catalogue) -> Iterator[Problem]:
             if fault:
                 yield Problem(file, where, f"the value of {name} cannot be written: it has {fault}", ONE_LINE)
         for secret in sorted(set(given) - set(service.secrets) - _usable_secrets(catalogue, service.name)):
-            rule = f"name it under secrets: in {file}, or remove it"
-            yield Problem(stack.file, where, f"secret {secret} is used by nothing", rule, "warning")
+            rule = f"list it under secrets: in {file}, or remove it"
+            yield Problem(stack.file, where, f"secret {secret} is not used", rule, "warning")
     for system in catalogue.running.values():
         for secret in sorted(system.passwords - set(stack.secrets.get(system.system, {}))):
             rule = f"set it: infra secret set {system.system}.{secret} --stack {stack.name}"
@@ -204,12 +207,12 @@ def environment(catalogue: Catalogue) -> Iterator[Problem]:
     names = {service.name for _, _, service in services(catalogue)}
     for name in sorted(set(catalogue.running) - names):
         for secret in sorted(set(stack.secrets.get(name, {})) - _usable_secrets(catalogue, name)):
-            rule = f"name it under secrets: in {catalogue.file_of(catalogue.running[name])}, or remove it"
-            yield Problem(stack.file, f"system {name}", f"secret {secret} is used by nothing", rule, "warning")
+            rule = f"list it under secrets: in {catalogue.file_of(catalogue.running[name])}, or remove it"
+            yield Problem(stack.file, f"system {name}", f"secret {secret} is not used", rule, "warning")
     names |= set(catalogue.running)
     for file, system, service in services(catalogue):
         if service.name in set(catalogue.running) - {system.system} and service.name in stack.secrets:
-            fault = f"is a system's name, and that of a service in {file}: it is not clear whose secrets these are"
+            fault = f"is the name of a system and of a service in {file}: the owner of these secrets is ambiguous"
             yield Problem(stack.file, f"infra:secrets.{service.name}", fault, "another name for one of the two")
     for group in sorted(names & set(stack.secrets)):
         passwords = catalogue.running[group].passwords if group in catalogue.running else set[str]()
@@ -223,20 +226,20 @@ def environment(catalogue: Catalogue) -> Iterator[Problem]:
         yield Problem(stack.file, f"infra:secrets.{MONITOR}.{name}", "is not known", rule)
     url = stack.secrets.get(MONITOR, {}).get("webhook", ENCRYPTED)
     if not is_sealed(url) and not ADDRESS.fullmatch(url):
-        rule = "an address that begins with https://, in ASCII and without spaces"
-        yield Problem(stack.file, f"infra:secrets.{MONITOR}.webhook", "is no address", rule)
+        rule = "a URL that begins with https://, in ASCII and without spaces"
+        yield Problem(stack.file, f"infra:secrets.{MONITOR}.webhook", "is not a URL", rule)
     for host, login in stack.secrets.get(REGISTRIES, {}).items():
         if not is_sealed(login) and ":" not in login:
             yield Problem(
-                stack.file, f"infra:secrets.{REGISTRIES}.{host}", "is no login", "USER:PASSWORD, or USER:TOKEN"
+                stack.file, f"infra:secrets.{REGISTRIES}.{host}", "is not a login", "USER:PASSWORD, or USER:TOKEN"
             )
     for name in sorted(set(stack.secrets) - names - {MONITOR, REGISTRIES, BACKUP, DNS}):
         if not stack.secrets[name]:
             # Pulumi leaves the empty mapping of the last one that was removed
             continue
-        near = nearest(name, sorted(names), "services that run on this stack's hosts")
+        near = nearest(name, sorted(names), "a service that runs on this stack's hosts")
         remove = "; ".join(
             f"infra secret unset {name}.{key} --stack {stack.name}" for key in sorted(stack.secrets[name])
         )
-        rule = f"{near}; where it has gone: {remove}"
+        rule = f"{near}; if the service is gone: {remove}"
         yield Problem(stack.file, f"infra:secrets.{name}", "no running service has this name", rule, "warning")

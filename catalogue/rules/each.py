@@ -32,12 +32,15 @@ def native_services(catalogue: Catalogue) -> Iterator[tuple[str, System, NativeS
 def absent(catalogue: Catalogue, source: str) -> tuple[str, str]:
     """What is wrong with a file that is not among the catalogue's, and what to do."""
     if source in catalogue.static:
-        return f"source {source!r}: {STATIC}/{source} is a link that leads out of {STATIC}", "put the file itself there"
+        return (
+            f"source {source!r}: {STATIC}/{source} is a link that points outside {STATIC}",
+            "put the file itself there",
+        )
     inside = [path for path in sorted(catalogue.static) if path.startswith(f"{source.rstrip('/')}/")]
     if inside:
-        return f"source {source!r}: {STATIC}/{source} is a directory", f"one file in it, such as {inside[0]}"
+        return f"source {source!r}: {STATIC}/{source} is a directory", f"a file in it, such as {inside[0]}"
     rule = nearest(source, sorted(catalogue.static), f"files below {STATIC}/")
-    return f"source {source!r}: there is no {STATIC}/{source}", rule
+    return f"source {source!r}: {STATIC}/{source} does not exist", rule
 
 
 def twice(
@@ -54,5 +57,5 @@ def twice(
             for file, service in others:
                 # Two services of one name are a finding of their own
                 if service is first or service.name != first.name:
-                    problem = f"{what} {key} is {first.name}'s already"
+                    problem = f"{what} {key} is already used by {first.name}"
                     yield Problem(file, f"service {service.name}", problem, allowed)

@@ -34,7 +34,7 @@ def hosts(catalogue: Catalogue) -> Iterator[Problem]:
         places = catalogue.stack.places(name) if isinstance(host, Ec2Host) else ()
         longest = max((len(f"{name}-{place}") for place in places), default=0)
         if longest > LONGEST_MADE:
-            fault = f"its name has {len(name)} characters, with which its role's name in IAM has more than 64"
+            fault = f"its name has {len(name)} characters, so its role's name in IAM would have more than 64"
             yield Problem(file, where, fault, f"a name of at most {len(name) - longest + LONGEST_MADE} characters")
         for system in host.runs:
             if system not in catalogue.systems and system not in {one.known_as for one in host.instances}:
@@ -46,7 +46,7 @@ def hosts(catalogue: Catalogue) -> Iterator[Problem]:
         origin = catalogue.origins[system].system if system in catalogue.origins else system
         rule = f"another name for each further one: {{system: {origin}, as: {origin}-2}} (docs/catalogue.md)"
         where = " and on host ".join(places)
-        yield Problem(file, "infra:hosts", f"system {system} is named twice: on host {where}", rule)
+        yield Problem(file, "infra:hosts", f"system {system} is listed twice: on host {where}", rule)
 
 
 def _placed_twice(stack: Stack) -> dict[str, list[str]]:
@@ -63,10 +63,12 @@ def one_machine_each(catalogue: Catalogue) -> Iterator[Problem]:
     for name, host in ssh_hosts.items():
         where, other = f"infra:hosts.{name}", seen.setdefault((host.address, host.port), name)
         if other != name:
-            fault = f"address {host.address}, port {host.port}, is host {other}'s already"
-            yield Problem(catalogue.stack.file, where, fault, "one host for each machine: put its systems together")
+            fault = f"address {host.address}, port {host.port}, is already used by host {other}"
+            yield Problem(
+                catalogue.stack.file, where, fault, "one host for each machine: list its systems under one host"
+            )
         if host.port in (80, 443) and _sites_on(catalogue, name):
-            fault = f"SSH on port {host.port}, on which the proxy listens"
+            fault = f"SSH listens on port {host.port}, which the proxy uses"
             yield Problem(catalogue.stack.file, where, fault, "another port for SSH")
 
 
@@ -75,7 +77,7 @@ def names(catalogue: Catalogue) -> Iterator[Problem]:
     file, stack = catalogue.stack.file, catalogue.stack
     sites = [site.name for system in catalogue.systems.values() for site in system.sites]
     for site in sorted(set(stack.names) - set(sites)):
-        yield Problem(file, f"infra:names.{site}", "no system has a site of this name", f"sites: {', '.join(sites)}")
+        yield Problem(file, f"infra:names.{site}", "no site has this name", f"sites: {', '.join(sites)}")
     # Of one system on two hosts that is said already
     twice = _placed_twice(stack)
     served = [
@@ -92,7 +94,7 @@ def names(catalogue: Catalogue) -> Iterator[Problem]:
             file,
             "infra:hosts",
             f"{name} is the public name of two sites (on {where})",
-            "one site serves it: for one of two instances, another one under names: (docs/catalogue.md)",
+            "a public name has one site: of two instances, give one another name under names: (docs/catalogue.md)",
         )
 
 
@@ -103,8 +105,8 @@ def one_stack_each(catalogue: Catalogue, others: Iterable[Catalogue]) -> Iterato
     mine = _public_names(catalogue)
     for other in (other for other in others if _authority(other.stack) == _authority(stack)):
         for name in sorted(mine & _public_names(other)):
-            fault = f"{name} is stack {other.stack.name}'s too"
-            rule = f"each public name is one stack's: give this one another with infra:names (see {other.stack.file})"
+            fault = f"{name} also belongs to stack {other.stack.name}"
+            rule = f"a public name belongs to one stack: set another one with infra:names (see {other.stack.file})"
             yield Problem(stack.file, "infra:names", fault, rule)
 
 
@@ -128,18 +130,18 @@ def subnets(catalogue: Catalogue) -> Iterator[Problem]:
         for file, network in networks:
             where = f"network {network.name}"
             if network.name in DOCKERS_OWN:
-                fault = f"the name {network.name} is Docker's own"
-                yield Problem(file, where, fault, "a name of the product's own, such as PRODUCT-network")
+                fault = f"the name {network.name} is reserved by Docker"
+                yield Problem(file, where, fault, "a name of the product, such as PRODUCT-network")
             ends = (network.subnet.network_address, network.subnet.broadcast_address)
             if network.gateway not in network.subnet or network.gateway in ends:
-                rule = f"one of its addresses, such as {network.subnet.network_address + 1}"
+                rule = f"an address in it, such as {network.subnet.network_address + 1}"
                 yield Problem(file, where, f"its gateway {network.gateway} is not in {network.subnet}", rule)
             if not is_for_containers(network.subnet):
                 yield Problem(file, where, f"its subnet is {network.subnet}", FOR_CONTAINERS)
             for name, other, level in reached:
                 if network.subnet.overlaps(other):
                     fault = f"its subnet {network.subnet} overlaps {name}"
-                    rule = f"a private subnet in which host {host} reaches nothing else, such as 172.27.0.0/16"
+                    rule = f"a private subnet that host {host} does not use for anything else, such as 172.27.0.0/16"
                     yield Problem(file, where, fault, rule, "error" if other.subnet_of(network.subnet) else level)
             reached.append((f"{network.subnet} of the network {network.name}", network.subnet, "error"))
 
@@ -176,10 +178,8 @@ def memory(catalogue: Catalogue) -> Iterator[Problem]:
     for file, _, service in services(catalogue):
         if service.observed_memory > service.limit:
             limit, observed = format_size(service.limit), format_size(service.observed_memory)
-            fault = f"memory limit {limit} is below the {observed} it was seen to use"
-            yield Problem(
-                file, f"service {service.name}", fault, "raise the limit, or the kernel will kill it", "warning"
-            )
+            fault = f"memory limit {limit} is below its observed use of {observed}"
+            yield Problem(file, f"service {service.name}", fault, "raise the limit, or the kernel kills it", "warning")
     for name, host in catalogue.stack.hosts.items():
         if host.memory_mib is None:
             continue
@@ -192,7 +192,7 @@ def memory(catalogue: Catalogue) -> Iterator[Problem]:
             several = [s for s in services_on if s.at_once > 1 and s.name not in doubled]
             twice += f" ({', '.join(f'{s.at_once} of {s.name}' for s in several)})" if several else ""
             steps = any(isinstance(service, ComposeService) and service.release for service in services_on)
-            beside = ", with a release step beside them" if steps and not doubled else ""
+            beside = ", plus a release step" if steps and not doubled else ""
             fault = f"the services' memory limits add up to {limits} MiB{twice}{beside}"
             rule = f"at most {room} MiB on {host.machine} less the reserve of {host.reserve}"
             yield Problem(catalogue.stack.file, f"infra:hosts.{name}", fault, rule)
@@ -215,7 +215,5 @@ def admin_networks(catalogue: Catalogue) -> Iterator[Problem]:
         yield Problem(file, "infra:adminCidrs", f"{networks} is {fault}", rule)
     for network in catalogue.stack.adminCidrs:
         if any(network.subnet_of(net) for net in DOCUMENTATION_NETWORKS):
-            fault = f"{network} is an example address of RFC 5737: no one can connect from there"
-            yield Problem(
-                file, "infra:adminCidrs", fault, "put in your own networks before the first update", "warning"
-            )
+            fault = f"{network} is an example network of RFC 5737: no one can connect from it"
+            yield Problem(file, "infra:adminCidrs", fault, "set your own networks before the first update", "warning")

@@ -85,19 +85,20 @@ ELSEWHERE = (
     (r"/etc/systemd/(?:system|user)(?:/|$)|/(?:usr/|usr/local/)?lib/systemd|/(?:.*/)?\.config/systemd",
      "a service of kind: unit, oneshot or timer, whose unit is written from its directives"),
     (r"/etc/systemd/", "drop_ins of the system, such as /etc/systemd/journald.conf.d/NAME.conf"),
-    (f"/etc/(?:{PROXIES})", "sites of the system, with a snippet for what else the proxy is to do (docs/sites.md)"),
+    (f"/etc/(?:{PROXIES})", "sites of the system, with a snippet for other directives (docs/sites.md)"),
     (r"/etc/(?:letsencrypt|ssl)", "sites of the system: each gets a certificate, or has certificate: {chain, key}"),
     (r"/etc/(?:passwd|shadow|group|gshadow|sub[ug]id|sysusers\.d|skel|login\.defs|shells)", "accounts of the system"),
     (r"/etc/tmpfiles\.d", "directories of the system"),
     (r"/etc/(?:profile|environment|bash\.bashrc|zsh)|/(?:.*/)?\.(?:bash|profile|zsh)",
      "environment of the service that needs it"),
     (r"/etc/security", "LimitNOFILE and the like in a unit's directives, or ulimits of a container"),
-    (r"/etc/apt|/var/lib/(?:apt|dpkg)", "packages of the system, out of the sources that the host has"),
+    (r"/etc/apt|/var/lib/(?:apt|dpkg)", "packages of the system, from the host's package sources"),
     (r"/proc(?:/|$)|/sys(?:/|$)|/etc/sysctl$", "a file /etc/sysctl.d/NAME.conf, or sysctls of a container"),
     (r"/run(?:/|$)|/var/run(?:/|$)", "RuntimeDirectory: NAME in a unit's directives, which makes /run/NAME"),
     (r"/(?:usr/)?(?:bin|sbin|lib|lib64)(?:/|$)", "a path below /opt/NAME/ or /usr/local/, or packages of the system"),
-    (r"/(?:.*/)?\.ssh(?:/|$)|/etc/ssh", "leave it out: infra init makes the keys, and a host's SSH is no product's"),
-    (r"/(?:var/)?tmp/", "a path that stays, such as one below /srv/NAME/: this one is emptied"),
+    (r"/(?:.*/)?\.ssh(?:/|$)|/etc/ssh", "leave it out: infra init creates the keys, and no product configures a "
+                                        "host's SSH"),
+    (r"/(?:var/)?tmp/", "a permanent path, such as one below /srv/NAME/: this one is emptied"),
 )  # fmt: skip
 
 
@@ -107,10 +108,10 @@ def elsewhere(place: str) -> str:
         if re.match(pattern, place):
             return rule
     if STARTED_BY_NAME.fullmatch(place):
-        return "another name: the host's own programs would start this one in place of theirs"
+        return "another name: programs of the host would start this one instead of theirs"
     if place.startswith("/etc/") and "/" not in place.removeprefix("/etc/"):
-        return "a name of the product's own below /etc/, or leave it out: this one is the host's configuration"
-    return "a path of the product's own, such as /srv/NAME/ or /opt/NAME/; or leave it out"
+        return "a name of the product below /etc/, or leave it out: this is the host's configuration"
+    return "a path of the product, such as /srv/NAME/ or /opt/NAME/; or leave it out"
 
 
 def is_the_hosts(place: str) -> bool:

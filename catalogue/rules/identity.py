@@ -14,12 +14,12 @@ from catalogue.services import ComposeService, RetiredService
 
 def unique_names(catalogue: Catalogue) -> Iterator[Problem]:
     """By its name a service is asked for, logged and measured."""
-    rule = "each service of a host has a name of its own"
+    rule = "each service of a host needs a different name"
     for system in catalogue.running.values():
         names = [service.name for service in system.services]
         for name in sorted({name for name in names if names.count(name) > 1}):
             numbers = " and ".join(str(number) for number, other in enumerate(names, 1) if other == name)
-            fault = f"{names.count(name)} services have this name: number {numbers} of the file"
+            fault = f"{names.count(name)} services have this name: entries {numbers} of the file"
             yield Problem(catalogue.file_of(system), f"service {name}", fault, rule)
     for host in catalogue.stack.hosts:
         owners: dict[str, System] = {}
@@ -37,7 +37,7 @@ def unique_ports(catalogue: Catalogue) -> Iterator[Problem]:
         catalogue,
         "port",
         lambda _, service: service.ports,
-        "each service has a port of its own",
+        "each service of a host needs a different port",
     )
     for system in catalogue.running.values():
         kept = {service.port: service.name for service in system.services if isinstance(service, RetiredService)}
@@ -45,16 +45,20 @@ def unique_ports(catalogue: Catalogue) -> Iterator[Problem]:
             for port in [port for port in service.ports if port in kept]:
                 fault = f"port {port} belonged to the retired {kept[port]}"
                 yield Problem(
-                    catalogue.file_of(system), f"service {service.name}", fault, "take a port never used before"
+                    catalogue.file_of(system), f"service {service.name}", fault, "use a port that no service had before"
                 )
 
 
 def unique_containers(catalogue: Catalogue) -> Iterator[Problem]:
-    yield from twice(catalogue, "container", _of_compose("container"), "each has a name of its own")
+    yield from twice(
+        catalogue, "container", _of_compose("container"), "each container of a host needs a different name"
+    )
 
 
 def unique_addresses(catalogue: Catalogue) -> Iterator[Problem]:
-    yield from twice(catalogue, "address", _of_compose("addresses"), "each has an address of its own")
+    yield from twice(
+        catalogue, "address", _of_compose("addresses"), "each container of a host needs a different address"
+    )
 
 
 def _of_compose(field: str) -> Callable[[System, Service], list[object]]:
@@ -70,7 +74,7 @@ def unique_paths(catalogue: Catalogue) -> Iterator[Problem]:
         sites = [(system.site_of(route), route) for route in service.routes]
         return [f"{site.name if site else ''}{route.public}" for site, route in sites]
 
-    yield from twice(catalogue, "public path", public, "each route has a path of its own")
+    yield from twice(catalogue, "public path", public, "each route of a site needs a different path")
 
 
 def directories(catalogue: Catalogue) -> Iterator[Problem]:
@@ -85,17 +89,20 @@ def directories(catalogue: Catalogue) -> Iterator[Problem]:
                 where = (catalogue.file_of(system), f"service {service.name}")
                 if (first.compose_file, first.unit) != (service.compose_file, service.unit):
                     fault = (
-                        f"directory {service.directory} is {first.name}'s, with {first.compose_file} and {first.unit}"
+                        f"directory {service.directory} already belongs to {first.name}, with "
+                        f"{first.compose_file} and {first.unit}"
                     )
-                    yield Problem(*where, fault, "share the compose file and the unit too, or take another directory")
+                    yield Problem(*where, fault, "use the same compose file and unit too, or another directory")
                 last = project_name(service.directory.rsplit("/", 1)[1])
                 same_name = names.setdefault(last, service.directory)
                 if same_name != service.directory:
-                    fault = f"directory {service.directory} ends as {same_name} does"
+                    fault = f"directory {service.directory} has the same last part as {same_name}"
                     yield Problem(
-                        *where, fault, "compose names a project after its directory: let each end differently"
+                        *where,
+                        fault,
+                        "Compose names a project after the last part of its directory: use different ones",
                     )
                 owner = keys.setdefault((service.directory, service.compose_key), service.name)
                 if owner != service.name:
-                    fault = f"compose_key {service.compose_key!r} is {owner}'s in the same compose file"
-                    yield Problem(*where, fault, "each service of a compose file has a key of its own")
+                    fault = f"compose_key {service.compose_key!r} is already used by {owner} in the same compose file"
+                    yield Problem(*where, fault, "each service of a compose file needs a different key")

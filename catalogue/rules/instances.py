@@ -26,13 +26,13 @@ def instances(catalogue: Catalogue) -> Iterator[Problem]:
                 origin, instance = catalogue.origins[one.known_as], catalogue.systems[one.known_as]
                 yield from _what_it_says(origin, one, file, where)
                 if one.known_as != one.system and (owners := _namesakes(catalogue, one.known_as)):
-                    fault = f"as: {one.known_as} is a service of {owners[0]}, which has its secrets under that name"
-                    yield Problem(file, where, fault, "a name that no service has")
+                    fault = f"as: {one.known_as} is the name of a service of {owners[0]}, whose secrets have that name"
+                    yield Problem(file, where, fault, "a name that is not a service's")
                 yield from _one_each(origin, instance, file, where)
                 yield from _beside_others(catalogue, host, one, file, where)
             elif one.known_as in catalogue.systems:
                 fault = f"as: {one.known_as} is the system of {SYSTEMS}/{one.known_as}.yaml"
-                yield Problem(file, where, fault, "a name that no system has")
+                yield Problem(file, where, fault, "a name that is not a system's")
             else:
                 files = sorted({*catalogue.systems} - {*catalogue.origins})
                 yield Problem(file, where, f"system {one.system!r}", nearest(one.system, files, "systems"))
@@ -46,16 +46,18 @@ def _namesakes(catalogue: Catalogue, name: str) -> list[str]:
 
 def _what_it_says(origin: System, one: Instance, file: str, where: str) -> Iterator[Problem]:
     if one.known_as in (MONITOR, REGISTRIES, BACKUP, DNS):
-        yield Problem(file, where, f"as: {one.known_as} is a name of the program's under infra:secrets", "another name")
+        yield Problem(file, where, f"as: {one.known_as} is reserved under infra:secrets", "another name")
     if one.subnet and not origin.compose_services:
-        yield Problem(file, f"{where}.subnet", f"{one.system} has no containers", "nothing: only these have a network")
+        yield Problem(
+            file, f"{where}.subnet", f"{one.system} has no containers", "no network: only containers have one"
+        )
     sites = [site.name for site in origin.sites]
     for name in [name for name in one.names if name not in sites]:
-        yield Problem(file, f"{where}.names", f"{name} is no site of {one.system}", nearest(name, sites, "sites"))
+        yield Problem(file, f"{where}.names", f"{one.system} has no site {name}", nearest(name, sites, "sites"))
     services = [service.name for service in origin.compose_services if service.port]
     for name in [name for name in one.ports if name not in services]:
         rule = nearest(name, services, "its containers with a port")
-        yield Problem(file, f"{where}.ports", f"{name} is no container of {one.system} with a port", rule)
+        yield Problem(file, f"{where}.ports", f"{one.system} has no container {name} with a port", rule)
 
 
 def _one_each(origin: System, system: System, file: str, where: str) -> Iterator[Problem]:
@@ -83,16 +85,16 @@ def _beside_others(catalogue: Catalogue, host: str, one: Instance, file: str, wh
         is_same = catalogue.origin(other).system == one.system
         units = [service.unit for service in system.native_services]
         if is_same and units:
-            fault = f"{one.system} has units of its own ({', '.join(units)}), and {other.system} is on this host"
-            yield Problem(file, where, fault, "another host for one of the two, or containers")
+            fault = f"{one.system} has units of its own ({', '.join(units)}), but {other.system} is on this host too"
+            yield Problem(file, where, fault, "put one of the two on another host, or use containers")
             continue
-        rule = f"a path of {one.system} with its name in it, such as /srv/{one.system}/data, which each has"
+        rule = f"a path with the system's name, such as /srv/{one.system}/data, which differs for each instance"
         for path in _contended_paths(_places(system), _places(other)):
-            yield Problem(file, where, f"{path} is {other.system}'s too, and one of the two writes there", rule)
+            yield Problem(file, where, f"{path} also belongs to {other.system}, and one of the two writes there", rule)
         theirs = {plain(item.path): item for item in other.directories}
         for item in system.directories:
             if (like := theirs.get(plain(item.path))) and like != item:
-                fault = f"directory {item.path} is {other.system}'s too, with another owner or mode"
+                fault = f"directory {item.path} also belongs to {other.system}, with another owner or mode"
                 yield Problem(file, where, fault, rule)
 
 
@@ -121,7 +123,7 @@ def secrets_apart(catalogue: Catalogue) -> Iterator[Problem]:
             other, like = owners.setdefault(service.name, (system, service))
             both = sorted({*service.secrets} & {*like.secrets})
             if other is not system and both and {system.system, other.system} & {*catalogue.origins}:
-                fault = f"{other.system} has a service of this name too: infra:secrets.{service.name} would be both's"
+                fault = f"{other.system} also has a service of this name: both would share infra:secrets.{service.name}"
                 rule = "another name for one of the services, or of the systems"
                 yield Problem(catalogue.file_of(system), f"{system.system}: service {service.name}", fault, rule)
 
@@ -130,14 +132,16 @@ def other_names(catalogue: Catalogue) -> Iterator[Problem]:
     """A service that names its site, or the fixed address of another one, as the file has it leads people and programs
     of one instance, or one stack, to another."""
     for system in catalogue.running.values():
-        others = {name: f"which is {here} here" for name, here in _renamed_sites(catalogue, system).items()}
-        others |= dict.fromkeys(_former_addresses(catalogue, system), "which is an address of the first one's network")
+        others = {name: f"which is {here} in this instance" for name, here in _renamed_sites(catalogue, system).items()}
+        others |= dict.fromkeys(
+            _former_addresses(catalogue, system), "which is an address in the first instance's network"
+        )
         named = [(f"service {service.name}", *text) for service in system.active for text in _values(service)]
         named += [(f"site {site.name}", f"header {n}", v) for site in system.sites for n, v in site.headers.items()]
         for where, place, value in named:
             for name, what in others.items():
                 if re.search(rf"(?<![\w.-]){re.escape(name)}(?![\w-]|\.\w)", value, re.IGNORECASE):
-                    rule = "a value of its own, in a variant (docs/catalogue.md)"
+                    rule = "set it in a variant (docs/catalogue.md)"
                     fault = f"{place} names {name}, {what}"
                     yield Problem(catalogue.file_of(system), where, fault, rule, "warning")
 

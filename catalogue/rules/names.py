@@ -21,7 +21,7 @@ def zone(catalogue: Catalogue) -> Iterator[Problem]:
     ]
     if stack.dns.provider == "external" and not stack.dns.challenges:
         for file, name in proved:
-            fault = "is to be proved by DNS, and a person writes the records of infra:zone (infra:dns)"
+            fault = "is to be proved by DNS, but the records of infra:zone are written by hand (infra:dns)"
             rule = "challenge: http-01; or infra:dns {challenges: ZONE}, a zone in Route 53 (docs/names.md)"
             yield Problem(file, f"site {name}", fault, rule)
     yield from _secrets(stack, bool(proved))
@@ -31,11 +31,11 @@ def zone(catalogue: Catalogue) -> Iterator[Problem]:
     lives |= {f"infra:records: {record.name} {record.type}": record.ttl for record in stack.records}
     for where, seconds in lives.items():
         if not shortest <= seconds <= longest:
-            fault = f"{seconds} s, and {stack.dns.provider} keeps records for {shortest} to {longest} s"
+            fault = f"{seconds} s, but {stack.dns.provider} allows {shortest} to {longest} s"
             yield Problem(stack.file, where, fault, f"{shortest} to {longest}")
     if stack.dns.challenges == stack.zone:
         fault = f"{stack.zone} is infra:zone itself"
-        yield Problem(stack.file, "infra:dns.challenges", fault, "a zone of its own in Route 53, or leave it out")
+        yield Problem(stack.file, "infra:dns.challenges", fault, "a separate zone in Route 53, or leave it out")
 
 
 def _wildcards(catalogue: Catalogue) -> Iterator[Problem]:
@@ -49,11 +49,11 @@ def _wildcards(catalogue: Catalogue) -> Iterator[Problem]:
                 continue
             file, where, above = catalogue.file_of(system), f"site {site.name}", domain_above(name)
             if site.challenge == "http-01":
-                fault = "a certificate for all names below a domain, and a proof by HTTP"
-                yield Problem(file, where, fault, "challenge: dns-01, by which alone authorities issue one")
+                fault = "a wildcard certificate with a proof by HTTP"
+                yield Problem(file, where, fault, "challenge: dns-01, which authorities require for a wildcard")
             elif not stack.in_zone(above):
-                fault = f"certificate: wildcard, and {name} is no name below infra:zone ({stack.zone})"
-                yield Problem(file, where, fault, "leave certificate out: it gets one of its own")
+                fault = f"certificate: wildcard, but {name} is not below infra:zone ({stack.zone})"
+                yield Problem(file, where, fault, "leave certificate out: the site then gets its own certificate")
 
 
 def _proved_twice(catalogue: Catalogue) -> Iterator[Problem]:
@@ -68,7 +68,7 @@ def _proved_twice(catalogue: Catalogue) -> Iterator[Problem]:
             on.setdefault(above, []).append(host)
     for above, hosts in on.items():
         if len(hosts) > 1:
-            fault = f"*.{above} is proved by {' and '.join(hosts)}, which would write over each other's proof"
+            fault = f"*.{above} is proved by {' and '.join(hosts)}, which would overwrite each other's proof"
             yield Problem(stack.file, "infra:hosts", fault, "certificate: wildcard on one of them, none on the others")
 
 
@@ -80,27 +80,30 @@ def _secrets(stack: Stack, is_proved: bool) -> Iterator[Problem]:
             yield Problem(stack.file, where, "is not known", nearest(name, [*DNS_SECRETS], "secrets of the zone"))
         elif value and not is_sealed(value) and not TOKEN.fullmatch(value):
             yield Problem(
-                stack.file, where, "is no token", "one word of letters, digits, - and _, as Cloudflare shows it"
+                stack.file, where, "is not a token", "one word of letters, digits, - and _, as Cloudflare displays it"
             )
         elif not is_cloudflare:
-            fault, rule = f"infra:dns has provider {stack.dns.provider}, which needs no token", "infra secret unset it"
+            fault, rule = (
+                f"infra:dns has the provider {stack.dns.provider}, which needs no token",
+                "remove it: infra secret unset",
+            )
             yield Problem(stack.file, where, fault, rule, "warning")
     if given.get(API_TOKEN) == given.get(PROOF_TOKEN) and not is_sealed(given.get(API_TOKEN, ENCRYPTED)):
-        fault = f"is the same as {API_TOKEN}, which would lie on the hosts then"
-        yield Problem(
-            stack.file, f"infra:secrets.{DNS}.{PROOF_TOKEN}", fault, "a token of its own, for the hosts alone"
-        )
+        fault = f"is the same as {API_TOKEN}, which must not be stored on hosts"
+        yield Problem(stack.file, f"infra:secrets.{DNS}.{PROOF_TOKEN}", fault, "another token, for the hosts only")
     if is_cloudflare and stack.dns.challenges and given.get(PROOF_TOKEN):
         fault = f"no host needs it: names are proved in {stack.dns.challenges}"
-        yield Problem(stack.file, f"infra:secrets.{DNS}.{PROOF_TOKEN}", fault, "infra secret unset it", "warning")
+        yield Problem(
+            stack.file, f"infra:secrets.{DNS}.{PROOF_TOKEN}", fault, "remove it: infra secret unset", "warning"
+        )
     needed = {API_TOKEN: "writes the records of infra:zone"} if is_cloudflare else {}
     if is_cloudflare and is_proved and not stack.dns.challenges:
-        needed[PROOF_TOKEN] = "is for the hosts, which prove their names with it"
+        needed[PROOF_TOKEN] = "lets the hosts prove their names"
     for name, what in needed.items():
         if not given.get(name):
             fault = f"is not set: it {what}"
             rule = (
-                f"a token of Cloudflare's with Zone:Read and DNS:Edit of {stack.zone} alone: "
+                f"a Cloudflare token with Zone:Read and DNS:Edit of {stack.zone} alone: "
                 f"infra secret set {DNS}.{name} --stack {stack.name}"
             )
             yield Problem(stack.file, f"infra:secrets.{DNS}.{name}", fault, rule, unset=f"{DNS}.{name}")

@@ -31,32 +31,32 @@ def openings(service: ComposeService, system: System) -> dict[Opening, str]:
     reasons: dict[Opening, str] = {}
     if service.publish:
         ports = ", ".join(port.text for port in service.publish)
-        reasons["public-ports"] = f"the world reaches it at {ports}, past the proxy"
+        reasons["public-ports"] = f"it is public at {ports}, without the proxy"
     if service.is_on_host_network:
-        reasons["host-network"] = "network_mode: host, so that it listens on and reaches what the host itself does"
+        reasons["host-network"] = "network_mode: host, so it shares the network of the host"
     if shared:
         reasons["host-processes"] = (
-            f"{', '.join(f'{word}: host' for word in shared)}, so that it reaches the host's processes"
+            f"{', '.join(f'{word}: host' for word in shared)}, so it can reach the host's processes"
         )
     if paths:
-        reasons["host-paths"] = f"it reads {', '.join(paths)} of the host"
+        reasons["host-paths"] = f"it can read {', '.join(paths)} of the host"
     if sockets := [mount.source or "" for mount in service.volumes if mount.reaches_sockets]:
         what = (
             "Docker's socket"
             if all(mount.is_docker for mount in service.volumes if mount.reaches_sockets)
-            else (f"{', '.join(sockets)}, and so the sockets of Docker and of the host's programs")
+            else (f"{', '.join(sockets)}, which include the sockets of Docker and of the host's programs")
         )
         reasons["docker-socket"] = f"{what}, by which it can become root of the host"
     if service.privileged:
-        reasons["privileged"] = "privileged: it can do on the host what root can"
+        reasons["privileged"] = "privileged, so it has root's rights on the host"
     if wide:
-        reasons["capabilities"] = f"cap_add: {', '.join(wide)}, which reaches the host"
+        reasons["capabilities"] = f"cap_add: {', '.join(wide)}, which give rights on the host"
     if devices:
         reasons["devices"] = f"devices: {', '.join(devices)}"
     if weak:
-        reasons["unconfined"] = f"security_opt: {', '.join(weak)}, which takes Docker's protection of the host away"
+        reasons["unconfined"] = f"security_opt: {', '.join(weak)}, which removes Docker's protection of the host"
     if moving := [image.name for image in service.images if image.is_foreign and image.suffix == ":latest"]:
-        reasons["moving-tag"] = f"image {', '.join(moving)}, whose tag means another version at any time"
+        reasons["moving-tag"] = f"image {', '.join(moving)}, whose tag can change its version at any time"
     return reasons
 
 
@@ -72,21 +72,21 @@ def exceptions(catalogue: Catalogue) -> Iterator[Problem]:
         where, opened = f"service {service.name}", openings(service, system)
         for name, what in opened.items():
             if name not in service.exceptions:
-                rule = f"{INSTEAD[name]}, or the reason for it: exceptions: {{{name}: why it has to}}"
+                rule = f"{INSTEAD[name]}, or the reason for it: exceptions: {{{name}: REASON}}"
                 yield Problem(file, where, what, rule)
         for name in [name for name in service.exceptions if name not in opened]:
-            yield Problem(file, where, f"exceptions: {name}, which it does not need", "remove it", "warning")
+            yield Problem(file, where, f"exceptions: {name} is not needed", "remove it", "warning")
 
 
 INSTEAD: dict[Opening, str] = {
-    "public-ports": "port, which the proxy leads to",
+    "public-ports": "port, for the proxy",
     "host-network": "the network of its system",
     "host-processes": "a container's own",
     "host-paths": "a directory of the product's own (/srv/NAME, or one that its directories or data name)",
     "docker-socket": "leave it out",
-    "privileged": "cap_add and devices, for what it needs",
-    "capabilities": f"one that ends in the container ({', '.join(sorted(ADDED))})",
-    "devices": "a card, a camera, sound or a bus",
+    "privileged": "cap_add and devices for the rights that it needs",
+    "capabilities": f"a capability that is limited to the container ({', '.join(sorted(ADDED))})",
+    "devices": "a graphics card, a camera, sound or a bus",
     "unconfined": "a profile that confines it",
     "moving-tag": 'a tag that names a version, such as tag: "16.4", or a digest',
 }
@@ -105,12 +105,14 @@ def published_ports(catalogue: Catalogue) -> Iterator[Problem]:
                 where = (catalogue.file_of(system), f"service {service.name}")
                 numbers = [f"{n}/{one.protocol}" for one in service.publish for n in one.numbers]
                 for number in sorted({number for number in numbers if numbers.count(number) > 1}):
-                    yield Problem(*where, f"publish {number} is given twice", "each port of the host once")
+                    yield Problem(*where, f"publish {number} is listed twice", "each port of the host once")
                 for number in dict.fromkeys(numbers):
                     if number in reserved:
-                        yield Problem(*where, f"publish {number} is the host's own ({reserved[number]})", "any other")
+                        yield Problem(*where, f"publish {number} is used by the host ({reserved[number]})", "any other")
                     elif (owner := owners.setdefault(number, service)) is not service:
-                        yield Problem(*where, f"publish {number} is {owner.name}'s already on {host}", "another port")
+                        yield Problem(
+                            *where, f"publish {number} is already used by {owner.name} on {host}", "another port"
+                        )
 
 
 def host_network(catalogue: Catalogue) -> Iterator[Problem]:
@@ -118,11 +120,13 @@ def host_network(catalogue: Catalogue) -> Iterator[Problem]:
     for file, _, service in compose_services(catalogue):
         where = f"service {service.name}"
         if service.publish and service.is_blue_green:
-            yield Problem(file, where, "publish with rollout: blue-green", "the default rollout: no proxy switches it")
+            yield Problem(
+                file, where, "publish with rollout: blue-green", "the default rollout: the proxy cannot switch it"
+            )
         port = service.published_port
         if port and service.port and port.inside + service.port - port.first != service.listens_inside:
-            fault = f"publish {port.mapping}, and port {service.port} leads to {service.listens_inside}"
-            yield Problem(file, where, fault, "one of the two, since they are one port of the host")
+            fault = f"publish {port.mapping}, but port {service.port} leads to {service.listens_inside}"
+            yield Problem(file, where, fault, "one of the two, since both are the same port of the host")
         if not service.is_on_host_network:
             continue
         rule = "leave it out: with network_mode: host its program listens on the host itself"

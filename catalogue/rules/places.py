@@ -22,7 +22,7 @@ def port_policy(catalogue: Catalogue) -> Iterator[Problem]:
         outside = [port for port in service.ports if port not in allowed and port not in RESERVED]
         for port in outside if not service.port_exception else []:
             numbers = f"{allowed.start}–{allowed.stop - 1}"
-            rule = f"{service.role} ports are {numbers}; else name the reason in port_exception"
+            rule = f"{service.role} ports are {numbers}; else give the reason in port_exception"
             yield Problem(file, f"service {service.name}", f"port {port}", rule)
 
 
@@ -32,8 +32,8 @@ def reserved_ports(catalogue: Catalogue) -> Iterator[Problem]:
     for file, system, service in services(catalogue):
         own = taken.get(system.system, RESERVED)
         for port in [port for port in service.ports if port in own]:
-            rule = "any other: the proxy listens on 80 and 443 and leads to the service's own port"
-            yield Problem(file, f"service {service.name}", f"port {port} is the host's own ({own[port]})", rule)
+            rule = "another port: the proxy listens on 80 and 443 and leads to the service's port"
+            yield Problem(file, f"service {service.name}", f"port {port} is used by the host ({own[port]})", rule)
 
 
 def own_ports(spec: Ec2Host | SshHost) -> dict[int, str]:
@@ -45,14 +45,14 @@ def addresses(catalogue: Catalogue) -> Iterator[Problem]:
     for file, system, service in compose_services(catalogue):
         where = f"service {service.name}"
         assert system.network, "one is assigned where none is written"
-        subnet, other = system.network.subnet, "any other of the subnet"
+        subnet, other = system.network.subnet, "another address of the subnet"
         for address in service.addresses:
             if address not in subnet:
                 yield Problem(file, where, f"address {address}", f"an address inside {subnet}")
             elif address in (subnet.network_address, subnet.broadcast_address):
-                yield Problem(file, where, f"address {address} is the network's own", other)
+                yield Problem(file, where, f"address {address} is the network address", other)
             elif address == system.network.gateway:
-                yield Problem(file, where, f"address {address} is the gateway's", other)
+                yield Problem(file, where, f"address {address} is the gateway", other)
 
 
 def paths(catalogue: Catalogue) -> Iterator[Problem]:
@@ -70,7 +70,7 @@ def paths(catalogue: Catalogue) -> Iterator[Problem]:
                 yield Problem(file, where, f"public path {route.public!r} is the host's own page", "any other path")
             if route.is_prefix != route.inside.endswith("/"):
                 fault = f"public path {route.public!r} with internal path {route.inside!r}"
-                yield Problem(file, where, fault, "both end with / (all below it), or neither does (that page alone)")
+                yield Problem(file, where, fault, "both end with / (all below it), or neither does (that page only)")
         if service.routes and service.listens is None:
             rule = "port: on the host, for the proxy; or container_port alone, and one is assigned"
             yield Problem(file, where, "has routes but no port", rule)
@@ -88,11 +88,9 @@ def health_paths(catalogue: Catalogue) -> Iterator[Problem]:
             if not below:
                 yield Problem(file, place, f"look: {route.look}", f"a public path of the route, such as {route.public}")
             elif system.serving(route).is_guarded or (site and site.client_ca):
-                yield Problem(
-                    file, place, f"look: {route.look}, which not every client may ask for", "one that is open"
-                )
+                yield Problem(file, place, f"look: {route.look}, which is not open to every client", "an open path")
         if path is None and service.routes and not any(route.look for route in service.routes):
-            fault = "has routes, and no health path: no release and no monitor asks what its users see"
+            fault = "has routes, but no health path: neither releases nor the monitor check what its users get"
             rule = f"health: a path that answers 200, or look: {service.routes[0].public} at the route"
             yield Problem(file, where, fault, rule, "warning")
         if path and service.routes and service.health_route is None:
@@ -101,7 +99,7 @@ def health_paths(catalogue: Catalogue) -> Iterator[Problem]:
                 for route in service.routes
             )
             fault = f"health path {path!r} lies behind none of its routes, so that no release can ask it from outside"
-            look = f"look: {service.routes[0].public} at a route, a public path to ask in its place"
+            look = f"look: {service.routes[0].public} at a route, a public path to check instead"
             yield Problem(
                 file, f"service {service.name}", fault, f"a path that a route leads to, such as {behind}; or {look}"
             )
@@ -114,8 +112,8 @@ def _in_zone(site: str, zone: str) -> str:
 def sites(catalogue: Catalogue) -> Iterator[Problem]:
     for file, system, service in services(catalogue):
         for route in [route for route in service.routes if system.site_of(route) is None]:
-            names = ", ".join(site.name for site in system.sites) or "none is described under sites:"
-            fault = f"route {route.public!r} " + (f"names the site {route.site!r}" if route.site else "names no site")
+            names = ", ".join(site.name for site in system.sites) or "sites: defines none"
+            fault = f"route {route.public!r} " + (f"names the site {route.site!r}" if route.site else "has no site")
             yield Problem(file, f"service {service.name}", fault, f"sites: {names}")
     stack = catalogue.stack
     for system in catalogue.running.values():
@@ -124,7 +122,7 @@ def sites(catalogue: Catalogue) -> Iterator[Problem]:
             if site.is_proved_by_dns and not stack.in_zone(name):
                 mapped = site.name in stack.names
                 own = (catalogue.file_of(system), f"site {site.name}")
-                fault = f"{name} is not in the zone {stack.zone} (infra:zone), so that no record there can prove it"
+                fault = f"{name} is not in the zone {stack.zone} (infra:zone), so no record there can prove it"
                 renamed = (
                     "another value there"
                     if mapped
@@ -137,5 +135,5 @@ def sites(catalogue: Catalogue) -> Iterator[Problem]:
                 yield Problem(*((stack.file, f"infra:names.{site.name}") if mapped else own), fault, rule)
             if site.is_proved_by_http and stack.in_zone(name) and stack.dns.is_ours:
                 # Its record is written once the release is applied, and by HTTP there is no certificate before that
-                fault = f"{name} is in infra:zone, and yet proved by HTTP"
+                fault = f"{name} is in infra:zone, but proved by HTTP"
                 yield Problem(catalogue.file_of(system), f"site {site.name}", fault, "challenge: dns-01")

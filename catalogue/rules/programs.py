@@ -24,20 +24,23 @@ def programs(catalogue: Catalogue) -> Iterator[Problem]:
             content, is_here = catalogue.sources.get(config.source, b""), config.source in catalogue.sources
             source = f"files/static/{config.source}"
             if content.startswith(b"#!") and content.split(b"\n", 1)[0].endswith(b"\r"):
-                rule = f"lines that end as Linux has them: sed -i 's/\\r$//' {source}"
+                rule = f"convert the line ends: sed -i 's/\\r$//' {source}"
                 yield Problem(file, where, f"{source} has Windows line ends after its #!: no such interpreter", rule)
             if config.path in started and not int(config.mode, 8) & 0o111:
                 rule = f'mode: "0755" for the file {config.path}'
-                yield Problem(file, where, f"{config.path} is started, and its mode {config.mode} forbids it", rule)
+                yield Problem(file, where, f"{config.path} is executed, but its mode {config.mode} forbids it", rule)
             if content.startswith(b"\xef\xbb\xbf#!"):
                 rule = f"UTF-8 without one: sed -i '1s/^\\xef\\xbb\\xbf//' {source}"
                 yield Problem(
-                    file, where, f"{source} has a byte order mark before its #!: no script to the kernel", rule
+                    file,
+                    where,
+                    f"{source} has a byte order mark before its #!: the kernel does not run it as a script",
+                    rule,
                 )
             elif config.path in started and is_here and not content.startswith((b"#!", b"\x7fELF")):
                 rule = "a script that begins with #! and its interpreter, or a program for Linux"
-                what = "no program" if content else "empty"
-                yield Problem(file, where, f"{source} is started, and is {what}", rule)
+                what = "not a program" if content else "empty"
+                yield Problem(file, where, f"{source} is executed, but it is {what}", rule)
             yield from _for_the_machine(catalogue, system.system, file, where, config)
 
 
@@ -47,7 +50,7 @@ def _for_the_machine(catalogue: Catalogue, system: str, file: str, where: str, c
         instance_type = INSTANCE_TYPES.get(host.instanceType)
         if architecture and instance_type and system in host.runs and architecture != instance_type.architecture:
             machine = f"{name} ({host.instanceType}) is {instance_type.architecture}"
-            fault = f"files/static/{config.source} is built for {architecture}, and {machine}"
+            fault = f"files/static/{config.source} is built for {architecture}, but {machine}"
             yield Problem(
                 file, where, fault, f"a program built for {instance_type.architecture}, or another instanceType"
             )

@@ -12,15 +12,17 @@ def pushers(catalogue: Catalogue) -> Iterator[Problem]:
     services = {s.name: s for system in catalogue.running.values() for s in system.active}
     if stack.pushers and stack.sharedRepositories:
         fault = "the repositories belong to another stack (infra:sharedRepositories)"
-        yield Problem(stack.file, "infra:pushers", fault, "say it there")
+        yield Problem(stack.file, "infra:pushers", fault, "set it there")
     for repository, pusher in stack.pushers.items():
         where = f"infra:pushers.{repository}"
         for name in pusher.services:
             if name not in services:
                 yield Problem(stack.file, where, f"no service {name}", nearest(name, sorted(services), "services"))
             elif not own_repositories(services[name]):
-                fault = f"{name} has no image or artefact of the stack's own"
-                yield Problem(stack.file, where, fault, "leave it out: others' images are copied from their registries")
+                fault = f"{name} has no image or artefact in this stack's repositories"
+                yield Problem(
+                    stack.file, where, fault, "leave it out: images of other registries are copied from there"
+                )
 
 
 def own_repositories(service: Service) -> list[str]:

@@ -30,7 +30,7 @@ def records(catalogue: Catalogue) -> Iterator[Problem]:
         for fault, rule in _faults(record, stack.zone, sites, wild, kinds[record.name]):
             yield Problem(stack.file, where, fault, rule)
         if (record.name, record.type) in seen:
-            yield Problem(stack.file, where, "stands there twice", "one record with all values")
+            yield Problem(stack.file, where, "is listed twice", "one record with all values")
         seen.add((record.name, record.type))
 
 
@@ -39,16 +39,19 @@ def _faults(record: Record, zone: str, sites: set[str], wild: set[str], kinds: s
     if plain != zone and not plain.endswith(f".{zone}"):
         yield f"is not in infra:zone ({zone})", f"a name such as mail.{zone}"
     if record.type in ("A", "AAAA", "CNAME") and record.name in sites:
-        yield "is a site's own name, whose address is its host's", "another name, or leave it out"
+        yield "is a site's name, which points to its host", "another name, or leave it out"
     if record.type == "CNAME" and (record.name == zone or len(kinds) > 1):
-        other = "the zone itself has others" if record.name == zone else f"it has {', '.join(sorted(kinds))}"
-        yield f"a name with a CNAME has nothing else, and {other}", "another name, or the records that it stands for"
+        other = "the zone itself has other records" if record.name == zone else f"it has {', '.join(sorted(kinds))}"
+        yield (
+            f"a name with a CNAME can have no other records, but {other}",
+            "another name, or the records that it points to",
+        )
     if record.type in ("TXT", "CNAME") and (
         record.name.removeprefix("_acme-challenge.") in (sites | wild) - {record.name}
     ):
-        yield "is written by the host of that site when it obtains certificates", "leave it out"
+        yield "is written by the site's host when it obtains certificates", "leave it out"
     if record.type == "CNAME" and record.values[0].rstrip(".").lower() == record.name:
-        yield "leads to itself", "another name"
+        yield "points to itself", "another name"
 
 
 def issuers(catalogue: Catalogue) -> Iterator[Problem]:
@@ -71,5 +74,8 @@ def issuers(catalogue: Catalogue) -> Iterator[Problem]:
             allowed = decides.issuers(is_wildcard) if decides else None
             if decides and allowed is not None and own not in allowed:
                 what, word = (f"*.{name}", "issuewild") if is_wildcard else (name, "issue")
-                fault = f"lets {', '.join(allowed) or 'no one'} issue certificates, and {what} gets its from {own}"
-                yield Problem(stack.file, f"infra:records: {decides.name} CAA", fault, f'0 {word} "{own}" beside it')
+                fault = (
+                    f"lets {', '.join(allowed) or 'no one'} issue certificates, but {what} gets its certificate "
+                    f"from {own}"
+                )
+                yield Problem(stack.file, f"infra:records: {decides.name} CAA", fault, f'also 0 {word} "{own}"')

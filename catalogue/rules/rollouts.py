@@ -28,7 +28,7 @@ def blue_green(catalogue: Catalogue) -> Iterator[Problem]:
             continue
         free = next(port for port in PORTS[service.role] if port not in taken)
         if service.address and not all(spare):
-            rule = f"give both, such as spare_port: {free}, and a free spare_address of the subnet"
+            rule = f"set both, such as spare_port: {free}, and a free spare_address of the subnet"
             yield Problem(file, where, "rollout: blue-green without spare_port and spare_address", rule)
         elif not service.address and (service.spare_address or not service.spare_port):
             rule = f"spare_port alone, such as {free}: a service without an address gets both from Docker"
@@ -50,19 +50,19 @@ def several(catalogue: Catalogue) -> Iterator[Problem]:
         for name, host in catalogue.stack.hosts.items():
             if system in catalogue.systems_on(name) and not abilities(host.proxy).leads_between:
                 fault = f"{what} on {name}, whose proxy is {host.proxy}"
-                yield Problem(file, where, fault, f"proxy: nginx, which leads from one to the other, or {instead}")
+                yield Problem(file, where, fault, f"proxy: nginx, which can switch between the two, or {instead}")
         if service.check in ("image", "running") or not service.port:
-            rule = "a path or tcp, or a command, and a port: the proxy leads to a container once it is healthy"
+            rule = "a path, tcp or a command, and a port: the proxy leads to a container only when it is healthy"
             yield Problem(file, where, f"{what} with health {service.check}", rule)
         if service.data_mounts:
-            rule = f"{instead}, or what it needs mounted read-only: two of it would write at once"
+            rule = f"{instead}, or what it needs mounted read-only: two containers would write at once"
             yield Problem(file, where, f"{what} of a service with data ({service.data_mounts[0].target})", rule)
         if not service.routes:
-            yield Problem(file, where, f"{what} without a route", f"{instead}: the proxy leads only to what has one")
+            yield Problem(file, where, f"{what} without a route", f"{instead}: the proxy needs one")
         if service.single:
-            yield Problem(file, where, f"{what} of a single service", f"{instead}: only one may run in the world")
+            yield Problem(file, where, f"{what} of a single service", f"{instead}: only one instance may run at a time")
         if sum(other.directory == service.directory for other in system.compose_services) > 1:
-            yield Problem(file, where, f"{what} in a compose project that it shares", "a directory and unit of its own")
+            yield Problem(file, where, f"{what} in a shared compose project", "its own directory and unit")
 
 
 def waiting(catalogue: Catalogue) -> Iterator[Problem]:
@@ -77,22 +77,27 @@ def waiting(catalogue: Catalogue) -> Iterator[Problem]:
         takes_turns = isinstance(service, ComposeService) and (service.is_blue_green or service.is_balanced)
         if service not in system.led_to:
             yield Problem(
-                file, where, f"{what} without a route", "a route, or leave it out: the proxy leads nothing to it"
+                file, where, f"{what} without a route", "a route, or leave it out: the proxy sends it no requests"
             )
         elif takes_turns and "hold" in given:
-            rule = "leave it out: another one of it answers meanwhile"
-            yield Problem(file, where, "hold of a service of which several run", rule)
+            rule = "leave it out: another container answers meanwhile"
+            yield Problem(file, where, "hold of a service with several containers", rule)
         elif service.hold and service.hold + (service.drain or 0) > (allowed := _proxy_timeout(system, service)):
-            fault = f"hold: {service.hold} is longer than a request waits for its answer ({allowed} s)"
-            yield Problem(file, where, fault, "a timeout of its routes that is as long", "warning")
+            fault = f"hold: {service.hold} is longer than the timeout of a request ({allowed} s)"
+            yield Problem(file, where, fault, "a timeout of its routes of at least this length", "warning")
         elif service.hold == 0 and not takes_turns:
-            rule = "a hold, or leave it out: its requests end when it stops"
+            rule = "a hold, or leave it out: without hold its requests are cut when it stops"
             yield Problem(file, where, "drain with hold: 0", rule)
         elif isinstance(service, NativeService) and service.socket:
-            yield Problem(file, where, f"{what} with socket: true", "one of the two: requests wait at the port already")
+            yield Problem(
+                file,
+                where,
+                f"{what} with socket: true",
+                "one of the two: with socket, requests already wait at the port",
+            )
         for name, host in catalogue.stack.hosts.items():
             if system in catalogue.systems_on(name) and not abilities(host.proxy).leads_between and not takes_turns:
-                rule = "proxy: nginx, before which requests wait; or leave it out"
+                rule = "proxy: nginx, which can hold requests; or leave it out"
                 yield Problem(file, where, f"{what} on {name}, whose proxy is {host.proxy}", rule)
 
 
@@ -112,8 +117,13 @@ def replicas(catalogue: Catalogue) -> Iterator[Problem]:
             "network_mode: host": service.is_on_host_network, "hostname": service.hostname,
         }  # fmt: skip
         for name in [name for name, value in given.items() if value]:
-            yield Problem(file, where, f"{what} with {name}", f"leave it out, or the replicas: {name} is one's alone")
+            yield Problem(
+                file,
+                where,
+                f"{what} with {name}",
+                f"leave it out, or the replicas: {name} belongs to a single container",
+            )
         if len(service.replica_ports) != service.replicas - 1 and service.port:
             fault = f"{what} with {len(service.replica_ports)} replica_ports"
-            rule = f"{service.replicas - 1} of them, beside port; or none, and they are assigned"
+            rule = f"{service.replicas - 1} of them, besides port; or none, then they are assigned"
             yield Problem(file, where, fault, rule)

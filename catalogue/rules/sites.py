@@ -26,7 +26,7 @@ OF_SNIPPETS = {
     "serves files of": "files below /srv/NAME/, /opt/NAME/ or /var/www/NAME/, or in a directory of the system",
     "has a file_server": "a root before it: a directory below /srv/NAME/, /opt/NAME/ or /var/www/NAME/",
 }
-SYNTAX = "a text in which each { and each quote is closed, each directive has its end, and no sign has two readings"
+SYNTAX = "a text with matching braces and quotes, complete directives and no ambiguous characters"
 # What a directory of files has nothing to do with
 OF_SERVICES = ("max_body", "timeout", "connect_timeout", "buffering", "request_headers")
 
@@ -56,11 +56,11 @@ def aliases(catalogue: Catalogue) -> Iterator[Problem]:
         if origin is None or origin.alias_of is not None or origin is site:
             names = ", ".join(other.name for other in system.sites if other.alias_of is None)
             yield Problem(
-                file, where, f"alias_of {site.alias_of}", f"another site of this system, itself no alias: {names}"
+                file, where, f"alias_of {site.alias_of}", f"another site of this system that is not an alias: {names}"
             )
         if fields := sorted(name for name in own if getattr(site, name) != Site.model_fields[name].default):
-            rule = f"say it of {site.alias_of}: an alias has only name, challenge, certificate and alias_of"
-            yield Problem(file, where, f"an alias with {', '.join(fields)} of its own", rule)
+            rule = f"set them at {site.alias_of}: an alias has only name, challenge, certificate and alias_of"
+            yield Problem(file, where, f"an alias with {', '.join(fields)}", rule)
         for service in system.active:
             for route in [route for route in service.routes if route.site == site.name]:
                 fault = f"route {route.public} is on {site.name}, which is another name of {site.alias_of}"
@@ -85,10 +85,10 @@ def one_thing_each(catalogue: Catalogue) -> Iterator[Problem]:
         ]:
             if path in owners:
                 fault = f"path {path} is {owners[path]} and {kind}"
-                yield Problem(file, where, fault, "each path of a site leads to one thing: take one of the two away")
+                yield Problem(file, where, fault, "each path of a site leads to one target: remove one of the two")
             owners.setdefault(path, kind)
             if f"{path}/".startswith(OWN_FOLDERS):
-                yield Problem(file, where, f"path {path} is the host's own", "any other path")
+                yield Problem(file, where, f"path {path} is reserved for the host", "any other path")
 
 
 def redirects(catalogue: Catalogue) -> Iterator[Problem]:
@@ -96,7 +96,7 @@ def redirects(catalogue: Catalogue) -> Iterator[Problem]:
     for file, system, site, where in _sites(catalogue):
         for redirect in site.redirects:
             if _goes_round(system, site, redirect):
-                fault = f"redirect {redirect.public} leads to {redirect.to}, which is redirected again, for ever"
+                fault = f"redirect {redirect.public} leads to {redirect.to}, which redirects in a loop"
                 yield Problem(file, where, fault, "to: a path that no redirect covers, or another site")
 
 
@@ -144,11 +144,13 @@ def static(catalogue: Catalogue) -> Iterator[Problem]:
                 rule = f"source: (a folder below {STATIC}/) or directory: (of the host, such as an artefact's into)"
                 yield Problem(file, place, "has both" if entry.source else "has neither source nor directory", rule)
             if options := [name for name in OF_SERVICES if getattr(entry, name)]:
-                yield Problem(file, place, f"has {', '.join(options)}", "nothing of the kind: files are no service's")
+                yield Problem(
+                    file, place, f"has {', '.join(options)}", "without these fields: static files have no service"
+                )
             shown = plain(entry.directory) if entry.directory else ""
             if is_the_hosts(shown) or ROOTS.fullmatch(shown):
-                fault = f"directory {entry.directory} is the host's or the agent's own"
-                yield Problem(file, place, fault, "a directory of the product's, such as an artefact's into")
+                fault = f"directory {entry.directory} belongs to the host or the agent"
+                yield Problem(file, place, fault, "a directory of the product, such as an artefact's into")
             if entry.source:
                 inside = [path for path in catalogue.sources if path.startswith(f"{entry.source}/")]
                 if not inside:
@@ -157,7 +159,7 @@ def static(catalogue: Catalogue) -> Iterator[Problem]:
                     )
                 elif entry.fallback and f"{entry.source}/{entry.fallback}" not in inside:
                     yield Problem(
-                        file, place, f"fallback {entry.fallback} is not in {STATIC}/{entry.source}/", "a page that is"
+                        file, place, f"fallback {entry.fallback} is not in {STATIC}/{entry.source}/", "an existing page"
                     )
 
 
@@ -166,7 +168,7 @@ def pages(catalogue: Catalogue) -> Iterator[Problem]:
     for file, _, site, where in _sites(catalogue):
         if site.hsts and site.hsts.preload and not site.hsts.include_subdomains:
             yield Problem(
-                file, where, "hsts with preload alone, which browsers' lists refuse", "include_subdomains: true"
+                file, where, "hsts with preload alone, which browsers' preload lists reject", "include_subdomains: true"
             )
         for name in site.pages:
             if name not in catalogue.sources:
@@ -175,7 +177,7 @@ def pages(catalogue: Catalogue) -> Iterator[Problem]:
             site.client_ca, b"-----BEGIN CERTIFICATE-----"
         ):
             fault = f"client_ca {STATIC}/{site.client_ca} has no certificate"
-            yield Problem(file, where, fault, "the certificates of the authorities whose clients may come, in PEM")
+            yield Problem(file, where, fault, "the CA certificates that clients are checked against, in PEM")
 
 
 def by_hand(catalogue: Catalogue) -> Iterator[Problem]:
@@ -206,18 +208,18 @@ def serving(catalogue: Catalogue) -> Iterator[Problem]:
         file = catalogue.file_of(system)
         for where, one in _all_serving(system):
             if one.cors and one.cors.credentials and one.cors.is_for_all:
-                fault = "cors with credentials for all origins, which browsers refuse"
+                fault = "cors with credentials for all origins, which browsers reject"
                 yield Problem(file, where, fault, "origins: the sites whose pages may send cookies")
             if one.cors and one.cors.model_fields_set - {"methods"} and not one.cors.methods and where.count(":") == 0:
-                yield Problem(
-                    file, where, "cors without methods, which is no CORS", "methods: [GET, POST], or cors: false"
-                )
+                yield Problem(file, where, "cors without methods", "methods: [GET, POST], or cors: false")
             gate = {name.lower() for name in one.forward_auth.headers} if one.forward_auth else set[str]()
             for name in [name for name in one.request_headers if name.lower() in gate]:
-                fault = f"the request header {name} is the gate's to set, and has a value here"
+                fault = f"the request header {name} is set by forward_auth, but also has a value here"
                 yield Problem(file, where, fault, "one of the two")
             if "import" in (one.basic_auth or {}):
-                yield Problem(file, where, "a user called import, which Caddy takes for a command", "another name")
+                yield Problem(
+                    file, where, "a user called import, which Caddy would read as a directive", "another name"
+                )
             if one.asks and not any(service.name == one.asks and service.listens for service in system.active):
                 names = ", ".join(service.name for service in system.active if service.listens)
                 yield Problem(
@@ -232,10 +234,14 @@ def serving(catalogue: Catalogue) -> Iterator[Problem]:
         for name in sorted(system.passwords & {*given}):
             if not given[name]:
                 place = f"infra:secrets.{system.system}.{name}"
-                yield Problem(catalogue.stack.file, place, "the password is empty", "one of at least a character")
+                yield Problem(
+                    catalogue.stack.file, place, "the password is empty", "a password with at least one character"
+                )
             if not is_sealed(given[name]) and len(given[name].encode()) > LONGEST_PASSWORD:
-                fault = f"the password is longer than {LONGEST_PASSWORD} bytes, of which a proxy reads no more"
-                yield Problem(catalogue.stack.file, f"infra:secrets.{system.system}.{name}", fault, "a shorter one")
+                fault = f"the password is longer than {LONGEST_PASSWORD} bytes, which is the most that a proxy reads"
+                yield Problem(
+                    catalogue.stack.file, f"infra:secrets.{system.system}.{name}", fault, "a shorter password"
+                )
 
 
 def of_the_proxy(catalogue: Catalogue) -> Iterator[Problem]:
@@ -249,13 +255,13 @@ def of_the_proxy(catalogue: Catalogue) -> Iterator[Problem]:
                 values = [value for part in (one.headers, one.request_headers) for value in part.values()]
                 if can.takes_placeholders and any(PLACEHOLDER.search(value) for value in values):
                     fault = f"a header's value with {{ and a letter, on host {name}, whose proxy is {called}"
-                    yield Problem(file, where, fault, f"a value without, or proxy: nginx of infra:hosts.{name}")
+                    yield Problem(file, where, fault, f"a value without them, or proxy: nginx of infra:hosts.{name}")
                 if options and not can.limits_clients:
-                    fault = f"{' and '.join(options)} on host {name}, whose proxy is {called}, which has none"
+                    fault = f"{' and '.join(options)} on host {name}, whose proxy {called} does not support that"
                     yield Problem(
                         file, where, fault, f"proxy: nginx of infra:hosts.{name}, or a limit in the service itself"
                     )
             for site in system.sites:
                 if site.snippet and not getattr(site.snippet, host.proxy, None):
-                    fault = f"its snippet is for another proxy than that of host {name}, {host.proxy}"
+                    fault = f"its snippet is not for the proxy of host {name}, {host.proxy}"
                     yield Problem(file, f"site {site.name}", fault, f"snippet: {{{host.proxy}: FILE}}")

@@ -76,7 +76,7 @@ class Own:
 def faults_of_nginx(text: str, own: Own) -> Iterator[str]:
     """What is wrong with it, each in a few words."""
     if UNREAD.search(REMARK.sub("", text)):
-        yield "has a control character, or a space that is none for Nginx: spaces, tabs and line breaks alone"
+        yield "has a control character, or white space other than spaces, tabs and line breaks"
         return
     depth = 0
     words: list[str] = []
@@ -92,7 +92,7 @@ def faults_of_nginx(text: str, own: Own) -> Iterator[str]:
         if INSIDE.search(token):
             yield f"leads to {token}"
         if depth < 0:
-            yield "closes a { that it has not opened"
+            yield "closes a { that is not open"
             return
     if depth or words:
         yield "has a { or a quote that is not closed, or no ; at its end"
@@ -116,7 +116,7 @@ def _leading_away(words: list[str], own: Own) -> Iterator[str]:
                 continue
             path = re.sub(r"\$is_args\$(?:args|query_string)$", "", word.partition("?")[0])
             if ".." in path or "$" in OF_THE_PATH.sub("", path):
-                yield f"serves files of any path by {name} {word}"
+                yield f"serves files of any path with {name} {word}"
 
 
 def _nginx_tokens(text: str) -> Iterator[tuple[str, bool]]:
@@ -177,10 +177,10 @@ def faults_of_caddy(text: str, own: Own) -> Iterator[str]:
         yield "has a control character, or a space other than spaces, tabs and line breaks"
         return
     if "`" in text or "<<" in text:
-        yield 'has a ` or <<, in which lines of other kinds could stand: quote by "'
+        yield 'has a ` or <<, which could hide other directives: quote with "'
         return
     if match := FILLED_IN.search(text):
-        yield f"has {match[0]}, by which Caddy fills in what the host keeps to itself"
+        yield f"has {match[0]}, with which Caddy could publish data of the host"
     blocks = _Blocks()
     for line in text.split("\n"):
         words = _caddy_words(line)
@@ -197,11 +197,11 @@ def faults_of_caddy(text: str, own: Own) -> Iterator[str]:
             if INSIDE.search(word):
                 yield f"leads to {word}"
         if (closes and len(blocks.open) == 1) or first == "{":
-            yield "closes a { that it has not opened"
+            yield "closes a { that is not open"
             return
         # Caddy counts those in quotes and inside of a line too
         if any(word in ("{", "}") for word, _ in words[: -1 if opens or closes else None]):
-            yield "has a { or } that is neither a line's last word nor a line: join it to another sign"
+            yield "has a { or } that is neither the last word of a line nor alone on it: join it to another character"
             return
         if closes:
             blocks.close()
@@ -217,7 +217,7 @@ def faults_of_caddy(text: str, own: Own) -> Iterator[str]:
     if len(blocks.open) > 1:
         yield "has a { that is not closed"
     elif blocks.close():
-        yield "has a file_server without a root for all that it serves: it would serve the host's own files"
+        yield "has a file_server without a root: it would serve the host's own files"
 
 
 def _leading_away_in_caddy(words: list[str], own: Own) -> Iterator[str]:

@@ -27,7 +27,7 @@ OF_THE_HOST = re.compile(
     r"|e2scrub_reap|man-db|multipathd|mdadm|rpcbind|kmod|udev|keyboard-setup|procps|acpid)(?:@.*)?)\.(?:service|timer)"
 )
 # Directives by which one unit acts on another
-OWN_NAME = "a name of the product's own, such as PRODUCT-SERVICE.service"
+OWN_NAME = "a name of the product, such as PRODUCT-SERVICE.service"
 ACTING = ("Alias", "Also", "Conflicts", "PropagatesStopTo", "PropagatesReloadTo", "JoinsNamespaceOf")
 
 
@@ -61,7 +61,7 @@ def user_units(catalogue: Catalogue) -> Iterator[Problem]:
             wanted = [name for name in own if name in SANDBOX and texts(own[name]) != ["no"]]
             if wanted and texts(own.get("PrivateUsers", "no")) not in (["yes"], ["true"]):
                 fault = f"{', '.join(wanted)} in a user unit"
-                yield Problem(file, f"service {service.name}", fault, "they need PrivateUsers: yes beside them")
+                yield Problem(file, f"service {service.name}", fault, "add PrivateUsers: yes")
 
 
 def shapes(catalogue: Catalogue) -> Iterator[Problem]:
@@ -78,22 +78,22 @@ def _shape_problems(service: NativeService) -> Iterator[tuple[str, str]]:
     if service.unit.endswith(".timer") != is_timer:
         yield f"unit {service.unit}", "NAME.timer for kind: timer, and NAME.service for any other kind"
     if "ExecStart" not in main:
-        yield "no ExecStart", "the command that it runs, in [Service] (of a timer: in its job)"
+        yield "no ExecStart", "the command to run, in [Service] (of a timer: in its job)"
     if not is_timer and (main.get("Type", "oneshot" if is_oneshot else "simple") == "oneshot") != is_oneshot:
         yield f"Type={main.get('Type')}", "kind: oneshot has Type=oneshot, and kind: unit any other"
     if is_oneshot and next(iter(texts(main.get("RemainAfterExit", "no"))), "no") not in ("yes", "true", "on", "1"):
-        yield "no RemainAfterExit", "RemainAfterExit: yes, or one that has done its work looks as if it never ran"
+        yield "no RemainAfterExit", "RemainAfterExit: yes; without it a finished service looks as if it never ran"
     if is_timer and not canonical(service.directives).get("Timer"):
-        yield "no [Timer]", "say when it runs, such as OnCalendar: '*:0/5'"
+        yield "no [Timer]", "set when it runs, such as OnCalendar: '*:0/5'"
     if ("@." in service.unit) != bool(service.instances):
         yield (
             f"unit {service.unit} with instances {service.instances}",
-            "NAME@.service and the instances of it that run",
+            "NAME@.service and its running instances",
         )
     if service.socket and (service.port is None or service.account or service.instances):
         yield "socket: true", "for one system unit with a port"
     if service.secrets and not service.environment_file:
-        yield "secrets, but no environment_file", "the file that they go into, such as /srv/NAME/.env"
+        yield "secrets, but no environment_file", "the file for them, such as /srv/NAME/.env"
     if service.memory and any("MemoryMax" in canonical(part).get("Service", {}) for part in service.all_sections):
         yield "memory and MemoryMax", "one of the two: memory.limit is rendered as MemoryMax"
 
@@ -109,7 +109,7 @@ def growing(catalogue: Catalogue) -> Iterator[Problem]:
                 kind, _, path = target.partition(":")
                 if kind in ("append", "file", "truncate") and not path.startswith(("/dev/", "/run/")):
                     fault = f"[Service] {name}: {target} grows without bound"
-                    rule = "journal, which the host keeps small; or a file of it in /etc/logrotate.d/"
+                    rule = "journal, whose size the host limits; or a logrotate file in /etc/logrotate.d/"
                     yield Problem(file, f"service {service.name}", fault, rule, "warning")
 
 
@@ -127,7 +127,10 @@ def accounts(catalogue: Catalogue) -> Iterator[Problem]:
             yield Problem(file, where, f"account {service.account!r}", rule)
         if owner and not owner.lingering:
             yield Problem(
-                file, where, f"account {owner.name} does not linger", "lingering: true, or its units end with its login"
+                file,
+                where,
+                f"account {owner.name} does not linger",
+                "lingering: true, or its units stop when its session ends",
             )
     for system in catalogue.running.values():
         account_names = {"root", *(account.name for account in system.accounts)}
@@ -150,9 +153,10 @@ def environment_files(catalogue: Catalogue) -> Iterator[Problem]:
         owned |= {account.home: account.name for account in system.accounts}
         for place, owner in owned.items():
             if service.environment_file.startswith(f"{place.rstrip('/')}/"):
-                fault = f"environment_file {service.environment_file} lies in {place}, which is {owner}'s own"
+                fault = f"environment_file {service.environment_file} lies in {place}, which belongs to {owner}"
                 rule = (
-                    f"a directory of root's, such as /etc/{service.name}/: systemd reads it as root, through any link"
+                    f"a directory that root owns, such as /etc/{service.name}/: systemd reads it as root and "
+                    "follows links"
                 )
                 yield Problem(file, f"service {service.name}", fault, rule, "warning")
                 break
@@ -182,7 +186,7 @@ def files(catalogue: Catalogue) -> Iterator[Problem]:
                         file,
                         where,
                         f"must_exist {key!r}",
-                        f"a key of {STATIC}/{config.source} (TOML) that names a path",
+                        f"a key of {STATIC}/{config.source} (TOML) whose value is a path",
                     )
         for route in service.routes:
             if route.max_body is not None and not isinstance(route.max_body, str):
@@ -201,15 +205,15 @@ def unique_units(catalogue: Catalogue) -> Iterator[Problem]:
             [f"system's {service.unit}"] if isinstance(service, ComposeService) and _alone(catalogue, service) else []
         )
 
-    yield from twice(catalogue, "unit", own, "each service has a unit of its own")
+    yield from twice(catalogue, "unit", own, "each service needs a different unit")
     for system in catalogue.running.values():
         if system.network and is_of_the_host(system.network.unit):
-            fault = f"unit {system.network.unit} is another program's"
+            fault = f"unit {system.network.unit} belongs to another program"
             yield Problem(catalogue.file_of(system), f"network {system.network.name}", fault, OWN_NAME)
     for file, system, service in services(catalogue):
         of_network = system.network is not None and service.unit == system.network.unit
         if of_network or (is_of_the_host(service.unit) and not getattr(service, "account", None)):
-            fault = f"unit {service.unit} is another program's"
+            fault = f"unit {service.unit} belongs to another program"
             yield Problem(file, f"service {service.name}", fault, OWN_NAME)
 
 
@@ -221,8 +225,8 @@ def acting_on_others(catalogue: Catalogue) -> Iterator[Problem]:
         ]
         for name, value in [item for item in directives if item[0] in ACTING]:
             for unit in [unit for line in texts(value) for unit in line.split() if is_of_the_host(unit)]:
-                fault = f"{name} of {unit}, which is another program's"
-                yield Problem(file, f"service {service.name}", fault, "only units of the product's own")
+                fault = f"{name} of {unit}, which belongs to another program"
+                yield Problem(file, f"service {service.name}", fault, "only units of the product")
 
 
 def is_of_the_host(unit: str) -> bool:

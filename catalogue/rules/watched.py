@@ -21,8 +21,8 @@ def singletons(catalogue: Catalogue) -> Iterator[Problem]:
         where = f"service {service.name}"
         sites = [site for route in service.routes if (site := system.site_of(route))] or system.sites
         if not any(stack.in_zone(stack.public_name(site.name)) for site in sites[:1]):
-            rule = f"a site in {stack.zone}: only one may run in the world, which is where that name points"
-            yield Problem(file, where, "single: true without a public name of ours", rule)
+            rule = f"a site in {stack.zone}: the only instance runs where that name points"
+            yield Problem(file, where, "single: true without a public name in the stack's zone", rule)
 
 
 def alone(catalogue: Catalogue) -> Iterator[Problem]:
@@ -39,12 +39,12 @@ def _not_alone(system: System, service: Service) -> Iterator[tuple[str, str]]:
     if shared:
         yield (
             f"in the unit of {', '.join(shared)}",
-            "a unit and a directory of its own: it is started and stopped alone",
+            "its own unit and directory: it is started and stopped alone",
         )
     if isinstance(service, TimerService) or (
         isinstance(service, NativeService) and (service.account or service.instances)
     ):
-        rule = "one unit of the host's own systemd, which can be bound to another"
+        rule = "a unit of the system manager, which can be bound to another unit"
         yield "of an account's unit, a template or a timer", rule
     if isinstance(service, NativeService) and service.socket:
         yield "of a unit behind a socket", "no socket: the next request would start it again"
@@ -54,7 +54,7 @@ def _not_alone(system: System, service: Service) -> Iterator[tuple[str, str]]:
         if other is not service and service.unit in _required_units(other)
     ]
     if taken:
-        yield f"of a unit that {', '.join(taken)} needs", "a unit that takes no other along when it stops"
+        yield f"of a unit that {', '.join(taken)} needs", "a unit that no other unit depends on"
 
 
 def _required_units(service: NativeService) -> set[str]:
@@ -69,8 +69,8 @@ def yielding(catalogue: Catalogue) -> Iterator[Problem]:
         where = f"service {service.name}"
         if service.stop_priority and isinstance(service, ComposeService) and service.at_once > 1:
             what = "rollout: blue-green" if service.is_blue_green else f"replicas: {service.replicas}"
-            rule = "one of it, and recreate: what is rolled out without a gap is not what may be stopped first"
+            rule = "a single container and rollout: recreate: a service without a gap must not be stopped first"
             yield Problem(file, where, f"stop_priority: {service.stop_priority} with {what}", rule)
         if service.stop_priority and not (service.limit or service.observed_memory):
-            rule = "memory: {limit: …}, so that it comes back only when there is room for it"
+            rule = "memory: {limit: …}, so that it starts again only when enough memory is available"
             yield Problem(file, where, f"stop_priority: {service.stop_priority} without a memory limit", rule)

@@ -111,12 +111,12 @@ def _directive(sections: Sections, section: str, name: str, value: Value | list[
     home, now = MOVED.get((section, name), (section, name))
     if (home, now) != (section, name):
         if now in sections.get(home, {}):
-            yield Finding(
-                f"{where} and [{home}] {now}", "the same thing under its old and its new name: keep the new one"
-            )
-        yield Finding(f"{where} is obsolete", f"rendered as [{home}] {now}; write that", "warning")
+            yield Finding(f"{where} and [{home}] {now}", "keep the new name of the same setting")
+        yield Finding(f"{where} is obsolete", f"use its new name, [{home}] {now}", "warning")
     if name in GONE:
-        yield Finding(f"{where} is of the old control groups", f"use {GONE[name]}, whose values mean something else")
+        yield Finding(
+            f"{where} is for the old control groups (v1)", f"use {GONE[name]}, whose values have another meaning"
+        )
         return
     kinds = table()[home]
     if now not in kinds:

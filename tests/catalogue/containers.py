@@ -40,42 +40,42 @@ EXAMPLES = {
     ),
     "health by HTTP without a port": (
         both(with_database, setting("worker", health="/health")),
-        "service worker: health '/health' of a container without a port; give it a port, or ask its health by {command",
+        "service worker: health '/health' of a container without a port; give it a port, or use health: {command",
     ),
     "health by TCP without a port": (
         both(with_database, setting("worker", health="tcp")), "health 'tcp' of a container without a port",
     ),
     "a database whose files are taken": (
         both(with_database, setting("db", backup={})),
-        "service db: backup: the files of a running database, which are no backup of it; dump and load: commands in",
+        "service db: backup: the files of a running database, which cannot be restored; dump and load: commands in",
     ),
-    "a backup of nothing": (having(backup={}), "service web: backup: nothing to take: it keeps no data"),
+    "a backup of nothing": (having(backup={}), "service web: backup: nothing to back up: it keeps no data"),
     "a backup of a container's paths": (
         both(with_database, setting("worker", backup={"paths": ["/srv/x"]})),
-        "service worker: backup: paths of a container; leave it out: its volumes and directories are taken",
+        "service worker: backup: paths of a container; leave it out: its volumes and directories are backed up",
     ),
     "a backup of one that takes turns": (
         setting("vault-api", rollout="blue-green", spare_port=8090, spare_address="172.27.0.90", backup={}),
-        "service vault-api: backup: a service that takes turns between two containers",
+        "service vault-api: backup: a service that alternates between two containers",
     ),
     "a backup without a region": (
         both(with_database, setting("worker", backup={})),
-        "infra:backupRegion: is not set, and there is a backup of worker; the region that backups are kept in",
+        "infra:backupRegion: is not set, and there is a backup of worker; the region that keeps the backups",
     ),
     "a backup without a password": (
         both(with_database, setting("worker", backup={})),
-        "infra:secrets.backup.RESTIC_PASSWORD: is not set; make it: uv run infra init --stack prod",
+        "infra:secrets.backup.RESTIC_PASSWORD: is not set; create it: uv run infra init --stack prod",
     ),
     "two release steps of one name": (
         having(release=[{"command": ["a"]}, {"command": ["b"]}]),
-        "service web: 2 release steps are called release; a name of its own for each",
+        "service web: 2 release steps are called release; a different name for each",
     ),
     "a release step beyond the memory": (
         having(memory={"limit": "300m"}, release={"command": "migrate"}),
-        "memory limits add up to 7432 MiB, with a release step beside them; at most 7168 MiB",
+        "memory limits add up to 7432 MiB, plus a release step; at most 7168 MiB",
     ),
     "a container called as a step's": (
-        having(container="infra-step-web-release"), "container or volume infra-step-web-release; another name: those of release",
+        having(container="infra-step-web-release"), "container or volume infra-step-web-release; another name:",
     ),
     "waits for nothing that is there": (
         having(depends_on=["wen"]), "service web: depends_on 'wen'; other services of the system:",
@@ -83,30 +83,30 @@ EXAMPLES = {
     "waits for itself": (having(depends_on=["web"]), "service web: depends_on 'web'"),
     "waits in a circle": (
         both(with_database, setting("db", depends_on=["worker"])),
-        "service db: depends_on itself, by way of db → worker → db; let one of them start without the others",
+        "service db: depends_on itself through db → worker → db; remove one of these dependencies",
     ),
     "waits for one that takes turns": (
         both(
             setting("vault-api", rollout="blue-green", spare_port=8090, spare_address="172.27.0.90"),
             having(depends_on={"vault-api": {"condition": "service_healthy"}}),
         ),
-        "service web: depends_on vault-api with service_healthy, and vault-api takes turns between two containers",
+        "service web: depends_on vault-api with service_healthy, but vault-api alternates between two containers",
     ),
     "waits in one file for what Docker does not ask": (
         both(
             with_database,
             setting("db", health="running", directory="/opt/worker", unit="worker.service"),
         ),
-        "service worker: depends_on db with service_healthy, and db is in the same compose file, where only Docker asks",
+        "service worker: depends_on db with service_healthy, but db is in the same compose file, where only Docker's own health check counts",
     ),
     "Docker's socket": (
         having(volumes=["/var/run/docker.sock:/var/run/docker.sock"]),
         "service web: Docker's socket, by which it can become root of the host; leave it out, or the reason for it: exceptions",
     ),
-    "the host's files": (having(volumes=["/etc/:/host"]), "volumes: /etc is not the product's; a directory of the product's own: /srv/NAME"),
-    "a person's home": (having(volumes=["/home/ubuntu:/x"]), "volumes: /home/ubuntu is not the product's"),
-    "Docker's settings": (having(volumes=["/etc/docker:/x"]), "volumes: /etc/docker is not the product's"),
-    "a system's own hook": (having(volumes=["/etc/udev/rules.d:/x"]), "volumes: /etc/udev/rules.d is not the product's"),
+    "the host's files": (having(volumes=["/etc/:/host"]), "volumes: /etc does not belong to the product; /srv/NAME"),
+    "a person's home": (having(volumes=["/home/ubuntu:/x"]), "volumes: /home/ubuntu does not belong to the product"),
+    "Docker's settings": (having(volumes=["/etc/docker:/x"]), "volumes: /etc/docker does not belong to the product"),
+    "a system's own hook": (having(volumes=["/etc/udev/rules.d:/x"]), "volumes: /etc/udev/rules.d does not belong to the product"),
     "its own compose file": (
         both(with_database, setting("worker", volumes=["/opt/worker:/x"])),
         "volumes: /opt/worker has the compose file of worker, which systemd starts as root; a directory below it",
@@ -114,47 +114,47 @@ EXAMPLES = {
     "another one's variables": (
         both(with_database, setting("worker", volumes=["/opt/db/db.env:/x:ro"])), "/opt/db/db.env has the compose file of db",
     ),
-    "all compose files": (both(with_database, setting("worker", volumes=["/opt:/x"])), "volumes: /opt is not the product's"),
+    "all compose files": (both(with_database, setting("worker", volumes=["/opt:/x"])), "volumes: /opt does not belong to the product"),
     "a place below another": (
         having(volumes=["/srv/app:/a", "/srv/app/sub:/b"]),
-        "service web: volumes: /srv/app/sub is below /srv/app, to which web may write; places beside each other",
+        "service web: volumes: /srv/app/sub is below /srv/app, to which web may write; separate directories",
     ),
     "a file below a volume": (
         having(volumes=["a:/etc/app"], files=[{"path": "/etc/app/x", "source": "whisper/config.toml"}]),
-        "file /etc/app/x is below /etc/app, which is mounted too",
+        "file /etc/app/x is below /etc/app, which is also mounted",
     ),
-    "another one's name": (both(with_database, setting("worker", aliases=["postgres"])), "aliases: postgres is a name of db"),
-    "another one's host name": (both(with_database, setting("worker", hostname="db")), "hostname: db is a name of db"),
+    "another one's name": (both(with_database, setting("worker", aliases=["postgres"])), "aliases: postgres is already used by worker"),
+    "another one's host name": (both(with_database, setting("worker", hostname="db")), "hostname: db is already used by db"),
     "more reserved than allowed": (having(mem_reservation="2g"), "mem_reservation 2g is above its limit 200m"),
     "turns on one place for data": (
         setting("vault-api", rollout="blue-green", spare_port=8090, spare_address="172.27.0.90", volumes=["v:/data"]),
         "rollout: blue-green of a service with data (/data); the default rollout",
     ),
     "an address as a registry": (having(image={"repository": "127.0.0.1/x", "tag": "1"}), "image repository '127.0.0.1/x'"),
-    "two in one place": (having(volumes=["a:/data", "b:/data"]), "service web: /data is mounted 2 times; each place"),
+    "two in one place": (having(volumes=["a:/data", "b:/data"]), "service web: /data is mounted 2 times; each path of a container once"),
     "a memory disk over a volume": (having(volumes=["a:/data/"], tmpfs=["/data"]), "/data is mounted 2 times"),
     "a database without a volume": (
         both(with_database, setting("db", volumes=[])),
-        f"service db: its image keeps data in {DATA}, and nothing there outlives the container; "
-        f"volumes: [db-data:{DATA}]; where it may be lost, tmpfs: [{DATA}]",
+        f"service db: its image keeps data in {DATA}, which is lost with the container; "
+        f"volumes: [db-data:{DATA}]; if it may be lost, tmpfs: [{DATA}]",
     ),
     "a database beside its volume": (
         both(with_database, setting("db", volumes=["db:/var/lib/postgres"])), "its image keeps data in",
     ),
     "Compose's label": (
-        having(labels={"com.docker.compose.project": "x"}), "label com.docker.compose.project is Compose's",
+        having(labels={"com.docker.compose.project": "x"}), "label com.docker.compose.project is reserved for Compose or this program",
     ),
     "a file that is not there": (
         having(files=[{"path": "/etc/app.conf", "source": "web/app.conf"}]),
-        "service web: source 'web/app.conf': there is no files/static/web/app.conf",
+        "service web: source 'web/app.conf': files/static/web/app.conf does not exist",
     ),
     "latest of another registry": (
         both(with_database, setting("db", image={"repository": "docker.io/library/postgres", "tag": "latest"})),
-        "image docker.io/library/postgres:latest, whose tag means another version at any time; a tag that names a version",
+        "image docker.io/library/postgres:latest, whose tag can change its version at any time; a tag that names a version",
     ),
     "half of a name": (
         both(with_database, setting("db", image={"repository": "docker.io/postgres", "tag": "16"})),
-        "service db: image docker.io/postgres; its whole name: docker.io/library/postgres",
+        "service db: image docker.io/postgres; its full name: docker.io/library/postgres",
     ),
     "a region's own registry": (
         having(image={"repository": "123456789012.dkr.ecr.ap-northeast-1.amazonaws.com/web", "tag": "1"}),
@@ -162,6 +162,6 @@ EXAMPLES = {
     ),
     "turns without a gate": (
         setting("vault-api", rollout="blue-green", spare_port=8090, spare_address="172.27.0.90", health="running"),
-        "service vault-api: rollout: blue-green with health running; a path or tcp",
+        "service vault-api: rollout: blue-green with health running; a path, tcp or a command",
     ),
 }  # fmt: skip

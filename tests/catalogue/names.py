@@ -14,42 +14,42 @@ def kept_by(provider, **values):
 EXAMPLES = {
     "Cloudflare without its token": (
         kept_by("cloudflare"),
-        "infra:secrets.dns.CLOUDFLARE_API_TOKEN: is not set: it writes the records of infra:zone; a token of Cloudflare's "
-        "with Zone:Read and DNS:Edit of hey-watch.me alone: infra secret set dns.CLOUDFLARE_API_TOKEN --stack prod",
+        "infra:secrets.dns.CLOUDFLARE_API_TOKEN: is not set: it writes the records of infra:zone; a Cloudflare token with "
+        "Zone:Read and DNS:Edit of hey-watch.me alone: infra secret set dns.CLOUDFLARE_API_TOKEN --stack prod",
     ),
     "Cloudflare without the hosts' token": (
         both(kept_by("cloudflare"), configured(secrets={"dns": {"CLOUDFLARE_API_TOKEN": "a1"}})),
-        "infra:secrets.dns.CLOUDFLARE_PROOF_TOKEN: is not set: it is for the hosts",
+        "infra:secrets.dns.CLOUDFLARE_PROOF_TOKEN: is not set: it lets the hosts",
     ),
     "a token with a line break": (
         both(kept_by("cloudflare"), configured(secrets={"dns": {"CLOUDFLARE_API_TOKEN": "a\nb"}})),
-        "infra:secrets.dns.CLOUDFLARE_API_TOKEN: is no token; one word of letters, digits, - and _",
+        "infra:secrets.dns.CLOUDFLARE_API_TOKEN: is not a token; one word of letters, digits, - and _",
     ),
     "another secret": (
         both(kept_by("cloudflare"), configured(secrets={"dns": {"CLOUDFLARE_TOKEN": "a"}})),
         "infra:secrets.dns.CLOUDFLARE_TOKEN: is not known",
     ),
     "a token for Route 53": (
-        configured(secrets=TOKENS), "infra:secrets.dns.CLOUDFLARE_API_TOKEN: infra:dns has provider route53, which needs no token",
+        configured(secrets=TOKENS), "infra:secrets.dns.CLOUDFLARE_API_TOKEN: infra:dns has the provider route53, which needs no token",
     ),
     "a shorter life than Cloudflare keeps": (
         both(kept_by("cloudflare"), configured(recordTtl=30, secrets=TOKENS)),
-        "infra:recordTtl: 30 s, and cloudflare keeps records for 60 to 86400 s; 60 to 86400",
+        "infra:recordTtl: 30 s, but cloudflare allows 60 to 86400 s; 60 to 86400",
     ),
     "a record of a shorter life": (
         both(
             kept_by("cloudflare"),
             configured(secrets=TOKENS, records=[{"name": "x.hey-watch.me", "type": "A", "values": ["192.0.2.1"], "ttl": 5}]),
         ),
-        "infra:records: x.hey-watch.me A: 5 s, and cloudflare",
+        "infra:records: x.hey-watch.me A: 5 s, but cloudflare",
     ),
     "a record of a longer life": (
         both(kept_by("cloudflare"), configured(secrets=TOKENS, records=[{"name": "x.hey-watch.me", "type": "A", "values": ["192.0.2.1"], "ttl": 172800}])),
-        "infra:records: x.hey-watch.me A: 172800 s, and cloudflare keeps records for",
+        "infra:records: x.hey-watch.me A: 172800 s, but cloudflare allows",
     ),
     "one token for both": (
         both(kept_by("cloudflare"), configured(secrets={"dns": {"CLOUDFLARE_API_TOKEN": "a1", "CLOUDFLARE_PROOF_TOKEN": "a1"}})),
-        "infra:secrets.dns.CLOUDFLARE_PROOF_TOKEN: is the same as CLOUDFLARE_API_TOKEN, which would lie on the hosts then",
+        "infra:secrets.dns.CLOUDFLARE_PROOF_TOKEN: is the same as CLOUDFLARE_API_TOKEN, which must not be stored on hosts",
     ),
     "a token that no host needs": (
         both(kept_by("cloudflare", challenges="acme.example.net"), configured(secrets=TOKENS)),
@@ -64,7 +64,7 @@ EXAMPLES = {
     ),
     "names proved where a person writes": (
         kept_by("external"),
-        "site api.hey-watch.me: is to be proved by DNS, and a person writes the records of infra:zone (infra:dns); challenge: http-01",
+        "site api.hey-watch.me: is to be proved by DNS, but the records of infra:zone are written by hand (infra:dns); challenge: http-01",
     ),
     "a proof in the zone itself": (
         kept_by("route53", challenges="hey-watch.me"), "infra:dns.challenges: hey-watch.me is infra:zone itself",
@@ -89,23 +89,23 @@ def on_two_hosts(config):
 SYSTEM_EXAMPLES = {
     "a wildcard by HTTP": (
         certified("wildcard", challenge="http-01"), unchanged,
-        "site api.hey-watch.me: a certificate for all names below a domain, and a proof by HTTP; challenge: dns-01",
+        "site api.hey-watch.me: a wildcard certificate with a proof by HTTP; challenge: dns-01",
     ),
     "a wildcard on two hosts": (
-        twice, on_two_hosts, "infra:hosts: *.hey-watch.me is proved by watchme and second, which would write over each other's proof",
+        twice, on_two_hosts, "infra:hosts: *.hey-watch.me is proved by watchme and second, which would overwrite each other's proof",
     ),
     "a wildcard that CAA forbids": (
         certified("wildcard"),
         configured(records=[{"name": "hey-watch.me", "type": "CAA", "values": ['0 issue "letsencrypt.org"', '0 issuewild ";"']}]),
-        "hey-watch.me CAA: lets no one issue certificates, and *.hey-watch.me gets its from letsencrypt.org; 0 issuewild",
+        "hey-watch.me CAA: lets no one issue certificates, but *.hey-watch.me gets its certificate from letsencrypt.org; also 0 issuewild",
     ),
     "a record where a wildcard is proved": (
         certified("wildcard"),
         configured(records=[{"name": "_acme-challenge.hey-watch.me", "type": "TXT", "values": ["x"]}]),
-        "_acme-challenge.hey-watch.me TXT: is written by the host of that site",
+        "_acme-challenge.hey-watch.me TXT: is written by the site's host when it obtains certificates",
     ),
     "a wildcard of the zone's own name": (
         certified("wildcard"), configured(names={"api.hey-watch.me": "hey-watch.me"}),
-        "site api.hey-watch.me: certificate: wildcard, and hey-watch.me is no name below infra:zone (hey-watch.me)",
+        "site api.hey-watch.me: certificate: wildcard, but hey-watch.me is not below infra:zone (hey-watch.me)",
     ),
 }  # fmt: skip

@@ -9,16 +9,16 @@ MOVING = {"repository": "docker.io/library/busybox", "tag": "latest"}
 
 # Exception → what a service needs it for, and what the line says of that
 WAYS: dict[str, tuple[dict[str, Any], str]] = {
-    "public-ports": ({"publish": ["25", "10000-10010/udp"]}, "the world reaches it at 25/tcp, 10000-10010/udp, past the proxy"),
-    "host-network": ({"network_mode": "host", "address": None}, "network_mode: host, so that it listens on"),
-    "host-processes": ({"pid": "host", "ipc": "host"}, "pid: host, ipc: host, so that it reaches the host's processes"),
-    "host-paths": ({"volumes": ["/var/log:/logs:ro"]}, "it reads /var/log of the host"),
+    "public-ports": ({"publish": ["25", "10000-10010/udp"]}, "it is public at 25/tcp, 10000-10010/udp, without the proxy"),
+    "host-network": ({"network_mode": "host", "address": None}, "network_mode: host, so it shares the network of the host"),
+    "host-processes": ({"pid": "host", "ipc": "host"}, "pid: host, ipc: host, so it can reach the host's processes"),
+    "host-paths": ({"volumes": ["/var/log:/logs:ro"]}, "it can read /var/log of the host"),
     "docker-socket": ({"volumes": ["/var/run/docker.sock:/var/run/docker.sock:ro"]}, "Docker's socket, by which it can become root"),
-    "privileged": ({"privileged": True}, "privileged: it can do on the host what root can"),
-    "capabilities": ({"cap_add": ["CAP_SYS_ADMIN", "NET_ADMIN"]}, "cap_add: SYS_ADMIN, which reaches the host"),
+    "privileged": ({"privileged": True}, "privileged, so it has root's rights on the host"),
+    "capabilities": ({"cap_add": ["CAP_SYS_ADMIN", "NET_ADMIN"]}, "cap_add: SYS_ADMIN, which give rights on the host"),
     "devices": ({"devices": ["/dev/sda:/dev/sda:r", "/dev/ttyUSB0"]}, "devices: /dev/sda:/dev/sda:r"),
-    "unconfined": ({"security_opt": ["seccomp=unconfined"]}, "security_opt: seccomp=unconfined, which takes"),
-    "moving-tag": ({"image": MOVING}, "image docker.io/library/busybox:latest, whose tag means another version"),
+    "unconfined": ({"security_opt": ["seccomp=unconfined"]}, "security_opt: seccomp=unconfined, which removes"),
+    "moving-tag": ({"image": MOVING}, "image docker.io/library/busybox:latest, whose tag can change its version at any time"),
 }  # fmt: skip
 
 
@@ -50,18 +50,18 @@ EXAMPLES = {
         )
         for path in ("/", "/run", "/var/run", "//var/run/docker.sock", "/run/containerd/containerd.sock", "/run/user/1000/docker.sock")
     },
-    "one public port for two": (having(publish=["25:1", "25:2"], exceptions=PUBLIC), "service web: publish 25/tcp is given twice"),
+    "one public port for two": (having(publish=["25:1", "25:2"], exceptions=PUBLIC), "service web: publish 25/tcp is listed twice"),
     "memory of several": (balanced(memory={"limit": "3g"}), "(3 of vault-api)"),
     "routes that nothing asks": (
         setting("web", health={"command": "true"}),
-        "warning: files/systems/watchme.yaml: service web: has routes, and no health path: no release and no monitor asks what",
+        "warning: files/systems/watchme.yaml: service web: has routes, but no health path: neither releases nor the monitor check what its users get",
     ),
     "replicas with an address": (balanced(address="172.27.0.19"), "service vault-api: replicas: 3 with an address; leave it out"),
     "replicas and turns": (balanced(rollout="blue-green", spare_port=8093), "replicas: 3 with rollout: blue-green; leave it out"),
     "replicas of a published port": (balanced(publish=["25"], exceptions={"public-ports": "x"}), "replicas: 3 with publish"),
     "replicas of a host name": (balanced(hostname="vault"), "replicas: 3 with hostname"),
     "ports of replicas that are missing": (
-        balanced(replica_ports=[8091, 8092, 8094]), "service vault-api: replicas: 3 with 3 replica_ports; 2 of them, beside port",
+        balanced(replica_ports=[8091, 8092, 8094]), "service vault-api: replicas: 3 with 3 replica_ports; 2 of them, besides port",
     ),
     "ports without replicas": (balanced(replicas=1), "service vault-api: replica_ports, but no replicas; both, or neither"),
     "replicas with data": (balanced(volumes=["v:/data"]), "replicas: 3 of a service with data (/data); one of it"),
@@ -71,34 +71,34 @@ EXAMPLES = {
     "replicas without a route": (balanced(routes=[]), "service vault-api: replicas: 3 without a route; one of it"),
     "a drain without a hold": (setting("vault-api", hold=0, drain=5), "service vault-api: drain with hold: 0; a hold"),
     "a hold that its route ends": (
-        setting("vault-api", hold=100), "warning: files/systems/watchme.yaml: service vault-api: hold: 100 is longer than a request waits",
+        setting("vault-api", hold=100), "warning: files/systems/watchme.yaml: service vault-api: hold: 100 is longer than the timeout of a request (",
     ),
-    "a hold with replicas": (balanced(hold=30), "service vault-api: hold of a service of which several run; leave it out"),
+    "a hold with replicas": (balanced(hold=30), "service vault-api: hold of a service with several containers; leave it out"),
     "a hold without a route": (setting("vault-api", hold=30, routes=[]), "service vault-api: hold without a route; a route"),
     "a drain without a route": (setting("vault-api", drain=0, routes=[]), "service vault-api: drain without a route; a route"),
-    "replicas that make room": (balanced(stop_priority=1), "stop_priority: 1 with replicas: 3; one of it"),
-    "replicas of one that has no health": (balanced(health="running"), "replicas: 3 with health running; a path or tcp"),
+    "replicas that make room": (balanced(stop_priority=1), "stop_priority: 1 with replicas: 3; a single container"),
+    "replicas of one that has no health": (balanced(health="running"), "replicas: 3 with health running; a path, tcp or a command"),
     "a replica's port that is another's": (balanced(replica_ports=[8091, 8017]), "port 8017 is"),
     **{f"without a reason: {name}": (needing(name), f"service web: {said}") for name, (_, said) in WAYS.items()},
     "an exception that is not needed": (
         having(exceptions={"privileged": "it was"}),
-        "warning: files/systems/watchme.yaml: service web: exceptions: privileged, which it does not need; remove it",
+        "warning: files/systems/watchme.yaml: service web: exceptions: privileged is not needed; remove it",
     ),
-    "a public port of the host's": (having(publish=["22"], exceptions=PUBLIC), "service web: publish 22/tcp is the host's own (SSH)"),
-    "a public port of the proxy's": (having(publish=["443/udp"], exceptions=PUBLIC), "publish 443/udp is the host's own (the proxy)"),
+    "a public port of the host's": (having(publish=["22"], exceptions=PUBLIC), "service web: publish 22/tcp is used by the host (SSH)"),
+    "a public port of the proxy's": (having(publish=["443/udp"], exceptions=PUBLIC), "publish 443/udp is used by the host (the proxy)"),
     "a public port that another listens on": (
-        having(publish=["8017"], exceptions=PUBLIC), "service web: publish 8017/tcp is ast-api's already on watchme; another port",
+        having(publish=["8017"], exceptions=PUBLIC), "service web: publish 8017/tcp is already used by ast-api on watchme; another port",
     ),
     "a public port of two": (
         both(with_database, having(publish=["25/udp"], exceptions=PUBLIC), setting("db", publish=["20-30/udp"], exceptions=PUBLIC)),
-        "service db: publish 25/udp is web's already on watchme",
+        "service db: publish 25/udp is already used by web on watchme",
     ),
     "a public port of one that takes turns": (
         setting("vault-api", rollout="blue-green", spare_port=8090, spare_address="172.27.0.90", publish=["25"], exceptions=PUBLIC),
         "service vault-api: publish with rollout: blue-green; the default rollout",
     ),
     "one port for two of its own": (
-        having(publish=["3001:25"], exceptions=PUBLIC), "publish 3001:25/tcp, and port 3001 leads to 3001; one of the two",
+        having(publish=["3001:25"], exceptions=PUBLIC), "publish 3001:25/tcp, but port 3001 leads to 3001; one of the two",
     ),
     "another port in the host's network": (
         having(**HOST, container_port=80), "service web: container_port with network_mode: host; leave it out",

@@ -17,7 +17,7 @@ EXAMPLES = {
     ),
     "a machine that is kept beside itself": (
         hosted(generation=2, kept=[kept(1), kept(2)]),
-        "infra:hosts.watchme.kept: 2 is the host's own generation",
+        "infra:hosts.watchme.kept: 2 is the current generation",
     ),
     "a machine of no known type": (
         hosted(generation=2, kept=[kept(1) | {"instanceType": "t4g.xlage"}]),
@@ -25,6 +25,6 @@ EXAMPLES = {
     ),
     "a machine that is kept twice": (
         hosted(generation=2, kept=[kept(1), kept(1)]),
-        "infra:hosts.watchme.kept: names a generation twice",
+        "infra:hosts.watchme.kept: lists a generation twice",
     ),
 }

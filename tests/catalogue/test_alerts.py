@@ -43,8 +43,8 @@ WRONG = {
     "no such statistic": (of_cloud(statistic="Median"), "alert status-check: cloud.statistic: found 'Median'"),
     "half a minute": (of_cloud(period=90), "alert status-check: cloud.period: found 90"),
     "another's namespace": (of_cloud(namespace="infra/prod"), "alert status-check: cloud.namespace: found 'infra/prod'"),
-    "above and below": ({**CLOUD, "below": 3}, "a condition of the cloud is either above or below a value"),
-    "neither": ({**CLOUD, "above": None}, "a condition of the cloud is either above or below a value"),
+    "above and below": ({**CLOUD, "below": 3}, "a cloud condition has either above or below, not both"),
+    "neither": ({**CLOUD, "above": None}, "a cloud condition has either above or below, not both"),
 }  # fmt: skip
 
 

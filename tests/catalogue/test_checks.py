@@ -15,9 +15,7 @@ from tests.catalogue.shop import STAGING, leading_elsewhere, read_shop, with_a_n
 from tests.serving import described
 from tests.support import HOME, catalogue, changed, unchanged, whole
 
-SUPERB = (
-    "warning: files/systems/watchme.yaml: service superb-api: memory limit 1g is below the 1536m it was seen to use"
-)
+SUPERB = "warning: files/systems/watchme.yaml: service superb-api: memory limit 1g is below its observed use of 1536m"
 
 
 SYSTEM_EXAMPLES = {
@@ -33,41 +31,53 @@ SYSTEM_EXAMPLES = {
         networked("10.20.64.0/18"),
         "error: files/systems/watchme.yaml: network watchme-network",
     ),
-    "name twice": (setting("admin", name="web"), "service web: 2 services have this name: number"),
-    "port clash": (setting("superb-api", port=8017), "service superb-api: port 8017 is ast-api's already"),
+    "name twice": (setting("admin", name="web"), "service web: 2 services have this name: entries"),
+    "port clash": (setting("superb-api", port=8017), "service superb-api: port 8017 is already used by ast-api"),
     "SSH's port": (
         setting("admin", port=22, port_exception="x"),
-        "service admin: port 22 is the host's own (SSH); any other",
+        "service admin: port 22 is used by the host (SSH); another port",
     ),
     "the proxy's port": (
         setting("admin", port=443, port_exception="x"),
-        "port 443 is the host's own (the proxy)",
+        "port 443 is used by the host (the proxy)",
     ),
     "the host's own path": (
         lambda data: data.update(directories=[{"path": "/etc/passwd", "owner": "root"}]),
-        "directories: path /etc/passwd is the host's or the agent's own; accounts of the system",
+        "directories: path /etc/passwd belongs to the host or the agent; accounts of the system",
     ),
     "plain and secret": (
         setting("admin", environment={"TOKEN": "x"}, secrets=["TOKEN"]),
-        "service admin: TOKEN is under environment and under secrets; leave it under one of them",
+        "service admin: TOKEN is both under environment and under secrets; leave it under one of them",
     ),
     "retired port": (setting("superb-api", port=8011), "port 8011 belonged to the retired opensmile-api"),
-    "container clash": (setting("admin", container="ast-api"), "service admin: container ast-api is ast-api's already"),
-    "address clash": (setting("admin", address="172.27.0.17"), "service admin: address 172.27.0.17 is ast-api's"),
-    "path clash": (routed("admin", public="/vault/"), "public path api.hey-watch.me/vault/ is vault-api's already"),
+    "container clash": (
+        setting("admin", container="ast-api"),
+        "service admin: container ast-api is already used by ast-api",
+    ),
+    "address clash": (
+        setting("admin", address="172.27.0.17"),
+        "service admin: address 172.27.0.17 is already used by ast-api",
+    ),
+    "path clash": (
+        routed("admin", public="/vault/"),
+        "public path api.hey-watch.me/vault/ is already used by vault-api",
+    ),
     "the host's own page": (routed("admin", public="/status/"), "public path '/status/' is the host's own page"),
     "directory clash": (
         setting("admin", directory="/home/ubuntu/api_ast"),
-        "directory /home/ubuntu/api_ast is ast-api's",
+        "directory /home/ubuntu/api_ast already belongs to ast-api",
     ),
     "shared key": (
         setting("admin", directory="/home/ubuntu/watchme-docker", compose_key="api", unit="watchme-web-app.service"),
-        "compose_key 'api' is admin's in the same compose file",
+        "compose_key 'api' is already used by admin in the same compose file",
     ),
-    "nginx's unit": (setting("web", unit="nginx.service"), "unit nginx.service is another program's"),
-    "the network's unit": (setting("web", unit="watchme-infrastructure.service"), "is another program's"),
-    "same end": (setting("web", directory="/srv/api_ast"), "directory /srv/api_ast ends as /home/ubuntu/api_ast does"),
-    "broadcast": (setting("admin", address="172.27.255.255"), "address 172.27.255.255 is the network's own"),
+    "nginx's unit": (setting("web", unit="nginx.service"), "unit nginx.service belongs to another program"),
+    "the network's unit": (setting("web", unit="watchme-infrastructure.service"), "belongs to another program"),
+    "same end": (
+        setting("web", directory="/srv/api_ast"),
+        "directory /srv/api_ast has the same last part as /home/ubuntu/api_ast",
+    ),
+    "broadcast": (setting("admin", address="172.27.255.255"), "address 172.27.255.255 is the network address"),
     "retired registry": (
         setting("sed-api", repository="a.amazonaws.com/x"),
         "service sed-api: image repository 'a.amaz",
@@ -76,7 +86,10 @@ SYSTEM_EXAMPLES = {
         setting("web", environment={"A": "a\x1bb"}),
         "the value of A cannot be written: it has a control character",
     ),
-    "unit clash": (setting("web", unit="watchme-admin.service"), "unit system's watchme-admin.service is admin's"),
+    "unit clash": (
+        setting("web", unit="watchme-admin.service"),
+        "unit system's watchme-admin.service is already used by admin",
+    ),
     "api port": (setting("ast-api", port=8100), "service ast-api: port 8100; api ports are 8000–8099"),
     "admin port": (setting("admin", port=8050), "service admin: port 8050; admin ports are 9000–9999"),
     "web without a reason": (setting("web", port_exception=None), "service web: port 3001; api ports are 8000–8099"),
@@ -84,7 +97,7 @@ SYSTEM_EXAMPLES = {
         setting("admin", address="172.28.0.14"),
         "address 172.28.0.14; an address inside 172.27.0.0/16",
     ),
-    "gateway": (setting("admin", address="172.27.0.1"), "address 172.27.0.1 is the gateway's"),
+    "gateway": (setting("admin", address="172.27.0.1"), "address 172.27.0.1 is the gateway"),
     "scheduler outage": (
         routed("scheduler", internal="/api/scheduler"),
         "public path '/scheduler/' with internal path '/api/scheduler'; both end with / (all below it), or neither",
@@ -97,7 +110,7 @@ SYSTEM_EXAMPLES = {
     ),
     "registry in image": (
         setting("web", image={"repository": "754724220380.dkr.ecr.ap-southeast-2.amazonaws.com/watchme-web"}),
-        "service web: image repository '754724220380.dkr.ecr.ap-southeast-2.amazonaws.com/watchme-web'; the repository's",
+        "service web: image repository '754724220380.dkr.ecr.ap-southeast-2.amazonaws.com/watchme-web'; the name of an own repository, such as watchme-api-ast, or a full name with its registry, such as",
     ),
     "tag and digest": (
         setting("web", image={"repository": "watchme-web", "tag": "1", "digest": "sha256:" + "0" * 64}),
@@ -110,7 +123,7 @@ SYSTEM_EXAMPLES = {
     ),
     "blue-green without a place": (
         setting("web", rollout="blue-green"),
-        "service web: rollout: blue-green without spare_port and spare_address; give both, such as spare_port: 8",
+        "service web: rollout: blue-green without spare_port and spare_address; set both, such as spare_port: 8",
     ),
     "a place without blue-green": (setting("web", spare_port=8001), "both, or neither"),
     "blue-green of a single service": (
@@ -122,32 +135,32 @@ SYSTEM_EXAMPLES = {
             setting("admin", rollout="blue-green", spare_port=9002, spare_address="172.27.0.99"),
             setting("api-manager", directory="/home/ubuntu/watchme-admin"),
         ),
-        "in a compose project that it shares",
+        "in a shared compose project",
     ),
     "a single service in another's unit": (
         both(
             setting("scheduler", directory="/home/ubuntu/watchme-api-manager", unit="watchme-api-manager.service"),
             setting("scheduler", compose_file="docker-compose.all.yml"),
         ),
-        "service scheduler: single: true in the unit of api-manager; a unit and a directory of its own",
+        "service scheduler: single: true in the unit of api-manager; its own unit and directory",
     ),
     "a single service without a name": (
         lambda data: data["sites"][0].update(name="api.example.com"),
-        "service scheduler: single: true without a public name of ours; a site in hey-watch.me",
+        "service scheduler: single: true without a public name in the stack's zone; a site in hey-watch.me",
     ),
     "room made by what may not pause": (
         both(
             setting("web", rollout="blue-green", spare_port=8001, spare_address="172.27.0.99"),
             setting("web", stop_priority=1),
         ),
-        "service web: stop_priority: 1 with rollout: blue-green; one of it, and recreate: what is rolled out",
+        "service web: stop_priority: 1 with rollout: blue-green; a single container and rollout: recreate: a service without a gap must not be stopped first",
     ),
     "room made with another": (
         both(
             setting("scheduler", directory="/home/ubuntu/watchme-api-manager", unit="watchme-api-manager.service"),
             setting("api-manager", stop_priority=3),
         ),
-        "service api-manager: stop_priority: 3 in the unit of scheduler; a unit and a directory of its own",
+        "service api-manager: stop_priority: 3 in the unit of scheduler; its own unit and directory",
     ),
     "blue-green off the proxy": (
         setting("vault-api", rollout="blue-green", spare_port=8001, spare_address="172.27.0.99", routes=[]),
@@ -155,7 +168,7 @@ SYSTEM_EXAMPLES = {
     ),
     "spare port clash": (
         setting("vault-api", rollout="blue-green", spare_port=8017, spare_address="172.27.0.99"),
-        "port 8017 is ast-api's already",
+        "port 8017 is already used by ast-api",
     ),
     "spare address outside": (
         setting("vault-api", rollout="blue-green", spare_port=8001, spare_address="10.0.0.1"),
@@ -174,7 +187,7 @@ STACK_EXAMPLES = {
     ),
     "unused secret of a system": (
         configured(secrets={"watchme": {"OLD": "x"}}),
-        "warning: Pulumi.prod.yaml: system watchme: secret OLD is used by nothing",
+        "warning: Pulumi.prod.yaml: system watchme: secret OLD is not used",
     ),
     "a shared secret that cannot be written": (
         configured(secrets={"watchme": {"OLD": "a'b"}}),
@@ -192,7 +205,7 @@ STACK_EXAMPLES = {
     ),
     "two hosts": (
         lambda config: config["infra:hosts"].update(second=dict(config["infra:hosts"]["watchme"])),
-        "infra:hosts: system watchme is named twice: on host watchme and on host second; another name for each further one: {system: watchme, as: watchme-2}",
+        "infra:hosts: system watchme is listed twice: on host watchme and on host second; another name for each further one: {system: watchme, as: watchme-2}",
     ),
     "small reserve": (
         hosted(reserve="512m"),
@@ -209,20 +222,20 @@ STACK_EXAMPLES = {
     ),
     "SSH at the proxy's port": (
         configured(hosts={"watchme": HOME | {"port": 443, "systems": ["watchme"]}}),
-        "SSH on port 443, on which the proxy listens",
+        "SSH listens on port 443, which the proxy uses",
     ),
     "a host in its own subnet": (
         configured(hosts={"watchme": HOME | {"address": "172.27.0.9", "systems": ["watchme"], "memory": "16g"}}),
         "overlaps the host's own address 172.27.0.9",
     ),
-    "open to the world": (configured(adminCidrs=["0.0.0.0/0"]), "infra:adminCidrs: 0.0.0.0/0 is the world"),
+    "open to the world": (configured(adminCidrs=["0.0.0.0/0"]), "infra:adminCidrs: 0.0.0.0/0 is all of the internet"),
     "variant of nothing": (
         configured(variants={"whispr": "cpu"}),
         "Pulumi.prod.yaml: infra:variants.whispr: no system has this name; systems: watchme",
     ),
     "nobody to tell": (
         configured(alarmEmails=[], creditsBudget=0),
-        "warning: Pulumi.prod.yaml: infra:alarmEmails: no address: when a machine fails, no one is notified; name whom",
+        "warning: Pulumi.prod.yaml: infra:alarmEmails: no address: no one is notified when a machine fails; list the addresses that AWS notifies",
     ),
     "told twice": (
         configured(alarmEmails=["a@example.com", "a@example.com"]),
@@ -230,18 +243,18 @@ STACK_EXAMPLES = {
     ),
     "credits with nobody to tell": (
         configured(alarmEmails=[]),
-        "error: Pulumi.prod.yaml: infra:alarmEmails: no address, and infra:creditsBudget has no recipient",
+        "error: Pulumi.prod.yaml: infra:alarmEmails: no address, so infra:creditsBudget has no recipient",
     ),
     "a name of no site": (
         configured(names={"old.hey-watch.me": "dev.hey-watch.me"}),
-        "infra:names.old.hey-watch.me: no system has a site of this name; sites: api.hey-watch.me",
+        "infra:names.old.hey-watch.me: no site has this name; sites: api.hey-watch.me",
     ),
     "one name on two hosts": (
         lambda config: config["infra:hosts"].update(second=dict(config["infra:hosts"]["watchme"])),
-        "infra:hosts: system watchme is named twice: on host watchme and on host second",
+        "infra:hosts: system watchme is listed twice: on host watchme and on host second",
     ),
-    "half of the world": (configured(adminCidrs=["128.0.0.0/1"]), "128.0.0.0/1 is the world, or near it"),
-    "example network": (configured(adminCidrs=["203.0.113.0/24"]), "203.0.113.0/24 is an example address of RFC 5737"),
+    "half of the world": (configured(adminCidrs=["128.0.0.0/1"]), "128.0.0.0/1 is all of the internet, or almost"),
+    "example network": (configured(adminCidrs=["203.0.113.0/24"]), "203.0.113.0/24 is an example network of RFC 5737"),
 }
 ELSEWHERE = {**HOME, "port": 8017, "systems": ["watchme"]}
 EXAMPLES = [
@@ -249,7 +262,7 @@ EXAMPLES = [
         "an existing host's SSH port",
         unchanged,
         configured(hosts={"watchme": ELSEWHERE}),
-        "service ast-api: port 8017 is the host's own (SSH)",
+        "service ast-api: port 8017 is used by the host (SSH)",
     ),
     *((name, system, unchanged, line) for name, (system, line) in SYSTEM_EXAMPLES.items()),
     *(
@@ -272,7 +285,7 @@ ALERT_EXAMPLES = {
     "twice": ([DISK, DISK], "files/alerts.yaml: alert disk: is defined twice"),
     "one metric of two": (
         [DISK, MEMORY.model_copy(update={"metric": DISK.metric})],
-        "files/alerts.yaml: metric DiskUsed: is that of disk, memory; each condition has a metric of its own",
+        "files/alerts.yaml: metric DiskUsed: is already used by disk, memory; each condition needs a different metric",
     ),
 }
 
@@ -336,7 +349,7 @@ def test_the_catalogue_as_it_is_has_only_its_known_warnings():
 
 def test_a_volume_is_one_systems():
     found = [str(problem) for problem in check(with_two_of_one_volume()) if "volume" in str(problem)]
-    assert len(found) == 1 and "service other-db: volume web-db is watchme's already on host watchme" in found[0]
+    assert len(found) == 1 and "service other-db: volume web-db is already used by watchme on host watchme" in found[0]
 
 
 def test_all_problems_are_told_at_once():

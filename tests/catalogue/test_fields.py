@@ -33,13 +33,13 @@ FREE = [
 @pytest.mark.parametrize("path", OWN)
 def test_a_path_of_the_host_is_no_services(path):
     made = catalogue(lambda data: data.update(directories=[{"path": path, "owner": "root"}]))
-    assert f"path {path} is the host's or the agent's own" in "\n".join(map(str, check(made)))
+    assert f"path {path} belongs to the host or the agent" in "\n".join(map(str, check(made)))
 
 
 @pytest.mark.parametrize("path", FREE)
 def test_other_paths_are(path):
     made = catalogue(lambda data: data.update(directories=[{"path": path, "owner": "root"}]))
-    assert "the host's or the agent's own" not in "\n".join(map(str, check(made)))
+    assert "belongs to the host or the agent" not in "\n".join(map(str, check(made)))
 
 
 # As a file is read, or as the tests make a system without one

@@ -18,7 +18,7 @@ from tests.support import ROOT
 BOMB = "a0: &a0 [x, x]\n" + "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]\n" for i in range(1, 12))
 WRONG_YAML = {
     "syntax": (b"a: 1\nb: [\n", "line 3: did not find expected node content"),
-    "a tab": (b"a:\n\tx: 1\n", "line 2: a tab, which YAML does not indent with; use spaces"),
+    "a tab": (b"a:\n\tx: 1\n", "line 2: a tab, which YAML does not allow as indentation; use spaces"),
     "not UTF-8": (b"a: 1\nb: \xff\n", "line 2: byte 0xff is not UTF-8; save the file as UTF-8"),
     "UTF-16": ("a: 1\n".encode("utf-16"), "line 1: the file is in UTF-16"),
     "UTF-32": ("a: 1\n".encode("utf-32"), "line 1: the file is in UTF-32; save the file as UTF-8"),
@@ -29,13 +29,13 @@ WRONG_YAML = {
     "a control character": (b"a: 1\nb: \x07\n", "line 2: "),
     "a tag": (
         b"a: 1\nb: !!python/object:os.system {}\n",
-        "line 2: the tag !!python/object:os.system, which has no meaning here; remove it: a text, a number",
+        "line 2: the tag !!python/object:os.system has no meaning here; remove it: a text, a number",
     ),
-    "a tag of a program's": (b"a: !Ref x\n", "line 1: the tag !Ref, which has no meaning here; remove it"),
-    "a sign of YAML's": (b"a: =\n", "line 1: = alone has a meaning of its own in YAML; put it in quotes"),
-    "a merge of nothing": (b"a: 1\nb: <<\n", "line 2: << alone has a meaning of its own in YAML; put it in quotes"),
-    "a reset": (b"a: !reset null\n", "line 1: !reset is for compose files that are merged, and one is read here"),
-    "an override": (b"a: !override {x: 1}\n", "line 1: !override is for compose files that are merged"),
+    "a tag of a program's": (b"a: !Ref x\n", "line 1: the tag !Ref has no meaning here; remove it"),
+    "a sign of YAML's": (b"a: =\n", "line 1: = alone has a special meaning in YAML; put it in quotes"),
+    "a merge of nothing": (b"a: 1\nb: <<\n", "line 2: << alone has a special meaning in YAML; put it in quotes"),
+    "a reset": (b"a: !reset null\n", "line 1: !reset is for merging compose files, but only one is read here"),
+    "an override": (b"a: !override {x: 1}\n", "line 1: !override is for merging compose files"),
     "a space that does not break": (
         "a:\n\xa0\xa0b: 1\n".encode(),
         "line 2: U+00A0 (NO-BREAK SPACE) beside the key 'b'; use",
@@ -44,7 +44,7 @@ WRONG_YAML = {
         "a: 1\nb\u3000: 1\n".encode(),
         "line 2: U+3000 (IDEOGRAPHIC SPACE) beside the key 'b'; use spaces",
     ),
-    "a wide colon": ("a: 1\nb\uff1a 1\n".encode(), "line 2 has U+FF1A (FULLWIDTH COLON), and YAML wants : there"),
+    "a wide colon": ("a: 1\nb\uff1a 1\n".encode(), "line 2 has U+FF1A (FULLWIDTH COLON), but YAML expects : there"),
     "a wide colon in a list": (
         "a:\n  - b\uff1a x\n    c: y\n".encode(),
         "line 2 has U+FF1A (FULLWIDTH COLON), and YAML",
@@ -55,10 +55,10 @@ WRONG_YAML = {
     ),
     "an unknown alias": (
         b"a: *nothing\n",
-        "line 1: an alias (*NAME) of a name that nothing above has; mark the value with &NAME",
+        "line 1: an alias (*NAME) without an &NAME above; mark the value with &NAME",
     ),
-    "in itself": (b"a: 1\nb: &b\n  x: *b\n", "line 3: alias *b is inside the value that it stands for"),
-    "a list in itself": (b"a: &a [*a]\n", "line 1: alias *a is inside the value that it stands for"),
+    "in itself": (b"a: 1\nb: &b\n  x: *b\n", "line 3: alias *b is inside the value that it refers to"),
+    "a list in itself": (b"a: &a [*a]\n", "line 1: alias *a is inside the value that it refers to"),
     "a bomb": (BOMB.encode(), "line 6: more than 200000 values"),
     "too deep": (b"[" * 100_000, "line 1: more than 60 levels"),
     "mappings too deep": (b"{a: " * 5_000, "line 1: more than 60 levels"),
@@ -66,16 +66,22 @@ WRONG_YAML = {
     "a truth as key": (b"a:\n  on: 2\n", 'line 2: key on, which YAML does not read as a text; put it in quotes: "on"'),
     "nothing as key": (b"a: 1\n~: 2\n", "line 2: key ~, which YAML does not read as a text; put it in quotes"),
     "a list as key": (b"? [a]\n: 1\n", "line 1: a key is a list or a mapping"),
-    "a key twice": (b"a: 1\na: 2\n", "line 2: key 'a' is given twice: here and on line 1; each key of a mapping once"),
+    "a key twice": (
+        b"a: 1\na: 2\n",
+        "line 2: key 'a' is defined twice: here and on line 1; each key of a mapping once",
+    ),
     "no such date": (
         b"a: 1\nb: 2026-13-01\n",
-        "line 2: '2026-13-01', which YAML takes for a date or a time, and it is none; put it in quotes",
+        "line 2: '2026-13-01', which YAML takes for a date or a time, but it is not valid; put it in quotes",
     ),
     "no such number": (
         b"a: 1\nb: 0b\nc: -0x_\n",
-        "line 3: '-0x_', which YAML takes for a number, and it is none; put it in quotes",
+        "line 3: '-0x_', which YAML takes for a number, but it is not valid; put it in quotes",
     ),
-    "a tag that does not fit": (b"a: !!bool x\n", "line 1: 'x', which YAML takes for true or false, and it is none"),
+    "a tag that does not fit": (
+        b"a: !!bool x\n",
+        "line 1: 'x', which YAML takes for true or false, but it is not valid",
+    ),
     "a time that is none": (b"a: !!timestamp x\n", "line 1: 'x', which YAML takes for a date or a time"),
     "a number that is none": (b'a: !!int ""\n', "line 1: '', which YAML takes for a number"),
     "a set": (b"a: !!set [x]\n", "file: a value does not fit its type"),
@@ -85,22 +91,22 @@ WRONG_YAML = {
         "line 1: a number of more than 100 digits",
     ),
     "a hexadecimal number without an end": (b"a: 0x" + b"f" * 4000 + b"\n", "line 1: a number of more than 100 digits"),
-    "a merge with a text": (b"a:\n  <<: x\n", "line 2: << is followed by something else than a mapping; <<: *NAME"),
+    "a merge with a text": (b"a:\n  <<: x\n", "line 2: << is not followed by a mapping; <<: *NAME"),
     "a mapping that is none": (
         b"a: !!map x\n",
         "; a text, a number, true or false, a list or a mapping, without a tag",
     ),
     "a colon in a text": (
         b"a: b: c\n",
-        "line 1: mapping values are not allowed in this context; put a text with a colon",
+        "line 1: mapping values are not allowed in this context; quote a text with a colon and a space",
     ),
     "a sign at the beginning": (
         b"a: @x\n",
-        "line 1: found character that cannot start any token; put a text that begins",
+        "line 1: found character that cannot start any token; quote a text that begins with @, %, ` or the like",
     ),
-    "a star": (b"a: *\n", "; put a text that begins with * or & in quotes"),
+    "a star": (b"a: *\n", "; quote a text that begins with * or &"),
     "a path of Windows": (b'a: "C:\\x\\d"\n', "; between double quotes write each \\ twice"),
-    "two documents": (b"a: 1\n---\nb: 1\n", "line 2: a second document begins here; one document in a file"),
+    "two documents": (b"a: 1\n---\nb: 1\n", "line 2: a second document begins here; one document per file"),
 }
 
 
@@ -142,8 +148,8 @@ WRONG_TOML = {
     "Shift_JIS": ("a = 1\n# 音声\n".encode("shift_jis"), "line 2: byte 0x89 is not UTF-8"),
     "UTF-16": ("a = 1\n".encode("utf-16"), "line 1: the file is in UTF-16"),
     "a control character": (b"a = 1\nb = '\x07'\n", "line 2: found invalid character"),
-    "too deep": (b"a = " + b"[" * 100_000, "too deep in each other"),
-    "a number without an end": (b"a = " + b"9" * 5000, "file: a number of thousands of digits"),
+    "too deep": (b"a = " + b"[" * 100_000, "lists and mappings are nested too deeply"),
+    "a number without an end": (b"a = " + b"9" * 5000, "file: a number with thousands of digits"),
 }
 
 
@@ -200,7 +206,7 @@ def test_what_is_no_readable_file_is_refused_at_once(tmp_path, make, line):
         ("", "line 1: Expecting value"),
         ("{\n1", "line 2: "),
         ("[" * 100_000, "too deep"),
-        ("9" * 5000, "a number of thousands of digits"),
+        ("9" * 5000, "a number with thousands of digits"),
     ],
     ids=["empty", "cut off", "too deep", "a number without an end"],
 )

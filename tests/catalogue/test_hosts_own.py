@@ -53,7 +53,7 @@ def test_what_a_product_needs_on_its_host_is_its_own(path):
     def change(data):
         service(data, "recall-api")["files"].append({"path": path, "source": "recall/gunicorn.conf.py"})
 
-    assert "is the host's or the agent's own" not in problems("recall", change)
+    assert "belongs to the host or the agent" not in problems("recall", change)
 
 
 def test_below_a_file_there_is_nothing():

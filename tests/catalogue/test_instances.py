@@ -98,25 +98,25 @@ REFUSED = {
         ["shop", STAGING, {**STAGING, "as": "other"}], "as: other is the system of files/systems/other.yaml; a name",
     ),
     "a name of the program's": (
-        ["shop", {**STAGING, "as": "registries"}], "as: registries is a name of the program's under infra:secrets",
+        ["shop", {**STAGING, "as": "registries"}], "as: registries is reserved under infra:secrets",
     ),
     "no such site": (
         ["shop", {**STAGING, "names": {"shap.hey-watch.me": "a.hey-watch.me"}}],
-        "infra:hosts.box.systems.shop-staging.names: shap.hey-watch.me is no site of shop; did you mean 'shop.hey-watch.me'?",
+        "infra:hosts.box.systems.shop-staging.names: shop has no site shap.hey-watch.me; did you mean 'shop.hey-watch.me'?",
     ),
     "no such container": (
-        ["shop", {**STAGING, "ports": {"wep": 8041}}], "systems.shop-staging.ports: wep is no container of shop with a p",
+        ["shop", {**STAGING, "ports": {"wep": 8041}}], "systems.shop-staging.ports: shop has no container wep with a p",
     ),
     "a container without a port": (
-        ["shop", {**STAGING, "ports": {"worker": 8041}}], "worker is no container of shop with a port; its containers",
+        ["shop", {**STAGING, "ports": {"worker": 8041}}], "shop has no container worker with a port; its containers",
     ),
     "the name of a service": (
-        ["shop", {**STAGING, "as": "worker"}], "as: worker is a service of shop, which has its secrets under that name",
+        ["shop", {**STAGING, "as": "worker"}], "as: worker is the name of a service of shop, whose secrets have that name",
     ),
     "one site of two": (
-        ["shop", {**STAGING, "names": {}}], "shop.hey-watch.me is the public name of two sites (on box); one site serves",
+        ["shop", {**STAGING, "names": {}}], "shop.hey-watch.me is the public name of two sites (on box); a public name has one site: of two instances, give one another name under names: (docs/catalogue.md)",
     ),
-    "twice": (["shop", "shop"], "infra:hosts: system shop is named twice: on host box and on host box; another name for each further one: {system: shop"),
+    "twice": (["shop", "shop"], "infra:hosts: system shop is listed twice: on host box and on host box; another name for each further one: {system: shop"),
     "one port of two": (
         ["shop", {**STAGING, "ports": {"web": 8040}}], "service shop-staging-web: port 8040 is web's already",
     ),

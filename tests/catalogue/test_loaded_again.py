@@ -37,7 +37,7 @@ def test_a_link_out_of_the_project_is_named_and_nothing_of_it_is_shown(project, 
     (project / "files/systems/zz.yaml").symlink_to(tmp_path / "shadow")
     with pytest.raises(CatalogueError) as error:
         load(project, whole().stack)
-    assert "files/systems/zz.yaml: file: is a link that leads out of the project" in str(error.value)
+    assert "files/systems/zz.yaml: file: is a link that points outside the project" in str(error.value)
     assert "hunter2" not in str(error.value)
 
 
@@ -62,8 +62,8 @@ def test_a_source_that_is_no_file_is_called_what_it_is(project, tmp_path):
     (tmp_path / "shadow").write_text("hunter2")
     made = load(project, whole().stack)
     assert absent(made, "linked") == (
-        "source 'linked': files/static/linked is a link that leads out of files/static",
+        "source 'linked': files/static/linked is a link that points outside files/static",
         "put the file itself there",
     )
-    assert absent(made, "conf")[1] == "one file in it, such as conf/app.yaml"
+    assert absent(made, "conf")[1] == "a file in it, such as conf/app.yaml"
     assert absent(made, "conf/ap.yaml")[1] == "did you mean 'conf/app.yaml'?"

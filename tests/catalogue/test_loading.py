@@ -53,7 +53,7 @@ SIMPLER = {
     ),
     "unit: watchme-ast-api.service": ("unit: ast", "unit: found 'ast'; a unit with its ending, such as notes-worker.service"),
     "directory: /home/ubuntu/api_ast": ("directory: api_ast", "directory: found 'api_ast'; a path from the root, such as"),
-    "container: ast-api": ("secrets: {DB_PASSWORD: hunter2}\n    container: ast-api", "secrets: found a mapping; a list, such as secrets: [DB_PASSWORD], the names alone"),
+    "container: ast-api": ("secrets: {DB_PASSWORD: hunter2}\n    container: ast-api", "secrets: found a mapping; a list, such as secrets: [DB_PASSWORD], only the names"),
     "routes: [{public: /behavior-features/}]": ("routes: /ast/", "routes: found '/ast/'; a list, such as routes: [{public: /api/}]"),
 }  # fmt: skip
 
@@ -241,7 +241,7 @@ BAD_STACK = {
     ),
     "bad timeout": ({"infra:readyTimeout": "soon"}, "infra:readyTimeout: found 'soon'"),
     "no hosts": ({"infra:hosts": {}}, "infra:hosts: found {}"),
-    "no key of ours": ({"infra:region": "eu-west-1"}, "infra:region: is no key; set aws:region"),
+    "no key of ours": ({"infra:region": "eu-west-1"}, "infra:region: is not a key; set aws:region"),
     "bad account": ({"infra:accountId": "12"}, "infra:accountId: found '12'"),
 }
 

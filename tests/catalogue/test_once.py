@@ -69,14 +69,14 @@ def test_steps_that_wait_for_each_other_run_in_that_order(tmp_path):
 
 ONCE_REFUSED = {
     "a mount of its own": (("volumes: [data:/usr/src/paperless/data]", "volumes: [pgdata:/pg]"), {},
-        "service migrate: runs once, and has volumes of its own; as webserver has it: a release step is a container like"),
-    "another option": (('    restart: "no"\n', '    restart: "no"\n    shm_size: 1g\n'), {}, "service migrate: runs once, and has shm_size of its own"),
+        "service migrate: runs once, but differs in volumes; the same as of webserver: a release step runs its service's container with another command"),
+    "another option": (('    restart: "no"\n', '    restart: "no"\n    shm_size: 1g\n'), {}, "service migrate: runs once, but differs in shm_size"),
     "a key that is not understood": (('    restart: "no"\n', "    platform: linux/386\n"), {}, "service migrate: platform: the catalogue has no such"),
-    "all rights": (('    restart: "no"\n', "    privileged: true\n"), {}, "service migrate: runs once, and has privileged of its own"),
+    "all rights": (('    restart: "no"\n', "    privileged: true\n"), {}, "service migrate: runs once, but differs in privileged"),
     "a variable without a value": (("ONCE: \"1\"", "ONCE: ${ONCE}"), {}, "service migrate: environment.ONCE: ${ONCE} has no value"),
     "not there": (("  migrate:\n    image", "  migrations:\n    image"), {}, "service webserver: depends_on.migrate: is no service of the file"),
     "named": (("x-common", "x-common"), {"name": "migrate", "purpose": "x", "memory": {"limit": "64m"}},
-        "service migrate: runs once, and is named in the catalogue; remove the entry: it is a release step of webserver"),
+        "service migrate: runs once, but is listed in the catalogue; remove the entry: it is a release step of webserver"),
 }  # fmt: skip
 
 
@@ -93,7 +93,7 @@ def test_who_leaves_the_dependency_out_has_no_step(tmp_path):
     entries = [{**OWN["services"][0], "without": ["depends_on"]}, *OWN["services"][1:]]
     with pytest.raises(CatalogueError) as raised:
         read(tmp_path, MIGRATING, services=entries)
-    assert "service migrate: the catalogue does not name it" in str(raised.value)
+    assert "service migrate: the catalogue does not list it" in str(raised.value)
 
 
 def test_a_chain_of_any_length_runs_from_its_beginning(tmp_path):

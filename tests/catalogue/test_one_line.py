@@ -23,17 +23,17 @@ def lines(system=lambda data: None, config=lambda values: None) -> list[str]:
 
 def test_two_services_of_one_name_are_one_line_with_both_places():
     (said,) = lines(lambda data: data["services"].append(copy.deepcopy(data["services"][0])))
-    assert "2 services have this name: number 1 and " in said
+    assert "2 services have this name: entries 1 and " in said
 
 
 def test_a_variable_in_two_places_is_one_line():
     (said,) = lines(setting("web", environment={"TOKEN": "x"}, secrets=["TOKEN"]))
-    assert "TOKEN is under environment and under secrets" in said
+    assert "TOKEN is both under environment and under secrets" in said
 
 
 def test_one_system_on_two_hosts_is_one_line():
     (said,) = lines(config=lambda v: v["infra:hosts"].update(second=copy.deepcopy(v["infra:hosts"]["watchme"])))
-    assert "system watchme is named twice: on host watchme and on host second" in said
+    assert "system watchme is listed twice: on host watchme and on host second" in said
 
 
 PLACES = {
@@ -66,7 +66,10 @@ def test_a_file_of_the_image_may_be_covered(path):
 @pytest.mark.parametrize("field", ["container_port"])
 def test_a_container_port_alone_has_a_use_or_is_left_out(field):
     (said,) = [line for line in lines(setting("web", port=None, container_port=3000, routes=[])) if field in line]
-    assert "routes, and a port is assigned" in said
+    assert (
+        "port: if a program of the host uses it; routes: then a port is assigned; or leave it out: other containers reach each of its ports by its name"
+        in said
+    )
     assert not [line for line in lines(setting("web", port=None, container_port=3000)) if field in line]
 
 

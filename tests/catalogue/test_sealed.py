@@ -8,9 +8,9 @@ from infra.preview.marks import mark
 from tests.support import catalogue
 
 WRONG = {
-    "backup.RESTIC_PASSWORD": ("a b'", "another password elsewhere"),
+    "backup.RESTIC_PASSWORD": ("a b'", "has characters that other programs would read differently"),
     "monitor.webhook": ("no address", "is no address"),
-    "registries.ghcr.io": ("token", "is no login"),
+    "registries.ghcr.io": ("token", "is not a login"),
 }
 
 

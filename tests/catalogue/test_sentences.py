@@ -41,7 +41,7 @@ OF_A_SERVICE = {
     "ulimits: {core: -5}": "ulimits.core: found -5; a whole number of at least 0, or -1 for no limit",
     'publish: ["0"]': "publish.0: found '0'; ports from 1 to 65535",
     'publish: ["70000:1"]': "publish.0: found '70000:1'; ports from 1 to 65535",
-    "stop_signal: 9": "stop_signal: found 9; the name of a signal, such as SIGINT",
+    "stop_signal: 9": "stop_signal: found 9; a signal, such as SIGINT",
     "cap_add: [net admin]": "cap_add.0: found 'net admin'; a capability of Linux in capitals, such as NET_ADMIN",
     "user: a b": "user: found 'a b'; a user of the container, or user:group, by name or by number",
     "compose_file: x.yml": "compose_file: found 'x.yml'; a file's name such as docker-compose.prod.yml",
@@ -151,6 +151,6 @@ def test_an_alert_is_said_in_its_own_words():
     found = problems_of(error.value, Document("x", lambda path: ".".join(map(str, path))), ALERTS)
     assert [problem.message for problem in found] == [
         "x: 0.host.above: found 'a'; a number, without quotes",
-        "x: 1.cloud.cloud.namespace: found 'x'; a namespace of AWS's own, such as AWS/EC2",
+        "x: 1.cloud.cloud.namespace: found 'x'; a namespace of AWS, such as AWS/EC2",
         "x: 1.cloud.cloud.period: found 61; a number of seconds: a multiple of 60",
     ]

@@ -46,7 +46,7 @@ def test_the_shop_itself_is_sound(tmp_path, proxy):
 
 REACHING = {
     "another port": ("nginx", "listen 8080;", "has the directive listen"),
-    "another server": ("nginx", "} server { listen 1;", "closes a { that it has not opened"),
+    "another server": ("nginx", "} server { listen 1;", "closes a { that is not open"),
     "another file": ("nginx", "location /x { include /etc/passwd; }", "has the directive include"),
     "in quotes": ("nginx", "\"include\" '/etc/passwd';", "has the directive include"),
     "behind a comment": ("nginx", "# a { comment\ninclude x;", "has the directive include"),
@@ -72,7 +72,7 @@ REACHING = {
     "a file of Caddy's in quotes": ("caddy", 'handle /x {\n "import" /etc/passwd\n}', "has the directive import"),
     "an escaped word": ("caddy", "im\\port /etc/passwd", "has \\ outside of quotes"),
     "a listener of Caddy's": ("caddy", "bind 0.0.0.0", "has the directive bind"),
-    "another site of Caddy's": ("caddy", "}\nother.example {", "closes a { that it has not opened"),
+    "another site of Caddy's": ("caddy", "}\nother.example {", "closes a { that is not open"),
     "another site behind a text of several lines": (
         "caddy",
         "respond /zz `\na {\n`\n}\nhttp://127.0.0.1:9998 {\n respond evil\n",
@@ -113,7 +113,7 @@ REACHING = {
         "reverse_proxy 127.0.0.1:2375", "reverse_proxy /x/* 127.0.0.1:8041 127.0.0.1:2019", "reverse_proxy {\n to :2019\n}", "forward_auth {http.request.host}", "reverse_proxy @x 2852039166",
         "reverse_proxy 127.0.0.1:8000-9000", "reverse_proxy http://localhost:2019", "reverse_proxy tcp/127.0.0.1:22",
     )},
-    **{f"what the host keeps: {text}": ("caddy", text, "by which Caddy fills in") for text in (
+    **{f"what the host keeps: {text}": ("caddy", text, "with which Caddy could publish data of the host") for text in (
         "respond {file./etc/passwd}", "respond {env.AWS_SECRET}", "respond {$SECRET}", "# {$SECRET}", "@x expression caddyPlaceholder(request, 'env.X') == 'a'",
     )},
     "files by a map": ("caddy", "map {host} {http.vars.root} {\n default /etc\n}", "has a map that sets vars"),
@@ -161,7 +161,7 @@ def test_what_concerns_the_site_alone_is_taken(tmp_path, proxy, text):
 def test_limits_of_clients_are_nginxs(tmp_path):
     limited = ("    access_log: false\n", "    rate: {requests: 5}\n    connections: 10\n")
     assert refused(tmp_path, "nginx", limited) == ""
-    assert "rate and connections on host box, whose proxy is Caddy, which has none" in refused(
+    assert "rate and connections on host box, whose proxy Caddy does not support that" in refused(
         tmp_path, "caddy", limited
     )
 
@@ -180,7 +180,7 @@ ROUND = {
 
 @pytest.mark.parametrize("change", ROUND.values(), ids=ROUND)
 def test_redirects_that_never_end_are_refused(tmp_path, change):
-    assert "which is redirected again, for ever" in refused(tmp_path, "nginx", change)
+    assert "which redirects in a loop" in refused(tmp_path, "nginx", change)
 
 
 def test_a_redirect_to_what_something_else_answers_ends(tmp_path):

@@ -34,8 +34,12 @@ OWN_UNITS = [
 
 @pytest.mark.parametrize("name", SYSTEM_UNITS)
 def test_a_unit_of_the_host_is_no_services(name):
-    assert f"unit {name} is another program's" in problems("recall", native("recall-api", unit=name, socket=False))
-    assert f"unit {name} is another program's" in problems("watchme", lambda data: data["network"].update(unit=name))
+    assert f"unit {name} belongs to another program" in problems(
+        "recall", native("recall-api", unit=name, socket=False)
+    )
+    assert f"unit {name} belongs to another program" in problems(
+        "watchme", lambda data: data["network"].update(unit=name)
+    )
     assert f"Conflicts of {name}" in problems("recall", unit("recall-api", "Unit", Conflicts=f"a.service {name}"))
     assert f"Alias of {name}" in problems("recall", unit("recall-api", "Install", Alias=name))
 
@@ -87,7 +91,7 @@ def test_what_the_host_reads_or_runs_as_root_is_roots_alone(path, given):
         file = {"path": path, "source": "recall/gunicorn.conf.py", **given}
         service(data, "recall-api")["files"].append(file)
 
-    said = f"path {path} is read or run by the host as root, and not root's alone"
+    said = f"path {path} is read or run by the host as root, but others may write it"
     assert (said in problems("recall", change)) == bool(given)
 
 
@@ -108,7 +112,7 @@ def test_a_path_of_the_host_is_taken_over_by_nothing(field, path):
         else:
             data[field] = [entry["path"]]
 
-    assert "is the host's or the agent's own" in problems("recall", change)
+    assert "belongs to the host or the agent" in problems("recall", change)
 
 
 def test_an_accounts_home_is_no_directory_of_the_host():
@@ -129,7 +133,9 @@ def test_a_packages_name_may_end_in_a_plus():
 
 @pytest.mark.parametrize("name", ["host", "bridge", "none", "default"])
 def test_a_network_of_dockers_is_no_systems(name):
-    assert f"the name {name} is Docker's own" in problems("watchme", lambda data: data["network"].update(name=name))
+    assert f"the name {name} is reserved by Docker" in problems(
+        "watchme", lambda data: data["network"].update(name=name)
+    )
 
 
 @pytest.mark.parametrize("subnet", ["0.0.0.0/0", "8.8.8.0/24", "10.0.0.0/7", "172.27.0.0/30"])
@@ -146,7 +152,7 @@ def test_two_hosts_are_two_machines():
     )
     found = "\n".join(map(str, check(made)))
     assert "infra:hosts.b: address 192.0.2.7, port 22, is host a's already" in found
-    assert "infra:hosts.watchme: SSH on port 443, on which the proxy listens" in found
+    assert "infra:hosts.watchme: SSH listens on port 443, which the proxy uses" in found
 
 
 TWICE = {
@@ -229,7 +235,7 @@ def test_an_address_of_a_machine_is_one_that_can_be(address):
 )
 def test_an_address_of_no_machine_is_called_what_it_is(address):
     host = {"kind": "ssh", "systems": [], "address": address, "hostKey": "ssh-ed25519 AAAA", "memory": "16g"}
-    with pytest.raises(REFUSED, match=r"the address of one machine, and this is (of a group|link-local|reserved)"):
+    with pytest.raises(REFUSED, match=r"the address of a single machine, but this is (of a group|link-local|reserved)"):
         SshHost.model_validate(host)
 
 
@@ -257,13 +263,13 @@ OF_THE_PROXY = ["Content-Length", "transfer-encoding", "Connection", "Upgrade", 
 
 @pytest.mark.parametrize("name", [*OF_THE_PROXY, "Content-Encoding", "Content-Range", "Proxy-Connection"])
 def test_a_header_that_frames_an_answer_is_the_proxys(name):
-    with pytest.raises(REFUSED, match="any other header: this one is of the connection or of the body"):
+    with pytest.raises(REFUSED, match="another header: the proxy sets this one for the connection or the body"):
         catalogue(lambda data: data["sites"][0].update(headers={name: "x"}))
 
 
 @pytest.mark.parametrize("value", ["", " "])
 def test_a_header_of_an_answer_has_a_value(value):
-    with pytest.raises(REFUSED, match="a header's value with characters"):
+    with pytest.raises(REFUSED, match="a value that is not empty; without a value leave the header out"):
         catalogue(lambda data: data["sites"][0].update(headers={"X-A": value}))
 
 

@@ -40,11 +40,11 @@ REFUSED = {
     "a key that is not understood": (
         ("    mem_limit: 512m\n", "    mem_limit: 512m\n    platform: linux/386\n"),
         "files/static/paperless/docker-compose.yml: service webserver: platform: the catalogue has no such option; "
-        "change the file, or leave it out: without: [platform] for the service in the catalogue",
+        "change the file, or ignore the key: without: [platform] for the service in the catalogue",
     ),
     "a service that the catalogue does not name": (
         ("  tika:\n    profiles: [extra]\n", "  tika:\n"),
-        "service tika: the catalogue does not name it; an entry under services of the catalogue: {name: tika",
+        "service tika: the catalogue does not list it; an entry under services of the catalogue: {name: tika",
     ),
     "a variable without a value": (
         ("PAPERLESS_DBHOST: db", "PAPERLESS_DBHOST: ${DB_HOST}"),
@@ -56,11 +56,11 @@ REFUSED = {
     ),
     "a file of variables": (
         ("    mem_limit: 512m\n", "    env_file: docker-compose.env\n"),
-        "service webserver: env_file: docker-compose.env is not beside the compose file: put it there, or write its variables in the catalogue",
+        "service webserver: env_file: docker-compose.env does not exist beside the compose file: put it there, or set its variables in the catalogue",
     ),
-    "a volume without a name": (("[redisdata:/data]", "[/data]"), "service broker: volumes: /data is a volume without a name"),
-    "two ports": (('["8000:8000"]', '["8000:8000", "9000:9000"]'), "ports: more than one port is published"),
-    "a range of ports": (('["8000:8000"]', '["8000-8010:8000-8010"]'), "ports: 8000-8010 is no single port: name it under publish"),
+    "a volume without a name": (("[redisdata:/data]", "[/data]"), "service broker: volumes: /data is an anonymous volume"),
+    "two ports": (('["8000:8000"]', '["8000:8000", "9000:9000"]'), "ports: several ports are published"),
+    "a range of ports": (('["8000:8000"]', '["8000-8010:8000-8010"]'), "ports: 8000-8010 is a port range: list it under publish"),
     "one that runs once": (("  broker:\n    <<: *common", '  broker:\n    restart: "no"'), "restart: it runs once"),
     "top level": (("volumes:\n  pgdata:", "secrets: {x: {file: x}}\nvolumes:\n  pgdata:"), "yml: secrets: is not understood"),
     "memory that is no size": (("mem_limit: 512m", "mem_limit: lots"), "service webserver: mem_limit: found 'lots'"),
@@ -104,27 +104,27 @@ def test_whatever_stands_at_a_key_is_read_or_refused(tmp_path, key):
 
 
 SAID = {
-    "an empty entrypoint": ({"entrypoint": []}, "entrypoint: is empty, which takes away the image's own"),
+    "an empty entrypoint": ({"entrypoint": []}, "entrypoint: is empty, which removes the image's"),
     "a check without a test": ({"healthcheck": {"interval": "5m"}}, "healthcheck: has no test"),
     "an option of a check": ({"healthcheck": {"test": "x", "start_interval": "1s"}}, "healthcheck: start_interval: the cat"),
-    "UDP": ({"ports": ["53:53/udp"]}, "ports: 53/udp is for udp, and the proxy speaks TCP: name it under publish"),
-    "odd digits": ({"ports": ["\u00b2:80"]}, "is no single port"),
+    "UDP": ({"ports": ["53:53/udp"]}, "ports: 53/udp is for udp, but the proxy needs TCP: list it under publish"),
+    "odd digits": ({"ports": ["\u00b2:80"]}, "is a port range: list it under publish"),
     "a part of a volume": (
         {"volumes": [{"type": "volume", "source": "redisdata", "target": "/d", "volume": {"subpath": "a"}}]},
         "volumes: /d: volume: the catalogue has no such option",
     ),
     "shared mounts": ({"volumes": ["/srv/x:/x:rshared"]}, "volumes: /x: rshared: the catalogue has no such option"),
-    "out of its directory": ({"volumes": ["../../etc:/x"]}, "../../etc leads out of the file's directory"),
-    "a volume of another file": ({"volumes": ["other:/x"]}, "volumes: other is no volume of the file"),
+    "out of its directory": ({"volumes": ["../../etc:/x"]}, "../../etc points outside the file's directory"),
+    "a volume of another file": ({"volumes": ["other:/x"]}, "volumes: the file does not define the volume other"),
     "one GPU": (
         {"deploy": {"resources": {"reservations": {"devices": [{"capabilities": ["gpu"], "device_ids": ["0"]}]}}}},
-        "only a number of NVIDIA's GPUs",
+        "only a count of NVIDIA GPUs, or all",
     ),
     "a placement": ({"deploy": {"placement": {"constraints": []}}}, "deploy.placement: the catalogue has no such option"),
     "another platform": ({"platform": "linux/386"}, "platform: the catalogue has no such option"),
     "a terminal": ({"tty": True}, "tty: the catalogue has no such option"),
     "a restart with another": ({"depends_on": {"db": {"condition": "service_started", "restart": True}}}, "restart is not understood"),
-    "another network": ({"networks": ["back"]}, "networks: its services are in different ones"),
+    "another network": ({"networks": ["back"]}, "networks: its services are in different networks ("),
     "a variable in a variable": ({"command": "run ${X:-${Y:-z}}"}, "command: ${"),
 }  # fmt: skip
 
@@ -181,13 +181,13 @@ def test_a_file_of_variables_that_compose_could_not_read_is_named(tmp_path):
     text = UPSTREAM.replace("    mem_limit: 512m\n", "    mem_limit: 512m\n    env_file: x.env\n", 1)
     with pytest.raises(CatalogueError) as error:
         read(tmp_path, text)
-    assert "env_file: x.env: the value of KEY begins with a ', and has none at its end" in str(error.value)
+    assert "env_file: x.env: the value of KEY begins with a ' that is not closed" in str(error.value)
     assert "hunter2" not in str(error.value)
 
 
 def test_a_file_that_is_not_beside_it_is_no_directory(tmp_path):
     line = changed(tmp_path, "broker", volumes=["./conf/redis.conf:/etc/redis.conf:ro"])
-    assert "./conf/redis.conf is not there: a directory would be mounted in its place" in line
+    assert "./conf/redis.conf does not exist: Docker would create a directory with its name" in line
 
 
 def test_another_version_of_theirs(tmp_path):

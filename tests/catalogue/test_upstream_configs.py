@@ -38,13 +38,13 @@ def test_a_file_beside_it_comes_with_the_release(tmp_path, configs, files):
 
 
 REFUSED = {
-    "content": ("[inline]", "configs: inline has content, and not a file alone: lay it beside the compose file"),
-    "a name that is not there": ("[other]", "configs: other is no config of the file"),
+    "content": ("[inline]", "configs: inline has content besides file: put its content into a file beside the compose file"),
+    "a name that is not there": ("[other]", "configs: the file has no config other"),
     "out of its directory": ("[away]", "configs: away: ../x is not beside the compose file"),
     "an owner": ("[{source: web, uid: '33'}]", "configs: web: uid: the catalogue has no such option"),
     "a mode that is none": ("[{source: web, mode: rw}]", "configs: web: mode 'rw' is none, such as 0440"),
-    "a number": ("5", "configs: 5 is no config of the file"),
-    "a list in it": ("[[web]]", "configs: ['web'] is no config of the file"),
+    "a number": ("5", "configs: the file has no config 5"),
+    "a list in it": ("[[web]]", "configs: the file has no config ['web']"),
 }  # fmt: skip
 
 

@@ -57,7 +57,7 @@ EXAMPLES = {
         "vocoder", unit("vocoder", "Service", MemoryLimit="1G"),
         "[Service] MemoryLimit and [Service] MemoryMax; the same thing under its old and its new name",
     ),
-    "old control groups": ("vocoder", unit("vocoder", "Service", CPUShares=512), "use CPUWeight, whose values mean something else"),
+    "old control groups": ("vocoder", unit("vocoder", "Service", CPUShares=512), "use CPUWeight, whose values have another meaning"),
     "journald": (
         "totton", lambda data: data["drop_ins"][0]["sections"]["Journal"].update(SystemMaxUsage="1G"),
         "Totton Audio Project.conf: unknown directive [Journal] SystemMaxUsage; did you mean SystemMaxUse?",
@@ -72,7 +72,7 @@ EXAMPLES = {
     "oneshot's type": ("totton", unit("gadget", "Service", Type="simple"), "Type=simple; kind: oneshot has Type=oneshot"),
     "oneshot that ends": ("totton", unit("gadget", "Service", RemainAfterExit=False), "no RemainAfterExit"),
     "instances of no template": ("vocoder", setting("vocoder", instances=["a"]), "vocoder.service with instances ['a']; NAME@.service"),
-    "template without instances": ("vocoder", setting("vocoder-instances", instances=[]), "NAME@.service and the instances"),
+    "template without instances": ("vocoder", setting("vocoder-instances", instances=[]), "NAME@.service and its running instances"),
     "socket without a port": ("totton", setting("upsampler", socket=True), "socket: true; for one system unit with a port"),
     "nowhere for secrets": ("whisper", setting("whisper-backend", secrets=["KEY"]), "secrets, but no environment_file"),
     "memory twice": ("totton", setting("upsampler", memory={"limit": "1g"}), "memory and MemoryMax; one of the two"),
@@ -81,7 +81,7 @@ EXAMPLES = {
         "service recall-api: stop_priority: 1 of a unit behind a socket; no socket: the next request would start it again",
     ),
     "room and what needs it": (
-        "totton", setting("upsampler", stop_priority=1), "stop_priority: 1 of a unit that totton-web needs; a unit that takes no other",
+        "totton", setting("upsampler", stop_priority=1), "stop_priority: 1 of a unit that totton-web needs; a unit that no other unit depends on",
     ),
     "room that nobody knows": (
         "totton", setting("gadget", stop_priority=2), "stop_priority: 2 without a memory limit; memory: {limit: …}, so that it",
@@ -94,7 +94,7 @@ EXAMPLES = {
     "a user's sandbox": (
         "vocoder",
         without("vocoder", "Service", "PrivateUsers"),
-        "ProtectSystem, ProtectHome in a user unit; they need PrivateUsers: yes",
+        "ProtectSystem, ProtectHome in a user unit; add PrivateUsers: yes",
     ),
     "nobody's directory": ("whisper", lambda data: data["directories"][0].update(owner="x1"), "/opt/whisper: owner 'x1'"),
     "no such file": (
@@ -115,10 +115,10 @@ EXAMPLES = {
         "recall", setting("recall-api", environment_file="/srv/recall/.env"),
         "warning: files/systems/recall.yaml: service recall-api: environment_file /srv/recall/.env lies in /srv/recall, which is recall's own",
     ),
-    "another's unit": ("recall", unit("recall-api", "Unit", Conflicts="ssh.service"), "Conflicts of ssh.service, which is another program's"),
-    "the proxy's unit": ("recall", setting("recall-api", unit="caddy.service"), "unit caddy.service is another program's"),
+    "another's unit": ("recall", unit("recall-api", "Unit", Conflicts="ssh.service"), "Conflicts of ssh.service, which belongs to another program"),
+    "the proxy's unit": ("recall", setting("recall-api", unit="caddy.service"), "unit caddy.service belongs to another program"),
     "milestone of nothing": ("totton", lambda data: data["milestones"][0].update(unit="x.service"), "milestone USB Gadget Ready: unit x.service"),
-    "proved by HTTP in our zone": ("recall", lambda data: data["sites"][0].update(name="r.hey-watch.me"), "and yet proved by HTTP; challenge: dns-01"),
+    "proved by HTTP in our zone": ("recall", lambda data: data["sites"][0].update(name="r.hey-watch.me"), "is in infra:zone, but proved by HTTP; challenge: dns-01"),
     "not our zone": ("whisper", lambda data: data["sites"][0].update(name="whisper.test"), "or challenge: http-01 at the site"),
     "a page and all below another": (
         "recall", lambda data: service(data, "recall-api")["routes"][0].update(internal="/ai"), "public path '/ai/' with internal path '/ai'",
@@ -147,19 +147,19 @@ EXAMPLES = {
     ),
     "an artefact in the host's place": (
         "whisper", second_artefact(into="/usr/bin/models"),
-        "path /usr/bin/models is the host's or the agent's own",
+        "path /usr/bin/models belongs to the host or the agent",
     ),
     "an artefact in the agent's place": (
         "whisper", second_artefact(into="/opt/infra/artefacts/mine"),
-        "path /opt/infra/artefacts/mine is the host's or the agent's own",
+        "path /opt/infra/artefacts/mine belongs to the host or the agent",
     ),
     "an artefact where a host clears up": (
         "whisper", second_artefact(into="/tmp/models"),
-        "path /tmp/models is the host's or the agent's own",
+        "path /tmp/models belongs to the host or the agent",
     ),
     "an artefact where the host reads all there is": (
         "whisper", second_artefact(into="/etc/sysctl.d/models"),
-        "path /etc/sysctl.d/models is the host's or the agent's own",
+        "path /etc/sysctl.d/models belongs to the host or the agent",
     ),
     "an artefact that nothing names": (
         "whisper", second_artefact(into="/opt/whisper/modles"),
@@ -168,7 +168,7 @@ EXAMPLES = {
     ),
     "an artefact for all of a directory": (
         "whisper", second_artefact(into="/opt"),
-        "path /opt is the host's or the agent's own",
+        "path /opt belongs to the host or the agent",
     ),
     "an artefact with an account": (
         "whisper", second_artefact(repository="1.dkr.ecr.eu-west-1.amazonaws.com/a"),
