@@ -1,4 +1,4 @@
-"""Accounts that services run as: made where they are missing, and never removed. One that is there already keeps what
+"""Accounts that services run as: made where they are missing, and never removed. One that exists already keeps what
 it has: only lingering is turned on, and groups are added."""
 
 from agent.documents.manifest import Account
@@ -17,12 +17,14 @@ def agree(world: World, accounts: list[Account]) -> None:
     for account in accounts:
         for group in account["groups"]:
             if not world.has_group(group):
-                raise Refused(f"account {account['name']} is to be in the group {group}, which this host does not have")
+                raise Refused(
+                    f"account {account['name']} must be in the group {group}, which does not exist on this host"
+                )
         present = world.account(account["name"])
         if present and present.home != account["home"]:
             raise Refused(
                 f"account {account['name']} has the home {present.home} on this host, not {account['home']}: "
-                "write that into the catalogue's accounts"
+                "correct the account's home in the catalogue"
             )
 
 
@@ -32,7 +34,7 @@ def answer(world: World, accounts: list[Account]) -> None:
         if hangs(world, name):
             number = present.uid if (present := world.account(name)) else "UID"
             raise Refused(
-                f"the own manager of account {name} (systemd --user) did not answer within {ANSWER:.0f} s: restart it "
+                f"the user manager of account {name} (systemd --user) did not answer within {ANSWER:.0f} s: restart it "
                 f"(systemctl restart user@{number}), and run again"
             )
 
@@ -54,10 +56,10 @@ def changes(world: World, accounts: list[Account]) -> list[str]:
     for account in accounts:
         name = account["name"]
         if world.account(name) is None:
-            lines.append(f"the account {name} is new")
+            lines.append(f"the account {name} was created")
             continue
         has = world.run("id", "-nG", name).output.split()
-        lines += [f"{name} is in the group {group}" for group in account["groups"] if group not in has]
+        lines += [f"{name} was added to the group {group}" for group in account["groups"] if group not in has]
         if account["lingering"] and not world.exists(f"{LINGER}/{name}"):
             lines.append(f"{name} lingers")
     return lines
@@ -83,6 +85,6 @@ def await_manager(world: World, name: str) -> None:
     while not has_manager(world, name):
         if world.now() > end:
             raise Failed(
-                f"the own manager of account {name} did not start within {PATIENCE:.0f} s (systemctl status user@)"
+                f"the user manager of account {name} did not start within {PATIENCE:.0f} s (systemctl status user@)"
             )
         world.sleep(0.2)

@@ -19,7 +19,9 @@ def narrow(ready: Plan, services: Iterable[str], restarts: Iterable[str] = ()) -
     if not names:
         return ready
     if ready.base is None:
-        raise Refused(f"this host has no release yet, and {', '.join(sorted(names))} alone is none: run pulumi up")
+        raise Refused(
+            f"this host has no release yet, so {', '.join(sorted(names))} cannot be deployed alone: run pulumi up"
+        )
     differing = _differing(ready.base.manifest, ready.target.manifest)
     mine = [rollout for rollout in ready.rollouts if rollout.service in names]
     differing |= {rollout.link for rollout in mine}

@@ -72,12 +72,13 @@ def _bring_or_refuse(world: World, job: Job, id: str, release: Callable[[], Rele
 
 def refusal_outcome(world: World, job: Job, id: str, reason: str, untouched: str = Refused.untouched) -> Outcome:
     serving = store.current_id(world)
-    serves = f"release {serving[:12]} serves on" if serving else "there was no earlier release"
+    serves = f"release {serving[:12]} keeps serving" if serving else "there was no earlier release"
     if transaction.load_unfinished(world):
-        return Outcome("refused", id, f"refused on {job.host}: {reason} (what serves: infra status)")
+        return Outcome("refused", id, f"refused on {job.host}: {reason} (running release: infra status)")
     if certificates.are_replaced(world):
         untouched = (
-            "and the certificates that it obtained are in force until the next pulumi up brings the earlier ones back"
+            "and the certificates that this release obtained stay in use until the next pulumi up restores the "
+            "earlier ones"
         )
     return Outcome("refused", id, f"refused on {job.host}, {untouched}: {reason} ({serves})")
 
@@ -86,14 +87,14 @@ def unpack_release(id: str, contents: dict[str, bytes], secrets: Secrets) -> Rel
     """The release out of its archive. Raises Refused when it is not the release that it claims to be."""
     text = contents.get("manifest.json", b"")
     if digest(text) != id:
-        raise Refused("the archive's manifest is not the one of this release; run again")
+        raise Refused("the manifest in the archive belongs to another release; run again")
     manifest = json.loads(text)
     for file in manifest["files"]:
         if {".", ".."} & {*file["path"].split("/")}:
             raise Refused(f"the release names a path that leads elsewhere: {quoting.quote(file['path'])}")
         content = contents.get(f"files{file['path']}")
         if content is None or digest(content) != file["sha256"]:
-            raise Refused(f"{file['path']} was damaged on the way; run again")
+            raise Refused(f"{file['path']} was damaged in transfer; run again")
     return Release(id, manifest, wanted_files(manifest, contents, secrets))
 
 
@@ -177,7 +178,7 @@ def _units_to_restart(world: World, job: Job, target: Release) -> list[str]:
         if not own:
             raise Refused(f"this host runs no {service}")
         if rest & {*own}:
-            raise Refused(f"{service} is not to run on this host now: infra status says why")
+            raise Refused(f"{service} does not run on this host at present: infra status shows why")
         unit_names += own
     return unit_names
 
@@ -190,10 +191,10 @@ def _verify_unchanged(world: World, job: Job, target: Release, obtained: list[st
     try:
         services = health.wait(world, probes, {}, health.Patience.of(target.manifest, say=job.say))
     except Failed as failure:
-        reason = f"nothing to change, but unhealthy: {failure}"
+        reason = f"unchanged, but unhealthy: {failure}"
         if not obtained:
             raise Refused(reason) from None
-        line = f"refused on {job.host}: {'; '.join(obtained)}, and the proxy has read it; else {reason}"
+        line = f"refused on {job.host}: {'; '.join(obtained)}, which the proxy has loaded; otherwise {reason}"
         return Outcome("refused", target.id, line)
     line = f"unchanged on {job.host}: release {target.id[:12]} serves, {len(services)} services healthy"
     return Outcome("unchanged", target.id, line, services=services)
@@ -229,13 +230,13 @@ def _switch(world: World, job: Job, ready: Plan, begun: Transaction) -> tuple[di
         wanted = holding.entries_to_hold(ready.base.manifest, manifest, {*ready.stops, *ready.starts, *ready.leaves})
         waiting_entries = holding.close(world, ready.base.manifest, wanted)
         if waiting_entries:
-            job.say(f"requests wait for {', '.join(entry['service'] for entry in waiting_entries)}")
+            job.say(f"holding requests for {', '.join(entry['service'] for entry in waiting_entries)}")
     units.stop(world, [*ready.stops, *ready.leaves])
     units.retire(world, ready.leaves)
     _write(world, ready, later | joining, not job.only)
     units.react(world, [manifest], paths - later - joining)
     if begun.existing:
-        job.say(f"setting {len(begun.existing)} existing containers aside")
+        job.say(f"stopping and renaming {len(begun.existing)} existing containers")
         existing.set_aside(world, begun.existing)
     units.enable(world, ready.enables)
     if ready.starting_units:
@@ -262,7 +263,7 @@ def _switch(world: World, job: Job, ready: Plan, begun: Transaction) -> tuple[di
     services = health.wait(world, first, needed, patience)
     holding.open_again(world, manifest, waiting_entries)
     if moving:
-        job.say(f"handing {', '.join(sorted(moving))} over to the new slot")
+        job.say(f"directing {', '.join(sorted(moving))} to the new slot")
         for rollout in ready.rollouts:
             world.link(rollout.link, rollout.next["target"])
         units.react(world, [manifest], later)
@@ -309,7 +310,7 @@ def _outcome(
     for why, theirs in (("edited by hand and overwritten", False), ("existed before, and was overwritten", True)):
         kept = "; ".join(f"{path} is kept at {copy}" for path, copy in edited.items() if (path not in ours) is theirs)
         warnings += [f"{why}: {kept}"] if kept else []
-    line = f"restarted on {job.host}: {', '.join(job.only)}, healthy; release {ready.target.id[:12]} serves on"
+    line = f"restarted on {job.host}: {', '.join(job.only)}, healthy; release {ready.target.id[:12]} keeps serving"
     if not job.restarts:
         files, units = count(len(ready.change.paths), "file"), count(len(ready.starting_units), "unit")
         line = (
@@ -334,6 +335,6 @@ def _clear_up(world: World, job: Job, ready: Plan, begun: Transaction, outcome: 
         prune.prune(world, ready.target.manifest["keep"], warnings.append)
         edits.forget_old(world, job.id)
     except Exception as error:
-        warnings.append(f"clearing up stopped, and goes on with the next job: {quoting.error(error)}")
+        warnings.append(f"cleanup stopped, and continues with the next job: {quoting.error(error)}")
     outcome.line = "; ".join([line, *warnings])
     return outcome

@@ -51,9 +51,9 @@ def ready(world: World, payload: dict[str, Any], say: Say) -> dict[str, Any]:
     system = payload["system"]
     with lock.lock(PURPOSE, say, making.LOCK), lock.lock(PURPOSE, say):
         if world.exists(making.RESTORING) or transaction.load_unfinished(world):
-            raise Refused("a release or a restore was interrupted on this host; pulumi up finishes or undoes it")
+            raise Refused("a release or a restore was interrupted on this host: pulumi up finishes it or rolls it back")
         if _read_record(world):
-            raise Refused("other data has begun to arrive here: run that move again first")
+            raise Refused("another move to this host is unfinished: run that move again first")
         manifest = _release(world).manifest
         own = list(payload["units"])
         was, others = away.record_of(world, system), away.overlapping(world, system, own)
@@ -78,9 +78,9 @@ def ready(world: World, payload: dict[str, Any], say: Say) -> dict[str, Any]:
                 data.exchange(world, moved["path"], moved["aside"], moved["staged"])
         except BaseException as error:
             failures = _undo(world, begun, say)
-            more = f"; not all could be put back: {'; '.join(failures)}" if failures else ""
+            more = f"; some of it could not be restored: {'; '.join(failures)}" if failures else ""
             why = reason_of(error) if isinstance(error, Exception) else "it was interrupted"
-            raise Refused(f"the data of {payload['what']} could not be put in its place{more}: {why}") from None
+            raise Refused(f"the data of {payload['what']} could not be moved into place{more}: {why}") from None
     return {"ready": True}
 
 
@@ -91,13 +91,13 @@ def start(world: World, payload: dict[str, Any], say: Say) -> dict[str, Any]:
     with lock.lock(PURPOSE, say, patience=PATIENCE):
         begun = _read_record(world)
         if begun is None or (begun["system"], begun["id"]) != (system, payload["id"]):
-            raise Refused(f"no data of {payload['what']} has arrived here in this move")
+            raise Refused(f"no data of {payload['what']} has arrived on this host in this move")
         release, since = _release(world), world.wall()
         services = {*payload["services"]}
         if begun.get("undoing"):
-            return _give_up(world, begun, "an earlier start on its data failed", say)
+            return _give_up(world, begun, "an earlier start with this data failed", say)
         if missing := [moved["path"] for moved in begun["moved"] if world.exists(moved["staged"])]:
-            raise Refused(f"what arrived is not in its place: {', '.join(missing)}")
+            raise Refused(f"the data that arrived is not in place: {', '.join(missing)}")
         try:
             away.lift(world, system, begun["units"])
             for name in begun.get("others", {}):
@@ -120,9 +120,9 @@ def start(world: World, payload: dict[str, Any], say: Say) -> dict[str, Any]:
 def _give_up(world: World, begun: dict[str, Any], why: str, say: Say) -> dict[str, Any]:
     """The answer of a start that failed: `off` once nothing here uses what arrived."""
     failures = _undo(world, begun, say)
-    more = f"; not all could be put back: {'; '.join(failures)}" if failures else ""
+    more = f"; some of it could not be restored: {'; '.join(failures)}" if failures else ""
     is_off = not failures or not _is_on(world, begun["units"])
-    return {"started": False, "off": is_off, "why": f"{begun['what']} does not run here{more}: {why}"}
+    return {"started": False, "off": is_off, "why": f"{begun['what']} did not start on this host{more}: {why}"}
 
 
 def undo(world: World, payload: dict[str, Any], say: Say) -> dict[str, Any]:
@@ -130,7 +130,7 @@ def undo(world: World, payload: dict[str, Any], say: Say) -> dict[str, Any]:
     with lock.lock(PURPOSE, say):
         begun = _read_record(world)
         if begun and begun["id"] == payload["id"] and (failures := _undo(world, begun, say)):
-            raise Refused(f"what was here before could not be put back: {'; '.join(failures)}")
+            raise Refused(f"the earlier data could not be restored: {'; '.join(failures)}")
     return {"undone": begun is not None}
 
 
@@ -153,7 +153,7 @@ def _finish(world: World, begun: dict[str, Any]) -> list[str]:
 def _undo(world: World, begun: dict[str, Any], say: Say) -> list[str]:
     """What could not be put back. Safe to repeat: what arrived goes back to where it was copied to, and so is not
     copied again."""
-    say(f"putting back what was here of {begun['what']}")
+    say(f"restoring the earlier data of {begun['what']}")
     # From here on no start takes what arrived for being in its place
     _write(world, begun | {"undoing": True})
     try:
@@ -185,7 +185,7 @@ def _undo(world: World, begun: dict[str, Any], say: Say) -> list[str]:
         if begun["running"]:
             units.start(world, begun["running"])
     except Failed as failure:
-        say(f"what ran before does not start again: {failure}")
+        say(f"a service that ran before does not start again: {failure}")
     return []
 
 
@@ -199,7 +199,7 @@ def _note(world: World, begun: dict[str, Any], undone: bool) -> None:
 def _release(world: World) -> Release:
     release = store.current(world)
     if release is None:
-        raise Refused("this host has no release yet: pulumi up brings one")
+        raise Refused("this host has no release yet: run pulumi up")
     return release
 
 
@@ -214,7 +214,9 @@ def _read_record(world: World) -> dict[str, Any] | None:
             return record
     except (ValueError, TypeError, RecursionError):
         pass
-    raise Refused(f"{RECORD}, of data that was arriving, cannot be read: look beside the data at *.before-DATE")
+    raise Refused(
+        f"{RECORD}, the record of arriving data, cannot be read: the earlier data is beside it as *.before-DATE"
+    )
 
 
 def _write(world: World, begun: dict[str, Any]) -> None:

@@ -79,7 +79,7 @@ def absent(world: World, target: Release) -> list[Parcel]:
     wanted = {folder: image for folder, image in wanted.items() if edited_paths(world, folder) is None}
     if unknown := sorted({image for image in wanted.values() if "@" not in image}):
         push = "; ".join(f"uv run infra push {_name(image)} --from YOUR-DIRECTORY" for image in unknown)
-        raise Refused(f"{len(unknown)} artefact(s) are not in the registry. Push, and run again: {push}")
+        raise Refused(f"{len(unknown)} artefact(s) are missing in the registry. Push them and run again: {push}")
     hosts = sorted({image.partition("/")[0] for image in wanted.values()})
     logins = ecr.auths(world, hosts) if hosts else {}
     return [_parcel(world, folder, image, logins[image.partition("/")[0]]["auth"]) for folder, image in wanted.items()]
@@ -90,10 +90,14 @@ def _parcel(world: World, folder: str, image: str, login: str) -> Parcel:
     offered = _retry(world, lambda: registry.look_up(world, image, ours, login), lambda offered: offered.may_pass)
     if offered.architectures and ours not in offered.architectures:
         others = ", ".join(sorted(offered.architectures))
-        raise Refused(f"this host is {ours}, and {name} is for {others}: build and push it for {ours} too, run again")
+        raise Refused(
+            f"this host is {ours}, but {name} is for {others}: build and push it for {ours} too, and run again"
+        )
     if offered.manifest is None:
-        push = "Push it again (uv run infra push), or correct the tag, and run again"
-        remedy = "May this host pull from it, and does it answer? Then run again" if offered.may_pass else push
+        push = "Push it again (uv run infra push) or correct the tag, and run again"
+        remedy = (
+            "Check that this host may pull from it and that it answers, and run again" if offered.may_pass else push
+        )
         raise Refused(f"{name}: {offered.fault}. {remedy}")
     try:
         layers = [{key: layer[key] for key in ("digest", "size", "mediaType")} for layer in offered.manifest["layers"]]
@@ -103,11 +107,11 @@ def _parcel(world: World, folder: str, image: str, login: str) -> Parcel:
         annotations: dict[str, Any] = offered.manifest.get("annotations") or {}
         size_noted = annotations.get(UNPACKED, "")
     except (KeyError, TypeError, AttributeError):
-        fault = "its manifest does not say as it should what its layers are"
-        raise Refused(f"{name} is no artefact: {fault}. Push it again and run again") from None
+        fault = "its manifest does not describe its layers correctly"
+        raise Refused(f"{name} is not an artefact: {fault}. Push it again and run again") from None
     if others := [layer["mediaType"] for layer in layers if not str(layer["mediaType"]).endswith(KINDS)]:
         packed = quoting.quote(str(others[0]))
-        raise Refused(f"{name} is packed as {packed}, and not as tar or tar+gzip: push it again, and run again")
+        raise Refused(f"{name} is packed as {packed}, not as tar or tar+gzip: push it again, and run again")
     return Parcel(
         image, folder, layers, int(size_noted) if str(size_noted).isdigit() else GUESSED * size, f"Basic {login}"
     )
@@ -161,10 +165,10 @@ def _download(world: World, parcel: Parcel, layer: dict[str, Any]) -> str:
     path = f"{COMING}/{layer['digest'].rpartition(':')[2]}"
     url = f"https://{host}/v2/{rest.partition('@')[0]}/blobs/{layer['digest']}"
     if why := _retry(world, lambda: world.download(url, parcel.authorization, path, layer["size"]), bool):
-        raise Refused(f"{parcel.name} cannot be fetched: {quoting.quote(why)}. Run again to go on from there")
+        raise Refused(f"{parcel.name} cannot be fetched: {quoting.quote(why)}. Run again to continue from there")
     if world.digest_of(path) != layer["digest"]:
         world.remove(path)
-        raise Refused(f"{parcel.name} was damaged on the way; run again")
+        raise Refused(f"{parcel.name} was damaged in transfer; run again")
     return path
 
 
@@ -191,7 +195,7 @@ def _unpack(world: World, parcel: Parcel, archives: list[str], say: Callable[[st
         # Something of it is gone: what is left is kept
         aside = _aside(parcel.folder)
         world.remove_tree(aside)
-        say(f"{parcel.folder} was not as it had been unpacked, and is fetched again; what was left is in {aside}")
+        say(f"{parcel.folder} differed from what was unpacked, and is fetched again; its earlier content is in {aside}")
         world.rename_tree(parcel.folder, aside)
     world.rename_tree(UNPACKING, parcel.folder)
 
@@ -204,8 +208,8 @@ def check(world: World, target: Release) -> None:
         ways = ["/".join(parts[: count + 1]) for count in range(len(parts))]
         if links := [way for way in ways if tree.get(way, "").startswith("-> ")]:
             raise Refused(
-                f"{links[0]} of {_name(entry['image'])} is a link, and in the subpath of {entry['service']}: "
-                "name what it leads to"
+                f"{links[0]} of {_name(entry['image'])} is a link in the subpath of {entry['service']}: name "
+                "the link's target"
             )
         if not world.exists(entry["target"]):
             inside = sorted({path.split("/")[0] for path in tree} - {"."})

@@ -64,7 +64,7 @@ def identity(world: World, timeout: float = 20) -> Identity:
     role = metadata(world, "iam/security-credentials/", timeout)
     document = metadata(world, f"iam/security-credentials/{role.strip()}", timeout) if role else None
     if document is None:
-        raise Refused(f"this host has no identity in AWS: neither {credentials.CREDENTIALS} nor an instance role")
+        raise Refused(f"this host has no AWS credentials: neither {credentials.CREDENTIALS} nor an instance role")
     keys = json.loads(document)
     return Identity(keys["AccessKeyId"], keys["SecretAccessKey"], keys["Token"])
 

@@ -43,8 +43,8 @@ def warnings(world: World, target: Release) -> list[str]:
     names = [item["name"] for item in target.manifest["certificates"]]
     faults = {name: fault for name in names if (fault := lineages.fault(world, name))}
     return [
-        f"warning: the certificate of {name} serves, and certbot cannot renew it: {fault}. A release in its last "
-        f"{RENEWED} days obtains another one"
+        f"warning: the certificate of {name} is in use, but certbot cannot renew it: {fault}. A release within "
+        f"{RENEWED} days of its expiry obtains another one"
         for name, fault in faults.items()
     ]
 
@@ -108,11 +108,12 @@ def give_back(world: World) -> None:
         # Each entry is asked below for what it must have
         entries = cast("list[dict[str, Any]]", parsed)
         if not isinstance(parsed, list) or not all(entry["kind"] and entry["path"] for entry in entries):
-            raise ValueError("it is no list of what was replaced")
+            raise ValueError("it is not a list of replaced certificates")
     except (ValueError, RecursionError, TypeError, KeyError) as error:
         raise Refused(
-            f"the record of the certificates that a killed job replaced cannot be read ({quoting.error(error)}): "
-            f"`certbot certificates` on the host shows what is in force; remove {REPLACED} once that is right"
+            f"the record of the certificates that an interrupted job replaced cannot be read ({quoting.error(error)}): "
+            f"`certbot certificates` on the host shows the current certificates; remove {REPLACED} once they are "
+            "correct"
         ) from None
     if not transaction.put_back(world, entries):
         forget(world)
@@ -140,7 +141,7 @@ def _issue(
         done.append(f"{fault}: set aside as {', '.join(lineages.set_aside(world, damaged))}")
     before = {link: world.link_target(link) for link in lineages.links(name)}
     if _is_used_again(world, item, before):
-        return [*done, f"the certificate of {name} that an earlier release obtained serves again"]
+        return [*done, f"the certificate of {name} of the earlier release is in use again"]
     token = proofs.environment(target, item)
     proofs.check(world, item, token)
     around = identity | token | _trust(world, target)
@@ -148,10 +149,10 @@ def _issue(
     if ran.code != 0:
         raise Refused(f"no certificate for {name} from {item['server']}: {_reason(ran.output)}")
     if not _is_here(world, target, item):
-        fault = lineages.fault(world, name) or f"it is from {lineages.server(world, name)}, or not in force"
+        fault = lineages.fault(world, name) or f"it is from {lineages.server(world, name)}, or not yet active"
         raise Refused(
-            f"certbot has made a certificate for {name}, and not where it belongs: {fault}. `certbot certificates` on "
-            "the host shows what there is"
+            f"certbot obtained a certificate for {name}, but not where it belongs: {fault}. `certbot certificates` on "
+            "the host shows all of them"
         )
     if damaged:
         _keep_new(world, name)

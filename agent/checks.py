@@ -30,21 +30,23 @@ def fault(world: World, url: str) -> str:
     """What is wrong with a service that is not asked by HTTP, in words; "" where nothing is, and for any other."""
     if url.startswith(TCP):
         host, _, port = url[len(TCP) :].rpartition(":")
-        return "" if world.reachable_address(host, int(port)) else f"takes no connection at port {port}"
+        return "" if world.reachable_address(host, int(port)) else f"accepts no connection at port {port}"
     if not url.startswith(CONTAINER):
         return ""
     name, _, check = url[len(CONTAINER) :].partition("/")
     try:
         state = json.loads(world.docker_has(f"/containers/{name}/json", PATIENCE))["State"]
         if state.get("Running") is not True:
-            return f"does not run: the container ended with code {_code(state)}"
+            return f"is not running: the container ended with code {_code(state)}"
         if state.get("Paused") or state.get("Restarting"):
-            return "does not run: the container is paused" if state.get("Paused") else "does not run: it starts again"
+            return (
+                "is not running: the container is paused" if state.get("Paused") else "is not running: it is restarting"
+            )
         return _unhealthy(state) if check else _unsteady(world, state)
     except (OSError, Declined) as error:
         return f"is not known to Docker: {quoting.quote(str(error))}"
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
-        return "is not known: what Docker says of its container cannot be read"
+        return "is unknown: the answer of Docker about its container cannot be read"
 
 
 def port_of(url: str) -> int:
@@ -58,7 +60,7 @@ def _unhealthy(state: ContainerState) -> str:
     if health.get("Status") == "healthy":
         return ""
     if health.get("Status") in (None, "none"):
-        return "has no health check: its image brings none, and health: image asks for it"
+        return "has no health check: its image defines none, but health: image needs one"
     entries = health.get("Log") or []
     if not entries:
         return "has not been checked yet"

@@ -69,7 +69,7 @@ def demand(installed: Compose | None) -> Compose:
     if installed.is_too_old:
         runs = f"is version {installed.version}" if installed.version else "does not run (`version --short` fails)"
         raise Refused(
-            f"{installed.path} {runs}, and a release needs Docker Compose 1.27 at least: remove it, install "
+            f"{installed.path} {runs}, but a release needs at least Docker Compose 1.27: remove it, install "
             "docker-compose-v2 or docker-compose-plugin on the host, and run again"
         )
     return installed

@@ -31,7 +31,7 @@ def contents(world: World) -> Contents:
             files[file.path] = f"(cannot be read: {quoting.error(error)})\n"
             continue
         if content is not None and len(content) > max(LARGER * len(file.content), ANY):
-            files[file.path] = f"({len(content)} bytes: too large to be compared)\n"
+            files[file.path] = f"({len(content)} bytes: too large to compare)\n"
         elif content is not None:
             item = environment.get(file.path)
             files[file.path] = _without_secrets(file, content, item) if item else _text(content)

@@ -1,7 +1,7 @@
 """Copies images from one registry into another, on the host that is going to run them. Goes there by itself, before any
 release: it imports nothing of the agent, and speaks JSON lines.
 
-An image that is there already by its digest is not copied again, nor is a layer: run again, it goes on.
+An image that is already present by its digest is not copied again, nor is a layer: run again, it goes on.
 """
 
 from __future__ import annotations
@@ -83,11 +83,11 @@ def copy_image(skopeo: Skopeo, image: Image) -> Copy:
         return {"to": image["to"], "digest": have, "how": "only here" if have else "nowhere"}
     # A tag that has gone on meanwhile is not taken back: a release pulls by digest
     if have == want or (image["digest"] and digest_of(skopeo, by_digest(image["to"], want)) == want):
-        return {"to": image["to"], "digest": want, "how": "there already"}
+        return {"to": image["to"], "digest": want, "how": "already present"}
     copy(skopeo, f"docker://{by_digest(image['source'], want)}", f"docker://{image['to']}")
     have = digest_of(skopeo, image["to"])
     if have != want:
-        raise OSError(f"the copy is {have or 'not there'}, and the original {want}")
+        raise OSError(f"the copy has {have or 'nothing'}, the original {want}")
     return {"to": image["to"], "digest": want, "how": "copied"}
 
 

@@ -15,7 +15,7 @@ def demand_room(world: World, path: str, size: int, what: str = "the backup") ->
     if size + SPARE > (free := world.free(path)):
         raise Refused(
             f"{what} takes {size // 1024**2} MiB, and {free // 1024**2} MiB are free at {quoting.quote(path)}, of "
-            "which 1 GiB is to stay so: make room, or give the host a larger disk (infra:hosts.NAME.volume)"
+            "which 1 GiB must stay free: make room, or give the host a larger disk (infra:hosts.NAME.volume)"
         )
 
 
@@ -29,9 +29,9 @@ def foreign_parent(world: World, path: str) -> str:
         parent = f"/{'/'.join(parts[:count])}"
         directory = world.directory_entry(parent)
         if directory is None and world.exists(parent):
-            return f"{parent} is no directory, or a link"
+            return f"{parent} is not a directory, or is a link"
         if directory and (directory.owner != "root" or (directory.mode & 0o022 and not directory.mode & 0o1000)):
-            return f"{parent} is {directory.owner}'s or open to others, who could lead what comes elsewhere"
+            return f"{parent} belongs to {directory.owner} or is writable by others, who could redirect the data"
     return ""
 
 
@@ -57,7 +57,7 @@ def containers_on(world: World, manifest: Manifest, names: list[str]) -> list[st
         return []
     ran = world.run("docker", "ps", "--format", "{{.Names}}", timeout=60)
     if ran.code:
-        raise Failed(f"which containers run is not known: docker ps: {ran.last_lines(1)}")
+        raise Failed(f"the running containers are unknown: docker ps: {ran.last_lines(1)}")
     return [name for name in ran.output.split() if name in own]
 
 
@@ -95,7 +95,7 @@ def judge(world: World, release: Release, services: list[str], ill: list[str], p
         if not ill:
             raise
         wait_for(world, release, [name for name in services if name not in ill], patience)
-        patience.say(f"unhealthy before, and still: {failure}")
+        patience.say(f"was unhealthy before and still is: {failure}")
 
 
 def wait_for(world: World, release: Release, services: list[str], patience: health.Patience) -> None:

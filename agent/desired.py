@@ -51,7 +51,7 @@ def _environment(item: EnvironmentFile, secrets: Secrets) -> bytes:
     for name, place in item["secrets"].items():
         service, key = place.split("/", 1)
         if key not in secrets.get(service, {}):
-            raise Refused(f"secret {key} of {service} is missing: set infra:secrets.{service}.{key} and run again")
+            raise Refused(f"secret {key} of {service} is not set: set infra:secrets.{service}.{key} and run again")
         values[name] = secrets[service][key]
     head = f"{item['head']}\n" if item["head"] else ""
     between = item.get("between", "=")

@@ -27,15 +27,15 @@ def drift(world: World, overriding: list[Override] | None = None) -> list[Findin
         try:
             target = world.link_target(link["path"])
         except OSError as error:
-            findings.append({"path": link["path"], "found": f"cannot be looked at: {quoting.error(error)}"})
+            findings.append({"path": link["path"], "found": f"cannot be checked: {quoting.error(error)}"})
             continue
         if target != link["target"]:
             findings.append({"path": link["path"], "found": f"links to {target or 'nothing'}, not to {link['target']}"})
     for entry in release.manifest["artefacts"]:
         if (paths := artefacts.edited_paths(world, entry["folder"])) != []:
             more = f", and {len(paths) - 3} more" if paths and len(paths) > 3 else ""
-            edited = f"was edited: {', '.join(paths[:3])}{more}; another build replaces it" if paths else ""
-            gone = "is not there as a whole; the next release fetches it again"
+            edited = f"was edited: {', '.join(paths[:3])}{more}; the next build replaces it" if paths else ""
+            gone = "is incomplete; the next release fetches it again"
             findings.append({"path": entry["folder"], "found": edited or gone})
     overriding = overrides.of_release(world, release) if overriding is None else overriding
     findings += [Finding(path=entry.path, found=entry.found) for entry in overriding]
@@ -47,7 +47,7 @@ def _file(world: World, file: Wanted, plain: dict[str, str] | None) -> list[Find
         entry = world.entry(file.path)
     except OSError as error:
         # An account may have laid something on the way: it hides nothing else
-        return [{"path": file.path, "found": f"cannot be looked at: {quoting.error(error)}"}]
+        return [{"path": file.path, "found": f"cannot be checked: {quoting.error(error)}"}]
     if entry.kind != "file":
         what = {"link": f"is a link to {entry.target}", "other": f"is {entry.what}"}.get(entry.kind, "is missing")
         return [{"path": file.path, "found": what}]
@@ -65,7 +65,7 @@ def _file(world: World, file: Wanted, plain: dict[str, str] | None) -> list[Find
 def _diff(file: Wanted, content: bytes, plain: dict[str, str] | None) -> str:
     if max(len(file.content), len(content)) > LARGEST:
         # To compare such files takes minutes
-        return f"[{len(file.content)} bytes in the release, {len(content)} bytes here: too large to be shown]"
+        return f"[{len(file.content)} bytes in the release, {len(content)} bytes here: too large to show]"
     before, after = _lines(file.content), _lines(content)
     if plain is not None:
         ours = dict(line.split("=", 1) for line in before if "=" in line)

@@ -32,5 +32,5 @@ def _token(world: World, registry: str) -> str:
     asked = request(registry.split(".")[3])
     status, body = aws.ask_as_host(world, asked)
     if status != 200:
-        raise Refused(f"AWS gives this host no login for {registry}: {status or 'no answer'} from {asked.host}")
+        raise Refused(f"AWS refuses this host a login for {registry}: {status or 'no answer'} from {asked.host}")
     return json.loads(body)["authorizationData"][0]["authorizationToken"]

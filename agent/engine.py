@@ -66,7 +66,7 @@ class _Bounded(socket.socket):
         count = super().recv_into(buffer, nbytes, flags)
         self.left -= count
         if self.left < 0:
-            raise OSError(f"answers with more than {self.largest // MiB} MiB")
+            raise OSError(f"answered with more than {self.largest // MiB} MiB")
         return count
 
 

@@ -69,8 +69,8 @@ def _describe(world: World, name: str, id: str) -> dict[str, Any] | None:
     host = details["HostConfig"]
     if host.get("AutoRemove"):
         raise Refused(
-            f"the container {name} was started with --rm: a stop would remove it, and nothing could bring it back. "
-            "Start it without --rm, or remove it, and run again"
+            f"the container {name} was started with --rm, so a stop would remove it for good. Start it without --rm, "
+            "or remove it, and run again"
         )
     policy: RestartPolicy = host.get("RestartPolicy") or {}
     count = policy.get("MaximumRetryCount") or 0
@@ -134,9 +134,9 @@ def _start_again(world: World, entry: dict[str, Any]) -> None:
         _must(world, "start", entry["id"])
     details = _inspect(world, entry["id"])
     if entry["running"] and not _is_running(details):
-        raise Failed("it does not run")
+        raise Failed("it is not running")
     if missing := sorted(set(entry["networks"]) - set(_networks(details))):
-        raise Failed(f"it is not in the network {missing[0]} any more")
+        raise Failed(f"it is no longer in the network {missing[0]}")
 
 
 def remove(world: World, entries: list[dict[str, Any]]) -> list[str]:
@@ -144,7 +144,9 @@ def remove(world: World, entries: list[dict[str, Any]]) -> list[str]:
     lines: list[str] = []
     for entry in entries:
         kept = f"; its volumes are kept: {', '.join(entry['volumes'])}" if entry["volumes"] else ""
-        complaint = f"the existing container {entry['name']} could not be removed, and is stopped as {_aside(entry)}"
+        complaint = (
+            f"the existing container {entry['name']} could not be removed: it is stopped, with the name {_aside(entry)}"
+        )
         try:
             _inspect(world, entry["id"])
             ran = world.run("docker", "rm", "--force", entry["id"])

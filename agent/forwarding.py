@@ -41,8 +41,8 @@ def check(world: World, manifests: list[Manifest]) -> None:
     """Raises Refused where containers of these manifests could not be started or reached."""
     if wrong := _known_faults(world, manifests):
         raise Refused(
-            f"{'; '.join(wrong)}: no container can be started or reached. On the host `systemctl restart docker` puts "
-            "that right, and restarts every container; where the monitor may repair it does so by itself"
+            f"{'; '.join(wrong)}: no container can be started or reached. `systemctl restart docker` on the host fixes "
+            "this and restarts every container; a monitor that may repair does it by itself"
         )
 
 
@@ -71,12 +71,16 @@ def restart(world: World, manifests: list[Manifest]) -> None:
         lost = sorted(_without_a_policy(world, ours))
     except UNKNOWN as error:
         raise Failed(
-            phrase("Docker was not restarted, since it does not say what runs: {error}", error=quoting.error(error))
+            phrase(
+                "Docker was not restarted, since it did not list the running containers: {error}",
+                error=quoting.error(error),
+            )
         ) from None
     if lost:
         raise Failed(
             phrase(
-                "Docker was not restarted, since nothing would start {names} again: restart it by hand",
+                "Docker was not restarted, since {names} would not start again by restart policy: restart Docker by "
+                "hand, then start them",
                 names=", ".join(lost),
             )
         )
@@ -96,9 +100,9 @@ def faults(world: World, manifests: list[Manifest]) -> list[str]:
     """What is missing or was left behind, in words. Raises one of UNKNOWN where Docker does not say."""
     ports = {entry["port"] for manifest in manifests for entry in manifest["ports"] if entry.get("container")}
     missing = _twice(world, lambda: _missing_rules(world, manifests)) if _keeps_rules(world) else []
-    gone = phrase("the firewall has lost rules of Docker's ({rules})", rules=", ".join(missing)) if missing else ""
+    gone = phrase("firewall rules of Docker are missing ({rules})", rules=", ".join(missing)) if missing else ""
     stale_ports = [
-        phrase("port {port} is held for a container that is gone", port=port)
+        phrase("port {port} is still held for a container that no longer exists", port=port)
         for port in sorted(_twice(world, lambda: _stale_proxy_ports(world, ports)))
     ]
     return [*([gone] if gone else []), *stale_ports]

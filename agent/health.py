@@ -116,7 +116,7 @@ class _Hopeless:
 
     def why(self, service: str) -> str:
         ends = self._ends[service]
-        return ", and is not started again" if ends >= units.GIVEN_UP else f", and ended {ends} times"
+        return ", and was not restarted" if ends >= units.GIVEN_UP else f", and ended {ends} times"
 
 
 def _reminder(waiting: dict[str, int], seconds: float) -> str:
@@ -165,7 +165,7 @@ def _strangers(world: World, probes: list[AimedProbe]) -> list[str]:
         return []
     shown = world.run("docker", "ps", "--format", "{{.Names}} {{.Ports}}", timeout=30)
     if shown.code:
-        return [f"which container has which port is not known: docker ps: {shown.last_lines(1)}"]
+        return [f"the ports of the containers are unknown: docker ps: {shown.last_lines(1)}"]
     published: dict[int, set[str]] = {}
     for name, _, ports in (line.partition(" ") for line in shown.output.splitlines()):
         # At another address, or over UDP, it is no service's of ours
@@ -173,7 +173,7 @@ def _strangers(world: World, probes: list[AimedProbe]) -> list[str]:
             for port in range(int(first), int(last or first) + 1):
                 published.setdefault(port, set()).add(name)
     return [
-        f"{probe['service']}: the container {', '.join(sorted(names))} has its port, and not {probe['container']}"
+        f"{probe['service']}: the container {', '.join(sorted(names))} has its port instead of {probe['container']}"
         for probe, url in own
         if (names := published.get(checks.port_of(url))) and probe["container"] not in names
     ]
@@ -213,10 +213,10 @@ def _describe_status(world: World, probe: AimedProbe, code: int) -> str:
     if probe["url"] is None:
         return f"({probe['unit']}) " + ("did not keep running" if code == 200 else units.why_not(world, probe["unit"]))
     if code == ANOTHERS:
-        return f"({probe['unit']}) {units.why_not(world, probe['unit'])}; what answers at {probe['url']} is not its own"
+        return f"({probe['unit']}) {units.why_not(world, probe['unit'])}; another program answers at {probe['url']}"
     if code == NOT_ASKED:
-        return f"({probe['unit']}) was not asked in time: the answers of others took all of it"
+        return f"({probe['unit']}) was not checked in time: the other checks took all of it"
     if code == 0 and (fault := checks.fault(world, probe["url"])):
         return f"({probe['unit']}) {fault}"
-    how = {0: "did not answer", 200: "did not answer 200 often enough in a row"}.get(code, f"answered {code}")
+    how = {0: "did not answer", 200: "did not answer 200 often enough in succession"}.get(code, f"answered {code}")
     return f"{how} at {probe['url']}"

@@ -67,7 +67,7 @@ def _fitting(world: World, offered: dict[str, set[str]]) -> None:
     if others:
         named = "; ".join(f"{image} is for {', '.join(architectures)}" for image, architectures in others.items())
         raise Refused(
-            f"this host is {ours}, and {len(others)} image(s) are not: {named}. Build and push them for {ours} too "
+            f"this host is {ours}, but {len(others)} image(s) are not: {named}. Build and push them for {ours} too "
             f"(docker buildx build --platform linux/{ours} …), or choose a machine of their architecture, and run again"
         )
 
@@ -134,8 +134,12 @@ def _describe_failures(images: list[str], pulled: dict[str, Ran]) -> str:
     lines: list[str] = []
     if absent:
         push = "; ".join(f"docker push {image.split('@')[0]}" for image in absent)
-        lines.append(f"{len(absent)} image(s) are not in the registry. Push, or correct the tag, and run again: {push}")
+        lines.append(
+            f"{len(absent)} image(s) are missing in the registry. Push them or correct the tag, and run again: {push}"
+        )
     if failed:
         reason = pulled[failed[0]].last_lines(1)
-        lines.append(f"{len(failed)} image(s) cannot be pulled, {failed[0]} first: {reason}. Fix that and run again")
+        lines.append(
+            f"{len(failed)} image(s) cannot be pulled, the first is {failed[0]}: {reason}. Fix that and run again"
+        )
     return "; ".join(lines)

@@ -64,7 +64,7 @@ def _build(world: World, place: str, sources: dict[str, bytes]) -> None:
     # Once, and not at each look of the monitor; where that fails, it is only slower
     world.run("/usr/bin/python3", "-I", "-m", "compileall", "-q", "--invalidation-mode", "checked-hash", aside)
     if not _is_whole(world, aside, sources):
-        raise OSError(f"{aside} is not what was written there")
+        raise OSError(f"{aside} differs from what was written there")
     world.settle(aside)
     # Where one is there it is damaged
     world.remove_tree(place)

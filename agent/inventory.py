@@ -30,11 +30,11 @@ COME_AND_GO = ("user@", "user-runtime-dir@", "session-", "infra-job-", "infra-ma
 LASTING: tuple[Kind, ...] = ("networks", "volumes")
 NAMED = 3  # of what is missing of a kind
 WORDS: dict[Kind, tuple[str, str, str]] = {
-    "containers": ("containers", "ran before, and do not now", "Docker"),
-    "networks": ("Docker's networks", "existed before, and are gone", "Docker"),
-    "volumes": ("volumes", "existed before, and are gone", "Docker"),
-    "units": ("units", "ran before, and do not now", "systemd"),
-    "listening": ("ports", "were listened at before, and are not now", "ss"),
+    "containers": ("containers", "ran before and do not run now", "Docker"),
+    "networks": ("Docker's networks", "existed before and are gone", "Docker"),
+    "volumes": ("volumes", "existed before and are gone", "Docker"),
+    "units": ("units", "ran before and do not run now", "systemd"),
+    "listening": ("ports", "were listened on before and are not now", "ss"),
 }
 # What another program's answer may be that is none
 UNREADABLE = (OSError, Declined, ValueError, LookupError, TypeError, AttributeError, RecursionError)
@@ -93,7 +93,7 @@ def losses(world: World, before: Inventory) -> list[str]:
 def _line(kind: Kind, names: list[str] | None) -> str:
     what, happened, source = WORDS[kind]
     if names is None:
-        return f"whether other {what} are as before is not known: {source} does not answer"
+        return f"whether other {what} are unchanged is unknown: {source} does not answer"
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
     return f"{what} {', '.join(names[:NAMED])}{more} {happened}"
 

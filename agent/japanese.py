@@ -5,11 +5,11 @@ TEXTS = {
     # agent/monitor/page.py
     "{host} in {region}": "{host}（{region}）",
     "All healthy": "異常なし",
-    "{count} thing(s) are not right": "異常{count}件",
+    "{count} alert condition(s) met": "異常{count}件",
     "{seen}, as of {at}.": "{seen}（{at}時点）",
-    "This page was written {minutes} minutes ago: the monitor of this host does not run, and nothing here is to be "
-    "believed.": "このページは{minutes}分前から更新されていません。このホストの監視が停止しているため、表示内容は信用できません。",
-    "Whether this page is still written cannot be known without its script: compare the time above, it is written "
+    "This page was written {minutes} minutes ago: the monitor of this host is not running, and this page is out of "
+    "date.": "このページは{minutes}分前から更新されていません。このホストの監視が停止しているため、表示内容は信用できません。",
+    "Without its script this page cannot show whether it is current: compare the time above. The monitor writes it "
     "every five minutes.": "スクリプトが無効なため、このページが更新されているか判定できません。上の時刻を確認してください（5分ごとに更新されます）。",
     "Not right": "異常",
     "Services": "サービス",
@@ -20,9 +20,9 @@ TEXTS = {
     "healthy": "正常",
     "answers {status}": "応答{status}",
     "does not answer": "応答なし",
-    "is not to run here now": "現在このホストでは稼働対象外",
+    "does not run on this host at present": "現在このホストでは稼働対象外",
     "is stopped to free memory": "メモリ不足のため自動停止中",
-    "healthy in {good} of {all} half hours": "30分単位で{all}回中{good}回正常",
+    "healthy in {good} of {all} half-hours": "30分単位で{all}回中{good}回正常",
     "not checked": "未確認",
     "no limit": "上限なし",
     "{used} of {limit} MiB": "{used}／{limit} MiB",
@@ -59,58 +59,58 @@ TEXTS = {
     "repaired: {done}": "自動修復：{done}",
     "{host}: {line}": "{host}：{line}",
     # agent/monitor/conditions.py, run.py
-    "{alert} could not be looked at: {error}": "{alert}を確認できませんでした：{error}",
-    "{done}, and still: {text}": "{done}。しかし解消していません：{text}",
+    "{alert} could not be checked: {error}": "{alert}を確認できませんでした：{error}",
+    "{done}, but the condition remains: {text}": "{done}。しかし解消していません：{text}",
     # agent/monitor/repairs.py, agent/forwarding.py
-    "Docker was restarted, and every container with it": "Dockerと全コンテナを再起動しました",
-    "{unit} was restarted, and what is in that network with it": "{unit}と、そのネットワークに接続中のコンテナを再起動しました",
-    "{address} of {network} is {other}'s, which is not where it should be": "{network}の{address}は{other}が使用中です"
+    "Docker and every container were restarted": "Dockerと全コンテナを再起動しました",
+    "{unit} and the containers of that network were restarted": "{unit}と、そのネットワークに接続中のコンテナを再起動しました",
+    "{address} of {network} is taken by {other}, which is not attached as defined either": "{network}の{address}は{other}が使用中です"
     "（{other}自体も定義どおりに接続されていません）",
-    "{container} was put into {network} at {address}": "{container}を{network}に{address}で接続しました",
-    "{container} was put into {network}": "{container}を{network}に接続しました",
+    "{container} was attached to {network} at {address}": "{container}を{network}に{address}で接続しました",
+    "{container} was attached to {network}": "{container}を{network}に接続しました",
     "{unit} was started": "{unit}を起動しました",
-    "no image is there that no release needs: what fills the disk is something else": "削除できる不要なイメージがありません"
+    "there are no unused images to remove: something else fills the disk": "削除できる不要なイメージがありません"
     "（ディスクを圧迫しているのは別のファイルです）",
-    "images that no release needs were removed, up to {size} MiB": "不要なイメージを削除しました（最大{size} MiB）",
-    "Docker was not restarted, since it does not say what runs: {error}": "稼働中のコンテナを確認できないため、Dockerを再起動しませんでした：{error}",
-    "Docker was not restarted, since nothing would start {names} again: restart it by hand": "再起動後に{names}が自動で"
+    "unused images were removed, up to {size} MiB": "不要なイメージを削除しました（最大{size} MiB）",
+    "Docker was not restarted, since it did not list the running containers: {error}": "稼働中のコンテナを確認できないため、Dockerを再起動しませんでした：{error}",
+    "Docker was not restarted, since {names} would not start again by restart policy: restart Docker by hand, then start them": "再起動後に{names}が自動で"
     "起動しないため、Dockerを再起動しませんでした。手動で再起動してください",
-    "the firewall has lost rules of Docker's ({rules})": "ファイアウォールからDockerのルールが失われています（{rules}）",
-    "port {port} is held for a container that is gone": "存在しないコンテナのためにポート{port}が占有されたままです",
+    "firewall rules of Docker are missing ({rules})": "ファイアウォールからDockerのルールが失われています（{rules}）",
+    "port {port} is still held for a container that no longer exists": "存在しないコンテナのためにポート{port}が占有されたままです",
     # agent/pressure.py
     "{service} was stopped: {left} of {size} MiB were left": "{service}を停止しました（空きメモリ{left}／{size} MiB）",
     "{service} was started again: {left} of {size} MiB are left": "{service}を再開しました（空きメモリ{left}／{size} MiB）",
     # agent/measures/
     "it is missing": "存在しません",
-    "it is {subnet}, gateway {gateway}": "現在のサブネットは{subnet}、ゲートウェイは{gateway}です",
-    "it is at {at}, not at {wanted} of {network}": "{network}でのIPアドレスは現在「{at}」です（定義は「{wanted}」）",
+    "its subnet is {subnet}, its gateway {gateway}": "現在のサブネットは{subnet}、ゲートウェイは{gateway}です",
+    "its address in {network} is {at}, expected {wanted}": "{network}でのIPアドレスは現在「{at}」です（定義は「{wanted}」）",
     "any": "任意",
-    ", and nothing of ours is in it": "（接続中のコンテナはありません）",
+    ", without a container of this release": "（接続中のコンテナはありません）",
     " ({members})": "（{members}）",
-    " by {asker}: {address}, not {wanted}": "（{asker}から見た結果は「{address}」、正しくは{wanted}）",
+    " in {asker}: {address}, expected {wanted}": "（{asker}から見た結果は「{address}」、正しくは{wanted}）",
     "no answer": "応答なし",
     " or ": "または",
     "; ": "。",
-    "{asker} gets no answer from it": "{asker}から接続できません",
+    "{asker} cannot connect to it": "{asker}から接続できません",
     "this host reaches {registry}, and {asker} does not": "ホストからは{registry}に接続できますが、{asker}からは接続できません",
     "port {port} of {service}": "{service}のポート{port}",
     " at {addresses}": "（{addresses}）",
     " ({used} of {limit} MiB)": "（{used}／{limit} MiB）",
     " ({left} MiB left)": "（残り{left} MiB）",
     " ({left} MiB left{freed})": "（残り{left} MiB{freed}）",
-    ", {size} MiB in images that no release needs": "、うち不要なイメージ{size} MiB",
+    ", {size} MiB of them unused images": "、うち不要なイメージ{size} MiB",
     "the clock": "時計",
-    " or more: its time daemon says that it is not synchronised": "（またはそれ以上。時刻同期デーモンが未同期と報告しています）",
+    " or more: the time daemon reports that it is not synchronised": "（またはそれ以上。時刻同期デーモンが未同期と報告しています）",
     " ({failed} of {all})": "（{all}件中{failed}件）",
     ": {wrong}": "：{wrong}",
     " ({release}, by {who})": "（{release}、実行者：{who}）",
     "the release": "リリース",
     " (it answered {status})": "（応答：{status}）",
-    "its last good backup is {hours:.0f} hours old": "最後に成功したバックアップは{hours:.0f}時間前です",
+    "its last successful backup is {hours:.0f} hours old": "最後に成功したバックアップは{hours:.0f}時間前です",
     "it has no backup": "バックアップがまだありません",
     "the last attempt failed: {why}": "直近のバックアップは失敗しました：{why}",
     # agent/registry.py
-    "no login can be had": "ログイン情報を取得できません",
+    "no login is available": "ログイン情報を取得できません",
     "it answered {status}": "応答：{status}",
     "it does not answer": "応答なし",
     # agent/lineages.py
@@ -123,46 +123,46 @@ TEXTS = {
     "{path} has no section [{section}]": "{path}にセクション[{section}]がありません",
     "{path} has no {key} in [{section}]": "{path}の[{section}]に{key}がありません",
     "{path} does not name {link}": "{path}に{link}が指定されていません",
-    "{path} is no link into {place}": "{path}が{place}へのリンクではありません",
-    "{path} leads to {target}, which is not there": "{path}のリンク先{target}がありません",
-    "{path} leads to {target}, which is no {key}NUMBER.pem": "{path}のリンク先{target}が{key}<番号>.pemの形式ではありません",
-    "{path} leads to number {number}, and {other} to number {another}": "{path}は番号{number}、{other}は番号{another}を指しています",
-    "{path} has an autorenew that is not True: certbot passes it over": "{path}のautorenewがTrueではないため、certbotは更新しません",
-    "{path} has authenticator = manual, and no manual_auth_hook: a person would have to prove the name": "{path}は"
+    "{path} is not a link into {place}": "{path}が{place}へのリンクではありません",
+    "{path} is a link to {target}, which does not exist": "{path}のリンク先{target}がありません",
+    "{path} is a link to {target}, which is not named {key}NUMBER.pem": "{path}のリンク先{target}が{key}<番号>.pemの形式ではありません",
+    "{path} is a link to number {number}, but {other} to number {another}": "{path}は番号{number}、{other}は番号{another}を指しています",
+    "{path} has an autorenew other than True: certbot does not renew it": "{path}のautorenewがTrueではないため、certbotは更新しません",
+    "{path} has authenticator = manual without manual_auth_hook: a person would have to complete the challenge": "{path}は"
     "authenticator = manualですがmanual_auth_hookがなく、ドメイン認証を手動で行う必要があります",
-    "{path} has authenticator = standalone, which needs port 80, and that is the proxy's": "{path}は"
+    "{path} has authenticator = standalone, which needs port 80, but the proxy uses that port": "{path}は"
     "authenticator = standaloneですが、必要なポート80はプロキシが使用しています",
     "is not UTF-8": "UTF-8ではありません",
-    "is broken in line {number}: its brackets are those of no section": "{number}行目が壊れています（セクションの括弧が不正です）",
+    "has a syntax error in line {number}: the brackets do not form a section": "{number}行目が壊れています（セクションの括弧が不正です）",
     "has [{section}] twice, again in line {number}": "[{section}]が重複しています（{number}行目）",
     "above its sections": "セクションより前",
     "in [{section}]": "[{section}]内",
     "has {key} twice {where}, again in line {number}": "{where}で{key}が重複しています（{number}行目）",
-    "is broken in line {number}: its quotes do not match": "{number}行目が壊れています（引用符が対応していません）",
-    "is broken in line {number}, which is neither a section nor KEY = VALUE": "{number}行目が壊れています"
+    "has a syntax error in line {number}: unmatched quotes": "{number}行目が壊れています（引用符が対応していません）",
+    "has a syntax error in line {number}: neither a section nor KEY = VALUE": "{number}行目が壊れています"
     "（セクションでもKEY = VALUEでもありません）",
     # agent/overrides.py, agent/proxies/: what follows the path of a file
-    "stands in the place of {name}": "が{name}の代わりに使われています",
-    "{count} drop-ins, and {size} KiB of them": "{count}個、合計{size} KiB",
-    "is more than is looked at for {name}: {limit}": "は{name}のドロップインの確認上限（{limit}）を超えています",
+    "replaces {name}": "が{name}の代わりに使われています",
+    "{count} drop-ins of {size} KiB in total": "{count}個、合計{size} KiB",
+    "is beyond the limit of drop-ins that are checked for {name}: {limit}": "は{name}のドロップインの確認上限（{limit}）を超えています",
     "sets {names} of {unit}": "が{unit}の{names}を変更しています",
-    "sets ExecStart of {unit} to what may not read {file}": "が{unit}のExecStartを変更しており、{file}が読まれない可能性があります",
-    "has changed since systemd read it, and what it said before is in force: systemctl daemon-reload": "は変更されましたが、"
+    "sets ExecStart of {unit} to a command that may not read {file}": "が{unit}のExecStartを変更しており、{file}が読まれない可能性があります",
+    "has changed since systemd read it, and the earlier content is in effect: systemctl daemon-reload": "は変更されましたが、"
     "systemdは変更前の内容で動作しています：systemctl daemon-reload",
-    "declines to answer at {place}: what it serves is not known. systemctl restart {unit}": "が{place}での問い合わせを"
+    "refuses requests at {place}: its running configuration is unknown. systemctl restart {unit}": "が{place}での問い合わせを"
     "拒否したため、稼働中の設定を確認できません。systemctl restart {unit}",
-    "does not answer at {place}: what it serves is not known. systemctl restart {unit}": "が{place}で応答しないため、"
+    "does not answer at {place}: its running configuration is unknown. systemctl restart {unit}": "が{place}で応答しないため、"
     "稼働中の設定を確認できません。systemctl restart {unit}",
-    "runs another configuration than {file} says": "は{file}とは異なる設定で稼働しています",
-    "does not read {path}: this site is not served": "が{path}を読み込んでいないため、このサイトは公開されていません",
-    "has {guard} outside of any site, which refuses requests of every site": "のサイト定義の外に{guard}があり、"
+    "runs a configuration other than {file}": "は{file}とは異なる設定で稼働しています",
+    "does not include {path}: that site is not served": "が{path}を読み込んでいないため、このサイトは公開されていません",
+    "has {guard} outside any site, which applies to the requests of every site": "のサイト定義の外に{guard}があり、"
     "全サイトのリクエストが拒否されます",
-    "has proxy_protocol at port {port}, which Nginx then expects of every site's clients": "がポート{port}で"
+    "has proxy_protocol at port {port}, which Nginx then requires from the clients of every site": "がポート{port}で"
     "proxy_protocolを指定しているため、Nginxは全サイトのクライアントにこれを要求します",
-    "listens at {address} alone, which Nginx chooses before any site at all addresses": "が{address}だけで待ち受けており、"
+    "listens at {address} only, which Nginx prefers to the sites that listen at all addresses": "が{address}だけで待ち受けており、"
     "Nginxはほかのサイトより優先します",
-    "has the public name {name}, and of two Nginx takes the first that it reads": "にも公開ドメイン名{name}があり、"
+    "also has the public name {name}: Nginx uses only the first site that it reads": "にも公開ドメイン名{name}があり、"
     "Nginxは先に読み込んだ方を使います",
-    "has the public name {name}: of two sites of a name Caddy takes the one that it chooses, or no configuration at all":
+    "also has the public name {name}: Caddy uses only one of the two sites, or rejects the configuration":
     "にも公開ドメイン名{name}があり、Caddyはどちらか一方だけを使うか、設定全体を拒否します",
 }  # fmt: skip

@@ -54,7 +54,7 @@ def start(world: World, spec: Spec, payload: Payload, agent: str) -> None:
     if (free := world.free(RUN)) < need:
         raise Refused(
             f"no space left in {RUN}: {free // MiB} MiB are free, and this release needs about {need // MiB} MiB there "
-            f"until it is in place: df {RUN} shows how large it is, du -xsh {RUN}/* what is in it"
+            f"during the switch: see df {RUN} and du -xsh {RUN}/*"
         )
     world.directory(JOBS, 0o700, "root", "root")
     try:
@@ -122,8 +122,8 @@ def _without_the_lock(world: World, job: Job, release: str, reason: str) -> Outc
     if begun is None or begun.job != job.id:
         return apply.refusal_outcome(world, job, release, reason)
     line = (
-        f"unknown on {job.host}: the agent was ended in the middle of the switch, and {reason[0].lower()}{reason[1:]}. "
-        "That job undoes the switch first; infra status shows what serves"
+        f"unknown on {job.host}: the agent was ended midway of the switch, and {reason[0].lower()}{reason[1:]}. "
+        "That job first rolls back the switch; infra status shows the running release"
     )
     return Outcome("unknown", release, line)
 
@@ -178,7 +178,7 @@ def forget_leftovers(world: World) -> None:
     """What a killed preparation left in memory's file systems: a registry's login, rendered secrets, the payload of a
     job that never began."""
     # One that is just being handed to systemd has this lock
-    with contextlib.suppress(Refused), lock("clearing secrets away", lambda _: None, install.LOCK, patience=0):
+    with contextlib.suppress(Refused), lock("removing secrets", lambda _: None, install.LOCK, patience=0):
         for id in world.listing(JOBS):
             if world.exists(f"{JOBS}/{id}/payload.json") and not _is_on(world, id):
                 world.remove_tree(f"{JOBS}/{id}")
@@ -197,12 +197,12 @@ def _forget_other_agents(world: World) -> None:
     """Not while one is being installed: the next job does it then."""
     specs = (world.read(f"{JOBS}/{id}/spec.json") for id in world.listing(JOBS) if _is_on(world, id))
     in_use = {json.loads(text).get("agent", "") for text in specs if text}
-    with contextlib.suppress(Refused), lock("clearing earlier agents away", lambda _: None, install.LOCK, patience=0):
+    with contextlib.suppress(Refused), lock("removing earlier agents", lambda _: None, install.LOCK, patience=0):
         install.forget_others(world, in_use)
 
 
 def _after_a_crash(world: World, job: Job, spec: Spec, was_stepping: bool) -> Outcome:
-    recovered = recover(world, job, "the agent was ended in the middle")
+    recovered = recover(world, job, "the agent was ended midway")
     if recovered:
         return recovered[1]
     ended = [entry for entry in store.history(world) if entry["job"] == job.id]
@@ -217,7 +217,7 @@ def _after_a_crash(world: World, job: Job, spec: Spec, was_stepping: bool) -> Ou
 
 def recover_first(world: World, job: Job) -> None:
     """Finishes or undoes what an earlier job left. Raises Refused when that cannot be done."""
-    recovered = recover(world, job, "an earlier job was ended in the middle")
+    recovered = recover(world, job, "an earlier job was ended midway")
     if recovered:
         job.say(f"before anything else: {recovered[1].line}")
     if transaction.load_unfinished(world):
@@ -245,7 +245,7 @@ def _await_confirmation(world: World, place: str, spec: Spec, urls: list[str], t
 def answer(world: World, id: str, verdict: Verdict) -> None:
     """What the look from outside found: `well`, and `reason` where it is not. Raises Refused."""
     if world.read(f"{JOBS}/{id}/spec.json") is None:
-        raise Refused("there is no such job on this host any more")
+        raise Refused("this host no longer knows this job")
     _write(world, f"{JOBS}/{id}/answer", verdict)
 
 

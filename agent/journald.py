@@ -45,9 +45,9 @@ def complaints(path: str, text: str) -> list[str]:
         if line.startswith("["):
             section = line
             if section != "[Journal]":
-                faults.append(f"{path}:{number}: section {section}, and journald reads [Journal] only")
+                faults.append(f"{path}:{number}: section {section}, but journald reads only [Journal]")
         elif not section:
             faults.append(f"{path}:{number}: {line!r} comes before any section")
         elif section == "[Journal]" and line.partition("=")[0].strip() not in KEYS:
-            faults.append(f"{path}:{number}: {line.partition('=')[0].strip()!r} is no key of journald")
+            faults.append(f"{path}:{number}: {line.partition('=')[0].strip()!r} is not a journald setting")
     return faults

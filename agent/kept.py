@@ -26,8 +26,8 @@ def check(world: World, target: Release) -> None:
     ]
     if lost:
         raise Refused(
-            "an image declares a place for data (VOLUME), and nothing there outlives the container, so that each "
-            f"release would lose it: {'; '.join(dict.fromkeys(lost))}. Write that into the catalogue and run again"
+            "an image declares a data directory (VOLUME) that is not kept, so each release would lose its "
+            f"data: {'; '.join(dict.fromkeys(lost))}. Add that to the catalogue and run again"
         )
 
 
@@ -36,6 +36,6 @@ def _declared_volumes(world: World, image: str) -> list[str]:
         volumes: dict[str, Any] = json.loads(world.docker_has(f"/images/{image}/json"))["Config"]["Volumes"] or {}
         return sorted(str(path) for path in volumes if str(path).startswith("/"))
     except (OSError, Declined) as error:
-        raise Refused(f"Docker does not say what {image} is: {quoting.quote(str(error))}. Run again") from None
+        raise Refused(f"Docker cannot inspect {image}: {quoting.quote(str(error))}. Run again") from None
     except (ValueError, LookupError, TypeError, RecursionError):
-        raise Refused(f"what Docker says of {image} cannot be read. Pull it again and run again") from None
+        raise Refused(f"the answer of Docker about {image} cannot be read. Pull it again and run again") from None

@@ -100,22 +100,25 @@ def _files_fault(world: World, name: str, files: dict[str, str]) -> str:
         if entry.kind == "absent":
             return _missing(link)
         if entry.kind != "link":
-            return phrase("{path} is no link into {place}", path=link, place=f"{HOME}/archive")
+            return phrase("{path} is not a link into {place}", path=link, place=f"{HOME}/archive")
         target = re.fullmatch(rf"(?:\.\./\.\.|{HOME})/archive/({re.escape(name)}/[^/]+)", entry.target)
         if not target or not world.exists(f"{HOME}/archive/{target[1]}"):
-            return phrase("{path} leads to {target}, which is not there", path=link, target=entry.target)
+            return phrase("{path} is a link to {target}, which does not exist", path=link, target=entry.target)
         if not world.head(f"{HOME}/archive/{target[1]}", 1):
             return _empty(f"{HOME}/archive/{target[1]}")
         number = re.fullmatch(rf"{re.escape(name)}/{key}([0-9]+)\.pem", target[1])
         if not number:
             return phrase(
-                "{path} leads to {target}, which is no {key}NUMBER.pem", path=link, target=entry.target, key=key
+                "{path} is a link to {target}, which is not named {key}NUMBER.pem",
+                path=link,
+                target=entry.target,
+                key=key,
             )
         numbers[link] = number[1]
     first = next(iter(numbers))
     if others := [link for link, number in numbers.items() if number != numbers[first]]:
         return phrase(
-            "{path} leads to number {number}, and {other} to number {another}",
+            "{path} is a link to number {number}, but {other} to number {another}",
             path=others[0], number=numbers[others[0]], other=first, another=numbers[first],
         )  # fmt: skip
     return ""
@@ -124,18 +127,20 @@ def _files_fault(world: World, name: str, files: dict[str, str]) -> str:
 def _ways_fault(world: World, path: str, settings: dict[str, str]) -> str:
     """Why certbot does not renew by itself what it could."""
     if settings.get("autorenew", "true").lower() not in ON:
-        return phrase("{path} has an autorenew that is not True: certbot passes it over", path=path)
+        return phrase("{path} has an autorenew other than True: certbot does not renew it", path=path)
     plugin = settings["authenticator"]
     if plugin == "manual" and settings.get("manual_auth_hook", "None") in ("", "None"):
         return phrase(
-            "{path} has authenticator = manual, and no manual_auth_hook: a person would have to prove the name",
+            "{path} has authenticator = manual without manual_auth_hook: a person would have to complete the challenge",
             path=path,
         )
     port = settings.get("http01_port", "None")
     # What runs before may free the port for it
     is_freed = settings.get("pre_hook", "None") not in ("", "None") or world.listing(f"{HOME}/renewal-hooks/pre")
     if plugin == "standalone" and port in ("None", "80") and not is_freed:
-        return phrase("{path} has authenticator = standalone, which needs port 80, and that is the proxy's", path=path)
+        return phrase(
+            "{path} has authenticator = standalone, which needs port 80, but the proxy uses that port", path=path
+        )
     return ""
 
 
@@ -180,7 +185,9 @@ def _sections(world: World, name: str) -> tuple[dict[str, dict[str, str]], str]:
         if headed := HEADED.fullmatch(line):
             depth, parents = len(headed[1]), within.split("/") if within else []
             if depth != len(headed[4]) or depth > len(parents) + 1:
-                broken.append(phrase("is broken in line {number}: its brackets are those of no section", number=number))
+                broken.append(
+                    phrase("has a syntax error in line {number}: the brackets do not form a section", number=number)
+                )
             within = "/".join([*parents[: depth - 1], headed[3]])
             if within in sections:
                 broken.append(phrase("has [{section}] twice, again in line {number}", section=headed[3], number=number))
@@ -200,13 +207,13 @@ def _sections(world: World, name: str) -> tuple[dict[str, dict[str, str]], str]:
             elif quoted := QUOTED.fullmatch(value):
                 value = next(text for text in quoted.groups() if text is not None)
             elif value.startswith(('"', "'")) and "," not in value and value.count(value[0]) < 3:
-                broken.append(phrase("is broken in line {number}: its quotes do not match", number=number))
+                broken.append(phrase("has a syntax error in line {number}: unmatched quotes", number=number))
             else:
                 value = value.partition("#")[0].rstrip()
             sections[within].setdefault(key, value)
         else:
             broken.append(
-                phrase("is broken in line {number}, which is neither a section nor KEY = VALUE", number=number)
+                phrase("has a syntax error in line {number}: neither a section nor KEY = VALUE", number=number)
             )
     return sections, broken[0] if broken else ""
 

@@ -13,7 +13,7 @@ from agent.outcome import Refused
 
 LOCK = "/run/infra/lock"
 PATIENCE = 30.0
-UNKNOWN = "a process that has not said what it does"
+UNKNOWN = "an unnamed process"
 
 
 @contextmanager
@@ -25,7 +25,7 @@ def lock(purpose: str, say: Callable[[str], None], path: str = "", patience: flo
             file.seek(0)
             holder = file.read().strip() or UNKNOWN
             if time.monotonic() > end:
-                raise Refused(f"another job is at work on this host: {holder}. Wait for its end and run again")
+                raise Refused(f"another job is running on this host: {holder}. Wait for its end and run again")
             if not has_said:
                 say(f"waiting for another job: {holder}")
             has_said = True

@@ -264,7 +264,7 @@ def recover(_: dict[str, Any]) -> int:
     mask = Mask(jobs.secret_values(world, None))
     with quoting.hiding(mask.all_of), lock.lock("recovery after a restart", say, patience=600):
         restoring.undo_interrupted(world, say)
-        recovery.recover(world, jobs.with_history(world, job, world.wall(), mask), "the host restarted in the middle")
+        recovery.recover(world, jobs.with_history(world, job, world.wall(), mask), "the host restarted midway")
     return 1 if transaction.load_unfinished(world) else 0
 
 

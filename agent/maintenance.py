@@ -69,8 +69,10 @@ def _begin(world: World, name: str, seconds: int, who: str) -> None:
     timer = [f"--unit={entry['timer']}", f"--on-active={seconds}", "--timer-property=AccuracySec=1s"]
     ran = world.run("systemd-run", "--quiet", "--collect", *timer, "sh", "-c", own)
     if ran.code != 0:
-        kept = "; the one that is under way ends as it was to" if before["timer"] else ""
-        raise Refused(f"nothing would end the maintenance of {name}: systemd-run: {ran.output.strip()}{kept}")
+        kept = "; the present maintenance ends as planned" if before["timer"] else ""
+        raise Refused(
+            f"the end of the maintenance of {name} cannot be scheduled: systemd-run: {ran.output.strip()}{kept}"
+        )
     world.directory("/run/infra", 0o755, "root", "root")
     world.directory(PLACE, 0o755, "root", "root")
     world.write(path, json.dumps(entry).encode(), 0o644, "root", "root")

@@ -80,7 +80,7 @@ def running(units: list[str]) -> list[str]:
         code, output = systemctl(account, "is-active", name)
         state = output.split("\n")[-1]
         if code == -1 or state not in (*ON, *OFF):
-            raise Failed(f"whether {unit} runs is not known: {state or 'systemd does not answer'}")
+            raise Failed(f"whether {unit} is running is unknown: {state or 'systemd does not answer'}")
         active += [unit] if state in ON else []
     return active
 
@@ -175,7 +175,7 @@ def hold(payload: HoldPayload) -> dict[str, Any]:
     system, units = payload["system"], payload["units"]
     with hold_lock():
         if read(f"{GONE}/{system}.json"):
-            raise Failed("its data is not here any more")
+            raise Failed("its data is no longer on this host")
         if read(f"{HELD}/{system}.json"):
             raise Failed("another run is about to move it")
         record = {key: payload[key] for key in ("id", "to", "region", "units", "what")} | {"running": running(units)}
@@ -189,7 +189,7 @@ def hold(payload: HoldPayload) -> dict[str, Any]:
         if still := running(units):
             raise Failed(f"{', '.join(still)} does not stop")
         if others := writers(payload["paths"]):
-            raise Failed(f"its data is in use by {', '.join(others)}, which no release of this stack brought")
+            raise Failed(f"its data is in use by {', '.join(others)}, which belongs to no release of this stack")
     except BaseException:
         lift({"system": system, "id": payload["id"]})
         raise

@@ -43,7 +43,7 @@ def servers_of(zone: str, named: list[str], timeout: float, now: Callable[[], fl
     hosts = [server_of(name) for name in named] or [(name, PORT) for name in _resolve(zone, "NS", end, now)]
     servers = [(address, port) for name, port in hosts for address in _addresses_of(name, end, now)[:1]]
     if not servers:
-        raise Silent(f"no resolver of this host knows who answers for {zone}")
+        raise Silent(f"no resolver of this host knows the name servers of {zone}")
     return servers
 
 
@@ -136,7 +136,7 @@ def _over_tcp(server: Server, asked: bytes, end: float) -> bytes:
         def wait() -> None:
             out.settimeout(max(0.01, end - time.monotonic()))
             if time.monotonic() > end:
-                raise Silent(f"{server[0]}: it is too slow")
+                raise Silent(f"{server[0]}: too slow")
 
         def receive(size: int) -> bytes:
             data = b""
@@ -144,7 +144,7 @@ def _over_tcp(server: Server, asked: bytes, end: float) -> bytes:
                 wait()
                 part = out.recv(size - len(data))
                 if not part:
-                    raise Silent(f"{server[0]}: it ended in the middle")
+                    raise Silent(f"{server[0]}: the connection ended midway")
                 data += part
             return data
 
@@ -166,7 +166,7 @@ def _read(answer: bytes, id: int, question: bytes) -> list[Record]:
     got, flags, questions, count = struct.unpack(">HHHH", answer[:8])
     end = 12 + len(question)
     if got != id or not flags & 0x8000 or questions != 1 or answer[12:end].lower() != question.lower():
-        raise Silent("what came is no answer to the question")
+        raise Silent("the response does not match the query")
     if flags & 0x0F not in (0, NOTHING_THERE):
         raise Silent(f"the server failed (code {flags & 0x0F})")
     records: list[Record] = []

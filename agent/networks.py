@@ -35,8 +35,8 @@ def _subnets(base: Release | None, target: Release, present: dict[str, docker.Ne
         there = _subnets_of(present.get(name))
         if name in present and name not in had and subnet not in there:
             raise Refused(
-                f"the Docker network {name} exists with the subnet {' '.join(there) or 'none'}, and the release has "
-                f"{subnet}: write the existing subnet into the catalogue, or remove that network"
+                f"the Docker network {name} exists with the subnet {' '.join(there) or 'none'}, but the release has "
+                f"{subnet}: set the existing subnet in the catalogue, or remove that network"
             )
 
 
@@ -62,8 +62,8 @@ def _routes(world: World, base: Release | None, target: Release, present: dict[s
             way = f"by {gateway} through {owner}" if gateway else f"of {owner}"
             raise Refused(
                 f"the subnet {subnet} of the network {entry['name']} covers addresses {way} ({there}), which this host "
-                "could not reach any more: give the network another subnet in the catalogue, such as one that "
-                "`ip route` does not show"
+                "could no longer reach: give the network another subnet in the catalogue, one that `ip route` does "
+                "not show"
             )
 
 

@@ -63,8 +63,8 @@ def check(world: World, base: Release | None, target: Release) -> None:
             else ""
         )
         raise Refused(
-            f"{path} {what}: the release would not be in force{more}. Put what it says into the catalogue, move the "
-            "file away (and keep it until the release has served), and run again"
+            f"{path} {what}: the release would not take effect{more}. Add its settings to the catalogue, move the "
+            "file away (keep it until the release serves), and run again"
         )
 
 
@@ -129,7 +129,7 @@ def _of_units(world: World, release: Release, ours: set[str]) -> Iterator[Overri
             # A unit of a package, which the release only starts
             continue
         for path in _hiding(world, places, name, ours):
-            yield Override(path, phrase("stands in the place of {name}", name=unit["name"]))
+            yield Override(path, phrase("replaces {name}", name=unit["name"]))
         files = {entry.value.lstrip("-") for entry in released if entry.name == "EnvironmentFile"}
         given = (variables_of(file.content) for file in release.files if file.path in files)
         variables = frozenset(name for names in given for name in names)
@@ -139,13 +139,17 @@ def _of_units(world: World, release: Release, ours: set[str]) -> Iterator[Overri
             content = _head(world, path, MOST_BYTES - size + 1)
             count, size = count + 1, size + len(content)
             if count > MOST or size > MOST_BYTES:
-                limit = phrase("{count} drop-ins, and {size} KiB of them", count=MOST, size=MOST_BYTES // 1024)
-                overrides = phrase("is more than is looked at for {name}: {limit}", name=unit["name"], limit=limit)
+                limit = phrase("{count} drop-ins of {size} KiB in total", count=MOST, size=MOST_BYTES // 1024)
+                overrides = phrase(
+                    "is beyond the limit of drop-ins that are checked for {name}: {limit}",
+                    name=unit["name"],
+                    limit=limit,
+                )
                 yield Override(path, overrides)
                 break
             file = path.rsplit("/", 1)[1]
             if file in named:
-                yield Override(path, phrase("stands in the place of {name}", name=named[file]))
+                yield Override(path, phrase("replaces {name}", name=named[file]))
             elif names := overridden_settings(released, directives(content, file), variables):
                 yield Override(path, phrase("sets {names} of {unit}", names=", ".join(names), unit=unit["name"]))
 
@@ -163,7 +167,7 @@ def _of_proxies(world: World, release: Release, ours: set[str]) -> Iterator[Over
 
 
 def _another_configuration(proxy: Proxy) -> Said:
-    return phrase("sets ExecStart of {unit} to what may not read {file}", unit=proxy.unit, file=proxy.main)
+    return phrase("sets ExecStart of {unit} to a command that may not read {file}", unit=proxy.unit, file=proxy.main)
 
 
 def _hiding(world: World, places: Places, name: str, ours: set[str]) -> Iterator[str]:
@@ -190,7 +194,7 @@ def _not_read(world: World, release: Release) -> Iterator[Override]:
         state = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
         if state.get("NeedDaemonReload") == "yes" and (name := state.get("Id")) in names:
             what = phrase(
-                "has changed since systemd read it, and what it said before is in force: systemctl daemon-reload"
+                "has changed since systemd read it, and the earlier content is in effect: systemctl daemon-reload"
             )
             yield Override(f"{SYSTEM}/{name}", what)
 

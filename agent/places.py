@@ -56,7 +56,7 @@ def _follow(here: int, part: str, shown: str, depth: int) -> tuple[int, str]:
     gone through piece by piece, since an account may own a directory on that way. Raises OSError."""
     status = os.lstat(part, dir_fd=here)
     if status.st_uid != 0 or os.fstat(here).st_uid != 0:
-        raise OSError(errno.ELOOP, "a symbolic link that is not root's own is not followed", shown)
+        raise OSError(errno.ELOOP, "a symbolic link that root does not own is not followed", shown)
     if depth >= DEEPEST:
         raise OSError(errno.ELOOP, "too many symbolic links", shown)
     target = os.readlink(part, dir_fd=here)
@@ -142,10 +142,10 @@ def look_at(path: str) -> Entry:
                     with suppress(FileNotFoundError, OSError):
                         return Entry("link", target=os.readlink(name, dir_fd=parent))
                 elif not stat.S_ISREG(status.st_mode):
-                    return Entry("other", what=KINDS.get(stat.S_IFMT(status.st_mode), "no regular file"))
+                    return Entry("other", what=KINDS.get(stat.S_IFMT(status.st_mode), "not a regular file"))
                 elif (entry := _open_file(parent, name)) is not None:
                     return entry
-            raise OSError(errno.EBUSY, "is replaced again and again", path)
+            raise OSError(errno.EBUSY, "is replaced repeatedly", path)
     except OSError as error:
         if error.errno in ABSENT:
             return Entry("absent")

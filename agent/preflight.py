@@ -59,8 +59,8 @@ def _demand_planned_base(world: World, job: Job, base: Release | None, target: R
     if job.base not in (base.id, store.last_update(world)):
         by = next((entry["who"] for entry in reversed(store.history(world)) if entry["release"] == base.id), "somebody")
         raise Refused(
-            f"this update was planned from release {job.base[:12]}, and release {base.id[:12]} by {by} serves here. "
-            "Take in what they changed, and preview again; to send this one all the same: "
+            f"this update was planned from release {job.base[:12]}, but release {base.id[:12]} by {by} serves here. "
+            "Merge its changes and preview again; to deploy this one anyway: "
             "pulumi up --replace <URN of this command>"
         )
 
@@ -71,7 +71,7 @@ def _commands(world: World, target: Release) -> None:
     absent = [name for name in [*commands, *packages] if name != "docker-compose" and not world.has_command(name)]
     if absent:
         named = [f"{name} (package {packages[name]})" if name in packages else name for name in dict.fromkeys(absent)]
-        raise Refused(f"not installed: {', '.join(named)}. Install them on the host and run again")
+        raise Refused(f"packages not installed: {', '.join(named)}. Install them on the host and run again")
     if "docker-compose" in commands:
         compose.demand(world.can.compose)
     if "docker" in commands:
@@ -105,21 +105,21 @@ def check_programs(world: World, target: Release) -> None:
     missing = [item for item in wanted if not _is_here(world, item["path"])]
     if missing:
         named = "; ".join(dict.fromkeys(f"{item['path']} ({item['reason']})" for item in missing))
-        raise Refused(f"missing on this host: {named}. Put it there, or correct the path, and run again")
+        raise Refused(f"missing on this host: {named}. Create it or correct the path, and run again")
 
     started, paths = programs.started_programs(target.files), [item["path"] for item in wanted]
     complaint_of = {path: programs.complaint(world, path, is_started=path in started) for path in paths}
     complaint_of |= {path: programs.of_its_mount(world, path) for path in sorted(started & brought)}
     wrong = [f"{path} {complaint}" for path, complaint in complaint_of.items() if complaint]
     if wrong:
-        raise Refused(f"cannot be started on this host: {'; '.join(wrong)}. Put another one there, and run again")
+        raise Refused(f"cannot be started on this host: {'; '.join(wrong)}. Replace it and run again")
     own = [
         f"{file.path} {complaint}"
         for file in target.files
         if file.mode & 0o111 and (complaint := programs.architecture_complaint(world, file.content))
     ]
     if own:
-        raise Refused(f"cannot be started on this host: {'; '.join(own)}. Bring one that is built for it")
+        raise Refused(f"cannot be started on this host: {'; '.join(own)}. Provide a program built for this host")
 
 
 def check_programs_of_artefacts(world: World, target: Release) -> None:
@@ -140,9 +140,9 @@ def check_programs_of_artefacts(world: World, target: Release) -> None:
         for path, inside in place_of.items()
         if path not in named and not world.exists(inside)
     ]
-    wrong += [f"{path} is not in it, and a unit starts it" for path in named if not world.exists(named[path])]
+    wrong += [f"{path} is not in it, but a unit starts it" for path in named if not world.exists(named[path])]
     wrong += [
-        f"{path} may not be executed, and a unit starts it (chmod +x)"
+        f"{path} is not executable, but a unit starts it (chmod +x)"
         for path, inside in programs_of.items()
         if world.exists(inside) and not world.is_executable(inside)
     ]
@@ -153,7 +153,7 @@ def check_programs_of_artefacts(world: World, target: Release) -> None:
         if (why := programs.complaint(world, inside, place, is_started=path in programs_of))
     ]
     if wrong:
-        raise Refused(f"the release's artefact is not what its service needs: {'; '.join(wrong)}. Push another one")
+        raise Refused(f"the release's artefact does not fit its service: {'; '.join(wrong)}. Push another one")
 
 
 def check_former_artefacts(base: Release | None, target: Release) -> None:
@@ -168,8 +168,8 @@ def check_former_artefacts(base: Release | None, target: Release) -> None:
         ]
         if inside:
             raise Refused(
-                f"{inside[0]} lies where the release that serves has the link to an artefact ({into}): release once "
-                "without both, then with it, or choose another path"
+                f"{inside[0]} lies where the running release has the link to an artefact ({into}): deploy once without "
+                "both, then with it, or choose another path"
             )
 
 
@@ -179,7 +179,7 @@ def check_families(world: World, target: Release) -> None:
     if sites and not world.exists("/proc/net/if_inet6"):
         host = target.manifest["host"]
         raise Refused(
-            f"this host has no IPv6, and {sites[0]} listens there: ipv6: false in infra:hosts, {host}, and run again"
+            f"this host has no IPv6, but {sites[0]} listens on it: ipv6: false in infra:hosts, {host}, and run again"
         )
 
 
@@ -210,7 +210,7 @@ def _memory(world: World, target: Release) -> None:
     limits, has = target.manifest["memory"], world.memory()["MemTotal"]
     if limits > has:
         raise Refused(
-            f"the services' memory limits add up to {limits // MiB} MiB, and this machine has {has // MiB} MiB: "
+            f"the services' memory limits add up to {limits // MiB} MiB, but this machine has {has // MiB} MiB: "
             "lower them, or move a service"
         )
 
@@ -276,6 +276,6 @@ def disk(world: World, target: Release, absent: Absent, unpacked: int = 0) -> No
             gain = prune.reclaimable(world) if "docker" in target.manifest["commands"] else 0
             raise Refused(
                 f"no space left on device: {free // MiB} MiB are free under {path}, this release needs about "
-                f"{need // MiB} MiB. `infra prune` would free up to {gain // MiB} MiB of images that no kept release "
-                "needs; or enlarge the volume"
+                f"{need // MiB} MiB. `infra prune` frees up to {gain // MiB} MiB of unused images; else enlarge the "
+                "volume"
             )

@@ -115,7 +115,7 @@ class Watch:
             self.world.signal_container(going.service["container"], "SIGKILL")
         else:
             self.world.run("systemctl", "kill", "-s", "KILL", going.service["unit"])
-        self.say(f"{going.service['service']} did not end soon enough and was killed")
+        self.say(f"{going.service['service']} did not stop in time and was killed")
 
     def _bring_back(self, available: int, size: int) -> None:
         """The last one that went, once there is room for all that it may use, and has been for a while. Not beside a

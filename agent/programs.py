@@ -19,7 +19,7 @@ RUNS_TOO = {"amd64": ("386",)}
 BOM = b"\xef\xbb\xbf"
 # Of env, those whose value is the next word; what `-S` has is words
 ENV_VALUES = ("-u", "--unset", "-C", "--chdir", "-a", "--argv0")
-LINKS = 40  # in each other, as many as the kernel follows
+LINKS = 40  # one after the other, as many as the kernel follows
 HEAD = 4096  # bytes, in which a program says what it is, and what starts it
 # A unit's command of which it is known what the kernel is given: not one that may fail, or that a shell reads
 STARTS = re.compile(
@@ -55,13 +55,13 @@ def complaint(world: World, path: str, place: Callable[[str], str] = str, is_sta
 def _not_by_itself(head: bytes) -> str | None:
     """Why a unit cannot start a file itself, which a shell may take for a script of its own."""
     if not head.strip(b"\0"):
-        return "has nothing but zeros in it" if head else "is empty"
+        return "contains only zeros" if head else "is empty"
     # Of another binary format the host may know a loader (binfmt_misc)
     if head.startswith(b"#!") or b"\0" in head:
         return None
     if head.lstrip().startswith(b"#!"):
-        return "has space before its #!, which are to be its first two characters"
-    return "has no #! in its first line, and a unit starts it without a shell: #!/bin/sh, or its own interpreter"
+        return "has a space before its #!, which must be its first two characters"
+    return "has no #! in its first line, but a unit starts it without a shell: add #!/bin/sh or another interpreter"
 
 
 def of_its_mount(world: World, path: str) -> str | None:
@@ -105,7 +105,7 @@ def architecture_complaint(world: World, head: bytes) -> str | None:
     built, ours = machine_of(head), registry.architecture(world)
     if built in RUNS_TOO.get(ours, ()):
         return None
-    return f"is built for {built}, and this machine is {ours}" if built and built != ours else None
+    return f"is built for {built}, but this machine is {ours}" if built and built != ours else None
 
 
 def machine_of(head: bytes) -> str:
@@ -120,7 +120,9 @@ def machine_of(head: bytes) -> str:
 def _without_loader(world: World, head: bytes) -> str | None:
     """A program that another C library's loader starts (musl's, on a host of glibc) is not found, says the kernel."""
     loader = loader_of(head)
-    return f"needs the loader {loader}, which is not here" if loader and not world.exists(loader) else None
+    return (
+        f"needs the loader {loader}, which does not exist on this host" if loader and not world.exists(loader) else None
+    )
 
 
 def loader_of(head: bytes) -> str:
@@ -151,7 +153,7 @@ def _of_script(world: World, head: bytes, place: Callable[[str], str]) -> str | 
     if not words:
         return None
     if not world.exists(place(words[0])):
-        return f"needs the interpreter {words[0]}, which is not here"
+        return f"needs the interpreter {words[0]}, which does not exist on this host"
     if fault := _of_interpreter(world, place(words[0]), place):
         return f"needs the interpreter {words[0]}, which {fault}"
     if words[0].endswith("/env") and words[1:]:
@@ -169,13 +171,13 @@ def _of_interpreter(world: World, path: str, place: Callable[[str], str]) -> str
         # Not made shorter: a directory in it may be a link too
         end = place(posixpath.join(posixpath.dirname(end), target))
         if not world.exists(end):
-            return f"leads to {end}, which is not here"
+            return f"is a link to {end}, which does not exist on this host"
     if world.directory_entry(end) is not None:
         return "is a directory"
     head = world.head(end, HEAD)
     if head is None:
         return None
-    return _of_binary(world, head) if world.is_executable(end) else "may not be executed (chmod +x)"
+    return _of_binary(world, head) if world.is_executable(end) else "is not executable (chmod +x)"
 
 
 def _of_env(world: World, rest: str) -> str | None:
@@ -195,7 +197,7 @@ def _of_env(world: World, rest: str) -> str | None:
         # env's own words, which older versions of it take in other ways
         return None
     elif len(rest.split()) > 1:
-        return f"has several words after env in its #!, which are one name there: env -S {rest}"
+        return f"has several words after env in its #!, which env takes for one name: use env -S {rest}"
     if name and "/" not in name and "$" not in name and not world.has_command(name):
-        return f"needs the interpreter {name}, which is not here"
+        return f"needs the interpreter {name}, which does not exist on this host"
     return None

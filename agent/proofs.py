@@ -136,7 +136,7 @@ class Delegated:
             if _text(answer, "IsTruncated") != "true":
                 break
             query = (("marker", _text(answer, "NextMarker")),)
-        raise Refused(f"AWS shows this host no zone {self.zone} (infra:dns.challenges)")
+        raise Refused(f"this host cannot see the zone {self.zone} in AWS (infra:dns.challenges)")
 
     def check(self) -> None:
         """Raises Refused where it could not be written."""
@@ -148,7 +148,7 @@ class Delegated:
         status, answer = aws.ask_as_host(self.world, request)
         if status != 200:
             reason = _text(answer, "Message") or f"status {status}"
-            raise Refused(f"Route 53 does not write {self.name} for this host: {reason}")
+            raise Refused(f"Route 53 refuses to write {self.name}: {reason}")
         return answer
 
 
@@ -215,7 +215,7 @@ class Cloudflare:
             zones = self._ask("GET", f"/zones?name={quote(zone)}")
             if zones:
                 return zone, zones[0]["id"]
-        raise Refused(f"the token of infra:secrets.dns.{TOKEN} sees no zone of {self.name} at Cloudflare")
+        raise Refused(f"the token of infra:secrets.dns.{TOKEN} cannot see the zone of {self.name} at Cloudflare")
 
     def _there(self, id: str) -> list[dict[str, Any]]:
         return self._ask("GET", f"/zones/{id}/dns_records?type=TXT&name={quote(self.name)}&per_page=100") or []
@@ -244,7 +244,7 @@ class Cloudflare:
         reasons = "; ".join(str(error.get("message")) for error in errors) or f"status {status}"
         if status in (401, 403):
             reasons += f" (infra:secrets.dns.{TOKEN} needs Zone:Read and DNS:Edit of that zone)"
-        raise Refused(f"Cloudflare does not write {self.name} for this host: {reasons}")
+        raise Refused(f"Cloudflare refuses to write {self.name}: {reasons}")
 
     def _token(self) -> str:
         token = self.token or os.environ.get(TOKEN) or _token_in(self.world.read(TOKEN_FILE) or b"")

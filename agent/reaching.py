@@ -95,7 +95,7 @@ def _way(world: World, manifest: Manifest, service: str, words: list[str], tty: 
     properties = dict(line.split("=", 1) for line in shown.splitlines() if "=" in line)
     pid = properties.get("MainPID", "0")
     if not pid.isdigit() or pid == "0":
-        raise Refused(f"{service} has no process whose account and environment a command could have ({own})")
+        raise Refused(f"{service} has no process that a command could run beside ({own})")
     # An account's own manager has no say in whose account it is
     user, group = (account, "") if account else (properties.get("User") or "root", properties.get("Group", ""))
     return {"pid": int(pid), "account": user, "group": group, "words": words}
@@ -108,7 +108,7 @@ def enter(world: World, id: str) -> int:
     path = f"{ASKED}/{os.path.basename(id)}"
     text = world.read(path)
     if text is None:
-        raise Refused("what was to be run is not here any more: ask again")
+        raise Refused("the command has expired: run it again")
     world.remove(path)
     way = json.loads(text)
     # A terminal's Ctrl-C is the command's
@@ -146,7 +146,7 @@ def _be(way: dict[str, Any]) -> None:
     except Refused as refusal:
         os.write(2, f"infra: {refusal}\n".encode())
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "no command can be called so"
+        reason = error.strerror if isinstance(error, OSError) else "no program can have this name"
         os.write(2, f"infra: {(way.get('argv') or way['words'])[0]!a}: {reason}\n".encode())
     finally:
         os._exit(code)
@@ -159,7 +159,7 @@ def _become(pid: int, account: str, group: str) -> dict[str, str]:
         entry = pwd.getpwuid(int(account)) if account.isdigit() else pwd.getpwnam(account)
         gid = entry.pw_gid if not group else int(group) if group.isdigit() else grp.getgrnam(group).gr_gid
     except KeyError:
-        raise Refused(f"the account {account} or its group is not one of this host") from None
+        raise Refused(f"the account {account} or its group does not exist on this host") from None
     place = f"/proc/{pid}"
     try:
         with open(f"{place}/status") as file:
@@ -168,9 +168,9 @@ def _become(pid: int, account: str, group: str) -> dict[str, str]:
             pairs = [one.partition(b"=") for one in file.read().split(b"\0") if b"=" in one]
         directory = os.readlink(f"{place}/cwd")
     except FileNotFoundError:
-        raise Refused("the service's process has ended meanwhile: ask again") from None
+        raise Refused("the service's process has ended: run the command again") from None
     if {int(number) for number in status["Uid"].split()} != {entry.pw_uid}:
-        raise Refused(f"the service's process is not {entry.pw_name}'s now: its environment is not to be had")
+        raise Refused(f"the service's process no longer belongs to {entry.pw_name}: its environment is not available")
     environment = {os.fsdecode(name): os.fsdecode(value) for name, _, value in pairs}
     os.setgroups(os.getgrouplist(entry.pw_name, gid))
     os.setgid(gid)
@@ -189,7 +189,9 @@ def _port(world: World, manifest: Manifest, service: str, port: int | None) -> d
     if own and port in (None, own[0]):
         return {"address": "127.0.0.1", "port": own[0]}
     if port is None:
-        raise Refused(f"{service} has no port of the host: name the one that it listens on, as in {service}:5432")
+        raise Refused(
+            f"{service} publishes no port on the host: name the port that it listens on, as in {service}:5432"
+        )
     container = _container(manifest, unit, service)
     if not container:
         return {"address": "127.0.0.1", "port": port}
@@ -220,5 +222,5 @@ def _running(world: World, manifest: Manifest, service: str) -> str:
     states = units.active(world, own_units)
     running = [unit for unit in own_units if states[unit]]
     if not running:
-        raise Refused(f"{service} does not run: infra logs {service} says why, infra restart {service} starts it")
+        raise Refused(f"{service} is not running: infra logs {service} shows why, infra restart {service} starts it")
     return running[0]

@@ -11,7 +11,7 @@ import types
 
 if sys.version_info < (3, 9):
     sys.exit(
-        f"the host's python3 is version {sys.version_info[0]}.{sys.version_info[1]}, and the agent needs at least 3.9: "
+        f"the host's python3 is version {sys.version_info[0]}.{sys.version_info[1]}, but the agent needs at least 3.9: "
         "Debian 11, Ubuntu 22.04, Amazon Linux 2023 and their later releases have it"
     )
 

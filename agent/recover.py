@@ -34,7 +34,7 @@ def recover(world: World, job: Job, why: str) -> tuple[Transaction, Outcome] | N
         # It serves; the next release of the same files writes its copy again
         warnings.append(f"the kept copy of release {begun.release[:12]} cannot be read")
     warnings += existing.remove(world, begun.existing)
-    line = f"applied on {begun.host}: release {begun.release[:12]} was committed before {why}; finished now"
+    line = f"applied on {begun.host}: release {begun.release[:12]} was committed before {why}; it is complete now"
     outcome = Outcome("applied", begun.release, line, sorted(begun.paths), begun.starts, warnings=warnings)
     outcome.line = "; ".join([line, *warnings])
     job.record(outcome)

@@ -76,7 +76,7 @@ def look_up(world: World, image: str, architecture: str, login: str) -> Found:
             answer = f"answers {status}" if status else "does not answer"
             return Found(None, architectures, f"its registry {answer}", may_pass=status != 404)
         if not is_of(body, reference):
-            return Found(None, architectures, "its registry answers with something else than what was asked for")
+            return Found(None, architectures, "its registry answered with other content than requested")
         try:
             manifest = json.loads(body)
             if "manifests" not in manifest:
@@ -84,13 +84,13 @@ def look_up(world: World, image: str, architecture: str, login: str) -> Found:
             entries = [(m.get("platform", {}).get("architecture", ""), str(m["digest"])) for m in manifest["manifests"]]
             choices = dict(reversed(entries))
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-            return Found(None, architectures, "what its registry has cannot be read")
+            return Found(None, architectures, "the answer of its registry cannot be read")
         # An index has entries that are no images, such as attestations
         architectures = frozenset(choices) - {"", "unknown"}
         if architecture not in choices:
             return Found(None, architectures, f"it has nothing for {architecture}")
         reference = choices[architecture]
-    return Found(None, architectures, "its registry has an index in an index")
+    return Found(None, architectures, "its registry has an index inside an index")
 
 
 def is_of(body: bytes, digest: str) -> bool:
@@ -101,7 +101,7 @@ def login_fault(world: World, host: str, config: dict[str, Any]) -> str:
     """What is wrong with the login that Docker's configuration has for a registry; "" when the registry takes it."""
     login = _login(world, host, config, {})
     if login is None:
-        return phrase("no login can be had")
+        return phrase("no login is available")
     status, _ = world.fetch(f"https://{host}/v2/", {"Authorization": f"Basic {login}"}, timeout=5)
     if status == 200:
         return ""

@@ -70,8 +70,8 @@ def restore(world: World, payload: dict[str, Any], say: Say) -> dict[str, Any]:
         missing = sum(status.st_size for path in present for _, status in absent(f"{there}{path}", path, []))
         if missing + SPARE > world.free("/"):
             raise Refused(
-                f"{missing // 1024**2} MiB are to come, and {world.free('/') // 1024**2} MiB are free, of which 1 GiB "
-                "is to stay so: give the host a larger disk (infra:hosts.NAME.volume)"
+                f"{missing // 1024**2} MiB remain to be restored, but only {world.free('/') // 1024**2} MiB are free, "
+                "of which 1 GiB must stay free: give the host a larger disk (infra:hosts.NAME.volume)"
             )
         accounts.ensure(world, payload["accounts"])
         names = {"root", *(name for entry in payload["accounts"] for name in (entry["name"], *entry["groups"]))}
@@ -86,9 +86,9 @@ def restore(world: World, payload: dict[str, Any], say: Say) -> dict[str, Any]:
             }  # fmt: skip
             # Said at once: the rest comes all the same
             for line in brought.failed[:SHOWN]:
-                say(f"not brought: {line}")
+                say(f"not restored: {line}")
             if len(brought.failed) > SHOWN:
-                say(f"not brought: {len(brought.failed) - SHOWN} more below {path}")
+                say(f"not restored: {len(brought.failed) - SHOWN} more below {path}")
     return {"brought": results, "absent": [path for path in payload["paths"] if path not in present]}
 
 
@@ -127,8 +127,8 @@ def _mount(world: World, name: str, volume: str, paths: list[str], say: Say) -> 
             say(f"waiting for the disk of {volume}")
         world.sleep(0.5)
     if disks:
-        raise Refused(f"nothing on the disk of {volume} has {' or '.join(paths)}")
-    raise Refused(f"the disk of {volume} did not appear here within {PATIENCE:.0f} s")
+        raise Refused(f"the disk of {volume} does not have {' or '.join(paths)}")
+    raise Refused(f"the disk of {volume} did not appear on this host within {PATIENCE:.0f} s")
 
 
 def _has(world: World, device: str, paths: list[str]) -> bool:

@@ -43,7 +43,7 @@ def roll_back(world: World, job: Job, begun: Transaction, reason: str, interrupt
         begun.store(world)
     except OSError as error:
         # A full disk keeps nothing from being undone
-        job.say(f"cannot note down that it goes back: {quoting.error(error)}")
+        job.say(f"cannot record the rollback: {quoting.error(error)}")
     try:
         if begun.base != begun.release and store.current_id(world) == begun.release:
             # The commit failed after its one write
@@ -55,9 +55,11 @@ def roll_back(world: World, job: Job, begun: Transaction, reason: str, interrupt
         )
         if stays := transaction.remove_created(world, begun):
             more = f" and {len(stays) - SHOWN} more" if len(stays) > SHOWN else ""
-            warnings.append(f"it made {', '.join(stays[:SHOWN])}{more}, where something is by now")
+            warnings.append(
+                f"directories of this release stay, since they are not empty: {', '.join(stays[:SHOWN])}{more}"
+            )
         if begun.accounts:
-            warnings.append(f"of what it made of accounts nothing is taken back: {', '.join(begun.accounts)}")
+            warnings.append(f"changes of accounts are not rolled back: {', '.join(begun.accounts)}")
         outcome = _not_all_back(begun, paths, complaints) if paths else _outcome(begun, complaints, warnings)
         job.record(outcome)
         if not paths:
@@ -67,8 +69,8 @@ def roll_back(world: World, job: Job, begun: Transaction, reason: str, interrupt
     except Exception as error:
         line = (
             f"rollback failed on {begun.host}: {quoting.cut(begun.reason, HALF)}; "
-            f"going back stopped at {quoting.error(error)}. "
-            "Fix that on the host; the next pulumi up, or a reboot, goes on with it"
+            f"the rollback stopped at {quoting.error(error)}. "
+            "Fix that on the host; the next pulumi up, or a reboot, continues it"
         )
         return Outcome("rollback failed", begun.release, line)
 
@@ -131,7 +133,7 @@ def _undo_switch(
         attempt(holding.open_again, manifest, manifest["held"])
         # The next job goes on with it, and none waits for ever
         waiting_still = holding.waiting(world, manifest["held"])
-        paths += [f"{entry['link']} still leads to where requests wait" for entry in waiting_still]
+        paths += [f"{entry['link']} still leads to the port that holds requests" for entry in waiting_still]
     if base:
         needed = {probe["service"]: int(base.manifest["health"]["successes"]) for probe in probes}
         attempt(health.wait, probes, needed, health.Patience.of(base.manifest, since))
@@ -195,32 +197,32 @@ def _units_that_differ(world: World, begun: Transaction, own: set[str]) -> list[
     complaints: list[str] = []
     for name, before in begun.states.items():
         if name in others and before["active"] and not now[name]["active"]:
-            complaints.append(f"{name} ran before, and does not now: it {units.why_not(world, name)}")
+            complaints.append(f"{name} ran before and does not now: it {units.why_not(world, name)}")
         # What a timer or a watch starts may run by itself
         if now[name]["active"] and not before["active"] and name in begun.starts:
-            complaints.append(f"{name} did not run before, and does not stop")
+            complaints.append(f"{name} did not run before, but does not stop")
         if now[name]["enabled"] != before["enabled"]:
             was = "enabled" if before["enabled"] else "not enabled"
-            complaints.append(f"{name} was {was} before, and is not so again")
+            complaints.append(f"{name} was {was} before, but is no longer")
     return complaints
 
 
 def _not_all_back(begun: Transaction, paths: list[str], complaints: list[str]) -> Outcome:
     line = (
         f"rollback failed on {begun.host}: {quoting.cut(begun.reason, HALF)}; "
-        f"not all files are back: {quoting.join([*paths, *complaints], '; ', HALF)}. "
-        "Remove what is in the way on the host; the next pulumi up, or a reboot, puts back the rest"
+        f"not all files are restored: {quoting.join([*paths, *complaints], '; ', HALF)}. "
+        "Remove what is in the way on the host; the next pulumi up, or a reboot, restores the rest"
     )
     return Outcome("rollback failed", begun.release, line)
 
 
 def _outcome(begun: Transaction, complaints: list[str], warnings: list[str]) -> Outcome:
-    serves = f"release {begun.base[:12]} serves again" if begun.base else "everything is as it was before"
+    serves = f"release {begun.base[:12]} serves again" if begun.base else "the host is as before"
     if complaints:
         line = (
             f"rollback failed on {begun.host}: {quoting.cut(begun.reason, HALF)}; "
-            f"the files are back as they were, but: {quoting.join([*complaints, *warnings], '; ', HALF)}. "
-            "Look at that unit on the host, fix it, and run pulumi up again"
+            f"the files are restored, but: {quoting.join([*complaints, *warnings], '; ', HALF)}. "
+            "Fix that unit on the host, and run pulumi up again"
         )
         return Outcome("rollback failed", begun.release, line)
     reason = begun.reason.rstrip(".")

@@ -76,7 +76,7 @@ class Route53:
         for zone in _all(root, "HostedZone"):
             if _text(zone, "Name").rstrip(".") == self.zone:
                 return _text(zone, "Id").rsplit("/", 1)[-1]
-        raise Refused(f"AWS shows this host no zone {self.zone}")
+        raise Refused(f"this host cannot see the zone {self.zone} in AWS")
 
     def _get(self, path: str, query: tuple[tuple[str, str], ...]) -> ElementTree.Element:
         now = self.world.now()
@@ -166,7 +166,7 @@ class Watch:
             self.world.run("systemctl", "kill", "-s", "KILL", single["unit"])
         # A Docker that hangs stops nothing
         if single.get("container") and self.world.end_container(single["container"]):
-            self.say(f"{single['unit']} did not end by itself: its container was killed")
+            self.say(f"{single['unit']} did not stop: its container was killed")
 
     def stop_all(self) -> None:
         for single in self.config["singles"]:

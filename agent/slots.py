@@ -141,7 +141,7 @@ def settle(world: World, manifest: Manifest) -> list[str]:
         if world.run("systemctl", "is-active", free["unit"]).output.strip() == "active":
             drain(world, {free["port"]: free.get("drain", DRAIN)})
             if (stopped := world.run("systemctl", "stop", free["unit"])).code:
-                complaints.append(f"{free['unit']}, which serves no more, does not stop: {stopped.last_lines()}")
+                complaints.append(f"{free['unit']}, which no longer serves, does not stop: {stopped.last_lines()}")
     return complaints
 
 

@@ -25,7 +25,7 @@ Say = Callable[[str], None]
 class StepFailed(Refused):
     """A step that failed before the switch: what it did to data by then stays."""
 
-    untouched = "nothing switched; what the step did until then stays"
+    untouched = "nothing switched; what the step has done stays"
 
 
 def pending(world: World, manifest: Manifest) -> list[Step]:
@@ -62,12 +62,12 @@ def _units(manifest: Manifest, step: Step) -> list[str]:
 
 
 def run_before_the_switch(world: World, target: Release, steps: list[Step], say: Say) -> None:
-    """Raises Refused where a step cannot run or fails: the present release serves on."""
+    """Raises Refused where a step cannot run or fails: the present release keeps serving."""
     for number, step in enumerate(steps):
         asked = slots.own_probes(world, target.manifest, step["needs"])
         if ill := [name for name, status in health.once(world, asked).items() if status != 200]:
             raise (StepFailed if number else Refused)(
-                f"{', '.join(ill)} is unhealthy, and release step {step['name']} of {step['service']} needs it: see "
+                f"{', '.join(ill)} is unhealthy, but release step {step['name']} of {step['service']} needs it: see "
                 f"infra logs {ill[0]}, and run again"
             )
         try:
@@ -112,7 +112,7 @@ def run(world: World, target: Release, step: Step, say: Say) -> None:
         _clear(world, step)
     if ran.code:
         late = ran.code == TIMED_OUT and ran.output.endswith(f"no end after {step['limit']:.0f} s")
-        how = f"did not end within {step['limit']:.0f} s, and was ended" if late else f"ended with {ran.code}"
+        how = f"did not finish within {step['limit']:.0f} s and was ended" if late else f"ended with {ran.code}"
         ending = ran.last_lines(5, whole=step["service"])
         what = quoting.quote(step["said"])
         raise Failed(f"release step {step['name']} of {step['service']} {how} ({what}); its output ends: {ending}")

@@ -115,7 +115,7 @@ def manifest(world: World, id: str) -> Manifest:
         raise Damaged(f"release {id[:12]} is damaged: parts of its manifest are missing")
     # An earlier agent kept it spelled otherwise
     if digest(text) != id and digest(_serialize(content)) != id:
-        raise Damaged(f"release {id[:12]} is damaged: its manifest is not what it was")
+        raise Damaged(f"release {id[:12]} is damaged: its manifest has changed")
     return complete(cast("Manifest", content))
 
 
@@ -135,7 +135,7 @@ def load(world: World, id: str) -> Release:
     entries = [*release.manifest["files"], *release.manifest["environment_files"]]
     damaged = {entry["path"] for entry in entries} - {file.path for file in release.files}
     if damaged:
-        raise Refused(f"release {id[:12]} is damaged: {min(damaged)} of it is not what it was")
+        raise Refused(f"release {id[:12]} is damaged: {min(damaged)} has changed")
     return release
 
 
@@ -180,7 +180,7 @@ def base(world: World, say: Callable[[str], None]) -> Release | None:
     try:
         return current(world)
     except Damaged as damage:
-        say(f"{damage}: what only that release brought stays on the host")
+        say(f"{damage}: files of that release alone stay on the host")
         return None
 
 

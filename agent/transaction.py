@@ -114,8 +114,8 @@ def load_unfinished(world: World) -> Transaction | None:
         return Transaction(**own_fields)
     except (ValueError, RecursionError, TypeError, AttributeError) as error:
         raise Refused(
-            f"the record of a switch that was interrupted cannot be read ({quoting.error(error)}): what it had "
-            f"replaced is in {BEFORE}; put back what is needed, then remove {TRANSACTION}"
+            f"the record of an interrupted switch cannot be read ({quoting.error(error)}): the files "
+            f"that it replaced are in {BEFORE}; restore what is needed, then remove {TRANSACTION}"
         ) from None
 
 
@@ -125,7 +125,7 @@ def end(world: World) -> None:
 
 
 def _directories(world: World, manifest: Manifest) -> list[dict[str, Any]]:
-    """Whose the directories are that are there already."""
+    """Whose the directories are that are already present."""
     entries: list[dict[str, Any]] = []
     for path in [item["path"] for item in manifest["directories"] if not item.get("if_missing")]:
         if (directory := world.directory_entry(path)) is not None:
@@ -175,13 +175,13 @@ def _remember_paths(world: World, paths: list[str], slot_links: set[str]) -> lis
 
 def in_the_way(path: str, what: str) -> str:
     """Why a release cannot have a file at a path."""
-    return f"{path} is {what}, and the release has a file or a link there: move it away and run again"
+    return f"{path} is {what}, but the release has a file or a link there: move it away and run again"
 
 
 def barred_paths(world: World, entries: list[dict[str, Any]]) -> list[str]:
     """What is not put back: where an account laid a link on the way, nothing of ours is behind it."""
     barred = {entry["path"]: world.why_barred(entry["path"]) for entry in entries}
-    return [f"{path} was left alone: {why}" for path, why in barred.items() if why]
+    return [f"{path} was not changed: {why}" for path, why in barred.items() if why]
 
 
 def put_back(world: World, entries: list[dict[str, Any]], rest: list[str] | None = None) -> list[str]:
@@ -206,9 +206,9 @@ def differing(world: World, entries: list[dict[str, Any]], failures: list[str]) 
     for path, entry in {entry["path"]: entry for entry in entries}.items():
         try:
             if not world.why_barred(path) and not _is_as_before(entry, world.entry(path)):
-                complaints.append(f"{path} is not as it was before")
+                complaints.append(f"{path} is not restored")
         except (OSError, KeyError, ValueError) as error:
-            complaints.append(f"{path} cannot be looked at: {quoting.error(error)}")
+            complaints.append(f"{path} cannot be checked: {quoting.error(error)}")
     return [
         line for line in complaints if not any(failure.startswith(line.split(" ")[0] + " ") for failure in failures)
     ]

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 
 BLOCK = 1 << 20
 ENTRY = 4096  # bytes of a block
-DEEPEST = 100  # directories in each other
+DEEPEST = 100  # nested directories
 LONGEST_HEADER = 1 << 20  # bytes of what stands before an entry, such as a long name: it is read into memory
 
 
@@ -49,14 +49,14 @@ def unpack(archive: str, folder: str, most: int) -> None:
             for member in tar:
                 most -= size_on_disk(member.size if member.isreg() else 0)
                 if most < 0:
-                    raise Unfit("there is no room for what is in it")
+                    raise Unfit("there is no space for its content")
                 _lay(tar, member, folder)
     except (tarfile.TarError, zlib.error, EOFError, IndexError, OverflowError) as error:
         raise Unfit(f"it cannot be read: {error}") from None
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise
-        raise Unfit(f"it cannot be laid out: {error.strerror}: {error.filename or archive}") from None
+        raise Unfit(f"it cannot be unpacked: {error.strerror}: {error.filename or archive}") from None
     except ValueError as error:
         raise error if isinstance(error, Unfit) else Unfit(f"it cannot be read: {error}") from None
 
@@ -94,9 +94,9 @@ def _parts(name: str) -> list[str]:
     if name.startswith("/") or ".." in parts or "\0" in name:
         raise Unfit(f"{name!r} leads out of it")
     if len(parts) > DEEPEST:
-        raise Unfit(f"it has more than {DEEPEST} directories in each other")
+        raise Unfit(f"it has more than {DEEPEST} nested directories")
     if any(part.startswith(".wh.") for part in parts):
-        raise Unfit(f"{name!r} removes a file of another layer: push a directory, and not an image of several steps")
+        raise Unfit(f"{name!r} removes a file of another layer: push a directory, not an image with several layers")
     return parts
 
 

@@ -52,7 +52,7 @@ def retire(world: World, names: list[str]) -> None:
     disable(world, names)
     for name, answer in _ask_managers(world, "is-active", names).items():
         if answer == UNANSWERED:
-            raise Failed(f"whether {name}, which is to be removed, still runs is not known: {_silent([name])}")
+            raise Failed(f"whether {name}, which is to be removed, still runs is unknown: {_silent([name])}")
         if answer in {*RUNNING, "deactivating"}:
             raise Failed(f"{name} is to be removed and does not stop: it {why_not(world, name)}")
     for name, answer in _ask_managers(world, "is-enabled", names).items():

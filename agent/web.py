@@ -79,7 +79,7 @@ def download(url: str, authorization: str, path: str, size: int, stalled: float 
         except urllib.error.HTTPError as error:
             return f"its registry answers {error.code}"
         except (http.client.HTTPException, ValueError) as error:
-            return f"the connection broke: {type(error).__name__}"
+            return f"the connection was lost: {type(error).__name__}"
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise

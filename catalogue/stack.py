@@ -322,9 +322,7 @@ def _refuse_two_values(values: dict[str, Any], file: str) -> None:
 
 def read_config(path: Path, file: str) -> dict[str, Any]:
     """What stands below `config:` of a stack's file: key → value. Raises CatalogueError."""
-    values = read_mapping(
-        path, file, "the file must begin with `config:`, with the stack's configuration below it"
-    ).get("config")
+    values = read_mapping(path, file, "begin it with `config:`, the stack's configuration below it").get("config")
     return mapping({} if values is None else values, file, "config", "write a line `infra:KEY: VALUE` for each key")
 
 

@@ -33,7 +33,7 @@ def mapping_in(line: str) -> dict[str, Any] | None:
 
 
 def _depth(value: Any) -> int:
-    """Levels of lists and mappings in each other, as far as DEEPEST and one more."""
+    """Levels of nested lists and mappings, as far as DEEPEST and one more."""
     level: list[Any] = [value]
     depth = 0
     while level and depth <= DEEPEST:

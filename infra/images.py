@@ -68,7 +68,11 @@ def update(catalogue: Catalogue, name: str) -> str:
         raise InfraError(f"{name} is not in its registry any more: take another tag in the catalogue")
     request = copy_request(stack, image, digest)
     _, is_new = mirror_image(request, lambda line: None)
-    state = f"is in {stack.region} now; pulumi up --stack {stack.name} releases it" if is_new else "was there already"
+    state = (
+        f"is in {stack.region} now; pulumi up --stack {stack.name} releases it"
+        if is_new
+        else "was already in the registry"
+    )
     return f"{name}: {digest} {state}"
 
 

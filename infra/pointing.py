@@ -215,7 +215,7 @@ def adoptable(catalogue: Catalogue, wished: Sequence[str]) -> tuple[Zone, list[t
         entries = [e for e in zone.records(name) if e["type"] in own and e.get("comment") != own[e["type"]]]
         if not entries:
             kinds = ", ".join(sorted(own))
-            raise InfraError(f"{name} has no record {kinds} at Cloudflare that is not this stack's already")
+            raise InfraError(f"{name} has no record {kinds} at Cloudflare that this stack does not own yet")
         adoptable_entries += [(entry, own[entry["type"]]) for entry in entries]
     if proxied := [entry["name"] for entry, _ in adoptable_entries if entry.get("proxied")]:
         raise InfraError(

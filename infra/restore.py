@@ -87,7 +87,7 @@ def restore(catalogue: Catalogue, host: str, wanted: str | None, say: Callable[[
 
 def lines(host: str, answer: dict[str, Any]) -> Iterator[str]:
     for path, came in answer["brought"].items():
-        kept = f", {came['kept']} were there already" if came["kept"] else ""
+        kept = f", {came['kept']} were already present" if came["kept"] else ""
         failed = f", {came['failed']} could not be brought (see above)" if came.get("failed") else ""
         yield f"{host}: {path}: {came['files']} file(s) came, {came['bytes'] // 1024**2} MiB{kept}{failed}"
     for path in answer["absent"]:

@@ -65,7 +65,7 @@ def _signs(say: Say) -> Generator[None]:
 
     def beat() -> None:
         while not done.wait(EVERY):
-            say(f"at work for {(time.monotonic() - began) / 60:.0f} min")
+            say(f"running for {(time.monotonic() - began) / 60:.0f} min")
 
     threading.Thread(target=beat, daemon=True).start()
     try:

@@ -108,7 +108,7 @@ def _up(world: World, entry: Backup) -> None:
     world.write(f"{PLACE}/compose.yml", entry["drill"].encode(), 0o600, "root", "root")
     ran = _compose(world, entry, "up", "-d", timeout=600)
     if ran.code:
-        raise Failed(f"it does not start: {ran.last_lines(3)}")
+        raise Failed(f"it did not start: {ran.last_lines(3)}")
 
 
 def _wait(world: World, entry: Backup) -> None:
@@ -152,7 +152,10 @@ def forget_leftovers(world: World) -> None:
     if ran.code or not ran.output.split():
         return
     # One that is under way has this lock
-    with contextlib.suppress(Refused), lock.lock("clearing drills away", lambda _: None, making.LOCK, patience=0):
+    with (
+        contextlib.suppress(Refused),
+        lock.lock("removing the drill's containers", lambda _: None, making.LOCK, patience=0),
+    ):
         world.run("docker", "rm", "--force", "--volumes", *ran.output.split(), timeout=60)
 
 

@@ -32,8 +32,10 @@ def entry_of(world: World, service: str) -> Backup:
     """Raises Refused for a service that has no backup here."""
     services = entries(world)
     if service not in services:
-        has = f"those that have: {', '.join(sorted(services))}" if services else "none here has one"
-        raise Refused(f"{quoting.quote(service)} has no backup on this host; {has}")
+        has = (
+            f"services with a backup: {', '.join(sorted(services))}" if services else "no service of this host has one"
+        )
+        raise Refused(f"{quoting.quote(service)} has no backup defined on this host; {has}")
     if there := next(filter(None, (away.where(world, unit) for unit in services[service]["units"])), ""):
         raise Refused(
             f"the data of {service} is not on this host: it went to {there}. Where that host is lost, removing the "
@@ -49,7 +51,7 @@ def back_up(world: World, service: str, say: Say) -> dict[str, Any]:
         began = world.wall()
         try:
             if world.exists(RESTORING):
-                raise Refused("a restore was interrupted, and what is in its place now is no data: see infra status")
+                raise Refused("a restore was interrupted, so the data in place is incomplete: see infra status")
             restic.ready(world)
             say(f"backing up {service}")
             taken = _back_up_dump(world, entry) if entry["dump"] else _back_up_files(world, entry)
@@ -77,12 +79,12 @@ def _back_up_dump(world: World, entry: Backup) -> dict[str, Any]:
     if stored.code not in (0, TIMED_OUT):
         raise Refused(f"restic: {restic.reason(stored)}")
     if dump.code:
-        how = "did not come to its end" if dump.code == TIMED_OUT else f"ended with {dump.code}"
+        how = "did not finish" if dump.code == TIMED_OUT else f"ended with {dump.code}"
         raise Refused(f"its dump {how}: {dump.last_lines(3)}")
     if not size:
-        raise Refused(f"its dump is empty: {dump.last_lines(3) or 'it said nothing'}")
+        raise Refused(f"its dump is empty: {dump.last_lines(3) or 'it printed nothing'}")
     if stored.code:
-        raise Refused("restic did not come to its end")
+        raise Refused("restic did not finish")
     ran = restic.run(world, "tag", "--set", f"service={service}", _snapshot(stored), timeout=3600)
     if ran.code:
         raise Refused(f"restic: {restic.reason(ran)}")
@@ -98,10 +100,10 @@ def _forget_unfinished(world: World, service: str) -> None:
 
 def _back_up_files(world: World, entry: Backup) -> dict[str, Any]:
     if missing := [path for path in entry["paths"] if not world.exists(path)]:
-        raise Refused(f"{', '.join(missing)} is not there")
+        raise Refused(f"{', '.join(missing)} does not exist")
     ran = restic.run(world, "backup", "--json", *restic.marks(world, entry["service"]), *entry["paths"])
     if ran.code == restic.INCOMPLETE:
-        raise Refused(f"some files could not be read, and the backup has all others: {restic.reason(ran)}")
+        raise Refused(f"some files could not be read, the backup has all others: {restic.reason(ran)}")
     if ran.code:
         raise Refused(f"restic: {restic.reason(ran)}")
     id = _snapshot(ran)
@@ -113,7 +115,7 @@ def _snapshot(ran: Ran) -> str:
     summary = restic.answer(ran)
     id = cast("dict[str, Any]", summary).get("snapshot_id") if isinstance(summary, dict) else None
     if not isinstance(id, str) or not id:
-        raise Refused(f"restic does not say which backup it made: {ran.last_lines(2)}")
+        raise Refused(f"restic did not report which backup it made: {ran.last_lines(2)}")
     return id
 
 
@@ -168,7 +170,7 @@ def verify(world: World, everything: bool, say: Say) -> str:
 
 
 def _verify_repository(world: World, everything: bool, say: Say) -> str:
-    say(f"checking the repository, and reading {'all' if everything else 'a tenth'} of its data")
+    say(f"checking the repository and reading {'all' if everything else 'a tenth'} of its data")
     restic.run(world, "unlock", timeout=300)
     # Another tenth each day
     part = f"--read-data-subset={int(world.wall() // 86400) % 10 + 1}/10"
@@ -178,7 +180,7 @@ def _verify_repository(world: World, everything: bool, say: Say) -> str:
         and restic.ABSENT.search(ran.output)
         and not any(record(world, name).get("good") for name in entries(world))
     ):
-        return "no backup was made yet, and there is nothing to verify"
+        return "there is no backup to verify yet"
     if ran.code:
         raise Refused(f"the repository of backups is damaged or cannot be read: {restic.reason(ran)}")
-    return "no errors were found"
+    return "no errors found"

@@ -42,7 +42,7 @@ def environment(world: World) -> dict[str, str]:
     """What the release says of the repository. Raises Refused where it says nothing."""
     text = world.read(ENVIRONMENT)
     if text is None:
-        raise Refused(f"this host has no backups: {ENVIRONMENT} is not there. Bring its release (pulumi up) first")
+        raise Refused(f"this host has no backups: {ENVIRONMENT} is missing. Deploy its release first (pulumi up)")
     pairs = (line.partition("=") for line in text.decode().split("\n") if "=" in line and not line.startswith("#"))
     given = {name: value[1:-1] if value[:1] == value[-1:] == "'" else value for name, _, value in pairs}
     # In its answers too
@@ -71,7 +71,7 @@ def ready(world: World) -> None:
             raise Refused(f"the repository of backups cannot be read: {reason(asked)}")
         ran = run(world, "init", timeout=300)
         if ran.code and not EXISTS.search(ran.output):
-            raise Refused(f"the repository of backups cannot be made: {reason(ran)}")
+            raise Refused(f"the repository of backups cannot be created: {reason(ran)}")
     # Those of processes that are gone alone
     run(world, "unlock", timeout=300)
 
@@ -87,7 +87,7 @@ def snapshots(world: World, service: str, kind: str = "service") -> list[Snapsho
         listed: list[dict[str, Any]] = answer(ran) or []
         unsorted = [Snapshot(str(e["id"]), _utc(e["time"]), [str(path) for path in e["paths"]]) for e in listed]
     except (LookupError, TypeError, AttributeError, ValueError):
-        raise Refused(f"what restic answers about {service} cannot be read: {reason(ran)}") from None
+        raise Refused(f"the answer of restic about {service} cannot be read: {reason(ran)}") from None
     return sorted(unsorted, key=lambda snapshot: snapshot.at, reverse=True)
 
 
@@ -119,14 +119,14 @@ def size(world: World, snapshot: Snapshot) -> int:
     stats = answer(ran) if ran.code == 0 else None
     total = cast("dict[str, Any]", stats).get("total_size") if isinstance(stats, dict) else None
     if not isinstance(total, int):
-        raise Refused(f"how large backup {snapshot} is cannot be known: {reason(ran)}")
+        raise Refused(f"the size of backup {snapshot} is unknown: {reason(ran)}")
     return total
 
 
 def reason(ran: Ran) -> str:
     """What restic says of a failure, without its question whether there is a repository."""
     lines = [line for line in ran.output.splitlines() if line.strip() and not HINT.match(line)]
-    return Ran(ran.code, "\n".join(lines)).last_lines(3) or f"it ended with {ran.code} and said nothing"
+    return Ran(ran.code, "\n".join(lines)).last_lines(3) or f"it ended with {ran.code} and printed nothing"
 
 
 def answer(ran: Ran) -> Any:

@@ -41,9 +41,9 @@ def into(world: World, service: str, wanted: str | None, directory: str, say: Sa
     """Puts a backup into a directory that is empty or not there yet. Raises Refused."""
     entry = making.entry_of(world, service)
     if not re.fullmatch(r"(/[^/\0-\x1f]+)+", directory) or {".", ".."} & {*directory.split("/")}:
-        raise Refused(f"{quoting.quote(directory)} is no directory from the root, such as /root/restored")
+        raise Refused(f"{quoting.quote(directory)} is not an absolute directory, such as /root/restored")
     if world.exists(directory):
-        raise Refused(f"{quoting.quote(directory)} is there already: name a directory that is not")
+        raise Refused(f"{quoting.quote(directory)} already exists: name a new directory")
     _demand_own_parent(world, directory)
     snapshot = restic.choose_snapshot(world, service, wanted)
     data.demand_room(world, directory, restic.size(world, snapshot))
@@ -51,7 +51,7 @@ def into(world: World, service: str, wanted: str | None, directory: str, say: Sa
     world.directory(directory, 0o700, "root", "root")
     ran = restic.run(world, "restore", snapshot.id, "--target", directory)
     if ran.code:
-        raise Refused(f"restic: {restic.reason(ran)}; what came is in {quoting.quote(directory)}")
+        raise Refused(f"restic: {restic.reason(ran)}; the files restored so far are in {quoting.quote(directory)}")
     return {
         "service": service,
         "snapshot": snapshot.id,
@@ -70,13 +70,15 @@ def in_place(world: World, service: str, wanted: str | None, say: Say) -> dict[s
     with lock.lock(f"restore of {service}", say, making.LOCK, making.PATIENCE), lock.lock(PURPOSE, say):
         undo_interrupted(world, say)
         if transaction.load_unfinished(world):
-            raise Refused("a release was interrupted on this host: pulumi up finishes or undoes it; then run again")
+            raise Refused(
+                "a release was interrupted on this host: pulumi up finishes it or rolls it back; then run again"
+            )
         release, entry = store.current(world), making.entry_of(world, service)
         assert release, "it has an entry"
         snapshot = restic.choose_snapshot(world, service, wanted)
         if missing := [path for path in entry["paths"] if not entry["dump"] and path not in snapshot.paths]:
             raise Refused(
-                f"backup {snapshot} of {service} does not have {', '.join(missing)}: restore --to DIR takes it"
+                f"backup {snapshot} of {service} does not have {', '.join(missing)}: restore it with --to DIR"
             )
         for path in entry["paths"]:
             _demand_own_parent(world, path)
@@ -91,7 +93,10 @@ def in_place(world: World, service: str, wanted: str | None, say: Say) -> dict[s
 def _demand_own_parent(world: World, path: str) -> None:
     """Raises Refused where another account than root could put a link in the place of what is restored."""
     if why := data.foreign_parent(world, path):
-        raise Refused(f"{why}: restore --to a directory of root's, such as /root/restored, and copy it from there")
+        raise Refused(
+            f"{why}: restore with --to into a directory that root owns, such as /root/restored, and copy "
+            "the data from there"
+        )
 
 
 def _beside(path: str, what: str) -> str:
@@ -147,9 +152,13 @@ def _switch(world: World, replacement: Replacement, say: Say) -> dict[str, Any]:
         data.judge(world, release, [service, *entry["dependents"]], ill, patience)
     except BaseException as error:
         reason = reason_of(error) if isinstance(error, Exception) else "it was interrupted"
-        say("putting back what was there")
+        say("restoring the earlier data")
         failures = undo(world, begun, say)
-        how = f"; not all could be put back: {'; '.join(failures)}" if failures else ", and it has its own data again"
+        how = (
+            f"; some of it could not be restored: {'; '.join(failures)}"
+            if failures
+            else ", and its earlier data is back in place"
+        )
         raise Refused(f"{service} could not be restored from backup {snapshot}{how}: {reason}") from None
     finally:
         for path in replacement.staged:
@@ -183,7 +192,7 @@ def load(world: World, container: str, entry: Backup, snapshot: restic.Snapshot,
         restic.environment(world),
     )
     if taken.code not in (0, TIMED_OUT):
-        raise Failed(f"what loads the dump ended with {taken.code}: {taken.last_lines(3)}")
+        raise Failed(f"the load command ended with {taken.code}: {taken.last_lines(3)}")
     if read.code:
         raise Failed(f"restic: {restic.reason(read)}")
     if taken.code or not size:
@@ -198,12 +207,12 @@ def undo_interrupted(world: World, say: Say) -> None:
         return
     try:
         begun: RestoreRecord = json.loads(text)
-        say(f"a restore of {begun['service']} was interrupted: its own data is put back")
+        say(f"a restore of {begun['service']} was interrupted: its earlier data is restored")
         failures = undo(world, begun, say, keep=True)
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         raise Refused(
-            f"the record of a restore that was interrupted cannot be read: what was there is beside its place as "
-            f"*.before-DATE; put it back by hand, then remove {RECORD}"
+            f"the record of an interrupted restore cannot be read: the earlier data is beside its place as "
+            f"*.before-DATE; move it back by hand, then remove {RECORD}"
         ) from None
     if failures:
         raise Refused(f"an interrupted restore of {begun['service']} could not be undone: {'; '.join(failures)}")
@@ -215,7 +224,7 @@ def undo(world: World, begun: RestoreRecord, say: Say, keep: bool = False) -> li
     units.stop(world, list(reversed(begun["stops"])))
     try:
         if still := data.still_on(world, begun["stops"]):
-            return [f"{', '.join(still)} does not stop, so that {begun['moved'][0]['aside']} was left where it is"]
+            return [f"{', '.join(still)} does not stop, so {begun['moved'][0]['aside']} stays where it is"]
     except Failed as failure:
         return [str(failure)]
     failures: list[str] = []
@@ -237,7 +246,7 @@ def undo(world: World, begun: RestoreRecord, say: Say, keep: bool = False) -> li
         if begun["running"]:
             units.start(world, begun["running"])
     except Failed as failure:
-        say(f"what ran before does not start again: {failure}")
+        say(f"a service that ran before does not start again: {failure}")
     return []
 
 

@@ -23,7 +23,9 @@ def age(look: HostFacts, _: Alert) -> Measures:
         since = good or float(kept.get("since") or look.world.wall())
         hours = (look.world.wall() - since) / 3600
         parts = [
-            phrase("its last good backup is {hours:.0f} hours old", hours=hours) if good else phrase("it has no backup")
+            phrase("its last successful backup is {hours:.0f} hours old", hours=hours)
+            if good
+            else phrase("it has no backup")
         ]
         if isinstance(failed, dict):
             why = cast("dict[str, Any]", failed).get("why")

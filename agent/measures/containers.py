@@ -31,7 +31,7 @@ def network(look: HostFacts, _: Alert) -> Measures:
             continue
         right = present.subnet == wanted["subnet"] and present.gateway in ("", wanted["gateway"])
         inside = {other for other, container in look.containers.items() if name in container.addresses}
-        is_now = phrase("it is {subnet}, gateway {gateway}", subnet=present.subnet, gateway=present.gateway)
+        is_now = phrase("its subnet is {subnet}, its gateway {gateway}", subnet=present.subnet, gateway=present.gateway)
         yield Measured(name, 0 if right else 1, is_now, inside <= ours)
 
 
@@ -42,7 +42,7 @@ def attachment(look: HostFacts, _: Alert) -> Measures:
         if container and container.running:
             at = container.addresses.get(wanted["network"])
             where = phrase(
-                "it is at {at}, not at {wanted} of {network}",
+                "its address in {network} is {at}, expected {wanted}",
                 at=at or phrase("none"), wanted=wanted["address"] or phrase("any"), network=wanted["network"],
             )  # fmt: skip
             yield Measured(wanted["name"], 0 if at and at == (wanted["address"] or at) else 1, where)
@@ -62,7 +62,7 @@ def legacy(look: HostFacts, _: Alert) -> Measures:
     for name, docker_network in look.networks.items():
         if name not in ours:
             members = inside.get(name, [])
-            nothing = phrase(", and nothing of ours is in it")
+            nothing = phrase(", without a container of this release")
             holds = phrase(" ({members})", members=", ".join(members)) if members else nothing
             yield Measured(name, 1 if members or docker_network.project in projects else 0, holds)
 
@@ -84,7 +84,7 @@ def resolution(look: HostFacts, _: Alert) -> Measures:
     for (asker, wanted), address in zip(asked, look.world.resolve_inside(pairs)):
         at = _places(look, wanted)
         detail = phrase(
-            " by {asker}: {address}, not {wanted}",
+            " in {asker}: {address}, expected {wanted}",
             asker=asker["name"], address=address or phrase("no answer"), wanted=join_phrases(" or ", at),
         )  # fmt: skip
         yield Measured(wanted["name"], 0 if address in at else 1, detail)
@@ -132,7 +132,7 @@ def traffic(look: HostFacts, _: Alert) -> Measures:
         for asker, wanted in pairs
     ]
     for (asker, wanted), answers in zip(pairs, look.world.reach_inside(asked)):
-        silence = phrase("{asker} gets no answer from it", asker=asker["name"])
+        silence = phrase("{asker} cannot connect to it", asker=asker["name"])
         yield Measured(wanted["name"], 0 if answers else 1, silence, False)
     registry = next((image.split("/")[0] for image in look.release.images if "." in image.split("/")[0]), "")
     host, _sign, port = registry.partition(":")

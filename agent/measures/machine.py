@@ -42,7 +42,7 @@ def disk(look: HostFacts, condition: Alert) -> Measures:
         used = round(100 * (1 - usage.free / usage.size), 1)
         # Docker is asked for long: only where a notice can be sent
         unneeded = prune.reclaimable(look.world) // 1024**2 if holds and used > condition["above"] else 0
-        freed = phrase(", {size} MiB in images that no release needs", size=unneeded) if unneeded else ""
+        freed = phrase(", {size} MiB of them unused images", size=unneeded) if unneeded else ""
         yield Measured(path, used, phrase(" ({left} MiB left{freed})", left=usage.free // 1024**2, freed=freed), holds)
 
 
@@ -78,5 +78,5 @@ def clock(look: HostFacts, _: Alert) -> Measures:
     daemons = look.world.run("systemctl", "is-active", *TIME_DAEMONS).output.split()
     if "active" in daemons:
         shown = look.world.run("timedatectl", "show", "-p", "NTPSynchronized", "--value").output.strip()
-        wrong = phrase(" or more: its time daemon says that it is not synchronised")
+        wrong = phrase(" or more: the time daemon reports that it is not synchronised")
         yield Measured(phrase("the clock"), 0.0 if shown == "yes" else UNKNOWN, wrong)

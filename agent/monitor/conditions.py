@@ -40,7 +40,7 @@ MEASURES: dict[str, Callable[[HostFacts, Alert], Measures]] = {
     "backup drill": backups.drills,
 }
 
-UNSEEN = "the look itself"  # the subject of a condition that could not be looked at
+UNSEEN = "the check itself"  # the subject of a condition that could not be looked at
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def _evaluate(look: HostFacts, condition: Alert) -> list[ConditionResult]:
     try:
         return [_of(look.say, measured, condition) for measured in MEASURES[condition["measure"]](look, condition)]
     except Exception as error:
-        text = look.say("{alert} could not be looked at: {error}", alert=alert, error=quoting.error(error))
+        text = look.say("{alert} could not be checked: {error}", alert=alert, error=quoting.error(error))
         return [ConditionResult(alert, UNSEEN, 0, True, text)]
 
 

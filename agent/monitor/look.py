@@ -145,7 +145,7 @@ class HostFacts:
         try:
             return [json.loads(line) for line in self.world.docker_has(path, max(timeout, 0.1)).splitlines()]
         except (OSError, ValueError) as error:
-            self.silent = f"Docker does not say: {quoting.quote(str(error))}"
+            self.silent = f"Docker did not answer: {quoting.quote(str(error))}"
             raise Unanswered(self.silent) from None
 
     @cached_property

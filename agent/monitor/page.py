@@ -39,7 +39,7 @@ MADE_ROOM = (
     "{service} was started again: {left} of {size} MiB are left",
 )
 UNSEEN = (
-    "Whether this page is still written cannot be known without its script: compare the time above, it is written "
+    "Without its script this page cannot show whether it is current: compare the time above. The monitor writes it "
     "every five minutes."
 )
 HEAD = (
@@ -103,11 +103,11 @@ def html(value: Page, language: str = "en") -> str:
     digest = base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
     title = say("{host} in {region}", host=value["host"], region=value["region"]) if value["region"] else value["host"]
-    heading = say("All healthy") if value["well"] else say("{count} thing(s) are not right", count=len(value["met"]))
+    heading = say("All healthy") if value["well"] else say("{count} alert condition(s) met", count=len(value["met"]))
     seen = f'<span class="{_class(value["well"])}">{heading}</span>'
     old = say(
-        "This page was written {minutes} minutes ago: the monitor of this host does not run, and nothing here is to be "
-        "believed.",
+        "This page was written {minutes} minutes ago: the monitor of this host is not running, and this page is out of "
+        "date.",
         minutes="{minutes}",
     )
     jobs = [
@@ -157,7 +157,7 @@ def _services(value: Page, say: Speaker) -> Iterator[str]:
             f'<tr><th scope="row">{escape(entry["service"])}</th><td class="{_class(well)}">{now}</td>'
             f'<td>{_day(entry["day"], say)}</td><td class="memory">{_memory(entry["memory"], say)}</td></tr>'
         )
-    resting, stopped = say("is not to run here now"), say("is stopped to free memory")
+    resting, stopped = say("does not run on this host at present"), say("is stopped to free memory")
     for unit, reason in [*((u, resting) for u in value["resting"]), *((u, stopped) for u in value["stopped"])]:
         yield f'<tr><th scope="row">{escape(unit)}</th><td colspan="3">{reason}</td></tr>'
     yield "</tbody></table></div>"
@@ -166,7 +166,7 @@ def _services(value: Page, say: Speaker) -> Iterator[str]:
 def _day(cells: list[int], say: Speaker) -> str:
     seen = [cell for cell in cells if cell >= 0]
     label = (
-        say("healthy in {good} of {all} half hours", good=seen.count(1), all=len(seen)) if seen else say("not checked")
+        say("healthy in {good} of {all} half-hours", good=seen.count(1), all=len(seen)) if seen else say("not checked")
     )
     bars = "".join(f'<i class="{ {1: "g", 0: "b"}.get(cell, "") }"></i>' for cell in cells)
     return f'<div class="day" role="img" aria-label="{label}" title="{label}">{bars}</div>'

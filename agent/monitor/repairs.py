@@ -27,9 +27,9 @@ def why_not(entry: ConditionResult, past: list[Repair], now: float) -> str:
     if not tries:
         return ""
     if len(tries) >= PER_DAY:
-        return f"tried {len(tries)} times in a day: it is left to people"
+        return f"tried {len(tries)} times in a day: no more automatic attempts"
     if entry.repair == "restart docker" and not tries[-1].worked:
-        return "a restart of Docker did not change it: it is left to people"
+        return "a restart of Docker did not help: no more automatic attempts"
     pause = FIRST_PAUSE * 2 ** (len(tries) - 1)
     seconds = tries[-1].at + pause - now
     return f"tried {len(tries)} times in a day, next in {seconds:.0f} s" if seconds > 0 else ""
@@ -42,14 +42,14 @@ def repair(look: HostFacts, entry: ConditionResult) -> str:
 
 def _restart_docker(look: HostFacts, _: str) -> str:
     forwarding.restart(look.world, [look.manifest])
-    return phrase("Docker was restarted, and every container with it")
+    return phrase("Docker and every container were restarted")
 
 
 def _make_network(look: HostFacts, subject: str) -> str:
     """Its unit takes the containers with it: they could not be in a network that is not there."""
     network = next(entry for entry in look.manifest["networks"] if entry["name"] == subject)
     must(look.world, "systemctl", "restart", "--no-block", network["unit"])
-    return phrase("{unit} was restarted, and what is in that network with it", unit=network["unit"])
+    return phrase("{unit} and the containers of that network were restarted", unit=network["unit"])
 
 
 def _attach(look: HostFacts, subject: str) -> str:
@@ -58,7 +58,7 @@ def _attach(look: HostFacts, subject: str) -> str:
     network, address = wanted["network"], wanted["address"]
     for other, container in look.containers.items():
         if address and other != subject and container.addresses.get(network) == address:
-            form = "{address} of {network} is {other}'s, which is not where it should be"
+            form = "{address} of {network} is taken by {other}, which is not attached as defined either"
             raise Failed(phrase(form, address=address, network=network, other=other))
     before = look.containers[subject].addresses.get(network)
     names = [word for alias in wanted["aliases"] for word in ("--alias", alias)]
@@ -71,7 +71,7 @@ def _attach(look: HostFacts, subject: str) -> str:
         if before:
             look.world.run("docker", "network", "connect", "--ip", before, *names, network, subject)
         raise
-    form = "{container} was put into {network} at {address}" if address else "{container} was put into {network}"
+    form = "{container} was attached to {network} at {address}" if address else "{container} was attached to {network}"
     return phrase(form, container=subject, network=network, address=address)
 
 
@@ -91,8 +91,8 @@ def _start(look: HostFacts, subject: str) -> str:
 def _prune(look: HostFacts, _: str) -> str:
     freed = prune.images(look.world)
     if not freed:
-        raise Failed(phrase("no image is there that no release needs: what fills the disk is something else"))
-    return phrase("images that no release needs were removed, up to {size} MiB", size=freed // 1024**2)
+        raise Failed(phrase("there are no unused images to remove: something else fills the disk"))
+    return phrase("unused images were removed, up to {size} MiB", size=freed // 1024**2)
 
 
 REPAIRS: dict[str, Callable[[HostFacts, str], str]] = {

@@ -25,11 +25,13 @@ SETTLE = 60.0  # seconds that what was put right has to show it
 
 def main(world: World, arguments: list[str]) -> int:
     """`infra-monitor` on the host: 0 when all is healthy, 2 when something is not."""
-    parser = argparse.ArgumentParser(prog="infra-monitor", description="Looks after this host.")
-    parser.add_argument("--fix", action="store_true", help="put right what can be without losing anything")
-    parser.add_argument("--now", action="store_true", help="with --fix: also what was tried too often lately")
-    parser.add_argument("--json", action="store_true", help="for programs")
-    parser.add_argument("--quiet", action="store_true", help="say only what is not right")
+    parser = argparse.ArgumentParser(
+        prog="infra-monitor", description="Check this host's alert conditions, and repair what can be repaired."
+    )
+    parser.add_argument("--fix", action="store_true", help="repair what can be repaired without losing data")
+    parser.add_argument("--now", action="store_true", help="with --fix: also repair what was tried too often lately")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--quiet", action="store_true", help="print only conditions that are met")
     asked = parser.parse_args(arguments)
     with lock.lock("the monitor", lambda line: None, LOCK, patience=60):
         ended = run(world, asked.fix, asked.now)
@@ -65,9 +67,9 @@ def run(world: World, fix: bool, now: bool = False) -> Run:
         not_done.append(f"no notice was sent, since a job is running: {at_work}")
     else:
         _step(not_done, "telling", lambda: notices.tell(world, ended, attempts, look.say))
-        _step(not_done, "remembering how it was", lambda: history.remember_sample(world, sample(look)))
+        _step(not_done, "storing the state", lambda: history.remember_sample(world, sample(look)))
     _step(not_done, "writing the page", lambda: page.write(world, look, ended))
-    _step(not_done, "remembering this run", lambda: history.remember_run(world, ended))
+    _step(not_done, "storing this run", lambda: history.remember_run(world, ended))
     return ended
 
 
@@ -97,9 +99,9 @@ def _repair_all(
             with lock.lock("the monitor's repairs", lambda line: None, lock.LOCK, patience=0):
                 release = store.current(world)
                 if transaction.load_unfinished(world) or release is None:
-                    raise Refused("a switch is not finished: its recovery comes first")
+                    raise Refused("a switch is unfinished: its recovery comes first")
                 if world.exists(restoring.RECORD):
-                    raise Refused("a restore is not finished: its end comes first")
+                    raise Refused("a restore is unfinished: it must end first")
                 look = HostFacts(world, release)
                 results = evaluate(look)
                 for entry in repairs.candidates(results, kind):
@@ -112,7 +114,7 @@ def _repair_all(
             look, results = _await_settled(world, look.release, results, batch)
             batch = _judge_repairs(look, batch, results)
             attempts += batch
-            _step(not_done, "remembering repairs", lambda batch=batch: history.remember_repairs(world, batch))
+            _step(not_done, "storing the repairs", lambda batch=batch: history.remember_repairs(world, batch))
     return look, results, attempts, not_done
 
 
@@ -127,7 +129,9 @@ def _attempt(look: HostFacts, entry: ConditionResult, now: bool, batch: list[Rep
         history.remember_repairs(world, [begun])
     except OSError as error:
         why = quoting.quote(str(error))
-        not_done.append(f"{entry.alert} {entry.subject}: nothing was done, since it cannot be written down: {why}")
+        not_done.append(
+            f"{entry.alert} {entry.subject}: nothing was repaired, since the attempt cannot be recorded: {why}"
+        )
         return
     try:
         batch.append(replace(begun, worked=True, said=repairs.repair(look, entry)))
@@ -158,7 +162,7 @@ def _judge_repairs(look: HostFacts, attempts: list[Repair], results: list[Condit
         text = still.get((entry.alert, entry.subject))
         if text is None or not entry.worked:
             return entry
-        both = look.say("{done}, and still: {text}", done=entry.said, text=text)
+        both = look.say("{done}, but the condition remains: {text}", done=entry.said, text=text)
         return replace(entry, worked=False, said=both)
 
     return [judge(entry) for entry in attempts]
@@ -173,7 +177,7 @@ def text(ended: Run, quiet: bool = False) -> str:
     """For people: a line for each condition (`quiet`: for each that is met), and one for each thing that is not
     right."""
     if ended["release"] is None:
-        return "no release was brought to this host yet"
+        return "this host has no release yet"
     lines: list[str] = []
     write = lines.append
     names = list(dict.fromkeys(entry["alert"] for entry in ended["conditions"]))
@@ -190,7 +194,7 @@ def text(ended: Run, quiet: bool = False) -> str:
             f"{'repaired' if entry['worked'] else 'not repaired'}: {entry['alert']} {entry['subject']}: {entry['said']}"
         )
     for line in ended["left"]:
-        write(f"left alone: {line}")
+        write(f"not repaired: {line}")
     count = sum(entry["met"] for entry in ended["conditions"])
-    write(f"{cast('HostRun', ended)['host']}: {'healthy' if ended['well'] else f'{count} thing(s) are not right'}")
+    write(f"{cast('HostRun', ended)['host']}: {'healthy' if ended['well'] else f'{count} alert condition(s) met'}")
     return "\n".join(lines)

@@ -44,8 +44,8 @@ def others(world: World, names: list[str], ours: set[str], _serves: bool = False
                     wanted.append(os.path.normpath(os.path.join(os.path.dirname(path), value)))
                 elif name := spelling_of.get(_host(value)):
                     conflicts[path] = phrase(
-                        "has the public name {name}: of two sites of a name Caddy takes the one that it chooses, or no "
-                        "configuration at all",
+                        "also has the public name {name}: Caddy uses only one of the two sites, or rejects the "
+                        "configuration",
                         name=name,
                     )
     return [Conflict(path, what) for path, what in conflicts.items()]
@@ -58,8 +58,8 @@ def running(world: World) -> list[Conflict]:
     except (OSError, Declined) as error:
         # One that was started with another configuration listens elsewhere; whether it runs is looked at by itself
         is_active = world.run("systemctl", "is-active", UNIT).output.strip() == "active"
-        declined = "declines to answer at {place}: what it serves is not known. systemctl restart {unit}"
-        silent = "does not answer at {place}: what it serves is not known. systemctl restart {unit}"
+        declined = "refuses requests at {place}: its running configuration is unknown. systemctl restart {unit}"
+        silent = "does not answer at {place}: its running configuration is unknown. systemctl restart {unit}"
         what = phrase(declined if isinstance(error, Declined) else silent, place=ADMIN, unit=UNIT)
         return [Conflict(UNIT, what)] if is_active else []
     adapted = world.run("caddy", "adapt", "--adapter", "caddyfile", "--config", MAIN)
@@ -71,7 +71,7 @@ def running(world: World) -> list[Conflict]:
         same = _json(adapted.output) == json.loads(runs)
     except (ValueError, StopIteration, RecursionError):
         return []
-    return [] if same else [Conflict(UNIT, phrase("runs another configuration than {file} says", file=MAIN))]
+    return [] if same else [Conflict(UNIT, phrase("runs a configuration other than {file}", file=MAIN))]
 
 
 def _json(text: str) -> Any:

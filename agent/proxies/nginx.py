@@ -69,27 +69,27 @@ def others(world: World, names: list[str], ours: set[str], serves: bool = False)
     blocks, parts = _parse_dump(ran.output)
     read = list(_servers_of(blocks, parts, _host(world)))
     for name in unread_names(world, ran.output, names, ours) if serves else []:
-        conflicts[MAIN] = phrase("does not read {path}: this site is not served", path=f"{ENABLED}/{name}")
+        conflicts[MAIN] = phrase("does not include {path}: that site is not served", path=f"{ENABLED}/{name}")
     for path, guard in _of_all_sites(blocks, parts):
         if path not in ours:
             conflicts[path] = phrase(
-                "has {guard} outside of any site, which refuses requests of every site", guard=guard
+                "has {guard} outside any site, which applies to the requests of every site", guard=guard
             )
     for server in (server for server in read if server.path not in ours):
         if server.proxied & OURS:
             port = min(server.proxied & OURS)
             conflicts[server.path] = phrase(
-                "has proxy_protocol at port {port}, which Nginx then expects of every site's clients", port=port
+                "has proxy_protocol at port {port}, which Nginx then requires from the clients of every site", port=port
             )
         if server.addresses:
             conflicts[server.path] = phrase(
-                "listens at {address} alone, which Nginx chooses before any site at all addresses",
+                "listens at {address} only, which Nginx prefers to the sites that listen at all addresses",
                 address=server.addresses[0],
             )
         for name in names:
             if server.has(name):
                 conflicts[server.path] = phrase(
-                    "has the public name {name}, and of two Nginx takes the first that it reads", name=name
+                    "also has the public name {name}: Nginx uses only the first site that it reads", name=name
                 )
     return [Conflict(path, what) for path, what in conflicts.items()]
 
@@ -108,8 +108,8 @@ def unread(world: World, release: Release, answer: str) -> list[str]:
     sites = [name for name in release.manifest["names"] if f"{ENABLED}/{name}" in links]
     ours = {file.path for file in release.files} | links
     return [
-        f"{MAIN} does not read {ENABLED}/{name}, and this site would not be served: have it include {ENABLED}/* in "
-        "http, and run again"
+        f"{MAIN} does not include {ENABLED}/{name}, so this site would not be served: include {ENABLED}/* in http, "
+        "and run again"
         for name in unread_names(world, answer, sites, ours)
     ]
 

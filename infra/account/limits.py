@@ -83,7 +83,7 @@ def findings(
         remedy = (
             "infra adopt aws takes them over with their images; infra:sharedRepositories where another stack has them"
         )
-        yield Problem(region, "repositories", f"{len(taken)} are there already: {', '.join(taken)}", remedy)
+        yield Problem(region, "repositories", f"{len(taken)} already exist: {', '.join(taken)}", remedy)
 
 
 def _rules(resources: Iterable[dict[str, Any]]) -> Counter[tuple[str, str]]:

@@ -101,7 +101,7 @@ def _names(catalogue: Catalogue, region: str, facts: Facts) -> Findings:
     ours = {repository for system in catalogue.running.values() for repository in system.repositories}
     taken = sorted(ours & facts.repositories - facts.own_repositories)
     if taken and not catalogue.stack.sharedRepositories:
-        fault = f"{len(taken)} are there already, and are not the stack's: {', '.join(taken)}"
+        fault = f"{len(taken)} already exist, and are not the stack's: {', '.join(taken)}"
         rule = (
             "delete them, their images come along again: "
             f"aws ecr delete-repository --force --region {region} --repository-name NAME"

@@ -97,7 +97,7 @@ def create(folder: Path, answers: Answers) -> tuple[Program, str]:
     if len(site) > MOST_OF_A_NAME:
         raise InfraError(f"{site} would be its public name, and has more than {MOST_OF_A_NAME} letters: --system NAME")
     if os.path.lexists(folder) and (not folder.is_dir() or folder.is_symlink() or any(folder.iterdir())):
-        raise InfraError(f"{folder} is there already: name a directory that does not exist, or an empty one")
+        raise InfraError(f"{folder} already exists: name a directory that does not exist, or an empty one")
     program = program_in(HERE)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)

@@ -125,7 +125,7 @@ def test_one_that_does_not_run_is_left_out_and_said(monkeypatch):
     facts = read(monkeypatch, {**PLAIN, "State": {"Running": False, "Pid": 0}})
     remarks: list = []
     assert understanding.compose.entries(facts, remarks) == []
-    assert "does not run, and no unit starts it: left out" in remarks[0].text
+    assert "is not running, and no unit starts it: left out" in remarks[0].text
 
 
 RANGE = {"PortBindings": {"80/tcp": [{"HostIp": "", "HostPort": "8000-8010"}, {"HostIp": "", "HostPort": "8001"}]}}

@@ -96,14 +96,14 @@ WAYS: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any], str]] = {
             {"type": "bind", "source": "/srv/x", "target": "/x"}, {"type": "tmpfs", "target": "/t"},
         ]}, "",
     ),
-    "a volume without a name": (BODY | {"volumes": ["/data"]}, {}, {}, "its volumes: /data is a volume without a name"),
+    "a volume without a name": (BODY | {"volumes": ["/data"]}, {}, {}, "its volumes: /data is an anonymous volume"),
     "a secret in its command": (BODY | {"command": f"serve --key {MARK}"}, {}, {}, "its command: holds what may be a secret"),
     "a password in a list": (BODY | {"healthcheck": {"test": ["CMD", "redis-cli", "-a", "pw12sec", "ping"]}}, {}, {}, "its healthcheck: holds what may be a secret"),
     "a password behind its option": (BODY | {"command": ["mysqladmin", "-uroot", "-ppw9secret"]}, {}, {}, "its command: holds what may be a secret"),
     "a password in a call": (BODY | {"command": ["--eval", "db.auth('root','pw20sec')"]}, {}, {}, "its command: holds what may be a secret"),
     "a port that is no password": (BODY | {"command": ["serve", "-p", "8001"]}, {}, {"command": ["serve", "-p", "8001"]}, ""),
     "a processor that is no number": (BODY | {"cpus": "1.2.3"}, {}, {}, "its cpus"),
-    "devices that are a number": (BODY | {"deploy": {"resources": {"reservations": {"devices": 5}}}}, {}, {}, "only a number of NVIDIA's GPUs"),
+    "devices that are a number": (BODY | {"deploy": {"resources": {"reservations": {"devices": 5}}}}, {}, {}, "only a count of NVIDIA GPUs, or all"),
     "a variable in its command": (BODY | {"command": "serve ${PORT}"}, {}, {}, "its command: has a variable of Compose's"),
     "volumes that are a word": (BODY | {"volumes": "x"}, {}, {}, "its volumes cannot be read"),
     "what it waits for is a word": (BODY | {"depends_on": "db"}, {}, {}, "its depends_on cannot be read"),
@@ -118,7 +118,7 @@ WAYS: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any], str]] = {
     "the host's network": (BODY | {"network_mode": "host"}, {}, {"network_mode": "host", "exceptions": {"host-network": FOUND}}, "why it has to: network_mode: host"),
     "another one's network": (BODY | {"network_mode": "service:vpn"}, {}, {}, "its network_mode: Input should be 'host'"),
     "all rights": (BODY | {"privileged": True}, {}, {"privileged": True, "exceptions": {"privileged": FOUND}}, "(exceptions: privileged)"),
-    "a capability of the host's": (BODY | {"cap_add": ["SYS_ADMIN"]}, {}, {"cap_add": ["SYS_ADMIN"], "exceptions": {"capabilities": FOUND}}, "cap_add: SYS_ADMIN, which reaches the host"),
+    "a capability of the host's": (BODY | {"cap_add": ["SYS_ADMIN"]}, {}, {"cap_add": ["SYS_ADMIN"], "exceptions": {"capabilities": FOUND}}, "cap_add: SYS_ADMIN, which give rights on the host"),
     "Docker's socket": (
         BODY | {"volumes": ["/var/run/docker.sock:/var/run/docker.sock:ro", "/:/host:ro"]}, {},
         {
@@ -131,18 +131,18 @@ WAYS: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any], str]] = {
     ),
     "ports of the world": (
         BODY | {"ports": ["127.0.0.1:8001:8001", "25:25", "0.0.0.0:51820:51820/udp"]}, {},
-        {"publish": ["25", "51820/udp"], "exceptions": {"public-ports": FOUND}}, "why it has to: the world reaches it at 25/tcp, 51820/udp",
+        {"publish": ["25", "51820/udp"], "exceptions": {"public-ports": FOUND}}, "REASON: it is public at 25/tcp, 51820/udp",
     ),
     "a port of one address": (
         BODY | {"ports": ["127.0.0.1:8001:8001", "10.0.0.5:9100:9100"]}, {}, {}, "publishes 10.0.0.5:9100 too: the catalogue has one port",
     ),
     "a port of both families": (BODY | {"ports": ["0.0.0.0:8001:8001", "[::]:8001:8001"]}, {}, {}, "publishes 8001 to the world: on 127.0.0.1 from then on"),
     "a port of the world before its own": (
-        BODY | {"ports": ["25:25", "127.0.0.1:8001:8001"]}, {}, {"publish": ["25"], "exceptions": {"public-ports": FOUND}}, "reaches it at 25/tcp",
+        BODY | {"ports": ["25:25", "127.0.0.1:8001:8001"]}, {}, {"publish": ["25"], "exceptions": {"public-ports": FOUND}}, "public at 25/tcp",
     ),
     "what Docker says of UDP": (
         BODY | {"ports": ["${WG}:51820/udp"]}, {"ports": [["", 51820, 51820, "udp"], ["::", 51820, 51820, "udp"], ["", 0, 9, "tcp"]]},
-        {"port": None, "publish": ["51820/udp"], "exceptions": {"public-ports": FOUND}}, "reaches it at 51820/udp",
+        {"port": None, "publish": ["51820/udp"], "exceptions": {"public-ports": FOUND}}, "public at 51820/udp",
     ),
     "a port out of a range": (BODY | {"ports": ["127.0.0.1:8001:8001", "80-81:90"]}, {}, {}, "publishes 80-81:90, which the catalogue cannot say: left out"),
     "a migration": (BODY | {"depends_on": {"m": {"condition": "service_completed_successfully"}}}, {}, {}, "waits for m to have ended"),
@@ -199,7 +199,7 @@ def test_of_an_environment_file_only_the_names_are_known_and_all_are_secrets():
 
 LEFT_OUT = {
     "no image": (without("image"), {"image": ""}, "its image has no name: it is left out"),
-    "not running and not enabled": (BODY, {"running": False}, "does not run, and no unit starts it"),
+    "not running and not enabled": (BODY, {"running": False}, "is not running, and no unit starts it"),
 }
 
 

@@ -265,7 +265,7 @@ def test_it_writes_a_new_file_and_none_that_is_there(there):
     assert ran.exit_code == 0 and f"written: {path}" in ran.stdout, ran.output
     assert yaml.safe_load(path.read_text())["system"] == "recall"
     again = run(there, "--yes", "--system", "recall", "--write", str(path))
-    assert isinstance(again.exception, InfraError) and "is there already" in str(again.exception)
+    assert isinstance(again.exception, InfraError) and "already exists" in str(again.exception)
 
 
 def test_the_system_is_called_after_the_host_unless_said_otherwise(there):

@@ -72,7 +72,7 @@ def run(releases: dict[str, dict[str, str]]) -> dict[str, Any]:
             return apply(world, JOB, *second, {}).line
         except Killed:
             world.kill_at = None
-            found = recover(world, JOB, "the host restarted in the middle")
+            found = recover(world, JOB, "the host restarted midway")
             return found[1].line if found else "nothing was touched"
 
     unhealthy, invalid, both = serving(), serving(), serving()

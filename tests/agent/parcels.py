@@ -67,7 +67,7 @@ class ParcelWorld(FakeWorld):
     def unpack(self, archive, folder, most):
         inside = json.loads(self.files[archive][0])
         if sum(map(len, inside.values())) > most:
-            raise trees.Unfit("there is no room for what is in it")
+            raise trees.Unfit("there is no space for its content")
         for name, text in inside.items():
             self._change(takes_space=True)
             self.files[f"{folder}/{name}"] = (text.encode(), 0o755, "root", "root")

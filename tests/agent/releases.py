@@ -90,7 +90,7 @@ def killed_at_each_change(start: FakeWorld, made: Release, web: Callable[[FakeWo
             applied(world, made)
         except Killed:
             world.kill_at = None
-            recover(world, JOB, "the agent was ended in the middle")
+            recover(world, JOB, "the agent was ended midway")
             yield world
         else:
             return

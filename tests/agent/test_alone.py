@@ -92,4 +92,4 @@ def test_a_service_with_two_slots_changes_its_slot():
 
 def test_a_first_release_is_whole():
     ended = applied(serving(), with_image(NAME), job=ALONE)
-    assert ended.outcome == "refused" and "no release yet, and avatar-uploader alone is none" in ended.line
+    assert ended.outcome == "refused" and "no release yet, so avatar-uploader cannot be deployed alone" in ended.line

@@ -55,7 +55,7 @@ def test_the_same_again_is_unchanged(served):
 def test_unchanged_and_not_well_is_no_success(served):
     served.web = lambda url: 500 if ":8015" in url else 200
     outcome = applied(served, release())
-    assert outcome.outcome == "refused" and "nothing to change, but unhealthy: scheduler" in outcome.line
+    assert outcome.outcome == "refused" and "unchanged, but unhealthy: scheduler" in outcome.line
 
 
 def test_only_what_changed_restarts(served):
@@ -128,8 +128,8 @@ REFUSALS = {
     "units": (lambda w: w.answers.update({"systemd-analyze": Ran(1, "bad unit")}), "systemd-analyze verify: bad unit"),
     "compose": (lambda w: w.answers.update({"/usr/bin/docker-compose -f": Ran(1, "bad file")}), "docker-compose config /home"),
     "port": (lambda w: w.listening.update({8017: 'users:(("python3",pid=7,fd=3))'}), 'port 8017 of ast-api is taken on the host (users:(("python3",pid=7,fd=3)))'),
-    "disk": (lambda w: setattr(w, "space", 100), "no space left on device: 0 MiB are free under /var/lib/docker, this release needs about 272 MiB. `infra prune` would free up to 0 MiB"),
-    "memory": (lambda w: setattr(w, "memory", lambda: {"MemTotal": 1024**3}), "MiB, and this machine has 1024 MiB: lower them, or move a service"),
+    "disk": (lambda w: setattr(w, "space", 100), "no space left on device: 0 MiB are free under /var/lib/docker, this release needs about 272 MiB. `infra prune` frees up to 0 MiB"),
+    "memory": (lambda w: setattr(w, "memory", lambda: {"MemTotal": 1024**3}), "MiB, but this machine has 1024 MiB: lower them, or move a service"),
 }  # fmt: skip
 
 
@@ -187,7 +187,7 @@ def test_an_update_planned_from_another_release_is_refused(served):
     bob = jobs.with_history(served, replace(JOB, who="bob@desk"), 0.0, Mask([]))
     assert applied(served, second, job=replace(bob, base=first.id)).outcome == "applied"
     outcome = applied(served, third, job=replace(JOB, base=first.id))
-    said = f"planned from release {first.id[:12]}, and release {second.id[:12]} by bob@desk serves here"
+    said = f"planned from release {first.id[:12]}, but release {second.id[:12]} by bob@desk serves here"
     assert outcome.outcome == "refused" and said in outcome.line
     # The same release, the right base, and an update that knows no base are no conflict
     assert applied(served, second, job=replace(JOB, base=first.id)).outcome == "unchanged"
@@ -198,7 +198,7 @@ def test_an_update_planned_from_another_release_is_refused(served):
 def test_a_missing_secret_is_named():
     made = release(lambda data: service(data, "web").update(secrets=["TOKEN"]))
     outcome = applied(world_for(made), made)
-    assert outcome.outcome == "refused" and "secret TOKEN of web is missing" in outcome.line
+    assert outcome.outcome == "refused" and "secret TOKEN of web is not set" in outcome.line
 
 
 def test_secrets_are_written_for_root_alone():
@@ -224,7 +224,7 @@ def test_another_value_of_a_secret_is_another_release():
 def test_a_damaged_archive_is_refused():
     made = release()
     outcome = applied(world_for(made), made, **{f"files{SITE}": b"damaged"})
-    assert outcome.outcome == "refused" and f"{SITE} was damaged on the way" in outcome.line
+    assert outcome.outcome == "refused" and f"{SITE} was damaged in transfer" in outcome.line
 
 
 def test_another_manifest_is_refused():

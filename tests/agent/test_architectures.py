@@ -63,7 +63,7 @@ def test_an_image_that_turns_out_to_be_of_another_is_refused_before_the_switch(m
     assert ended.outcome == "refused" and world.seen_by_programs() == before
     assert (
         f"{sorted(images(release()))[0]} is for {theirs}" in ended.line
-        and f"this host is {ours}, and 1 image(s) are not" in ended.line
+        and f"this host is {ours}, but 1 image(s) are not" in ended.line
     )
 
 

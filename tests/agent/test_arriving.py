@@ -124,7 +124,7 @@ def test_where_it_does_not_start_nothing_here_uses_it_and_the_reason_is_said(hos
     arriving.ready(host, prepared(host), say)
     host.fails[command] = answer
     ended = start(host)
-    assert not ended["started"] and ended["off"] and "does not run here: " in ended["why"]
+    assert not ended["started"] and ended["off"] and "did not start on this host: " in ended["why"]
     assert host.rows() == "empty"
 
 
@@ -199,12 +199,12 @@ def test_a_host_whose_data_had_gone_gets_it_back(host):
 
 def test_a_record_that_is_damaged_is_named(host):
     host.files[arriving.RECORD] = (b"{", 0o600, "root", "root")
-    with pytest.raises(Refused, match="cannot be read: look beside the data"):
+    with pytest.raises(Refused, match="cannot be read: the earlier data is beside it"):
         start(host)
 
 
 def test_a_start_without_an_arrival_is_refused(host):
-    with pytest.raises(Refused, match="no data of watchme has arrived here in this move"):
+    with pytest.raises(Refused, match="no data of watchme has arrived on this host in this move"):
         start(host)
 
 

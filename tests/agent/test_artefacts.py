@@ -81,13 +81,13 @@ def test_an_artefact_that_leaves_the_catalogue_leaves_no_link():
 @pytest.mark.parametrize(
     ("prepare", "expected"),
     [
-        (lambda world: setattr(world, "machine", "aarch64"), "this host is arm64, and"),
+        (lambda world: setattr(world, "machine", "aarch64"), "this host is arm64, but"),
         (lambda world: setattr(world, "refuses", 403), "its registry answers 403"),
         (lambda world: setattr(world, "space", 1024), "no space left on device"),
-        (lambda world: world.faults.extend(["the connection broke"] * 9), "cannot be fetched: the connection broke"),
+        (lambda world: world.faults.extend(["the connection was lost"] * 9), "cannot be fetched: the connection was lost"),
         (lambda world: world.blobs.clear(), "its registry answers 404"),
-        (lambda world: _damage(world), "was damaged on the way"),
-        (lambda world: _swap(world), "answers with something else than what was asked for"),
+        (lambda world: _damage(world), "was damaged in transfer"),
+        (lambda world: _swap(world), "answered with other content than requested"),
     ],
     ids=["architecture", "refused", "disk", "connection", "gone", "damaged", "swapped"],
 )  # fmt: skip
@@ -157,7 +157,7 @@ def test_a_layer_that_comes_twice_is_fetched_once():
 def test_a_connection_that_breaks_is_tried_again():
     world = host()
     made = release(world.publish("recall", FILES))
-    world.faults = ["the connection broke", "its registry answers 503"]
+    world.faults = ["the connection was lost", "its registry answers 503"]
     assert applied(world, made).outcome == "applied"
 
 
@@ -168,7 +168,7 @@ def test_a_program_that_the_artefact_lacks_is_named_before_the_switch():
     assert INTO not in world.links
 
 
-@pytest.mark.parametrize("fault", ["is not in it, and a unit starts it", "may not be executed, and a unit starts it"])
+@pytest.mark.parametrize("fault", ["is not in it, but a unit starts it", "is not executable, but a unit starts it"])
 def test_what_a_unit_starts_needs_no_word_of_its_own(fault, monkeypatch):
     """A path of ExecStart below `into` is known to be needed, by `needs` or without."""
     world = host()
@@ -188,7 +188,10 @@ def test_an_interpreter_may_come_with_the_artefact():
     ended = applied(world, release(world.publish("recall", {"bin/gunicorn": script, "bin/python3": "x"})))
     assert ended.outcome == "applied", ended.line
     ended = applied(world, release(world.publish("recall", {"bin/gunicorn": script})))
-    assert ended.outcome == "refused" and f"gunicorn needs the interpreter {INTO}/bin/python3, which is" in ended.line
+    assert (
+        ended.outcome == "refused"
+        and f"gunicorn needs the interpreter {INTO}/bin/python3, which does not exist" in ended.line
+    )
 
 
 def test_a_part_of_it_is_linked_and_one_that_is_not_there_named():
@@ -233,7 +236,7 @@ def test_killed_anywhere_the_same_update_ends_at_the_new_artefact():
         with contextlib.suppress(Killed):
             applied(world, second)
         world.kill_at = None
-        recover(world, JOB, "the agent was ended in the middle")
+        recover(world, JOB, "the agent was ended midway")
         ended = applied(world, second)
         assert ended.outcome in ("applied", "unchanged"), f"killed at change {number}: {ended.line}"
         assert world.links[INTO] == folder_of(second), number

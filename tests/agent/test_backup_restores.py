@@ -87,10 +87,10 @@ def test_into_a_directory_nothing_else_is_touched(served):
     answer = restored(served, "worker", to="/srv/look")
     assert answer["into"] == "/srv/look" and served.files[f"/srv/look{OUTBOX}/mail"][0] == b"letter"
     assert not served.commands("systemctl")
-    with pytest.raises(Refused, match="is there already"):
+    with pytest.raises(Refused, match="already exists"):
         restored(served, "worker", to="/srv/look")
     for wrong in ("", "look", "/srv/../etc/x", "/srv/a\nb", "/"):
-        with pytest.raises(Refused, match="is no directory from the root"):
+        with pytest.raises(Refused, match="is not an absolute directory"):
             restored(served, "worker", to=wrong)
 
 
@@ -117,7 +117,8 @@ def test_where_another_account_could_lay_a_link_nothing_is_restored(served):
         served.directories[place] = ("ice", "ice", 0o755)
         for to in (None, "/srv/web/look"):
             with pytest.raises(
-                Refused, match=f"{place} is ice's or open to others, who could lead what comes elsewhere: restore --to"
+                Refused,
+                match=f"{place} belongs to ice or is writable by others, who could redirect the data: restore with --to",
             ):
                 restored(served, "worker", to=to)
     assert not served.commands("systemctl stop") and not served.commands("restic --quiet restore")
@@ -128,7 +129,7 @@ def test_who_owns_the_way_is_seen_on_a_real_host_too(tmp_path):
     restoring._demand_own_parent(World(), "/data-of-ours")
     (tmp_path / "open").mkdir()
     (tmp_path / "open").chmod(0o777)
-    with pytest.raises(Refused, match="could lead what comes elsewhere"):
+    with pytest.raises(Refused, match="could redirect the data"):
         restoring._demand_own_parent(World(), f"{tmp_path}/open/data")
 
 
@@ -145,20 +146,22 @@ def test_what_was_unhealthy_before_for_another_reason_undoes_no_restore(served):
     served.web = lambda url: 500 if ":3001" in url else 200
     said = []
     asking.handle(served, "restore", {"service": "db", "snapshot": None, "to": None}, said.append)
-    assert served.rows() == "one two" and any("unhealthy before, and still: web" in line for line in said)
+    assert served.rows() == "one two" and any(
+        "unhealthy before, but the condition remains: web" in line for line in said
+    )
 
 
 def test_what_becomes_unhealthy_by_it_undoes_it(served):
     now(served)
     served.write_rows("newer")
     served.web = lambda url: 500 if ":3001" in url and served.rows() == "one two" else 200
-    with pytest.raises(Refused, match="and it has its own data again: web"):
+    with pytest.raises(Refused, match="and its earlier data is back in place: web"):
         restored(served)
     assert served.rows() == "newer"
 
 
 FAILED = {
-    "the load": ("docker exec -i db", Ran(3, "ERROR: role reader does not exist"), "what loads the dump ended with 3"),
+    "the load": ("docker exec -i db", Ran(3, "ERROR: role reader does not exist"), "the load command ended with 3"),
     "the repository in the middle": ("restic --quiet dump", Ran(1, "Fatal: blob not found"), "restic: Fatal: blob not found"),
     "the start": ("systemctl restart db.service", Ran(1, "Job failed"), "could not be restored from backup"),
     "a migration": ("/usr/bin/docker-compose -p infra-step-", Ran(1, "no such table"), "ended with 1"),
@@ -174,7 +177,7 @@ def test_a_failed_restore_puts_back_what_was_there(served, command, answer, line
     served.fails[command] = answer
     with pytest.raises(Refused) as raised:
         restored(served)
-    assert line in str(raised.value) and "and it has its own data again" in str(raised.value)
+    assert line in str(raised.value) and "and its earlier data is back in place" in str(raised.value)
     assert served.rows() == "newer" and served.active == before
     assert not [path for path in served.files if ".before-" in path] and restoring.RECORD not in served.files
 
@@ -238,7 +241,7 @@ def test_what_does_not_start_again_holds_up_no_release_once_the_data_is_right(se
     now(served)
     served.write_rows("newer")
     served.answers["systemctl restart watchme-web-app"] = Ran(1, "Job failed")
-    with pytest.raises(Refused, match="and it has its own data again"):
+    with pytest.raises(Refused, match="and its earlier data is back in place"):
         restored(served)
     assert served.rows() == "newer" and restoring.RECORD not in served.files
 

@@ -36,7 +36,7 @@ def test_files_are_taken_where_there_is_no_dump(served):
 
 FAULTS = {
     "a dump that fails": ("docker exec db", Ran(1, "pg_dump: error: connection refused"), "its dump ended with 1: pg_dump: error: connection refused"),
-    "a dump that takes too long": ("docker exec db", Ran(124, ""), "its dump did not come to its end"),
+    "a dump that takes too long": ("docker exec db", Ran(124, ""), "its dump did not finish"),
     "restic": ("restic --quiet backup", Ran(1, "Fatal: server says no"), "restic: Fatal: server says no"),
     "a wrong password": ("restic --quiet cat config", Ran(1, "Fatal: wrong password or no key found"), "cannot be read: Fatal: wrong password"),
     "a region that does not answer": (
@@ -72,7 +72,7 @@ def test_files_that_cannot_be_read_make_no_good_backup(served):
         now(served, "worker")
     served.remove_tree(OUTBOX)
     served.directories.pop(OUTBOX, None)
-    with pytest.raises(Refused, match="/srv/web/outbox is not there"):
+    with pytest.raises(Refused, match="/srv/web/outbox does not exist"):
         now(served, "worker")
 
 
@@ -82,7 +82,9 @@ def test_old_ones_that_cannot_be_removed_are_said_and_the_backup_is_good(served)
 
 
 def test_a_service_without_a_backup_is_named(served):
-    with pytest.raises(Refused, match=r"'?web'? has no backup on this host; those that have: db, worker"):
+    with pytest.raises(
+        Refused, match=r"'?web'? has no backup defined on this host; services with a backup: db, worker"
+    ):
         now(served, "web")
 
 
@@ -99,7 +101,7 @@ def test_odd_answers_of_restic_are_refused_in_words(served, text):
     try:
         assert restic.snapshots(served, "db") == []
     except Refused as refusal:
-        assert "what restic answers about db cannot be read" in str(refusal)
+        assert "the answer of restic about db cannot be read" in str(refusal)
 
 
 class Look:
@@ -121,19 +123,21 @@ def test_the_monitor_waits_for_the_first_one_and_alerts_when_the_last_one_is_old
         now(served)
     served.time += 40 * 3600
     value, text = hours()["db"]
-    assert value == 10 and text.startswith("its last good backup is 40 hours old; the last attempt failed: its dump")
+    assert value == 10 and text.startswith(
+        "its last successful backup is 40 hours old; the last attempt failed: its dump"
+    )
 
 
 def test_it_is_verified_by_another_tenth_each_day(served):
     parts = set()
     for _ in range(10):
-        assert asking.handle(served, "verify", {"everything": False}, say) == {"line": "no errors were found"}
+        assert asking.handle(served, "verify", {"everything": False}, say) == {"line": "no errors found"}
         served.time += 86400
         parts.add(served.commands("restic --quiet check")[-1])
     assert len(parts) == 10
     absent = Ran(1, "Fatal: unable to open config file: Stat: The specified key does not exist.")
     served.fails["restic --quiet check"] = absent
-    assert making.verify(served, True, say) == "no backup was made yet, and there is nothing to verify"
+    assert making.verify(served, True, say) == "there is no backup to verify yet"
     now(served)
     served.fails["restic --quiet check"] = absent
     with pytest.raises(Refused, match="damaged or cannot be read"):

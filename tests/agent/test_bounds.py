@@ -53,7 +53,7 @@ def test_a_holder_that_says_nothing_has_a_name_all_the_same(tmp_path):
         fcntl.flock(other, fcntl.LOCK_EX)
         assert lock.holder(path) == lock.UNKNOWN != ""
         with (
-            pytest.raises(Refused, match="another job is at work on this host: a process that has not said"),
+            pytest.raises(Refused, match="another job is running on this host: an unnamed process"),
             lock.lock("apply", lambda line: None, path=path, patience=0),
         ):
             pass

@@ -14,7 +14,7 @@ from tests.agent.releases import applied
 NAME, SITES = "example.com", "/etc/caddy/sites"
 OURS, OTHER = f"{SITES}/{NAME}.caddy", f"{SITES}/0.caddy"
 OWNED = (0o644, "root", "root")
-SAME = f"has the public name {NAME}: of two sites of a name Caddy takes the one that it chooses, or no configuration at all"
+SAME = f"also has the public name {NAME}: Caddy uses only one of the two sites, or rejects the configuration"
 HAS = {
     "the same": f"{NAME} {{\n\trespond a\n}}\n",
     "capitals": f"{NAME.upper()} {{\n\trespond a\n}}\n",

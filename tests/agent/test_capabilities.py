@@ -52,8 +52,8 @@ LACKS = {
     },
     "version 2 of compose": (lambda: at_version("1.29.2"), "applied", ""),
     "compose": (lambda: without("docker-compose"), "refused", "not installed: docker-compose, as a command or as Docker's plugin"),
-    "compose of after 2019": (lambda: at_version("1.25.0"), "refused", "/usr/bin/docker-compose is version 1.25.0, and a release needs Docker Compose 1.27 at least"),
-    "a compose that runs": (lambda: at_version("Segmentation fault"), "refused", "Docker Compose 1.27 at least"),
+    "compose of after 2019": (lambda: at_version("1.25.0"), "refused", "/usr/bin/docker-compose is version 1.25.0, but a release needs at least Docker Compose 1.27"),
+    "a compose that runs": (lambda: at_version("Segmentation fault"), "refused", "at least Docker Compose 1.27"),
     **{
         name: (lambda name=name: without(name), "refused", f"not installed: {name} (package {package})")
         for name, package in {**capabilities.ALWAYS, **capabilities.FOR_CERTIFICATES, **capabilities.FOR_PROXIES}.items()

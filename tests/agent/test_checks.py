@@ -52,8 +52,8 @@ def test_a_database_is_healthy_when_docker_says_so():
             "its health check ended with 2: no response",
         ),
         ({"Health": {"Status": "starting", "Log": []}}, "has not been checked yet"),
-        ({}, "has no health check: its image brings none"),
-        ({"Running": False, "ExitCode": 137, **HEALTHY}, "does not run: the container ended with code 137"),
+        ({}, "has no health check: its image defines none"),
+        ({"Running": False, "ExitCode": 137, **HEALTHY}, "is not running: the container ended with code 137"),
     ],
 )
 def test_one_that_does_not_get_there_is_rolled_back_with_the_reason(state, said):
@@ -116,7 +116,8 @@ def test_a_port_that_takes_connections():
     found.reachable_address = lambda name, port: "" if port == 8050 else "127.0.0.1"
     outcome = applied(found, made(with_tcp, 2), {"db": {"POSTGRES_PASSWORD": "x"}})
     assert (
-        outcome.outcome.startswith("rol") and "worker (worker.service) takes no connection at port 8050" in outcome.line
+        outcome.outcome.startswith("rol")
+        and "worker (worker.service) accepts no connection at port 8050" in outcome.line
     )
 
 

@@ -44,17 +44,17 @@ def test_every_condition_looked_at_something():
 
 
 CAUSES = {
-    "Docker hangs": (lambda w: setattr(w.docker, "silence", "timed out"), "network could not be looked at: Unanswered: Docker does not say: timed out"),
-    "network gone": (lambda w: w.docker.networks.pop(NETWORK), "the network watchme-network is not as it should be: it is missing"),
+    "Docker hangs": (lambda w: setattr(w.docker, "silence", "timed out"), "network could not be checked: Unanswered: Docker does not say: timed out"),
+    "network gone": (lambda w: w.docker.networks.pop(NETWORK), "the network watchme-network does not match its definition: it is missing"),
     "another subnet": (
         lambda w: w.docker.networks.update({NETWORK: ("172.28.0.0/16", "172.28.0.1", "")}),
-        "is not as it should be: it is 172.28.0.0/16, gateway 172.28.0.1",
+        "does not match its definition: its subnet is 172.28.0.0/16, its gateway 172.28.0.1",
     ),
-    "not attached": (lambda w: w.docker.containers["ast-api"].clear(), "ast-api is not where others look for it: it is at none, not at 172.27.0.17"),
-    "at another address": (moved, "ast-api is not where others look for it: it is at 172.27.0.99, not at 172.27.0.17 of watchme-network"),
+    "not attached": (lambda w: w.docker.containers["ast-api"].clear(), "ast-api is not attached to its network as defined: it is at none, not at 172.27.0.17"),
+    "at another address": (moved, "ast-api is not attached to its network as defined: its address in watchme-network is 172.27.0.99, expected 172.27.0.17"),
     "a legacy network": (
         lambda w: w.docker.networks.update({"api_ast_default": ("172.20.0.0/16", "172.20.0.1", "api_ast")}),
-        "api_ast_default is a legacy network, and nothing of ours is in it",
+        "api_ast_default is a legacy network, without a container of this release",
     ),
     "a container in another network too": (
         lambda w: (w.docker.networks.update(old=("172.20.0.0/16", "", "")), w.docker.containers["ast-api"].update(old="172.20.0.2")),
@@ -62,11 +62,11 @@ CAUSES = {
     ),
     "a name that is not found": (
         lambda w: setattr(w, "resolve_inside", lambda asked: ["" if name == "ast-api" else w.docker.resolve(pid, name) for pid, name in asked]),
-        "ast-api is not found by its name by watchme-avatar-uploader: no answer, not 172.27.0.17",
+        "the name ast-api does not resolve as expected by watchme-avatar-uploader: no answer, not 172.27.0.17",
     ),
     "a port for the world": (
         lambda w: w.answers.update({"ss -Hltn": Ran(0, LISTENS.format(at="0.0.0.0:8017") + LISTENS.format(at="127.0.0.1:8018") + LISTENS.format(at="*:443"))}),
-        "port 8017 of ast-api listens on more than this host itself at 0.0.0.0",
+        "port 8017 of ast-api listens beyond the loopback interface at 0.0.0.0",
     ),
     "a unit that failed": (
         lambda w: w.answers.update({"systemctl list-units --failed": Ran(0, "backup.service loaded failed failed Backup\n")}),
@@ -74,17 +74,17 @@ CAUSES = {
     ),
     "an unwell service": (
         lambda w: setattr(w, "web", lambda url: 500 if ":8017/" in url else 200),
-        "ast-api runs and is unhealthy (it answered 500)",
+        "ast-api is running, but unhealthy (it answered 500)",
     ),
     "a scheduler too many": (
         lambda w: w.there.discard("/run/infra/single/scheduler"),
-        "watchme-scheduler.service runs although its name points elsewhere",
+        "watchme-scheduler.service is running although its name points to another host",
     ),
     "stopped for want of memory": (
         lambda w: w.there.add("/run/infra/stopped/sed-aggregator"),
-        "api-sed-aggregator.service is stopped to free memory: it comes back when there is room",
+        "api-sed-aggregator.service is stopped to free memory: it starts again when enough memory is available",
     ),
-    "killed for lack of memory": (lambda w: w.docker.killed.extend(["superb-api", "superb-api"]), "the kernel killed something of superb-api for lack of memory, 2 times in 3600 s"),
+    "killed for lack of memory": (lambda w: w.docker.killed.extend(["superb-api", "superb-api"]), "the kernel killed processes of superb-api 2 times in the last 3600 s, out of memory"),
     "near its limit": (lambda w: w.used.update({w.docker.pid("superb-api"): 1000 * 1024**2}), "superb-api uses 97.7 % of its memory limit (1000 of 1024 MiB)"),
     "memory": (
         lambda w: w.files.update({"/proc/meminfo": (MEMINFO.replace("4000000", "400000").encode(), 0o444, "root", "root")}),
@@ -95,13 +95,13 @@ CAUSES = {
         "75.0 % of the swap is in use (488 MiB left)",
     ),
     "disk": (lambda w: setattr(w, "disk", Usage(1, 30 * GiB, 3 * GiB, 10, 9)), "the disk of / is 90.0 % full (3072 MiB left)"),
-    "inodes": (lambda w: setattr(w, "disk", Usage(1, 30 * GiB, 20 * GiB, 1000, 50)), "the disk of / has 95.0 % of its inodes in use"),
+    "inodes": (lambda w: setattr(w, "disk", Usage(1, 30 * GiB, 20 * GiB, 1000, 50)), "95.0 % of the inodes of / are in use"),
     "clock": (lambda w: setattr(w, "date", formatdate(w.time - 400, usegmt=True)), "the clock is 399 s off"),
     "an unfinished switch": (
         lambda w: w.files.update({"/var/lib/infra/transaction.json": (TRANSACTION, 0o600, "root", "root")}),
-        "the release of a switch was neither committed nor rolled back (abc, by alice@laptop)",
+        "the an interrupted switch was neither committed nor rolled back: release (abc, by alice@laptop)",
     ),
-    "no login": (lambda w: w.answers.update({"docker-credential-ecr-login get": Ran(1, "no")}), "this host cannot log in to 754724220380.dkr.ecr.ap-northeast-1.amazonaws.com: no login can be had"),
+    "no login": (lambda w: w.answers.update({"docker-credential-ecr-login get": Ran(1, "no")}), "this host cannot log in to 754724220380.dkr.ecr.ap-northeast-1.amazonaws.com: no login is available"),
     "a login that is not taken": (lambda w: setattr(w, "fetch", lambda url, *_, **__: (401, b"")), "amazonaws.com: it answered 401"),
 }  # fmt: skip
 
@@ -123,8 +123,8 @@ def test_what_cannot_be_looked_at_hides_nothing_else():
 
     world.resolve_inside = broken  # type: ignore[method-assign]
     assert [entry.text for entry in fired(world)] == [
-        "name-resolution could not be looked at: ValueError: no such namespace",
-        "nginx.service does not run: nothing here can be reached",
+        "name-resolution could not be checked: ValueError: no such namespace",
+        "nginx.service is not running: no site of this host can be reached",
     ]
 
 
@@ -141,7 +141,7 @@ def test_a_machine_of_somebodys_own_goes_by_its_time_daemon():
     assert not [entry for entry in evaluate(HostFacts(world, current(world))) if entry.alert == "clock"]
     world.answers["systemctl is-active systemd-timesyncd.service"] = Ran(0, "active\ninactive")
     world.answers["timedatectl"] = Ran(0, "no\n")
-    assert "the clock is 3600 s off or more: its time daemon" in "".join(entry.text for entry in fired(world))
+    assert "the clock is 3600 s off or more: the time daemon" in "".join(entry.text for entry in fired(world))
 
 
 def told(unit: str, count: int) -> Ran:
@@ -151,12 +151,12 @@ def told(unit: str, count: int) -> Ran:
 @pytest.mark.parametrize(
     ("cause", "text"),
     [
-        (lambda w: w.active.discard("recall-api.service"), "recall-api.service does not run"),
-        (lambda w: w.active.discard("nginx.service"), "nginx.service does not run: nothing here can be reached"),
-        (lambda w: w.answers.update({"journalctl MESSAGE_ID=5eb": told("recall-api.service", 4)}), "recall-api.service was restarted 4 times in 600 s"),
-        (lambda w: w.certificates.update({"example.com": (w.time + 20 * 86400, "")}), "the certificate for example.com is missing, not trusted or about to end"),
-        (lambda w: w.certificates.update({"example.com": (0.0, "certificate has expired")}), "about to end: certificate has expired"),
-        (lambda w: w.answers.update({"tail": Ran(0, log(w, 500, 2) + log(w, 200, 18))}), "10.0 % of nginx.service's answers in 300 s were server errors (2 of 20)"),
+        (lambda w: w.active.discard("recall-api.service"), "recall-api.service is not running"),
+        (lambda w: w.active.discard("nginx.service"), "nginx.service is not running: no site of this host can be reached"),
+        (lambda w: w.answers.update({"journalctl MESSAGE_ID=5eb": told("recall-api.service", 4)}), "recall-api.service was restarted 4 times in the last 600 s"),
+        (lambda w: w.certificates.update({"example.com": (w.time + 20 * 86400, "")}), "the certificate for example.com is missing, not trusted or about to expire"),
+        (lambda w: w.certificates.update({"example.com": (0.0, "certificate has expired")}), "about to expire: certificate has expired"),
+        (lambda w: w.answers.update({"tail": Ran(0, log(w, 500, 2) + log(w, 200, 18))}), "10.0 % of nginx.service's responses in the last 300 s were server errors (2 of 20)"),
     ],
 )  # fmt: skip
 def test_what_fires_on_a_host_of_units(cause, text):
@@ -171,7 +171,7 @@ def test_restarts_of_an_accounts_unit_are_its_own():
     uid = world.account("ice").uid
     lines = f'{{"USER_UNIT":"vocoder.service","_UID":"{uid}"}}\n' * 4 + '{"USER_UNIT":"vocoder.service","_UID":"9"}\n'
     world.answers["journalctl MESSAGE_ID=5eb"] = Ran(0, lines + '{"UNIT":"vocoder.service"}\nno line\n')
-    assert [entry.text for entry in fired(world)] == ["ice/vocoder.service was restarted 4 times in 600 s"]
+    assert [entry.text for entry in fired(world)] == ["ice/vocoder.service was restarted 4 times in the last 600 s"]
 
 
 # What any account can write into the journal
@@ -215,7 +215,7 @@ def test_caddys_log_is_read_too():
     lines = (answer % 200) * 18 + (failure % 502 + answer % 502) * 2 + f"{cut}\n{plain}\n"
     world.answers["journalctl -u caddy.service"] = Ran(0, lines)
     (found,) = fired(world)
-    assert "10.0 % of caddy.service's answers in 300 s were server errors (2 of 20)" in found.text
+    assert "10.0 % of caddy.service's responses in the last 300 s were server errors (2 of 20)" in found.text
 
 
 def test_what_a_client_sends_cannot_break_the_look():

@@ -62,4 +62,4 @@ def test_a_very_large_file_is_compared_and_not_shown():
     _, mode, owner, group = world.files[AVATAR]
     world.files[AVATAR] = (b"a\nb\n" * 10_000_000, mode, owner, group)
     (found,) = drift(world)
-    assert found["found"] == "was edited" and "40000000 bytes here: too large to be shown]" in found["diff"]
+    assert found["found"] == "was edited" and "40000000 bytes here: too large to show]" in found["diff"]

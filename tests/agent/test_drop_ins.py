@@ -72,7 +72,7 @@ def test_an_instance_is_held_against_its_template(path):
 def test_a_unit_that_hides_the_releases_is_named(path):
     world = serving(release("home"))
     lay(world, path, OTHER)
-    assert (path, f"stands in the place of ice/{INSTANCE}") in found(world)
+    assert (path, f"replaces ice/{INSTANCE}") in found(world)
     assert {entry[0] for entry in found(world)} == {path}
 
 
@@ -89,7 +89,7 @@ def test_of_two_drop_ins_of_a_name_the_first_counts():
     assert found(world) == []
     path = f"{USER}.control/vocoder.service.d/override.conf"
     lay(world, path, b"")
-    assert found(world) == [(path, f"stands in the place of {USER}/vocoder.service.d/override.conf")]
+    assert found(world) == [(path, f"replaces {USER}/vocoder.service.d/override.conf")]
 
 
 MANY = {
@@ -108,7 +108,9 @@ def test_more_drop_ins_than_a_unit_has_are_named_and_not_read(files, monkeypatch
     read, head = [], world.head
     monkeypatch.setattr(world, "head", lambda path, size: read.append(head(path, size)) or read[-1])
     ((path, what),) = found(world)
-    assert path.startswith(folder) and what.startswith("is more than is looked at for ice/vocoder.service: 64 drop-ins")
+    assert path.startswith(folder) and what.startswith(
+        "is beyond the limit of drop-ins that are checked for ice/vocoder.service: 64 drop-ins"
+    )
     assert len(read) <= 65 and sum(map(len, read)) <= 256 * 1024 + 1
 
 

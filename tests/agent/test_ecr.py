@@ -55,7 +55,7 @@ def test_a_users_key_gets_a_login_for_docker(monkeypatch):
 
 
 def test_without_an_identity_it_says_so():
-    with pytest.raises(Refused, match=r"no identity in AWS: neither /root/\.aws/credentials nor an instance role"):
+    with pytest.raises(Refused, match=r"no AWS credentials: neither /root/\.aws/credentials nor an instance role"):
         ecr.log_in(FakeWorld(), [REGISTRY])
 
 
@@ -123,6 +123,6 @@ def test_what_does_not_pass_is_named(answer, attempts):
     world = FakeWorld(files={CREDENTIALS: (KEY_FILE, 0o600, "root", "root")})
     asked = []
     world.fetch = lambda *words, **_: asked.append(words) or answer
-    with pytest.raises(Refused, match=rf"AWS gives this host no login for {REGISTRY}: 400 from {HOST}"):
+    with pytest.raises(Refused, match=rf"AWS refuses this host a login for {REGISTRY}: 400 from {HOST}"):
         ecr.log_in(world, [REGISTRY])
     assert len(asked) == attempts

@@ -25,7 +25,7 @@ def test_an_edited_artefact_is_drift_and_a_release_takes_nothing_from_what_serve
     applied(world, made)
     assert drift.drift(world) == []
     edit(world, made)
-    assert drifted(world, made) == "was edited: lib/x.py; another build replaces it"
+    assert drifted(world, made) == "was edited: lib/x.py; the next build replaces it"
     world.refuses = 503
     # Neither a release of what serves nor a way back asks the registry for it
     assert applied(world, made).outcome == "unchanged"
@@ -43,7 +43,7 @@ def test_what_python_compiled_is_no_edit():
     edit(world, made, "lib/__pycache__/x.cpython-311.pyc")
     assert drift.drift(world) == []
     edit(world, made, "lib/new.py")
-    assert drifted(world, made) == "was edited: lib/new.py; another build replaces it"
+    assert drifted(world, made) == "was edited: lib/new.py; the next build replaces it"
 
 
 def test_an_artefact_of_which_something_is_gone_is_drift_and_is_fetched_again_with_what_is_left_kept():
@@ -52,7 +52,7 @@ def test_an_artefact_of_which_something_is_gone_is_drift_and_is_fetched_again_wi
     applied(world, made)
     edit(world, made, "bin/gunicorn")
     world.remove(f"{folder_of(made)}/lib/x.py")
-    assert drifted(world, made) == "is not there as a whole; the next release fetches it again"
+    assert drifted(world, made) == "is incomplete; the next release fetches it again"
     applied(world, made)
     assert drift.drift(world) == []
     assert world.files[f"{PLACE}/.edited-{folder_of(made).rsplit('/', 1)[1]}/bin/gunicorn"][0] == b"edited"
@@ -96,5 +96,5 @@ def test_a_release_writes_nothing_through_the_link_of_the_one_before(places):
 def test_a_subpath_leads_out_by_no_link():
     world = host()
     world.tree = lambda folder: {"dist": "-> /etc", ".": "0 755 directory"}
-    with pytest.raises(Refused, match=r"dist of recall@[0-9a-f]{12} is a link, and in the subpath of recall-api"):
+    with pytest.raises(Refused, match=r"dist of recall@[0-9a-f]{12} is a link in the subpath of recall-api"):
         artefacts.check(world, Release("x", release(world.publish("recall", FILES), "dist").manifest, []))

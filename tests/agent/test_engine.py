@@ -96,7 +96,7 @@ def test_an_answer_without_an_end_is_silence(says, raw, place, monkeypatch):
     monkeypatch.setattr(engine, "LARGEST", 48 * 1024)
     monkeypatch.setattr(engine, "LARGEST_OF_OTHERS", 16 * 1024)
     says(raw)
-    with pytest.raises(OSError, match="answers with more than 16 MiB" if place else "answers with more than 48 MiB"):
+    with pytest.raises(OSError, match="answered with more than 16 MiB" if place else "answered with more than 48 MiB"):
         engine.ask("GET", "/config/", 5, engine.SOCKET if place else "")
 
 

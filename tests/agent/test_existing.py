@@ -44,7 +44,7 @@ def test_a_failed_first_release_starts_the_same_containers_again():
     world = make_unhealthy(by_hand())
     before, programs = containers(world), world.seen_by_programs()
     outcome = applied(world, release())
-    assert outcome.outcome == "rolled back" and "Everything is as it was before" in outcome.line
+    assert outcome.outcome == "rolled back" and "The host is as before" in outcome.line
     assert containers(world) == before and world.seen_by_programs() == programs
     assert world.commands("docker stop") and not world.commands("docker rm")
 
@@ -296,7 +296,7 @@ def test_killed_before_the_switch_its_certificates_are_in_force_again():
         world.kill_at = None
         begun = transaction.load_unfinished(world)
         replaced += not begun and world.files[RENEWAL] != before
-        found = recover(world, JOB, "the host restarted in the middle")
+        found = recover(world, JOB, "the host restarted midway")
         if found is None and store.current_id(world) is None:
             assert world.files[RENEWAL] == before and world.links[CHAIN] == ARCHIVED, number
         assert not world.exists(certificates.REPLACED), number
@@ -323,7 +323,7 @@ def older(manifest: dict) -> dict:
 
 @pytest.mark.parametrize(("stops", "aside"), [([AVATAR_UNIT], False), ([], True)])
 def test_what_the_release_before_made_goes_when_its_unit_stops(stops, aside):
-    """Where the unit does not run, and so is not stopped, its container is left over and has the name."""
+    """Where the unit is not running, and so is not stopped, its container is left over and has the name."""
     world = world_for(release())
     world.docker.run_by_hand(IDS[AVATAR], AVATAR, {existing.UNIT: AVATAR_UNIT, existing.PROJECT: "avatar"})
     found = existing.in_the_way(world, release().manifest, [AVATAR_UNIT], older(release().manifest), stops)

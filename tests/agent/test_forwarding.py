@@ -110,7 +110,7 @@ LOST = {
 @pytest.mark.parametrize(("nat", "filters", "named"), LOST.values(), ids=LOST)
 def test_lost_rules_are_named(nat, filters, named):
     world = rules(watchme() if "PREROUTING" in named else publishing(watchme()), nat, filters)
-    assert faults(world) == [f"the firewall has lost rules of Docker's ({named})"]
+    assert faults(world) == [f"firewall rules of Docker are missing ({named})"]
 
 
 HELD_OTHERWISE = {
@@ -207,7 +207,7 @@ def test_docker_is_not_restarted_where_that_would_end_another_container():
     listed = [{"Id": "c" * 64, "Names": ["/cache"], "State": "running"}]
     has = world.docker_has
     world.docker_has = lambda path, timeout=10: json.dumps(listed).encode() if "json?all" in path else has(path)  # type: ignore[method-assign]
-    with pytest.raises(Failed, match="nothing would start cache again"):
+    with pytest.raises(Failed, match="cache would not start again"):
         forwarding.restart(world, [current(world).manifest])
     container["HostConfig"]["RestartPolicy"] = {"Name": "always"}
     forwarding.restart(world, [current(world).manifest])
@@ -217,13 +217,13 @@ def test_docker_is_not_restarted_where_that_would_end_another_container():
 def test_a_restart_that_changed_nothing_is_not_tried_again():
     met = ConditionResult("container-traffic", "Docker", 1, True, "", "restart docker")
     tried = [Repair(1000.0, "container-traffic", "Docker", "restart docker", False, "and still")]
-    assert "left to people" in repairs.why_not(met, tried, 50_000.0)
+    assert "no more automatic attempts" in repairs.why_not(met, tried, 50_000.0)
 
 
 def test_a_port_that_is_held_for_a_container_that_is_gone():
     world = rules(watchme())
     world.processes["docker-proxy"] = [LEFT]
-    assert faults(world) == ["port 8014 is held for a container that is gone"]
+    assert faults(world) == ["port 8014 is still held for a container that no longer exists"]
     world.docker.run_by_hand("c" * 64, "cache")
     world.docker.foreign["c" * 64]["NetworkSettings"] = {"Networks": {"x": {"IPAddress": "172.27.0.216"}}}
     assert faults(world) == []
@@ -250,7 +250,7 @@ def test_a_release_is_refused_before_a_container_is_touched(kind):
     world.processes["docker-proxy"] = [LEFT] if kind == "port" else []
     before, world.ran = world.seen_by_programs(), []
     outcome = applied(world, release(bigger))
-    assert outcome.outcome == "refused" and "`systemctl restart docker` puts that right" in outcome.line
+    assert outcome.outcome == "refused" and "`systemctl restart docker` on the host fixes this" in outcome.line
     assert world.seen_by_programs() == before and not world.commands("systemctl restart")
 
 
@@ -265,7 +265,7 @@ def test_a_recovery_restarts_docker_first():
         applied(world, release(bigger), job=replace(JOB, confirm=power_cut))
     world.processes["docker-proxy"] = [LEFT]
     world.ran = []
-    found = recover(world, JOB, "the host restarted in the middle")
+    found = recover(world, JOB, "the host restarted midway")
     assert found and found[1].outcome == "rolled back"
     restarts = world.commands("systemctl restart")
     assert restarts[0] == f"systemctl restart {forwarding.UNIT}" and len(restarts) > 1
@@ -279,7 +279,7 @@ def test_a_release_without_containers_asks_for_nothing():
 
 
 REACHES = {
-    "a container": (lambda pid, address, port: address != "172.27.0.17", "(ast-api): watchme-avatar-uploader gets no answer from it"),
+    "a container": (lambda pid, address, port: address != "172.27.0.17", "(ast-api): watchme-avatar-uploader cannot connect to it"),
     "a registry": (lambda pid, address, port: port != 443, "(watchme-network): this host reaches 754724220380.dkr.ecr.ap-northeast-1.amazonaws.com, and"),
 }  # fmt: skip
 
@@ -305,7 +305,7 @@ def test_lost_rules_are_put_back_by_a_restart_of_docker():
     look = HostFacts(world, current(world))
     (found,) = [entry for entry in firing(look) if entry.alert == "container-traffic"]
     assert (found.subject, found.repair) == ("Docker", "restart docker")
-    assert repairs.repair(look, found) == "Docker was restarted, and every container with it"
+    assert repairs.repair(look, found) == "Docker and every container were restarted"
     assert f"systemctl restart {forwarding.UNIT}" in world.ran
     # Before anything else that needs Docker
     assert next(iter(repairs.REPAIRS)) == "restart docker"

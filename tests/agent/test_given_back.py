@@ -60,7 +60,7 @@ def test_those_that_the_proxy_does_not_take_are_given_back():
 def test_a_record_that_cannot_be_read_is_named_with_what_to_do(text):
     world = serving(release())
     world.files[certificates.REPLACED] = (text, 0o600, "root", "root")
-    with pytest.raises(Refused, match=f"remove {certificates.REPLACED} once that is right"):
+    with pytest.raises(Refused, match=f"remove {certificates.REPLACED} once they are correct"):
         recover(world, JOB, "the host restarted")
     world.remove(certificates.REPLACED)
     assert applied(world, release(bigger)).outcome == "applied"
@@ -95,4 +95,7 @@ def test_docker_that_does_not_answer_holds_up_no_commit():
 
     world.docker_has = deaf
     (line,) = existing.remove(world, [entry])
-    assert "cache could not be removed, and is stopped as cache.before-dddddddddddd" in line and "timed out" in line
+    assert (
+        "cache could not be removed: it is stopped, with the name cache.before-dddddddddddd" in line
+        and "timed out" in line
+    )

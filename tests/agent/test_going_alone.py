@@ -61,7 +61,7 @@ def test_an_image_is_copied_by_its_digest_and_looked_at_again():
 
 def test_one_that_is_there_is_not_copied_again():
     skopeo, copies = registries({"old/web:latest": MANIFEST, "new/web:latest": MANIFEST})
-    assert copying.copy_image(skopeo, IMAGE)["how"] == "there already" and not copies
+    assert copying.copy_image(skopeo, IMAGE)["how"] == "already present" and not copies
 
 
 def test_a_tag_that_has_gone_on_is_not_taken_back():
@@ -69,7 +69,7 @@ def test_a_tag_that_has_gone_on_is_not_taken_back():
     skopeo, copies = registries(
         {"old/web:latest": MANIFEST, "new/web:latest": b"pushed since", f"new/web@{DIGEST}": MANIFEST}
     )
-    assert copying.copy_image(skopeo, IMAGE)["how"] == "there already" and not copies
+    assert copying.copy_image(skopeo, IMAGE)["how"] == "already present" and not copies
 
 
 SKOPEO = """#!/bin/sh
@@ -117,7 +117,7 @@ def test_it_gives_up_with_the_registrys_own_words():
 
 def test_a_copy_that_is_not_the_same_is_none():
     skopeo, _ = registries({"old/web:latest": MANIFEST})
-    with pytest.raises(OSError, match=f"the copy is {DIGEST}, and the original {OTHER}"):
+    with pytest.raises(OSError, match=f"the copy has {DIGEST}, the original {OTHER}"):
         copying.copy_image(skopeo, IMAGE | {"digest": OTHER})
 
 

@@ -57,7 +57,7 @@ def test_one_that_systemd_starts_no_more_is_given_up_at_once():
     world = Restarting(web=lambda url: 0)
     world.state = "failed"
     clock, said = waited(world)
-    assert clock < 15 and "and is not started again; its log is empty" in said
+    assert clock < 15 and "and was not restarted; its log is empty" in said
 
 
 def test_while_another_one_comes_up_it_may_wait_for_that():
@@ -107,4 +107,4 @@ def test_a_round_of_slow_answers_ends_with_the_deadline():
     said = str(failure.value)
     assert world.clock <= 15.0 + health.AT_ONCE * world.each
     assert "api0 answered 503 at http://127.0.0.1:8000/health" in said
-    assert "(api11.service) was not asked in time: the answers of others took all of it" in said
+    assert "(api11.service) was not checked in time: the other checks took all of it" in said

@@ -109,7 +109,7 @@ OTHERS = {
 def test_what_is_no_file_is_neither_read_nor_taken_for_nothing(kept, make, what):
     make(kept / "there")
     assert look_at(f"{kept}/there") == Entry("other", what=what)
-    with pytest.raises(Refused, match=f"/there is {what}, and the release has a file or a link there"):
+    with pytest.raises(Refused, match=f"/there is {what}, but the release has a file or a link there"):
         remembered(kept / "there")
 
 
@@ -134,7 +134,7 @@ def test_a_release_is_refused_where_something_else_is_in_the_way(path):
     world.others[path] = Entry("other", what="a directory")
     outcome = applied(world, release(longer))
     assert (outcome.outcome, store.current_id(world)) == ("refused", served.id)
-    assert f"{path} is a directory, and the release has a file or a link there: move it away" in outcome.line
+    assert f"{path} is a directory, but the release has a file or a link there: move it away" in outcome.line
 
 
 # A rollback that cannot put back everything
@@ -293,7 +293,7 @@ def test_killed_while_a_damaged_copy_is_written_again_the_next_job_works(content
             applied(killed, second)
         killed.kill_at = None
         copies += all(killed.files.get(path) == whole.files[path] for path in whole.files if path.startswith(kept))
-        recover(killed, JOB, "the host restarted in the middle")
+        recover(killed, JOB, "the host restarted midway")
         assert applied(copy.deepcopy(killed), second).outcome in ("applied", "unchanged"), number
         assert applied(copy.deepcopy(killed), release(longer)).outcome == "applied", number
         assert gone_back(killed, first.id).outcome == "applied", number

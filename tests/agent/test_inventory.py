@@ -48,16 +48,16 @@ def close_the_port(world: FakeWorld) -> None:
 
 
 LOST = {
-    "a container": (stop_the_container, "containers blog ran before, and do not now"),
-    "a network": (remove_the_network, "Docker's networks shop_default existed before, and are gone"),
-    "a volume": (remove_the_volume, "volumes shop_data existed before, and are gone"),
-    "a service": (stop_the_service, "units cron.service ran before, and do not now"),
+    "a container": (stop_the_container, "containers blog ran before and do not run now"),
+    "a network": (remove_the_network, "Docker's networks shop_default existed before and are gone"),
+    "a volume": (remove_the_volume, "volumes shop_data existed before and are gone"),
+    "a service": (stop_the_service, "units cron.service ran before and do not run now"),
     "a service that is called as ours are": (
         stop_what_is_called_as_ours,
-        "units infra-sync.service ran before, and do not now",
+        "units infra-sync.service ran before and do not run now",
     ),
-    "a timer": (stop_the_timer, "units shop.timer ran before, and do not now"),
-    "a port": (close_the_port, "ports [::]:8080 were listened at before, and are not now"),
+    "a timer": (stop_the_timer, "units shop.timer ran before and do not run now"),
+    "a port": (close_the_port, "ports [::]:8080 were listened on before and are not now"),
 }
 
 
@@ -110,9 +110,9 @@ SILENT = {
     "systemd": (
         UNITS,
         Ran(124, "no end after 30 s"),
-        "whether other units are as before is not known: systemd does not",
+        "whether other units are unchanged is unknown: systemd does not",
     ),
-    "ss": (PORTS, Ran(127, "ss: not found"), "whether other ports are as before is not known: ss does not answer"),
+    "ss": (PORTS, Ran(127, "ss: not found"), "whether other ports are unchanged is unknown: ss does not answer"),
 }
 
 
@@ -145,7 +145,7 @@ def test_a_docker_that_hangs_at_one_container_is_not_known():
     world.docker_has = hanging
     before = inventory.take(world, [])
     assert before["containers"] is None and before["networks"]
-    assert inventory.losses(world, before)[0].startswith("whether other containers are as before is not known")
+    assert inventory.losses(world, before)[0].startswith("whether other containers are unchanged is unknown")
 
 
 @pytest.mark.parametrize("manifests", [[], [release().manifest]], ids=["all", "beside a release"])
@@ -193,7 +193,7 @@ def test_many_that_are_missing_are_one_line_and_one_question():
     world.answers[UNITS] = Ran(0, "")
     world.ran.clear()
     assert inventory.losses(world, before) == [
-        "units unit-0.service, unit-1.service, unit-2.service and 497 more ran before, and do not now"
+        "units unit-0.service, unit-1.service, unit-2.service and 497 more ran before and do not run now"
     ]
     assert len(world.commands("systemctl show")) <= inventory.SETTLES + 1
 
@@ -208,7 +208,7 @@ def test_killed_at_any_change_what_runs_beside_the_release_makes_no_rollback_fai
         with pytest.raises(Killed):
             applied(world, made)
         world.kill_at = None
-        if found := recover(world, JOB, "the host restarted in the middle"):
+        if found := recover(world, JOB, "the host restarted midway"):
             seen.add(found[1].outcome)
             assert found[1].outcome in ("applied", "rolled back"), found[1].line
     assert seen >= {"rolled back"}

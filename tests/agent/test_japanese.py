@@ -78,7 +78,7 @@ def test_an_english_page_has_no_other_language():
     assert '<html lang="en">' in text and not re.search(
         "[\u3040-\u30ff]", text.replace("不要なイメージを削除しました", "")
     )
-    assert "This page was written {minutes} minutes ago: the monitor of this host does not run" in text
+    assert "This page was written {minutes} minutes ago: the monitor of this host is not running" in text
 
 
 def test_notices_are_in_it_too():

@@ -66,7 +66,7 @@ def test_a_killed_job_that_is_started_again_tells_how_it_ended():
     world.registry |= images(made)
     interrupted(world, made)
     outcome = again(world, made)
-    assert outcome.outcome == "rolled back" and "the agent was ended in the middle" in outcome.line
+    assert outcome.outcome == "rolled back" and "the agent was ended midway" in outcome.line
     assert store.history(world)[-1]["outcome"] == "rolled back"
 
 

@@ -77,25 +77,25 @@ DAMAGE = {
     "a key twice": (saying("account = 1", "account = 1\naccount = 2"), f"{RENEWAL} has account twice in [renewalparams], again in line 7"),
     "a file twice": (saying("[renewalparams]", f"cert = {LIVE}/cert.pem\n[renewalparams]"), f"{RENEWAL} has cert twice above its sections, again in line 5"),
     "a section twice": (saying("[renewalparams]", "[renewalparams]\n[renewalparams]"), f"{RENEWAL} has [renewalparams] twice, again in line 6"),
-    "a broken line": (saying("account = 1", "account = 1\nwebroot_pa"), f"{RENEWAL} is broken in line 7, which is neither"),
-    "a broken header": (saying("[renewalparams]", "[renewalparams"), f"{RENEWAL} is broken in line 5, which is neither"),
-    "a header of another depth": (saying("[renewalparams]", "[[renewalparams]]"), f"{RENEWAL} is broken in line 5: its brackets"),
-    "an open quote": (saying("account = 1", "account = '1"), f"{RENEWAL} is broken in line 6: its quotes do not match"),
+    "a broken line": (saying("account = 1", "account = 1\nwebroot_pa"), f"{RENEWAL} has a syntax error in line 7: neither"),
+    "a broken header": (saying("[renewalparams]", "[renewalparams"), f"{RENEWAL} has a syntax error in line 5: neither"),
+    "a header of another depth": (saying("[renewalparams]", "[[renewalparams]]"), f"{RENEWAL} has a syntax error in line 5: the brackets"),
+    "an open quote": (saying("account = 1", "account = '1"), f"{RENEWAL} has a syntax error in line 6: unmatched quotes"),
     "no text": (lambda w: w.files.update({RENEWAL: (b"\xff\xfe=\n" + w.files[RENEWAL][0], *OWNED)}), f"{RENEWAL} is not UTF-8"),
-    "switched off": (saying("account = 1", "account = 1\nautorenew = False"), f"{RENEWAL} has an autorenew that is not True"),
+    "switched off": (saying("account = 1", "account = 1\nautorenew = False"), f"{RENEWAL} has an autorenew other than True"),
     "alone at the proxy's port": (saying(HTTP, "authenticator = standalone"), f"{RENEWAL} has authenticator = standalone, which needs port 80"),
-    "by hand": (saying(HTTP, "authenticator = manual"), f"{RENEWAL} has authenticator = manual, and no manual_auth_hook"),
-    "by hand, without a hook": (saying(HTTP, "authenticator = manual\nmanual_auth_hook = None"), "and no manual_auth_hook"),
-    "a key of another time": (another_key, f"{KEY} leads to number 2, and {LIVE}/cert.pem to number 1"),
-    "a part of another kind": (lambda w: w.links.update({KEY: w.links[f"{LIVE}/cert.pem"]}), "which is no privkeyNUMBER.pem"),
-    "plain files": (plain, f"{LIVE}/cert.pem is no link into /etc/letsencrypt/archive"),
+    "by hand": (saying(HTTP, "authenticator = manual"), f"{RENEWAL} has authenticator = manual without manual_auth_hook"),
+    "by hand, without a hook": (saying(HTTP, "authenticator = manual\nmanual_auth_hook = None"), "without manual_auth_hook"),
+    "a key of another time": (another_key, f"{KEY} is a link to number 2, but {LIVE}/cert.pem to number 1"),
+    "a part of another kind": (lambda w: w.links.update({KEY: w.links[f"{LIVE}/cert.pem"]}), "which is not named privkeyNUMBER.pem"),
+    "plain files": (plain, f"{LIVE}/cert.pem is not a link into /etc/letsencrypt/archive"),
     "a link is missing": (lambda w: w.links.pop(f"{LIVE}/chain.pem"), f"{LIVE}/chain.pem is missing"),
-    "its file is missing": (lambda w: w.files.pop(f"{ARCHIVE}/cert1.pem"), "which is not there"),
+    "its file is missing": (lambda w: w.files.pop(f"{ARCHIVE}/cert1.pem"), "which does not exist"),
     "its file is empty": (lambda w: w.files.update({f"{ARCHIVE}/privkey1.pem": (b"", *OWNED)}), f"{ARCHIVE}/privkey1.pem is empty"),
     "the account is gone": (lambda w: of_account(w, None), "/1/private_key.json is missing"),
     "an empty key of the account": (lambda w: of_account(w, b""), "/1/private_key.json is empty"),
     "zeros in the account": (lambda w: of_account(w, bytes(90)), "/1/private_key.json is damaged"),
-    "another place": (lambda w: w.links.update({f"{LIVE}/chain.pem": "/root/chain.pem"}), "leads to /root/chain.pem"),
+    "another place": (lambda w: w.links.update({f"{LIVE}/chain.pem": "/root/chain.pem"}), "is a link to /root/chain.pem"),
     "another lineage's": (
         lambda w: w.files.update({RENEWAL: (w.files[RENEWAL][0].replace(b"live/api", b"live/www"), *OWNED)}),
         f"{RENEWAL} does not name {LIVE}/cert.pem",
@@ -155,7 +155,7 @@ def test_a_damaged_lineage_that_serves_is_named_and_not_asked_for_again(kind):
         assert applied(world, release(change), job=job).outcome == "applied"
         assert not world.commands("certbot certonly")
     warning = next(line for line in said if line.startswith("warning: "))
-    assert f"the certificate of {NAME} serves, and certbot cannot renew it: {lineages.fault(world, NAME)}" in warning
+    assert f"the certificate of {NAME} is in use, but certbot cannot renew it: {lineages.fault(world, NAME)}" in warning
 
 
 @pytest.mark.parametrize("kind", DAMAGE)
@@ -226,7 +226,7 @@ def test_killed_at_any_change_there_is_a_certificate_to_serve():
         with suppress(Killed):
             applied(world, release(bigger))
         world.kill_at = None
-        recover(world, JOB, "the host restarted in the middle")
+        recover(world, JOB, "the host restarted midway")
         assert world.exists(CHAIN) and world.exists(KEY), number
         assert not world.exists(certificates.REPLACED), number
         assert store.current_id(world)
@@ -246,7 +246,7 @@ def test_an_unchanged_release_keeps_the_new_one_and_has_it_served():
     UNUSABLE["it ends within a month"](world)
     assert applied(world, release()).outcome == "unchanged"
     assert world.commands("certbot certonly") and world.commands("systemctl try-reload-or-restart nginx")
-    recover(world, JOB, "the host restarted in the middle")
+    recover(world, JOB, "the host restarted midway")
     assert lineages.fault(world, NAME) == "" and not world.exists(certificates.REPLACED)
 
 
@@ -268,4 +268,4 @@ def test_what_certbot_puts_elsewhere_is_named():
         world.links.pop(path, None)
     world.answers["certbot"] = Ran(0, "Certificate is saved at: /etc/letsencrypt/live/other/fullchain.pem")
     outcome = applied(world, release(bigger))
-    assert outcome.outcome == "refused" and f"certbot has made a certificate for {NAME}, and not where" in outcome.line
+    assert outcome.outcome == "refused" and f"certbot obtained a certificate for {NAME}, but not where" in outcome.line

@@ -24,7 +24,7 @@ def test_an_own_manager_that_hangs_is_a_refusal_that_says_what_to_do():
     world.answers = {OF_ICE: SILENT}
     outcome = applied(world, release("home", "vocoder", louder))
     assert outcome.outcome == "refused"
-    assert f"the own manager of account ice (systemd --user) did not answer within {ANSWER:.0f} s" in outcome.line
+    assert f"the user manager of account ice (systemd --user) did not answer within {ANSWER:.0f} s" in outcome.line
     assert "systemctl restart user@1003" in outcome.line
     assert (world.files, world.active) == before
 

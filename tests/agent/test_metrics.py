@@ -117,7 +117,7 @@ def test_a_host_without_an_identity_says_so():
     world.fetch = lambda url, *_, **__: (404 if "169.254" in url else 200, b"")  # type: ignore[method-assign]
     ended = run.run(world, False)
     (left,) = ended["left"]
-    assert left.startswith("publishing metrics failed: Refused: this host has no identity in AWS") and ended["well"]
+    assert left.startswith("publishing metrics failed: Refused: this host has no AWS credentials") and ended["well"]
 
 
 def test_it_is_told_beside_a_release_too():

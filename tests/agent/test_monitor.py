@@ -106,7 +106,7 @@ def test_a_repair_that_does_not_last_is_no_success_and_is_tried_less_and_less():
     world.skipped.add(AST)
     ended = fixed(world)
     assert not ended["well"] and not ended["repairs"][0]["worked"]
-    assert f"{AST} was started, and still: {AST} does not run" in ended["repairs"][0]["said"]
+    assert f"{AST} was started, but the condition remains: {AST} is not running" in ended["repairs"][0]["said"]
     again = fixed(world)
     assert again["repairs"] == [] and again["left"] == [f"unit-down {AST}: tried 1 times in a day, next in 300 s"]
     world.time += 301
@@ -127,7 +127,7 @@ MET = ConditionResult("unit-down", AST, 1, True, "does not run", "start")
 
 def test_a_day_has_a_limit():
     tried = [Repair(at, MET.alert, AST, "start", False, "") for at in range(PER_DAY)]
-    assert why_not(MET, tried, 80_000.0) == "tried 6 times in a day: it is left to people"
+    assert why_not(MET, tried, 80_000.0) == "tried 6 times in a day: no more automatic attempts"
     assert why_not(MET, tried, 90_000.0) == ""
     assert why_not(replace(MET, subject="another.service"), tried, 10.0) == ""
 
@@ -152,7 +152,7 @@ def test_a_release_at_work_is_left_alone():
     world.active.discard(AST)
     with lock.lock("apply of release abc", lambda line: None, lock.LOCK):
         ended = fixed(world)
-    assert ended["repairs"] == [] and "another job is at work on this host: apply of release abc" in ended["left"][0]
+    assert ended["repairs"] == [] and "another job is running on this host: apply of release abc" in ended["left"][0]
 
 
 def test_a_docker_that_does_not_answer_makes_nothing_anew():
@@ -197,8 +197,8 @@ def test_what_cannot_be_written_down_is_not_done_and_the_rest_is_told():
     ended = fixed(world)
     assert ended["repairs"] == [] and not world.commands("systemctl start")
     said = "\n".join(ended["left"])
-    assert "nothing was done, since it cannot be written down: [Errno 28]" in said
-    assert "remembering this run failed" in said
+    assert "nothing was repaired, since the attempt cannot be recorded: [Errno 28]" in said
+    assert "storing this run failed" in said
 
 
 def test_what_has_come_right_meanwhile_is_not_repaired():
@@ -263,8 +263,8 @@ def test_people_read_a_line_a_condition(capsys):
     assert run.main(world, []) == 2
     said = capsys.readouterr().out
     # 13 services, their network, the watches of the scheduler and of memory, the monitor itself
-    assert "✓ network: 1 of 1 healthy" in said and f"✗ unit-down: 17 of 18 healthy\n    {AST} does not run" in said
-    assert said.endswith("watchme: 1 thing(s) are not right\n")
+    assert "✓ network: 1 of 1 healthy" in said and f"✗ unit-down: 17 of 18 healthy\n    {AST} is not running" in said
+    assert said.endswith("watchme: 1 alert condition(s) met\n")
     assert run.main(world, ["--fix"]) == 0
     said = capsys.readouterr().out
     assert f"repaired: unit-down {AST}: {AST} was started" in said and said.endswith("watchme: healthy\n")
@@ -279,4 +279,4 @@ def test_programs_read_json(capsys):
 
 def test_a_host_without_a_release_says_so(capsys):
     assert run.main(FakeWorld(), []) == 2
-    assert capsys.readouterr().out == "no release was brought to this host yet\n"
+    assert capsys.readouterr().out == "this host has no release yet\n"

@@ -119,7 +119,7 @@ def test_another_run_takes_nothing_that_is_held_or_gone(systemd):
         moving.hold({**ASKED, "id": "move2"})
     assert moving.commit({**ASKED, "id": "move2"}) == {"gone": False}
     moving.commit(ASKED)
-    with pytest.raises(moving.Failed, match="not here any more"):
+    with pytest.raises(moving.Failed, match="no longer on this host"):
         moving.hold({**ASKED, "id": "move2"})
     assert moving.commit({**ASKED, "id": "move2"}) == {"gone": False}
 

@@ -156,7 +156,7 @@ def test_who_answers_for_a_zone_is_asked_of_the_resolver(monkeypatch):
         assert nameservers.servers_of("example.com", ["192.0.2.1:5353", "ns1.example.com"], PATIENCE) == [
             ("192.0.2.1", 5353), ("192.0.2.53", port),
         ]  # fmt: skip
-        with pytest.raises(Silent, match="knows who answers for other"):
+        with pytest.raises(Silent, match="knows the name servers of other"):
             nameservers.servers_of("other.example", [], PATIENCE)
 
 

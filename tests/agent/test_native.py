@@ -73,7 +73,7 @@ def test_what_an_artefact_brings_need_not_be_there():
     world = machine()
     world.there.clear()
     outcome = applied(world, release("services", "whisper"))
-    assert "missing on this host: /bin/sh (the interpreter of /opt/whisper/run.sh). Put it there" in outcome.line
+    assert "missing on this host: /bin/sh (the interpreter of /opt/whisper/run.sh). Create it" in outcome.line
 
 
 def test_an_account_with_another_home_is_refused():
@@ -153,7 +153,7 @@ def test_killed_at_any_change_the_host_ends_at_one_release_as_a_whole(scene):
         with pytest.raises(Killed):
             applied(world, made)
         world.kill_at = None
-        recover(world, JOB, "the agent was ended in the middle")
+        recover(world, JOB, "the agent was ended midway")
         all_of(world, before, after, base, made.id)
         assert applied(world, made).outcome in ("applied", "unchanged") and world.seen_by_programs() == after
 
@@ -163,17 +163,17 @@ def test_what_stays_of_accounts_is_said():
     world.web = lambda url: 503
     outcome = applied(world, release("home"))
     assert outcome.outcome == "rolled back"
-    assert "nothing is taken back: the account totton_audio is new" in outcome.line, outcome.line
+    assert "changes of accounts are not rolled back: the account totton_audio was created" in outcome.line, outcome.line
 
 
 def test_a_link_that_a_user_laid_is_refused_before_anything_is_touched():
     world = serving(release("home", change=without_web))
     before = world.seen_by_programs()
     world.links_of_users["/home/ice/.config"] = (
-        "/home/ice/.config: a symbolic link that is not root's own is not followed"
+        "/home/ice/.config: a symbolic link that root does not own is not followed"
     )
     outcome = applied(world, release("home", "vocoder", louder))
-    assert outcome.outcome == "refused" and "is not root's own is not followed. Put a directory" in outcome.line
+    assert outcome.outcome == "refused" and "that root does not own is not followed. Put a directory" in outcome.line
     assert world.seen_by_programs() == before
 
 
@@ -187,7 +187,7 @@ def test_a_link_laid_meanwhile_keeps_nothing_from_being_undone():
 
     outcome = applied(world, release("home"), job=replace(JOB, confirm=laid))
     assert outcome.outcome == "rolled back" and world.seen_by_programs() == before
-    assert outcome.line.count("was left alone: a link") == len(outcome.warnings) > 0
+    assert outcome.line.count("was not changed: a link") == len(outcome.warnings) > 0
 
 
 def test_a_directory_that_was_there_is_its_owners_again():

@@ -9,16 +9,16 @@ from tests.agent.releases import applied, longer, release, serving
 
 NAME, PATH, OTHER = "api.hey-watch.me", "/etc/nginx/sites-enabled/api.hey-watch.me", "/etc/nginx/conf.d/x.conf"
 OURS = f"server {{ listen 443 ssl; listen [::]:443 ssl; server_name {NAME}; }}"
-SAME = f"has the public name {NAME}, and of two Nginx takes the first that it reads"
+SAME = f"also has the public name {NAME}: Nginx uses only the first site that it reads"
 TWO_DEEP = "# configuration file /etc/nginx/a:\ninclude b;\n# configuration file /etc/nginx/b:\ninclude a; server_name"
-PROXIED = "has proxy_protocol at port 443, which Nginx then expects of every site's clients"
+PROXIED = "has proxy_protocol at port 443, which Nginx then requires from the clients of every site"
 FOUND = {
     "a range of ports": ("server { listen 8000-8010; }", None),
     "a range with a site's": (f"server {{ listen 400-500; server_name {NAME}; }}", SAME),
     "all addresses": ("server { listen [::0]:443; listen [0:0:0:0:0:0:0:0]:80; listen 0.0.0.0:80; listen *:443; }", None),
     "one address, in full": (
         "server { listen [2001:db8::1]:443; }",
-        "listens at [2001:db8::1]:443 alone, which Nginx chooses before any site at all addresses",
+        "listens at [2001:db8::1]:443 only, which Nginx prefers to the sites that listen at all addresses",
     ),
     "this host itself": (f"server {{ listen [0::1]:443; listen 127.1.2.3:443; server_name {NAME}; }}", None),
     "two files deep, in a circle": (f"server {{ listen 443; include a; }}\n{TWO_DEEP} {NAME};", SAME),
@@ -44,12 +44,12 @@ def test_what_is_beside_a_site(text, found):
 def test_a_site_that_nginx_does_not_read_is_not_served():
     made = world((nginx.MAIN, "http { include conf.d/*.conf; }"))
     (found,) = nginx.others(made, [NAME], {PATH}, serves=True)
-    assert found == (nginx.MAIN, f"does not read {PATH}: this site is not served")
+    assert found == (nginx.MAIN, f"does not include {PATH}: that site is not served")
     # The files of a release that is yet to come are not there
     assert nginx.others(made, [NAME], {PATH}) == []
 
 
-REFUSES = "outside of any site, which refuses requests of every site"
+REFUSES = "outside any site, which applies to the requests of every site"
 BASIC = 'auth_basic "closed"; auth_basic_user_file /etc/x;'
 WIDE = {
     "a password": (BASIC, "auth_basic"),

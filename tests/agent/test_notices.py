@@ -10,7 +10,7 @@ from agent.monitor.notices import AGAIN, CONFIG, TRIES, due
 from agent.world import World
 from tests.agent.conditions import watchme
 
-DOWN = {"unit-down x.service": "x.service does not run"}
+DOWN = {"unit-down x.service": "x.service is not running"}
 REPAIR = Repair(1.0, "unit-down", "x.service", "start", True, "x.service was started")
 
 
@@ -25,10 +25,10 @@ def after(*looks: dict[str, str], step: float = 300.0) -> list[list[str]]:
 
 
 LOOKS = {
-    "once, whatever comes after": (after(DOWN, DOWN, DOWN), [["x.service does not run"], [], []]),
-    "its end, when it has been away for two": (after(DOWN, {}, {}, {}), [["x.service does not run"], [], ["over: x.service does not run"], []]),
-    "what comes and goes is one thing": (after(DOWN, {}, DOWN, {}, DOWN), [["x.service does not run"], [], [], [], []]),
-    "a day later once more": (after(DOWN, DOWN, step=AGAIN), [["x.service does not run"], ["still: x.service does not run"]]),
+    "once, whatever comes after": (after(DOWN, DOWN, DOWN), [["x.service is not running"], [], []]),
+    "its end, when it has been away for two": (after(DOWN, {}, {}, {}), [["x.service is not running"], [], ["over: x.service is not running"], []]),
+    "what comes and goes is one thing": (after(DOWN, {}, DOWN, {}, DOWN), [["x.service is not running"], [], [], [], []]),
+    "a day later once more": (after(DOWN, DOWN, step=AGAIN), [["x.service is not running"], ["still: x.service is not running"]]),
     "nothing of nothing": (after({}, {}), [[], []]),
 }  # fmt: skip
 
@@ -64,7 +64,7 @@ def test_it_goes_to_the_webhook_once(listening):
     for _ in range(3):
         run.run(listening, False)
     (said,) = listening.told
-    assert said["text"] == "watchme: watchme-ast-api.service does not run" and said["host"] == "watchme"
+    assert said["text"] == "watchme: watchme-ast-api.service is not running" and said["host"] == "watchme"
 
 
 def test_what_could_not_be_told_is_told_later_and_said(listening):
@@ -75,7 +75,7 @@ def test_what_could_not_be_told_is_told_later_and_said(listening):
     assert ended["left"] == ["1 notice(s) could not be sent: the webhook answered 503; a later run sends them"]
     listening.status = 204
     assert run.run(listening, False)["left"] == []
-    assert listening.told[-1]["lines"] == ["watchme-ast-api.service does not run"]
+    assert listening.told[-1]["lines"] == ["watchme-ast-api.service is not running"]
     run.run(listening, False)
     assert len(listening.told) == TRIES + 1
 

@@ -51,7 +51,7 @@ def test_a_preview_gets_the_rest():
     content, *owned = world.files[SITE]
     world.files[SITE] = (content + b"x" * (2 << 20), *owned)
     files = contents(barred(world, AVATAR))["files"]
-    assert files[AVATAR].startswith("(cannot be read: OSError") and "too large to be compared" in files[SITE]
+    assert files[AVATAR].startswith("(cannot be read: OSError") and "too large to compare" in files[SITE]
     assert len(files) == len(contents(serving(release()))["files"])
 
 

@@ -71,7 +71,7 @@ def test_a_second_site_of_a_public_name_is_found(text):
     (found,) = nginx.others(world, [NAME], {OURS[0]})
     assert found == (
         "/etc/nginx/conf.d/legacy.conf",
-        f"has the public name {NAME}, and of two Nginx takes the first that it reads",
+        f"also has the public name {NAME}: Nginx uses only the first site that it reads",
     )
 
 
@@ -152,7 +152,7 @@ def test_a_release_that_would_not_be_in_force_is_refused_with_the_file(make):
     before = world.seen_by_programs()
     outcome = applied(world, release(bigger))
     assert outcome.outcome == "refused" and f"nothing touched: {path} " in outcome.line
-    assert "the release would not be in force" in outcome.line and world.seen_by_programs() == before
+    assert "the release would not take effect" in outcome.line and world.seen_by_programs() == before
 
 
 @pytest.mark.parametrize("make", IN_FORCE.values(), ids=IN_FORCE)
@@ -251,9 +251,9 @@ def test_what_a_drop_in_overrides(text, names):
 
 
 CADDY = {"apps": {"http": {}}}
-OTHERWISE = "runs another configuration than /etc/caddy/Caddyfile says"
-SILENT = f"does not answer at {CADDY_ADMIN}: what it serves is not known. systemctl restart caddy.service"
-DECLINES = SILENT.replace("does not", "declines to")
+OTHERWISE = "runs a configuration other than /etc/caddy/Caddyfile"
+SILENT = f"does not answer at {CADDY_ADMIN}: its running configuration is unknown. systemctl restart caddy.service"
+DECLINES = SILENT.replace("does not", "refuses requests")
 RUNS = {
     "the same": (Ran(0, f'2026/11/28 WARN x\n{json.dumps(CADDY)}\n'), json.dumps(CADDY).encode(), ""),
     "another": (Ran(0, json.dumps(CADDY)), b'{"apps": {}}', OTHERWISE),
@@ -282,7 +282,7 @@ def test_what_caddy_runs_is_compared_with_its_files(adapted, answer, found):
 
     world.socket_has = has  # type: ignore[method-assign]
     assert overrides.of_release(world, current(world)) == ([Override("caddy.service", found)] if found else [])
-    # One that does not run is named for that alone, and a release starts it
+    # One that is not running is named for that alone, and a release starts it
     world.active.discard("caddy.service")
     named = [entry.found for entry in overrides.of_release(world, current(world))]
     assert named == ([] if found in ("", SILENT, DECLINES) else [found])

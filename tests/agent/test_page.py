@@ -25,7 +25,7 @@ def test_it_shows_every_service_with_its_memory_and_its_day():
     assert (
         ast["memory"] == [10 * 1024**2, 2 * 1024**3] and ast["day"][-1] == 1 and ast["day"].count(-1) == page.CELLS - 1
     )
-    assert "10 of 2048 MiB" in text and 'aria-label="healthy in 1 of 1 half hours"' in text
+    assert "10 of 2048 MiB" in text and 'aria-label="healthy in 1 of 1 half-hours"' in text
     assert "certificate of api.hey-watch.me" in text and "90 days left" in text
 
 
@@ -34,7 +34,7 @@ def test_what_is_not_right_is_said_first_and_escaped():
         world.certificates["api.hey-watch.me"] = (0.0, "<b>expired</b>")
 
     _, value, text = written(broken)
-    assert not value["well"] and "1 thing(s) are not right" in text
+    assert not value["well"] and "1 alert condition(s) met" in text
     assert "&lt;b&gt;expired&lt;/b&gt;" in text and "<b>" not in text
     assert text.index("Not right") < text.index("Services")
 

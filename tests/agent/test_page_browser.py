@@ -42,7 +42,7 @@ def test_a_young_page_has_its_colours_and_an_old_one_is_never_green(browser, mad
     page.clock.install(time=time.time() + 3600)
     page.goto(made.as_uri())
     assert page.locator("body").get_attribute("class") == "stale"
-    assert "written 60 minutes ago: the monitor of this host does not run" in page.locator("#age").inner_text()
+    assert "written 60 minutes ago: the monitor of this host is not running" in page.locator("#age").inner_text()
     assert page.locator(".healthy").first.evaluate("element => getComputedStyle(element).color") != green
 
 
@@ -50,7 +50,7 @@ def test_without_its_script_it_claims_nothing(browser, made):
     page = browser.new_context(java_script_enabled=False).new_page()
     page.goto(made.as_uri())
     assert page.locator("body").get_attribute("class") == "stale"
-    assert "cannot be known without its script" in page.locator("noscript").inner_text()
+    assert "Without its script this page cannot show" in page.locator("noscript").inner_text()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -73,7 +73,7 @@ def test_a_screen_reader_hears_what_the_colours_say(browser, made):
     row = page.get_by_role("row", name="ast-api").first
     assert row.get_by_role("rowheader").inner_text() == "ast-api"
     assert "healthy in" in (row.get_by_role("img").get_attribute("aria-label") or "")
-    assert "thing(s) are not right" in page.get_by_role("status").inner_text()
+    assert "alert condition(s) met" in page.get_by_role("status").inner_text()
 
 
 def test_it_asks_nobody_for_anything(browser, made):

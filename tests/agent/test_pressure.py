@@ -126,7 +126,7 @@ def test_one_that_does_not_end_is_killed_after_a_while_and_at_once_when_hardly_a
         looks(watch, int(within / LOOK) + 1)
         assert world.ran[:2] == ["SIGTERM first-1", "systemctl stop --no-block first.service"], missing
         assert world.commands("SIGKILL") == ["SIGKILL first-1"], missing
-        assert "first did not end soon enough and was killed" in said
+        assert "first did not stop in time and was killed" in said
 
 
 def test_a_native_one_is_killed_by_its_unit():

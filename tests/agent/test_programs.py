@@ -26,27 +26,27 @@ def started_by(loader: bytes, offset: int = 120) -> bytes:
 
 
 WRONG = {
-    "another architecture": (ARM64, "is built for arm64, and this machine is amd64"),
+    "another architecture": (ARM64, "is built for arm64, but this machine is amd64"),
     "Windows line ends": (b"#!/bin/sh\r\nexit 0\r\n", "has Windows line ends after its #!"),
-    "no loader": (started_by(MUSL), "needs the loader /lib/ld-musl-x86_64.so.1, which is not here"),
-    "no interpreter": (b"#!/opt/python/bin/python3 -I\nx\n", "needs the interpreter /opt/python/bin/python3, which is not here"),
+    "no loader": (started_by(MUSL), "needs the loader /lib/ld-musl-x86_64.so.1, which does not exist on this host"),
+    "no interpreter": (b"#!/opt/python/bin/python3 -I\nx\n", "needs the interpreter /opt/python/bin/python3, which does not exist on this host"),
     "a byte order mark": (b"\xef\xbb\xbf#!/bin/sh\n", "has a byte order mark before its #!"),
     "a program for Windows": (b"MZ\x90\0", "is a program for Windows"),
-    "an interpreter that may not be executed": (b"#!/opt/data\n", "needs the interpreter /opt/data, which may not be executed (chmod +x)"),
-    "one behind a link to nothing": (b"#!/opt/dangling\n", "needs the interpreter /opt/dangling, which leads to /opt/gone, which is not here"),
+    "an interpreter that may not be executed": (b"#!/opt/data\n", "needs the interpreter /opt/data, which is not executable (chmod +x)"),
+    "one behind a link to nothing": (b"#!/opt/dangling\n", "needs the interpreter /opt/dangling, which is a link to /opt/gone, which does not exist on this host"),
     "a directory": (b"#!/opt/folder\n", "needs the interpreter /opt/folder, which is a directory"),
-    "one of another architecture": (b"#!/opt/linked\n", "needs the interpreter /opt/linked, which is built for arm64, and this machine is amd64"),
-    "several words for env": (b"#!/usr/bin/env python3 -u\n", "has several words after env in its #!, which are one name there: env -S python3 -u"),
-    "none behind env's own words": (b"#!/usr/bin/env -S -u FOO A=1 node\n", "needs the interpreter node, which is not here"),
-    "none that env finds": (b"#!/usr/bin/env -S node --x\n", "needs the interpreter node, which is not here"),
+    "one of another architecture": (b"#!/opt/linked\n", "needs the interpreter /opt/linked, which is built for arm64, but this machine is amd64"),
+    "several words for env": (b"#!/usr/bin/env python3 -u\n", "has several words after env in its #!, which env takes for one name: use env -S python3 -u"),
+    "none behind env's own words": (b"#!/usr/bin/env -S -u FOO A=1 node\n", "needs the interpreter node, which does not exist on this host"),
+    "none that env finds": (b"#!/usr/bin/env -S node --x\n", "needs the interpreter node, which does not exist on this host"),
 }  # fmt: skip
 # What a shell takes for a script, and systemd does not
 NOT_BY_ITSELF = {
     "nothing": (b"", "is empty"),
-    "zeros after a loss of power": (bytes(500), "has nothing but zeros in it"),
-    "no interpreter named": (b"exec sleep 9\n", "has no #! in its first line, and a unit starts it without a shell"),
-    "a space before it": (b" #!/bin/sh\n", "has space before its #!"),
-    "a line before it": (b"\n#!/bin/sh\n", "has space before its #!"),
+    "zeros after a loss of power": (bytes(500), "contains only zeros"),
+    "no interpreter named": (b"exec sleep 9\n", "has no #! in its first line, but a unit starts it without a shell"),
+    "a space before it": (b" #!/bin/sh\n", "has a space before its #!"),
+    "a line before it": (b"\n#!/bin/sh\n", "has a space before its #!"),
 }
 MOUNTS = "/dev/sda1 / ext4 rw 0 0\n/dev/sdb1 {} ext4 rw,nosuid,noexec 0 0\n"
 RIGHT = {
@@ -162,7 +162,7 @@ def test_a_program_that_the_release_brings_is_of_this_machine_too():
     """On a host of kind ssh the catalogue does not know the processor."""
     world, path = machine(), "/opt/x/bin/server"
     brought = Release("a", {"requirements": []}, [Wanted(path, ARM64, 0o755, "root", "")])
-    with pytest.raises(Refused, match=f"{path} is built for arm64, and this machine is amd64"):
+    with pytest.raises(Refused, match=f"{path} is built for arm64, but this machine is amd64"):
         preflight.check_programs(world, brought)
     preflight.check_programs(world, Release("a", {"requirements": []}, [Wanted(path, ARM64, 0o644, "root", "")]))
     preflight.check_programs(world, Release("a", {"requirements": []}, [Wanted(path, AMD64, 0o755, "root", "")]))
@@ -173,7 +173,7 @@ def test_a_site_that_listens_in_a_family_that_the_host_lacks_is_refused():
     world = machine()
     preflight.check_families(world, Release("a", {"host": "home"}, [site]))
     world.lacks = {"ipv6"}
-    with pytest.raises(Refused, match=r"this host has no IPv6, and /etc/nginx/.* ipv6: false in infra:hosts, home"):
+    with pytest.raises(Refused, match=r"this host has no IPv6, but /etc/nginx/.* ipv6: false in infra:hosts, home"):
         preflight.check_families(world, Release("a", {"host": "home"}, [site]))
     preflight.check_families(world, Release("a", {"host": "home"}, [replace(site, content=b"listen 443;")]))
 

@@ -87,8 +87,8 @@ WRONG = {
     "a proof that is none": (["cloudflare"], {"CERTBOT_VALIDATION": 'a"b'}, "certbot runs this"),
     "another provider": (["godaddy"], {}, "not known: prove godaddy"),
     "a zone that is none": (["delegated", "a b"], {}, "not known: prove delegated a b"),
-    "another token": (["cloudflare"], {"CLOUDFLARE_PROOF_TOKEN": "x"}, "does not write _acme-challenge.api.hey-watch.me for this host: Invalid access token"),
-    "another's zone": (["cloudflare"], {"CERTBOT_DOMAIN": "www.example.org"}, "sees no zone of _acme-challenge.www.example.org"),
+    "another token": (["cloudflare"], {"CLOUDFLARE_PROOF_TOKEN": "x"}, "refuses to write _acme-challenge.api.hey-watch.me: Invalid access token"),
+    "another's zone": (["cloudflare"], {"CERTBOT_DOMAIN": "www.example.org"}, "cannot see the zone of _acme-challenge.www.example.org"),
 }  # fmt: skip
 
 
@@ -135,7 +135,7 @@ def test_no_authority_is_asked_where_the_proof_cannot_be_written():
     made = kept_by("cloudflare")
     world = world_for(made)
     outcome = applied(world, made, {"dns": {"CLOUDFLARE_PROOF_TOKEN": "hosts"}})
-    assert outcome.outcome == "refused" and "Cloudflare does not write _acme-challenge" in outcome.line, outcome.line
+    assert outcome.outcome == "refused" and "Cloudflare refuses to write _acme-challenge" in outcome.line, outcome.line
     assert not any("certbot" in line for line in world.ran)
 
 
@@ -169,7 +169,7 @@ def test_a_release_that_goes_back_again_and_again_asks_an_authority_once(monkeyp
     world.web = lambda url, *_: 200
     outcome = applied(world, kept_by("cloudflare"), {"dns": {"CLOUDFLARE_PROOF_TOKEN": "hosts"}})
     assert outcome.outcome == "applied" and not any("certbot certonly" in line for line in world.ran)
-    assert "an earlier release obtained serves again" in str(outcome) or world.links != before
+    assert "of the earlier release is in use again" in str(outcome) or world.links != before
 
 
 ZONES = b'<R xmlns="x"><HostedZones><HostedZone><Id>/hostedzone/Z1</Id><Name>other.net.</Name></HostedZone><HostedZone><Id>/hostedzone/Z2</Id><Name>acme.example.net.</Name></HostedZone></HostedZones></R>'

@@ -124,6 +124,6 @@ def test_a_host_whose_python_is_too_old_is_named_with_what_has_a_newer_one():
     ran = subprocess.run([sys.executable, "-c", old + source], capture_output=True, text=True, timeout=60)
     assert ran.returncode == 1
     assert ran.stderr.strip() == (
-        "the host's python3 is version 3.8, and the agent needs at least 3.9: "
+        "the host's python3 is version 3.8, but the agent needs at least 3.9: "
         "Debian 11, Ubuntu 22.04, Amazon Linux 2023 and their later releases have it"
     )

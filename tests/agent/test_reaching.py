@@ -67,9 +67,7 @@ def test_a_native_services_command_is_as_its_process():
     world.answers["systemctl show -p MainPID"] = Ran(0, "MainPID=4711\nUser=\nGroup=")
     assert waits(world, "whisper-backend", words=words)["account"] == "root"
     world.answers["systemctl show -p MainPID"] = Ran(0, "MainPID=0")
-    with pytest.raises(
-        Refused, match="whisper-backend has no process whose account and environment a command could hav"
-    ):
+    with pytest.raises(Refused, match="whisper-backend has no process that a command could run besid"):
         asked(world, "whisper-backend")
 
 
@@ -130,7 +128,7 @@ def test_how_it_ended_is_said_as_shells_do(tmp_path, process, words, code):
     [
         ("nobody", None, b"the service's process is not nobody's now: its environment is not to be had"),
         ("no-such-account", None, b"the account no-such-account or its group is not one of this host"),
-        (ME, 2**22, b"the service's process has ended meanwhile: ask again"),
+        (ME, 2**22, b"the service's process has ended: run the command again"),
     ],
 )
 def test_a_process_of_another_account_lends_nothing(tmp_path, process, account, pid, line):
@@ -152,7 +150,7 @@ def test_a_command_has_the_account_and_groups_of_the_unit(tmp_path):
 @pytest.mark.parametrize("word", ["a\0b", "\ud800"])
 def test_what_can_be_no_command_is_a_line(tmp_path, process, word):
     ran = entered(tmp_path, {"pid": process.pid, "words": [word]})
-    assert ran.returncode == 126 and b"no command can be called so" in ran.stderr, ran.stderr
+    assert ran.returncode == 126 and b"no program can have this name" in ran.stderr, ran.stderr
 
 
 def test_two_that_ask_at_once_are_in_no_others_way_and_what_never_came_is_gone():
@@ -187,7 +185,7 @@ def test_one_of_which_no_one_takes_what_it_prints_ends(tmp_path, process, under_
 def test_what_is_not_there_to_be_entered_is_a_line(tmp_path):
     world = serving(release())
     for id in ("0" * 32, "../../etc/passwd"):
-        with pytest.raises(Refused, match="what was to be run is not here any more: ask again"):
+        with pytest.raises(Refused, match="the command has expired: run it again"):
             reaching.enter(world, id)
 
 
@@ -202,7 +200,7 @@ def test_a_port_is_the_services_own_or_one_in_its_container():
     assert asked(world, how="forward", words=(), port=5432) == {"address": "172.27.0.14", "port": 5432}
     timers = native.serving(native.release("home", "vocoder"))
     with pytest.raises(
-        Refused, match=r"vocoder has no port of the host: name the one that it listens on, as in vocoder:5"
+        Refused, match=r"vocoder publishes no port on the host: name the port that it listens on, as in vocoder:5"
     ):
         asked(timers, "vocoder", how="forward", words=())
     assert asked(timers, "vocoder", how="forward", words=(), port=9) == {"address": "127.0.0.1", "port": 9}
@@ -214,7 +212,7 @@ def test_what_is_not_there_or_does_not_run_is_said():
         asked(world, "vault")
     world.active.discard("watchme-vault-api.service")
     with pytest.raises(
-        Refused, match=r"vault-api does not run: infra logs vault-api says why, infra restart vault-api st"
+        Refused, match=r"vault-api is not running: infra logs vault-api shows why, infra restart vault-api st"
     ):
         asked(world)
     assert reaching.access_records(world) == [], "a refused visit is none"
@@ -293,7 +291,7 @@ def test_a_restart_restarts_that_service_alone():
     world = serving(release())
     before = world.seen_by_programs()
     outcome = restarted(world, "avatar-uploader")
-    line = f"restarted on watchme: avatar-uploader, healthy; release {release().id[:12]} serves on"
+    line = f"restarted on watchme: avatar-uploader, healthy; release {release().id[:12]} keeps serving"
     assert (outcome.outcome, outcome.restarted, outcome.line) == ("applied", [UNIT], line)
     assert [c for c in world.ran if c.startswith("systemctl restart")] == [f"systemctl restart {UNIT}"]
     assert world.seen_by_programs() == before
@@ -328,6 +326,6 @@ def test_a_restart_of_what_takes_turns_takes_turns(change):
 def test_a_restart_of_what_rests_or_is_not_there_is_refused():
     world = serving(release())
     world.there.discard("/run/infra/single/scheduler")
-    assert "scheduler is not to run on this host now" in restarted(world, "scheduler").line
+    assert "scheduler does not run on this host at present" in restarted(world, "scheduler").line
     assert "this host runs no echo" in restarted(world, "echo").line
     assert not [c for c in world.ran if c.startswith("systemctl restart")]

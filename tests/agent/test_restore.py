@@ -252,7 +252,7 @@ def test_the_part_of_the_disk_that_has_it_is_found():
 def test_a_disk_without_it_is_refused_and_let_go():
     world = disks({f"{DISK}-part1": "ext4"}, {})
     with (
-        pytest.raises(Refused, match="nothing on the disk of vol-0123456789abcdef0 has /opt/whisper or /srv/recall"),
+        pytest.raises(Refused, match="the disk of vol-0123456789abcdef0 does not have /opt/whisper or /srv/recall"),
         restore._mount_disk(world, VOLUME, ["/opt/whisper", "/srv/recall"], print),
     ):
         pass
@@ -262,7 +262,7 @@ def test_a_disk_without_it_is_refused_and_let_go():
 def test_a_disk_that_does_not_come_is_not_waited_for_forever():
     world = disks({}, {})
     with (
-        pytest.raises(Refused, match="did not appear here within 60 s"),
+        pytest.raises(Refused, match="did not appear on this host within 60 s"),
         restore._mount_disk(world, VOLUME, ["/opt"], print),
     ):
         pass

@@ -105,7 +105,7 @@ def test_a_first_release_that_fails_leaves_the_host_as_it_was():
     before = world.seen_by_programs()
     world.web = sick(8015)
     outcome = applied(world, made)
-    assert outcome.outcome == "rolled back" and "Everything is as it was before" in outcome.line
+    assert outcome.outcome == "rolled back" and "The host is as before" in outcome.line
     assert world.seen_by_programs() == before and store.current_id(world) is None
     world.web = lambda url: 200
     assert applied(world, made).outcome == "applied"
@@ -153,7 +153,7 @@ def test_a_rollback_whose_target_is_broken_too_says_so():
 
     outcome = applied(world, changed, job=replace(JOB, confirm=confirm))
     assert (outcome.outcome, outcome.code) == ("rollback failed", 5)
-    assert "the files are back as they were, but: avatar-uploader answered 503" in outcome.line
+    assert "the files are restored, but: avatar-uploader answered 503" in outcome.line
     assert b"300m" not in world.files[AVATAR][0]
     world.web = lambda url: 200
     assert applied(world, changed).outcome == "applied"
@@ -226,7 +226,7 @@ def test_killed_at_any_change_the_host_ends_at_one_release_as_a_whole(scene):
         with pytest.raises(Killed):
             applied(world, made)
         world.kill_at = None
-        recover(world, JOB, "the agent was ended in the middle")
+        recover(world, JOB, "the agent was ended midway")
         all_of(world, before, after, base, made.id)
         world.web = lambda url: 200
         assert applied(world, made).outcome in ("applied", "unchanged")

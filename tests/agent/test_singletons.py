@@ -169,7 +169,7 @@ def test_a_container_that_docker_does_not_stop_is_killed():
         "systemctl kill -s KILL watchme-scheduler.service",
         "end container watchme-scheduler-prod",
     ]
-    assert said == ["watchme-scheduler.service did not end by itself: its container was killed"]
+    assert said == ["watchme-scheduler.service did not stop: its container was killed"]
 
 
 def test_the_zones_own_servers_are_asked_where_route_53_does_not_keep_it(monkeypatch):

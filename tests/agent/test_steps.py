@@ -105,9 +105,7 @@ def test_a_failed_step_is_a_refusal_and_says_what_it_said(served):
     served.answers[f"{RUN}"] = Ran(1, "Applying 0002_orders\nrelation orders exists already")
     outcome = applied_with(served, made(newer_web))
     assert outcome.outcome == "refused" and served.seen_by_programs() == before
-    assert (
-        "nothing switched; what the step did until then stays: release step release of web ended with 1" in outcome.line
-    )
+    assert "nothing switched; what the step has done stays: release step release of web ended with 1" in outcome.line
     assert "'migrate now'" in outcome.line or "migrate now" in outcome.line
     assert "relation orders exists already" in outcome.line and "nothing touched" not in outcome.line
     # It is tried again
@@ -163,7 +161,7 @@ def test_what_it_needs_and_is_unhealthy_refuses(served):
     served.docker.states["db"] = {"Health": {"Status": "unhealthy", "Log": []}}
     outcome = applied_with(served, made(newer_web))
     assert outcome.outcome == "refused" and not ran(served)
-    assert "db is unhealthy, and release step release of web needs it: see infra logs db" in outcome.line
+    assert "db is unhealthy, but release step release of web needs it: see infra logs db" in outcome.line
 
 
 def test_its_files_are_staged_for_root_alone_and_go(served):

@@ -102,7 +102,10 @@ def test_what_answers_at_the_port_of_a_unit_that_does_not_run_is_not_the_service
     world.skipped.add(AVATAR_UNIT)
     outcome = applied(world, release(bigger))
     assert outcome.outcome == "rollback failed"
-    assert f"({AVATAR_UNIT}) was skipped, since a condition of its unit is not met; what answers at" in outcome.line
+    assert (
+        f"({AVATAR_UNIT}) was skipped, since a condition of its unit is not met; another program answers at"
+        in outcome.line
+    )
 
 
 def test_a_service_that_made_room_in_memory_during_the_release_is_not_healthy():
@@ -165,7 +168,7 @@ def test_a_unit_that_is_being_restarted_when_a_release_is_planned_runs_after_its
 
 @contextlib.contextmanager
 def held(*_, **__):
-    raise Refused("Another job is at work on this host: rollback by bob")
+    raise Refused("Another job is running on this host: rollback by bob")
     yield
 
 

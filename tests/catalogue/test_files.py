@@ -47,11 +47,11 @@ WRONG_YAML = {
     "a wide colon": ("a: 1\nb\uff1a 1\n".encode(), "line 2 has U+FF1A (FULLWIDTH COLON), but YAML expects : there"),
     "a wide colon in a list": (
         "a:\n  - b\uff1a x\n    c: y\n".encode(),
-        "line 2 has U+FF1A (FULLWIDTH COLON), and YAML",
+        "line 2 has U+FF1A (FULLWIDTH COLON), but YAML",
     ),
     "quotes of a document": (
         "a: \u201cx: y\u201d\n".encode(),
-        "line 1 has U+201C (LEFT DOUBLE QUOTATION MARK), and YAML",
+        "line 1 has U+201C (LEFT DOUBLE QUOTATION MARK), but YAML",
     ),
     "an unknown alias": (
         b"a: *nothing\n",
@@ -148,7 +148,7 @@ WRONG_TOML = {
     "Shift_JIS": ("a = 1\n# 音声\n".encode("shift_jis"), "line 2: byte 0x89 is not UTF-8"),
     "UTF-16": ("a = 1\n".encode("utf-16"), "line 1: the file is in UTF-16"),
     "a control character": (b"a = 1\nb = '\x07'\n", "line 2: found invalid character"),
-    "too deep": (b"a = " + b"[" * 100_000, "lists and mappings are nested too deeply"),
+    "too deep": (b"a = " + b"[" * 100_000, "are nested too deeply"),
     "a number without an end": (b"a = " + b"9" * 5000, "file: a number with thousands of digits"),
 }
 

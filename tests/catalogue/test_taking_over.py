@@ -116,7 +116,7 @@ def test_a_path_of_the_host_is_taken_over_by_nothing(field, path):
 
 
 def test_an_accounts_home_is_no_directory_of_the_host():
-    assert "account recall: path /etc is the host's" in problems(
+    assert "account recall: path /etc belongs to the host" in problems(
         "recall", lambda data: data["accounts"][0].update(home="/etc")
     )
 
@@ -151,7 +151,7 @@ def test_two_hosts_are_two_machines():
         )
     )
     found = "\n".join(map(str, check(made)))
-    assert "infra:hosts.b: address 192.0.2.7, port 22, is host a's already" in found
+    assert "infra:hosts.b: address 192.0.2.7, port 22, is already used by host a" in found
     assert "infra:hosts.watchme: SSH listens on port 443, which the proxy uses" in found
 
 

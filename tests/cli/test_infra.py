@@ -41,7 +41,7 @@ def test_check_tells_every_problem_and_fails(project):
     path.write_text(path.read_text().replace("port: 8018", "port: 8017").replace("172.27.0.14", "172.27.0.1"))
     ran = infra(project, "check", "--stack", "prod")
     assert ran.returncode == 1
-    assert "port 8017 is ast-api's already" in ran.stderr and "is the gateway's" in ran.stderr
+    assert "port 8017 is already used by ast-api" in ran.stderr and "is the gateway" in ran.stderr
 
 
 def test_a_public_name_is_one_stacks(project):

@@ -71,12 +71,12 @@ def test_drift():
 
 
 def test_certificates_and_alerts_are_shown_and_an_alert_is_not_in_order():
-    told = {"alert": "unit-down", "subject": "web", "text": "web does not run"}
+    told = {"alert": "unit-down", "subject": "web", "text": "web is not running"}
     answer = {**STATUS, "certificates": [["a.example.com", 89, ""], ["b.example.com", 0, "certificate has expired"]]}
     lines, orderly = releases.state("prod", "web1", {**answer, "alerts": [told]}, "a" * 64)
     assert "  certificate of a.example.com: 89 days left" in lines
     assert "  certificate of b.example.com: certificate has expired" in lines
-    assert "  alert unit-down: web does not run" in lines and not orderly
+    assert "  alert unit-down: web is not running" in lines and not orderly
 
 
 @pytest.mark.parametrize(

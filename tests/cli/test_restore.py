@@ -167,6 +167,6 @@ def test_aws_refusing_is_one_line(ec2):
 def test_what_came_is_told():
     answer = {"brought": {"/opt/whisper": {"files": 3, "bytes": 7 * 1024**2, "kept": 2}}, "absent": ["/srv/recall"]}
     assert list(restore.lines("services", answer)) == [
-        "services: /opt/whisper: 3 file(s) came, 7 MiB, 2 were there already",
+        "services: /opt/whisper: 3 file(s) came, 7 MiB, 2 were already present",
         "services: /srv/recall: not in the snapshot",
     ]

@@ -62,7 +62,7 @@ WRONG = {
     "no text": ("secretsmanager:prod/shop#list", "its list is no text"),
     "yes or no": ("secretsmanager:prod/shop#flag", "its flag is no text"),
     "another region": (f"secretsmanager:arn:aws:secretsmanager:us-east-1:1:secret:x-{'a' * 6}", "says"),
-    "no name": ({"command": ["a\0b"]}, "no command can be called so"),
+    "no name": ({"command": ["a\0b"]}, "no program can have this name"),
     "binary": ("secretsmanager:prod/bytes", "it is binary"),
     "a failed command": ({"command": ["sh", "-c", "echo 'not signed in' >&2; exit 3"]}, "exit code 3: not signed in"),
     "no such command": ({"command": ["no-such-program"]}, "'no-such-program' cannot be started: No such file"),

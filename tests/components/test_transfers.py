@@ -122,7 +122,7 @@ def test_one_thing_after_the_other():
     # A replacement that was given up in the same edit: its machine may have the data
     hosts = {TOKYO: {"a": "127.71.0.10", "b": "127.71.0.11"}, f"{TOKYO}-g2": {"a": "127.71.0.12"}}
     half = Before(TOKYO, hosts=hosts, systems={"a": ["watchme"], "b": []}, unfinished=True)
-    with pytest.raises(pulumi.RunError, match="a becomes another machine, or did not come to its end"):
+    with pytest.raises(pulumi.RunError, match="a becomes another machine, or did not finish"):
         demand_possible(now, half, found)
     # One that is kept, or stands by, is no such machine
     spec = now.hosts["a"].model_copy(update={"kept": [KeptMachine(generation=2, instanceType="t4g.large")]})

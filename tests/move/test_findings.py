@@ -37,9 +37,9 @@ EXAMPLES = {
         "service ast-api: image watchme-api-ast:latest is in no region; "
         "uv run infra push watchme-api-ast:latest --from YOUR-IMAGE --stack prod",
     ),
-    "_names": ({"repositories": {"watchme-web", "others"}}, "error: ap-southeast-2: repositories: 1 are there already, and are not the stack's: watchme-web; delete them"),
+    "_names": ({"repositories": {"watchme-web", "others"}}, "error: ap-southeast-2: repositories: 1 already exist, and are not the stack's: watchme-web; delete them"),
     "some of its own": (
-        {"repositories": {"watchme-web", "watchme-admin"}, "own_repositories": {"watchme-web"}}, "1 are there already, and are not the stack's: watchme-admin",
+        {"repositories": {"watchme-web", "watchme-admin"}, "own_repositories": {"watchme-web"}}, "1 already exist, and are not the stack's: watchme-admin",
     ),
     "_records": ({"ttls": {"api.hey-watch.me": 300}}, "may be kept for 300 s: that long clients go to the old host"),
     "no record": ({"ttls": {"api.hey-watch.me": None}}, "warning: ap-southeast-2: api.hey-watch.me: has no record yet"),

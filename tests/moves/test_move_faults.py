@@ -1,4 +1,4 @@
-"""The fault table of the move: whatever fails, and wherever it is killed, the old region is left as it was and serves on
+"""The fault table of the move: whatever fails, and wherever it is killed, the old region is left as it was and keeps serving
 until the names point to the new one, nothing of it is deleted before the drain, and the same command goes on.
 
 One move goes through all rows: each fails a step further on. Here it is the way back, from Tokyo to Sydney.

@@ -168,7 +168,7 @@ def test_adoption_is_of_what_is_in_the_way_alone(kept, monkeypatch):
     assert pointing.record_line(found[0][0]) == "api.example.com  A  192.0.2.7  (by \\x1b[2J hand)"
     zone.take_over(*found[0])
     for name, line in {
-        "api.example.com": "that is not this stack's already", "none.example.com": "wants no address or alias of none",
+        "api.example.com": "that this stack does not own yet", "none.example.com": "wants no address or alias of none",
         "web.example.com": "proxied by Cloudflare; switch the proxy off", "api.example.org": "wants no address or alias",
     }.items():  # fmt: skip
         with pytest.raises(InfraError, match=line):

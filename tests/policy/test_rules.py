@@ -134,7 +134,7 @@ EXAMPLES = {
         "bound off",
         files("/srv/c.yml", COMPOSE.format("{host_ip: 127.0.0.1, published: 80, target: 80}")),
     ),
-    "ssh from half the world": (rules.ssh_open, opening("0.0.0.0/1"), "the world, or near it", opening("198.18.0.0/16")),
+    "ssh from half the world": (rules.ssh_open, opening("0.0.0.0/1"), "all of the internet, or almost", opening("198.18.0.0/16")),
     "ssh from half the world over IPv6": (rules.ssh_open, opening("", cidrIpv6="::/1"), "near it", opening("", cidrIpv6="2001:db8::/32")),
     "ssh from the world, written another way": (rules.ssh_open, opening("", cidrIpv6="0::/0"), "near it", opening("", cidrIpv6="2400::/16")),
     "ssh from networks that are the world together": (

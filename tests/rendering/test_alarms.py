@@ -41,7 +41,10 @@ def test_whoever_reads_a_mail_knows_what_it_is_about_and_where_to_look():
     look = "; look: uv run infra status --stack lab --host services"
     found = {name: alarm.description for name, alarm in by_name("services").items()}
     assert found["disk"] == f"services: disk above 85, or its monitor reports nothing{look}"
-    assert found["status-check"] == f"services: the machine, or what AWS runs it on, does not answer AWS{look}"
+    assert (
+        found["status-check"]
+        == f"services: the EC2 status check fails: the machine or its hardware does not respond{look}"
+    )
 
 
 def test_a_machine_without_credits_has_no_alarm_of_them():

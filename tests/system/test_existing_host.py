@@ -114,7 +114,7 @@ def test_a_failed_first_release_leaves_what_ran_before_it(workshop):
         # The preparation brought programs, with files of their own; of what ran nothing is another
         assert set(found) <= set(before), sorted(set(found) - set(before))
         again = system.up()
-    assert "Everything is as it was before" in again.output and inventory(machine) == before
+    assert "The host is as before" in again.output and inventory(machine) == before
     assert before[-1] == "200" and sum(" running " in line for line in before) == 2
 
     # A release that is healthy replaces the one container that has the service's name

@@ -121,13 +121,13 @@ class Row:
 ROWS = {
     "killed while pulling": Row(killed_at("pulling"), "refused", "the agent was ended before the switch; run again"),
     "killed while validating": Row(killed_at("validating"), "refused", "the agent was ended before the switch"),
-    "killed while switching": Row(killed_at("switching"), "rolled back", "the agent was ended in the middle"),
-    "killed while restarting": Row(killed_at("(re)starting"), "rolled back", "the agent was ended in the middle"),
-    "killed while probing": Row(killed_at("waiting for"), "rolled back", "the agent was ended in the middle"),
-    "killed while waiting for our word": Row(killed_at("awaiting"), "rolled back", "the agent was ended in the middle"),
-    "power lost in the switch": Row(rebooted, "rolled back", "the host restarted in the middle", True),
+    "killed while switching": Row(killed_at("switching"), "rolled back", "the agent was ended midway"),
+    "killed while restarting": Row(killed_at("(re)starting"), "rolled back", "the agent was ended midway"),
+    "killed while probing": Row(killed_at("waiting for"), "rolled back", "the agent was ended midway"),
+    "killed while waiting for our word": Row(killed_at("awaiting"), "rolled back", "the agent was ended midway"),
+    "power lost in the switch": Row(rebooted, "rolled back", "the host restarted midway", True),
     "never well": Row(image_that("never"), "rolled back", f"{faults.SERVICE} answered 503 at http://127.0.0.1:8014/health within 12 s; its log ends: .*no database at db.internal:5432"),
-    "flaps": Row(image_that("flaps"), "rolled back", "did not answer 200 often enough in a row"),
+    "flaps": Row(image_that("flaps"), "rolled back", "did not answer 200 often enough in succession"),
     "disk full at the switch": Row(directory_full, "rolled back", "No space left on device"),
     "disk full": Row(state_full, "refused", "no space left on device: "),
     "invalid unit": Row(edited("files/templates/compose.service.j2", "TimeoutStartSec=0", "TimeoutStartSec=soon\nExecStart=relative"), "refused", "systemd-analyze verify"),
@@ -190,7 +190,7 @@ def test_a_rollback_that_cannot_serve_either_says_so_and_is_mended_by_the_next(w
     finally:
         _registry(watchme, "-D")
     assert ran.code != 0 and "rollback failed on watchme" in ran.output
-    assert "the files are back as they were, but: " in ran.output and "avatar-uploader" in ran.output
+    assert "the files are restored, but: " in ran.output and "avatar-uploader" in ran.output
     assert serving(watchme) == before
     push(watchme)
     watchme.must_up()

@@ -39,7 +39,7 @@ def test_a_release_of_one_service_loses_no_request(watchme: System) -> None:
     assert "1 service restarts while its requests wait: avatar-uploader" in previewed, previewed
     with Load(watchme, PATHS).going() as load, Load(watchme, [faults.PATH], method="POST").going() as written:
         output = watchme.must_up()
-    assert "requests wait for avatar-uploader" in output, output
+    assert "holding requests for avatar-uploader" in output, output
     counts = {path: len(seen) for path, seen in load.answers.items()}
     print(f"requests: {sum(counts.values())}, of them to the restarted one: {counts[faults.PATH]} + {written.count}")
     assert len(counts) == 12 and min(counts.values()) > 10 and written.count > 10
@@ -74,7 +74,7 @@ def test_a_kill_while_they_wait_loses_none(watchme: System) -> None:
     push(watchme)
     script = "sleep 1; systemctl kill --signal=KILL 'infra-job-*.service'"
     with Load(watchme, PATHS).going() as load:
-        with at(watchme, "requests wait for avatar-uploader", script):
+        with at(watchme, "holding requests for avatar-uploader", script):
             watchme.up()
         watchme.must_up()
     assert load.lost() == {}, load.lost()

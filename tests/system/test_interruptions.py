@@ -94,7 +94,7 @@ class Host:
             events.append({"say": f"step {number}{self.long}"})
             if self.killed.wait(0.3):
                 # As the agent does that systemd starts again
-                line = "rolled back on web1: the agent was ended in the middle"
+                line = "rolled back on web1: the agent was ended midway"
                 events.append({"result": {"outcome": "rolled back", "code": 4, "line": line, "release": release}})
                 return
         self.current = release

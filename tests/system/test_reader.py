@@ -219,10 +219,10 @@ def test_what_reaches_further_has_a_reason_and_goes_again(reader: Reader, first:
     before = file.read_text()
     reader.system.edit(YAML, "    init: true\n", '    init: true\n    publish: ["8044:8080"]\n')
     refused = reader.system.command("infra", "check", "--stack", "lab")
-    assert refused.code != 0 and "the world reaches it at 8044/tcp, past the proxy" in refused.output, refused.output
+    assert refused.code != 0 and "it is public at 8044/tcp, without the proxy" in refused.output, refused.output
     reader.system.edit(YAML, '"8044:8080"]\n', '"8044:8080"]\n    exceptions: {public-ports: apps on phones}\n' + PEEK)
     previewed = reader.system.command("infra", "preview", "--stack", "lab")
-    assert "public-ports: reader-web: the world reaches it at 8044/tcp" in previewed.output, previewed.output
+    assert "public-ports: reader-web: it is public at 8044/tcp" in previewed.output, previewed.output
     assert "docker-socket: peek: Docker's socket" in previewed.output and "(shows logs)" in previewed.output
     reader.system.must_up()
     address = json.loads(reader.system.output("addresses"))[HOST]
@@ -256,7 +256,7 @@ def test_a_backup_is_made_tried_and_verified(reader: Reader, first: str) -> None
     assert "started on it and healthy" in infra(reader, "drill", "reader-db")
     assert "infra-drill" not in reader.on("docker", "ps", "-a", "--format", "{{.Names}}")
     assert "infra-drill" not in reader.on("docker", "volume", "ls", "-q") and reader.started("reader-db") == database
-    assert "no errors were found" in infra(reader, "verify", "--all")
+    assert "no errors found" in infra(reader, "verify", "--all")
     assert "reader-db: 1 backup(s) (the last one" in infra(reader, "list")
     # By its timer too, and with the password nowhere but in its file
     reader.on("systemctl", "start", "infra-backup-reader-db.service")
@@ -290,7 +290,7 @@ def test_a_restore_that_fails_leaves_the_data_that_was_there(reader: Reader, fir
     reader.on("sed", "-i", "s/ON_ERROR_STOP=1/ON_ERROR_STOP=1 --no-such-option/", kept)
     ran = reader.system.command("infra", "backup", "restore", "reader-db", "--yes", "--stack", "lab")
     reader.on("cp", aside, kept)
-    assert ran.code != 0 and "and it has its own data again" in ran.output, ran.output
+    assert ran.code != 0 and "and its earlier data is back in place" in ran.output, ran.output
     assert reader.ticks() >= counted and reader.ask("/healthcheck") == (200, b"OK")
 
 

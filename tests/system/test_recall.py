@@ -184,19 +184,19 @@ def _expired(system: System) -> None:
 CAUSES: dict[str, tuple[Callable[[System], object], str, str]] = {
     "unit-down": (
         lambda system: on(system, "systemctl", "stop", "whisper-backend"),
-        "alert unit-down: whisper-backend.service does not run",
+        "alert unit-down: whisper-backend.service is not running",
         "systemctl start whisper-backend",
     ),
-    "unit-restarts": (_kill_often, "alert unit-restarts: recall-api.service was restarted 4 times in 600 s", "journalctl -q --rotate; journalctl -q --vacuum-size=1"),
+    "unit-restarts": (_kill_often, "alert unit-restarts: recall-api.service was restarted 4 times in the last 600 s", "journalctl -q --rotate; journalctl -q --vacuum-size=1"),
     "proxy-errors": (_break_often, "of nginx.service's answers in 300 s were server errors", "rm -f /var/log/nginx/access.log; systemctl kill -s USR1 nginx"),
     "proxy-down": (
         lambda system: on(system, "systemctl", "stop", "nginx"),
-        "alert proxy-down: nginx.service does not run",
+        "alert proxy-down: nginx.service is not running",
         "systemctl start nginx",
     ),
     "certificate": (
         _expired,
-        "alert certificate: the certificate for example.com is missing, not trusted or about to end: certificate has expired",
+        "alert certificate: the certificate for example.com is missing, not trusted or about to expire: certificate has expired",
         RENEW,
     ),
 }  # fmt: skip
@@ -236,7 +236,7 @@ def test_a_forced_renewal_is_served(system):
 
 @pytest.mark.nightly
 def test_a_certificate_authority_that_fails_takes_nothing_down(system):
-    """A new directory would mean new certificates: it does not answer, and what is there serves on."""
+    """A new directory would mean new certificates: it does not answer, and what is there keeps serving."""
     with system.configured(acmeDirectory="https://acme.lab.internal:14999/dir"):
         ran = system.up()
         assert ran.code != 0 and "refused on services, nothing touched: no certificate for" in ran.output

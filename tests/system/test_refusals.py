@@ -23,7 +23,7 @@ def test_hand_edits_of_the_program_that_are_wrong_change_nothing(watchme):
     assert "service superb-api: contaner: unknown field 'contaner'; did you mean 'container'" in ran.output
     watchme.edit(YAML, "\n    contaner: superb-api", "")
     ran = watchme.up()
-    assert "service superb-api: port 8017 is ast-api's already" in ran.output and "Traceback" not in ran.output
+    assert "service superb-api: port 8017 is already used by ast-api" in ran.output and "Traceback" not in ran.output
     resources = [
         json.loads(text)["checkpoint"]["latest"]["resources"] for text in (before, watchme.lab.path(STATE).read_text())
     ]
@@ -51,7 +51,7 @@ def test_what_would_be_in_force_in_the_releases_place_is_named(watchme, kind):
     try:
         ran = watchme.up()
         assert f"refused on watchme, nothing touched: {path} {what}" in ran.output
-        assert "the release would not be in force" in ran.output
+        assert "the release would not take effect" in ran.output
         shown = watchme.command("infra", "drift", "--stack", "lab", "--host", "watchme").output
         assert path in shown and serving(watchme) == before
     finally:
@@ -132,9 +132,7 @@ def test_a_firewall_without_dockers_rules_is_named_before_a_container_is_touched
     whole = inventory(watchme)
     try:
         ran = watchme.up()
-        assert (
-            "refused on watchme, nothing touched: the firewall has lost rules of Docker's (nat DOCKER, " in ran.output
-        )
+        assert "refused on watchme, nothing touched: firewall rules of Docker are missing (nat DOCKER, " in ran.output
         assert serving(watchme) == before and inventory(watchme) == whole
     finally:
         assert watchme.on_host("systemctl", "restart", "docker").code == 0

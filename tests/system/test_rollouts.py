@@ -76,7 +76,7 @@ def test_a_blue_green_release_loses_none_at_all(blue_green):
         push(watchme)
         with Load(watchme, PATHS).going() as load:
             output = watchme.must_up()
-        assert "handing avatar-uploader over to the new slot" in output
+        assert "directing avatar-uploader to the new slot" in output
         count = sum(len(seen) for seen in load.answers.values())
         print(f"requests: {count}, lost: {load.lost()}")
         assert load.lost() == {} and len(load.answers[faults.PATH]) > 10

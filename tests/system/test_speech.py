@@ -67,7 +67,7 @@ def test_a_model_that_is_not_there_is_refused_before_the_switch(watchme):
     pid = main_pid(watchme, HOST, UNIT)
     watchme.edit(CONFIG, "models/ggml-large-v3-turbo-q5_0.bin", "models/ggml-medium.bin")
     ran = watchme.up()
-    assert ran.code != 0 and "refused on services, nothing touched: the release's artefact is not what" in ran.output
+    assert ran.code != 0 and "refused on services, nothing touched: the release's artefact does not fit" in ran.output
     assert "/opt/whisper/models/ggml-medium.bin is not in it (whisper.model_path of /opt/whisper/config" in ran.output
     assert main_pid(watchme, HOST, UNIT) == pid
 

@@ -150,7 +150,7 @@ def test_a_missing_image_is_named_with_where_to_push_it_and_nothing_is_touched(s
     watchme.edit(YAML, "{repository: watchme-api-ast, tag: latest}", "{repository: watchme-api-ast, tag: '2'}")
     ran = watchme.up()
     image = "754724220380.dkr.ecr.ap-northeast-1.amazonaws.com/watchme-api-ast:2"
-    assert ran.code != 0 and f"Push, or correct the tag, and run again: docker push {image}" in ran.output
+    assert ran.code != 0 and f"Push them or correct the tag, and run again: docker push {image}" in ran.output
     assert "refused on watchme, nothing touched" in ran.output
     assert started(watchme) == before
     push_stub(watchme.lab, "ap-northeast-1", "watchme-api-ast:2", stubs()["watchme-api-ast"], build_programs())
@@ -276,7 +276,7 @@ def test_a_damaged_lineage_on_a_host(watchme, kind):
     try:
         watchme.edit(YAML, "max_body: 10M", "max_body: 12M")
         said = watchme.must_up()
-        assert "warning: the certificate of api.hey-watch.me serves, and certbot cannot renew it: " in said, said
+        assert "warning: the certificate of api.hey-watch.me is in use, but certbot cannot renew it: " in said, said
         assert serial(watchme) == before
         shown = watchme.command("infra", "status", "--stack", "lab", "--host", "watchme").output
         assert "certbot cannot renew the certificate of api.hey-watch.me: /etc/letsencrypt/" in shown, shown

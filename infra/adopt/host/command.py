@@ -41,7 +41,7 @@ def parse_wish(catalogue: Catalogue, host: str | None, system: str | None, write
     if host and host not in catalogue.stack.hosts:
         raise InfraError(f"--host {host}: stack {catalogue.stack.name} has {', '.join(catalogue.stack.hosts)}")
     if write and write.exists():
-        raise InfraError(f"{write} is there already: name another file, and compare the two")
+        raise InfraError(f"{write} already exists: name another file, and compare the two")
     # A system is called as its file
     name = system or (write.stem if write else None)
     try:

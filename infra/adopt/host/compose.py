@@ -96,7 +96,7 @@ def entries(facts: Facts, remarks: list[Remark]) -> list[Entry]:
             if (container and container["running"]) or (unit and unit["enabled"]):
                 all_entries.append(entry)
             else:
-                reason = "does not run, and no unit starts it: left out; with retired: true it keeps a repository"
+                reason = "is not running, and no unit starts it: left out; with retired: true it keeps a repository"
                 remarks.append(unfit(entry.where, f"{path}: {reason}"))
     named = {(entry.path, entry.key) for entry in all_entries}
     for container in facts["containers"] or []:

@@ -25,7 +25,7 @@ def service_units(facts: Facts, used: set[str], remarks: list[Remark]) -> list[U
         if unit["name"].endswith(".socket") or _key(unit) in used | timers or "X-Snappy" in unit["text"]:
             continue
         if not (unit["enabled"] or unit["active"] or unit["instances"]):
-            remarks.append(unfit(where, "is not enabled and does not run: it is left out"))
+            remarks.append(unfit(where, "is neither enabled nor running: it is left out"))
         elif _is_oneshot(own) and text(_one(own, "RemainAfterExit", "no")) not in ("yes", "true"):
             remarks.append(
                 unfit(where, "does something once, and says not that it did (RemainAfterExit): it is left out")

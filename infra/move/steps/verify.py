@@ -67,7 +67,7 @@ def _well(urls: dict[str, list[str]], roots: list[str], end: float, pause: float
 
 
 def _elsewhere(wanted: dict[str, str], asked: list[tuple[str, int]]) -> str | None:
-    """What is not as it should be with the names' addresses. Of several servers one may not answer."""
+    """What is wrong with the names' addresses. Of several servers one may not answer."""
     for name, address in wanted.items():
         silent: list[str] = []
         for server in asked:
