@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from catalogue.loading import Catalogue
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
-StackName = Annotated[str, typer.Option("--stack", envvar="PULUMI_STACK", help="Stack, as in Pulumi.STACK.yaml.")]
-HostName = Annotated[str | None, typer.Option("--host", help="Host, where the stack has several.")]
+StackName = Annotated[
+    str, typer.Option("--stack", envvar="PULUMI_STACK", help="Name of the stack, as in Pulumi.STACK.yaml.")
+]
+HostName = Annotated[str | None, typer.Option("--host", help="Host; needed if the stack has several.")]
 
 
 @dataclass
@@ -67,9 +69,9 @@ def show_version(wanted: bool) -> None:
 
 @app.callback()
 def infra(
-    debug: Annotated[bool, typer.Option("--debug", help="Show where in the program an error is.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show a traceback for errors.")] = False,
     _: Annotated[
-        bool, typer.Option("--version", callback=show_version, is_eager=True, help="Show the version and end.")
+        bool, typer.Option("--version", callback=show_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
     """Hosts, releases and moves of the stacks in this project.

@@ -10,11 +10,13 @@ from infra.errors import InfraError, gather_errors
 if TYPE_CHECKING:
     from catalogue.loading import Catalogue
 
-backups = typer.Typer(no_args_is_help=True, help="Backups of services: list, make, verify, restore and try them.")
+backups = typer.Typer(no_args_is_help=True, help="Backups of services: list, create, verify, restore and drill them.")
 app.add_typer(backups, name="backup")
 ServiceName = Annotated[str, typer.Argument(help="A service that has a backup.")]
-SomeService = Annotated[str | None, typer.Argument(help="A service that has a backup; else all that have one.")]
-Snapshot = Annotated[str | None, typer.Option(help="Beginning of a backup's id, as list shows it; else the newest.")]
+SomeService = Annotated[str | None, typer.Argument(help="A service that has a backup; default: all of them.")]
+Snapshot = Annotated[
+    str | None, typer.Option(help="First characters of a backup's ID, as list shows it; default: the newest.")
+]
 
 
 def _say(line: str) -> None:
@@ -26,7 +28,7 @@ def list_backups(
     stack: StackName,
     service: SomeService = None,
     host: HostName = None,
-    everything: Annotated[bool, typer.Option("--all", help="Show each, and not only the newest ten.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Show all backups, not only the newest ten.")] = False,
 ) -> None:
     """List the backups of each service, the newest first, and how the last attempt and the last drill ended."""
     from infra import backups as reports
@@ -64,7 +66,7 @@ def now(stack: StackName, service: SomeService = None, host: HostName = None) ->
 def verify(
     stack: StackName,
     host: HostName = None,
-    everything: Annotated[bool, typer.Option("--all", help="Read all data, and not only a tenth of it.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Read all data, not only a tenth.")] = False,
 ) -> None:
     """Check that each host's repository of backups is whole, and read a tenth of its data, each day another one."""
     from infra import backups as reports
@@ -81,7 +83,9 @@ def restore(
     stack: StackName,
     host: HostName = None,
     snapshot: Snapshot = None,
-    to: Annotated[str | None, typer.Option(help="A new directory of the host; the service is not touched.")] = None,
+    to: Annotated[
+        str | None, typer.Option(help="Restore into this new directory of the host; the service is not touched.")
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """Replace a service's data by that of a backup. It and what depends on it are stopped meanwhile; what was there is
@@ -90,9 +94,9 @@ def restore(
 
     target = reports.one_host(catalogue_of(stack), service, host)
     if to is not None and not to.startswith("/"):
-        raise InfraError(f"--to {to!r}: a directory of the host from its root, such as /root/restored")
+        raise InfraError(f"--to {to!r}: an absolute directory of the host, such as /root/restored")
     if to is None and not yes:
-        typer.confirm(f"Stop {service} on {target.host}, and replace its data by that of a backup?", abort=True)
+        typer.confirm(f"Stop {service} on {target.host}, and replace its data with a backup?", abort=True)
     answer = reports.ask(target, _say, "restore", service=service, snapshot=snapshot, to=to)
     for line in reports.restore_lines(target.host, answer):
         typer.echo(line)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def check(
     stack: StackName,
     live: Annotated[
-        bool, typer.Option("--live", help="Ask AWS too: the account, rights, quotas; needs AWS and Pulumi logins.")
+        bool, typer.Option("--live", help="Check the AWS account, rights and quotas too; needs AWS and Pulumi logins.")
     ] = False,
 ) -> None:
     """Check a stack's catalogue and configuration, by their files alone: without AWS, a Pulumi login or a passphrase.
@@ -48,7 +48,7 @@ def check(
         raise typer.Exit(1)
     services = sum(len(system.active) for system in catalogue.running.values())
     said = f"stack {stack}: {services} services on {len(catalogue.stack.hosts)} host(s), {len(problems)} warning(s)"
-    typer.echo(f"{said}; an update is refused until {unset} secret(s) have a value" if unset else said)
+    typer.echo(f"{said}; updates are refused until {unset} secret(s) have a value" if unset else said)
 
 
 def _records(catalogue: "Catalogue") -> Iterator[Problem]:
@@ -93,13 +93,14 @@ def rights(
     typer.echo(json.dumps(policy, indent=2))
     if (size := policies.size(policy)) > policies.LIMIT:
         warning = (
-            f"a managed policy has at most {policies.LIMIT} characters, this one {size}: make several of its statements"
+            f"a managed policy has at most {policies.LIMIT} characters, this one has {size}: split its "
+            "statements into several policies"
         )
         typer.echo(warning, err=True)
 
 
 @app.command()
-def render(stack: StackName, out: Annotated[Path, typer.Option(help="Directory to write DIR/HOST/… to.")]) -> None:
+def render(stack: StackName, out: Annotated[Path, typer.Option(help="Directory to write to, as DIR/HOST/….")]) -> None:
     """Write the exact files of every host, byte for byte what a release carries, and its manifest. Where Pulumi is
     logged in, images are named by their digest; without a login by their tags, and no secret needs a value."""
     from infra import rendered
@@ -129,9 +130,9 @@ def init(stack: StackName) -> None:
 @app.command()
 def images(
     stack: StackName,
-    outdated: Annotated[bool, typer.Option("--outdated", help="Only those with something newer.")] = False,
-    update: Annotated[str | None, typer.Option(help="IMAGE:TAG of which to copy what is under its tag now.")] = None,
-    json_output: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    outdated: Annotated[bool, typer.Option("--outdated", help="Only images with a newer version.")] = False,
+    update: Annotated[str | None, typer.Option(help="IMAGE:TAG to copy again from its registry.")] = None,
+    json_output: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Images of other registries: what the stack has of them, and what is newer there."""
     from infra import images as others
@@ -147,7 +148,7 @@ def images(
     for image in entries:
         typer.echo(image.line)
     if not entries:
-        typer.echo("nothing newer" if outdated else "the stack runs no image of another registry")
+        typer.echo("nothing newer" if outdated else "the stack uses no images of other registries")
 
 
 @app.command()
@@ -158,13 +159,14 @@ def push(
         list[str],
         typer.Option(
             "--from",
-            help="An image of Docker here, or oci:DIR, docker-archive:FILE; of an artefact a directory, a file or an "
-            "archive, one for each architecture.",
+            help="A local Docker image, oci:DIR or docker-archive:FILE; for an artefact a directory, file or archive, "
+            "one for each architecture.",
         ),
     ],
-    region: Annotated[str | None, typer.Option(help="Region to push to; else where the stack is.")] = None,
+    region: Annotated[str | None, typer.Option(help="Region to push to; default: the stack's.")] = None,
     architecture: Annotated[
-        Literal["amd64", "arm64"] | None, typer.Option(help="Of an artefact; else what its programs are built for.")
+        Literal["amd64", "arm64"] | None,
+        typer.Option(help="Architecture of an artefact; default: that of its programs."),
     ] = None,
 ) -> None:
     """Push an image or an artefact of this machine into the stack's registry, the first one of a new service

@@ -16,17 +16,17 @@ USUAL = "origin/main, or HEAD where there is none"
 
 @app.command()
 def preview(
-    base: Annotated[str | None, typer.Option(help=f"Commit to compare the working tree with; else {USUAL}.")] = None,
-    stack: Annotated[list[str] | None, typer.Option(help="Stack, several times; else all that have a file.")] = None,
-    format: Annotated[str, typer.Option(help="terminal, markdown, json or html.")] = "terminal",
-    out: Annotated[Path | None, typer.Option(help="File to write; else standard output.")] = None,
+    base: Annotated[
+        str | None, typer.Option(help=f"Commit to compare the working tree with; default: {USUAL}.")
+    ] = None,
+    stack: Annotated[list[str] | None, typer.Option(help="Stack, repeatable; default: all stacks.")] = None,
+    format: Annotated[str, typer.Option(help="Format: terminal, markdown, json or html.")] = "terminal",
+    out: Annotated[Path | None, typer.Option(help="File to write; default: standard output.")] = None,
     whole: Annotated[bool, typer.Option("--whole", help="Show every diff in full.")] = False,
     fingerprints: Annotated[
-        Path | None, typer.Option(help="File to write: a line `STACK FINGERPRINT` for each stack, for a program.")
+        Path | None, typer.Option(help="File to write, with a line `STACK FINGERPRINT` for each stack.")
     ] = None,
-    mocks: Annotated[
-        bool, typer.Option("--mocks", help="Compare commits alone; ask neither Pulumi nor hosts.")
-    ] = False,
+    mocks: Annotated[bool, typer.Option("--mocks", help="Compare only the commits, without Pulumi and hosts.")] = False,
 ) -> None:
     """Show what a change does to the cloud, to every host and to the bill. Where Pulumi is logged in and knows the
     stack, from `pulumi preview` and the hosts themselves; else by comparing two commits, which needs git and neither
@@ -47,9 +47,9 @@ def preview(
 @app.command()
 def up(
     stack: StackName,
-    plan: Annotated[str, typer.Option(help="Fingerprint of the preview that was approved.")],
+    plan: Annotated[str, typer.Option(help="Fingerprint of the approved preview.")],
     base: Annotated[
-        str | None, typer.Option(help=f"Commit that a preview without AWS was compared with; else {USUAL}.")
+        str | None, typer.Option(help=f"Base commit of an approved preview without AWS; default: {USUAL}.")
     ] = None,
 ) -> None:
     """Do what was approved: `pulumi up`, refused when it would now do anything else, with what changed since."""
@@ -60,15 +60,17 @@ def up(
 
 @app.command()
 def deploy(
-    services: Annotated[list[str], typer.Argument(help="Services of one host.")],
+    services: Annotated[list[str], typer.Argument(help="Services, all on the same host.")],
     stack: StackName,
-    image: Annotated[str | None, typer.Option(help="Tag or digest (sha256:…); else what its tag means now.")] = None,
+    image: Annotated[
+        str | None, typer.Option(help="Tag or digest (sha256:…); default: the current image of its tag.")
+    ] = None,
     follow: Annotated[
         bool,
-        typer.Option("--follow", help="Deploy what its tag means now, and have pulumi up follow it from then on."),
+        typer.Option("--follow", help="Deploy the current image of its tag, and let pulumi up follow the tag again."),
     ] = False,
     host: HostName = None,
-    wait: Annotated[str, typer.Option(help="How long to wait while another update holds the stack, such as 10m.")] = "",
+    wait: Annotated[str, typer.Option(help="How long to wait for another update of the stack, such as 10m.")] = "",
 ) -> None:
     """Deploy a new image or artefact of some services, and nothing else: with the gate and the way back of every
     release. The stack records it by digest, and pulumi up keeps it, whatever its tag means later."""
@@ -91,11 +93,13 @@ def deploy(
 
 @app.command()
 def promote(
-    service: Annotated[str, typer.Argument(help="A service that both stacks have.")],
-    source: Annotated[str, typer.Option("--from", help="Stack that serves it, such as dev.")],
-    target: Annotated[str, typer.Option("--to", help="Stack that is to get it, such as prod.")],
-    source_host: Annotated[str | None, typer.Option("--from-host", help="Host of the first, where several.")] = None,
-    host: Annotated[str | None, typer.Option("--host", help="Host of the second, where several.")] = None,
+    service: Annotated[str, typer.Argument(help="A service of both stacks.")],
+    source: Annotated[str, typer.Option("--from", help="Stack to copy from, such as dev.")],
+    target: Annotated[str, typer.Option("--to", help="Stack to deploy to, such as prod.")],
+    source_host: Annotated[
+        str | None, typer.Option("--from-host", help="Host of the source stack, if it has several.")
+    ] = None,
+    host: Annotated[str | None, typer.Option("--host", help="Host of the target stack, if it has several.")] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """Deploy the image that one stack serves to another stack, by its digest. A registry that lacks it gets a copy;
@@ -117,13 +121,13 @@ def promote(
 
 @app.command()
 def comment(
-    files: Annotated[list[Path], typer.Argument(help="Previews, as --format markdown wrote them.")],
+    files: Annotated[list[Path], typer.Argument(help="Previews, as written by --format markdown.")],
     repository: Annotated[str, typer.Option(envvar="GITHUB_REPOSITORY", help="OWNER/NAME.")],
     pull: Annotated[int | None, typer.Option(help="Number of the pull request.")] = None,
     source: Annotated[
-        str | None, typer.Option("--from", help="OWNER:BRANCH it comes from, where its number is not known.")
+        str | None, typer.Option("--from", help="OWNER:BRANCH of the pull request, instead of its number.")
     ] = None,
-    head: Annotated[str | None, typer.Option(help="Commit that it must be at; else nothing is written.")] = None,
+    head: Annotated[str | None, typer.Option(help="Expected commit; with another one nothing is written.")] = None,
     api: Annotated[str, typer.Option(envvar="GITHUB_API_URL")] = "https://api.github.com",
 ) -> None:
     """Write previews as comments of a pull request, one for each stack, edited in place. GITHUB_TOKEN is the token."""
@@ -131,7 +135,7 @@ def comment(
     from infra import comment as comments
 
     if not (token := os.environ.get("GITHUB_TOKEN")):
-        raise InfraError("GITHUB_TOKEN is not set: a token that may write comments of the pull request")
+        raise InfraError("GITHUB_TOKEN is not set: it needs a token that may write comments on the pull request")
     if pull is None and (source is None or head is None):
         raise InfraError("which pull request: --pull NUMBER, or --from OWNER:BRANCH with --head COMMIT")
     texts = comments.read(files, stack_names(project_root()))

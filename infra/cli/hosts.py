@@ -43,20 +43,20 @@ def logs(
     services: Annotated[
         list[str] | None,
         typer.Argument(
-            help=f"Services, systems for all of theirs, {' or '.join(PROXIES)}, monitor, watch, memory, or releases; "
-            "without one they are listed."
+            help=f"Services, systems (all of their services), {' or '.join(PROXIES)}, monitor, watch, memory, or "
+            "releases; default: list these names."
         ),
     ] = None,
     host: HostName = None,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Follow new lines until Ctrl-C.")] = False,
     lines: Annotated[
         int | None,
         typer.Option(
-            "--lines", "-n", min=0, help="Existing lines to show, of each service on each host.", show_default="50"
+            "--lines", "-n", min=0, help="Number of existing lines for each service and host.", show_default="50"
         ),
     ] = None,
-    since: Annotated[str | None, typer.Option(help="Only what was said since then, such as 10m or 2h.")] = None,
-    grep: Annotated[str, typer.Option(help="Only lines that have this regular expression.")] = "",
+    since: Annotated[str | None, typer.Option(help="Only lines since then, such as 10m or 2h.")] = None,
+    grep: Annotated[str, typer.Option(help="Only lines that match this regular expression.")] = "",
 ) -> None:
     """Show what services say, from every host that runs them, by time. Secrets of the stack are masked."""
     from infra import logs as telling
@@ -88,14 +88,14 @@ def boot_times(stack: StackName, host: HostName = None) -> None:
 def drift(
     stack: StackName,
     host: HostName = None,
-    cloud: Annotated[bool, typer.Option("--cloud", help="Look at AWS instead of the hosts.")] = False,
+    cloud: Annotated[bool, typer.Option("--cloud", help="Check AWS instead of the hosts.")] = False,
     notify: Annotated[
-        bool, typer.Option("--notify", help="With --cloud: send what is found to infra:alarmEmails.")
+        bool, typer.Option("--notify", help="With --cloud: send the findings to infra:alarmEmails.")
     ] = False,
     restore: Annotated[
-        bool, typer.Option("--restore", help="Put it back: the release that serves is applied again, after a question.")
+        bool, typer.Option("--restore", help="Apply the running release again, after confirmation.")
     ] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="With --restore: do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="With --restore: do not ask for confirmation.")] = False,
 ) -> None:
     """Show what was changed by hand on each host since its release, as a unified diff; 2 when there is something. With
     --restore what the release left is there again, and what was changed is kept aside. With --cloud: what AWS has
@@ -103,9 +103,9 @@ def drift(
     from infra import hosts, releases, remote, restoring
 
     if notify and not cloud:
-        raise InfraError("--notify is for --cloud: what is changed on hosts, their own monitors report")
+        raise InfraError("--notify needs --cloud: drift of hosts is reported by their monitors")
     if restore and cloud:
-        raise InfraError("--restore is for hosts: what AWS has otherwise, pulumi up --refresh puts back")
+        raise InfraError("--restore is for hosts: pulumi up --refresh restores drift in AWS")
     if cloud:
         _drift_of_cloud(stack_of(stack), host, notify)
         return
@@ -120,7 +120,7 @@ def drift(
                 typer.echo(releases.drift(name, answer))
         for name, (target, answer) in drifted.items() if restore else ():
             if not (yes or typer.confirm(restoring.question(name, answer), err=True)):
-                raise InfraError(f"{name}: nothing was put back")
+                raise InfraError(f"{name}: nothing was restored")
             line, code = restoring.restore(stack_model, target, answer, lambda line: typer.echo(line, err=True))
             typer.echo(line)
             if code:
@@ -133,7 +133,7 @@ def _drift_of_cloud(stack: Stack, host: str | None, notify: bool) -> None:
     from infra.drift import command
 
     if host:
-        raise InfraError("--cloud looks at the whole stack: leave out --host")
+        raise InfraError("--cloud checks the whole stack: leave out --host")
     cloud_drift = command.look(stack)
     typer.echo("\n".join(cloud_drift.lines()))
     if notify and (cloud_drift.findings or cloud_drift.unknown):
@@ -177,7 +177,9 @@ def rollback(
     stack: StackName,
     wanted: Annotated[
         str | None,
-        typer.Argument(help="Beginning of a kept release's id, or a service's name; else the release before."),
+        typer.Argument(
+            help="First characters of a kept release's ID, or a service's name; default: the previous release."
+        ),
     ] = None,
     host: HostName = None,
 ) -> None:
@@ -207,10 +209,12 @@ def rollback(
 
 @app.command()
 def restore(
-    host: Annotated[str, typer.Argument(help="A host that the program made.")],
+    host: Annotated[str, typer.Argument(help="A host that the stack created.")],
     stack: StackName,
-    snapshot: Annotated[str | None, typer.Option(help="Its snapshot, such as snap-0a1b; else the newest.")] = None,
-    show: Annotated[bool, typer.Option("--list", help="Only list its snapshots, newest first.")] = False,
+    snapshot: Annotated[
+        str | None, typer.Option(help="Snapshot to restore from, such as snap-0a1b; default: the newest.")
+    ] = None,
+    show: Annotated[bool, typer.Option("--list", help="Only list the snapshots, newest first.")] = False,
 ) -> None:
     """Restore data directories (`data` in files/systems/) of a replaced host from a snapshot of its disk. Existing
     files stay as they are; interrupted, the same command goes on."""
@@ -234,9 +238,9 @@ class Switch(StrEnum):
 def maintenance(
     state: Annotated[Switch, typer.Argument(help="on, off, or show.")],
     stack: StackName,
-    sites: Annotated[list[str] | None, typer.Argument(help="Sites; without one all of the stack.")] = None,
+    sites: Annotated[list[str] | None, typer.Argument(help="Sites; default: all sites of the stack.")] = None,
     lasting: Annotated[
-        str, typer.Option("--for", help="After which time it ends by itself, such as 30m or 2h; at most 7 days.")
+        str, typer.Option("--for", help="Duration of the maintenance, such as 30m or 2h; at most 7 days.")
     ] = "1h",
 ) -> None:
     """Have sites answer 503 (with their page for it) at once and without a release, or no longer; those who may see the

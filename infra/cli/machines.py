@@ -7,29 +7,31 @@ import typer
 
 from infra.cli import StackName, app, sound_catalogue_of
 
-group = typer.Typer(no_args_is_help=True, help="Another machine for a host, without an outage.")
+group = typer.Typer(no_args_is_help=True, help="Replace or retire machines of a host, without an outage.")
 app.add_typer(group, name="host")
 Named = Annotated[str, typer.Argument(help="The host, as in infra:hosts.")]
-Yes = Annotated[bool, typer.Option("--yes", help="Do not ask before it begins.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")]
 
 
 @group.command(name="replace")
 def replace(
     host: Named,
     stack: StackName,
-    type: Annotated[str, typer.Option("--type", help="Its instance type, such as t4g.xlarge; else as it is.")] = "",
+    type: Annotated[
+        str, typer.Option("--type", help="New instance type, such as t4g.xlarge; default: unchanged.")
+    ] = "",
     back: Annotated[
-        bool, typer.Option("--back", help="To the machine that was kept; the one that serves is kept in its place.")
+        bool, typer.Option("--back", help="Return to the kept machine, and keep the serving one instead.")
     ] = False,
     give_up: Annotated[
-        bool, typer.Option("--give-up", help="End a replacement that did not come to its end, as it was before.")
+        bool, typer.Option("--give-up", help="Cancel an unfinished replacement, and return to the earlier machine.")
     ] = False,
-    check: Annotated[bool, typer.Option("--check", help="Only look whether it can be done; changes nothing.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Only check whether it is possible; changes nothing.")] = False,
     keep: Annotated[
-        bool, typer.Option("--keep/--retire", help="Keep the old machine, or delete it once no request comes.")
+        bool, typer.Option("--keep/--retire", help="Keep the old machine, or delete it once it gets no more requests.")
     ] = True,
     yes: Yes = False,
-    report: Annotated[Path | None, typer.Option(help="Where to write the report (Markdown).")] = None,
+    report: Annotated[Path | None, typer.Option(help="File to write the report to (Markdown).")] = None,
 ) -> None:
     """Make another machine for a host beside the one that serves (the newest image of infra:amiParameter, another
     instance type), bring it the release and the data, point the names to it once it has passed the gate. The old one
@@ -39,7 +41,7 @@ def replace(
     from infra.move import replacing
 
     if (back or give_up) and (type or check or not keep or (back and give_up)):
-        raise InfraError("--back and --give-up go to a machine that is there: with --yes and --report alone")
+        raise InfraError("--back and --give-up use an existing machine: combine them only with --yes and --report")
     way = replacing.Way.BACK if back else replacing.Way.GIVE_UP if give_up else replacing.Way.FORWARD
     catalogue = sound_catalogue_of(stack)
     if check:

@@ -12,12 +12,14 @@ from infra.foreign import one_line, visible
 
 @app.command(name="scan-regions")
 def scan_regions(
-    paths: Annotated[list[Path], typer.Argument(help="Repositories, folders or files to look through.")],
-    old: Annotated[str, typer.Option("--from", help="The region to look for.")],
-    new: Annotated[str, typer.Option("--to", help="The region that takes its place.")],
-    change: Annotated[bool, typer.Option("--write", help="Change the files, instead of only showing how.")] = False,
+    paths: Annotated[list[Path], typer.Argument(help="Repositories, folders or files to search.")],
+    old: Annotated[str, typer.Option("--from", help="Region to search for.")],
+    new: Annotated[str, typer.Option("--to", help="Region to replace it with.")],
+    change: Annotated[
+        bool, typer.Option("--write", help="Change the files instead of only showing the changes.")
+    ] = False,
     everything: Annotated[
-        bool, typer.Option("--vendored", help="Look into installed packages and built files too.")
+        bool, typer.Option("--vendored", help="Search installed packages and built files too.")
     ] = False,
 ) -> None:
     """Find hard-coded regions in other repositories, say which kind each is, and show or make the change; 2 while any
@@ -28,9 +30,9 @@ def scan_regions(
         if not scan.REGION.fullmatch(region):
             raise InfraError(f"{region!r} is no region; a region is such as ap-northeast-1")
     if old == new:
-        raise InfraError(f"--from and --to are both {old}: nothing would change")
+        raise InfraError(f"--from and --to are both {old}: name two regions")
     if missing := [str(path) for path in paths if not path.exists()]:
-        raise InfraError(f"not there: {', '.join(missing)}")
+        raise InfraError(f"these paths do not exist: {', '.join(missing)}")
     passed_over = scan.PassedOver()
     files = list(scan.scan(paths, old, new, passed_over, everything))
     for file in files:
@@ -66,13 +68,15 @@ def scan_regions(
 def move(
     region: Annotated[str, typer.Argument(help="The region to move to, such as ap-northeast-1.")],
     stack: StackName,
-    check: Annotated[bool, typer.Option("--check", help="Only look whether it can be done; changes nothing.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Only check whether it is possible; changes nothing.")] = False,
     keep: Annotated[
         bool,
-        typer.Option("--keep/--retire", help="Keep the old region as a standby, or delete it once no request comes."),
+        typer.Option(
+            "--keep/--retire", help="Keep the old region as a standby, or delete it once it gets no more requests."
+        ),
     ] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before it begins.")] = False,
-    report: Annotated[Path | None, typer.Option(help="Where to write the report (Markdown).")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
+    report: Annotated[Path | None, typer.Option(help="File to write the report to (Markdown).")] = None,
 ) -> None:
     """Move a stack to another region: look what is in the way, show every step, do it, and write a report. Interrupted
     or failed, the same command goes on. With --check: say all that is in the way; 2 when something is."""
@@ -85,22 +89,22 @@ def move(
         command.move(catalogue, region, keep, yes, report)
 
 
-adopting = typer.Typer(no_args_is_help=True, help="Take over what was made by hand, as it is.")
+adopting = typer.Typer(no_args_is_help=True, help="Adopt existing AWS resources and hosts, unchanged.")
 app.add_typer(adopting, name="adopt")
 
 
 @adopting.command(name="aws")
 def adopt_aws(
     stack: StackName,
-    region: Annotated[str, typer.Option(help="Region where it was made.")],
-    host: Annotated[str | None, typer.Option(help="The host of the stack that this machine is.")] = None,
-    instance: Annotated[str | None, typer.Option(help="Its instance, where no public name leads to one.")] = None,
-    user: Annotated[str, typer.Option(help="Its owner's account on it.")] = "ubuntu",
+    region: Annotated[str, typer.Option(help="Region of the existing resources.")],
+    host: Annotated[str | None, typer.Option(help="Matching host of the stack.")] = None,
+    instance: Annotated[str | None, typer.Option(help="Instance ID, if no public name points to the instance.")] = None,
+    user: Annotated[str, typer.Option(help="Its owner's account on the machine.")] = "ubuntu",
     identity: Annotated[
-        Path | None, typer.Option(help="Its owner's private key: lets the stack's key in, and pins its host key.")
+        Path | None, typer.Option(help="Its owner's private key: used to add the stack's key and to pin the host key.")
     ] = None,
-    host_key: Annotated[str | None, typer.Option(help="The fingerprint that it must have (SHA256:…).")] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before it begins.")] = False,
+    host_key: Annotated[str | None, typer.Option(help="Expected fingerprint of the host key (SHA256:…).")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
 ) -> None:
     """Find an instance, its address, security group, repositories and record; show what they are to the program and
     what differs; and take them over, so that no update replaces or deletes the host."""
@@ -115,18 +119,18 @@ def adopt_host(
     address: Annotated[str, typer.Argument(help="The host's name or address.")],
     stack: StackName,
     user: Annotated[
-        str, typer.Option(help="Its owner's account on it, which may use sudo without a password.")
+        str, typer.Option(help="Its owner's account on the machine, with sudo without a password.")
     ] = "ubuntu",
     identity: Annotated[Path, typer.Option(help="Its owner's private key.")] = Path("~/.ssh/id_ed25519"),
-    port: Annotated[int, typer.Option(help="Where its SSH listens.")] = 22,
-    host_key: Annotated[str | None, typer.Option(help="The fingerprint that it must have (SHA256:…).")] = None,
-    host: Annotated[str | None, typer.Option(help="The host of the stack that this machine is, if any.")] = None,
-    system: Annotated[str | None, typer.Option(help="What to call the system; else as the file or the host.")] = None,
-    write: Annotated[
-        Path | None, typer.Option(help="A new file for the YAML, such as files/systems/NAME.yaml.")
+    port: Annotated[int, typer.Option(help="Port of its SSH server.")] = 22,
+    host_key: Annotated[str | None, typer.Option(help="Expected fingerprint of the host key (SHA256:…).")] = None,
+    host: Annotated[str | None, typer.Option(help="Matching host of the stack, if any.")] = None,
+    system: Annotated[
+        str | None, typer.Option(help="Name of the system; default: that of the file or the host.")
     ] = None,
-    diff: Annotated[bool, typer.Option("--diff", help="Show every line that would change on the host.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Take the host's key as it is, without asking.")] = False,
+    write: Annotated[Path | None, typer.Option(help="New file to write, such as files/systems/NAME.yaml.")] = None,
+    diff: Annotated[bool, typer.Option("--diff", help="Show the full diff of the host's files.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Accept the host's key without asking.")] = False,
 ) -> None:
     """Read a hand-made host's units, compose files and Nginx sites without changing anything; write them as a system of
     the catalogue; and list what does not fit, and what a release would change there."""

@@ -10,7 +10,7 @@ from catalogue.dns import NAMED
 from infra.cli import StackName, app, catalogue_of, duration, stack_of
 from infra.errors import InfraError
 
-group = typer.Typer(no_args_is_help=True, help="Public names: where they are to lead, and where they do.")
+group = typer.Typer(no_args_is_help=True, help="Public names: expected and actual records.")
 app.add_typer(group, name="dns")
 
 
@@ -19,10 +19,12 @@ def show(
     stack: StackName,
     resolver: Annotated[
         list[str] | None,
-        typer.Option(help="A resolver to ask besides the zone's own servers, ADDRESS or ADDRESS:PORT; again for more."),
+        typer.Option(
+            help="Another resolver to query besides the zone's name servers, ADDRESS or ADDRESS:PORT; repeatable."
+        ),
     ] = None,
-    wait: Annotated[str, typer.Option(help="How long to wait until all are right, such as 10m.")] = "",
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    wait: Annotated[str, typer.Option(help="How long to wait until all records match, such as 10m.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show each record that the stack's names need, and where each really leads: by the zone's own servers and by
     public resolvers (1.1.1.1, 8.8.8.8, 9.9.9.9). Exit code 1 where one is not right. Nothing is written."""
@@ -51,7 +53,7 @@ def restore(stack: StackName) -> None:
     stack_model = stack_of(stack)
     if moved_from := zone_records.moved_from(stack_model):
         raise InfraError(
-            f"stack {stack} is being moved from {moved_from}: pulumi up goes on with that, and writes them"
+            f"stack {stack} is being moved from {moved_from}: pulumi up continues the move and writes the records"
         )
     done = 0
     for line in zone_records.restore(
@@ -60,7 +62,7 @@ def restore(stack: StackName) -> None:
         typer.echo(line)
         done += 1
     if not done:
-        typer.echo("every record is as the last update left it")
+        typer.echo("every record is unchanged since the last update")
 
 
 @group.command()
@@ -77,19 +79,19 @@ def leave(
     state = export_state(stack)
     urns = zone_records.left_elsewhere(stack_of(stack), state)
     if not urns:
-        typer.echo("the stack has no records but where its zone is kept (infra:dns)")
+        typer.echo("the stack has no records outside its present zone (infra:dns)")
         return
     for urn in urns:
         typer.echo(urn.rsplit("::", 1)[-1].removeprefix(NAMED))
     if not yes and not (sys.stdin.isatty() and typer.confirm(f"Forget these {len(urns)} records?")):
-        raise InfraError("nothing was touched; --yes answers the question")
+        raise InfraError("nothing was touched; confirm with --yes")
     pulumi("stack", "import", "--stack", stack, value=json.dumps(zone_records.without(state, urns)))
-    typer.echo(f"{len(urns)} record(s) are stack {stack}'s no more, and stay where they are")
+    typer.echo(f"{len(urns)} record(s) no longer belong to stack {stack}, and stay where they are")
 
 
 @group.command()
 def adopt(
-    names: Annotated[list[str], typer.Argument(help="Names of records that are there already.")],
+    names: Annotated[list[str], typer.Argument(help="Names of existing records.")],
     stack: StackName,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
@@ -100,11 +102,13 @@ def adopt(
     zone, entries = pointing.adoptable(catalogue_of(stack), names)
     for entry, _ in entries:
         typer.echo(pointing.record_line(entry))
-    if not yes and not (sys.stdin.isatty() and typer.confirm(f"Let stack {stack} change and delete these?")):
-        raise InfraError("nothing was touched; --yes answers the question")
+    if not yes and not (
+        sys.stdin.isatty() and typer.confirm(f"Allow stack {stack} to change and delete these records?")
+    ):
+        raise InfraError("nothing was touched; confirm with --yes")
     for entry, owner in entries:
         zone.take_over(entry, owner)
     typer.echo(
-        f"{len(entries)} record(s) are stack {stack}'s now: pulumi up writes what is new, infra dns restore what it "
-        "wrote before"
+        f"{len(entries)} record(s) belong to stack {stack} now: pulumi up writes new values, infra dns restore writes "
+        "earlier ones again"
     )

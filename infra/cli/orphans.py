@@ -12,11 +12,14 @@ from infra.errors import InfraError
 def orphans(
     stack: StackName,
     adopt: Annotated[
-        bool, typer.Option("--adopt", help="Take what interrupted creations made into the state, after a question.")
+        bool,
+        typer.Option("--adopt", help="Adopt resources of interrupted creations into the state, after confirmation."),
     ] = False,
     delete: Annotated[
         list[str] | None,
-        typer.Option(help="An ID or REGION/ID, several times: the next update deletes it, after a question."),
+        typer.Option(
+            help="ID or REGION/ID of an orphan to delete with the next update, after confirmation; repeatable."
+        ),
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
@@ -35,16 +38,16 @@ def orphans(
         raise typer.Exit(2 if everything or leftovers.unknown else 0)
     chosen, question = listing.choose(everything, adopt, delete or [])
     if not chosen and not leftovers.ended:
-        others = f"what else has this stack's tags: infra orphans --stack {stack}"
-        typer.echo(f"nothing is to be adopted: no creation is recorded as interrupted; {others}")
+        others = f"other resources with this stack's tags: infra orphans --stack {stack}"
+        typer.echo(f"nothing to adopt: no interrupted creation is recorded; {others}")
         return
     if chosen and not yes and not typer.confirm(f"\n{question}"):
         raise InfraError("nothing was touched")
     command.write(stack, leftovers, chosen)
     if chosen:
-        typer.echo(f"done. See what the next update does: pulumi preview --diff --stack {stack}")
+        typer.echo(f"done. Check the next update: pulumi preview --diff --stack {stack}")
     else:
-        typer.echo("done: the interrupted creations left nothing in AWS, and are forgotten")
+        typer.echo("done: the interrupted creations left nothing in AWS; their records are removed")
 
 
 @app.command()

@@ -12,18 +12,18 @@ from infra.errors import InfraError
 from infra.paths import project_root
 
 ASKED = {
-    "zone": "Domain that its names are in (a Route 53 zone)",
+    "zone": "Domain of its public names (a Route 53 zone)",
     "account": "AWS account (12 digits)",
     "email": "Address for alarms and certificates",
-    "cidr": "Network from which SSH is reached (such as 198.51.100.7/32)",
+    "cidr": "Network that may use SSH (such as 198.51.100.7/32)",
 }
 
 
 @app.command()
 def new(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The project's directory, which does not exist yet.")],
-    system: Annotated[str, typer.Option(help="Name of what it runs; the directory's where it is left out.")] = "",
-    region: Annotated[str, typer.Option(help="AWS's region.")] = "ap-northeast-1",
+    system: Annotated[str, typer.Option(help="Name of the system; default: that of the directory.")] = "",
+    region: Annotated[str, typer.Option(help="AWS region.")] = "ap-northeast-1",
     zone: Annotated[str | None, typer.Option(help=f"{ASKED['zone']}.")] = None,
     account: Annotated[str | None, typer.Option(help=f"{ASKED['account']}.")] = None,
     email: Annotated[str | None, typer.Option(help=f"{ASKED['email']}.")] = None,
@@ -41,12 +41,12 @@ def new(
     texts = {name: answer or "" for name, answer in given.items()}
     answers = Answers(system or name_of(folder), region, **texts, compose=compose)
     program, uncommitted = create(folder, answers)
-    typer.echo(f"made {folder} for {answers.system}, with the program's version {program.name}")
+    typer.echo(f"created {folder} for {answers.system}, with version {program.name} of the program")
     if uncommitted:
-        typer.echo(f"not committed yet ({uncommitted}): do that with git, since previews compare with a commit")
-    typer.echo(f"next: cd {folder}, read README.md; what runs is in files/systems/{answers.system}.yaml")
+        typer.echo(f"not committed yet ({uncommitted}): commit it with git, since previews compare with a commit")
+    typer.echo(f"next: cd {folder}, read README.md; the services are defined in files/systems/{answers.system}.yaml")
     if compose:
-        typer.echo("infra check --stack prod names what the compose file leaves open")
+        typer.echo("infra check --stack prod lists what the compose file does not define")
 
 
 def _ask(question: str, checked: Callable[[str, str], str]) -> str:
@@ -63,15 +63,13 @@ def _ask(question: str, checked: Callable[[str, str], str]) -> str:
 
 @app.command()
 def include(
-    system: Annotated[str, typer.Argument(help="Name of the system, as its file is called.")],
-    source: Annotated[
-        str, typer.Argument(help="Where it is described: a directory, or what git can clone; else where it came from.")
-    ] = "",
-    version: Annotated[
-        str, typer.Option(help="A tag, a branch or a commit; else the last one that was asked for.")
-    ] = "",
-    folder: Annotated[str | None, typer.Option(help="Folder of it with SYSTEM.yaml and static/SYSTEM/.")] = None,
-    theirs: Annotated[bool, typer.Option("--theirs", help="Replace what was edited here.")] = False,
+    system: Annotated[str, typer.Argument(help="Name of the system, as of its file.")],
+    source: Annotated[str, typer.Argument(help="Source: a directory or a git URL; default: the earlier source.")] = "",
+    version: Annotated[str, typer.Option(help="Tag, branch or commit; default: the last one used.")] = "",
+    folder: Annotated[
+        str | None, typer.Option(help="Folder of the source with SYSTEM.yaml and static/SYSTEM/.")
+    ] = None,
+    theirs: Annotated[bool, typer.Option("--theirs", help="Replace local edits.")] = False,
 ) -> None:
     """Bring a system that is described in a repository of its own, or a later version of it: its file, and its static
     files. The commit is recorded in files/systems/.included.json. No host changes before the next `pulumi up`."""
@@ -82,16 +80,16 @@ def include(
     included.apply(root, inclusion)
     typer.echo(inclusion.line)
     if inclusion.changes:
-        typer.echo("next: infra check, infra preview, and commit it")
+        typer.echo("next: infra check, infra preview, then commit")
 
 
 @app.command()
 def upgrade(
-    source: Annotated[str, typer.Argument(help="Where the later version is: a directory, or what git can clone.")],
-    version: Annotated[str, typer.Option(help="A tag, a branch or a commit of it.")] = "",
-    base: Annotated[str, typer.Option(help="Of a fork: the tag or commit of the program that it was made from.")] = "",
-    keep: Annotated[list[str] | None, typer.Option(help="Leave a file in conflict as it is here.")] = None,
-    take: Annotated[list[str] | None, typer.Option(help="Take the program's for a file in conflict.")] = None,
+    source: Annotated[str, typer.Argument(help="Source of the later version: a directory or a git URL.")],
+    version: Annotated[str, typer.Option(help="Tag, branch or commit of the source.")] = "",
+    base: Annotated[str, typer.Option(help="For a fork: the tag or commit of the program that it was made from.")] = "",
+    keep: Annotated[list[str] | None, typer.Option(help="Keep the local version of a file in conflict.")] = None,
+    take: Annotated[list[str] | None, typer.Option(help="Take the program's version of a file in conflict.")] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """Replace the program's files in this project by a later version's. Your own files are not touched; what you
@@ -118,7 +116,7 @@ def upgrade(
         upgrading.apply(root, plan)
     if base:
         typer.echo(
-            "a fork keeps what is no part of the program (tests/, benchmarks/, .ci/): remove it, or merge theirs"
+            "a fork keeps files outside the program (tests/, benchmarks/, .ci/): remove them, or merge the program's"
         )
     typer.echo(f"this project has version {program.name}: git status shows it. Next: make environment check")
     typer.echo("and infra preview --base HEAD, which shows what changes on hosts")

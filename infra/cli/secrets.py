@@ -13,9 +13,12 @@ from infra.errors import InfraError
 
 group = typer.Typer(no_args_is_help=True, help="Secrets of services: list, set, unset and import them.")
 app.add_typer(group, name="secret")
-Path_ = Annotated[str, typer.Argument(metavar="SERVICE.NAME", help="Or SYSTEM.NAME for all services of a system.")]
+Path_ = Annotated[
+    str,
+    typer.Argument(metavar="SERVICE.NAME", help="Secret as SERVICE.NAME, or SYSTEM.NAME for all services of a system."),
+]
 OPERATORS = f"{DNS}.{API_TOKEN}"
-NEXT = "pulumi up brings it to the host and restarts what uses it"
+NEXT = "pulumi up deploys it and restarts the services that use it"
 
 
 @group.command(name="list")
@@ -34,7 +37,7 @@ def list_secrets(stack: StackName) -> None:
 def set_secret(
     path: Path_,
     stack: StackName,
-    generate: Annotated[bool, typer.Option("--generate", help="Make a random value, which is not shown.")] = False,
+    generate: Annotated[bool, typer.Option("--generate", help="Generate a random value, which is not shown.")] = False,
 ) -> None:
     """Set a secret, encrypted, in the stack's file. The value is asked for, or read from standard input, and never a
     word of the command line."""
@@ -58,7 +61,7 @@ def unset(path: Path_, stack: StackName) -> None:
     from infra import secret
 
     secret.remove(catalogue_of(stack), path)
-    typer.echo(f"{path} has no value in stack {stack} any more")
+    typer.echo(f"{path} no longer has a value in stack {stack}")
 
 
 @group.command(name="import")
@@ -75,7 +78,7 @@ def import_file(
     catalogue = catalogue_of(stack)
     taken, others = secret.of_environment(catalogue, service, read_text(file, str(file)))
     if not taken:
-        raise InfraError(f"{file} has no secret of {service}: write its names under secrets: in the catalogue first")
+        raise InfraError(f"{file} has no secret of {service}: first list its names under secrets: in the catalogue")
     for name, value in taken.items():
         # All of them first: one that is refused leaves nothing half done
         secret.check(service, name, value)
@@ -83,5 +86,5 @@ def import_file(
         secret.put(catalogue.stack, service, name, value)
         typer.echo(f"{service}.{name} is set in stack {stack}")
     if others:
-        typer.echo(f"left out, since {service} names them not as secrets: {', '.join(others)}")
+        typer.echo(f"left out, since {service} does not list them as secrets: {', '.join(others)}")
     typer.echo(NEXT)

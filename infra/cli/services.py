@@ -13,7 +13,7 @@ Service = Annotated[str, typer.Argument(help="A service; NAME/2 is its second re
 
 @app.command()
 def restart(
-    services: Annotated[list[str], typer.Argument(help="Services of one host.")],
+    services: Annotated[list[str], typer.Argument(help="Services, all on the same host.")],
     stack: StackName,
     host: HostName = None,
 ) -> None:
@@ -51,7 +51,7 @@ def execute(
 @app.command()
 def shell(
     stack: StackName,
-    service: Annotated[str, typer.Argument(help="A service; without one the host itself.")] = "",
+    service: Annotated[str, typer.Argument(help="A service; default: the host itself.")] = "",
     host: HostName = None,
 ) -> None:
     """Open a shell in a service's container, or under a native service's account; without a service on the host, as the
@@ -67,7 +67,8 @@ def port_forward(
     service: Annotated[str, typer.Argument(help="A service, or SERVICE:PORT for another port of it.")],
     stack: StackName,
     local: Annotated[
-        int | None, typer.Option(min=0, max=65535, help="Port of 127.0.0.1 here; else the same one, or a free one.")
+        int | None,
+        typer.Option(min=0, max=65535, help="Local port on 127.0.0.1; default: the same port, or a free one."),
     ] = None,
     host: HostName = None,
 ) -> None:
@@ -84,7 +85,7 @@ def port_forward(
 @app.command(name="open")
 def open_site(
     stack: StackName,
-    site: Annotated[str, typer.Argument(help="A site or a service; without one the stack's only site.")] = "",
+    site: Annotated[str, typer.Argument(help="A site or a service; default: the stack's only site.")] = "",
 ) -> None:
     """Open a site, or a service's first path, in the browser; without one the address is printed alone."""
     import webbrowser

@@ -33,7 +33,7 @@ def infra(project: Path, *argv: str) -> subprocess.CompletedProcess[str]:
 def test_check_passes_on_every_stack(project, stack, services, hosts):
     ran = infra(project, "check", "--stack", stack)
     assert ran.returncode == 0 and f"stack {stack}: {services} services on {hosts} host(s)" in ran.stdout
-    assert "service superb-api: memory limit 1g is below the 1536m" in ran.stderr
+    assert "service superb-api: memory limit 1g is below its observed use of 1536m" in ran.stderr
 
 
 def test_check_tells_every_problem_and_fails(project):

@@ -54,7 +54,7 @@ def test_without_a_yes_nothing_is_done(host):
     answers, gone, _ = host
     answers += [[SITE]]
     ran = asked("--restore", said="n\n")
-    assert gone == [] and isinstance(ran.exception, InfraError) and str(ran.exception) == "box: nothing was put back"
+    assert gone == [] and isinstance(ran.exception, InfraError) and str(ran.exception) == "box: nothing was restored"
 
 
 def test_where_nothing_was_changed_nothing_is_asked(host):

@@ -130,8 +130,8 @@ def test_a_name_is_left_and_said(repository):
     ("argv", "line"),
     [
         ((".", "--from", "sydney", "--to", NEW), "'sydney' is no region"),
-        ((".", "--from", OLD, "--to", OLD), "nothing would change"),
-        (("/nowhere", "--from", OLD, "--to", NEW), "not there: /nowhere"),
+        ((".", "--from", OLD, "--to", OLD), "name two regions"),
+        (("/nowhere", "--from", OLD, "--to", NEW), "these paths do not exist: /nowhere"),
     ],
 )
 def test_a_mistake_is_one_line(argv, line):

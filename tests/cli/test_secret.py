@@ -120,7 +120,7 @@ def test_a_value_is_removed(asked):
 def test_a_file_of_variables_gives_a_service_its_secrets_alone(asked, tmp_path):
     (tmp_path / "FILE").write_text(f"export API_KEY='{VALUE}'\nLOG_LEVEL=debug\nSHARED=\n# X=1\n")
     ran = command("import", "FILE", "shop-web")
-    assert ran.exit_code == 0 and "left out, since shop-web names them not as secrets: LOG_LEVEL" in ran.stdout
+    assert ran.exit_code == 0 and "left out, since shop-web does not list them as secrets: LOG_LEVEL" in ran.stdout
     assert [value for _, value in asked] == [VALUE]
 
 
