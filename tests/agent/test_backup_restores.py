@@ -146,9 +146,7 @@ def test_what_was_unhealthy_before_for_another_reason_undoes_no_restore(served):
     served.web = lambda url: 500 if ":3001" in url else 200
     said = []
     asking.handle(served, "restore", {"service": "db", "snapshot": None, "to": None}, said.append)
-    assert served.rows() == "one two" and any(
-        "unhealthy before, but the condition remains: web" in line for line in said
-    )
+    assert served.rows() == "one two" and any("was unhealthy before and still is: web" in line for line in said)
 
 
 def test_what_becomes_unhealthy_by_it_undoes_it(served):

@@ -178,7 +178,7 @@ def test_a_container_is_not_taken_away_from_where_it_is_for_an_address_that_anot
     moved(world)
     world.docker.containers["other"] = {NETWORK: "172.27.0.17"}
     ended = fixed(world)
-    assert "172.27.0.17 of watchme-network is other's" in ended["repairs"][0]["said"]
+    assert "172.27.0.17 of watchme-network is taken by other" in ended["repairs"][0]["said"]
     assert world.docker.containers["ast-api"] == {NETWORK: "172.27.0.99"}
 
 

@@ -108,5 +108,5 @@ def test_a_site_that_nginx_would_not_read_is_refused_before_the_switch(dump, is_
     outcome = applied(made, release(longer))
     assert outcome.outcome == ("applied" if is_read else "refused")
     if not is_read:
-        assert f"nothing touched: {nginx.MAIN} does not read {PATH}" in outcome.line
+        assert f"nothing touched: {nginx.MAIN} does not include {PATH}" in outcome.line
         assert made.seen_by_programs() == before

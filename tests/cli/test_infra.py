@@ -49,7 +49,7 @@ def test_a_public_name_is_one_stacks(project):
     path.write_text(path.read_text().replace("api-dev.hey-watch.me", "api.hey-watch.me"))
     for stack, other in (("dev", "prod"), ("prod", "dev")):
         ran = infra(project, "check", "--stack", stack)
-        line = f"error: Pulumi.{stack}.yaml: infra:names: api.hey-watch.me is stack {other}'s too"
+        line = f"error: Pulumi.{stack}.yaml: infra:names: api.hey-watch.me also belongs to stack {other}"
         assert ran.returncode == 1 and line in ran.stderr
     # A staging directory is its authority's too
     text = path.read_text()
