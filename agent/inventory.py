@@ -31,7 +31,7 @@ LASTING: tuple[Kind, ...] = ("networks", "volumes")
 NAMED = 3  # of what is missing of a kind
 WORDS: dict[Kind, tuple[str, str, str]] = {
     "containers": ("containers", "ran before and do not run now", "Docker"),
-    "networks": ("Docker's networks", "existed before and are gone", "Docker"),
+    "networks": ("Docker networks", "existed before and are gone", "Docker"),
     "volumes": ("volumes", "existed before and are gone", "Docker"),
     "units": ("units", "ran before and do not run now", "systemd"),
     "listening": ("ports", "were listened on before and are not now", "ss"),

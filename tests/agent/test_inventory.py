@@ -49,7 +49,7 @@ def close_the_port(world: FakeWorld) -> None:
 
 LOST = {
     "a container": (stop_the_container, "containers blog ran before and do not run now"),
-    "a network": (remove_the_network, "Docker's networks shop_default existed before and are gone"),
+    "a network": (remove_the_network, "Docker networks shop_default existed before and are gone"),
     "a volume": (remove_the_volume, "volumes shop_data existed before and are gone"),
     "a service": (stop_the_service, "units cron.service ran before and do not run now"),
     "a service that is called as ours are": (
@@ -182,7 +182,7 @@ def test_an_odd_answer_of_dockers_ends_no_comparison(path, answer):
     world.docker_has = lambda asked, timeout=10: answer if asked == path else ask(asked, timeout)
     assert inventory.take(world, [release().manifest])["boot"] == before["boot"]
     lines = inventory.losses(world, before)
-    assert (len(lines) == 1 and "is not known: Docker does not answer" in lines[0]) or "containers blog" in lines[0]
+    assert (len(lines) == 1 and "is unknown: Docker does not answer" in lines[0]) or "containers blog" in lines[0]
 
 
 def test_many_that_are_missing_are_one_line_and_one_question():
@@ -308,7 +308,7 @@ def test_a_file_that_is_not_as_before_is_named():
 
     world.move = edited_at_once
     outcome = applied(world, release(bigger))
-    assert outcome.outcome == "rollback failed" and f"{AVATAR} is not as it was before" in outcome.line
+    assert outcome.outcome == "rollback failed" and f"{AVATAR} is not restored" in outcome.line
 
 
 def test_a_real_host_says_what_runs_on_it():
