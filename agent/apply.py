@@ -15,6 +15,7 @@ from agent import (
     compose,
     credentials,
     edits,
+    environments,
     existing,
     health,
     holding,
@@ -143,11 +144,14 @@ def _prepare(world: World, job: Job, target: Release) -> tuple[Plan, list[dict[s
         preflight.check(world, job, base, target)
         absent, parcels = images.absent(world, target, identity), artefacts.absent(world, target)
         artefacts.clear(world, target, parcels)
-        preflight.disk(world, target, absent, artefacts.bytes_needed(world, parcels))
+        environments.clear(world, target)
+        unpacked = artefacts.bytes_needed(world, parcels) + environments.bytes_needed(world, target)
+        preflight.disk(world, target, absent, unpacked)
         images.pull(world, absent, job.say)
         artefacts.fetch(world, parcels, job.say)
         artefacts.check(world, target)
-        preflight.check_programs_of_artefacts(world, target)
+        environments.make(world, target, job.say)
+        preflight.check_programs_behind_links(world, target)
         kept.check(world, target)
         renewing = job.kind != "rollback"
         replaced = certificates.remember(world, target, renewing)

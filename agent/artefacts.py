@@ -20,7 +20,7 @@ from agent.world import World
 # As in rendering/artefacts.py. Every account may read there
 PLACE = "/opt/infra/artefacts"
 COMING, UNPACKING = f"{PLACE}/.fetched", f"{PLACE}/.unpacking"
-RECORDS = f"{STATE}/artefacts"
+RECORDS = f"{STATE}/artefacts"  # see record_of
 # Of a manifest: how many bytes its files have; `infra push` writes it
 UNPACKED = "infra.unpacked-bytes"
 GUESSED = 4  # times the compressed size, of what does not say
@@ -51,10 +51,13 @@ class Parcel:
 
 
 def locate(manifest: Manifest, path: str) -> str:
-    """Where a path of the host lies before the release's links are there: in the artefact that they lead to."""
-    for entry in manifest["artefacts"]:
-        if path == entry["into"] or path.startswith(f"{entry['into']}/"):
-            return entry["target"] + path[len(entry["into"]) :]
+    """Where a path of the host lies before the release's links are there: in the artefact, or the environment of
+    Python, that they lead to."""
+    ways = {entry["into"]: entry["target"] for entry in manifest["artefacts"]}
+    ways.update((entry["into"], entry["folder"]) for entry in manifest.get("environments", []))
+    for into, target in ways.items():
+        if path == into or path.startswith(f"{into}/"):
+            return target + path[len(into) :]
     return path
 
 
@@ -62,7 +65,7 @@ def edited_paths(world: World, folder: str) -> list[str] | None:
     """What of an artefact is not as it was unpacked; None where something of it is gone. What Python keeps of what it
     has compiled is no edit."""
     try:
-        record = dict(json.loads(world.read(_record(folder)) or b""))
+        record = dict(json.loads(world.read(record_of(folder)) or b""))
     except (ValueError, TypeError):
         return None
     present = world.tree(folder)
@@ -190,7 +193,7 @@ def _unpack(world: World, parcel: Parcel, archives: list[str], say: Callable[[st
         raise
     # First, so that none that is there as a whole is without
     record = json.dumps(world.tree(UNPACKING), sort_keys=True).encode()
-    world.write(_record(parcel.folder), record, 0o600, "root", "root")
+    world.write(record_of(parcel.folder), record, 0o600, "root", "root")
     if world.exists(parcel.folder):
         # Something of it is gone: what is left is kept
         aside = _aside(parcel.folder)
@@ -251,5 +254,7 @@ def _aside(folder: str) -> str:
     return f"{PLACE}/.edited-{folder.rsplit('/', 1)[1]}"
 
 
-def _record(folder: str) -> str:
-    return f"{RECORDS}/{folder.rsplit('/', 1)[1]}.json"
+def record_of(folder: str) -> str:
+    """Where it is noted what was unpacked into a folder, or made in it: below the name of the place that it is in."""
+    _, place, name = folder.rsplit("/", 2)
+    return f"{STATE}/{place}/{name}.json"

@@ -25,6 +25,7 @@ from agent import (
     drift,
     ecr,
     ending,
+    environments,
     install,
     jobs,
     lock,
@@ -223,6 +224,8 @@ def free(_: dict[str, Any]) -> int:
         for id in store.unreadable(world):
             _print({"say": f"no image is removed: kept release {id[:12]} cannot be read, and may need any of them"})
         artefacts.prune(world)
+        environments.prune(world)
+        environments.empty_cache(world)
         _print({"freed": prune.images(world)})
     return 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 from agent import (
@@ -9,6 +10,7 @@ from agent import (
     artefacts,
     capabilities,
     compose,
+    environments,
     existing,
     forwarding,
     images,
@@ -21,7 +23,7 @@ from agent import (
     store,
     units,
 )
-from agent.documents.manifest import Listener, Manifest
+from agent.documents.manifest import Artefact, Environment, Listener, Manifest
 from agent.images import Absent
 from agent.job import Job
 from agent.outcome import Refused
@@ -88,7 +90,7 @@ def _programs(target: Release) -> dict[str, str]:
     has_proxy = any(proxies.has_file(file.path) for file in target.files)
     needs = (
         (capabilities.ALWAYS, True),
-        (capabilities.FOR_ACCOUNTS, bool(accounts_of_release)),
+        (capabilities.FOR_ACCOUNTS, bool(accounts_of_release or environments.entries(target.manifest))),
         (capabilities.FOR_MANAGERS, any(account["lingering"] for account in accounts_of_release)),
         (capabilities.FOR_CERTIFICATES, bool(target.manifest["certificates"])),
         (capabilities.FOR_PROXIES, has_proxy),
@@ -122,17 +124,32 @@ def check_programs(world: World, target: Release) -> None:
         raise Refused(f"cannot be started on this host: {'; '.join(own)}. Provide a program built for this host")
 
 
-def check_programs_of_artefacts(world: World, target: Release) -> None:
-    """The same, of what artefacts bring: asked once they are here. Raises Refused."""
+def check_programs_behind_links(world: World, target: Release) -> None:
+    """The same, of what artefacts and environments of Python bring: asked once they are here. Raises Refused."""
+    manifest = target.manifest
+    _check_behind(
+        world,
+        target,
+        manifest["artefacts"],
+        ("the release's artefact does not fit its service", "Push another one"),
+    )
+    words = ("the Python environment does not fit its service", "Add what it lacks to its project (uv add)")
+    _check_behind(world, target, environments.entries(manifest), words)
+
+
+def _check_behind(
+    world: World, target: Release, entries: Sequence[Artefact | Environment], words: tuple[str, str]
+) -> None:
+    what, remedy = words
+    links = {entry["into"] for entry in entries}
     brought = {file.path for file in target.files}
     paths = {item["path"]: item["reason"] for item in target.manifest["requirements"] if item["path"] not in brought}
     place = partial(artefacts.locate, target.manifest)
     place_of = {path: place(path) for path in paths}
-    place_of = {path: inside for path, inside in place_of.items() if inside != path}
+    place_of = {path: at for path, at in place_of.items() if any(f"{path}/".startswith(f"{into}/") for into in links)}
     # Releases of an earlier version say nothing of what units start
     programs_of, scripts_of = (
-        {path: place(path) for entry in target.manifest["artefacts"] for path in entry.get(kind, [])}
-        for kind in ("programs", "scripts")
+        {path: place(path) for entry in entries for path in entry.get(kind, [])} for kind in ("programs", "scripts")
     )
     named = programs_of | scripts_of
     wrong = [
@@ -153,13 +170,14 @@ def check_programs_of_artefacts(world: World, target: Release) -> None:
         if (why := programs.complaint(world, inside, place, is_started=path in programs_of))
     ]
     if wrong:
-        raise Refused(f"the release's artefact does not fit its service: {'; '.join(wrong)}. Push another one")
+        raise Refused(f"{what}: {'; '.join(wrong)}. {remedy}")
 
 
 def check_former_artefacts(base: Release | None, target: Release) -> None:
-    """Where an artefact's link was there is nothing else at once: root would write, or give rights, through it."""
-    now = {entry["into"] for entry in target.manifest["artefacts"]}
-    former = [entry["into"] for entry in (base.manifest["artefacts"] if base else []) if entry["into"] not in now]
+    """Where the link to an artefact, or to an environment of Python, was there is nothing else at once: root would
+    write, or give rights, through it."""
+    now, before = _links(target), _links(base) if base else {}
+    former = [into for into in before if into not in now]
     files = [item["path"] for kind in ("files", "environment_files", "links") for item in target.manifest[kind]]
     folders = [item["path"] for item in target.manifest["directories"]]
     for into in former:
@@ -168,9 +186,15 @@ def check_former_artefacts(base: Release | None, target: Release) -> None:
         ]
         if inside:
             raise Refused(
-                f"{inside[0]} lies where the running release has the link to an artefact ({into}): deploy once without "
-                "both, then with it, or choose another path"
+                f"{inside[0]} lies where the running release has the link to {before[into]} ({into}): deploy once "
+                "without both, then with it, or choose another path"
             )
+
+
+def _links(release: Release) -> dict[str, str]:
+    """Each link to what a release brings → what that is."""
+    links = {entry["into"]: "an artefact" for entry in release.manifest["artefacts"]}
+    return {**links, **{entry["into"]: "an environment of Python" for entry in environments.entries(release.manifest)}}
 
 
 def check_families(world: World, target: Release) -> None:

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Callable
 
-from agent import artefacts, store
+from agent import artefacts, environments, store
 from agent.world import World
 
 
@@ -42,8 +42,8 @@ def _unneeded_images(world: World, going: list[str], warn: Callable[[str], None]
 
 
 def prune(world: World, keep: int, warn: Callable[[str], None]) -> None:
-    """Forgets releases beyond the `keep` latest, their images and artefacts; `warn` hears of an image that cannot be
-    removed."""
+    """Forgets releases beyond the `keep` latest, with their images, artefacts and environments; `warn` hears of an
+    image that cannot be removed."""
     going = surplus(world, keep)
     unneeded = sorted(_unneeded_images(world, going, warn))
     failed = [image for image in unneeded if world.run("docker", "image", "rm", image).code != 0]
@@ -53,6 +53,7 @@ def prune(world: World, keep: int, warn: Callable[[str], None]) -> None:
     for id in [*going, *store.partial(world)]:
         store.forget(world, id)
     artefacts.prune(world)
+    environments.prune(world)
 
 
 def reclaimable(world: World) -> int:

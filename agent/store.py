@@ -25,6 +25,7 @@ OLDEST_FORMAT, FORMAT = 2, 3
 LATER: dict[str, Any] = {
     "accounts": [], "requirements": [], "milestones": [], "names": [], "alerts": [], "networks": [], "containers": [],
     "steps": [], "backups": [], "artefacts": [], "published": [], "replicas": [], "held": [],
+    "environments": [],
     "kind": "", "region": "", "metrics": {}, "language": "en",
 }  # fmt: skip
 

@@ -67,7 +67,8 @@ def download(url: str, authorization: str, path: str, size: int, stalled: float 
         end = time.monotonic() + ONE_FILE + size / SLOWEST
         request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
         # Where it sends us on to has its own right in its address, and refuses a second one
-        request.add_unredirected_header("Authorization", authorization)
+        if authorization:
+            request.add_unredirected_header("Authorization", authorization)
         try:
             with opener.open(request, timeout=stalled) as response:
                 file.seek(have if response.status == 206 else 0)

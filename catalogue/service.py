@@ -16,6 +16,7 @@ from catalogue.fields import (
     Name,
     PathBelow,
     Permissions,
+    Port,
     UnitName,
     UpstreamHost,
     UrlPath,
@@ -218,3 +219,22 @@ class Service(Model):
         """The route through which its health can be asked from outside."""
         path = self.health_path
         return next((route for route in self.routes if path and route.covers(path)), None)
+
+
+class RetiredService(Model):
+    """A service that no longer runs: it keeps its repository, and gets no container, unit, route or address."""
+
+    name: Name
+    """The name that it had."""
+    purpose: Line
+    """What it did, in one line."""
+    purpose_ja: Line | None = None
+    """The same in Japanese, for the Japanese page of the system."""
+    retired: Literal[True]
+    """Says that it no longer runs; there is no `kind` then."""
+    repository: str
+    """The repository of its images, which is kept."""
+    port: Port
+    """The port that it had, which no other service gets."""
+    replaced_by: Name
+    """The service that does its work now."""

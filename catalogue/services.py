@@ -22,7 +22,8 @@ from catalogue.fields import (
     UrlPath,
     written_as,
 )
-from catalogue.service import Artefacts, ConfigFile, Image, Memory, Service
+from catalogue.python import PythonEnvironment
+from catalogue.service import Artefacts, ConfigFile, Image, Memory, RetiredService, Service
 from catalogue.shapes import is_mapping
 from catalogue.sizes import systemd_bytes, to_bytes
 from catalogue.systemd.directives import Sections, canonical, text
@@ -200,6 +201,8 @@ class NativeService(Service):
     """Files that a release brings for it. A change of one restarts it."""
     artefact: Artefacts = []
     """What its owner built and a release brings: one, or several in a list. A change of one restarts it."""
+    python: PythonEnvironment | None = None
+    """Its virtual environment, which the host makes as a lock file says. Another lock restarts it."""
     needs: list[AbsolutePath] = []
     """Files that no release brings itself: without one of them, it is refused."""
     environment_file: AbsolutePath | None = None
@@ -219,7 +222,12 @@ class NativeService(Service):
 
     @property
     def sources(self) -> list[str]:
-        return [file.source for file in self.files]
+        return [*(file.source for file in self.files), *(self.python.sources if self.python else [])]
+
+    @property
+    def links(self) -> list[str]:
+        """The paths that are links to what a release brings: to its artefacts, and to its environment of Python."""
+        return [*(artefact.into for artefact in self.artefact), *([self.python.into] if self.python else [])]
 
     @property
     def images(self) -> list[Image]:
@@ -292,25 +300,6 @@ class TimerService(NativeService):
     @property
     def all_sections(self) -> list[Sections]:
         return [self.job, *super().all_sections]
-
-
-class RetiredService(Model):
-    """A service that no longer runs: it keeps its repository, and gets no container, unit, route or address."""
-
-    name: Name
-    """The name that it had."""
-    purpose: Line
-    """What it did, in one line."""
-    purpose_ja: Line | None = None
-    """The same in Japanese, for the Japanese page of the system."""
-    retired: Literal[True]
-    """Says that it no longer runs; there is no `kind` then."""
-    repository: str
-    """The repository of its images, which is kept."""
-    port: Port
-    """The port that it had, which no other service gets."""
-    replaced_by: Name
-    """The service that does its work now."""
 
 
 def _service_kind(value: Any) -> str | None:

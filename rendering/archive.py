@@ -53,9 +53,11 @@ def manifest_of(host: HostFiles) -> Manifest:
         {"path": f.path, "mode": f.mode, "owner": f.owner, "group": f.group, "sha256": f.sha256} for f in host.files
     ]
     rest = asdict(replace(host, files=[]))
+    # What a manifest without them means already: hosts keep releases by their hashes
     if host.language == ENGLISH:
-        # What a manifest without it means already: hosts keep releases by their hashes
         del rest["language"]
+    if not host.environments:
+        del rest["environments"]
     made = {**rest, "format": FORMAT, "files": sorted(files, key=lambda file: file["path"])}
     # What `asdict` makes of the dataclasses: tests/rendering/test_manifest_types.py holds it against the type
     return cast(Manifest, made)

@@ -9,7 +9,8 @@ from catalogue.service import Artefact as Named
 from catalogue.services import NativeService
 from catalogue.stack import Stack
 from rendering.compose import Digests, full_name
-from rendering.files import Artefact, HostFiles, Link
+from rendering.files import HostFiles, Link
+from rendering.links import Artefact
 
 # As in agent/artefacts.py
 PLACE = "/opt/infra/artefacts"
@@ -18,21 +19,22 @@ PLACE = "/opt/infra/artefacts"
 def artefacts(system: System, stack: Stack, digests: Digests) -> HostFiles:
     """Those of a system's services, each with its link."""
     pairs = [(service, artefact) for service in system.native_services for artefact in service.artefact]
-    given = [a for _, a in pairs]
+    given = [artefact.into for _, artefact in pairs]
     started_by = [started_files(service, given) for service in system.native_services]
     programs, scripts = ([path for each in started_by for path in each[kind]] for kind in (0, 1))
     entries = [
         replace(
             _build_artefact(service, artefact, full_name(artefact, stack, digests)),
-            programs=_inside(artefact.into, programs),
-            scripts=_inside(artefact.into, scripts),
+            programs=below(artefact.into, programs),
+            scripts=below(artefact.into, scripts),
         )
         for service, artefact in pairs
     ]
     return HostFiles("", artefacts=entries, links=[Link(artefact.into, artefact.target) for artefact in entries])
 
 
-def _inside(into: str, paths: list[str]) -> list[str]:
+def below(into: str, paths: list[str]) -> list[str]:
+    """Those of the paths that lie behind a link, each once."""
     return list(dict.fromkeys(path for path in paths if path.startswith(f"{into}/")))
 
 

@@ -4,6 +4,7 @@ import hashlib
 from dataclasses import dataclass, field
 
 from agent.documents.manifest import Alert, Directory, Metrics
+from rendering.links import Artefact, Environment
 
 
 def own_group(owner: str) -> str:
@@ -217,20 +218,6 @@ class Link:
 
 
 @dataclass(frozen=True)
-class Artefact:
-    """What a service's owner built: the host unpacks `image` into `folder`; `into` is a link to `target`, which is that
-    folder or lies in it. `programs` are paths in it that units start, `scripts` those that interpreters are given."""
-
-    service: str
-    image: str
-    into: str
-    folder: str
-    target: str
-    programs: list[str] = field(default_factory=list[str])
-    scripts: list[str] = field(default_factory=list[str])
-
-
-@dataclass(frozen=True)
 class Network:
     """A network of containers, which its unit makes."""
 
@@ -343,6 +330,7 @@ class HostFiles:
     steps: list[Step] = field(default_factory=list[Step])
     backups: list[Backup] = field(default_factory=list[Backup])
     artefacts: list[Artefact] = field(default_factory=list[Artefact])
+    environments: list[Environment] = field(default_factory=list[Environment])
     kind: str = "ec2"
     region: str = ""
     memory: int = 0

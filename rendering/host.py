@@ -19,6 +19,7 @@ from rendering import (
     backups,
     collisions,
     compose,
+    environments,
     monitor,
     places,
     pressure,
@@ -90,12 +91,14 @@ def render(
 def _system(catalogue: Catalogue, host: str, system: System, digests: compose.Digests, secrets: Secrets) -> HostFiles:
     """Each part of a system makes its own files; none knows another."""
     proxy = PROXIES[catalogue.stack.hosts[host].proxy]
+    brought = artefacts.artefacts(system, catalogue.stack, digests)
     parts = [
         _ground(system, catalogue.file_of(system)),
         *(proxy.of_site(catalogue, host, system, site) for site in system.sites),
         proxy.upstreams(system),
         units.native(catalogue, system, secrets),
-        artefacts.artefacts(system, catalogue.stack, digests),
+        brought,
+        environments.environments(catalogue, host, system, brought.artefacts),
         compose.containers(catalogue, system, catalogue.stack.login(host).user, digests, secrets),
         HostFiles("", steps=steps.steps(system, system.network, catalogue.stack, digests) if system.network else []),
         *proxy.rollouts(system),

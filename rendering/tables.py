@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from catalogue.models import System
-from catalogue.service import Service
-from catalogue.services import ComposeService, NativeService, RetiredService
+from catalogue.service import RetiredService, Service
+from catalogue.services import ComposeService, NativeService
 from catalogue.sizes import format_size
 from rendering.units import runs_as
 

@@ -3,7 +3,7 @@
 import re
 from dataclasses import replace
 
-from catalogue.artefacts import used_by
+from catalogue.artefacts import links_used_by
 from catalogue.loading import Catalogue, look_up
 from catalogue.models import System
 from catalogue.service import ConfigFile
@@ -95,7 +95,7 @@ def native(catalogue: Catalogue, system: System, secrets: Secrets) -> HostFiles:
     for service in system.native_services:
         files, environment = _own_files(catalogue, system, service, secrets)
         concerned = [file.path for file in [*files, *environment]]
-        concerned += [artefact.into for artefact in used_by(catalogue, system, service)]
+        concerned += links_used_by(catalogue, system, service)
         units = [Unit(qualified_name(service, name), concerned) for name in service.units]
         if service.socket:
             # It stays open whatever changes about the service

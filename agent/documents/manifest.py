@@ -257,16 +257,32 @@ class Artefact(TypedDict):
     scripts: list[str]
 
 
+class Environment(TypedDict):
+    service: str
+    into: str
+    folder: str
+    lock: str
+    version: str
+    groups: list[str]
+    extras: list[str]
+    index: str
+    limit: float
+    needs: int
+    programs: list[str]
+    scripts: list[str]
+
+
 class Health(TypedDict):
     successes: int
     deadline: int
 
 
-class _Worded(TypedDict, total=False):
+class _Sometimes(TypedDict, total=False):
     language: str  # of the page and notices, where that is not English
+    environments: list[Environment]  # of Python, where there are any
 
 
-class Manifest(_Worded):
+class Manifest(_Sometimes):
     """All of it; agent/store.py fills in empty ones of what an earlier format did not have."""
 
     format: int

@@ -16,13 +16,15 @@ def inside_artefacts(catalogue: Catalogue) -> Iterator[Problem]:
     for host in catalogue.stack.hosts:
         systems = catalogue.systems_on(host)
         artefact_paths = [place for system in systems for place in _places(catalogue, system)]
-        artefacts = [(s.name, plain(a.into)) for system in systems for s in system.native_services for a in s.artefact]
+        services = [service for system in systems for service in system.native_services]
+        links = [("artefact", s.name, plain(a.into)) for s in services for a in s.artefact]
+        links += [("environment", s.name, plain(s.python.into)) for s in services if s.python]
         for file, where, path, is_file in artefact_paths:
-            for service, into in artefacts:
+            for kind, service, into in links:
                 # The same path twice is another rule's, where both are files
                 if is_below(path, into) and not (is_file and path == into):
-                    rule = "another path for one of the two: an artefact is replaced as a whole"
-                    yield Problem(file, where, f"path {path} lies in the artefact of {service} ({into})", rule)
+                    rule = f"another path for one of them: an {kind} is replaced as a whole"
+                    yield Problem(file, where, f"path {path} lies in the {kind} of {service} ({into})", rule)
 
 
 def unused_artefacts(catalogue: Catalogue) -> Iterator[Problem]:

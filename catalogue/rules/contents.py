@@ -11,7 +11,8 @@ from catalogue.models import System
 from catalogue.problems import Problem, nearest
 from catalogue.rules.each import services
 from catalogue.rules.hosts_own import STARTED_BY_NAME, elsewhere, is_anothers, is_the_hosts
-from catalogue.services import ComposeService, RetiredService, repositories_of
+from catalogue.service import RetiredService
+from catalogue.services import ComposeService, repositories_of
 from catalogue.stack import BACKUP, DNS, ENCRYPTED, MONITOR, MONITOR_SECRETS, REGISTRIES, is_sealed
 
 REPOSITORY = re.compile(r"[a-z0-9]+(?:[_-]+[a-z0-9]+)*(?:/[a-z0-9]+(?:[_-]+[a-z0-9]+)*)*")
@@ -70,7 +71,7 @@ def own_paths(catalogue: Catalogue) -> Iterator[Problem]:
         places += [(f"account {account.name}", account.home) for account in system.accounts]
         named = [*files_of(system), *places, *(("monitor_names", path) for path in system.monitor_names)]
         named += [(f"service {service.name}", service.directory) for service in system.compose_services]
-        artefacts = [(f"service {s.name}", a.into) for s in system.native_services for a in s.artefact]
+        artefacts = [(f"service {s.name}", path) for s in system.native_services for path in s.links]
         taken = [item for item in named if is_the_hosts(plain(item[1]))]
         taken += [item for item in named if STARTED_BY_NAME.fullmatch(plain(item[1])) and item[0] != "monitor_names"]
         taken += [item for item in artefacts if item not in taken and OF_NO_ARTEFACT.match(plain(item[1]))]
@@ -108,9 +109,9 @@ def unique_files(catalogue: Catalogue) -> Iterator[Problem]:
     for host in catalogue.stack.hosts:
         systems = catalogue.systems_on(host)
         directories = {plain(item.path) for system in systems for item in system.directories}
-        # What an artefact brings may be a directory
+        # What an artefact or an environment of Python brings may be a directory
         native = [service for system in systems for service in system.native_services]
-        brought = {plain(artefact.into) for service in native for artefact in service.artefact}
+        brought = {plain(path) for service in native for path in service.links}
         named = [(system, *item) for system in systems for item in files_of(system)]
         files = {plain(path) for _, _, path in named} - brought
         owners: dict[str, str] = {}
@@ -138,7 +139,7 @@ def files_of(system: System) -> list[tuple[str, str]]:
     for service in system.native_services:
         paths = [file.path for file in service.files]
         paths += [service.environment_file] if service.environment_file else []
-        paths += [artefact.into for artefact in service.artefact]
+        paths += service.links
         files += [(f"service {service.name}", path) for path in paths]
     return files
 

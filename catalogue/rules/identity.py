@@ -8,8 +8,8 @@ from catalogue.loading import Catalogue
 from catalogue.models import System
 from catalogue.problems import Problem
 from catalogue.rules.each import twice
-from catalogue.service import Service
-from catalogue.services import ComposeService, RetiredService
+from catalogue.service import RetiredService, Service
+from catalogue.services import ComposeService
 
 
 def unique_names(catalogue: Catalogue) -> Iterator[Problem]:

@@ -12,7 +12,7 @@ from agent.rolling import Disturbance, rolls
 from agent.units import of_paths
 from agent.wording import join_phrases, phrase
 from infra.foreign import visible
-from infra.preview import data, serving, steps
+from infra.preview import data, environments, serving, steps
 from infra.preview.documents import Host
 from rendering import proxies
 
@@ -87,7 +87,7 @@ class HostChange:
     """One host, before and after: `ports` and `addresses` map each that changed to who had it and who has it then,
     `health` each service to the path that had to answer and the one that has to then. `lost` and `gained` are
     public paths (see infra/preview/serving.py), `opened` those that every client may ask for from
-    then on, `data` which release steps run and what becomes of data (infra/preview/steps.py, infra/preview/data.py)."""
+    then on, `data` which environments are made, which release steps run and what becomes of data."""
 
     host: str
     how: Literal["new", "changed", "gone", "same", "moved"]
@@ -163,12 +163,13 @@ def _host(name: str, old: Host | None, new: Host | None, moved: bool = False) ->
     guarded, still = (serving.guarded_paths(host["files"]) if host else set[str]() for host in (old, new))
     # What a service is asked for is news only of one that is there before and after
     asks = _changed_values(serving.health_paths(was), serving.health_paths(will))
+    said = [] if moved else [line for part in (environments, steps, data) for line in part.changes(was, will)]
     return HostChange(
         name, "moved" if moved else how, files, [] if moved else list(effects(was, will, drifted)),
         (_room(old), _room(new)), _changed_values(_ports(old), _ports(new)),
         _changed_values(_addresses(old), _addresses(new)),
         {name: both for name, both in asks.items() if all(both)}, sorted(public - will_be), sorted(will_be - public),
-        sorted((guarded & will_be) - still), [] if moved else [*steps.changes(was, will), *data.changes(was, will)],
+        sorted((guarded & will_be) - still), said,
     )  # fmt: skip
 
 

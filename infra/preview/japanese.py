@@ -163,6 +163,17 @@ TEXTS = {
     ", once {services} is healthy": "{services}が正常になってから、",
     "release step of {service} runs before it is switched{needs}: {command} ({limit:.0f} s at most; if it fails, nothing is "
     "switched, or all of it is rolled back)": "{service}のリリースステップを{needs}切り替え前に実行：{command}（最大{limit:.0f}秒。失敗した場合は切り替えないか、全体をロールバック）",
+    # infra/preview/environments.py
+    "environment of {service}: new, made on the host before it is switched": "{service}のPython環境：新規（切り替え前にホスト上で作成）",
+    "environment of {service}: unchanged": "{service}のPython環境：変更なし",
+    "environment of {service}: made before it is switched, if the lock in the new artefact is another one": "{service}のPython環境："
+    "新しいアーティファクト内のロックファイルが異なる場合のみ、切り替え前に作成",
+    "environment of {service}: new ({why} changed), made on the host before it is switched": "{service}のPython環境："
+    "新規（{why}の変更による。切り替え前にホスト上で作成）",
+    "lock": "ロックファイル",
+    "version of Python": "Pythonのバージョン",
+    "groups or extras": "グループまたはextra",
+    "project": "プロジェクト",
     # infra/move/phases.py
     "network": "ネットワーク",
     "repositories": "リポジトリ",

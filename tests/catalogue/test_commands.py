@@ -37,15 +37,13 @@ def recall(**values):
 @pytest.mark.parametrize(("line", "programs", "scripts"), STARTED.values(), ids=STARTED)
 def test_what_must_be_in_an_artefact(line, programs, scripts):
     _, own = recall(directives={"Service": {"ExecStart": line}})
-    assert started_files(own, own.artefact) == (programs, scripts)
+    assert started_files(own, own.links) == (programs, scripts)
 
 
 def test_a_drop_in_takes_back_what_the_unit_says():
     service = {"Service": {"ExecStart": f"{INTO}/bin/old", "ExecStopPost": f"{INTO}/bin/after"}}
     _, own = recall(directives=service, drop_ins={"other": {"Service": {"ExecStart": ["", f"{INTO}/bin/new"]}}})
-    assert started_files(own, own.artefact) == ([f"{INTO}/bin/new"], []), (
-        "what runs after its end is not needed to start"
-    )
+    assert started_files(own, own.links) == ([f"{INTO}/bin/new"], []), "what runs after its end is not needed to start"
 
 
 def test_an_open_quote_is_no_error():

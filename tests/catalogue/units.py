@@ -178,6 +178,28 @@ EXAMPLES = {
         "whisper", second_artefact(tag="1", digest=f"sha256:{'a' * 64}"),
         "whisper-models has a tag and a digest; one of the two",
     ),
+    "an environment without its lock": (
+        "recall", setting("recall-api", artefact=[], python={"lock": "recall/python", "into": "/srv/recall/venv"}),
+        "service recall-api: python: source 'recall/python/pyproject.toml': there is no files/static/recall/python/pyproject.toml",
+    ),
+    "a lock in no artefact": (
+        "recall", setting("recall-api", python={"lock": "/srv/recall/deploy", "into": "/srv/recall/env"}),
+        "python: lock /srv/recall/deploy is in no artefact; a folder below files/static/, or a path in an artefact "
+        "(artefacts of recall: /srv/recall/venv, /srv/recall/backend)",
+    ),
+    "an environment that nothing names": (
+        "recall", setting("recall-api", python={"lock": "/srv/recall/backend", "into": "/srv/recall/env"}),
+        "warning: files/systems/recall.yaml: service recall-api: nothing of recall names a path in the environment at "
+        "/srv/recall/env; a path in it, such as /srv/recall/env/bin/python in ExecStart",
+    ),
+    "an environment in an artefact": (
+        "recall", setting("recall-api", python={"lock": "/srv/recall/backend", "into": "/srv/recall/backend/venv"}),
+        "path /srv/recall/backend/venv lies in the artefact of recall-api (/srv/recall/backend)",
+    ),
+    "an environment at a program's place": (
+        "recall", setting("recall-api", python={"lock": "/srv/recall/backend", "into": "/usr/bin/venv"}),
+        "path /usr/bin/venv is the host's or the agent's own",
+    ),
     "one name in two systems": (
         "recall", setting("recall-api", name="whisper-backend"),
         "service whisper-backend: files/systems/whisper.yaml has a service of this name on host services too",

@@ -10,6 +10,7 @@ from agent.store import LATER, NEEDED
 from rendering import files
 from rendering.archive import build
 from rendering.host import render
+from tests.agent.locked import release as locked
 from tests.catalogue.backups import PASSWORD, with_backups
 from tests.catalogue.changes import both, configured, setting
 from tests.document_types import misfits
@@ -18,7 +19,7 @@ from tests.support import catalogue, whole
 PARTS = [
     "EnvironmentFile", "Unit", "Choice", "Slots", "Member", "Replicas", "Held", "Port", "Published", "Health", "Probe",
     "Certificate", "Account", "Requirement", "Milestone", "Reaction", "Link", "Artefact", "Network", "Container",
-    "Step", "Backup",
+    "Step", "Backup", "Environment",
 ]  # fmt: skip
 
 ROOT = "-----BEGIN CERTIFICATE-----\nMIIB+/==\n-----END CERTIFICATE-----\n"
@@ -56,8 +57,12 @@ def test_every_part_is_written_for_one_of_these_hosts():
     empty = {
         name for name in documents.Manifest.__annotations__ if not any(manifest.get(name) for manifest in manifests)
     }
-    # Registries of a host whose login a timer renews; a language, where it is not English
-    assert empty == {"logins", "language"}
+    # Registries of a host whose login a timer renews; a language, where it is not English; environments of Python
+    assert empty == {"logins", "language", "environments"}
+
+
+def test_the_manifest_of_a_host_with_an_environment_of_python_fits():
+    assert list(misfits(json.loads(json.dumps(locked().manifest)), documents.Manifest)) == []
 
 
 @pytest.mark.parametrize("name", PARTS)

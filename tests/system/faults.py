@@ -97,7 +97,7 @@ class Load:
     paths: list[str]
     name: str = "api.hey-watch.me"
     host: str = "watchme"
-    pause: float = 0.05
+    pause: float = 0.05 if EVERYTHING else 0.2  # seconds: by day its clients leave the cores to the release
     method: str = "GET"
     answers: dict[str, list[int]] = field(default_factory=dict)
     times: list[float] = field(default_factory=list)

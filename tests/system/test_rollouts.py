@@ -72,7 +72,7 @@ def test_a_units_pattern_is_kept(system):
 def test_a_blue_green_release_loses_none_at_all(blue_green):
     watchme = blue_green
     assert instances(watchme) == ["watchme-avatar-uploader-blue"]
-    for slot in ("green", "blue"):
+    for slot in ("green", "blue") if EVERYTHING else ("green",):
         push(watchme)
         with Load(watchme, PATHS).going() as load:
             output = watchme.must_up()

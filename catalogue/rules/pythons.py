@@ -1,0 +1,107 @@
+"""Environments of Python: a lock that is there and can be read, and packages that hosts can have."""
+
+from collections.abc import Iterator
+from posixpath import normpath
+
+from catalogue import python_locks
+from catalogue.artefacts import names_path
+from catalogue.loading import STATIC, Catalogue
+from catalogue.models import System
+from catalogue.problems import CatalogueError, Problem, nearest
+from catalogue.python import LOCK, PythonEnvironment
+from catalogue.rules.each import absent, native_services
+from catalogue.sizes import INSTANCE_TYPES, Architecture
+
+SHOWN = 5
+
+
+def locks(catalogue: Catalogue) -> Iterator[Problem]:
+    """Every lock is there, is one, and has what is asked of it."""
+    for file, system, service in native_services(catalogue):
+        environment, where = service.python, f"service {service.name}: python"
+        if environment is None:
+            continue
+        if environment.is_in_artefact:
+            yield from _in_artefact(file, where, system, environment)
+            continue
+        missing = [source for source in environment.sources if source not in catalogue.sources]
+        if missing:
+            fault, rule = absent(catalogue, missing[0])
+            yield Problem(file, where, fault, f"{rule}; uv lock writes {LOCK} beside pyproject.toml")
+            continue
+        try:
+            lock = python_locks.read(catalogue.sources, environment, str(STATIC))
+        except CatalogueError as error:
+            yield from error.problems
+            continue
+        for fault, rule in _faults(catalogue, system.system, lock, environment):
+            yield Problem(file, where, fault, rule)
+
+
+def unused_environments(catalogue: Catalogue) -> Iterator[Problem]:
+    """A misspelt `into`, or a misspelt path of the unit, is seen by this."""
+    for file, system, service in native_services(catalogue):
+        if service.python is None:
+            continue
+        into = service.python.into
+        if not any(names_path(catalogue, other, into) for other in system.native_services):
+            fault = f"nothing of {system.system} names a path in the environment at {into}"
+            rule = f"a path in it, such as {into}/bin/python in ExecStart; is one of the two misspelt?"
+            yield Problem(file, f"service {service.name}", fault, rule, "warning")
+
+
+def _in_artefact(file: str, where: str, system: System, environment: PythonEnvironment) -> Iterator[Problem]:
+    places = [artefact.into for service in system.native_services for artefact in service.artefact]
+    if not any(f"{normpath(environment.lock)}/".startswith(f"{place}/") for place in places):
+        known = f"artefacts of {system.system}: {', '.join(places)}" if places else f"{system.system} has none"
+        rule = f"a folder below {STATIC}/, or a path in an artefact ({known})"
+        yield Problem(file, where, f"lock {environment.lock} is in no artefact", rule)
+
+
+def _faults(
+    catalogue: Catalogue, system: str, lock: python_locks.Lock, environment: PythonEnvironment
+) -> Iterator[tuple[str, str]]:
+    """What is wrong with a lock, and what to do."""
+    named = f"{STATIC}/{environment.lock}/{LOCK}"
+    if not any(map(python_locks.is_project, lock.packages)):
+        yield f"{named} has no project in it", "the file that uv lock writes"
+        return
+    for kind, asked, known in (
+        ("group", environment.groups, lock.groups), ("extra", environment.extras, lock.extras),
+    ):  # fmt: skip
+        for name in sorted({*asked} - {*known}):
+            yield (
+                f"{kind} {name!r}",
+                nearest(name, known, f"{kind}s of the project"),
+            )
+    version = environment.version
+    if version and python_locks.excludes(lock.requires_python, version):
+        yield (
+            f"version {version}, and {named} is for Python {lock.requires_python}",
+            "a version that the project allows",
+        )
+        return
+    packages = python_locks.certain_packages(lock, environment)
+    for package in packages:
+        if path := python_locks.local_path(package):
+            fault = f"package {package.get('name')} of {named} lies at {path}, and hosts do not have that"
+            yield fault, "a package of an index, or an artefact with its wheel as index"
+    for host, machine, architecture in _machines(catalogue, system):
+        misfits = [
+            str(package.get("name"))
+            for package in packages
+            if not python_locks.is_built(package) and not python_locks.fitting_wheels(package, architecture, version)
+        ]
+        if misfits:
+            more = f" and {len(misfits) - SHOWN} more" if len(misfits) > SHOWN else ""
+            which = ", ".join(sorted(misfits)[:SHOWN])
+            python = f" and Python {version}" if version else ""
+            fault = f"{named} has no wheel of {which}{more} for {host} ({machine}: Linux on {architecture}{python})"
+            yield fault, "a version with such a wheel, another instanceType, or another version of Python"
+
+
+def _machines(catalogue: Catalogue, system: str) -> Iterator[tuple[str, str, Architecture]]:
+    """The hosts of a system whose processor is known."""
+    for name, host in catalogue.stack.ec2_hosts.items():
+        if system in host.runs and host.instanceType in INSTANCE_TYPES:
+            yield name, host.instanceType, INSTANCE_TYPES[host.instanceType].architecture
