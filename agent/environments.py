@@ -19,7 +19,7 @@ PLACE = "/opt/infra/environments"
 STAGED = f"{PLACE}/.project"
 FILES = ("pyproject.toml", "uv.lock")
 ACCOUNT, CACHE = "infra-python", "/var/cache/infra-python"
-UNIT = "infra-environment.service"
+UNITS = "infra-environment-"  # what the names of units begin with in which uv runs
 REQUIREMENTS = f"{CACHE}/requirements.txt"
 # The interpreter itself, whatever leads to it
 ASKING = "import os, sys; print(os.path.realpath(sys.executable))"
@@ -84,11 +84,10 @@ def make(world: World, target: Release, say: Say) -> None:
             raise Refused(f"the account {ACCOUNT}, which makes environments, cannot be made: {ran.last_lines()}")
     world.directory(PLACE, 0o755, "root", "root")
     world.directory(CACHE, 0o700, ACCOUNT, "")
+    # Of an agent that was killed one may still be at work
+    world.run("systemctl", "stop", f"{UNITS}*")
     for entry in coming:
-        say(f"making the environment of {entry['service']}")
-        began = world.now()
         _bring(world, target, entry, say)
-        say(f"the environment of {entry['service']} is made ({world.now() - began:.0f} s)")
 
 
 def _bring(world: World, target: Release, entry: Environment, say: Say) -> None:
@@ -97,8 +96,10 @@ def _bring(world: World, target: Release, entry: Environment, say: Say) -> None:
     if _is_in_artefact(target, entry):
         place = f"{PLACE}/{entry['service']}-{_key(entry, project)}"
         if _is_whole(world, place):
+            say(f"the environment of {entry['service']} is there: the artefact has the lock that it was made by")
             world.link(entry["folder"], place)
             return
+    say(f"making the environment of {entry['service']}")
     index = artefacts.locate(target.manifest, entry["index"])
     making = Making(entry, place, uv.bring(world, index), _python(world, entry), world.now() + entry["limit"])
     record = artefacts.record_of(place)
@@ -115,8 +116,8 @@ def _bring(world: World, target: Release, entry: Environment, say: Say) -> None:
     try:
         _stage(world, project)
         world.directory(place, 0o755, ACCOUNT, "")
-        for command in _commands(making, index):
-            _run(world, making, command)
+        for number, command in enumerate(_commands(making, index), 1):
+            _run(world, making, number, command)
         _take_over(world, making)
     except (Refused, OSError):
         world.remove_tree(place)
@@ -128,6 +129,8 @@ def _bring(world: World, target: Release, entry: Environment, say: Say) -> None:
         world.remove_tree(STAGED)
     if place != entry["folder"]:
         world.link(entry["folder"], place)
+    took = entry["limit"] - (making.end - world.now())
+    say(f"the environment of {entry['service']} is made ({took:.0f} s)")
 
 
 def _is_in_artefact(target: Release, entry: Environment) -> bool:
@@ -196,9 +199,11 @@ def _commands(making: Making, index: str) -> list[list[str]]:
     ]  # fmt: skip
 
 
-def _run(world: World, making: Making, command: list[str]) -> None:
+def _run(world: World, making: Making, number: int, command: list[str]) -> None:
     """Runs uv in a unit of its own, which ends with all that it started: what it builds is code of others. Raises
     Refused."""
+    # systemd does not take a name again at once
+    unit = f"{UNITS}{making.place.rsplit('/', 1)[1]}-{number}.service"
     service, limit = making.entry["service"], making.entry["limit"]
     properties = {
         "User": ACCOUNT, "Group": ACCOUNT, "UMask": "0022", "RuntimeMaxSec": f"{limit + 60:.0f}",
@@ -212,16 +217,14 @@ def _run(world: World, making: Making, command: list[str]) -> None:
         "UV_LINK_MODE": "copy", "UV_NO_PROGRESS": "1", "UV_PROJECT_ENVIRONMENT": making.place,
         "UV_PYTHON_DOWNLOADS": "never", "UV_SYSTEM_CERTS": "true",
     }  # fmt: skip
-    # Of an agent that was killed it may still be at work
-    world.run("systemctl", "stop", UNIT)
     ran = world.run(
-        "systemd-run", "--quiet", "--collect", "--wait", "--pipe", f"--unit={UNIT}",
+        "systemd-run", "--quiet", "--collect", "--wait", "--pipe", f"--unit={unit}",
         *(f"--property={name}={value}" for name, value in properties.items()),
         *(f"--setenv={name}={value}" for name, value in surroundings.items()),
         "--", *command, timeout=max(1.0, making.end - world.now()),
     )  # fmt: skip
     if ran.code == TIMED_OUT:
-        world.run("systemctl", "stop", UNIT)
+        world.run("systemctl", "stop", unit)
         raise Refused(
             f"the environment of {service} was not made within {limit:.0f} s: {ran.last_lines(LINES)}. Run again to go "
             "on with what was fetched, or give it more time (limit of its python)"
