@@ -112,6 +112,7 @@ RULES: Iterable[Callable[[Catalogue], Iterator[Problem]]] = (
     artefacts.inside_artefacts,
     artefacts.unused_artefacts,
     pythons.locks,
+    pythons.built_packages,
     pythons.unused_environments,
     contents.images,
     contents.own_paths,

@@ -70,16 +70,10 @@ def _faults(
         ("group", environment.groups, lock.groups), ("extra", environment.extras, lock.extras),
     ):  # fmt: skip
         for name in sorted({*asked} - {*known}):
-            yield (
-                f"{kind} {name!r}",
-                nearest(name, known, f"{kind}s of the project"),
-            )
+            yield f"{kind} {name!r}", nearest(name, known, f"{kind}s of the project")
     version = environment.version
     if version and python_locks.excludes(lock.requires_python, version):
-        yield (
-            f"version {version}, and {named} is for Python {lock.requires_python}",
-            "a version that the project allows",
-        )
+        yield f"version {version}, and {named} is for {lock.requires_python}", "a version that the project allows"
         return
     packages = python_locks.certain_packages(lock, environment)
     for package in packages:
@@ -87,17 +81,47 @@ def _faults(
             fault = f"package {package.get('name')} of {named} lies at {path}, and hosts do not have that"
             yield fault, "a package of an index, or an artefact with its wheel as index"
     for host, machine, architecture in _machines(catalogue, system):
-        misfits = [
-            str(package.get("name"))
-            for package in packages
-            if not python_locks.is_built(package) and not python_locks.fitting_wheels(package, architecture, version)
-        ]
+        misfits = _without_wheels(packages, architecture, version, is_built=False)
         if misfits:
-            more = f" and {len(misfits) - SHOWN} more" if len(misfits) > SHOWN else ""
-            which = ", ".join(sorted(misfits)[:SHOWN])
             python = f" and Python {version}" if version else ""
-            fault = f"{named} has no wheel of {which}{more} for {host} ({machine}: Linux on {architecture}{python})"
+            fault = f"{named} has no wheel of {misfits} for {host} ({machine}: Linux on {architecture}{python})"
             yield fault, "a version with such a wheel, another instanceType, or another version of Python"
+
+
+def built_packages(catalogue: Catalogue) -> Iterator[Problem]:
+    """What has no wheel is built on the host, by programs that no lock names."""
+    for file, system, service in native_services(catalogue):
+        environment = service.python
+        if environment is None or not {*environment.sources} <= {*catalogue.sources} or not environment.sources:
+            continue
+        try:
+            lock = python_locks.read(catalogue.sources, environment, str(STATIC))
+        except CatalogueError:
+            # Another rule says so
+            continue
+        packages = [one for one in python_locks.certain_packages(lock, environment) if not python_locks.local_path(one)]
+        known = {architecture for _, _, architecture in _machines(catalogue, system.system)}
+        for architecture in sorted(known) or [None]:
+            if built := _without_wheels(packages, architecture, environment.version, is_built=True):
+                fault = f"{STATIC}/{environment.lock}/{LOCK} has no wheel of {built}, so that the host builds it"
+                rule = "a version with a wheel; else the host needs a compiler, and build tools that no lock names"
+                yield Problem(file, f"service {service.name}: python", fault, rule, "warning")
+                break
+
+
+def _without_wheels(
+    packages: list[python_locks.Package], architecture: Architecture | None, version: str | None, is_built: bool
+) -> str:
+    """The names of those packages that have no wheel for a host, and are built there or cannot be; "" where all
+    have."""
+    names = sorted(
+        str(package.get("name"))
+        for package in packages
+        if python_locks.is_built(package) is is_built
+        and not python_locks.fitting_wheels(package, architecture, version)
+    )
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more
 
 
 def _machines(catalogue: Catalogue, system: str) -> Iterator[tuple[str, str, Architecture]]:

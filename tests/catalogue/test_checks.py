@@ -9,7 +9,7 @@ from catalogue.loading import Catalogue
 from catalogue.models import System
 from catalogue.problems import CatalogueError
 from catalogue.rules.units import settings
-from tests.catalogue import containers, names, programs, reaching, records, regions, sites, units
+from tests.catalogue import containers, names, programs, pythons, reaching, records, regions, sites, units
 from tests.catalogue.changes import both, configured, hosted, networked, routed, setting
 from tests.catalogue.shop import STAGING, leading_elsewhere, read_shop, with_a_name_of_anothers
 from tests.serving import described
@@ -318,7 +318,7 @@ def test_every_rule_has_an_example(tmp_path):
     made = [catalogue(system, config) for _, system, config, _ in EXAMPLES]
     made += [with_alerts(alerts) for alerts, _ in ALERT_EXAMPLES.values()]
     made += [changed(whole(), *example[:2]) for example in units.EXAMPLES.values()]
-    made += [programs.started_by(b"no program"), with_settings("a = "), with_two_of_one_volume()]
+    made += [programs.started_by(b"no program"), with_settings("a = "), with_two_of_one_volume(), pythons.built()]
     made += [read_shop(tmp_path, "shop", {"system": "shap", "as": "xx"}, STAGING, change=leading_elsewhere)]
     made += [read_shop(tmp_path, "shop", STAGING, change=with_a_name_of_anothers)]
     made += [described(tmp_path, "caddy", static={"shop/snippet.caddy": "bind 1.2.3.4"})]

@@ -1,7 +1,5 @@
 """What `infra check` says of a lock, and what a lock says of the hosts that an environment is made on."""
 
-from dataclasses import replace
-
 import pytest
 
 from catalogue import python_locks
@@ -9,53 +7,8 @@ from catalogue.checks import check
 from catalogue.python import PythonEnvironment
 from catalogue.sizes import INSTANCE_TYPES
 from rendering.host import render
-from tests.support import changed, service, whole
-
-FOLDER = "recall/python"
-REGISTRY = 'source = { registry = "https://pypi.org/simple" }'
-ANY = "py3-none-any"
-ON_ARM, ON_INTEL = "cp311-cp311-manylinux_2_17_aarch64", "cp311-cp311-manylinux_2_17_x86_64.manylinux2014_x86_64"
-PROJECT = b"""[project]
-name = "recall"
-dependencies = ["gunicorn"]
-[project.optional-dependencies]
-fast = ["speedup"]
-[dependency-groups]
-gpu = ["cuda"]
-"""
-
-
-def package(name: str, *tags: str, needs: str = "", sdist: bool = False, source: str = REGISTRY) -> str:
-    wheels = ", ".join(
-        f'{{ url = "https://x.example/{name}-1.0-{tag}.whl", hash = "sha256:0", size = 1000 }}' for tag in tags
-    )
-    return "\n".join([
-        "[[package]]", f'name = "{name}"', 'version = "1.0"', source, needs, f"wheels = [{wheels}]",
-        'sdist = { url = "https://x.example/a.tar.gz" }' if sdist else "",
-    ])  # fmt: skip
-
-
-def lock(*packages: str, needs: str = '{ name = "gunicorn" }', requires: str = ">=3.10") -> bytes:
-    root = f"""[[package]]
-name = "recall"
-version = "0"
-source = {{ virtual = "." }}
-dependencies = [{needs}]
-[package.optional-dependencies]
-fast = [{{ name = "speedup" }}]
-[package.dev-dependencies]
-gpu = [{{ name = "cuda" }}]
-"""
-    return "\n".join([f'version = 1\nrequires-python = "{requires}"', *packages, root]).encode()
-
-
-def with_lock(text: bytes, project: bytes = PROJECT, **own):
-    def change(data):
-        recall = service(data, "recall-api")
-        recall.update(artefact=[], python={"lock": FOLDER, "into": "/srv/recall/venv", **own})
-
-    made = changed(whole(), "recall", change)
-    return replace(made, sources=made.sources | {f"{FOLDER}/pyproject.toml": project, f"{FOLDER}/uv.lock": text})
+from tests.catalogue.pythons import ANY, ON_ARM, ON_INTEL, lock, package, with_lock
+from tests.support import whole
 
 
 def architecture() -> str:
@@ -69,7 +22,7 @@ EXAMPLES = {
     "no project": (package("gunicorn", ANY).encode(), {}, "uv.lock has no project in it; the file that uv lock writes"),
     "group": (GOOD, {"groups": ["gup"]}, "python: group 'gup'; did you mean 'gpu'?"),
     "extra": (GOOD, {"extras": ["slow"]}, "python: extra 'slow'; extras of the project: fast"),
-    "too old": (GOOD, {"version": "3.9"}, "version 3.9, and files/static/recall/python/uv.lock is for Python >=3.10"),
+    "too old": (GOOD, {"version": "3.9"}, "version 3.9, and files/static/recall/python/uv.lock is for >=3.10"),
     "too new": (lock(requires=">=3.10,<3.12"), {"version": "3.12"}, "version 3.12, and files/static"),
     "beside the project": (
         lock(package("gunicorn", source='source = { editable = "../lib" }')), {},
@@ -104,7 +57,6 @@ GOOD_ONES = {
     "for the host": (lock(package("gunicorn", OURS)), {"version": "3.11"}),
     "for the host, by any Python": (lock(package("gunicorn", OURS)), {}),
     "a stable interface": (lock(package("gunicorn", OURS.replace("cp311-cp311", "cp38-abi3"))), {"version": "3.12"}),
-    "what is built": (lock(package("gunicorn", OTHERS, sdist=True)), {}),
     "what a group has that is not installed": (lock(package("gunicorn", ANY), package("cuda", OTHERS)), {}),
     "what is for another system": (
         lock(package("lib", OTHERS), needs='{ name = "lib", marker = "sys_platform == \'win32\'" }'),
@@ -114,7 +66,6 @@ GOOD_ONES = {
         lock(package("gunicorn", OTHERS), package("gunicorn", ANY).replace('"1.0"', '"2.0"')),
         {},
     ),
-    "from a repository": (lock(package("gunicorn", source='source = { git = "https://x.example/a" }')), {}),
     "the last Python before the end": (lock(requires=">=3.10,<3.13"), {"version": "3.12"}),
 }
 
@@ -123,6 +74,22 @@ GOOD_ONES = {
 def test_what_hosts_can_have_is_no_problem(name):
     text, own = GOOD_ONES[name]
     assert found(with_lock(text, **own)) == []
+
+
+@pytest.mark.parametrize(
+    "one",
+    [
+        package("gunicorn", OTHERS, sdist=True),
+        package("gunicorn", source='source = { git = "https://x.example/a" }'),
+        package("gunicorn", sdist=True),
+    ],
+)
+def test_what_the_host_builds_is_a_warning(one):
+    (line,) = found(with_lock(lock(one)))
+    assert line.startswith(
+        "warning: files/systems/recall.yaml: service recall-api: python: files/static/recall/python/"
+    )
+    assert "uv.lock has no wheel of gunicorn, so that the host builds it; a version with a wheel; else" in line
 
 
 def test_the_bytes_that_it_takes_are_those_of_its_wheels():
