@@ -225,8 +225,7 @@ def free(_: dict[str, Any]) -> int:
             _print({"say": f"no image is removed: kept release {id[:12]} cannot be read, and may need any of them"})
         artefacts.prune(world)
         environments.prune(world)
-        environments.empty_cache(world)
-        _print({"freed": prune.images(world)})
+        _print({"freed": environments.empty_cache(world) + prune.images(world)})
     return 0
 
 

@@ -100,8 +100,8 @@ def built_packages(catalogue: Catalogue) -> Iterator[Problem]:
             # Another rule says so
             continue
         packages = [one for one in python_locks.certain_packages(lock, environment) if not python_locks.local_path(one)]
-        known = {architecture for _, _, architecture in _machines(catalogue, system.system)}
-        for architecture in sorted(known) or [None]:
+        known: list[Architecture | None] = [architecture for _, _, architecture in _machines(catalogue, system.system)]
+        for architecture in known or [None]:
             if built := _without_wheels(packages, architecture, environment.version, is_built=True):
                 fault = f"{STATIC}/{environment.lock}/{LOCK} has no wheel of {built}, so that the host builds it"
                 rule = "a version with a wheel; else the host needs a compiler, and build tools that no lock names"

@@ -258,7 +258,8 @@ def maintenance(
 
 @app.command()
 def prune(stack: StackName, host: HostName = None) -> None:
-    """Remove the images on each host that no kept release needs and no container uses."""
+    """Remove the images on each host that no kept release needs and no container uses, and what was downloaded for
+    environments of Python."""
     from infra import hosts, remote
 
     with gather_errors() as alone:

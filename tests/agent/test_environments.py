@@ -5,13 +5,16 @@ import contextlib
 
 import pytest
 
-from agent import artefacts, drift, environments, store, uv
+from agent import artefacts, drift, environments, preflight, store, uv
+from agent.documents.manifest import Directory
+from agent.outcome import Refused
 from agent.recover import recover
 from agent.world import Ran
 from tests.agent.fake import Killed
 from tests.agent.locked import INTO, PYTHON, UNIT, UV, folder_of, host, lock, release
 from tests.agent.releases import JOB, applied, gone_back
 from tests.rows import changes
+from tests.support import ROOT
 
 
 def test_an_environment_is_made_before_the_switch_and_linked_by_it():
@@ -133,7 +136,8 @@ def test_what_no_kept_release_needs_goes_and_nothing_else():
     kept = {folder_of(one) for one in made if one.id in store.kept_ids(world)}
     assert world.environments == kept and len(kept) == 5
     assert len(world.listing(f"{store.STATE}/environments")) == 5
-    environments.empty_cache(world)
+    world.files[f"{environments.CACHE}/wheels/a"] = (b"x" * 1000, 0o644, environments.ACCOUNT, "")
+    assert environments.empty_cache(world) == 1000 and environments.empty_cache(world) == 0
     assert world.environments == kept
 
 
@@ -205,9 +209,15 @@ def test_one_that_leaves_the_catalogue_leaves_no_link():
     assert ended.outcome == "applied" and INTO not in world.links, ended.line
 
 
-def test_uv_is_the_one_that_the_project_itself_uses():
-    from tests.support import ROOT
+def test_nothing_is_written_through_the_link_of_the_one_before():
+    base, later = release(), release(has=False)
+    directory: Directory = {"path": INTO, "mode": 0o755, "owner": "recall", "group": ""}
+    target = store.Release("x", {**later.manifest, "directories": [directory]}, [])
+    with pytest.raises(Refused, match=f"has the link to an environment of Python .{INTO}"):
+        preflight.check_former_artefacts(store.Release(base.id, base.manifest, []), target)
 
+
+def test_uv_is_the_one_that_the_project_itself_uses():
     text = (ROOT / "requirements-uv.txt").read_text()
     assert f"uv=={uv.VERSION} " in text
     assert all(f"sha256:{sha256}" in text for _, sha256, _ in uv.WHEELS.values())
