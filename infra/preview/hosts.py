@@ -1,6 +1,5 @@
 """What becomes of a host between two releases: its files, its services, what it has room for. Pure."""
 
-import difflib
 from collections.abc import Collection, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
@@ -10,16 +9,13 @@ from agent import holding, store
 from agent.documents.manifest import Manifest, Unit
 from agent.rolling import Disturbance, rolls
 from agent.units import of_paths
-from agent.wording import join_phrases, phrase
-from infra.foreign import visible
 from infra.preview import data, environments, serving, steps
 from infra.preview.documents import Host
+from infra.preview.files import KINDS, FileChange, compare_files
 from rendering import proxies
 
 WATCH = "infra-singles.service"
 PROXIES = {proxy.unit for proxy in proxies.PROXIES.values()}
-KINDS = ("files", "environment_files", "links")
-LARGEST = 512 * 1024  # characters of a file whose differences are shown
 # What users notice of each way to change a service; tests/system/test_rollouts.py and test_recall.py count it
 GAPS = {
     "starts": "none, it is new",
@@ -40,24 +36,6 @@ GAPS = {
     "comes from another host": "none",
     "reloads": "none",
 }
-
-
-@dataclass(frozen=True)
-class FileChange:
-    """A file of a host. `diff` is unified, without its two header lines; `meta` is what else differs (mode, owner)."""
-
-    path: str
-    how: Literal["new", "changed", "removed"]
-    diff: tuple[str, ...]
-    meta: str = ""
-
-    @property
-    def added_lines(self) -> int:
-        return sum(line.startswith("+") for line in self.diff)
-
-    @property
-    def removed_lines(self) -> int:
-        return sum(line.startswith("-") for line in self.diff)
 
 
 @dataclass(frozen=True)
@@ -154,7 +132,7 @@ def _host(name: str, old: Host | None, new: Host | None, moved: bool = False) ->
     was, will = (store.complete(host["manifest"]) if host else None for host in (old, new))
     # The same release goes nowhere: hand edits stay as they are
     released = was != will
-    files = list(_files(old, new)) if released else []
+    files = list(compare_files(old, new)) if released else []
     # A release can differ without any file: in what is asked of a service, or when
     same = not released and _room(old) == _room(new)
     how = "new" if old is None else "gone" if new is None else "same" if same else "changed"
@@ -171,46 +149,6 @@ def _host(name: str, old: Host | None, new: Host | None, moved: bool = False) ->
         {name: both for name, both in asks.items() if all(both)}, sorted(public - will_be), sorted(will_be - public),
         sorted((guarded & will_be) - still), said,
     )  # fmt: skip
-
-
-def _files(old: Host | None, new: Host | None) -> Iterator[FileChange]:
-    before, after = (host["files"] if host else dict[str, str]() for host in (old, new))
-    was, will = (_entries(host["manifest"] if host else None) for host in (old, new))
-    for path in sorted({*before, *after}):
-        # What goes with its machine is no news file by file
-        if new is None or (before.get(path) == after.get(path) and was.get(path) == will.get(path)):
-            continue
-        how = "new" if path not in before else "removed" if path not in after else "changed"
-        diff = _diff(before.get(path) or "", after.get(path) or "")
-        yield FileChange(path, how, diff, _meta(was.get(path), will.get(path), bool(diff)))
-
-
-def _diff(before: str, after: str) -> tuple[str, ...]:
-    """Unified, without its two header lines. Of what is very large the comparison would take minutes."""
-    if max(len(before), len(after)) > LARGEST:
-        form = "@@ {before} characters before, {after} after: too large to be shown @@"
-        return (phrase(form, before=len(before), after=len(after)),)
-    return tuple(difflib.unified_diff(_lines(before), _lines(after), lineterm="", n=3))[2:]
-
-
-def _entries(manifest: Manifest | None) -> dict[str, tuple[int, str, str]]:
-    """Path → mode, owner and the content's hash, where it has one."""
-    parts = [manifest[kind] for kind in KINDS[:2]] if manifest else []
-    return {f["path"]: (f["mode"], f["owner"], f.get("sha256", "")) for part in parts for f in part}
-
-
-def _meta(was: tuple[int, str, str] | None, will: tuple[int, str, str] | None, has_diff: bool) -> str:
-    if was is None or will is None:
-        return ""
-    changes = [f"{was[0]:04o} {was[1]} → {will[0]:04o} {will[1]}"] if was[:2] != will[:2] else []
-    if was[2] != will[2] and not has_diff:
-        changes.append(phrase("its content changes where it is not shown"))
-    return join_phrases("; ", changes)
-
-
-def _lines(text: str | None) -> list[str]:
-    """A file's lines as they are shown: what it holds orders no terminal about."""
-    return [visible(line) for line in text.removesuffix("\n").split("\n")] if text else []
 
 
 def effects(old: Manifest | None, new: Manifest | None, drifted: AbstractSet[str] = frozenset()) -> Iterator[Effect]:

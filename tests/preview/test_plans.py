@@ -8,9 +8,10 @@ from infra import notes
 from infra.errors import InfraError
 from infra.preview import plans
 from infra.preview.compare import differing
+from infra.preview.files import FileChange
 from infra.preview.formats import as_json
 from infra.preview.graph import Step
-from infra.preview.hosts import FileChange, HostChange
+from infra.preview.hosts import HostChange
 from infra.preview.report import Report, StackReport
 from infra.preview.snapshot import code_of
 

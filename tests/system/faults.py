@@ -11,6 +11,7 @@ from time import monotonic, sleep
 from lab.images import build_programs
 from lab.registry import push_stub
 from lab.stubs import stubs
+from tests.rows import EVERYTHING
 from tests.system.conftest import System
 
 REPOSITORY, SERVICE, PATH = "watchme-api-avatar-uploader", "avatar-uploader", "/avatar/"

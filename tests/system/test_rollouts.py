@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.rows import EVERYTHING
 from tests.support import WATCHME
 from tests.system import faults
 from tests.system.conftest import System

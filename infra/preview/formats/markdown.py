@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from agent.wording import Speaker
 from infra.foreign import one_line, visible
 from infra.preview import japanese
+from infra.preview.files import FileChange
 from infra.preview.formats import words
-from infra.preview.hosts import FileChange, HostChange
+from infra.preview.hosts import HostChange
 from infra.preview.report import Report, StackReport
 
 LIMIT = 65_536  # characters of a comment at GitHub

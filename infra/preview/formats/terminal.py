@@ -5,8 +5,9 @@ from rich.markup import escape
 from rich.text import Text
 
 from infra.foreign import one_line, visible
+from infra.preview.files import FileChange
 from infra.preview.formats import words
-from infra.preview.hosts import FileChange, HostChange
+from infra.preview.hosts import HostChange
 from infra.preview.report import Report, StackReport
 
 FOLDED = 30  # lines of a diff that are shown, unless all are asked for
