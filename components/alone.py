@@ -1,6 +1,8 @@
-"""An update for some services alone: the release differs from the one that serves in their images alone."""
+"""An update for some services alone: the release differs from the one that serves in their images, or in values of
+their secrets, alone."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
+from dataclasses import replace
 
 import pulumi
 
@@ -8,6 +10,7 @@ from catalogue.stack import STALE, Stack
 from components.before import Before, Served
 from components.configuration import Deploying
 from rendering.archive import Release as Built
+from rendering.files import HostFiles
 
 SHOWN = 5
 
@@ -21,9 +24,18 @@ def refuse_stale(deploying: Deploying, prior: Before, stack: Stack) -> None:
         raise pulumi.RunError(f"{STALE}: run the same command again")
 
 
-def only_images(host: str, services: Sequence[str], before: Built, after: Built, served: Served) -> Built:
-    """The release `after`, where the one with the images of `before` is what was brought last: rendering is pure, so
-    that they differ in these images alone. Raises pulumi.RunError, naming what else differs."""
+def with_versions(files: HostFiles, versions: Mapping[str, str]) -> HostFiles:
+    """A host's files as they are with other values of some secrets, of which the digests are known."""
+    items = [
+        replace(item, versions={place: versions.get(place, own) for place, own in item.versions.items()})
+        for item in files.environment_files
+    ]
+    return replace(files, environment_files=items)
+
+
+def refuse_more(host: str, changes: str, before: Built, after: Built, served: Served) -> Built:
+    """The release `after`, where the one without its `changes` (`before`) is what was brought last: rendering is pure,
+    so that they differ in these alone. Raises pulumi.RunError, naming what else differs."""
     if before.id == served.id:
         return after
     paths = {*before.hashes, *served.files}
@@ -31,6 +43,6 @@ def only_images(host: str, services: Sequence[str], before: Built, after: Built,
     named = ", ".join(others[:SHOWN]) + (f" and {len(others) - SHOWN} more" if len(others) > SHOWN else "")
     more = named if served.files and others else "something that no file shows"
     raise pulumi.RunError(
-        f"nothing was touched: {host} has more to release than images of {', '.join(services)}: {more}. Run pulumi up "
-        "for all of it, or deploy from the state of the project that it was run with"
+        f"nothing was touched: {host} has more to release than {changes}: {more}. Run pulumi up for all of it, or "
+        "deploy from the state of the project that it was run with"
     )

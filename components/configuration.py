@@ -5,7 +5,7 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -86,13 +86,20 @@ def approved_images() -> dict[str, str]:
 @dataclass(frozen=True)
 class Deploying:
     """An update for some services of a host alone, and the images that are deployed once it is done. `basis` is what
-    was deployed, and `release` what served on the host, when that was worked out (None: it is not said)."""
+    was deployed, and `release` what served on the host, when that was worked out (None: it is not said). `versions` are
+    secrets that change (`SERVICE/NAME` → digest of the value that serves); without any, images do."""
 
     host: str
     services: list[str]
     deployed: Deployed
     basis: Deployed | None = None
     release: str | None = None
+    versions: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def changes(self) -> str:
+        """What the release may differ in from the one that serves."""
+        return f"{'secrets' if self.versions else 'images'} of {', '.join(self.services)}"
 
 
 def deploying(stack: str) -> Deploying | None:

@@ -13,7 +13,7 @@ from catalogue.host import Ec2Host
 from catalogue.loading import Catalogue
 from components import access, steps
 from components.alarms import HostAlarms, HostAlarmsArgs, Topic
-from components.alone import only_images
+from components.alone import refuse_more, with_versions
 from components.before import Before, Machine, Served
 from components.configuration import Deploying
 from components.existing_host import ExistingHost, ExistingHostArgs
@@ -178,9 +178,11 @@ def release(
         after = build(render(catalogue, host, *resolved))
         if region.alone is None or host != region.alone[0].host:
             return after
-        before = build(render(replace(region.alone[1], stack=stack), host, *resolved))
+        deploying, as_it_was = region.alone
+        files = render(replace(as_it_was, stack=stack), host, *resolved)
+        before = build(with_versions(files, deploying.versions))
         served = region.served.get(f"{name}-release", Served())
-        return only_images(host, region.alone[0].services, before, after, served)
+        return refuse_more(host, deploying.changes, before, after, served)
 
     built = pulumi.Output.all(digests, secrets).apply(build_release)
     options = pulumi.ResourceOptions.merge(

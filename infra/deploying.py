@@ -15,20 +15,15 @@ from catalogue.loading import Catalogue
 from catalogue.problems import nearest
 from catalogue.service import Image, Service
 from catalogue.services import ComposeService
-from catalogue.stack import APPROVED_IMAGES, DEPLOYING, STALE, UNSETTLED
-from infra import aws, hosts
+from catalogue.stack import APPROVED_IMAGES, DEPLOYING
+from infra import aws, bringing, hosts
 from infra.errors import InfraError
-from infra.locks import Locked, Unsettled
 from infra.move import run
-from infra.paths import project_root
 from infra.remote import ask
-from infra.writing import put_below
 from rendering.images import PREFIX
 
 Say = Callable[[str], None]
 Records = dict[str, dict[str, dict[str, str]]]
-# How the reason of an update begins after which the host is as it was
-CERTAIN = ("rolled back on ", "refused on ", "nothing was touched")
 SHORT = 19  # of a digest: its kind, and twelve characters
 
 
@@ -199,22 +194,12 @@ def deploy(catalogue: Catalogue, wanted: Deployment, say: Say, ask_lock: run.Ask
     """Brings it to its host and records it; what to say of it. Raises InfraError."""
     stack = catalogue.stack
     outputs = hosts.outputs(stack)
-    _is_whole(catalogue, outputs, wanted.host)
+    bringing.ensure_whole(catalogue, outputs, wanted.host)
     before, served = outputs.get("deployed", {}), outputs["images"]
     records = {**before, **standing(catalogue, {wanted.host: before.get(wanted.host, {})})}
     after = wanted.records(records)
-    target = hosts.select_targets(stack, outputs, wanted.host, hosts.private_key(stack))[wanted.host]
-    answer = ask(target, "releases")
-    note, command = project_root() / UNSETTLED.format(stack=stack.name), _command(stack.name, wanted)
-    if note.exists() and (pending := note.read_text().strip()) != command:
-        raise InfraError(f"another deploy was interrupted here: run it again first ({pending}), or remove {note}")
-    # One that was interrupted here is what the host may serve
-    if answer["current"] != outputs["releases"].get(wanted.host, {}).get("id") and not note.exists():
-        # Or another update has brought it, and has not come to its end
-        raise Unsettled(
-            f"{wanted.host} serves {(answer['current'] or 'no release')[:12]}, and not what pulumi up brought last: "
-            f"run pulumi up --stack {stack.name} first, or return to that with infra rollback (infra status names both)"
-        )
+    command = _command(stack.name, wanted)
+    answer = bringing.ask_settled(stack, outputs, wanted.host, command)
     if serves(wanted, answer) and after == records and not wanted.follow:
         return f"{_shown_each(wanted)} serves on {wanted.host} already: nothing to do"
     if wanted.follow:
@@ -223,22 +208,12 @@ def deploy(catalogue: Catalogue, wanted: Deployment, say: Say, ask_lock: run.Ask
     own = {name: digest for images in wanted.images.values() for name, digest in images.items()}
     # Of everything else what was brought last, whatever was pushed since
     images = {**served, **own} if wanted.follow else dict(served)
-    words = _targets(catalogue, wanted.host)
-    is_again = note.exists()
-    put_below(project_root(), UNSETTLED.format(stack=stack.name), f"{command}\n")
     basis = before, outputs["releases"].get(wanted.host, {}).get("id")
-    options = run.Options(words, _variables(images, wanted, after, basis))
-    progress = run.up(stack.name, [], say, ask_lock, options)
-    reason = progress.reasons[0].strip() if progress.reasons else ""
-    has_begun = not (progress.is_locked or STALE in reason)
-    if not reason or reason.startswith(CERTAIN) or not (has_begun or is_again):
-        note.unlink(missing_ok=True)
-    if reason.startswith(CERTAIN) and has_begun:
-        # The engine has noted what it was to bring: noted back, the next update has nothing to do
-        options = run.Options(words, _variables(images, wanted, before))
-        run.up(stack.name, [], lambda _: None, lambda _: False, options)
-    if reason:
-        raise (InfraError if has_begun else Locked)(reason)
+    update = bringing.Update(
+        command, bringing.targets(catalogue, wanted.host), _variables(images, wanted, after, basis),
+        _variables(images, wanted, before),
+    )  # fmt: skip
+    bringing.bring(stack.name, update, say, ask_lock)
     later = "follows its tag from now on" if wanted.follow else "pulumi up keeps it"
     standby = f"; {', '.join(stack.standbyRegions)} gets it by the next pulumi up" if stack.standbyRegions else ""
     return f"{_shown_each(wanted)} serves on {wanted.host}; {later}{standby}"
@@ -251,37 +226,6 @@ def _command(stack: str, wanted: Deployment) -> str:
     if len(wanted.images) == len(digests) == 1 and not wanted.follow:
         words += ["--image", *digests]
     return " ".join([*words, *(["--follow"] if wanted.follow else [])])
-
-
-def _is_whole(catalogue: Catalogue, outputs: Mapping[str, Any], host: str) -> None:
-    """Raises InfraError for a stack that has more to make than a release."""
-    stack = catalogue.stack
-    if "images" not in outputs:
-        raise InfraError(f"stack {stack.name} has not been brought up as a whole yet: pulumi up --stack {stack.name}")
-    if outputs["region"] != stack.region:
-        raise InfraError(
-            f"stack {stack.name} serves from {outputs['region']} and is to be in {stack.region}: finish that move first"
-        )
-    # One that is gone is kept no more, whatever the configuration names
-    unretired = [
-        name
-        for name, numbers in outputs.get("kept", {}).items()
-        if name not in stack.ec2_hosts or {*numbers} - {*stack.ec2_hosts[name].kept_types}
-    ]
-    systems = {name: sorted(spec.runs) for name, spec in stack.hosts.items()}
-    before = {name: sorted(names) for name, names in outputs.get("systems", {}).items()}
-    is_other = outputs.get("generations", {}) != stack.generations
-    if unretired or is_other or (before and before != systems):
-        raise InfraError(
-            f"the machines of its hosts, or what runs on which, are not what stack {stack.name} was brought up with: "
-            f"finish that first (pulumi up --stack {stack.name}), then {host} again"
-        )
-    there = {name for name in outputs["addresses"] if "@" not in name}
-    if there != {*stack.hosts} or sorted(outputs.get("standby", [])) != sorted(stack.standbyRegions):
-        raise InfraError(
-            f"the hosts or the regions that stand by are not those that stack {stack.name} was brought up with: pulumi "
-            f"up --stack {stack.name} first, then {host} again"
-        )
 
 
 def _alone_with_its_tag(wanted: Deployment, served: Mapping[str, str]) -> None:
@@ -313,16 +257,6 @@ def serves(wanted: Deployment, answer: Releases) -> bool:
         for service, images in wanted.images.items()
         for name, digest in images.items()
     )
-
-
-def _targets(catalogue: Catalogue, host: str) -> list[str]:
-    stack = catalogue.stack
-    name = stack.made_as(host)
-    return [
-        word
-        for end in ("release", "release-apply")
-        for word in ("--target", f"urn:pulumi:{stack.name}::**::{name}-{end}")
-    ]
 
 
 def _shown_each(wanted: Deployment) -> str:

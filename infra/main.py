@@ -38,6 +38,7 @@ def _teach() -> None:
         (moves.adopting, "adopt "),
         (backups.backups, "backup "),
         (secrets.group, "secret "),
+        (secrets.pushing, "secret push "),
         (names.group, "dns "),
         (machines.group, "host "),
     ):

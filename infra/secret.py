@@ -4,6 +4,7 @@ standard input and go to Pulumi over standard input: no history and no list of p
 import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from catalogue.compose.environment import of_file
 from catalogue.environment import control, unwritable
@@ -23,8 +24,10 @@ from catalogue.stack import (
     REGISTRIES,
     Stack,
 )
+from infra import blame
 from infra.errors import InfraError
 from infra.foreign import visible
+from infra.paths import config_file, project_root
 from infra.pulumi import pulumi
 from rendering.proofs import has_token
 
@@ -112,7 +115,7 @@ def is_password(catalogue: Catalogue, group: str, name: str) -> bool:
 def put(stack: Stack, group: str, name: str, value: str, is_password: bool = False) -> None:
     """Raises InfraError as `check`."""
     check(group, name, value, is_password)
-    pulumi("config", "set", "--stack", stack.name, "--secret", "--path", _key(group, name), value=value)
+    pulumi("config", "set", "--stack", stack.name, "--secret", "--path", key(group, name), value=value)
 
 
 def check(group: str, name: str, value: str, is_password: bool = False) -> None:
@@ -146,7 +149,7 @@ def remove(catalogue: Catalogue, path: str) -> None:
         raise InfraError(
             f"{path} comes from {entry.source}: take it out of infra:secretsFrom in {catalogue.stack.file}"
         )
-    pulumi("config", "rm", "--stack", catalogue.stack.name, "--path", _key(entry.group, entry.name))
+    pulumi("config", "rm", "--stack", catalogue.stack.name, "--path", key(entry.group, entry.name))
 
 
 def of_environment(catalogue: Catalogue, service: str, text: str) -> tuple[dict[str, str], list[str]]:
@@ -166,15 +169,27 @@ def of_environment(catalogue: Catalogue, service: str, text: str) -> tuple[dict[
     return taken, sorted({*values} - {*taken})
 
 
-def lines(secrets: list[Secret]) -> Iterator[str]:
-    """One for each: its path, its state, who uses it."""
+def lines(secrets: list[Secret], changes: Mapping[str, str] = MappingProxyType({})) -> Iterator[str]:
+    """One for each: its path, its state, who uses it, and of those in `changes` (path → words) the last change."""
     width = max((len(entry.path) for entry in secrets), default=0)
     states = max((len(entry.state) for entry in secrets), default=0)
     for entry in secrets:
-        yield f"{entry.path:{width}}  {entry.state:{max(states, 15)}}  {', '.join(entry.used_by)}".rstrip()
+        words = [", ".join(entry.used_by), changes.get(entry.path, "")]
+        yield f"{entry.path:{width}}  {entry.state:{max(states, 15)}}  {'; '.join(filter(None, words))}".rstrip()
 
 
-def _key(group: str, name: str) -> str:
+def last_changes(catalogue: Catalogue, secrets: list[Secret], now: float) -> dict[str, str]:
+    """Path → when it was changed last and by whom, of each secret with a value, as git says of the stack's file. Of one
+    that another manager holds only that is known where it comes from, and no more is said."""
+    stack = catalogue.stack
+    file = config_file(stack.name) or project_root() / f"Pulumi.{stack.name}.yaml"
+    by_path = blame.changes(file, [f"{PROJECT}:secrets"])
+    known = {f"{group}.{name}": change.words(now) for (group, name), change in by_path.items()}
+    return {entry.path: known.get(entry.path, blame.UNKNOWN) for entry in secrets if entry.is_set and not entry.source}
+
+
+def key(group: str, name: str) -> str:
+    """Where it stands in the stack's configuration, as Pulumi's `--path` takes it."""
     return f'{PROJECT}:secrets["{group}"]["{name}"]'
 
 

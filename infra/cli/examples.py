@@ -84,6 +84,16 @@ EXAMPLES: dict[str, list[str]] = {
     ],
     "host retire": ["infra host retire watchme --stack prod"],
     "secret list": ["infra secret list --stack prod"],
+    "secret diff": ["infra secret diff --stack prod", "infra secret diff --stack prod --host watchme"],
+    "secret rotate": [
+        "infra secret rotate shop-web.API_KEY --stack prod",
+        "infra secret rotate shop-web.SESSION_KEY --generate --stack prod",
+        "infra secret rotate shop-web.API_KEY --again --stack prod",
+    ],
+    "secret push github": [
+        "infra secret push github shop-web.API_KEY --repo OWNER/shop --stack prod",
+        "infra secret push github PULUMI_CONFIG_PASSPHRASE --repo OWNER/infra --write --stack prod",
+    ],
     "secret set": [
         "infra secret set shop-web.API_KEY --stack prod",
         "infra secret set shop-db.POSTGRES_PASSWORD --generate --stack prod",

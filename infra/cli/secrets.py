@@ -2,16 +2,18 @@
 
 import secrets
 import sys
+import time
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from catalogue.stack import API_TOKEN, DNS
-from infra.cli import StackName, app, catalogue_of
+from infra.cli import HostName, StackName, app, catalogue_of, sound_catalogue_of
 from infra.errors import InfraError
 
-group = typer.Typer(no_args_is_help=True, help="Secrets of services: list, set, unset and import them.")
+group = typer.Typer(no_args_is_help=True, help="Secrets of services: list, set, rotate and compare them.")
 app.add_typer(group, name="secret")
 Path_ = Annotated[
     str,
@@ -23,14 +25,33 @@ NEXT = "pulumi up deploys it and restarts the services that use it"
 
 @group.command(name="list")
 def list_secrets(stack: StackName) -> None:
-    """List each secret: whether it has a value, and which services use it. No value is shown or decrypted."""
+    """List each secret: whether it has a value, which services use it, and when and by whom that was changed last, by
+    the commits of the stack's file. No value is shown or decrypted."""
     from infra import secret
 
-    entries = secret.stack_secrets(catalogue_of(stack))
-    for line in secret.lines(entries):
+    catalogue = catalogue_of(stack)
+    entries = secret.stack_secrets(catalogue)
+    for line in secret.lines(entries, secret.last_changes(catalogue, entries, time.time())):
         typer.echo(line)
     counted = secret.counts(entries)
     typer.echo(f"{len(entries)} secret(s), {counted['missing']} missing, {counted['used by nothing']} used by nothing")
+
+
+@group.command()
+def diff(stack: StackName, host: HostName = None) -> None:
+    """Compare secrets by name with what hosts have: other values, missing ones, unused ones, values changed by hand; 2
+    when there is something. Digests under the stack's key are compared, and no value is shown."""
+    from infra import secret, secret_hosts
+    from infra.preview.live import catalogue_of as catalogue_with_values
+
+    entries = secret.stack_secrets(catalogue_of(stack))
+    lines, unknown = secret_hosts.compare(catalogue_with_values(stack, complete=False), entries, host)
+    for line in [*lines, *unknown]:
+        typer.echo(line)
+    if not lines and not unknown:
+        typer.echo(f"every host has the values of stack {stack}, and nothing is missing or unused")
+    if lines or unknown:
+        raise typer.Exit(1 if unknown else 2)
 
 
 @group.command(name="set")
@@ -45,14 +66,54 @@ def set_secret(
 
     catalogue = catalogue_of(stack)
     owner, name = secret.settable(catalogue, path)
-    if generate:
-        value = secrets.token_urlsafe(32)
-    elif sys.stdin.isatty():
-        value = typer.prompt(f"Value of {path}", hide_input=True, confirmation_prompt=True, err=True)
-    else:
-        value = sys.stdin.read().removesuffix("\n").removesuffix("\r")
+    value = _ask_value(path, generate)
     secret.put(catalogue.stack, owner, name, value, secret.is_password(catalogue, owner, name))
     typer.echo(f"{path} is set in stack {stack}. {NEXT if path != OPERATORS else 'pulumi up uses it from now on'}")
+
+
+def _ask_value(path: str, generate: bool) -> str:
+    if generate:
+        return secrets.token_urlsafe(32)
+    if sys.stdin.isatty():
+        return typer.prompt(f"Value of {path}", hide_input=True, confirmation_prompt=True, err=True)
+    return sys.stdin.read().removesuffix("\n").removesuffix("\r")
+
+
+@group.command()
+def rotate(
+    path: Path_,
+    stack: StackName,
+    generate: Annotated[bool, typer.Option("--generate", help="Make a random value, which is not shown.")] = False,
+    again: Annotated[
+        bool,
+        typer.Option(
+            "--again", help="Bring the value that the stack has: set before, changed at its source, or cut off."
+        ),
+    ] = False,
+) -> None:
+    """Set another value and restart the services that use it, and nothing else, with the gate and the way back of every
+    release: where they are not healthy with it, host and stack have the former value again. The value is asked for, or
+    read from standard input."""
+    from infra import rotating, secret, secret_hosts
+    from infra.move.command import may_remove_lock
+    from infra.preview.live import catalogue_of as catalogue_with_values
+
+    if again and generate:
+        raise InfraError("--again brings the value that the stack has: leave out --generate")
+    catalogue = sound_catalogue_of(stack)
+    rotation = rotating.plan_rotation(catalogue, path, again)
+    now = rotating.ready(catalogue, rotation, again)
+    say, undo = partial(typer.echo, err=True), lambda: None
+    if not again:
+        owner, name = secret.settable(catalogue, path)
+        value = _ask_value(path, generate)
+        put = partial(secret.put, catalogue.stack, owner, name, value)
+        undo = rotating.set_value(catalogue.stack, path, put, say)
+    wanted, _ = secret_hosts.wanted_versions(catalogue_with_values(stack), rotation.host)
+    if rotating.is_there(wanted, now) and not now.is_interrupted:
+        typer.echo(f"{rotation.host} has this value of {path} already: nothing to do")
+        return
+    typer.echo(rotating.bring(catalogue, now, may_remove_lock, say, undo))
 
 
 @group.command()
@@ -88,3 +149,34 @@ def import_file(
     if others:
         typer.echo(f"left out, since {service} does not list them as secrets: {', '.join(others)}")
     typer.echo(NEXT)
+
+
+pushing = typer.Typer(no_args_is_help=True, help="Give secrets to others that need them.")
+group.add_typer(pushing, name="push")
+
+
+@pushing.command(name="github")
+def push_github(
+    names: Annotated[
+        list[str], typer.Argument(metavar="SERVICE.NAME…", help="Or OTHER=SERVICE.NAME, or PULUMI_CONFIG_PASSPHRASE.")
+    ],
+    stack: StackName,
+    repository: Annotated[str, typer.Option("--repo", help="OWNER/NAME.")],
+    environment: Annotated[str, typer.Option("--environment", help="An environment of it, such as deploy-prod.")] = "",
+    write: Annotated[bool, typer.Option("--write", help="Write them; else only say what would be written.")] = False,
+) -> None:
+    """Write secrets that a workflow needs as GitHub Actions secrets, by GitHub's program gh, which is logged in there.
+    Without --write: say which, and which of them are there already. Values go to it by standard input."""
+    from infra import github_secrets
+
+    catalogue = catalogue_of(stack)
+    place = github_secrets.place_of(repository, environment)
+    wishes = github_secrets.wishes_of(catalogue, names)
+    for line in github_secrets.lines(wishes, github_secrets.names_there(place)):
+        typer.echo(line)
+    if not write:
+        typer.echo(f"nothing was written; --write writes {len(wishes)} secret(s) to {place}")
+        return
+    for wish in wishes:
+        github_secrets.write(catalogue.stack, place, wish)
+        typer.echo(f"{wish.name} is written to {place}")

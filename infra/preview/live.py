@@ -105,10 +105,12 @@ def machines_before(after: dict[str, Any], region: str, taken: list[Step]) -> di
     return before
 
 
-def catalogue_of(name: str) -> Catalogue:
-    """The catalogue of a stack with its secrets, which stay in this process. Raises CatalogueError, InfraError."""
+def catalogue_of(name: str, complete: bool = True) -> Catalogue:
+    """The catalogue of a stack with its secrets, which stay in this process; where it need not be `complete`, some may
+    lack a value. Raises CatalogueError, InfraError."""
     # Problems are reported for the sealed configuration: a complaint quotes what it found
-    sealed = ensure_valid(load(project_root(), read_stack(project_root(), name, config_file(name))))
+    loaded = load(project_root(), read_stack(project_root(), name, config_file(name)))
+    sealed = ensure_valid(loaded, with_values=complete)
     config = json.loads(pulumi("config", "--json", "--show-secrets", "--stack", name))
     values = {key: entry.get("objectValue", entry.get("value")) for key, entry in config.items()}
     try:

@@ -6,7 +6,7 @@ import boto3
 import pytest
 
 from catalogue.stack import STALE
-from infra import deploying, locks
+from infra import bringing, deploying, locks
 from infra.deploying import Deployment, digests_to_deploy, former, host_of, serves
 from infra.errors import InfraError
 from tests.support import catalogue, changed, emulated_aws, service, whole
@@ -183,8 +183,8 @@ def stack(monkeypatch, tmp_path):
     monkeypatch.setattr(deploying.hosts, "outputs", lambda stack: made.outputs)
     monkeypatch.setattr(deploying.hosts, "select_targets", lambda stack, outputs, host, key: {host: host})
     monkeypatch.setattr(deploying.hosts, "private_key", lambda stack: "k")
-    monkeypatch.setattr(deploying, "ask", lambda target, verb: made.answer)
-    monkeypatch.setattr(deploying, "project_root", lambda: tmp_path)
+    monkeypatch.setattr(bringing, "ask", lambda target, verb: made.answer)
+    monkeypatch.setattr(bringing, "project_root", lambda: tmp_path)
     monkeypatch.setattr(deploying.run, "settle", lambda *_: None)
     made.note = tmp_path / ".infra/deploying-prod"
 

@@ -55,10 +55,10 @@ def test_the_list_has_every_secret_once_with_its_state(asked):
     ran = command("list")
     assert [line.split(maxsplit=1) for line in ran.stdout.splitlines()] == [
         ["backup.RESTIC_PASSWORD", "missing          backups"],
-        ["registries.ghcr.io", "set              images"],
-        ["shop.SHARED", "set              shop-web, shop-worker"],
+        ["registries.ghcr.io", "set              images; last change unknown"],
+        ["shop.SHARED", "set              shop-web, shop-worker; last change unknown"],
         ["shop-web.API_KEY", "missing          shop-web"],
-        ["shop-worker.OLD", "used by nothing"],
+        ["shop-worker.OLD", "used by nothing  last change unknown"],
         ["5", "secret(s), 2 missing, 1 used by nothing"],
     ]
     assert asked == []

@@ -1,9 +1,9 @@
-"""An update for some services alone is refused where a release has more than their images."""
+"""An update for some services alone is refused where a release has more than their images, or values of secrets."""
 
 import pulumi
 import pytest
 
-from components.alone import only_images
+from components.alone import refuse_more, with_versions
 from components.before import Served, read
 from rendering.archive import build
 from rendering.host import render
@@ -14,7 +14,7 @@ AFTER = build(render(catalogue(), "watchme", digests(version=2)))
 
 
 def test_what_serves_with_other_images_is_brought():
-    assert only_images("watchme", ["admin"], BEFORE, AFTER, Served(BEFORE.id, BEFORE.hashes)) is AFTER
+    assert refuse_more("watchme", "images of admin", BEFORE, AFTER, Served(BEFORE.id, BEFORE.hashes)) is AFTER
 
 
 def test_what_else_there_is_to_release_is_named():
@@ -22,7 +22,7 @@ def test_what_else_there_is_to_release_is_named():
         render(catalogue(lambda data: service(data, "web")["memory"].update(limit="99m")), "watchme", digests())
     )
     with pytest.raises(pulumi.RunError) as error:
-        only_images("watchme", ["admin"], edited, AFTER, Served(BEFORE.id, BEFORE.hashes))
+        refuse_more("watchme", "images of admin", edited, AFTER, Served(BEFORE.id, BEFORE.hashes))
     line = str(error.value)
     assert (
         line.startswith("nothing was touched: watchme has more to release than images of admin: /")
@@ -34,7 +34,29 @@ def test_what_else_there_is_to_release_is_named():
 @pytest.mark.parametrize("served", [Served("other", BEFORE.hashes), Served()], ids=["what no file shows", "no record"])
 def test_what_no_file_shows_is_refused_too(served):
     with pytest.raises(pulumi.RunError, match="images of admin: something that no file shows"):
-        only_images("watchme", ["admin"], BEFORE, AFTER, served)
+        refuse_more("watchme", "images of admin", BEFORE, AFTER, served)
+
+
+def with_token(value, limit="100m"):
+    def change(data):
+        service(data, "web").update(secrets=["TOKEN", "OTHER"])
+        service(data, "web")["memory"].update(limit=limit)
+
+    values = {"web": {"TOKEN": value, "OTHER": "x"}}
+    made = catalogue(change, lambda config: config.update({"infra:secrets": values, "infra:sshPrivateKey": "k"}))
+    return render(made, "watchme", digests())
+
+
+def test_another_value_of_a_secret_is_brought_by_the_digest_of_the_one_that_serves():
+    old, new = with_token("old"), with_token("new")
+    served = Served(build(old).id, build(old).hashes)
+    (version,) = {item.versions["web/TOKEN"] for item in old.environment_files if "web/TOKEN" in item.versions}
+    before = build(with_versions(new, {"web/TOKEN": version, "admin/NONE": "x"}))
+    assert before.id == served.id and build(new).id != served.id
+    assert refuse_more("watchme", "secrets of web", before, build(new), served).id == build(new).id
+    more = build(with_versions(with_token("new", "99m"), {"web/TOKEN": version}))
+    with pytest.raises(pulumi.RunError, match="watchme has more to release than secrets of web: /"):
+        refuse_more("watchme", "secrets of web", more, build(new), served)
 
 
 def test_what_was_brought_last_is_what_the_command_said():

@@ -17,14 +17,14 @@ from tests.support import stack
 def test_what_stands_by_is_not_held_against_what_it_serves(monkeypatch):
     asked = []
 
-    def only_images(host, services, before, after, served):
-        asked.append((host, services, after.manifest["region"]))
+    def refuse_more(host, changes, before, after, served):
+        asked.append((host, changes, after.manifest["region"]))
         return after
 
-    monkeypatch.setattr(region, "only_images", only_images)
+    monkeypatch.setattr(region, "refuse_more", refuse_more)
     monkeypatch.setenv("INFRA_DEPLOYING", json.dumps({"host": "watchme", "services": ["web"], "deployed": {}}))
     run_program({"infra:standbyRegions": ["ap-southeast-2"]})
-    assert asked == [("watchme", ["web"], "ap-northeast-1")]
+    assert asked == [("watchme", "images of web", "ap-northeast-1")]
 
 
 SERVED = {"watchme-ap-northeast-1-release": Served("r1")}

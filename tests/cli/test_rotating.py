@@ -1,0 +1,210 @@
+"""`infra secret rotate`: another value, and those that use it restart with it, or all is as it was."""
+
+import copy
+import json
+from functools import partial
+
+import pytest
+from typer.testing import CliRunner
+
+from infra import bringing, hosts, locks, remote, rotating, secret
+from infra.errors import InfraError
+from infra.main import app
+from infra.preview import live
+from rendering.archive import manifest_of
+from rendering.host import render
+from tests.support import catalogue, service
+
+REGION = "ap-northeast-1"
+OUTPUTS = {
+    "addresses": {"watchme": "x"}, "images": {"a:1": "sha256:1"}, "region": REGION,
+    "releases": {"watchme": {"id": "r1"}},
+}  # fmt: skip
+PATH, PLACE = "web.TOKEN", "web/TOKEN"
+FILE, NEW = "config: the old one\n", "config: the new one\n"
+
+
+def made(value="old"):
+    def change(data):
+        service(data, "web").update(environment={}, secrets=["TOKEN", "SHARED", "UNSET"])
+        service(data, "admin").update(environment={}, secrets=["SHARED"])
+        data["sites"][0]["basic_auth"] = {"alice": "ALICE"}
+
+    values = {
+        "web": {"TOKEN": value},
+        "watchme": {"SHARED": "s", "ALICE": "p"},
+        "monitor": {"webhook": "https://x.example"},
+    }
+    return catalogue(change, lambda config: config.update({"infra:secrets": values, "infra:sshPrivateKey": "k"}))  # fmt: skip
+
+
+@pytest.fixture
+def world(monkeypatch, tmp_path):
+    """A stack's host, what is asked of Pulumi and how each update ends; the stack's file."""
+    answer = {"release": "r1", "manifest": copy.deepcopy(manifest_of(render(made(), "watchme"))), "files": {}}
+    it = type("World", (), {"outputs": OUTPUTS, "current": "r1", "contents": answer, "asked": [], "ends": []})()
+    it.file, it.said, it.interrupts = tmp_path / "Pulumi.prod.yaml", [], False
+    it.note = tmp_path / ".infra/deploying-prod"
+    it.file.write_text(FILE)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("PULUMI_OPTION_CONFIG_FILE", raising=False)
+    for module in (bringing, rotating):
+        monkeypatch.setattr(module, "project_root", lambda: tmp_path)
+    monkeypatch.setattr("infra.notes.project_root", lambda: tmp_path)
+    monkeypatch.setattr(hosts, "outputs", lambda stack: it.outputs)
+    monkeypatch.setattr(hosts, "targets", lambda stack, host: {host: host})
+    monkeypatch.setattr(hosts, "select_targets", lambda stack, outputs, host, key: {host: host})
+    monkeypatch.setattr(hosts, "private_key", lambda stack: "k")
+    monkeypatch.setattr(bringing, "ask", lambda target, verb: {"current": it.current})
+    monkeypatch.setattr(remote, "ask", lambda target, verb: it.contents)
+    monkeypatch.setattr(bringing.run, "settle", lambda *_: None)
+
+    def up(stack, planned, say, ask, options):
+        variables = {name: json.loads(text) for name, text in options.environment.items()}
+        it.asked.append((variables["INFRA_DEPLOYING"], it.file.read_text()))
+        if it.interrupts:
+            raise KeyboardInterrupt
+        reason = it.ends.pop(0) if it.ends else ""
+        locked = reason.startswith("the stack is locked")
+        return type("Progress", (), {"reasons": [reason] if reason else [], "is_locked": locked})
+
+    monkeypatch.setattr(bringing.run, "up", up)
+    return it
+
+
+def rotate(world, again=False, path=PATH):
+    rotation = rotating.plan_rotation(made(), path, again)
+    now = rotating.ready(made(), rotation, again)
+    undo = lambda: None  # noqa: E731
+    if not again:
+        undo = rotating.set_value(made().stack, path, partial(world.file.write_text, NEW), world.said.append)
+    return rotating.bring(made(), now, lambda _: False, world.said.append, undo)
+
+
+def test_the_new_value_is_brought_to_what_uses_it_and_nothing_else(world):
+    assert rotate(world) == "web on watchme run with the new value of web.TOKEN"
+    version = next(
+        item["versions"][PLACE] for item in world.contents["manifest"]["environment_files"] if PLACE in item["versions"]
+    )
+    ((asked, file),) = world.asked
+    assert asked == {
+        "host": "watchme", "services": ["web"], "deployed": {}, "versions": {PLACE: version}, "basis": {}, "release": "r1",
+    }  # fmt: skip
+    assert file == world.file.read_text() == NEW
+    assert not world.note.exists() and not (world.note.parent / "rotating-prod.json").exists()
+
+
+def test_a_shared_one_restarts_all_that_use_it():
+    rotation = rotating.plan_rotation(made(), "watchme.SHARED", False)
+    assert sorted(rotation.services) == ["admin", "web"] and sorted(rotation.places) == ["admin/SHARED", "web/SHARED"]
+
+
+@pytest.mark.parametrize(
+    "reason", ["rolled back on watchme: web answered 500", "nothing was touched: x", "the stack is locked by x"]
+)
+def test_where_nothing_of_it_is_left_the_stack_has_the_former_value_too(world, reason):
+    world.ends = [reason]
+    with pytest.raises(locks.Locked if "locked" in reason else InfraError, match=reason):
+        rotate(world)
+    assert world.file.read_text() == FILE and not world.note.exists()
+    assert world.said[-1] == "web.TOKEN has the value in Pulumi.prod.yaml again that it had"
+    back = [(file, "basis" in asked) for asked, file in world.asked[1:]]
+    assert back == ([] if "locked" in reason else [(FILE, False)])
+
+
+def test_a_file_that_another_changed_meanwhile_is_left_as_it_is(world):
+    world.ends = ["rolled back on watchme: x"]
+    undo = rotating.set_value(made().stack, PATH, partial(world.file.write_text, NEW), world.said.append)
+    world.file.write_text("config: another\n")
+    undo()
+    assert world.file.read_text() == "config: another\n" and "was changed meanwhile" in world.said[-1]
+
+
+def test_one_that_was_interrupted_goes_on_with_the_value_that_is_set(world):
+    world.interrupts = True
+    with pytest.raises(KeyboardInterrupt):
+        rotate(world)
+    before = world.asked[0][0]["versions"]
+    assert world.note.read_text().strip() == "infra secret rotate web.TOKEN --again --stack prod"
+    # The host came to its end by itself
+    world.interrupts, world.current = False, "r2"
+    world.contents = {**world.contents, "manifest": manifest_of(render(made("new"), "watchme"))}
+    with pytest.raises(InfraError, match=r"was interrupted: infra secret rotate web.TOKEN --again --stack prod"):
+        rotate(world)
+    assert "run with the new value" in rotate(world, again=True)
+    assert world.asked[-1][0]["versions"] == before and world.file.read_text() == NEW and not world.note.exists()
+
+
+def test_without_knowing_how_it_ended_the_new_value_stays(world):
+    world.ends = ["watchme: it did not come back to say how it ended"]
+    with pytest.raises(InfraError, match="it did not come back"):
+        rotate(world)
+    assert world.file.read_text() == NEW and world.note.exists()
+
+
+REFUSED = {
+    "nothing names it": ("web.TOKNE", "nothing names this secret: did you mean 'web.TOKEN'"),
+    "no value": ("web.UNSET", "web.UNSET has no value to be replaced: infra secret set web.UNSET --stack prod"),
+    "a site's": (
+        "watchme.ALICE",
+        "is used by watchme's sites, and not by services of one host alone: infra secret set",
+    ),
+    "the monitor's": ("monitor.webhook", "is used by notices, and not by .* then pulumi up --stack prod"),
+}
+
+
+@pytest.mark.parametrize(("path", "line"), REFUSED.values(), ids=REFUSED)
+def test_what_no_service_alone_uses_names_the_commands(path, line):
+    with pytest.raises(InfraError, match=line):
+        rotating.plan_rotation(made(), path, False)
+
+
+def test_nothing_is_set_while_the_host_serves_something_else(world):
+    world.current = "r0"
+    with pytest.raises(locks.Unsettled, match="watchme serves r0, and not what pulumi up brought last"):
+        rotate(world)
+    world.current, world.contents = "r1", {"release": None}
+    with pytest.raises(InfraError, match="watchme has no value of web/TOKEN yet: pulumi up --stack prod"):
+        rotate(world)
+    assert world.file.read_text() == FILE and world.asked == []
+
+
+def test_one_of_another_manager_is_brought_once_it_was_changed_there():
+    source = {"infra:secretsFrom": {"web": {"TOKEN": "ssm:/prod/token"}}}
+    named = catalogue(lambda data: service(data, "web").update(secrets=["TOKEN"]), lambda config: config.update(source))
+    named.stack.secrets["web"] = {"TOKEN": "x"}
+    with pytest.raises(
+        InfraError, match=r"web.TOKEN comes from ssm:/prod/token \(infra:secretsFrom\): change it there"
+    ):
+        rotating.plan_rotation(named, PATH, False)
+    assert rotating.plan_rotation(named, PATH, True).services == ["web"]
+
+
+def test_what_shares_a_compose_file_restarts_too():
+    def change(data):
+        service(data, "web").update(unit="watchme-admin.service", directory=service(data, "admin")["directory"])
+        service(data, "web").update(secrets=["TOKEN"])
+
+    together = catalogue(change, lambda config: config.update({"infra:secrets": {"web": {"TOKEN": "x"}}}))
+    assert rotating.plan_rotation(together, PATH, False).services == ["web", "admin"]
+
+
+def test_the_command_reads_the_value_from_standard_input_and_shows_it_nowhere(world, monkeypatch):
+    put = []
+
+    def setting(stack, group, name, value, is_password=False):
+        put.append((group, name, value))
+        world.file.write_text(NEW)
+
+    monkeypatch.setattr(secret, "put", setting)
+    monkeypatch.setattr("infra.cli.secrets.sound_catalogue_of", lambda stack: made())
+    monkeypatch.setattr(live, "catalogue_of", lambda stack: made("new"))
+    ran = CliRunner().invoke(app, ["secret", "rotate", PATH, "--stack", "prod"], input="hunter2\n")
+    assert ran.exit_code == 0 and put == [("web", "TOKEN", "hunter2")] and "hunter2" not in ran.output
+    assert ran.stdout.splitlines() == ["web on watchme run with the new value of web.TOKEN"]
+    assert "hunter2" not in json.dumps(world.asked)
+    # What the host has already is no update
+    monkeypatch.setattr(live, "catalogue_of", lambda stack: made())
+    ran = CliRunner().invoke(app, ["secret", "rotate", PATH, "--again", "--stack", "prod"])
+    assert ran.stdout.splitlines() == ["watchme has this value of web.TOKEN already: nothing to do"]
+    assert len(world.asked) == 1
