@@ -119,6 +119,10 @@ EXAMPLES: dict[str, list[str]] = {
         "infra adopt host 203.0.113.10 --identity ~/watchme-key.pem --stack prod",
         "infra adopt host desktop.example --user ice --system desktop --write files/systems/desktop.yaml --stack prod",
     ],
+    "adopt workflow": [
+        "infra adopt workflow ../shop/.github/workflows/deploy.yml --infra OWNER/infra --stack prod",
+        "infra adopt workflow ../shop/.github/workflows/deploy.yml --service shop-web --image shop-web --stack prod",
+    ],
 }
 
 

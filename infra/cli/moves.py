@@ -1,5 +1,6 @@
 """Moves of a stack, and what is taken along."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -142,3 +143,26 @@ def adopt_host(
     key = keys.confirmed_host_key(address, port, host_key, yes)
     machine = keys.Machine(address, port, user, identity.expanduser(), key)
     command.adopt(catalogue, machine, wish)
+
+
+@adopting.command(name="workflow")
+def adopt_workflow(
+    file: Annotated[Path, typer.Argument(help="A workflow of the product's repository, such as deploy.yml.")],
+    stack: StackName,
+    infra: Annotated[str, typer.Option("--infra", help="OWNER/NAME of this project; else what origin is.")] = "",
+    service: Annotated[str, typer.Option("--service", help="The service, where several have the image.")] = "",
+    image: Annotated[str, typer.Option("--image", help="The image's repository, where the file does not say it.")] = "",
+    role: Annotated[str, typer.Option("--role", help="ARN that may push; else the variable AWS_ROLE_PUSH there.")] = "",
+    token: Annotated[str, typer.Option("--token", help="The secret with the token for deployments.")] = "DEPLOY",
+) -> None:
+    """Read a workflow that builds, pushes and deploys over SSH, and print a diff that has one call of deploy.yml in the
+    place of these steps; every other line stays. What it does not carry over is listed on standard error. Nothing is
+    written: `git apply` takes the diff, in the product's repository."""
+    from infra.adopt.workflow import command
+
+    wish = command.Wish(infra, service, image, role or command.ROLE, token)
+    diff, remarks = command.adopt(catalogue_of(stack), file, wish)
+    # A program gets it byte for byte
+    typer.echo(visible(diff) if sys.stdout.isatty() else diff, nl=False)
+    for line in remarks:
+        typer.echo(f"- {line}", err=True)
