@@ -7,8 +7,8 @@ import pytest
 
 from rendering.archive import build
 from rendering.host import render
-from tests.agent.releases import AVATAR, JOB, applied, blue_green, release, serving
-from tests.support import catalogue, digests, unchanged
+from tests.agent.releases import AVATAR, JOB, applied, blue_green, release, serving, world_for
+from tests.support import catalogue, digests, service, unchanged
 
 ALONE = replace(JOB, only=("avatar-uploader",))
 
@@ -93,3 +93,24 @@ def test_a_service_with_two_slots_changes_its_slot():
 def test_a_first_release_is_whole():
     ended = applied(serving(), with_image(NAME), job=ALONE)
     assert ended.outcome == "refused" and "no release yet, so avatar-uploader cannot be deployed alone" in ended.line
+
+
+def test_another_value_of_a_secret_restarts_what_uses_it_and_nothing_else():
+    """As `infra secret rotate` brings it: the release differs in one digest."""
+
+    def change(data):
+        service(data, "web").update(environment={"MODE": "prod"}, secrets=["TOKEN"])
+
+    def with_value(value):
+        given = {"infra:secrets": {"web": {"TOKEN": value}}, "infra:sshPrivateKey": "k"}
+        return build(render(catalogue(change, lambda config: config.update(given)), "watchme", digests(change)))
+
+    world = world_for(with_value("old"))
+    assert applied(world, with_value("old"), {"web": {"TOKEN": "old"}}).outcome == "applied"
+    ended = applied(world, with_value("new"), {"web": {"TOKEN": "new"}}, job=replace(JOB, only=("web",)))
+    path = "/home/ubuntu/watchme-docker/web.env"
+    assert ended.outcome == "applied" and ended.changed == [path], ended.line
+    assert b"TOKEN='new'" in world.files[path][0] or b"TOKEN=new" in world.files[path][0]
+    done = [line.split() for line in world.commands("systemctl")]
+    restarted = [words[2:] for words in done if words[1] in ("restart", "start", "stop")]
+    assert restarted and all(names == ["watchme-web-app.service"] for names in restarted), done

@@ -27,6 +27,30 @@ def test_what_stands_by_is_not_held_against_what_it_serves(monkeypatch):
     assert asked == [("watchme", "images of web", "ap-northeast-1")]
 
 
+def test_with_other_values_of_secrets_it_is_held_against_the_digests_that_serve(monkeypatch):
+    """What the program renders without the new value is the release that serves."""
+    asked = []
+
+    def refuse_more(host, changes, before, after, served):
+        asked.append((changes, before, after))
+        return after
+
+    monkeypatch.setattr(region, "refuse_more", refuse_more)
+
+    def run(value, versions):
+        given = {"host": "watchme", "services": ["web"], "deployed": {}, "versions": versions}
+        monkeypatch.setenv("INFRA_DEPLOYING", json.dumps(given))
+        run_program({"infra:secrets": {"monitor": {"webhook": f"https://x.example/{value}"}}})
+        return asked[-1]
+
+    _, _, serving = run("old", {})
+    (version,) = {
+        item["versions"][place] for item in serving.manifest["environment_files"] for place in item["versions"] if "webhook" in place
+    }  # fmt: skip
+    changes, before, after = run("new", {"monitor/webhook": version})
+    assert changes == "secrets of web" and before.id == serving.id != after.id
+
+
 SERVED = {"watchme-ap-northeast-1-release": Served("r1")}
 
 
