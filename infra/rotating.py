@@ -73,8 +73,8 @@ class Ready:
     is_interrupted: bool = False
 
 
-def ready(catalogue: Catalogue, rotation: Rotation, again: bool) -> Ready:
-    """Looks at stack and host, before anything is set. Raises InfraError."""
+def ready(catalogue: Catalogue, rotation: Rotation, again: bool, ask_lock: run.Ask, say: Say) -> Ready:
+    """Looks at stack and host, and settles what an update left in AWS, before anything is set. Raises InfraError."""
     stack = catalogue.stack
     outputs = hosts.outputs(stack)
     bringing.ensure_whole(catalogue, outputs, rotation.host)
@@ -83,6 +83,7 @@ def ready(catalogue: Catalogue, rotation: Rotation, again: bool) -> Ready:
     bringing.ask_settled(stack, outputs, rotation.host, command)
     if is_interrupted and not again:
         raise InfraError(f"{rotation.path} was being rotated, and that was interrupted: {command}")
+    run.settle(stack.name, say, ask_lock)
     return Ready(rotation, outputs, _versions(stack, rotation, is_interrupted), is_interrupted)
 
 
@@ -121,7 +122,6 @@ def bring(catalogue: Catalogue, now: Ready, ask_lock: run.Ask, say: Say, undo: C
     """Brings the stack's value to the services, and says how that ended; `undo` is called where they keep the one that
     they had. Raises InfraError."""
     stack, rotation = catalogue.stack, now.rotation
-    run.settle(stack.name, say, ask_lock)
     note = Path(NOTE.format(stack=stack.name))
     notes.keep(note, {"path": rotation.path, "versions": dict(now.versions)})
     say(f"{rotation.path}: {', '.join(rotation.services)} on {rotation.host} restart with the new value")

@@ -102,18 +102,28 @@ def rotate(
         raise InfraError("--again brings the value that the stack has: leave out --generate")
     catalogue = sound_catalogue_of(stack)
     rotation = rotating.plan_rotation(catalogue, path, again)
-    now = rotating.ready(catalogue, rotation, again)
     say, undo = partial(typer.echo, err=True), lambda: None
+    now = rotating.ready(catalogue, rotation, again, may_remove_lock, say)
     if not again:
         owner, name = secret.settable(catalogue, path)
         value = _ask_value(path, generate)
         put = partial(secret.put, catalogue.stack, owner, name, value)
         undo = rotating.set_value(catalogue.stack, path, put, say)
-    wanted, _ = secret_hosts.wanted_versions(catalogue_with_values(stack), rotation.host)
+    try:
+        wanted, _ = secret_hosts.wanted_versions(catalogue_with_values(stack), rotation.host)
+    except BaseException:
+        # Nothing was brought yet
+        undo()
+        raise
     if rotating.is_there(wanted, now) and not now.is_interrupted:
+        undo()
         typer.echo(f"{rotation.host} has this value of {path} already: nothing to do")
         return
     typer.echo(rotating.bring(catalogue, now, may_remove_lock, say, undo))
+    if not again:
+        typer.echo(
+            f"commit {catalogue.stack.file}, which has the new value: an update from another checkout brings its own"
+        )
 
 
 @group.command()

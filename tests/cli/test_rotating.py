@@ -74,7 +74,7 @@ def world(monkeypatch, tmp_path):
 
 def rotate(world, again=False, path=PATH):
     rotation = rotating.plan_rotation(made(), path, again)
-    now = rotating.ready(made(), rotation, again)
+    now = rotating.ready(made(), rotation, again, lambda _: False, world.said.append)
     undo = lambda: None  # noqa: E731
     if not again:
         undo = rotating.set_value(made().stack, path, partial(world.file.write_text, NEW), world.said.append)
@@ -201,10 +201,30 @@ def test_the_command_reads_the_value_from_standard_input_and_shows_it_nowhere(wo
     monkeypatch.setattr(live, "catalogue_of", lambda stack: made("new"))
     ran = CliRunner().invoke(app, ["secret", "rotate", PATH, "--stack", "prod"], input="hunter2\n")
     assert ran.exit_code == 0 and put == [("web", "TOKEN", "hunter2")] and "hunter2" not in ran.output
-    assert ran.stdout.splitlines() == ["web on watchme run with the new value of web.TOKEN"]
+    assert ran.stdout.splitlines() == [
+        "web on watchme run with the new value of web.TOKEN",
+        "commit Pulumi.prod.yaml, which has the new value: another checkout's update brings its own",
+    ]
     assert "hunter2" not in json.dumps(world.asked)
     # What the host has already is no update
     monkeypatch.setattr(live, "catalogue_of", lambda stack: made())
     ran = CliRunner().invoke(app, ["secret", "rotate", PATH, "--again", "--stack", "prod"])
     assert ran.stdout.splitlines() == ["watchme has this value of web.TOKEN already: nothing to do"]
     assert len(world.asked) == 1
+
+
+def test_a_value_that_cannot_be_read_back_or_is_there_already_is_not_left_in_the_file(world, monkeypatch):
+    monkeypatch.setattr(secret, "put", lambda *_: world.file.write_text(NEW))
+    monkeypatch.setattr("infra.cli.secrets.sound_catalogue_of", lambda stack: made())
+    rotation = ["secret", "rotate", PATH, "--stack", "prod"]
+
+    def unreadable(stack):
+        raise InfraError("another manager does not answer")
+
+    monkeypatch.setattr(live, "catalogue_of", unreadable)
+    ran = CliRunner().invoke(app, rotation, input="x\n")
+    assert "does not answer" in str(ran.exception) and world.file.read_text() == FILE and world.asked == []
+    monkeypatch.setattr(live, "catalogue_of", lambda stack: made())
+    ran = CliRunner().invoke(app, rotation, input="old\n")
+    assert "already: nothing to do" in ran.stdout and world.file.read_text() == FILE and world.asked == []
+    assert "leave out --generate" in str(CliRunner().invoke(app, [*rotation, "--again", "--generate"]).exception)
