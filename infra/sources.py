@@ -14,6 +14,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from catalogue.environment import unwritable
+from catalogue.problems import Problem
 from catalogue.sources import Source
 from catalogue.stack import PROJECT, Stack
 from infra import aws
@@ -47,6 +48,17 @@ def resolve_values(stack: Stack, given: Mapping[str, Collection[str]]) -> Values
     if wrong:
         raise InfraError("\n".join(wrong))
     return values
+
+
+def problems(stack: Stack) -> list[Problem]:
+    """The references that have no value now, one for each; what the others answer is forgotten."""
+    try:
+        resolve_values(stack, {})
+    except InfraError as error:
+        rule = "an update asks for it: look at the rights, the name and the login that it needs"
+        parts = [line.partition(" (") for line in str(error).splitlines()]
+        return [Problem(stack.file, where, f"({reason}", rule) for where, _, reason in parts]
+    return []
 
 
 def _ask_source(stack: Stack, source: Source) -> str | InfraError:

@@ -6,7 +6,7 @@ from typing import Any
 
 from catalogue.loading import Catalogue
 from catalogue.problems import Problem
-from infra import aws
+from infra import aws, sources
 from infra.account import limits, networks, rights
 from infra.account.region import Region
 from infra.errors import InfraError
@@ -26,7 +26,7 @@ def problems(catalogue: Catalogue) -> list[Problem]:
         return [Problem("AWS", "infra:accountId", whose, f"the stack is of {stack.accountId}: use its credentials")]
     wanted, existing = _planned_resources(stack.name), _state_resources(stack.name)
     created, larger = limits.new(wanted, existing), limits.growth(wanted, existing)
-    findings: list[Problem] = []
+    findings = sources.problems(stack)
     for role in ("plan", "deploy"):
         findings += _collect_problems(f"rights of {role}", stack.region, partial(rights.missing, catalogue, role))
     for region in [stack.region, *stack.standbyRegions]:

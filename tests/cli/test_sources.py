@@ -85,6 +85,18 @@ def test_all_that_is_wrong_is_named_at_once():
     assert len(str(error.value).splitlines()) == 2
 
 
+def test_a_live_check_names_each_reference_without_a_value(account):
+    made = taking(A="ssm:/prod/token", B="ssm:/prod/none", C={"command": ["false"]})
+    first, second = sources.problems(made)
+    assert first.message.startswith(
+        "Pulumi.prod.yaml: infra:secretsFrom.vault-api.B: (ssm:/prod/none): AWS in ap-northeast-1"
+    )
+    assert (
+        second.where == "infra:secretsFrom.vault-api.C" and second.level == "error" and VALUE not in f"{first}{second}"
+    )
+    assert sources.problems(taking(A="ssm:/prod/token")) == []
+
+
 @pytest.mark.parametrize(
     "source", ["prod/token", "ssm:", "ssm:/a b", "vault:x", {"command": []}, {"command": "op read"}, {"run": ["x"]}, 7]
 )
