@@ -6,17 +6,21 @@ from catalogue.prices import HOURS, table
 from infra.orphans.command import Orphan, client
 
 INSTANCE, ADDRESS = "aws:ec2/instance:Instance", "aws:ec2/eip:Eip"
+VOLUME = "aws:ebs/volume:Volume"
 
 
 def monthly(orphan: Orphan) -> float | None:
-    """US dollars a month: of an instance with its disks, of an address; 0 of what AWS counts by use alone, None where
-    the price is not known."""
+    """US dollars a month: of an instance with its disks, of a data disk, of an address; 0 of what AWS counts by use
+    alone, None where the price is not known."""
     prices = table().regions.get(orphan.region)
     if orphan.type == ADDRESS:
         return round(HOURS * table().address, 2)
-    if orphan.type != INSTANCE:
+    if orphan.type not in (INSTANCE, VOLUME):
         return 0.0
     ec2 = client("ec2", orphan.region)
+    if orphan.type == VOLUME:
+        size = ec2.describe_volumes(VolumeIds=[orphan.id])["Volumes"][0]["Size"]
+        return round(size * prices.disk, 2) if prices else None
     instance = ec2.describe_instances(InstanceIds=[orphan.id])["Reservations"][0]["Instances"][0]
     filters: Any = [{"Name": "attachment.instance-id", "Values": [orphan.id]}]
     disks = sum(volume["Size"] for volume in ec2.describe_volumes(Filters=filters)["Volumes"])

@@ -56,6 +56,19 @@ def _instances(client: Client, inputs: Inputs) -> list[str]:
     return [e["InstanceId"] for e in sorted(instances, key=lambda e: e["LaunchTime"], reverse=True)]
 
 
+def _volumes(client: Client, inputs: Inputs) -> list[str]:
+    there = {"Name": "status", "Values": ["creating", "available", "in-use"]}
+    pages = client("ec2").get_paginator("describe_volumes").paginate(Filters=[*_tag_filters(inputs), there])
+    # A machine's root disk has the stack's tags too, and goes with the machine
+    volumes = [
+        entry
+        for page in pages
+        for entry in page["Volumes"]
+        if not any(attachment.get("DeleteOnTermination") for attachment in entry["Attachments"])
+    ]
+    return [e["VolumeId"] for e in sorted(volumes, key=lambda e: e["CreateTime"], reverse=True)]
+
+
 def _route_table_associations(client: Client, inputs: Inputs) -> list[str]:
     ask = client("ec2").describe_route_tables
     tables: list[dict[str, Any]] = (
@@ -227,6 +240,7 @@ KINDS: dict[str, Find] = {
     "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule": _rules(is_egress=True),
     "aws:ec2/eip:Eip": _find_by_tags("describe_addresses", "Addresses", "AllocationId"),
     "aws:ec2/instance:Instance": _instances,
+    "aws:ebs/volume:Volume": _volumes,
     "aws:iam/role:Role": _identity("get_role", "RoleName"),
     "aws:iam/rolePolicy:RolePolicy": _inline_policy("get_role_policy", "role"),
     "aws:iam/instanceProfile:InstanceProfile": _identity("get_instance_profile", "InstanceProfileName"),
@@ -244,6 +258,7 @@ UNTAGGED = {"aws:ec2/routeTableAssociation:RouteTableAssociation"}
 # Creating these once more gives the one that is there: nothing is left behind
 REPEATABLE = {
     "aws:ec2/eipAssociation:EipAssociation",
+    "aws:ec2/volumeAttachment:VolumeAttachment",
     "aws:iam/rolePolicyAttachment:RolePolicyAttachment",
     "aws:ecr/lifecyclePolicy:LifecyclePolicy",
     "aws:sns/topicSubscription:TopicSubscription",
@@ -271,6 +286,7 @@ LOST = {"aws:iam/accessKey:AccessKey"}
 # All that has the stack's tags, whatever made it: by the same question where it is by tags
 TAGGED: dict[str, Find] = {
     **{type: find for type, find in KINDS.items() if type.startswith("aws:ec2/") and type not in UNTAGGED},
+    "aws:ebs/volume:Volume": _volumes,
     "aws:dlm/lifecyclePolicy:LifecyclePolicy": _snapshot_policies,
     "aws:ecr/repository:Repository": _tagged_repositories,
     "aws:sns/topic:Topic": _tagged_topics,

@@ -192,7 +192,7 @@ def test_what_has_the_stacks_tags_and_no_state_is_listed_in_the_order_of_creatio
     found = command.find_tagged(without_snapshots(STACK), known, [account.made["Vpc"]])
     assert {orphan.kind for orphan in found} == {
         "InternetGateway", "Subnet", "RouteTable", "SecurityGroup", "Instance", "Role", "User", "InstanceProfile",
-        "Repository", "Topic",
+        "Repository", "Topic", "Volume",
     }  # fmt: skip
     assert [orphan.kind for orphan in found].index("Subnet") < [orphan.kind for orphan in found].index("Instance")
     assert command.find_tagged(without_snapshots("dev"), known, []) == []

@@ -71,6 +71,9 @@ INPUTS: dict[str, Callable[[Made], dict[str, Any]]] = {
         "ami": made["image"], "instanceType": "t4g.large", "subnetId": made["Subnet"], "tags": tags("prod-watchme"),
         "vpcSecurityGroupIds": [made["SecurityGroup"]], "rootBlockDevice": {"volumeType": "gp3", "volumeSize": 30},
     },
+    "aws:ebs/volume:Volume": lambda made: {
+        "availabilityZone": f"{REGION}a", "size": 50, "type": "gp3", "encrypted": True, "tags": tags("prod-watchme-data"),
+    },
     "aws:iam/user:User": lambda made: {"name": "home-user-1234567", "tags": tags("user")},
     "aws:iam/userPolicy:UserPolicy": lambda made: {
         "name": "home-policy-1234567", "user": made["User"], "policy": RIGHTS,

@@ -42,7 +42,7 @@ class Calls:
     change: Any = None
 
 
-def _simple(what: str, inputs: dict[str, str], required: set[str], outputs: list[str], calls: Calls) -> Kind:
+def simple(what: str, inputs: dict[str, str], required: set[str], outputs: list[str], calls: Calls) -> Kind:
     """A kind whose tags can change in place, beside what its calls change. A refresh reads the `arn`, the tags and what
     the calls read back."""
 
@@ -235,7 +235,7 @@ def _rule(direction: str) -> Kind:
 
     what, required = f"security group {direction} rule", {"securityGroupId", "ipProtocol"}
     calls = Calls(create, delete, describe, read, change)
-    return _simple(what, inputs, required, ["securityGroupRuleId"], calls)
+    return simple(what, inputs, required, ["securityGroupRuleId"], calls)
 
 
 def _address(call: Call, ec2: Any, values: Values) -> tuple[str, Values]:
@@ -254,7 +254,7 @@ def _use_address(call: Call, ec2: Any, values: Values) -> tuple[str, Values]:
 
 
 KINDS = {
-    "aws:ec2/vpc:Vpc": _simple(
+    "aws:ec2/vpc:Vpc": simple(
         "VPC", {"cidrBlock": "replace", "enableDnsSupport": "update", "enableDnsHostnames": "update"}, {"cidrBlock"},
         ["arn"],
         Calls(
@@ -262,7 +262,7 @@ KINDS = {
             lambda ec2, id: ec2.describe_vpcs(VpcIds=[id])["Vpcs"], _read_vpc, _change_vpc,
         ),
     ),
-    "aws:ec2/internetGateway:InternetGateway": _simple(
+    "aws:ec2/internetGateway:InternetGateway": simple(
         "internet gateway", {"vpcId": "update"}, {"vpcId"}, ["arn"],
         Calls(
             _gateway, _delete_gateway,
@@ -270,7 +270,7 @@ KINDS = {
             _read_gateway, _attach_gateway,
         ),
     ),
-    "aws:ec2/subnet:Subnet": _simple(
+    "aws:ec2/subnet:Subnet": simple(
         "subnet",
         {"vpcId": "replace", "cidrBlock": "replace", "availabilityZone": "replace", "mapPublicIpOnLaunch": "update"},
         {"vpcId"}, ["arn"],
@@ -279,20 +279,20 @@ KINDS = {
             lambda ec2, id: ec2.describe_subnets(SubnetIds=[id])["Subnets"], _read_subnet, _change_subnet,
         ),
     ),
-    "aws:ec2/routeTable:RouteTable": _simple(
+    "aws:ec2/routeTable:RouteTable": simple(
         "route table", {"vpcId": "replace", "routes": "update"}, {"vpcId"}, ["arn"],
         Calls(
             _routes, lambda ec2, id, _: ec2.delete_route_table(RouteTableId=id),
             lambda ec2, id: ec2.describe_route_tables(RouteTableIds=[id])["RouteTables"], _read_routes, _add_routes,
         ),
     ),
-    "aws:ec2/routeTableAssociation:RouteTableAssociation": _simple(
+    "aws:ec2/routeTableAssociation:RouteTableAssociation": simple(
         "route table association", {"subnetId": "replace", "routeTableId": "replace"}, {"routeTableId"}, [],
         Calls(
             _association, lambda ec2, id, _: ec2.disassociate_route_table(AssociationId=id), lambda ec2, id: [{}],
         ),
     ),
-    "aws:ec2/securityGroup:SecurityGroup": _simple(
+    "aws:ec2/securityGroup:SecurityGroup": simple(
         "security group", {"name": "replace", "description": "replace", "vpcId": "replace"}, set(), ["arn"],
         Calls(
             _group, lambda ec2, id, _: ec2.delete_security_group(GroupId=id),
@@ -304,7 +304,7 @@ KINDS = {
     ),
     "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": _rule("ingress"),
     "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule": _rule("egress"),
-    "aws:ec2/eip:Eip": _simple(
+    "aws:ec2/eip:Eip": simple(
         "Elastic IP", {"domain": "replace"}, set(), ["publicIp", "allocationId"],
         Calls(
             _address, lambda ec2, id, _: ec2.release_address(AllocationId=id),
@@ -312,7 +312,7 @@ KINDS = {
             lambda ec2, id, entry: {"domain": entry["Domain"], "publicIp": entry["PublicIp"], "allocationId": id},
         ),
     ),
-    "aws:ec2/eipAssociation:EipAssociation": _simple(
+    "aws:ec2/eipAssociation:EipAssociation": simple(
         "Elastic IP association",
         {"instanceId": "replace", "allocationId": "replace", "allowReassociation": "replace"}, set(), [],
         Calls(

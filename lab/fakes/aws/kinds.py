@@ -1,5 +1,8 @@
 """Every kind of resource that the stand-in knows."""
 
-from lab.fakes.aws import alarms, buckets, ec2, identity, instances, services
+from lab.fakes.aws import alarms, buckets, ec2, identity, instances, services, volumes
 
-KINDS = {**ec2.KINDS, **instances.KINDS, **identity.KINDS, **services.KINDS, **alarms.KINDS, **buckets.KINDS}
+KINDS = {
+    **ec2.KINDS, **instances.KINDS, **volumes.KINDS, **identity.KINDS, **services.KINDS, **alarms.KINDS,
+    **buckets.KINDS,
+}  # fmt: skip
