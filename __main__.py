@@ -15,6 +15,7 @@ from components import before, budget, configuration, elsewhere, interrupted, lo
 from components.alone import refuse_stale
 from components.backups import Backups
 from components.copier import Copier
+from components.data_disk import refuse_loss
 from components.dns import Proofs, Records, refuse_to_leave
 from components.host import Origin
 from components.pushers import Pushers
@@ -49,6 +50,7 @@ if deploying:
 deployed = deploying.deployed if deploying else standing(catalogue, prior.deployed)
 as_it_was, catalogue = pin_images(catalogue, prior.deployed), pin_images(catalogue, deployed)
 refuse_to_leave(stack, prior.kept_at)
+refuse_loss(catalogue, prior.disks)
 moving = move.is_under_way(stack, prior)
 now = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
 attempt = move.plan_move(stack, prior, now)

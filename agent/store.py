@@ -27,6 +27,7 @@ LATER: dict[str, Any] = {
     "steps": [], "backups": [], "artefacts": [], "published": [], "replicas": [], "held": [],
     "environments": [],
     "kind": "", "region": "", "metrics": {}, "language": "en",
+    "mounts": [],
 }  # fmt: skip
 
 

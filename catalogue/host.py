@@ -59,6 +59,13 @@ class KeptMachine(Model):
     """Its EC2 instance type."""
 
 
+class DataDisk(Model):
+    """A disk of a host that holds what no release brings, and outlives the machine."""
+
+    size: Annotated[int, Field(ge=1, le=16384, strict=False)]
+    """Its size in GiB. It grows while it is in use, and never shrinks."""
+
+
 class Ec2Host(Host):
     """A host that the program creates."""
 
@@ -73,8 +80,15 @@ class Ec2Host(Host):
     """The EC2 instance type."""
     volume: Annotated[int, Field(ge=8, le=16384, strict=False)] = 30
     """Size of the root disk in GiB."""
+    dataDisk: DataDisk | None = None
+    """A further disk, mounted at `/srv`, for what no release brings: it stays where the machine is replaced."""
     swap: Size = "2g"
     """Size of the swap file."""
+
+    @property
+    def disks(self) -> list[int]:
+        """GiB of each of its disks, the root disk first."""
+        return [self.volume, *([self.dataDisk.size] if self.dataDisk else [])]
 
     @property
     def kept_types(self) -> dict[int, str]:

@@ -7,7 +7,7 @@ one that serves, in another region or in the same one.
 import re
 
 _PLACE = re.compile(r"(?P<region>[a-z]{2}(?:-[a-z]+)+-\d)(?:-g(?P<generation>\d+))?")
-_RESOURCE = re.compile(rf"(?P<host>.+)-(?P<place>{_PLACE.pattern})-(?P<end>instance|release-apply)")
+_RESOURCE = re.compile(rf"(?P<host>.+)-(?P<place>{_PLACE.pattern})-(?P<end>instance|release-apply|data-disk)")
 FIRST = 1
 
 
@@ -35,6 +35,11 @@ def of_instance(name: str) -> tuple[str, str] | None:
 def of_release(name: str) -> tuple[str, str] | None:
     """The same by the name of the command that brings a host its release."""
     return _of(name, "release-apply")
+
+
+def of_data_disk(name: str) -> tuple[str, str] | None:
+    """The same by the name of its data disk."""
+    return _of(name, "data-disk")
 
 
 def _of(name: str, end: str) -> tuple[str, str] | None:

@@ -45,7 +45,7 @@ def table() -> Table:
     return Table(document["as_of"], document["source"], regions, document["address"])
 
 
-# Host → instance type, and GiB of its disk
+# Host → instance type, GiB of its disk, and of its data disk where it has one
 Machines = Mapping[str, Sequence[Any]]
 
 
@@ -53,8 +53,8 @@ def machines_of(stack: Stack) -> Machines:
     """Every machine, with those that a host keeps beside its own in the region that serves (`HOST NUMBER`)."""
     machines: dict[str, Sequence[Any]] = {}
     for name, host in stack.ec2_hosts.items():
-        machines[name] = (host.instanceType, host.volume)
-        machines |= {f"{name} {number}": (type, host.volume) for number, type in host.kept_types.items()}
+        machines[name] = (host.instanceType, *host.disks)
+        machines |= {f"{name} {number}": (type, *host.disks) for number, type in host.kept_types.items()}
     return machines
 
 
@@ -62,10 +62,10 @@ def monthly(machines: Machines, prices: Prices | None) -> float | None:
     """US dollars a month for machines, their disks and addresses in one region; None where a price is not known. What
     is pushed and asked for (images, traffic, logs) is not in it, nor alarms and metrics."""
     total = 0.0
-    for type, volume in machines.values():
+    for type, *disks in machines.values():
         if prices is None or type not in prices.machines:
             return None
-        total += HOURS * (prices.machines[type] + prices.address) + volume * prices.disk
+        total += HOURS * (prices.machines[type] + prices.address) + sum(disks) * prices.disk
     return round(total, 2)
 
 

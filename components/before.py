@@ -9,7 +9,7 @@ from typing import Any
 import pulumi
 
 from catalogue.dns import COMMAND, RECORD, keeper
-from catalogue.machines import FIRST, of_instance, place_of, region_of
+from catalogue.machines import FIRST, of_data_disk, of_instance, place_of, region_of
 from components.state import (
     CommandOutputs,
     GateOutputs,
@@ -37,6 +37,15 @@ class Machine:
 
 
 @dataclass(frozen=True)
+class Disk:
+    """A host's disk for its data: its size in GiB, and the availability zone that it is in for good."""
+
+    id: str
+    size: int
+    zone: str = ""
+
+
+@dataclass(frozen=True)
 class Served:
     """A release as it was brought last: its id, and its files' hashes as previews show them."""
 
@@ -55,7 +64,7 @@ class Before:
     deployed for one service alone (catalogue/deployed.py), `served` each release by its name in Pulumi, `kept_at` the
     providers that have records of the stack, `systems` those of each host, `begun` those that were about to go to
     others (system → these hosts) when updates ended. `kept` are the earlier machines that stay beside each host's own,
-    by their generation."""
+    by their generation, `disks` the data disks by place and host."""
 
     region: str = ""
     pointed: frozenset[tuple[str, str]] = frozenset()
@@ -73,6 +82,7 @@ class Before:
     systems: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
     begun: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
     kept: dict[str, list[int]] = field(default_factory=dict[str, list[int]])
+    disks: dict[str, dict[str, Disk]] = field(default_factory=dict[str, dict[str, Disk]])
 
     @property
     def serving(self) -> frozenset[tuple[str, str]]:
@@ -151,6 +161,7 @@ def read(resources: Resources) -> Before:
         {host: list(names) for host, names in (outputs.get("systems") or {}).items()},
         pending_hosts(gates, move),
         kept,
+        data_disks(resources),
     )
 
 
@@ -221,7 +232,21 @@ def machines(resources: Resources) -> dict[str, dict[str, Machine]]:
     return by_place
 
 
+def data_disks(resources: dict[str, Any]) -> dict[str, dict[str, Disk]]:
+    """Place → host → its data disk."""
+    by_place: dict[str, dict[str, Disk]] = {}
+    for urn, resource in resources.items():
+        outputs = resource.get("outputs") or {}
+        named = of_data_disk(urn.rsplit("::", 1)[-1]) if resource.get("type") == VOLUME else None
+        if named and outputs.get("arn") and outputs.get("size"):
+            id = outputs["arn"].rsplit("/", 1)[-1]
+            host, place = named
+            by_place.setdefault(place, {})[host] = Disk(id, int(outputs["size"]), outputs.get("availabilityZone") or "")
+    return by_place
+
+
 MACHINE = "aws:ec2/instance:Instance"
+VOLUME = "aws:ebs/volume:Volume"
 REPLACES = "replaces"  # a machine's tag: the lost one whose place it took
 STACK, HOST = "pulumi:pulumi:Stack", "infra:index:Host"
 GATE, RELEASE = "infra:index:Gate", "infra:index:Release"

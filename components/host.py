@@ -10,6 +10,7 @@ from catalogue.sizes import MiB, to_bytes
 from catalogue.stack import Stack
 from components import access
 from components.before import REPLACES
+from components.data_disk import DataDisk, attach
 from components.naming import inside, tags
 from components.network import Network
 from rendering.user_data import Administrator, HostKey, user_data
@@ -20,18 +21,20 @@ CLOUD_INIT = "cloud-init status --wait >/dev/null; "
 @dataclass(frozen=True)
 class Origin:
     """Where a host's machine comes from: the `image` that a new one boots, and the lost machine whose place it takes
-    (`replaces`, "" for none). One that `is_kept` is there already and stays as it is, whatever its host is to be."""
+    (`replaces`, "" for none). One that `is_kept` is there already and stays as it is, whatever its host is to be:
+    without a data disk, where it has none."""
 
     image: str
     replaces: str
     is_kept: bool = False
+    has_disk: bool = True
 
 
 @dataclass(frozen=True)
 class HostArgs:
     """The `host` of a stack as its configuration describes it (`spec`), the packages that its release `needs`, where
-    its machine comes from, the `network` it is in, the instance `profile` that it has, and further tags of its disk
-    (`marks`)."""
+    its machine comes from, the `network` it is in, the instance `profile` that it has, further tags of its disk
+    (`marks`), and the `disk` for its data, where it has one."""
 
     stack: Stack
     host: str
@@ -41,6 +44,7 @@ class HostArgs:
     network: Network
     profile: pulumi.Input[str]
     marks: dict[str, str]
+    disk: DataDisk | None = None
 
 
 class Host(access.Reachable):
@@ -66,6 +70,8 @@ class Host(access.Reachable):
         self.target = access.target(stack, host, self.address)
         preparation = access.Preparation(args.needs, to_bytes(spec.swap) // MiB, CLOUD_INIT, args.origin.is_kept)
         self.ready = access.ready(self, name, stack, preparation, after=[association])
+        if args.disk:
+            self.ready = attach(self, name, stack, args.disk, label)
         facts = {"host": host, "region": stack.region, "address": self.address, "machine": self.machine}
         self.register_outputs(facts | {"generation": spec.generation})
 
@@ -104,6 +110,8 @@ class Host(access.Reachable):
                 # Pinned: a new image or script is for new hosts, an existing one is never replaced for it
                 # and a volume that is there cannot be encrypted any more
                 ignore_changes=["ami", "userData", "associatePublicIpAddress", "rootBlockDevice.encrypted", *own],
+                # A volume is at one machine at a time
+                delete_before_replace=True if args.disk else None,
                 # The engine believes its state: another value means that the machine is gone; a first one does not
                 replacement_trigger=replaces or "nothing",
             ),

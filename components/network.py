@@ -29,11 +29,12 @@ class Opening:
 
 
 class Network(pulumi.ComponentResource):
-    """`subnet_id` and `security_group_id` for the hosts of a region. The world reaches 80, 443 and what services
-    publish, `adminCidrs` reach 22, and nothing else is reachable."""
+    """`subnet_id`, its `zone` and `security_group_id` for the hosts of a region. The world reaches 80, 443 and what
+    services publish, `adminCidrs` reach 22, and nothing else is reachable."""
 
     subnet_id: pulumi.Output[str]
     security_group_id: pulumi.Output[str]
+    zone: pulumi.Output[str]
 
     def __init__(
         self, name: str, catalogue: Catalogue, availability_zone: str, opts: pulumi.ResourceOptions | None = None
@@ -42,7 +43,10 @@ class Network(pulumi.ComponentResource):
         stack = catalogue.stack
         label = tags(stack, "network", f"{stack.name}-{name}")
         given = stack.networks.get(stack.region)
-        vpc, subnet = (given.vpc, given.subnet) if given else self._create(name, stack, availability_zone, label)
+        if given:
+            vpc, subnet, self.zone = given.vpc, given.subnet, self._zone_of(given.subnet, stack)
+        else:
+            vpc, subnet, self.zone = self._create(name, stack, availability_zone, label)
         group = aws.ec2.SecurityGroup(
             f"{name}-hosts", description="Hosts: web from anywhere, SSH from administrators", vpc_id=vpc, tags=label,
             opts=inside(self),
@@ -64,8 +68,8 @@ class Network(pulumi.ComponentResource):
 
     def _create(
         self, name: str, stack: Stack, availability_zone: str, label: dict[str, str]
-    ) -> tuple[pulumi.Output[str], pulumi.Output[str]]:
-        """VPC and subnet; the latter once it can be used."""
+    ) -> tuple[pulumi.Output[str], pulumi.Output[str], pulumi.Output[str]]:
+        """VPC, subnet (once it can be used), and its zone."""
         vpc = aws.ec2.Vpc(
             f"{name}-vpc",
             cidr_block=str(HOSTS),
@@ -100,7 +104,15 @@ class Network(pulumi.ComponentResource):
         association = aws.ec2.RouteTableAssociation(
             f"{name}-public", subnet_id=subnet.id, route_table_id=routes.id, opts=inside(self)
         )
-        return vpc.id, pulumi.Output.all(subnet.id, association.id).apply(lambda ids: ids[0])
+        usable = pulumi.Output.all(subnet.id, association.id).apply(lambda ids: ids[0])
+        return vpc.id, usable, subnet.availability_zone
+
+    def _zone_of(self, subnet: str, stack: Stack) -> pulumi.Output[str]:
+        """Asked where a host has a disk that must be in it."""
+        if not any(host.dataDisk for host in stack.ec2_hosts.values()):
+            return pulumi.Output.from_input("")
+        asked = aws.ec2.get_subnet_output(id=subnet, region=stack.region, opts=pulumi.InvokeOptions(parent=self))
+        return asked.availability_zone
 
     def _ingress(
         self, name: str, group: aws.ec2.SecurityGroup, opening: Opening, label: dict[str, str]

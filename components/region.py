@@ -8,6 +8,7 @@ import pulumi
 from pulumi.runtime.mocks import MockMonitor
 from pulumi.runtime.settings import get_monitor
 
+from catalogue.data_disks import mounts
 from catalogue.dns import CHALLENGE
 from catalogue.host import Ec2Host
 from catalogue.loading import Catalogue
@@ -16,6 +17,7 @@ from components.alarms import HostAlarms, HostAlarmsArgs, Topic
 from components.alone import refuse_more, with_versions
 from components.before import Before, Machine, Served
 from components.configuration import Deploying
+from components.data_disk import DataDisk
 from components.existing_host import ExistingHost, ExistingHostArgs
 from components.host import Host, HostArgs, Origin
 from components.lookup import Zone
@@ -107,7 +109,12 @@ def machine(
         assert region.network, "there is one wherever there is an instance"
         # What is on a kept one is older from now on
         marks = snapshot_tags(stack) if data(catalogue, host) and stack.keepSnapshots and not origin.is_kept else {}
-        args = HostArgs(stack, host, spec, wanted, origin, region.network, rights.profile, marks)
+        disk = None
+        if spec.dataDisk and origin.has_disk:
+            places = mounts(catalogue.systems_on(host))
+            disk = DataDisk(spec.dataDisk.size, places, marks, region.network.zone, origin.is_kept)
+            marks = {}
+        args = HostArgs(stack, host, spec, wanted, origin, region.network, rights.profile, marks, disk)
         machine_of_host = Host(name, args, options)
     else:
         machine_of_host = ExistingHost(name, ExistingHostArgs(stack, host, spec, wanted), options)
@@ -125,12 +132,13 @@ def keep_earlier(region: Region, prior: Before, everywhere: pulumi.ResourceOptio
         for number in sorted(spec.kept_types):
             with_it = stack.with_machine(host, number)
             earlier = prior.machines.get(with_it.place(host), {}).get(host)
+            has_disk = is_supposed or host in prior.disks.get(with_it.place(host), {})
             if is_supposed:
                 earlier = Machine("")
             if earlier:
                 kept.setdefault(host, []).append(number)
                 alone = replace(region, catalogue=replace(region.catalogue, stack=with_it), machines={}, releases={})
-                machine(alone, host, Origin("", earlier.replaces, is_kept=True), everywhere)
+                machine(alone, host, Origin("", earlier.replaces, True, has_disk), everywhere)
                 _add_alarms(alone, host)
             else:
                 pulumi.log.warn(f"{host}: machine {number}, which infra:hosts.{host}.kept names, is not there")

@@ -284,6 +284,14 @@ class Copying(Form):
     images: Annotated[list[Copied], Field(max_length=MOST)] = []
 
 
+class Mounting(Form):
+    """Of a host that mounts its data disk; `{}` is a sign of life."""
+
+    say: str = ""
+    refused: str = ""
+    done: dict[str, Text] | None = None
+
+
 # Address, and how many requests it made
 Client = Annotated[list[Text | Whole], Field(min_length=2, max_length=2)]
 
@@ -318,6 +326,11 @@ def checked_job_event(event: dict[str, Any], host: str) -> dict[str, Any]:
 def checked_copying(event: dict[str, Any], host: str) -> dict[str, Any]:
     """What a host says while it copies images, when it has that form. Raises InfraError."""
     return check_form(Copying, event, "what is said of the images", host)
+
+
+def checked_mounting(event: dict[str, Any], host: str) -> dict[str, Any]:
+    """What a host says while it mounts its data disk, when it has that form. Raises InfraError."""
+    return check_form(Mounting, event, "what is said of the data disk", host)
 
 
 def checked_moving(what: str, event: dict[str, Any], host: str) -> dict[str, Any]:

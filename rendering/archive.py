@@ -58,6 +58,8 @@ def manifest_of(host: HostFiles) -> Manifest:
         del rest["language"]
     if not host.environments:
         del rest["environments"]
+    if not host.mounts:
+        del rest["mounts"]
     made = {**rest, "format": FORMAT, "files": sorted(files, key=lambda file: file["path"])}
     # What `asdict` makes of the dataclasses: tests/rendering/test_manifest_types.py holds it against the type
     return cast(Manifest, made)

@@ -13,6 +13,7 @@ from agent.documents.manifest import Directory
 from catalogue.compose import writing
 from catalogue.compose.durations import seconds
 from catalogue.compose.values import Mount
+from catalogue.data_disks import DOCKER
 from catalogue.loading import Catalogue
 from catalogue.models import ContainerNetwork, System
 from catalogue.service import Image
@@ -26,8 +27,6 @@ from rendering.waits import waits_for
 
 UNITS = "/etc/systemd/system"
 DEFAULT_STOP, MARGIN = 90, 30  # seconds: systemd's own limit of a stop, and what is left for the removal
-# Where Docker keeps named volumes, by its default
-VOLUMES = "/var/lib/docker/volumes"
 # Of a network that a unit of a release created
 NETWORK_LABEL = "infra.network"
 POST = "curl --silent --show-error --output /dev/null --unix-socket /run/docker.sock --request POST http://localhost"
@@ -252,7 +251,7 @@ def _bind_directories(system: System) -> list[Directory]:
 
 def path_on_host(mount: Mount) -> str:
     """Where what a container keeps lies."""
-    return str(mount.source) if mount.type != "volume" else f"{VOLUMES}/{mount.source}/_data"
+    return str(mount.source) if mount.type != "volume" else f"{DOCKER}/{mount.source}/_data"
 
 
 def data(system: System) -> list[str]:

@@ -229,10 +229,9 @@ class Network:
 
 @dataclass(frozen=True)
 class Container:
-    """A container as it is to be while its unit runs; `limit` is its memory in bytes, `project` the compose project of
-    its unit, `covered` the paths in it whose content is not the container's own. Of these `kept` are those that
-    outlive it, each with its volume or path of the host; `named` is its image as the catalogue has it, `user` who it
-    runs as ("" for its image's own)."""
+    """A container as it is to be while its unit runs; `limit` is its memory in bytes, `project` its compose project,
+    `covered` the paths in it whose content is not the container's own. Of these `kept` are those that outlive it, each
+    with its volume or path of the host; `named` is its image as the catalogue has it, `user` who runs it."""
 
     name: str
     service: str
@@ -299,7 +298,7 @@ class Backup:
 class HostFiles:
     """Everything that one host is to be: the input of the archive. `memory` is the sum of limits in bytes, `keep` how
     many releases it keeps, `logins` the registries whose login a timer renews, `names` the public names that its proxy
-    serves, `kind` who made the host (ec2: the program, ssh: its owner), `language` that of its page and notices."""
+    serves, `kind` who made the host (ec2, ssh), `language` that of its page, `mounts` what must be mounted."""
 
     host: str
     files: list[File] = field(default_factory=list[File])
@@ -325,6 +324,7 @@ class HostFiles:
     alerts: list[Alert] = field(default_factory=list[Alert])
     metrics: Metrics = field(default_factory=Metrics)
     language: str = "en"
+    mounts: list[str] = field(default_factory=list[str])
     networks: list[Network] = field(default_factory=list[Network])
     containers: list[Container] = field(default_factory=list[Container])
     steps: list[Step] = field(default_factory=list[Step])

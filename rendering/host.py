@@ -19,6 +19,7 @@ from rendering import (
     backups,
     collisions,
     compose,
+    data_disks,
     environments,
     monitor,
     places,
@@ -62,7 +63,7 @@ def render(
     for system in catalogue.systems_on(host):
         own = _system(catalogue, host, system, digests or {}, stack_secrets)
         bound = pressure.bar_units(singletons.bind_units(own, catalogue, system), catalogue, system)
-        files = _join(files, bound)
+        files = _join(files, data_disks.hold_units(bound, catalogue, host, system))
     stack = catalogue.stack
     limits = most_memory(service for system in catalogue.systems_on(host) for service in system.active)
     files = _join(files, backups.backup_timers(catalogue, host, stack_secrets, digests or {}))
@@ -83,6 +84,7 @@ def render(
         alerts=[alert.model_dump() for alert in catalogue.host_alerts],
         metrics=alarms.metrics_destination(catalogue, host),
         language=stack.language,
+        mounts=data_disks.required_mounts(catalogue, host),
         kind=stack.hosts[host].kind,
         region=stack.region if host in stack.ec2_hosts else "",
     )

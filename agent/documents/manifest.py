@@ -280,6 +280,7 @@ class Health(TypedDict):
 class _Sometimes(TypedDict, total=False):
     language: str  # of the page and notices, where that is not English
     environments: list[Environment]  # of Python, where there are any
+    mounts: list[str]  # places that have to be mounted, where there are some
 
 
 class Manifest(_Sometimes):

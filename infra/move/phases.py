@@ -32,11 +32,13 @@ STEPS = {
 }
 KINDS = (
     ("aws:ecr/", "repositories"), ("aws:iam/", "rights"), ("aws:route53/", "switch"), ("aws:vpc/", "network"),
-    ("aws:ec2/instance", "host"), ("aws:ec2/eip", "host"), ("aws:ec2/", "network"),
+    ("aws:ec2/instance", "host"), ("aws:ec2/eip", "host"), ("aws:ec2/volume", "host"), ("aws:ebs/", "host"),
+    ("aws:ec2/", "network"),
     ("aws:sns/", "topic"), ("aws:cloudwatch/", "alarms"), ("aws:dlm/", "snapshots"),
 )  # fmt: skip
 COMMANDS = {
     "ready": "boot",
+    "mounted": "boot",
     "images": "images",
     "apply": "release",
     "gate": "gate",

@@ -168,17 +168,19 @@ def facts(snapshot: Snapshot) -> Facts:
 
 
 def shrinking(steps: list[Step]) -> dict[str, tuple[int, int]]:
-    """Machine → GiB of its disk before and after, of those that lose some in place."""
+    """Machine or data disk → GiB before and after, of those that lose some in place."""
     sizes: dict[str, tuple[int, int]] = {}
     for step in steps:
-        before, after = _disk_size(step.old), _disk_size(step.new)
+        before, after = _disk_size(step.type, step.old), _disk_size(step.type, step.new)
         if step.op == "update" and before and after and int(after) < int(before):
             sizes[step.name] = (int(before), int(after))
     return sizes
 
 
-def _disk_size(inputs: Inputs | None) -> Any:
-    """In GiB, as Pulumi writes numbers; None of what has no disk."""
+def _disk_size(type: str, inputs: Inputs | None) -> Any:
+    """Of a machine or a data disk, in GiB as Pulumi writes numbers; None of what has no disk."""
+    if type == "aws:ebs/volume:Volume":
+        return (inputs or {}).get("size")
     device: dict[str, Any] = (inputs or {}).get("rootBlockDevice") or {}
     return device.get("volumeSize")
 

@@ -196,6 +196,8 @@ TEXTS = {
     "clear up": "後片付け",
     # infra/preview/kinds.yaml: resources
     "machine": "インスタンス",
+    "data disk": "データディスク",
+    "data disk of a machine": "データディスクのアタッチ",
     "address": "Elastic IP",
     "address of a machine": "Elastic IPの関連付け",
     "subnet": "サブネット",
@@ -230,6 +232,7 @@ TEXTS = {
     # what is lost with them
     "its disk is lost with everything on it, and it serves nothing until the new one has its release": "ディスクの内容はすべて失われ、"
     "新しいインスタンスにリリースが適用されるまで停止します",
+    "the disk stays in AWS with its data, and is no longer the program's": "ディスクとデータはAWSに残り、プログラムの管理から外れます",
     "the address is given back and cannot be had again": "IPアドレスが解放され、同じものは再取得できません",
     "nothing answers at the address meanwhile": "その間、このIPアドレスは応答しません",
     "everything that is in it goes too": "中のリソースもすべて削除されます",
@@ -246,6 +249,8 @@ TEXTS = {
     # what a change in place means: follows the resource's name
     "is stopped and started, some minutes without it": "を停止して起動します（数分間停止）",
     "gets its larger disk while it runs (AWS refuses a smaller one)": "のディスクを稼働したまま拡張します（縮小はAWSが拒否します）",
+    "grows while it is in use; its file system follows (AWS refuses a smaller one, and a second change within six hours)": "を使用"
+    "中のまま拡張し、ファイルシステムも拡張します（縮小と、6時間以内の再変更はAWSが拒否します）",
     "gets another disk while it runs": "のディスクの種類を稼働したまま変更します",
     "lets others in": "の許可元が変わります",
     "leads to another address": "の向き先が変わります",

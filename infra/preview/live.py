@@ -15,7 +15,7 @@ from agent.wording import phrase as worded
 from catalogue.checks import check, ensure_valid
 from catalogue.deployed import pin_images
 from catalogue.loading import Catalogue, load
-from catalogue.machines import of_instance, place_of, region_of
+from catalogue.machines import of_data_disk, of_instance, place_of, region_of
 from catalogue.problems import CatalogueError, Problem
 from catalogue.shapes import is_mapping
 from catalogue.stack import PROJECT, read_stack, stack_from
@@ -36,6 +36,7 @@ from infra.pulumi import Previewed, attempt, preview, pulumi
 from rendering.images import images_of
 
 INSTANCE = "aws:ec2/instance:Instance"
+VOLUME = "aws:ebs/volume:Volume"
 UNASKED = "{host} could not be asked, its files are shown as new: {why}"
 REPLACING = {"replace", "create-replacement", "delete-replaced", "discard-replaced"}
 OPS: dict[str, Op] = {"create": "create", "update": "update", "delete": "delete", "import": "create"}
@@ -101,7 +102,14 @@ def machines_before(after: dict[str, Any], region: str, taken: list[Step]) -> di
         # Another machine of the name may be made beside the one that is there
         if step.op != "create" and step.old:
             disk: dict[str, Any] = step.old.get("rootBlockDevice") or {}
-            before[host] = [step.old["instanceType"], disk.get("volumeSize", after.get(host, [None, 0])[1])]
+            own = disk.get("volumeSize", after.get(host, [None, 0])[1])
+            before[host] = [step.old["instanceType"], own, *after.get(host, [])[2:]]
+    for step in taken:
+        place = of_data_disk(step.name) if step.type == VOLUME else None
+        host = kept.get("@".join(place), place[0]) if place and region_of(place[1]) == region else ""
+        if host in before:
+            data = [int(step.old["size"])] if step.op != "create" and step.old else []
+            before[host] = [*before[host][:2], *data]
     return before
 
 

@@ -173,10 +173,10 @@ def hosts_of(catalogue: Any, images: dict[str, dict[str, str]], key: bytes) -> "
 
 
 def machines(stack: Any) -> dict[str, list[Any]]:
-    """Host → instance type and GiB of its disk, of those that cost something in AWS."""
-    own = {name: [host.instanceType, host.volume] for name, host in stack.ec2_hosts.items()}
+    """Host → instance type and GiB of its disks, of those that cost something in AWS."""
+    own = {n: [host.instanceType, *getattr(host, "disks", [host.volume])] for n, host in stack.ec2_hosts.items()}
     beside = ((name, kept) for name, host in stack.ec2_hosts.items() for kept in getattr(host, "kept", []))
-    return own | {f"{name} {kept.generation}": [kept.instanceType, own[name][1]] for name, kept in beside}
+    return own | {f"{name} {kept.generation}": [kept.instanceType, *own[name][1:]] for name, kept in beside}
 
 
 def code_of(root: Path) -> str:

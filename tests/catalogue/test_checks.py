@@ -9,7 +9,7 @@ from catalogue.loading import Catalogue
 from catalogue.models import System
 from catalogue.problems import CatalogueError
 from catalogue.rules.units import settings
-from tests.catalogue import containers, names, programs, pythons, reaching, records, regions, sites, units
+from tests.catalogue import containers, data_disks, names, programs, pythons, reaching, records, regions, sites, units
 from tests.catalogue.changes import both, configured, hosted, networked, routed, setting
 from tests.catalogue.shop import STAGING, leading_elsewhere, read_shop, with_a_name_of_anothers
 from tests.serving import described
@@ -256,6 +256,7 @@ EXAMPLES = [
     ),
     *((name, *example) for name, example in names.SYSTEM_EXAMPLES.items()),
     *((name, unchanged, *example) for name, example in STACK_EXAMPLES.items()),
+    *((name, *example) for name, example in data_disks.EXAMPLES.items()),
     *((name, unchanged, *e) for name, e in (records.EXAMPLES | names.EXAMPLES | regions.EXAMPLES).items()),
 ]
 

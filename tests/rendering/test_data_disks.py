@@ -1,0 +1,70 @@
+"""Services of a host with a data disk: held back while it is not mounted, and nothing else changes."""
+
+import pytest
+
+from catalogue.data_disks import inside
+from rendering.archive import build, manifest_of
+from rendering.host import render
+from tests.catalogue.changes import hosted, setting
+from tests.support import LAB, catalogue, changed, unchanged, whole
+
+DISK = hosted(dataDisk={"size": 50})
+VOLUME = setting("web", volumes=["web-data:/data"])
+BIND = setting("web", volumes=["/srv/web/media:/media"])
+NAME = "infra-data-disk.conf"
+
+
+def drop_ins(files) -> dict[str, str]:
+    return {file.path: file.content.decode() for file in files.files if file.path.endswith(NAME)}
+
+
+def on_lab(host, name, change):
+    def config(values):
+        values["infra:hosts"][host]["dataDisk"] = {"size": 50}
+
+    return changed(whole(config), name, change)
+
+
+def test_containers_start_only_where_the_disk_is_mounted():
+    files = render(catalogue(BIND, DISK), "watchme")
+    text = drop_ins(files)["/etc/systemd/system/watchme-web-app.service.d/infra-data-disk.conf"]
+    assert "RequiresMountsFor=/srv\nAssertPathIsMountPoint=/srv\n" in text
+    units = {file.path.split("/")[-2].removesuffix(".d") for file in files.files if file.path.endswith(NAME)}
+    held = {unit.name for unit in files.units if any(path.endswith(NAME) for path in unit.files)}
+    assert held == units and "watchme-web-app.service" in held
+    assert files.mounts == ["/srv"] == build(files).manifest.get("mounts")
+
+
+def test_named_volumes_are_on_it_too():
+    files = render(catalogue(VOLUME, DISK), "watchme")
+    text = drop_ins(files)["/etc/systemd/system/watchme-web-app.service.d/infra-data-disk.conf"]
+    assert "RequiresMountsFor=/srv /var/lib/docker/volumes\n" in text
+    assert "AssertPathIsMountPoint=/var/lib/docker/volumes\n" in text
+    assert files.mounts == ["/srv", "/var/lib/docker/volumes"]
+
+
+@pytest.mark.parametrize("made", [catalogue(BIND), catalogue(unchanged, DISK)], ids=["no disk", "nothing on it"])
+def test_nothing_else_is_held_back(made):
+    assert drop_ins(render(made, "watchme")) == {}
+
+
+def test_a_host_without_one_keeps_its_release():
+    assert "mounts" not in manifest_of(render(catalogue(BIND), "watchme"))
+
+
+def test_a_native_services_unit_and_a_timers_job_are_held_back():
+    made = on_lab("services", "whisper", lambda data: data.update(data=["/srv/whisper/uploads"]))
+    files = render(made, "services")
+    system = made.running["whisper"]
+    held = {path.split("/")[-2] for path in drop_ins(files)}
+    for service in system.native_services:
+        assert f"{getattr(service, 'job_unit', service.unit)}.d" in held
+
+
+def test_the_lab_has_none():
+    assert not any("dataDisk" in host for host in LAB["infra:hosts"].values())
+
+
+def test_where_a_path_lies_on_the_disk_itself():
+    assert inside("/srv/shop/media") == "/shop/media"
+    assert inside("/var/lib/docker/volumes/a/_data") == "/.docker-volumes/a/_data"
