@@ -1,6 +1,11 @@
 """Accounts that services run as: made where they are missing, and never removed. One that exists already keeps what
 it has: only lingering is turned on, and groups are added."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from agent.documents.manifest import Account
 from agent.managers import ANSWER, hangs, has_manager
 from agent.outcome import Failed, Refused
@@ -39,11 +44,12 @@ def answer(world: World, accounts: list[Account]) -> None:
             )
 
 
-def ensure(world: World, accounts: list[Account]) -> None:
-    """Makes what is missing; a lingering account's own manager runs after this. Raises Failed."""
+def ensure(world: World, accounts: list[Account], numbers: Mapping[str, int] = MappingProxyType({})) -> None:
+    """Makes what is missing, with the `numbers` that are given; a lingering account's own manager runs after this.
+    Raises Failed."""
     for account in accounts:
         if world.account(account["name"]) is None:
-            must(world, *_making(account))
+            must(world, *_making(account, numbers.get(account["name"])))
         if account["groups"]:
             must(world, "usermod", "--append", "--groups", ",".join(account["groups"]), account["name"])
         if account["lingering"]:
@@ -65,12 +71,13 @@ def changes(world: World, accounts: list[Account]) -> list[str]:
     return lines
 
 
-def _making(account: Account) -> list[str]:
+def _making(account: Account, number: int | None) -> list[str]:
     if account["login"]:
         kind = ["--create-home", "--shell", "/bin/bash"]
     else:
         kind = ["--system", "--no-create-home", "--shell", "/usr/sbin/nologin"]
-    return ["useradd", "--user-group", "--home-dir", account["home"], *kind, account["name"]]
+    own = ["--uid", str(number)] if number is not None else []
+    return ["useradd", "--user-group", "--home-dir", account["home"], *kind, *own, account["name"]]
 
 
 def _linger(world: World, name: str) -> None:

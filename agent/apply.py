@@ -22,6 +22,7 @@ from agent import (
     images,
     kept,
     maintenance,
+    owners,
     preflight,
     proxies,
     prune,
@@ -225,7 +226,8 @@ def _switch(world: World, job: Job, ready: Plan, begun: Transaction) -> tuple[di
     later = {rollout.link for rollout in ready.rollouts if world.link_target(rollout.link) is not None}
     joining = {roll.link for roll in ready.rolls if roll.is_new}
     job.say(f"switching {len(paths)} files")
-    accounts.ensure(world, manifest["accounts"])
+    accounts.ensure(world, manifest["accounts"], owners.numbers(world, manifest))
+    owners.note(world, manifest)
     if "docker-compose" in manifest["commands"]:
         compose.make_command(world, compose.demand(world.can.compose))
     waiting_entries: list[HeldNow] = []

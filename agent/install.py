@@ -18,7 +18,7 @@ Description=Finish or undo a release that was interrupted
 ConditionPathExists=|{STATE}/transaction.json
 ConditionPathExists=|{STATE}/certificates.json
 ConditionPathExists=|{STATE}/restoring.json
-After=network-online.target docker.service {" ".join(proxies.unit_names())} systemd-user-sessions.service
+After=network-online.target srv.mount docker.service {" ".join(proxies.unit_names())} systemd-user-sessions.service
 Wants=network-online.target
 
 [Service]

@@ -17,6 +17,7 @@ from agent import (
     images,
     networks,
     overrides,
+    owners,
     programs,
     proxies,
     prune,
@@ -41,6 +42,7 @@ def check(world: World, job: Job, base: Release | None, target: Release) -> None
     _mounts(world, target)
     _commands(world, target)
     accounts.agree(world, target.manifest["accounts"])
+    owners.agree(world, target.manifest)
     accounts.answer(world, target.manifest["accounts"])
     check_programs(world, target)
     check_families(world, target)
