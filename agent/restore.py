@@ -5,6 +5,7 @@ Files and directories have their names only once they are whole: interrupted and
 
 import contextlib
 import errno
+import json
 import os
 import stat
 import time
@@ -15,6 +16,7 @@ from typing import Any, BinaryIO
 
 from agent import accounts, lock, steps, trees
 from agent.outcome import Refused
+from agent.owners import NAME as NOTED
 from agent.places import aside, parent_of
 from agent.units import must
 from agent.world import PERMISSIONS, World
@@ -62,25 +64,31 @@ class Signs:
 
 
 def restore(world: World, payload: dict[str, Any], say: Say) -> dict[str, Any]:
-    """Brings `paths` from the disk of `volume` (vol-…). `accounts` are made first, as a release would, so that what is
-    theirs can be theirs. Raises Refused."""
-    with lock.lock(PURPOSE, say), _mount_disk(world, payload["volume"], payload["paths"], say) as there:
+    """Brings `paths` from the disk of `volume` (vol-…), which has them at the same paths or, where that disk was a
+    data disk, at those `inside` it. `accounts` are made first, as a release would, so that what is theirs can be
+    theirs. Raises Refused."""
+    own = {path: path for path in payload["paths"]} | (payload.get("inside") or {})
+    onto = payload.get("onto", "/")
+    with lock.lock(PURPOSE, say), _mount_disk(world, payload["volume"], list(own.values()), say) as there:
         accounts.agree(world, payload["accounts"])
-        present = [path for path in payload["paths"] if _is_directory(there, path)]
-        missing = sum(status.st_size for path in present for _, status in absent(f"{there}{path}", path, []))
-        if missing + SPARE > world.free("/"):
+        present = [path for path in payload["paths"] if _is_directory(there, own[path])]
+        missing = sum(status.st_size for path in present for _, status in absent(f"{there}{own[path]}", path, []))
+        if missing + SPARE > (free := world.free(onto)):
+            key = "volume" if onto == "/" else "dataDisk.size"
             raise Refused(
-                f"{missing // 1024**2} MiB remain to be restored, but only {world.free('/') // 1024**2} MiB are free, "
-                "of which 1 GiB must stay free: give the host a larger disk (infra:hosts.NAME.volume)"
+                f"{missing // 1024**2} MiB remain to be restored, but only {free // 1024**2} MiB are free, of which "
+                f"1 GiB must stay free: give the host a larger disk (infra:hosts.NAME.{key})"
             )
         accounts.ensure(world, payload["accounts"])
         names = {"root", *(name for entry in payload["accounts"] for name in (entry["name"], *entry["groups"]))}
         ids = owners(names, f"{there}/etc/passwd", f"{there}/etc/group", "/etc/passwd", "/etc/group")
+        if payload.get("inside"):
+            ids = owners_noted(f"{there}/{NOTED}", "/etc/passwd", "/etc/group")
         results = {}
         steps.forget_done(world)
         for path in present:
             say(f"bringing {path}")
-            brought = bring(f"{there}{path}", path, ids, Signs(say).came)
+            brought = bring(f"{there}{own[path]}", path, ids, Signs(say).came)
             results[path] = {
                 "files": brought.files, "bytes": brought.size, "kept": brought.kept, "failed": len(brought.failed),
             }  # fmt: skip
@@ -149,6 +157,17 @@ def owners(names: set[str], passwd: str, group: str, own_passwd: str, own_group:
     stays what it is: it may be a container's own."""
     users, groups = (_numbers(names, there, here) for there, here in ((passwd, own_passwd), (group, own_group)))
     return lambda user, group: (users.get(user, user), groups.get(group, group))
+
+
+def owners_noted(path: str, own_passwd: str, own_group: str) -> Ids:
+    """The same of a data disk, which has its accounts' numbers noted on it; groups of their names have them too."""
+    noted: Any = None
+    with contextlib.suppress(OSError, ValueError), open(path, errors="replace") as file:
+        noted = json.load(file)
+    known: dict[str, int] = noted if isinstance(noted, dict) else {}
+    users, groups = dict(_names(own_passwd)), dict(_names(own_group))
+    changed = {number: (users[name], groups.get(name, number)) for name, number in known.items() if name in users}
+    return lambda user, group: (changed.get(user, (user, 0))[0], changed.get(group, (0, group))[1])
 
 
 def _numbers(names: set[str], there: str, here: str) -> dict[int, int]:

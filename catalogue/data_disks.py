@@ -23,6 +23,15 @@ def is_below(path: str, place: str) -> bool:
     return path.startswith(f"{place}/")
 
 
+def data_disk_name(stack: Stack, host: str) -> str:
+    """What AWS shows of the disk, and of each snapshot of it."""
+    return f"{stack.name}-{host}-data"
+
+
+def is_on_disk(path: str) -> bool:
+    return is_below(path, MOUNT) or is_below(path, DOCKER)
+
+
 def inside(path: str) -> str:
     """The same path as the disk itself has it: from its own root."""
     return f"{VOLUMES}{path.removeprefix(DOCKER)}".removeprefix(MOUNT) if is_below(path, DOCKER) else path[len(MOUNT) :]

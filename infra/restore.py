@@ -12,6 +12,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError, WaiterError
 
 from agent.restore import PURPOSE
+from catalogue.data_disks import MOUNT, data_disk_name, has_disk, inside, is_on_disk
 from catalogue.loading import Catalogue
 from catalogue.stack import Stack
 from infra import aws, hosts, remote
@@ -25,11 +26,12 @@ WAIT: Any = {"Delay": 2, "MaxAttempts": 150}
 
 @dataclass(frozen=True)
 class Snapshot:
-    """`size` is in GiB."""
+    """`size` is in GiB; `is_of_data` says that the disk was a data disk, which has its own paths."""
 
     id: str
     at: datetime
     size: int
+    is_of_data: bool = False
 
     def __str__(self) -> str:
         return f"{self.id} of {self.at:%Y-%m-%d %H:%M} UTC, {self.size} GiB"
@@ -75,7 +77,11 @@ def restore(catalogue: Catalogue, host: str, wanted: str | None, say: Callable[[
         say(f"making a volume of {snapshot}")
         with _attach_volume(ec2, stack, name, snapshot, instance) as volume:
             accounts = [account.__dict__ for account in render(catalogue, name).accounts]
-            payload = {"volume": volume, "paths": paths, "accounts": accounts}
+            payload: dict[str, Any] = {"volume": volume, "paths": paths, "accounts": accounts}
+            if snapshot.is_of_data:
+                payload["inside"] = {path: inside(path) for path in paths if is_on_disk(path)}
+            if has_disk(stack, name):
+                payload["onto"] = MOUNT
             answer: dict[str, Any] = {}
             for event in remote.stream(target, "restore", payload):
                 if "say" in event:
@@ -115,9 +121,17 @@ def _name_filters(stack: Stack, host: str) -> list[dict[str, Any]]:
 
 
 def _snapshots(ec2: Any, stack: Stack, host: str, region: str) -> list[Snapshot]:
-    pages = ec2.get_paginator("describe_snapshots").paginate(OwnerIds=["self"], Filters=_name_filters(stack, host))
+    # Those of its root disk too, which had the data until there was a data disk
+    names = [f"{stack.name}-{host}", *([data_disk_name(stack, host)] if has_disk(stack, host) else [])]
+    filters = [{"Name": "tag:stack", "Values": [stack.name]}, {"Name": "tag:Name", "Values": names}]
+    pages = ec2.get_paginator("describe_snapshots").paginate(OwnerIds=["self"], Filters=filters)
     candidates = [
-        Snapshot(entry["SnapshotId"], entry["StartTime"], entry["VolumeSize"])
+        Snapshot(
+            entry["SnapshotId"],
+            entry["StartTime"],
+            entry["VolumeSize"],
+            {"Key": "Name", "Value": data_disk_name(stack, host)} in entry.get("Tags", []),
+        )
         for page in pages
         for entry in page["Snapshots"]
         if entry["State"] == "completed"

@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any
 
 from catalogue.loading import Catalogue
+from catalogue.machines import of_data_disk
 from catalogue.problems import Problem
 from infra import aws, sources
 from infra.account import limits, networks, rights
@@ -14,6 +15,8 @@ from infra.orphans.command import export_state
 from infra.orphans.state import of_aws
 from infra.paths import project_root
 from infra.preview.commits import snapshots
+
+VOLUME = "aws:ebs/volume:Volume"
 
 
 def problems(catalogue: Catalogue) -> list[Problem]:
@@ -26,7 +29,7 @@ def problems(catalogue: Catalogue) -> list[Problem]:
         return [Problem("AWS", "infra:accountId", whose, f"the stack is of {stack.accountId}: use its credentials")]
     wanted, existing = _planned_resources(stack.name), _state_resources(stack.name)
     created, larger = limits.new(wanted, existing), limits.growth(wanted, existing)
-    findings = sources.problems(stack)
+    findings: list[Problem] = [*sources.problems(stack), *shrinking_disks(stack.file, wanted, existing)]
     for role in ("plan", "deploy"):
         findings += _collect_problems(f"rights of {role}", stack.region, partial(rights.missing, catalogue, role))
     for region in [stack.region, *stack.standbyRegions]:
@@ -35,6 +38,17 @@ def problems(catalogue: Catalogue) -> list[Problem]:
         )
     # What cannot be asked is the same of several
     return list(dict.fromkeys(findings))
+
+
+def shrinking_disks(file: str, wanted: list[dict[str, Any]], existing: list[dict[str, Any]]) -> Iterator[Problem]:
+    """Data disks of the state that the configuration would make smaller. Pure."""
+    size_of = {entry["urn"]: int(entry["inputs"].get("size") or 0) for entry in wanted if entry["type"] == VOLUME}
+    for entry in existing:
+        named = of_data_disk(entry["urn"].rsplit("::", 1)[-1]) if entry["type"] == VOLUME else None
+        size = int((entry.get("inputs") or {}).get("size") or 0)
+        if named and entry["urn"] in size_of and size_of[entry["urn"]] < size:
+            fault = f"{size_of[entry['urn']]} GiB, and the data disk has {size}: AWS cannot shrink a disk"
+            yield Problem(file, f"infra:hosts.{named[0]}.dataDisk.size", fault, f"{size} or more")
 
 
 def _collect_problems(what: str, region: str, ask: Callable[[], Iterable[Problem]]) -> list[Problem]:

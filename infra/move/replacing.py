@@ -246,6 +246,11 @@ def retire(catalogue: Catalogue, host: str, yes: bool) -> None:
     ])  # fmt: skip
     attempts.forget(stack.name, mark)
     typer.echo(f"\n{host} of stack {stack.name} has only {machine_label(now.serving, now.types)}")
+    if stack.ec2_hosts[host].dataDisk:
+        typer.echo(
+            f"data disks of earlier machines stay in AWS, and cost: uv run infra orphans --stack {stack.name} lists "
+            "them, and --delete vol-… deletes one"
+        )
 
 
 def machine_label(generation: int, types: Mapping[int, str]) -> str:

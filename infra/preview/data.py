@@ -13,7 +13,16 @@ MAJOR = re.compile(r"v?([0-9]+)")
 def changes(was: Manifest | None, will: Manifest | None) -> list[str]:
     """A line for each of two releases' containers whose data is not where it was, or is read by another version."""
     old, new = (_containers_by_service(manifest) for manifest in (was, will))
-    return [line for name in sorted(old) for line in (_of_one(old[name], new.get(name)))]
+    return [*_of_disk(was, will), *(line for name in sorted(old) for line in (_of_one(old[name], new.get(name))))]
+
+
+def _of_disk(was: Manifest | None, will: Manifest | None) -> Iterator[str]:
+    if was and will and (places := [place for place in will.get("mounts", []) if place not in was.get("mounts", [])]):
+        yield phrase(
+            "a data disk is mounted at {places} first. What is there on the root disk is not moved: the update is "
+            "refused until it is copied (docs/data-disk.md)",
+            places=", ".join(places),
+        )  # fmt: skip
 
 
 def _containers_by_service(manifest: Manifest | None) -> dict[str, Container]:

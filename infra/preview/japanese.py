@@ -148,6 +148,8 @@ TEXTS = {
     "{host} serves {release}; the stack brought {last} last": "{host}で稼働中のリリースは{release}ですが、スタックが最後に適用したのは{last}です",
     "the registry was not asked about, or does not have: {images}": "レジストリで確認できないイメージ：{images}",
     # infra/preview/data.py, steps.py
+    "a data disk is mounted at {places} first. What is there on the root disk is not moved: the update is refused until it is copied (docs/data-disk.md)": "先に"
+    "{places}へデータディスクをマウントします。ルートディスク上のデータは移動しません。コピーするまで更新は拒否されます（docs/data-disk.md）",
     "data of {service} stays: {source}, which nothing uses any more": "{service}のデータは残ります：{source}（今後は使われません）",
     "data of {service}: {target} is no longer {source}. What is in there stays, and {service} does not see it": "{service}のデータ："
     "{target}は{source}ではなくなります。データは残りますが、{service}からは見えなくなります",

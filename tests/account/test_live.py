@@ -286,3 +286,17 @@ def test_what_is_simulated_is_as_the_stack_has_it(caller):
         given = {entry["ContextKeyName"]: entry["ContextKeyValues"][0] for entry in asked["ContextEntries"]}
         attaches = "iam:AttachRolePolicy" in asked["ActionNames"]
         assert given.get("iam:PolicyARN", "").endswith("AWSDataLifecycleManagerServiceRole") is attaches
+
+
+def test_a_data_disk_that_would_shrink_is_named():
+    def disk(size, name="web-ap-northeast-1-data-disk"):
+        urn = f"urn:pulumi:prod::infra::infra:index:Host$aws:ebs/volume:Volume::{name}"
+        return {"urn": urn, "type": "aws:ebs/volume:Volume", "inputs": {"size": size}}
+
+    (problem,) = command.shrinking_disks("Pulumi.prod.yaml", [disk(40)], [disk(50)])
+    assert str(problem) == (
+        "error: Pulumi.prod.yaml: infra:hosts.web.dataDisk.size: 40 GiB, and the data disk has 50: AWS makes no disk "
+        "smaller; 50 or more"
+    )
+    assert not [*command.shrinking_disks("f", [disk(80), disk(1, "x")], [disk(50), disk(9, "x")])]
+    assert not [*command.shrinking_disks("f", [], [disk(50)])]

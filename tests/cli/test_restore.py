@@ -1,6 +1,7 @@
 """`infra restore` in an AWS in memory: which snapshot, by which volume, and that none is left."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import boto3
 import pytest
@@ -8,7 +9,7 @@ from moto import mock_aws
 
 from infra import restore
 from infra.errors import InfraError
-from tests.support import any_image, whole
+from tests.support import any_image, changed, whole
 
 REGION = "ap-northeast-1"
 CATALOGUE = whole()
@@ -170,3 +171,30 @@ def test_what_came_is_told():
         "services: /opt/whisper: 3 file(s) came, 7 MiB, 2 were already present",
         "services: /srv/recall: not in the snapshot",
     ]
+
+
+def on_a_data_disk():
+    def config(values):
+        values["infra:hosts"]["services"]["dataDisk"] = {"size": 50}
+
+    return changed(whole(config), "whisper", lambda data: data.update(data=["/srv/whisper/uploads"]))
+
+
+def test_a_data_disks_snapshots_have_its_own_paths(ec2, monkeypatch):
+    made = on_a_data_disk()
+    of_root, of_data = snapshot(ec2), snapshot(ec2, "services-data")
+    machine(ec2)
+    assert {entry.id: entry.is_of_data for entry in restore.snapshots(made, "services")} == {
+        of_root: False, of_data: True,
+    }  # fmt: skip
+    # A host without one has nothing of it
+    assert {entry.id for entry in restore.snapshots(CATALOGUE, "services")} == {of_root}
+    sent = []
+    monkeypatch.setattr(restore.hosts, "select_targets", lambda *_: {"services": SimpleNamespace(address="")})
+    monkeypatch.setattr(restore.hosts, "private_key", lambda stack: "")
+    monkeypatch.setattr(restore.remote, "ask", lambda *_: {"holder": None})
+    monkeypatch.setattr(restore.remote, "stream", lambda target, verb, payload: sent.append(payload) or iter([{}]))
+    for id in (of_data, of_root):
+        restore.restore(made, "services", id, print)
+    assert sent[0]["inside"]["/srv/whisper/uploads"] == "/whisper/uploads" and sent[0]["onto"] == "/srv"
+    assert "inside" not in sent[1] and sent[1]["onto"] == "/srv"
