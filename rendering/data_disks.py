@@ -8,6 +8,7 @@ from catalogue.models import System
 from catalogue.service import Service
 from catalogue.services import ComposeService, NativeService, TimerService
 from rendering import units
+from rendering.backups import unit_name
 from rendering.compose import UNITS
 from rendering.files import File, HostFiles, Unit
 from rendering.places import places
@@ -25,6 +26,12 @@ def hold_units(files: HostFiles, catalogue: Catalogue, host: str, system: System
     for service in system.active:
         for unit, names in _held_units(service).items():
             files = _hold(files, system, service, source, (unit, names))
+        if service.backup:
+            # A backup of an empty directory would be the newest one
+            text = _drop_in(system, source)
+            files = replace(
+                files, files=[*files.files, File(f"{UNITS}/{unit_name(service.name)}.service.d/{NAME}", text)]
+            )
     return files
 
 
@@ -45,15 +52,16 @@ def _hold(files: HostFiles, system: System, service: Service, source: str, held:
     unit, names = held
     account = service.account or "" if isinstance(service, NativeService) else ""
     folder = f"{units.directory(system, service) if isinstance(service, NativeService) else UNITS}/{unit}.d"
-    needed = [MOUNT, *([DOCKER] if has_volumes(system) else [])]
-    lines = [BANNER.format(source=source), "# Never on empty directories of the root disk", "[Unit]"]
-    if not account:
-        # An account's own manager knows no mounts of the system's
-        lines.append(f"RequiresMountsFor={' '.join(needed)}")
-    lines += [f"AssertPathIsMountPoint={place}" for place in needed]
     drop_in = File(
-        f"{folder}/{NAME}", "\n".join([*lines, ""]).encode(), 0o644, account or "root", "" if account else "root"
+        f"{folder}/{NAME}",
+        _drop_in(system, source, for_account=bool(account)),
+        0o644,
+        account or "root",
+        "" if account else "root",
     )
+    if any(file.path == drop_in.path for file in files.files):
+        # Services of one compose project have one unit
+        return files
     directories = [*files.directories]
     if account and all(entry["path"] != folder for entry in directories):
         directories.append({"path": folder, "mode": 0o755, "owner": account, "group": "", "if_missing": True})
@@ -65,3 +73,13 @@ def _hold(files: HostFiles, system: System, service: Service, source: str, held:
     return replace(
         files, files=[*files.files, drop_in], directories=directories, units=[of(entry) for entry in files.units]
     )
+
+
+def _drop_in(system: System, source: str, for_account: bool = False) -> bytes:
+    needed = [MOUNT, *([DOCKER] if has_volumes(system) else [])]
+    lines = [BANNER.format(source=source), "# Never on empty directories of the root disk", "[Unit]"]
+    if not for_account:
+        # An account's own manager knows no mounts of the system's
+        lines.append(f"RequiresMountsFor={' '.join(needed)}")
+    lines += [f"AssertPathIsMountPoint={place}" for place in needed]
+    return "\n".join([*lines, ""]).encode()

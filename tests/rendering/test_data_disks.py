@@ -5,12 +5,16 @@ import pytest
 from catalogue.data_disks import inside
 from rendering.archive import build, manifest_of
 from rendering.host import render
-from tests.catalogue.changes import hosted, setting
+from tests.catalogue.backups import PASSWORD, with_backups
+from tests.catalogue.changes import both, configured, hosted, setting
 from tests.support import LAB, catalogue, changed, unchanged, whole
 
 DISK = hosted(dataDisk={"size": 50})
 VOLUME = setting("web", volumes=["web-data:/data"])
 BIND = setting("web", volumes=["/srv/web/media:/media"])
+BACKED_UP = configured(
+    backupRegion="ap-northeast-3", secrets={"db": {"POSTGRES_PASSWORD": "x"}, "backup": {"RESTIC_PASSWORD": PASSWORD}}
+)
 NAME = "infra-data-disk.conf"
 
 
@@ -68,3 +72,17 @@ def test_the_lab_has_none():
 def test_where_a_path_lies_on_the_disk_itself():
     assert inside("/srv/shop/media") == "/shop/media"
     assert inside("/var/lib/docker/volumes/a/_data") == "/.docker-volumes/a/_data"
+
+
+def test_no_backup_is_made_of_what_is_not_mounted():
+    made = catalogue(both(with_backups, BIND), both(BACKED_UP, DISK))
+    held = drop_ins(render(made, "watchme"))
+    assert "AssertPathIsMountPoint=/srv\n" in held["/etc/systemd/system/infra-backup-db.service.d/infra-data-disk.conf"]
+
+
+def test_services_with_one_unit_are_held_back_once():
+    beside = setting(
+        "admin", directory="/home/ubuntu/watchme-docker", compose_key="admin", unit="watchme-web-app.service"
+    )
+    files = render(catalogue(both(BIND, beside), DISK), "watchme")
+    assert len([file for file in files.files if file.path.endswith(f"watchme-web-app.service.d/{NAME}")]) == 1
