@@ -30,6 +30,7 @@ Say = Callable[[str], None]
 def prepare(world: World, payload: dict[str, Any], _: Say) -> dict[str, Any]:
     """Where each of `bytes` (path → how many) is to be copied to. What an earlier attempt brought is still there.
     Raises Refused."""
+    making.demand_disk(world)
     for volume in payload["volumes"]:
         units.must(world, "docker", "volume", "create", volume)
     places: dict[str, str] = {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from functools import partial
 
@@ -15,6 +14,7 @@ from agent import (
     existing,
     forwarding,
     images,
+    mounts,
     networks,
     overrides,
     owners,
@@ -39,7 +39,7 @@ MiB = 1024**2
 def check(world: World, job: Job, base: Release | None, target: Release) -> None:
     """Raises Refused with the first reason why not, and what to do about it."""
     _demand_planned_base(world, job, base, target)
-    _mounts(world, target)
+    mounts.demand(world, target.manifest)
     _commands(world, target)
     accounts.agree(world, target.manifest["accounts"])
     owners.agree(world, target.manifest)
@@ -68,19 +68,6 @@ def _demand_planned_base(world: World, job: Job, base: Release | None, target: R
             f"this update was planned from release {job.base[:12]}, but release {base.id[:12]} by {by} serves here. "
             "Merge its changes and preview again; to deploy this one anyway: "
             "pulumi up --replace <URN of this command>"
-        )
-
-
-def _mounts(world: World, target: Release) -> None:
-    """Without the disk that the data is on, its directories would be made on the root disk."""
-    # Kept releases of an earlier version have none
-    wanted = target.manifest.get("mounts", [])
-    lines = os.fsdecode(world.read("/proc/mounts") or b"").split("\n") if wanted else []
-    mounted = {fields[1] for line in lines if len(fields := line.split(" ")) > 3}
-    if missing := [place for place in wanted if place not in mounted]:
-        raise Refused(
-            f"{' and '.join(missing)} of the data disk is not mounted: systemctl status srv.mount on the host says "
-            "why; pulumi up mounts it (docs/data-disk.md)"
         )
 
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any, cast
 
-from agent import away, lock, quoting, store
+from agent import away, lock, mounts, quoting, store
 from agent.backups import restic
 from agent.documents.manifest import Backup, Manifest
 from agent.outcome import Refused
@@ -44,6 +44,12 @@ def entry_of(world: World, service: str) -> Backup:
     return services[service]
 
 
+def demand_disk(world: World) -> None:
+    """Raises Refused while the disk that this host's data is on is not mounted."""
+    if release := store.current(world):
+        mounts.demand(world, release.manifest)
+
+
 def back_up(world: World, service: str, say: Say) -> dict[str, Any]:
     """Takes a backup now, and lets go of those that are not to be kept any more. Raises Refused, and remembers why."""
     entry = entry_of(world, service)
@@ -52,6 +58,7 @@ def back_up(world: World, service: str, say: Say) -> dict[str, Any]:
         try:
             if world.exists(RESTORING):
                 raise Refused("a restore was interrupted, so the data in place is incomplete: see infra status")
+            demand_disk(world)
             restic.ready(world)
             say(f"backing up {service}")
             taken = _back_up_dump(world, entry) if entry["dump"] else _back_up_files(world, entry)

@@ -80,6 +80,7 @@ def in_place(world: World, service: str, wanted: str | None, say: Say) -> dict[s
             raise Refused(
                 f"backup {snapshot} of {service} does not have {', '.join(missing)}: restore it with --to DIR"
             )
+        making.demand_disk(world)
         for path in entry["paths"]:
             _demand_own_parent(world, path)
         for volume in entry["volumes"]:

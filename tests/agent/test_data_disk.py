@@ -4,7 +4,9 @@ import json
 
 import pytest
 
-from agent import data_disk
+from agent import arriving, data_disk
+from agent.backups import making
+from agent.outcome import Refused
 from tests.agent.releases import applied, release, world_for
 from tests.catalogue.changes import hosted, setting
 
@@ -246,3 +248,17 @@ def test_without_the_disk_a_release_is_refused_before_its_directories_are_made()
     assert world.seen_by_programs() == before
     world.files["/proc/mounts"] = (b"/dev/nvme1n1 /srv ext4 rw,relatime 0 0\n", 0o444, "root", "root")
     assert applied(world, made).outcome == "applied"
+
+
+def test_no_backup_is_made_or_put_back_without_the_disk():
+    made = release(BIND, DISK)
+    world = world_for(made)
+    world.files["/proc/mounts"] = (b"/dev/nvme1n1 /srv ext4 rw,relatime 0 0\n", 0o444, "root", "root")
+    assert applied(world, made).outcome == "applied"
+    making.demand_disk(world)
+    del world.files["/proc/mounts"]
+    with pytest.raises(Refused, match="/srv of the data disk is not mounted"):
+        making.demand_disk(world)
+    with pytest.raises(Refused, match="/srv of the data disk is not mounted"):
+        arriving.prepare(world, {"volumes": ["a"], "bytes": {}}, print)
+    assert not world.commands("docker volume create a")
