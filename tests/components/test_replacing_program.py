@@ -171,3 +171,29 @@ def test_data_comes_from_the_machine_that_served(monkeypatch):
     asked = request(made, "-data")
     assert (asked["region"], asked["source"], [*asked["others"]]) == (f"{TOKYO}-g2", TOKYO, [TOKYO])
     assert asked["target"]["address"] == "127.71.0.2" and asked["others"][TOKYO]["address"] == "127.71.0.11"
+
+
+VOLUME = "aws:ebs/volume:Volume"
+
+
+def test_a_data_disk_is_the_new_machines_where_the_kept_one_has_none(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    kept = [{"generation": 1, "instanceType": "t4g.large"}]
+    made = run_program(watchme(generation=2, dataDisk={"size": 50}, kept=kept), stands(2, kept=[1]))
+    assert names(made, VOLUME) == [f"watchme-{TOKYO}-g2-data-disk"]
+
+
+def test_each_of_two_machines_keeps_the_data_disk_that_it_has(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    kept, state = [{"generation": 1, "instanceType": "t4g.large"}], stands(2, kept=[1])
+    for name in (f"watchme-{TOKYO}", f"watchme-{TOKYO}-g2"):
+        outputs = {"arn": f"arn:aws:ec2:{TOKYO}:1:volume/vol-{name}", "size": 50, "availabilityZone": f"{TOKYO}a"}
+        state[f"{URN}infra:index:Host${VOLUME}::{name}-data-disk"] = {"type": VOLUME, "outputs": outputs}
+    made = run_program(watchme(generation=2, dataDisk={"size": 80}, kept=kept), state)
+    assert sorted(names(made, VOLUME)) == [f"watchme-{TOKYO}-data-disk", f"watchme-{TOKYO}-g2-data-disk"]
+    uses = {
+        use.inputs["volumeId"]: use.inputs["instanceId"] for use in made.of("aws:ec2/volumeAttachment:VolumeAttachment")
+    }
+    assert uses == {
+        f"{name}-data-disk-id": f"{name}-instance-id" for name in (f"watchme-{TOKYO}", f"watchme-{TOKYO}-g2")
+    }
