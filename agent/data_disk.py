@@ -172,7 +172,7 @@ def _demand_nothing(machine, device):
     if signatures or parts or not machine.is_blank(device):
         raise Refused(
             f"{device} is not empty, and has no file system that is known: nothing on it was touched. Repair it by "
-            "hand (fsck), or attach a volume of its last snapshot (docs/data-disk.md)"
+            "hand (fsck), whose snapshots are in AWS (docs/data-disk.md)"
         )
 
 

@@ -111,5 +111,5 @@ def refuse_loss(catalogue: Catalogue, disks: dict[str, dict[str, Disk]]) -> None
                 raise pulumi.RunError(
                     f"nothing was touched: the data disk of host {host} is in {disk.zone}, and the machine would be in "
                     f"{zone} (infra:availabilityZones), where no disk of another zone can be attached: "
-                    f"{region}: {disk.zone}; another zone takes a snapshot by hand (docs/data-disk.md)"
+                    f"{region}: {disk.zone} (docs/data-disk.md)"
                 )
