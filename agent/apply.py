@@ -51,15 +51,16 @@ from agent.world import World
 
 def apply(world: World, job: Job, id: str, contents: dict[str, bytes], secrets: Secrets) -> Outcome:
     """Brings the host to the release. `contents` are the archive's members by name. Every end is an Outcome."""
-    return _bring_or_refuse(world, job, id, lambda: unpack_release(id, contents, secrets))
+    return bring(world, job, id, lambda: unpack_release(id, contents, secrets))
 
 
 def go_back(world: World, job: Job, id: str) -> Outcome:
     """Brings the host to a release that it keeps: the same way, without anything from the network."""
-    return _bring_or_refuse(world, job, id, lambda: store.load(world, id))
+    return bring(world, job, id, lambda: store.load(world, id))
 
 
-def _bring_or_refuse(world: World, job: Job, id: str, release: Callable[[], Release]) -> Outcome:
+def bring(world: World, job: Job, id: str, release: Callable[[], Release]) -> Outcome:
+    """The way of every release; where none is made of it, that is a refusal too."""
     try:
         return _bring(world, job, release())
     except Refused as refusal:

@@ -41,6 +41,7 @@ TEXTS = {
     "by": "実行者",
     "outcome": "結果",
     "apply": "適用",
+    "watch": "タグ追従",
     "rollback": "ロールバック",
     "restart": "再起動",
     "applied": "適用済み",

@@ -15,10 +15,10 @@ def nothing(*_: Any) -> None:
 
 @dataclass(frozen=True)
 class Job:
-    """`kind` is apply, rollback, restart or recover. `base` is the release that an update was planned from, None when
-    it does not know. `confirm` returns once these public URLs were found healthy from outside, and raises Failed when
-    they are not. `only` are the services that it may change, or restarts; all where none is named. `history` takes a
-    note of how it ended, once that is certain and before it is forgotten that it began."""
+    """`kind` is apply, rollback, restart, recover or watch. `base` is the release that an update was planned from, None
+    when it does not know. `confirm` returns once these public URLs were found healthy from outside, and raises Failed
+    when they are not. `only` are the services that it may change, or restarts; all where none is named. `history` takes
+    a note of how it ended, once that is certain and before it is forgotten that it began."""
 
     id: str
     kind: str

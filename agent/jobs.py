@@ -19,6 +19,7 @@ from agent import (
     apply,
     archive,
     credentials,
+    derived,
     images,
     install,
     quoting,
@@ -166,6 +167,8 @@ def execute(world: World, job: Job, spec: Spec, payload: Payload | None) -> Outc
         if spec["kind"] == "apply":
             contents = archive.members(base64.b64decode(payload.get("archive", "")))
             outcome = apply.apply(world, job, spec["release"], contents, payload["secrets"])
+        elif spec["kind"] == derived.KIND:
+            outcome = apply.bring(world, job, spec["release"], lambda: derived.release(world, payload))
         else:
             # What serves now, whatever did when a restart was asked for
             current = store.current_id(world) if job.restarts else None
@@ -180,7 +183,7 @@ def forget_leftovers(world: World) -> None:
     # One that is just being handed to systemd has this lock
     with contextlib.suppress(Refused), lock("removing secrets", lambda _: None, install.LOCK, patience=0):
         for id in world.listing(JOBS):
-            if world.exists(f"{JOBS}/{id}/payload.json") and not _is_on(world, id):
+            if world.exists(f"{JOBS}/{id}/payload.json") and not is_on(world, id):
                 world.remove_tree(f"{JOBS}/{id}")
     credentials.forget_staged(world)
     for place in (images.LOGIN, validate.STAGE):
@@ -188,14 +191,14 @@ def forget_leftovers(world: World) -> None:
             world.remove_tree(place)
 
 
-def _is_on(world: World, id: str) -> bool:
+def is_on(world: World, id: str) -> bool:
     """Does a job's unit run, or is it about to."""
     return world.run("systemctl", "is-active", unit(id)).output.strip() in units.RUNNING
 
 
 def _forget_other_agents(world: World) -> None:
     """Not while one is being installed: the next job does it then."""
-    specs = (world.read(f"{JOBS}/{id}/spec.json") for id in world.listing(JOBS) if _is_on(world, id))
+    specs = (world.read(f"{JOBS}/{id}/spec.json") for id in world.listing(JOBS) if is_on(world, id))
     in_use = {json.loads(text).get("agent", "") for text in specs if text}
     with contextlib.suppress(Refused), lock("removing earlier agents", lambda _: None, install.LOCK, patience=0):
         install.forget_others(world, in_use)
@@ -227,6 +230,10 @@ def recover_first(world: World, job: Job) -> None:
 def _await_confirmation(world: World, place: str, spec: Spec, urls: list[str], tell: Callable[[Event], None]) -> None:
     if spec["kind"] == "restart":
         # It changes nothing that could be taken back
+        return
+    if spec["kind"] == derived.KIND:
+        # No other machine knows of it
+        derived.look_by_names(world, urls)
         return
     seconds = spec["confirm"]
     tell({"awaiting": seconds, "look_at": urls})
@@ -294,7 +301,7 @@ def _open_question(world: World, id: str, seen: int) -> Event | None:
 
 def _last_word(world: World, id: str) -> Event | None:
     """How a job ended that says nothing any more: None while it may still speak."""
-    if _is_on(world, id):
+    if is_on(world, id):
         return None
     events = _events(world, id)
     if events and "result" in events[-1]:

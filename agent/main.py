@@ -40,6 +40,7 @@ from agent import (
     singletons,
     slots,
     store,
+    tags,
     transaction,
 )
 from agent import recover as recovery
@@ -176,6 +177,7 @@ def status(_: dict[str, Any]) -> int:
             "builds": builds.of_release(world, release.manifest) if release else {},
             "maintenance": maintenance.sites(world),
             "away": away.resting_systems(world, release.manifest if release else None),
+            "follows": tags.states(world),
         }
     )
     return 0
@@ -283,13 +285,13 @@ VERBS = {
     **{f"backup-{what}": partial(backup, what) for what in backing_up.ANSWERS},
     **{f"arrive-{what}": partial(arrive, what) for what in arriving.ANSWERS},
 }  # fmt: skip
-WATCHES = {"watch-singles": singletons.run, "watch-memory": pressure.run}
+WATCHES = {"watch-singles": singletons.run, "watch-memory": pressure.run, "watch-tags": tags.run}
 
 
 def command() -> None:
     """`python3 /var/lib/infra/bin VERB`, its argument as JSON on standard input; `job ID`, `registry-login HOST…`,
-    `end-container NAME`, `scheduled-backup SERVICE`, `watch-singles` and `watch-memory` are for systemd, `monitor` for
-    it and for people, `enter ID` for what a person runs in a service, `prove` and `unprove` for certbot."""
+    `end-container NAME`, `scheduled-backup SERVICE`, `watch-singles`, `watch-memory` and `watch-tags` are for systemd,
+    `monitor` for it and for people, `enter ID` for what people run in a service, `prove` and `unprove` for certbot."""
     verb = sys.argv[1]
     if verb == "job":
         sys.exit(jobs.run(World(), sys.argv[2]))

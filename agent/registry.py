@@ -55,7 +55,7 @@ class Found:
 def offer(world: World, image: str, architecture: str, config: dict[str, Any], environment: dict[str, str]) -> Offer:
     """Asks for an image `host/name@digest`. An image that is no index names its architecture only to those who pull
     it."""
-    login = _login(world, image.partition("/")[0], config, environment)
+    login = login_for(world, image.partition("/")[0], config, environment)
     if login is None:
         return Offer()
     present = look_up(world, image, architecture, login)
@@ -93,13 +93,22 @@ def look_up(world: World, image: str, architecture: str, login: str) -> Found:
     return Found(None, architectures, "its registry has an index inside an index")
 
 
+def under_tag(world: World, image: str, tag: str, login: str) -> tuple[int, str]:
+    """The status that a registry answers about a tag of an image `host/name`, and the digest that the tag means: of its
+    manifest as it came, which is a few kilobytes. Asked once, and not for long."""
+    host, _, name = image.partition("/")
+    headers = {"Accept": MANIFESTS, "Authorization": f"Basic {login}"}
+    status, body = world.fetch(f"https://{host}/v2/{name}/manifests/{tag}", headers, timeout=5)
+    return status, f"sha256:{hashlib.sha256(body).hexdigest()}" if status == 200 else ""
+
+
 def is_of(body: bytes, digest: str) -> bool:
     return f"sha256:{hashlib.sha256(body).hexdigest()}" == digest
 
 
 def login_fault(world: World, host: str, config: dict[str, Any]) -> str:
     """What is wrong with the login that Docker's configuration has for a registry; "" when the registry takes it."""
-    login = _login(world, host, config, {})
+    login = login_for(world, host, config, {})
     if login is None:
         return phrase("no login is available")
     status, _ = world.fetch(f"https://{host}/v2/", {"Authorization": f"Basic {login}"}, timeout=5)
@@ -108,7 +117,7 @@ def login_fault(world: World, host: str, config: dict[str, Any]) -> str:
     return phrase("it answered {status}", status=status) if status else phrase("it does not answer")
 
 
-def _login(world: World, host: str, config: dict[str, Any], environment: dict[str, str]) -> str | None:
+def login_for(world: World, host: str, config: dict[str, Any], environment: dict[str, str]) -> str | None:
     """The registry's login as HTTP wants it, by Docker's own configuration."""
     if stored := config.get("auths", {}).get(host, {}).get("auth"):
         return stored

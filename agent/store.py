@@ -86,7 +86,7 @@ def keep(world: World, release: Release) -> None:
     world.directory(STATE, 0o700, "root", "root")
     for file in release.files:
         _write(world, f"{RELEASES}/{release.id}/files{file.path}", file.content)
-    _write(world, f"{RELEASES}/{release.id}/manifest.json", _serialize(release.manifest))
+    _write(world, f"{RELEASES}/{release.id}/manifest.json", serialize(release.manifest))
 
 
 def _is_whole(world: World, id: str) -> bool:
@@ -116,7 +116,7 @@ def manifest(world: World, id: str) -> Manifest:
     if not set(content) >= NEEDED:
         raise Damaged(f"release {id[:12]} is damaged: parts of its manifest are missing")
     # An earlier agent kept it spelled otherwise
-    if digest(text) != id and digest(_serialize(content)) != id:
+    if digest(text) != id and digest(serialize(content)) != id:
         raise Damaged(f"release {id[:12]} is damaged: its manifest has changed")
     return complete(cast("Manifest", content))
 
@@ -126,7 +126,7 @@ def complete(manifest: Manifest) -> Manifest:
     return cast("Manifest", {**LATER, **manifest})
 
 
-def _serialize(manifest: Mapping[str, Any]) -> bytes:
+def serialize(manifest: Mapping[str, Any]) -> bytes:
     """As rendering/archive.py does, so that its hash is the id of the release."""
     return json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False).encode(errors="surrogatepass")
 

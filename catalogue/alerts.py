@@ -10,7 +10,7 @@ Measure = Literal[
     "unit down", "unit restarts", "unit failed", "unit stopped", "service unwell", "single twice", "proxy down",
     "proxy server errors", "certificate", "network", "container attachment", "legacy network", "name resolution",
     "open port", "container memory", "memory kills", "memory", "swap", "disk", "inodes", "clock", "release unfinished",
-    "registry login", "container traffic", "certificate renewal",
+    "registry login", "followed tag", "container traffic", "certificate renewal",
     "release overridden", "backup age", "backup drill",
 ]  # fmt: skip
 PERCENT = ("memory", "swap", "disk", "inodes", "container memory", "proxy server errors")

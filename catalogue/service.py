@@ -26,7 +26,7 @@ from catalogue.fields import (
 from catalogue.sites import Serving
 from catalogue.sizes import Size
 
-_TAG = r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$", "a tag such as 1.4.2: at most 128 letters, digits and . _ -"
+TAG = r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$", "a tag such as 1.4.2: at most 128 letters, digits and . _ -"
 _DIGEST = r"^sha256:[0-9a-f]{64}$", "a digest: sha256: and 64 digits or letters from a to f"
 
 
@@ -36,7 +36,7 @@ class Image(Model):
     repository: str
     """The repository, without account and region. One that begins with a registry's name, such as
     `docker.io/library/postgres`, is another's, and is copied."""
-    tag: Annotated[str, written_as(*_TAG)] | None = None
+    tag: Annotated[str, written_as(*TAG)] | None = None
     """The tag, such as `"1.4"`; `latest` where neither a tag nor a digest is written. What runs is the digest under
     it."""
     digest: Annotated[str, written_as(*_DIGEST)] | None = None

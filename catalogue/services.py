@@ -22,6 +22,7 @@ from catalogue.fields import (
     UrlPath,
     written_as,
 )
+from catalogue.following import Following
 from catalogue.python import PythonEnvironment
 from catalogue.service import Artefacts, ConfigFile, Image, Memory, RetiredService, Service
 from catalogue.shapes import is_mapping
@@ -46,7 +47,7 @@ _COMPOSE_FILE = (
 )
 
 
-class ComposeService(Service, ContainerOptions):
+class ComposeService(Service, ContainerOptions, Following):
     """A container of a compose project. Services with the same unit share one project and one file."""
 
     kind: Literal["compose"]
@@ -80,8 +81,7 @@ class ComposeService(Service, ContainerOptions):
     """How a release replaces it: `recreate` restarts it; with `blue-green` a new container comes up beside the old one,
     and the proxy is switched to it."""
     spare_port: Port | None = None
-    """The second port of a `blue-green` rollout. Without an `address` it follows from the name where none is
-    written."""
+    """The second port of a `blue-green` rollout. Without an `address` it may be left out: its name gives one."""
     spare_address: Address | None = None
     """The second address of a `blue-green` rollout, where the service has an `address`."""
     replicas: Annotated[int, Field(ge=1, le=20)] = 1

@@ -78,7 +78,7 @@ INSTEAD = {
     "networks": "aliases: for other names; the system has one network",
     "container_name": "container:",
     "mem_limit": "memory: {limit: 512m}",
-    "deploy": "memory: {limit: 512m}, cpus: 0.5",
+    "resources": "memory: {limit: 512m}, cpus: 0.5",
     "configs": "files: [{path: …, source: …}]",
     "artefact": "put it into the image; artefacts are for systemd services (kind: unit, oneshot, timer)",
 }

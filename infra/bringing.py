@@ -11,6 +11,7 @@ from infra.errors import InfraError
 from infra.locks import Locked, Unsettled
 from infra.move import run
 from infra.paths import project_root
+from infra.releases import FOLLOWED
 from infra.remote import ask
 from infra.writing import put_below
 
@@ -60,6 +61,11 @@ def ask_settled(stack: Stack, outputs: dict[str, Any], host: str, command: str) 
         raise InfraError(f"another deploy was interrupted here: run it again first ({pending}), or remove {note}")
     # One that was interrupted here is what the host may serve
     if answer["current"] != outputs["releases"].get(host, {}).get("id") and not note.exists():
+        if any(job["release"] == answer["current"] and job["kind"] == FOLLOWED for job in answer["history"]):
+            raise InfraError(
+                f"{host} has deployed a new image of a tag that it follows: run pulumi up --stack {stack.name} first, "
+                "which records it"
+            )
         # Or another update has brought it, and has not come to its end
         raise Unsettled(
             f"{host} serves {(answer['current'] or 'no release')[:12]}, and not what pulumi up brought last: run "

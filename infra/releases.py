@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from rich.table import Table
 from rich.text import Text
 
+from agent import derived
 from agent.documents.answers import BootTimes, Drift, Releases, SiteMaintenance, Status
 
 SHORT = 12
+FOLLOWED = derived.KIND  # what brought a release that the host took by itself
 
 
 def history(host: str, answer: Releases) -> Table:
@@ -76,7 +78,9 @@ def state(stack: str, host: str, answer: Status, wanted: str | None) -> tuple[li
     began, who = (brought.get("began", "?"), brought.get("who", "?")) if brought else ("?", "?")
     lines = [f"{host}: serves {serving[:SHORT]}, brought {began} by {who}"]
     orderly = True
-    if wanted and wanted != serving:
+    if wanted and wanted != serving and brought and brought["kind"] == FOLLOWED:
+        lines.append(f"  ahead of the stack, which has {wanted[:SHORT]}: it follows a tag, and pulumi up takes that in")
+    elif wanted and wanted != serving:
         ahead = (
             f"  ahead of the stack, which has {wanted[:SHORT]}: an update brought it and failed elsewhere; fix that "
             "and run pulumi up"
@@ -104,6 +108,7 @@ def state(stack: str, host: str, answer: Status, wanted: str | None) -> tuple[li
         lines.append(f"  waiting, since their name does not lead here, as far as this host knows: {', '.join(resting)}")
     for system, there in sorted(answer.get("away", {}).items()):
         lines.append(f"  resting, since the data is on {there}: {system}")
+    lines += [f"  {service} follows tag {tag}" for service, tag in sorted(answer.get("follows", {}).items())]
     lines += [f"  {site} {until(details)}" for site, details in sorted(answer.get("maintenance", {}).items())]
     lines += [f"  build of {name}: {build(details)}" for name, details in sorted(answer.get("builds", {}).items())]
     if stopped:

@@ -43,7 +43,8 @@ class SiteMaintenance(TypedDict):
 
 class Status(TypedDict):
     """`certificates` are public name, days that are left, and what is wrong; `units` whether each is active, `services`
-    the status that each answers, `away` what rests and where its data is, `builds` what each service's image says."""
+    the status that each answers, `away` what rests and where its data is, `builds` what each service's image says,
+    `follows` the tag that services follow by themselves."""
 
     release: str | None
     kept: list[str]
@@ -61,6 +62,7 @@ class Status(TypedDict):
     builds: dict[str, dict[str, str]]
     maintenance: dict[str, SiteMaintenance]
     away: dict[str, str]
+    follows: dict[str, str]
 
 
 class _AnyFinding(TypedDict):

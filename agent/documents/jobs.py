@@ -30,9 +30,11 @@ class _AnyPayload(TypedDict):
 
 
 class Payload(_AnyPayload, total=False):
-    """What a job needs that is secret; a release's `archive` is in base64."""
+    """What a job needs that is secret; a release's `archive` is in base64. `instead` are two names of an image: the
+    second one takes the first one's place in the release that serves."""
 
     archive: str
+    instead: list[str]
 
 
 class _AnyResult(TypedDict):

@@ -1,6 +1,6 @@
 """The release: is it whole, can the next one be brought."""
 
-from agent import lock, transaction
+from agent import lock, tags, transaction
 from agent.documents.manifest import Alert
 from agent.monitor.look import HostFacts, Measured, Measures
 from agent.wording import phrase
@@ -25,3 +25,9 @@ def login(look: HostFacts, _: Alert) -> Measures:
     """1 for a registry that this host has no login for."""
     for host, wrong in look.logins.items():
         yield Measured(host, 1 if wrong else 0, wrong)
+
+
+def tags_not_taken(look: HostFacts, _: Alert) -> Measures:
+    """1 for a tag that services follow, and whose image is not the deployed one for a reason."""
+    for name, why in tags.faults(look.world).items():
+        yield Measured(name, 1 if why else 0, why)

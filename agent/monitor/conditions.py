@@ -36,6 +36,7 @@ MEASURES: dict[str, Callable[[HostFacts, Alert], Measures]] = {
     "release unfinished": release.unfinished_switch,
     "release overridden": release.overrides,
     "registry login": release.login,
+    "followed tag": release.tags_not_taken,
     "backup age": backups.age,
     "backup drill": backups.drills,
 }

@@ -49,6 +49,17 @@ def check(
     services = sum(len(system.active) for system in catalogue.running.values())
     said = f"stack {stack}: {services} services on {len(catalogue.stack.hosts)} host(s), {len(problems)} warning(s)"
     typer.echo(f"{said}; updates are refused until {unset} secret(s) have a value" if unset else said)
+    for line in _following(catalogue):
+        typer.echo(line)
+
+
+def _following(catalogue: "Catalogue") -> Iterator[str]:
+    """What hosts deploy by themselves."""
+    from rendering.following import followers
+
+    for host in catalogue.stack.hosts:
+        for service in followers(catalogue, host):
+            yield f"{service.name} on {host} follows tag {service.followed_tag} of {service.image.repository} by itself"
 
 
 def _records(catalogue: "Catalogue") -> Iterator[Problem]:

@@ -76,6 +76,9 @@ EXAMPLES = {
     "a hold with replicas": (balanced(hold=30), "service vault-api: hold of a service with several containers; leave it out"),
     "a hold without a route": (setting("vault-api", hold=30, routes=[]), "service vault-api: hold without a route; a route"),
     "a drain without a route": (setting("vault-api", drain=0, routes=[]), "service vault-api: drain without a route; a route"),
+    "a tag that its image does not have": (
+        setting("web", deploy={"watch": "main"}), "service web: deploy: {watch: main} and image watchme-web:latest; the same tag",
+    ),
     "replicas that make room": (balanced(stop_priority=1), "stop_priority: 1 with replicas: 3; a single container"),
     "replicas of one that has no health": (balanced(health="running"), "replicas: 3 with health running; a path, tcp or a command"),
     "a replica's port that is another's": (balanced(replica_ports=[8091, 8017]), "port 8017 is"),

@@ -232,6 +232,12 @@ def test_a_stack_that_is_not_whole_is_refused(stack, outputs, line):
     assert line in str(error.value) and not stack.asked
 
 
+def test_a_host_that_took_what_its_tag_means_needs_an_update_first(stack):
+    stack.answer = {"current": "r2", "services": {}, "history": [{**job("r2"), "kind": "watch"}]}
+    with pytest.raises(InfraError, match="has taken a new image of a tag that it follows: run pulumi up --stack prod"):
+        deploy()
+
+
 def test_everything_else_stays_as_it_was_brought(stack):
     stack.outputs = {**WHOLE, "images": {"watchme-admin:latest": OLD, "watchme-web:latest": OLD}}
     assert deploy() == f"admin: {NEW[:19]} serves on watchme; pulumi up keeps it"

@@ -30,6 +30,13 @@ def test_in_order():
     ]
 
 
+def test_a_host_that_followed_its_tag_is_in_order():
+    took = {"brought": {**JOB, "kind": "watch", "who": "watch main"}, "follows": {"web": "main"}}
+    lines, orderly = releases.state("prod", "web1", {**STATUS, **took}, "b" * 64)
+    assert orderly and "  web follows tag main" in lines
+    assert "ahead of the stack, which has bbbbbbbbbbbb: it follows a tag" in lines[1]
+
+
 OUT_OF_ORDER = {
     "behind": ({"brought": {**JOB, "kind": "rollback"}}, "b" * 64, "behind the stack, which has bbbbbbbbbbbb"),
     "ahead": ({}, "b" * 64, "ahead of the stack, which has bbbbbbbbbbbb: an update brought it and failed elsewhere"),
