@@ -10,7 +10,7 @@ from typing import Any, cast
 from agent import store
 from agent.desired import digest
 from agent.documents.jobs import Payload
-from agent.documents.manifest import Manifest
+from agent.documents.manifest import LEFT_OUT, Manifest
 from agent.outcome import Failed, Refused
 from agent.store import Release
 from agent.world import World
@@ -35,7 +35,7 @@ def exchange(world: World, id: str, before: str, after: str) -> Release:
     if before not in text:
         raise Refused(f"release {id[:12]} no longer has {before}")
     manifest: dict[str, Any] = json.loads(text.replace(before, after))
-    if missing := sorted({*store.LATER} - {*manifest, "language"}):
+    if missing := sorted({*store.LATER} - {*manifest, *LEFT_OUT}):
         raise Refused(f"an earlier version made the release that serves ({', '.join(missing)}): run pulumi up once")
     own = {entry["path"] for entry in manifest["files"]}
     files = [

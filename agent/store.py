@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from agent.desired import Wanted, digest
 from agent.documents.jobs import HistoryEntry
-from agent.documents.manifest import Manifest
+from agent.documents.manifest import LEFT_OUT, Manifest
 from agent.outcome import Refused
 from agent.world import World
 
@@ -25,9 +25,7 @@ OLDEST_FORMAT, FORMAT = 2, 3
 LATER: dict[str, Any] = {
     "accounts": [], "requirements": [], "milestones": [], "names": [], "alerts": [], "networks": [], "containers": [],
     "steps": [], "backups": [], "artefacts": [], "published": [], "replicas": [], "held": [],
-    "environments": [],
-    "kind": "", "region": "", "metrics": {}, "language": "en",
-    "mounts": [],
+    "kind": "", "region": "", "metrics": {}, **LEFT_OUT,
 }  # fmt: skip
 
 

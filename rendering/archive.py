@@ -9,8 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
-from agent.documents.manifest import File, Manifest
-from catalogue.languages import ENGLISH
+from agent.documents.manifest import LEFT_OUT, File, Manifest
 from rendering.files import HostFiles
 
 AGENT = Path(__file__).parent.parent / "agent"
@@ -54,12 +53,9 @@ def manifest_of(host: HostFiles) -> Manifest:
     ]
     rest = asdict(replace(host, files=[]))
     # What a manifest without them means already: hosts keep releases by their hashes
-    if host.language == ENGLISH:
-        del rest["language"]
-    if not host.environments:
-        del rest["environments"]
-    if not host.mounts:
-        del rest["mounts"]
+    for name, default in LEFT_OUT.items():
+        if rest[name] == default:
+            del rest[name]
     made = {**rest, "format": FORMAT, "files": sorted(files, key=lambda file: file["path"])}
     # What `asdict` makes of the dataclasses: tests/rendering/test_manifest_types.py holds it against the type
     return cast(Manifest, made)

@@ -234,7 +234,9 @@ def test_a_stack_that_is_not_whole_is_refused(stack, outputs, line):
 
 def test_a_host_that_took_what_its_tag_means_needs_an_update_first(stack):
     stack.answer = {"current": "r2", "services": {}, "history": [{**job("r2"), "kind": "watch"}]}
-    with pytest.raises(InfraError, match="has deployed a new image of a tag that it follows: run pulumi up --stack prod"):
+    with pytest.raises(
+        InfraError, match="has deployed a new image of a tag that it follows: run pulumi up --stack prod"
+    ):
         deploy()
 
 
