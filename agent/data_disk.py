@@ -5,12 +5,16 @@ It makes a file system on a disk that has nothing at all on it, and on no other.
 cover some, it says what to do. Run again, it goes on; a disk that became larger gets its file system enlarged in use.
 """
 
+from __future__ import annotations
+
 import json
 import os
 import re
 import subprocess
 import threading
 import time
+from collections.abc import Callable
+from typing import TypedDict
 
 DEVICES = "/dev/disk/by-id"
 NAME = "nvme-Amazon_Elastic_Block_Store_"
@@ -33,6 +37,17 @@ AssertPathIsMountPoint={DOCKER}
 """
 SHOWN = 5
 _out = threading.Lock()
+Say = Callable[[str], None]
+
+
+class Payload(TypedDict):
+    """`volume` is the disk's id (vol-…), `size` its GiB, `device` the name that it was attached by, and the first of
+    `mounts` where it is mounted."""
+
+    volume: str
+    size: float
+    device: str
+    mounts: list[str]
 
 
 class Refused(Exception):
@@ -42,7 +57,7 @@ class Refused(Exception):
 class Machine:
     """What is asked of the host and done to it."""
 
-    def run(self, *argv):
+    def run(self, *argv: str) -> tuple[int, str]:
         """Exit code and output. Raises Refused where there is no such program."""
         try:
             ran = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=900, check=False)
@@ -51,14 +66,14 @@ class Machine:
         text = ran.stdout if ran.returncode == 0 else ran.stdout + ran.stderr
         return ran.returncode, text.decode(errors="replace")
 
-    def resolve(self, path):
+    def resolve(self, path: str) -> str:
         """The device that a link leads to; "" where nothing is there."""
         return os.path.realpath(path) if os.path.exists(path) else ""
 
-    def listing(self, path):
+    def listing(self, path: str) -> list[str]:
         return sorted(os.listdir(path)) if os.path.isdir(path) else []
 
-    def is_blank(self, device):
+    def is_blank(self, device: str) -> bool:
         """Are its first bytes all zero, as those of a new disk are."""
         with open(device, "rb") as disk:
             left = BLANK
@@ -68,14 +83,14 @@ class Machine:
                 left -= len(chunk)
         return True
 
-    def read(self, path):
+    def read(self, path: str) -> str:
         try:
             with open(path, encoding="utf-8", errors="surrogateescape") as file:
                 return file.read()
         except FileNotFoundError:
             return ""
 
-    def write(self, path, text):
+    def write(self, path: str, text: str) -> None:
         """Aside and renamed, so that no loss of power leaves half of it."""
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(f"{path}.infra", "w", encoding="utf-8", errors="surrogateescape") as file:
@@ -85,22 +100,22 @@ class Machine:
         os.chmod(f"{path}.infra", 0o644)
         os.replace(f"{path}.infra", path)
 
-    def directory(self, path, mode):
+    def directory(self, path: str, mode: int) -> None:
         os.makedirs(path, mode, exist_ok=True)
 
-    def now(self):
+    def now(self) -> float:
         return time.monotonic()
 
-    def sleep(self, seconds):
+    def sleep(self, seconds: float) -> None:
         time.sleep(seconds)
 
 
-def say(**event):
+def say(**event: object) -> None:
     with _out:
         print(json.dumps(event), flush=True)
 
 
-def must(machine, *argv):
+def must(machine: Machine, *argv: str) -> str:
     """Its output. Raises Refused."""
     code, output = machine.run(*argv)
     if code:
@@ -109,7 +124,7 @@ def must(machine, *argv):
     return output
 
 
-def find(machine, payload, tell):
+def find(machine: Machine, payload: Payload, tell: Say) -> str:
     """The device of a volume, by its id: on a machine with NVMe that is the disk's serial number. Raises Refused."""
     volume, end = payload["volume"], machine.now() + PATIENCE
     waited = False
@@ -125,7 +140,7 @@ def find(machine, payload, tell):
         machine.sleep(1)
 
 
-def _device(machine, serial, name):
+def _device(machine: Machine, serial: str, name: str) -> str:
     if device := machine.resolve(f"{DEVICES}/{NAME}{serial}"):
         return device
     _, listed = machine.run("lsblk", "-dno", "NAME,SERIAL")
@@ -140,7 +155,7 @@ def _device(machine, serial, name):
     return machine.resolve(f"/dev/xvd{name[-1]}") or machine.resolve(name)
 
 
-def identify(machine, device, tell):
+def identify(machine: Machine, device: str, tell: Say) -> tuple[str, str]:
     """Kind and UUID of its file system, which is made where the disk has nothing at all on it. Raises Refused."""
     known = _probe(machine, device)
     if not known:
@@ -156,7 +171,7 @@ def identify(machine, device, tell):
     return known["TYPE"], known["UUID"]
 
 
-def _probe(machine, device):
+def _probe(machine: Machine, device: str) -> dict[str, str]:
     """What the disk says that it has, by its own bytes; nothing where it says nothing. Raises Refused."""
     code, output = machine.run("blkid", "-p", "-o", "export", device)
     # 2: nothing was recognised
@@ -165,7 +180,7 @@ def _probe(machine, device):
     return dict(line.split("=", 1) for line in output.splitlines() if "=" in line) if code == 0 else {}
 
 
-def _demand_nothing(machine, device):
+def _demand_nothing(machine: Machine, device: str) -> None:
     """Raises Refused where there is anything: a damaged file system says nothing, and has everything."""
     signatures = must(machine, "wipefs", "--no-act", "--noheadings", device).strip()
     parts = [line for line in must(machine, "lsblk", "-no", "NAME", device).splitlines() if line.strip()][1:]
@@ -176,13 +191,13 @@ def _demand_nothing(machine, device):
         )
 
 
-def mounts_of(machine):
+def mounts_of(machine: Machine) -> dict[str, str]:
     """Mount point → what is mounted there, the last one last."""
     lines = [line.split(" ") for line in machine.read("/proc/self/mounts").splitlines()]
     return {fields[1]: fields[0] for fields in lines if len(fields) > 3}
 
 
-def demand_empty(machine, place, uuid, own=frozenset()):
+def demand_empty(machine: Machine, place: str, uuid: str, own: frozenset[str] = frozenset()) -> None:
     """Raises Refused where a mount would hide files."""
     there = [name for name in machine.listing(place) if name not in own and name != "lost+found"]
     if there:
@@ -193,11 +208,11 @@ def demand_empty(machine, place, uuid, own=frozenset()):
         )
 
 
-def line_of(source, place, kind, options, check):
+def line_of(source: str, place: str, kind: str, options: str, check: int) -> str:
     return f"{source} {place} {kind} {options},{MARK} 0 {check}"
 
 
-def remember(machine, place, line):
+def remember(machine: Machine, place: str, line: str) -> None:
     """Puts a mount point's line into fstab. Raises Refused where that has another one for it."""
     text = machine.read(FSTAB)
     lines = text.splitlines()
@@ -213,7 +228,7 @@ def remember(machine, place, line):
         must(machine, "systemctl", "daemon-reload")
 
 
-def mount(machine, device, place, known, tell):
+def mount(machine: Machine, device: str, place: str, known: tuple[str, str], tell: Say) -> None:
     """Mounts the disk, now and at each boot. A boot does not wait for it: what needs it does. Raises Refused."""
     kind, uuid = known
     there = mounts_of(machine).get(place)
@@ -232,11 +247,11 @@ def mount(machine, device, place, known, tell):
             raise Refused(f"{device} is not mounted at {place}: systemctl status {_unit(machine, place)} says why")
 
 
-def _unit(machine, place):
+def _unit(machine: Machine, place: str) -> str:
     return must(machine, "systemd-escape", "--path", "--suffix=mount", place).strip()
 
 
-def hold_docker(machine, root, uuid, tell):
+def hold_docker(machine: Machine, root: str, uuid: str, tell: Say) -> None:
     """Named volumes lie on the disk: Docker's directory of them is, and Docker does not start without it. It is
     restarted once for that. Raises Refused."""
     source = f"{root}/{VOLUMES}"
@@ -264,7 +279,7 @@ def hold_docker(machine, root, uuid, tell):
         machine.run("systemctl", "start", "docker.service")
 
 
-def grow(machine, device, place, wanted, tell):
+def grow(machine: Machine, device: str, place: str, wanted: tuple[str, int], tell: Say) -> None:
     """The file system takes all of its disk, in use, once the disk has its size. `wanted` is the file system's kind
     and the size in GiB. Raises Refused."""
     kind, size = wanted
@@ -280,7 +295,7 @@ def grow(machine, device, place, wanted, tell):
         tell(f"{place} has grown with its disk to {has // 1024**3} GiB")
 
 
-def carry_out(machine, payload, tell):
+def carry_out(machine: Machine, payload: Payload, tell: Say) -> dict[str, str]:
     """The whole of it: which device it is. Raises Refused."""
     device = find(machine, payload, tell)
     known = identify(machine, device, tell)
@@ -292,10 +307,10 @@ def carry_out(machine, payload, tell):
     return {"device": device}
 
 
-def main(payload):
+def main(payload: Payload) -> None:
     over = threading.Event()
 
-    def breathe():
+    def breathe() -> None:
         # A listener gives up on what says nothing
         while not over.wait(5):
             say()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
+from typing import Any, cast
 
 from agent.documents.manifest import Manifest
 from agent.outcome import Refused
@@ -23,7 +24,9 @@ def _noted_numbers(world: World, manifest: Manifest) -> dict[str, int]:
         with suppress(ValueError):
             noted = json.loads(world.read(f"{place}/{NAME}") or b"{}")
             if isinstance(noted, dict):
-                return {name: number for name, number in noted.items() if isinstance(number, int)}
+                # An object of JSON has text as keys
+                entries = cast("dict[str, Any]", noted).items()
+                return {name: number for name, number in entries if isinstance(number, int)}
     return {}
 
 

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 from agent import accounts, lock, steps, trees
 from agent.outcome import Refused
@@ -67,7 +67,8 @@ def restore(world: World, payload: dict[str, Any], say: Say) -> dict[str, Any]:
     """Brings `paths` from the disk of `volume` (vol-…), which has them at the same paths or, where that disk was a
     data disk, at those `inside` it. `accounts` are made first, as a release would, so that what is theirs can be
     theirs. Raises Refused."""
-    own = {path: path for path in payload["paths"]} | (payload.get("inside") or {})
+    inside: dict[str, str] = payload.get("inside") or {}
+    own: dict[str, str] = {path: path for path in payload["paths"]} | inside
     onto = payload.get("onto", "/")
     with lock.lock(PURPOSE, say), _mount_disk(world, payload["volume"], list(own.values()), say) as there:
         accounts.agree(world, payload["accounts"])
@@ -82,7 +83,7 @@ def restore(world: World, payload: dict[str, Any], say: Say) -> dict[str, Any]:
         accounts.ensure(world, payload["accounts"])
         names = {"root", *(name for entry in payload["accounts"] for name in (entry["name"], *entry["groups"]))}
         ids = owners(names, f"{there}/etc/passwd", f"{there}/etc/group", "/etc/passwd", "/etc/group")
-        if payload.get("inside"):
+        if inside:
             ids = owners_noted(f"{there}/{NOTED}", "/etc/passwd", "/etc/group")
         results = {}
         steps.forget_done(world)
@@ -164,7 +165,8 @@ def owners_noted(path: str, own_passwd: str, own_group: str) -> Ids:
     noted: Any = None
     with contextlib.suppress(OSError, ValueError), open(path, errors="replace") as file:
         noted = json.load(file)
-    known: dict[str, int] = noted if isinstance(noted, dict) else {}
+    # As agent/owners.py wrote it
+    known = cast("dict[str, int]", noted) if isinstance(noted, dict) else {}
     users, groups = dict(_names(own_passwd)), dict(_names(own_group))
     changed = {number: (users[name], groups.get(name, number)) for name, number in known.items() if name in users}
     return lambda user, group: (changed.get(user, (user, 0))[0], changed.get(group, (0, group))[1])

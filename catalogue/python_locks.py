@@ -7,6 +7,7 @@ from typing import Any
 
 from catalogue.files import parse_toml
 from catalogue.python import LOCK, PROJECT, PythonEnvironment
+from catalogue.shapes import is_list, is_mapping
 from catalogue.sizes import Architecture
 
 Package = dict[str, Any]
@@ -38,8 +39,7 @@ class Lock:
 
     @property
     def packages(self) -> list[Package]:
-        given = self.lock.get("package", [])
-        return [one for one in given if isinstance(one, dict)] if isinstance(given, list) else []
+        return _tables(self.lock.get("package"))
 
 
 def read(sources: dict[str, bytes], environment: PythonEnvironment, folder: str) -> Lock:
@@ -88,8 +88,7 @@ def local_path(package: Package) -> str:
 def fitting_wheels(package: Package, architecture: Architecture | None, version: str | None) -> list[Package]:
     """The wheels of a package that fit Linux (with glibc) on this processor, and this Python; on any where it is not
     known."""
-    given = package.get("wheels", [])
-    wheels = [one for one in given if isinstance(one, dict)] if isinstance(given, list) else []
+    wheels = _tables(package.get("wheels"))
     return [wheel for wheel in wheels if _fits(str(wheel.get("url") or wheel.get("path") or ""), architecture, version)]
 
 
@@ -126,8 +125,8 @@ def _of_project(root: Package, environment: PythonEnvironment) -> Iterator[tuple
 
 def _edges(given: Any) -> Iterator[tuple[str, str, list[str]]]:
     """Name, version (where it says one) and extras of what is needed without a condition."""
-    for one in given if isinstance(given, list) else []:
-        if isinstance(one, dict) and "marker" not in one:
+    for one in _tables(given):
+        if "marker" not in one:
             yield str(one.get("name")), str(one.get("version", "")), [str(extra) for extra in one.get("extra", [])]
 
 
@@ -155,4 +154,9 @@ def _runs_on(pythons: str, abi: str, version: str) -> bool:
 
 def _table(value: dict[str, Any], key: str) -> dict[str, Any]:
     given = value.get(key)
-    return given if isinstance(given, dict) else {}
+    return given if is_mapping(given) else {}
+
+
+def _tables(given: object) -> list[dict[str, Any]]:
+    """The tables of a list; none where it is no list."""
+    return [one for one in given if is_mapping(one)] if is_list(given) else []

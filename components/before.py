@@ -20,6 +20,7 @@ from components.state import (
     ReleaseOutputs,
     Resources,
     StackOutputs,
+    VolumeOutputs,
     outputs_of,
 )
 
@@ -232,16 +233,16 @@ def machines(resources: Resources) -> dict[str, dict[str, Machine]]:
     return by_place
 
 
-def data_disks(resources: dict[str, Any]) -> dict[str, dict[str, Disk]]:
+def data_disks(resources: Resources) -> dict[str, dict[str, Disk]]:
     """Place → host → its data disk."""
     by_place: dict[str, dict[str, Disk]] = {}
     for urn, resource in resources.items():
-        outputs = resource.get("outputs") or {}
+        outputs: VolumeOutputs = resource.get("outputs") or {}
         named = of_data_disk(urn.rsplit("::", 1)[-1]) if resource.get("type") == VOLUME else None
-        if named and outputs.get("arn") and outputs.get("size"):
-            id = outputs["arn"].rsplit("/", 1)[-1]
+        if named and (arn := outputs.get("arn")) and (size := outputs.get("size")):
+            id = arn.rsplit("/", 1)[-1]
             host, place = named
-            by_place.setdefault(place, {})[host] = Disk(id, int(outputs["size"]), outputs.get("availabilityZone") or "")
+            by_place.setdefault(place, {})[host] = Disk(id, int(size), outputs.get("availabilityZone") or "")
     return by_place
 
 

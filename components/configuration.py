@@ -94,7 +94,7 @@ class Deploying:
     deployed: Deployed
     basis: Deployed | None = None
     release: str | None = None
-    versions: dict[str, str] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict[str, str])
 
     @property
     def changes(self) -> str:

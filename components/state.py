@@ -76,6 +76,14 @@ class MachineOutputs(TypedDict, total=False):
     tags: dict[str, str]
 
 
+class VolumeOutputs(TypedDict, total=False):
+    """`size` is in GiB."""
+
+    arn: str
+    size: float
+    availabilityZone: str
+
+
 class ReleaseOutputs(TypedDict, total=False):
     """`settles` is the interrupted job that it settled."""
 

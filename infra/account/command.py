@@ -45,7 +45,8 @@ def shrinking_disks(file: str, wanted: list[dict[str, Any]], existing: list[dict
     size_of = {entry["urn"]: int(entry["inputs"].get("size") or 0) for entry in wanted if entry["type"] == VOLUME}
     for entry in existing:
         named = of_data_disk(entry["urn"].rsplit("::", 1)[-1]) if entry["type"] == VOLUME else None
-        size = int((entry.get("inputs") or {}).get("size") or 0)
+        inputs: dict[str, Any] = entry.get("inputs") or {}
+        size = int(inputs.get("size") or 0)
         if named and entry["urn"] in size_of and size_of[entry["urn"]] < size:
             fault = f"{size_of[entry['urn']]} GiB, and the data disk has {size}: AWS cannot shrink a disk"
             yield Problem(file, f"infra:hosts.{named[0]}.dataDisk.size", fault, f"{size} or more")

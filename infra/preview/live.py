@@ -59,11 +59,8 @@ def report(name: str) -> StackReport:
     with ThreadPoolExecutor(3) as pool:
         by_pulumi, by_hosts = pool.submit(_preview, name), pool.submit(_hosts, catalogue)
         by_mocks = pool.submit(snapshots, None, project_root(), [name])
-        pulumi_result, (there, host_reports, unbound), mocked = (
-            by_pulumi.result(),
-            by_hosts.result(),
-            by_mocks.result()[name]["head"],
-        )
+        pulumi_result, (there, host_reports, unbound) = by_pulumi.result(), by_hosts.result()
+        mocked = by_mocks.result()[name]["head"]
     if isinstance(pulumi_result, str) or mocked["error"]:
         why = pulumi_result if isinstance(pulumi_result, str) else mocked["error"]
         return StackReport(name, error=why, source="live", language=catalogue.stack.language)
@@ -272,17 +269,13 @@ def _head(catalogue: Catalogue, there: Snapshot) -> tuple[Snapshot, list[str]]:
         if name in rendered_hosts:
             _same_credentials(host["manifest"], rendered_hosts[name])
     public = catalogue.stack.model_dump(mode="json", exclude={"sshPrivateKey", "hostPrivateKeys", "secrets"})
-    registry_remarks: list[str] = []
-    if untold:
-        registry_remarks.append(
-            worded("the registry was not asked about, or does not have: {images}", images=", ".join(untold))
-        )
+    remark = worded("the registry was not asked about, or does not have: {images}", images=", ".join(untold))
     return {
         "stack": catalogue.stack.name, "problems": [], "code": code_of(project_root()),
         "region": catalogue.stack.region, "standby": catalogue.stack.standbyRegions, "hosts": rendered_hosts,
         "machines": machines(catalogue.stack), "configuration": public,
         "images": {f"{name}{suffix}": d for name, by_suffix in images.items() for suffix, d in by_suffix.items()},
-    }, registry_remarks  # fmt: skip
+    }, [remark] if untold else []  # fmt: skip
 
 
 def _same_credentials(before: Manifest, after: Host) -> None:
