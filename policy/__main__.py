@@ -1,4 +1,4 @@
-"""`pulumi preview --policy-pack policy`: the same rules as `infra preview` has, asked by Pulumi's engine."""
+"""`pulumi preview --policy-pack policy`: the rules of `infra preview` as a policy pack of Pulumi."""
 
 import sys
 from contextlib import suppress
@@ -25,7 +25,7 @@ from policy.rules import RULES, Rule
 
 
 def policy(rule: Rule) -> StackValidationPolicy:
-    """A rule as Pulumi has one."""
+    """A rule as a policy of Pulumi."""
 
     def validate(args: StackValidationArgs, report: ReportViolation) -> None:
         resources = [Resource(r.resource_type, r.name, plain(r.props)) for r in args.resources]
@@ -40,12 +40,12 @@ def policy(rule: Rule) -> StackValidationPolicy:
 
 @cache
 def of_stack(name: str) -> Facts:
-    """What every rule needs of the stack itself."""
+    """The facts of a stack without resources; each stack is loaded once."""
     return facts(ROOT, name, [])
 
 
 def plain(value: Any) -> Any:
-    """What Pulumi wraps, as it is. What is known only after the update is left out."""
+    """A value of Pulumi as plain dictionaries and lists, without values that are known only after the update."""
     if hasattr(value, "items"):
         values = {}
         for key in value:

@@ -1,4 +1,4 @@
-"""What containers reach of their host: by a compose file, and by a command of a unit."""
+"""Rules for what containers may reach of their host, in compose files and in commands of units."""
 
 import re
 import shlex
@@ -21,22 +21,22 @@ LOOPBACK = re.compile(r"^(127\.\d+\.\d+\.\d+|\[::1\]):")
 UNCONFINED = [
     f"{what}={how}" for what in ("seccomp", "apparmor", "label", "systempaths") for how in ("unconfined", "disable")
 ]
-# Of what a variable is where nothing sets it, the value; and any variable
+# A variable with a default, whose value is the group
 DEFAULT = re.compile(r"\$\{\w+:?-([^{}$]*)\}")
 HERE = re.compile(r"^\$(?:PWD\b|\{PWD\})")
 VARIABLE = re.compile(r"\$(?:\{[^{}]*\}|\w+)")
-# The place of the host in a mount's short form: a variable may have colons
+# The host path in a mount's short form: a variable may have colons
 SOURCE = re.compile(r"(?:\$\{[^{}]*\}|[^:])*")
-# No disk and no memory either
+# Devices that give no access to a disk or to memory
 NO_DISK = re.compile(r"/dev/(?:null|zero|full|random|urandom)")
 RUNNERS = ("docker", "podman", "podman-remote", "nerdctl", "docker-compose", "podman-compose")
-# Their own options that take no value, before what they are to do
+# Global options without a value, before the subcommand
 SWITCHES = ("-D", "--debug", "--tls", "--tlsverify", "--remote", "--dry-run", "--compatibility", "--verbose")
-# The end of a command in a shell's text; a command in another one's place; where output goes
+# In a shell's text: separators of commands, command substitutions, redirections
 ENDS = ";&|()`\n"
 INNER = re.compile(r"\$*\(([^()]*)\)|`([^`]*)`")
 REDIRECTED = re.compile(r"\d*[<>]&\d*-?|&>+")
-# What of the host a container can share, as compose and `docker run` name it
+# Namespaces of the host that a container can share, as compose and `docker run` name them
 HOSTS_OWN = ("pid", "ipc", "uts", "userns", "userns_mode", "cgroup", "cgroupns")
 # Drivers of networks in which a container has an address of its own on the host's network
 OUTSIDE = ("host", "macvlan", "ipvlan")
@@ -52,15 +52,15 @@ UNIT_ENDINGS = (".service", ".socket", ".timer", ".conf")
 
 
 def ports(facts: Facts) -> Iterator[Finding]:
-    """A container answers its host only: the proxy and the firewall stand before it. Docker opens the firewall for any
-    other address, and in the host's own network there is nothing between."""
+    """A container's ports are bound to loopback, so that clients reach it through the proxy and the firewall only.
+    Docker opens the firewall for any other address, and the host's network bypasses both."""
     for host, path, text in files_ending(facts, (".yml", ".yaml", ".json")):
         try:
             parsed = _mapping(parse_yaml(text, ComposeLoader))
         except yaml.YAMLError as error:
             if re.search(r"^\s*[\"']?services[\"']?\s*:", text, re.MULTILINE):
                 fault = f"cannot be read: {str(error).splitlines()[0]}"
-                yield Finding("loopback", f"{host}:{path}", fault, "plain YAML, without !override and !reset")
+                yield Finding("loopback", f"{host}:{path}", fault, "write plain YAML, without !override and !reset")
             continue
         services = _mapping(parsed.get("services"))
         place = f"{host}:{path}"
@@ -70,21 +70,21 @@ def ports(facts: Facts) -> Iterator[Finding]:
             allowed = facts.exceptions.get(f"{place} {service}", {})
             for name, fault in _exposures(service, _mapping(body)):
                 if name not in allowed:
-                    yield Finding("loopback", place, fault, "127.0.0.1:PORT:PORT, in a network of the project's")
+                    yield Finding("loopback", place, fault, "publish 127.0.0.1:PORT:PORT, in a network of the project")
             for name, fault in _beyond(path, service, _mapping(body)):
                 if name not in allowed:
-                    rule = f"without it, or exceptions: {{{name}: why it has to}} in the catalogue"
+                    rule = f"remove it, or allow it in the catalogue with its reason: exceptions: {{{name}: REASON}}"
                     yield Finding("container-reach", place, fault, rule)
     for host, path, text in files_ending(facts, UNIT_ENDINGS):
         for section, name, value in assignments(text):
             if section == "Service" and name.startswith("Exec"):
                 for fault in _exposures_of_command(value):
-                    rule = "-p 127.0.0.1:PORT:PORT, and no more of the host than the product's own data"
+                    rule = "publish with -p 127.0.0.1:PORT:PORT, and mount only the product's own data"
                     yield Finding("loopback", f"{host}:{path}", fault, rule)
 
 
 def exceptions(facts: Facts) -> Iterator[Finding]:
-    """What the catalogue lets a container reach beyond its network and its product's data is shown each time."""
+    """Every exception that the catalogue grants a container is listed as a warning, each time."""
     for place, allowed in facts.exceptions.items():
         for name, reason in allowed.items():
             yield Finding(
@@ -93,7 +93,7 @@ def exceptions(facts: Facts) -> Iterator[Finding]:
 
 
 def _of_project(path: str, parsed: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """What a compose file as a whole opens, and what should be there."""
+    """Fault and remedy for the top-level parts of a compose file: networks, volumes, secrets, configs, includes."""
     for name, given in _mapping(parsed.get("networks")).items():
         network = _mapping(given)
         external, options = network.get("external"), " ".join(map(str, _mapping(network.get("driver_opts")).values()))
@@ -103,23 +103,23 @@ def _of_project(path: str, parsed: dict[str, Any]) -> Iterator[tuple[str, str]]:
             or _can_be(network.get("driver"), *OUTSIDE)
             or re.search(r"\b(routed|nat-unprotected)\b", options)
         ):
-            yield f"network {name} is the host's own, or reached past the host's firewall", "a network of the project's"
+            yield f"network {name} is the host's, or bypasses the host's firewall", "use a network of the project"
     for name, given in _mapping(parsed.get("volumes")).items():
         if _reaches_sockets(_place(path, _mapping(_mapping(given).get("driver_opts")).get("device"))):
-            yield f"volume {name} is a place of the host's with its sockets", "a volume of the project's"
+            yield f"volume {name} is a host directory with the host's sockets", "use a volume of the project"
     for kind in ("secrets", "configs"):
         for name, given in _mapping(parsed.get(kind)).items():
             file = str(_mapping(given).get("file") or "")
             place = _place(path, file)
             if DEFAULT.sub(r"\1", file).startswith("/") or _reaches_sockets(place) or _is_hosts_own(place):
-                yield f"{kind} {name} is a file of the host's", "a file beside the compose file"
+                yield f"{kind} {name} is a file of the host", "use a file beside the compose file"
     elsewhere = [name for name, body in _mapping(parsed.get("services")).items() if "extends" in _mapping(body)]
     if parsed.get("include") or elsewhere:
-        yield "it includes or extends another file, which is not looked into", "one file that says all"
+        yield "it includes or extends another file, which is not checked", "write everything in one file"
 
 
 def _can_be(value: Any, *words: str) -> bool:
-    """Is a value one of the words, or can a variable in it make it one."""
+    """Whether a value is one of the words, or could become one by a variable in it."""
     pattern = ".*".join(re.escape(part) for part in VARIABLE.split(str(value or "")))
     return any(re.fullmatch(pattern, word) for word in words)
 
@@ -163,26 +163,26 @@ def _weak(option: Any) -> bool:
 
 
 def _exposures(service: str, body: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """The exception that each needs, and what is open."""
+    """Name of the exception that would allow it, and the fault, for each published port and the host's network."""
     given = body.get("ports") or []
     for port in given if isinstance(given, list) else [given]:
         if not LOOPBACK.match(_short_port(port)):
-            yield "public-ports", f"port {_short_port(port)} of {service} is bound off loopback"
+            yield "public-ports", f"port {_short_port(port)} of {service} is not bound to loopback"
     mode = str(body.get("network_mode") or "")
-    # A variable can become it
+    # A variable may be set to host
     if mode == "host" or "$" in mode:
-        yield "host-network", f"{service} is in the host's own network (network_mode: {mode})"
+        yield "host-network", f"{service} uses the host's network (network_mode: {mode})"
 
 
 def _beyond(path: str, service: str, body: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """The exception that each needs, and what of the host a container reaches by it."""
+    """Name of the exception that would allow it, and the fault, for everything of the host that a container reaches."""
     if body.get("privileged") not in (None, False, "false"):
         yield "privileged", f"{service} is privileged"
     hooks = [*_list(body.get("post_start")), *_list(body.get("pre_stop"))]
     if body.get("use_api_socket") or any(_mapping(hook).get("privileged") for hook in hooks):
         yield (
             "privileged",
-            f"{service} has Docker's own rights (use_api_socket, or a privileged hook)",
+            f"{service} has root rights on the host (use_api_socket, or a privileged hook)",
         )
     for word in HOSTS_OWN:
         if _can_be(body.get(word), "host"):
@@ -191,14 +191,14 @@ def _beyond(path: str, service: str, body: dict[str, Any]) -> Iterator[tuple[str
         source = mount.get("source") if isinstance(mount, dict) else _source(mount)
         place = _place(path, source)
         if _reaches_sockets(place) or place.startswith("$"):
-            yield "docker-socket", f"{service} has Docker's socket, or may have it (volumes: {source})"
+            yield "docker-socket", f"{service} mounts Docker's socket, or may mount it (volumes: {source})"
         elif _is_hosts_own(place):
-            yield "host-paths", f"{service} has a place of the host's own (volumes: {source})"
+            yield "host-paths", f"{service} mounts a host path (volumes: {source})"
     for device in _list(body.get("devices")):
         source = device.get("source") if isinstance(device, dict) else _source(device)
         place = _place(path, source)
         if place.startswith(("/", "$")) and not _is_plain_device(place):
-            yield "devices", f"{service} has a device of the host's (devices: {source})"
+            yield "devices", f"{service} has access to a host device (devices: {source})"
     if wide := [str(name) for name in _list(body.get("cap_add")) if str(name).removeprefix("CAP_") not in ADDED]:
         yield "capabilities", f"{service} has cap_add: {', '.join(wide)}"
     if weak := [str(name) for name in _list(body.get("security_opt")) if _weak(name)]:
@@ -206,18 +206,18 @@ def _beyond(path: str, service: str, body: dict[str, Any]) -> Iterator[tuple[str
 
 
 def _exposures_of_command(command: str) -> Iterator[str]:
-    """What a `docker run` in a unit opens."""
+    """The faults of each `docker run` in a unit's command."""
     for words in _commands(command.lstrip("-@:+!|")):
         plain = [word.rsplit("/", 1)[-1] for word in words]
         runner = next((n for n, word in enumerate(plain) if word in RUNNERS), len(words))
-        # A shell's command is one word
+        # The command given to `sh -c` is one word
         shell = next((n for n, word in enumerate(plain[:runner]) if word in SHELLS), None)
         for inner in words[shell + 1 :] if shell is not None else []:
             if " " in inner:
                 yield from _exposures_of_command(inner)
         verbs = words[runner + 1 :]
         started = next((n for n, word in enumerate(verbs) if word in ("run", "create")), None)
-        # A value of an option is no verb
+        # The value of an option is not a subcommand
         asked = [word for word, before in zip(verbs[:started], ["", *verbs], strict=False) if not _has_value(before)]
         if started is not None and not {"exec", "cp"} & set(asked):
             is_compose = plain[runner].endswith("-compose") or "compose" in asked
@@ -229,7 +229,7 @@ def _has_value(option: str) -> bool:
 
 
 def _commands(text: str) -> Iterator[list[str]]:
-    """The words of each command of a shell's text; a command in another one's place is one of its own."""
+    """The words of each command in a shell's text; a command substitution counts as a command of its own."""
     text, changed = REDIRECTED.sub(" ", text), 1
     inner: list[str] = []
     while changed:
@@ -247,22 +247,22 @@ def _commands(text: str) -> Iterator[list[str]]:
 
 
 def _exposures_of_options(words: list[str], is_compose: bool = False) -> Iterator[str]:
-    """Of the options of `docker run`, up to the image: what follows it is the container's own. Those of `docker compose
-    run` come before the service."""
+    """The faults of the options of `docker run`, up to the image: what follows is the container's own command. Options
+    of `docker compose run` end at the service."""
     for option, given, value in _options(words):
         if option in ("--net", "--network") and {"host", "name=host"} & {*value.split(",")}:
-            yield "a container is in the host's own network (--network host)"
+            yield "a container uses the host's network (--network host)"
         if opening := _beyond_by_option(option, given, value):
             yield opening
-        # Those of a compose file are looked at in it
+        # Ports of a compose file are checked in that file
         if not is_compose and option in ("--publish-all", "-P"):
-            yield "all ports of a container are bound off loopback (-P)"
+            yield "all ports of a container are published on every address (-P)"
         if option in ("-p", "--publish") and not LOOPBACK.match(value):
-            yield f"port {value} is bound off loopback"
+            yield f"port {value} is not bound to loopback"
 
 
 def _options(words: list[str]) -> Iterator[tuple[str, str, str]]:
-    """Each option, short ones one by one, with what stands in its own word, and with that or the next word."""
+    """Each option, short ones one by one: its name, the value in the same word, and that value or the next word."""
     number = 0
     while number < len(words) and words[number].startswith("-"):
         word, following = words[number], "".join(words[number + 1 : number + 2])
@@ -282,28 +282,28 @@ def _options(words: list[str]) -> Iterator[tuple[str, str, str]]:
 
 
 def _beyond_by_option(option: str, given: str, value: str) -> str:
-    """What of the host an option of `docker run` gives to a container; "" for nothing."""
+    """The fault of an option of `docker run` that gives a container access to its host; "" for none."""
     if option in ("--privileged", "--use-api-socket") and given not in ("false", "0"):
-        return f"a container has the host's own rights ({option})"
+        return f"a container has root rights on the host ({option})"
     if option.removeprefix("--") in HOSTS_OWN and value == "host":
-        return f"a container is among the host's own processes ({option} host)"
+        return f"a container shares a namespace of the host ({option} host)"
     if option == "--cap-add" and value.upper().removeprefix("CAP_") not in ADDED:
-        return f"a container has a right of the host's (--cap-add {value})"
+        return f"a container has an extra capability (--cap-add {value})"
     if option == "--security-opt" and _weak(value):
         return f"a container is unconfined (--security-opt {value})"
     if option in ("-v", "--volume", "--mount"):
         parts = (part.partition("=") for part in value.split(","))
         named = {name: of for name, _, of in parts}
         source = (named.get("source") or named.get("src") or "") if option == "--mount" else _source(value)
-        # Where the unit runs is not known: a way up may lead to the root
+        # The unit's working directory is unknown: a path with .. may lead to the root
         place = _place("/", source) if source.startswith(("/", "..", "~", "$")) else ""
         if _reaches_sockets(place):
-            return f"a container has the host's sockets ({option} {source})"
+            return f"a container mounts the host's sockets ({option} {source})"
         is_read_only = option != "--mount" and bool(re.search(r":(?:\w+,)*ro(?:,|$)", value))
         if _is_hosts_own(place, is_read_only or named.get("readonly", named.get("ro", "false")) not in ("false", "0")):
-            return f"a container has a place of the host's own ({option} {source})"
+            return f"a container mounts a host path ({option} {source})"
     if option == "--device" and value.startswith("/") and not _is_plain_device(_place("/", _source(value))):
-        return f"a container has a device of the host's ({option} {value})"
+        return f"a container has access to a host device ({option} {value})"
     return ""
 
 

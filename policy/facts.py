@@ -1,4 +1,4 @@
-"""What rules look at, and what they say."""
+"""The input of policy rules (facts) and their output (findings)."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -16,11 +16,11 @@ class Resource:
 
 @dataclass(frozen=True)
 class Facts:
-    """A stack as it would be. `files` are host → path → text, `plain` "host:path" → the names to which an environment
+    """A stack after the update. `files` are host → path → text, `plain` "host:path" → the names to which an environment
     file assigns plain values, `exceptions` "host:path key" of a service in a compose file → the ways in which the
     catalogue lets it reach further, each with its reason, `shrinking` the machines whose disk would shrink (GiB before
-    and after), `limits` the stack's own (see `Limits`), `monthly` US dollars a month (None where a price is not
-    known)."""
+    and after), `limits` the stack's own (see `Limits`), `monthly` US dollars a month (None where a price is
+    unknown)."""
 
     stack: str
     resources: list[Resource] = field(default_factory=list)
@@ -48,7 +48,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Finding:
-    """A rule that is broken: `error` stops an update, `warning` is only shown."""
+    """A violation of a rule: `error` stops an update, `warning` is only shown."""
 
     rule: str
     where: str

@@ -1,4 +1,4 @@
-"""The rules about the files that hosts get."""
+"""The rules for the files of a release on a host."""
 
 import re
 from collections.abc import Iterator
@@ -14,9 +14,9 @@ from catalogue.systemd.parsing import assignments
 from policy.facts import Facts, Finding, files_ending
 
 ASSIGNED = re.compile(r"(?:export )?([\w.-]+)=")
-# A preview's mark in place of a secret
+# The placeholder for a secret in previews
 HIDDEN = re.compile(rf"\[secret [^\]]*\]|{MARK}\w*")
-# Folders of what sites serve: everyone reads it, and its programs only name secrets
+# Files that sites serve are public: their scripts name secrets but hold none
 PUBLISHED = "/var/www/"
 YES = ("yes", "true", "on", "1", "y", "t")
 # Directives whose values add up
@@ -31,7 +31,7 @@ STRICTER = {("ProtectSystem", "full"): ("strict",), ("ProtectHome", "read-only")
 
 
 def plain_secrets(facts: Facts) -> Iterator[Finding]:
-    """A secret in the catalogue is in git, for good: whatever file it is rendered into."""
+    """No secret is in plain text in the catalogue, since git keeps it for ever; every rendered file is searched."""
     reported: set[tuple[str, str]] = set()
     for place, names in facts.plain.items():
         for name in names:
@@ -64,12 +64,12 @@ def _mask(path: str, text: str) -> str:
 
 
 def _plain_secret(place: str, what: str) -> Finding:
-    rule = "name it under secrets:, its value with infra secret set, and replace this one: it is in git"
+    rule = "list it under secrets:, set a new value with infra secret set, and revoke this one: it is in git"
     return Finding("plain-secret", place, f"{what} is in plain text in the catalogue", rule)
 
 
 def hardening(facts: Facts) -> Iterator[Finding]:
-    """A unit keeps what its document gives it."""
+    """A unit keeps the protection that its document requires."""
     for host, path, text in files_ending(facts, (".service",)):
         name = path.rsplit("/", 1)[1]
         wanted = hardening_document().get(name)
@@ -82,8 +82,8 @@ def hardening(facts: Facts) -> Iterator[Finding]:
             v for name in in_force if name.startswith("Exec") for v in in_force[name] if re.match(r"[-@:]*[+!]", v)
         ]
         if missing or outside:
-            fault = f"without {', '.join([*missing, *(f'any protection of {value}' for value in outside)])}"
-            yield Finding("hardening", f"{host}:{path}", fault, f"its document gives it ({wanted['document']})")
+            fault = f"lacks {', '.join([*missing, *(f'any protection of {value}' for value in outside)])}"
+            yield Finding("hardening", f"{host}:{path}", fault, f"its document requires it ({wanted['document']})")
 
 
 def _drop_ins(facts: Facts, host: str, unit_path: str) -> Iterator[tuple[str, str]]:
@@ -99,7 +99,7 @@ def _drop_ins(facts: Facts, host: str, unit_path: str) -> Iterator[tuple[str, st
 
 
 def _manager(folder: str) -> str:
-    """Which manager reads a folder: the host's, every user's, or one account's."""
+    """Which service manager reads a folder: "system", "user" (every account's), or the folder itself (one account)."""
     match = re.search(r"/systemd/(system|user)(\.\w+)?$", folder)
     return match[1] if match else folder
 
@@ -124,7 +124,7 @@ def _in_force(texts: list[str]) -> dict[str, list[str]]:
 
 
 def _is_kept(line: str, in_force: dict[str, list[str]]) -> bool:
-    """Does a documented directive hold: the last value counts, and of a list that nothing was added to it."""
+    """Whether a documented directive is in force: its last value counts; a list must be exactly the documented one."""
     name, _, wanted = line.partition("=")
     values = in_force.get(name, [])
     if name in LISTS:

@@ -1,4 +1,4 @@
-"""A stack's own facts: its limits, and its hosts' files."""
+"""The facts of a stack that policy rules read: its limits, and its hosts' files."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ def limits(stack: Stack) -> Limits:
 
 
 def facts(root: Path, name: str, resources: list[Resource]) -> Facts:
-    """Of a stack whose resources the caller knows. Raises CatalogueError."""
+    """The facts of a stack, with the resources that the caller passes. Raises CatalogueError."""
     catalogue = load(root, read_stack(root, name))
     files = {
         host: {file.path: file.content.decode(errors="replace") for file in render(catalogue, host).files}
@@ -44,8 +44,8 @@ def facts(root: Path, name: str, resources: list[Resource]) -> Facts:
 
 
 def exceptions(catalogue: Catalogue, host: str) -> dict[str, dict[str, str]]:
-    """What the catalogue lets containers of a host reach beyond their network and their product's data: "path key" of
-    each service in a compose file → name → what it is, and the reason."""
+    """The exceptions that the catalogue grants containers of a host: "path key" of each service in a compose file →
+    name of the exception → its description and reason."""
     allowed_of = {}
     for system in catalogue.systems_on(host):
         for project in projects(system):

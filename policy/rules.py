@@ -1,4 +1,4 @@
-"""The rules. Each is a generator over the facts, with examples that fail and pass in tests/policy/."""
+"""The policy rules. Each is a generator of findings over the facts; tests/policy/ has examples that fail and pass."""
 
 import json
 import re
@@ -38,7 +38,7 @@ MANAGED = re.compile(r"^arn:aws[\w-]*:iam::aws:policy/(?:[\w-]+/)?(Administrator
 
 
 def ssh_open(facts: Facts) -> Iterator[Finding]:
-    """SSH is for administrators' networks."""
+    """SSH is open to administrators' networks only."""
     entries = [(_group_of(r), r.inputs) for r in facts.of(OPENING)]
     entries += [(_group_of(r), r.inputs) for r in facts.of(OLD_RULE) if r.inputs.get("type") == "ingress"]
     entries += [(r.name, rule) for kind in GROUPS for r in facts.of(kind) for rule in r.inputs.get("ingress") or []]
@@ -60,7 +60,7 @@ def _texts(networks: Sequence[Any]) -> list[str]:
 
 
 def _group_of(rule: Resource) -> str:
-    """The security group that a rule opens, where it says so: rules of one group are looked at together."""
+    """The security group that a rule opens, where it names one, so that rules of one group are judged together."""
     return str(rule.inputs.get("securityGroupId") or rule.name)
 
 
@@ -76,7 +76,7 @@ def _opens(rule: dict[str, Any], port: int) -> bool:
 
 
 def imdsv1(facts: Facts) -> Iterator[Finding]:
-    """A request that makes a machine fetch a URL must not get its credentials."""
+    """IMDSv1 is off, so that a request which makes a machine fetch a URL does not get the machine's credentials."""
     for machine in facts.of(INSTANCE):
         if (machine.inputs.get("metadataOptions") or {}).get("httpTokens") != "required":
             yield Finding(
@@ -85,7 +85,7 @@ def imdsv1(facts: Facts) -> Iterator[Finding]:
 
 
 def volumes(facts: Facts) -> Iterator[Finding]:
-    """Disks are encrypted, and as large as the images of a release and the one before need."""
+    """Disks are encrypted, and large enough for the images of two releases."""
     for volume in facts.of("aws:ebs/volume:Volume"):
         if volume.inputs.get("encrypted") is not True:
             yield Finding("volume-encrypted", volume.name, "is not encrypted", "encrypted: true")
@@ -99,25 +99,25 @@ def volumes(facts: Facts) -> Iterator[Finding]:
             yield Finding("volume-encrypted", machine.name, "its disk is not encrypted", "encrypted: true")
         size = int(disk.get("volumeSize") or 0)
         if size < facts.limits.volume:
-            fault = f"a disk of {size or 'the image’s own number of'} GiB"
-            yield Finding("volume-size", machine.name, fault, f"at least {facts.limits.volume} GiB")
+            fault = f"its disk has {size} GiB" if size else "its disk has the size of its image"
+            yield Finding("volume-size", machine.name, fault, f"use at least {facts.limits.volume} GiB")
 
 
 def shrinking(facts: Facts) -> Iterator[Finding]:
-    """What AWS is going to refuse in the middle of an update is refused before it."""
+    """No disk shrinks: AWS would refuse that in the middle of an update."""
     for machine, (before, after) in facts.shrinking.items():
         fault = f"its disk would shrink from {before} to {after} GiB, which AWS refuses"
-        yield Finding("volume-shrinks", machine, fault, "keep its size, or let a new machine have the smaller one")
+        yield Finding("volume-shrinks", machine, fault, "keep its size, or replace the machine")
 
 
 def public_registry(facts: Facts) -> Iterator[Finding]:
-    """Images are the team's own."""
+    """Container registries are private."""
     for resource in facts.resources:
         everybody = resource.type == "aws:ecr/repositoryPolicy:RepositoryPolicy" and _for_all(
             str(resource.inputs.get("policy"))
         )
         if resource.type.startswith("aws:ecrpublic/") or everybody:
-            yield Finding("public-registry", resource.name, "everybody can pull from it", "a private repository")
+            yield Finding("public-registry", resource.name, "anyone can pull from it", "use a private repository")
 
 
 def _for_all(policy: str) -> bool:
@@ -125,7 +125,7 @@ def _for_all(policy: str) -> bool:
 
 
 def permissions(facts: Facts) -> Iterator[Finding]:
-    """Nothing that is made may do everything, or everything of a service to everything, and no role is everybody's."""
+    """No policy allows every action, or all of a service, on every resource, and no role can be assumed by anyone."""
     for resource in facts.resources:
         if not resource.type.startswith("aws:iam/"):
             continue
@@ -137,10 +137,10 @@ def permissions(facts: Facts) -> Iterator[Finding]:
             yield Finding("permissions", resource.name, f"allows {wide} on all resources", "name actions and resources")
         attached = [resource.inputs.get("policyArn"), *(resource.inputs.get("managedPolicyArns") or [])]
         for name in filter(None, map(_wide_managed, attached)):
-            remedy = "a policy of your own that names actions and resources"
+            remedy = "write a policy of your own that names actions and resources"
             yield Finding("permissions", resource.name, f"has AWS's policy {name}", remedy)
         if _for_all(_as_json(resource.inputs.get("assumeRolePolicy"))):
-            yield Finding("permissions", resource.name, "everybody can assume it", "name who may in its Principal")
+            yield Finding("permissions", resource.name, "anyone can assume it", "name those who may in its Principal")
 
 
 def _as_json(policy: Any) -> str:
@@ -174,12 +174,12 @@ def _unlimited_actions(policy: Any) -> str:
     return ""
 
 
-# Of inline policies, characters without white space that AWS takes: of a role together, of a user together
+# How many characters AWS allows for all inline policies of a role or a user together, white space not counted
 SIZES = {"aws:iam/rolePolicy:RolePolicy": ("role", 10240), "aws:iam/userPolicy:UserPolicy": ("user", 2048)}
 
 
 def policy_sizes(facts: Facts) -> Iterator[Finding]:
-    """AWS refuses a policy that is too long, in the middle of an update."""
+    """Inline policies are within AWS's limit: it would refuse a longer one in the middle of an update."""
     for type, (owner, limit) in SIZES.items():
         sizes: dict[str, int] = {}
         for resource in facts.of(type):
@@ -188,9 +188,9 @@ def policy_sizes(facts: Facts) -> Iterator[Finding]:
                 sizes[whose] = sizes.get(whose, 0) + sum(not character.isspace() for character in text)
         for whose, size in sizes.items():
             if size > limit:
-                fault = f"its policy has {size} characters, AWS takes {limit} of a {owner}"
+                fault = f"its inline policies have {size} characters; AWS allows {limit} for a {owner}"
                 yield Finding(
-                    "policy-size", whose, fault, "fewer systems on that host: each repository is a line of it"
+                    "policy-size", whose, fault, "put fewer systems on that host: each repository adds a line"
                 )
 
 
@@ -199,48 +199,48 @@ def _as_list(value: Any) -> list[Any]:
 
 
 def unscanned(facts: Facts) -> Iterator[Finding]:
-    """ECR looks for known holes in what is pushed."""
+    """ECR scans pushed images for known vulnerabilities."""
     for repository in facts.of(REPOSITORY):
         if (repository.inputs.get("imageScanningConfiguration") or {}).get("scanOnPush") is not True:
             yield Finding("unscanned", repository.name, "its images are not scanned", "scanOnPush: true")
 
 
 def tags(facts: Facts) -> Iterator[Finding]:
-    """Everything says whose it is, or the bill cannot."""
+    """Every resource has the tags by which the bill names its project, stack and system."""
     for resource in facts.resources:
         if not resource.type.startswith("aws:") or resource.type in UNTAGGED:
             continue
         if missing := sorted(TAGS - set(resource.inputs.get("tags") or {})):
-            yield Finding("tags", resource.name, f"no tag {', '.join(missing)}", "components.naming.tags has them")
+            yield Finding("tags", resource.name, f"no tag {', '.join(missing)}", "set it with components.naming.tags")
 
 
 def protection(facts: Facts) -> Iterator[Finding]:
-    """No machine of a protected stack is terminated by mistake in AWS's console."""
+    """Machines of a protected stack have termination protection."""
     for machine in facts.of(INSTANCE):
         if facts.limits.protected and machine.inputs.get("disableApiTermination") is not True:
             yield Finding("protection", machine.name, "can be terminated by mistake", "infra:protected: true")
 
 
 def instance_types(facts: Facts) -> Iterator[Finding]:
-    """Machines that the team knows the memory, processor and price of."""
+    """Instance types are ones whose memory, processor and price the program knows."""
     allowed = facts.limits.instance_types
     for machine in facts.of(INSTANCE):
         if (instance_type := machine.inputs.get("instanceType")) not in allowed:
             yield Finding(
-                "instance-type", machine.name, f"{instance_type} is not on the list", f"one of {', '.join(allowed)}"
+                "instance-type", machine.name, f"{instance_type} is not supported", f"use one of {', '.join(allowed)}"
             )
 
 
 def budget(facts: Facts) -> Iterator[Finding]:
-    """The credits last as long as they are meant to."""
+    """The stack's monthly cost is within infra:budget."""
     limit = facts.limits.budget
     if facts.monthly is None:
         yield Finding(
-            "budget", facts.stack, "what it costs is not known", "add its prices to catalogue/prices.yaml", "warning"
+            "budget", facts.stack, "its monthly cost is unknown", "add its prices to catalogue/prices.yaml", "warning"
         )
     if facts.monthly is not None and facts.monthly > limit:
         fault = f"${facts.monthly:.2f} per month is above the budget of ${limit:.2f}"
-        yield Finding("budget", facts.stack, fault, "a smaller instanceType or disk, or a larger infra:budget")
+        yield Finding("budget", facts.stack, fault, "use a smaller instanceType or disk, or raise infra:budget")
 
 
 Rule = Callable[[Facts], Iterator[Finding]]
@@ -251,6 +251,6 @@ RULES: tuple[Rule, ...] = (
 
 
 def findings(facts: Facts) -> list[Finding]:
-    """Of all rules, errors first."""
+    """The findings of all rules, errors first."""
     in_any_order = [finding for rule in RULES for finding in rule(facts)]
     return sorted(in_any_order, key=lambda finding: finding.level)

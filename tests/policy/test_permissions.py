@@ -79,25 +79,25 @@ EXAMPLES = {
     "a role for everybody": (
         rules.permissions,
         of("aws:iam/role:Role", {"assumeRolePolicy": everybody('{"AWS": "*"}')}),
-        "everybody can assume it",
+        "anyone can assume it",
         of("aws:iam/role:Role", {"assumeRolePolicy": everybody('{"Service": "ec2.amazonaws.com"}')}),
     ),
     "ssh in a network's own group": (
         rules.ssh_open,
         of(rules.GROUPS[1], {"ingress": [{"protocol": "all", "cidrBlocks": ["0.0.0.0/0"]}]}),
-        "open to the world",
+        "open to all of the internet",
         of(rules.GROUPS[1], {"ingress": [{"protocol": "all", "self": True}]}),
     ),
     "a range of ports for TCP by its number": (
         rules.ssh_open,
         opening("0.0.0.0/0", 0, toPort=65535, ipProtocol="6"),
-        "open to the world",
+        "open to all of the internet",
         opening("0.0.0.0/0", 0, toPort=65535, ipProtocol="udp"),
     ),
     "any protocol, where none is named": (
         rules.ssh_open,
         of(rules.OPENING, {"cidrIpv4": "0.0.0.0/0"}),
-        "open to the world",
+        "open to all of the internet",
         opening("0.0.0.0/0", -1, toPort=-1, ipProtocol="icmp"),
     ),
 }
