@@ -1,5 +1,5 @@
-"""An update for some services alone: the release differs from the one that serves in their images, or in values of
-their secrets, alone."""
+"""An update of some services alone (infra deploy, infra secret rotate): the new release differs from the running one in
+their images, or in values of their secrets, only."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -16,8 +16,8 @@ SHOWN = 5
 
 
 def refuse_stale(deploying: Deploying, prior: Before, stack: Stack) -> None:
-    """Raises pulumi.RunError where another update has ended since this one was worked out: what that one brought would
-    be taken back. Only now is the stack locked."""
+    """Raises pulumi.RunError if another update has ended since this one was planned: this one would undo it. It is
+    checked here because the stack is locked only from now on."""
     served = prior.served.get(f"{stack.made_as(deploying.host)}-release", Served()).id
     is_other = deploying.release is not None and served != deploying.release
     if is_other or (deploying.basis is not None and deploying.basis != prior.deployed):
@@ -34,15 +34,15 @@ def with_versions(files: HostFiles, versions: Mapping[str, str]) -> HostFiles:
 
 
 def refuse_more(host: str, changes: str, before: Built, after: Built, served: Served) -> Built:
-    """The release `after`, where the one without its `changes` (`before`) is what was brought last: rendering is pure,
-    so that they differ in these alone. Raises pulumi.RunError, naming what else differs."""
+    """The release `after`, if `before` (the same project without its `changes`) is the release `served` last: rendering is
+    pure, so both differ in these only. Raises pulumi.RunError that names the other differences."""
     if before.id == served.id:
         return after
     paths = {*before.hashes, *served.files}
     others = sorted(path for path in paths if before.hashes.get(path) != served.files.get(path))
     named = ", ".join(others[:SHOWN]) + (f" and {len(others) - SHOWN} more" if len(others) > SHOWN else "")
-    more = named if served.files and others else "something that no file shows"
+    more = named if served.files and others else "changes that no file shows"
     raise pulumi.RunError(
         f"nothing was touched: {host} has more to release than {changes}: {more}. Run pulumi up for all of it, or "
-        "deploy from the state of the project that it was run with"
+        "deploy from the commit that the last pulumi up ran from"
     )

@@ -1,4 +1,4 @@
-"""The stack's configuration as Pulumi hands it over, secrets decrypted."""
+"""The stack's configuration as Pulumi passes it to the program, with secrets decrypted."""
 
 import difflib
 import json
@@ -29,11 +29,12 @@ from catalogue.stack import (
     stack_from,
 )
 
-SOURCES = 300  # seconds for the values of all secrets that come from elsewhere
+SOURCES = 300  # seconds for reading all secrets of infra:secretsFrom
 
 
 def stack() -> Stack:
-    """Raises CatalogueError for a key that `Pulumi.yaml` does not name, a value that does not fit, a plain secret."""
+    """The stack of this update. Raises CatalogueError for an unknown key, an invalid value, or a secret in plain
+    text."""
     name = pulumi.get_stack()
     file = stack_file_name(name)
     given = values(CONFIG.get() or get_config_env(), schema())
@@ -44,8 +45,8 @@ def stack() -> Stack:
 
 
 def _with_secrets_of_others(own_stack: Stack, given: dict[str, Any], file: str) -> Stack:
-    """With the values of infra:secretsFrom, which this process alone holds. Raises CatalogueError naming each that has
-    none."""
+    """The stack with the values of infra:secretsFrom, which only this process holds. Raises CatalogueError that names
+    each secret without a value."""
     own: dict[str, dict[str, str]] = given.get(f"{PROJECT}:secrets") or {}
     if not any(name not in own.get(group, {}) for group, names in own_stack.secretsFrom.items() for name in names):
         return own_stack
@@ -61,17 +62,17 @@ def _with_secrets_of_others(own_stack: Stack, given: dict[str, Any], file: str) 
         )  # fmt: skip
         answer: dict[str, Any] = json.loads(ran.stdout)
     except (subprocess.SubprocessError, ValueError):
-        # Whatever it says may hold a value
-        answer = {"wrong": "they could not be asked for"}
+        # Its output may contain a secret
+        answer = {"wrong": "the values could not be read"}
     if "wrong" in answer:
-        rule = "look at the rights, the name and the login that it needs"
+        rule = "check the name, the login and the rights that its source needs"
         raise CatalogueError([Problem(file, "infra:secretsFrom", answer["wrong"].replace("\n", "; "), rule)])
     secrets = {group: own.get(group, {}) | answer["values"].get(group, {}) for group in {*own, *answer["values"]}}
     return stack_from(own_stack.name, {**given, f"{PROJECT}:secrets": secrets}, file)
 
 
 def stack_file_name(name: str) -> str:
-    """The stack's file, the one that Pulumi was given or the project's, as messages name it."""
+    """The path of the stack's configuration file for messages: the one passed to Pulumi, or the project's."""
     named = Path(os.environ.get("PULUMI_OPTION_CONFIG_FILE") or "")
     if named.name != f"Pulumi.{name}.yaml":
         return f"Pulumi.{name}.yaml"
@@ -79,15 +80,15 @@ def stack_file_name(name: str) -> str:
 
 
 def approved_images() -> dict[str, str]:
-    """`repository:tag` → digest of what was approved (`infra up --plan`): it stands, whatever was pushed since."""
+    """`repository:tag` → digest of the approved plan (`infra up --plan`), whatever has been pushed since."""
     return json.loads(os.environ.get(APPROVED_IMAGES, "{}"))
 
 
 @dataclass(frozen=True)
 class Deploying:
-    """An update for some services of a host alone, and the images that are deployed once it is done. `basis` is what
-    was deployed, and `release` what served on the host, when that was worked out (None: it is not said). `versions` are
-    secrets that change (`SERVICE/NAME` → digest of the value that serves); without any, images do."""
+    """An update of some services of a host alone, and the images that are `deployed` after it. `basis` are the images
+    that were deployed, and `release` the one that served on the host, when it was planned (None: not given). `versions`
+    are secrets that change (`SERVICE/NAME` → digest of the value that is running); without any, images do."""
 
     host: str
     services: list[str]
@@ -103,27 +104,28 @@ class Deploying:
 
 
 def deploying(stack: str) -> Deploying | None:
-    """As `infra deploy` says. Raises pulumi.RunError for any other update while one is not settled."""
+    """The update that `infra deploy` asks for; None for a whole one. Raises pulumi.RunError for a whole update while
+    the outcome of an interrupted `infra deploy` is unknown."""
     given, note = os.environ.get(DEPLOYING), Path(UNSETTLED.format(stack=stack))
     if given:
         return Deploying(**json.loads(given))
     if note.exists():
         raise pulumi.RunError(
-            "nothing was touched: an infra deploy was interrupted here, and it is not recorded what it brought: run it "
-            f"again ({note.read_text(encoding='utf-8').strip()}); where that is not to be, remove {note}"
+            "nothing was touched: an infra deploy of this checkout was interrupted, and its outcome is unknown: run it "
+            f"again ({note.read_text(encoding='utf-8').strip()}), or remove {note} to drop it"
         )
     return None
 
 
 def schema() -> dict[str, str]:
-    """Key → type, out of `Pulumi.yaml`. Raises CatalogueError."""
+    """Configuration key → type, from `Pulumi.yaml`. Raises CatalogueError."""
     project = read_mapping(Path("Pulumi.yaml"), "Pulumi.yaml", "it describes this project")
     keys = mapping(project.get("config"), "Pulumi.yaml", "config", "the types of the configuration's keys")
     return {key: mapping(entry, "Pulumi.yaml", key, "its type").get("type", "string") for key, entry in keys.items()}
 
 
 def values(raw: dict[str, str], types: dict[str, str]) -> dict[str, Any]:
-    """The engine gives every value as text; all but strings are JSON."""
+    """The values of the configuration: the engine passes each as text, which is JSON for all types but strings."""
     decoded: dict[str, Any] = {}
     for key, text in raw.items():
         if key.startswith(f"{PROJECT}:") and types.get(key, "string") != "string":
@@ -131,7 +133,7 @@ def values(raw: dict[str, str], types: dict[str, str]) -> dict[str, Any]:
                 decoded[key] = json.loads(text)
             except json.JSONDecodeError:
                 raise CatalogueError(
-                    [Problem("stack configuration", key, "is no JSON value", f"type {types[key]}")]
+                    [Problem("stack configuration", key, "is not valid JSON", f"type {types[key]}")]
                 ) from None
         else:
             decoded[key] = text
@@ -146,8 +148,8 @@ def demand_known_regions(own_stack: Stack) -> None:
     for key, region in asked:
         if region not in regions:
             near = difflib.get_close_matches(region, regions, 3)
-            rule = f"{'such as ' + ', '.join(near) if near else 'regions: ' + ', '.join(regions)}"
-            raise CatalogueError([Problem(own_stack.file, key, f"{region!r} is no region", rule)])
+            rule = f"{'did you mean ' + ', '.join(near) + '?' if near else 'regions: ' + ', '.join(regions)}"
+            raise CatalogueError([Problem(own_stack.file, key, f"{region!r} is not an AWS region", rule)])
 
 
 def keys_present(own_stack: Stack) -> None:
@@ -159,5 +161,5 @@ def keys_present(own_stack: Stack) -> None:
     ]
     if missing or not own_stack.sshPrivateKey or not own_stack.sshPublicKey:
         fault = f"no keys for {', '.join(missing) or 'SSH'}"
-        rule = f"make them: uv run infra init --stack {own_stack.name}"
+        rule = f"create them: uv run infra init --stack {own_stack.name}"
         raise CatalogueError([Problem(own_stack.file, "infra:hostPrivateKeys", fault, rule)])

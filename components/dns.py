@@ -1,5 +1,5 @@
-"""Records of the stack's zone, in Route 53 or elsewhere. Their names in Pulumi hold no region: a move updates them in
-place, or not at all."""
+"""Records of the stack's zone, in Route 53 or elsewhere. Their names in Pulumi contain no region, so that a move
+updates them in place."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -18,26 +18,26 @@ from components.naming import inside
 from rendering.proofs import proved_names
 
 PROGRAM = "infra.record"
-# What part of a stack a record at Cloudflare is written by, in the comment beside it
+# Which part of a stack owns a record at Cloudflare, as the record's comment names it
 OWNERS = {"PublicName": "site", "Records": "record", "Proofs": "proof"}
 
 
 def refuse_to_leave(stack: Stack, kept_at: Iterable[str]) -> None:
-    """Raises pulumi.RunError where records at another provider would be deleted, unless the stack says that they may
-    be: names that still lead there would lead nowhere."""
+    """Raises pulumi.RunError if records at another provider would be deleted and `infra:dns.leaves` does not allow it:
+    clients that still resolve names there would get no answer."""
     provider = stack.dns.provider
     for former in sorted({*kept_at} - {provider, stack.dns.leaves}):
         raise pulumi.RunError(
-            f"nothing was touched: the zone is kept at {provider} now (infra:dns), and the last update left records at "
-            f"{former}, which this one would delete. Once no one asks there any more: infra:dns {{provider: "
-            f"{provider}, leaves: {former}}}. To have them stay as they are, and be the stack's no more: infra dns "
+            f"nothing was touched: the zone is now at {provider} (infra:dns), and the last update left records at "
+            f"{former}, which this one would delete. Once no resolver asks {former} any more: infra:dns {{provider: "
+            f"{provider}, leaves: {former}}}. To keep the records there without managing them: infra dns "
             f"leave --stack {stack.name}"
         )
 
 
 @dataclass(frozen=True)
 class RecordSet:
-    """All values of one type that the zone has for a name; `ttl` is how many seconds others may remember them."""
+    """All values of one type that the zone has for a name; `ttl` is how many seconds resolvers may cache them."""
 
     name: str
     type: str
@@ -46,7 +46,7 @@ class RecordSet:
 
 
 class PublicName(pulumi.ComponentResource):
-    """A public name's address; of a zone that a person writes to none is made."""
+    """The address record of a public name; none is created in a zone that a person maintains."""
 
     fqdn: pulumi.Output[str]
 
@@ -67,7 +67,7 @@ class PublicName(pulumi.ComponentResource):
 
 
 class Records(pulumi.ComponentResource):
-    """The zone's records of `infra:records`. One that is there already is another's: it is not written over."""
+    """The zone's records of `infra:records`. An existing record is not overwritten: it has another owner."""
 
     def __init__(self, name: str, stack: Stack, zone: Zone, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("infra:index:Records", name, None, opts)
@@ -79,7 +79,8 @@ class Records(pulumi.ComponentResource):
 
 
 class Proofs(pulumi.ComponentResource):
-    """What leads the names that prove certificates to the zone in which hosts write them (infra:dns.challenges)."""
+    """CNAME records from the ACME challenge names to the zone in which hosts write the challenges
+    (infra:dns.challenges)."""
 
     def __init__(self, name: str, catalogue: Catalogue, zone: Zone, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("infra:index:Proofs", name, None, opts)
@@ -92,7 +93,7 @@ class Proofs(pulumi.ComponentResource):
 
 
 def _record(parent: pulumi.Resource, resource: str, stack: Stack, zone: Zone, wanted: RecordSet) -> pulumi.Output[str]:
-    """What resolves once the record is there."""
+    """Creates a record; the output resolves once it exists."""
     if stack.dns.provider == "route53":
         record = aws.route53.Record(
             resource,

@@ -1,4 +1,4 @@
-"""Images of other registries: which digest they have, and their copies in the stack's own registry."""
+"""Images of other registries: their digests, and their copies in the stack's own registry."""
 
 import json
 import subprocess
@@ -19,8 +19,8 @@ LIMIT = 300  # seconds until registries have answered
 
 
 def digests(catalogue: Catalogue, options: pulumi.InvokeOptions) -> dict[str, str]:
-    """`repository:tag` and `repository@digest` → digest: what the stack's registry has, and of an image that is not
-    there yet what its own registry has now. Raises pulumi.RunError."""
+    """`repository:tag` and `repository@digest` → digest: from the stack's registry, or, for an image that is not there
+    yet, from its own registry. Raises pulumi.RunError."""
     stack, wanted = catalogue.stack, catalogue.foreign_images
     if not wanted:
         return {}
@@ -46,14 +46,16 @@ def _resolve_digests(stack: Stack, wanted: list[Image]) -> dict[str, str]:
         )  # fmt: skip
     except subprocess.TimeoutExpired:
         names = ", ".join(image.name for image in wanted)
-        raise pulumi.RunError(f"nothing was touched: no registry answered about {names} in {LIMIT} s") from None
+        raise pulumi.RunError(
+            f"nothing was touched: the registries of {names} did not answer within {LIMIT} s"
+        ) from None
     if ran.returncode:
         raise pulumi.RunError(f"nothing was touched: {(ran.stderr.strip().splitlines() or ['no reason given'])[-1]}")
     return json.loads(ran.stdout)
 
 
 def copy_images(region: Region, digest_of_image: pulumi.Input[dict[str, str]]) -> None:
-    """From here on everything waits until the images are in the region's registry."""
+    """Copies images of other registries into the region's; all later resources wait for the copies."""
     stack = region.catalogue.stack
     if stack.sharedRepositories:
         # Another stack of this account and region brings them

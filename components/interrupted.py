@@ -1,4 +1,5 @@
-"""Whether a killed update may have left something in AWS: asked of Pulumi's state before anything is made."""
+"""Whether a killed update may have left resources in AWS that Pulumi's state lacks: checked before anything is
+created."""
 
 import contextlib
 import json
@@ -15,11 +16,11 @@ from catalogue.problems import printable
 
 LIMIT = 60  # seconds
 TRIES, PAUSE = 3, 0.5  # seconds between them
-UNKNOWN = "whether the last update was killed while it created something is not known"
+UNKNOWN = "it is unknown whether the last update was killed while creating a resource"
 
 
 def ask() -> "subprocess.Popen[str] | None":
-    """Begins to ask; the answer takes as long as the lookups that follow. None where there is no engine to ask."""
+    """Starts `pulumi stack export`, which runs while the program does its lookups; None if there is no engine."""
     if isinstance(get_monitor(), MockMonitor):
         return None
     try:
@@ -38,16 +39,16 @@ def ask() -> "subprocess.Popen[str] | None":
 
 
 def _stack() -> str:
-    """As Pulumi itself names the stack: one of an organization in Pulumi Cloud has it before its name."""
+    """The stack's name for the CLI: with its organization and project if it is of an organization in Pulumi Cloud."""
     organization = pulumi.get_organization()
-    # What backends without organizations say
+    # The name that backends without organizations report
     own = organization == "organization"
     return pulumi.get_stack() if own else f"{organization}/{pulumi.get_project()}/{pulumi.get_stack()}"
 
 
 def note_engine() -> None:
-    """Has it kept which engine this update is of, for the day it is killed: its lock can be removed with certainty then
-    (infra unlock). A preview has no lock."""
+    """Records the engine process of this update, so that `infra unlock` can safely remove the update's lock if it is
+    killed. A preview has no lock."""
     if isinstance(get_monitor(), MockMonitor) or pulumi.runtime.is_dry_run():
         return
     with contextlib.suppress(OSError, subprocess.SubprocessError):
@@ -56,8 +57,8 @@ def note_engine() -> None:
 
 
 def refuse(asked: "subprocess.Popen[str] | None", tries: int = TRIES) -> None:
-    """Raises pulumi.RunError where creations of the last update were interrupted, which another one would repeat, or
-    where that is not known; a preview only warns. Interrupted commands are repeated by design."""
+    """Raises pulumi.RunError if the last update was killed while creating resources, which this one would create again,
+    or if that is unknown; a preview only warns. Interrupted commands are repeated by design."""
     if asked is None:
         return
     try:
@@ -74,14 +75,14 @@ def refuse(asked: "subprocess.Popen[str] | None", tries: int = TRIES) -> None:
             time.sleep(PAUSE)
             if again := ask():
                 return refuse(again, tries - 1)
-        why = printable((complaint.strip().splitlines() or ["nothing that can be read"])[-1][:200])
-        _object(f"{UNKNOWN}: pulumi stack export says {why}. Run again")
+        why = printable((complaint.strip().splitlines() or ["no readable output"])[-1][:200])
+        _object(f"{UNKNOWN}: pulumi stack export: {why}. Run again")
         return
     names = [name for name, type in urns if type.startswith("aws:")]
     first = f"uv run infra orphans --adopt --stack {pulumi.get_stack()}"
     if not names:
         if urns:
-            pulumi.log.warn(f"what Pulumi says of pending operations are commands, which run again; {first} ends that")
+            pulumi.log.warn(f"Pulumi's pending operations are commands, which run again; {first} removes this warning")
         return
     others = f" and {len(names) - 3} more" if len(names) > 3 else ""
     line = (
@@ -99,7 +100,7 @@ def _object(line: str) -> None:
 
 
 def creations(state: dict[str, Any]) -> list[tuple[str, str]]:
-    """Name and type of the resources whose creation did not come to its end. Pure."""
+    """Name and type of the resources whose creation did not finish. Pure."""
     deployment: dict[str, Any] = state.get("deployment") or {}
     operations: list[dict[str, Any]] = deployment.get("pending_operations") or []
     resources = [operation["resource"] for operation in operations if operation.get("type") == "creating"]

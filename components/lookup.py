@@ -1,4 +1,5 @@
-"""What must be there before anything is made: the zone and the machine images. A missing one stops the program."""
+"""Lookups before anything is created: the zone, machine images, lost machines, zones and digests. What is missing stops
+the program."""
 
 from collections.abc import Collection, Generator
 from contextlib import contextmanager
@@ -18,9 +19,9 @@ THERE = ["pending", "running", "stopping", "stopped"]
 
 @dataclass(frozen=True)
 class Zone:
-    """The zone of the stack's names: its id for records, its ARN for permissions, "" where Route 53 does not keep it;
-    `proofs` is the ARN of the zone in which hosts write what proves their names, "" where that is not in Route 53;
-    `former` that of the zone which Route 53 kept until this update: releases that serve until it is over need it."""
+    """The zone of the stack's names: its id for records and its ARN for permissions, "" if it is not in Route 53.
+    `proofs` is the ARN of the zone in which hosts write ACME challenges, "" if it is not in Route 53. `former` is the
+    ARN of the zone that was in Route 53 until this update: running releases need it until the update ends."""
 
     id: str = ""
     arn: str = ""
@@ -29,10 +30,10 @@ class Zone:
 
 
 def zone(stack: Stack, kept_at: Collection[str], options: pulumi.InvokeOptions) -> Zone:
-    """The zone of the stack's names; `kept_at` are the providers that have records of it. Raises pulumi.RunError."""
+    """The zone of the stack's names; `kept_at` are the providers at which it has records. Raises pulumi.RunError."""
     ids = Zone()
     if stack.dns.provider == "route53":
-        remedy = "make the zone in Route 53, or name one of this account; another provider's is named by infra:dns"
+        remedy = "create the zone in Route 53, or name one of this account; for another provider set infra:dns"
         with _one_line(f"infra:zone {stack.zone}", remedy):
             kept = aws.route53.get_zone(name=stack.zone, opts=options)
             ids = Zone(kept.zone_id, kept.arn, kept.arn)
@@ -40,13 +41,15 @@ def zone(stack: Stack, kept_at: Collection[str], options: pulumi.InvokeOptions) 
         try:
             ids = Zone(former=aws.route53.get_zone(name=stack.zone, opts=options).arn)
         except Exception as error:
-            # Where it has gone already no right in it is of use
+            # A zone that no longer exists needs no permissions
             if "no matching" not in str(error):
-                with _one_line(f"the zone {stack.zone} in Route 53, which the stack leaves", "may you list zones?"):
+                with _one_line(
+                    f"the former zone {stack.zone} in Route 53", "check the permission route53:ListHostedZones"
+                ):
                     raise
     if stack.dns.challenges:
         key = f"infra:dns.challenges {stack.dns.challenges}"
-        with _one_line(key, "make the zone in Route 53, or name one of this account"):
+        with _one_line(key, "create the zone in Route 53, or name one of this account"):
             ids = replace(ids, proofs=aws.route53.get_zone(name=stack.dns.challenges, opts=options).arn)
     return ids
 
@@ -64,26 +67,26 @@ def machine_images(stack: Stack, options: pulumi.InvokeOptions) -> dict[str, str
 def replaced_machines(
     stack: Stack, machines: dict[str, dict[str, Machine]], options: pulumi.InvokeOptions
 ) -> dict[str, str]:
-    """Host → the lost machine in whose place its machine is ("" for none), in the stack's region: the one that is gone
-    now, else what the last update left. `machines` are those of each place. Raises pulumi.RunError."""
+    """Host → id of the lost machine that its machine replaces ("" for none), in the stack's region: one found to be
+    gone now, or the one of the last update. `machines` are those of each place. Raises pulumi.RunError."""
     region = stack.region
     there_before = {host: machines.get(stack.place(host), {}).get(host) for host in stack.ec2_hosts}
     machine_of = {host: machine for host, machine in there_before.items() if machine}
     if not machine_of:
         return {}
-    with _one_line(f"machines of {region}", "may you list instances (ec2:DescribeInstances)?"):
+    with _one_line(f"machines of {region}", "check the permission ec2:DescribeInstances"):
         ids = [aws.ec2.GetInstancesFilterArgs(name="instance-id", values=sorted(m.id for m in machine_of.values()))]
         there = aws.ec2.get_instances(filters=ids, instance_state_names=THERE, region=region, opts=options).ids
     for host, machine in machine_of.items():
         if machine.id not in there:
-            pulumi.log.warn(f"{host}: its machine {machine.id} is gone in {region}: a new one takes its place")
+            pulumi.log.warn(f"{host}: its machine {machine.id} is gone in {region}: a new one replaces it")
     return {host: machine.replaces if machine.id in there else machine.id for host, machine in machine_of.items()}
 
 
 def availability_zone(stack: Stack, is_new: bool, options: pulumi.InvokeOptions) -> str:
-    """The zone of the stack's region in which its hosts are to be; "" where that is decided already: what is there
-    stays where it is. A region offers a type of machine in some of its zones only. Raises pulumi.RunError when no zone
-    offers all types of the stack's hosts, or the one that it names does not."""
+    """The availability zone for the stack's hosts in its region; "" if that is decided already: existing hosts stay
+    where they are. A region offers an instance type in some of its zones only. Raises pulumi.RunError if no zone offers
+    all types of the stack's hosts, or the configured one does not."""
     wanted = sorted({spec.instanceType for spec in stack.ec2_hosts.values()})
     chosen, given = stack.availabilityZones.get(stack.region, ""), stack.networks.get(stack.region)
     if not wanted or not (is_new or chosen):
@@ -97,33 +100,37 @@ def availability_zone(stack: Stack, is_new: bool, options: pulumi.InvokeOptions)
             chosen = aws.ec2.get_subnet(id=given.subnet, region=stack.region, opts=options).availability_zone
     zones: dict[str, set[str]] = {}
     for zone, offered in zip(offerings.locations, offerings.instance_types, strict=True):
-        # Not local zones and the like, which have no public addresses of the region's
+        # Without local zones, which have no public addresses of the region
         if zone[:-1] == stack.region or zone == chosen:
             zones.setdefault(zone, set()).add(offered)
     if missing := [name for name in wanted if not any(name in offered for offered in zones.values())]:
         raise pulumi.RunError(
-            f"nothing was touched: {stack.region} does not offer {', '.join(missing)}: give those hosts another "
-            "instanceType of the same processor and memory"
+            f"nothing was touched: {stack.region} does not offer {', '.join(missing)}: set another instanceType of the "
+            "same processor and memory for those hosts"
         )
     whole = sorted(zone for zone, offered in zones.items() if offered.issuperset(wanted))
     if chosen and chosen not in whole:
         lacking = [name for name in wanted if name not in zones.get(chosen, set())]
         place = f"{chosen} (the zone of {given.subnet})" if given else chosen
-        remedy = f"zones that do: {', '.join(whole)}" if whole else "no zone offers all types of this stack's hosts"
+        remedy = (
+            f"zones that offer all types: {', '.join(whole)}"
+            if whole
+            else "no zone offers all types of this stack's hosts"
+        )
         raise pulumi.RunError(f"nothing was touched: {place} does not offer {', '.join(lacking)}; {remedy}")
     if not whole:
         each = "; ".join(f"{zone}: {', '.join(sorted(offered))}" for zone, offered in sorted(zones.items()))
         raise pulumi.RunError(
             f"nothing was touched: no availability zone of {stack.region} offers all of {', '.join(wanted)} ({each}): "
-            "the hosts of a region share one, give some of them another instanceType"
+            "the hosts of a region share one zone, so set another instanceType for some of them"
         )
     return "" if given else chosen or whole[0]
 
 
 def moving_images(catalogue: Catalogue, source: str, options: pulumi.InvokeOptions) -> dict[str, str]:
-    """`repository:tag` → digest of what the region that is left runs, and of what only the new one has.
+    """`repository:tag` → digest: from the region that the stack leaves, or else from the new one.
 
-    Raises pulumi.RunError naming every image that is in neither, before anything is made.
+    Raises pulumi.RunError that names every image in neither, before anything is created.
     """
     stack = catalogue.stack
     wanted = {image.name: image.repository for image in catalogue.images}
@@ -131,14 +138,14 @@ def moving_images(catalogue: Catalogue, source: str, options: pulumi.InvokeOptio
     try:
         digest_of = digests(repositories, source, options)
     except pulumi.RunError as error:
-        # A region that is down may be why the stack leaves it
-        pulumi.log.warn(f"the images of {source} cannot be asked for, only those that are here count: {error}")
+        # The stack may be leaving this region because it is down
+        pulumi.log.warn(f"the images of {source} cannot be listed, so only those of {stack.region} are used: {error}")
         digest_of = {}
     shared = digests(repositories, stack.region, options) if stack.sharedRepositories else {}
     if away := sorted(name for name in wanted if stack.sharedRepositories and name not in shared):
         raise pulumi.RunError(
             f"nothing was touched: {len(away)} image(s) are not in {stack.region}: {', '.join(away)}. Another stack "
-            "owns the repositories (infra:sharedRepositories): move that one first, it brings them"
+            "owns the repositories (infra:sharedRepositories): move that one first, which copies them"
         )
     missing = sorted(name for name in wanted if name not in digest_of)
     digest_of |= {
@@ -151,17 +158,17 @@ def moving_images(catalogue: Catalogue, source: str, options: pulumi.InvokeOptio
         push = "; ".join(f"uv run infra push {name} --from YOUR-IMAGE {to}" for name in nowhere)
         raise pulumi.RunError(
             f"nothing was touched: {len(nowhere)} image(s) are neither in {source} nor in {stack.region}: push them to "
-            f"where the stack is, from where they come along: {push}"
+            f"the stack's present region, from which the move copies them: {push}"
         )
     return {name: digest for name, digest in digest_of.items() if name in wanted}
 
 
 def digests(repositories: list[str], region: str, options: pulumi.InvokeOptions) -> dict[str, str]:
-    """`repository:tag` and `repository@digest` → digest, of all images in a region; none of a repository that is not
-    there. Raises pulumi.RunError."""
+    """`repository:tag` and `repository@digest` → digest, of all images in a region's repositories; a missing repository
+    has none. Raises pulumi.RunError."""
     digest_of: dict[str, str] = {}
     for name in repositories:
-        with _one_line(f"repository {name} in {region}", "may you list its images?"):
+        with _one_line(f"repository {name} in {region}", "check the permission ecr:ListImages"):
             try:
                 images = aws.ecr.get_images(repository_name=name, region=region, opts=options).image_ids
             except Exception as error:

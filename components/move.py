@@ -79,8 +79,8 @@ def demand_later(stack: Stack, before: Before) -> None:
         )
         if before.region and is_earlier and last not in spec.kept_types:
             raise pulumi.RunError(
-                f"nothing was touched: infra:hosts.{host}.generation is {spec.generation} in {stack.file}, and machine "
-                f"{last} serves by the last update: take the file as it was then (git pull), or go back by infra host "
+                f"nothing was touched: infra:hosts.{host}.generation is {spec.generation} in {stack.file}, and by the "
+                f"last update machine {last} serves: take the newer file (git pull), or go back with infra host "
                 f"replace {host} --back --stack {stack.name}"
             )
 
@@ -119,10 +119,10 @@ def warn_of_data(catalogue: Catalogue, move: Move) -> None:
             stays_behind = host in catalogue.stack.ec2_hosts and host not in move.data
             if stays_behind and (paths := data(catalogue, host)):
                 region = region_of(place)
-                kept = "" if region in catalogue.stack.regions else f", infra:standbyRegions [{region}] keeps the host"
+                kept = "" if region in catalogue.stack.regions else f"; infra:standbyRegions [{region}] keeps the host"
                 pulumi.log.warn(
-                    f"{host} in {place} is deleted with its data: {', '.join(paths)}. A copy that is needed is made "
-                    f"before; infra:moveData true takes it along{kept}"
+                    f"{host} in {place} is deleted with its data: {', '.join(paths)}. Make a copy first if it is "
+                    f"needed; infra:moveData true moves the data too{kept}"
                 )
 
 

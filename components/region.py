@@ -141,7 +141,7 @@ def keep_earlier(region: Region, prior: Before, everywhere: pulumi.ResourceOptio
                 machine(alone, host, Origin("", earlier.replaces, True, has_disk), everywhere)
                 _add_alarms(alone, host)
             else:
-                pulumi.log.warn(f"{host}: machine {number}, which infra:hosts.{host}.kept names, is not there")
+                pulumi.log.warn(f"{host}: machine {number} of infra:hosts.{host}.kept does not exist")
     return kept
 
 

@@ -44,13 +44,13 @@ def demand_possible(stack: Stack, before: Before, givers_of: Transfers) -> None:
     what = ", ".join(f"{system} from {', '.join(hosts)}" for system, hosts in givers_of.items())
     why = ""
     if gone := sorted(gives - {*stack.hosts}):
-        why = f"{', '.join(gone)} is not in infra:hosts any more, and has it until then: it goes in the update after"
+        why = f"{', '.join(gone)} was removed from infra:hosts but still has it: remove the host in a later update"
     elif both := sorted(gives & takes):
-        why = f"{', '.join(both)} gives a system and takes one: one after the other"
+        why = f"{', '.join(both)} gives up a system and receives one: make one update for each"
     elif before.region and before.region != stack.region:
-        why = f"the stack moves from {before.region} to {stack.region}: one after the other"
+        why = f"the stack moves from {before.region} to {stack.region}: make one update for each"
     elif others := sorted(host for host in gives | takes if _has_another(stack, before, host)):
-        why = f"{', '.join(others)} becomes another machine, or did not come to its end: one after the other"
+        why = f"{', '.join(others)} is being replaced, or its last replacement did not finish: make one update for each"
     if givers_of and why:
         raise pulumi.RunError(f"nothing was touched: {what} cannot go to another host in this update: {why}")
 

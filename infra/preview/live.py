@@ -137,7 +137,7 @@ def _secrets_of_others(sealed: Catalogue, own: Mapping[str, Any]) -> dict[str, d
         return sources.resolve_values(sealed.stack, own)
     except InfraError as error:
         reason = str(error).replace("\n", "; ")
-        rule = "look at the rights, the name and the login that it needs"
+        rule = "check the name, the login and the rights that its source needs"
         raise CatalogueError([Problem(sealed.stack.file, f"{PROJECT}:secretsFrom", reason, rule)]) from None
 
 

@@ -33,7 +33,7 @@ def test_what_else_there_is_to_release_is_named():
 
 @pytest.mark.parametrize("served", [Served("other", BEFORE.hashes), Served()], ids=["what no file shows", "no record"])
 def test_what_no_file_shows_is_refused_too(served):
-    with pytest.raises(pulumi.RunError, match="images of admin: something that no file shows"):
+    with pytest.raises(pulumi.RunError, match="images of admin: changes that no file shows"):
         refuse_more("watchme", "images of admin", BEFORE, AFTER, served)
 
 

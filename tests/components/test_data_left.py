@@ -27,8 +27,8 @@ def test_what_is_deleted_is_named_with_what_keeps_it(said):
     left_behind = catalogue(with_database, lambda values: values.update({"infra:moveData": False}))
     warn_of_data(left_behind, Move("AT", "ap-southeast-2", LEAVING))
     assert said == [
-        "watchme in ap-southeast-2 is deleted with its data: /var/lib/docker/volumes/web-db/_data, /srv/web/outbox. A copy "
-        "that is needed is made before; infra:moveData true takes it along, infra:standbyRegions [ap-southeast-2] keeps "
+        "watchme in ap-southeast-2 is deleted with its data: /var/lib/docker/volumes/web-db/_data, /srv/web/outbox. Make "
+        "a copy first if it is needed; infra:moveData true moves the data too; infra:standbyRegions [ap-southeast-2] keeps "
         "the host"
     ]
 

@@ -54,7 +54,10 @@ def test_an_update_refuses_to_repeat_a_creation(engine_says):
 
 def test_a_preview_only_warns_and_commands_are_no_reason(engine_says, monkeypatch):
     interrupted.refuse(Asked(json.dumps(state(operation("command:local:Command", {}, "ready")))))
-    assert "are commands, which run again; uv run infra orphans --adopt --stack prod ends that" in engine_says.pop()
+    assert (
+        "are commands, which run again; uv run infra orphans --adopt --stack prod removes this warning"
+        in engine_says.pop()
+    )
     monkeypatch.setattr(interrupted.pulumi.runtime, "is_dry_run", lambda: True)
     interrupted.refuse(Asked(json.dumps(state(operation(VPC, {})))))
     assert "First: uv run infra orphans --adopt --stack prod" in engine_says.pop()
@@ -70,12 +73,12 @@ def test_where_nothing_was_interrupted_the_update_goes_on(engine_says):
 def test_an_update_does_not_guess_what_it_cannot_read(engine_says, monkeypatch, said):
     """A preview changes nothing, and goes on."""
     with pytest.raises(
-        pulumi.RunError, match=r"nothing was touched: whether .* is not known: .* says error: no access"
+        pulumi.RunError, match=r"nothing was touched: it is unknown whether .*: pulumi stack export: error: no access"
     ):
         interrupted.refuse(Asked(said, "warning: one\nerror: no access\n"))
     monkeypatch.setattr(interrupted.pulumi.runtime, "is_dry_run", lambda: True)
     interrupted.refuse(Asked(said))
-    assert "says nothing that can be read. Run again" in engine_says.pop()
+    assert "pulumi stack export: no readable output. Run again" in engine_says.pop()
 
 
 @pytest.mark.parametrize(("torn", "is_refused"), [(1, False), (2, False), (3, True)])
@@ -111,4 +114,4 @@ def test_an_engine_that_is_not_on_the_path_is_only_warned_of(engine_says, monkey
     monkeypatch.setattr(interrupted, "get_monitor", lambda: None)
     monkeypatch.setattr(interrupted.pulumi, "get_organization", lambda: "organization")
     monkeypatch.setenv("PATH", "/nowhere")
-    assert interrupted.ask() is None and engine_says.pop().endswith("is not known: pulumi is not on PATH")
+    assert interrupted.ask() is None and engine_says.pop().endswith("while creating a resource: pulumi is not on PATH")

@@ -41,7 +41,7 @@ def test_the_engine_is_told_of_a_lost_machine_until_another_is_lost(before, lost
     assert option.replacement_trigger == trigger
     said = [text for text in told if "is gone" in text]
     ours = [id for id in lost if id != "i-9"]
-    assert said == [f"watchme: its machine {id} is gone in ap-northeast-1: a new one takes its place" for id in ours]
+    assert said == [f"watchme: its machine {id} is gone in ap-northeast-1: a new one replaces it" for id in ours]
 
 
 def test_the_state_tells_machines_and_whom_they_replaced():
@@ -56,5 +56,7 @@ def test_a_refusal_of_aws_is_one_line(monkeypatch):
         raise Exception("invoking aws:ec2/getInstances:getInstances: 1 error occurred: UnauthorizedOperation")
 
     monkeypatch.setattr(lookup.aws.ec2, "get_instances", refused)
-    with pytest.raises(pulumi.RunError, match=r"machines of ap-northeast-1: .*may you list instances"):
+    with pytest.raises(
+        pulumi.RunError, match=r"machines of ap-northeast-1: .*check the permission ec2:DescribeInstances"
+    ):
         lookup.replaced_machines(stack(), {"ap-northeast-1": {"watchme": Machine("i-1")}}, pulumi.InvokeOptions())

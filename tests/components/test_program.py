@@ -273,7 +273,7 @@ def test_a_host_gets_rights_and_names_for_what_it_runs_and_no_others(monkeypatch
 
 REFUSED = {
     "unknown key": ({"infra:colour": "red"}, "infra:colour: unknown field 'colour'"),
-    "the world": ({"infra:adminCidrs": ["0.0.0.0/0"]}, "0.0.0.0/0 is the world"),
+    "the world": ({"infra:adminCidrs": ["0.0.0.0/0"]}, "0.0.0.0/0 is all of the internet"),
     "no keys": ({"infra:sshPrivateKey": ""}, "uv run infra init --stack prod"),
     "no host key": ({"infra:hostPrivateKeys": {}}, "no keys for watchme"),
     "misspelt in an SSH host": (

@@ -113,10 +113,14 @@ def test_the_way_back_is_a_move_to_the_machine_that_was_kept(monkeypatch):
 def test_a_checkout_from_before_a_replacement_takes_nothing_back(monkeypatch):
     monkeypatch.chdir(ROOT)
     stale = {"generation": 3, "kept": [{"generation": 1, "instanceType": "t4g.large"}]}
-    with pytest.raises(pulumi.RunError, match=r"generation is 3 in Pulumi.prod.yaml, and machine 2 serves"):
+    with pytest.raises(
+        pulumi.RunError, match=r"generation is 3 in Pulumi.prod.yaml, and by the last update machine 2 serves"
+    ):
         run_program(watchme(**stale), stands(2, kept=[3]))
     for kept in ([], [1]):
-        with pytest.raises(pulumi.RunError, match=r"generation is 1 in Pulumi.prod.yaml, and machine 2 serves"):
+        with pytest.raises(
+            pulumi.RunError, match=r"generation is 1 in Pulumi.prod.yaml, and by the last update machine 2 serves"
+        ):
             run_program(watchme(), stands(2, kept=kept))
 
 
@@ -157,7 +161,7 @@ def test_a_kept_machine_that_is_gone_is_named_and_not_made(monkeypatch):
     del state[f"{URN}aws:ec2/instance:Instance::watchme-{TOKYO}-instance"]
     made = run_program(watchme(generation=2, kept=[{"generation": 1, "instanceType": "t4g.large"}]), state)
     assert names(made, "aws:ec2/instance:Instance") == [f"watchme-{TOKYO}-g2-instance"]
-    assert "watchme: machine 1, which infra:hosts.watchme.kept names, is not there" in warnings
+    assert "watchme: machine 1 of infra:hosts.watchme.kept does not exist" in warnings
 
 
 def test_data_comes_from_the_machine_that_served(monkeypatch):

@@ -85,7 +85,7 @@ def test_what_is_given_up_is_fetched_from_nowhere_unless_the_host_says_that_it_g
 
 def test_a_host_that_may_have_it_and_left_the_file_is_asked_back():
     begun = was({"watchme": ["desktop"]}, a=["watchme"])
-    with pytest.raises(pulumi.RunError, match="desktop is not in infra:hosts any more, and has it until then"):
+    with pytest.raises(pulumi.RunError, match="desktop was removed from infra:hosts but still has it"):
         plan_move(placed(a=["watchme"]), begun, NOW)
 
 
@@ -98,8 +98,8 @@ def test_a_region_that_is_lost_is_left_without_what_was_begun_in_it():
 @pytest.mark.parametrize(
     ("now", "before", "why"),
     [
-        (placed(b=["watchme"]), was(a=["watchme"], b=[]), "a is not in infra:hosts any more"),
-        (placed(a=["y"], b=["watchme"]), was(a=["watchme"], b=["y"]), "a, b gives a system and takes one"),
+        (placed(b=["watchme"]), was(a=["watchme"], b=[]), "a was removed from infra:hosts but still has it"),
+        (placed(a=["y"], b=["watchme"]), was(a=["watchme"], b=["y"]), "a, b gives up a system and receives one"),
     ],
 )
 def test_what_cannot_go_in_one_update_is_refused(now, before, why):
@@ -113,16 +113,16 @@ def test_what_cannot_go_in_one_update_is_refused(now, before, why):
 def test_one_thing_after_the_other():
     found = {"watchme": ["a"]}
     moved = placed(a=[], b=["watchme"]).model_copy(update={"region": SYDNEY})
-    with pytest.raises(pulumi.RunError, match=f"the stack moves from {TOKYO} to {SYDNEY}: one after the other"):
+    with pytest.raises(pulumi.RunError, match=f"the stack moves from {TOKYO} to {SYDNEY}: make one update for each"):
         demand_possible(moved, was(a=["watchme"], b=[]), found)
     now = placed(a=[], b=["watchme"])
     other = {"b": now.hosts["b"].model_copy(update={"generation": 2})}
-    with pytest.raises(pulumi.RunError, match="b becomes another machine, or did not"):
+    with pytest.raises(pulumi.RunError, match="b is being replaced, or its last replacement did not finish"):
         demand_possible(now.model_copy(update={"hosts": now.hosts | other}), was(a=["watchme"], b=[]), found)
     # A replacement that was given up in the same edit: its machine may have the data
     hosts = {TOKYO: {"a": "127.71.0.10", "b": "127.71.0.11"}, f"{TOKYO}-g2": {"a": "127.71.0.12"}}
     half = Before(TOKYO, hosts=hosts, systems={"a": ["watchme"], "b": []}, unfinished=True)
-    with pytest.raises(pulumi.RunError, match="a becomes another machine, or did not finish"):
+    with pytest.raises(pulumi.RunError, match="a is being replaced, or its last replacement did not finish"):
         demand_possible(now, half, found)
     # One that is kept, or stands by, is no such machine
     spec = now.hosts["a"].model_copy(update={"kept": [KeptMachine(generation=2, instanceType="t4g.large")]})

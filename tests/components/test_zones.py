@@ -28,17 +28,17 @@ CHOSEN = {
     ),
 }  # fmt: skip
 REFUSED = {
-    "no zone offers it": ({f"{REGION}a": ["t3.large"]}, {}, f"{REGION} does not offer t4g.large: give those hosts another"),
+    "no zone offers it": ({f"{REGION}a": ["t3.large"]}, {}, f"{REGION} does not offer t4g.large: set another instanceType"),
     "no zone offers all": (
         {f"{REGION}a": ONE, f"{REGION}c": ["t4g.medium"]}, TWO_HOSTS,
         f"no availability zone of {REGION} offers all of t4g.large, t4g.medium ({REGION}a: t4g.large; {REGION}c: t4g.medium)",
     ),
     "the one that the stack names does not": (
         {f"{REGION}a": ["t4g.medium"], f"{REGION}c": ONE}, {"infra:availabilityZones": {REGION: f"{REGION}a"}},
-        f"{REGION}a does not offer t4g.large; zones that do: {REGION}c",
+        f"{REGION}a does not offer t4g.large; zones that offer all types: {REGION}c",
     ),
     "the existing network's does not": (
-        {f"{REGION}c": ONE}, GIVEN, "(the zone of subnet-0b2) does not offer t4g.large; zones that do:",
+        {f"{REGION}c": ONE}, GIVEN, "(the zone of subnet-0b2) does not offer t4g.large; zones that offer all types:",
     ),
 }  # fmt: skip
 

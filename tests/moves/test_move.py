@@ -195,7 +195,7 @@ BAD = {
     "unknown region": (
         "aws:region",
         "ap-northeast-9",
-        "aws:region: 'ap-northeast-9' is no region; such as ap-northeast-",
+        "aws:region: 'ap-northeast-9' is not an AWS region; did you mean ap-northeast-",
     ),
     "standby where it serves": (
         "infra:standbyRegions[0]",

@@ -192,7 +192,7 @@ ROWS = {
     "a region that is none": Row(
         replaced(PROD, "aws:region: ap-northeast-1", "aws:region: ap-northest-1"),
         ["such as ap-northeast-1"],
-        "does not validate: Pulumi.prod.yaml: aws:region: 'ap-northest-1' is no region",
+        "does not validate: Pulumi.prod.yaml: aws:region: 'ap-northest-1' is not an AWS region",
         code=1,
     ),
     "instance type changed": Row(
@@ -278,7 +278,7 @@ ROWS = {
         code=1,
     ),
     "ssh for the world": Row(
-        replaced(PROD, "203.0.113.10/32", "0.0.0.0/0"), ["0.0.0.0/0 is the world"], "does not validate", code=1
+        replaced(PROD, "203.0.113.10/32", "0.0.0.0/0"), ["0.0.0.0/0 is all of the internet"], "does not validate", code=1
     ),
     "beyond the budget": Row(
         both(replaced(PROD, "volume: 30", "volume: 4000")),
