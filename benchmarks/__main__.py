@@ -36,7 +36,7 @@ def one_changed_file(env: dict[str, str], number: int) -> float:
 def main() -> int:
     lab = default_lab()
     if not up.is_running(lab):
-        raise LabError("no lab is running; start it: make lab")
+        raise LabError("no lab is running; start it with make lab")
     env = workspace.full_environment(lab)
     measures = {
         "python that does nothing (baseline)": lambda n: timed(env, sys.executable, "-c", "pass"),

@@ -34,8 +34,8 @@ def with_versions(files: HostFiles, versions: Mapping[str, str]) -> HostFiles:
 
 
 def refuse_more(host: str, changes: str, before: Built, after: Built, served: Served) -> Built:
-    """The release `after`, if `before` (the same project without its `changes`) is the release `served` last: rendering is
-    pure, so both differ in these only. Raises pulumi.RunError that names the other differences."""
+    """The release `after`, if `before` (the same project without its `changes`) is the release `served` last: rendering
+    is pure, so both differ in these only. Raises pulumi.RunError that names the other differences."""
     if before.id == served.id:
         return after
     paths = {*before.hashes, *served.files}

@@ -1,4 +1,4 @@
-"""`python -m lab check|up|down|status`: the lab of a person; `rehearse-move`, `rehearse-down`: of a move."""
+"""`python -m lab check|up|down|status` for the lab of `make lab`; `rehearse-move|rehearse-down` for that of a move."""
 
 import os
 import subprocess
@@ -18,17 +18,17 @@ except LabError as unusable:
 def main(command: str) -> int:
     if os.geteuid() != 0:
         if not root.is_possible():
-            raise LabError("needs root, or sudo without a password, for containers and addresses")
+            raise LabError("root is needed for containers and addresses: allow this user sudo without a password")
         return root.run_as_root("lab", command)
     if command not in ("down", "rehearse-down"):
-        # What is wrong in lab.yaml is said first, and keeps no lab from being removed
+        # Errors of lab.yaml are reported first, but do not keep a lab from being removed
         PROJECT.check()
     if command == "rehearse-move":
         return rehearse.rehearse(move_lab())
     lab = move_lab() if command == "rehearse-down" else default_lab()
     if command == "check":
         up.check(lab)
-        print("this machine can run the lab: make lab")
+        print("this machine can run the lab; start it with make lab")
         return 0
     if command == "up":
         up.start(lab)
@@ -41,12 +41,16 @@ def main(command: str) -> int:
         machine.stop_docker()
         return 0
     elif not up.is_running(lab):
-        raise LabError("no lab is running; start it: make lab")
+        raise LabError("no lab is running; start it with make lab")
     well = table.show(table.await_statuses(lab))
-    # What has no public name is reported by its host
+    # Services without a public name are reported by their host
     env = workspace.full_environment(lab)
     subprocess.run(["infra", "status", "--stack", "lab"], cwd=ROOT, env=env, check=False, timeout=120)
-    print("next: . .lab/env && pulumi preview --diff" if well else "not all answer; logs: .lab/run/, docs/lab.md")
+    print(
+        "next: . .lab/env && pulumi preview --diff"
+        if well
+        else "not every service answers 200; logs are in .lab/run/; see docs/lab.md"
+    )
     return 0 if well else 1
 
 
@@ -56,4 +60,4 @@ if __name__ == "__main__":
     except (LabError, CatalogueError, InfraError) as error:
         sys.exit(f"lab: {error}")
     except KeyboardInterrupt:
-        sys.exit("lab: interrupted; run it again to go on, or `make lab-down` to remove it")
+        sys.exit("lab: interrupted; run the same command again to continue, or `make lab-down` to remove the lab")

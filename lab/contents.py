@@ -1,4 +1,4 @@
-"""What the registries hold before an update: images as lab.yaml gives them, and stubs for the rest."""
+"""What the lab's registries hold before an update: the images that lab.yaml names, and stubs for the rest."""
 
 import json
 import tempfile
@@ -24,8 +24,8 @@ from lab.stubs import catalogue, images, stubs, systems
 
 
 def fill(lab: Lab, regions: Sequence[str]) -> None:
-    """The stack's own images in the registries of regions, and other registries' in the one that stands for them. What
-    is there already stays, unless lab.yaml names another image for it since.
+    """Puts the stack's own images into the registries of regions, and images of other registries into the one that
+    stands for them. Existing images stay, unless lab.yaml names another one by now.
 
     Raises LabError, and CatalogueError where the catalogue cannot be read.
     """
@@ -54,13 +54,13 @@ def fill(lab: Lab, regions: Sequence[str]) -> None:
 
 
 def unknown_names(extras: Extras, own_catalogue: Catalogue, wanted: Sequence[Image]) -> Iterator[str]:
-    """A line for each name of lab.yaml that the catalogue or the stack does not have: it would be passed over."""
+    """A line for each name in lab.yaml that the catalogue or the stack does not have: it would be ignored."""
     repositories = [image.repository for image in wanted if not image.is_foreign]
     of_machines = [name for machine in extras.machines.values() for name in machine.systems]
     systems = list(own_catalogue.systems)
     for key, fault, names, there, what in (
-        ("images", "no service runs", extras.images, [image.name for image in wanted], "those that run"),
-        ("stubs", "no service runs", extras.stubs, repositories, "those that run"),
+        ("images", "no service runs", extras.images, [image.name for image in wanted], "images that services run"),
+        ("stubs", "no service runs", extras.stubs, repositories, "images that services run"),
         ("rehearse", "stack lab has no host", extras.rehearse, list(own_catalogue.stack.hosts), "its hosts"),
         ("foreign_names", "there is no system", extras.foreign_names.values(), systems, "systems"),
         ("machines", "there is no system", of_machines, systems, "systems"),
@@ -71,7 +71,7 @@ def unknown_names(extras: Extras, own_catalogue: Catalogue, wanted: Sequence[Ima
 
 
 def pack_artefacts(lab: Lab, regions: Sequence[str], names: Sequence[str]) -> None:
-    """What owners built, out of the folders that lab.yaml names. Raises LabError with all that is wrong in them."""
+    """Packs and pushes artefacts from the folders that lab.yaml names. Raises LabError with every fault in them."""
     faults = []
     with tempfile.TemporaryDirectory() as scratch:
         packed = {}
@@ -92,11 +92,11 @@ def _pack(layout: Path, name: str) -> str:
     given = PROJECT.extras.images.get(name, "")
     source = PROJECT.root / given
     if "@" in name:
-        raise LabError("a digest is that of the original: name a tag in the catalogue here")
+        raise LabError("a digest names the original image only: use a tag in the catalogue")
     if not given:
-        raise LabError("is an artefact, and lab.yaml does not say what it is: give it ./FOLDER or ./FILE")
+        raise LabError("is an artefact without a source in lab.yaml: set it to ./FOLDER or ./FILE")
     if not given.startswith("./") or not source.exists():
-        there = f"write ./{given}" if source.exists() else f"this project has no {given}: give it ./FOLDER or ./FILE"
+        there = f"write ./{given}" if source.exists() else f"this project has no {given}: set it to ./FOLDER or ./FILE"
         raise LabError(f"is an artefact: {there}")
     if not (source / "program.yaml").exists():
         return artefact.write(layout, [str(source)]).digest

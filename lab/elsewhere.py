@@ -1,5 +1,5 @@
-"""Images of other registries, in the one registry that stands for all of them: as lab.yaml gives them, else the
-originals, where this machine reaches them."""
+"""Images of other registries, in the one registry that stands for all of them: those that lab.yaml names, else the
+originals if this machine can reach them."""
 
 import hashlib
 import shutil
@@ -21,30 +21,40 @@ ASKED = 30.0  # seconds until an original's registry has answered
 
 
 def start(lab: Lab) -> None:
-    """The registry, where it does not run yet. What was published before is there."""
+    """Starts the registry if it is not running. Images published earlier are still there."""
     if not registry.daemon(lab, ELSEWHERE).alive:
         registry.start_in(lab, ELSEWHERE)
 
 
 def fill(lab: Lab, wanted: Sequence[Image]) -> None:
-    """The images of other registries that the catalogue names. Raises LabError naming those that cannot be had."""
+    """Provides the images of other registries that the catalogue names. Raises LabError that lists unavailable ones."""
     if not wanted:
         return
     start(lab)
     absent = [missing for image in wanted if (missing := _bring(lab, image))]
     if absent:
-        choice = "IMAGE: the name of an image of this machine's Docker, ./FOLDER with a Dockerfile, or stub"
-        raise LabError("\n".join(["images cannot be had here:", *absent, f"Write under images: in lab.yaml: {choice}"]))
+        choice = "SOURCE is an image of this machine's Docker, ./FOLDER with a Dockerfile, or stub"
+        raise LabError(
+            "\n".join(
+                [
+                    "these images are not available here:",
+                    *absent,
+                    f"For each, add NAME: SOURCE under images: in lab.yaml; {choice}",
+                ]
+            )
+        )
 
 
 def _bring(lab: Lab, image: Image) -> str:
-    """An image is in the registry; else why not."""
+    """Puts an image into the registry; returns "" or a line with the reason why it is not available."""
     name = image.name.partition("/")[2]
     given = PROJECT.extras.images.get(image.name)
     if registry.manifest(lab, ELSEWHERE, image.repository.partition("/")[2], image.digest or image.tag or "latest"):
         return ""
     if given and image.digest:
-        return f"  - {image.name}: a digest is that of the original: name a tag in the catalogue to take another image"
+        return (
+            f"  - {image.name}: a digest names the original image only: use a tag in the catalogue to use another image"
+        )
     if given == STUB:
         facts = derive_stubs(catalogue())[image.repository]
         registry.push_stub(lab, ELSEWHERE, name, facts, build_programs())
@@ -67,13 +77,11 @@ def _original(lab: Lab, image: Image, name: str) -> str:
 
 
 def local(given: str) -> str:
-    """An image of lab.yaml as skopeo names it. One of a folder is built. Raises LabError."""
+    """An image of lab.yaml as skopeo names it; a folder's image is built first. Raises LabError."""
     if given.startswith("./"):
         given = build_image(PROJECT.root / given[2:])
     elif not succeeds("docker", "image", "inspect", given):
-        raise LabError(
-            f"lab.yaml: images: {given} is no image of this machine's Docker: build it, or pull it; run again"
-        )
+        raise LabError(f"lab.yaml: images: this machine's Docker has no image {given}: build or pull it, and run again")
     return f"docker-daemon:{given}"
 
 

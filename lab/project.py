@@ -1,4 +1,4 @@
-"""What a project's lab is for: its stack `lab` (Pulumi.lab.yaml), and what the lab has beside it (lab.yaml)."""
+"""The two files that describe a project's lab: its stack `lab` (Pulumi.lab.yaml), and the lab's extras (lab.yaml)."""
 
 from functools import cached_property
 from pathlib import Path
@@ -66,13 +66,13 @@ class Extras(Model):
 
 
 class Project:
-    """Reads its files when they are asked for. Raises LabError with what is wrong in them."""
+    """A project's lab files, read on first use. Raises LabError with every fault in them."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
 
     def check(self) -> None:
-        """Raises LabError with what is wrong in lab.yaml."""
+        """Raises LabError with every fault in lab.yaml."""
         assert self.extras
 
     @cached_property
@@ -92,7 +92,7 @@ class Project:
     def _text(self, key: str) -> str:
         value = self._config.get(key)
         if not isinstance(value, str) or not value:
-            raise LabError(f"{STACK}: {key}: the lab's AWS is made for it: write it down (a text, in quotes)")
+            raise LabError(f"{STACK}: {key}: the lab's AWS needs it; set it to a text in quotes")
         return value
 
     @property
@@ -112,7 +112,5 @@ class Project:
         wanted = [own, other, *(standby if isinstance(standby, list) else []), backup]
         names = tuple(dict.fromkeys(name for name in wanted if isinstance(name, str)))
         if len(names) > MOST_REGIONS:
-            raise LabError(
-                f"{STACK}: {len(names)} regions, and the lab has at most {MOST_REGIONS}: remove some from it"
-            )
+            raise LabError(f"{STACK}: {len(names)} regions; the lab supports at most {MOST_REGIONS}: remove some")
         return names

@@ -46,15 +46,15 @@ def rehearse(lab: Lab) -> int:
     with asked:
         code = subprocess.run(command, cwd=ROOT, env=env, check=False, timeout=LONGEST).returncode
     if code:
-        raise LabError("the move stopped; its last lines say why, and how to go on (first: . .lab-move/env)")
+        raise LabError("the move failed; its last lines say why, and how to continue (first: . .lab-move/env)")
     print(f"\n{lab.path('move.md').read_text()}")
     if asked.url:
-        print(f"{asked.count} requests to {asked.url} meanwhile, {asked.failed} without an answer of 200")
+        print(f"{asked.count} requests to {asked.url} during the move, {asked.failed} of them not answered with 200")
     pauses = _moves_data(lab)
     if pauses and asked.failed:
-        print("those are of the seconds in which its data moved and nothing wrote: the report says how many")
-    print(f"the lab stays: . .lab-move/env, then for instance infra move {AWAY} --keep --stack lab")
-    print("`make rehearse-down` removes it")
+        print("those fell into the pause in which data was copied; the report says how long it was")
+    print(f"the lab keeps running: . .lab-move/env, then for example infra move {AWAY} --keep --stack lab")
+    print("remove it with `make rehearse-down`")
     return 0 if pauses or not asked.failed else 1
 
 

@@ -84,18 +84,18 @@ def _problems(facts: MachineFacts, packages: list[str]):
     if facts.cgroup == 0:
         yield "no control groups with memory limits are mounted: mount cgroup2 at /sys/fs/cgroup (systemd does so)"
     if facts.shift is None:
-        yield "a port is taken at every shift that the lab tries (10022, 11022 … 17022 and their neighbours): free one"
+        yield "a port is in use in each range that the lab tries (from 10022, 11022 … 17022): free one range"
     yield from _engine_problems(facts)
     if facts.memory < MEMORY and "lab" not in facts.built:
-        yield f"{facts.memory:.1f} GiB of memory are available; the lab needs {MEMORY:.0f} GiB: end other programs"
+        yield f"{facts.memory:.1f} GiB of memory are available; the lab needs {MEMORY:.0f} GiB: stop other programs"
     need = needed_disk(facts)
     for place, free in facts.disk:
         if free < need:
-            yield f"{free:.1f} GiB of disk are free at {place}; the lab needs {need:.1f} GiB there: make room"
+            yield f"{free:.1f} GiB of disk are free at {place}; the lab needs {need:.1f} GiB there: free some"
 
 
 def needed_disk(facts: MachineFacts) -> float:
-    """GiB that are still to be filled."""
+    """GiB of disk that the lab still has to fill."""
     return sum(size for name, size in DISK.items() if name not in facts.built)
 
 
@@ -104,10 +104,10 @@ def _engine_problems(facts: MachineFacts):
     remote = facts.docker_host and not facts.docker_host.startswith("unix:///var/run/docker.sock")
     if engine is None:
         if remote:
-            yield f"DOCKER_HOST is {facts.docker_host}, where no engine answers: unset it, the lab uses this machine's"
+            yield f"DOCKER_HOST is {facts.docker_host}, where no engine answers: unset it to use this machine's engine"
         return
     if engine.is_podman:
-        yield "`docker` is Podman's here, which cannot run the lab's hosts: install Docker (docker.io) beside it"
+        yield "`docker` is Podman, which cannot run the lab's hosts: install Docker (docker.io) beside it"
         return
     if engine.rootless:
         yield "this Docker is rootless and cannot give hosts addresses: unset DOCKER_HOST, and run an engine as root"
@@ -116,7 +116,7 @@ def _engine_problems(facts: MachineFacts):
     if facts.docker_rules and facts.iptables and facts.docker_rules != facts.iptables:
         yield (
             f"Docker's firewall rules are in iptables-{facts.docker_rules}, and `iptables` writes to "
-            f"iptables-{facts.iptables}, where they would be passed over: update-alternatives --set iptables "
+            f"iptables-{facts.iptables}, which the kernel would ignore: update-alternatives --set iptables "
             f"/usr/sbin/iptables-{facts.docker_rules}"
         )
     numbers = tuple(int(part) for part in engine.version.split("+")[0].split("~")[0].split(".")[:2] if part.isdigit())
@@ -128,22 +128,22 @@ def _warnings(facts: MachineFacts):
     if facts.docker and facts.docker.running:
         yield f"Docker runs {facts.docker.running} containers of other projects; the lab leaves them alone"
     if facts.shift not in (None, 10000):
-        yield f"ports at 10000 and above are taken; the lab listens at {facts.shift} and above"
+        yield f"ports from 10000 are in use; the lab listens on ports from {facts.shift}"
     if facts.docker and facts.docker.firewall:
-        yield f"Docker keeps its rules by {facts.docker.firewall}: the lab was not tried with that"
+        yield f"Docker uses the firewall backend {facts.docker.firewall}, with which the lab was not tested"
     for name in facts.firewalls:
         yield f"{name} is active; the lab adds rules for its own bridge and addresses, and removes them at the end"
     if not facts.bridge_filter:
         yield (
-            "this kernel has no br_netfilter: security groups between the lab's hosts are not enforced here (all else "
-            "is); its module is in Debian's and Ubuntu's usual kernels"
+            "this kernel has no br_netfilter: security groups between the lab's hosts are not enforced (all others "
+            "are); Debian's and Ubuntu's standard kernels have the module"
         )
     if facts.processors < 2:
-        yield "there is one processor: expect the lab to take twice as long as its documentation says"
+        yield "there is only one processor: the lab takes about twice as long as documented"
 
 
 def describe(facts: MachineFacts, needs: Needs) -> list[str]:
-    """The lines that `make lab` begins with."""
+    """The first lines of `make lab`: the machine, and what will be installed or built."""
     docker = f"Docker {facts.docker.version}" if facts.docker else "no Docker engine is running"
     disk = ", ".join(f"{free:.0f} GiB free at {place}" for place, free in facts.disk)
     size = f"{facts.processors} processors, {facts.memory:.1f} GiB of memory available"

@@ -1,4 +1,4 @@
-"""Commands and daemons of the lab: run to the end, or started, found again and ended by id."""
+"""Runs commands of the lab to their end, and starts, identifies and stops its daemons by process id."""
 
 import os
 import shutil
@@ -41,7 +41,7 @@ def run(
             stdout=subprocess.PIPE, stderr=subprocess.PIPE if quiet else None,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
-        raise LabError(f"{' '.join(argv)}: has not ended after {timeout:.0f} s, and was killed") from None
+        raise LabError(f"{' '.join(argv)}: did not end within {timeout:.0f} s, and was killed") from None
     if done.returncode:
         output = " | ".join(f"{done.stdout}\n{done.stderr or ''}".strip().splitlines()[-4:])
         raise LabError(f"{' '.join(argv)}: exit code {done.returncode}: {output}")
@@ -49,7 +49,7 @@ def run(
 
 
 def succeeds(*argv: str) -> bool:
-    """Does a command end well; False too where there is no such program, or it does not answer."""
+    """Whether a command exits with 0; False too if there is no such program, or it does not end in time."""
     try:
         done = subprocess.run(
             argv, env=surroundings(), stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=ANSWER

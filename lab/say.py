@@ -45,4 +45,4 @@ def _print(line: str) -> None:
 
 
 class LabError(Exception):
-    """What is wrong with the lab or the machine, in one line, with what to do."""
+    """A fault of the lab or the machine, with what to do."""

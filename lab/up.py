@@ -1,4 +1,4 @@
-"""`make lab` from nothing to WatchMe answering, and back."""
+"""Starts the lab, runs `pulumi up` in it, and removes it."""
 
 import json
 import shutil
@@ -36,8 +36,8 @@ CLOUD = {"account": ACCOUNT, "zone": ZONE, "regions": [*REGIONS]}
 
 
 def start(lab: Lab, filled: Sequence[str] = REGIONS) -> None:
-    """Everything but `pulumi up`: tools, engine, image, registries, cloud, ACME, workspace. Running parts stay.
-    `filled` are the regions whose registries have the images."""
+    """Starts all parts before `pulumi up`: tools, engine, images, registries, cloud and ACME. Running parts stay.
+    `filled` are the regions whose registries get the images."""
     _refuse_another_cloud(lab)
     ready(lab)
     if not is_running(lab):
@@ -62,14 +62,14 @@ def start(lab: Lab, filled: Sequence[str] = REGIONS) -> None:
 
 
 def _refuse_another_cloud(lab: Lab) -> None:
-    """Raises LabError where a lab that runs was made for another account, zone or regions: it would have to be made
-    again, and what its hosts hold be lost."""
+    """Raises LabError if the running lab was created for another account, zone or regions: it would have to be created
+    again, and its hosts' data would be lost."""
     marker = _read_marker(lab)
     differing = [key for key in CLOUD if marker and marker.get(key) != CLOUD[key]]
     if differing and is_running(lab):
         raise LabError(
-            f"Pulumi.lab.yaml has other {', '.join(differing)} than the lab that runs: `make lab-down` first, which "
-            "removes all that its hosts hold, or take that change back"
+            f"Pulumi.lab.yaml has other {', '.join(differing)} than the running lab: run `make lab-down` first, which "
+            "deletes all data of its hosts, or undo that change"
         )
 
 
@@ -86,12 +86,12 @@ def check(lab: Lab) -> requirements.Needs:
     for line in requirements.describe(facts, needs):
         print(f"  {line}", file=sys.stderr, flush=True)
     if needs.problems:
-        raise LabError("no lab can start on this machine:\n" + "\n".join(f"  - {text}" for text in needs.problems))
+        raise LabError("this machine cannot run the lab:\n" + "\n".join(f"  - {text}" for text in needs.problems))
     return needs
 
 
 def examine(lab: Lab) -> tuple[MachineFacts, requirements.Needs]:
-    """The facts, and what follows from them; nothing is installed or started."""
+    """The machine's facts, and the needs that follow from them; nothing is installed or started."""
     built = {
         "pulumi": tools.has_pulumi(),
         "images": machine.has_base_images(),
@@ -104,7 +104,7 @@ def examine(lab: Lab) -> tuple[MachineFacts, requirements.Needs]:
 
 
 def _choose_ports(lab: Lab) -> None:
-    """Written down for all parts of the lab: where they listen, and how a host is booted here."""
+    """Records, for all parts of the lab, the ports they listen on and how a host is booted on this machine."""
     machine_facts, needs = examine(lab)
     if machine_facts.shift is None:
         raise LabError(needs.problems[0])
@@ -125,7 +125,7 @@ def ready(lab: Lab) -> None:
 
 
 def _whole(lab: Lab) -> Path:
-    """Is there once a start has come to its end."""
+    """The file that exists once a start has finished."""
     return lab.path("run", "whole")
 
 
@@ -136,19 +136,19 @@ def _build_tools() -> None:
 
 
 def prepare(lab: Lab, project: Path = ROOT, home: bool = True) -> None:
-    """The Pulumi side, `.lab/env` included; with the owners' own machines, or without. What was edited since comes
-    in."""
+    """Prepares Pulumi: plugins, stack, secrets and `.lab/env`, and applies later edits of the stack's file. `home` is
+    whether the existing machines (kind ssh) are started too."""
     kinds = workspace.install_plugins(lab)
     if "stand-in" in kinds.values():
         print(f"  plugins: {', '.join(f'{name} ({kind})' for name, kind in kinds.items())}")
     if not lab.path("env").exists():
-        with step("making the stack, its keys and the owners' own machines"):
+        with step("creating the stack, its keys and the existing machines (kind ssh)"):
             workspace.prepare(lab, project)
             _boot_own(lab, project, home)
             workspace.write_env(lab)
         return
     if workspace.is_outdated(lab, project):
-        with step("taking over what was edited in Pulumi.lab.yaml"):
+        with step("applying edits of Pulumi.lab.yaml"):
             workspace.take_over_edits(lab, project)
     if home:
         _boot_own(lab, project, home)
@@ -156,7 +156,7 @@ def prepare(lab: Lab, project: Path = ROOT, home: bool = True) -> None:
 
 
 def _boot_own(lab: Lab, project: Path, home: bool) -> None:
-    """The owners' own machines that the stack does not have yet."""
+    """Starts the existing machines (kind ssh) that the stack does not have yet."""
     hosts = workspace.hosts(lab)
     for number, (name, own) in enumerate(PROJECT.extras.machines.items() if home else [], 1):
         if name not in hosts:
@@ -169,15 +169,15 @@ def pulumi_up(lab: Lab, project: Path = ROOT) -> None:
     workspace.clear_dead_locks(lab)
     env = workspace.full_environment(lab)
     if workspace.has_interrupted(lab):
-        with step("settling what a killed update left"):
+        with step("adopting what a killed update left"):
             settling = ["infra", "orphans", "--adopt", "--yes", "--stack", "lab"]
             if subprocess.run(settling, cwd=project, env=env, check=False, timeout=LONGEST).returncode:
-                raise LabError("what a killed update left is not settled: the lines above say why")
+                raise LabError("what a killed update left could not be adopted; the lines above say why")
     with step("pulumi up on stack lab", usual=40):
         command = ["pulumi", "up", "--yes", "--skip-preview", "--stack", "lab", "--non-interactive"]
         done = subprocess.run(command, cwd=project, env=env, check=False, timeout=LONGEST)
         if done.returncode:
-            raise LabError("pulumi up failed; its last lines say why. Fix it and run `make lab` again")
+            raise LabError("pulumi up failed; its last lines say why. Fix the cause and run `make lab` again")
 
 
 def daemons(lab: Lab) -> list[Daemon]:
@@ -190,7 +190,7 @@ def is_running(lab: Lab) -> bool:
 
 
 def clear(lab: Lab, take_over: bool = False) -> None:
-    """Removes everything of this lab and nothing else; what a killed run left included.
+    """Removes everything of this lab and nothing else, leftovers of a killed run included.
 
     Raises LabError when another checkout's lab of this name is running, unless `take_over` ends that one too.
     """
@@ -198,9 +198,9 @@ def clear(lab: Lab, take_over: bool = False) -> None:
     owner = network.owner(lab) if engine else None
     other = replace(lab, directory=Path(owner or lab.directory))
     if other != lab and is_running(other) and not take_over:
-        raise LabError(f"the lab in {owner} has this name and these addresses: run `make lab-down` there first")
+        raise LabError(f"a lab in {owner} uses the same name and addresses: run `make lab-down` there first")
     for one in (other, lab):
-        # Whatever it was made for
+        # Daemons of all regions that it had
         for record in sorted(one.path("run").glob("*.pid")):
             Daemon(record.stem, record.parent).stop()
     if engine:

@@ -67,10 +67,10 @@ def test_all_that_is_wrong_of_artefacts_is_named_at_once(project):
     with pytest.raises(LabError) as error:
         pack_artefacts(Records(root), ["here"], ["four:1", "one:1", "three:1", "two:1"])
     assert str(error.value).splitlines() == [
-        "lab.yaml: images: four:1: is an artefact, and lab.yaml does not say what it is: give it ./FOLDER or ./FILE",
+        "lab.yaml: images: four:1: is an artefact without a source in lab.yaml: set it to ./FOLDER or ./FILE",
         "lab.yaml: images: one:1: is an artefact: write ./build",
         f"lab.yaml: images: three:1: {root}/empty is empty: name the directory with what the service runs",
-        "lab.yaml: images: two:1: is an artefact: this project has no ./gone: give it ./FOLDER or ./FILE",
+        "lab.yaml: images: two:1: is an artefact: this project has no ./gone: set it to ./FOLDER or ./FILE",
     ]
 
 

@@ -77,7 +77,7 @@ MACHINES = {
     ),
     "Podman's docker command": (
         replace(DEBIAN_12, docker=docker("", is_podman=True)),
-        Expected(problem="`docker` is Podman's"),
+        Expected(problem="`docker` is Podman"),
     ),
     "Docker removed": (
         replace(DEBIAN_12, missing=frozenset({"dockerd"})),
@@ -97,7 +97,7 @@ MACHINES = {
     ),
     "Docker 29 with rules of its own in nftables": (
         replace(DEBIAN_12, docker=docker("29.1.2", firewall="nftables"), iptables="nft"),
-        Expected(warning="Docker keeps its rules by nftables"),
+        Expected(warning="Docker uses the firewall backend nftables"),
     ),
     "ufw and control groups of version 1": (
         replace(DEBIAN_12, cgroup=1, docker=docker("20.10.24"), firewalls=("ufw",)),
@@ -117,13 +117,13 @@ MACHINES = {
         Expected(problem="no apt-get to fetch Debian's docker-registry"),
     ),
     "no control groups": (replace(DEBIAN_12, cgroup=0, docker=docker("28.2.2")), Expected(problem="mount cgroup2")),
-    "a port taken at every shift": (
+    "a port in use in each range": (
         replace(DEBIAN_12, shift=None, docker=docker("28.2.2")),
-        Expected(problem="taken at every shift"),
+        Expected(problem="in use in each range"),
     ),
     "a port taken at the first shift": (
         replace(DEBIAN_12, shift=11000, docker=docker("28.2.2")),
-        Expected(warning="the lab listens at 11000 and above"),
+        Expected(warning="the lab listens on ports from 11000"),
     ),
     "2 GiB of memory": (
         replace(DEBIAN_12, memory=1.6, docker=docker("28.2.2")),

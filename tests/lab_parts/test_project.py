@@ -52,7 +52,7 @@ WRONG = {
     "a kind": ("machines: {a: {memory: 1g, systems: [], kind: big}}", "kind"),
     "a folder": ("programs: [../x]", "programs"),
     "a folder with a NUL": ('programs: ["a\\0b"]', "programs"),
-    "twice": ("images: {}\nimages: {}", "given twice"),
+    "twice": ("images: {}\nimages: {}", "defined twice"),
 }
 
 
@@ -137,7 +137,7 @@ def test_a_lab_that_is_there_keeps_its_name(here, monkeypatch):
     (here / ".lab/name").write_text("shop:76\n")
     assert settings.default_lab().name == "shop"
     monkeypatch.setenv("LAB", "other:90")
-    with pytest.raises(LabError, match=r"has a lab shop:76: `make lab-down` first"):
+    with pytest.raises(LabError, match=r"already has a lab shop:76: run `make lab-down` first"):
         settings.default_lab()
     (here / ".lab/name").write_text("")
     assert settings.default_lab().name == "other"

@@ -40,7 +40,7 @@ def test_a_download_with_the_expected_hash_is_used(served, monkeypatch):
 def test_a_download_with_another_hash_is_not_used(served, capsys):
     _, asked = served
     assert tools._download_pulumi() is None
-    assert "does not have the hash that is expected" in capsys.readouterr().err
+    assert "does not have the expected hash" in capsys.readouterr().err
     assert not list(tools.CACHE.glob("pulumi*"))
     # Nor is it asked for at every run
     assert tools._download_pulumi() is None and len(asked) == 1

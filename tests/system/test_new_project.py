@@ -107,13 +107,13 @@ def test_what_is_edited_comes_into_the_lab_that_runs(shop):
     kept = config.read_text()
     config.write_text(f"{kept}  infra:keepReleases: 7\n")
     said = run(shop, "make", "lab")
-    assert "taking over what was edited in Pulumi.lab.yaml" in said and "services: 2 of 2 healthy" in said, said
+    assert "applying edits of Pulumi.lab.yaml" in said and "services: 2 of 2 healthy" in said, said
     assert in_its_shell(shop, "pulumi config get infra:keepReleases") == "7\n"
     assert "shop-api.TOKEN" in in_its_shell(shop, "infra secret list --stack lab")
     assert "pushing" not in run(shop, "make", "lab")
     config.write_text(f"{kept}  infra:backupRegion: us-west-2\n")
     said = run(shop, "make", "lab", code=2)
-    assert "has other regions than the lab that runs: `make lab-down` first" in said
+    assert "has other regions than the running lab: run `make lab-down` first" in said
     config.write_text(f"{kept}  infra:keepReleases: 7\n")
     assert "services: 2 of 2 healthy" in run(shop, "make", "lab-status")
 
