@@ -1,16 +1,16 @@
-# What `make` can do with the tests and the benchmarks: part of the Makefile.
+# Targets for tests and benchmarks; included by the Makefile.
 .PHONY: test test-all test-machine test-pythons bench bench-preview bench-scan
 
-test: $(UV) ## style, types, every test
+test: $(UV) ## checks style and types, and runs the tests of a pull request
 	@$(RUN) python -m tests.all
 
-test-machine: $(UV) ## make lab on a stock Debian server, emulated (half an hour; needs qemu-system-x86, mmdebstrap)
+test-machine: $(UV) ## runs make lab on an emulated stock Debian server (half an hour; needs qemu-system-x86, mmdebstrap)
 	@$(RUN) python -m tests.machine
 
-test-all: $(UV) ## the nightly tests too
+test-all: $(UV) ## like test, with the nightly tests
 	@$(RUN) python -m tests.all --everything
 
-test-pythons: $(UV) ## the agent, and the program's pure tests, on the Pythons of Debian's releases (root, debootstrap)
+test-pythons: $(UV) ## runs the agent's tests and the pure ones on the Pythons of Debian's releases (root, debootstrap)
 	@$(RUN) python -m tests.pythons
 
 bench-preview: $(UV) ## measures previews; no lab
@@ -19,5 +19,5 @@ bench-preview: $(UV) ## measures previews; no lab
 bench-scan: $(UV) ## measures infra scan-regions; no lab
 	@$(RUN) python -m benchmarks.scan
 
-bench: $(UV) ## measures the figures of benchmarks/README.md
+bench: $(UV) ## measures the figures of benchmarks/README.md in a running lab
 	@$(RUN) python -m benchmarks
