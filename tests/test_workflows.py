@@ -228,4 +228,4 @@ def test_a_deployment_that_does_not_begin_is_an_error(tmp_path):
     ran = execute(
         "bash", "-e", "-c", step("deploy", "Deploy"), env=env | {"GITHUB_STEP_SUMMARY": "/dev/null"}, code=None
     )
-    assert ran.returncode == 1 and "has not begun the deployment" in ran.stdout
+    assert ran.returncode == 1 and "did not start the deployment" in ran.stdout
