@@ -178,7 +178,7 @@ def test_killed_half_way_nothing_is_there(tmp_path, monkeypatch, number):
 def test_a_project_makes_a_project(shop, tmp_path):
     """It has all that it needs for that; from its record, whether or not it is in git."""
     ran = execute(sys.executable, "-c", COMMAND, "new", tmp_path / "second", cwd=shop)
-    assert "made" in ran.stdout
+    assert "created" in ran.stdout
     here, there = read_record(shop), read_record(tmp_path / "second")
     assert here and there and here.files == there.files
 
