@@ -1,4 +1,4 @@
-"""From the conditions to alarms in the cloud: the metrics that a host publishes, and what fires on them."""
+"""CloudWatch alarms from alert conditions: the metrics that a host publishes, and the alarms on them."""
 
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -39,7 +39,7 @@ class Alarm:
 
 
 def namespace(stack: Stack, host: str) -> str:
-    """A machine's own: no other may write in it, and AWS can limit that by nothing but the namespace."""
+    """The CloudWatch namespace of one machine: AWS can restrict who writes metrics by namespace only."""
     number = stack.generations.get(host)
     return f"infra/{stack.name}/{host}" + (f"/{number}" if number else "")
 
@@ -54,7 +54,7 @@ def metrics_destination(catalogue: Catalogue, host: str) -> Metrics:
 
 
 def alarms(catalogue: Catalogue, host: str) -> list[Alarm]:
-    """All that fire about a host: by its own metrics, then by what AWS counts."""
+    """All alarms of a host: on its own metrics, then on the metrics of AWS."""
     stack, where = catalogue.stack, metrics_destination(catalogue, host)
     if not where:
         return []
@@ -78,7 +78,7 @@ def alarms(catalogue: Catalogue, host: str) -> list[Alarm]:
 
 
 def _of_host(alert: Alert, where: Metrics, said: str) -> Alarm:
-    """What the host says by itself. Its silence is as bad as anything that it could say."""
+    """Alarms on metrics that the host publishes. Missing metrics fire too."""
     return Alarm(
         alert.alert,
         said.format(alert=alert.alert, measure=alert.measure, above=alert.above),
@@ -95,7 +95,8 @@ def _of_host(alert: Alert, where: Metrics, said: str) -> Alarm:
 
 
 def _of_machine(alert: CloudAlert) -> Alarm:
-    """What AWS counts. A machine that is stopped has no count, and its monitor's silence fires already."""
+    """Alarms on AWS's metrics. They ignore missing data: a stopped machine already fires the alarm on its own
+    metrics."""
     bound = alert.below if alert.above is None else alert.above
     assert bound is not None, "the model has one of them"
     return Alarm(

@@ -1,4 +1,4 @@
-"""A host's files as a release: a manifest that names every byte, and one deterministic archive."""
+"""A host's files as a release: a manifest with the hash of every file, and one deterministic archive."""
 
 import gzip
 import hashlib
@@ -62,7 +62,8 @@ def manifest_of(host: HostFiles) -> Manifest:
 
 
 def _hashes(host: HostFiles) -> dict[str, str]:
-    """What a preview shows. Of an environment file its plain values, its secrets' names and their versions count."""
+    """The hashes that a preview shows. An environment file's covers its plain values, and names and versions of
+    secrets."""
 
     def short_hash(sha256: str, mode: int, owner: str) -> str:
         return sha256[:16] + ("" if (mode, owner) == (0o644, "root") else f" {mode:04o} {owner}")

@@ -1,5 +1,5 @@
-"""What a product's owner built and a host unpacks: where an artefact lies there, and the link that a release puts in
-place of it."""
+"""Artefacts, which a product's owner builds and a host unpacks: their folder on the host, and the link that a release
+creates to it."""
 
 from dataclasses import replace
 
@@ -17,7 +17,7 @@ PLACE = "/opt/infra/artefacts"
 
 
 def artefacts(system: System, stack: Stack, digests: Digests) -> HostFiles:
-    """Those of a system's services, each with its link."""
+    """The artefacts of a system's services, each with its link."""
     pairs = [(service, artefact) for service in system.native_services for artefact in service.artefact]
     given = [artefact.into for _, artefact in pairs]
     started_by = [started_files(service, given) for service in system.native_services]

@@ -33,7 +33,7 @@ def backed_up(catalogue: Catalogue, host: str) -> list[tuple[System, Service, Ba
 
 
 def backup_timers(catalogue: Catalogue, host: str, secrets: Secrets, digests: compose.Digests) -> HostFiles:
-    """A timer for each service that has a backup, and what restic has to know of the place."""
+    """A timer for each service that has a backup, and restic's settings for the repository."""
     entries = backed_up(catalogue, host)
     if not entries:
         return HostFiles("")
@@ -113,7 +113,7 @@ def _places(service: ComposeService) -> set[str]:
 
 
 def _words(command: str | list[str] | None) -> list[str]:
-    """A text is for the container's shell."""
+    """A command as an argument list; a text is run by the container's shell."""
     return ["/bin/sh", "-c", command] if isinstance(command, str) else list(command or [])
 
 
@@ -123,7 +123,7 @@ def _scratch(service: ComposeService, mount: Mount) -> str:
 
 
 def _health(service: ComposeService) -> str:
-    """As places.own_url, of the container of a drill, whose ADDRESS is known once it runs."""
+    """The health URL of a drill's container, like places.own_url; its ADDRESS is known once the container runs."""
     where, container = f"ADDRESS:{service.listens_inside}", f"{DRILL}{service.name}"
     return {
         "http": f"http://{where}{service.health_path}",
@@ -135,7 +135,7 @@ def _health(service: ComposeService) -> str:
 
 
 def _drill(stack: Stack, system: System, service: ComposeService, digests: compose.Digests) -> str:
-    """The compose file of the service on scratch volumes, in a network of its own, without a port of the host."""
+    """The compose file of a restore drill: the service on scratch volumes, in its own network, without host ports."""
     image = compose.full_name(service.image, stack, digests)
     body = compose.body(service, image, service.unit, places.environment_path(service))
     scratch = {mount.target: _scratch(service, mount) for mount in service.data_mounts}

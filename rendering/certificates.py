@@ -19,7 +19,8 @@ class Pair:
 
 
 def name_of(catalogue: Catalogue, site: Site) -> str:
-    """What certbot calls a site's certificate: one of all names below a domain has no site's own name."""
+    """The name of a site's certificate in certbot: a wildcard certificate is named after its domain, not after a
+    site."""
     public = catalogue.stack.public_name(site.name)
     return f"_wildcard.{domain_above(public)}" if site.certificate == "wildcard" else public
 
@@ -33,7 +34,8 @@ def pair(catalogue: Catalogue, site: Site) -> Pair:
 
 
 def needed_files(catalogue: Catalogue, site: Site, group: str = "root") -> HostFiles:
-    """What a host needs for a site's certificate: certbot's, whose key `group` may read, or files that are there."""
+    """What a host needs for a site's certificate: a certbot certificate whose key `group` may read, or existing
+    files."""
     stack, dns = catalogue.stack, catalogue.stack.dns
     if isinstance(site.certificate, CertificateFiles):
         reason = f"the certificate of {stack.public_name(site.name)}"

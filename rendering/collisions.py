@@ -1,4 +1,4 @@
-"""Nothing of a host is made twice: of two files at one path only one would be there."""
+"""Refuses a host with two files at one path, or two units or containers of one name."""
 
 from collections.abc import Iterator
 from posixpath import normpath
@@ -8,12 +8,12 @@ from rendering.files import HostFiles
 
 
 def refuse(files: HostFiles, stack_file: str) -> HostFiles:
-    """The same files. Raises CatalogueError for each path, unit and container that two parts of a host have."""
+    """Returns the same files. Raises CatalogueError for each path, unit and container that is defined twice."""
     collisions = [*_twice("path", _paths(files)), *_twice("unit", [unit.name for unit in files.units])]
     collisions += _twice("container", [container.name for container in files.containers])
     collisions += _twice("network", [network.name for network in files.networks])
     if collisions:
-        rule = "each has a name of its own: one of them is a service's own choice, such as unit, container or files"
+        rule = "names are unique on a host: change the one that a service sets itself (unit, container or files)"
         raise CatalogueError([Problem(stack_file, f"infra:hosts.{files.host}", text, rule) for text in collisions])
     return files
 
@@ -25,4 +25,4 @@ def _paths(files: HostFiles) -> list[str]:
 
 def _twice(kind: str, names: list[str]) -> Iterator[str]:
     for name in sorted({name for name in names if names.count(name) > 1}):
-        yield f"{kind} {name} is made twice on this host"
+        yield f"{kind} {name} is defined twice on this host"

@@ -1,4 +1,4 @@
-"""Environment files: plain values, and secrets that are only named and have versions."""
+"""Environment files: plain values, and secrets by name and version, without their values."""
 
 import hmac
 from collections.abc import Mapping
@@ -23,5 +23,5 @@ def secret_file(
 
 
 def _version(stack: Stack, place: str, value: str) -> str:
-    """Differs from one value of a secret to another; without the stack's own key values cannot be tried against it."""
+    """A keyed hash that changes with a secret's value; without the stack's key no one can test guesses against it."""
     return hmac.new((stack.sshPrivateKey or "").encode(), f"{place}\0{value}".encode(), "sha256").hexdigest()[:16]

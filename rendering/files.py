@@ -1,4 +1,4 @@
-"""What a release puts on a host, as values."""
+"""The parts of a release (files, units, containers, certificates …) as plain values."""
 
 import hashlib
 from dataclasses import dataclass, field
@@ -175,7 +175,7 @@ class Certificate:
 
 @dataclass(frozen=True)
 class Account:
-    """An account that must be there. An existing one stays as it is, but for its lingering and its groups."""
+    """An account that must exist. An existing one is unchanged except for lingering and its groups."""
 
     name: str
     home: str
@@ -194,7 +194,7 @@ class Requirement:
 
 @dataclass(frozen=True)
 class Milestone:
-    """By when, in seconds since the host was switched on, a unit is to be up."""
+    """The time, in seconds since the host's boot, by which a unit has to be running."""
 
     name: str
     unit: str
@@ -203,7 +203,7 @@ class Milestone:
 
 @dataclass(frozen=True)
 class Reaction:
-    """When one of `paths` changed: `run`. A directory in `paths` (ending in `/`) stands for all below it."""
+    """Runs `run` when one of `paths` changed. A directory in `paths` (ending in `/`) includes all below it."""
 
     paths: list[str]
     run: list[str]
@@ -296,7 +296,7 @@ class Backup:
 
 @dataclass(frozen=True)
 class HostFiles:
-    """Everything that one host is to be: the input of the archive. `memory` is the sum of limits in bytes, `keep` how
+    """The whole desired state of one host: the input of the archive. `memory` is the sum of limits in bytes, `keep` how
     many releases it keeps, `logins` the registries whose login a timer renews, `names` the public names that its proxy
     serves, `kind` who made the host (ec2, ssh), `language` that of its page, `mounts` what must be mounted."""
 

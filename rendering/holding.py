@@ -16,12 +16,12 @@ LONGEST = 80  # characters of a name: a socket's path has 107
 
 
 def held_services(system: System) -> list[Service]:
-    """Those that a site's proxy leads to, and of which another one neither runs beside nor holds the port."""
+    """The services behind a proxy that run once, without slots, replicas or a socket unit that holds their port."""
     return [service for service in system.led_to if can_wait(service)]
 
 
 def can_wait(service: Service) -> bool:
-    """Is there one of it, at a port of its own, for which requests may wait."""
+    """Whether requests may wait for a service: it runs once, at a port of its own."""
     if not service.hold or not service.listens or len(service.name) > LONGEST:
         return False
     if isinstance(service, ComposeService):
@@ -30,7 +30,7 @@ def can_wait(service: Service) -> bool:
 
 
 def held_upstreams(system: System) -> HostFiles:
-    """The upstream of each such service: a link chooses between its port and the place where requests wait."""
+    """The upstream of each such service: a link selects its port, or the socket at which requests wait."""
     files, links, entries = list[File](), list[Link](), list[Held]()
     for service in held_services(system):
         name = upstream_name(service)
@@ -56,7 +56,7 @@ def upstream_name(service: Service) -> str:
 
 
 def waiting_place(catalogue: Catalogue, host: str, account: str) -> list[File]:
-    """The units of the place where requests wait; `account` is that of the proxy's workers."""
+    """The units of the socket at which requests wait; `account` is that of the proxy's workers."""
     if not any(held_services(system) for system in catalogue.systems_on(host)):
         return []
     source = f"Pulumi.{catalogue.stack.name}.yaml"

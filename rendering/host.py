@@ -1,4 +1,4 @@
-"""From the catalogue to everything that one host is to be."""
+"""Renders the catalogue to the whole desired state of one host."""
 
 import json
 from collections.abc import Callable
@@ -92,7 +92,7 @@ def render(
 
 
 def _system(catalogue: Catalogue, host: str, system: System, digests: compose.Digests, secrets: Secrets) -> HostFiles:
-    """Each part of a system makes its own files; none knows another."""
+    """All files of a system; each of its parts is rendered on its own."""
     proxy = PROXIES[catalogue.stack.hosts[host].proxy]
     brought = artefacts.artefacts(system, catalogue.stack, digests)
     parts = [
@@ -116,7 +116,7 @@ def _system(catalogue: Catalogue, host: str, system: System, digests: compose.Di
 
 
 def _ground(system: System, source: str) -> HostFiles:
-    """What services stand on: accounts, directories, and drop-ins for other programs."""
+    """What a system's services need on the host: accounts, directories, and drop-ins for other programs."""
     return HostFiles(
         host="",
         accounts=[Account(a.name, a.home, a.login, a.lingering, a.groups) for a in system.accounts],
@@ -140,7 +140,7 @@ def _milestone(system: System, milestone: catalogue_models.Milestone) -> Milesto
 
 
 def _host(catalogue: Catalogue, host: str, secrets: Secrets) -> HostFiles:
-    """What a host has once, whatever runs on it."""
+    """What every host has once, whichever systems it runs."""
     stack = catalogue.stack
     has_sites = any(system.sites for system in catalogue.systems_on(host))
     has_images = any(system.compose_services for system in catalogue.systems_on(host))
@@ -183,18 +183,18 @@ def zone_names(catalogue: Catalogue, host: str) -> list[str]:
 
 
 def data(catalogue: Catalogue, host: str) -> list[str]:
-    """Directories of a host that no release brings, those of its containers' volumes among them."""
+    """Data directories of a host, which no release brings, its containers' volumes included."""
     return [path for system in catalogue.systems_on(host) for path in [*system.data, *compose.data(system)]]
 
 
 def watches(catalogue: Catalogue, host: str) -> bool:
-    """Does a host run services of which only one may run in the world."""
+    """Whether a host runs services of which only one may run anywhere."""
     return any(singletons.singletons(system) for system in catalogue.systems_on(host))
 
 
 def needs(catalogue: Catalogue, host: str) -> list[str]:
-    """What `prepare-host.sh` is to bring: the Debian packages of the host's systems, and `docker` and the proxy by
-    those words, since several packages provide them."""
+    """What `prepare-host.sh` installs: the Debian packages of the host's systems, and `docker` and the proxy under
+    these names, since several packages provide them."""
     systems = catalogue.systems_on(host)
     packages = ["docker"] if any(system.compose_services for system in systems) else []
     if images_of(systems):
@@ -258,7 +258,7 @@ def _ports(system: System) -> list[Port]:
 
 
 def _probes(catalogue: Catalogue, system: System, service: Service) -> list[Probe]:
-    """One, or one for each replica, or instance of a template."""
+    """The probe of a service: one, or one for each replica or instance of a template."""
     public = sites.public_url(catalogue, system, service)
     if isinstance(service, ComposeService):
         first, *others = places.places(service)
@@ -276,7 +276,7 @@ def _probes(catalogue: Catalogue, system: System, service: Service) -> list[Prob
 
 
 def _once(items: list[Item], may_be: Callable[[Item], bool] = lambda _: True) -> list[Item]:
-    """Without those that are there already, of those of which one is enough."""
+    """The items in order, without duplicates of those for which `may_be` holds."""
     unique: list[Item] = []
     for item in items:
         if not may_be(item) or item not in unique:

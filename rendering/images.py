@@ -1,4 +1,4 @@
-"""Which images a registry keeps: the newest, and all that releases use, whatever was pushed since."""
+"""Which images a registry keeps: the newest, and all that releases use, however many were pushed later."""
 
 import hashlib
 import json
@@ -26,7 +26,7 @@ REFERENCE = re.compile(
 
 
 def copy_request(stack: Stack, image: Named, digest: str) -> dict[str, Any]:
-    """What `infra.mirror` reads: an image of another registry, and the digest that it is to have in the stack's."""
+    """The request to `infra.mirror`: an image of another registry, and its digest in the stack's registry."""
     return {
         "account": stack.accountId,
         "region": stack.region,
@@ -48,7 +48,7 @@ class Image:
 
 
 def images_in_ecr(references: Iterable[str]) -> list[Image]:
-    """Those of the references that name an image in ECR by its digest."""
+    """The images of those references that name one in ECR by digest."""
     matches = (REFERENCE.fullmatch(reference) for reference in references)
     return sorted({Image(**match.groupdict()) for match in matches if match})
 
@@ -60,7 +60,7 @@ def images_of(manifest: Manifest) -> list[str]:
 
 
 def owner(stack: str, host: str) -> str:
-    """What the tags of a stack's host begin with. A host's name has no dot, so that no two owners have the same."""
+    """The prefix of the tags of a stack's host. A host's name has no dot, so that the prefix is unique."""
     longest = LONGEST - len(tag("", "sha256:")) - 12
     whole = f"{PREFIX}{stack}.{host}"
     if len(whole) <= longest:

@@ -1,4 +1,4 @@
-"""What looks after a host between releases: a timer, and the command by which people run the same."""
+"""The monitor of a host between releases: its timer, and the command that a person runs by hand."""
 
 from agent.documents.manifest import Directory
 from catalogue.loading import Catalogue
@@ -46,7 +46,7 @@ def monitor_files(catalogue: Catalogue, host: str, secrets: Secrets | None = Non
 
 
 def _for_interpreter(path: str, source: str) -> bytes:
-    """A thin command: people write `python3 PATH` or `bash PATH` before it."""
+    """A small script that works with both `python3 PATH` and `bash PATH`."""
     banner = BANNER.format(source=source)
     if path.endswith(".py"):
         lines = ["#!/usr/bin/python3", banner, "import os", "import sys", "",

@@ -1,4 +1,4 @@
-"""Where each container of a system lives: its project, directory, unit and port, and how it is asked for its health."""
+"""Where each container of a system runs: its project, directory, unit, port and health check."""
 
 import hashlib
 from collections.abc import Mapping
@@ -42,7 +42,7 @@ def _replica_ports(service: ComposeService) -> list[tuple[int, int]]:
 
 
 def _beside(service: ComposeService, ways: Mapping[str, tuple[int | None, IPv4Address | None]]) -> list[Place]:
-    """Places below the service's own directory, by the names that differ."""
+    """Places below the service's own directory, one for each of these names."""
     stem, kind = service.unit.rsplit(".", 1)
     last = service.directory.rsplit("/", 1)[1]
     return [

@@ -1,4 +1,5 @@
-"""Services that make room in memory: what bars their units while they are gone, and the watch in agent/pressure.py."""
+"""Services that are stopped under memory pressure: what keeps their units stopped meanwhile, and the watch that stops
+them (agent/pressure.py)."""
 
 from catalogue.loading import Catalogue
 from catalogue.models import System
@@ -14,13 +15,13 @@ PARTS = ["pressure", "singletons", "world", "places", "lock", "health", "monitor
 
 
 def yielding(catalogue: Catalogue, host: str) -> list[Service]:
-    """The services of a host that make room, first to go first."""
+    """The services of a host that are stopped under memory pressure, in the order in which they are stopped."""
     services = [service for system in catalogue.systems_on(host) for service in system.active if service.stop_priority]
     return sorted(services, key=lambda service: (service.stop_priority or 0, service.name))
 
 
 def bar_units(files: HostFiles, catalogue: Catalogue, system: System) -> HostFiles:
-    """A system's files, the units of its services that make room barred while their flag is there."""
+    """A system's files, with a condition in the units of such services: they do not start while their flag exists."""
     source = catalogue.file_of(system)
     for service in system.active:
         if service.stop_priority:
@@ -31,7 +32,7 @@ def bar_units(files: HostFiles, catalogue: Catalogue, system: System) -> HostFil
 
 
 def watch(catalogue: Catalogue, host: str) -> HostFiles:
-    """What a host runs on which something can make room."""
+    """The watch of memory, for a host with services that can be stopped."""
     services = yielding(catalogue, host)
     if not services:
         return HostFiles("")

@@ -1,4 +1,4 @@
-"""How a host proves its public names by DNS: what certbot needs for it, and who may write the records."""
+"""How a host proves its public names by ACME's DNS challenge: certbot's settings, and the records that it writes."""
 
 from catalogue.dns import domain_above
 from catalogue.loading import Catalogue
@@ -17,7 +17,7 @@ def proved_names(catalogue: Catalogue, host: str) -> list[str]:
 
 
 def records(catalogue: Catalogue, host: str) -> list[str]:
-    """The TXT records in Route 53 that a host writes, and no others."""
+    """The TXT records in Route 53 that a host may write."""
     stack = catalogue.stack
     if stack.dns.provider != "route53" and not stack.dns.challenges:
         return []
@@ -25,7 +25,7 @@ def records(catalogue: Catalogue, host: str) -> list[str]:
 
 
 def has_token(catalogue: Catalogue, host: str) -> bool:
-    """Does a host write its proofs at Cloudflare."""
+    """Whether a host writes its challenge records at Cloudflare."""
     dns = catalogue.stack.dns
     return dns.provider == "cloudflare" and not dns.challenges and bool(proved_names(catalogue, host))
 
@@ -37,7 +37,7 @@ def packages(stack: Stack) -> list[str]:
 
 
 def token(catalogue: Catalogue, host: str, secrets: Secrets) -> HostFiles:
-    """What Cloudflare knows the host by, for root alone."""
+    """The file with the host's Cloudflare token, readable by root only."""
     if not has_token(catalogue, host):
         return HostFiles("")
     file = secret_file(TOKEN, DNS, [PROOF_TOKEN], secrets, catalogue.stack)

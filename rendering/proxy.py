@@ -1,4 +1,4 @@
-"""What rendering has to know of a kind of proxy. Each kind is described by a module of rendering/proxies/."""
+"""What rendering needs to know about a kind of proxy. A module of rendering/proxies/ describes each kind."""
 
 import re
 from collections.abc import Callable, Iterable

@@ -1,4 +1,4 @@
-"""Services of which only one may run in the world: what binds their units to the watch in agent/singletons.py."""
+"""Services of which only one may run anywhere: what binds their units to the watch in agent/singletons.py."""
 
 from typing import Any
 
@@ -21,13 +21,13 @@ def singletons(system: System) -> list[Service]:
 
 
 def public_name(catalogue: Catalogue, system: System, service: Service) -> str:
-    """The name whose owner runs it: that of its first route, else the system's own."""
+    """The public name that decides where it runs: that of its first route, else the system's first one."""
     site = next((site for route in service.routes if (site := system.site_of(route))), None) or system.sites[0]
     return catalogue.stack.public_name(site.name)
 
 
 def bind_units(files: HostFiles, catalogue: Catalogue, system: System) -> HostFiles:
-    """A system's files, its single services' units bound to the watch: each has its flag."""
+    """A system's files, with the units of its single services bound to the watch; each has a flag of its own."""
     source = catalogue.file_of(system)
     for service in singletons(system):
         flag = f"{FLAGS}/{service.name}"
@@ -37,7 +37,7 @@ def bind_units(files: HostFiles, catalogue: Catalogue, system: System) -> HostFi
 
 
 def watch(catalogue: Catalogue, host: str) -> HostFiles:
-    """What a host that has single services runs once for all of them."""
+    """The watch that a host runs once for all of its single services."""
     pairs = [(system, service) for system in catalogue.systems_on(host) for service in singletons(system)]
     if not pairs:
         return HostFiles("")

@@ -1,4 +1,4 @@
-"""A public name and its paths, as any proxy serves them: one location for each path, everything worked out."""
+"""A public name and its paths in a form for any proxy: one location for each path, with all defaults resolved."""
 
 import hashlib
 from collections.abc import Callable, Iterator
@@ -75,12 +75,12 @@ class Location:
 
     @property
     def path(self) -> str:
-        """Without the sign that says that more may follow."""
+        """The public path without the trailing * that marks a prefix."""
         return self.public.removesuffix("*")
 
     @property
     def unsayable(self) -> list[str]:
-        """The names under which a service may read a header that only the gate may set: many take _ and - for one."""
+        """The names under which a service may read a header that only the gate may set: many treat _ and - alike."""
         headers = self.serving.forward_auth.headers if self.serving.forward_auth else []
         ways = [[header.split("-")[0]] for header in headers]
         alternatives: list[str] = []
@@ -134,7 +134,8 @@ class SiteView:
 
 
 def upstream(service: Service) -> str:
-    """What a proxy passes a service's requests to: its port, or the upstream of its slots or replicas."""
+    """The address or upstream to which a proxy passes a service's requests: its port, or that of its slots or
+    replicas."""
     if isinstance(service, ComposeService) and service.is_blue_green:
         return f"slot_{service.name}"
     if isinstance(service, ComposeService) and service.is_balanced:
@@ -143,7 +144,7 @@ def upstream(service: Service) -> str:
 
 
 def serving_site(system: System, site: Site) -> Site:
-    """The site whose paths are served under a site's name: itself, or what it is another name of."""
+    """The site whose paths are served under a site's name: itself, or the site that it is an alias of."""
     return (site.alias_of and system.site(site.alias_of)) or site
 
 
@@ -220,7 +221,7 @@ def view(
 
 
 def _locations(catalogue: Catalogue, system: System, site: Site, name: str) -> Iterator[tuple[Serving, Location]]:
-    """Each with its own words, before what the whole site has numbers for."""
+    """The locations with their own settings, before the numbers that are unique in the whole site."""
     base = Serving.model_construct(**{field: getattr(site, field) for field in Serving.model_fields})
     base = base.model_copy(update={"headers": site.all_headers})
     for service in system.active:
@@ -268,14 +269,14 @@ def _target(catalogue: Catalogue, system: System, to: str, name: str) -> str:
 
 
 def _max_body(catalogue: Catalogue, system: System, serving: Serving) -> str | None:
-    """The proxy's limit; derived from a service's own, the two cannot disagree."""
+    """The proxy's limit for a request body; derived from the service's limit, so that both agree."""
     if isinstance(serving.max_body, FileKey):
         return str(catalogue.value_of(system, serving.max_body))
     return serving.max_body
 
 
 def _snippet(site: Site, place: str) -> str | None:
-    """The file with what is written by hand for this proxy."""
+    """The snippet file of a site that its owner wrote for this proxy."""
     return getattr(site.snippet, place.rsplit("/", 1)[1], None) if site.snippet else None
 
 

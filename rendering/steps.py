@@ -1,4 +1,4 @@
-"""Commands that a release runs before its switch, each in a container like the service's that it is for."""
+"""Commands that a release runs before its switch, each in a container like its service's."""
 
 import hashlib
 import json
@@ -21,7 +21,7 @@ LABEL = "infra.step"
 
 
 def steps(system: System, network: ContainerNetwork, stack: Stack, digests: compose.Digests) -> list[Step]:
-    """In the order in which they run: what a service needs has had its own steps before."""
+    """The steps in the order in which they run: those of a service come after those of its dependencies."""
     return [
         _step(system, service, step, network, compose.full_name(step.image or service.image, stack, digests))
         for service in in_order(system)
@@ -70,7 +70,7 @@ def _step(system: System, service: ComposeService, step: ReleaseStep, network: C
 
 
 def _key(system: System, service: ComposeService, step: ReleaseStep, image: str, needed: Iterable[str]) -> str:
-    """What makes it another step: its image, what it runs, and the data that it works on. Not the registry's name."""
+    """The key by which a step runs once: a hash of its image, command and data, without the registry's name."""
     concerned = [other for other in system.compose_services if other.name == service.name or other.name in needed]
     kept = [[other.name, mount.target, mount.source] for other in concerned for mount in other.data_mounts]
     whole = [

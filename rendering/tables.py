@@ -14,7 +14,7 @@ BEGIN, END = "<!-- made by `infra docs`: {name} -->", "<!-- end -->"
 
 @dataclass(frozen=True)
 class Language:
-    """Headings of the tables, and which text of a service says what it is for."""
+    """Headings of the tables in a language, and the field of a service that states its purpose in it."""
 
     running: tuple[str, ...]
     units: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""Units that systemd stops together with others: whatever restarts those restarts them too, or they stay stopped."""
+"""Units that systemd stops together with others: a change that restarts the others has to restart them too."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -10,14 +10,14 @@ from rendering.units import qualified_name
 
 
 def tie_units(files: HostFiles, systems: Iterable[System]) -> HostFiles:
-    """Every unit of a host with the files of those that take it along, of whatever kind and system."""
+    """Every unit of a host, with the files of the units that stop it added to its own, across kinds and systems."""
     wanted = requirements(systems)
     units = {unit.name: unit for unit in files.units}
     return replace(files, units=[_with_others(unit, _closure(unit.name, wanted, units)) for unit in files.units])
 
 
 def requirements(systems: Iterable[System]) -> dict[str, set[str]]:
-    """Unit → the units whose stop or restart takes it along: by what it says itself, and by their `RequiredBy`."""
+    """Unit → the units whose stop or restart stops it too: by its own directives, and by their `RequiredBy`."""
     by_unit: dict[str, set[str]] = {}
     for service in (service for system in systems for service in system.native_services):
         for given in service.all_sections:

@@ -1,4 +1,4 @@
-"""Native services: their units, drop-ins, files and environment, by what the catalogue says of them."""
+"""Native services: their units, drop-ins, files and environment, rendered from the catalogue."""
 
 import re
 from dataclasses import replace
@@ -90,7 +90,7 @@ def unit_files(system: System, service: NativeService, source: str) -> list[File
 
 
 def native(catalogue: Catalogue, system: System, secrets: Secrets) -> HostFiles:
-    """All that a system's native services put on a host."""
+    """Everything that a system's native services have on a host."""
     result = HostFiles("")
     for service in system.native_services:
         files, environment = _own_files(catalogue, system, service, secrets)

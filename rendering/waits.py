@@ -1,4 +1,4 @@
-"""What a container waits for before it starts, where that is no part of its own compose project."""
+"""What a container waits for before it starts, outside its own compose project."""
 
 from urllib.parse import quote
 

@@ -1,4 +1,4 @@
-"""What the host's watches have in common: a unit that runs one, and units of services that are bound to it."""
+"""Common parts of the host's watches: the unit that runs a watch, and the units of services that are bound to it."""
 
 import hashlib
 import json
@@ -15,8 +15,8 @@ AGENT = Path(__file__).parent.parent / "agent"
 
 
 def watch(source: str, unit: str, config: str, value: Any, parts: list[str], **values: Any) -> HostFiles:
-    """A watch: its unit, and its configuration. `parts` are the agent's files that it is made of: a new one takes the
-    place of the one that runs."""
+    """A watch's unit and configuration. `parts` are the agent's files that it runs: a change of one of them restarts
+    it."""
     code = hashlib.sha256(b"".join((AGENT / f"{name}.py").read_bytes() for name in parts)).hexdigest()[:12]
     files = [
         File(config, json.dumps(value, indent=2, sort_keys=True).encode() + b"\n"),

@@ -62,7 +62,7 @@ def quote(value: str) -> str:
 
 
 def once(catalogue: Catalogue, host: str) -> HostFiles:
-    """What a host has once, whatever its sites are."""
+    """The parts of Caddy's configuration that a host has once, whatever its sites are."""
     stack = catalogue.stack
     values = {"email": stack.acmeEmail, "directory": stack.acmeDirectory, "admin": ADMIN}
     main = fill("Caddyfile.j2", f"Pulumi.{stack.name}.yaml", **values)

@@ -50,7 +50,7 @@ def _leads_to(service: Service) -> str:
 
 
 def upstreams(system: System) -> HostFiles:
-    """What its sites lead to, where that is no port alone."""
+    """The upstreams of a host's sites: those of slots, replicas and waiting requests."""
     return holding.held_upstreams(system)
 
 
@@ -61,7 +61,7 @@ def quote(value: str) -> str:
 
 
 def once(catalogue: Catalogue, host: str) -> HostFiles:
-    """What a host has once, whatever its sites are."""
+    """The parts of Nginx's configuration that a host has once, whatever its sites are."""
     stack = catalogue.stack
     systems = catalogue.systems_on(host)
     names = [stack.public_name(site.name) for system in systems for site in system.sites]
@@ -88,14 +88,14 @@ def once(catalogue: Catalogue, host: str) -> HostFiles:
 
 
 def _names_hash(names: list[str]) -> dict[str, int]:
-    """Settings of the hash that Nginx keeps its server names in; none where its own are enough."""
+    """Sizes of Nginx's hash table of server names; {} if the defaults are enough."""
     if len(names) <= MOST_NAMES and all(len(name) <= LONGEST_NAME for name in names):
         return {}
     return {"bucket_size": 128, "max_size": max(512, 4 * 2 ** len(names).bit_length())}
 
 
 def rollouts(system: System) -> Iterator[HostFiles]:
-    """What chooses between the slots and the replicas of its services."""
+    """The slots and replicas of a host's services, each with the link that selects it."""
     yield from (blue_green(service) for service in system.compose_services if service.is_blue_green)
     yield from (replica_upstream(system, service) for service in system.compose_services if service.is_balanced)
 

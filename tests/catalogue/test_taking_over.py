@@ -173,7 +173,7 @@ TWICE = {
 def test_what_would_be_made_twice_is_refused(change, what):
     with pytest.raises(CatalogueError) as error:
         render(changed(whole(), "recall", change), "services")
-    assert f"infra:hosts.services: {what} is made twice on this host" in str(error.value)
+    assert f"infra:hosts.services: {what} is defined twice on this host" in str(error.value)
 
 
 def test_the_second_container_of_a_rollout_is_no_other_services():
@@ -181,7 +181,7 @@ def test_the_second_container_of_a_rollout_is_no_other_services():
         service(data, "vault-api").update(rollout="blue-green", spare_port=8003, spare_address="172.27.0.99")
         service(data, "admin").update(container=f"{service(data, 'vault-api')['container']}-green")
 
-    with pytest.raises(CatalogueError, match=r"container .*-green is made twice"):
+    with pytest.raises(CatalogueError, match=r"container .*-green is defined twice"):
         render(catalogue(change), "watchme")
 
 
