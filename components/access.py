@@ -1,4 +1,4 @@
-"""How a host of any kind is reached, and the gate that waits until it can take a release."""
+"""How a host of any kind is reached over SSH, and the command that waits until it is ready for a release."""
 
 import json
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from rendering.user_data import PREPARE
 
 
 class Reachable(pulumi.ComponentResource):
-    """What a release needs of a host. `machine` changes with the machine: a new one starts empty."""
+    """A host that a release can go to. `machine` changes when the machine is replaced: a new one starts empty."""
 
     address: pulumi.Output[str]
     machine: pulumi.Output[str]

@@ -1,4 +1,4 @@
-"""Alarms in the cloud: their topic, and those of one host."""
+"""CloudWatch alarms: the topic of a region, and the alarms of one host."""
 
 from dataclasses import dataclass
 

@@ -12,7 +12,7 @@ UNFINISHED = 7  # days after which the parts of an upload that never ended go
 
 
 class Backups(pulumi.ComponentResource):
-    """The bucket and what holds for it. Nothing of it is deleted with the stack."""
+    """The bucket and its settings, which stay when the stack is deleted."""
 
     def __init__(self, name: str, stack: Stack, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("infra:index:Backups", name, None, opts)

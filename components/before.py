@@ -1,4 +1,4 @@
-"""What the last update left of this stack: Pulumi's own state, asked before anything is made."""
+"""The state that the last update left: read from Pulumi's state before anything is created."""
 
 import contextlib
 import json
@@ -48,7 +48,7 @@ class Disk:
 
 @dataclass(frozen=True)
 class Served:
-    """A release as it was brought last: its id, and its files' hashes as previews show them."""
+    """The last release of a host: its id, and its files' hashes as previews show them."""
 
     id: str = ""
     files: dict[str, str] = field(default_factory=dict[str, str])
@@ -98,7 +98,7 @@ class Before:
 
 
 def before() -> Before:
-    """Of the stack that is being updated."""
+    """The earlier state of the stack that is being updated."""
     name = f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
     for tries_left in reversed(range(TRIES)):
         try:
@@ -106,7 +106,7 @@ def before() -> Before:
             reply: dict[str, Any] = asked.value or {}
             return read(reply.get("outputs") or {})
         except Exception as error:
-            # The engine writes the state of what it has just registered: a file can be read in the middle of that
+            # The engine may be writing the state of a resource: the file can be read half-written
             if TORN not in str(error) or not tries_left:
                 raise
             time.sleep(0.2)
@@ -114,7 +114,7 @@ def before() -> Before:
 
 
 def read(resources: Resources) -> Before:
-    """Out of the state's resources: URN → {type, outputs}."""
+    """The earlier state from the state's resources: URN → {type, outputs}."""
     outputs: StackOutputs = next(iter(outputs_of(resources, STACK)), {})
     known_hosts: list[HostOutputs] = outputs_of(resources, HOST)
     hosts: dict[str, Hosts] = {}
@@ -177,7 +177,7 @@ def pending_hosts(gates: list[GateOutputs], move: LastMove) -> dict[str, list[st
 
 
 def written_records(resources: Resources) -> list[RecordOutputs]:
-    """The addresses of public names in a zone that Route 53 does not keep: what their commands wrote last."""
+    """The address records of public names outside Route 53, as their commands wrote them last."""
     records: list[RecordOutputs] = []
     for urn, resource in resources.items():
         if "infra:index:PublicName$" in urn and resource.get("type") == COMMAND:
@@ -194,7 +194,7 @@ def keepers(resources: Resources) -> frozenset[str]:
 
 
 def releases(resources: Resources) -> dict[str, ReleaseOutputs]:
-    """By their names in Pulumi."""
+    """The outputs of releases by their names in Pulumi."""
     return {
         urn.rsplit("::", 1)[-1]: resource.get("outputs") or {}
         for urn, resource in resources.items()
@@ -203,8 +203,8 @@ def releases(resources: Resources) -> dict[str, ReleaseOutputs]:
 
 
 def served_releases(resources: Resources) -> dict[str, Served]:
-    """Release → what it brought last, by what its command said: an update that fails writes no outputs of the
-    component."""
+    """Release → the release that it delivered last, from its command's output: an update that fails writes no outputs
+    of the component."""
     named: dict[str, CommandOutputs] = {
         urn.rsplit("::", 1)[-1]: resource.get("outputs") or {} for urn, resource in resources.items()
     }
@@ -220,8 +220,8 @@ def served_releases(resources: Resources) -> dict[str, Served]:
 
 
 def machines(resources: Resources) -> dict[str, dict[str, Machine]]:
-    """Place → host → its machine. By the machines themselves: their hosts' outputs are not written by an update that
-    fails before its end."""
+    """Place → host → its machine, from the machines' own resources: an update that fails does not write the outputs of
+    their hosts."""
     by_place: dict[str, dict[str, Machine]] = {}
     for urn, resource in resources.items():
         outputs: MachineOutputs = resource.get("outputs") or {}

@@ -1,4 +1,4 @@
-"""How far the account's credits have gone: one budget of the whole account, in no region."""
+"""A budget that watches how much of the account's credits is spent; one for the whole account, outside any region."""
 
 import pulumi
 import pulumi_aws as aws

@@ -1,5 +1,5 @@
-"""What may copy images from region to region: a role for this stack's repositories alone. A host that copies gets a
-login of that role, and never one of the operator's."""
+"""The IAM role that may copy images between regions, for this stack's repositories only. A host that copies gets a
+login of that role, never one of the operator's."""
 
 import json
 from typing import Any

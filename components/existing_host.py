@@ -1,4 +1,4 @@
-"""An existing machine: nothing of it is created, it is only waited for, prepared and released to."""
+"""An existing machine (kind ssh): it is not created, only waited for, prepared, and given releases."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""One EC2 host: address, machine, and the gate that waits until it can take a release."""
+"""One EC2 host: address, machine, and the command that waits until it is ready for a release."""
 
 from dataclasses import dataclass
 

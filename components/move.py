@@ -97,12 +97,12 @@ def with_data(catalogue: Catalogue, move: Move, before: Before) -> Move:
 
 
 def is_left(stack: Stack, place: str, host: str) -> bool:
-    """Does a stack leave a machine: with its region, or for another one of the same name, and does not keep it."""
+    """Whether a stack leaves a machine, with its region or for another machine of the host, and does not keep it."""
     return region_of(place) not in stack.regions or (host in stack.ec2_hosts and place not in stack.places(host))
 
 
 def elsewhere(stack: Stack, host: str, hosts: dict[str, Hosts]) -> dict[str, str]:
-    """Place → address, of the other machines of a host's name."""
+    """Place → address of a host's other machines."""
     return {place: own[host] for place, own in sorted(hosts.items()) if host in own and place != stack.place(host)}
 
 
@@ -113,7 +113,7 @@ def home(host: str, others: dict[str, str], before: Before) -> str:
 
 
 def warn_of_data(catalogue: Catalogue, move: Move) -> None:
-    """What goes with the hosts that this update deletes, where it is not to come along."""
+    """Warns of data that is deleted with hosts in this update because it does not move along."""
     for place, hosts in sorted(move.leaving.items()):
         for host in sorted(hosts):
             stays_behind = host in catalogue.stack.ec2_hosts and host not in move.data
@@ -133,7 +133,7 @@ def source_of(stack: Stack, before: Before) -> str:
 
 
 def is_under_way(stack: Stack, before: Before) -> bool:
-    """Does this update point names from one region to another."""
+    """Whether this update points names from one region to another."""
     return bool(source_of(stack, before))
 
 

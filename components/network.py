@@ -1,4 +1,4 @@
-"""A region's network: one VPC with one public subnet, and what may come in."""
+"""A region's network: one VPC with one public subnet, and the rules of its security group."""
 
 from dataclasses import dataclass
 
@@ -69,7 +69,7 @@ class Network(pulumi.ComponentResource):
     def _create(
         self, name: str, stack: Stack, availability_zone: str, label: dict[str, str]
     ) -> tuple[pulumi.Output[str], pulumi.Output[str], pulumi.Output[str]]:
-        """VPC, subnet (once it can be used), and its zone."""
+        """Creates the VPC and the subnet, and returns them with the zone; the subnet's id resolves once it is usable."""
         vpc = aws.ec2.Vpc(
             f"{name}-vpc",
             cidr_block=str(HOSTS),

@@ -95,7 +95,7 @@ class HostPermissionsArgs:
 
 
 class HostPermissions(pulumi.ComponentResource):
-    """What one host is in AWS. An instance has a role, by its `profile`; a machine elsewhere has a user, whose key
+    """The AWS identity of one host. An instance has a role, by its `profile`; a machine elsewhere has a user, whose key
     comes to it with each release as `credentials` (empty for an instance)."""
 
     profile: pulumi.Output[str]

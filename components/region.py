@@ -1,4 +1,4 @@
-"""All that a stack has in one region: network, repositories, hosts, their releases and alarms."""
+"""Everything that a stack has in one region: network, repositories, hosts, their releases and alarms."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -160,7 +160,7 @@ def copying_host(region: Region) -> steps.CopyingHost | None:
 
 
 def images_here(region: Region, name: str, copy: steps.ImageCopy) -> None:
-    """From here on everything waits until the images are in the region."""
+    """Copies the images into the region; all later resources wait for them."""
     host = copying_host(region)
     if host is None:
         return
@@ -176,7 +176,7 @@ def images_here(region: Region, name: str, copy: steps.ImageCopy) -> None:
 def release(
     region: Region, host: str, digests: Digests, rights: HostPermissions, everywhere: pulumi.ResourceOptions
 ) -> None:
-    """Brings the host its release, and makes its alarms."""
+    """Delivers a host's release, and creates its alarms."""
     catalogue, stack = region.catalogue, region.catalogue.stack
     mine = host in stack.ec2_hosts
     secrets = rights.credentials.apply(lambda keys: secrets_for(catalogue, host, keys))

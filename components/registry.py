@@ -44,7 +44,7 @@ class Registry(pulumi.ComponentResource):
         self.register_outputs({"urls": self.urls})
 
     def _digests(self, names: dict[str, pulumi.Output[str]]) -> pulumi.Output[dict[str, str]]:
-        """Asked once each repository is there; an empty one has no images, and that is no error."""
+        """The digests, listed once each repository exists; an empty repository has none."""
         options = pulumi.InvokeOutputOptions(parent=self)
 
         def of(name: str, repository: pulumi.Output[str]) -> pulumi.Output[dict[str, str]]:

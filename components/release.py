@@ -55,7 +55,7 @@ class Release(pulumi.ComponentResource):
             stdin=pulumi.Output.secret(asked),
             # A new machine starts empty: the same release goes to it again
             triggers=[args.host.machine],
-            # stderr is for people; the structured outcome on stdout becomes the output
+            # stderr has progress lines; the structured outcome on stdout becomes the output
             logging=command.local.Logging.STDERR,
             opts=inside(self, depends_on=[args.host.ready]),
         )
@@ -80,7 +80,7 @@ def to_settle(host: str, before: str) -> str:
 
 
 def request(stack: Stack, release: Built, target: dict[str, Any], secrets: Secrets, settles: str = "") -> str:
-    """What `infra.deliver` reads. Deterministic: the same release and secrets are no change for Pulumi."""
+    """The request to `infra.deliver`. It is deterministic: the same release and secrets are no change for Pulumi."""
     return json.dumps(
         {
             "target": target,

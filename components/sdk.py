@@ -1,4 +1,4 @@
-"""Pulumi's SDKs, without what every preview would wait for in vain.
+"""Makes Pulumi's SDKs load faster.
 
 Each package of its AWS SDK imports all of its hundreds of modules, half a second of every preview. Here a package gives
 a class out of the class's own module, and loads as a whole only for a name that it does not find this way. The SDK

@@ -1,4 +1,4 @@
-"""Where the public names point: the last look before the switch, the switch, and what follows it."""
+"""Where the public names point: the gate before the switch, the switch, and the steps after it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from rendering.host import render, zone_names
 
 
 def running(here: Region, digests: Digests) -> Digests:
-    """The images that run, out of all that a registry has."""
+    """The digests of images that run, from all that a registry has."""
     wanted = [image.name for image in here.catalogue.images]
     return digests.apply(lambda digest_of: {name: digest_of[name] for name in wanted if name in digest_of})
 

@@ -1,4 +1,4 @@
-"""What keeps the data of machines that are lost: a snapshot a day of the disks that have some."""
+"""Daily snapshots of disks with data, from which a lost machine's data is restored."""
 
 import json
 

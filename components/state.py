@@ -9,7 +9,7 @@ from typing import Any, TypedDict
 
 
 class Resource(TypedDict, total=False):
-    """Of any type; what its outputs are, the classes below say by its type."""
+    """A resource of any type; the classes below describe the outputs of some types."""
 
     type: str
     outputs: Any
@@ -20,7 +20,7 @@ Resources = Mapping[str, Resource]
 
 
 class LastMove(TypedDict, total=False):
-    """As `Move` of components/move.py says."""
+    """The outputs of `Move` (components/move.py)."""
 
     at: str
     source: str
@@ -97,5 +97,5 @@ class CommandOutputs(TypedDict, total=False):
 
 
 def outputs_of(resources: Resources, kind: str) -> list[Any]:
-    """Those of each resource of a type; of one that put out nothing, empty ones."""
+    """The outputs of each resource of a type; {} for a resource without outputs."""
     return [resource.get("outputs") or {} for resource in resources.values() if resource.get("type") == kind]

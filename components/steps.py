@@ -70,7 +70,7 @@ class CopyingHost:
 
 
 def images(name: str, stack: Stack, copy: ImageCopy, host: CopyingHost, opts: pulumi.ResourceOptions) -> Step:
-    """The images are in the stack's region."""
+    """The step that copies images into the stack's region."""
     entries = copy.wanted.apply(
         lambda digests_known: [
             {"repository": key[: len(key) - len(reference)], "reference": reference, "digest": digests_known[key]}

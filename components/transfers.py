@@ -15,8 +15,8 @@ Transfers = dict[str, list[str]]
 
 
 def transfers(stack: Stack, before: Before) -> Transfers:
-    """What leaves which hosts. A machine of its owner's that is not the stack's any more is not asked for anything, nor
-    is a region that is left without its data."""
+    """The systems that leave hosts. A machine of its owner's that is not the stack's any more is not asked for
+    anything, nor is a region that is left without its data."""
     if before.region and before.region != stack.region and not stack.moveData:
         return {}
     now = {system: host for host, spec in stack.hosts.items() for system in spec.runs}
@@ -56,7 +56,7 @@ def demand_possible(stack: Stack, before: Before, givers_of: Transfers) -> None:
 
 
 def _has_another(stack: Stack, before: Before, host: str) -> bool:
-    """Is there a machine of the host's beside its own one that is neither kept nor stands by: it may have the data."""
+    """Whether the host has a further machine that is neither kept nor a standby: it may have the data."""
     if host not in stack.ec2_hosts:
         return False
     places = {place for place, own in before.hosts.items() if host in own}
