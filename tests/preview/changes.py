@@ -191,7 +191,7 @@ ROWS = {
     ),
     "a region that is none": Row(
         replaced(PROD, "aws:region: ap-northeast-1", "aws:region: ap-northest-1"),
-        ["such as ap-northeast-1"],
+        ["did you mean ap-northeast-1,"],
         "does not validate: Pulumi.prod.yaml: aws:region: 'ap-northest-1' is not an AWS region",
         code=1,
     ),
