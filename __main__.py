@@ -8,7 +8,7 @@ import pulumi_aws as aws
 
 from catalogue.checks import ensure_valid
 from catalogue.deployed import pin_images, standing
-from catalogue.loading import load
+from catalogue.loading import images_of, load
 from catalogue.machines import region_of
 from catalogue.problems import CatalogueError
 from components import before, budget, configuration, elsewhere, interrupted, lookup, move, region
@@ -19,6 +19,7 @@ from components.data_disk import refuse_loss
 from components.dns import Proofs, Records, refuse_to_leave
 from components.host import Origin
 from components.pushers import Pushers
+from components.registry import Digests
 from components.serving import point, running, serve
 from components.steps import ImageCopy
 
@@ -99,20 +100,28 @@ if attempt.source or stack.standbyRegions:
 
 here = made[stack.region]
 kept_machines = region.keep_earlier(here, prior, everywhere)
-digests = here.registry.digests if known_images is None else pulumi.Output.from_input(known_images)
-digests = digests.apply(lambda known: known | foreign_images | configuration.approved_images())
+known = (known_images or {}) | foreign_images | configuration.approved_images()
+digests_here = Digests(here.registry if known_images is None else None, known)
+digests = digests_here.of(catalogue.images)
+
+
+def digests_on(host: str) -> region.Digests:
+    """Of what runs on a host alone: a release that waited for every repository would grow with the stack."""
+    return digests_here.of(images_of([*as_it_was.systems_on(host), *catalogue.systems_on(host)]))
+
+
 if attempt.source:
     region.images_here(here, f"images-{here.name}-{attempt.at}", ImageCopy(attempt.source, digests))
 elsewhere.copy_images(here, digests)
 gives = [host for host in stack.hosts if any(host in hosts for hosts in attempt.systems.values())]
 for host in stack.hosts:
     if host not in gives:
-        region.release(here, host, digests, rights[here.name, host], everywhere)
+        region.release(here, host, digests_on(host), rights[here.name, host], everywhere)
 served = serve(here, attempt, digests, everywhere, prior.hosts)
 here.waits = [*here.waits, *served.left]
 for host in gives:
     # What it gives away runs until its new host has taken over
-    region.release(here, host, digests, rights[here.name, host], everywhere)
+    region.release(here, host, digests_on(host), rights[here.name, host], everywhere)
 point(here, gives, [], everywhere)
 last = pulumi.Output.all(served.last, *(here.releases[host].id for host in gives))
 
@@ -121,7 +130,7 @@ for place in stack.standbyRegions:
     made[place].waits = served.named
     region.images_here(made[place], f"images-{place}", ImageCopy(here.name, running(here, digests), once=False))
     for host in stack.ec2_hosts:
-        region.release(made[place], host, digests, rights[place, host], everywhere)
+        region.release(made[place], host, digests_on(host), rights[place, host], everywhere)
 
 if stack.pushers:
     pulumi.export("pushers", Pushers("pushers", catalogue, everywhere).roles)

@@ -1,22 +1,26 @@
 """A region's image repositories: one per service, the retired ones' included."""
 
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
 import pulumi
 import pulumi_aws as aws
 
 from catalogue.loading import images_of
 from catalogue.models import System
+from catalogue.service import Image
 from catalogue.stack import Stack
 from components.naming import inside, tags
 from rendering.images import lifecycle
 
 
 class Registry(pulumi.ComponentResource):
-    """The repositories of all systems; `arns` are by repository, `digests` maps `repository:tag` to
+    """The repositories of all systems; `arns` are by repository, as are `digests`, which map `repository:tag` to
     what is there now: an image that was pushed again is a change that a preview shows."""
 
     arns: dict[str, pulumi.Output[str]]
     urls: dict[str, pulumi.Output[str]]
-    digests: pulumi.Output[dict[str, str]]
+    digests: dict[str, pulumi.Output[dict[str, str]]]
 
     def __init__(
         self, name: str, stack: Stack, systems: list[System], opts: pulumi.ResourceOptions | None = None
@@ -43,8 +47,8 @@ class Registry(pulumi.ComponentResource):
         self.digests = self._digests({name: repositories[name].name for name in running})
         self.register_outputs({"urls": self.urls})
 
-    def _digests(self, names: dict[str, pulumi.Output[str]]) -> pulumi.Output[dict[str, str]]:
-        """The digests, listed once each repository exists; an empty repository has none."""
+    def _digests(self, names: dict[str, pulumi.Output[str]]) -> dict[str, pulumi.Output[dict[str, str]]]:
+        """By repository, listed once it exists; an empty repository has none."""
         options = pulumi.InvokeOutputOptions(parent=self)
 
         def of(name: str, repository: pulumi.Output[str]) -> pulumi.Output[dict[str, str]]:
@@ -53,9 +57,7 @@ class Registry(pulumi.ComponentResource):
                 lambda images: {f"{name}:{i.image_tag}": i.image_digest for i in images.image_ids if i.image_tag}
             )
 
-        return pulumi.Output.all(*(of(name, repository) for name, repository in names.items())).apply(
-            lambda parts: {name: digest for part in parts for name, digest in part.items()}
-        )
+        return {name: of(name, repository) for name, repository in names.items()}
 
     def _repository(self, name: str, repository: str, label: dict[str, str]) -> aws.ecr.Repository:
         resource = aws.ecr.Repository(
@@ -72,3 +74,19 @@ class Registry(pulumi.ComponentResource):
         )
         aws.ecr.LifecyclePolicy(f"{name}-lifecycle", repository=resource.name, policy=lifecycle(), opts=inside(self))
         return resource
+
+
+@dataclass(frozen=True)
+class Digests:
+    """`repository:tag` → digest: what a `registry` has, if one is asked, and over that what is `known`."""
+
+    registry: Registry | None
+    known: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    def of(self, images: Iterable[Image]) -> pulumi.Output[dict[str, str]]:
+        """Those of the repositories of some images: what needs them depends on no other repository."""
+        there = self.registry.digests if self.registry else {}
+        repositories = dict.fromkeys(image.repository for image in images if image.repository in there)
+        return pulumi.Output.all(*(there[name] for name in repositories)).apply(
+            lambda parts: {name: digest for part in parts for name, digest in part.items()} | dict(self.known)
+        )

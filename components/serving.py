@@ -39,7 +39,8 @@ def serve(
     takes = {host for host, spec in stack.hosts.items() if {*spec.runs} & {*attempt.systems}}
     # A move goes through the hosts that the region holds, and those that get a system
     asked = [host for host in here.releases if host in stack.ec2_hosts or host in takes]
-    probes = {host: render(catalogue, host).probes for host in asked}
+    # Without a move nothing is asked, and rendering a host takes long
+    probes = {host: render(catalogue, host).probes for host in asked if attempt}
     urls = {
         host: [p.public for p in entries if p.public and p.service not in single] for host, entries in probes.items()
     }
