@@ -69,7 +69,7 @@ class Network(pulumi.ComponentResource):
     def _create(
         self, name: str, stack: Stack, availability_zone: str, label: dict[str, str]
     ) -> tuple[pulumi.Output[str], pulumi.Output[str], pulumi.Output[str]]:
-        """Creates the VPC and the subnet, and returns them with the zone; the subnet's id resolves once it is usable."""
+        """Creates the VPC and the subnet, and returns them and the zone; the subnet's id resolves once usable."""
         vpc = aws.ec2.Vpc(
             f"{name}-vpc",
             cidr_block=str(HOSTS),
