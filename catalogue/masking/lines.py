@@ -6,6 +6,7 @@ from __future__ import annotations
 import hmac
 import re
 from collections.abc import Callable
+from functools import lru_cache
 
 from .names import (
     BEHIND_WORDS,
@@ -35,6 +36,7 @@ ASSIGNED = re.compile(
     r"(?:[\"']?\]?[ \t]*(?:[!+]?=|!?~\*?(?=[ \t]))|[\"']?[ \t]*:(?=[ \t])|[\"']:)[ \t]*"
     r"(?=(?P<value>.*\S.*)$)"
 )
+REMEMBERED = 4096  # lines
 TOO_LONG = re.compile(r"[^\n]{8193,}")
 # Masked already, or on the lines below
 UNSAID = re.compile(rf"[\"']?{MARK}\w*[\"']?(?:[\s,;}}\])]|$)|[{{\[(]\s*$")
@@ -77,6 +79,9 @@ class Masker:
 
     def __init__(self, key: bytes | None = None) -> None:
         self._key = key
+        # Files of many services say the same in most of their lines
+        self._plain = lru_cache(maxsize=REMEMBERED)(self._mask_line)
+        self._of_unit = lru_cache(maxsize=REMEMBERED)(self._mask_line_of_unit)
 
     def _mark(self, value: str) -> str:
         if self._key is None:
@@ -141,7 +146,7 @@ class Masker:
             masked_lines.append(shown)
         return masked_lines
 
-    def _of_unit(self, line: str) -> str:
+    def _mask_line_of_unit(self, line: str) -> str:
         if match := CREDENTIAL.fullmatch(line):
             return match[1] + self._mark(match[2])
         if re.match(r"\s*[#;]?\s*Environment\s*=", line):
@@ -193,7 +198,7 @@ class Masker:
         shown = words.sub(lambda one: one[0] if one[0] in kept else self._mark(one[0]), bare)
         return match["head"] + dropped + shown
 
-    def _plain(self, line: str, before: str = "") -> str:
+    def _mask_line(self, line: str, before: str = "") -> str:
         for pattern in (CADDY, PAIR):
             line = pattern.sub(self._pair, line)
         line = COLON.sub(lambda match: self._pair(match) if is_secrets_name(match["name"]) else match[0], line)

@@ -6,7 +6,7 @@ import json
 import os
 import re
 import sys
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, TypeGuard
 
@@ -26,13 +26,20 @@ def _masking() -> Any:
     return module
 
 
+@cache
+def _masker(key: bytes) -> Any:
+    return _masking().Masker(key)
+
+
+# Of many hosts most files are the same ones
+@lru_cache(maxsize=256)
 def mask_text(text: str, path: str = "", key: bytes = PROCESS_KEY) -> str:
     """A file's text without what looks like a secret. The mark in its place, `[secret 0123456789ab]`, changes with the
     value, and cannot be compared with guessed values without the key; existing marks stay."""
     masking = _masking()
     mark = masking.MARK
     marked = re.sub(masking.OF_PREVIEW, lambda match: f"{mark}_{match[1].encode().hex()}", text)
-    shown = masking.Masker(key).mask_secrets(path, marked)
+    shown = _masker(key).mask_secrets(path, marked)
 
     def show_mark(match: re.Match[str]) -> str:
         return f"[{bytes.fromhex(match[2]).decode(errors='replace')}]" if match[1] else f"[secret {match[2]}]"

@@ -4,6 +4,7 @@ import hashlib
 
 import pytest
 
+from catalogue.masking import Masker
 from infra.preview.marks import key_of, mark, mask_encrypted, mask_text
 from rendering.host import render
 from tests import secret_names
@@ -122,3 +123,25 @@ DIFFERENT = {
 @pytest.mark.parametrize(("path", "before", "after"), DIFFERENT.values(), ids=DIFFERENT)
 def test_two_texts_that_differ_are_shown_differently(path, before, after):
     assert mask_text(before, path, b"key") != mask_text(after, path, b"key")
+
+
+def test_a_line_that_many_files_have_is_looked_at_once(monkeypatch):
+    """So that hosts with the same services take no longer than one."""
+    looked: list[str] = []
+    mask_line = Masker._mask_line
+
+    def noted(self: Masker, line: str, before: str = "") -> str:
+        looked.append(line)
+        return mask_line(self, line, before)
+
+    monkeypatch.setattr(Masker, "_mask_line", noted)
+    masker = Masker(b"key")
+    shown = {masker.mask_secrets(f"/srv/{number}/a.conf", "DB_PASS=planted\nport 80;\n") for number in range(20)}
+    assert looked == ["DB_PASS=planted", "port 80;"] and len(shown) == 1 and "planted" not in shown.pop()
+
+
+def test_a_file_that_many_hosts_have_is_looked_at_once():
+    text = f"DB_PASS={'x' * 40}\n"
+    before = mask_text.cache_info().misses
+    assert len({mask_text(text, "/etc/a.conf", b"a key") for _ in range(20)}) == 1
+    assert mask_text.cache_info().misses == before + 1
