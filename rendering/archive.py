@@ -5,7 +5,9 @@ import hashlib
 import io
 import json
 import tarfile
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -41,8 +43,9 @@ def build(host: HostFiles) -> Release:
     return Release(hashlib.sha256(text).hexdigest(), _pack(contents), _hashes(host), manifest)
 
 
-def agent_sources() -> dict[str, bytes]:
-    """The agent's files by their path below agent/."""
+@cache
+def agent_sources() -> Mapping[str, bytes]:
+    """The agent's files by their path below agent/: read once, as every host gets the same."""
     return {str(path.relative_to(AGENT)): path.read_bytes() for path in sorted(AGENT.rglob("*.py"))}
 
 
