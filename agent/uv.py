@@ -70,7 +70,7 @@ def _binary(world: World, index: str) -> bytes:
     if world.digest_of(place) != f"sha256:{sha256}":
         if not index.startswith("/"):
             world.remove(place)
-        raise Refused(f"{name} has another hash than it should: it was damaged on the way or replaced; run again")
+        raise Refused(f"{name} has another hash than it should: it was damaged in transfer or replaced; run again")
     with zipfile.ZipFile(io.BytesIO(world.read(place) or b"")) as wheel:
         return wheel.read(INSIDE)
 

@@ -79,7 +79,9 @@ def wishes_of(catalogue: Catalogue, given: Iterable[str]) -> list[Wish]:
             rule = "capital letters, digits and _, and not GITHUB_ at the beginning"
             raise InfraError(f"{name}: GitHub takes {rule}: give it another name (NAME={path})")
         if name in wishes:
-            raise InfraError(f"{name} is given twice: {wishes[name].origin} and {path}; give one another name (NAME=…)")
+            raise InfraError(
+                f"{name} is listed twice: {wishes[name].origin} and {path}; give one another name (NAME=…)"
+            )
         wishes[name] = Wish(name, entry)
     return list(wishes.values())
 

@@ -28,7 +28,7 @@ BAD_YAML = {
     "unknown kind": ("kind: compose\n    purpose: Sound", "kind: compos\n    purpose: Sound", "service ast-api: kind 'compos'; kinds: compose"),
     "retired with a container": ("    replaced_by: ast-api", "    replaced_by: ast-api\n    container: sed-api", "service sed-api: container: unknown field"),
     "retired with an address": ("    replaced_by: ast-api", "    replaced_by: ast-api\n    address: 172.27.0.12", "service sed-api: address: unknown field"),
-    "key twice": ("    port: 8017", "    port: 8017\n    port: 8018", "key 'port' is given twice"),
+    "key twice": ("    port: 8017", "    port: 8017\n    port: 8018", "key 'port' is defined twice"),
     "other name": ("system: watchme", "system: watchmen", "system: found 'watchmen'; the file's name, 'watchme'"),
     "no YAML": ("sites:", "sites: [", "write valid YAML"),
 }  # fmt: skip

@@ -94,7 +94,7 @@ REFUSED = {
     "one without a value": (["web.LACKING"], "web.LACKING has no value: infra secret set web.LACKING --stack prod"),
     "small letters": (["web.small"], "small: GitHub takes capital letters, digits and _"),
     "GitHub's own": (["GITHUB_TOKEN=web.small"], "not GITHUB_ at the beginning"),
-    "one name twice": (["web.API_KEY", "API_KEY=web.small"], "API_KEY is given twice: web.API_KEY and web.small"),
+    "one name twice": (["web.API_KEY", "API_KEY=web.small"], "API_KEY is listed twice: web.API_KEY and web.small"),
     "no repository": (["web.API_KEY", "--repo", "shop"], "--repo shop: is no OWNER/NAME of GitHub's"),
     "an option as an environment": (["web.API_KEY", "--environment", "--x"], "is no name of an environment"),
 }

@@ -113,7 +113,7 @@ def test_what_cannot_be_is_refused_and_nothing_is_set(asked, tmp_path, words, st
 
 
 def test_a_value_is_removed(asked):
-    assert "any more" in command("unset", "shop-worker.OLD").stdout
+    assert "no longer has a value" in command("unset", "shop-worker.OLD").stdout
     assert asked == [(("config", "rm", "--stack", "prod", "--path", 'infra:secrets["shop-worker"]["OLD"]'), None)]
 
 
