@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from agent.documents.answers import Releases
 from catalogue.loading import Catalogue
 from catalogue.stack import STALE, UNSETTLED, Stack
 from infra import hosts
@@ -51,7 +52,7 @@ def ensure_whole(catalogue: Catalogue, outputs: dict[str, Any], host: str) -> No
         )
 
 
-def ask_settled(stack: Stack, outputs: dict[str, Any], host: str, command: str) -> dict[str, Any]:
+def ask_settled(stack: Stack, outputs: dict[str, Any], host: str, command: str) -> Releases:
     """What a host says of its releases, where it serves what the stack brought last, or what an interrupted run of the
     same `command` brought. Raises InfraError."""
     target = hosts.select_targets(stack, outputs, host, hosts.private_key(stack))[host]

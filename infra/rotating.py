@@ -9,13 +9,14 @@ from typing import Any
 
 from catalogue.deployed import standing
 from catalogue.loading import Catalogue
+from catalogue.shapes import is_mapping
 from catalogue.stack import APPROVED_IMAGES, DEPLOYING, UNSETTLED, Stack
 from infra import bringing, hosts, notes, remote, secret
 from infra.bringing import Say
 from infra.errors import InfraError
 from infra.move import run
 from infra.paths import config_file, project_root
-from infra.secret_hosts import versions_of
+from infra.secret_hosts import environment_files, versions_of
 from infra.writing import put
 
 # What served before an interrupted rotation, as long as it is not settled
@@ -91,10 +92,11 @@ def _versions(stack: Stack, rotation: Rotation, is_interrupted: bool) -> dict[st
     """`SERVICE/NAME` → digest of the value that was brought last: the host's, or where an interrupted run may have
     brought another one, what was noted before it. Raises InfraError."""
     note = notes.read(Path(NOTE.format(stack=stack.name))) if is_interrupted else None
-    if isinstance(note, dict) and note.get("path") == rotation.path and isinstance(note.get("versions"), dict):
-        return {str(place): str(version) for place, version in note["versions"].items()}
+    noted = note.get("versions") if is_mapping(note) and note.get("path") == rotation.path else None
+    if is_mapping(noted):
+        return {place: str(version) for place, version in noted.items()}
     answer = remote.ask(hosts.targets(stack, rotation.host)[rotation.host], "contents")
-    there = versions_of(answer["manifest"]["environment_files"] if answer["release"] else [])
+    there = versions_of(environment_files(answer))
     if lacking := [place for place in rotation.places if place not in there]:
         raise InfraError(f"{rotation.host} has no value of {', '.join(lacking)} yet: pulumi up --stack {stack.name}")
     return {place: there[place] for place in rotation.places}

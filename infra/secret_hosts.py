@@ -2,8 +2,8 @@
 manifest. No value leaves the stack's file or a host."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
 
+from agent.documents.answers import Contents
 from agent.documents.manifest import EnvironmentFile
 from catalogue.loading import Catalogue
 from infra import hosts, remote
@@ -29,6 +29,12 @@ def path_of(catalogue: Catalogue, place: str) -> str:
     return f"{group}.{name}"
 
 
+def environment_files(answer: Contents) -> list[EnvironmentFile]:
+    """Of the release that a host serves; none where it has no release."""
+    # Each answer that names a release has a manifest (infra/answers.py)
+    return answer["manifest"]["environment_files"] if answer["release"] and "manifest" in answer else []
+
+
 def versions_of(items: Iterable[EnvironmentFile]) -> Versions:
     """`GROUP/NAME` → digest, of a manifest's environment files; without the host's own key in AWS."""
     return {
@@ -48,10 +54,10 @@ def wanted_versions(catalogue: Catalogue, host: str) -> tuple[Versions, set[str]
     return versions, {place for place in named if not place.startswith(f"{AWS}/")}
 
 
-def differences(catalogue: Catalogue, host: str, answer: Mapping[str, Any]) -> list[str]:
+def differences(catalogue: Catalogue, host: str, answer: Contents) -> list[str]:
     """What a host has otherwise than the stack, by its answer to `contents`: a line for each, no value in it. Pure."""
     wanted, named = wanted_versions(catalogue, host)
-    items = answer["manifest"]["environment_files"] if answer["release"] else []
+    items = environment_files(answer)
     serving = versions_of(items)
     lines = {
         path_of(catalogue, place): "has another value on the host than in the stack"

@@ -11,6 +11,7 @@ from typing import Any
 from catalogue.files import read_text
 from catalogue.loading import Catalogue
 from catalogue.problems import nearest
+from catalogue.shapes import is_mapping
 from catalogue.sizes import INSTANCE_TYPES
 from infra.adopt.workflow.reading import EXPRESSION, Workflow, read_workflow
 from infra.adopt.workflow.remarks import remarks
@@ -162,7 +163,7 @@ def _platform(catalogue: Catalogue, service: str, build: Build) -> str:
 def _environment(plan: Plan) -> str:
     for part in plan.parts:
         given = part.job.value.get("environment") if part.is_whole else None
-        name = given.get("name") if isinstance(given, dict) else given
+        name = given.get("name") if is_mapping(given) else given
         if isinstance(name, str) and not EXPRESSION.search(name):
             return name
     return ""

@@ -1,12 +1,14 @@
 """A workflow of GitHub Actions: its jobs and steps with the lines that each stands on, so that all else can stay."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 import yaml
 
+from catalogue.shapes import is_list, is_mapping
 from infra.errors import InfraError
 
 # What YAML takes for the end of a line, and an editor does not
@@ -44,7 +46,7 @@ class Step:
     @property
     def inputs(self) -> Mapping[str, Any]:
         own = self.value.get("with")
-        return own if isinstance(own, dict) else {}
+        return own if is_mapping(own) else {}
 
     @property
     def title(self) -> str:
@@ -86,7 +88,7 @@ class Workflow:
     text: str
     lines: Sequence[str]
     value: Mapping[str, Any]
-    jobs: Sequence[Job] = field(default_factory=list)
+    jobs: Sequence[Job] = field(default_factory=list[Job])
 
     @property
     def column(self) -> int:
@@ -106,8 +108,8 @@ def read_workflow(file: str, text: str) -> Workflow:
         raise InfraError(
             f"{file}{where}: is no YAML: {getattr(error, 'problem', None) or 'it cannot be read'}"
         ) from None
-    jobs = value.get("jobs") if isinstance(value, dict) else None
-    if not isinstance(jobs, dict) or not jobs or not all(isinstance(job, dict) for job in jobs.values()):
+    jobs = value.get("jobs") if is_mapping(value) else None
+    if not is_mapping(jobs) or not jobs or not all(is_mapping(job) for job in jobs.values()):
         raise InfraError(f"{file}: is no workflow of GitHub Actions: it has no jobs")
     lines = text.split("\n")
     node = dict(_pairs(root))["jobs"]
@@ -136,9 +138,9 @@ def _job(file: str, lines: Sequence[str], given: tuple[str, Any, Any, Extent], s
     values = value.get("steps")
     extents: list[Extent] = []
     if steps is not None:
-        if not isinstance(steps, yaml.SequenceNode) or steps.flow_style or not isinstance(values, list):
+        if not isinstance(steps, yaml.SequenceNode) or steps.flow_style or not is_list(values):
             raise _unclear(file)
-        starts = []
+        starts: list[tuple[int, int, Any]] = []
         for item in steps.value:
             line = int(item.start_mark.line)
             dash = lines[line][: item.start_mark.column].rfind("-")
@@ -154,7 +156,7 @@ def _job(file: str, lines: Sequence[str], given: tuple[str, Any, Any, Extent], s
         (key,) = [key for key, _ in node.value if key.value == "needs"]
         wanted = value["needs"]
         extent_of_needs = Extent(key.start_mark.line, key.start_mark.line, own.end)
-        needs = (extent_of_needs, [str(other) for other in (wanted if isinstance(wanted, list) else [wanted])])
+        needs = (extent_of_needs, [str(other) for other in (wanted if is_list(wanted) else [wanted])])
     return Job(name, value, extent, made, node.start_mark.column, needs)
 
 
@@ -185,9 +187,9 @@ def _ends(node: Any) -> Iterator[int]:
     elif node.flow_style:
         yield node.end_mark.line + 1
     else:
-        for entry in node.value:
-            for part in entry if isinstance(entry, tuple) else (entry,):
-                yield from _ends(part)
+        parts: Iterable[Any] = chain.from_iterable(node.value) if isinstance(node, yaml.MappingNode) else node.value
+        for part in parts:
+            yield from _ends(part)
 
 
 def _pairs(node: Any) -> Iterator[tuple[str, Any]]:
@@ -197,8 +199,8 @@ def _pairs(node: Any) -> Iterator[tuple[str, Any]]:
 
 def _literals(value: Any) -> dict[str, str]:
     """Variables whose value stands there; an expression is none, but for one of `env`, which is another variable."""
-    env = value.get("env") if isinstance(value, Mapping) else None
-    if not isinstance(env, dict):
+    env = value.get("env") if is_mapping(value) else None
+    if not is_mapping(env):
         return {}
     plain = {str(name): str(text) for name, text in env.items() if isinstance(text, str | int | float)}
     return {name: text for name, text in plain.items() if all(m.startswith("env.") for m in EXPRESSION.findall(text))}

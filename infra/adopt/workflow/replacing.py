@@ -33,7 +33,7 @@ class Plan:
     workflow: Workflow
     parts: list[Part]
     call: str
-    kept: list[str] = field(default_factory=list)
+    kept: list[str] = field(default_factory=list[str])
 
     @property
     def gone_jobs(self) -> set[str]:

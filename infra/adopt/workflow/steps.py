@@ -94,8 +94,8 @@ class Build:
     repositories: list[str]
     file: str = ""
     context: str = "."
-    platforms: list[str] = field(default_factory=list)
-    left_out: list[str] = field(default_factory=list)
+    platforms: list[str] = field(default_factory=list[str])
+    left_out: list[str] = field(default_factory=list[str])
 
 
 WITH_VALUE = {
@@ -114,7 +114,8 @@ def builds_of(step: Step, job: Job) -> list[Build]:
     if step.uses == BUILD_ACTION:
         return [_of_action(step)]
     pushed = [word for other in job.steps for line in _commands(other.script) for word in _tags(other, line)]
-    directory, builds = step.resolve(str(step.value.get("working-directory", ""))), []
+    directory = step.resolve(str(step.value.get("working-directory", "")))
+    builds: list[Build] = []
     for line in _commands(step.script):
         if change := re.match(r"cd\s+([^\s;&]+)", line):
             directory = _join(directory, step.resolve(change[1]))
@@ -131,7 +132,7 @@ def _tags(step: Step, line: str) -> list[str]:
 
 def _of_command(line: str, directory: str, pushed: list[str]) -> Build:
     try:
-        words = shlex.split(line[BUILDS.search(line).end() :])  # type: ignore[union-attr]
+        words = shlex.split(BUILDS.split(line, maxsplit=1)[-1])
     except ValueError:
         raise InfraError(f"{line[:80]}…: this build cannot be read: write it as one command without quotes") from None
     options: dict[str, list[str]] = {}
@@ -178,7 +179,7 @@ def _below(context: str, file: str) -> str:
 
 def _repositories(tags: Iterable[str]) -> list[str]:
     """Of image names with a registry before them, the repositories; what is not clear stays as an expression."""
-    names = []
+    names: list[str] = []
     for tag in tags:
         first, has_registry, rest = tag.strip().partition("/")
         is_registry = "." in first or ":" in first or "$" in first
