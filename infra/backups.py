@@ -22,7 +22,7 @@ def hosts_of(catalogue: Catalogue, service: str | None, host: str | None) -> dic
     if not everything:
         raise InfraError(f"nothing of stack {stack.name} is backed up: `backup` of a service, docs/backups.md")
     if service and service not in everything:
-        raise InfraError(f"{service!r} has no backup in stack {stack.name}; those that have: {', '.join(everything)}")
+        raise InfraError(f"{service!r} has no backup in stack {stack.name}; services with one: {', '.join(everything)}")
     targets = hosts.targets(stack, host)
     wanted = {name for name, names in services_by_host.items() if service in names or (service is None and names)}
     return {name: target for name, target in targets.items() if name.partition("@")[0] in wanted}
@@ -48,10 +48,10 @@ def ask(target: Target, say: Say, what: str, **payload: Any) -> dict[str, Any]:
                 answer = event
     except InfraError as error:
         if f"KeyError: 'backup-{what}'" in str(error):
-            raise InfraError(f"{target}: its agent is of an earlier version: pulumi up brings this one") from None
+            raise InfraError(f"{target}: its agent is of an earlier version: pulumi up updates it") from None
         raise
     if not answer:
-        raise InfraError(f"{target}: the agent said nothing about backups")
+        raise InfraError(f"{target}: the agent reported nothing about backups")
     return answer
 
 
@@ -97,11 +97,11 @@ def restore_lines(host: str, answer: dict[str, Any]) -> Iterator[str]:
         return
     yield f"{head}, and healthy; started: {', '.join(answer['started'])}"
     for path in answer["aside"]:
-        yield f"{host}: what was there is kept at {path}: remove it once nothing of it is needed any more"
+        yield f"{host}: the replaced data is kept at {path}: remove it once it is no longer needed"
 
 
 def drill_line(host: str, answer: dict[str, Any]) -> str:
-    did = "started on it and healthy" if answer["started"] else "read whole; not started, since alone it says nothing"
+    did = "started on it and healthy" if answer["started"] else "read in full; not started: it needs others"
     size, took = answer["bytes"] / MiB, answer["seconds"]
     of = f"backup {answer['snapshot'][:8]} of {answer['of'][:16]} UTC"
     return f"{host}: {answer['service']}: {of} is good: {size:.1f} MiB, {did}, {took:.0f} s"

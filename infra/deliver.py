@@ -85,8 +85,8 @@ class ImageTags:
             yield
         except InfraError as error:
             self.say(
-                f"{error}; a release's images are tagged so that the registry's clean-up spares them, which takes "
-                f"{RIGHTS}. Without it they may expire once {NEWEST} newer ones were pushed"
+                f"{error}; a release's images are tagged to protect them from the registry's clean-up, which needs "
+                f"{RIGHTS}. Untagged, they may expire once {NEWEST} newer ones were pushed"
             )
 
 
@@ -131,18 +131,18 @@ class Delivery(Work):
         if not (self.job and self.job.is_sent):
             return ""
         self.is_interrupted = True
-        return f"interrupted: the release on {self.host} comes to its end first; Ctrl-C once more leaves it to the host"
+        return f"interrupted: waiting until the release on {self.host} ends; Ctrl-C once more leaves it to the host"
 
     def after_interrupt(self, ended: Ended) -> str:
         if ended.code:
             return f"{ended.line} (interrupted)"
-        return f"{ended.line}. Pulumi was interrupted and counts it as failed; the next pulumi up takes it as it is"
+        return f"{ended.line}. Pulumi was interrupted and recorded it as failed; the next pulumi up corrects that"
 
     def interruption_line(self) -> str:
         if self.job and self.job.is_sent:
             return (
-                f"interrupted on {self.host}: job {self.job.id} goes on there and ends applied or rolled back; the "
-                "next pulumi up follows it and says how it ended, and so does infra releases"
+                f"interrupted on {self.host}: job {self.job.id} continues there until it is applied or rolled back; "
+                "the next pulumi up follows it to its end, and infra releases shows how it ended"
             )
         return f"refused on {self.host or 'the host'}, nothing touched: interrupted before anything was sent"
 

@@ -131,7 +131,7 @@ class Job:
                 # What has ended installs nothing any more
                 self._is_uploaded &= is_lost
                 if not self._lost_at:
-                    self.say(f"{error}; the job goes on there, connecting again" if is_lost else str(error))
+                    self.say(f"{error}; the job continues there; reconnecting" if is_lost else str(error))
             if self._gone >= (SURE_AFTER_UPLOAD if self._is_uploaded else SURE) and not self.seen:
                 return _never_began(self.target, self._reason)
             self._lost_at = self._lost_at or time.monotonic()
@@ -172,7 +172,7 @@ class Job:
                 look_at = event.get("look_at", look_at)
                 yield event
             if look_at is not None:
-                self.say("looking from outside")
+                self.say("checking from outside")
                 reason = self.outside(look_at)
                 answer = {"id": self.id, "seen": seen, "said": {"well": reason is None, "reason": reason}}
                 yield from events(transport, self.target, Command("answer", answer, has_end=False))
@@ -199,15 +199,15 @@ def _never_began(target: Target, reason: str) -> dict[str, Any]:
 
 def _silent(target: Target, id: str) -> dict[str, Any]:
     line = (
-        f"unknown on {target.host}: the host shows signs of life and says nothing of job {id} any more; "
-        "see infra status and infra releases"
+        f"unknown on {target.host}: the host responds, but no longer reports job {id}; see infra status and infra "
+        "releases"
     )
     return {"outcome": "unknown", "code": 6, "line": line}
 
 
 def _unknown_result(target: Target, id: str) -> dict[str, Any]:
     line = (
-        f"unknown on {target.host}: the host did not come back within {RETURN:.0f} s to say how job {id} ended. "
-        "Unless it was confirmed it rolls back; see infra status and infra releases"
+        f"unknown on {target.host}: the host did not answer again within {RETURN:.0f} s, so how job {id} ended is not "
+        "known. An unconfirmed release rolls back; see infra status and infra releases"
     )
     return {"outcome": "unknown", "code": 6, "line": line}

@@ -60,7 +60,7 @@ def join(giver: Side, taker: Side, came: Callable[[int], None]) -> Ended:
                 count(total)
         except (OSError, EOFError, paramiko.SSHException) as error:
             if isinstance(error, TimeoutError):
-                broken.append(f"{whose}: nothing came from it for {SILENCE:.0f} s")
+                broken.append(f"{whose}: no data received for {SILENCE:.0f} s")
                 left.close()
                 right.close()
         finally:
@@ -122,7 +122,7 @@ def _open_command(side: Side) -> paramiko.Channel:
             data = channel.recv(1)
             if not data or len(seen) > NOISE:
                 words = last_words(channel.recv_stderr(CHUNK) if channel.recv_stderr_ready() else seen)
-                raise InfraError(f"{side.target} does not run {side.argv[0]}: {words or 'it said nothing'}")
+                raise InfraError(f"{side.target} could not run {side.argv[0]}: {words or 'it gave no reason'}")
             seen += data
     except (OSError, EOFError, paramiko.SSHException) as error:
         raise ConnectionLost(f"{side.target}: {str(error) or 'the connection was closed'}") from None

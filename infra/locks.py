@@ -178,16 +178,16 @@ def pass_locks(
         return result, ""
     dead, asked = is_dead(message, engine), question(stack, message)
     if not dead and not ask(asked):
-        return result, f"{asked}; once it is not: pulumi cancel --stack {stack}, and the same command again"
+        return result, f"{asked}; once it no longer runs: pulumi cancel --stack {stack}, then the same command again"
     if not dead:
         # The answer was about these locks: they may be gone by now, or others have come
         again, said_now = work()
         if not holders(said_now):
             return again, ""
         if holders(said_now) != holders(message):
-            return again, f"{question(stack, said_now)}: wait for its end, and the same command again"
+            return again, f"{question(stack, said_now)}: wait until it ends, then run the same command again"
     if remove(stack):
-        say("an update that was killed here had left its lock: removed" if dead else "the lock is removed")
+        say("removed the lock of an update that was killed on this machine" if dead else "the lock was removed")
         result, _ = work()
     return result, ""
 

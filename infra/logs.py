@@ -71,7 +71,7 @@ def lines(catalogue: Catalogue, names: Sequence[str], host: str | None, which: W
     ]
     if not asked:
         runs = f"{', '.join(wanted)} does"
-        never = f"{runs}, and no update with it has succeeded: pulumi up"
+        never = f"{runs}, but no update with it has succeeded yet: pulumi up"
         raise InfraError(f"{host} runs no {', '.join(names)}; {runs}" if host else never)
     several = len({name for name, _, _ in asked}) > 1
     if not which.follow:
@@ -109,8 +109,8 @@ def _all(asked: Sequence[tuple[str, Target, str]], which: Wanted) -> Iterator[tu
         try:
             for number, event in enumerate(remote.stream(target, "logs", {"service": service, **wanted})):
                 if not which.follow and number >= which.count:
-                    more = f"{name} says more of {service} than the {which.count} lines that it was asked for"
-                    raise InfraError(f"{more}: the connection is closed")
+                    more = f"{name} sent more of {service} than the {which.count} lines requested"
+                    raise InfraError(f"{more}: the connection was closed")
                 incoming.put((name, event))
         except Exception as error:
             # Raised by who reads it: a thread that ends in silence would be waited for for ever

@@ -72,7 +72,9 @@ def run() -> None:
             line = f"infra: {error}"
         else:
             description = f"{type(error).__name__}: {error}"
-            line = f"infra: internal error: {description}; infra --debug COMMAND shows where: please report it"
+            line = (
+                f"infra: internal error: {description}; infra --debug COMMAND shows where it happened: please report it"
+            )
         # Names of fields, files and stacks are others' text: they order no terminal about
         typer.echo(visible(line), err=True)
         raise SystemExit(1) from None

@@ -47,7 +47,7 @@ class Ready(Work):
             try:
                 with connect(target, timeout=max(1.0, min(15.0, remaining))) as transport:
                     self._prepare(transport, target, request, max(1.0, began + limit - time.monotonic()), say)
-                return Ended(0, f"{target.host} can take a release", {"host": target.host})
+                return Ended(0, f"{target.host} is ready for a release", {"host": target.host})
             except (NeverConnects, NotPrepared) as error:
                 return Ended(1, f"failed: {error}")
             except InfraError as error:
@@ -56,9 +56,9 @@ class Ready(Work):
             finally:
                 self.is_preparing = False
             if denied_since and time.monotonic() - denied_since > self.denied:
-                return Ended(1, f"failed: for {self.denied:.0f} s: {reason}")
+                return Ended(1, f"failed: login denied for {self.denied:.0f} s: {reason}")
             if time.monotonic() + self.pause > began + limit:
-                return Ended(1, f"failed: {target.host} cannot take a release after {limit:.0f} s: {reason}")
+                return Ended(1, f"failed: {target.host} is not ready for a release after {limit:.0f} s: {reason}")
             self._remind(f"waiting for {target.host}: {reason}", say)
             time.sleep(self.pause)
 
@@ -71,8 +71,8 @@ class Ready(Work):
             code, line = run_script(transport, target, Script(command, request["script"], remaining), say)
         except TimeoutError:
             raise NotPrepared(
-                f"{target} was reached, and preparing it did not end within {request['limit']} s "
-                "(infra:readyTimeout); run again to go on"
+                f"{target} was reached, but preparing it did not end within {request['limit']} s "
+                "(infra:readyTimeout); run again to continue"
             ) from None
         if code:
             raise NotPrepared(f"{target} cannot be prepared: {line or f'exit code {code}'}")
@@ -84,7 +84,7 @@ class Ready(Work):
 
     def interruption_line(self) -> str:
         if self.is_preparing:
-            return f"failed: interrupted while {self.host} was being prepared; that may go on there. Run again"
+            return f"failed: interrupted while {self.host} was being prepared, which may continue there. Run again"
         return f"failed: interrupted while waiting for {self.host or 'the host'}; nothing was changed there. Run again"
 
 

@@ -50,11 +50,11 @@ def damage(host: str, answer: Releases) -> list[str]:
     """What of a host's releases and of its history cannot be read."""
     releases, jobs = answer.get("damaged", []), answer.get("damaged_jobs", [])
     lines = [
-        f"{host}: kept release {id[:SHORT]} cannot be read: it cannot be returned to, and no image is removed while it "
-        "is kept"
+        f"{host}: kept release {id[:SHORT]} cannot be read: rolling back to it is not possible, and no image is "
+        "removed while it is kept"
         for id in releases
     ]
-    return lines + ([f"{host}: {len(jobs)} damaged entries of its history: {', '.join(jobs[:3])}"] if jobs else [])
+    return lines + ([f"{host}: {len(jobs)} damaged entries in its history: {', '.join(jobs[:3])}"] if jobs else [])
 
 
 def summarise_paths(paths: Sequence[str]) -> str:
@@ -76,18 +76,18 @@ def state(stack: str, host: str, answer: Status, wanted: str | None) -> tuple[li
     if serving is None:
         return [f"{host}: no release yet"], False
     began, who = (brought.get("began", "?"), brought.get("who", "?")) if brought else ("?", "?")
-    lines = [f"{host}: serves {serving[:SHORT]}, brought {began} by {who}"]
+    lines = [f"{host}: serves {serving[:SHORT]}, deployed {began} by {who}"]
     orderly = True
     if wanted and wanted != serving and brought and brought["kind"] == FOLLOWED:
         lines.append(f"  ahead of the stack, which has {wanted[:SHORT]}: it follows a tag, and pulumi up takes that in")
     elif wanted and wanted != serving:
         ahead = (
-            f"  ahead of the stack, which has {wanted[:SHORT]}: an update brought it and failed elsewhere; fix that "
-            "and run pulumi up"
+            f"  ahead of the stack, which has {wanted[:SHORT]}: an update deployed it here and failed elsewhere; fix "
+            "that and run pulumi up"
         )
         behind = (
-            f"  behind the stack, which has {wanted[:SHORT]}: fix what was wrong with it and run pulumi up, or return "
-            f"to it with: infra rollback --stack {stack} --host {host} {wanted[:SHORT]}"
+            f"  behind the stack, which has {wanted[:SHORT]}: fix why it is not served here and run pulumi up, or "
+            f"return to it with: infra rollback --stack {stack} --host {host} {wanted[:SHORT]}"
         )
         lines.append(ahead if brought and brought.get("kind") == "apply" else behind)
         orderly = False
@@ -105,9 +105,11 @@ def state(stack: str, host: str, answer: Status, wanted: str | None) -> tuple[li
     if sick:
         lines.append(f"  unhealthy: {', '.join(sick)}")
     if resting := answer.get("resting"):
-        lines.append(f"  waiting, since their name does not lead here, as far as this host knows: {', '.join(resting)}")
+        lines.append(
+            f"  waiting until their name points here; by what this host resolves it does not yet: {', '.join(resting)}"
+        )
     for system, there in sorted(answer.get("away", {}).items()):
-        lines.append(f"  resting, since the data is on {there}: {system}")
+        lines.append(f"  stopped, since the data is on {there}: {system}")
     lines += [f"  {service} follows tag {tag}" for service, tag in sorted(answer.get("follows", {}).items())]
     lines += [f"  {site} {until(details)}" for site, details in sorted(answer.get("maintenance", {}).items())]
     lines += [f"  build of {name}: {build(details)}" for name, details in sorted(answer.get("builds", {}).items())]
@@ -152,7 +154,7 @@ def drift(host: str, answer: Drift) -> str:
     line of a diff begins as one of another host's would."""
     away = [f"{host}: {site} {until(window)}" for site, window in sorted(answer.get("maintenance", {}).items())]
     if not answer["drift"]:
-        return "\n".join([f"{host}: as release {(answer['release'] or 'none')[:SHORT]} left it", *away])
+        return "\n".join([f"{host}: unchanged since release {(answer['release'] or 'none')[:SHORT]}", *away])
     parts: list[str] = []
     for item in answer["drift"]:
         diff = item.get("diff", "").rstrip()

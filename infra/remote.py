@@ -100,11 +100,11 @@ def events(
             now = time.monotonic()
             if command.has_end and (now - heard > QUIET or now - begun > WHOLE):
                 raise InfraError(
-                    f"{target} shows signs of life and comes to no end of {command.name!r} within "
-                    f"{min(now - heard, now - begun) / 60:.0f} min: the connection is closed"
+                    f"{target} responds, but did not finish {command.name!r} within "
+                    f"{min(now - heard, now - begun) / 60:.0f} min: the connection was closed"
                 )
             if now - marked > SILENCE:
-                raise ConnectionLost(f"{target}: what it says has been no answer of the agent's for {SILENCE:.0f} s")
+                raise ConnectionLost(f"{target}: none of its output came from the agent for {SILENCE:.0f} s")
             if not received.startswith(f"{mark} "):
                 noise.extend([received] if received.strip() else [])
             elif (event := mapping_in(received[len(mark) + 1 :])) is not None:
@@ -126,7 +126,7 @@ def _connection_errors(target: Target) -> Generator[None]:
     try:
         yield
     except TimeoutError:
-        raise ConnectionLost(f"{target}: nothing came from it for {SILENCE:.0f} s") from None
+        raise ConnectionLost(f"{target}: no data received for {SILENCE:.0f} s") from None
     except (paramiko.SSHException, EOFError, OSError) as error:
         raise ConnectionLost(f"{target}: {str(error) or 'the connection was closed'}") from None
 
@@ -140,10 +140,10 @@ def _open_channel(transport: paramiko.Transport, target: Target, line: str, limi
             channel.exec_command(line)
     except paramiko.ChannelException as error:
         if error.code == SHORTAGE:
-            raise ConnectionLost(f"{target} has no resources for a session now") from None
+            raise ConnectionLost(f"{target} has no resources for another session") from None
         raise NotStarted(
-            f"{target} takes the login and opens no session ({error.text}): nothing was sent. Look there at "
-            "MaxSessions in sshd_config, and at the sessions that are open"
+            f"{target} accepted the login, but opened no session ({error.text}); nothing was sent. Check MaxSessions "
+            "in its sshd_config, and its open sessions"
         ) from None
     except paramiko.SSHException as error:
         if not transport.is_active():
@@ -165,7 +165,7 @@ def _wait_for(mark: str, lines: Iterator[str], channel: paramiko.Channel, target
                 noise.extend([line] if line.strip() else [])
                 printed += len(line)
                 if printed > NOISE:
-                    raise _not_started(target, f"it prints {last_words(''.join(noise))!r} on and on")
+                    raise _not_started(target, f"it prints {last_words(''.join(noise))!r} without end")
             code, errors = _receive_end(transport, channel)
         except (paramiko.SSHException, EOFError, OSError) as error:
             if not is_late.is_set() and not isinstance(error, TimeoutError):
@@ -173,7 +173,7 @@ def _wait_for(mark: str, lines: Iterator[str], channel: paramiko.Channel, target
             code, errors = -1, ""
         if is_late.is_set() and not noise:
             # A host that is starting, or has no memory, is slow
-            raise ConnectionLost(f"{target} took the login and began nothing within {SILENCE:.0f} s")
+            raise ConnectionLost(f"{target} accepted the login, but ran no command within {SILENCE:.0f} s")
         if is_late.is_set():
             raise _not_started(target, last_words("".join(noise)))
     words = last_words("\n".join([*noise, errors]))
@@ -187,9 +187,9 @@ def _wait_for(mark: str, lines: Iterator[str], channel: paramiko.Channel, target
 
 def _not_started(target: Target, reason: str) -> NotStarted:
     return NotStarted(
-        f"{target} takes the login and does not run what it is asked to: {reason}; nothing was sent. Look there at the "
-        f"login shell of {target.user}, at command= in its authorized_keys and at ForceCommand in sshd_config; or is "
-        "it another user (sshUser)?"
+        f"{target} accepted the login, but did not run the command: {reason}; nothing was sent. Check the login shell "
+        f"of {target.user}, command= in its authorized_keys, ForceCommand in sshd_config, and whether sshUser names "
+        "the right user"
     )
 
 
@@ -206,7 +206,7 @@ def _check_end(target: Target, code: int, is_read: bool) -> None:
     if code == -1:
         raise ConnectionLost(f"{target}: the connection was closed")
     if code == 0 and not is_read:
-        raise ConnectionLost(f"{target}: the command ended before it had read what it was sent")
+        raise ConnectionLost(f"{target}: the command ended before it had read its input")
 
 
 def _send_input(channel: paramiko.Channel, data: bytes) -> bool:
@@ -232,9 +232,9 @@ def _lines(channel: paramiko.Channel, target: Target, total: int | None) -> Iter
     while data := channel.recv(65536):
         received += len(data)
         if time.monotonic() - ended > LINE:
-            raise ConnectionLost(f"{target}: it came to no end of a line for {LINE:.0f} s")
+            raise ConnectionLost(f"{target}: it did not finish a line within {LINE:.0f} s")
         if total is not None and received > total:
-            raise InfraError(f"{target} says more than {total // 1024**2} MiB: the connection is closed")
+            raise InfraError(f"{target} sent more than {total // 1024**2} MiB; the connection was closed")
         *lines, last = data.split(b"\n")
         for part in lines:
             yield (bytes(rest) + part).decode(errors="replace")
@@ -242,7 +242,7 @@ def _lines(channel: paramiko.Channel, target: Target, total: int | None) -> Iter
             ended = time.monotonic()
         rest += last
         if len(rest) > LONGEST:
-            raise InfraError(f"{target} says a line of more than {LONGEST // 1024**2} MiB: the connection is closed")
+            raise InfraError(f"{target} sent a line of more than {LONGEST // 1024**2} MiB; the connection was closed")
     if rest:
         yield rest.decode(errors="replace")
 
@@ -330,5 +330,5 @@ def ask(target: Target, verb: str, payload: dict[str, Any] | None = None) -> Any
     for event in stream(target, verb, payload):
         answer = {} if set(event) == {"say"} else event
     if not answer:
-        raise InfraError(f"{target}: the agent said nothing to {verb!r}")
+        raise InfraError(f"{target}: the agent did not answer {verb!r}")
     return answer

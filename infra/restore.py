@@ -51,10 +51,12 @@ def _data_of(catalogue: Catalogue, host: str, outputs: dict[str, Any]) -> tuple[
     if name not in stack.hosts:
         raise InfraError(f"stack {stack.name} has no host {name!r}; hosts: {', '.join(sorted(stack.hosts))}")
     if name not in stack.ec2_hosts:
-        raise InfraError(f"{host} is a machine of its owner's: the program knows no disks of it")
+        raise InfraError(f"{host} is its owner's machine (kind: ssh): infra takes no snapshots of its disks")
     paths = data(catalogue, name)
     if not paths:
-        raise InfraError(f"nothing that runs on {host} has data (`data` in files/systems/): a release brings all of it")
+        raise InfraError(
+            f"no service on {host} has data directories (`data` in files/systems/): a release restores all of it"
+        )
     return name, paths, host.partition("@")[2] or outputs.get("region", stack.region)
 
 
@@ -68,13 +70,13 @@ def restore(catalogue: Catalogue, host: str, wanted: str | None, say: Callable[[
     at_work = remote.ask(target, "status")["holder"] or ""
     if PURPOSE in at_work:
         raise InfraError(
-            f"{host}: a restore is already running: {at_work}. Wait for its end, then look what is missing"
+            f"{host}: a restore is already running: {at_work}. Wait until it ends, then check what is missing"
         )
     with _in_words(region):
         ec2 = _client(region)
         snapshot = _choose_snapshot(_snapshots(ec2, stack, name, region), wanted, name)
         instance = _instance(ec2, stack, name, region, target.address)
-        say(f"making a volume of {snapshot}")
+        say(f"creating a volume from {snapshot}")
         with _attach_volume(ec2, stack, name, snapshot, instance) as volume:
             accounts = [account.__dict__ for account in render(catalogue, name).accounts]
             payload: dict[str, Any] = {"volume": volume, "paths": paths, "accounts": accounts}
@@ -94,8 +96,8 @@ def restore(catalogue: Catalogue, host: str, wanted: str | None, say: Callable[[
 def lines(host: str, answer: dict[str, Any]) -> Iterator[str]:
     for path, came in answer["brought"].items():
         kept = f", {came['kept']} were already present" if came["kept"] else ""
-        failed = f", {came['failed']} could not be brought (see above)" if came.get("failed") else ""
-        yield f"{host}: {path}: {came['files']} file(s) came, {came['bytes'] // 1024**2} MiB{kept}{failed}"
+        failed = f", {came['failed']} could not be restored (see above)" if came.get("failed") else ""
+        yield f"{host}: {path}: {came['files']} file(s) restored, {came['bytes'] // 1024**2} MiB{kept}{failed}"
     for path in answer["absent"]:
         yield f"{host}: {path}: not in the snapshot"
 
@@ -109,7 +111,7 @@ def _in_words(region: str) -> Generator[None]:
     try:
         yield
     except (BotoCoreError, ClientError, WaiterError) as error:
-        raise InfraError(f"AWS, {region}: {error}; run again when that is fixed: nothing is lost") from None
+        raise InfraError(f"AWS, {region}: {error}; fix that and run again: nothing is lost") from None
 
 
 def _name_filters(stack: Stack, host: str) -> list[dict[str, Any]]:
@@ -141,15 +143,15 @@ def _snapshots(ec2: Any, stack: Stack, host: str, region: str) -> list[Snapshot]
     tags = f"(tags stack={stack.name}, Name={stack.name}-{host})"
     kept = f"{stack.keepSnapshots} are kept, one a day from the first night on" if stack.keepSnapshots else "makes none"
     raise InfraError(
-        f"there is no snapshot of {host}'s disk in {region} {tags}: infra:keepSnapshots {kept}. Of one in another "
-        "region: aws ec2 copy-snapshot, with its tags; else put the files there by hand"
+        f"there is no snapshot of {host}'s disk in {region} {tags}: infra:keepSnapshots {kept}. Copy one with its "
+        "tags from another region (aws ec2 copy-snapshot), or copy the files to the host by hand"
     )
 
 
 def _choose_snapshot(candidates: list[Snapshot], wanted: str | None, host: str) -> Snapshot:
     chosen = [snapshot for snapshot in candidates if wanted in (None, snapshot.id)]
     if not chosen:
-        raise InfraError(f"{wanted} is no snapshot of {host}'s disk; there is {'; '.join(map(str, candidates))}")
+        raise InfraError(f"{wanted} is not a snapshot of {host}'s disk; snapshots: {'; '.join(map(str, candidates))}")
     return chosen[0]
 
 
@@ -162,7 +164,8 @@ def _instance(ec2: Any, stack: Stack, host: str, region: str, address: str) -> d
         instances = [instance for instance in instances if instance.get("PublicIpAddress") == address]
     if len(instances) != 1:
         raise InfraError(
-            f"{len(instances)} machines of {host} run in {region}, and one is needed: pulumi up --stack {stack.name}"
+            f"{len(instances)} machines of {host} run in {region}, and exactly one is needed: pulumi up --stack "
+            f"{stack.name}"
         )
     return instances[0]
 
@@ -193,7 +196,7 @@ def _attach_volume(ec2: Any, stack: Stack, host: str, snapshot: Snapshot, instan
         try:
             _remove(ec2, volume)
         except (BotoCoreError, ClientError, WaiterError) as error:
-            raise InfraError(f"{cause}; and {volume} is still there, the next run removes it: {error}") from cause
+            raise InfraError(f"{cause}; volume {volume} still exists, and the next run removes it: {error}") from cause
         raise
     _remove(ec2, volume)
 

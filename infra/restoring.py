@@ -16,12 +16,12 @@ KEPT = "/var/lib/infra/edited"
 def question(host: str, answer: Drift) -> str:
     """What is asked before it. Raises InfraError."""
     paths = [item["path"] for item in answer["drift"]]
-    return f"{host}: put back {summarise_paths(paths)}, as release {_serving(host, answer)[:SHORT]} has it?"
+    return f"{host}: restore {summarise_paths(paths)} from release {_serving(host, answer)[:SHORT]}?"
 
 
 def _serving(host: str, answer: Drift) -> str:
     if answer["release"] is None:
-        raise InfraError(f"{host}: no release serves there: there is nothing to put back")
+        raise InfraError(f"{host}: it has no release yet: there is nothing to restore")
     return answer["release"]
 
 
@@ -36,5 +36,5 @@ def restore(stack: Stack, target: Target, answer: Drift, say: Callable[[str], No
     drifted = remote.ask(target, "drift")["drift"]
     if drifted:
         description = "; ".join(f"{item['path']} {item['found']}" for item in drifted)
-        return f"{target.host}: still changed, and no file that a release brings: {description}", 2
-    return f"{target.host}: as release {release[:SHORT]} left it; what was there is kept below {KEPT} on the host", 0
+        return f"{target.host}: still changed, and not part of the release: {description}", 2
+    return f"{target.host}: matches release {release[:SHORT]} again; the changed files are kept below {KEPT} there", 0

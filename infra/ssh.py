@@ -74,12 +74,12 @@ def connect(target: Target, timeout: float = 15) -> Generator[paramiko.Transport
         # A resolver that does not answer now is another fault
         if isinstance(error, UnicodeError) or (isinstance(error, socket.gaierror) and error.errno in UNKNOWN_NAME):
             raise NeverConnects(
-                f"{target}: no address is known for {target.address}, so that nothing was sent; correct the host's "
+                f"{target}: {target.address} does not resolve to an address; nothing was sent. Correct the host's "
                 "address in the configuration, or its record in the zone"
             ) from None
         raise InfraError(
-            f"{target} does not answer: {error}; is it up, and are you in infra:adminCidrs? Whether a machine is gone "
-            "in AWS, pulumi preview says"
+            f"{target} does not answer: {error}. Check that it is running, and that infra:adminCidrs has your "
+            "network; pulumi preview shows whether its machine still exists in AWS"
         ) from None
     greeting = _Greeting(plain)
     transport = paramiko.Transport(greeting)  # type: ignore[arg-type]  # it is asked as a socket, and answers as one
@@ -89,7 +89,7 @@ def connect(target: Target, timeout: float = 15) -> Generator[paramiko.Transport
         yield transport
     except (paramiko.SSHException, EOFError, OSError) as error:
         reason = greeting.other_words() or str(error) or "the connection was closed"
-        raise ConnectionLost(f"{target}: {reason}; a host that is starting answers in a moment") from None
+        raise ConnectionLost(f"{target}: {reason}; if the host is starting, try again in a moment") from None
     finally:
         transport.close()
 
@@ -112,7 +112,7 @@ class _Greeting:
         """What a server said that speaks no SSH, or does not now (`Exceeded MaxStartups`); empty where it does."""
         if not self.began.strip() or b"SSH-" in self.began:
             return ""
-        return f"no SSH, but {last_words(self.began)!r} is the answer"
+        return f"it answered {last_words(self.began)!r} instead of SSH"
 
 
 def last_words(output: bytes | str | None) -> str:
@@ -130,11 +130,11 @@ def _log_in(transport: paramiko.Transport, target: Target, key: paramiko.PKey) -
         reason = "" if str(error) == "Authentication failed." else f": {str(error).rstrip('.')}"
         words = last_words(transport.get_banner())
         raise AccessDenied(
-            f"{target} does not take the stack's key (infra:sshPublicKey){reason}"
-            f"{f'; it says: {words}' if words else ''}"
+            f"{target} rejects the stack's key (infra:sshPublicKey){reason}"
+            f"{f'; the server says: {words}' if words else ''}"
         ) from None
     if more:
-        raise AccessDenied(f"{target} takes the stack's key, and asks for {' or '.join(more)} besides")
+        raise AccessDenied(f"{target} accepts the stack's key, but also requires {' or '.join(more)}")
 
 
 def _handshake(transport: paramiko.Transport, target: Target, pinned: tuple[str, bytes], timeout: float) -> None:
@@ -151,23 +151,25 @@ def _handshake(transport: paramiko.Transport, target: Target, pinned: tuple[str,
         if "host key" not in str(error):
             options = transport.get_security_options()
             raise NothingInCommon(
-                f"{target}: {error}; nothing was sent. This program knows: "
+                f"{target}: {error}; nothing was sent. infra supports: "
                 f"{', '.join([*options.kex, *options.ciphers, *options.digests])}. KexAlgorithms, Ciphers and MACs "
                 "are set in the host's sshd_config"
             ) from None
         raise WrongHostKey(
-            f"{target} has no host key of type {kind}, and {fingerprint(data)} of that type is pinned ({error}); "
+            f"{target} has no host key of type {kind}, but {fingerprint(data)} of that type is pinned ({error}); "
             "nothing was sent. If the host was recreated, pin its key in the configuration"
         ) from None
     except paramiko.SSHException:
         # Without an answer in time the library complains about the step that it had reached
         if time.monotonic() < end:
             raise
-        raise ConnectionLost(f"{target} takes connections, but spoke no SSH within {timeout:.0f} s") from None
+        raise ConnectionLost(
+            f"{target} accepts connections, but did not finish the SSH handshake within {timeout:.0f} s"
+        ) from None
     if server_key.asbytes() != data:
         raise WrongHostKey(
-            f"{target} has the host key {fingerprint(server_key.asbytes())}, and {fingerprint(data)} is pinned: "
-            "another machine may answer there; nothing was sent. If the host was recreated, pin its key in the "
+            f"{target} has the host key {fingerprint(server_key.asbytes())}, but {fingerprint(data)} is pinned: "
+            "another machine may have its address; nothing was sent. If the host was recreated, pin its key in the "
             "configuration"
         )
 
@@ -181,7 +183,8 @@ def _parse_host_key(target: Target) -> tuple[str, bytes]:
         data = b""
     if not data or kind not in HOST_KEYS:
         raise NeverConnects(
-            f"{target}: its host key in the configuration is no public key of these types: {', '.join(HOST_KEYS)}"
+            f"{target}: its host key in the configuration is not a public key of a supported type: "
+            f"{', '.join(HOST_KEYS)}"
         )
     return kind, data
 
@@ -205,7 +208,7 @@ def private_key(target: Target) -> paramiko.PKey:
                 serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
             )
             return key_type.from_private_key(io.StringIO(text.decode()))
-    raise NeverConnects("infra:sshPrivateKey is no private key of type Ed25519, ECDSA or RSA (OpenSSH or PEM)")
+    raise NeverConnects("infra:sshPrivateKey is not a private key of type Ed25519, ECDSA or RSA (OpenSSH or PEM)")
 
 
 def fingerprint(key: bytes) -> str:

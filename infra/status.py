@@ -40,7 +40,7 @@ class HostStatus:
             service: ", ".join(d[:19] for d in images.values()) for service, images in self.deployed.items()
         }
         lines += [
-            f"  {service} stays at {digests} (infra deploy), whatever its tag means"
+            f"  {service} is pinned to {digests} (infra deploy), whatever its tag points to"
             for service, digests in digests_by_service.items()
         ]
         lines += [f"  keeps {machine}: infra host retire {self.host} deletes it" for machine in self.kept]
@@ -82,7 +82,7 @@ def of_stack(stack: Stack, host: str | None = None) -> list[HostStatus]:
             wanted_machine = spec.generation if isinstance(spec, Ec2Host) and "@" not in name else FIRST
             is_other = isinstance(spec, Ec2Host) and wanted_machine != outputs.get("generations", {}).get(name, FIRST)
             under_way = (
-                f"machine {wanted_machine} is to take over: infra host replace {name} goes on" if is_other else ""
+                f"machine {wanted_machine} is to take over: infra host replace {name} continues" if is_other else ""
             )
             answer = remote.ask(targets[name], "status")
             return HostStatus(*common, answer=answer, deployed=deployed, kept=kept, under_way=under_way)
@@ -91,7 +91,7 @@ def of_stack(stack: Stack, host: str | None = None) -> list[HostStatus]:
 
     # One whose every update has failed so far has no address in the stack's outputs
     unknown = [name for name in stack.hosts if name not in targets and host is None]
-    never = "is in the configuration, and no update with it has succeeded: pulumi up"
+    never = "is in the configuration, but no update with it has succeeded yet: pulumi up"
     with ThreadPoolExecutor(16) as pool:
         asked = list(pool.map(of, targets))
     return [*asked, *(HostStatus(stack.name, name, "", "", error=never) for name in unknown)]

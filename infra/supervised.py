@@ -77,8 +77,8 @@ def _wait_for(child: int) -> NoReturn:
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     if code < 0:
         Writer().last(
-            f"failed: the process that did this was killed ({signal.Signals(-code).name}); what it had started on a "
-            "host ends there by itself. Run again"
+            f"failed: the process that ran this step was killed ({signal.Signals(-code).name}); what it had started "
+            "on a host finishes there by itself. Run again"
         )
     os._exit(code if code >= 0 else FAILED)
 

@@ -52,19 +52,17 @@ def unlock(stack: str) -> str:
         return f"stack {stack} is not locked"
     listing = "; ".join(map(str, stack_locks))
     if here := [one for one in stack_locks if one.runs_here]:
-        raise InfraError(f"stack {stack} is locked by {here[0]}, which runs on this machine now: wait for its end")
+        raise InfraError(f"stack {stack} is locked by {here[0]}, which is running on this machine: wait until it ends")
     if not locks.is_dead(_complaint(stack_locks), locks.read_engine(stack)):
         raise InfraError(
-            f"stack {stack} is locked by {listing}; whether that update still runs is not certain from here, so the "
-            "lock stays. Is it a run of CI, look at that; once it certainly runs no more: "
-            f"pulumi cancel --stack {stack}"
+            f"stack {stack} is locked by {listing}; whether that update is still running is not certain from here, so "
+            "the lock stays. If it is a CI run, check it there; once it has certainly ended: pulumi cancel "
+            f"--stack {stack}"
         )
     if not locks.remove(stack):
-        raise InfraError(
-            f"stack {stack} is locked by {listing}, which runs no more; pulumi cancel --stack {stack} failed"
-        )
+        raise InfraError(f"stack {stack} is locked by {listing}, which has ended; pulumi cancel --stack {stack} failed")
     next_step = f"infra orphans --stack {stack}"
-    return f"stack {stack} was locked by {listing}, which runs no more: the lock is removed. Next: {next_step}"
+    return f"stack {stack} was locked by {listing}, which has ended: the lock was removed. Next: {next_step}"
 
 
 def _complaint(stack_locks: list[Lock]) -> str:
@@ -82,8 +80,8 @@ def of_stack(stack: str) -> Iterator[Lock]:
     read = {"file": _files, "s3": _objects}.get(parts.scheme)
     if read is None:
         raise InfraError(
-            f"the state is kept at {one_line(url)}, whose locks this cannot look at: pulumi cancel --stack {stack}, "
-            "once no update runs"
+            f"the state is kept at {one_line(url)}, where infra cannot read locks: run pulumi cancel --stack {stack} "
+            "once no update is running"
         )
     for place in PLACES:
         for text in read(parts, place.format(project=PROJECT, stack=stack)):

@@ -26,7 +26,14 @@ def problems(catalogue: Catalogue) -> list[Problem]:
         account = aws.client("sts", stack.region).get_caller_identity()["Account"]
     if account != stack.accountId:
         whose = f"these credentials are of account {account}"
-        return [Problem("AWS", "infra:accountId", whose, f"the stack is of {stack.accountId}: use its credentials")]
+        return [
+            Problem(
+                "AWS",
+                "infra:accountId",
+                whose,
+                f"the stack uses {stack.accountId}: use its credentials",
+            )
+        ]
     wanted, existing = _planned_resources(stack.name), _state_resources(stack.name)
     created, larger = limits.new(wanted, existing), limits.growth(wanted, existing)
     findings: list[Problem] = [*sources.problems(stack), *shrinking_disks(stack.file, wanted, existing)]
@@ -60,7 +67,7 @@ def _collect_problems(what: str, region: str, ask: Callable[[], Iterable[Problem
             for problem in ask():
                 findings.append(problem)  # what came before an error is kept
     except InfraError as error:
-        findings.append(Problem("AWS", what, str(error), "what could not be asked is not known", "warning"))
+        findings.append(Problem("AWS", what, str(error), "this was not checked", "warning"))
     return findings
 
 

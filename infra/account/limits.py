@@ -80,9 +80,7 @@ def findings(
         yield from _short(quota, more, region, asked)
     names = {resource["inputs"]["name"] for resource in here if resource["type"] == REPOSITORY}
     if names and (taken := sorted(names & asked.repositories())):
-        remedy = (
-            "infra adopt aws takes them over with their images; infra:sharedRepositories where another stack has them"
-        )
+        remedy = "infra adopt aws adopts them with their images; if another stack has them: infra:sharedRepositories"
         yield Problem(region, "repositories", f"{len(taken)} already exist: {', '.join(taken)}", remedy)
 
 
@@ -106,14 +104,14 @@ def _short(quota: Quota, more: int, region: str, asked: Region) -> Iterator[Prob
     # What may not be asked may be more than what AWS gives to everyone
     is_guess = allowed is None and quota.usual is not None and used + more > quota.usual
     if allowed is None and (quota.usual is None or is_guess):
-        fault = f"the quota of {quota.what} is not known; {used} in use, {more} more are needed"
-        yield Problem(region, "quota", fault, f"look at quota {code} in Service Quotas", "warning")
+        fault = f"the quota of {quota.what} is unknown; {used} in use, {more} more needed"
+        yield Problem(region, "quota", fault, f"check quota {code} in Service Quotas", "warning")
         return
     room = quota.usual if allowed is None else allowed
     if room is not None and used + more > room:
-        fault = f"{quota.what}: {used} in use and {more} needed, {room:.0f} allowed"
+        fault = f"{quota.what}: {used} in use, {more} more needed, the quota is {room:.0f}"
         yield Problem(
             region, "quota", fault,
-            f"ask for more: aws service-quotas request-service-quota-increase --region {region} "
+            f"request an increase: aws service-quotas request-service-quota-increase --region {region} "
             f"--service-code {service} --quota-code {code} --desired-value {used + more}",
         )  # fmt: skip

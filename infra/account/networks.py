@@ -17,13 +17,13 @@ def findings(catalogue: Catalogue, region: str, asked: Region) -> Iterator[Probl
         return
     blocks = asked.blocks(place.vpc)
     if blocks is None:
-        where, rule = f"infra:networks.{region}", f"one that aws ec2 describe-vpcs --region {region} lists"
+        where, rule = f"infra:networks.{region}", f"name one that aws ec2 describe-vpcs --region {region} lists"
         yield Problem(catalogue.stack.file, where, f"this account has no {place.vpc} in {region}", rule)
         return
     reached = {block: f"{block} of {place.vpc}" for block in map(IPv4Network, blocks)}
     for route in map(IPv4Network, asked.routes(place.vpc, place.subnet)):
         if route.prefixlen and not any(route.subnet_of(block) for block in reached):
-            reached[route] = f"{route}, to which {place.subnet} has a route"
+            reached[route] = f"{route}, which {place.subnet} has a route to"
     hosts = [name for name, host in catalogue.stack.hosts.items() if isinstance(host, Ec2Host)]
     systems = {system.system: system for host in hosts for system in catalogue.systems_on(host)}
     for system in systems.values():
@@ -31,5 +31,5 @@ def findings(catalogue: Catalogue, region: str, asked: Region) -> Iterator[Probl
         for other, what in reached.items():
             if network and network.subnet.overlaps(other):
                 fault = f"its subnet {network.subnet} overlaps {what} in {region}"
-                rule = "a private subnet that the hosts reach nothing else in, such as 172.27.0.0/16"
+                rule = "use a private subnet that the hosts need for nothing else, such as 172.27.0.0/16"
                 yield Problem(catalogue.file_of(system), f"network {network.name}", fault, rule)

@@ -15,9 +15,9 @@ from catalogue.sizes import INSTANCE_TYPES
 
 # Who may do what. Each has its own policy beside those of the roles before it
 ROLES = {
-    "plan": "reads: previews and drift; and sends what it finds to the stack's topic",
-    "deploy": "updates, moves, and what a killed update left",
-    "operator": "a person: the first push of an image, restoring data, taking over what was made by hand",
+    "plan": "read-only: previews and drift; also sends findings to the stack's topic",
+    "deploy": "updates, moves, and adopting what a killed update left",
+    "operator": "for an operator: first pushes of images, restoring data, adopting hand-made resources",
 }
 READS = re.compile(r"^\w+:(Describe|Get|List|View|Simulate)")
 # In no region, or asked in one that is not the stack's

@@ -14,7 +14,7 @@ from infra.account.policies import policy
 # Actions in a request of SimulatePrincipalPolicy, which answers for each with each resource
 AT_ONCE = 100
 GLOBAL = ("iam:", "route53:", "budgets:", "sts:")
-CONDITIONAL = "allowed on conditions that are not known here"
+CONDITIONAL = "allowed only under conditions that infra cannot evaluate"
 SIMULATED = "iam:SimulatePrincipalPolicy"
 # What AWS judges without doing it, where IAM may not be asked
 DRY = {
@@ -34,12 +34,12 @@ def missing(catalogue: Catalogue, role: str) -> Iterator[Problem]:
         denied = _denied_actions(policy(catalogue, role)["Statement"], _principal(arn), catalogue.stack.region)
     except ClientError as error:
         yield from _dry(catalogue.stack.region, where)
-        fault = f"cannot all be looked at: {aws.error_code(error)}"
-        yield Problem("AWS", where, fault, f"allow {SIMULATED} to know more", "warning")
+        fault = f"could not all be checked: {aws.error_code(error)}"
+        yield Problem("AWS", where, fault, f"allow {SIMULATED} for a full check", "warning")
         return
     for reason, actions in denied.items():
         listed = ", ".join(sorted(actions))
-        remedy = f"infra rights {role} --stack {catalogue.stack.name} prints the policy that it needs"
+        remedy = f"infra rights {role} --stack {catalogue.stack.name} prints the required policy"
         yield Problem("AWS", where, f"{reason}: {listed}", remedy, "warning" if reason == CONDITIONAL else "error")
 
 
@@ -96,10 +96,10 @@ def _example(arn: str, region: str) -> str:
 
 def _reason(entry: dict[str, Any]) -> str:
     if entry.get("OrganizationsDecisionDetail", {}).get("AllowedByOrganizations") is False:
-        return "a policy of the organisation (SCP) denies"
+        return "denied by a policy of the organisation (SCP)"
     if entry.get("PermissionsBoundaryDecisionDetail", {}).get("AllowedByPermissionsBoundary") is False:
-        return "its permissions boundary does not allow"
-    return "a policy denies" if entry["EvalDecision"] == "explicitDeny" else "not allowed"
+        return "not allowed by its permissions boundary"
+    return "denied by a policy" if entry["EvalDecision"] == "explicitDeny" else "not allowed"
 
 
 def _dry(region: str, where: str) -> Iterator[Problem]:
@@ -110,7 +110,5 @@ def _dry(region: str, where: str) -> Iterator[Problem]:
             getattr(ec2, operation)(**arguments, DryRun=True)
         except ClientError as error:
             if aws.is_denial(error):
-                yield Problem(
-                    "AWS", where, f"not allowed: {action}", "infra rights deploy prints the policy that it needs"
-                )
+                yield Problem("AWS", where, f"not allowed: {action}", "infra rights deploy prints the required policy")
             # Anything else is about the request, and not about who asks

@@ -44,11 +44,11 @@ def adopt(catalogue: Catalogue, candidate: Candidate, owner: Owner, yes: bool) -
     stack, region = catalogue.stack, candidate.region
     chosen = mapping.host_of(catalogue, candidate.host)
     if chosen is None:
-        raise InfraError(f"which host of the stack is it? --host: {', '.join(stack.ec2_hosts)}")
+        raise InfraError(f"name the matching host of the stack with --host: {', '.join(stack.ec2_hosts)}")
     now = json.loads(pulumi("stack", "output", "--json", "--stack", stack.name) or "{}").get("region", region)
     if now != region:
         raise InfraError(
-            f"stack {stack.name} serves from {now} already: a stack of its own for {region}, or move this one"
+            f"stack {stack.name} already serves from {now}: use another stack for {region}, or move this one"
         )
     in_route53 = stack.dns.provider == "route53"
     names = zone_names(catalogue, chosen)
@@ -57,24 +57,24 @@ def adopt(catalogue: Catalogue, candidate: Candidate, owner: Owner, yes: bool) -
     typer.echo(f"{region}: {facts.instance.id} ({facts.instance.type}) at {facts.address}")
     for entry in taken:
         typer.echo(f"  {entry.id:<40} → {entry.name}")
-    typer.echo("what differs:")
+    typer.echo("differences:")
     for line in mapping.differences(catalogue, chosen, facts):
         typer.echo(f"  {line}")
     if stack.dns.provider == "cloudflare":
-        typer.echo(f"  its names at Cloudflare stay as they are: infra dns adopt {' '.join(names)} takes them over")
+        typer.echo(f"  its names at Cloudflare are not changed: infra dns adopt {' '.join(names)} adopts them")
     key = owner.host_key or (keys.fingerprint(facts.address) if owner.identity else "")
     if key and not owner.host_key:
-        typer.echo(f"{chosen} has the host key {key}: its console log (EC2, Get system log) shows it too")
-    if not yes and not typer.confirm("\nTake all this over?"):
+        typer.echo(f"{chosen} has the host key {key}; compare it with the console log (EC2, Get system log)")
+    if not yes and not typer.confirm("\nAdopt these resources?"):
         raise InfraError("nothing was touched")
     if owner.identity:
         keys.install(stack, chosen, keys.Machine(facts.address, 22, owner.account, owner.identity, key))
-        typer.echo(f"{chosen} takes the stack's key now, and identifies itself with its own")
+        typer.echo(f"{chosen} now accepts the stack's key, and has its own host key")
     for name, value in mapping.configuration(stack, facts).items():
         path = ["--path"] if name.startswith("infra:") else []
         pulumi("config", "set", "--stack", stack.name, *path, name, value)
     _import(catalogue, facts, taken)
-    typer.echo(f"taken over. See what would change: pulumi preview --diff --stack {stack.name}")
+    typer.echo(f"adopted. To see what would change: pulumi preview --diff --stack {stack.name}")
 
 
 def _import(catalogue: Catalogue, facts: looking.Facts, taken: list[mapping.Taken]) -> None:
@@ -99,4 +99,4 @@ def _import(catalogue: Catalogue, facts: looking.Facts, taken: list[mapping.Take
         )  # fmt: skip
     if done.returncode:
         errors = [line.strip() for line in f"{done.stdout}\n{done.stderr}".splitlines() if "error:" in line]
-        raise InfraError(f"pulumi import: {errors[0] if errors else done.stderr.strip()[-300:]}; run again to go on")
+        raise InfraError(f"pulumi import: {errors[0] if errors else done.stderr.strip()[-300:]}; run again to continue")

@@ -73,7 +73,9 @@ def _gather_facts(zone: str, names: list[str], region: str, chosen: str | None) 
     id = chosen or (likely[0] if likely else "")
     if id not in instances:
         listed = ", ".join(sorted(instances)) or "none"
-        raise InfraError(f"{', '.join(names)} leads to no instance of {region}; there: {listed}. Name one: --instance")
+        raise InfraError(
+            f"{', '.join(names)} points to no instance in {region}; instances there: {listed}. Name one with --instance"
+        )
     own = next((a for a in addresses if a.get("InstanceId") == id), None)
     if own is None:
         raise InfraError(
@@ -121,7 +123,7 @@ def _records(zone: str, names: list[str]) -> tuple[str, dict[str, tuple[list[str
     client = route53.client()
     id = route53.zone_id(client, zone)
     if id is None:
-        raise InfraError(f"there is no zone {zone} in Route 53 (infra:zone)")
+        raise InfraError(f"Route 53 has no zone {zone} (infra:zone)")
     record_sets = route53.address_records(client, id)
     values_by_name = {
         n: ([v["Value"] for v in r.get("ResourceRecords", [])], int(r.get("TTL", 0))) for n, r in record_sets.items()

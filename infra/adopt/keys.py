@@ -79,10 +79,8 @@ def confirmed_host_key(address: str, port: int, pinned: str | None, yes: bool) -
     if pinned:
         return pinned
     current_key = fingerprint(address, port)
-    typer.echo(
-        f"{address} has the host key {current_key}: its console shows it too (ssh-keygen -lf on the host)", err=True
-    )
-    if not yes and not typer.confirm("Is it that machine?", err=True):
+    typer.echo(f"{address} has the host key {current_key}; compare it on its console (ssh-keygen -lf)", err=True)
+    if not yes and not typer.confirm("Is this the right machine?", err=True):
         raise InfraError("nothing was touched; --host-key SHA256:… says which key is right")
     return current_key
 
@@ -97,9 +95,9 @@ def _key(address: str, port: int) -> paramiko.PKey:
             finally:
                 transport.close()
     except IncompatiblePeer as error:
-        raise InfraError(f"{address}: {error}: see KexAlgorithms, Ciphers and MACs in its sshd_config") from None
+        raise InfraError(f"{address}: {error}: check KexAlgorithms, Ciphers and MACs in its sshd_config") from None
     except (OSError, EOFError, paramiko.SSHException) as error:
-        raise InfraError(f"{address} does not answer SSH: {error}; may you reach its port {port}?") from None
+        raise InfraError(f"{address} does not answer SSH: {error}; check that its port {port} is open to you") from None
 
 
 @contextmanager
@@ -111,10 +109,10 @@ def owners(address: str, port: int, owner: str, identity: Path, expected: list[s
     key = _key(address, port)
     if key_fingerprint(key.asbytes()) not in expected:
         raise InfraError(
-            f"{address} has the host key {key_fingerprint(key.asbytes())}, and not {' or '.join(expected)}"
+            f"{address} has the host key {key_fingerprint(key.asbytes())}instead of {' or '.join(expected)}"
         )
     if not identity.is_file():
-        raise InfraError(f"{identity} is not there: --identity names the file with the private key of {owner}")
+        raise InfraError(f"{identity} does not exist: --identity names the file with the private key of {owner}")
     client.get_host_keys().add(address if port == 22 else f"[{address}]:{port}", key.get_name(), key)
     try:
         client.connect(
@@ -122,7 +120,7 @@ def owners(address: str, port: int, owner: str, identity: Path, expected: list[s
         )
         yield client.get_transport()  # type: ignore[misc]
     except (OSError, EOFError, paramiko.SSHException) as error:
-        raise InfraError(f"{owner}@{address}: {error}; is {identity} its owner's key?") from None
+        raise InfraError(f"{owner}@{address}: {error}; check that {identity} is its owner's key") from None
     finally:
         client.close()
 

@@ -66,48 +66,52 @@ def differences(catalogue: Catalogue, host: str, facts: Facts) -> list[str]:
     wanted = {("80", "0.0.0.0/0"), ("443", "0.0.0.0/0"), *(("22", str(network)) for network in stack.adminCidrs)}
     for group in instance.groups:
         closed = [f"{port} from {source}" for port, source in group.openings if (port, source) not in wanted]
-        says = f", which does not let in {', '.join(closed)}" if closed else ""
-        stays = " (it stays, unused here: others use it)" if group.shared else ""
-        lines.append(f"its security group {group.name}{stays} is replaced by the program's own{says}")
-    lines.append(f"its repositories keep the newest {NEWEST} images and those of releases from now on, and are scanned")
+        says = f", which does not allow {', '.join(closed)}" if closed else ""
+        stays = " (kept, since others use it)" if group.shared else ""
+        lines.append(f"its security group {group.name}{stays} is replaced by the stack's own{says}")
+    lines.append(f"its repositories keep only the newest {NEWEST} images and those of releases, and are scanned")
     missing = sorted(ours - set(facts.repositories))
     if missing:
-        lines.append(f"{len(missing)} repositories are missing, and are made: {', '.join(missing)}")
+        lines.append(f"{len(missing)} repositories are missing and will be created: {', '.join(missing)}")
     foreign = sorted(set(facts.repositories) - ours)
     if foreign:
-        lines.append(f"{len(foreign)} repositories are not the catalogue's, and stay as they are: {', '.join(foreign)}")
+        lines.append(f"{len(foreign)} repositories are not in the catalogue and are not changed: {', '.join(foreign)}")
     for name, (addresses, ttl) in facts.records.items():
         if addresses != [facts.address]:
-            lines.append(f"{name} points to {', '.join(addresses)}, and not to {facts.address}")
+            lines.append(f"{name} points to {', '.join(addresses)} instead of {facts.address}")
         if ttl != stack.recordTtl:
-            lines.append(f"{name} may be remembered for {ttl} s, and infra:recordTtl says {stack.recordTtl}")
+            lines.append(f"{name} has a TTL of {ttl} s, infra:recordTtl is {stack.recordTtl}")
     return lines
 
 
 def _machine(host: str, spec: Ec2Host, instance: Instance) -> list[tuple[bool, str]]:
     key = f"infra:hosts.{host}"
     tokens, hops = instance.metadata
-    shrunk = ": a disk cannot shrink, write the larger one" if instance.volume > spec.volume else ""
+    shrunk = ": a disk cannot shrink; configure the larger size" if instance.volume > spec.volume else ""
     return [
         (
             instance.type != spec.instanceType,
-            f"it is a {instance.type}, and {key}.instanceType says {spec.instanceType}",
+            f"it is a {instance.type}, {key}.instanceType is {spec.instanceType}",
         ),
         (
             instance.volume != spec.volume,
-            f"its disk has {instance.volume} GiB, and {key}.volume says {spec.volume}{shrunk}",
+            f"its disk has {instance.volume} GiB, {key}.volume is {spec.volume}{shrunk}",
         ),
-        (not instance.encrypted, "its disk is not encrypted, and stays so: a move makes a new, encrypted one"),
-        (not instance.role, "it has no role: it gets one, to pull images and to prove its names"),
+        (not instance.encrypted, "its disk is not encrypted and stays so; a move creates a new, encrypted one"),
+        (not instance.role, "it has no role; it gets one to pull images and to prove its names"),
         (
             bool(instance.role),
-            f"its role by {instance.role} is replaced by one that may pull images, prove its names and publish its "
-            "metrics, and nothing else",
+            f"its role from {instance.role} is replaced by one that may only pull images, prove its names and publish "
+            "its metrics",
         ),
-        (tokens != "required", "its metadata service answers without a token (IMDSv1): it will not any more"),
+        (
+            tokens != "required",
+            "its metadata service allows requests without a token (IMDSv1): tokens will be needed",
+        ),
         (
             hops > 1,
-            f"its metadata service answers containers ({hops} hops): it will not any more, nor give them its role",
+            f"its metadata service is reachable from containers ({hops} hops); it will not be, so they cannot use its "
+            "role",
         ),
     ]
 

@@ -47,7 +47,7 @@ def orphans(
     if chosen:
         typer.echo(f"done. Check the next update: pulumi preview --diff --stack {stack}")
     else:
-        typer.echo("done: the interrupted creations left nothing in AWS; their records are removed")
+        typer.echo("done: the interrupted creations left nothing in AWS; their records were removed")
 
 
 @app.command()

@@ -37,7 +37,7 @@ class Drift:
         if self.findings or self.unknown:
             return [*(str(finding) for finding in self.findings), *self.unknown]
         places = ", ".join(self.regions)
-        return [f"AWS has what the last update left: {self.resources} resources in {places}"]
+        return [f"AWS matches the last update: {self.resources} resources in {places}"]
 
 
 def look(stack: Stack) -> Drift:
@@ -46,7 +46,7 @@ def look(stack: Stack) -> Drift:
     regions = sorted({region for region in state.providers(pulumi_state).values() if region})
     own = state.of_aws(pulumi_state)
     if not own:
-        raise InfraError(f"stack {stack.name} has nothing in AWS yet: pulumi up --stack {stack.name}")
+        raise InfraError(f"stack {stack.name} has no resources in AWS yet: pulumi up --stack {stack.name}")
     topics = [entry["id"] for entry in own if entry["type"] == TOPIC]
     drift, words = Drift(len(own), regions, topics), refreshed.Words(stack.name, stack.hosts)
     drift.findings.extend(refreshed.findings(refresh_preview("--stack", stack.name), words))
@@ -104,11 +104,11 @@ def notify(stack: Stack, drift: Drift) -> str:
     region = here.split(":")[3] if here else ""
     if not here:
         raise InfraError(
-            f"stack {stack.name} has no topic to notify: it is made where infra:alarmEmails is set and a host "
+            f"stack {stack.name} has no topic to notify: it is created when infra:alarmEmails is set and a host "
             "publishes its metrics"
         )
     number = len(drift.findings)
-    what = f"AWS is not as the last update left it ({number} findings)" if number else "AWS could not be looked at"
+    what = f"AWS differs from the last update ({number} findings)" if number else "AWS could not be checked"
     subject = f"{stack.name}: {what}"[:SUBJECT]
     with aws.asking("a notification", region):
         sns = aws.client("sns", region)
@@ -118,7 +118,5 @@ def notify(stack: Stack, drift: Drift) -> str:
     # AWS writes only to those who followed the link in its first mail
     confirmed = sorted(e["Endpoint"] for e in entries if e["SubscriptionArn"].startswith("arn:"))
     waiting = sorted(e["Endpoint"] for e in entries if not e["SubscriptionArn"].startswith("arn:"))
-    message = (
-        f"sent to {', '.join(confirmed)}" if confirmed else "sent, and no one has confirmed the topic's first mail"
-    )
+    message = f"sent to {', '.join(confirmed)}" if confirmed else "sent, but no address has confirmed its subscription"
     return f"{message}; not confirmed: {', '.join(waiting)}" if waiting else message

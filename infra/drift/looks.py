@@ -11,11 +11,11 @@ from infra.drift.finding import Finding
 
 # Of a scheduled event → what AWS does then, and what a person can do before
 EVENTS = {
-    "instance-retirement": ("retires the hardware under it", "stop it and start it before then: {stop} && {start}"),
+    "instance-retirement": ("retires its hardware", "stop it and start it before then: {stop} && {start}"),
     "instance-stop": ("stops it", "stop it and start it before then: {stop} && {start}"),
     "instance-reboot": ("reboots it", "or reboot it before then: aws ec2 reboot-instances {one}"),
-    "system-reboot": ("reboots the hardware under it", "stop it and start it before then: {stop} && {start}"),
-    "system-maintenance": ("works on its network or power", "it may not be reachable for minutes; nothing else to do"),
+    "system-reboot": ("reboots its hardware", "stop it and start it before then: {stop} && {start}"),
+    "system-maintenance": ("maintains its network or power", "it may be unreachable for minutes; no action needed"),
 }
 PARTS = {"SystemStatus": "hardware", "InstanceStatus": "operating system", "AttachedEbsStatus": "disk"}
 OVER = ("[Completed]", "[Canceled]")
@@ -55,8 +55,8 @@ def machines(ec2: Any, own_machines: list[Machine]) -> Iterator[Finding]:
             yield Finding(machine.where, f"is {state}", f"start it: {machine.command('start-instances')}")
         if entry.get("InstanceLifecycle") == "spot":
             yield Finding(
-                machine.where, "is a Spot instance, which AWS may take at any time",
-                "replace it by one of the stack's own: docs/runbooks/lost-host.md",
+                machine.where, "is a Spot instance, which AWS may reclaim at any time",
+                "replace it by an on-demand machine of the stack: docs/runbooks/lost-host.md",
             )  # fmt: skip
     if there:
         yield from _instance_events(ec2, there)
@@ -82,17 +82,22 @@ def _instance_events(ec2: Any, there: list[Machine]) -> Iterator[Finding]:
         for event in entry.get("Events") or ():
             if event.get("Description", "").startswith(OVER):
                 continue
-            what, remedy = EVENTS.get(event["Code"], (f"announces {event['Code']}", "see its events in AWS's console"))
+            what, remedy = EVENTS.get(
+                event["Code"], (f"announces {event['Code']}", "see its events in the AWS console")
+            )
             when = f" on {event['NotBefore']:%Y-%m-%d %H:%M} UTC" if event.get("NotBefore") else ""
             yield Finding(machine.where, f"AWS {what}{when}", remedy.format(**words))
         for part, remedy in (
-            ("AttachedEbsStatus", "see its disk's own checks in AWS's console; if they stay: {stop} && {start}"),
+            (
+                "AttachedEbsStatus",
+                "see its disk's status checks in the AWS console; if they fail again: {stop} && {start}",
+            ),
             ("SystemStatus", "move it to other hardware: {stop} && {start}"),
             ("InstanceStatus", "see its console: aws ec2 get-console-output --instance-id " + machine.id),
         ):
             if entry.get(part, {}).get("Status") == "impaired":
                 what = PARTS[part]
-                yield Finding(machine.where, f"AWS sees its {what} impaired", remedy.format(**words))
+                yield Finding(machine.where, f"AWS reports its {what} as impaired", remedy.format(**words))
 
 
 def openings(ec2: Any, region: str, groups: list[str], rules: set[str]) -> Iterator[Finding]:
@@ -104,15 +109,13 @@ def openings(ec2: Any, region: str, groups: list[str], rules: set[str]) -> Itera
         if rule["SecurityGroupRuleId"] in rules:
             continue
         way = "egress" if rule["IsEgress"] else "ingress"
-        out = f"lets its machines reach {_ports(rule)} of {_peer(rule)}"
-        opening = out if rule["IsEgress"] else f"lets {_peer(rule)} reach {_ports(rule)}"
+        out = f"allows its machines to reach {_ports(rule)} of {_peer(rule)}"
+        opening = out if rule["IsEgress"] else f"allows {_peer(rule)} to reach {_ports(rule)}"
         group = rule["GroupId"]
         one = f"--group-id {group} --security-group-rule-ids {rule['SecurityGroupRuleId']} --region {region}"
         close = f"close it: aws ec2 revoke-security-group-{way} {one}"
-        keep = "; to keep it, write the network into infra:adminCidrs" if _may_be_an_operators(rule) else ""
-        yield Finding(
-            f"security group {group} ({region})", f"{opening}, which the stack does not ask for", close + keep
-        )
+        keep = "; to keep it, add the network to infra:adminCidrs" if _may_be_an_operators(rule) else ""
+        yield Finding(f"security group {group} ({region})", f"{opening}, which the stack does not define", close + keep)
 
 
 def _may_be_an_operators(rule: dict[str, Any]) -> bool:
@@ -151,9 +154,9 @@ def lost_snapshots(ec2: Any, stack: str, region: str, now: datetime) -> Iterator
         oldest = min(entry["StartTime"] for entry in lost)
         one = lost[0]["SnapshotId"]
         yield Finding(
-            f"snapshots of disks that are gone ({region})",
+            f"snapshots of deleted disks ({region})",
             f"{len(lost)} are older than {OLD.days} days, the oldest of {oldest:%Y-%m-%d}; nothing deletes them",
-            f"when nothing is to be restored from them, each: aws ec2 delete-snapshot --snapshot-id {one} "
+            f"if none is needed for a restore, delete each: aws ec2 delete-snapshot --snapshot-id {one} "
             f"--region {region}",
         )
 
@@ -181,6 +184,6 @@ def snapshots(ec2: Any, own_machines: list[Machine], keep: int) -> Iterator[Find
         filter = f"--owner-ids self --filters Name=volume-id,Values={disk} --region {machine.region}"
         yield Finding(
             f"disk of {machine.host} ({disk}, {machine.region})",
-            f"has {len(entries)} snapshots since {oldest:%Y-%m-%d}, the stack keeps {keep}; each is paid for",
+            f"has {len(entries)} snapshots since {oldest:%Y-%m-%d}, the stack keeps {keep}; each costs money",
             f"delete what is not needed: aws ec2 describe-snapshots {filter}",
         )

@@ -42,8 +42,8 @@ def _finding(zone: str, name: str, entry: dict[str, Any], may_be_kept: bool) -> 
     target = entry.get("AliasTarget", {}).get("DNSName")
     values = [target] if target else [value["Value"] for value in entry.get("ResourceRecords", ())]
     policy = "".join(f" ({word})" for key, word in POLICIES.items() if key in entry)
-    fault = f"leads to {text(values)}{policy}, which the stack does not ask for: clients may go there"
+    fault = f"points to {text(values)}{policy}, which the stack does not define: clients may be sent there"
     batch = shlex.quote(json.dumps({"Changes": [{"Action": "DELETE", "ResourceRecordSet": entry}]}))
-    keep = "; to keep it, write it into infra:records" if may_be_kept else ""
+    keep = "; to keep it, add it to infra:records" if may_be_kept else ""
     remove = f"aws route53 change-resource-record-sets --hosted-zone-id {zone} --change-batch {batch}"
     return Finding(f"record {name} {entry['Type']} in Route 53", fault, f"delete it: {remove}{keep}")

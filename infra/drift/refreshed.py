@@ -51,9 +51,9 @@ def findings(steps: Iterable[Entry], words: Words) -> Iterator[Finding]:
             fault = f"{verb} {now}, the last update left {before}"
             key = step.kind.keep.get(path, "").format(host=words.host(step.name))
             if (why := step.kind.stays.get(path)) and _is_more(_at(new, path), _at(old, path)):
-                yield Finding(where, fault, f"{why}: write it into {key}")
+                yield Finding(where, fault, f"{why}: set it in {key}")
                 continue
-            keep = f"; to keep it, write it into {key}" if key else ""
+            keep = f"; to keep it, set it in {key}" if key else ""
             yield Finding(where, fault, f"{words.heal} puts it back{keep}")
 
 

@@ -71,4 +71,4 @@ def _pages(iam: Any, operation: str, answer: str, whose: dict[str, str]) -> Iter
 
 
 def _finding(where: str, fault: str, remedy: str) -> Finding:
-    return Finding(where, f"{fault}, which the stack does not give it", f"take it away: {remedy}")
+    return Finding(where, f"{fault}, which the stack does not define", f"remove it: {remedy}")

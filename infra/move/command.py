@@ -30,20 +30,20 @@ def preflight(catalogue: Catalogue, region: str) -> bool:
     typer.echo(findings.cost(catalogue, region, asked))
     stopping = len(errors(problems))
     if fine := findings.fine(catalogue, region, asked):
-        typer.echo(f"looked at, and fine: {', '.join(fine)}")
-    typer.echo(f"{stopping} finding(s) in the way, {len(problems) - stopping} to know")
+        typer.echo(f"no findings: {', '.join(fine)}")
+    typer.echo(f"{stopping} error(s), {len(problems) - stopping} warning(s)")
     return not stopping
 
 
 def check(catalogue: Catalogue, region: str) -> None:
     if region == catalogue.stack.region:
-        raise InfraError(f"stack {catalogue.stack.name} is in {region} already")
+        raise InfraError(f"stack {catalogue.stack.name} is already in {region}")
     if not preflight(catalogue, region):
         raise typer.Exit(2)
 
 
 def move(catalogue: Catalogue, region: str, keep: bool, yes: bool, written: Path | None) -> None:
-    """The whole of it. Raises InfraError where it stopped; run again, it goes on."""
+    """The whole of it. Raises InfraError where it stopped; run again, it continues."""
     name = catalogue.stack.name
     now = run.standing(catalogue)
     standby = run.standby_after(now, region, keep)
@@ -60,7 +60,7 @@ def move(catalogue: Catalogue, region: str, keep: bool, yes: bool, written: Path
     def question(planned: list[Phase]) -> str:
         if there and not any(phase.step == "retire" for phase in planned):
             raise InfraError(
-                f"stack {name} serves from {region} already, and what stands by is as you ask: nothing to do"
+                f"stack {name} already serves from {region}, and its standby regions are as you ask: nothing to do"
             )
         return ask_for(planned)
 
@@ -70,7 +70,7 @@ def move(catalogue: Catalogue, region: str, keep: bool, yes: bool, written: Path
         attempts.forget(name, other)
     if now.serving == region and now.is_under_way:
         # A move was given up: nothing moved that a report could be about
-        typer.echo(f"\nstack {name} serves from {region}, as before{_beside(standby)}")
+        typer.echo(f"\nstack {name} still serves from {region}{_beside(standby)}")
         return
     target = put_report(run.report_of(catalogue, now.serving, region, so_far), so_far, written)
     typer.echo(f"\nstack {name} serves from {region}{_beside(standby)}; the report: {target}")
@@ -79,7 +79,7 @@ def move(catalogue: Catalogue, region: str, keep: bool, yes: bool, written: Path
 def ask_for(planned: list[Phase]) -> str:
     """The question before an update, which names what it deletes."""
     gone = [name for phase in planned for name in phase.deletions]
-    return f"Do all this, and delete {', '.join(gone)} at the end?" if gone else "Do all this?"
+    return f"Apply these steps, and delete {', '.join(gone)} at the end?" if gone else "Apply these steps?"
 
 
 def agree(name: str, change: run.Change, question: Callable[[list[Phase]], str], yes: bool) -> list[Phase]:
@@ -87,11 +87,11 @@ def agree(name: str, change: run.Change, question: Callable[[list[Phase]], str],
     configuration in its place. Raises InfraError."""
     before = (config_file(name) or project_root() / f"Pulumi.{name}.yaml").read_bytes()
     with run.copy_configuration(name, change) as file:
-        typer.echo("\nlooking what would be done …")
+        typer.echo("\nplanning …")
         planned = run.preview_phases(name, file)
         asked = question(planned)
-        typer.echo("\n".join(run.plan_lines(planned)) or "nothing is left to do")
-        # Where nothing is left to do, the configuration alone is put right
+        typer.echo("\n".join(run.plan_lines(planned)) or "nothing to do")
+        # Where nothing to do, the configuration alone is put right
         if planned and not yes and not typer.confirm(f"\n{asked}"):
             raise InfraError("nothing was touched")
         adopt_configuration(file, before, config_file(name) or project_root() / f"Pulumi.{name}.yaml")
@@ -125,13 +125,13 @@ def put_report(ended: report.Report, so_far: Attempts, written: Path | None) -> 
 def adopt_configuration(changed: Path, before: bytes, real: Path) -> None:
     """Puts the changed copy of a configuration in its place. Raises InfraError where it was changed since."""
     if not real.exists() or real.read_bytes() != before:
-        raise InfraError(f"nothing was touched: {real.name} was changed meanwhile; look at it, and run this again")
+        raise InfraError(f"nothing was touched: {real.name} was changed meanwhile; check it, and run this again")
     put(real, changed.read_bytes())
 
 
 def may_remove_lock(question: str) -> bool:
     """Asks a person; without one, nothing is certain, and the lock stays."""
-    return sys.stdin.isatty() and typer.confirm(f"{question}. Is it certain that it is not? Remove the lock")
+    return sys.stdin.isatty() and typer.confirm(f"{question}. Are you certain that it is not running? Remove the lock")
 
 
 def _beside(standby: list[str]) -> str:
@@ -142,11 +142,11 @@ def stop_lines(progress: Progress, now: Standing, name: str, region: str, keep: 
     """Why, what serves, how to go on, and how to give it up where that can be done."""
     went = {step for step, _ in progress.times}
     lines = [progress.reasons[0].strip()]
-    lines.append(f"{region} serves" if "retire" in went else "Nothing that served was deleted.")
-    lines.append(f"Go on: uv run infra move {region} {'--keep' if keep else '--retire'} --stack {name}")
+    lines.append(f"{region} serves" if "retire" in went else "Nothing that was serving was deleted.")
+    lines.append(f"Continue: uv run infra move {region} {'--keep' if keep else '--retire'} --stack {name}")
     if now.serving != region and "retire" not in went:
         back = "--keep" if now.standby else "--retire"
-        lines.append(f"Give it up: uv run infra move {now.serving} {back} --stack {name}")
+        lines.append(f"Cancel: uv run infra move {now.serving} {back} --stack {name}")
     return lines
 
 
@@ -154,12 +154,13 @@ def where(now: Standing, name: str, region: str) -> None:
     """Where the stack serves and stands by, in a line or two."""
     if not now.serving:
         raise InfraError(
-            f"stack {name} is nowhere yet: pulumi config set aws:region {region} and pulumi up make it there"
+            f"stack {name} is not deployed anywhere yet: to create it in {region}, run pulumi config set aws:region "
+            f"{region} and pulumi up"
         )
     standby = f", and stands by in {', '.join(now.standby)}" if now.standby else ""
     if now.is_under_way:
-        typer.echo(f"stack {name} was whole in {now.serving}{standby}")
-        how = "it is given up" if region == now.serving else "it goes on"
-        typer.echo(f"a move to {now.wanted} was begun and has not come to its end: {how}")
+        typer.echo(f"stack {name} last served from {now.serving}{standby}")
+        how = "it is cancelled" if region == now.serving else "it continues"
+        typer.echo(f"an unfinished move to {now.wanted}: {how}")
     else:
         typer.echo(f"stack {name} serves from {now.serving}{standby}")

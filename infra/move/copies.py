@@ -50,7 +50,7 @@ class Host:
         if "failed" in answer:
             raise Declined(f"{self}: {answer['failed']}")
         if "done" not in answer:
-            raise ConnectionLost(f"{self}: it did not come to the end of {verb}")
+            raise ConnectionLost(f"{self}: it ended before finishing {verb}")
         return answer["done"]
 
 

@@ -91,7 +91,7 @@ def gather(catalogue: Catalogue, region: str) -> Facts:
         )
     except (BotoCoreError, ClientError) as error:
         raise InfraError(
-            f"AWS cannot be asked: {error}; are there credentials for account {stack.accountId}?"
+            f"AWS cannot be asked: {error}; check that you have credentials for account {stack.accountId}"
         ) from None
 
 

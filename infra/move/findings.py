@@ -39,12 +39,16 @@ def _machines(catalogue: Catalogue, region: str, facts: Facts) -> Findings:
         if host.instanceType not in facts.offered:
             is_here = region == catalogue.stack.region
             rule = (
-                "another --type" if is_here else "another instanceType for that host, of the same processor and memory"
+                "choose another --type"
+                if is_here
+                else "choose another instanceType for that host, with the same architecture and memory"
             )
             yield Problem(region, f"host {name}", f"{host.instanceType} is not offered there", rule)
         if instance_type and facts.machine_images.get(instance_type.architecture) is None:
             parameter = catalogue.stack.ami_parameter(instance_type.architecture)
-            yield Problem(region, f"host {name}", f"no machine image under {parameter}", "another infra:amiParameter")
+            yield Problem(
+                region, f"host {name}", f"has no machine image under {parameter}", "set another infra:amiParameter"
+            )
 
 
 def _zones(catalogue: Catalogue, region: str, facts: Facts) -> Findings:
@@ -53,7 +57,7 @@ def _zones(catalogue: Catalogue, region: str, facts: Facts) -> Findings:
     if wanted <= facts.offered and facts.zones and not any(wanted <= offered for offered in facts.zones.values()):
         each = "; ".join(f"{zone}: {', '.join(sorted(offered))}" for zone, offered in sorted(facts.zones.items()))
         fault = f"no availability zone there offers all of {', '.join(sorted(wanted))} ({each})"
-        yield Problem(region, "hosts", fault, "give some of the hosts another instanceType")
+        yield Problem(region, "hosts", fault, "change the instanceType of some hosts")
 
 
 def _quotas(catalogue: Catalogue, region: str, facts: Facts) -> Findings:
@@ -65,12 +69,13 @@ def _quotas(catalogue: Catalogue, region: str, facts: Facts) -> Findings:
     ]
     for what, quota, used, more, code in asked if hosts else []:
         if quota is None:
-            fault = f"its quota of {what} is not known; {used} in use, {more} more are needed"
-            yield Problem(region, "quota", fault, f"look at quota {code} in Service Quotas", "warning")
+            fault = f"the quota of {what} is unknown; {used} in use, {more} more needed"
+            yield Problem(region, "quota", fault, f"check quota {code} in Service Quotas", "warning")
         elif used + more > quota:
-            fault = f"{what}: {used} in use and {more} needed, {quota:.0f} allowed"
+            fault = f"{what}: {used} in use, {more} more needed, the quota is {quota:.0f}"
             rule = (
-                f"ask for more: aws service-quotas request-service-quota-increase --region {region} --service-code ec2 "
+                f"request an increase: aws service-quotas request-service-quota-increase --region {region} "
+                "--service-code ec2 "
                 f"--quota-code {code} --desired-value {used + more}"
             )
             yield Problem(region, "quota", fault, rule)
@@ -82,7 +87,7 @@ def _images(catalogue: Catalogue, region: str, facts: Facts) -> Findings:
         wanted = [(service, image.name) for service in system.active for image in service.images]
         for service, image in wanted:
             if image not in facts.there and image not in facts.here:
-                rule = f"uv run infra push {image} --from YOUR-IMAGE --stack {stack.name}: the move takes it along"
+                rule = f"uv run infra push {image} --from YOUR-IMAGE --stack {stack.name}: the move copies it"
                 yield Problem(region, f"service {service.name}", f"image {image} is in no region", rule)
 
 
@@ -92,8 +97,8 @@ def _disks(catalogue: Catalogue, region: str, facts: Facts) -> Findings:
     for name, host in catalogue.stack.ec2_hosts.items():
         has_images = bool(images_of(catalogue.systems_on(name)))
         if facts.image_bytes and has_images and host.volume < need:
-            fault = f"a disk of {host.volume} GiB, and its images take about {need} GiB with the system"
-            yield Problem(region, f"host {name}", fault, f"infra:hosts.{name}.volume {need}, or more")
+            fault = f"has a disk of {host.volume} GiB, but its images and the system need about {need} GiB"
+            yield Problem(region, f"host {name}", fault, f"set infra:hosts.{name}.volume to at least {need}")
 
 
 def _names(catalogue: Catalogue, region: str, facts: Facts) -> Findings:
@@ -101,10 +106,10 @@ def _names(catalogue: Catalogue, region: str, facts: Facts) -> Findings:
     ours = {repository for system in catalogue.running.values() for repository in system.repositories}
     taken = sorted(ours & facts.repositories - facts.own_repositories)
     if taken and not catalogue.stack.sharedRepositories:
-        fault = f"{len(taken)} already exist, and are not the stack's: {', '.join(taken)}"
+        fault = f"{len(taken)} already exist and do not belong to the stack: {', '.join(taken)}"
         rule = (
-            "delete them, their images come along again: "
-            f"aws ecr delete-repository --force --region {region} --repository-name NAME"
+            "delete them; the move copies the images again: aws ecr delete-repository --force --region {region} "
+            "--repository-name NAME"
         )
         yield Problem(region, "repositories", fault, rule)
 
@@ -112,10 +117,12 @@ def _names(catalogue: Catalogue, region: str, facts: Facts) -> Findings:
 def _records(catalogue: Catalogue, region: str, facts: Facts) -> Findings:
     for name, ttl in facts.ttls.items():
         if ttl is None:
-            yield Problem(region, name, "has no record yet", "it is made once the host serves", "warning")
+            yield Problem(region, name, "has no record yet", "it is created once the host serves", "warning")
         elif ttl > LOW_TTL:
-            fault = f"its record may be kept for {ttl} s: that long clients go to the old host after the switch"
-            rule = f"infra:recordTtl {LOW_TTL} and pulumi up, then wait {ttl} s before the move"
+            fault = (
+                f"its record may be cached for {ttl} s (TTL): for that long clients reach the old host after the switch"
+            )
+            rule = f"set infra:recordTtl to {LOW_TTL}, run pulumi up, and wait {ttl} s before the move"
             yield Problem(region, name, fault, rule)
     if (
         facts.lowered
@@ -128,11 +135,11 @@ def _records(catalogue: Catalogue, region: str, facts: Facts) -> Findings:
 def _still_remembered(region: str, lowered: Lowered, remaining: timedelta) -> Problem:
     """A short TTL counts only once no resolver can have the earlier record."""
     if lowered.before is None:
-        fault = f"were taken over by an update at {lowered.at:%Y-%m-%d %H:%M:%S} UTC, with a TTL that is not known here"
-        return Problem(region, "names", fault, "if it was a longer one, wait for as long from then on", "warning")
+        fault = f"were adopted by an update at {lowered.at:%Y-%m-%d %H:%M:%S} UTC; their earlier TTL is not known here"
+        return Problem(region, "names", fault, "if it was longer, wait until it has passed since then", "warning")
     fault = (
-        f"could be kept for {lowered.before} s until {lowered.at:%Y-%m-%d %H:%M:%S} UTC: for "
-        f"{math.ceil(remaining.total_seconds())} s more clients would go to the old host after the switch"
+        f"had a TTL of {lowered.before} s until {lowered.at:%Y-%m-%d %H:%M:%S} UTC: for "
+        f"{math.ceil(remaining.total_seconds())} s more, clients would reach the old host after the switch"
     )
     return Problem(region, "names", fault, f"wait until {lowered.over:%Y-%m-%d %H:%M:%S} UTC")
 
@@ -140,7 +147,7 @@ def _still_remembered(region: str, lowered: Lowered, remaining: timedelta) -> Pr
 def _certificates(catalogue: Catalogue, region: str, facts: Facts) -> Findings:
     if facts.acme:
         fault = f"{catalogue.stack.acmeDirectory} does not answer: {facts.acme}"
-        yield Problem(region, "certificates", fault, "the new host must get one before it serves: try again later")
+        yield Problem(region, "certificates", fault, "the new host needs one before it serves: try again later")
 
 
 def _challenges(catalogue: Catalogue, region: str, facts: Facts) -> Findings:
@@ -148,10 +155,10 @@ def _challenges(catalogue: Catalogue, region: str, facts: Facts) -> Findings:
         for system in catalogue.systems_on(host):
             for site in system.sites:
                 if site.is_proved_by_http:
-                    fault = "proves its name by HTTP-01: no certificate until it points to the new host"
+                    fault = "uses HTTP-01: the new host gets no certificate until the name points to it"
                     rule = (
-                        "challenge: dns-01 of the site and a name of infra:zone (or infra:dns.challenges, "
-                        "docs/names.md), or a certificate of its own (certificate: {chain, key})"
+                        "set challenge: dns-01 for the site, with a name in infra:zone (or infra:dns.challenges, "
+                        "docs/names.md), or give it your own certificate (certificate: {chain, key})"
                     )
                     yield Problem(region, f"site {site.name}", fault, rule)
 
@@ -161,18 +168,18 @@ def _data(catalogue: Catalogue, region: str, facts: Facts) -> Findings:
     for host in catalogue.stack.ec2_hosts:
         paths = data(catalogue, host)
         if paths and catalogue.stack.moveData:
-            fault = f"its data comes along: {', '.join(paths)}"
+            fault = f"its data is moved: {', '.join(paths)}"
             rule = (
-                "copied while the old host serves; the last of it, compared by checksum, while neither does. Who "
-                "remembers the old address meets resting services until the record's TTL is over"
+                "copied while the old host serves; the rest, compared by checksum, while neither host does. Clients "
+                "that have cached the old address get 503 until the record's TTL is over"
             )
             yield Problem(region, f"host {host}", fault, rule, "warning")
         elif paths:
-            fault = f"has data that the move does not take along (infra:moveData false): {', '.join(paths)}"
+            fault = f"has data that is not moved (infra:moveData is false): {', '.join(paths)}"
             keeping = f"infra host replace {host}" if region == catalogue.stack.region else f"infra move {region}"
             rule = (
-                f"{keeping} --keep, which keeps the old machine until that is copied by hand; or "
-                "bring it back from a backup or a snapshot afterwards: infra backup restore, infra restore"
+                f"{keeping} --keep keeps the old machine until the data is copied by hand; or restore it afterwards "
+                "from a backup or a snapshot (infra backup restore, infra restore)"
             )
             yield Problem(region, f"host {host}", fault, rule, "warning")
 
@@ -182,7 +189,10 @@ def _singles(catalogue: Catalogue, region: str, facts: Facts) -> Findings:
     for host in catalogue.stack.ec2_hosts:
         names = [s.name for system in catalogue.systems_on(host) for s in system.active if s.single]
         if names:
-            fault = f"only one may run of {', '.join(names)}: 503 from the switch on until it has started there"
+            fault = (
+                f"only one instance may run of {', '.join(names)}: 503 from the switch until it has started on the "
+                "new host"
+            )
             rule = f"up to {2 * catalogue.stack.singleCheck} s (two checks, infra:singleCheck)"
             yield Problem(region, f"host {host}", fault, rule, "warning")
 
@@ -190,16 +200,16 @@ def _singles(catalogue: Catalogue, region: str, facts: Facts) -> Findings:
 def _administrators(catalogue: Catalogue, region: str, facts: Facts) -> Findings:
     for network in catalogue.stack.adminCidrs:
         if any(network.subnet_of(example) for example in DOCUMENTATION_NETWORKS):
-            fault = f"infra:adminCidrs: {network} is an example, from which no one can connect"
-            yield Problem(region, "new hosts", fault, "your own networks: the release goes over SSH")
+            fault = f"infra:adminCidrs: {network} is a documentation network, from which no one can connect"
+            yield Problem(region, "new hosts", fault, "name your own networks: releases are sent over SSH")
 
 
 NAMES = {
     _region: "region", _machines: "machines and their images", _zones: "availability zones",
     _quotas: "quotas", _images: "container images",
-    _names: "repositories", _records: "names and their time to live", _certificates: "certificate authority",
-    _challenges: "proof of names", _administrators: "administrators' networks", _disks: "disks",
-    _data: "data", _singles: "services of which only one may run",
+    _names: "repositories", _records: "records and their TTL", _certificates: "certificate authority",
+    _challenges: "proof of name ownership", _administrators: "administrators' networks", _disks: "disks",
+    _data: "data", _singles: "single services",
 }  # fmt: skip
 RULES = tuple(NAMES)
 
@@ -214,13 +224,16 @@ def cost(catalogue: Catalogue, region: str, facts: Facts) -> str:
     """What the hosts cost a month now, meanwhile and afterwards."""
     now, after = facts.costs.get(catalogue.stack.region), facts.costs.get(region)
     if now is None or after is None or now.dollars is None or after.dollars is None:
-        return "a month: the hosts' prices are not known here (allow pricing:GetProducts); https://calculator.aws does"
+        return (
+            "cost per month: the hosts' prices are not known here (allow pricing:GetProducts, or see "
+            "https://calculator.aws)"
+        )
     if region == catalogue.stack.region:
         return (
-            f"a month, machine, disk and address on demand: ${after.dollars:.2f} for the new one ({after.by}), beside "
-            "the old one while that is there"
+            f"cost per month for machine, disk and address, on demand: ${after.dollars:.2f} for the new machine "
+            f"({after.by}), in addition to the old one while both exist"
         )
     return (
-        f"a month, machines, disks and addresses on demand: ${now.dollars:.2f} now, "
-        f"${now.dollars + after.dollars:.2f} while both regions are there, ${after.dollars:.2f} afterwards ({after.by})"
+        f"cost per month for machines, disks and addresses, on demand: ${now.dollars:.2f} now, "
+        f"${now.dollars + after.dollars:.2f} while both regions exist, ${after.dollars:.2f} afterwards ({after.by})"
     )

@@ -12,23 +12,23 @@ PLACE = re.compile(r"(?<![a-z])[a-z]{2}(?:-[a-z]+)+-\d(?!\d)(?:-g\d+)?")
 OF_A_REGION = ("network-", "registry-")
 # In the order in which they can happen; what each means to a person who watches
 STEPS = {
-    "network": "what hosts are connected by",
-    "repositories": "where images are kept",
+    "network": "VPC, subnet and security group",
+    "repositories": "for container images",
     "topic": "alarm notifications",
-    "rights": "what hosts may do in AWS",
-    "snapshots": "every night, of disks with data",
+    "rights": "IAM roles of the hosts",
+    "snapshots": "nightly, of disks with data",
     "host": "machine and address",
-    "boot": "until it takes a release",
+    "boot": "until it is ready for a release",
     "images": "copied by the new host itself",
     "release": "files, units, containers",
-    "alarms": "what AWS watches of the new host",
-    "newest images": "what was pushed meanwhile",
+    "alarms": "CloudWatch alarms of the new host",
+    "newest images": "images pushed meanwhile",
     "gate": "every public path, before names point there",
-    "data": "copied meanwhile; the last of it while no host writes",
+    "data": "copied while the old host serves; the rest while neither writes",
     "switch": "names point to the new host",
     "verify": "the zone's own servers, every public path",
-    "drain": "until the old host gets no more requests",
-    "retire": "deleted, last of all",
+    "drain": "until the old host gets no requests",
+    "retire": "deleted at the end",
 }
 KINDS = (
     ("aws:ecr/", "repositories"), ("aws:iam/", "rights"), ("aws:route53/", "switch"), ("aws:vpc/", "network"),

@@ -74,25 +74,25 @@ def machines(stack: Stack, host: str) -> Machines:
         raise InfraError(f"stack {stack.name} has no host {host!r}; hosts: {', '.join(sorted(stack.hosts))}")
     if not isinstance(spec, Ec2Host):
         raise InfraError(
-            f"{host} is a machine of its owner's (kind: ssh): the program makes no other one; name another one's "
-            f"address in infra:hosts.{host}"
+            f"{host} is its owner's machine (kind: ssh), which infra does not replace; to use another machine, set "
+            f"its address in infra:hosts.{host}"
         )
     values = outputs(stack)
     region = values.get("region", "")
     if not region:
-        raise InfraError(f"no update of stack {stack.name} has come to its end yet: pulumi up --stack {stack.name}")
+        raise InfraError(f"no update of stack {stack.name} has finished yet: pulumi up --stack {stack.name}")
     if region != stack.region:
         raise InfraError(
-            f"a move of stack {stack.name} from {region} to {stack.region} has not come to its end: first "
-            f"uv run infra move {stack.region} --stack {stack.name}"
+            f"a move of stack {stack.name} from {region} to {stack.region} is unfinished: first run uv run infra move "
+            f"{stack.region} --stack {stack.name}"
         )
     serving = int(values.get("generations", {}).get(host, FIRST))
     kept = [int(number) for number in values.get("kept", {}).get(host, [])]
     there = types(export_state(stack.name), host, region)
     if spec.generation < serving and spec.generation not in kept:
         raise InfraError(
-            f"infra:hosts.{host}.generation is {spec.generation} in {stack.file}, and machine {serving} serves by the "
-            "last update: take the file as it was then (git pull)"
+            f"infra:hosts.{host}.generation is {spec.generation} in {stack.file}, but the last update left machine "
+            f"{serving} serving: restore that version of the file (git pull)"
         )
     return Machines(region, serving, spec.generation, kept, sorted(spec.kept_types), there)
 
@@ -113,13 +113,11 @@ def forward(now: Machines, configured: Ec2Host, type: str, keep: bool) -> Aim:
     if type and type not in INSTANCE_TYPES:
         raise InfraError(f"--type {type} is not known; known types: {', '.join(INSTANCE_TYPES)}")
     if now.is_under_way and now.is_way_back:
-        raise InfraError(
-            f"the way back to machine {now.wanted} has not come to its end: --back goes on, --give-up gives it up"
-        )
+        raise InfraError(f"a return to machine {now.wanted} is unfinished: --back continues it, --give-up cancels it")
     if now.is_under_way and type not in ("", configured.instanceType):
         raise InfraError(
-            f"a replacement by machine {now.wanted} ({configured.instanceType}) has not come to its end: it goes on "
-            "without --type; --give-up gives it up"
+            f"a replacement by machine {now.wanted} ({configured.instanceType}) is unfinished: run without --type to "
+            "continue it, or with --give-up to cancel it"
         )
     generation = now.wanted if now.is_under_way else now.next
     kept = {*now.kept, *([now.serving] if keep else [])} - {generation}
@@ -130,15 +128,15 @@ def back(now: Machines, host: str) -> Aim:
     """The latest of the machines that were kept; the one that serves is kept in its place. Raises InfraError."""
     if now.is_under_way and not now.is_way_back:
         raise InfraError(
-            f"a replacement by machine {now.wanted} has not come to its end: without --back it goes on, --give-up "
-            "gives it up"
+            f"a replacement by machine {now.wanted} is unfinished: run without --back to continue it, or with "
+            "--give-up to cancel it"
         )
     others = now.there(*now.kept)
     if not others:
-        raise InfraError(f"{host} keeps no earlier machine that it could go back to")
+        raise InfraError(f"{host} keeps no earlier machine to return to")
     to = now.wanted if now.is_under_way else max(others)
     if to not in now.types:
-        raise InfraError(f"machine {to} of {host} is not there any more: --give-up stays with machine {now.serving}")
+        raise InfraError(f"machine {to} of {host} no longer exists: --give-up keeps machine {now.serving}")
     return Aim(to, now.types[to], now.there(*{*now.kept, now.serving} - {to}))
 
 
@@ -147,12 +145,13 @@ def given_up(now: Machines, host: str) -> Aim:
     InfraError."""
     if not now.is_under_way:
         raise InfraError(
-            f"no replacement of {host}'s machine is under way: nothing to give up; pulumi up finishes what is left"
+            f"no replacement of {host}'s machine is under way: nothing to cancel; pulumi up finishes any remaining "
+            "steps"
         )
     if now.serving not in now.types:
         raise InfraError(
-            f"machine {now.serving} of {host} is not there any more: go on without --give-up, or pulumi up makes "
-            "another in its place (docs/runbooks/lost-host.md)"
+            f"machine {now.serving} of {host} no longer exists: run without --give-up to continue, or create another "
+            "one with pulumi up (docs/runbooks/lost-host.md)"
         )
     return Aim(now.serving, now.types[now.serving], now.there(*now.kept))
 
@@ -179,14 +178,14 @@ class Wish:
 
 
 def replace_machine(catalogue: Catalogue, host: str, wish: Wish) -> None:
-    """The whole of it. Raises InfraError where it stopped; run again, it goes on."""
+    """The whole of it. Raises InfraError where it stopped; run again, it continues."""
     stack, way = catalogue.stack, wish.way
     run.settle(stack.name, lambda line: typer.echo(line), command.may_remove_lock)
     now = machines(stack, host)
     typer.echo(f"{host} of stack {stack.name} runs on {machine_label(now.serving, now.types)} in {now.region}")
     if not now.is_under_way and attempts.read_attempts(stack.name, f"{host}-g{now.serving}"):
         # The names had changed place, and then something stopped: nothing else is begun before that is done
-        typer.echo("what the last one left undone is finished")
+        typer.echo("finishing the remaining steps of the last replacement")
         spec = stack.ec2_hosts[host]
         aim = Aim(now.serving, spec.instanceType, {number: spec.kept_types[number] for number in now.wanted_kept})
     elif way is Way.GIVE_UP:
@@ -194,8 +193,8 @@ def replace_machine(catalogue: Catalogue, host: str, wish: Wish) -> None:
     else:
         aim = back(now, host) if way is Way.BACK else forward(now, stack.ec2_hosts[host], wish.type, wish.keep)
     if now.is_under_way:
-        how = "is given up" if way is Way.GIVE_UP else "goes on"
-        typer.echo(f"a replacement by machine {now.wanted} has not come to its end: it {how}")
+        how = "is cancelled" if way is Way.GIVE_UP else "continues"
+        typer.echo(f"an unfinished replacement by machine {now.wanted}: it {how}")
     elif way is Way.FORWARD and aim.generation != now.serving:
         _preflight(catalogue, host, now, aim)
     _carry_out(catalogue, host, now, aim, wish)
@@ -206,8 +205,8 @@ def check(catalogue: Catalogue, host: str, type: str) -> None:
     now = machines(catalogue.stack, host)
     if now.is_under_way:
         raise InfraError(
-            f"a replacement by machine {now.wanted} has not come to its end: uv run infra host replace {host} --stack "
-            f"{catalogue.stack.name} goes on, with --give-up it is given up"
+            f"a replacement by machine {now.wanted} is unfinished: uv run infra host replace {host} --stack "
+            f"{catalogue.stack.name} continues it, --give-up cancels it"
         )
     _preflight(catalogue, host, now, forward(now, catalogue.stack.ec2_hosts[host], type, keep=True))
 
@@ -217,8 +216,8 @@ def _preflight(catalogue: Catalogue, host: str, now: Machines, aim: Aim) -> None
     was, will = (INSTANCE_TYPES.get(type) for type in (now.types.get(now.serving, ""), aim.type))
     if was and will and was.architecture != will.architecture:
         typer.echo(
-            f"warning: host {host}: from {was.architecture} to {will.architecture}: every image, artefact and file has "
-            "to be for that processor; an image that is not is refused by the release, before anything is switched"
+            f"warning: host {host}: from {was.architecture} to {will.architecture}: every image, artefact and file "
+            "must be built for that architecture; a release refuses an image that is not, before it switches anything"
         )
     if not command.preflight(_alone(catalogue, host, aim), now.region):
         raise typer.Exit(2)
@@ -231,7 +230,7 @@ def retire(catalogue: Catalogue, host: str, yes: bool) -> None:
     now = machines(stack, host)
     if now.is_under_way:
         raise InfraError(
-            f"a replacement of {host}'s machine has not come to its end: first uv run infra host replace {host} "
+            f"a replacement of {host}'s machine is unfinished: first run uv run infra host replace {host} "
             f"--stack {stack.name}"
         )
     if not now.wanted_kept and [*now.types] == [now.serving]:
@@ -241,8 +240,8 @@ def retire(catalogue: Catalogue, host: str, yes: bool) -> None:
     mark = f"{host}-retired"
     command.carry_out(stack.name, mark, planned, Attempts(time.time()), lambda progress: [
         progress.reasons[0].strip(),
-        f"{host} serves from its present machine, and nothing of it was touched.",
-        f"Go on: uv run infra host retire {host} --stack {stack.name}",
+        f"{host} serves from its present machine, which was not changed.",
+        f"Continue: uv run infra host retire {host} --stack {stack.name}",
     ])  # fmt: skip
     attempts.forget(stack.name, mark)
     typer.echo(f"\n{host} of stack {stack.name} has only {machine_label(now.serving, now.types)}")
@@ -282,10 +281,10 @@ def _carry_out(catalogue: Catalogue, host: str, now: Machines, aim: Aim, wish: W
         went = {step for step, _ in progress.times}
         words = f"uv run infra host replace {host}"
         lines = [progress.reasons[0].strip()]
-        lines.append("The new machine serves." if "retire" in went else "Nothing that served was deleted.")
-        lines.append(f"Go on: {words}{wish.way}{'' if wish.keep or wish.way else ' --retire'} --stack {name}")
+        lines.append("The new machine serves." if "retire" in went else "Nothing that was serving was deleted.")
+        lines.append(f"Continue: {words}{wish.way}{'' if wish.keep or wish.way else ' --retire'} --stack {name}")
         if wish.way is not Way.GIVE_UP and "retire" not in went:
-            lines.append(f"Give it up: {words} --give-up --stack {name}")
+            lines.append(f"Cancel: {words} --give-up --stack {name}")
         return lines
 
     so_far = command.carry_out(name, mark, planned, so_far, why)
@@ -299,8 +298,8 @@ def _carry_out(catalogue: Catalogue, host: str, now: Machines, aim: Aim, wish: W
     if aim.kept:
         kept = ", ".join(machine_label(number, aim.kept) for number in aim.kept)
         remaining = (
-            f"{kept} of {host} stays, and gets no release any more. Delete it: `uv run infra host retire {host} "
-            f"--stack {name}`; go back to it: `uv run infra host replace {host} --back --stack {name}`"
+            f"{kept} of {host} is kept, but gets no more releases. Delete it: `uv run infra host retire {host} "
+            f"--stack {name}`; return to it: `uv run infra host replace {host} --back --stack {name}`"
         )
     title = f"{host}, {machine_label(now.serving, now.types)} → {machine_label(aim.generation, types_now)}"
     ended = replace(run.report_of(catalogue, now.region, now.region, so_far), title=title, remaining=remaining)

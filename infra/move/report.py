@@ -43,17 +43,17 @@ def markdown(report: Report) -> str:
         "| step | did | seconds |",
         "|---|---|---:|",
         *(f"| {step} | {what} | {seconds:.1f} |" for step, what, seconds in report.steps),
-        f"| engine, program and AWS | while nothing else was waited for | {max(0, report.total - waited):.1f} |",
+        f"| Pulumi, program and AWS | the remaining time | {max(0, report.total - waited):.1f} |",
         "",
         "Steps of different hosts run at the same time.",
         "",
         "## Latency from here",
         "",
-        "| name | answer before | after | over a new connection before | after |",
+        "| name | answer before | answer after | new connection before | new connection after |",
         "|---|---:|---:|---:|---:|",
         *(_latency(name, report.before.get(name), after) for name, after in sorted(report.after.items())),
         "",
-        f"## Images ({len(report.images)}, equal by digest)",
+        f"## Images ({len(report.images)}, same digests)",
         "",
         *(f"- `{name}` {digest}" for name, digest in sorted(report.images.items())),
         "",
@@ -77,12 +77,14 @@ def _latency(name: str, before: Latency | None, after: Latency) -> str:
 def _remaining_work(report: Report) -> list[str]:
     stack = f"--stack {report.stack}"
     retire = [
-        f"- {region} stands by, released and not serving. Retire it: `uv run infra move {report.new} --retire {stack}`;"
+        f"- {region} is a standby: released, but not serving. Retire it: `uv run infra move {report.new} --retire "
+        f"{stack}`;"
         f" go back to it: `uv run infra move {region} --keep {stack}`"
         for region in report.standby
     ]
     scan = (
-        f"- The region in other repositories: `uv run infra scan-regions --from {report.old} --to {report.new} PATH…`"
+        f"- Change the region in other repositories: `uv run infra scan-regions --from {report.old} --to {report.new} "
+        "PATH…`"
     )
     retired = [step.removeprefix("retire ") for step, _, _ in report.steps if step.startswith("retire ")]
     # Of a region that stays a machine goes

@@ -33,8 +33,7 @@ Say = Callable[[str], None]
 Ask = Callable[[str], bool]
 TRIES = 3
 INTERRUPTED = (
-    "interrupted: a release that is under way comes to its end, every other step ends now; Ctrl-C once more ends "
-    "Pulumi at once"
+    "interrupted: a running release is finished, every other step ends now; Ctrl-C once more ends Pulumi at once"
 )
 AGAIN = "interrupted again: Pulumi ends at once; a host finishes or rolls back its release by itself"
 
@@ -189,7 +188,7 @@ def _up(stack: str, planned: list[Phase], say: Say, options: Options) -> tuple[P
         error_output = complaints.read().strip()
     reported_reasons: list[str] = []
     if code and interrupted:
-        progress.reasons = ["interrupted; run the same command again to go on"]
+        progress.reasons = ["interrupted; run the same command again to continue"]
     elif code:
         reported_reasons = list(progress.reasons)
         progress.reasons = (progress.reasons or error_output.splitlines())[:1] or [f"pulumi up ended with {code}"]

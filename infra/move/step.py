@@ -31,18 +31,18 @@ class Step(Work):
 
     def on_interrupt(self) -> str:
         is_between = data.handing_over.is_set()
-        return f"{self.label}: interrupted: the data is being handed over, which ends first" if is_between else ""
+        return f"{self.label}: interrupted: waiting until the data is handed over" if is_between else ""
 
     def after_interrupt(self, ended: Ended) -> str:
-        return ended.line or f"{self.label}: interrupted after the data was handed over. Run again to go on"
+        return ended.line or f"{self.label}: interrupted after the data was handed over. Run again to continue"
 
     def interruption_line(self) -> str:
         if data.handing_over.is_set():
             return (
-                f"{self.label}: failed: ended while data was handed over; the old host starts again within a minute "
-                "where it has not given it away. Run again to go on"
+                f"{self.label}: failed: ended during the handover of data; the old host starts its services again "
+                "within a minute unless it has handed the data over. Run again to continue"
             )
-        return f"{self.label or self.name}: failed: interrupted; nothing that serves was changed. Run again to go on"
+        return f"{self.label or self.name}: failed: interrupted; nothing that serves was changed. Run again to continue"
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What a killed update left in AWS and in Pulumi's state: found, taken into the state or marked for deletion."""
+"""What a killed update left in AWS and in Pulumi's state: found, adopted into the state or marked for deletion."""
 
 import json
 from collections.abc import Callable, Iterable
@@ -14,7 +14,7 @@ from infra.orphans.kinds import FINISH, KINDS, LOST, REPEATABLE, TAGGED, TAGGED_
 from infra.orphans.state import Creation, Orphan, State
 from infra.pulumi import attempt, pulumi
 
-NOT_LOOKED_FOR = "an update was killed while creating it, and infra cannot look for this kind: see AWS's console"
+NOT_LOOKED_FOR = "an update was killed while creating it, and infra cannot search for this kind: see the AWS console"
 SNAPSHOTS = "aws:dlm/lifecyclePolicy:LifecyclePolicy"
 Say = Callable[[str], None]
 T = TypeVar("T")
@@ -104,14 +104,14 @@ def _ask_aws(type: str, region: str, ask: Callable[[], T]) -> T:
 
 
 def settle(stack: str, say: Say) -> None:
-    """Before an update: what a killed one left is taken into the state, or marked there for deletion. Does nothing
+    """Before an update: what a killed one left is adopted into the state, or marked there for deletion. Does nothing
     where no update was killed. Raises InfraError; run again, it goes on."""
     pulumi_state = export_state(stack)
     if not state.interrupted_creations(pulumi_state):
         return
     leftovers = left_by_kills(pulumi_state)
     for orphan in leftovers.orphans:
-        what = "taken into the state" if orphan.is_wanted else "the next update deletes it"
+        what = "adopted into the state" if orphan.is_wanted else "the next update deletes it"
         say(f"{orphan.kind} {orphan.id} ({orphan.region}), {orphan.origin}: {what}")
     for creation in leftovers.unknown:
         say(f"{creation.name} ({creation.type}): {NOT_LOOKED_FOR}")
@@ -159,4 +159,4 @@ def refresh(stack: str, urns: list[str]) -> None:
     if done.returncode:
         errors = [line.strip() for line in f"{done.stdout}\n{done.stderr}".splitlines() if "error:" in line]
         reason = errors[0] if errors else done.stderr.strip()[-300:]
-        raise InfraError(f"what a killed update left cannot be read from AWS: {reason}; run the same command again")
+        raise InfraError(f"what a killed update left could not be read from AWS: {reason}; run the same command again")

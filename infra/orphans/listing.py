@@ -26,13 +26,15 @@ def lines(leftovers: Found, others: list[Orphan], whole: bool) -> list[str]:
     ]
     text_lines += [f"{creation.name} ({creation.type}): {command.NOT_LOOKED_FOR}" for creation in leftovers.unknown]
     if ended_names := [creation.name for creation in leftovers.ended]:
-        text_lines.append(f"interrupted, and nothing is left of it in AWS: {', '.join(ended_names)}")
+        text_lines.append(f"interrupted creations that left nothing in AWS: {', '.join(ended_names)}")
     if not everything and not leftovers.unknown and whole:
-        text_lines.append("no orphans: what AWS has with this stack's tags is in the state")
+        text_lines.append("no orphans: every resource in AWS with this stack's tags is in the state")
     elif leftovers.orphans:
-        text_lines.append("If an update of this stack is running right now, these are its own. If not: --adopt")
+        text_lines.append("If an update of this stack is running now, these may be its resources. If not: --adopt")
     if others:
-        text_lines.append("What no update knows of may belong to another state of this name; if not: --delete ID")
+        text_lines.append(
+            "Resources that no update knows of may belong to another stack of this name; if not: --delete ID"
+        )
     return text_lines
 
 
@@ -44,7 +46,7 @@ def choose(everything: list[Orphan], adopt: bool, delete: list[str]) -> tuple[li
     kept = [orphan for orphan in everything if adopt and orphan.creation and orphan not in named]
     doubled = [orphan for orphan in kept if not orphan.is_wanted]
     taken, deleted = [o.place for o in kept if o.is_wanted], [o.place for o in [*doubled, *gone]]
-    parts = [f"take {', '.join(taken)} into the state"] if taken else []
+    parts = [f"adopt {', '.join(taken)} into the state"] if taken else []
     parts += [f"have the next update delete {', '.join(deleted)}"] if deleted else []
     question = " and ".join(parts)
     return [*kept, *gone], f"{question[:1].upper()}{question[1:]}?"
@@ -57,5 +59,5 @@ def _find_orphan(everything: list[Orphan], name: str) -> Orphan:
         raise InfraError(f"--delete {name}: no orphan has this id; orphans: {listed}")
     if len(matches) > 1:
         places = ", ".join(orphan.place for orphan in matches)
-        raise InfraError(f"--delete {name}: {len(matches)} orphans have this id: {places}; name the one that is to go")
+        raise InfraError(f"--delete {name}: {len(matches)} orphans have this id: {places}; name the one to delete")
     return matches[0]

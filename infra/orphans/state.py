@@ -157,7 +157,7 @@ def add_unwanted(state: State, orphan: Orphan) -> tuple[State, str]:
 
 
 def unread_urns(state: State) -> list[str]:
-    """What was taken into the state and may not have been read from AWS yet: where a creation is still interrupted, or
+    """What was adopted and may not have been read from AWS yet: where a creation is still interrupted, or
     the program never asked for it."""
     waiting = {creation.urn for creation in interrupted_creations(state)}
     return [

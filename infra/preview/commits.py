@@ -68,7 +68,7 @@ def _inside(member: tarfile.TarInfo, target: str) -> tarfile.TarInfo | None:
     except tarfile.FilterError as error:
         if member.issym() or member.islnk():
             return None
-        raise InfraError(f"the commit cannot be looked at: {one_line(str(error))}") from None
+        raise InfraError(f"the commit cannot be read: {one_line(str(error))}") from None
 
 
 def snapshots(base: Path | None, head: Path, names: list[str]) -> dict[str, dict[str, Any]]:
@@ -80,5 +80,5 @@ def snapshots(base: Path | None, head: Path, names: list[str]) -> dict[str, dict
     )  # fmt: skip
     if done.returncode:
         lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
-        raise InfraError(f"the programs could not be run: {lines[-1]}")
+        raise InfraError(f"the programs did not run: {lines[-1]}")
     return json.loads(done.stdout)

@@ -45,7 +45,7 @@ def _base_error(base: Snapshot) -> list[str]:
     if "there is no stack" in base["error"] or "is not there, which PULUMI_OPTION_CONFIG_FILE" in base["error"]:
         return []
     why = base["error"].splitlines()[0]
-    return [worded("the base does not stand, everything is shown as new: {why}", why=why)]
+    return [worded("the base is not valid, everything is shown as new: {why}", why=why)]
 
 
 def _language(head: Snapshot) -> str:
@@ -128,8 +128,8 @@ def fingerprint(source: str, steps: list[Step], there: Snapshot, head: Snapshot,
 
 
 PARTS = (
-    "what it was made from", "the hosts' files", "the steps on resources", "what the hosts have now",
-    "the program's code",
+    "its source", "the hosts' files", "the steps of the resources", "the hosts' present state",
+    "the program",
 )  # fmt: skip
 
 
@@ -141,7 +141,7 @@ def differing(approved: str, now: str) -> list[str]:
     """Which parts of two fingerprints are not the same."""
     before, after = approved.split("-"), now.split("-")
     if len(before) != len(PARTS):
-        return ["the fingerprint's form"]
+        return ["the fingerprint's format"]
     return [name for name, one, other in zip(PARTS, before, after, strict=True) if one != other]
 
 

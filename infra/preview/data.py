@@ -35,33 +35,33 @@ def _of_one(old: Container, new: Container | None) -> Iterator[str]:
     for target, source in old["kept"].items():
         if new is None:
             yield phrase(
-                "data of {service} stays: {source}, which nothing uses any more", service=service, source=source
+                "data of {service} stays in {source}, but nothing uses it any more", service=service, source=source
             )
         elif target not in new["kept"]:
             yield phrase(
-                "data of {service}: {target} is no longer {source}. What is in there stays, and {service} does not see "
-                "it",
+                "data of {service}: {target} is no longer {source}. The data in it stays, but {service} no longer "
+                "sees it",
                 service=service, target=target, source=source,
             )  # fmt: skip
         elif new["kept"][target] != source:
             there = new["kept"][target]
             yield phrase(
-                "data of {service}: {target} becomes {there}, and was {source}. Nothing is copied: do that by hand",
+                "data of {service}: {target} changes from {source} to {there}. Nothing is copied: do that by hand",
                 service=service, target=target, there=there, source=source,
             )  # fmt: skip
     if new and old["kept"] and old.get("user") != new.get("user") and "user" in old:
         was, will = (
-            phrase("user {user}", user=side["user"]) if side["user"] else phrase("its image's own user")
+            phrase("user {user}", user=side["user"]) if side["user"] else phrase("its image's default user")
             for side in (old, new)
         )
         yield phrase(
-            "data of {service}: it ran as {was}, and runs as {will}. Files keep their owner: change it with chown",
+            "data of {service}: runs as {will} instead of {was}. Files keep their owner: change it with chown",
             service=service, was=was, will=will,
         )  # fmt: skip
     if new and (versions := _majors(old["named"], new["named"])):
         yield phrase(
             "data of {service}: version {old} → {new} of a database. Many do not start on the data of another major "
-            "version: dump it before, and load it after",
+            "version: dump it before the change, and load it afterwards",
             service=service, old=versions[0], new=versions[1],
         )  # fmt: skip
 

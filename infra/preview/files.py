@@ -63,7 +63,7 @@ def _meta(was: tuple[int, str, str] | None, will: tuple[int, str, str] | None, h
         return ""
     changes = [f"{was[0]:04o} {was[1]} → {will[0]:04o} {will[1]}"] if was[:2] != will[:2] else []
     if was[2] != will[2] and not has_diff:
-        changes.append(phrase("its content changes where it is not shown"))
+        changes.append(phrase("its content changes in a part that is not shown"))
     return join_phrases("; ", changes)
 
 

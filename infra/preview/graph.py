@@ -28,7 +28,7 @@ class Kind:
     lost: str = ""
     update: dict[str, str] = field(default_factory=dict[str, str])
     ends: bool = False
-    gone: str = "{heal} makes it again"
+    gone: str = "{heal} creates it again"
     says: dict[str, str] = field(default_factory=dict[str, str])
     keep: dict[str, str] = field(default_factory=dict[str, str])
     stays: dict[str, str] = field(default_factory=dict[str, str])

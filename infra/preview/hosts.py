@@ -19,19 +19,19 @@ PROXIES = {proxy.unit for proxy in proxies.PROXIES.values()}
 # What users notice of each way to change a service; tests/system/test_rollouts.py and test_recall.py count it
 GAPS = {
     "starts": "none, it is new",
-    "restarts": "some seconds; the proxy answers 503 with Retry-After",
+    "restarts": "a few seconds; the proxy answers 503 with Retry-After",
     "restarts behind its socket": "none: requests wait at the held port",
-    "restarts while requests wait": "none: requests wait until it is healthy, for as long as `hold` says",
-    "restarts for its own users": "some seconds; nothing answers in its place",
+    "restarts while requests wait": "none: requests wait until it is healthy, up to its `hold`",
+    "restarts for its own users": "a few seconds; nothing answers in its place",
     "blue-green": "none",
-    "one after the other": "none: the others take the requests",
-    "waits for its name": "until it was found for a whole check that its name points here (infra:singleCheck)",
-    "runs at its next time": "none",
-    "takes the other proxy's place": "about a second, in which the host's sites are away",
-    "stops for good": "for good",
+    "one after the other": "none: the other replicas take the requests",
+    "waits for its name": "until its name has pointed here for a whole check (infra:singleCheck)",
+    "runs at its next scheduled time": "none",
+    "takes the other proxy's place": "about a second, in which the host's sites do not answer",
+    "stops permanently": "permanent",
     "goes to another host": (
-        "none; with data until its last copy is there, and for who remembers the old address (infra:recordTtl); a "
-        "single service until it starts there"
+        "none; with data, until its last copy is there, and for clients with the old address in their cache "
+        "(infra:recordTtl); a single service, until it starts there"
     ),
     "comes from another host": "none",
     "reloads": "none",
@@ -109,7 +109,7 @@ def going(hosts: list[HostChange], systems: Mapping[str, tuple[str, str]]) -> li
 
     words: dict[tuple[str, str], str] = {}
     for giver, taker in systems.values():
-        for service in services(giver, "stops for good") & (
+        for service in services(giver, "stops permanently") & (
             services(taker, "starts") | services(taker, "waits for its name")
         ):
             words |= {(giver, service): "goes to another host", (taker, service): "comes from another host"}
@@ -203,7 +203,7 @@ def effects(old: Manifest | None, new: Manifest | None, drifted: AbstractSet[str
     stays = {service for services in names.values() for service in services.split(", ")}
     stays |= {slot["service"] for slot in new["slots"]}
     gone -= {unit for unit, services in in_old.items() if {*services.split(", ")} <= stays}
-    yield from (Effect(_service_name(of_old, name), name, "stops for good") for name in sorted(gone))
+    yield from (Effect(_service_name(of_old, name), name, "stops permanently") for name in sorted(gone))
     for reaction in new["reactions"]:
         hit = tuple(sorted(path for path in paths if path.startswith(tuple(reaction["paths"]))))
         if old and hit:
@@ -238,7 +238,7 @@ def _service_name(names: dict[str, str], unit: str) -> str:
 
 def _way(name: str, socket_activated: set[str], waited_for: set[str], manifest: Manifest) -> str:
     if name.endswith(".timer"):
-        return "runs at its next time"
+        return "runs at its next scheduled time"
     if name in socket_activated:
         return "restarts behind its socket"
     if name in waited_for:

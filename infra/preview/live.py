@@ -37,7 +37,7 @@ from rendering.images import images_of
 
 INSTANCE = "aws:ec2/instance:Instance"
 VOLUME = "aws:ebs/volume:Volume"
-UNASKED = "{host} could not be asked, its files are shown as new: {why}"
+UNASKED = "{host} did not answer, its files are shown as new: {why}"
 REPLACING = {"replace", "create-replacement", "delete-replaced", "discard-replaced"}
 OPS: dict[str, Op] = {"create": "create", "update": "update", "delete": "delete", "import": "create"}
 
@@ -128,7 +128,9 @@ def catalogue_of(name: str, complete: bool = True) -> Catalogue:
             raise
         where = ", ".join(sorted({problem.where for problem in error.problems}))
         rule = "set it again with pulumi config set --secret --path"
-        raise CatalogueError([Problem(sealed.stack.file, where, "what is encrypted does not fit", rule)]) from None
+        raise CatalogueError(
+            [Problem(sealed.stack.file, where, "an encrypted value does not match the key", rule)]
+        ) from None
 
 
 def _secrets_of_others(sealed: Catalogue, own: Mapping[str, Any]) -> dict[str, dict[str, str]]:
@@ -192,7 +194,7 @@ def _hosts(catalogue: Catalogue) -> tuple[Snapshot, list[str], list[str]]:
     try:
         outputs = hosts.outputs(catalogue.stack)
     except InfraError as error:
-        return {}, [], [worded("no host was asked: {why}", why=error)]
+        return {}, [], [worded("no host was contacted: {why}", why=error)]
     addresses = {name: a for name, a in outputs["addresses"].items() if name.partition("@")[0] in catalogue.stack.hosts}
     gone = sorted(set(outputs["addresses"]) - set(addresses))
     targets = hosts.targets_at(catalogue.stack, addresses)
@@ -203,7 +205,7 @@ def _hosts(catalogue: Catalogue) -> tuple[Snapshot, list[str], list[str]]:
     snapshot |= {"standby": outputs.get("standby", []), "deployed": outputs.get("deployed", {})}
     snapshot |= {"systems": outputs["systems"]} if "systems" in outputs else {}
     host_reports: list[str] = []
-    unbound: list[str] = [worded("{host} leaves the stack; it was not asked", host=name) for name in gone]
+    unbound: list[str] = [worded("{host} leaves the stack; it was not contacted", host=name) for name in gone]
     for name, answer in answers.items():
         if isinstance(answer, str):
             unbound.append(worded(UNASKED, host=name, why=answer))
@@ -214,7 +216,7 @@ def _hosts(catalogue: Catalogue) -> tuple[Snapshot, list[str], list[str]]:
                 serves = one_line(answer["release"])[:12]
                 host_reports.append(
                     worded(
-                        "{host} serves {release}; the stack brought {last} last",
+                        "{host} serves {release}; the last update of the stack deployed {last}",
                         host=name,
                         release=serves,
                         last=wanted[:12],
@@ -247,7 +249,7 @@ def _complaint(answer: dict[str, Any]) -> str:
         _serving(host["manifest"])
         _same_credentials(host["manifest"], other)
     except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
-        return f"what it says of its release cannot be read ({one_line(repr(error))[:200]})"
+        return f"its report of its release cannot be read ({one_line(repr(error))[:200]})"
     return ""
 
 
@@ -269,7 +271,7 @@ def _head(catalogue: Catalogue, there: Snapshot) -> tuple[Snapshot, list[str]]:
         if name in rendered_hosts:
             _same_credentials(host["manifest"], rendered_hosts[name])
     public = catalogue.stack.model_dump(mode="json", exclude={"sshPrivateKey", "hostPrivateKeys", "secrets"})
-    remark = worded("the registry was not asked about, or does not have: {images}", images=", ".join(untold))
+    remark = worded("not checked in the registry, or missing there: {images}", images=", ".join(untold))
     return {
         "stack": catalogue.stack.name, "problems": [], "code": code_of(project_root()),
         "region": catalogue.stack.region, "standby": catalogue.stack.standbyRegions, "hosts": rendered_hosts,

@@ -32,7 +32,7 @@ def up(stack: str, approved: str, base: str) -> int:
     source = approved.split("-")[0]
     if approved.count("-") != len(compare.PARTS) - 1 or source not in ("live", "mocks"):
         raise InfraError(
-            f"--plan {approved}: is no fingerprint; infra preview prints one for each stack, such as live-3f…"
+            f"--plan {approved} is not a fingerprint; infra preview prints one for each stack, such as live-3f…"
         )
     orphans.settle(stack, print)
     report = command.build_report(base, [stack], mocks=source == "mocks")
@@ -41,18 +41,19 @@ def up(stack: str, approved: str, base: str) -> int:
         raise InfraError(f"nothing was touched: {now.error}")
     if now.source != source:
         raise InfraError(
-            f"nothing was touched: plan {approved} is a live one, and stack {stack} cannot be asked from here"
+            f"nothing was touched: plan {approved} is a live one, but stack {stack} is not reachable from here"
         )
     if now.fingerprint != approved:
         keep(report)
         parts = compare.differing(approved, now.fingerprint)
         lines = [
-            f"nothing was touched: what pulumi up would do now is not plan {approved}: {', '.join(parts)} changed since"
+            f"nothing was touched: pulumi up would no longer do what plan {approved} says: {', '.join(parts)} changed "
+            "since"
         ]
         lines += [f"  {line}" for line in since(approved, json.loads(as_json.text(report))["stacks"][0])]
         how = f"--mocks --base {base} " if source == "mocks" else ""
         raise InfraError(
-            "\n".join([*lines, f"look at it (infra preview {how}--stack {stack}), and approve {now.fingerprint}"])
+            "\n".join([*lines, f"review it (infra preview {how}--stack {stack}), and approve {now.fingerprint}"])
         )
     if now.is_refused:
         raise InfraError(f"nothing was touched: {now.verdict}")
@@ -70,13 +71,13 @@ def since(approved: str, now: dict[str, Any]) -> list[str]:
     """What changed since a plan was kept; nothing where it was made elsewhere."""
     path = project_root() / FOLDER / f"{approved}.json"
     if not path.exists():
-        return [f"(the plan itself is not in {FOLDER}: it was made elsewhere)"]
+        return [f"(no details: the plan is not in {FOLDER}, as it was made elsewhere)"]
     try:
         return list(changes(read_json(path, f"{FOLDER}/{path.name}"), now))
     except CatalogueError as error:
-        return [f"(the plan itself cannot be compared: {error.problems[0].message})"]
+        return [f"(no details: the plan cannot be compared: {error.problems[0].message})"]
     except (KeyError, TypeError, AttributeError):
-        return [f"(the plan itself cannot be compared: {FOLDER}/{path.name} is not in the form of a plan)"]
+        return [f"(no details: the plan cannot be compared: {FOLDER}/{path.name} is not in the form of a plan)"]
 
 
 def changes(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
@@ -104,4 +105,4 @@ def _step_summary(step: dict[str, Any] | None) -> str:
 
 
 def _file(path: str, before: dict[str, Any], now: dict[str, Any]) -> str:
-    return "changes now" if path not in before else "changes no more" if path not in now else "changes in another way"
+    return "now changes" if path not in before else "no longer changes" if path not in now else "changes differently"

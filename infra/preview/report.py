@@ -11,7 +11,7 @@ from policy.facts import Finding
 # Of one service, and of several
 VERBS = {
     "restarts": ("restarts", "restart"),
-    "restarts for its own users": ("restarts with nothing before it", "restart with nothing before them"),
+    "restarts for its own users": ("restarts with a gap", "restart with a gap"),
     "restarts behind its socket": ("restarts without a gap", "restart without a gap"),
     "restarts while requests wait": ("restarts while its requests wait", "restart while their requests wait"),
     "blue-green": ("rolls over without a gap", "roll over without a gap"),
@@ -19,14 +19,14 @@ VERBS = {
     "waits for its name": ("waits until its name points there", "wait until their names point there"),
     "takes the other proxy's place": ("takes the other proxy's place", "take the other proxy's place"),
     "starts": ("starts", "start"),
-    "stops for good": ("stops for good", "stop for good"),
-    "runs at its next time": ("changes its times", "change their times"),
+    "stops permanently": ("stops permanently", "stop permanently"),
+    "runs at its next scheduled time": ("changes its schedule", "change their schedules"),
 }
 # Of one service, and of several
 EFFECT = ("{count} service {verb}: {names}", "{count} services {verb}: {names}")
 HEALTH = (
-    "what makes {count} service healthy changes: {names}",
-    "what makes {count} services healthy changes: {names}",
+    "the health check of {count} service changes: {names}",
+    "the health checks of {count} services change: {names}",
 )
 SSH = {"create": "opens SSH to {network}", "delete": "closes SSH to {network}"}
 LOSSES = {"replace": "replaces the {kind}{many}: {text}", "delete": "deletes the {kind}{many}: {text}"}
@@ -96,7 +96,7 @@ class StackReport:
             first, *more = lines
             first = first.removeprefix("error: ")
             is_invalid = self.source == "mocks"
-            why = say("does not validate: {why}", why=first) if is_invalid else say("cannot be done: {why}", why=first)
+            why = say("does not validate: {why}", why=first) if is_invalid else say("not possible: {why}", why=first)
             return why + (say("; and {count} more", count=len(more)) if more else "")
         parts = [*self._dangers(say), *self._effects(say)]
         if not parts:
@@ -116,7 +116,7 @@ class StackReport:
         cloud = [step for step in self.steps if step.type.startswith("aws:")]
         parts = [say("{count} resource(s) in AWS", count=len(cloud))] if cloud else []
         parts += [say("{count} file(s) on hosts", count=files)] if files else []
-        return say(", ").join(parts) or say("the hosts' releases alone")
+        return say(", ").join(parts) or say("only the hosts' releases")
 
     def _dangers(self, say: Speaker) -> list[str]:
         """What is lost, the same loss of several in one line."""

@@ -268,7 +268,7 @@ class Running:
     def wait(self) -> dict[str, Any]:
         os.waitpid(self.pid, 0)
         self.out.seek(0)
-        silent: dict[str, Any] = {"stack": self.stack, "problems": [], "error": "the program ended without a word"}
+        silent: dict[str, Any] = {"stack": self.stack, "problems": [], "error": "the program ended without a message"}
         return json.loads(output) if (output := self.out.read()) else silent
 
 

@@ -14,7 +14,7 @@ def changes(was: Manifest | None, will: Manifest | None) -> list[str]:
 def _line(step: Step) -> str:
     needs = phrase(", once {services} is healthy", services=", ".join(step["needs"])) if step["needs"] else ""
     return phrase(
-        "release step of {service} runs before it is switched{needs}: {command} ({limit:.0f} s at most; if it fails, "
-        "nothing is switched, or all of it is rolled back)",
+        "the release step of {service} runs before the switch{needs}: {command} ({limit:.0f} s at most; if it fails, "
+        "nothing is switched, or everything is rolled back)",
         service=step["service"], needs=needs, command=step["said"], limit=step["limit"],
     )  # fmt: skip

@@ -55,11 +55,11 @@ def region(value: float | None) -> Region:
     ("type", "inputs", "quota", "found"),
     [
         (EIP, {}, 5, []),
-        (EIP, {}, 4, ["Elastic IP addresses: 3 in use and 2 needed, 4 allowed"]),
+        (EIP, {}, 4, ["Elastic IP addresses: 3 in use, 2 more needed, the quota is 4"]),
         (EIP, {}, None, []),
-        ("aws:ec2/vpc:Vpc", {}, 2, ["networks (VPCs): 1 in use and 2 needed, 2 allowed"]),
-        ("aws:ec2/internetGateway:InternetGateway", {}, 1, ["internet gateways: 0 in use and 2 needed, 1 allowed"]),
-        (INSTANCE, {"instanceType": "t4g.large"}, 3, ["running on-demand vCPUs: 0 in use and 4 needed, 3 allowed"]),
+        ("aws:ec2/vpc:Vpc", {}, 2, ["networks (VPCs): 1 in use, 2 more needed, the quota is 2"]),
+        ("aws:ec2/internetGateway:InternetGateway", {}, 1, ["internet gateways: 0 in use, 2 more needed, the quota is 1"]),
+        (INSTANCE, {"instanceType": "t4g.large"}, 3, ["running on-demand vCPUs: 0 in use, 4 more needed, the quota is 3"]),
         (INSTANCE, {"instanceType": "t4g.large"}, None, ["the quota of running on-demand vCPUs is not known; 0 in use"]),
     ],
 )  # fmt: skip
@@ -81,8 +81,8 @@ def test_what_is_there_already_needs_no_room(account):
 RULE = "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"
 ROOM = {
     "just enough": (0, 60, None, ""),
-    "first ones": (0, 73, 60, "inbound IPv4 rules of a security group: 0 in use and 73 needed, 60 allowed"),
-    "more": (50, 11, 60, "inbound IPv4 rules of a security group: 50 in use and 11 needed, 60 allowed"),
+    "first ones": (0, 73, 60, "inbound IPv4 rules of a security group: 0 in use, 73 more needed, the quota is 60"),
+    "more": (50, 11, 60, "inbound IPv4 rules of a security group: 50 in use, 11 more needed, the quota is 60"),
     "a larger quota": (50, 11, 100, ""),
     "as it is": (73, 0, 60, ""),
 }
@@ -100,7 +100,7 @@ def test_rules_that_a_security_group_cannot_have_are_counted(account, there, mor
 def test_a_repository_of_that_name_is_named(account):
     boto3.client("ecr", region_name=REGION).create_repository(repositoryName="watchme-web")
     (line,) = said(limits.findings([wanted(REPOSITORY, "r", name="watchme-web")], REGION, region(5)))
-    assert "1 already exist: watchme-web; infra adopt aws takes them over" in line
+    assert "1 already exist: watchme-web; infra adopt aws adopts them" in line
 
 
 class Iam:
@@ -169,17 +169,17 @@ def test_the_session_of_a_role_is_asked_as_the_role(caller):
     ("answer", "reason"),
     [
         ({"EvalDecision": "implicitDeny"}, "not allowed: ec2:RunInstances"),
-        ({"EvalDecision": "explicitDeny"}, "a policy denies: ec2:RunInstances"),
+        ({"EvalDecision": "explicitDeny"}, "denied by a policy: ec2:RunInstances"),
         (
             {"EvalDecision": "implicitDeny", "OrganizationsDecisionDetail": {"AllowedByOrganizations": False}},
-            "a policy of the organisation (SCP) denies: ec2:RunInstances",
+            "denied by a policy of the organisation (SCP): ec2:RunInstances",
         ),
         (
             {
                 "EvalDecision": "implicitDeny",
                 "PermissionsBoundaryDecisionDetail": {"AllowedByPermissionsBoundary": False},
             },
-            "its permissions boundary does not allow: ec2:RunInstances",
+            "not allowed by its permissions boundary: ec2:RunInstances",
         ),
     ],
     ids=["no policy", "a denial", "an organisation", "a boundary"],
@@ -197,7 +197,7 @@ def denied(action: str) -> dict:
 def test_where_iam_may_not_be_asked_ec2_is_tried_and_the_rest_is_not_called_fine(caller):
     caller(denied)
     (line,) = said(rights.missing(catalogue(), "deploy"))
-    assert line.startswith("warning: AWS: rights of ") and "cannot all be looked at: AccessDenied" in line
+    assert line.startswith("warning: AWS: rights of ") and "could not all be checked: AccessDenied" in line
     caller(denied, dry="UnauthorizedOperation")
     lines = said(rights.missing(catalogue(), "deploy"))
     assert [action for action in rights.DRY if any(f"not allowed: {action}; " in line for line in lines)] == list(
@@ -261,7 +261,7 @@ def test_a_quota_that_may_not_be_asked_is_not_called_exhausted(account):
     made = region(None)
     made.quotas = Closed(None)
     (line,) = said(limits.findings([wanted(EIP, "a")], REGION, made))
-    assert line.startswith("warning: ") and "is not known; 6 in use, 1 more are needed" in line
+    assert line.startswith("warning: ") and "is unknown; 6 in use, 1 more needed" in line
 
 
 def test_conditions_that_are_not_known_here_are_a_warning(caller):
@@ -269,7 +269,10 @@ def test_conditions_that_are_not_known_here_are_a_warning(caller):
     answer = {"EvalDecision": "implicitDeny", "MissingContextValues": ["aws:MultiFactorAuthPresent"]}
     caller(lambda action: answer if action == "ec2:RunInstances" else allowed(action))
     (line,) = said(rights.missing(catalogue(), "deploy"))
-    assert line.startswith("warning: ") and "allowed on conditions that are not known here: ec2:RunInstances" in line
+    assert (
+        line.startswith("warning: ")
+        and "allowed only under conditions that infra cannot evaluate: ec2:RunInstances" in line
+    )
 
 
 def test_what_is_simulated_is_as_the_stack_has_it(caller):

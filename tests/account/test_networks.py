@@ -98,5 +98,5 @@ def test_a_machine_that_becomes_larger_needs_room_in_the_quota(existing):
 
     asked.quotas = Quotas()
     (problem,) = limits.findings(limits.new(wanted, known), REGION, asked, larger[REGION])
-    assert "running on-demand vCPUs: 0 in use and 2 needed, 1 allowed" in str(problem)
+    assert "running on-demand vCPUs: 0 in use, 2 more needed, the quota is 1" in str(problem)
     assert list(limits.findings([], REGION, asked, limits.growth(known, known)[REGION])) == []

@@ -36,19 +36,22 @@ def test_everything_has_the_programs_name_and_its_component():
 def test_a_security_group_of_others_too_is_left_to_them():
     found = replace(FOUND, instance=replace(INSTANCE, groups=[replace(OWN, shared=True)]))
     assert not [entry for entry in resources_to_import(MADE, "watchme", found) if "SecurityGroup" in entry.type]
-    assert any("it stays, unused here: others use it" in line for line in differences(MADE, "watchme", found))
+    assert any("kept, since others use it" in line for line in differences(MADE, "watchme", found))
 
 
 SAID = {
     "type": ({"type": "t4g.small"}, "it is a t4g.small, and infra:hosts.watchme.instanceType says t4g.large"),
     "larger disk": ({"volume": 50}, "50 GiB, and infra:hosts.watchme.volume says 30: a disk cannot shrink"),
     "plain disk": ({"encrypted": False}, "its disk is not encrypted, and stays so"),
-    "role": ({"role": "vault-s3"}, "its role by vault-s3 is replaced by one that may pull images, prove its names"),
-    "hops": ({"metadata": ("required", 2)}, "answers containers (2 hops): it will not any more"),
+    "role": (
+        {"role": "vault-s3"},
+        "its role from vault-s3 is replaced by one that may only pull images, prove its names",
+    ),
+    "hops": ({"metadata": ("required", 2)}, "is reachable from containers (2 hops); it will not be"),
     "second group": (
         {"groups": [OWN, Group("sg-2", "rds-ec2-1", [("5432", "sg-9")], True)]},
-        "its security group rds-ec2-1 (it stays, unused here: others use it) is replaced by the program's own, which "
-        "does not let in 5432 from sg-9",
+        "its security group rds-ec2-1 (kept, since others use it) is replaced by the stack's own, which does not "
+        "allow 5432 from sg-9",
     ),
 }
 
@@ -94,7 +97,9 @@ def test_the_only_instance_is_it_and_its_group_its_own(cloud):
 def test_of_two_instances_one_must_be_named(cloud):
     ids = sorted([launched(cloud)])
     ids.append(cloud.run_instances(ImageId=any_image(cloud), MinCount=1, MaxCount=1)["Instances"][0]["InstanceId"])
-    with pytest.raises(InfraError, match=r"api\.hey-watch\.me leads to no instance of ap-southeast-2; there: i-"):
+    with pytest.raises(
+        InfraError, match=r"api\.hey-watch\.me points to no instance in ap-southeast-2; instances there: i-"
+    ):
         facts.gather("hey-watch.me", ["api.hey-watch.me"], REGION, None)
 
 

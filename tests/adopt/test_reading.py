@@ -280,7 +280,7 @@ def key_of(server: Server) -> str:
 
 WRONG = {
     "another host key": (["--host-key", "SHA256:no"], {}, "has the host key SHA256:"),
-    "no key file": (["--yes", "--identity", "/no/key"], {}, "/no/key is not there: --identity names the file"),
+    "no key file": (["--yes", "--identity", "/no/key"], {}, "/no/key does not exist: --identity names the file"),
     "no such host": (["--yes", "--host", "nobody"], {}, "--host nobody: stack prod has watchme"),
     "a name with a space": (
         ["--yes", "--system", "My Shop"],
@@ -329,7 +329,7 @@ def test_who_may_not_use_sudo_is_told_what_to_do():
 
 
 def test_a_host_that_does_not_answer_is_said():
-    with pytest.raises(InfraError, match=r"127\.0\.0\.1 does not answer SSH: .*; may you reach its port 1\?"):
+    with pytest.raises(InfraError, match=r"127\.0\.0\.1 does not answer SSH: .*; check that its port 1 is open to you"):
         keys.confirmed_host_key("127.0.0.1", 1, None, True)
 
 

@@ -67,7 +67,11 @@ def test_one_connection_upload_to_confirmation():
     looked = []
     ended, said = sent(agent, lambda urls: looked.append(urls), base="r0")
     assert ended == APPLIED["result"] and agent.verbs() == ["receive", "answer"] and agent.server.logins == 1
-    assert looked == [["https://x/health"]] and said == ["pulling 2 images", "looking from outside", "done"]
+    assert looked == [["https://x/health"]] and said == [
+        "pulling 2 images",
+        "checking from outside",
+        "done",
+    ]
     spec = agent.asked[0][1]["spec"]
     assert (spec["kind"], spec["release"], spec["base"], spec["confirm"]) == ("apply", "r1", "r0", 60)
     assert agent.asked[1][1] == {"id": spec["id"], "seen": 2, "said": {"well": True, "reason": None}}
@@ -91,7 +95,7 @@ def test_a_cut_connection_is_made_again_and_nothing_is_told_twice():
     ended, said = sent(agent)
     assert ended["outcome"] == "applied" and agent.verbs() == ["receive", "follow", "answer"]
     assert agent.asked[1][1]["seen"] == 1 and agent.asked[2][1]["seen"] == 3
-    assert said[0] == "one" and "the job goes on there, connecting again" in said[1] and said[2] == "two"
+    assert said[0] == "one" and "the job continues there; reconnecting" in said[1] and said[2] == "two"
 
 
 def test_cut_after_the_answer_has_arrived():
@@ -174,13 +178,13 @@ def test_cut_during_the_upload_touched_nothing(monkeypatch):
 def test_a_host_that_does_not_come_back_is_unknown_and_no_success():
     ended, _ = sent(Agent([{"say": "switching"}, "cut"]))
     assert (ended["outcome"], ended["code"]) == ("unknown", 6)
-    assert "Unless it was confirmed it rolls back; see infra status" in ended["line"]
+    assert "An unconfirmed release rolls back; see infra status" in ended["line"]
 
 
 def test_another_host_key_is_never_talked_to():
     agent = Agent([APPLIED])
     wrong = Target(**{**vars(agent.target), "host_key": key_pair("other")[1]})
-    with pytest.raises(InfraError, match=r"has the host key SHA256:\S+, and SHA256:\S+ is pinned"):
+    with pytest.raises(InfraError, match=r"has the host key SHA256:\S+, but SHA256:\S+ is pinned"):
         delivery.send(wrong, REQUEST, None, lambda urls: None, print)
     assert agent.server.logins == 0 and not agent.asked
 
@@ -293,13 +297,11 @@ def test_an_interrupted_delivery_says_what_is_true(monkeypatch, tmp_path):
         lines.append(work.on_interrupt())
 
     ended = work.deliver({**REQUEST, "target": vars(agent.target)}, say)
-    assert lines[1].startswith("interrupted: the release on web1 comes to its end first")
+    assert lines[1].startswith("interrupted: waiting until the release on web1 ends")
     last = work.after_interrupt(Ended(ended["code"], ended["line"]))
-    assert (
-        last == "applied on web1. Pulumi was interrupted and counts it as failed; the next pulumi up takes it as it is"
-    )
+    assert last == "applied on web1. Pulumi was interrupted and recorded it as failed; the next pulumi up corrects that"
     assert work.after_interrupt(Ended(4, "rolled back on web1: why")) == "rolled back on web1: why (interrupted)"
-    assert work.job and f"job {work.job.id} goes on there" in work.interruption_line()
+    assert work.job and f"job {work.job.id} continues there" in work.interruption_line()
     left = unfinished.read_job(agent.target)
     assert left and (left.id, left.release) == (work.job.id, "r1")
 

@@ -69,7 +69,7 @@ def test_a_fault_of_its_own_is_a_line_and_with_debug_all_of_it(monkeypatch, caps
     with pytest.raises(SystemExit):
         main.run()
     assert (
-        "infra: internal error: KeyError: 'x'; infra --debug COMMAND shows where: please report it"
+        "infra: internal error: KeyError: 'x'; infra --debug COMMAND shows where it happened: please report it"
         in capsys.readouterr().err
     )
     monkeypatch.setattr(main.shown, "traceback", True)

@@ -47,7 +47,7 @@ def test_outputs_come_first(monkeypatch):
 
 AT, UNTIL = {"who": "alice", "since": 0, "until": 3600}, "until 1970-01-01 01:00 UTC"
 ANSWERS = {
-    "drift": ({"release": "a" * 64, "drift": []}, "web2: as release aaaaaaaaaaaa left it"),
+    "drift": ({"release": "a" * 64, "drift": []}, "web2: unchanged since release aaaaaaaaaaaa"),
     "releases": ({"current": None, "kept": [], "history": [], "damaged_jobs": ["j1"]}, "web2: 1 damaged entries"),
     "boot-times": ({"milestones": []}, "web2: no milestones"),
     "prune": ({"freed": 0}, "web2: freed up to 0 MiB"),

@@ -86,15 +86,16 @@ LOGINS = {
     "one that prints what an agent would": (lambda: Login(f"{APPLIED}\n".encode()), "applied on web1"),
     "one that says nothing": (lambda: Login(), "exit code 0"),
     "one that fails and says nothing": (lambda: Login(code=3), "exit code 3"),
-    "one that prints on and on": (lambda: Login(b"y\n" * 1000, rounds=1000), "it prints 'y' on and on"),
+    "one that prints on and on": (lambda: Login(b"y\n" * 1000, rounds=1000), "it prints 'y' without end"),
     "no python3": (lambda: Login(errors=b"sh: 1: python3: not found\n", code=127), "sh: 1: python3: not found"),
     "sudo": (lambda: Login(errors=b"sudo: a password is required\n", code=1), "sudo: a password is required"),
     "no commands": (lambda: NoCommands(lambda *_: 0), "Channel closed"),
     "no sessions": (
         lambda: NoSessions(paramiko.OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED),
-        "opens no session (Administratively prohibited): nothing was sent. Look there at MaxSessions in sshd_config",
+        "accepted the login, but opened no session (Administratively prohibited); nothing was sent. Check "
+        "MaxSessions in its sshd_config",
     ),
-    "too many sessions": (lambda: NoSessions(paramiko.OPEN_FAILED_CONNECT_FAILED), "opens no session (Connect failed)"),
+    "too many sessions": (lambda: NoSessions(paramiko.OPEN_FAILED_CONNECT_FAILED), "opened no session (Connect failed)"),
     "control characters": (lambda: Login(b"\x1b]0;x\x07 no\n", code=1), "\\x1b]0;x\\x07 no"),
 }  # fmt: skip
 
@@ -126,7 +127,7 @@ def test_one_that_never_begins_is_given_up(monkeypatch):
     monkeypatch.setattr(remote, "SILENCE", 1.0)
     made = Login(b"Password for web1: ", code=None)
     try:
-        with pytest.raises(remote.NotStarted, match="does not run what it is asked to"):
+        with pytest.raises(remote.NotStarted, match="accepted the login, but did not run the command"):
             ask(target(made), "status")
         assert not made.given
     finally:
@@ -161,7 +162,7 @@ def test_what_a_login_shell_prints_is_noise(kind):
 
 def test_a_shortage_of_resources_passes():
     made = NoSessions(paramiko.OPEN_FAILED_RESOURCE_SHORTAGE)
-    with pytest.raises(ConnectionLost, match="has no resources for a session now"):
+    with pytest.raises(ConnectionLost, match="has no resources for another session"):
         ask(target(made), "status")
 
 
@@ -233,11 +234,11 @@ class Account(Server):
 
 
 def test_a_refused_login_comes_with_the_servers_reason():
-    with pytest.raises(InfraError, match=r"does not take the stack's key .*System is going down\. Unprivileged users"):
+    with pytest.raises(InfraError, match=r"rejects the stack's key .*System is going down\. Unprivileged users"):
         ask(target(Account(lambda *_: 0)), "status")
     asks_for_more = Account(lambda *_: 0)
     asks_for_more.more = ("password",)
-    with pytest.raises(InfraError, match="takes the stack's key, and asks for password besides"):
+    with pytest.raises(InfraError, match="accepts the stack's key, but also requires password"):
         ask(target(asks_for_more), "status")
 
 
@@ -251,7 +252,7 @@ def test_what_answers_there_instead_of_ssh_is_shown(greeting):
             client.close()
 
         threading.Thread(target=serve, daemon=True).start()
-        with pytest.raises(InfraError, match=f"no SSH, but '{greeting.decode().strip()}' is the answer"):
+        with pytest.raises(InfraError, match=f"it answered '{greeting.decode().strip()}' instead of SSH"):
             ask(target(Server(lambda *_: 0), port=listener.getsockname()[1]), "status")
 
 

@@ -69,7 +69,7 @@ def test_a_host_that_says_more_than_it_was_asked_for_is_not_waited_for(saying):
     saying["watchme@ap-southeast-2"] = [event(1.5, "other")]
     found = logs.lines(whole(), ["ast-api"], None, logs.Wanted(count=2))
     assert [next(found).rsplit(": ", 1)[1] for _ in range(3)] == ["on and on", "on and on", "other"]
-    with pytest.raises(InfraError, match="watchme says more of ast-api than the 2 lines that it was asked for"):
+    with pytest.raises(InfraError, match="watchme sent more of ast-api than the 2 lines requested"):
         next(found)
 
 

@@ -47,7 +47,7 @@ def test_the_script_comes_along_and_its_arguments_are_quoted():
     made = server(lambda command, text, say: given.append((command, text)) or say("swap added") or 0)
     ended, lines = waited(target(made), first="cloud-init status --wait; ")
     assert given == [("cloud-init status --wait; sh -s 2048 nginx 'a package'", "echo hello")]
-    assert (ended.code, ended.line, ended.result) == (0, "web1 can take a release", {"host": "web1"})
+    assert (ended.code, ended.line, ended.result) == (0, "web1 is ready for a release", {"host": "web1"})
     assert lines[:2] == ["preparing web1", "swap added"]
 
 
@@ -74,7 +74,7 @@ def test_a_wrong_host_key_ends_it_at_once_and_nothing_is_sent():
     began = time.monotonic()
     ended, lines = waited(target(made, host_key=key_pair("other")[1]), limit=600)
     assert time.monotonic() - began < 60 and made.logins == 0 and lines == []
-    assert "has the host key SHA256:" in ended.line and "is pinned: another machine may answer there" in ended.line
+    assert "has the host key SHA256:" in ended.line and "is pinned: another machine may have its address" in ended.line
 
 
 def test_a_host_key_of_another_type_ends_it_at_once():
@@ -87,7 +87,7 @@ def test_a_host_key_of_another_type_ends_it_at_once():
 def test_a_closed_port_is_the_reason_when_the_time_is_over():
     made = server()
     ended, lines = waited(target(made, port=nobody()), limit=0.5)
-    assert "cannot take a release after 0 s: web1" in ended.line and "Connection refused" in ended.line
+    assert "is not ready for a release after 0 s: web1" in ended.line and "Connection refused" in ended.line
     assert len(lines) == 1 and lines[0].startswith("waiting for web1: web1 (root@127.0.0.1:")
 
 
@@ -102,7 +102,7 @@ def test_a_name_without_an_address_ends_it_at_once(monkeypatch, address):
     if address.endswith(".invalid"):
         monkeypatch.setattr(socket, "getaddrinfo", unknown)
     ended, lines = waited(target(server(), address=address))
-    assert (ended.code, lines) == (1, []) and f"no address is known for {address}" in ended.line
+    assert (ended.code, lines) == (1, []) and f"{address} does not resolve to an address" in ended.line
 
 
 def test_a_resolver_that_does_not_answer_is_asked_again(monkeypatch):
@@ -112,7 +112,7 @@ def test_a_resolver_that_does_not_answer_is_asked_again(monkeypatch):
     made = target(server(), address="web1.example")
     monkeypatch.setattr(socket, "getaddrinfo", silent)
     ended, lines = waited(made, limit=0.5)
-    assert lines and "Temporary failure" in ended.line and "cannot take a release after" in ended.line
+    assert lines and "Temporary failure" in ended.line and "is not ready for a release after" in ended.line
 
 
 def test_a_host_that_takes_connections_and_speaks_no_ssh():
@@ -120,7 +120,7 @@ def test_a_host_that_takes_connections_and_speaks_no_ssh():
     made = server()
     with port() as silent:
         ended, _ = waited(target(made, port=silent), limit=1.5)
-    assert ended.code == 1 and "takes connections, but spoke no SSH within" in ended.line
+    assert ended.code == 1 and "accepts connections, but did not finish the SSH handshake within" in ended.line
 
 
 def test_a_user_that_is_not_known_yet_is_waited_for():
@@ -134,19 +134,19 @@ def test_a_user_that_is_not_known_yet_is_waited_for():
 
     lines: list[str] = []
     gate = Ready(pause=0.05)
-    ended = gate.wait(key, REQUEST, lambda line: (lines.append(line), "does not take" in line and answer(0)))
-    assert ended.code == 0 and "does not take the stack's key (infra:sshPublicKey)" in lines[0]
+    ended = gate.wait(key, REQUEST, lambda line: (lines.append(line), "rejects" in line and answer(0)))
+    assert ended.code == 0 and "rejects the stack's key (infra:sshPublicKey)" in lines[0]
 
 
 def test_a_key_that_stays_unknown_ends_it_long_before_the_limit():
     ended, _ = waited(target(server(users=[])), limit=600)
-    assert ended.code == 1 and "does not take the stack's key (infra:sshPublicKey)" in ended.line
+    assert ended.code == 1 and "rejects the stack's key (infra:sshPublicKey)" in ended.line
 
 
 def test_a_script_that_does_not_end_is_ended_with_the_limit():
     made = server(lambda command, text, say: say("one") or time.sleep(60) or 0)
     ended, lines = waited(target(made), limit=1)
-    assert "was reached, and preparing it did not end within 1 s (infra:readyTimeout)" in ended.line
+    assert "was reached, but preparing it did not end within 1 s (infra:readyTimeout)" in ended.line
     assert lines == ["preparing web1", "one"]
 
 
@@ -161,7 +161,7 @@ def test_the_last_line_of_one_that_is_interrupted_says_whether_the_host_works_on
     gate = Ready(host="web1")
     assert "while waiting for web1; nothing was changed there" in gate.interruption_line()
     gate.is_preparing = True
-    assert "while web1 was being prepared; that may go on there" in gate.interruption_line()
+    assert "while web1 was being prepared, which may continue there" in gate.interruption_line()
 
 
 def test_a_users_own_agent_is_never_asked(monkeypatch, tmp_path):
@@ -230,7 +230,7 @@ def test_keys_of_the_stack_in_every_form(kind, form):
     "text", ["", "nonsense", "-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n-----END OPENSSH PRIVATE KEY-----"]
 )
 def test_what_is_no_key_is_said_without_it(text):
-    with pytest.raises(InfraError, match="infra:sshPrivateKey is no private key") as refused:
+    with pytest.raises(InfraError, match="infra:sshPrivateKey is not a private key") as refused:
         private_key(target(server(), private_key=text))
     assert "AAAA" not in str(refused.value) and "nonsense" not in str(refused.value)
 
@@ -245,7 +245,7 @@ def test_a_key_with_a_passphrase_is_refused():
 @pytest.mark.parametrize("line", ["", "trust me", "ssh-dss AAAA", "ssh-ed25519 ???", "ssh-ed25519"])
 def test_what_is_no_host_key_is_said(line):
     with (
-        pytest.raises(InfraError, match="is no public key of these types: ssh-ed25519"),
+        pytest.raises(InfraError, match="is not a public key of a supported type: ssh-ed25519"),
         connect(target(server(), host_key=line)),
     ):
         pass

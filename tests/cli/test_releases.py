@@ -25,7 +25,7 @@ def test_history_says_who_when_what_and_how_it_ended():
 def test_in_order():
     lines, orderly = releases.state("prod", "web1", STATUS, "a" * 64)
     assert orderly and lines == [
-        "web1: serves aaaaaaaaaaaa, brought 2026-11-21T10:00:00Z by alice@laptop",
+        "web1: serves aaaaaaaaaaaa, deployed 2026-11-21T10:00:00Z by alice@laptop",
         "  services: 1 of 1 healthy",
     ]
 
@@ -39,7 +39,11 @@ def test_a_host_that_followed_its_tag_is_in_order():
 
 OUT_OF_ORDER = {
     "behind": ({"brought": {**JOB, "kind": "rollback"}}, "b" * 64, "behind the stack, which has bbbbbbbbbbbb"),
-    "ahead": ({}, "b" * 64, "ahead of the stack, which has bbbbbbbbbbbb: an update brought it and failed elsewhere"),
+    "ahead": (
+        {},
+        "b" * 64,
+        "ahead of the stack, which has bbbbbbbbbbbb: an update deployed it here and failed elsewhere",
+    ),
     "sick": ({"services": {"web": 0}}, "a" * 64, "unhealthy: web (no answer)"),
     "stopped": ({"units": {"web.service": False}}, "a" * 64, "not running: web.service"),
     "interrupted": (
@@ -71,10 +75,10 @@ def test_drift():
     assert releases.drift("web1", {"release": "a", "drift": found}) == (
         "web1: /etc/x was edited\n  -a\n  +b\nweb1: y.service is not active"
     )
-    forged = [{"path": "/etc/x", "found": "was edited", "diff": "-a\nweb2: as release aaaaaaaaaaaa left it\n\n+b"}]
+    forged = [{"path": "/etc/x", "found": "was edited", "diff": "-a\nweb2: unchanged since release aaaaaaaaaaaa\n\n+b"}]
     lines = releases.drift("web1", {"release": "a", "drift": forged}).split("\n")
     assert lines[0].startswith("web1: ") and all(line.startswith("  ") for line in lines[1:])
-    assert releases.drift("web1", {"release": "a" * 64, "drift": []}) == "web1: as release aaaaaaaaaaaa left it"
+    assert releases.drift("web1", {"release": "a" * 64, "drift": []}) == "web1: unchanged since release aaaaaaaaaaaa"
 
 
 def test_certificates_and_alerts_are_shown_and_an_alert_is_not_in_order():

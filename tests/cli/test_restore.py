@@ -60,7 +60,9 @@ def test_the_newest_of_the_hosts_own_snapshots(ec2):
     assert {entry.id for entry in found} == mine and found == sorted(found, key=lambda s: s.at, reverse=True)
     assert restore._choose_snapshot(found, None, "services") == found[0]
     assert restore._choose_snapshot(found, found[1].id, "services") == found[1]
-    with pytest.raises(InfraError, match=r"snap-9 is no snapshot of services's disk; there is snap-.*20 GiB; snap-"):
+    with pytest.raises(
+        InfraError, match=r"snap-9 is not a snapshot of services's disk; snapshots: snap-.*20 GiB; snap-"
+    ):
         restore._choose_snapshot(found, "snap-9", "services")
 
 
@@ -73,8 +75,8 @@ def test_no_snapshot_says_what_makes_some(ec2):
 
 WRONG = {
     "nosuch": "stack lab has no host 'nosuch'; hosts: home, services, watchme",
-    "home": "home is a machine of its owner's",
-    "watchme": "nothing that runs on watchme has data",
+    "home": "home is its owner's machine",
+    "watchme": "no service on watchme has data",
 }
 
 
@@ -133,7 +135,7 @@ def test_what_went_wrong_is_said_before_what_could_not_be_cleared_up(ec2, monkey
     found = restore._instance(ec2, STACK, "services", REGION, "192.0.2.1")
     with (
         pytest.raises(
-            InfraError, match=r"the host said no; and vol-\w+ is still there, the next run removes it: .*denied"
+            InfraError, match=r"the host said no; volume vol-\w+ still exists, and the next run removes it: .*denied"
         ),
         restore._attach_volume(ec2, STACK, "services", chosen, found),
     ):
@@ -149,7 +151,9 @@ def test_where_the_host_is_counts_and_not_where_it_is_to_be(ec2):
 
 
 def test_a_host_that_is_not_there_says_so(ec2):
-    with pytest.raises(InfraError, match="0 machines of services run in ap-northeast-1, and one is needed: pulumi up"):
+    with pytest.raises(
+        InfraError, match="0 machines of services run in ap-northeast-1, and exactly one is needed: pulumi up"
+    ):
         restore._instance(ec2, STACK, "services", REGION, "192.0.2.1")
 
 
@@ -168,7 +172,7 @@ def test_aws_refusing_is_one_line(ec2):
 def test_what_came_is_told():
     answer = {"brought": {"/opt/whisper": {"files": 3, "bytes": 7 * 1024**2, "kept": 2}}, "absent": ["/srv/recall"]}
     assert list(restore.lines("services", answer)) == [
-        "services: /opt/whisper: 3 file(s) came, 7 MiB, 2 were already present",
+        "services: /opt/whisper: 3 file(s) restored, 7 MiB, 2 were already present",
         "services: /srv/recall: not in the snapshot",
     ]
 

@@ -43,9 +43,9 @@ def test_what_was_changed_is_put_back_after_a_question(host):
     answers += [[SITE], []]
     ran = asked("--restore", said="y\n")
     assert ran.exit_code == 0 and gone == [RELEASE]
-    assert f"box: put back {SITE['path']}, as release 3f2a00000000 has it?" in ran.output
+    assert f"box: restore {SITE['path']} from release 3f2a00000000?" in ran.output
     assert (
-        "box: as release 3f2a00000000 left it; what was there is kept below /var/lib/infra/edited on the host"
+        "box: matches release 3f2a00000000 again; the changed files are kept below /var/lib/infra/edited there"
         in ran.output
     )
 
@@ -68,9 +68,7 @@ def test_what_no_release_brings_stays_and_is_named(host):
     answers += [[SITE, DROP_IN], [DROP_IN]]
     ran = asked("--restore", "--yes")
     assert ran.exit_code == 2
-    assert (
-        f"still changed, and no file that a release brings: {DROP_IN['path']} sets MemoryMax of a.service" in ran.output
-    )
+    assert f"still changed, and not part of the release: {DROP_IN['path']} sets MemoryMax of a.service" in ran.output
 
 
 def test_one_that_fails_says_why(host):
@@ -88,4 +86,4 @@ def test_the_cloud_is_not_put_back_by_it(host):
 
 def test_the_question_names_one_path_and_counts_the_others():
     answer = {"release": RELEASE, "drift": [SITE, DROP_IN]}
-    assert restoring.question("box", answer).startswith(f"box: put back {SITE['path']} and 1 more, as release")
+    assert restoring.question("box", answer).startswith(f"box: restore {SITE['path']} and 1 more from release")

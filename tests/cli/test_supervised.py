@@ -141,7 +141,7 @@ def test_the_work_is_killed_and_what_waits_for_it_says_so():
     os.kill(program.child, signal.SIGKILL)
     out, lines = program.read()
     assert out == "" and program.process.returncode == 1
-    assert lines[-1].startswith("failed: the process that did this was killed (SIGKILL)")
+    assert lines[-1].startswith("failed: the process that ran this step was killed (SIGKILL)")
 
 
 @pytest.mark.parametrize("finishes", ["", "it comes to its end"])

@@ -57,7 +57,7 @@ def run(*words: str):
 def test_what_is_as_the_last_update_left_it_ends_with_nothing(account, asked):
     asked(known(account, INSTANCE))
     ran = run()
-    assert (ran.exit_code, ran.stdout) == (0, f"AWS has what the last update left: 1 resources in {REGION}, us-east-1\n")  # fmt: skip
+    assert (ran.exit_code, ran.stdout) == (0, f"AWS matches the last update: 1 resources in {REGION}, us-east-1\n")  # fmt: skip
 
 
 def test_everything_is_looked_at_and_ends_with_2(account, asked):
@@ -91,13 +91,13 @@ def test_what_cannot_be_looked_at_is_never_called_fine(account, asked, monkeypat
     monkeypatch.setattr(looks, "snapshots", refuse)
     ran = run()
     assert ran.exit_code == 1 and f"AWS cannot be asked for snapshots in {REGION}: " in ran.stdout
-    assert "AWS has what" not in ran.stdout
+    assert "AWS matches" not in ran.stdout
 
 
 def test_a_stack_with_nothing_in_aws_says_so(account, asked):
     asked(state())
     ran = run()
-    assert ran.exit_code == 1 and "stack prod has nothing in AWS yet: pulumi up --stack prod" in str(ran.exception)
+    assert ran.exit_code == 1 and "stack prod has no resources in AWS yet: pulumi up --stack prod" in str(ran.exception)
 
 
 def test_what_is_found_is_sent_to_those_who_get_the_alarms(account, asked):
@@ -106,9 +106,9 @@ def test_what_is_found_is_sent_to_those_who_get_the_alarms(account, asked):
     assert run("--notify").exit_code == 0 and not sent()
     boto3.client("ec2", region_name=REGION).stop_instances(InstanceIds=[account.made["Instance"]])
     ran = run("--notify")
-    assert ran.exit_code == 2 and "no one has confirmed the topic's first mail" in ran.stderr
+    assert ran.exit_code == 2 and "no address has confirmed its subscription" in ran.stderr
     ((_, text, subject, *_),) = sent()
-    assert subject == "prod: AWS is not as the last update left it (1 findings)" and text == ran.stdout.rstrip("\n")
+    assert subject == "prod: AWS differs from the last update (1 findings)" and text == ran.stdout.rstrip("\n")
 
 
 def test_who_has_confirmed_and_who_has_not_is_said(account, asked, monkeypatch):
@@ -131,7 +131,7 @@ def test_a_look_that_failed_is_sent_as_such(account, asked, monkeypatch):
     monkeypatch.setattr(looks, "snapshots", lambda *_: (_ for _ in ()).throw(refused))
     assert run("--notify").exit_code == 1
     ((_, _, subject, *_),) = sent()
-    assert subject == "prod: AWS could not be looked at"
+    assert subject == "prod: AWS could not be checked"
 
 
 def sent() -> list:

@@ -109,7 +109,7 @@ def test_a_way_out_made_by_hand_is_named_too(ec2, group):
     permission = {"IpProtocol": "tcp", "FromPort": 25, "ToPort": 25, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}
     ec2.authorize_security_group_egress(GroupId=group, IpPermissions=[permission])
     (line,) = said(looks.openings(ec2, REGION, [group], set()))
-    assert "lets its machines reach port 25 of 0.0.0.0/0" in line and "revoke-security-group-egress" in line
+    assert "allows its machines to reach port 25 of 0.0.0.0/0" in line and "revoke-security-group-egress" in line
 
 
 @pytest.mark.parametrize(("number", "is_found"), [(7 + looks.SPARE, False), (8 + looks.SPARE, True)])

@@ -58,7 +58,7 @@ def test_what_a_person_added_is_named_and_its_remedy_removes_it(account, written
     add(account, NAME, *written, **more)
     (line,) = found(account)
     assert line.startswith(f"record {NAME} {said}") and "infra:records" not in line
-    assert found(account, NAME)[0].endswith("; to keep it, write it into infra:records")
+    assert found(account, NAME)[0].endswith("; to keep it, add it to infra:records")
     words = shlex.split(line.partition("; delete it: ")[2])
     assert words[:5] == ["aws", "route53", "change-resource-record-sets", "--hosted-zone-id", account.made["zone"]]
     (wished,) = json.loads(words[-1])["Changes"]

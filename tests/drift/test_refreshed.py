@@ -31,26 +31,29 @@ def lines(*steps: dict) -> list[str]:
     [
         (
             entry("update", INSTANCE, "web-two-ap-northeast-1-instance", {"instanceType": "t4g.large"}, {"instanceType": "t4g.small"}, "instanceType"),
-            f"machine web-two-ap-northeast-1-instance (id-1): is a t4g.small, the last update left t4g.large; {HEAL} puts it back; to keep it, write it "
-            "into infra:hosts, web-two, instanceType",
+            f"machine web-two-ap-northeast-1-instance (id-1): is a t4g.small, the last update left t4g.large; {HEAL} "
+            "puts it back; to keep it, set it in infra:hosts, web-two, instanceType",
         ),
         (
             entry("delete", INSTANCE, "web-ap-northeast-1-instance", {}, {}),
-            "machine web-ap-northeast-1-instance (id-1): is gone from AWS; pulumi up --stack prod makes another in its place: docs/runbooks/lost-host.md",
+            "machine web-ap-northeast-1-instance (id-1): is gone from AWS; pulumi up --stack prod makes another in "
+            "its place: docs/runbooks/lost-host.md",
         ),
         (
             entry("update", INSTANCE, "web-x-instance", {"rootBlockDevice": {"volumeSize": 30, "tags": {"a": "b"}}},
                   {"rootBlockDevice": {"volumeSize": 60, "tags": {"a": "b"}}}, "rootBlockDevice"),
-            "machine web-x-instance (id-1): has rootBlockDevice.volumeSize 60, the last update left 30; AWS makes no disk smaller: write it into "
-            "infra:hosts, web, volume",
+            "machine web-x-instance (id-1): has rootBlockDevice.volumeSize 60, the last update left 30; AWS makes no "
+            "disk smaller: set it in infra:hosts, web, volume",
         ),
         (
             entry("update", RECORD, "api.example.com", {"records": ["192.0.2.1"]}, {"records": ["198.51.100.7"]}, "records"),
-            f"public name api.example.com (id-1): leads to 198.51.100.7, the last update left 192.0.2.1; {HEAL} puts it back",
+            f"public name api.example.com (id-1): leads to 198.51.100.7, the last update left 192.0.2.1; {HEAL} puts "
+            "it back",
         ),
         (
             entry("update", RECORD, "api.example.com", {"records": ["192.0.2.1"]}, {"records": ["198.51.100.7"]}, "records[0]"),
-            f"public name api.example.com (id-1): has records[0] 198.51.100.7, the last update left 192.0.2.1; {HEAL} puts it back",
+            f"public name api.example.com (id-1): has records[0] 198.51.100.7, the last update left 192.0.2.1; {HEAL} "
+            "puts it back",
         ),
         (
             entry("update", "aws:ec2/vpc:Vpc", "v", {"tags": {"a.b": "x"}}, {"tags": {}}, 'tags["a.b"]'),

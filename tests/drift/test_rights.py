@@ -36,32 +36,32 @@ def test_what_the_stack_gives_is_no_finding(iam):
 ADDED = {
     "a policy in the role": (
         lambda iam: iam.put_role_policy(RoleName=iam.role, PolicyName="more", PolicyDocument=RIGHTS),
-        "role {role}: has the policy more, which the stack does not give it; take it away: aws iam delete-role-policy "
+        "role {role}: has the policy more, which the stack does not define; remove it: aws iam delete-role-policy "
         "--role-name {role} --policy-name more",
     ),
     "a policy at the role": (
         lambda iam: iam.attach_role_policy(RoleName=iam.role, PolicyArn=iam.managed),
-        "role {role}: has the policy all, which the stack does not give it; take it away: aws iam detach-role-policy "
+        "role {role}: has the policy all, which the stack does not define; remove it: aws iam detach-role-policy "
         "--role-name {role} --policy-arn {managed}",
     ),
     "a policy in the user": (
         lambda iam: iam.put_user_policy(UserName=iam.user, PolicyName="more", PolicyDocument=RIGHTS),
-        "user {user}: has the policy more, which the stack does not give it; take it away: aws iam delete-user-policy "
+        "user {user}: has the policy more, which the stack does not define; remove it: aws iam delete-user-policy "
         "--user-name {user} --policy-name more",
     ),
     "a policy at the user": (
         lambda iam: iam.attach_user_policy(UserName=iam.user, PolicyArn=iam.managed),
-        "user {user}: has the policy all, which the stack does not give it; take it away: aws iam detach-user-policy "
+        "user {user}: has the policy all, which the stack does not define; remove it: aws iam detach-user-policy "
         "--user-name {user} --policy-arn {managed}",
     ),
     "a group": (
         lambda iam: (iam.create_group(GroupName="admins"), iam.add_user_to_group(GroupName="admins", UserName=iam.user)),
-        "user {user}: is in the group admins, which the stack does not give it; take it away: aws iam "
+        "user {user}: is in the group admins, which the stack does not define; remove it: aws iam "
         "remove-user-from-group --user-name {user} --group-name admins",
     ),
     "a key": (
         lambda iam: setattr(iam, "key", iam.create_access_key(UserName=iam.user)["AccessKey"]["AccessKeyId"]),
-        "user {user}: has the access key {key}, which the stack does not give it; take it away: aws iam "
+        "user {user}: has the access key {key}, which the stack does not define; remove it: aws iam "
         "delete-access-key --user-name {user} --access-key-id {key}",
     ),
 }  # fmt: skip

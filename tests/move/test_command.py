@@ -83,7 +83,8 @@ def test_it_asks_by_what_it_deletes_and_a_no_touches_nothing(stage):
     with pytest.raises(InfraError, match="nothing was touched"):
         move()
     assert (
-        stage.asked == [f"\nDo all this, and delete {SYDNEY} at the end?"] and stage.config.read_text() == "as it was"
+        stage.asked == [f"\nApply these steps, and delete {SYDNEY} at the end?"]
+        and stage.config.read_text() == "as it was"
     )
 
 
@@ -96,14 +97,14 @@ def test_what_is_in_the_way_ends_it_before_anything_is_asked(stage):
 
 def test_where_the_stack_is_there_already_nothing_is_done(stage):
     stage.standing, stage.planned = Standing(TOKYO, TOKYO, []), []
-    with pytest.raises(InfraError, match=f"serves from {TOKYO} already"):
+    with pytest.raises(InfraError, match=f"already serves from {TOKYO}"):
         move(yes=True)
     assert stage.config.read_text() == "as it was"
 
 
 def test_a_stack_that_is_nowhere_has_nothing_to_move(stage):
     stage.standing = Standing("", SYDNEY, [])
-    with pytest.raises(InfraError, match=f"nowhere yet: pulumi config set aws:region {TOKYO}"):
+    with pytest.raises(InfraError, match=f"not deployed anywhere yet: to create it in {TOKYO}"):
         move(yes=True)
 
 
@@ -114,9 +115,9 @@ def test_one_that_stops_says_how_to_go_on_and_how_to_give_it_up(stage):
     lines = str(stopped.value).splitlines()
     assert [line.strip() for line in lines] == [
         stage.fails,
-        "Nothing that served was deleted.",
-        f"Go on: uv run infra move {TOKYO} --retire --stack prod",
-        f"Give it up: uv run infra move {SYDNEY} --retire --stack prod",
+        "Nothing that was serving was deleted.",
+        f"Continue: uv run infra move {TOKYO} --retire --stack prod",
+        f"Cancel: uv run infra move {SYDNEY} --retire --stack prod",
     ]
 
 
@@ -127,7 +128,7 @@ def test_the_report_of_one_that_went_on_is_of_all_of_it(stage, capsys):
         move(yes=True)
     stage.fails, stage.standing, stage.planned = "", Standing(SYDNEY, TOKYO, []), [RETIRE]
     move(yes=True)
-    assert f"a move to {TOKYO} was begun and has not come to its end: it goes on" in capsys.readouterr().out
+    assert f"an unfinished move to {TOKYO}: it continues" in capsys.readouterr().out
     text = report_of(stage)
     assert f"| gate {TOKYO} | 1 created | 2.0 |" in text and f"| retire {SYDNEY} | 1 deleted | 2.0 |" in text
     assert f"| {NAME} | 120 ms | 2 ms | 480 ms | 9 ms |" in text
@@ -139,7 +140,7 @@ def test_one_that_is_given_up_has_no_report(stage, capsys):
     attempts.keep("prod", TOKYO, Attempts(1.0, BEFORE))
     move(SYDNEY, yes=True)
     said = capsys.readouterr().out
-    assert "it is given up" in said and f"stack prod serves from {SYDNEY}, as before" in said
+    assert "it is cancelled" in said and f"stack prod still serves from {SYDNEY}" in said
     assert not list(stage.folder.glob("move-*.md")) and attempts.read_attempts("prod", TOKYO) is None
 
 
@@ -155,11 +156,14 @@ def test_a_step_that_was_done_anew_counts_once():
     assert both.steps == [("images", "b", 2.0), ("gate", "c", 3.0)] and both.spent == 9.0
 
 
-UP = "from infra.move import run; print('reasons:', run.up('lab', [], lambda line: print(line, flush=True), lambda _: False).reasons)"
+UP = (
+    "from infra.move import run; print('reasons:', run.up('lab', [], lambda line: print(line, flush=True), lambda _: "
+    "False).reasons)"
+)
 
 
 ASKED = 'trap \'echo asked >> $LOG; sleep 0.3; exit 1\' INT\necho \'{"diagnosticEvent": {"severity": "info", "message": "begun"}}\'\nwhile :; do sleep 0.05; done'
-INTERRUPTED = "reasons: ['interrupted; run the same command again to go on']"
+INTERRUPTED = "reasons: ['interrupted; run the same command again to continue']"
 
 
 @contextmanager
@@ -189,7 +193,7 @@ def test_whoever_ends_it_pulumi_is_asked_once_and_waited_for(tmp_path, word, ign
     with running(tmp_path, ASKED, *ignored) as process:
         process.send_signal(word)
         said, _ = process.communicate(timeout=60)
-    assert "interrupted: a release that is under way comes to its end, every other step ends now" in said
+    assert "interrupted: a running release is finished, every other step ends now" in said
     assert INTERRUPTED in said and (tmp_path / "log").read_text() == "asked\n"
 
 

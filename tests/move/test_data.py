@@ -147,7 +147,7 @@ def test_all_that_was_written_is_there_and_the_old_host_rests(hosts):
     assert hosts.log == [
         "describe", "describe", "describe", "share", "prepare", "copy", "hold", "copy", "ready", "commit", "start",
     ]  # fmt: skip
-    assert hosts.move()["bytes"] == 0, "again, nothing is left to do"
+    assert hosts.move()["bytes"] == 0, "again, nothing to do"
     assert hosts.move("")["bytes"] == 0
 
 
@@ -178,7 +178,7 @@ def test_what_fails_leaves_the_old_host_serving_and_says_why(hosts, trouble):
         hosts.new.fails["systemctl daemon-reload"] = _failed()
     if trouble == "start":
         hosts.new.fails["systemctl restart"] = _failed()
-    with pytest.raises(InfraError, match="watchme in ap-southeast-2 serves watchme as before"):
+    with pytest.raises(InfraError, match="watchme in ap-southeast-2 still serves watchme"):
         hosts.move()
     assert hosts.old_writes() and not hosts.new_writes() and hosts.new.rows() == "empty"
     hosts.systemd.stuck = set()
@@ -201,7 +201,7 @@ def test_where_the_new_host_may_still_run_the_old_one_does_not_start(hosts):
 
     arriving.ANSWERS["start"], kept = stuck, arriving.ANSWERS["start"]
     try:
-        with pytest.raises(InfraError, match="does not start again while it may run here: run again"):
+        with pytest.raises(InfraError, match="does not start it again while it may be running here: run again"):
             hosts.move()
     finally:
         arriving.ANSWERS["start"] = kept
@@ -209,7 +209,7 @@ def test_where_the_new_host_may_still_run_the_old_one_does_not_start(hosts):
     stop.clear()
     hosts.new.web = lambda url: 200
     # What had begun to be undone is undone first: the old host serves again, and then it moves
-    with pytest.raises(InfraError, match="serves watchme as before"):
+    with pytest.raises(InfraError, match="still serves watchme"):
         hosts.move()
     assert hosts.old_writes() and not hosts.new_writes()
     hosts.move()
@@ -219,7 +219,7 @@ def test_where_the_new_host_may_still_run_the_old_one_does_not_start(hosts):
 def test_a_failed_start_whose_answer_is_lost_goes_on_with_the_old_hosts_data(hosts):
     hosts.new.fails["systemctl restart"] = _failed()
     hosts.lose_at = CALLS
-    with pytest.raises(InfraError, match="whether it runs here is not known"):
+    with pytest.raises(InfraError, match="whether it runs here is unknown"):
         hosts.move()
     hosts.lose_at = 0
     hosts.move()
@@ -249,7 +249,7 @@ def test_a_lost_new_host_overwrites_nothing_and_says_what_is_left(hosts):
     hosts.move()
     hosts.new = served_world()
     hosts.new.write_rows("empty")
-    with pytest.raises(InfraError, match="and the host that is there now does not have it"):
+    with pytest.raises(InfraError, match="but the present host there does not have it"):
         hosts.move()
     assert hosts.new.rows() == "empty"
 
@@ -286,7 +286,9 @@ def test_a_copy_that_is_older_is_not_taken_for_the_data(hosts):
         "at": "noon",
     }
     moving.write(f"{moving.GONE}/system:watchme.json", moving.json.dumps(record))
-    with pytest.raises(InfraError, match=r"gave data of .* to box in box@ap-southeast-2 at noon, in another move"):
+    with pytest.raises(
+        InfraError, match=r"handed data of .* over to box in box@ap-southeast-2 at noon in another move"
+    ):
         hosts.move()
     assert hosts.old_writes() and not hosts.new_writes()
 

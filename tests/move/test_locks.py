@@ -94,7 +94,9 @@ def move(folder, engine, pid: int, answer: bool, script: str = SCRIPT):
 
 def test_a_dead_lock_holds_up_nothing(tmp_path, ended):
     said, ran = move(tmp_path, ended, ended.pid, False)
-    assert "had left its lock: removed" in said and "reasons: []" in said and "asked" not in said, said
+    assert "removed the lock of an update that was killed" in said and "reasons: []" in said and "asked" not in said, (
+        said
+    )
     assert ran == ["up", "cancel", "up"]
 
 
@@ -112,7 +114,7 @@ def test_a_lock_that_came_while_a_person_was_asked_stays(tmp_path, ended):
         f"echo $1 >> $LOG\n[ $(wc -l < $LOG) -gt 1 ] && {{ echo '{other}' >&2; exit 255; }}\n" + SCRIPT.split("\n")[-1]
     )
     said, ran = move(tmp_path, None, ended.pid, True, script)
-    assert "is locked by root@colleague" in said and "wait for its end" in said and ran == ["up", "up"]
+    assert "is locked by root@colleague" in said and "wait until it ends" in said and ran == ["up", "up"]
 
 
 def test_one_that_is_gone_by_then_holds_up_nothing(tmp_path, ended):
@@ -123,7 +125,7 @@ def test_one_that_is_gone_by_then_holds_up_nothing(tmp_path, ended):
 
 def test_without_a_yes_it_stays_and_the_reason_says_what_to_do(tmp_path, ended):
     said, ran = move(tmp_path, None, ended.pid, False)
-    assert "once it is not: pulumi cancel --stack lab, and the same command again" in said and ran == ["up"]
+    assert "once it no longer runs: pulumi cancel --stack lab, then the same command again" in said and ran == ["up"]
 
 
 def test_the_engine_of_a_move_is_remembered(tmp_path):

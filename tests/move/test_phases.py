@@ -63,10 +63,10 @@ STEPS = [
 
 def test_the_plan_has_the_steps_in_their_order_and_what_each_touches():
     assert plan_lines(phases(STEPS)) == [
-        " 1. repositories ap-northeast-1      4 created    where images are kept (registry-ap-northeast-1-0, "
+        " 1. repositories ap-northeast-1      4 created    for container images (registry-ap-northeast-1-0, "
         "registry-ap-northeast-1-1, registry-ap-northeast-1-2 and 1 more)",
         " 2. switch                           1 updated    names point to the new host (api.hey-watch.me)",
-        " 3. retire ap-southeast-2            1 deleted    deleted, last of all (network-ap-southeast-2-vpc)",
+        " 3. retire ap-southeast-2            1 deleted    deleted at the end (network-ap-southeast-2-vpc)",
     ]
 
 
@@ -160,7 +160,7 @@ def test_the_report_says_what_was_and_what_is_left():
         )
     )  # fmt: skip
     assert "| images ap-northeast-1 | 1 created | 8.2 |" in text
-    assert "| engine, program and AWS | while nothing else was waited for | 51.8 |" in text
+    assert "| Pulumi, program and AWS | the remaining time | 51.8 |" in text
     assert "| api.hey-watch.me | 121 ms | 1 ms | 480 ms | 6 ms |" in text
     assert (
         "`uv run infra move ap-northeast-1 --retire --stack prod`" in text and "- `watchme-web:latest` sha256:1" in text

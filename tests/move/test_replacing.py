@@ -40,23 +40,23 @@ def test_one_that_is_under_way_goes_on_with_the_same_machine():
     bigger = SPEC.model_copy(update={"instanceType": XLARGE})
     assert forward(BEGUN, bigger, "", keep=True) == Aim(2, XLARGE, {1: LARGE})
     assert forward(BEGUN, bigger, XLARGE, keep=False) == Aim(2, XLARGE, {})
-    with pytest.raises(InfraError, match="goes on without --type"):
+    with pytest.raises(InfraError, match="run without --type to continue it"):
         forward(BEGUN, bigger, "t4g.medium", keep=True)
 
 
 def test_a_way_back_that_did_not_come_to_its_end_goes_on_and_deletes_nothing():
     assert back(DONE, "watchme") == Aim(1, LARGE, {2: XLARGE})
     assert back(GOING_BACK, "watchme") == Aim(1, LARGE, {2: XLARGE})
-    with pytest.raises(InfraError, match="the way back to machine 1 has not come to its end: --back goes on"):
+    with pytest.raises(InfraError, match="a return to machine 1 is unfinished: --back continues it"):
         forward(GOING_BACK, SPEC, "", keep=True)
 
 
 def test_what_is_given_up_is_as_the_last_whole_update_left_it():
     assert given_up(BEGUN, "watchme") == Aim(1, LARGE, {})
     assert given_up(GOING_BACK, "watchme") == Aim(2, XLARGE, {1: LARGE})
-    with pytest.raises(InfraError, match="nothing to give up"):
+    with pytest.raises(InfraError, match="nothing to cancel"):
         given_up(DONE, "watchme")
-    with pytest.raises(InfraError, match="without --back it goes on, --give-up gives it up"):
+    with pytest.raises(InfraError, match="run without --back to continue it, or with --give-up to cancel it"):
         back(BEGUN, "watchme")
 
 
@@ -65,7 +65,7 @@ def test_a_machine_that_is_not_there_any_more_is_a_line():
     assert forward(lost, SPEC, "", keep=True) == Aim(2, LARGE, {})
     with pytest.raises(InfraError, match="keeps no earlier machine"):
         back(of(2, 2, [1], {2: XLARGE}), "watchme")
-    with pytest.raises(InfraError, match=r"machine 1 of watchme is not there any more: .*lost-host\.md"):
+    with pytest.raises(InfraError, match=r"machine 1 of watchme no longer exists: .*lost-host\.md"):
         given_up(of(1, 2, [], {2: XLARGE}), "watchme")
 
 

@@ -55,7 +55,7 @@ def test_what_cannot_be_looked_at_holds_up_no_move(monkeypatch, clock):
     outside(monkeypatch, gate, [None])
     monkeypatch.setattr(gate.names, "life", silent)
     assert gate.run(GATE | {"provider": "cloudflare"}, said.append)["ttl"] == 0
-    assert said[-1] == "it is not known how long resolvers keep the names: 127.0.0.1 does not answer"
+    assert said[-1] == "how long resolvers cache the names is unknown: 127.0.0.1 does not answer"
 
 
 def test_of_what_a_person_wrote_it_must_be_known_before_anything_is_pointed(monkeypatch, clock):
@@ -64,13 +64,13 @@ def test_of_what_a_person_wrote_it_must_be_known_before_anything_is_pointed(monk
 
     outside(monkeypatch, gate, [None])
     monkeypatch.setattr(gate.names, "life", silent)
-    with pytest.raises(InfraError, match="does not answer: no name was pointed there"):
+    with pytest.raises(InfraError, match="does not answer: no name was switched"):
         gate.run(GATE | {"provider": "external"}, lambda line: None)
 
 
 def test_the_gate_stays_shut_and_says_why(monkeypatch):
     outside(monkeypatch, gate, ["https://api.hey-watch.me/health answered 502"])
-    with pytest.raises(InfraError, match="answered 502: no name was pointed there"):
+    with pytest.raises(InfraError, match="answered 502: no name was switched"):
         gate.run(GATE, lambda line: None)
 
 
@@ -90,8 +90,8 @@ VERIFY = {
 @pytest.mark.parametrize(
     ("gives", "line"),
     [
-        (["192.0.2.9"], r"127\.0\.0\.1 gives 192\.0\.2\.9 for api\.hey-watch\.me, and not 192\.0\.2\.1"),
-        ([], "gives nothing for"),
+        (["192.0.2.9"], r"127\.0\.0\.1 returns 192\.0\.2\.9 for api\.hey-watch\.me instead of 192\.0\.2\.1"),
+        ([], "returns no address for"),
     ],
 )
 def test_a_server_that_gives_another_address(monkeypatch, gives, line):
@@ -124,10 +124,10 @@ def test_a_person_is_waited_for_and_reminded(monkeypatch, clock):
     )
     monkeypatch.setattr(verify.outside, "complaint", lambda *_, **__: None)
     verify.run(VERIFY | {"provider": "external"}, said.append)
-    waiting = [line for line in said if line.startswith("waiting for a person")]
-    assert len(waiting) == 3 and "in hey-watch.me write api.hey-watch.me A 192.0.2.1" in waiting[0], said
+    waiting = [line for line in said if line.startswith("waiting for a change by hand")]
+    assert len(waiting) == 3 and "in hey-watch.me set api.hey-watch.me A 192.0.2.1" in waiting[0], said
     clock[0] = 0
-    with pytest.raises(InfraError, match="no one pointed it there within 30 s"):
+    with pytest.raises(InfraError, match="the record was not changed within 30 s"):
         verify.run(VERIFY | {"provider": "external", "wait": 30}, said.append)
 
 
@@ -178,7 +178,7 @@ def test_an_answer_that_takes_long_is_waited_for(monkeypatch, clock):
     traffic(monkeypatch, [LONG] * 12 + [QUIET])
     assert drain.run(DRAIN, said.append) == {"seconds": 72}
     assert "ap-southeast-2/watchme is still answering 1 request(s)" in said and said[-1] == "quiet after 72 s"
-    assert said[1] == "names may be remembered for 55 s more"
+    assert said[1] == "resolvers may have the old addresses cached for 55 s more"
 
 
 def test_who_still_asks_is_named_and_nothing_goes(monkeypatch):
@@ -190,7 +190,7 @@ def test_who_still_asks_is_named_and_nothing_goes(monkeypatch):
 def test_a_host_that_serves_and_does_not_say_is_not_taken_for_gone(monkeypatch):
     """SSH is closed to us; its users still reach it."""
     traffic(monkeypatch, [None])
-    with pytest.raises(InfraError, match="ap-southeast-2/watchme does not say who asks it"):
+    with pytest.raises(InfraError, match="ap-southeast-2/watchme does not report its requests"):
         drain.run(DRAIN, lambda line: None)
 
 
@@ -219,7 +219,7 @@ def test_images_that_are_not_equal_are_named():
 
 
 def test_a_host_that_stops_in_the_middle_has_not_copied():
-    with pytest.raises(InfraError, match="the host stopped in the middle"):
+    with pytest.raises(InfraError, match="the host stopped before the end"):
         images.copy_result(REQUEST, [], lambda line: None)
 
 
@@ -268,6 +268,6 @@ def test_a_host_gets_the_copiers_login_and_not_the_operators(sts, monkeypatch):
 
 def test_a_role_that_cannot_be_assumed_is_named(sts):
     made = sts(1000)
-    with pytest.raises(InfraError, match=r"the role arn:copier, which copies images, cannot be assumed: .*not yet"):
+    with pytest.raises(InfraError, match=r"the role arn:copier for copying images cannot be assumed: .*not yet"):
         images.assume_role("arn:copier", "ap-northeast-1")
     assert len(made.asked) == 22

@@ -49,7 +49,7 @@ def test_the_lock_of_an_update_that_ended_here_is_removed(state, ended, monkeypa
     put(state[0], lock(ended.pid))
     said = unlocking.unlock("prod")
     assert said.startswith(
-        f"stack prod was locked by root@{HERE}, process {ended.pid}, since 3 h, which runs no more: the"
+        f"stack prod was locked by root@{HERE}, process {ended.pid}, since 3 h, which has ended: the"
     )
     assert state[1] == ["prod"]
 
@@ -99,7 +99,7 @@ def test_one_that_runs_here_is_waited_for(state, tmp_path):
     with engine(tmp_path) as process:
         put(state[0], lock(process.pid))
         with pytest.raises(
-            InfraError, match=rf"process {process.pid}, since 3 h, which runs on this machine now: wait"
+            InfraError, match=rf"process {process.pid}, since 3 h, which is running on this machine: wait"
         ):
             unlocking.unlock("prod")
         child = [sys.executable, "-c", f"from infra import locks; print(locks.engine_above({os.getpid()}))"]
@@ -153,6 +153,6 @@ def test_a_bucket_is_looked_into(monkeypatch):
 def test_another_place_is_named(monkeypatch):
     monkeypatch.setattr(unlocking, "pulumi", lambda *_: '{"url": "https://api.pulumi.com"}')
     with pytest.raises(
-        InfraError, match=r"kept at https://api.pulumi.com, whose locks this cannot look at: pulumi cancel"
+        InfraError, match=r"kept at https://api.pulumi.com, where infra cannot read locks: run pulumi cancel"
     ):
         list(unlocking.of_stack("prod"))

@@ -45,7 +45,8 @@ def test_it_says_what_a_release_would_change(adopted):
     """Our own files, written by hand: all that differs is that the scheduler is in the manager's."""
     said = adopted.read.said
     assert under(said, "does not fit") == [
-        "site api.hey-watch.me: its certificate came by standalone: a name inside infra:zone (hey-watch.me) is proved by dns-01"
+        "site api.hey-watch.me: its certificate came by standalone: a name inside infra:zone (hey-watch.me) is "
+        "proved by dns-01"
     ]
     assert under(said, "would be gone") == under(said, "in the way") == under(said, "secrets") == []
     scheduler, description, waiting, images = under(said, "would have another value")
@@ -87,11 +88,11 @@ def test_it_finds_all_and_says_what_each_is(adopted):
 DIFFERENCES = [
     "its disk is not encrypted, and stays so",
     "it has no role: it gets one",
-    "answers without a token (IMDSv1): it will not any more",
-    "launch-wizard-1 is replaced by the program's own, which does not let in 22 from 0.0.0.0/0",
-    "2 repositories are missing, and are made: watchme-api-ast, watchme-api-superb",
-    "1 repositories are not the catalogue's, and stay as they are: watchme-old-experiment",
-    "api.hey-watch.me may be remembered for 300 s, and infra:recordTtl says 5",
+    "allows requests without a token (IMDSv1): tokens will be needed",
+    "launch-wizard-1 is replaced by the stack's own, which does not allow 22 from 0.0.0.0/0",
+    "2 repositories are missing and will be created: watchme-api-ast, watchme-api-superb",
+    "1 repositories are not in the catalogue and are not changed: watchme-old-experiment",
+    "api.hey-watch.me has a TTL of 300 s, infra:recordTtl is 5",
 ]
 
 

@@ -78,7 +78,7 @@ BY_HAND: dict[str, Callable[[Any, System], str]] = {
 def test_nothing_by_hand_is_no_drift(sydney):
     sydney.must_up()
     ran = drift(sydney)
-    assert ran.code == 0 and "AWS has what the last update left" in ran.output, ran.output
+    assert ran.code == 0 and "AWS matches the last update" in ran.output, ran.output
 
 
 @pytest.mark.parametrize("by_hand", rows(BY_HAND, always=[]))

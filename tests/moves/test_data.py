@@ -64,9 +64,9 @@ def test_a_move_takes_the_data_along_and_the_old_host_rests(reader: Reader, home
     mark(reader, here, "first")
     ticks = int(query(reader, here, "select count(*) from ticks"))
     checked = reader.system.command("infra", "move", there, "--check", "--stack", "lab")
-    assert f"host {HOST}: its data comes along: /var/lib/docker/volumes/reader-db/_data" in checked.output
+    assert f"host {HOST}: its data is moved: /var/lib/docker/volumes/reader-db/_data" in checked.output
     said = moves(reader, there)
-    assert "nothing of it ran for" in said and "data" in said
+    assert "in use; stopped for" in said and "data" in said
     assert marks(reader, there) == {"first"} and int(query(reader, there, "select count(*) from ticks")) >= ticks
     assert not writes(reader, here)
     assert reader.ask("/healthcheck") == (200, b"OK")
@@ -84,7 +84,7 @@ def test_a_copy_that_fails_leaves_the_old_host_serving(reader: Reader, home: tup
     reader.system.on_host("mv", "/usr/bin/rsync", "/usr/bin/rsync.away", host=HOST, region=here)
     ran = reader.system.command("infra", "move", here, "--keep", "--yes", "--stack", "lab")
     reader.system.on_host("mv", "/usr/bin/rsync.away", "/usr/bin/rsync", host=HOST, region=here)
-    assert ran.code != 0 and "has no rsync, which copies its data" in ran.output, ran.output
+    assert ran.code != 0 and "has no rsync, which the data is copied with" in ran.output, ran.output
     assert writes(reader, there) and not writes(reader, here) and "second" in marks(reader, there)
     assert reader.ask("/healthcheck") == (200, b"OK")
 
@@ -96,7 +96,7 @@ def test_data_that_does_not_start_goes_back_to_the_old_host(reader: Reader, home
     reader.system.on_host("sh", "-c", f"{spoil}; systemctl daemon-reload", host=HOST, region=here)
     ran = reader.system.command("infra", "move", here, "--keep", "--yes", "--stack", "lab")
     reader.system.on_host("sh", "-c", f"rm {broken}; systemctl daemon-reload", host=HOST, region=here)
-    assert ran.code != 0 and f"{HOST} in {there} serves reader as before" in ran.output, ran.output
+    assert ran.code != 0 and f"{HOST} in {there} still serves reader" in ran.output, ran.output
     assert writes(reader, there) and not writes(reader, here) and "second" in marks(reader, there)
 
 
@@ -104,7 +104,7 @@ def test_killed_at_any_moment_one_host_writes_and_the_same_command_goes_on(
     reader: Reader, home: tuple[str, str]
 ) -> None:
     here, there = home
-    for number, moment in enumerate(["serves meanwhile", "stops what writes", "here and in use"]):
+    for number, moment in enumerate(["serves meanwhile", "stops what writes", "moved and in use"]):
         source = points_to(reader.system) or here
         target = there if source == here else here
         mark(reader, source, f"kill{number}")

@@ -107,7 +107,7 @@ def test_a_person_points_the_names(leaving):
     goes_to(system, region)
     system.set("infra:dns.wait", "10")
     ran = system.up()
-    assert ran.code != 0 and "no one pointed it there within 10 s. Run again to go on" in ran.output, ran.output
+    assert ran.code != 0 and "the record was not changed within 10 s. Run again to continue" in ran.output, ran.output
     assert points_to(system) != region, "nothing was pointed, and nothing is gone"
     system.set("infra:dns.wait", "120")
     clients, asked = Clients(system), threading.Event()
@@ -119,7 +119,7 @@ def test_a_person_points_the_names(leaving):
     thread = threading.Thread(target=point)
     thread.start()
     with clients.going():
-        ran = system.up_and("waiting for a person", lambda _: asked.set())
+        ran = system.up_and("waiting for a change by hand", lambda _: asked.set())
     thread.join(10)
     assert ran.code == 0, ran.output
     assert clients.failed == [] and points_to(system) == region, clients.failed[:5]

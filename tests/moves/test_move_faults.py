@@ -135,10 +135,12 @@ def interrupted(system: System) -> Ran:
     # The lock of the row before is that of a plain `pulumi up`: whether it still runs, a person has to say
     locked = system.command(*command)
     assert locked.code == 1, locked.output
-    assert "which may still be running; once it is not: pulumi cancel --stack lab" in locked.output, locked.output
+    assert "which may still be running; once it no longer runs: pulumi cancel --stack lab" in locked.output, (
+        locked.output
+    )
     assert system.pulumi("cancel", "--yes").code == 0
     ran = system.follow("3 times in a row", lambda process: os.killpg(process.pid, signal.SIGINT), *command)
-    assert f"a move to {NEW} was begun and has not come to its end: it goes on" in ran.output, ran.output
+    assert f"an unfinished move to {NEW}: it continues" in ran.output, ran.output
     return ran
 
 
@@ -218,7 +220,7 @@ ROWS = {
     "the provider is refused": Row(aws_refuses("GetCallerIdentity"), "AccessDenied"),
     **{f"creation {number} is refused": Row(NEXT_CREATION, "AccessDenied") for number in range(1, len(CREATIONS) + 1)},
     "killed while booting": Row(killed_at(f"watchme-{NEW}-ready creating"), ""),
-    "the machine does not boot": Row(never_boots, "cannot take a release after 15 s"),
+    "the machine does not boot": Row(never_boots, "is not ready for a release after 15 s"),
     "credentials expire in the middle": Row(credentials_expire, "ExpiredToken"),
     "the registry goes away": Row(registry_down, "image(s) not copied"),
     "killed while copying": Row(killed_at("copied watchme-"), ""),
@@ -226,17 +228,17 @@ ROWS = {
     "the release is never well": Row(never_well, "rolled back on watchme"),
     "killed while releasing": Row(killed_at("switching"), ""),
     "an alarm is refused": Row(aws_refuses("PutMetricAlarm"), "AccessDenied"),
-    "the proxy ends before the gate": Row(proxy_down, "no name was pointed there"),
+    "the proxy ends before the gate": Row(proxy_down, "no name was switched"),
     "killed, and its lock is left": Row(killed_with_its_lock("3 times in a row"), ""),
-    "infra move is interrupted": Row(interrupted, "interrupted; run the same command again to go on"),
+    "infra move is interrupted": Row(interrupted, "interrupted; run the same command again to continue"),
     "killed at the gate": Row(killed_at("3 times in a row"), ""),
     "the record is refused": Row(aws_refuses("rrset", body="<Type>A</Type>"), "AccessDenied"),
     "the name servers do not answer": Row(
         configured(**{"nameServers[0]": "127.73.255.9:53", "confirmDeadline": "5"}), "does not answer for", NEW
     ),
-    "the proxy ends after the switch": Row(away_after_the_switch, "the region that was left is still there", NEW),
+    "the proxy ends after the switch": Row(away_after_the_switch, "the old region still exists", NEW),
     "killed at the verification": Row(killed_at("name server(s) give the new address"), "", NEW),
-    "the old region is still asked": Row(never_quiet, "Nothing was deleted, and all is served", NEW),
+    "the old region is still asked": Row(never_quiet, "Nothing was deleted, and everything is served", NEW),
     "killed while draining": Row(killed_at("until no more requests come"), "", NEW),
 }
 

@@ -59,5 +59,5 @@ def test_what_a_killed_update_made_is_found_and_taken_into_the_state(built, engi
     made = pulumi.resources[name]
     assert (made["id"], made["inputs"], pulumi.refreshed) == (id, inputs, [made["urn"]])
     assert pulumi.interrupted == [] and list(pulumi.resources) == [name]
-    what = "the next update deletes it" if type in kinds.LOST else "taken into the state"
+    what = "the next update deletes it" if type in kinds.LOST else "adopted into the state"
     assert id in said[0] and what in said[0]

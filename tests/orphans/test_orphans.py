@@ -1,4 +1,4 @@
-"""What killed updates left: found in the account, taken into the state, and nothing forgotten before it is read."""
+"""What killed updates left: found in the account, adopted into the state, and nothing forgotten before it is read."""
 
 import json
 from dataclasses import replace
@@ -236,7 +236,10 @@ def test_they_are_listed_with_what_they_cost(cli_engine, account):
 def test_none_is_said(cli_engine):
     cli_engine()
     ran = run()
-    assert (ran.exit_code, ran.output) == (0, "no orphans: what AWS has with this stack's tags is in the state\n")
+    assert (ran.exit_code, ran.output) == (
+        0,
+        "no orphans: every resource in AWS with this stack's tags is in the state\n",
+    )
 
 
 def test_a_person_is_asked_before(cli_engine, account):

@@ -109,7 +109,7 @@ ROWS = {
         [
             "created: repository registry-ap-northeast-1-watchme-api-summary",
             "summary-api starts; interruption: none, it is new",
-            "memory of the services' limits: 7032 of 7168 MiB → 7096 of 7168 MiB",
+            "total memory limit of the services: 7032 of 7168 MiB → 7096 of 7168 MiB",
             "port 8040: free → summary-api",
             "address 172.27.0.40: free → summary-api",
             "/etc/systemd/system/watchme-summary-api.service new",
@@ -133,14 +133,14 @@ ROWS = {
     ),
     "public path changed": Row(
         replaced(WATCHME, "public: /behavior-features/", "public: /behaviour-features/"),
-        ["no longer public: api.hey-watch.me/behavior-features/", "public from now on: api.hey-watch.me/behaviour-features/"],
+        ["no longer public: api.hey-watch.me/behavior-features/", "now public: api.hey-watch.me/behaviour-features/"],
         "no longer public: api.hey-watch.me/behavior-features/",
         ["restarts;", "starts;"],
     ),
     "health path changed": Row(
         replaced(WATCHME, "    routes: [{public: /behavior-features/}]", "    routes: [{public: /behavior-features/}]\n    health: /nowhere"),
         ["ast-api is healthy when /health answers 200 → when /nowhere does"],
-        "what makes 1 service healthy changes: ast-api",
+        "the health check of 1 service changes: ast-api",
         ["restarts;", "no longer public"],
     ),
     "memory limit beyond the budget": Row(
@@ -151,8 +151,8 @@ ROWS = {
     ),
     "service retired": Row(
         retired("avatar-uploader"),
-        ["avatar-uploader stops for good; interruption: for good", "port 8014: avatar-uploader → free", "docker-compose", "removed"],
-        "1 service stops for good: avatar-uploader",
+        ["avatar-uploader stops permanently; interruption: permanent", "port 8014: avatar-uploader → free", "docker-compose", "removed"],
+        "1 service stops permanently: avatar-uploader",
         ["deleted: repository", "superb-api restarts"],
     ),
     "image digest bumped": Row(
@@ -186,7 +186,7 @@ ROWS = {
     ),
     "other administrators": Row(
         replaced(PROD, "203.0.113.10/32", "198.18.0.0/24"),
-        ["created: opening network-ap-northeast-1-in-22-198.18.0.0/24"],
+        ["created: inbound rule network-ap-northeast-1-in-22-198.18.0.0/24"],
         "closes SSH to 203.0.113.10/32; opens SSH to 198.18.0.0/24",
     ),
     "a region that is none": Row(
@@ -202,7 +202,7 @@ ROWS = {
             "7032 of 7168 MiB → 7032 of 15360 MiB",
             "cost per month: $69.60 → $132.67",
         ],
-        "the machine is stopped and started, some minutes without it; +$63.07 per month",
+        "the machine is stopped and started, with a few minutes of outage; +$63.07 per month",
         ["replaced"],
     ),
     "another processor": Row(
@@ -221,7 +221,8 @@ ROWS = {
             "network ap-southeast-2: ", "images ap-southeast-2: 1 created", "gate ap-southeast-2", "switch: 1 updated",
             "verify ap-southeast-2", "drain: 1 created", "host watchme: a new machine beside the old one", "retire ap-northeast-1",
         ],
-        "moves from ap-northeast-1 to ap-southeast-2 in 16 steps, the last of which deletes 1 machine(s) with their disks, 15 repo",
+        "moves from ap-northeast-1 to ap-southeast-2 in 16 steps, the last of which deletes 1 machine(s) with their "
+        "disks, 15 repo",
         ["services restart", "services start"],
     ),
     "another machine in the same region": Row(
@@ -268,7 +269,7 @@ ROWS = {
             "ast-api goes to another host", "ast-api comes from another host",
         ],
         "watchme from watchme to box in 10 steps",
-        ["ast-api stops for good", "retire", "nginx.service comes"],
+        ["ast-api stops permanently", "retire", "nginx.service comes"],
         before=added(PROD, "    box: {kind: ec2, systems: [], instanceType: t4g.large, reserve: 1g}\n"),
     ),
     "it does not validate": Row(

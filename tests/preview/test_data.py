@@ -29,24 +29,25 @@ def tagged(tag: str):
 CHANGES = {
     "another volume": (
         setting("db", volumes=[f"new:{DATA}"]),
-        [f"data of db: {DATA} becomes new, and was web-db. Nothing is copied: do that by hand"],
+        [f"data of db: {DATA} changes from web-db to new. Nothing is copied: do that by hand"],
     ),
     "another user": (
         setting("db", user="70:70"),
         [
-            "data of db: it ran as its image's own user, and runs as user 70:70. Files keep their owner: change it with "
+            "data of db: runs as user 70:70 instead of its image's default user. Files keep their owner: change "
+            "it with "
             "chown"
         ],
     ),
     "another place": (
         setting("db", volumes=["web-db:/elsewhere"]),
-        [f"data of db: {DATA} is no longer web-db. What is in there stays, and db does not see it"],
+        [f"data of db: {DATA} is no longer web-db. The data in it stays, but db no longer sees it"],
     ),
     "another major version": (
         tagged("17.1"),
         [
-            "data of db: version 16 → 17 of a database. Many do not start on the data of another major version: dump it "
-            "before, and load it after"
+            "data of db: version 16 → 17 of a database. Many do not start on the data of another major version: dump "
+            "it before the change, and load it afterwards"
         ],
     ),
     "a minor version": (tagged("16.9"), []),
@@ -66,8 +67,9 @@ def test_it_is_said_with_what_to_do(change, lines):
 def test_a_release_step_is_said_once_and_a_new_host_has_all():
     step = setting("web", release={"command": "python manage.py migrate", "limit": "2m"})
     line = (
-        "release step of web runs before it is switched, once db is healthy: python manage.py migrate (120 s at most; if "
-        "it fails, nothing is switched, or all of it is rolled back)"
+        "the release step of web runs before the switch, once db is healthy: python manage.py migrate (120 s at "
+        "most; if "
+        "it fails, nothing is switched, or everything is rolled back)"
     )
     assert steps.changes(manifest(), manifest(step)) == [line] == steps.changes(None, manifest(step))
     assert steps.changes(manifest(step), manifest(step)) == [] == steps.changes(manifest(step), manifest())
@@ -81,9 +83,9 @@ def test_a_service_that_leaves_leaves_its_data():
         setting("web", depends_on=[])(data)
 
     assert changes(manifest(), manifest(gone)) == [
-        "data of db stays: web-db, which nothing uses any more",
-        "data of worker stays: /srv/web/outbox, which nothing uses any more",
-        "data of worker stays: /etc/localtime, which nothing uses any more",
+        "data of db stays in web-db, but nothing uses it any more",
+        "data of worker stays in /srv/web/outbox, but nothing uses it any more",
+        "data of worker stays in /etc/localtime, but nothing uses it any more",
     ]
 
 

@@ -35,14 +35,14 @@ def test_a_small_change_is_shown_whole():
     text = comment(report())
     assert text.startswith("<!-- infra preview prod -->\n### 🔶 prod: deletes the machine: its disk is lost")
     assert "```diff\n@@ -1,3 +1,3 @@\n one\n-two\n+TWO" in text and "only counted here" not in text
-    assert "| web | restarts | some seconds;" in text and "plan `mocks-a-b-c`" in text
+    assert "| web | restarts | a few seconds;" in text and "plan `mocks-a-b-c`" in text
 
 
 def test_whatever_the_change_it_fits_a_comment_and_says_what_was_folded():
     long = (DIFF[0], *[f"+{'x' * 90} {n}" for n in range(400)])
     text = comment(report(hosts=30, files=40, diff=long, steps=2000))
     assert len(text) <= markdown.LIMIT == 65_536
-    assert "parts are only counted here, what matters least first" in text
+    assert "parts, the least important first, are only counted here" in text
     assert "deletes the machine (2000 of them): its disk is lost" in text and "plan `mocks-a-b-c`" in text
 
 
@@ -99,7 +99,7 @@ def test_json_is_for_programs():
     found = json.loads(as_json.text(report()))
     (stack,) = found["stacks"]
     assert stack["fingerprint"] == "mocks-a-b-c" and stack["steps"][0]["danger"].startswith("its disk is lost")
-    assert stack["hosts"][0]["effects"][0]["gap"].startswith("some seconds")
+    assert stack["hosts"][0]["effects"][0]["gap"].startswith("a few seconds")
 
 
 FORGED = "live-1111111111-2222222222-3333333333-4444444444"

@@ -52,7 +52,7 @@ CASES = {
     "restarted": (manifest(WEB, DB), manifest(WEB, DB, versions=CHANGED), [("web", "restarts")]),
     "for its own users": (manifest(WEB, DB), manifest(WEB, DB, versions={"/u/db.service": "2"}), [("db", "restarts for its own users")]),
     "new": (manifest(WEB), manifest(WEB, DB), [("db", "starts")]),
-    "gone": (manifest(WEB, DB), manifest(WEB), [("db", "stops for good")]),
+    "gone": (manifest(WEB, DB), manifest(WEB), [("db", "stops permanently")]),
     "a new host": (None, manifest(WEB), [("web", "starts")]),
     "behind its socket": (
         manifest(WEB, SOCKET),
@@ -161,7 +161,7 @@ def with_file(text: str, sha256: str):
 def test_a_change_that_masking_hides_is_still_a_change():
     (change,) = compare_hosts({"h": with_file("same\n", "1")}, {"h": with_file("same\n", "2")})
     assert [(file.path, file.how, file.meta) for file in change.files] == [
-        ("/etc/a.yml", "changed", "its content changes where it is not shown")
+        ("/etc/a.yml", "changed", "its content changes in a part that is not shown")
     ]
     (change,) = compare_hosts({"h": with_file("one\n", "1")}, {"h": with_file("two\n", "2")})
     assert [(file.added_lines, file.meta) for file in change.files] == [(1, "")]

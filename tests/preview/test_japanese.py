@@ -74,7 +74,7 @@ KEPT = re.compile(
 def full() -> Report:
     """Of all that a comment can show, something."""
     effects = [Effect("web", "web.service", way) for way in GAPS]
-    unseen = phrase("its content changes where it is not shown")
+    unseen = phrase("its content changes in a part that is not shown")
     files = [
         FileChange("/etc/a.conf", "changed", ("@@ -1 +1 @@", "-1", "+2"), unseen),
         FileChange("/etc/b.conf", "new", ("+1",)), FileChange("/etc/c.conf", "removed", ("-1",)),
@@ -99,7 +99,7 @@ def full() -> Report:
         cost=Cost(10.0, 12.5, "2026-11-01"), findings=[Finding("ssh-open", "rule", "SSH is open", "your own networks")],
         phases=[Phase(name, "ap-northeast-1", {f"m{number}": "create"}) for number, name in enumerate(STEPS)],
         replaces=["box"], goes=[phrase("{system} from {giver} to {taker}", system="totton", giver="box", taker="home")],
-        hosts_say=[phrase("{host} leaves the stack; it was not asked", host="m4")], language="ja",
+        hosts_say=[phrase("{host} leaves the stack; it was not contacted", host="m4")], language="ja",
     )  # fmt: skip
     return Report("0" * 40, phrase("{commit} with uncommitted changes", commit="0123456789"), [stack])
 

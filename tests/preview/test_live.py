@@ -162,7 +162,7 @@ def test_what_a_host_says_of_its_release_ends_no_preview():
             said = _complaint({**answer, "manifest": manifest})
             if said:
                 named.add(key)
-                assert said.startswith("what it says of its release cannot be read ("), said
+                assert said.startswith("its report of its release cannot be read ("), said
                 continue
             compare_hosts({"watchme": {**host, "manifest": manifest}}, {"watchme": host})
             _serving(manifest)

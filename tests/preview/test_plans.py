@@ -47,9 +47,9 @@ CASES = {
         plan(Step(f"{URN}m", "update", ("instanceType",), new={"instanceType": "t4g.xlarge"})),
         [LARGER],
     ),
-    "a file": (plan(files=[("/a", ("+1",))]), plan(files=[("/a", ("+2",))]), ["watchme:/a: changes in another way"]),
-    "a file more": (plan(), plan(files=[("/a", ("+1",))]), ["watchme:/a: changes now"]),
-    "a file less": (plan(files=[("/a", ("+1",))]), plan(), ["watchme:/a: changes no more"]),
+    "a file": (plan(files=[("/a", ("+1",))]), plan(files=[("/a", ("+2",))]), ["watchme:/a: changes differently"]),
+    "a file more": (plan(), plan(files=[("/a", ("+1",))]), ["watchme:/a: now changes"]),
+    "a file less": (plan(files=[("/a", ("+1",))]), plan(), ["watchme:/a: no longer changes"]),
     "by hand": (plan(), plan(said=["watchme: /a was edited"]), ["watchme: /a was edited"]),
 }
 
@@ -60,10 +60,10 @@ def test_what_changed_since(before, now, said):
 
 
 def test_which_part_of_a_fingerprint_differs():
-    assert differing("live-1-2-3-5", "live-1-9-3-5") == ["the steps on resources"]
-    assert differing("live-1-2-3-5", "mocks-1-2-4-5") == ["what it was made from", "what the hosts have now"]
-    assert differing("live-1-2-3-5", "live-1-2-3-6") == ["the program's code"]
-    assert differing("nonsense", "live-1-2-3-5") == ["the fingerprint's form"]
+    assert differing("live-1-2-3-5", "live-1-9-3-5") == ["the steps of the resources"]
+    assert differing("live-1-2-3-5", "mocks-1-2-4-5") == ["its source", "the hosts' present state"]
+    assert differing("live-1-2-3-5", "live-1-2-3-6") == ["the program"]
+    assert differing("nonsense", "live-1-2-3-5") == ["the fingerprint's format"]
 
 
 @pytest.fixture
@@ -100,7 +100,7 @@ REFUSED = {
     "another": (
         report(fingerprint="mocks-1-9-3-5"),
         "mocks-1-2-3-5",
-        r"not plan mocks-1-2-3-5: the steps on resources changed since",
+        r"no longer do what plan mocks-1-2-3-5 says: the steps of the resources changed since",
     ),
     "it does not validate": (
         report(error="error: files: port"),
@@ -110,9 +110,9 @@ REFUSED = {
     "a live one from where nothing can be asked": (
         report(),
         "live-1-2-3-5",
-        r"is a live one, and stack prod cannot be asked",
+        r"is a live one, but stack prod is not reachable",
     ),
-    "no fingerprint": (report(), "yesterday", "is no fingerprint"),
+    "no fingerprint": (report(), "yesterday", "is not a fingerprint"),
 }
 
 
@@ -127,7 +127,7 @@ def test_anything_else_is_refused(previewing, made, approved, said):
 def test_a_refusal_says_what_changed_where_the_plan_was_kept(previewing, tmp_path):
     previewing(report(fingerprint="mocks-1-9-3-5", files=[("/a", ("+1",))]))
     plans.keep(report())
-    with pytest.raises(InfraError, match=r"watchme:/a: changes now"):
+    with pytest.raises(InfraError, match=r"watchme:/a: now changes"):
         plans.up("prod", "mocks-1-2-3-5", "HEAD")
 
 

@@ -45,4 +45,4 @@ def test_of_two_proxies_one_takes_the_others_place(tmp_path):
     assert found["caddy.service"] == "takes the other proxy's place" and "nginx.service" not in found
     without = {**nginx, "units": [unit for unit in nginx["units"] if unit["name"] != "nginx.service"]}
     found = {effect.unit: effect.how for effect in effects(nginx, without, set())}
-    assert found["nginx.service"] == "stops for good"
+    assert found["nginx.service"] == "stops permanently"

@@ -166,7 +166,7 @@ def test_the_lock_of_a_deploy_that_was_killed_is_removed_and_no_other(watchme: S
         (lock,) = place.rglob("*.json")
         held = infra(watchme, "unlock")
         # Whichever of the two is written first: the lock, or who holds it
-        stays = ("is not certain from here, so that the lock stays", "which runs on this machine now: wait for its end")
+        stays = ("is not certain from here, so the lock stays", "which is running on this machine: wait until it ends")
         assert held.code == 1 and any(line in held.output for line in stays), held.output
         engine = json.loads(lock.read_text())["pid"]
         os.killpg(process.pid, signal.SIGKILL)
@@ -174,6 +174,6 @@ def test_the_lock_of_a_deploy_that_was_killed_is_removed_and_no_other(watchme: S
             os.kill(engine, signal.SIGKILL)
     assert lock.exists()
     said = must(infra(watchme, "unlock"))
-    assert f"process {engine}, since 0 min, which runs no more: the lock is removed" in said, said
+    assert f"process {engine}, since 0 min, which has ended: the lock was removed" in said, said
     assert not lock.exists()
     must(infra(watchme, "deploy", SERVICE))

@@ -73,7 +73,10 @@ def directory_full(system: System) -> Iterator[None]:
 @contextmanager
 def state_full(system: System) -> Iterator[None]:
     """The disk that releases are kept on has a few kilobytes left."""
-    move = "cp -a /var/lib/infra /run/kept-infra && mount -t tmpfs -o size=4m tmpfs /var/lib/infra && chmod 700 /var/lib/infra"
+    move = (
+        "cp -a /var/lib/infra /run/kept-infra && mount -t tmpfs -o size=4m tmpfs /var/lib/infra && chmod 700 "
+        "/var/lib/infra"
+    )
     assert system.on_host("sh", "-c", f"{move} && cp -a /run/kept-infra/. /var/lib/infra/").code == 0
     try:
         yield
@@ -202,12 +205,12 @@ def test_a_connection_that_is_cut_changes_nothing_about_the_release(watchme):
     push(watchme)
     with at(watchme, "(re)starting", "pkill -KILL -f 'sshd: ubuntu@'"):
         output = watchme.must_up()
-    assert "the job goes on there, connecting again" in output and "applied on watchme" in output
+    assert "the job continues there; reconnecting" in output and "applied on watchme" in output
 
 
 @pytest.mark.nightly
 def test_a_connection_that_is_cut_at_its_beginning(watchme):
-    """During the upload or right after it: either nothing was touched, or it goes on."""
+    """During the upload or right after it: either nothing was touched, or it continues."""
     push(watchme)
     before = serving(watchme)
     cut = "until pkill -KILL -f 'sshd: ubuntu@'; do sleep 0.01; done"

@@ -226,7 +226,7 @@ def twice(update: Update) -> None:
     update.process.send_signal(signal.SIGINT)
 
 
-FINISHED = "applied on web1. Pulumi was interrupted and counts it as failed; the next pulumi up takes it as it is"
+FINISHED = "applied on web1. Pulumi was interrupted and recorded it as failed; the next pulumi up corrects that"
 WAYS: dict[str, tuple[Callable[[Update], None], str]] = {
     "Ctrl-C": (lambda update: update.process.send_signal(signal.SIGINT), FINISHED),
     "Ctrl-C twice": (twice, ""),
@@ -236,7 +236,7 @@ WAYS: dict[str, tuple[Callable[[Update], None], str]] = {
     "its child is killed": (lambda update: os.kill(update.child, signal.SIGKILL), "was killed (SIGKILL)"),
     "it is asked to end": (
         lambda update: os.kill(update.known, signal.SIGTERM),
-        "goes on there and ends applied or rolled back",
+        "continues there until it is applied or rolled back",
     ),
 }
 

@@ -36,8 +36,8 @@ def test_a_lost_machine_is_made_anew_by_one_update(system):
     assert f"its machine {lost} is gone in {REGION}: a new one replaces it" in shown.output, shown.output
     assert "watchme-ap-northeast-1-instance replace" in shown.output, shown.output
     told = system.command("infra", "preview", "--stack", "lab")
-    assert f"its machine {lost} is gone in {REGION}: a new one replaces it" in told.output, told.output
-    assert "watchme could not be asked, its files are shown as new" in told.output, told.output
+    assert f"its machine {lost} is gone in {REGION}: a new one takes its place" in told.output, told.output
+    assert "watchme did not answer, its files are shown as new" in told.output, told.output
     began = time.monotonic()
     system.must_up()
     wait_until_well(system, 120)
@@ -64,7 +64,7 @@ def test_what_no_release_brings_comes_back_from_a_snapshot(system):
     assert snapshot in infra(system, "--list").output
     ran = infra(system)
     assert ran.code == 0, ran.output
-    assert "services: /opt/whisper/uploads: 1 file(s) came" in ran.output, ran.output
+    assert "services: /opt/whisper/uploads: 1 file(s) restored" in ran.output, ran.output
     print(f"Whisper has its uploads again {time.monotonic() - began:.0f} s after the first of the two commands")
     assert system.on_host("cat", f"{UPLOADS}/talk.wav", host="services").output == said
     assert owner(system, f"{UPLOADS}/talk.wav") == "whisper 640"
@@ -73,18 +73,20 @@ def test_what_no_release_brings_comes_back_from_a_snapshot(system):
 
     newer = system.on_host("sh", "-ec", f"printf newer > {UPLOADS}/talk.wav", host="services")
     again = infra(system, "--snapshot", snapshot)
-    assert newer.code == 0 and "/opt/whisper/uploads: 0 file(s) came" in again.output, again.output
+    assert newer.code == 0 and "/opt/whisper/uploads: 0 file(s) restored" in again.output, again.output
     assert system.on_host("cat", f"{UPLOADS}/talk.wav", host="services").output == "newer"
 
 
 @pytest.mark.nightly
 def test_what_cannot_be_restored_says_why(system):
     wrong = system.command("infra", "restore", "home", "--stack", "lab")
-    assert wrong.code == 1 and "home is a machine of its owner's" in wrong.output, wrong.output
+    assert wrong.code == 1 and "home is its owner's machine" in wrong.output, wrong.output
     wrong = system.command("infra", "restore", "watchme", "--stack", "lab")
-    assert wrong.code == 1 and "nothing that runs on watchme has data" in wrong.output, wrong.output
+    assert wrong.code == 1 and "no service on watchme has data" in wrong.output, wrong.output
     wrong = infra(system, "--snapshot", "snap-9")
-    assert wrong.code == 1 and "snap-9 is no snapshot of services's disk; there is snap-" in wrong.output, wrong.output
+    assert wrong.code == 1 and "snap-9 is not a snapshot of services's disk; snapshots: snap-" in wrong.output, (
+        wrong.output
+    )
 
 
 @pytest.mark.nightly

@@ -65,7 +65,7 @@ def test_a_zone_moves_to_cloudflare_and_no_request_is_lost(at_cloudflare: System
     wait_until_well(system)
     address = address_of(NAME, system.lab.dns)
     previewed = system.command("infra", "preview", "--stack", "lab").output
-    assert f"public name record-{NAME}" in previewed and "the name leads nowhere" in previewed, previewed
+    assert f"public name record-{NAME}" in previewed and "the name no longer resolves" in previewed, previewed
     with Load(system, PATHS).going() as load:
         output = system.must_up()
     assert load.lost() == {} and f"{NAME} A: {address} at Cloudflare" in output, output
@@ -121,7 +121,8 @@ def test_one_certificate_is_for_all_names_beside_it(at_cloudflare: System, watch
     shown = watchme.on_host(
         "sh",
         "-c",
-        f"openssl s_client -connect 127.0.0.1:443 -servername {NAME} </dev/null 2>/dev/null | openssl x509 -noout -ext subjectAltName",
+        f"openssl s_client -connect 127.0.0.1:443 -servername {NAME} </dev/null 2>/dev/null | openssl x509 -noout "
+        "-ext subjectAltName",
     )
     assert "DNS:*.hey-watch.me" in shown.output, shown.output
     watchme.restore_all()

@@ -89,7 +89,7 @@ def test_an_image_that_was_pushed_since_is_another_plan(watchme):
         and stack["fingerprint"] != before["fingerprint"]
     )
     ran = approve(watchme, before["fingerprint"])
-    assert ran.code == 1 and "the hosts' files" in ran.output and f"watchme:{COMPOSE}: changes now" in ran.output, (
+    assert ran.code == 1 and "the hosts' files" in ran.output and f"watchme:{COMPOSE}: now changes" in ran.output, (
         ran.output
     )
     watchme.must_up()
@@ -149,7 +149,7 @@ def test_a_secret_is_in_no_form_of_a_live_preview(watchme):
 
 
 WRONG = {
-    "no fingerprint": ("yesterday", "is no fingerprint"),
+    "no fingerprint": ("yesterday", "is not a fingerprint"),
     "of somewhere else": ("live-0000000000-0000000000-0000000000-0000000000", "it was made elsewhere"),
 }
 

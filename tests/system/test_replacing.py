@@ -115,7 +115,7 @@ def test_its_data_comes_along_and_back_and_the_earlier_machine_goes_when_it_is_a
     old = serves(system, reader.name, HOST)
     mark(reader, old, "first")
     said = replaced(system, HOST, "--type", "t4g.medium")
-    assert "nothing of it ran for" in said and "its data comes along" in said
+    assert "in use; stopped for" in said and "its data is moved" in said
     new = serves(system, reader.name, HOST)
     assert marks(reader, new) == {"first"} and writes(new) and not writes(old)
     # A boot of the machine that is kept starts nothing that writes
@@ -136,7 +136,7 @@ def test_its_data_comes_along_and_back_and_the_earlier_machine_goes_when_it_is_a
 @pytest.mark.nightly
 def test_killed_at_any_moment_one_machine_writes_and_the_same_command_goes_on(reader: Reader) -> None:
     system = reader.system
-    for number, moment in enumerate(["serves meanwhile", "stops what writes", "here and in use", "names updated"]):
+    for number, moment in enumerate(["serves meanwhile", "stops what writes", "moved and in use", "names updated"]):
         old = serves(system, reader.name, HOST)
         mark(reader, old, f"kill{number}")
         generation = json.loads(system.pulumi("stack", "output", "generations", "--json").output).get(HOST, 1)
@@ -166,8 +166,8 @@ def test_one_that_fails_is_given_up_and_leaves_what_served(reader: Reader) -> No
         ran = system.command("infra", "host", "replace", HOST, "--yes", "--stack", "lab")
     finally:
         run("docker", "exec", old, "mv", "/usr/bin/rsync.away", "/usr/bin/rsync")
-    assert ran.code == 1 and "has no rsync, which copies its data" in ran.output, ran.output
-    assert f"Give it up: uv run infra host replace {HOST} --give-up --stack lab" in ran.output
+    assert ran.code == 1 and "has no rsync, which the data is copied with" in ran.output, ran.output
+    assert f"Cancel: uv run infra host replace {HOST} --give-up --stack lab" in ran.output
     assert writes(old) and reader.ask("/healthcheck") == (200, b"OK")
     said = replaced(system, HOST, "--give-up")
     assert f"{HOST} of stack lab runs on machine" in said

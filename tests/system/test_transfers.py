@@ -95,7 +95,7 @@ def test_a_system_goes_to_another_host_with_its_data_and_back(reader: Reader) ->
     assert f"reader from {HOST} to {OTHER} in" in shown.output, shown.output
     with asked(reader) as answers:
         said = system.must_up()
-    assert "nothing of it ran for" in said and "gate ap-northeast-1" in said
+    assert "in use; stopped for" in said and "gate ap-northeast-1" in said
     assert address_of(reader.name, system.lab.dns) != before and has(system, OTHER, "first")
     assert runs(system, HOST) == set() and reader.ask("/healthcheck") == (200, b"OK")
     status = system.command("infra", "status", "--stack", "lab", "--host", HOST).output
@@ -114,7 +114,7 @@ def test_a_system_goes_to_another_host_with_its_data_and_back(reader: Reader) ->
 
 def test_killed_and_given_up_at_any_moment_one_host_has_it(reader: Reader) -> None:
     system = reader.system
-    for number, moment in enumerate(["serves meanwhile", "stops what writes", "here and in use"]):
+    for number, moment in enumerate(["serves meanwhile", "stops what writes", "moved and in use"]):
         mark(system, HOST, f"kill{number}")
         goes(system, HOST, OTHER)
         system.up_killed_at(moment)

@@ -183,8 +183,8 @@ def test_a_host_that_never_answers(watchme):
         with watchme.configured(readyTimeout="10"):
             ran = watchme.pulumi("up", "--yes", "--skip-preview", "--replace", ready)
         # Before a stopped machine the lab's forwarder refuses, or takes the connection and closes it
-        why = r"( does not answer: |: .*; a host that is starting answers in a moment| takes connections, but spoke no SSH)"
-        wanted = rf"cannot take a release after 10 s: watchme \(\S+@127\.\d+\.0\.\d+:22\){why}"
+        why = r"( does not answer: |: .*; if the host is starting, try again in a moment| accepts connections, but did not finish the SSH handshake)"
+        wanted = rf"is not ready for a release after 10 s: watchme \(\S+@127\.\d+\.0\.\d+:22\){why}"
         assert ran.code != 0 and re.search(wanted, ran.output), ran.output[-3000:]
     finally:
         run("docker", "start", watchme.container)
@@ -298,7 +298,10 @@ def test_a_damaged_lineage_on_a_host(watchme, kind):
 def test_a_bare_debian_is_prepared_by_the_script_alone(system):
     """What user data does on a machine image that has nothing; Ubuntu's packages cannot be had here."""
     script = (ROOT / "files/static/prepare-host.sh").read_text()
-    check = "\nfor c in docker docker-compose nginx certbot python3 docker-credential-ecr-login; do command -v $c || exit 9; done"
+    check = (
+        "\nfor c in docker docker-compose nginx certbot python3 docker-credential-ecr-login; do command -v $c || "
+        "exit 9; done"
+    )
     again = "\ninstall_missing && echo second run installed nothing"
     output = run(
         "docker",

@@ -68,7 +68,7 @@ class Moving:
         at_home = self._settle_attempt()
         home = self._home(at_home)
         if home is None:
-            self.say(f"{self.what}: its data is here")
+            self.say(f"{self.what}: its data is already here")
             return {"bytes": 0, "seconds": 0.0}
         there = self._describe_data(home)
         if at_home["away"] and there["arriving"] and there["arriving"]["id"] == at_home["away"]["id"]:
@@ -81,7 +81,7 @@ class Moving:
             time.sleep(1)
             there = self._describe_data(home)
         if not there["bytes"]:
-            self.say(f"{self.what}: {home} has no data of it")
+            self.say(f"{self.what}: {home} has no data for it")
             return {"bytes": 0, "seconds": 0.0}
         self._demand_rsync(home, there, at_home)
         return self._move_data(home, there, at_home)
@@ -89,7 +89,7 @@ class Moving:
     def _given_back(self, home: Host, id: str) -> None:
         self._ask_at(home, "undo", {"id": id})
         self.here.do("lift", self.name, id=id)
-        self.say(f"{self.what}: {home} had not begun on its data, which is used here again")
+        self.say(f"{self.what}: {home} had not started on the data, which is used here again")
 
     def _describe_data(self, host: Host) -> dict[str, Any]:
         return host.do("describe", self.name, paths=self.entry["paths"], owners=self.entry["owners"])
@@ -108,7 +108,7 @@ class Moving:
         giver = self._other(begun["region"])
         there = self._describe_data(giver)
         if there["away"] and there["away"]["id"] == begun["id"]:
-            self.say(f"{self.what}: {giver} had given its data away when an earlier attempt ended: it starts here")
+            self.say(f"{self.what}: {giver} had handed its data over when an earlier attempt ended: starting it here")
             handing_over.set()
             try:
                 self._start(giver, begun["id"], there)
@@ -130,8 +130,8 @@ class Moving:
             gone = status["away"]
             if not gone and (given := self._in_another_move(status["records"])):
                 raise InfraError(
-                    f"{home} gave data of {self.what} to {given['to']} in {given['region']} at {given['at']}, in "
-                    "another move: bring it back by that one first. Its own copy is older"
+                    f"{home} handed data of {self.what} over to {given['to']} in {given['region']} at {given['at']} "
+                    f"in another move: bring it back with that move first. The copy on {home} is older"
                 )
             if not gone or (status["arriving"] and status["arriving"]["id"] == gone["id"]):
                 return home
@@ -141,7 +141,7 @@ class Moving:
             region = gone["region"]
         if not region:
             return None
-        raise InfraError(f"the data of {self.what}: {', '.join(passed)} each say that another one has it")
+        raise InfraError(f"the data of {self.what}: {', '.join(passed)} each report that another host has it")
 
     def _taken_from(self, home: Host, gone: dict[str, Any], at_home: dict[str, Any]) -> Host | None:
         """Of a host that has given its data to this one: whether it came, or went back."""
@@ -153,16 +153,17 @@ class Moving:
             home.do("lift", self.name, id=gone["id"])
             return home
         raise InfraError(
-            f"{home} gave the data of {self.what} to {gone['to']} in {gone['region']} at {gone.get('at', '?')}, and "
-            f"the host that is there now does not have it. Where that one is lost, {home} still has its own copy of "
-            f"then: `sudo rm /etc/infra/away/{self.name}.json` there takes it back; then run this again"
+            f"{home} handed the data of {self.what} over to {gone['to']} in {gone['region']} at "
+            f"{gone.get('at', '?')}, but the present host there does not have it. If the earlier host is lost, {home} "
+            f"still has its own copy from that time: to use it, run `sudo rm /etc/infra/away/{self.name}.json` on "
+            f"{home}, then run this again"
         )
 
     def _other(self, region: str) -> Host:
         if region not in self.others:
             raise InfraError(
-                f"the data of {self.what} is in {region}, where the stack has no host {self.here.target.host} any "
-                "more. infra:moveData false serves without it; infra backup restore brings it back from a backup"
+                f"the data of {self.what} is in {region}, where the stack no longer has host {self.here.target.host}. "
+                "infra:moveData false serves without the data; infra backup restore restores it from a backup"
             )
         return self.others[region]
 
@@ -170,7 +171,8 @@ class Moving:
         for host, status in ((home, there), (self.here, at_home)):
             if not status["rsync"]:
                 raise InfraError(
-                    f"{host} has no rsync, which copies its data: sudo apt-get install rsync there, and run again"
+                    f"{host} has no rsync, which the data is copied with: run sudo apt-get install rsync there, then "
+                    "run again"
                 )
 
     def _move_data(self, home: Host, there: dict[str, Any], at_home: dict[str, Any]) -> dict[str, Any]:
@@ -197,7 +199,7 @@ class Moving:
 
     def _handed_over(self, there: dict[str, Any], id: str, copy: Copy, size: int) -> dict[str, Any]:
         home, began = copy.home, time.monotonic()
-        self.say(f"{self.what}: {home} stops what writes")
+        self.say(f"{self.what}: {home} stops the services that write")
         with self._keep_renewing(home, id):
             try:
                 home.do(
@@ -219,7 +221,7 @@ class Moving:
             self._commit(home, id)
         self._start(home, id, there)
         seconds = time.monotonic() - began
-        self.say(f"{self.what}: {size / MiB:.0f} MiB are here and in use; nothing of it ran for {seconds:.1f} s")
+        self.say(f"{self.what}: {size / MiB:.0f} MiB moved and in use; stopped for {seconds:.1f} s")
         return {"bytes": size, "seconds": round(seconds, 1)}
 
     def _commit(self, home: Host, id: str) -> None:
@@ -234,17 +236,17 @@ class Moving:
             except InfraError as error:
                 if not remaining:
                     raise InfraError(
-                        f"{error}. Whether it has given the data of {self.what} away is not known, so that nothing "
-                        "starts here on it: run again once it answers"
+                        f"{error}. Whether {home} has handed the data of {self.what} over is unknown, so nothing is "
+                        f"started here: run again once {home} answers"
                     ) from None
                 time.sleep(RENEW)
         if not is_gone:
-            why = f"{home} had started again before its data was in its place here"
+            why = f"{home} had started its services again before the data was in place here"
             raise InfraError(f"{why}; {self._taken_back(home, id)}")
 
     def _taken_back(self, home: Host, id: str) -> str:
         """What becomes of the old host, which has given nothing away, as far as is known."""
-        outcome = f"{home} serves {self.what} as before"
+        outcome = f"{home} still serves {self.what}"
         try:
             # First: nothing starts here that is not asked to
             home.do("lift", self.name, id=id)
@@ -257,19 +259,21 @@ class Moving:
     def _start(self, home: Host, id: str, there: dict[str, Any]) -> None:
         """Raises InfraError; the old host has its data again then, where it is certain that nothing writes here."""
         asked = {"id": id, "services": self.entry["services"], "done": there["steps"], "what": self.what}
-        given = f"{home} has given the data of {self.what} away"
+        given = f"{home} has handed the data of {self.what} over"
         try:
             answer = self._ask("start", asked)
         except InfraError as error:
-            raise InfraError(f"{error}. {given}, and whether it runs here is not known: run again") from None
+            raise InfraError(f"{error}. {given}, and whether it runs here is unknown: run again") from None
         if answer["started"]:
             if answer["aside"]:
-                self.say(f"{self.what}: what {self.here} had of it before is kept at {', '.join(answer['aside'])}")
+                self.say(f"{self.what}: the replaced data of {self.here} is kept at {', '.join(answer['aside'])}")
             return
         if not answer["off"]:
-            raise InfraError(f"{answer['why']}. {given}, and does not start again while it may run here: run again")
+            raise InfraError(
+                f"{answer['why']}. {given}, and does not start it again while it may be running here: run again"
+            )
         home.do("lift", self.name, id=id)
-        raise InfraError(f"{answer['why']}; {home} serves {self.what} as before")
+        raise InfraError(f"{answer['why']}; {home} still serves {self.what}")
 
     @contextlib.contextmanager
     def _keep_renewing(self, home: Host, id: str) -> Generator[None]:

@@ -24,7 +24,7 @@ def run(request: dict[str, Any], say: Say) -> dict[str, Any]:
     began = time.monotonic()
     hosts = {f"{entry['region']}/{entry['target']['host']}": Target(**entry["target"]) for entry in request["hosts"]}
     wait = f"{request['ttl']} s, then quiet for {request['quiet']} s"
-    what = f"no more requests come to {', '.join(hosts)}: {wait}" if hosts else "no one remembers where names pointed"
+    what = f"no more requests come to {', '.join(hosts)}: {wait}" if hosts else "no old address is cached"
     say(f"until {what}")
     last_report, silent = 0.0, dict.fromkeys(hosts, 0)
     while True:
@@ -35,12 +35,16 @@ def run(request: dict[str, Any], say: Say) -> dict[str, Any]:
             return {"seconds": round(gone)}
         if gone > request["ttl"] + request["limit"]:
             raise InfraError(
-                f"after {gone:.0f} s {_describe_busy(busy)}. Nothing was deleted, and all is served. Run again to wait "
-                "on; infra:drainQuiet 0 waits no more, infra:standbyRegions keeps the region"
+                f"after {gone:.0f} s {_describe_busy(busy)}. Nothing was deleted, and everything is served. Run again "
+                "to continue waiting; infra:drainQuiet 0 skips the wait, infra:standbyRegions keeps the region"
             )
         if gone - last_report >= EVERY:
             last_report = gone
-            say(_describe_busy(busy) if busy else f"names may be remembered for {request['ttl'] - gone:.0f} s more")
+            say(
+                _describe_busy(busy)
+                if busy
+                else f"resolvers may have the old addresses cached for {request['ttl'] - gone:.0f} s more"
+            )
         time.sleep(1)
 
 
@@ -82,7 +86,7 @@ def _traffic(target: Target, request: dict[str, Any]) -> dict[str, Any] | None:
 def _describe_busy(busy: dict[str, dict[str, Any]]) -> str:
     def of(name: str, seen: dict[str, Any]) -> str:
         if seen["requests"] is None:
-            return f"{name} does not say who asks it"
+            return f"{name} does not report its requests"
         if seen["open"] and not seen["requests"]:
             return f"{name} is still answering {seen['open']} request(s)"
         clients = ", ".join(f"{client} ({count})" for client, count in seen["clients"])

@@ -28,7 +28,7 @@ def run(request: dict[str, Any], say: Say) -> dict[str, Any]:
         ]
         well = 0 if reasons else well + 1
         if reasons and time.monotonic() > end:
-            raise InfraError(f"{'; '.join(reasons)}: no name was pointed there")
+            raise InfraError(f"{'; '.join(reasons)}: no name was switched")
         if well < TIMES:
             time.sleep(PAUSE)
     say(f"{count} public paths answered {TIMES} times in a row")
@@ -47,8 +47,6 @@ def _longest(request: dict[str, Any], say: Say) -> int:
     except InfraError as error:
         if request["provider"] == "external":
             # Of what a person wrote the stack knows nothing
-            raise InfraError(
-                f"how long resolvers keep the names is not known: {error}: no name was pointed there"
-            ) from None
-        say(f"it is not known how long resolvers keep the names: {error}")
+            raise InfraError(f"how long resolvers cache the names is unknown: {error}: no name was switched") from None
+        say(f"how long resolvers cache the names is unknown: {error}")
     return longest

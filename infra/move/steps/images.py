@@ -31,7 +31,7 @@ def run(request: dict[str, Any], say: Say) -> dict[str, Any]:
         auths[source] = {"auth": login(session, request["account"], request["source"])}
     except InfraError as error:
         # It may be why the stack leaves: what is here already is enough
-        say(f"{request['source']} cannot be asked: {error}")
+        say(f"the registry in {request['source']} is not available: {error}")
     images = [
         {
             "source": f"{source}/{image['repository']}{image['reference']}",
@@ -40,7 +40,7 @@ def run(request: dict[str, Any], say: Say) -> dict[str, Any]:
         }
         for image in request["images"]
     ]  # fmt: skip
-    say(f"{len(images)} images, by {target.host} itself")
+    say(f"{len(images)} images to copy, by {target.host} itself")
     done: list[dict[str, Any]] = []
     with connect(target) as transport:
         for raw_event in run_program(transport, target, request["program"], {"images": images, "auths": auths}):
@@ -56,9 +56,12 @@ def copy_result(request: dict[str, Any], done: list[dict[str, Any]], say: Say) -
     wrong = [image for image in done if image["how"] in ("failed", "nowhere")]
     if wrong or len(done) != len(request["images"]):
         reasons = [f"{short(image['to'])}: {image.get('reason', 'is in neither region')}" for image in wrong]
-        raise InfraError(f"{len(wrong)} image(s) not copied: {'; '.join(reasons) or 'the host stopped in the middle'}")
+        raise InfraError(f"{len(wrong)} image(s) not copied: {'; '.join(reasons) or 'the host stopped before the end'}")
     counted = Counter(image["how"] for image in done)
-    say(f"{len(done)} images equal in both: {', '.join(f'{count} {how}' for how, count in sorted(counted.items()))}")
+    say(
+        f"{len(done)} images have the same digest in both regions: "
+        f"{', '.join(f'{count} {how}' for how, count in sorted(counted.items()))}"
+    )
     return {"images": {short(image["to"]): image["digest"] for image in done}, "copied": counted["copied"]}
 
 
@@ -82,7 +85,7 @@ def assume_role(role: str, region: str) -> boto3.Session:
         except (BotoCoreError, ClientError) as error:
             refused = isinstance(error, ClientError) and (aws.is_denial(error) or aws.is_absence(error))
             if time.monotonic() > end or not refused:
-                raise InfraError(f"the role {role}, which copies images, cannot be assumed: {error}") from None
+                raise InfraError(f"the role {role} for copying images cannot be assumed: {error}") from None
         time.sleep(3)
 
 

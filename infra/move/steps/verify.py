@@ -24,11 +24,11 @@ def run(request: dict[str, Any], say: Say) -> dict[str, Any]:
     _well(request["urls"], request["roots"], end, 1.0)
     late = sum(map(len, request["singles"].values()))
     if late:
-        say(f"{late} path(s) of what may run only once follow after {request['check']} s")
+        say(f"{late} path(s) of single services are checked after {request['check']} s")
         # Asked for before it can be there, it would count as a fault
         time.sleep(max(0.0, began + EARLIEST * request["check"] - time.monotonic()))
         _well(request["singles"], request["roots"], end, request["check"] / 5)
-    say("everything answers under its name")
+    say("every name answers from the new host")
     return {"servers": len(asked)}
 
 
@@ -49,12 +49,14 @@ def _wait_for_names(request: dict[str, Any], say: Say) -> list[tuple[str, int]]:
             return asked
         now = time.monotonic()
         if now > end:
-            rest = f"; no one pointed it there within {request['wait']} s. Run again to go on" if by_hand else ""
+            rest = f"; the record was not changed within {request['wait']} s. Run again to continue" if by_hand else ""
             raise InfraError(f"{reason}{rest}")
         if by_hand and now - reported > REMINDED:
             reported = now
             wanted = ", ".join(f"{name} A {address}" for name, address in request["names"].items())
-            say(f"waiting for a person, {end - now:.0f} s at most: in {request['zone']} write {wanted} ({reason})")
+            say(
+                f"waiting for a change by hand, {end - now:.0f} s at most: in {request['zone']} set {wanted} ({reason})"
+            )
         time.sleep(1)
 
 
@@ -62,7 +64,7 @@ def _well(urls: dict[str, list[str]], roots: list[str], end: float, pause: float
     for address, wanted in urls.items():
         while reason := outside.complaint(address, roots, wanted, patience=0):
             if time.monotonic() > end:
-                raise InfraError(f"{reason}: the names point there now; the region that was left is still there")
+                raise InfraError(f"{reason}: the names already point to it; the old region still exists")
             time.sleep(pause)
 
 
@@ -77,7 +79,7 @@ def _elsewhere(wanted: dict[str, str], asked: list[tuple[str, int]]) -> str | No
                 silent.append(str(error))
                 continue
             if current != [address]:
-                return f"{server[0]} gives {', '.join(current) or 'nothing'} for {name}, and not {address}"
+                return f"{server[0]} returns {', '.join(current) or 'no address'} for {name} instead of {address}"
         if len(silent) == len(asked):
-            return silent[0] if silent else "the zone has no server"
+            return silent[0] if silent else "the zone has no name servers"
     return None

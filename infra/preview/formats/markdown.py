@@ -19,7 +19,7 @@ ROOM = 200  # of them for what its poster adds
 STEPS = 60  # lines of steps before they fold into counts
 PATH = 300  # characters of a path
 LEAST = 240  # characters that say what was folded
-HEAD = ("service", "what happens", "interruption")
+HEAD = ("service", "effect", "interruption")
 TABLES = {"en": {}, "ja": japanese.TEXTS}
 
 
@@ -56,8 +56,8 @@ def comment(stack: StackReport, report: Report, limit: int = LIMIT - ROOM) -> st
     text = "".join(section.folded if index in folded else section.text for index, section in enumerate(sections))
     if folded:
         text += "\n" + say(
-            "{folded} of {all} parts are only counted here, what matters least first: a comment holds {limit} "
-            "characters. All of it: `{command}`",
+            "{folded} of {all} parts, the least important first, are only counted here: a comment holds {limit} "
+            "characters. In full: `{command}`",
             folded=len(folded), all=len(sections), limit=limit, command=f"infra preview --stack {stack.stack} --whole",
         ) + "\n"  # fmt: skip
     cut = say("… cut at {limit} characters", limit=limit)

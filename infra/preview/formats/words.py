@@ -9,13 +9,13 @@ from infra.preview.hosts import HostChange, Room
 from infra.preview.report import ENGLISH, WORDS, Cost, Report, StackReport
 
 SOURCES = {
-    "mocks": "made without AWS: both commits' programs ran under mocks. It shows in what the commits differ, and not "
-    "what was changed by hand; digests of images stand for what their tags point to",
-    "live": "made from `pulumi preview` and from the hosts themselves",
+    "mocks": "made without AWS: the programs of both commits ran under mocks. It shows how the commits differ, "
+    "but no changes made by hand; digests of images stand for what their tags point to",
+    "live": "made from `pulumi preview` and the actual state of the hosts",
 }
 
 HOSTS = {
-    "new": "a new host", "gone": "the host goes", "changed": "", "same": "no change",
+    "new": "a new host", "gone": "the host is removed", "changed": "", "same": "no change",
     "moved": "a new machine beside the old one",
 }  # fmt: skip
 PORT, ADDRESS = "port {key}: {was} → {will}", "address {key}: {was} → {will}"
@@ -38,14 +38,14 @@ def source(stack: StackReport, say: Speaker = ENGLISH) -> str:
 def step_line(step: Step, say: Speaker = ENGLISH) -> str:
     """`replaced: machine watchme-…-instance (ami)`."""
     # Nothing that was written down changed: then the old one is not there any more
-    because = say(", ").join(say.of(reason) for reason in step.because or step.changed) or say("it is gone")
+    because = say(", ").join(say.of(reason) for reason in step.because or step.changed) or say("it no longer exists")
     why = say(" ({because})", because=because) if step.op in ("update", "replace") else ""
     op, kind = say.word(WORDS[step.op]), say.word(step.kind.name)
     return say("{op}: {kind} {name}{why}", op=op, kind=kind, name=step.name, why=why)
 
 
 def step_note(step: Step, say: Speaker = ENGLISH) -> str:
-    unknown = [] if step.kind.is_known else [say("not known here: whether it is changed in place is AWS's word")]
+    unknown = [] if step.kind.is_known else [say("unknown to infra: AWS decides whether it is changed in place")]
     lost = [say.word(step.danger)] if step.danger else []
     return say("; ").join([*lost, *map(say.of, step.notes), *unknown])
 
@@ -71,14 +71,14 @@ def facts_of(host: HostChange, say: Speaker = ENGLISH) -> Iterator[str]:
     before, after = host.memory
     if before != after:
         sides = {"before": room(before, say), "after": room(after, say)}
-        yield say("memory of the services' limits: {before} → {after}", **sides)
+        yield say("total memory limit of the services: {before} → {after}", **sides)
     for service, (was, will) in host.health.items():
-        yield say("{service} is healthy when {was} answers 200 → when {will} does", service=service, was=was, will=will)
+        yield say("health check of {service}: {was} → {will} (200 is healthy)", service=service, was=was, will=will)
     yield from map(say.of, host.data)
     if host.how != "new":
         yield from (say("no longer public: {paths}", paths=path) for path in host.lost)
-        yield from (say("open to every client from then on: {path}", path=path) for path in host.opened)
-        yield from (say("public from now on: {path}", path=path) for path in host.gained)
+        yield from (say("now open to every client: {path}", path=path) for path in host.opened)
+        yield from (say("now public: {path}", path=path) for path in host.gained)
     free = say("free")
     for form, swapped in ((PORT, host.ports), (ADDRESS, host.addresses)):
         for key, (was, will) in swapped.items():
@@ -96,7 +96,7 @@ def room(host_room: Room | None, say: Speaker = ENGLISH) -> str:
 def cost(monthly: Cost, say: Speaker = ENGLISH) -> str:
     """In words; "" where nothing is known, or nothing costs."""
     if monthly.after is None or monthly.before is None:
-        return say("cost per month: prices not known")
+        return say("cost per month: prices unknown")
     same = "" if monthly.more else say(", unchanged")
     change = f"${monthly.before:.2f} → " if monthly.more else ""
     return say(
