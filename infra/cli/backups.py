@@ -68,7 +68,8 @@ def verify(
     host: HostName = None,
     everything: Annotated[bool, typer.Option("--all", help="Read all data, not only a tenth.")] = False,
 ) -> None:
-    """Check that each host's repository of backups is whole, and read a tenth of its data, each day another one."""
+    """Check that each host's repository of backups is whole, and read a tenth of its data, a different one each
+    day."""
     from infra import backups as reports
 
     with gather_errors() as alone:
@@ -88,8 +89,9 @@ def restore(
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
-    """Replace a service's data by that of a backup. It and what depends on it are stopped meanwhile; what was there is
-    kept beside it, and put back where anything fails. With --to: only put the files, or the dump, into a directory."""
+    """Replace a service's data by that of a backup. The service and its dependents are stopped meanwhile; the
+    replaced data is kept beside it, and put back if anything fails. With --to: only put the files, or the dump,
+    into a directory."""
     from infra import backups as reports
 
     target = reports.one_host(catalogue_of(stack), service, host)

@@ -52,7 +52,7 @@ def up(
         str | None, typer.Option(help=f"Base commit of an approved preview without AWS; default: {USUAL}.")
     ] = None,
 ) -> None:
-    """Do what was approved: `pulumi up`, refused when it would now do anything else, with what changed since."""
+    """Run `pulumi up` for an approved preview; refused when it would now do anything else, with what changed since."""
     from infra.preview import commits, plans
 
     raise typer.Exit(plans.up(stack, plan, base or commits.usual()))
@@ -72,8 +72,8 @@ def deploy(
     host: HostName = None,
     wait: Annotated[str, typer.Option(help="How long to wait for another update of the stack, such as 10m.")] = "",
 ) -> None:
-    """Deploy a new image or artefact of some services, and nothing else: with the gate and the way back of every
-    release. The stack records it by digest, and pulumi up keeps it, whatever its tag means later."""
+    """Deploy a new image or artefact of some services, and nothing else, with the health gate and rollback of every
+    release. The stack records the digest, and pulumi up keeps it, whatever its tag points to later."""
     from infra import deploying, locks
     from infra.move.command import may_remove_lock
 

@@ -27,8 +27,8 @@ def status(
     host: HostName = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Show every host at a glance: region, release and whether it is the stack's, services, alerts, certificates, what
-    was changed by hand, what it repaired; 2 when not all is in order."""
+    """Show every host at a glance: region, release and whether it is the stack's, services, alerts, certificates,
+    manual changes, automatic repairs. Exit code 2 when a host is not in order."""
     from infra import status as looking
 
     statuses = looking.of_stack(stack_of(stack), host)
@@ -70,7 +70,8 @@ def logs(
 
 @app.command(name="boot-times")
 def boot_times(stack: StackName, host: HostName = None) -> None:
-    """Show how long after being switched on each host reached its milestones; 2 when one was late or is not reached."""
+    """Show how long after being switched on each host reached its milestones; Exit code 2 when one was late or not
+    reached."""
     from infra import hosts, releases, remote
 
     fine = True
@@ -97,9 +98,10 @@ def drift(
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="With --restore: do not ask for confirmation.")] = False,
 ) -> None:
-    """Show what was changed by hand on each host since its release, as a unified diff; 2 when there is something. With
-    --restore what the release left is there again, and what was changed is kept aside. With --cloud: what AWS has
-    otherwise than the last update left it, what is stopped there, and what AWS announces, each with its remedy."""
+    """Show what was changed by hand on each host since its release, as a unified diff; exit code 2 when there are
+    changes. With --restore, the release's files are restored, and the changed ones are kept on the host. With
+    --cloud: differences between AWS and the last update, stopped machines, and events that AWS announces, each with
+    its remedy."""
     from infra import hosts, releases, remote, restoring
 
     if notify and not cloud:
@@ -183,8 +185,8 @@ def rollback(
     ] = None,
     host: HostName = None,
 ) -> None:
-    """Go back on a host to a release that it keeps: files, images and environment, without the network. With a
-    service's name go back to the image that it had before, by a deploy of it alone."""
+    """Roll a host back to a release that it keeps: files, images and environment, without network access. With a
+    service's name, deploy that service's previous image alone."""
     from functools import partial
 
     from infra import delivery, hosts, outside
@@ -217,7 +219,7 @@ def restore(
     show: Annotated[bool, typer.Option("--list", help="Only list the snapshots, newest first.")] = False,
 ) -> None:
     """Restore data directories (`data` in files/systems/) of a replaced host from a snapshot of its disk. Existing
-    files stay as they are; interrupted, the same command goes on."""
+    files stay as they are; after an interruption, run the same command again."""
     from infra import restore as restoring
 
     catalogue = catalogue_of(stack)

@@ -33,10 +33,10 @@ def replace(
     yes: Yes = False,
     report: Annotated[Path | None, typer.Option(help="File to write the report to (Markdown).")] = None,
 ) -> None:
-    """Make another machine for a host beside the one that serves (the newest image of infra:amiParameter, another
-    instance type), bring it the release and the data, point the names to it once it has passed the gate. The old one
-    stays until infra host retire. Interrupted or failed, the same command goes on. With --check: say all that is in the
-    way; 2 when something is."""
+    """Create a new machine for a host beside the serving one (the newest image of infra:amiParameter, or another
+    instance type), copy the release and the data to it, and point the names to it once it has passed the gate. The
+    old one stays until infra host retire. After an interruption or failure, the same command continues. With
+    --check: only report what prevents it; exit code 2 when something does."""
     from infra.errors import InfraError
     from infra.move import replacing
 
@@ -52,7 +52,7 @@ def replace(
 
 @group.command(name="retire")
 def retire(host: Named, stack: StackName, yes: Yes = False) -> None:
-    """Delete the earlier machines that a host keeps, with their disks, once no request comes to them."""
+    """Delete the earlier machines that a host keeps, with their disks, once they get no more requests."""
     from infra.move import replacing
 
     replacing.retire(sound_catalogue_of(stack), host, yes)

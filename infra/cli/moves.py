@@ -23,8 +23,8 @@ def scan_regions(
         bool, typer.Option("--vendored", help="Search installed packages and built files too.")
     ] = False,
 ) -> None:
-    """Find hard-coded regions in other repositories, say which kind each is, and show or make the change; 2 while any
-    is left."""
+    """Find hard-coded regions in other repositories, name the kind of each, and show or make the change; exit code
+    2 while any is left."""
     from infra import scan
 
     for region in (old, new):
@@ -79,8 +79,9 @@ def move(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
     report: Annotated[Path | None, typer.Option(help="File to write the report to (Markdown).")] = None,
 ) -> None:
-    """Move a stack to another region: look what is in the way, show every step, do it, and write a report. Interrupted
-    or failed, the same command goes on. With --check: say all that is in the way; 2 when something is."""
+    """Move a stack to another region: check for obstacles, show every step, carry them out, and write a report.
+    After an interruption or failure, the same command continues. With --check: only report what prevents the move;
+    exit code 2 when something does."""
     from infra.move import command
 
     catalogue = sound_catalogue_of(stack)
@@ -107,8 +108,8 @@ def adopt_aws(
     host_key: Annotated[str | None, typer.Option(help="Expected fingerprint of the host key (SHA256:…).")] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
 ) -> None:
-    """Find an instance, its address, security group, repositories and record; show what they are to the program and
-    what differs; and take them over, so that no update replaces or deletes the host."""
+    """Find an instance, its address, security group, repositories and record; show what each becomes in the stack
+    and what differs; and adopt them, so that no update replaces or deletes the host."""
     from infra.adopt import command
 
     candidate, owner = command.Candidate(region, host, instance), command.Owner(user, identity, host_key)

@@ -26,8 +26,8 @@ def show(
     wait: Annotated[str, typer.Option(help="How long to wait until all records match, such as 10m.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Show each record that the stack's names need, and where each really leads: by the zone's own servers and by
-    public resolvers (1.1.1.1, 8.8.8.8, 9.9.9.9). Exit code 1 where one is not right. Nothing is written."""
+    """Show each record that the stack's names need, and where each actually points: by the zone's own servers and
+    by public resolvers (1.1.1.1, 8.8.8.8, 9.9.9.9). Exit code 1 when one is wrong. Nothing is changed."""
     from infra import pointing
 
     catalogue = catalogue_of(stack)
@@ -46,7 +46,7 @@ def show(
 
 @group.command()
 def restore(stack: StackName) -> None:
-    """Write the records again that the last update wrote at Cloudflare, where they were changed or deleted since."""
+    """Restore the records that the last update wrote at Cloudflare and that were changed or deleted since."""
     from infra import zone_records
     from infra.orphans.command import export_state
 
@@ -70,8 +70,8 @@ def leave(
     stack: StackName,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
-    """Forget the records at a provider that kept the zone before (infra:dns): they stay there as they are, and are the
-    stack's no more."""
+    """Forget the records at an earlier provider of the zone (infra:dns): they stay there unchanged, but no longer
+    belong to the stack."""
     from infra import zone_records
     from infra.orphans.command import export_state
     from infra.pulumi import pulumi

@@ -23,8 +23,9 @@ def orphans(
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
-    """List what is in AWS with this stack's tags, or made by an update that was killed, and in no state, with what it
-    costs; 2 when there is any. `infra up` and `infra move` adopt what killed updates left by themselves."""
+    """List resources in AWS that have this stack's tags, or that a killed update created, but that are in no state,
+    with their cost; exit code 2 when there are any. `infra up` and `infra move` adopt what killed updates left by
+    themselves."""
     from infra.orphans import command, listing
 
     stack_model = stack_of(stack)
@@ -52,8 +53,8 @@ def orphans(
 
 @app.command()
 def unlock(stack: StackName) -> None:
-    """Show who holds the stack's lock in Pulumi's state, and since when; remove it where its update certainly runs no
-    more: one that was started from this checkout, on this machine, and has ended."""
+    """Show who holds the stack's lock in Pulumi's state, and since when; remove it if its update has certainly
+    ended: one that was started from this checkout on this machine."""
     from infra import unlocking
 
     typer.echo(unlocking.unlock(stack_of(stack).name))

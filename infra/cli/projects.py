@@ -30,8 +30,8 @@ def new(
     cidr: Annotated[str | None, typer.Option(help=f"{ASKED['cidr']}.")] = None,
     compose: Annotated[Path | None, typer.Option(help="A compose file to run instead of the example.")] = None,
 ) -> None:
-    """Make a project for a product of your own: the program, one example, stacks, workflows. What is left out is asked
-    for in a terminal; what has no answer becomes a line TODO, which `infra check` names."""
+    """Make a project for a product of your own: the program, one example, stacks, workflows. Missing options are
+    asked for in a terminal; a question without an answer becomes a TODO line, which `infra check` reports."""
     from infra.project.new import Answers, check_answer, create, name_of
 
     given = {"zone": zone, "account": account, "email": email, "cidr": cidr}
@@ -71,8 +71,8 @@ def include(
     ] = None,
     theirs: Annotated[bool, typer.Option("--theirs", help="Replace local edits.")] = False,
 ) -> None:
-    """Bring a system that is described in a repository of its own, or a later version of it: its file, and its static
-    files. The commit is recorded in files/systems/.included.json. No host changes before the next `pulumi up`."""
+    """Include a system from its own repository, or a later version of it: its file and its static files. The commit
+    is recorded in files/systems/.included.json. No host changes before the next `pulumi up`."""
     from infra.project import included
 
     root = project_root()
@@ -92,8 +92,8 @@ def upgrade(
     take: Annotated[list[str] | None, typer.Option(help="Take the program's version of a file in conflict.")] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
-    """Replace the program's files in this project by a later version's. Your own files are not touched; what you
-    changed in one of the program's is merged, or named. No host changes before the next `pulumi up`."""
+    """Replace the program's files in this project by a later version's. Your own files are not touched; your edits
+    of the program's files are merged or reported as conflicts. No host changes before the next `pulumi up`."""
     from infra.project import upgrade as upgrading
     from infra.project.program import program_from
 

@@ -60,8 +60,8 @@ def set_secret(
     stack: StackName,
     generate: Annotated[bool, typer.Option("--generate", help="Generate a random value, which is not shown.")] = False,
 ) -> None:
-    """Set a secret, encrypted, in the stack's file. The value is asked for, or read from standard input, and never a
-    word of the command line."""
+    """Set a secret, encrypted, in the stack's file. The value is prompted for or read from standard input, never
+    taken from the command line."""
     from infra import secret
 
     catalogue = catalogue_of(stack)
@@ -139,8 +139,8 @@ def import_file(
     service: Annotated[str, typer.Argument(help="The service whose secrets they are.")],
     stack: StackName,
 ) -> None:
-    """Set the secrets of a service from a file of variables. What the service does not name as a secret is left out,
-    and named."""
+    """Set the secrets of a service from a file of variables. Variables that the service does not list as secrets
+    are skipped and named."""
     from catalogue.files import read_text
     from infra import secret
 

@@ -17,8 +17,8 @@ def restart(
     stack: StackName,
     host: HostName = None,
 ) -> None:
-    """Restart services as a release does: their requests wait, or another one answers them; each must become healthy
-    again. Nothing else changes."""
+    """Restart services as a release does: requests wait, or another replica answers them; each service must become
+    healthy again. Nothing else changes."""
     from infra import delivery, deploying, hosts, outside
 
     services = list(dict.fromkeys(services))
@@ -39,9 +39,9 @@ def execute(
     stack: StackName,
     host: HostName = None,
 ) -> None:
-    """Run a command in a service's container, or under a native service's account with its environment. Its exit code
-    is this one's. The host notes down who ran which program; its arguments are seen in the host's list of processes, so
-    that a secret goes by standard input."""
+    """Run a command in a service's container, or under a native service's account with its environment. The exit
+    code is the command's. The host logs who ran which program; arguments are visible in the host's process list, so
+    pass secrets by standard input."""
     from infra import reaching
 
     target = reaching.target_of(catalogue_of(stack), service, host)
@@ -54,8 +54,8 @@ def shell(
     service: Annotated[str, typer.Argument(help="A service; default: the host itself.")] = "",
     host: HostName = None,
 ) -> None:
-    """Open a shell in a service's container, or under a native service's account; without a service on the host, as the
-    stack's user. The host notes down who did."""
+    """Open a shell in a service's container, or under a native service's account; without a service on the host, as
+    the stack's user. The host logs who opened it."""
     from infra import reaching
 
     target = reaching.target_of(catalogue_of(stack), service, host)
@@ -72,7 +72,7 @@ def port_forward(
     ] = None,
     host: HostName = None,
 ) -> None:
-    """Lead a port of this machine to a service's, until Ctrl-C: a database that nothing publishes, an admin page."""
+    """Forward a local port to a service's port until Ctrl-C, such as to an unpublished database or an admin page."""
     from infra import reaching
 
     name, colon, port = service.partition(":")
@@ -87,7 +87,7 @@ def open_site(
     stack: StackName,
     site: Annotated[str, typer.Argument(help="A site or a service; default: the stack's only site.")] = "",
 ) -> None:
-    """Open a site, or a service's first path, in the browser; without one the address is printed alone."""
+    """Open a site, or a service's first path, in the browser; without a browser, only print the address."""
     import webbrowser
 
     from infra import reaching
