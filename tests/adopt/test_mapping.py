@@ -40,9 +40,9 @@ def test_a_security_group_of_others_too_is_left_to_them():
 
 
 SAID = {
-    "type": ({"type": "t4g.small"}, "it is a t4g.small, and infra:hosts.watchme.instanceType says t4g.large"),
-    "larger disk": ({"volume": 50}, "50 GiB, and infra:hosts.watchme.volume says 30: a disk cannot shrink"),
-    "plain disk": ({"encrypted": False}, "its disk is not encrypted, and stays so"),
+    "type": ({"type": "t4g.small"}, "it is a t4g.small, infra:hosts.watchme.instanceType is t4g.large"),
+    "larger disk": ({"volume": 50}, "50 GiB, infra:hosts.watchme.volume is 30: a disk cannot shrink"),
+    "plain disk": ({"encrypted": False}, "its disk is not encrypted and stays so"),
     "role": (
         {"role": "vault-s3"},
         "its role from vault-s3 is replaced by one that may only pull images, prove its names",

@@ -77,7 +77,7 @@ def test_everything_is_looked_at_and_ends_with_2(account, asked):
     )
     assert second.startswith("machine of web (i-") and ": is stopped; start it: aws ec2 start-instances" in second
     lines = [third, egress, *more]
-    assert any("lets 0.0.0.0/0 reach port 22, which the stack does not ask for" in line for line in lines)
+    assert any("allows 0.0.0.0/0 to reach port 22, which the stack does not ask for" in line for line in lines)
     assert not any("port 443" in line for line in lines), "the stack's own rule"
 
 
@@ -148,7 +148,7 @@ def test_without_a_topic_nothing_is_said_to_be_sent(account, asked):
 
 @pytest.mark.parametrize(
     ("words", "said"),
-    [(["--cloud", "--host", "web"], "leave out --host"), (["--notify"], "--notify is for --cloud")],
+    [(["--cloud", "--host", "web"], "leave out --host"), (["--notify"], "--notify needs --cloud")],
 )
 def test_options_that_do_not_go_together_are_refused(words, said):
     ran = CliRunner().invoke(app, ["drift", "--stack", "lab", *words])

@@ -85,11 +85,11 @@ def opened(**peer) -> dict:
 @pytest.mark.parametrize(
     ("permission", "found"),
     [
-        (opened(IpRanges=[{"CidrIp": "198.51.100.7/32"}]), "lets 198.51.100.7/32 reach port 22, which"),
-        (opened(IpRanges=[{"CidrIp": "0.0.0.0/0"}]), "lets 0.0.0.0/0 reach port 22, which"),
-        (opened(Ipv6Ranges=[{"CidrIpv6": "::/0"}]), "lets ::/0 reach port 22, which"),
-        ({"IpProtocol": "-1", "IpRanges": [{"CidrIp": "192.0.2.0/24"}]}, "lets 192.0.2.0/24 reach every port, which"),
-        ({"IpProtocol": "udp", "FromPort": 1, "ToPort": 9, "IpRanges": [{"CidrIp": "192.0.2.0/24"}]}, "lets 192.0.2.0/24 reach ports 1–9 (udp), which"),
+        (opened(IpRanges=[{"CidrIp": "198.51.100.7/32"}]), "allows 198.51.100.7/32 to reach port 22, which"),
+        (opened(IpRanges=[{"CidrIp": "0.0.0.0/0"}]), "allows 0.0.0.0/0 to reach port 22, which"),
+        (opened(Ipv6Ranges=[{"CidrIpv6": "::/0"}]), "allows ::/0 to reach port 22, which"),
+        ({"IpProtocol": "-1", "IpRanges": [{"CidrIp": "192.0.2.0/24"}]}, "allows 192.0.2.0/24 to reach every port, which"),
+        ({"IpProtocol": "udp", "FromPort": 1, "ToPort": 9, "IpRanges": [{"CidrIp": "192.0.2.0/24"}]}, "allows 192.0.2.0/24 to reach ports 1–9 (udp), which"),
     ],
     ids=["an operator", "the world", "the world by IPv6", "every port", "a range"],
 )  # fmt: skip

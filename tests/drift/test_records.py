@@ -47,9 +47,9 @@ def test_the_stacks_own_is_no_finding(account):
 
 
 ADDED = {
-    "an address of IPv6": (("AAAA", "2001:db8::1"), {}, "AAAA in Route 53: leads to 2001:db8::1, which the stack does"),
-    "a weighted one": (("AAAA", "2001:db8::1"), PLACED, "AAAA in Route 53: leads to 2001:db8::1 (weighted), which"),
-    "an alias": (("CNAME", "elsewhere.example.net"), {}, "CNAME in Route 53: leads to elsewhere.example.net, which"),
+    "an address of IPv6": (("AAAA", "2001:db8::1"), {}, "AAAA in Route 53: points to 2001:db8::1, which the stack does"),
+    "a weighted one": (("AAAA", "2001:db8::1"), PLACED, "AAAA in Route 53: points to 2001:db8::1 (weighted), which"),
+    "an alias": (("CNAME", "elsewhere.example.net"), {}, "CNAME in Route 53: points to elsewhere.example.net, which"),
 }
 
 
@@ -81,8 +81,8 @@ def test_twins_and_names_as_route_53_writes_them():
     alias = {"Name": name, "Type": "AAAA", "AliasTarget": {"DNSName": "x.cloudfront.net."}}
     lines = [str(finding) for finding in records.find_added(of({"Name": name, "Type": "A"}, twin, alias), known, ())]
     assert [line.split(", which")[0] for line in lines] == [
-        "record *.example.com A in Route 53: leads to 192.0.2.9 (weighted)",
-        "record *.example.com AAAA in Route 53: leads to x.cloudfront.net.",
+        "record *.example.com A in Route 53: points to 192.0.2.9 (weighted)",
+        "record *.example.com AAAA in Route 53: points to x.cloudfront.net.",
     ]
 
 
@@ -101,4 +101,4 @@ def test_the_command_looks_at_them(account, monkeypatch):
     monkeypatch.setattr(command, "refresh_preview", lambda *_: [])
     monkeypatch.setattr(cli.hosts, "stack_of", lambda name: stack(lambda config: None, "prod"))
     ran = CliRunner().invoke(app, ["drift", "--cloud", "--stack", "prod"])
-    assert ran.exit_code == 2 and ran.stdout.startswith(f"record {NAME} AAAA in Route 53: leads to 2001:db8::1, which")
+    assert ran.exit_code == 2 and ran.stdout.startswith(f"record {NAME} AAAA in Route 53: points to 2001:db8::1, which")

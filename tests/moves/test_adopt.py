@@ -86,7 +86,7 @@ def test_it_finds_all_and_says_what_each_is(adopted):
 
 
 DIFFERENCES = [
-    "its disk is not encrypted, and stays so",
+    "its disk is not encrypted and stays so",
     "it has no role: it gets one",
     "allows requests without a token (IMDSv1): tokens will be needed",
     "launch-wizard-1 is replaced by the stack's own, which does not allow 22 from 0.0.0.0/0",
