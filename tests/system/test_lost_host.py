@@ -36,7 +36,7 @@ def test_a_lost_machine_is_made_anew_by_one_update(system):
     assert f"its machine {lost} is gone in {REGION}: a new one replaces it" in shown.output, shown.output
     assert "watchme-ap-northeast-1-instance replace" in shown.output, shown.output
     told = system.command("infra", "preview", "--stack", "lab")
-    assert f"its machine {lost} is gone in {REGION}: a new one takes its place" in told.output, told.output
+    assert f"its machine {lost} is gone in {REGION}: a new one replaces it" in told.output, told.output
     assert "watchme did not answer, its files are shown as new" in told.output, told.output
     began = time.monotonic()
     system.must_up()
