@@ -208,7 +208,9 @@ def _run(world: World, making: Making, number: int, command: list[str]) -> None:
     properties = {
         "User": ACCOUNT, "Group": ACCOUNT, "UMask": "0022", "RuntimeMaxSec": f"{limit + 60:.0f}",
         "NoNewPrivileges": "yes", "PrivateTmp": "yes", "PrivateDevices": "yes", "ProtectSystem": "strict",
-        "ProtectHome": "read-only", "ReadWritePaths": f"{making.place} {CACHE}", "WorkingDirectory": CACHE,
+        "ProtectHome": "read-only", "ReadWritePaths": f"{making.place} {CACHE}",
+        # uv looks there, and above, for a project and settings: not where it writes, and not in its cache
+        "WorkingDirectory": "/",
         "Nice": "10", "OOMScoreAdjust": "500",
     }  # fmt: skip
     surroundings = {

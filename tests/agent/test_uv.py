@@ -51,7 +51,8 @@ class Disk(World):
         command = list(argv[argv.index("--") + 1 :])
         self.commands.append(command)
         given = dict(word.removeprefix("--setenv=").split("=", 1) for word in argv if word.startswith("--setenv="))
-        return super().run(*command, timeout=timeout, environment=given)
+        (folder,) = [word.rpartition("=")[2] for word in argv if word.startswith("--property=WorkingDirectory=")]
+        return super().run("env", "-C", folder, *command, timeout=timeout, environment=given)
 
 
 @pytest.fixture(name="world")
