@@ -220,3 +220,7 @@ def test_where_uv_cannot_be_had_the_hosts_own_serves_if_it_is_able(binary, chang
         uv.bring(world, given)
     world.answers["uv sync --help"] = Ran(0, "\n".join(uv.NEEDED))
     assert uv.bring(world, given) == "uv"
+
+
+def test_the_tutorial_names_the_uv_that_hosts_get():
+    assert f" uv=={uv.VERSION}\n" in (ROOT / "docs/tutorial-native.md").read_text()
