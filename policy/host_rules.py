@@ -16,6 +16,8 @@ from policy.facts import Facts, Finding, files_ending
 ASSIGNED = re.compile(r"(?:export )?([\w.-]+)=")
 # The placeholder for a secret in previews
 HIDDEN = re.compile(rf"\[secret [^\]]*\]|{MARK}\w*")
+# How a secret is kept, and no secret: `type = htpasswd` in a section `auth`. A preview hides it all the same
+KIND = re.compile(r"(?:[\w.-]*[-_.])?(?:type|encryption|encoding|filename|algorithm) ?[=:] ?…")
 # Files that sites serve are public: their scripts name secrets but hold none
 PUBLISHED = "/var/www/"
 YES = ("yes", "true", "on", "1", "y", "t")
@@ -50,7 +52,7 @@ def plain_secrets(facts: Facts) -> Iterator[Finding]:
                 if plain is not None and not (name and name[1] in plain):
                     continue
                 what = name[1] if name and plain is not None else HIDDEN.sub("…", line.strip())
-                if (place, what) not in reported:
+                if (place, what) not in reported and not KIND.fullmatch(what):
                     reported.add((place, what))
                     yield _plain_secret(place, what)
 

@@ -47,7 +47,11 @@ def test_the_stacks_own_is_no_finding(account):
 
 
 ADDED = {
-    "an address of IPv6": (("AAAA", "2001:db8::1"), {}, "AAAA in Route 53: points to 2001:db8::1, which the stack does"),
+    "an address of IPv6": (
+        ("AAAA", "2001:db8::1"),
+        {},
+        "AAAA in Route 53: points to 2001:db8::1, which the stack does",
+    ),
     "a weighted one": (("AAAA", "2001:db8::1"), PLACED, "AAAA in Route 53: points to 2001:db8::1 (weighted), which"),
     "an alias": (("CNAME", "elsewhere.example.net"), {}, "CNAME in Route 53: points to elsewhere.example.net, which"),
 }

@@ -338,3 +338,10 @@ def test_names_of_secrets_are_known_from_others():
     }
     assert named == set(secret_names.SECRET)
     assert list(rules.plain_secrets(Facts("prod", plain={"h:/x.env": secret_names.PLAIN}))) == []
+
+
+@pytest.mark.parametrize(("value", "count"), [("plain", 0), ("plain\npassword = hunter2", 1)])
+def test_how_a_secret_is_kept_is_none(value, count):
+    """A preview hides it all the same."""
+    text = f"[auth]\ntype = htpasswd\nhtpasswd_filename = /run/x/users\nhtpasswd_encryption = {value}\n"
+    assert len(list(rules.plain_secrets(Facts("prod", files={"h": {"/etc/x/config": text}})))) == count
