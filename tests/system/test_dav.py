@@ -43,7 +43,7 @@ def test_a_first_release_makes_its_environment_and_serves(dav: Dav, first: str) 
 
 def test_its_password_is_nowhere_but_where_it_belongs(dav: Dav, first: str) -> None:
     assert dav.password not in first and dav.password not in dav.on("systemctl", "show", "radicale")
-    assert dav.on("stat", "-c", "%a %U", "/etc/radicale/secrets.env").strip() == "600 root"
+    assert dav.on("stat", "-c", "%a %U", "/etc/radicale/secrets.env").strip() == "600 radicale"
     assert dav.on("stat", "-c", "%a %U", "/run/radicale/users").strip() == "600 radicale"
     assert dav.on("systemctl", "show", "-p", "MemoryMax", "--value", "radicale").strip() == str(128 * 1024**2)
 
@@ -70,7 +70,7 @@ def test_packages_that_cannot_be_had_refuse_a_release_and_the_old_version_serves
     dav.lock(LATER)
     ran = dav.system.up()
     assert ran.code != 0 and "the environment of radicale cannot be made" in ran.output, ran.output
-    assert "refused on box, nothing" in ran.output and f"radicale=={LATER}" in ran.output, ran.output
+    assert "refused on box, nothing touched" in ran.output and "No solution found" in ran.output, ran.output
     dav.lock(FIRST)
     assert (dav.link(), dav.runs_as()) == (environment, process) and dav.events() == ["first"]
 
