@@ -52,6 +52,6 @@ def test_what_stays_is_reported_in_its_own_words():
 
 def test_an_image_that_is_not_there_is_waited_for_by_no_one():
     world, asked = pulling("manifest unknown", times=100)
-    with pytest.raises(Refused, match="not in the registry"):
+    with pytest.raises(Refused, match="missing in the registry"):
         pull(world, Absent([IMAGE], {}, {}), lambda line: None)
     assert asked == [0, 0]

@@ -124,7 +124,7 @@ def test_a_failed_step_within_the_switch_rolls_back(served):
 def test_one_that_does_not_end_is_ended(served):
     served.answers[RUN] = Ran(124, "waiting\nno end after 90 s")
     outcome = applied_with(served, made(newer_web, limit="90s"))
-    assert outcome.outcome == "refused" and "did not end within 90 s, and was ended" in outcome.line
+    assert outcome.outcome == "refused" and "did not finish within 90 s and was ended" in outcome.line
     assert served.ran[position(served, RUN) + 1].startswith("docker rm --force --volumes infra-step-")
 
 

@@ -56,6 +56,6 @@ def test_a_value_that_is_still_to_be_written_is_named(tmp_path):
         assert old in system
         changed = system.replace(old, f"{old.split(':')[0]}: TODO}}")
         with pytest.raises(
-            CatalogueError, match=re.escape(f"reader.yaml: {place}: is still TODO; its value, or remove it")
+            CatalogueError, match=re.escape(f"reader.yaml: {place}: is still TODO; write its value, or remove it")
         ):
             loaded(tmp_path / place, "reader", changed, stack)

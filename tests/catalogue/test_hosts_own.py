@@ -69,7 +69,7 @@ def test_a_file_is_no_directory():
         data["directories"].append({"path": "/srv/recall/x"})
         service(data, "recall-api")["files"].append({"path": "/srv//recall/x", "source": "recall/gunicorn.conf.py"})
 
-    assert "/srv//recall/x is a file, and one of directories" in problems("recall", change)
+    assert "/srv//recall/x is both a file and one of directories" in problems("recall", change)
 
 
 @pytest.mark.parametrize(("generation", "most"), [(1, 24), (12, 20)])

@@ -64,7 +64,7 @@ def test_each_service_has_an_entry_with_what_the_file_does_not_say():
 def test_of_a_products_own_file_the_secrets_are_left_and_what_it_does_not_know(tmp_path):
     project = made(tmp_path, UPSTREAM)
     assert left_open(project) == [
-        "files/systems/shop.yaml: compose.variables.URL: is still TODO; its value, or remove it"
+        "files/systems/shop.yaml: compose.variables.URL: is still TODO; write its value, or remove it"
     ]
     file = project / "files/systems/shop.yaml"
     file.write_text(file.read_text().replace("TODO", "https://shop.shop.example"))
