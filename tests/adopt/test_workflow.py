@@ -125,6 +125,10 @@ REFUSED = {
         ONE_JOB.replace("- uses: docker/build", "- &build\n        uses: docker/build") + "  other:\n    steps:\n      - *build\n",
         "its lines cannot be replaced without changing others",
     ),
+    "steps by a merge key": (
+        "x: &shared\n  steps:\n    - run: make\n" + ONE_JOB + "  other:\n    <<: *shared\n    runs-on: x\n",
+        "are written in one line ({…}, […]) or by anchors",
+    ),
     "a value by an anchor": (
         ONE_JOB.replace("platforms: linux", "platforms: &one linux")
         + "  other:\n    runs-on: *one\n    steps:\n      - run: make\n",

@@ -137,6 +137,9 @@ def _job(file: str, lines: Sequence[str], given: tuple[str, Any, Any, Extent], s
     steps = parts.get("steps")
     values = value.get("steps")
     extents: list[Extent] = []
+    if steps is None and values is not None:
+        # They come by a merge key, `<<`
+        raise _unclear(file)
     if steps is not None:
         if not isinstance(steps, yaml.SequenceNode) or steps.flow_style or not is_list(values):
             raise _unclear(file)
