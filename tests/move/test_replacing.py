@@ -97,12 +97,12 @@ def test_what_is_no_machine_of_the_programs_or_not_settled_is_a_line(known):
         machines(stack(), "x")
     known["region"] = "ap-southeast-2"
     with pytest.raises(
-        InfraError, match="a move of stack prod from ap-southeast-2 to ap-northeast-1 has not come to its"
+        InfraError, match="a move of stack prod from ap-southeast-2 to ap-northeast-1 is unfinished"
     ):
         machines(stack(), "watchme")
     known |= {"region": TOKYO, "generations": {"watchme": 2}}
     with pytest.raises(
-        InfraError, match=r"generation is 1 in Pulumi\.prod\.yaml, and machine 2 serves by the last update"
+        InfraError, match=r"generation is 1 in Pulumi\.prod\.yaml, but the last update left machine 2 serving"
     ):
         machines(stack(), "watchme")
 
