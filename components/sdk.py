@@ -22,14 +22,14 @@ DEBUG = "INFRA_SDK_DEBUG"
 # Objects made before cycles among them are looked for; Python's 700 are too few for modules of thousands of types
 COLLECTED_AFTER = 50_000
 # Those that components use
-PACKAGES = ("budgets", "cloudwatch", "dlm", "ec2", "ecr", "iam", "route53", "s3", "sns", "ssm", "vpc")
+PACKAGES = ("budgets", "cloudwatch", "dlm", "ebs", "ec2", "ecr", "iam", "route53", "s3", "sns", "ssm", "vpc")
 ROOT = Path(pulumi_aws.__file__).parent
 WORDS = re.compile(r"(?<!^)(?=[A-Z])")
 
 
 def _module_of(name: str) -> str:
-    """The module of a resource or function: `EipAssociation` → `eip_association`."""
-    return WORDS.sub("_", name).lower()
+    """The module of a resource or function: `EipAssociation` → `eip_association`, `get_ami_output` → `get_ami`."""
+    return WORDS.sub("_", name).lower().removesuffix("_output")
 
 
 def _lean(package: str) -> ModuleType:
@@ -46,9 +46,12 @@ def _lean(package: str) -> ModuleType:
         inputs = ("_inputs",) if name.endswith("Args") else ()
         for module in (*inputs, _module_of(name)):
             if (ROOT / package / f"{module}.py").exists():
-                member = getattr(importlib.import_module(f"{full}.{module}"), name, None)
+                loaded = importlib.import_module(f"{full}.{module}")
+                # A function's module has its name, and has just taken its place
+                if hasattr(loaded, module):
+                    setattr(module_made, module, getattr(loaded, module))
+                member = getattr(loaded, name, None)
                 if member is not None:
-                    # A function's module has its name, and has just taken its place
                     setattr(module_made, name, member)
                     return member
         return getattr(_whole(full), name)

@@ -28,11 +28,12 @@ def config_files(
         elif not is_mapping(definition):
             unsaid.append(("configs", f"the file has no config {name}"))
         elif not isinstance(path, str) or {*definition} - {"file"}:
-            other_keys = ", ".join(sorted(map(str, {*definition} - {"file"}))) or "no file"
+            other_keys = ", ".join(sorted(map(str, {*definition} - {"file"})))
+            has = f"{other_keys} besides file" if other_keys else "no path as file"
             unsaid.append(
                 (
                     "configs",
-                    f"{name} has {other_keys} besides file: put its content into a file beside the compose file",
+                    f"{name} has {has}: put its content into a file beside the compose file",
                 )
             )
         elif normpath(path).startswith(("..", "/")) or beside(normpath(path)) is None:

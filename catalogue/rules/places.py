@@ -7,6 +7,7 @@ from catalogue.host import Ec2Host, SshHost
 from catalogue.loading import Catalogue
 from catalogue.problems import Problem
 from catalogue.rules.each import compose_services, services
+from catalogue.service import Service
 
 PATH = re.compile(r"/[A-Za-z0-9._~/-]*")
 OWN_PAGE = "/status/"  # of each host, written by its monitor
@@ -15,7 +16,7 @@ PORTS = {"api": range(8000, 8100), "admin": range(9000, 10000)}
 
 
 def port_policy(catalogue: Catalogue) -> Iterator[Problem]:
-    """8000–8099 are for APIs, 9000s for admin tools (004_b5add429c3fef2cf.txt, best practices 5)."""
+    """8000–8099 are for APIs, 9000s for admin tools (WatchMe's "サーバー設定リポジトリ", best practices 5)."""
     for file, _, service in services(catalogue):
         allowed = PORTS[service.role]
         # Of one of the host's own it is said that no reason makes it free
@@ -57,7 +58,7 @@ def addresses(catalogue: Catalogue) -> Iterator[Problem]:
 
 def paths(catalogue: Catalogue) -> Iterator[Problem]:
     """Both paths of a route begin with `/`, and both or neither end with it: else Nginx joins them wrongly
-    (004_b5add429c3fef2cf.txt, section 1)."""
+    (WatchMe's "サーバー設定リポジトリ", section 1)."""
     for file, _, service in services(catalogue):
         where = f"service {service.name}"
         for route in service.routes:
@@ -93,6 +94,7 @@ def health_paths(catalogue: Catalogue) -> Iterator[Problem]:
             fault = "has routes, but no health path: neither releases nor the monitor check what its users get"
             rule = f"health: a path that answers 200, or look: {service.routes[0].public} at the route"
             yield Problem(file, where, fault, rule, "warning")
+        yield from _left_out_inner_path(file, service)
         if path and service.routes and service.health_route is None:
             behind = " or ".join(
                 f"health: {route.inside}health" if route.is_prefix else f"health: {route.inside}"
@@ -103,6 +105,17 @@ def health_paths(catalogue: Catalogue) -> Iterator[Problem]:
             yield Problem(
                 file, f"service {service.name}", fault, f"a path that a route leads to, such as {behind}; or {look}"
             )
+
+
+def _left_out_inner_path(file: str, service: Service) -> Iterator[Problem]:
+    """A route without its inner path, while the health path names one that ends as the route does: every request
+    but the health check got 404 in an outage at WatchMe."""
+    for route in service.routes:
+        below = (service.health_path or "").rpartition("/")[0] + "/"
+        if route.internal is None and below != route.public and below.endswith(route.public) and route.public != "/":
+            fault = f"route {route.public} is passed on as /, but the health path is below {below}"
+            rule = f"internal: {below} at the route, or internal: / if the program does serve / itself"
+            yield Problem(file, f"service {service.name}", fault, rule, "warning")
 
 
 def _in_zone(site: str, zone: str) -> str:

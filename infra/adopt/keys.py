@@ -109,7 +109,7 @@ def owners(address: str, port: int, owner: str, identity: Path, expected: list[s
     key = _key(address, port)
     if key_fingerprint(key.asbytes()) not in expected:
         raise InfraError(
-            f"{address} has the host key {key_fingerprint(key.asbytes())}instead of {' or '.join(expected)}"
+            f"{address} has the host key {key_fingerprint(key.asbytes())} instead of {' or '.join(expected)}"
         )
     if not identity.is_file():
         raise InfraError(f"{identity} does not exist: --identity names the file with the private key of {owner}")

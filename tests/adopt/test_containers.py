@@ -127,11 +127,11 @@ WAYS: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any], str]] = {
                 {"type": "bind", "source": "/", "target": "/host", "read_only": True},
             ],
             "exceptions": {"host-paths": FOUND, "docker-socket": FOUND},
-        }, "why it has to: it reads / of the host",
+        }, "why it has to: it can read / of the host",
     ),
     "ports of the world": (
         BODY | {"ports": ["127.0.0.1:8001:8001", "25:25", "0.0.0.0:51820:51820/udp"]}, {},
-        {"publish": ["25", "51820/udp"], "exceptions": {"public-ports": FOUND}}, "REASON: it is public at 25/tcp, 51820/udp",
+        {"publish": ["25", "51820/udp"], "exceptions": {"public-ports": FOUND}}, "it is public at 25/tcp, 51820/udp",
     ),
     "a port of one address": (
         BODY | {"ports": ["127.0.0.1:8001:8001", "10.0.0.5:9100:9100"]}, {}, {}, "publishes 10.0.0.5:9100 too: the catalogue has one port",

@@ -340,7 +340,7 @@ def test_a_pinned_host_key_is_the_one_that_is_asked_for():
 def test_another_host_key_than_the_pinned_one_is_refused(tmp_path):
     server = Server(lambda *_: 0)
     with (
-        pytest.raises(InfraError, match=r"127\.0\.0\.1 has the host key SHA256:\S+, and not SHA256:x"),
+        pytest.raises(InfraError, match=r"127\.0\.0\.1 has the host key SHA256:\S+ instead of SHA256:x"),
         keys.owners("127.0.0.1", server.port, "me", tmp_path / "id", ["SHA256:x"]),
     ):
         pass

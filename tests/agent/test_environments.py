@@ -147,7 +147,7 @@ def test_an_edited_one_is_drift_and_stays():
     applied(world, made)
     world.files[f"{folder_of(made)}/lib/x.py"] = (b"edited", 0o755, "root", "root")
     found = {entry["path"]: entry["found"] for entry in drift.drift(world)}
-    assert found == {folder_of(made): "was edited: lib/x.py; another lock replaces it"}
+    assert found == {folder_of(made): "was edited: lib/x.py; the next lock replaces it"}
     assert applied(world, made).outcome == "unchanged" and not world.built
 
 
@@ -156,7 +156,7 @@ def test_one_of_which_something_is_gone_is_made_again_and_put_back_where_that_fa
     made = release()
     applied(world, made)
     world.remove(f"{folder_of(made)}/lib/x.py")
-    assert "is not there as a whole" in drift.drift(world)[0]["found"]
+    assert "is incomplete" in drift.drift(world)[0]["found"]
     before = world.tree(folder_of(made))
     world.fails = Ran(1, "no network")
     assert applied(world, made).outcome == "refused" and world.tree(folder_of(made)) == before

@@ -31,7 +31,7 @@ def test_one_that_does_not_start_again_is_named():
     world.answers["systemctl restart echo.service"] = Ran(0, "")
     outcome = applied(world, release(with_echo))
     assert outcome.outcome == "rollback failed"
-    assert "echo.service ran before, and does not now" in outcome.line
+    assert "echo.service ran before and does not now" in outcome.line
 
 
 def job_left(world, id: str, is_on: bool) -> None:

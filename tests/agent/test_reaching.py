@@ -126,8 +126,8 @@ def test_how_it_ended_is_said_as_shells_do(tmp_path, process, words, code):
 @pytest.mark.parametrize(
     ("account", "pid", "line"),
     [
-        ("nobody", None, b"the service's process is not nobody's now: its environment is not to be had"),
-        ("no-such-account", None, b"the account no-such-account or its group is not one of this host"),
+        ("nobody", None, b"the service's process no longer belongs to nobody: its environment is not available"),
+        ("no-such-account", None, b"the account no-such-account or its group does not exist on this host"),
         (ME, 2**22, b"the service's process has ended: run the command again"),
     ],
 )

@@ -31,7 +31,7 @@ def test_nothing_is_planned_by_what_is_not_known(silent):
 
 
 def test_what_is_to_be_removed_is_not_called_gone(silent):
-    with pytest.raises(Failed, match=r"whether ice/vocoder.service, which is to be removed, still runs is not known"):
+    with pytest.raises(Failed, match=r"whether ice/vocoder.service, which is to be removed, still runs is unknown"):
         units.retire(silent, ["ice/vocoder.service"])
 
 

@@ -56,6 +56,10 @@ EXAMPLES = {
         setting("web", health={"command": "true"}),
         "warning: files/systems/watchme.yaml: service web: has routes, but no health path: neither releases nor the monitor check what its users get",
     ),
+    "a route without its inner path": (
+        setting("scheduler", routes=[{"public": "/scheduler/"}]),
+        "warning: files/systems/watchme.yaml: service scheduler: route /scheduler/ is passed on as /, but the health path is below /api/scheduler/; internal: /api/scheduler/ at the route",
+    ),
     "replicas with an address": (balanced(address="172.27.0.19"), "service vault-api: replicas: 3 with an address; leave it out"),
     "replicas and turns": (balanced(rollout="blue-green", spare_port=8093), "replicas: 3 with rollout: blue-green; leave it out"),
     "replicas of a published port": (balanced(publish=["25"], exceptions={"public-ports": "x"}), "replicas: 3 with publish"),

@@ -85,5 +85,5 @@ REFUSED = {
     "a user with a colon": (routed(basic_auth={"a:b": "X"}), "a user's name: letters, digits"),
     "an answer that has no page": (saying(error_pages={"500": "x.html"}), "error_pages"),
     "no requests at all": (routed(rate={"requests": 0}), "rate.requests"),
-    "a hidden page": (saying(error_pages={"404": "../x.html"}), "a path below its directory"),
+    "a hidden page": (saying(error_pages={"404": "../x.html"}), "a relative path below its directory"),
 }  # fmt: skip

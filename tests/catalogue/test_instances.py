@@ -118,7 +118,7 @@ REFUSED = {
     ),
     "twice": (["shop", "shop"], "infra:hosts: system shop is listed twice: on host box and on host box; another name for each further one: {system: shop"),
     "one port of two": (
-        ["shop", {**STAGING, "ports": {"web": 8040}}], "service shop-staging-web: port 8040 is web's already",
+        ["shop", {**STAGING, "ports": {"web": 8040}}], "service shop-staging-web: port 8040 is already used by web",
     ),
     "one subnet of two": (
         ["shop", {**STAGING, "subnet": str(subnet_of("shop"))}], "network shop-staging: its subnet",
@@ -166,7 +166,10 @@ def test_units_of_ones_own_are_one_on_a_host(project):
         return text.replace("variants:\n", f"{unit}variants:\n")
 
     found = lines(project("shop", STAGING, change=change))
-    assert "shop has units of its own (shop-agent.service), and shop is on this host; another host" in found
+    assert (
+        "shop has units of its own (shop-agent.service), but shop is on this host too; put one of the two on another host"
+        in found
+    )
     made = project("shop", hosts={"second": SECOND}, change=change)
     assert errors(check(made)) == [], lines(made)
     # Its unit says names, paths and ports of all that it uses: they are as in the file, but for its own name

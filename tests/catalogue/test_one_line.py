@@ -54,7 +54,7 @@ def test_what_lies_at_a_place_of_the_hosts_goes_where_the_catalogue_has_it(place
 @pytest.mark.parametrize("path", ["/", "/proc", "/proc/sys/x", "/sys/fs"])
 def test_nothing_is_put_over_what_the_kernel_has_in_a_container(field, path):
     given = {"files": [{"path": path, "source": "a"}], "tmpfs": [path], "volumes": [f"a:{path}"]}
-    with pytest.raises((CatalogueError, ValueError), match=r"below /|outside /|kernel's own"):
+    with pytest.raises((CatalogueError, ValueError), match=r"below /|outside /|belongs to the kernel"):
         catalogue(setting("web", **{field: given[field]}))
 
 

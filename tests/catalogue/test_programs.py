@@ -17,7 +17,7 @@ BROKEN = {
     "text": (started_by(b"exec x\n"), "files/static/recall/gunicorn.conf.py is executed, but it is not a program"),
     "nothing": (started_by(b""), "files/static/recall/gunicorn.conf.py is executed, but it is empty; a script that begins with #!"),
     "a space before it": (started_by(b" #!/bin/sh\n"), "files/static/recall/gunicorn.conf.py is executed, but it is not a program"),
-    "another architecture": (started_by(AMD64), "is built for amd64, and services (t4g.medium) is arm64; a program built for arm64"),
+    "another architecture": (started_by(AMD64), "is built for amd64, but services (t4g.medium) is arm64; a program built for arm64"),
     "an unknown architecture": (started_by(ARM64.replace(b"\xb7", b"\xf3")), "is built for ELF machine 243"),
     "before the start": (
         started_by(b"exec x\n", ExecStart="/usr/bin/true", ExecStartPre=["/usr/bin/true", "+@/srv/recall/serve x"]),

@@ -9,7 +9,7 @@ from tests.support import catalogue
 
 WRONG = {
     "backup.RESTIC_PASSWORD": ("a b'", "has characters that other programs would read differently"),
-    "monitor.webhook": ("no address", "is no address"),
+    "monitor.webhook": ("no address", "is not a URL"),
     "registries.ghcr.io": ("token", "is not a login"),
 }
 

@@ -96,7 +96,7 @@ OF_A_STACK = {
     "protected": ("maybe", "found 'maybe'; write true or false"),
     "adminCidrs": ([], "found []; at least one, such as infra:adminCidrs: [203.0.113.10/32]"),
     "alarmEmails": (["a@example.com"] * 11, "found 11 entries; at most 10"),
-    "zone": ("a" * 60 + ".example", "found 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa..., which has 68 characters; a host name of at most 64 characters"),
+    "zone": ("a" * 60 + ".example", "found 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa... of 68 characters; a host name of at most 64 characters"),
     "names": ({"a": "a.example.com"}, "found the name 'a'; a host name such as api.example.com"),
     "networks": ({"us-east-1": {"vpc": "x", "subnet": "subnet-1"}}, "found 'x'; the id of a VPC"),
     "availabilityZones": ({"us-east-1": "x"}, "found 'x'; an availability zone, such as us-east-1a"),

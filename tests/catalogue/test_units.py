@@ -42,7 +42,7 @@ def test_an_obsolete_directive_is_rendered_under_its_name_of_now_with_a_warning(
         kind, "x"
     )
     (finding,) = judge({section: {name: good}}, [section])
-    assert finding.level == "warning" and f"rendered as [{home}] {now}" in finding.rule
+    assert finding.level == "warning" and f"use its new name, [{home}] {now}" in finding.rule
     assert canonical({section: {name: good}}) == {home: {now: good}}
 
 

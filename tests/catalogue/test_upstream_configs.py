@@ -61,4 +61,5 @@ def test_what_is_none_is_said(tmp_path, configs, line):
 def test_definitions_of_another_shape_are_said(tmp_path, top):
     with pytest.raises(CatalogueError) as raised:
         read(laid(tmp_path), given("[web]", top + TOP))
-    assert "service webserver: configs: web " in str(raised.value)
+    assert "service webserver: configs: " in str(raised.value)
+    assert "the file has no config web" in str(raised.value) or "web has no path as file" in str(raised.value)

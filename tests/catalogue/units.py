@@ -55,7 +55,7 @@ EXAMPLES = {
     "a line that goes on": ("totton", unit("upsampler", "Unit", Description="a \\"), "a control character, or a \\ at the end"),
     "obsolete": (
         "vocoder", unit("vocoder", "Service", MemoryLimit="1G"),
-        "[Service] MemoryLimit and [Service] MemoryMax; the same thing under its old and its new name",
+        "[Service] MemoryLimit and [Service] MemoryMax; keep the new name of the same setting",
     ),
     "old control groups": ("vocoder", unit("vocoder", "Service", CPUShares=512), "use CPUWeight, whose values have another meaning"),
     "journald": (
@@ -66,9 +66,9 @@ EXAMPLES = {
         "vocoder", lambda data: service(data, "vocoder")["drop_ins"]["override"]["Service"].update(Debug=1),
         "service vocoder: drop_ins.override: unknown directive [Service] Debug",
     ),
-    "no command": ("whisper", without("whisper-backend", "Service", "ExecStart"), "no ExecStart; the command that it runs"),
+    "no command": ("whisper", without("whisper-backend", "Service", "ExecStart"), "no ExecStart; the command to run"),
     "timer's name": ("vocoder", setting("vocoder-monitor", unit="vocoder-monitor.service"), "NAME.timer for kind: timer"),
-    "no times": ("vocoder", lambda data: service(data, "vocoder-monitor")["directives"].pop("Timer"), "no [Timer]; say when"),
+    "no times": ("vocoder", lambda data: service(data, "vocoder-monitor")["directives"].pop("Timer"), "no [Timer]; set when it runs"),
     "oneshot's type": ("totton", unit("gadget", "Service", Type="simple"), "Type=simple; kind: oneshot has Type=oneshot"),
     "oneshot that ends": ("totton", unit("gadget", "Service", RemainAfterExit=False), "no RemainAfterExit"),
     "instances of no template": ("vocoder", setting("vocoder", instances=["a"]), "vocoder.service with instances ['a']; NAME@.service"),
@@ -99,7 +99,7 @@ EXAMPLES = {
     "nobody's directory": ("whisper", lambda data: data["directories"][0].update(owner="x1"), "/opt/whisper: owner 'x1'"),
     "no such file": (
         "whisper", lambda data: service(data, "whisper-backend")["files"][0].update(source="whisper/go.sh"),
-        "source 'whisper/go.sh': there is no files/static/whisper/go.sh; did you mean 'whisper/run.sh'?",
+        "source 'whisper/go.sh': files/static/whisper/go.sh does not exist; did you mean 'whisper/run.sh'?",
     ),
     "no such key": (
         "whisper", lambda data: service(data, "whisper-backend")["files"][1].update(must_exist=["whisper.modelpath"]),
@@ -109,11 +109,11 @@ EXAMPLES = {
         "whisper", lambda data: service(data, "whisper-backend")["routes"][0]["max_body"].update(key="server.port2"),
         "max_body of 'server.port2'; a key of /opt/whisper/config.toml that is a number of bytes; it is None",
     ),
-    "unit twice": ("vocoder", setting("vocoder-instances", unit="vocoder@.service", instances=["a", "a"]), "unit ice's vocoder@a.service is vocoder-instances's"),
-    "two services of one unit": ("totton", setting("totton-web", unit="gpu-upsampler.service"), "gpu-upsampler.service is upsampler's"),
+    "unit twice": ("vocoder", setting("vocoder-instances", unit="vocoder@.service", instances=["a", "a"]), "unit ice's vocoder@a.service is already used by vocoder-instances"),
+    "two services of one unit": ("totton", setting("totton-web", unit="gpu-upsampler.service"), "gpu-upsampler.service is already used by upsampler"),
     "an environment file that its service can replace": (
         "recall", setting("recall-api", environment_file="/srv/recall/.env"),
-        "warning: files/systems/recall.yaml: service recall-api: environment_file /srv/recall/.env lies in /srv/recall, which is recall's own",
+        "warning: files/systems/recall.yaml: service recall-api: environment_file /srv/recall/.env lies in /srv/recall, which belongs to recall",
     ),
     "another's unit": ("recall", unit("recall-api", "Unit", Conflicts="ssh.service"), "Conflicts of ssh.service, which belongs to another program"),
     "the proxy's unit": ("recall", setting("recall-api", unit="caddy.service"), "unit caddy.service belongs to another program"),
@@ -127,7 +127,7 @@ EXAMPLES = {
         "recall", lambda data: service(data, "recall-api")["files"].append(
             {"path": "/srv/recall/../recall/gunicorn.conf.py", "source": "recall/gunicorn.conf.py"}
         ),
-        "file /srv/recall/../recall/gunicorn.conf.py is service recall-api's already",
+        "file /srv/recall/../recall/gunicorn.conf.py is already defined by service recall-api",
     ),
     "data in an artefact": (
         "whisper", lambda data: data["data"].append("/opt/whisper/models//mine"),
@@ -143,7 +143,7 @@ EXAMPLES = {
     ),
     "one path of two artefacts": (
         "whisper", one_more_artefact("/opt/whisper/models"),
-        "service whisper-backend: file /opt/whisper/models is service whisper-backend's already",
+        "service whisper-backend: file /opt/whisper/models is already defined by service whisper-backend",
     ),
     "an artefact in the host's place": (
         "whisper", second_artefact(into="/usr/bin/models"),
@@ -163,7 +163,7 @@ EXAMPLES = {
     ),
     "an artefact that nothing names": (
         "whisper", second_artefact(into="/opt/whisper/modles"),
-        "warning: files/systems/whisper.yaml: service whisper-backend: nothing of whisper names a path in the artefact "
+        "warning: files/systems/whisper.yaml: service whisper-backend: nothing of whisper refers to a path in the artefact "
         "at /opt/whisper/modles; a path in it",
     ),
     "an artefact for all of a directory": (
@@ -172,7 +172,7 @@ EXAMPLES = {
     ),
     "an artefact with an account": (
         "whisper", second_artefact(repository="1.dkr.ecr.eu-west-1.amazonaws.com/a"),
-        "image repository '1.dkr.ecr.eu-west-1.amazonaws.com/a'; the repository's name alone",
+        "image repository '1.dkr.ecr.eu-west-1.amazonaws.com/a'; the name of an own repository",
     ),
     "an artefact by tag and digest": (
         "whisper", second_artefact(tag="1", digest=f"sha256:{'a' * 64}"),
@@ -180,7 +180,7 @@ EXAMPLES = {
     ),
     "an environment without its lock": (
         "recall", setting("recall-api", artefact=[], python={"lock": "recall/python", "into": "/srv/recall/venv"}),
-        "service recall-api: python: source 'recall/python/pyproject.toml': there is no files/static/recall/python/pyproject.toml",
+        "service recall-api: python: source 'recall/python/pyproject.toml': files/static/recall/python/pyproject.toml does not exist",
     ),
     "a lock in no artefact": (
         "recall", setting("recall-api", python={"lock": "/srv/recall/deploy", "into": "/srv/recall/env"}),
@@ -198,7 +198,7 @@ EXAMPLES = {
     ),
     "an environment at a program's place": (
         "recall", setting("recall-api", python={"lock": "/srv/recall/backend", "into": "/usr/bin/venv"}),
-        "path /usr/bin/venv is the host's or the agent's own",
+        "path /usr/bin/venv belongs to the host or the agent",
     ),
     "one name in two systems": (
         "recall", setting("recall-api", name="whisper-backend"),

@@ -126,7 +126,7 @@ def test_the_system_pages_are_the_catalogues():
 @pytest.mark.parametrize(
     ("argv", "line"),
     [
-        (["move", "ap-northeast-1", "--check"], "stack prod is in ap-northeast-1 already"),
+        (["move", "ap-northeast-1", "--check"], "stack prod is already in ap-northeast-1"),
         (["push", "watchme-nothing:latest", "--from", "x"], "the catalogue has no repository 'watchme-nothing'"),
     ],
 )

@@ -55,7 +55,7 @@ def world(monkeypatch, tmp_path):
     monkeypatch.setattr(hosts, "targets", lambda stack, host: {host: host})
     monkeypatch.setattr(hosts, "select_targets", lambda stack, outputs, host, key: {host: host})
     monkeypatch.setattr(hosts, "private_key", lambda stack: "k")
-    monkeypatch.setattr(bringing, "ask", lambda target, verb: {"current": it.current})
+    monkeypatch.setattr(bringing, "ask", lambda target, verb: {"current": it.current, "history": []})
     monkeypatch.setattr(remote, "ask", lambda target, verb: it.contents)
     monkeypatch.setattr(bringing.run, "settle", lambda *_: None)
 

@@ -96,9 +96,7 @@ def test_what_is_no_machine_of_the_programs_or_not_settled_is_a_line(known):
     with pytest.raises(InfraError, match="has no host 'x'; hosts: watchme"):
         machines(stack(), "x")
     known["region"] = "ap-southeast-2"
-    with pytest.raises(
-        InfraError, match="a move of stack prod from ap-southeast-2 to ap-northeast-1 is unfinished"
-    ):
+    with pytest.raises(InfraError, match="a move of stack prod from ap-southeast-2 to ap-northeast-1 is unfinished"):
         machines(stack(), "watchme")
     known |= {"region": TOKYO, "generations": {"watchme": 2}}
     with pytest.raises(

@@ -161,7 +161,7 @@ def test_of_two_that_one_creation_left_the_other_is_not_forgotten(account, engin
 def test_nothing_is_forgotten_before_it_was_read_and_the_same_command_goes_on(account, engine):
     id = account.create_until(REPOSITORY)
     pulumi = engine(state(operation(REPOSITORY, account.inputs(REPOSITORY))), fail="refresh")
-    with pytest.raises(InfraError, match="cannot be read from AWS: error: refused for a test; run the same command"):
+    with pytest.raises(InfraError, match="could not be read from AWS: error: refused for a test; run the same command"):
         command.settle(STACK, print)
     assert pulumi.interrupted == ["Repository"]
     pulumi.fail = ""
@@ -246,7 +246,7 @@ def test_a_person_is_asked_before(cli_engine, account):
     pulumi = cli_engine(VPC)
     ran = run("--adopt", answer="n\n")
     assert ran.exit_code == 1 and pulumi.interrupted == ["Vpc"]
-    assert f"Take {REGION}/{account.made['Vpc']} into the state? [y/N]" in ran.output
+    assert f"Adopt {REGION}/{account.made['Vpc']} into the state? [y/N]" in ran.output
     assert run("--adopt", answer="y\n").exit_code == 0
     assert pulumi.interrupted == [] and pulumi.resources["Vpc"]["id"] == account.made["Vpc"]
 
@@ -278,14 +278,14 @@ def test_the_question_names_both_ends():
         command.Orphan(VPC, id, REGION, "p", creation, wanted) for id, wanted in (("vpc-1", True), ("vpc-2", False))
     ]
     _, question = listing.choose(orphans, adopt=True, delete=[])
-    assert question == f"Take {REGION}/vpc-1 into the state and have the next update delete {REGION}/vpc-2?"
+    assert question == f"Adopt {REGION}/vpc-1 into the state and have the next update delete {REGION}/vpc-2?"
 
 
 def test_one_of_two_regions_is_named_with_its_region():
     orphans = [
         command.Orphan("aws:ecr/repository:Repository", "ast", region, "p", None, False) for region in ("a", "b")
     ]
-    with pytest.raises(InfraError, match="2 orphans have this id: a/ast, b/ast; name the one that is to go"):
+    with pytest.raises(InfraError, match="2 orphans have this id: a/ast, b/ast; name the one to delete"):
         listing.choose(orphans, adopt=False, delete=["ast"])
     gone, question = listing.choose(orphans, adopt=False, delete=["b/ast"])
     assert [orphan.region for orphan in gone] == ["b"] and question == "Have the next update delete b/ast?"

@@ -178,7 +178,9 @@ def test_no_text_of_a_host_begins_a_line(monkeypatch):
     monkeypatch.setattr(hosts, "targets_at", lambda *_: {"watchme": None})
     monkeypatch.setattr(live, "_ask_host", lambda _: answer)
     _, said, unbound = live._hosts(catalogue)
-    assert said == [r"watchme serves a\n::error::; the stack brought bbbbbbbbbbbb last"] and unbound == []
+    assert (
+        said == [r"watchme serves a\n::error::; the last update of the stack deployed bbbbbbbbbbbb"] and unbound == []
+    )
 
 
 def test_a_link_of_a_commit_that_leads_out_of_it_is_left_out(tmp_path, monkeypatch):

@@ -1,4 +1,4 @@
-"""Totton Audio and Vocoder on a machine that nobody made: what 001_09be17ed26dc1244.txt and 003_08405467da9b08a1.txt
+"""Totton Audio and Vocoder on a machine that nobody made: what Totton Audio's "Systemd サービス設計" and Vocoder's "systemd Service Documentation"
 promise, seen."""
 
 import re

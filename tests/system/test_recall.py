@@ -1,4 +1,4 @@
-"""Recall API behind Nginx and behind Caddy: what 002_e1e91e02f0b71abf.txt promises, seen."""
+"""Recall API behind Nginx and behind Caddy: what Recall API's "FL.5.2 Ops" promises, seen."""
 
 import json
 import time

@@ -1,4 +1,4 @@
-"""WhisperBackendAPI on the second EC2 host: what 000_c823e84cea3f08ff.txt promises, seen."""
+"""WhisperBackendAPI on the second EC2 host: what WhisperBackendAPI's "Operation" promises, seen."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-// Stands for WhisperBackendAPI in the lab: it keeps the contract of 000_c823e84cea3f08ff.txt and understands no speech.
+// Stands for WhisperBackendAPI in the lab: it keeps the contract of WhisperBackendAPI's "Operation" and understands no speech.
 // It reads config.toml in its working directory, ends when the model is not there, and answers /health and uploads.
 package main
 
