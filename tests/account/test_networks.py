@@ -59,7 +59,7 @@ def test_so_is_one_that_covers_what_is_routed_to_from_there(existing, own_table)
     vpc, subnet = existing
     route(vpc, "192.168.0.0/18", subnet if own_table else "")
     (problem,) = found(vpc, subnet, "192.168.10.0/24")
-    assert f"overlaps 192.168.0.0/18, to which {subnet} has a route" in str(problem)
+    assert f"overlaps 192.168.0.0/18, which {subnet} has a route to" in str(problem)
 
 
 def test_another_one_is_not_nor_where_the_stack_makes_its_network(existing):

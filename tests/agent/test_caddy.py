@@ -80,5 +80,5 @@ def test_it_is_refused_before_the_switch_and_named_by_drift_and_the_monitor():
     assert OTHER in [entry.subject for entry in firing(HostFacts(made, facts)) if entry.alert == "overridden"]
     before = made.seen_by_programs()
     outcome = applied(made, release("services", "recall", larger, config=by_caddy))
-    assert outcome.outcome == "refused" and f"nothing touched: {OTHER} has the public name" in outcome.line
+    assert outcome.outcome == "refused" and f"nothing touched: {OTHER} also has the public name" in outcome.line
     assert made.seen_by_programs() == before

@@ -45,13 +45,13 @@ def test_every_condition_looked_at_something():
 
 
 CAUSES = {
-    "Docker hangs": (lambda w: setattr(w.docker, "silence", "timed out"), "network could not be checked: Unanswered: Docker does not say: timed out"),
+    "Docker hangs": (lambda w: setattr(w.docker, "silence", "timed out"), "network could not be checked: Unanswered: Docker did not answer: timed out"),
     "network gone": (lambda w: w.docker.networks.pop(NETWORK), "the network watchme-network does not match its definition: it is missing"),
     "another subnet": (
         lambda w: w.docker.networks.update({NETWORK: ("172.28.0.0/16", "172.28.0.1", "")}),
         "does not match its definition: its subnet is 172.28.0.0/16, its gateway 172.28.0.1",
     ),
-    "not attached": (lambda w: w.docker.containers["ast-api"].clear(), "ast-api is not attached to its network as defined: it is at none, not at 172.27.0.17"),
+    "not attached": (lambda w: w.docker.containers["ast-api"].clear(), "ast-api is not attached to its network as defined: its address in watchme-network is none, expected 172.27.0.17"),
     "at another address": (moved, "ast-api is not attached to its network as defined: its address in watchme-network is 172.27.0.99, expected 172.27.0.17"),
     "a legacy network": (
         lambda w: w.docker.networks.update({"api_ast_default": ("172.20.0.0/16", "172.20.0.1", "api_ast")}),
@@ -63,7 +63,7 @@ CAUSES = {
     ),
     "a name that is not found": (
         lambda w: setattr(w, "resolve_inside", lambda asked: ["" if name == "ast-api" else w.docker.resolve(pid, name) for pid, name in asked]),
-        "the name ast-api does not resolve as expected by watchme-avatar-uploader: no answer, not 172.27.0.17",
+        "the name ast-api does not resolve as expected in watchme-avatar-uploader: no answer, expected 172.27.0.17",
     ),
     "a port for the world": (
         lambda w: w.answers.update({"ss -Hltn": Ran(0, LISTENS.format(at="0.0.0.0:8017") + LISTENS.format(at="127.0.0.1:8018") + LISTENS.format(at="*:443"))}),
@@ -100,7 +100,7 @@ CAUSES = {
     "clock": (lambda w: setattr(w, "date", formatdate(w.time - 400, usegmt=True)), "the clock is 399 s off"),
     "an unfinished switch": (
         lambda w: w.files.update({"/var/lib/infra/transaction.json": (TRANSACTION, 0o600, "root", "root")}),
-        "the an interrupted switch was neither committed nor rolled back: release (abc, by alice@laptop)",
+        "an interrupted switch was neither committed nor rolled back: the release (abc, by alice@laptop)",
     ),
     "no login": (lambda w: w.answers.update({"docker-credential-ecr-login get": Ran(1, "no")}), "this host cannot log in to 754724220380.dkr.ecr.ap-northeast-1.amazonaws.com: no login is available"),
     "a login that is not taken": (lambda w: setattr(w, "fetch", lambda url, *_, **__: (401, b"")), "amazonaws.com: it answered 401"),

@@ -253,7 +253,7 @@ def test_what_a_drop_in_overrides(text, names):
 CADDY = {"apps": {"http": {}}}
 OTHERWISE = "runs a configuration other than /etc/caddy/Caddyfile"
 SILENT = f"does not answer at {CADDY_ADMIN}: its running configuration is unknown. systemctl restart caddy.service"
-DECLINES = SILENT.replace("does not", "refuses requests")
+DECLINES = SILENT.replace("does not answer", "refuses requests")
 RUNS = {
     "the same": (Ran(0, f'2026/11/28 WARN x\n{json.dumps(CADDY)}\n'), json.dumps(CADDY).encode(), ""),
     "another": (Ran(0, json.dumps(CADDY)), b'{"apps": {}}', OTHERWISE),

@@ -81,7 +81,7 @@ def test_a_text_is_no_program(folder, tmp_path):
         ([special("a", tarfile.CHRTYPE)], "is a device or a pipe"),
         ([special("a", tarfile.FIFOTYPE)], "is a device or a pipe"),
         ([("a/.wh.b", "")], "removes a file of another layer"),
-        ([("big", "x" * (MOST + 1))], "no room"),
+        ([("big", "x" * (MOST + 1))], "there is no space"),
     ],
 )
 def test_what_leads_out_or_is_no_file_is_refused(folder, tmp_path, members, expected):
@@ -157,7 +157,7 @@ def test_what_is_deeper_than_anyone_builds_is_refused(folder, tmp_path):
 
 def test_empty_files_take_room_too(folder, tmp_path):
     """Each takes a place in its directory, and a disk that is full takes down what serves."""
-    with pytest.raises(Unfit, match="no room"):
+    with pytest.raises(Unfit, match="there is no space"):
         unpack(archive(tmp_path / "a", *((str(number), "") for number in range(300))), str(folder), MOST)
 
 

@@ -62,7 +62,7 @@ WRONG = {
     "no text": ("secretsmanager:prod/shop#list", "its list is no text"),
     "yes or no": ("secretsmanager:prod/shop#flag", "its flag is no text"),
     "another region": (f"secretsmanager:arn:aws:secretsmanager:us-east-1:1:secret:x-{'a' * 6}", "says"),
-    "no name": ({"command": ["a\0b"]}, "no program can have this name"),
+    "no name": ({"command": ["a\0b"]}, "no command can be called so"),
     "binary": ("secretsmanager:prod/bytes", "it is binary"),
     "a failed command": ({"command": ["sh", "-c", "echo 'not signed in' >&2; exit 3"]}, "exit code 3: not signed in"),
     "no such command": ({"command": ["no-such-program"]}, "'no-such-program' cannot be started: No such file"),
@@ -151,7 +151,7 @@ def test_without_asking_they_count_as_set(tmp_path):
     assert read_stack(tmp_path, "x").secrets == {"web": {"TOKEN": ENCRYPTED}}
     file.write_text(file.read_text() + "  infra:secrets: {web: {TOKEN: {secure: v1:x}}}\n")
     with pytest.raises(
-        CatalogueError, match=r"infra:secretsFrom: web.TOKEN has a value in infra:secrets too; one of the two"
+        CatalogueError, match=r"infra:secretsFrom: web.TOKEN also has a value in infra:secrets; one of the two"
     ):
         read_stack(tmp_path, "x")
 
