@@ -28,6 +28,7 @@ HEALTH = (
     "the health check of {count} service changes: {names}",
     "the health checks of {count} services change: {names}",
 )
+INBOUND = "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"
 SSH = {"create": "opens SSH to {network}", "delete": "closes SSH to {network}"}
 LOSSES = {"replace": "replaces the {kind}{many}: {text}", "delete": "deletes the {kind}{many}: {text}"}
 ENGLISH = Speaker({})
@@ -161,9 +162,9 @@ class StackReport:
 
     def _openings(self, say: Speaker) -> list[str]:
         """Who may reach SSH from now on, and who may not any more."""
-        rules = [(step.op, step.new or step.old or {}) for step in self.steps if step.kind.name == "opening"]
+        rules = [(step.op, step.new or step.old or {}) for step in self.steps if step.type == INBOUND]
         changes = [
-            (op, rule.get("cidrIpv4", "somebody"))
+            (op, rule.get("cidrIpv4", "an unknown network"))
             for op, rule in rules
             if op in SSH and float(rule.get("fromPort", 0)) == 22
         ]

@@ -88,7 +88,7 @@ def test_one_that_ends_early_ends_the_other(hosts):
 
 def test_a_command_that_cannot_be_run_is_named(hosts):
     giver = target(hosts[0], host="old", user="ubuntu")
-    with connect(giver) as one, pytest.raises(InfraError, match=r"old \(ubuntu@.*\) does not run sh: "):
+    with connect(giver) as one, pytest.raises(InfraError, match=r"old \(ubuntu@.*\) could not run sh: "):
         join(Side(one, giver, ["sh", "-c", "true"]), Side(one, giver, ["sh", "-c", "true"]), lambda total: None)
 
 

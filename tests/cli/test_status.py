@@ -50,9 +50,9 @@ def found() -> list[status.HostStatus]:
 def test_all_hosts_are_asked_at_once_and_each_says_where_it_is(answers):
     said = list(status.lines(found()))
     for line in (
-        "watchme (ap-northeast-1): serves aaaaaaaaaaaa, brought 2026-11-21T10:00:00Z by alice@laptop",
-        "home (its owner's): serves aaaaaaaaaaaa, brought 2026-11-21T10:00:00Z by alice@laptop",
-        "watchme@ap-southeast-2 (ap-southeast-2): serves aaaaaaaaaaaa, brought 2026-11-21T10:00:00Z by alice@laptop",
+        "watchme (ap-northeast-1): serves aaaaaaaaaaaa, deployed 2026-11-21T10:00:00Z by alice@laptop",
+        "home (its owner's): serves aaaaaaaaaaaa, deployed 2026-11-21T10:00:00Z by alice@laptop",
+        "watchme@ap-southeast-2 (ap-southeast-2): serves aaaaaaaaaaaa, deployed 2026-11-21T10:00:00Z by alice@laptop",
     ):
         assert line in said
 
@@ -105,4 +105,4 @@ def test_a_service_that_was_deployed_alone_is_named(answers, monkeypatch):
     outputs = status.hosts.outputs(None)
     held = {"watchme": {"web": {"watchme-web:latest": f"sha256:{'a' * 64}"}}}
     monkeypatch.setattr(status.hosts, "outputs", lambda stack: {**outputs, "deployed": held})
-    assert "  web stays at sha256:aaaaaaaaaaaa (infra deploy), whatever its tag means" in list(status.lines(found()))
+    assert "  web is pinned to sha256:aaaaaaaaaaaa (infra deploy), whatever its tag points to" in list(status.lines(found()))

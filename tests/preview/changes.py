@@ -139,7 +139,7 @@ ROWS = {
     ),
     "health path changed": Row(
         replaced(WATCHME, "    routes: [{public: /behavior-features/}]", "    routes: [{public: /behavior-features/}]\n    health: /nowhere"),
-        ["ast-api is healthy when /health answers 200 → when /nowhere does"],
+        ["health check of ast-api: /health → /nowhere (200 is healthy)"],
         "the health check of 1 service changes: ast-api",
         ["restarts;", "no longer public"],
     ),
@@ -173,7 +173,7 @@ ROWS = {
     ),
     "a secret in plain text": Row(
         replaced(WATCHME, AST, f"{AST}    environment: {{STRIPE_API_KEY: {PLANTED}, COLOUR: red}}\n"),
-        ["+STRIPE_API_KEY=[secret ", "+COLOUR=red", "ast-api restarts", "name it under secrets:"],
+        ["+STRIPE_API_KEY=[secret ", "+COLOUR=red", "ast-api restarts", "list it under secrets:"],
         "refused by policy (1): watchme:/home/ubuntu/api_ast/ast-api.env: STRIPE_API_KEY is in plain text",
         [PLANTED],
         code=1,
