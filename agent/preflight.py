@@ -63,7 +63,9 @@ def _demand_planned_base(world: World, job: Job, base: Release | None, target: R
     if job.kind != "apply" or job.base is None or base is None or target.id == base.id:
         return
     if job.base not in (base.id, store.last_update(world)):
-        by = next((entry["who"] for entry in reversed(store.history(world)) if entry["release"] == base.id), "an unknown user")
+        by = next(
+            (entry["who"] for entry in reversed(store.history(world)) if entry["release"] == base.id), "an unknown user"
+        )
         raise Refused(
             f"this update was planned from release {job.base[:12]}, but release {base.id[:12]} by {by} serves here. "
             "Merge its changes and preview again; to deploy this one anyway: "

@@ -104,7 +104,7 @@ def refuse_loss(catalogue: Catalogue, disks: dict[str, dict[str, Disk]]) -> None
             if spec.dataDisk.size < disk.size:
                 raise pulumi.RunError(
                     f"nothing was touched: {key}.size is {spec.dataDisk.size}, and the data disk of host {host} has "
-                    f"{disk.size} GiB: AWS makes no disk smaller; {disk.size} or more"
+                    f"{disk.size} GiB: AWS cannot shrink a disk; {disk.size} or more"
                 )
             zone = stack.availabilityZones.get(region, "")
             if zone and disk.zone and zone != disk.zone:

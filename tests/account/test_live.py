@@ -60,7 +60,7 @@ def region(value: float | None) -> Region:
         ("aws:ec2/vpc:Vpc", {}, 2, ["networks (VPCs): 1 in use, 2 more needed, the quota is 2"]),
         ("aws:ec2/internetGateway:InternetGateway", {}, 1, ["internet gateways: 0 in use, 2 more needed, the quota is 1"]),
         (INSTANCE, {"instanceType": "t4g.large"}, 3, ["running on-demand vCPUs: 0 in use, 4 more needed, the quota is 3"]),
-        (INSTANCE, {"instanceType": "t4g.large"}, None, ["the quota of running on-demand vCPUs is not known; 0 in use"]),
+        (INSTANCE, {"instanceType": "t4g.large"}, None, ["the quota of running on-demand vCPUs is unknown; 0 in use"]),
     ],
 )  # fmt: skip
 def test_a_quota_that_does_not_suffice_is_named_with_the_request_for_more(account, type, inputs, quota, found):
@@ -68,7 +68,7 @@ def test_a_quota_that_does_not_suffice_is_named_with_the_request_for_more(accoun
         boto3.client("ec2", region_name=REGION).allocate_address(Domain="vpc")
     lines = said(limits.findings([wanted(type, "a", **inputs), wanted(type, "b", **inputs)], REGION, region(quota)))
     assert len(lines) == len(found) and all(text in line for text, line in zip(found, lines, strict=True))
-    assert all("service-quotas request-service-quota-increase" in line or "is not known" in line for line in lines)
+    assert all("service-quotas request-service-quota-increase" in line or "is unknown" in line for line in lines)
 
 
 def test_what_is_there_already_needs_no_room(account):
@@ -298,8 +298,8 @@ def test_a_data_disk_that_would_shrink_is_named():
 
     (problem,) = command.shrinking_disks("Pulumi.prod.yaml", [disk(40)], [disk(50)])
     assert str(problem) == (
-        "error: Pulumi.prod.yaml: infra:hosts.web.dataDisk.size: 40 GiB, and the data disk has 50: AWS makes no disk "
-        "smaller; 50 or more"
+        "error: Pulumi.prod.yaml: infra:hosts.web.dataDisk.size: 40 GiB, and the data disk has 50: AWS cannot shrink a "
+        "disk; 50 or more"
     )
     assert not [*command.shrinking_disks("f", [disk(80), disk(1, "x")], [disk(50), disk(9, "x")])]
     assert not [*command.shrinking_disks("f", [], [disk(50)])]

@@ -105,4 +105,6 @@ def test_a_service_that_was_deployed_alone_is_named(answers, monkeypatch):
     outputs = status.hosts.outputs(None)
     held = {"watchme": {"web": {"watchme-web:latest": f"sha256:{'a' * 64}"}}}
     monkeypatch.setattr(status.hosts, "outputs", lambda stack: {**outputs, "deployed": held})
-    assert "  web is pinned to sha256:aaaaaaaaaaaa (infra deploy), whatever its tag points to" in list(status.lines(found()))
+    assert "  web is pinned to sha256:aaaaaaaaaaaa (infra deploy), whatever its tag points to" in list(
+        status.lines(found())
+    )

@@ -42,8 +42,8 @@ def lines(*steps: dict) -> list[str]:
         (
             entry("update", INSTANCE, "web-x-instance", {"rootBlockDevice": {"volumeSize": 30, "tags": {"a": "b"}}},
                   {"rootBlockDevice": {"volumeSize": 60, "tags": {"a": "b"}}}, "rootBlockDevice"),
-            "machine web-x-instance (id-1): has rootBlockDevice.volumeSize 60, the last update left 30; AWS makes no "
-            "disk smaller: set it in infra:hosts, web, volume",
+            "machine web-x-instance (id-1): has rootBlockDevice.volumeSize 60, the last update left 30; AWS cannot "
+            "shrink a disk: set it in infra:hosts, web, volume",
         ),
         (
             entry("update", RECORD, "api.example.com", {"records": ["192.0.2.1"]}, {"records": ["198.51.100.7"]}, "records"),
