@@ -70,7 +70,7 @@ def logs(
 
 @app.command(name="boot-times")
 def boot_times(stack: StackName, host: HostName = None) -> None:
-    """Show how long after being switched on each host reached its milestones; Exit code 2 when one was late or not
+    """Show how long after being switched on each host reached its milestones. Exit code 2 when one was late or not
     reached."""
     from infra import hosts, releases, remote
 
