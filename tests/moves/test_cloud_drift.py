@@ -45,7 +45,7 @@ def give_another_type(ec2: Any, system: System) -> str:
 
 def open_to_the_world(ec2: Any, _: System) -> str:
     ec2.authorize_security_group_ingress(GroupId=machine(ec2)["SecurityGroups"][0]["GroupId"], IpPermissions=[WORLD])
-    return r"security group sg-\w+ \([\w-]+\): lets 0.0.0.0/0 reach port 22, which the stack does not ask for; close it: (aws ec2 revoke-[\w -]+)"
+    return r"security group sg-\w+ \([\w-]+\): allows 0.0.0.0/0 to reach port 22, which the stack does not define; close it: (aws ec2 revoke-[\w -]+)"
 
 
 def edit_the_record(_: Any, system: System) -> str:

@@ -157,10 +157,10 @@ class Row:
 
 
 BROKEN = {
-    "not attached": Row(f"docker network disconnect {NETWORK} ast-api", "ast-api is not attached to its network as defined: it is at none"),
+    "not attached": Row(f"docker network disconnect {NETWORK} ast-api", "ast-api is not attached to its network as defined: its address in watchme-network is none, expected 172.27.0.17"),
     "at another address": Row(
         f"docker network disconnect {NETWORK} ast-api; docker network connect --ip 172.27.0.99 {NETWORK} ast-api",
-        "ast-api is not attached to its network as defined: it is at 172.27.0.99, not at 172.27.0.17",
+        "ast-api is not attached to its network as defined: its address in watchme-network is 172.27.0.99, expected 172.27.0.17",
     ),
     "no network": Row(
         f"for c in $(docker ps -q); do docker network disconnect -f {NETWORK} $c; done; docker network rm {NETWORK}",
@@ -237,7 +237,7 @@ TOLD = {
     "a service that hangs": Row("docker pause ast-api", "ast-api is running, but unhealthy", "docker unpause ast-api"),
     "a name that is not found": Row(
         f"docker network disconnect {NETWORK} ast-api; docker network connect --ip 172.27.0.98 {NETWORK} ast-api",
-        "the name ast-api does not resolve as expected by watchme-avatar-uploader: 172.27.0.98, not 172.27.0.17",
+        "the name ast-api does not resolve as expected in watchme-avatar-uploader: 172.27.0.98, expected 172.27.0.17",
         f"docker network disconnect {NETWORK} ast-api; docker network connect --ip 172.27.0.17 {NETWORK} ast-api",
     ),
     "near its limit": Row(
@@ -256,7 +256,7 @@ TOLD = {
     ),
     "a switch that nobody ended": Row(
         """echo '{"job":"j","kind":"apply","who":"alice","host":"watchme","release":"abc","base":null,"began":0,"before":[],"states":{},"stops":[],"starts":[],"sick":[]}' > /var/lib/infra/transaction.json""",
-        "the an interrupted switch was neither committed nor rolled back: release (abc, by alice)", "rm /var/lib/infra/transaction.json",
+        "an interrupted switch was neither committed nor rolled back: the release (abc, by alice)", "rm /var/lib/infra/transaction.json",
     ),
     "a registry that does not answer": Row(
         "iptables -I OUTPUT -p tcp -d 10.213.0.0/16 --dport 443 -j REJECT --reject-with tcp-reset", "this host cannot log in to 754724220380.dkr.ecr.ap-northeast-1",

@@ -188,7 +188,7 @@ CAUSES: dict[str, tuple[Callable[[System], object], str, str]] = {
         "systemctl start whisper-backend",
     ),
     "unit-restarts": (_kill_often, "alert unit-restarts: recall-api.service was restarted 4 times in the last 600 s", "journalctl -q --rotate; journalctl -q --vacuum-size=1"),
-    "proxy-errors": (_break_often, "of nginx.service's answers in 300 s were server errors", "rm -f /var/log/nginx/access.log; systemctl kill -s USR1 nginx"),
+    "proxy-errors": (_break_often, "of nginx.service's responses in the last 300 s were server errors", "rm -f /var/log/nginx/access.log; systemctl kill -s USR1 nginx"),
     "proxy-down": (
         lambda system: on(system, "systemctl", "stop", "nginx"),
         "alert proxy-down: nginx.service is not running",
