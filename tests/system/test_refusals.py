@@ -81,7 +81,7 @@ NOT_THERE = {
             'names["api.hey-watch.me"]': "api.example.org",
             'names["whisper.hey-watch.me"]': "whisper.example.org",
         },
-        "infra:zone example.org: no matching Route 53 Hosted Zone found: example.org; make the zone in Route 53",
+        "infra:zone example.org: no matching Route 53 Hosted Zone found: example.org; create the zone in Route 53",
     ),
 }
 
