@@ -15,7 +15,7 @@ settings.register_profile("night", deadline=None, max_examples=100)
 settings.load_profile("night" if EVERYTHING else "day")
 
 # Seconds, with its fixtures: a lab's first test waits for the lab. Others have `timeout` of pyproject.toml
-LAB_TIMEOUT = 900
+LAB_TIMEOUT = 1500
 LAB_MARK = "pytest.mark.lab"  # by this text tests/labs.py knows the modules with tests in a lab
 COLLECTED = pytest.StashKey[int]()
 FREED_AFTER = 256 * 2**20  # bytes that a test's process may grow by before what no one uses any more is freed

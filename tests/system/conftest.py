@@ -19,6 +19,7 @@ from tests.support import end_session, started
 from tests.system import neighbours
 from tests.system.cannot import reason_why_not
 
+UP_LIMIT = 900  # seconds of a command; three labs and the pure tests share the cores
 # Several can be tested in at once: see tests/labs.py
 _NAME, _NUMBER = os.environ.get("TESTS_LAB", "test:72").split(":")
 # Below a lab: what Pulumi keeps of the stack
@@ -50,7 +51,7 @@ class System:
             stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
         try:
-            output, _ = process.communicate(stdin, timeout=400)
+            output, _ = process.communicate(stdin, timeout=UP_LIMIT)
         except subprocess.TimeoutExpired:
             # With all that it started, or its lock on the stack would fail every test to come
             end_session(process.pid)
@@ -75,7 +76,7 @@ class System:
         env = workspace.full_environment(self.lab)
         lines, heard = [], False
         with started(
-            *argv, timeout=400, cwd=self.project, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+            *argv, timeout=UP_LIMIT, cwd=self.project, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
         ) as process:  # fmt: skip
             assert process.stdout
             for line in process.stdout:

@@ -235,7 +235,7 @@ def test_what_was_changed_by_hand_is_put_back(system):
         and "infra-http.conf is missing" in shown.output
     )
     back = system.command("infra", "drift", "--restore", "--yes", "--stack", "lab", "--host", "watchme")
-    assert back.code == 0 and "kept below /var/lib/infra/edited on the host" in back.output, back.output
+    assert back.code == 0 and "kept below /var/lib/infra/edited there" in back.output, back.output
     assert system.command("infra", "drift", "--stack", "lab", "--host", "watchme").code == 0
     assert "32k" in system.on_host("sh", "-c", f"cat /var/lib/infra/edited/*{site}").output
     assert system.on_host("docker", "inspect", "-f", "{{.State.StartedAt}}", "superb-api").output == started
