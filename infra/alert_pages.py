@@ -1,12 +1,22 @@
-"""The pages of the alert conditions: what each is, and in Japanese also what it means and what to do."""
+"""The pages of the alert conditions in each language: what each is, what it means and what to do."""
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
-from catalogue.alert_texts import JAPANESE, AlertText, read_alert_texts
+from catalogue.alert_texts import (
+    ENGLISH,
+    JAPANESE,
+    AlertExplanation,
+    AlertText,
+    read_alert_explanations,
+    read_alert_texts,
+)
 from catalogue.alerts import Alert, AnyAlert, CloudAlert
 from catalogue.loading import ALERTS, read_alerts
-from infra.markdown import code, page, table
+from infra.markdown import NOTE, code, table
 
+Explanations = Mapping[str, AlertExplanation]
 REPAIRS = {
     "restart docker": "Dockerを再起動",
     "make network": "ネットワークのユニットを再起動",
@@ -17,88 +27,97 @@ REPAIRS = {
 STATISTICS = {"Average": "平均", "Maximum": "最大値", "Minimum": "最小値", "Sum": "合計"}
 
 
+@dataclass(frozen=True)
+class Language:
+    """A language's words for the page, and how it says what differs between alerts."""
+
+    title: str
+    head: str
+    of_hosts: str
+    of_cloud: str
+    explained: str
+    placeholders: str
+    columns: tuple[str, ...]
+    """Of both tables: the alert, and its text in each language that the page has."""
+    columns_of_hosts: tuple[str, ...]
+    columns_of_cloud: tuple[str, ...]
+    texts: Callable[[AnyAlert, Explanations], tuple[str, ...]]
+    repair: Callable[[str], str]
+    bound: Callable[[Alert], str]
+    bound_in_cloud: Callable[[CloudAlert], str]
+    lead: str
+    """Before a section's meaning, with `{title}`."""
+    see: str
+    """Below a section's actions, with `{link}`."""
+
+
 def english(root: Path) -> str:
-    """Every alert condition, and what is done about it."""
-    of_hosts, of_cloud = _read(root)
-    rows = [
-        (code(alert.alert), alert.measure, _limit_text(alert), alert.text, alert.repair or "", code(alert.metric))
-        for alert in of_hosts
-    ]
-    rows_of_cloud = [
-        (code(alert.alert), f"{alert.cloud.namespace} {alert.cloud.metric}", _bound_in_cloud(alert), alert.text)
-        for alert in of_cloud
-    ]
-    body = "\n\n".join(
-        [
-            "## On a host",
-            table(("alert", "what is measured", "when", "what is said", "what the host does itself", "metric"), rows),
-            "## In AWS",
-            table(("alert", "what AWS counts", "when", "what is said"), rows_of_cloud),
-        ]
-    )
-    head = "What they mean for you: [every day](../every-day.md). [日本語](alerts.ja.md), with what to do about each."
-    return page("Alert conditions", f"`{ALERTS}`", head, body)
+    """Every alert condition, with what it means and what to do. One of a project's own may be without these."""
+    return _page(root, read_alert_explanations(root / ENGLISH), IN_ENGLISH)
 
 
 def japanese(root: Path) -> str:
-    """The same, with what each one means and what to do. One of a project's own may have its English text alone."""
-    of_hosts, of_cloud = _read(root)
-    texts = read_alert_texts(root / JAPANESE)
+    """The same in Japanese. One of a project's own may have its English text alone."""
+    return _page(root, read_alert_texts(root / JAPANESE), IN_JAPANESE)
+
+
+def _page(root: Path, texts: Explanations, words: Language) -> str:
+    alerts = read_alerts(root / ALERTS)
+    of_hosts = [alert for alert in alerts if isinstance(alert, Alert)]
+    of_cloud = [alert for alert in alerts if isinstance(alert, CloudAlert)]
     rows = [
         (
-            *_names_and_texts(alert, texts), code(alert.measure), _bound_ja(alert),
-            REPAIRS[alert.repair] if alert.repair else "", code(alert.metric),
+            _name(alert, texts), *words.texts(alert, texts), code(alert.measure), words.bound(alert),
+            words.repair(alert.repair) if alert.repair else "", code(alert.metric),
         )
         for alert in of_hosts
     ]  # fmt: skip
     rows_of_cloud = [
         (
-            *_names_and_texts(alert, texts), code(f"{alert.cloud.namespace} {alert.cloud.metric}"),
-            _bound_in_cloud_ja(alert),
+            _name(alert, texts), *words.texts(alert, texts), code(f"{alert.cloud.namespace} {alert.cloud.metric}"),
+            words.bound_in_cloud(alert),
         )
         for alert in of_cloud
     ]  # fmt: skip
-    columns = ("アラート", "表示文", "英語の表示文")
+    explained = [alert.alert for alert in [*of_hosts, *of_cloud] if _is_explained(alert, texts)]
     parts = [
-        "## ホストのアラート",
-        table((*columns, "測定値", "条件", "自動修復", "メトリクス"), rows),
-        "## AWSのアラート",
-        table((*columns, "AWSの値", "条件"), rows_of_cloud),
-        "## 意味と対応",
-        "`HOST`、`SERVICE`、`STACK`、`UNIT` などは、実際の名前に置き換えます。",
-        *(_section(alert.alert, texts[alert.alert]) for alert in [*of_hosts, *of_cloud] if _is_explained(alert, texts)),
+        f"# {words.title}",
+        words.head,
+        f"## {words.of_hosts}",
+        table((*words.columns, *words.columns_of_hosts), rows),
+        f"## {words.of_cloud}",
+        table((*words.columns, *words.columns_of_cloud), rows_of_cloud),
+        f"## {words.explained}",
+        words.placeholders,
+        *(_section(name, texts[name], words) for name in explained),
     ]
-    head = (
-        f"このページは `infra docs` が生成します。変更するときは `{ALERTS}` と `{JAPANESE}` を編集してください。\n"
-        "監視の仕組み：[日常運用](../every-day.ja.md#ホストの自動監視と自動修復)、[クラウドのアラーム](../every-day.ja.md#クラウドのアラーム)"
-    )
-    return "\n\n".join(["# アラート一覧", "[English](alerts.md)", head, *parts]) + "\n"
+    return "\n\n".join(parts) + "\n"
 
 
-def _read(root: Path) -> tuple[list[Alert], list[CloudAlert]]:
-    alerts = read_alerts(root / ALERTS)
-    return [one for one in alerts if isinstance(one, Alert)], [one for one in alerts if isinstance(one, CloudAlert)]
+def _name(alert: AnyAlert, texts: Explanations) -> str:
+    """It leads to the alert's section."""
+    return f"[{code(alert.alert)}](#{alert.alert})" if _is_explained(alert, texts) else code(alert.alert)
 
 
-def _names_and_texts(alert: AnyAlert, texts: dict[str, AlertText]) -> tuple[str, str, str]:
-    """Its name, which leads to its section, and its text in both languages."""
-    text = texts.get(alert.alert)
-    name = f"[{code(alert.alert)}](#{alert.alert})" if _is_explained(alert, texts) else code(alert.alert)
-    return name, text.text if text else "", alert.text
-
-
-def _is_explained(alert: AnyAlert, texts: dict[str, AlertText]) -> bool:
+def _is_explained(alert: AnyAlert, texts: Explanations) -> bool:
     return alert.alert in texts and bool(texts[alert.alert].meaning)
 
 
-def _section(name: str, text: AlertText) -> str:
-    lines = "\n".join(f"{number}. {action}" for number, action in enumerate(text.actions, start=1))
-    see = f"\n\n参照：[{text.see.split('#')[0]}](../{text.see.removeprefix('docs/')})" if text.see else ""
-    title = f"**{text.title}。** " if text.title else ""
-    return f"### {name}\n\n{title}{text.meaning}\n\n{lines}{see}"
+def _section(name: str, text: AlertExplanation, words: Language) -> str:
+    title = words.lead.format(title=text.title) if text.title else ""
+    actions = "\n".join(f"{number}. {action}" for number, action in enumerate(text.actions, start=1))
+    link = f"[{text.see.split('#')[0]}](../{text.see.removeprefix('docs/')})" if text.see else ""
+    parts = [f"### {name}", f"{title}{text.meaning}", actions, words.see.format(link=link) if link else ""]
+    return "\n\n".join(part for part in parts if part)
 
 
-def _limit_text(alert: Alert) -> str:
+def _both_texts(alert: AnyAlert, texts: Explanations) -> tuple[str, str]:
+    """In Japanese, where it has such a text, and in English."""
+    text = texts.get(alert.alert)
+    return text.text if isinstance(text, AlertText) else "", alert.text
+
+
+def _bound_en(alert: Alert) -> str:
     least = f", of {alert.least} or more" if alert.least else ""
     return f"above {alert.above}{f' within {alert.within} s' if alert.within else ''}{least}"
 
@@ -109,7 +128,7 @@ def _bound_ja(alert: Alert) -> str:
     return f"{within}{alert.above}を超える{least}"
 
 
-def _bound_in_cloud(alert: CloudAlert) -> str:
+def _bound_in_cloud_en(alert: CloudAlert) -> str:
     bound = f"above {alert.above}" if alert.above is not None else f"below {alert.below}"
     return f"{alert.cloud.statistic.lower()} {bound}, {alert.cloud.periods} times {alert.cloud.period} s"
 
@@ -117,3 +136,47 @@ def _bound_in_cloud(alert: CloudAlert) -> str:
 def _bound_in_cloud_ja(alert: CloudAlert) -> str:
     bound = f"{alert.above}を超える" if alert.above is not None else f"{alert.below}未満"
     return f"{STATISTICS[alert.cloud.statistic]}が{bound}（{alert.cloud.period}秒×{alert.cloud.periods}回連続）"
+
+
+IN_ENGLISH = Language(
+    title="Alert conditions",
+    head=(
+        f"[日本語](alerts.ja.md)\n\n{NOTE.format(source=f'`{ALERTS}` and `{ENGLISH}`')}\n"
+        "How hosts are monitored: [daily operation](../every-day.md#monitoring-and-automatic-repairs), "
+        "[alarms in the cloud](../every-day.md#alarms-in-the-cloud)."
+    ),
+    of_hosts="On a host",
+    of_cloud="In AWS",
+    explained="Meaning and what to do",
+    placeholders="Replace `HOST`, `SERVICE`, `STACK`, `UNIT` and the like with the actual names.",
+    columns=("alert", "what is said"),
+    columns_of_hosts=("what is measured", "when", "what the host does itself", "metric"),
+    columns_of_cloud=("what AWS counts", "when"),
+    texts=lambda alert, _: (alert.text,),
+    repair=str,
+    bound=_bound_en,
+    bound_in_cloud=_bound_in_cloud_en,
+    lead="**{title}.** ",
+    see="See {link}.",
+)
+IN_JAPANESE = Language(
+    title="アラート一覧",
+    head=(
+        "[English](alerts.md)\n\n"
+        f"このページは `infra docs` が生成します。変更するときは `{ALERTS}` と `{JAPANESE}` を編集してください。\n"
+        "監視の仕組み：[日常運用](../every-day.ja.md#ホストの自動監視と自動修復)、[クラウドのアラーム](../every-day.ja.md#クラウドのアラーム)"
+    ),
+    of_hosts="ホストのアラート",
+    of_cloud="AWSのアラート",
+    explained="意味と対応",
+    placeholders="`HOST`、`SERVICE`、`STACK`、`UNIT` などは、実際の名前に置き換えます。",
+    columns=("アラート", "表示文", "英語の表示文"),
+    columns_of_hosts=("測定値", "条件", "自動修復", "メトリクス"),
+    columns_of_cloud=("AWSの値", "条件"),
+    texts=_both_texts,
+    repair=REPAIRS.__getitem__,
+    bound=_bound_ja,
+    bound_in_cloud=_bound_in_cloud_ja,
+    lead="**{title}。** ",
+    see="参照：{link}",
+)

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal, TypeGuard, Union, get_args, get_orig
 
 from pydantic.fields import FieldInfo
 
-from catalogue.alert_texts import AlertText
+from catalogue.alert_texts import AlertExplanation, AlertText
 from catalogue.alerts import Alert, CloudAlert
 from catalogue.fields import ALLOWED, Model
 from catalogue.models import System
@@ -84,6 +84,7 @@ def sections() -> list[Section]:
             _walk(model, "In `Pulumi.STACK.yaml`", by_model).places.append(f"`infra:{name}`")
     for model in (Alert, CloudAlert):
         _walk(model, "In `files/alerts.yaml`", by_model)
+    _walk(AlertExplanation, "In `files/alerts.en.yaml`", by_model)
     _walk(AlertText, "In `files/alerts.ja.yaml`", by_model)
     return list(by_model.values())
 

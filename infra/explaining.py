@@ -10,10 +10,8 @@ from catalogue.problems import nearest
 from infra.errors import InfraError
 
 FIELDS = "reference/catalogue.md"
-PAGES = (
-    FIELDS, "catalogue.md", "sites.md", "backups.md", "reference/configuration.md",
-    "reference/alerts.md",
-)  # fmt: skip
+ALERTS = "reference/alerts.md"
+PAGES = (FIELDS, "catalogue.md", "sites.md", "backups.md", "reference/configuration.md", ALERTS)
 LINK = re.compile(r"\[([^\]]+)\]\([^)]*\)")
 CODE = re.compile(r"`([^`]+)`")
 ROW = re.compile(r"^\|(.+)\|\s*$")
@@ -32,6 +30,8 @@ class Entry:
     page: str
     heading: str
     kind: str = ""
+    steps: tuple[str, ...] = ()
+    """Of an alert: what to do, in the order to try it, and the page with more."""
 
 
 def explain(root: Path, field: str) -> Iterator[str]:
@@ -42,7 +42,7 @@ def explain(root: Path, field: str) -> Iterator[str]:
     matches = (
         [e for e in all_entries if any(wanted in (name, *re.split("[:.]", name)) for name in e.names)] if wanted else []
     )
-    matches = [*below(all_entries, wanted), *matches]
+    matches = [*below(all_entries, wanted), *matches, *alert_sections(root / "docs", wanted)]
     matches = matches or (list(mentions(root / "docs", wanted))[:MOST] if wanted else [])
     if not matches:
         names = sorted({name for entry in all_entries for name in entry.names})
@@ -51,7 +51,8 @@ def explain(root: Path, field: str) -> Iterator[str]:
         if number:
             yield ""
         yield f"{', '.join(entry.names)} ({entry.page}, {entry.heading})"
-        yield from textwrap.wrap(entry.text, WIDTH, initial_indent="  ", subsequent_indent="  ")
+        for line in (entry.text, *entry.steps):
+            yield from textwrap.wrap(line, WIDTH, initial_indent="  ", subsequent_indent="  ")
 
 
 def entries(docs: Path) -> Iterator[Entry]:
@@ -81,6 +82,18 @@ def below(known: list[Entry], wanted: str) -> list[Entry]:
     kinds = [entry.kind for entry in known if above and above[-1] in entry.names]
     named = [entry for entry in known if kinds and name in entry.names]
     return [entry for entry in named if any(entry.heading in kind for kind in kinds)] or named
+
+
+def alert_sections(docs: Path, name: str) -> Iterator[Entry]:
+    """What an alert means and what to do about it: its section, where the page has one."""
+    text = (docs / ALERTS).read_text() if (docs / ALERTS).is_file() else ""
+    heading = ""
+    for part in filter(str.strip, re.split(r"^(?=##+ )", text, flags=re.MULTILINE)):
+        title, *lines = [_plain(line) for line in part.splitlines() if line]
+        if part.startswith("## "):
+            heading = title.lstrip("# ")
+        elif title == f"### {name}" and lines:
+            yield Entry((name,), lines[0], f"docs/{ALERTS}", heading, steps=tuple(lines[1:]))
 
 
 def mentions(docs: Path, name: str) -> Iterator[Entry]:

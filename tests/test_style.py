@@ -73,7 +73,7 @@ def strings(value: object) -> Iterator[str]:
         yield value
 
 
-@pytest.mark.parametrize("name", ["Pulumi.yaml", "files/alerts.yaml"])
+@pytest.mark.parametrize("name", ["Pulumi.yaml", "files/alerts.yaml", "files/alerts.en.yaml"])
 def test_descriptions_and_alerts_use_the_words_of_the_field(name):
     assert [word for text in strings(yaml.safe_load((ROOT / name).read_text())) for word in found_in(text)] == []
 

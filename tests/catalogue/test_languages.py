@@ -67,7 +67,7 @@ def test_each_alert_has_its_text_with_the_same_values_and_none_is_left_over():
 WRONG = {
     "no such alert": ("dsk: {text: x}", "alert dsk: is not an alert of files/alerts.yaml; did you mean 'disk'?"),
     "no such field": ("disk: {txt: x}", "disk.txt: unknown field 'txt'; did you mean 'text'?"),
-    "not to be translated": ("disk: {above: 3}", "disk.above: unknown field 'above'; fields: text, title"),
+    "not to be translated": ("disk: {above: 3}", "disk.above: unknown field 'above'; fields: title, meaning"),
     "no mapping": ("disk: x", "disk: found 'x'; a mapping"),
     "no text": ("disk: {text: 3}", "disk.text: found 3"),
     "a name that it has not": ('disk: {text: "{colour}"}', "text names 'colour'; it may name subject, value"),

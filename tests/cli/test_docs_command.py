@@ -14,6 +14,7 @@ from tests.support import ROOT
 ODD = {
     "Pulumi.yaml": ["", "[1]", "name: x", "config: 5", "config: {a: 5}", "config: {a: {}}", "a: [", "\ufeffa".encode("utf-16")],
     "files/alerts.yaml": ["5", "{a: 1}", "[null]", "[{}]", "a: [", "\ufeffa".encode("utf-16")],
+    "files/alerts.en.yaml": ["5", "{a: 1}", "[null]", "{disk: {text: x}}", "a: [", "\ufeffa".encode("utf-16")],
     "files/alerts.ja.yaml": ["5", "{a: 1}", "[null]", "{disk: {}}", "a: [", "\ufeffa".encode("utf-16")],
 }  # fmt: skip
 

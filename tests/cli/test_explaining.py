@@ -34,7 +34,12 @@ def test_what_several_have_is_said_of_each():
 
 
 def test_an_alert_is_explained():
-    assert "(docs/reference/alerts.md, On a host)" in said("disk")
+    text = said("disk")
+    assert "(docs/reference/alerts.md, On a host)" in text
+    meaning = text.partition("disk (docs/reference/alerts.md, Meaning and what to do)\n")[2].splitlines()
+    assert meaning[0].startswith("  Disk almost full. Little disk space is left.")
+    assert [line[2:5] for line in meaning if line[2:3].isdigit()] == ["1. ", "2. ", "3. "]
+    assert said("cpu-credits").endswith("\n  See docs/runbooks/replace-host.md.")
 
 
 def test_what_there_is_not_is_a_line():
