@@ -89,7 +89,7 @@ def test_the_move_loses_no_request_and_one_more_line_keeps_the_old_region(sydney
     assert clients.failed == []
     assert points_to(sydney) == TOKYO and of_region(sydney, SYDNEY)
     assert "13 images have the same digest in both regions: 13 copied" in ran.output
-    assert "13 images have the same digest in both regions: 1 copied, 12 already present" in ran.output
+    assert "13 images have the same digest in both regions: 12 already present, 1 copied" in ran.output
     assert images(sydney, SYDNEY) == images(sydney, TOKYO)
     settled(sydney, turned, TOKYO)
 
