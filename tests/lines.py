@@ -19,7 +19,7 @@ class Line:
     env: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
-def run_line(line: Line, arguments: list[str], limit: float, nice: int = 0) -> int:
+def run_line(line: Line, arguments: list[str], limit: float) -> int:
     """The exit code of pytest. What it reports is printed when it has ended; until then its lines of progress.
 
     It is ended after `limit` seconds."""
@@ -29,7 +29,6 @@ def run_line(line: Line, arguments: list[str], limit: float, nice: int = 0) -> i
         command, env={**os.environ, **line.env}, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     ) as process:  # fmt: skip
         assert process.stdout
-        os.setpriority(os.PRIO_PROCESS, process.pid, nice)
         timer = threading.Timer(limit, process.kill)
         timer.daemon = True
         timer.start()
@@ -43,7 +42,7 @@ def run_line(line: Line, arguments: list[str], limit: float, nice: int = 0) -> i
         print(f"\n· {line.name}\n{''.join(output)}", flush=True)
     else:
         print("".join(_slowest(output)))
-        print(f"· {line.name}: {output[-1].strip().strip('= ')}", flush=True)
+        print(f"· {line.name}\n{output[-1].strip()}", flush=True)
     return code
 
 

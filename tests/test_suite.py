@@ -22,7 +22,7 @@ def test_pure(number, request):
 @pytest.mark.lab
 @pytest.mark.parametrize("number", range(8))
 def test_lab(number, request):
-    assert request.node.get_closest_marker("timeout").args == (900,)
+    assert request.node.get_closest_marker("timeout").args == (1500,)
 
 @pytest.mark.lab
 @pytest.mark.timeout(5)
