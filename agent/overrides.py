@@ -50,9 +50,10 @@ def check(world: World, base: Release | None, target: Release) -> None:
     by the release."""
     ours = {file.path for release in (base, target) if release for file in release.files}
     links = {link["path"] for release in (base, target) if release for link in release.manifest["links"]}
+    folders = Folders(world, ours)
     overriding = [
-        *_of_units(world, target, ours),
-        *_of_proxies(world, target, ours),
+        *_of_units(folders, target),
+        *_of_proxies(folders, target),
         *_of_other_sites(world, target, ours | links),
     ]
     if overriding:
@@ -71,9 +72,10 @@ def check(world: World, base: Release | None, target: Release) -> None:
 def of_release(world: World, release: Release) -> list[Override]:
     """What is in force in the place of the release that serves."""
     ours = {file.path for file in release.files} | {link["path"] for link in release.manifest["links"]}
+    folders = Folders(world, ours)
     return [
-        *_of_units(world, release, ours),
-        *_of_proxies(world, release, ours),
+        *_of_units(folders, release),
+        *_of_proxies(folders, release),
         *_not_read(world, release),
         *_of_other_sites(world, release, ours, serves=True),
         *_of_running_proxies(world, release),
@@ -115,9 +117,9 @@ def _places(world: World, account: str | None, home: str) -> Places:
     return Places((f"{own}.control", *first), own, ("/etc/systemd/user", *later, *shared, *last))
 
 
-def _of_units(world: World, release: Release, ours: set[str]) -> Iterator[Override]:
+def _of_units(folders: Folders, release: Release) -> Iterator[Override]:
+    world = folders.world
     homes = {account["name"]: account["home"] for account in release.manifest["accounts"]}
-    folders = Folders(world, ours)
     files_of = _by_unit(release)
     for unit in release.manifest["units"]:
         account, name = split(unit["name"])
@@ -128,7 +130,7 @@ def _of_units(world: World, release: Release, ours: set[str]) -> Iterator[Overri
         if not released:
             # A unit of a package, which the release only starts
             continue
-        for path in _hiding(world, places, name, ours):
+        for path in _hiding(world, places, name, folders.ours):
             yield Override(path, phrase("replaces {name}", name=unit["name"]))
         files = {entry.value.lstrip("-") for entry in released if entry.name == "EnvironmentFile"}
         given = (variables_of(file.content) for file in release.files if file.path in files)
@@ -154,14 +156,15 @@ def _of_units(world: World, release: Release, ours: set[str]) -> Iterator[Overri
                 yield Override(path, phrase("sets {names} of {unit}", names=", ".join(names), unit=unit["name"]))
 
 
-def _of_proxies(world: World, release: Release, ours: set[str]) -> Iterator[Override]:
+def _of_proxies(folders: Folders, release: Release) -> Iterator[Override]:
     """What starts a proxy, whose unit is a package's, with another configuration than the release's."""
+    world = folders.world
     for proxy in filter(None, (proxies.by_unit(unit["name"]) for unit in release.manifest["units"])):
         name = proxy.unit
         # A package's own unit is read before the generator's last
-        units = [f"{place}/{name}" for place in (*FIRST, SYSTEM, *LATER[:-1]) if f"{place}/{name}" not in ours]
+        units = [f"{place}/{name}" for place in (*FIRST, SYSTEM, *LATER[:-1]) if f"{place}/{name}" not in folders.ours]
         in_its_place = [path for path in units if world.exists(path)][:1]
-        for path in [*in_its_place, *_drop_ins(Folders(world, ours), Places(FIRST, SYSTEM, LATER), name)]:
+        for path in [*in_its_place, *_drop_ins(folders, Places(FIRST, SYSTEM, LATER), name)]:
             if starts_otherwise(proxy, directives(_head(world, path, MOST_BYTES))):
                 yield Override(path, _another_configuration(proxy))
 

@@ -8,5 +8,10 @@ def is_mapping(value: object) -> TypeGuard[dict[str, Any]]:
     return isinstance(value, dict)
 
 
+def mapping_or_empty(value: object) -> dict[str, Any]:
+    """The mapping itself; an empty one where a person wrote something else."""
+    return value if is_mapping(value) else {}
+
+
 def is_list(value: object) -> TypeGuard[list[Any]]:
     return isinstance(value, list)

@@ -14,6 +14,7 @@ from catalogue.files import ComposeLoader, parse_yaml
 from catalogue.rules.containers import READABLE
 from catalogue.rules.contents import ROOTS
 from catalogue.rules.hosts_own import OF_THE_HOST
+from catalogue.shapes import mapping_or_empty
 from catalogue.systemd.parsing import assignments
 from policy.facts import Facts, Finding, files_ending
 
@@ -56,22 +57,22 @@ def ports(facts: Facts) -> Iterator[Finding]:
     Docker opens the firewall for any other address, and the host's network bypasses both."""
     for host, path, text in files_ending(facts, (".yml", ".yaml", ".json")):
         try:
-            parsed = _mapping(parse_yaml(text, ComposeLoader))
+            parsed = mapping_or_empty(parse_yaml(text, ComposeLoader))
         except yaml.YAMLError as error:
             if re.search(r"^\s*[\"']?services[\"']?\s*:", text, re.MULTILINE):
                 fault = f"cannot be read: {str(error).splitlines()[0]}"
                 yield Finding("loopback", f"{host}:{path}", fault, "write plain YAML, without !override and !reset")
             continue
-        services = _mapping(parsed.get("services"))
+        services = mapping_or_empty(parsed.get("services"))
         place = f"{host}:{path}"
         for fault, rule in _of_project(path, parsed):
             yield Finding("loopback", place, fault, rule)
         for service, body in services.items():
             allowed = facts.exceptions.get(f"{place} {service}", {})
-            for name, fault in _exposures(service, _mapping(body)):
+            for name, fault in _exposures(service, mapping_or_empty(body)):
                 if name not in allowed:
                     yield Finding("loopback", place, fault, "publish 127.0.0.1:PORT:PORT, in a network of the project")
-            for name, fault in _beyond(path, service, _mapping(body)):
+            for name, fault in _beyond(path, service, mapping_or_empty(body)):
                 if name not in allowed:
                     rule = f"remove it, or allow it in the catalogue with its reason: exceptions: {{{name}: REASON}}"
                     yield Finding("container-reach", place, fault, rule)
@@ -94,26 +95,29 @@ def exceptions(facts: Facts) -> Iterator[Finding]:
 
 def _of_project(path: str, parsed: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """Fault and remedy for the top-level parts of a compose file: networks, volumes, secrets, configs, includes."""
-    for name, given in _mapping(parsed.get("networks")).items():
-        network = _mapping(given)
-        external, options = network.get("external"), " ".join(map(str, _mapping(network.get("driver_opts")).values()))
-        named = _mapping(external).get("name") or network.get("name", name)
+    for name, given in mapping_or_empty(parsed.get("networks")).items():
+        network = mapping_or_empty(given)
+        external = network.get("external")
+        options = " ".join(map(str, mapping_or_empty(network.get("driver_opts")).values()))
+        named = mapping_or_empty(external).get("name") or network.get("name", name)
         if (
             (external and _can_be(named, "host"))
             or _can_be(network.get("driver"), *OUTSIDE)
             or re.search(r"\b(routed|nat-unprotected)\b", options)
         ):
             yield f"network {name} is the host's, or bypasses the host's firewall", "use a network of the project"
-    for name, given in _mapping(parsed.get("volumes")).items():
-        if _reaches_sockets(_place(path, _mapping(_mapping(given).get("driver_opts")).get("device"))):
+    for name, given in mapping_or_empty(parsed.get("volumes")).items():
+        if _reaches_sockets(_place(path, mapping_or_empty(mapping_or_empty(given).get("driver_opts")).get("device"))):
             yield f"volume {name} is a host directory with the host's sockets", "use a volume of the project"
     for kind in ("secrets", "configs"):
-        for name, given in _mapping(parsed.get(kind)).items():
-            file = str(_mapping(given).get("file") or "")
+        for name, given in mapping_or_empty(parsed.get(kind)).items():
+            file = str(mapping_or_empty(given).get("file") or "")
             place = _place(path, file)
             if DEFAULT.sub(r"\1", file).startswith("/") or _reaches_sockets(place) or _is_hosts_own(place):
                 yield f"{kind} {name} is a file of the host", "use a file beside the compose file"
-    elsewhere = [name for name, body in _mapping(parsed.get("services")).items() if "extends" in _mapping(body)]
+    elsewhere = [
+        name for name, body in mapping_or_empty(parsed.get("services")).items() if "extends" in mapping_or_empty(body)
+    ]
     if parsed.get("include") or elsewhere:
         yield "it includes or extends another file, which is not checked", "write everything in one file"
 
@@ -179,7 +183,7 @@ def _beyond(path: str, service: str, body: dict[str, Any]) -> Iterator[tuple[str
     if body.get("privileged") not in (None, False, "false"):
         yield "privileged", f"{service} is privileged"
     hooks = [*_list(body.get("post_start")), *_list(body.get("pre_stop"))]
-    if body.get("use_api_socket") or any(_mapping(hook).get("privileged") for hook in hooks):
+    if body.get("use_api_socket") or any(mapping_or_empty(hook).get("privileged") for hook in hooks):
         yield (
             "privileged",
             f"{service} has root rights on the host (use_api_socket, or a privileged hook)",
@@ -318,7 +322,3 @@ def _short_port(port: Any) -> str:
 
 def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value] if isinstance(value, str) else []
-
-
-def _mapping(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}

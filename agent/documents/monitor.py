@@ -46,7 +46,7 @@ class Sample(TypedDict):
 
 
 class Notice(TypedDict):
-    """What was sent of a condition: when it was `told` last, and how many runs it has been `quiet`."""
+    """What was sent of a condition: `told` is when it was last reported, `quiet` counts runs without it."""
 
     told: float
     text: str

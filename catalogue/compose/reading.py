@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from catalogue.compose.container import ContainerOptions
 from catalogue.compose.values import HealthCommand, Mount
 from catalogue.compose.writing import PLAIN
-from catalogue.shapes import is_list, is_mapping
+from catalogue.shapes import is_list, is_mapping, mapping_or_empty
 from catalogue.sizes import MiB
 
 # Said elsewhere in the catalogue, or of no meaning where a unit runs the project
@@ -47,7 +47,7 @@ def options(
             _take(fields, name, lambda name=name: _plain(name, body[name]), unsaid)
     for name, value in _deploy_options(body, unsaid).items():
         _take(fields, name, lambda value=value: value, unsaid)
-    if (replicas := _mapping(body.get("deploy")).get("replicas", 1)) != 1:
+    if (replicas := mapping_or_empty(body.get("deploy")).get("replicas", 1)) != 1:
         fields["replicas"] = replicas
     given: object = body.get("volumes") or []
     if is_list(given):
@@ -182,9 +182,9 @@ def _is_composes(label: str) -> bool:
 def _deploy_options(body: Mapping[str, Any], unsaid: list[tuple[str, str]]) -> dict[str, Any]:
     """What stands under `deploy` and means something on one host."""
     fields: dict[str, Any] = {"gpus": body["gpus"]} if body.get("gpus") else {}
-    deploy = _mapping(body.get("deploy"))
-    resources = _mapping(deploy.get("resources"))
-    limits, reserved = _mapping(resources.get("limits")), _mapping(resources.get("reservations"))
+    deploy = mapping_or_empty(body.get("deploy"))
+    resources = mapping_or_empty(deploy.get("resources"))
+    limits, reserved = mapping_or_empty(resources.get("limits")), mapping_or_empty(resources.get("reservations"))
     levels = (
         ("deploy", deploy, {"resources", "replicas"}), ("deploy.resources", resources, {"limits", "reservations"}),
         ("deploy.resources.limits", limits, {"cpus", "memory", "pids"}),
@@ -200,18 +200,13 @@ def _deploy_options(body: Mapping[str, Any], unsaid: list[tuple[str, str]]) -> d
         fields["mem_reservation"] = _size(reserved["memory"])
     devices: object = reserved.get("devices") or []
     for device in devices if is_list(devices) else [devices]:
-        asked = _mapping(device)
+        asked = mapping_or_empty(device)
         plain = set(asked) <= {"driver", "count", "capabilities"} and asked.get("driver", "nvidia") == "nvidia"
         if plain and asked.get("capabilities") == ["gpu"]:
             fields["gpus"] = "all" if asked.get("count", "all") in ("all", -1) else asked["count"]
         else:
             unsaid.append(("deploy.resources.reservations.devices", "only a count of NVIDIA GPUs, or all"))
     return fields
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    """A mapping; nothing where a person wrote something else."""
-    return value if is_mapping(value) else {}
 
 
 def _mount(item: Any, folder: str, volumes: Mapping[str, str], unsaid: list[tuple[str, str]]) -> Any:

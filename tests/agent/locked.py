@@ -22,7 +22,7 @@ FILES = {"bin/gunicorn": "#!/bin/sh\n", "bin/python": "x", "lib/x.py": "text"}
 
 @dataclass
 class LockedWorld(ParcelWorld):
-    """`fails` is how uv ends, where that is not well; `made` is what it puts into an environment."""
+    """`fails` is how uv ends when it fails; `made` is what it puts into an environment."""
 
     fails: Ran | None = None
     made: dict[str, str] = field(default_factory=lambda: dict(FILES))
