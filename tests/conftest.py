@@ -1,10 +1,15 @@
 """For all tests: how long one may take, in which order they run, and which ones run only when everything does."""
 
+import functools
 import gc
 import os
 import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
+from botocore.loaders import JSONFileLoader
 from hypothesis import settings
 
 from tests.rows import EVERYTHING
@@ -13,6 +18,8 @@ from tests.rows import EVERYTHING
 settings.register_profile("day", deadline=None, max_examples=40)
 settings.register_profile("night", deadline=None, max_examples=100)
 settings.load_profile("night" if EVERYTHING else "day")
+# One machine image instead of the thousand that each emulated EC2 would begin with, which takes it a second
+os.environ["MOTO_AMIS_PATH"] = str(Path(__file__).parent / "fakes/machine_images.json")
 
 # Seconds, with its fixtures: a lab's first test waits for the lab. Others have `timeout` of pyproject.toml
 LAB_TIMEOUT = 1500
@@ -21,6 +28,16 @@ COLLECTED = pytest.StashKey[int]()
 FREED_AFTER = 256 * 2**20  # bytes that a test's process may grow by before what no one uses any more is freed
 PAGE = os.sysconf("SC_PAGE_SIZE")
 size_when_freed = 0
+
+
+@pytest.fixture(scope="session", autouse=True)
+def descriptions_of_services_are_read_once() -> Iterator[None]:
+    """A new client reads what its service can do, which are megabytes of JSON for EC2, and tests make hundreds."""
+    load: Any = JSONFileLoader.load_file
+    remembered = functools.cache(lambda path: load(JSONFileLoader(), path))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(JSONFileLoader, "load_file", lambda _, path: remembered(path))
+        yield
 
 
 @pytest.fixture(autouse=True)
