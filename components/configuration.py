@@ -142,7 +142,8 @@ def values(raw: dict[str, str], types: dict[str, str]) -> dict[str, Any]:
 
 def demand_known_regions(own_stack: Stack) -> None:
     """Raises CatalogueError for a region that AWS does not have, as far as boto3 knows."""
-    regions = boto3.Session().get_available_regions("ec2")
+    # Of STS, which is in all of them: botocore reads a service's whole description for this, and EC2's has 3 MB
+    regions = boto3.Session().get_available_regions("sts")
     asked = [("aws:region", region) for region in own_stack.regions]
     asked += [("infra:backupRegion", own_stack.backupRegion)] if own_stack.backupRegion else []
     for key, region in asked:

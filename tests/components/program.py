@@ -5,8 +5,10 @@ import hashlib
 import json
 import runpy
 from typing import Any
+from unittest.mock import patch
 
 import pulumi
+from pulumi.runtime.proto.source_pb2 import StackTrace
 
 from tests.support import PROD, ROOT
 
@@ -83,7 +85,9 @@ def run_program(values: dict[str, Any] | None = None, state: dict[str, Any] | No
     asyncio.set_event_loop(loops[0])
     pulumi.runtime.set_mocks(mocks, project="infra", stack="prod", preview=False)
     pulumi.runtime.set_all_config(texts, SECRET)
-    pulumi.runtime.test(lambda: runpy.run_path(str(ROOT / "__main__.py")) and None)()
+    # Pulumi notes for each resource from where it was made, which is a fifth of the work below pytest's many frames
+    with patch("pulumi.runtime.resource._get_stack_trace", StackTrace):
+        pulumi.runtime.test(lambda: runpy.run_path(str(ROOT / "__main__.py")) and None)()
     return mocks
 
 
