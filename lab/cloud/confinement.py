@@ -2,6 +2,7 @@
 machine's own kernel, devices or clock."""
 
 import json
+from pathlib import Path
 
 from infra.writing import put
 from lab.settings import Lab
@@ -14,6 +15,8 @@ USUAL = (
 # systemd and Docker mount, make namespaces and set up networks; logins are audited; units have priorities and lock
 # memory; `ss -p` and a reboot of the host itself
 MORE = ("AUDIT_CONTROL", "IPC_LOCK", "NET_ADMIN", "SYS_ADMIN", "SYS_BOOT", "SYS_NICE", "SYS_PTRACE")
+# A file system grows in use; where this machine itself may not do that, none does
+GROWING, GROWING_BIT = "SYS_RESOURCE", 24
 # System calls that reach the machine although a container makes them
 DENIED = (
     "acct", "adjtimex", "clock_adjtime", "clock_settime", "delete_module", "finit_module", "init_module",
@@ -29,10 +32,17 @@ def profile() -> str:
     return json.dumps({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [refused]})
 
 
+def may_grow(status: str) -> bool:
+    """Whether a process with this /proc/PID/status may let a file system grow in use."""
+    line = next(line for line in status.splitlines() if line.startswith("CapBnd:"))
+    return bool(int(line.split()[1], 16) >> GROWING_BIT & 1)
+
+
 def options(lab: Lab) -> list[str]:
     """Options of `docker run`."""
     file = lab.path("run", "seccomp.json")
     file.parent.mkdir(parents=True, exist_ok=True)
     put(file, profile())
-    kept = [word for name in (*USUAL, *MORE) for word in ("--cap-add", name)]
+    names = (*USUAL, *MORE, *((GROWING,) if may_grow(Path("/proc/self/status").read_text()) else ()))
+    kept = [word for name in names for word in ("--cap-add", name)]
     return ["--cap-drop", "ALL", *kept, "--security-opt", f"seccomp={file}", "--security-opt", "apparmor=unconfined"]

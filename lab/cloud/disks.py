@@ -1,6 +1,7 @@
-"""Disks made of snapshots: a real block device in the machine, with what its host held on it. Test equipment.
+"""Further disks of machines: a real block device each, blank or with what a snapshot has. Test equipment.
 
-A snapshot here holds no more than PARTS of the host's files, on a disk without partitions.
+A snapshot of a machine's root disk holds no more than PARTS of the host's files, on a disk without partitions; one of a
+further disk is that disk, byte for byte.
 """
 
 import subprocess
@@ -10,42 +11,65 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from infra.writing import put
 from lab.run import run, succeeds
 from lab.settings import Lab
 
 PARTS = ("opt", "srv", "home", "etc/passwd", "etc/group")
-BY_ID = "/dev/disk/by-id"
 SPARE = 64  # MiB for the file system itself
+# How EC2 calls a machine's first disk, which is its container's own file system
+ROOTS = ("/dev/sda1", "/dev/xvda")
+GiB = 1024**3
+# In a machine's seed: the loop device's number and the volume of each disk (lab/image/disks)
+LIST = "disks"
+SHOW = ("sh", "/usr/local/lib/lab/disks.sh")
 
 
 @dataclass
 class Disks:
-    """Follows the emulator's snapshots and volumes. `shown` is volume → (loop device, container, node in it)."""
+    """Follows the emulator's snapshots and volumes. `shown` is volume → (loop device, instance)."""
 
     lab: Lab
     container: Callable[[str], str]
-    taken: set[str] = field(default_factory=set)
-    shown: dict[str, tuple[str, str, str]] = field(default_factory=dict)
+    copied: set[str] = field(default_factory=set)
+    shown: dict[str, tuple[str, str]] = field(default_factory=dict)
 
     def follow(self, volumes: list[Any], snapshots: list[Any]) -> None:
         for snapshot in snapshots:
-            if snapshot.id not in self.taken:
-                self.taken.add(snapshot.id)
-                attachment = next((v.attachment for v in volumes if v.id == snapshot.volume.id), None)
-                if attachment:
-                    self._take(snapshot.id, self.container(attachment.instance.id))
-        attached = {volume.id: volume for volume in volumes if volume.attachment}
+            if snapshot.id not in self.copied:
+                self.copied.add(snapshot.id)
+                self._copy(snapshot, next((v for v in volumes if v.id == snapshot.volume.id), None))
+        attached = {
+            volume.id: volume for volume in volumes if volume.attachment and volume.attachment.device not in ROOTS
+        }
+        for id, (loop, instance) in list(self.shown.items()):
+            if id not in attached or attached[id].attachment.instance.id != instance:
+                del self.shown[id]
+                self._list(instance)
+                succeeds("losetup", "--detach", loop)
         for id, volume in attached.items():
-            if id not in self.shown and self._image(volume.snapshot_id).exists():
-                self._show(volume, self.container(volume.attachment.instance.id))
-        for id in [id for id in self.shown if id not in attached]:
-            self._hide(*self.shown.pop(id))
+            if id not in self.shown:
+                self._attach(volume)
+            self._grow(volume)
+        for image in self._image("x").parent.glob("vol-*.img"):
+            if image.stem not in {volume.id for volume in volumes}:
+                image.unlink()
 
     def _image(self, id: str | None) -> Path:
         return self.lab.path("disks", f"{id}.img")
 
-    def _take(self, id: str, container: str) -> None:
-        image = self._image(id)
+    def _copy(self, snapshot: Any, volume: Any) -> None:
+        """What a volume holds now, as the image of its snapshot."""
+        if volume is None or not volume.attachment:
+            return
+        container = self.container(volume.attachment.instance.id)
+        if volume.id in self.shown:
+            succeeds("docker", "exec", container, "sync")
+            run("cp", "--sparse=always", str(self._image(volume.id)), str(self._image(snapshot.id)))
+        else:
+            self._pack(self._image(snapshot.id), container)
+
+    def _pack(self, image: Path, container: str) -> None:
         image.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=image.parent) as place:
             tree = Path(place) / "tree"
@@ -59,19 +83,40 @@ class Disks:
             run("mkfs.ext4", "-q", "-d", str(tree), str(part), f"{size}M")
             part.rename(image)
 
-    def _show(self, volume: Any, container: str) -> None:
-        copy = self.lab.path("disks", f"{volume.id}.img")
-        run("cp", "--sparse=always", str(self._image(volume.snapshot_id)), str(copy))
-        loop = run("losetup", "--find", "--show", str(copy)).strip()
-        node = f"{BY_ID}/nvme-Amazon_Elastic_Block_Store_{volume.id.replace('-', '')}"
-        number = loop.removeprefix("/dev/loop")
-        run("docker", "exec", container, "sh", "-ec", f"mkdir -p {BY_ID}; mknod {node} b 7 {number}")
-        self.shown[volume.id] = (loop, container, node)
+    def _attach(self, volume: Any) -> None:
+        image, instance = self._image(volume.id), volume.attachment.instance.id
+        if not image.exists():
+            image.parent.mkdir(parents=True, exist_ok=True)
+            if self._image(volume.snapshot_id).exists():
+                run("cp", "--sparse=always", str(self._image(volume.snapshot_id)), str(image))
+            else:
+                image.touch()
+        _enlarge(image, volume.size)
+        loop = run("losetup", "--find", "--show", str(image)).strip()
+        self.shown[volume.id] = (loop, instance)
+        self._list(instance)
 
-    def _hide(self, loop: str, container: str, node: str) -> None:
-        # The machine may have gone before its disk
-        succeeds("docker", "exec", container, "rm", "-f", node)
-        run("losetup", "--detach", loop)
+    def _grow(self, volume: Any) -> None:
+        if _enlarge(self._image(volume.id), volume.size):
+            run("losetup", "--set-capacity", self.shown[volume.id][0])
+
+    def _list(self, instance: str) -> None:
+        """Writes down which disks a machine has, and lets it show them; one that is off does so when it boots."""
+        own = [(loop, id) for id, (loop, machine) in self.shown.items() if machine == instance]
+        lines = [f"{loop.removeprefix('/dev/loop')} {id.replace('-', '')}\n" for loop, id in own]
+        seed = self.lab.path("hosts", instance)
+        if seed.exists():
+            put(seed / LIST, "".join(lines), 0o600)
+        succeeds("docker", "exec", self.container(instance), *SHOW)
+
+
+def _enlarge(image: Path, size: int) -> bool:
+    """Whether the image was smaller than `size` GiB, which it has then; what was not written takes no space."""
+    if image.stat().st_size >= size * GiB:
+        return False
+    with open(image, "r+b") as file:
+        file.truncate(size * GiB)
+    return True
 
 
 def release(lab: Lab) -> None:

@@ -191,3 +191,8 @@ def test_an_edit_of_what_the_labs_configuration_was_made_from_is_noticed(tmp_pat
     assert not workspace.is_outdated(lab, tmp_path)
     (tmp_path / "Pulumi.lab.yaml").write_text("config: {a: 1}\n")
     assert workspace.is_outdated(lab, tmp_path)
+
+
+@pytest.mark.parametrize(("bounding", "may"), [("000001ffffffffff", True), ("000001fffeffffff", False)])
+def test_a_file_system_may_grow_where_this_machine_may_let_it(bounding, may):
+    assert confinement.may_grow(f"CapEff:\t0000000000000000\nCapBnd:\t{bounding}\n") is may

@@ -1,0 +1,125 @@
+"""A disk for data under Miniflux and PostgreSQL: a real block device, which outlives the machine."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from lab.cloud import confinement
+from tests.product import HOST
+from tests.reader import Reader, in_lab
+from tests.system.conftest import System
+from tests.system.on import REGION, destroy, ec2, instance, until
+
+pytestmark = [pytest.mark.lab, pytest.mark.nightly]
+SIZE = f"infra:hosts.{HOST}.dataDisk.size"
+VOLUMES = "/var/lib/docker/volumes"
+
+
+@pytest.fixture(scope="module")
+def reader(system: System) -> Iterator[Reader]:
+    with in_lab(system) as made:
+        system.set(SIZE, "1")
+        system.must_up()
+        yield made
+
+
+def disk_of(reader: Reader) -> str:
+    """The id of the disk that the machine has beside its own."""
+    mappings = instance(reader.system, HOST)["BlockDeviceMappings"]
+    [volume] = [entry["Ebs"]["VolumeId"] for entry in mappings if entry["DeviceName"] == "/dev/sdf"]
+    return volume
+
+
+def serves(reader: Reader) -> bool:
+    try:
+        return reader.ask("/healthcheck") == (200, b"OK")
+    except OSError:
+        # The machine is off, or its proxy is not up yet
+        return False
+
+
+def test_named_volumes_lie_on_the_disk_that_ec2_attached(reader: Reader) -> None:
+    link = f"/dev/disk/by-id/nvme-Amazon_Elastic_Block_Store_{disk_of(reader).replace('-', '')}"
+    device = reader.on("readlink", "-f", link).strip()
+    assert reader.on("findmnt", "-no", "SOURCE,FSTYPE", "/srv").split() == [device, "ext4"]
+    assert reader.on("findmnt", "-no", "SOURCE", VOLUMES).strip() == f"{device}[/.docker-volumes]"
+    assert "reader-db" in reader.on("ls", "/srv/.docker-volumes").split()
+    assert serves(reader) and reader.ticks() > 0
+
+
+def test_the_same_again_changes_nothing(reader: Reader) -> None:
+    previewed = reader.system.pulumi("preview", "--expect-no-changes")
+    assert previewed.code == 0, previewed.output
+    assert reader.system.command("infra", "drift", "--stack", "lab").code == 0
+
+
+def test_a_machine_that_was_off_has_it_again(reader: Reader) -> None:
+    counted, id = reader.ticks(), instance(reader.system, HOST)["InstanceId"]
+    cloud = ec2(reader.system, REGION)
+    cloud.stop_instances(InstanceIds=[id])
+    cloud.get_waiter("instance_stopped").wait(InstanceIds=[id], WaiterConfig={"Delay": 1, "MaxAttempts": 90})
+    cloud.start_instances(InstanceIds=[id])
+    cloud.get_waiter("instance_running").wait(InstanceIds=[id], WaiterConfig={"Delay": 1, "MaxAttempts": 90})
+    until("the reader is back", lambda: serves(reader), 120)
+    assert reader.ticks() >= counted
+    assert reader.on("findmnt", "-no", "FSTYPE", "/srv").strip() == "ext4"
+
+
+def test_without_its_disk_a_machine_can_be_reached_and_starts_no_database(reader: Reader) -> None:
+    counted, machine, volume = reader.ticks(), instance(reader.system, HOST)["InstanceId"], disk_of(reader)
+    cloud = ec2(reader.system, REGION)
+    cloud.stop_instances(InstanceIds=[machine])
+    cloud.get_waiter("instance_stopped").wait(InstanceIds=[machine], WaiterConfig={"Delay": 1, "MaxAttempts": 90})
+    cloud.detach_volume(VolumeId=volume, InstanceId=machine)
+    cloud.start_instances(InstanceIds=[machine])
+    cloud.get_waiter("instance_running").wait(InstanceIds=[machine], WaiterConfig={"Delay": 1, "MaxAttempts": 90})
+    until("the host answers", lambda: reader.system.on_host("true", host=HOST).code == 0, 90)
+    until(
+        "systemd is done with the boot",
+        lambda: reader.system.on_host("systemctl", "list-jobs", host=HOST).output.startswith("No jobs"),
+        120,
+    )
+    assert reader.system.on_host("systemctl", "is-active", "docker", host=HOST).output.strip() != "active"
+    assert reader.on("ls", "-A", VOLUMES).split() in ([], ["backingFsBlockDev", "metadata.db"]), (
+        "an empty database began"
+    )
+    ran = reader.system.up()
+    assert ran.code == 0, ran.output
+    until("the reader is back", lambda: serves(reader), 120)
+    assert reader.ticks() >= counted
+
+
+def test_a_machine_that_is_lost_loses_no_data(reader: Reader) -> None:
+    counted, volume = reader.ticks(), disk_of(reader)
+    destroy(reader.system, HOST)
+    reader.system.must_up()
+    assert disk_of(reader) == volume
+    until("the reader is back", lambda: serves(reader), 60)
+    assert reader.ticks() >= counted and int(reader.query("select count(*) from users")) == 1
+    growing = reader.ticks()
+    until("the worker writes again", lambda: reader.ticks() > growing, 30)
+
+
+def test_it_grows_in_use(reader: Reader) -> None:
+    """Where this machine's kernel lets no file system grow, the update says so, and all goes on as it was."""
+    database, before = reader.started("reader-db"), int(reader.on("findmnt", "-nbo", "SIZE", "/srv"))
+    reader.system.set(SIZE, "2")
+    ran = reader.system.up()
+    after = int(reader.on("findmnt", "-nbo", "SIZE", "/srv"))
+    if confinement.may_grow(reader.on("cat", "/proc/self/status")):
+        assert ran.code == 0 and "/srv has grown with its disk to 2 GiB" in ran.output, ran.output
+        assert after > 1.8 * before
+    else:
+        assert ran.code != 0 and "Permission denied to resize filesystem" in ran.output, ran.output
+        assert after == before
+    assert reader.started("reader-db") == database and serves(reader)
+
+
+def test_a_smaller_one_is_refused(reader: Reader) -> None:
+    reader.system.set(SIZE, "1")
+    ran = reader.system.up()
+    reader.system.set(SIZE, "2")
+    assert ran.code != 0 and "nothing was touched" in ran.output and "AWS cannot shrink a disk" in ran.output, (
+        ran.output
+    )
+    assert serves(reader)
