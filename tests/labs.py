@@ -5,18 +5,19 @@ the stand-in, which has to behave as the real one does.
 """
 
 import sys
-import threading
+from functools import partial
 from pathlib import Path
 
 from lab import plugins, up
 from lab.settings import ROOT, default_lab
 from tests.conftest import LAB_MARK
 from tests.fakes.real import real_folder
-from tests.lines import NOTHING_FOUND, Line, run_line
+from tests.lines import Line, run_line, side_by_side
 from tests.rows import EVERYTHING
 from tests.system.cannot import reason_why_not
 
-# The second of the two labs that have WatchMe's whole stack; in the night it has more rows of what it has
+# In the night a second lab has WatchMe's whole stack too, and these rows; by day one more set-up would cost more than
+# what it saves
 SECOND = [
     "tests/system/test_faults.py",
     "tests/system/test_holding.py",
@@ -25,13 +26,6 @@ SECOND = [
     "tests/system/test_rollouts.py",
     "tests/system/test_speech.py",
 ]
-if not EVERYTHING:
-    SECOND += [
-        "tests/system/test_refusals.py",
-        "tests/system/test_registry.py",
-        "tests/system/test_read_off.py",
-        "tests/system/test_compose_versions.py",
-    ]
 LIMIT = 5000  # seconds of a line
 
 
@@ -39,25 +33,18 @@ def main(arguments: list[str]) -> int:
     if reason_why_not() is None:
         # Once for all: two labs that build the same thing would be in each other's way
         up.ready(default_lab())
-    codes: list[int] = []
-    threads = [
-        threading.Thread(target=lambda line=line: codes.append(run_line(line, arguments, LIMIT))) for line in lines()
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    run = [code for code in codes if code != NOTHING_FOUND]
-    return max(run) if run else NOTHING_FOUND
+    return side_by_side(*(partial(run_line, line, arguments, LIMIT) for line in lines()))
 
 
 def lines() -> list[Line]:
-    """They end at about the same time. A line names its modules, since reading all others takes half a minute of CPU."""
+    """A line names its modules, since reading all others takes half a minute of CPU."""
     modules = [path for path in sorted((ROOT / "tests").rglob("test_*.py")) if LAB_MARK in path.read_text()]
     names = [str(path.relative_to(ROOT)) for path in modules]
     moves = [name for name in names if Path(name).parts[1] == "moves"]
-    first = [name for name in names if name not in (*SECOND, *moves)]
-    return [_line("test:72", first), _line("moves:73", moves), _line("more:75", SECOND)]
+    second = SECOND if EVERYTHING else []
+    first = [name for name in names if name not in (*second, *moves)]
+    by_lab = {"test:72": first, "moves:73": moves, "more:75": second}
+    return [_line(lab, of_lab) for lab, of_lab in by_lab.items() if of_lab]
 
 
 def _line(lab: str, modules: list[str]) -> Line:

@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 NOTHING_FOUND = 5  # pytest's exit code where no test was selected
@@ -12,18 +12,19 @@ NOTHING_FOUND = 5  # pytest's exit code where no test was selected
 
 @dataclass(frozen=True)
 class Line:
-    """One run of pytest, with its arguments and what its environment has besides."""
+    """One run of pytest: its arguments, what its environment has besides, and the words `before` its command."""
 
     name: str
     arguments: list[str]
     env: Mapping[str, str] = field(default_factory=dict[str, str])
+    before: tuple[str, ...] = ()
 
 
 def run_line(line: Line, arguments: list[str], limit: float) -> int:
     """The exit code of pytest. What it reports is printed when it has ended; until then its lines of progress.
 
     It is ended after `limit` seconds."""
-    command = [sys.executable, "-m", "pytest", "--durations=25", *line.arguments, *arguments]
+    command = [*line.before, sys.executable, "-m", "pytest", "--durations=25", *line.arguments, *arguments]
     output: list[str] = []
     with subprocess.Popen(
         command, env={**os.environ, **line.env}, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
@@ -44,6 +45,24 @@ def run_line(line: Line, arguments: list[str], limit: float) -> int:
         print("".join(_slowest(output)))
         print(f"· {line.name}\n{output[-1].strip()}", flush=True)
     return code
+
+
+def side_by_side(*parts: Callable[[], int]) -> int:
+    """Runs all of them to their ends, and gives the exit code of the whole: of one that failed if any did, and
+    NOTHING_FOUND where none had a test to run. A part that raises has failed."""
+    codes: dict[int, int] = dict.fromkeys(range(len(parts)), 1)
+
+    def run(number: int, part: Callable[[], int]) -> None:
+        codes[number] = part()
+
+    threads = [threading.Thread(target=run, args=entry) for entry in enumerate(parts)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    # Of one that a signal ended it is negative
+    failed = [code for code in codes.values() if code not in (0, NOTHING_FOUND)]
+    return failed[0] if failed else min(codes.values(), default=NOTHING_FOUND)
 
 
 def _slowest(output: list[str]) -> list[str]:

@@ -1,6 +1,7 @@
 """The suite itself: which tests run, in which order, how long one may take, and what is shown of one that fails."""
 
 import ast
+import functools
 import os
 import re
 import shutil
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.lines import side_by_side
 from tests.support import ROOT, execute, started
 
 SUITE = """
@@ -173,3 +175,17 @@ def test_no_program_is_waited_for_without_end(folder):
         if (lines := calls_without_limit(path))
     }
     assert {name: lines for name, lines in found.items() if len(lines) > UNLIMITED.get(name, 0)} == {}
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.parametrize(
+    ("codes", "whole"),
+    [((0, 0), 0), ((0, 5), 0), ((5, 5), 5), ((0, -9), -9), ((2, 0, 5), 2), ((0, None), 1)],
+    ids=["all pass", "one has no test", "none has", "one was killed", "one failed", "one raised"],
+)
+def test_parts_side_by_side_fail_when_one_does(codes, whole):
+    def part(code):
+        assert code is not None
+        return code
+
+    assert side_by_side(*(functools.partial(part, code) for code in codes)) == whole

@@ -79,6 +79,16 @@ def test_an_image_that_is_in_no_region_is_named_before_anything_is_made(sydney):
     assert not of_region(sydney, TOKYO)
 
 
+def test_a_creation_that_aws_refuses_leaves_the_old_region_whole(sydney):
+    """And the same command, which is the next test, comes to the end."""
+    before = of_region(sydney, SYDNEY)
+    with refused(sydney, "CreateRepository"):
+        ran = sydney.up()
+    assert ran.code != 0 and "AccessDenied" in ran.output, ran.output
+    assert points_to(sydney) == SYDNEY and answers(sydney)
+    assert before and of_region(sydney, SYDNEY) == before
+
+
 def test_the_move_loses_no_request_and_one_more_line_keeps_the_old_region(sydney, clients, turned):
     """With an image that is pushed to Sydney while it is under way."""
     goes_to(sydney, TOKYO, SYDNEY)
