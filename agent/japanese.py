@@ -37,7 +37,6 @@ TEXTS = {
     "release": "リリース",
     "none": "なし",
     "Releases": "リリース履歴",
-    "when (UTC)": "日時（UTC）",
     "by": "実行者",
     "outcome": "結果",
     "apply": "適用",

@@ -22,6 +22,7 @@ from catalogue.records import Record
 from catalogue.shapes import is_mapping
 from catalogue.sizes import Architecture
 from catalogue.sources import AnySource
+from catalogue.timezones import UTC, TimeZone
 from catalogue.validation import Document, misread_values, problems_of
 
 PROJECT = "infra"
@@ -99,6 +100,7 @@ class Stack(Model):
     alarmEmails: Annotated[list[Email], Field(max_length=10)] = []
     repairs: Annotated[bool, Field(strict=False)] = True
     language: Language = ENGLISH
+    timezone: TimeZone = UTC
     sshUser: Name = "ubuntu"
     amiParameter: str = UBUNTU
     standbyRegions: list[Region] = []
@@ -217,9 +219,8 @@ class Stack(Model):
     def dns_owner(self, part: str) -> str:
         """By what the stack knows its own records again: the comment beside each at Cloudflare (100 characters), whose
         last word says what part of the stack wrote it."""
-        name = self.name
-        if len(name) > 40:
-            name = f"{name[:32]}~{hashlib.sha256(name.encode()).hexdigest()[:7]}"
+        short = f"{self.name[:32]}~{hashlib.sha256(self.name.encode()).hexdigest()[:7]}"
+        name = self.name if len(self.name) <= 40 else short
         return f"infra: stack {name} of AWS account {self.accountId}, {part}"
 
     def public_name(self, site: str) -> str:
@@ -286,16 +287,13 @@ def stack_names(project: Path) -> list[str]:
 
 
 def read_stack(project: Path, name: str, file: Path | None = None) -> Stack:
-    """The stack out of its file, without Pulumi; encrypted values become ENCRYPTED.
-
-    Raises CatalogueError.
-    """
+    """The stack out of its file, without Pulumi; encrypted values become ENCRYPTED. Raises CatalogueError."""
     path = file or project / f"Pulumi.{name}.yaml"
     if not path.exists():
+        fault, rule = f"there is no stack {name!r}", f"stacks: {', '.join(stack_names(project))}"
         if file is not None:
             fault = f"PULUMI_OPTION_CONFIG_FILE names {file}, which does not exist"
-            raise CatalogueError([Problem(path.name, "stack", fault, "unset that variable, or restore the file")])
-        fault, rule = f"there is no stack {name!r}", f"stacks: {', '.join(stack_names(project))}"
+            rule = "unset that variable, or restore the file"
         raise CatalogueError([Problem(path.name, "stack", fault, rule)])
     shown = shown_path(path, project)
     values = read_config(path, shown)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
+from agent import times
 from catalogue.loading import Catalogue
 from infra import hosts, remote
 from infra.errors import InfraError
@@ -43,7 +44,7 @@ def ask(target: Target, say: Say, what: str, **payload: Any) -> dict[str, Any]:
     try:
         for event in remote.stream(target, f"backup-{what}", payload):
             if set(event) == {"say"}:
-                say(event["say"])
+                say(times.in_text(event["say"]))
             else:
                 answer = event
     except InfraError as error:
@@ -60,7 +61,7 @@ def listing(host: str, answer: dict[str, Any], count: int) -> Iterator[str]:
         service, backups = entry["service"], entry["backups"]
         yield f"{host}: {service}: {len(backups)} backup(s){_last(entry)}"
         for backup in backups[:count]:
-            yield f"  {backup['id'][:8]}  {backup['at'][:16].replace('T', ' ')} UTC"
+            yield f"  {backup['id'][:8]}  {times.show_text(backup['at'])}"
         if len(backups) > count:
             yield f"  and {len(backups) - count} more: --all shows them"
 
@@ -70,7 +71,7 @@ def _last(entry: dict[str, Any]) -> str:
     if good := entry.get("good"):
         parts.append(f"the last one {good['bytes'] / MiB:.1f} MiB, {_ago(good['at'])}")
     if failed := entry.get("failed"):
-        parts.append(f"FAILED {_ago(failed['at'])}: {failed['why']}")
+        parts.append(f"FAILED {_ago(failed['at'])}: {times.in_text(failed['why'])}")
     if drill := entry.get("drill"):
         parts.append(f"drill {'FAILED ' if drill.get('why') else ''}{_ago(drill['at'])}")
     return f" ({'; '.join(parts)})" if parts else ""
@@ -91,7 +92,9 @@ def backup_lines(host: str, answer: dict[str, Any]) -> Iterator[str]:
 
 
 def restore_lines(host: str, answer: dict[str, Any]) -> Iterator[str]:
-    head = f"{host}: {answer['service']}: restored from backup {answer['snapshot'][:8]} of {answer['at'][:16]} UTC"
+    head = (
+        f"{host}: {answer['service']}: restored from backup {answer['snapshot'][:8]} of {times.show_text(answer['at'])}"
+    )
     if answer.get("into"):
         yield f"{head} into {answer['into']}"
         return
@@ -103,5 +106,5 @@ def restore_lines(host: str, answer: dict[str, Any]) -> Iterator[str]:
 def drill_line(host: str, answer: dict[str, Any]) -> str:
     did = "started on it and healthy" if answer["started"] else "read in full; not started: it needs others"
     size, took = answer["bytes"] / MiB, answer["seconds"]
-    of = f"backup {answer['snapshot'][:8]} of {answer['of'][:16]} UTC"
+    of = f"backup {answer['snapshot'][:8]} of {times.show_text(answer['of'])}"
     return f"{host}: {answer['service']}: {of} is good: {size:.1f} MiB, {did}, {took:.0f} s"

@@ -2,12 +2,12 @@
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from agent import times
 from infra.errors import InfraError
 from infra.foreign import one_line
 from infra.git import git
@@ -29,7 +29,7 @@ class Change:
             return "changed now, not committed"
         days = int(max(now - self.at, 0) // DAY)
         age = "today" if days == 0 else "1 day ago" if days == 1 else f"{days} days ago"
-        return f"changed {datetime.fromtimestamp(self.at, UTC):%Y-%m-%d} ({age}) by {one_line(self.author or '?')}"
+        return f"changed {times.show(self.at, form=times.DATE)} ({age}) by {one_line(self.author or '?')}"
 
 
 Changes = dict[tuple[str, str], Change]

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from agent import times
 from catalogue.loading import Catalogue
 from catalogue.problems import nearest
 from catalogue.stack import Stack
@@ -90,7 +91,9 @@ def names_there(place: Place) -> Mapping[str, str]:
     """Name → since when, of the secrets that are there; GitHub shows no value. Raises InfraError."""
     text = _gh("secret", "list", *place.words, "--json", "name,updatedAt")
     try:
-        return {str(entry["name"]): str(entry["updatedAt"])[:10] for entry in json.loads(text)}
+        return {
+            str(entry["name"]): times.show_text(str(entry["updatedAt"]), form=times.DATE) for entry in json.loads(text)
+        }
     except (ValueError, LookupError, TypeError):
         raise InfraError(f"gh secret list: its answer cannot be read: {one_line(text)[:200]}") from None
 

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from agent import times
 from infra import notes
 from infra.errors import InfraError
 from infra.pulumi import attempt
@@ -129,7 +130,7 @@ def remove(stack: str) -> bool:
 def question(stack: str, message: str) -> str:
     """Who holds the locks, as far as Pulumi knows."""
     names = ", ".join(
-        f"{account}@{machine}, process {pid}{f', since {at}' if at else ''}"
+        f"{account}@{machine}, process {pid}{f', since {times.show_text(at, form=times.SECONDS)}' if at else ''}"
         for account, machine, pid, at in HOLDER.findall(message)
     )
     return f"stack {stack} is locked by {names or 'another update'}, which may still be running"

@@ -5,9 +5,9 @@ import re
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
+from agent import times
 from catalogue.loading import Catalogue
 from infra import hosts, remote
 from infra.errors import InfraError
@@ -93,8 +93,8 @@ def lines(catalogue: Catalogue, names: Sequence[str], host: str | None, which: W
 
 
 def format_line(host: str, event: dict[str, Any], several: bool) -> str:
-    """`2026-11-25 00:12:03 watchme ast-api: …`, the host only where there are several."""
-    when = datetime.fromtimestamp(event["at"], UTC).strftime("%Y-%m-%d %H:%M:%S")
+    """`2026-11-25 09:12:03 JST watchme ast-api: …`, the host only where there are several."""
+    when = times.show(event["at"], form=times.SECONDS)
     return f"{when} {f'{host} ' if several else ''}{event['from']}: {event['line']}"
 
 

@@ -7,6 +7,7 @@ import sys
 
 import typer
 
+from agent import times
 from catalogue.problems import CatalogueError
 from infra.cli import (
     app,
@@ -69,7 +70,7 @@ def run() -> None:
         if isinstance(error, CatalogueError):
             line = str(error)
         elif isinstance(error, InfraError):
-            line = f"infra: {error}"
+            line = f"infra: {times.in_text(str(error))}"
         else:
             description = f"{type(error).__name__}: {error}"
             line = (

@@ -1,13 +1,13 @@
 """What hosts report of their releases, made readable. Pure: the agent's answers in, tables and lines out."""
 
 import re
-import time
 from collections.abc import Sequence
+from datetime import UTC
 
 from rich.table import Table
 from rich.text import Text
 
-from agent import derived
+from agent import derived, times
 from agent.documents.answers import BootTimes, Drift, Releases, SiteMaintenance, Status
 
 SHORT = 12
@@ -17,7 +17,7 @@ FOLLOWED = derived.KIND  # what brought a release that the host took by itself
 def history(host: str, answer: Releases) -> Table:
     """The jobs of a host, the latest last, and which of their releases can be gone back to; and who got to which of its
     services (exec, shell, forward, host)."""
-    table = Table("release", "when (UTC)", "by", "what", "changed", "outcome", title=f"{host}", title_justify="left")
+    table = Table("release", "when", "by", "what", "changed", "outcome", title=f"{host}", title_justify="left")
     rows: list[tuple[str, list[str]]] = []
     for job in answer["history"]:
         marks = [
@@ -28,7 +28,7 @@ def history(host: str, answer: Releases) -> Table:
         paths = job.get("restarted", []) if job["kind"] == "restart" else job.get("changed", [])
         cells = [
             f"{job['release'][:SHORT]} {''.join(marks)}".strip(),
-            began.replace("T", " ").rstrip("Z"),
+            times.show_text(began, form=times.SECONDS),
             job["who"],
             job["kind"],
             summarise_paths(paths),
@@ -36,10 +36,10 @@ def history(host: str, answer: Releases) -> Table:
         ]
         rows.append((began, cells))
     for entry in answer.get("reached", []):
-        began = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(entry["at"]))
+        began = times.show(entry["at"], UTC, "%Y-%m-%dT%H:%M:%SZ")
         what = " ".join(filter(None, (entry["service"], entry["program"]))) or "the host itself"
         how = "shell" if entry["how"] == "host" else entry["how"]
-        rows.append((began, ["-", began.replace("T", " ").rstrip("Z"), entry["who"], how, what, "-"]))
+        rows.append((began, ["-", times.show(entry["at"], form=times.SECONDS), entry["who"], how, what, "-"]))
     for _, cells in sorted(rows, key=lambda row: row[0]):
         # Brackets of a host's text are no markup
         table.add_row(*(Text(cell) for cell in cells))
@@ -64,10 +64,10 @@ def summarise_paths(paths: Sequence[str]) -> str:
 
 
 def build(labels: dict[str, str]) -> str:
-    """What an image's labels say: of a commit as much as people write, of a time its day and minute."""
+    """What an image's labels say: of a commit as much as people write, of a time its day and minute here."""
     commit, version, created = (labels.get(key, "") for key in ("commit", "version", "created"))
     commit = commit[:SHORT] if re.fullmatch(r"[0-9a-f]{40,64}", commit) else commit
-    return ", ".join(filter(None, (version, f"commit {commit}" if commit else "", created[:16].replace("T", " "))))
+    return ", ".join(filter(None, (version, f"commit {commit}" if commit else "", times.show_text(created))))
 
 
 def state(stack: str, host: str, answer: Status, wanted: str | None) -> tuple[list[str], bool]:
@@ -76,7 +76,7 @@ def state(stack: str, host: str, answer: Status, wanted: str | None) -> tuple[li
     if serving is None:
         return [f"{host}: no release yet"], False
     began, who = (brought.get("began", "?"), brought.get("who", "?")) if brought else ("?", "?")
-    lines = [f"{host}: serves {serving[:SHORT]}, deployed {began} by {who}"]
+    lines = [f"{host}: serves {serving[:SHORT]}, deployed {times.show_text(began)} by {who}"]
     orderly = True
     if wanted and wanted != serving and brought and brought["kind"] == FOLLOWED:
         lines.append(f"  ahead of the stack, which has {wanted[:SHORT]}: it follows a tag, and pulumi up takes that in")
@@ -98,7 +98,7 @@ def state(stack: str, host: str, answer: Status, wanted: str | None) -> tuple[li
         )
         orderly = False
     if answer["holder"]:
-        lines.append(f"  running: {answer['holder']}")
+        lines.append(f"  running: {times.in_text(answer['holder'])}")
     sick = [f"{name} ({status or 'no answer'})" for name, status in answer["services"].items() if status != 200]
     stopped = [name for name, active in answer["units"].items() if not active]
     lines.append(f"  services: {len(answer['services']) - len(sick)} of {len(answer['services'])} healthy")
@@ -118,18 +118,17 @@ def state(stack: str, host: str, answer: Status, wanted: str | None) -> tuple[li
     lines += [
         f"  certificate of {name}: {wrong or f'{days} days left'}" for name, days, wrong in answer["certificates"]
     ]
-    lines += [f"  alert {alert['alert']}: {alert['text']}" for alert in answer["alerts"]]
+    lines += [f"  alert {alert['alert']}: {times.in_text(alert['text'])}" for alert in answer["alerts"]]
     if (drifted := answer.get("drifted")) and not answer["holder"]:
         lines.append(f"  changed by hand: {summarise_paths(drifted)} (infra drift --stack {stack} shows it)")
     for repair in answer.get("repairs", []):
         done = f"{'repaired' if repair['worked'] else 'could not repair'} {repair['alert']}"
         did = {"make room": "made room", "bring back": "had room again"}.get(repair["repair"], done)
-        when = time.strftime("%Y-%m-%d %H:%M", time.gmtime(repair["at"]))
-        lines.append(f"  {did} at {when} UTC: {repair['said']}")
+        lines.append(f"  {did} at {times.show(repair['at'])}: {repair['said']}")
     last = answer["last_job"]
     if last and last["code"]:
         began = last.get("began", "")
-        when = f" ({began.replace('T', ' ').replace('Z', ' UTC')})" if began else ""
+        when = f" ({times.show_text(began, form=times.SECONDS)})" if began else ""
         lines.append(f"  the last job failed{when}: {last['line']}")
     return lines, orderly and not sick and not stopped and not answer["alerts"]
 
@@ -163,8 +162,6 @@ def drift(host: str, answer: Drift) -> str:
 
 
 def until(window: SiteMaintenance) -> str:
-    """`in maintenance until 2026-11-29 17:00 UTC, since …, by …`."""
-    ends, began = (time.strftime("%Y-%m-%d %H:%M", time.gmtime(window[key])) for key in ("until", "since"))
-    return (
-        f"is in maintenance until {ends} UTC, since {began} UTC by {window['who']}: 503 for all but infra:statusCidrs"
-    )
+    """`is in maintenance until 2026-11-30 02:00 JST, since … by …`."""
+    ends, began = times.show(window["until"]), times.show(window["since"])
+    return f"is in maintenance until {ends}, since {began} by {window['who']}: 503 for all but infra:statusCidrs"

@@ -11,6 +11,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError, WaiterError
 
+from agent import times
 from agent.restore import PURPOSE
 from catalogue.data_disks import MOUNT, data_disk_name, has_disk, inside, is_on_disk
 from catalogue.loading import Catalogue
@@ -34,7 +35,7 @@ class Snapshot:
     is_of_data: bool = False
 
     def __str__(self) -> str:
-        return f"{self.id} of {self.at:%Y-%m-%d %H:%M} UTC, {self.size} GiB"
+        return f"{self.id} of {times.show(self.at)}, {self.size} GiB"
 
 
 def snapshots(catalogue: Catalogue, host: str) -> list[Snapshot]:
@@ -67,7 +68,7 @@ def restore(catalogue: Catalogue, host: str, wanted: str | None, say: Callable[[
     outputs = hosts.outputs(stack)
     name, paths, region = _data_of(catalogue, host, outputs)
     target = hosts.select_targets(stack, outputs, host, hosts.private_key(stack))[host]
-    at_work = remote.ask(target, "status")["holder"] or ""
+    at_work = times.in_text(remote.ask(target, "status")["holder"] or "")
     if PURPOSE in at_work:
         raise InfraError(
             f"{host}: a restore is already running: {at_work}. Wait until it ends, then check what is missing"
@@ -87,7 +88,7 @@ def restore(catalogue: Catalogue, host: str, wanted: str | None, say: Callable[[
             answer: dict[str, Any] = {}
             for event in remote.stream(target, "restore", payload):
                 if "say" in event:
-                    say(event["say"])
+                    say(times.in_text(event["say"]))
                 else:
                     answer = event
             return answer

@@ -298,7 +298,8 @@ class Backup:
 class HostFiles:
     """The whole desired state of one host: the input of the archive. `memory` is the sum of limits in bytes, `keep` how
     many releases it keeps, `logins` the registries whose login a timer renews, `names` the public names that its proxy
-    serves, `kind` who made the host (ec2, ssh), `language` that of its page, `mounts` what must be mounted."""
+    serves, `kind` who made the host (ec2, ssh), `language` and `timezone` those of its page, `mounts` what must be
+    mounted."""
 
     host: str
     files: list[File] = field(default_factory=list[File])
@@ -324,6 +325,7 @@ class HostFiles:
     alerts: list[Alert] = field(default_factory=list[Alert])
     metrics: Metrics = field(default_factory=Metrics)
     language: str = "en"
+    timezone: str = "UTC"
     mounts: list[str] = field(default_factory=list[str])
     networks: list[Network] = field(default_factory=list[Network])
     containers: list[Container] = field(default_factory=list[Container])

@@ -85,6 +85,7 @@ def render(
         alerts=[alert.model_dump() for alert in catalogue.host_alerts],
         metrics=alarms.metrics_destination(catalogue, host),
         language=stack.language,
+        timezone=stack.timezone,
         mounts=data_disks.required_mounts(catalogue, host),
         kind=stack.hosts[host].kind,
         region=stack.region if host in stack.ec2_hosts else "",

@@ -4,6 +4,7 @@ import functools
 import gc
 import os
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,10 @@ settings.register_profile("night", deadline=None, max_examples=100)
 settings.load_profile("night" if EVERYTHING else "day")
 # One machine image instead of the thousand that each emulated EC2 would begin with, which takes it a second
 os.environ["MOTO_AMIS_PATH"] = str(Path(__file__).parent / "fakes/machine_images.json")
+
+# Times are shown in the machine's zone, also by programs that a test starts
+os.environ["TZ"] = "UTC"
+time.tzset()
 
 # Seconds, with its fixtures: a lab's first test waits for the lab. Others have `timeout` of pyproject.toml
 LAB_TIMEOUT = 1500

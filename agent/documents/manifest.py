@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, TypedDict
 
 # What a manifest means where it says nothing of it: releases without any have the ids that they always had
-LEFT_OUT: dict[str, Any] = {"environments": [], "language": "en", "mounts": []}
+LEFT_OUT: dict[str, Any] = {"environments": [], "language": "en", "mounts": [], "timezone": "UTC"}
 
 
 class File(TypedDict):
@@ -283,6 +283,7 @@ class Health(TypedDict):
 class _Sometimes(TypedDict, total=False):
     language: str  # of the page and notices, where that is not English
     environments: list[Environment]  # of Python, where there are any
+    timezone: str  # an IANA name: of the times that the page and notices show, where that is not UTC
     mounts: list[str]  # places that have to be mounted, where there are some
 
 

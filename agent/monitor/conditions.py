@@ -3,11 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from agent import quoting
+from agent import quoting, times
 from agent.documents.manifest import Alert
 from agent.measures import backups, containers, machine, proxy, release, units
 from agent.monitor.look import HostFacts, Measured, Measures
-from agent.wording import Speaker
 
 MEASURES: dict[str, Callable[[HostFacts, Alert], Measures]] = {
     "unit down": units.down,
@@ -66,19 +65,20 @@ def _evaluate(look: HostFacts, condition: Alert) -> list[ConditionResult]:
     """One that cannot be looked at is something that is not right itself, and hides no other."""
     alert = condition["alert"]
     try:
-        return [_of(look.say, measured, condition) for measured in MEASURES[condition["measure"]](look, condition)]
+        return [_of(look, measured, condition) for measured in MEASURES[condition["measure"]](look, condition)]
     except Exception as error:
         text = look.say("{alert} could not be checked: {error}", alert=alert, error=quoting.error(error))
         return [ConditionResult(alert, UNSEEN, 0, True, text)]
 
 
-def _of(say: Speaker, measured: Measured, condition: Alert) -> ConditionResult:
+def _of(look: HostFacts, measured: Measured, condition: Alert) -> ConditionResult:
     subject, value, detail, mendable = measured
     met = value > condition["above"]
     text = ""
     if met:
         # The condition's own text came in the stack's language
-        text = f"{condition['text'].format(subject=say.of(subject), value=value, **condition)}{say.of(detail)}"
+        said = condition["text"].format(subject=look.say.of(subject), value=value, **condition)
+        text = times.in_text(f"{said}{look.say.of(detail)}", look.zone)
     repair = (condition.get("repair") if mendable else "") or ""
     return ConditionResult(condition["alert"], subject, value, met, text, repair)
 

@@ -5,10 +5,11 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import tzinfo
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from agent import ecr, health, overrides, quoting, registry, slots, units, wording
+from agent import ecr, health, overrides, quoting, registry, slots, times, units, wording
 from agent.documents import docker
 from agent.documents import manifest as documents
 from agent.engine import Declined
@@ -71,6 +72,11 @@ class HostFacts:
     def say(self) -> Speaker:
         """What people read of this host, in their language."""
         return wording.speaker(self.manifest.get("language", wording.ENGLISH))
+
+    @cached_property
+    def zone(self) -> tzinfo:
+        """Of the times that they read."""
+        return times.zone_of(self.manifest.get("timezone", times.DEFAULT))
 
     def gather(self) -> None:
         """Asks at once for what most conditions are about: each waits for other programs, and not for each other."""

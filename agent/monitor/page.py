@@ -6,12 +6,12 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import time
 from collections.abc import Iterable, Iterator
+from datetime import timezone, tzinfo
 from html import escape
 from typing import cast
 
-from agent import store, wording
+from agent import store, times, wording
 from agent.documents.monitor import HostRun, Page, ServiceOnPage
 from agent.measures import containers
 from agent.monitor import history
@@ -31,7 +31,7 @@ MACHINE = ("memory", "swap", "disk")
 # Heads of the tables
 SERVICES = ("service", "now", "24 hours", "memory")
 STATES = ("what", "how it is")
-RELEASES = ("when (UTC)", "by", "what", "release", "outcome")
+RELEASES = ("when", "by", "what", "release", "outcome")
 REPAIRS = ("when", "what", "how it went")
 # What agent/pressure.py notes down, in English: its code is part of releases, and is not changed for this
 MADE_ROOM = (
@@ -53,7 +53,7 @@ def write(world: World, look: HostFacts, ended: HostRun) -> None:
     if not world.exists(PLACE):
         return
     value = facts(world, look, ended)
-    page = html(value, look.manifest.get("language", wording.ENGLISH))
+    page = html(value, look.manifest.get("language", wording.ENGLISH), look.zone)
     world.write(f"{PLACE}/index.html", page.encode(), 0o644, "root", "root")
     world.write(f"{PLACE}/status.json", json.dumps(value).encode(), 0o644, "root", "root")
 
@@ -84,7 +84,12 @@ def facts(world: World, look: HostFacts, ended: HostRun) -> Page:
 
 def _repair(entry: Repair, say: Speaker) -> list[str]:
     done = say.again(entry.said, MADE_ROOM)
-    return [_time(entry.at), entry.alert, done if entry.worked else say("not repaired: {why}", why=done)]
+    # As programs read it; the page has its owners' time
+    return [
+        times.show(entry.at, timezone.utc),
+        entry.alert,
+        done if entry.worked else say("not repaired: {why}", why=done),
+    ]
 
 
 def day(looks: Iterable[tuple[float, int | None]], now: float) -> list[int]:
@@ -98,7 +103,11 @@ def day(looks: Iterable[tuple[float, int | None]], now: float) -> list[int]:
     return cells
 
 
-def html(value: Page, language: str = "en") -> str:
+class Markup(str):
+    """What stands on the page as it is."""
+
+
+def html(value: Page, language: str = "en", zone: tzinfo = timezone.utc) -> str:
     say = wording.speaker(language)
     digest = base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
@@ -112,7 +121,7 @@ def html(value: Page, language: str = "en") -> str:
     )
     jobs = [
         (
-            job["began"].replace("T", " ").rstrip("Z"),
+            _time(job["began"], zone),
             job["who"],
             say.word(job["kind"]),
             job["release"][:12],
@@ -120,6 +129,7 @@ def html(value: Page, language: str = "en") -> str:
         )
         for job in value["jobs"]
     ]
+    repairs = [(_time(at, zone), *others) for at, *others in value["repairs"]]
     return "\n".join(
         [
             f'<!doctype html><html lang="{escape(language)}"><head>{HEAD}',
@@ -128,13 +138,13 @@ def html(value: Page, language: str = "en") -> str:
             f"<style>{STYLE}</style></head>",
             f'<body class="stale" data-at="{value["at"]:.0f}" data-stale="{STALE}">',
             f"<main><h1>{escape(title)}</h1>",
-            f'<p role="status">{say("{seen}, as of {at}.", seen=seen, at=_time(value["at"]))}</p>',
+            f'<p role="status">{say("{seen}, as of {at}.", seen=seen, at=_time(value["at"], zone))}</p>',
             f'<p id="age" role="alert" data-old="{escape(old)}"><noscript>{say.word(UNSEEN)}</noscript></p>',
             *_conditions(value["met"], say),
             *_services(value, say),
             *_machine(value, say),
             *_table(say("Releases"), [say.word(head) for head in RELEASES], jobs),
-            *_table(say("Repairs"), [say.word(head) for head in REPAIRS], value["repairs"]),
+            *_table(say("Repairs"), [say.word(head) for head in REPAIRS], repairs),
             f"</main><script>{SCRIPT}</script></body></html>",
         ]
     )
@@ -198,7 +208,7 @@ def _table(title: str, heads: Iterable[str], rows: Iterable[Iterable[str]]) -> I
     if rows:
         yield f'<h2>{title}</h2><div class="wide"><table><thead><tr>'
         yield "".join(f'<th scope="col">{head}</th>' for head in heads) + "</tr></thead><tbody>"
-        yield from ("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+        yield from ("<tr>" + "".join(f"<td>{_cell(cell)}</td>" for cell in row) + "</tr>" for row in rows)
         yield "</tbody></table></div>"
 
 
@@ -206,5 +216,14 @@ def _class(well: bool) -> str:
     return "healthy" if well else "unhealthy"
 
 
-def _time(at: float) -> str:
-    return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(at))
+def _cell(text: str) -> str:
+    return text if isinstance(text, Markup) else escape(text)
+
+
+def _time(written: str | float, zone: tzinfo) -> Markup:
+    """A time in the owners' zone, and for programs in UTC; a text that is none as it stands."""
+    at = times.read(written) if isinstance(written, str) else written
+    if at is None:
+        return Markup(escape(str(written)))
+    in_utc = times.show(at, timezone.utc, "%Y-%m-%dT%H:%M:%SZ")
+    return Markup(f'<time datetime="{in_utc}">{times.show(at, zone)}</time>')

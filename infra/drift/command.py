@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 
+from agent import times
 from catalogue.machines import of_instance
 from catalogue.stack import Stack
 from infra import aws, route53, zone_records
@@ -109,12 +110,12 @@ def notify(stack: Stack, drift: Drift) -> str:
         )
     number = len(drift.findings)
     what = f"AWS differs from the last update ({number} findings)" if number else "AWS could not be checked"
-    subject = f"{stack.name}: {what}"[:SUBJECT]
+    subject, zone = f"{stack.name}: {what}"[:SUBJECT], times.zone_of(stack.timezone)
     with aws.asking("a notification", region):
         sns = aws.client("sns", region)
         pages = sns.get_paginator("list_subscriptions_by_topic").paginate(TopicArn=here)
         entries = [entry for page in pages for entry in page["Subscriptions"]]
-        sns.publish(TopicArn=here, Subject=subject, Message="\n".join(drift.lines()))
+        sns.publish(TopicArn=here, Subject=subject, Message=times.in_text("\n".join(drift.lines()), zone))
     # AWS writes only to those who followed the link in its first mail
     confirmed = sorted(e["Endpoint"] for e in entries if e["SubscriptionArn"].startswith("arn:"))
     waiting = sorted(e["Endpoint"] for e in entries if not e["SubscriptionArn"].startswith("arn:"))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from agent import times
 from catalogue.networks import too_wide
 from infra.drift.finding import Finding
 
@@ -85,7 +86,7 @@ def _instance_events(ec2: Any, there: list[Machine]) -> Iterator[Finding]:
             what, remedy = EVENTS.get(
                 event["Code"], (f"announces {event['Code']}", "see its events in the AWS console")
             )
-            when = f" on {event['NotBefore']:%Y-%m-%d %H:%M} UTC" if event.get("NotBefore") else ""
+            when = f" on {times.show(event['NotBefore'])}" if event.get("NotBefore") else ""
             yield Finding(machine.where, f"AWS {what}{when}", remedy.format(**words))
         for part, remedy in (
             (
@@ -155,7 +156,8 @@ def lost_snapshots(ec2: Any, stack: str, region: str, now: datetime) -> Iterator
         one = lost[0]["SnapshotId"]
         yield Finding(
             f"snapshots of deleted disks ({region})",
-            f"{len(lost)} are older than {OLD.days} days, the oldest of {oldest:%Y-%m-%d}; nothing deletes them",
+            f"{len(lost)} are older than {OLD.days} days, the oldest of {times.show(oldest, form=times.DATE)}; nothing "
+            "deletes them",
             f"if none is needed for a restore, delete each: aws ec2 delete-snapshot --snapshot-id {one} "
             f"--region {region}",
         )
@@ -184,6 +186,7 @@ def snapshots(ec2: Any, own_machines: list[Machine], keep: int) -> Iterator[Find
         filter = f"--owner-ids self --filters Name=volume-id,Values={disk} --region {machine.region}"
         yield Finding(
             f"disk of {machine.host} ({disk}, {machine.region})",
-            f"has {len(entries)} snapshots since {oldest:%Y-%m-%d}, the stack keeps {keep}; each costs money",
+            f"has {len(entries)} snapshots since {times.show(oldest, form=times.DATE)}, the stack keeps {keep}; each "
+            "costs money",
             f"delete what is not needed: aws ec2 describe-snapshots {filter}",
         )

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
+from agent import times
 from catalogue.loading import Catalogue, images_of
 from catalogue.problems import Problem
 from catalogue.rules.hosts import DOCUMENTATION_NETWORKS
@@ -134,14 +135,15 @@ def _records(catalogue: Catalogue, region: str, facts: Facts) -> Findings:
 
 def _still_remembered(region: str, lowered: Lowered, remaining: timedelta) -> Problem:
     """A short TTL counts only once no resolver can have the earlier record."""
+    lowered_at, over = (times.show(at, form=times.SECONDS) for at in (lowered.at, lowered.over))
     if lowered.before is None:
-        fault = f"were adopted by an update at {lowered.at:%Y-%m-%d %H:%M:%S} UTC; their earlier TTL is not known here"
+        fault = f"were adopted by an update at {lowered_at}; their earlier TTL is not known here"
         return Problem(region, "names", fault, "if it was longer, wait until it has passed since then", "warning")
     fault = (
-        f"had a TTL of {lowered.before} s until {lowered.at:%Y-%m-%d %H:%M:%S} UTC: for "
+        f"had a TTL of {lowered.before} s until {lowered_at}: for "
         f"{math.ceil(remaining.total_seconds())} s more, clients would reach the old host after the switch"
     )
-    return Problem(region, "names", fault, f"wait until {lowered.over:%Y-%m-%d %H:%M:%S} UTC")
+    return Problem(region, "names", fault, f"wait until {over}")
 
 
 def _certificates(catalogue: Catalogue, region: str, facts: Facts) -> Findings:

@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
+from agent import times
 from catalogue.loading import Catalogue
 from catalogue.stack import OF_ONE_UPDATE, PROJECT
 from infra import locks, names
@@ -303,7 +304,7 @@ def report_of(catalogue: Catalogue, old: str, region: str, whole: Attempts) -> R
     name = catalogue.stack.name
     outputs = json.loads(pulumi("stack", "output", "--json", "--stack", name))
     return Report(
-        name, old or region, region, time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(whole.began)),
+        name, old or region, region, times.show(whole.began),
         whole.spent, whole.steps, outputs.get("images", {}), whole.before, latencies(catalogue),
         outputs.get("standby", []),
     )  # fmt: skip

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from agent import times
 from agent.wording import phrase as worded
 from catalogue.machines import of_release, region_of
 from catalogue.prices import monthly_everywhere, table
@@ -34,7 +35,7 @@ class HostReports:
 def compare_snapshots(base: Snapshot, head: Snapshot, source: str = "mocks") -> StackReport:
     """What becomes of a stack. An invalid base counts as nothing, and is reported."""
     if head["error"]:
-        return StackReport(head["stack"], error=head["error"], language=_language(head))
+        return StackReport(head["stack"], error=head["error"], language=_language(head), timezone=_timezone(head))
     there, base_errors = ({}, _base_error(base)) if base["error"] else (base, [])
     steps = graph.steps(there.get("resources", []), head["resources"])
     return build_report(there, head, steps, source, HostReports(unbound=base_errors))
@@ -51,6 +52,10 @@ def _base_error(base: Snapshot) -> list[str]:
 def _language(head: Snapshot) -> str:
     """The owners', where the program knew what that is and the configuration could be read."""
     return str(head.get("configuration", {}).get("language", "en"))
+
+
+def _timezone(head: Snapshot) -> str:
+    return str(head.get("configuration", {}).get("timezone", times.DEFAULT))
 
 
 def build_report(
@@ -82,6 +87,7 @@ def build_report(
         hosts_say=[*host_reports.bound, *host_reports.unbound],
         images=head.get("images", {}),
         language=_language(head),
+        timezone=_timezone(head),
         source=source,
     )
 

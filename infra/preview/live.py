@@ -63,7 +63,9 @@ def report(name: str) -> StackReport:
         mocked = by_mocks.result()[name]["head"]
     if isinstance(pulumi_result, str) or mocked["error"]:
         why = pulumi_result if isinstance(pulumi_result, str) else mocked["error"]
-        return StackReport(name, error=why, source="live", language=catalogue.stack.language)
+        return StackReport(
+            name, error=why, source="live", language=catalogue.stack.language, timezone=catalogue.stack.timezone
+        )
     taken = list(steps(pulumi_result.steps))
     head, untold = _head(catalogue, there)
     # The policy looks at what the program asks for, whatever is there already

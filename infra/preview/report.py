@@ -52,8 +52,8 @@ class Cost:
 class StackReport:
     """One stack, made from `source` (mocks, or live). With an `error` nothing else is known; `problems` are the
     catalogue's own, `moves` is (from, to) where the stack changes its region, `replaces` the hosts that become another
-    machine, `goes` the systems that go to another host, `language` its owners'. Of live previews only: `hosts_say`,
-    what was found on the hosts themselves and what the program warns of, and `images`, what is to run,
+    machine, `goes` the systems that go to another host, `language` and `timezone` its owners'. Of live previews only:
+    `hosts_say`, what was found on the hosts themselves and what the program warns of, and `images`, what is to run,
     `repository:tag` → digest."""
 
     stack: str
@@ -71,6 +71,7 @@ class StackReport:
     hosts_say: list[str] = field(default_factory=list[str])
     source: str = "mocks"
     language: str = "en"
+    timezone: str = "UTC"
     images: dict[str, str] = field(default_factory=dict[str, str])
 
     @property

@@ -91,4 +91,7 @@ def test_a_repair_and_a_release_are_told():
     run.run(world, True)
     text = world.files[f"{page.PLACE}/index.html"][0].decode()
     assert "<h2>Repairs</h2>" in text and "watchme-ast-api.service was started" in text
-    assert "2026-11-25 00:00:00</td><td>alice@laptop</td><td>apply</td><td>aaaaaaaaaaaa</td><td>rolled back" in text
+    assert (
+        "2026-11-25 00:00 UTC</time></td><td>alice@laptop</td><td>apply</td><td>aaaaaaaaaaaa</td><td>rolled back"
+        in text
+    )

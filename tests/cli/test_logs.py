@@ -41,16 +41,16 @@ def test_the_lines_of_all_hosts_come_in_the_order_of_their_time(saying):
     saying["watchme"] = [event(10, "first"), event(30, "third")]
     saying["watchme@ap-southeast-2"] = [event(20, "second")]
     assert list(logs.lines(whole(), ["ast-api"], None, logs.Wanted())) == [
-        "1970-01-01 00:00:10 watchme ast-api: first",
-        "1970-01-01 00:00:20 watchme@ap-southeast-2 ast-api: second",
-        "1970-01-01 00:00:30 watchme ast-api: third",
+        "1970-01-01 00:00:10 UTC watchme ast-api: first",
+        "1970-01-01 00:00:20 UTC watchme@ap-southeast-2 ast-api: second",
+        "1970-01-01 00:00:30 UTC watchme ast-api: third",
     ]
 
 
 def test_one_host_needs_no_name(saying):
     saying["watchme"] = [event(10, "first")]
     assert list(logs.lines(whole(), ["ast-api"], "watchme", logs.Wanted(follow=True))) == [
-        "1970-01-01 00:00:10 ast-api: first"
+        "1970-01-01 00:00:10 UTC ast-api: first"
     ]
 
 

@@ -25,7 +25,7 @@ def test_history_says_who_when_what_and_how_it_ended():
 def test_in_order():
     lines, orderly = releases.state("prod", "web1", STATUS, "a" * 64)
     assert orderly and lines == [
-        "web1: serves aaaaaaaaaaaa, deployed 2026-11-21T10:00:00Z by alice@laptop",
+        "web1: serves aaaaaaaaaaaa, deployed 2026-11-21 10:00 UTC by alice@laptop",
         "  services: 1 of 1 healthy",
     ]
 

@@ -50,9 +50,9 @@ def found() -> list[status.HostStatus]:
 def test_all_hosts_are_asked_at_once_and_each_says_where_it_is(answers):
     said = list(status.lines(found()))
     for line in (
-        "watchme (ap-northeast-1): serves aaaaaaaaaaaa, deployed 2026-11-21T10:00:00Z by alice@laptop",
-        "home (its owner's): serves aaaaaaaaaaaa, deployed 2026-11-21T10:00:00Z by alice@laptop",
-        "watchme@ap-southeast-2 (ap-southeast-2): serves aaaaaaaaaaaa, deployed 2026-11-21T10:00:00Z by alice@laptop",
+        "watchme (ap-northeast-1): serves aaaaaaaaaaaa, deployed 2026-11-21 10:00 UTC by alice@laptop",
+        "home (its owner's): serves aaaaaaaaaaaa, deployed 2026-11-21 10:00 UTC by alice@laptop",
+        "watchme@ap-southeast-2 (ap-southeast-2): serves aaaaaaaaaaaa, deployed 2026-11-21 10:00 UTC by alice@laptop",
     ):
         assert line in said
 

@@ -57,9 +57,9 @@ def test_every_part_is_written_for_one_of_these_hosts():
     empty = {
         name for name in documents.Manifest.__annotations__ if not any(manifest.get(name) for manifest in manifests)
     }
-    # Registries of a host whose login a timer renews; a language, where it is not English; environments of Python;
+    # Registries of a host whose login a timer renews; a language, where it is not English, a zone, where it is not UTC; environments of Python;
     # mounts of a data disk
-    assert empty == {"logins", "language", "environments", "mounts"}
+    assert empty == {"logins", "language", "timezone", "environments", "mounts"}
 
 
 def test_the_manifest_of_a_host_with_an_environment_of_python_fits():

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from agent import times
 from agent.wording import Speaker
 from infra.foreign import one_line, visible
 from infra.preview import japanese
@@ -70,17 +71,18 @@ def whole(report: Report) -> str:
 
 
 def _sections(stack: StackReport, report: Report, say: Speaker) -> Iterator[Section]:
+    zone = times.zone_of(stack.timezone)
     sign = "⛔" if stack.is_refused else "✅" if stack.is_empty else "🔶"
     yield Section(f"{MARK.format(stack=stack.stack)}\n### {sign} {stack.stack}: {inline(stack.verdict_in(say))}\n\n")
     yield Section(f"<sub>{inline(words.heading(report, say))}: {inline(words.source(stack, say))}</sub>\n\n")
     if stack.error:
-        text = f"```\n{escape_fences(stack.error)}\n```\n"
-        yield Section(text, f"```\n{escape_fences(stack.error)[:2000]}\n…\n```\n", 900)
+        error = escape_fences(times.in_text(stack.error, zone))
+        yield Section(f"```\n{error}\n```\n", f"```\n{error[:2000]}\n…\n```\n", 900)
         return
     for finding in stack.findings:
         yield Section(f"- **{say('policy')}** {inline(str(finding))}\n", weight=950)
     for line in [*stack.problems, *stack.hosts_say]:
-        yield Section(f"- {inline(say.of(line))}\n", weight=900)
+        yield Section(f"- {inline(times.in_text(say.of(line), zone))}\n", weight=900)
     yield from _cloud(stack, say)
     for host in stack.changed_hosts:
         yield from _host(host, say)

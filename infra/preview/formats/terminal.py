@@ -4,6 +4,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.text import Text
 
+from agent import times
 from infra.foreign import one_line, visible
 from infra.preview.files import FileChange
 from infra.preview.formats import words
@@ -31,7 +32,7 @@ def _stack(stack: StackReport, console: Console, whole: bool) -> None:
     style = "bold red" if stack.is_refused else "bold green" if stack.is_empty else "bold"
     console.print(f"\n{plain(stack.stack)}: {plain(stack.verdict)}", style=style, soft_wrap=True)
     if stack.error:
-        console.print(escape(visible(stack.error)), soft_wrap=True)
+        console.print(escape(visible(times.in_text(stack.error))), soft_wrap=True)
         return
     console.print(f"  {words.source(stack)}", style="dim", soft_wrap=True)
     for finding in stack.findings:
@@ -39,7 +40,7 @@ def _stack(stack: StackReport, console: Console, whole: bool) -> None:
             f"  policy {plain(str(finding))}", style="red" if finding.level == "error" else "yellow", soft_wrap=True
         )
     for line in [*stack.problems, *stack.hosts_say]:
-        console.print(f"  {escape(visible(line))}", style="yellow", soft_wrap=True)
+        console.print(f"  {escape(visible(times.in_text(line)))}", style="yellow", soft_wrap=True)
     for number, line in enumerate(words.phase_lines(stack), 1):
         console.print(f"  {number:2}. {plain(line)}", soft_wrap=True)
     if not stack.phases or whole:
