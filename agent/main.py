@@ -52,6 +52,7 @@ from agent.monitor import history
 from agent.monitor import run as monitoring
 from agent.monitor.conditions import firing
 from agent.monitor.look import HostFacts
+from agent.monitor.names import current_alert
 from agent.outcome import Failed, Mask, Refused, reason_of
 from agent.world import World
 
@@ -172,7 +173,10 @@ def status(_: dict[str, Any]) -> int:
             "drifted": sorted(
                 {entry["path"] for entry in drifted if look is None or entry["path"] not in look.running}
             ),
-            "repairs": [asdict(entry) for entry in history.recent_doings(world)[-REPAIRS_SHOWN:]],
+            "repairs": [
+                {**asdict(entry), "alert": current_alert(entry.alert)}
+                for entry in history.recent_doings(world)[-REPAIRS_SHOWN:]
+            ],
             "resting": sorted(slots.waiting(world, release.manifest) - away.resting(world)) if release else [],
             "builds": builds.of_release(world, release.manifest) if release else {},
             "maintenance": maintenance.sites(world),

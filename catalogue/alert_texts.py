@@ -7,6 +7,7 @@ from typing import Annotated, TypeVar
 
 from pydantic import Field, TypeAdapter, ValidationError
 
+from catalogue.alert_names import ALERTS, current_alert
 from catalogue.fields import Model
 from catalogue.files import Written, read_mapping, read_text
 from catalogue.problems import CatalogueError
@@ -61,6 +62,9 @@ def read_alert_texts(path: Path, file: str = str(JAPANESE)) -> dict[str, AlertTe
 
 def _read(path: Path, file: str, rule: str, adapter: TypeAdapter[Shape], fields: Iterable[str]) -> Shape:
     data = read_mapping(path, file, rule)
+    # An entry by its name of today goes before one by an earlier name
+    today = {current_alert(name): texts for name, texts in data.items() if current_alert(name) not in data}
+    data = {name: texts for name, texts in data.items() if name not in ALERTS} | today
     try:
         return adapter.validate_python(data)
     except ValidationError as error:

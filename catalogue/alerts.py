@@ -7,9 +7,9 @@ from pydantic import Discriminator, Field, Tag, model_validator
 from catalogue.fields import Model, Name, written_as
 
 Measure = Literal[
-    "unit down", "unit restarts", "unit failed", "unit stopped", "service unwell", "single twice", "proxy down",
+    "unit down", "unit restarts", "unit failed", "memory freed", "service unhealthy", "single runs twice", "proxy down",
     "proxy server errors", "certificate", "network", "container attachment", "legacy network", "name resolution",
-    "open port", "container memory", "memory kills", "memory", "swap", "disk", "inodes", "clock", "release unfinished",
+    "open port", "container memory", "oom kills", "memory", "swap", "disk", "inodes", "clock", "release unfinished",
     "registry login", "followed tag", "container traffic", "certificate renewal",
     "release overridden", "backup age", "backup drill",
 ]  # fmt: skip

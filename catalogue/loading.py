@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from catalogue.alert_names import current_alert, current_measure
 from catalogue.alerts import KINDS as ALERT_KINDS
 from catalogue.alerts import Alert, AnyAlert, CloudAlert, CloudMetric
 from catalogue.assigned import with_assigned
@@ -263,11 +264,19 @@ def read_alerts(path: Path) -> list[AnyAlert]:
     data = read_yaml(path, str(ALERTS))
     form = TypeAdapter(list[AnyAlert])
     try:
-        return form.validate_python(data)
+        return form.validate_python([_name_today(entry) for entry in data] if is_list(data) else data)
     except ValidationError as error:
         written = Written(read_text(path, str(ALERTS))).at
         document = Document(str(ALERTS), lambda path: _where_alert(data, path), _alert_fields, written)
         raise CatalogueError(problems_of(error, document, form)) from None
+
+
+def _name_today(entry: Any) -> Any:
+    """An alert as it is called now, where an earlier version's file has it."""
+    if not is_mapping(entry):
+        return entry
+    ways = {"alert": current_alert, "measure": current_measure}
+    return {key: ways[key](value) if key in ways and isinstance(value, str) else value for key, value in entry.items()}
 
 
 def _where_alert(data: Any, path: tuple[int | str, ...]) -> str:

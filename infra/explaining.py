@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from catalogue.alert_names import current_alert
 from catalogue.problems import nearest
 from infra.errors import InfraError
 
@@ -86,6 +87,7 @@ def below(known: list[Entry], wanted: str) -> list[Entry]:
 
 def alert_sections(docs: Path, name: str) -> Iterator[Entry]:
     """What an alert means and what to do about it: its section, where the page has one."""
+    name = current_alert(name)
     text = (docs / ALERTS).read_text() if (docs / ALERTS).is_file() else ""
     heading = ""
     for part in filter(str.strip, re.split(r"^(?=##+ )", text, flags=re.MULTILINE)):

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from agent import derived, times
 from agent.documents.answers import BootTimes, Drift, Releases, SiteMaintenance, Status
+from catalogue.alert_names import current_alert
 
 SHORT = 12
 FOLLOWED = derived.KIND  # what brought a release that the host took by itself
@@ -118,12 +119,12 @@ def state(stack: str, host: str, answer: Status, wanted: str | None) -> tuple[li
     lines += [
         f"  certificate of {name}: {wrong or f'{days} days left'}" for name, days, wrong in answer["certificates"]
     ]
-    lines += [f"  alert {alert['alert']}: {times.in_text(alert['text'])}" for alert in answer["alerts"]]
+    lines += [f"  alert {current_alert(alert['alert'])}: {times.in_text(alert['text'])}" for alert in answer["alerts"]]
     if (drifted := answer.get("drifted")) and not answer["holder"]:
         lines.append(f"  changed by hand: {summarise_paths(drifted)} (infra drift --stack {stack} shows it)")
     for repair in answer.get("repairs", []):
-        done = f"{'repaired' if repair['worked'] else 'could not repair'} {repair['alert']}"
-        did = {"make room": "made room", "bring back": "had room again"}.get(repair["repair"], done)
+        done = f"{'repaired' if repair['worked'] else 'could not repair'} {current_alert(repair['alert'])}"
+        did = {"make room": "freed memory", "bring back": "had memory again"}.get(repair["repair"], done)
         lines.append(f"  {did} at {times.show(repair['at'])}: {repair['said']}")
     last = answer["last_job"]
     if last and last["code"]:

@@ -6,15 +6,16 @@ from dataclasses import dataclass
 from agent import quoting, times
 from agent.documents.manifest import Alert
 from agent.measures import backups, containers, machine, proxy, release, units
+from agent.monitor import names
 from agent.monitor.look import HostFacts, Measured, Measures
 
 MEASURES: dict[str, Callable[[HostFacts, Alert], Measures]] = {
     "unit down": units.down,
     "unit restarts": units.restarts,
     "unit failed": units.failed_units,
-    "service unwell": units.unwell,
-    "unit stopped": units.stopped_units,
-    "single twice": units.twice,
+    "service unhealthy": units.unwell,
+    "memory freed": units.stopped_units,
+    "single runs twice": units.twice,
     "proxy down": proxy.down,
     "proxy server errors": proxy.server_errors,
     "certificate": proxy.certificates_left,
@@ -26,7 +27,7 @@ MEASURES: dict[str, Callable[[HostFacts, Alert], Measures]] = {
     "container traffic": containers.traffic,
     "open port": containers.open_ports,
     "container memory": containers.near_limit,
-    "memory kills": containers.memory_kills,
+    "oom kills": containers.memory_kills,
     "memory": machine.memory,
     "swap": machine.swap,
     "disk": machine.disk,
@@ -63,9 +64,10 @@ def evaluate(look: HostFacts) -> list[ConditionResult]:
 
 def _evaluate(look: HostFacts, condition: Alert) -> list[ConditionResult]:
     """One that cannot be looked at is something that is not right itself, and hides no other."""
-    alert = condition["alert"]
+    alert = names.current_alert(condition["alert"])
     try:
-        return [_of(look, measured, condition) for measured in MEASURES[condition["measure"]](look, condition)]
+        measure = MEASURES[names.current_measure(condition["measure"])]
+        return [_of(look, measured, condition) for measured in measure(look, condition)]
     except Exception as error:
         text = look.say("{alert} could not be checked: {error}", alert=alert, error=quoting.error(error))
         return [ConditionResult(alert, UNSEEN, 0, True, text)]
@@ -80,7 +82,7 @@ def _of(look: HostFacts, measured: Measured, condition: Alert) -> ConditionResul
         said = condition["text"].format(subject=look.say.of(subject), value=value, **condition)
         text = times.in_text(f"{said}{look.say.of(detail)}", look.zone)
     repair = (condition.get("repair") if mendable else "") or ""
-    return ConditionResult(condition["alert"], subject, value, met, text, repair)
+    return ConditionResult(names.current_alert(condition["alert"]), subject, value, met, text, repair)
 
 
 def firing(look: HostFacts) -> list[ConditionResult]:

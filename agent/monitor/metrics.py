@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 from agent import aws
 from agent.documents.manifest import Manifest, Metrics
 from agent.monitor.conditions import UNSEEN, ConditionResult
+from agent.monitor.names import current_alert
 from agent.world import World
 
 TIMEOUT = 5.0  # seconds, of each question: a run waits for it
@@ -14,11 +15,11 @@ VERSION = "2010-08-01"
 
 def worst(manifest: Manifest, results: list[ConditionResult]) -> dict[str, float]:
     """Metric → the worst value of its condition's subjects; without those that could not be looked at. Pure."""
-    names = {condition["alert"]: condition.get("metric") for condition in manifest["alerts"]}
+    metrics = {current_alert(condition["alert"]): condition.get("metric") for condition in manifest["alerts"]}
     unseen = {entry.alert for entry in results if entry.subject == UNSEEN}
     values: dict[str, float] = {}
     for entry in results:
-        name = names.get(entry.alert)
+        name = metrics.get(entry.alert)
         if name and entry.alert not in unseen:
             values[name] = max(entry.value, values.get(name, entry.value))
     return values

@@ -7,6 +7,7 @@ from typing import Any, cast
 from agent.documents.monitor import HostRun, Notice
 from agent.monitor import history
 from agent.monitor.history import DAY, PLACE, Repair
+from agent.monitor.names import current_alert
 from agent.wording import Speaker
 from agent.world import World
 
@@ -60,13 +61,19 @@ def tell(world: World, ended: HostRun, repairs: list[Repair], say: Speaker = ENG
         return ""
     remembered: dict[str, Any] = history.read(world, SENT, {})
     owed = [line for line in _list(remembered.pop("owed", None)) if isinstance(line, str)]
-    state: dict[str, Notice] = {key: entry for key, entry in remembered.items() if _is_known(entry)}
+    state: dict[str, Notice] = {_name_today(key): entry for key, entry in remembered.items() if _is_known(entry)}
     met = {f"{e['alert']} {e['subject']}": e["text"] for e in ended["conditions"] if e["met"]}
     notices = due(state, met, repairs, ended["at"], say)
     lines = [*owed, *notices.lines]
     wrong = _post(world, url, ended["host"], lines, say) if lines else ""
     history.write(world, SENT, {**notices.state, **({"owed": lines[-50:]} if wrong else {})})
     return wrong
+
+
+def _name_today(key: str) -> str:
+    """What an earlier version sent is not sent again by another name."""
+    alert, space, subject = key.partition(" ")
+    return f"{current_alert(alert)}{space}{subject}"
 
 
 def _list(value: object) -> list[object]:

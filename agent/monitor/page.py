@@ -17,6 +17,7 @@ from agent.measures import containers
 from agent.monitor import history
 from agent.monitor.history import Repair
 from agent.monitor.look import HostFacts
+from agent.monitor.names import current_alert
 from agent.monitor.style import SCRIPT, STYLE
 from agent.wording import Speaker
 from agent.world import World
@@ -87,7 +88,7 @@ def _repair(entry: Repair, say: Speaker) -> list[str]:
     # As programs read it; the page has its owners' time
     return [
         times.show(entry.at, timezone.utc),
-        entry.alert,
+        current_alert(entry.alert),
         done if entry.worked else say("not repaired: {why}", why=done),
     ]
 

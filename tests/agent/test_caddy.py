@@ -77,7 +77,7 @@ def test_it_is_refused_before_the_switch_and_named_by_drift_and_the_monitor():
     assert facts
     made.files[OTHER] = (f"{facts.manifest['names'][0].upper()} {{\n}}\n".encode(), *OWNED)
     assert OTHER in [entry["path"] for entry in drift.drift(made)]
-    assert OTHER in [entry.subject for entry in firing(HostFacts(made, facts)) if entry.alert == "overridden"]
+    assert OTHER in [entry.subject for entry in firing(HostFacts(made, facts)) if entry.alert == "release-overridden"]
     before = made.seen_by_programs()
     outcome = applied(made, release("services", "recall", larger, config=by_caddy))
     assert outcome.outcome == "refused" and f"nothing touched: {OTHER} also has the public name" in outcome.line

@@ -40,7 +40,7 @@ def test_every_condition_looked_at_something():
     world = watchme()
     looked = {entry.alert for entry in evaluate(HostFacts(world, current(world)))}
     # The scheduler runs here, so that nothing rests; WatchMe has no backups (test_backups.py), and follows no tag
-    of_others = {"single-twice", "backup-old", "backup-drill", "tag-not-taken"}
+    of_others = {"single-runs-twice", "backup-old", "backup-drill", "tag-not-deployed"}
     assert looked == {alert.alert for alert in whole().host_alerts} - of_others
 
 

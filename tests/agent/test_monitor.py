@@ -162,7 +162,7 @@ def test_a_docker_that_does_not_answer_makes_nothing_anew():
         world.docker.silence = silence
         ended = fixed(world)
         assert not ended["well"] and ended["repairs"] == [] and not world.commands("systemctl restart")
-        assert not [e for e in ended["conditions"] if e["alert"] == "memory-kills" and silence in e["subject"]]
+        assert not [e for e in ended["conditions"] if e["alert"] == "oom-kills" and silence in e["subject"]]
 
 
 def test_a_network_that_others_are_in_is_not_made_anew():

@@ -160,7 +160,9 @@ def test_drift_and_monitor_name_it_too(make):
     world = watchme()
     path = make(world)
     assert path in [entry["path"] for entry in drift.drift(world)]
-    assert path in [entry.subject for entry in firing(HostFacts(world, current(world))) if entry.alert == "overridden"]
+    assert path in [
+        entry.subject for entry in firing(HostFacts(world, current(world))) if entry.alert == "release-overridden"
+    ]
 
 
 def test_leftovers_of_nginx_are_no_matter_of_caddys():

@@ -88,7 +88,7 @@ def test_hand_edits_and_repairs_are_told(answers):
     assert "  changed by hand: /etc/x and 1 more (infra drift --stack lab shows it)" in said
     assert "  repaired unit-down at 2026-11-25 00:31 UTC: x.service was started" in said
     assert "  could not repair unit-down at" in said
-    assert "  made room at 2026-11-25 00:31 UTC: sed-aggregator was stopped: 140 of 8192 MiB were left" in said
+    assert "  freed memory at 2026-11-25 00:31 UTC: sed-aggregator was stopped: 140 of 8192 MiB were left" in said
 
 
 @pytest.mark.parametrize("is_at_work", [True, False])

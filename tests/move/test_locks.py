@@ -103,7 +103,8 @@ def test_a_dead_lock_holds_up_nothing(tmp_path, ended):
 def test_any_other_is_asked_about(tmp_path, ended):
     said, ran = move(tmp_path, None, ended.pid, True)
     assert (
-        f"asked: stack lab is locked by root@{HERE}, process {ended.pid}, since 2026-11-29 10:00:00 UTC, which may" in said
+        f"asked: stack lab is locked by root@{HERE}, process {ended.pid}, since 2026-11-29 10:00:00 UTC, which may"
+        in said
     )
     assert "reasons: []" in said and ran == ["up", "up", "cancel", "up"]
 

@@ -100,11 +100,12 @@ def test_services_make_room_in_their_order_and_come_back(small):
 
     told = looked(small)
     met = {entry["alert"] for entry in told["conditions"] if entry["met"]}
-    assert {"made-room", "memory"} <= met and "unit-down" not in met, texts(told)
+    assert {"memory-freed", "memory"} <= met and "unit-down" not in met, texts(told)
     assert any("api-sed-aggregator.service is stopped to free memory" in text for text in texts(told))
     shown = small.command("infra", "status", "--stack", "lab", "--host", "watchme").output
     assert (
-        "alert made-room: opensmile-aggregator.service is stopped" in shown and "sed-aggregator was stopped: " in shown
+        "alert memory-freed: opensmile-aggregator.service is stopped" in shown
+        and "sed-aggregator was stopped: " in shown
     )
     said = small.command("infra", "logs", "memory", "--stack", "lab", "--host", "watchme").output
     assert "opensmile-aggregator was stopped: " in said, said

@@ -39,7 +39,7 @@ def test_all_is_well_and_it_says_what_it_looked_at(host):
     assert ran.code == 0 and ran.output.endswith("watchme: healthy"), ran.output
     for line in (
         "✓ network: 1 of 1 healthy",
-        "✓ container-attached: 13 of 13 healthy",
+        "✓ container-detached: 13 of 13 healthy",
         "✓ name-resolution: 13 of 13 healthy",
     ):
         assert line in ran.output

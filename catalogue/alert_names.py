@@ -1,0 +1,28 @@
+"""Names of alerts and of measures as earlier versions wrote them: an owner's files may still have them. The same as in
+agent/monitor/names.py, since what hosts keep has them too."""
+
+ALERTS = {
+    "container-attached": "container-detached",
+    "made-room": "memory-freed",
+    "memory-kills": "oom-kills",
+    "overridden": "release-overridden",
+    "service-unwell": "service-unhealthy",
+    "single-twice": "single-runs-twice",
+    "tag-not-taken": "tag-not-deployed",
+}
+MEASURES = {
+    "memory kills": "oom kills",
+    "service unwell": "service unhealthy",
+    "single twice": "single runs twice",
+    "unit stopped": "memory freed",
+}
+
+
+def current_alert(name: str) -> str:
+    """An alert's name today."""
+    return ALERTS.get(name, name)
+
+
+def current_measure(name: str) -> str:
+    """A measure's name today."""
+    return MEASURES.get(name, name)
