@@ -11,7 +11,7 @@ import typer
 
 from catalogue.files import read_yaml
 from catalogue.shapes import is_mapping
-from infra import alert_pages
+from infra import alert_pages, messages
 from infra.account import policies
 from infra.cli.examples import EXAMPLES
 from infra.errors import InfraError
@@ -82,9 +82,16 @@ def catalogue(_: Path) -> str:
     return page("Fields of the catalogue", "the models in `catalogue/`", head, catalogue_fields.body(table))
 
 
+def messages_page(_: Path) -> str:
+    """Every message of the programs, out of their sources."""
+    source = "the programs, whose messages these are, and `infra/messages.yaml`"
+    return page("Messages", source, messages.HEAD, messages.body())
+
+
 PAGES: dict[str, Callable[[Path], str]] = {
     "configuration.md": configuration, "commands.md": commands, "alerts.md": alert_pages.english,
     "alerts.ja.md": alert_pages.japanese, "rights.md": rights, "catalogue.md": catalogue,
+    "messages.md": messages_page,
 }  # fmt: skip
 
 

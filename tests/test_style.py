@@ -21,7 +21,7 @@ AVOIDED = re.compile(
 )
 CODE = ["infra", "agent", "catalogue", "components", "rendering", "policy", "lab"]
 # Names in code and keys of data, which are read by hosts and programs of other versions, stand in backticks or braces
-QUOTED = re.compile(r"`[^`]*`|\{[^{}]*\}")
+QUOTED = re.compile(r"`` .*? ``|`[^`]*`|\{[^{}]*\}")
 ENGLISH = [
     path
     for path in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]

@@ -120,7 +120,7 @@ def test_keys_are_openssh_ed25519_pairs():
 
 def test_the_system_pages_are_the_catalogues():
     behind = [str(path) for path, text in pages(ROOT) if path.read_text() != text]
-    assert not behind, f"{behind} are behind the catalogue: uv run infra docs"
+    assert not behind, f"{behind} are out of date: uv run infra docs"
 
 
 @pytest.mark.parametrize(
