@@ -28,7 +28,7 @@ def signs_of_life(say: Callable[[dict[str, Any]], None], every: float = HEARTBEA
         thread.join(every)
 
 
-def to_whoever_listens(say: Callable[[str], None]) -> Callable[[str], None]:
+def to_listener(say: Callable[[str], None]) -> Callable[[str], None]:
     """Of what has to come to its end: a connection that is cut ends only what is said over it."""
 
     def quiet(line: str) -> None:

@@ -116,7 +116,7 @@ def _bring(world: World, job: Job, target: Release) -> Outcome:
     try:
         store.keep(world, target)
         edited = edits.keep_aside(world, edits.edited_paths(world, ready.base, ready.change), job.id)
-        begun = transaction.begin(world, job, ready, _sick(world, ready), replaced)
+        begun = transaction.begin(world, job, ready, _unhealthy_services(world, ready), replaced)
     except Exception:
         if not transaction.load_unfinished(world):
             # Nothing is switched, and so nothing may be another
@@ -206,7 +206,7 @@ def _verify_unchanged(world: World, job: Job, target: Release, obtained: list[st
     return Outcome("unchanged", target.id, line, services=services)
 
 
-def _sick(world: World, ready: Plan) -> list[str]:
+def _unhealthy_services(world: World, ready: Plan) -> list[str]:
     """The services that are unhealthy before the switch. Where the proxy changes it may be what was wrong: then only
     what a service itself answers counts."""
     if ready.base is None:

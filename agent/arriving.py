@@ -230,4 +230,4 @@ ANSWERS = {"prepare": prepare, "ready": ready, "start": start, "undo": undo}
 
 def handle(world: World, what: str, payload: dict[str, Any], say: Say) -> dict[str, Any]:
     """What a move asks. A connection that is cut ends nothing of it. Raises Refused."""
-    return ANSWERS[what](world, payload, alive.to_whoever_listens(say))
+    return ANSWERS[what](world, payload, alive.to_listener(say))

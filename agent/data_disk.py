@@ -124,7 +124,7 @@ def must(machine: Machine, *argv: str) -> str:
     return output
 
 
-def find(machine: Machine, payload: Payload, tell: Say) -> str:
+def find(machine: Machine, payload: Payload, say: Say) -> str:
     """The device of a volume, by its id: on a machine with NVMe that is the disk's serial number. Raises Refused."""
     volume, end = payload["volume"], machine.now() + PATIENCE
     waited = False
@@ -135,7 +135,7 @@ def find(machine: Machine, payload: Payload, tell: Say) -> str:
         if machine.now() > end:
             raise Refused(f"the disk {volume} did not appear on this host within {PATIENCE:.0f} s: is it attached?")
         if not waited:
-            tell(f"waiting for the disk {volume}")
+            say(f"waiting for the disk {volume}")
             waited = True
         machine.sleep(1)
 
@@ -155,12 +155,12 @@ def _device(machine: Machine, serial: str, name: str) -> str:
     return machine.resolve(f"/dev/xvd{name[-1]}") or machine.resolve(name)
 
 
-def identify(machine: Machine, device: str, tell: Say) -> tuple[str, str]:
+def identify(machine: Machine, device: str, say: Say) -> tuple[str, str]:
     """Kind and UUID of its file system, which is made where the disk has nothing at all on it. Raises Refused."""
     known = _probe(machine, device)
     if not known:
         _demand_nothing(machine, device)
-        tell(f"making a file system ({KIND}) on the new disk {device}")
+        say(f"making a file system ({KIND}) on the new disk {device}")
         must(machine, f"mkfs.{KIND}", "-q", "-m", "1", device)
         known = _probe(machine, device)
     if not known.get("TYPE") or not known.get("UUID"):
@@ -228,7 +228,7 @@ def remember(machine: Machine, place: str, line: str) -> None:
         must(machine, "systemctl", "daemon-reload")
 
 
-def mount(machine: Machine, device: str, place: str, known: tuple[str, str], tell: Say) -> None:
+def mount(machine: Machine, device: str, place: str, known: tuple[str, str], say: Say) -> None:
     """Mounts the disk, now and at each boot. A boot does not wait for it: what needs it does. Raises Refused."""
     kind, uuid = known
     there = mounts_of(machine).get(place)
@@ -240,7 +240,7 @@ def mount(machine: Machine, device: str, place: str, known: tuple[str, str], tel
     options = "defaults,nofail,x-systemd.device-timeout=60s"
     remember(machine, place, line_of(f"UUID={uuid}", place, kind, options, 2))
     if not there:
-        tell(f"mounting {device} at {place}")
+        say(f"mounting {device} at {place}")
         # By systemd, so that what waits for the mount sees it
         must(machine, "systemctl", "start", _unit(machine, place))
         if machine.resolve(mounts_of(machine).get(place, "")) != device:
@@ -251,7 +251,7 @@ def _unit(machine: Machine, place: str) -> str:
     return must(machine, "systemd-escape", "--path", "--suffix=mount", place).strip()
 
 
-def hold_docker(machine: Machine, root: str, uuid: str, tell: Say) -> None:
+def hold_docker(machine: Machine, root: str, uuid: str, say: Say) -> None:
     """Named volumes lie on the disk: Docker's directory of them is, and Docker does not start without it. It is
     restarted once for that. Raises Refused."""
     source = f"{root}/{VOLUMES}"
@@ -263,7 +263,7 @@ def hold_docker(machine: Machine, root: str, uuid: str, tell: Say) -> None:
     remember(machine, DOCKER, line_of(source, DOCKER, "none", options, 0))
     try:
         if not is_there:
-            tell("named volumes are to lie on the data disk: Docker restarts once")
+            say("named volumes are to lie on the data disk: Docker restarts once")
             machine.run("systemctl", "stop", "docker.socket", "docker.service")
             machine.directory(DOCKER, 0o701)
             must(machine, "systemctl", "start", _unit(machine, DOCKER))
@@ -279,7 +279,7 @@ def hold_docker(machine: Machine, root: str, uuid: str, tell: Say) -> None:
         machine.run("systemctl", "start", "docker.service")
 
 
-def grow(machine: Machine, device: str, place: str, wanted: tuple[str, int], tell: Say) -> None:
+def grow(machine: Machine, device: str, place: str, wanted: tuple[str, int], say: Say) -> None:
     """The file system takes all of its disk, in use, once the disk has its size. `wanted` is the file system's kind
     and the size in GiB. Raises Refused."""
     kind, size = wanted
@@ -292,18 +292,18 @@ def grow(machine: Machine, device: str, place: str, wanted: tuple[str, int], tel
     must(machine, GROW[kind], device if kind != "xfs" else place)
     _, after = machine.run("findmnt", "-nbo", "SIZE", place)
     if before.strip() != after.strip():
-        tell(f"{place} has grown with its disk to {has // 1024**3} GiB")
+        say(f"{place} has grown with its disk to {has // 1024**3} GiB")
 
 
-def carry_out(machine: Machine, payload: Payload, tell: Say) -> dict[str, str]:
+def carry_out(machine: Machine, payload: Payload, say: Say) -> dict[str, str]:
     """The whole of it: which device it is. Raises Refused."""
-    device = find(machine, payload, tell)
-    known = identify(machine, device, tell)
+    device = find(machine, payload, say)
+    known = identify(machine, device, say)
     root, *others = payload["mounts"]
-    mount(machine, device, root, known, tell)
-    grow(machine, device, root, (known[0], int(payload["size"])), tell)
+    mount(machine, device, root, known, say)
+    grow(machine, device, root, (known[0], int(payload["size"])), say)
     if DOCKER in others:
-        hold_docker(machine, root, known[1], tell)
+        hold_docker(machine, root, known[1], say)
     return {"device": device}
 
 

@@ -183,7 +183,7 @@ def status(world: World, probe: AimedProbe) -> int:
     """200 when both ways answer 200, else the first other status (0: no answer). A unit without a port is asked for
     by its state."""
     if probe["url"] is None:
-        return 200 if units.is_well(world, probe["unit"]) else 0
+        return 200 if units.is_healthy(world, probe["unit"]) else 0
     own = checks.status(world, probe["url"])
     if own != 200 or not probe["public"]:
         return own

@@ -88,7 +88,7 @@ def run(world: World, id: str) -> int:
 
     half: list[str] = []  # a line's end that is missing, where a disk was full
 
-    def tell(event: Event) -> None:
+    def publish(event: Event) -> None:
         line = quoting.event_line(mask.all_of(event))
         # What happens happens, whether or not its reader is still there
         with contextlib.suppress(OSError):
@@ -102,8 +102,8 @@ def run(world: World, id: str) -> int:
     began = world.wall()
     job = Job(
         id, spec["kind"], spec["who"], spec["host"], spec["base"],
-        say=lambda line: tell({"say": line}),
-        confirm=lambda urls: _await_confirmation(world, place, spec, urls, tell),
+        say=lambda line: publish({"say": line}),
+        confirm=lambda urls: _await_confirmation(world, place, spec, urls, publish),
         only=tuple(spec.get("only", [])),
     )  # fmt: skip
     try:
@@ -113,7 +113,7 @@ def run(world: World, id: str) -> int:
             _forget_other_agents(world)
     except Refused as refusal:
         outcome = _without_the_lock(world, job, spec["release"], str(refusal))
-    tell({"result": json.loads(outcome.to_json()) | {"code": outcome.code}})
+    publish({"result": json.loads(outcome.to_json()) | {"code": outcome.code}})
     return 0
 
 
@@ -227,7 +227,9 @@ def recover_first(world: World, job: Job) -> None:
         raise Refused("an earlier rollback is not finished; see infra status")
 
 
-def _await_confirmation(world: World, place: str, spec: Spec, urls: list[str], tell: Callable[[Event], None]) -> None:
+def _await_confirmation(
+    world: World, place: str, spec: Spec, urls: list[str], publish: Callable[[Event], None]
+) -> None:
     if spec["kind"] == "restart":
         # It changes nothing that could be taken back
         return
@@ -236,7 +238,7 @@ def _await_confirmation(world: World, place: str, spec: Spec, urls: list[str], t
         derived.look_by_names(world, urls)
         return
     seconds = spec["confirm"]
-    tell({"awaiting": seconds, "look_at": urls})
+    publish({"awaiting": seconds, "look_at": urls})
     end = world.now() + seconds
     while world.now() < end:
         answer = world.read(f"{place}/answer")

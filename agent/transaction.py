@@ -64,7 +64,7 @@ class Transaction:
 
 
 def begin(
-    world: World, job: Job, plan: Plan, sick: list[str], certificates: Sequence[dict[str, Any]] = ()
+    world: World, job: Job, plan: Plan, unhealthy: list[str], certificates: Sequence[dict[str, Any]] = ()
 ) -> Transaction:
     """From here on a switch may be half done, and the next job undoes it."""
     manifest, served = plan.target.manifest, _services(plan.base.manifest if plan.base else None)
@@ -76,7 +76,7 @@ def begin(
     new = [probe for probe in slots.probes(world, manifest, plan.rollouts) if probe["service"] not in served]
     begun = Transaction(
         job.id, job.kind, job.who, job.host, plan.target.id, store.current_id(world), world.wall(),
-        before, plan.states, plan.stops, plan.at_once, sick,
+        before, plan.states, plan.stops, plan.at_once, unhealthy,
         certificates=list(certificates), existing=aside, answers=answers.collect(world, new),
         inventory=inventory.take(world, [manifest, *([plan.base.manifest] if plan.base else [])]),
         made=_missing_directories(world, manifest, plan.change.paths),

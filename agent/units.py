@@ -98,7 +98,7 @@ def _is_silence(world: World, account: str | None, ran: Ran) -> bool:
     return "Failed to connect to bus" in ran.output and (account is None or has_manager(world, account))
 
 
-def is_well(world: World, unit: str) -> bool:
+def is_healthy(world: World, unit: str) -> bool:
     """Does a unit without a port do what it is for: it runs, waits for its time, or has done its
     work. One that systemd skipped for a condition, or is about to start once more, does not."""
     account, name = split(unit)

@@ -145,14 +145,14 @@ class Job:
         for received in self._conversation():
             event = checked_job_event(clean(received), str(self.target))
             # Over all connections: a new one is no news
-            self._signs = 0 if is_told(event) else self._signs + 1
+            self._signs = 0 if is_shown(event) else self._signs + 1
             if self._signs > SIGNS:
                 return _silent(self.target, self.id)
             self._gone = self._gone + 1 if event.get("gone") else 0
             if self._gone:
                 return None
             self.has_started |= "started" in event
-            self.seen, self._lost_at = self.seen + is_told(event), 0.0
+            self.seen, self._lost_at = self.seen + is_shown(event), 0.0
             if "say" in event:
                 self.say(event["say"])
             if "result" in event:
@@ -168,7 +168,7 @@ class Job:
                 transport, self.target, replace(self.command, has_end=False), on_start=self._sending,
                 on_sent=self._mark_uploaded if starts else lambda: None,
             ):  # fmt: skip
-                seen += is_told(event)
+                seen += is_shown(event)
                 look_at = event.get("look_at", look_at)
                 yield event
             if look_at is not None:
@@ -186,7 +186,7 @@ class Job:
         self.is_sent = True
 
 
-def is_told(event: dict[str, Any]) -> bool:
+def is_shown(event: dict[str, Any]) -> bool:
     """Is it one of the job's own events, which are counted; not a sign of life, nor one that is repeated."""
     return bool(event) and not {"started", "again"} & set(event)
 

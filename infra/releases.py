@@ -100,11 +100,11 @@ def state(stack: str, host: str, answer: Status, wanted: str | None) -> tuple[li
         orderly = False
     if answer["holder"]:
         lines.append(f"  running: {times.in_text(answer['holder'])}")
-    sick = [f"{name} ({status or 'no answer'})" for name, status in answer["services"].items() if status != 200]
+    unhealthy = [f"{name} ({status or 'no answer'})" for name, status in answer["services"].items() if status != 200]
     stopped = [name for name, active in answer["units"].items() if not active]
-    lines.append(f"  services: {len(answer['services']) - len(sick)} of {len(answer['services'])} healthy")
-    if sick:
-        lines.append(f"  unhealthy: {', '.join(sick)}")
+    lines.append(f"  services: {len(answer['services']) - len(unhealthy)} of {len(answer['services'])} healthy")
+    if unhealthy:
+        lines.append(f"  unhealthy: {', '.join(unhealthy)}")
     if resting := answer.get("resting"):
         lines.append(
             f"  waiting until their name points here; by what this host resolves it does not yet: {', '.join(resting)}"
@@ -131,7 +131,7 @@ def state(stack: str, host: str, answer: Status, wanted: str | None) -> tuple[li
         began = last.get("began", "")
         when = f" ({times.show_text(began, form=times.SECONDS)})" if began else ""
         lines.append(f"  the last job failed{when}: {last['line']}")
-    return lines, orderly and not sick and not stopped and not answer["alerts"]
+    return lines, orderly and not unhealthy and not stopped and not answer["alerts"]
 
 
 def boot_times(host: str, answer: BootTimes) -> tuple[list[str], bool]:

@@ -104,5 +104,5 @@ def lines(statuses: list[HostStatus]) -> Iterator[str]:
 
 def as_json(stack: str, statuses: list[HostStatus]) -> str:
     orderly = all(entry.summary[1] for entry in statuses)
-    hosts_told = {entry.host: entry.as_value for entry in statuses}
-    return json.dumps({"stack": stack, "orderly": orderly, "hosts": hosts_told}, ensure_ascii=False)
+    by_host = {entry.host: entry.as_value for entry in statuses}
+    return json.dumps({"stack": stack, "orderly": orderly, "hosts": by_host}, ensure_ascii=False)

@@ -31,7 +31,7 @@ LIMIT = 5000  # seconds of a line
 
 def main(arguments: list[str]) -> int:
     if reason_why_not() is None:
-        # Once for all: two labs that build the same thing would be in each other's way
+        # Once for all: two labs that build the same thing would block one another
         up.ready(default_lab())
     return side_by_side(*(partial(run_line, line, arguments, LIMIT) for line in lines()))
 

@@ -65,7 +65,7 @@ def in_place(world: World, service: str, wanted: str | None, say: Say) -> dict[s
     """Gives a service the data of a backup, the newest where none is `wanted`, and starts it and what depends on it.
     What was there is kept beside it. Raises Refused, after which it has its own data again."""
     # A connection that is cut ends no restore
-    say = alive.to_whoever_listens(say)
+    say = alive.to_listener(say)
     # What is stopped meanwhile is not dumped
     with lock.lock(f"restore of {service}", say, making.LOCK, making.PATIENCE), lock.lock(PURPOSE, say):
         undo_interrupted(world, say)

@@ -53,7 +53,7 @@ def due(
     return Notices(lines, kept)
 
 
-def tell(world: World, ended: HostRun, repairs: list[Repair], say: Speaker = ENGLISH) -> str:
+def send(world: World, ended: HostRun, repairs: list[Repair], say: Speaker = ENGLISH) -> str:
     """Sends what is due, where there is a recipient. Why it could not be sent, which a later run repeats; "" when it
     was."""
     url = webhook(world)

@@ -66,7 +66,7 @@ def run(world: World, fix: bool, now: bool = False) -> Run:
         # What a release stops and starts is no outage
         not_done.append(f"no notice was sent, since a job is running: {at_work}")
     else:
-        _step(not_done, "telling", lambda: notices.tell(world, ended, attempts, look.say))
+        _step(not_done, "sending notices", lambda: notices.send(world, ended, attempts, look.say))
         _step(not_done, "storing the state", lambda: history.remember_sample(world, sample(look)))
     _step(not_done, "writing the page", lambda: page.write(world, look, ended))
     _step(not_done, "storing this run", lambda: history.remember_run(world, ended))

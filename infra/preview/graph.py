@@ -168,9 +168,9 @@ def _compare_resource(urn: str, old: Resource, new: Resource) -> Step | None:
 
 def _follow(steps_by_urn: dict[str, Step], new: dict[str, Resource]) -> None:
     """What refers to a replaced resource changes with it, or has to be replaced itself."""
-    anew = sorted(urn for urn, step in steps_by_urn.items() if step.op == "replace")
-    while anew:
-        gone = anew.pop(0)
+    replaced = sorted(urn for urn, step in steps_by_urn.items() if step.op == "replace")
+    while replaced:
+        gone = replaced.pop(0)
         if kind(_type(gone)).ends:
             continue
         for urn, resource in sorted(new.items()):
@@ -189,7 +189,7 @@ def _follow(steps_by_urn: dict[str, Step], new: dict[str, Resource]) -> None:
             op: Op = "replace" if bound or current.op == "replace" else "update"
             steps_by_urn[urn] = Step(urn, op, tuple(changed), tuple(because), current.old, current.new)
             if op == "replace" and current.op != "replace":
-                anew.append(urn)
+                replaced.append(urn)
 
 
 def _type(urn: str) -> str:

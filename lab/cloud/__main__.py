@@ -77,7 +77,7 @@ def main(lab: Lab) -> None:
         )
     ecr.serve(lab, ecr_api.has_repository)
     Proxy(lab.machine_names).serve(lab.services, ports.PROXY + lab.shift)
-    tell_ready(lab, keys)
+    announce_ready(lab, keys)
     threading.Event().wait()
 
 
@@ -96,7 +96,7 @@ def serve(app: Any, address: str, port: int, certificate: Path | None = None) ->
     threading.Thread(target=server.serve_forever, daemon=True).start()
 
 
-def tell_ready(lab: Lab, keys: dict[str, str]) -> None:
+def announce_ready(lab: Lab, keys: dict[str, str]) -> None:
     """The administrator's keys, for `.lab/env`; their file's arrival says that the cloud answers."""
     put(lab.path("run", "credentials.json"), json.dumps(keys), 0o600)
 

@@ -231,7 +231,7 @@ def test_a_stack_that_pulumi_does_not_know_has_nothing_yet(monkeypatch):
         command._state_resources("new")
 
 
-def test_who_may_ask_little_is_told_what_could_be_found(monkeypatch, caller):
+def test_who_may_ask_little_gets_what_could_be_found(monkeypatch, caller):
     """Neither simulation nor a look at limits: the dry runs' denials stay, and the rest is not called fine."""
     caller(denied, dry="UnauthorizedOperation")
     monkeypatch.setattr(command, "_state_resources", lambda stack: [])

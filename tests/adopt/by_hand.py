@@ -1,4 +1,4 @@
-"""A WatchMe host as its document tells people to make it: the document's own templates, filled in."""
+"""A WatchMe host as its document describes it: the document's own templates, filled in."""
 
 from typing import Any
 

@@ -181,7 +181,7 @@ def containers() -> dict[str, bool]:
     return {service.container: bool(service.observed_memory) for service in ours("watchme").compose_services}
 
 
-# What nobody writes on a host. `name` of a service is only its own where its container or unit has no other
+# What no one writes on a host. `name` of a service is only its own where its container or unit has no other
 WATCHME = {
     "document", "monitor_names",
     *(f"{container}: {field}" for container in containers() for field in ("purpose_ja",)),

@@ -112,7 +112,7 @@ def by_hand_entries(facts, paths):
     return {path: about | {"text": texts[path]} if path in texts else {"kind": "none"} for path in paths}
 
 
-def test_what_would_be_lost_is_told_by_name():
+def test_what_would_be_lost_is_listed_by_name():
     made, files = hosts.alone("watchme", "watchme")
     path = "/home/ubuntu/api_ast/docker-compose.prod.yml"
     body = yaml.safe_load(next(f.content for f in files.files if f.path == path))
@@ -175,22 +175,22 @@ def test_what_does_not_fit_of_a_unit_is_said(change, said):
     assert said in " | ".join(lines(found.remarks, "does not fit"))
 
 
-def test_all_is_told_in_order_with_the_diff_only_when_wanted():
+def test_all_is_shown_in_order_with_the_diff_only_when_wanted():
     made, files, facts, found = seen("recall")
     again = comparing.with_system(made, found.system, "services", made.stack.hosts["services"])
     release = comparing.render_release(again, "services", facts)
     there = entries(release, files)
     there["/etc/systemd/system/recall-api.service"]["text"] += "# by hand\n"
     compared = comparing.compare(release, facts, there)
-    told = {
+    shown_by = {
         diff: command.report_lines(command.Seen(facts, found, again, "services", compared), diff)
         for diff in (True, False)
     }
-    assert [any(line.endswith("-# by hand") for line in told[way]) for way in (True, False)] == [True, False]
-    assert [line.split(":")[0].strip() for line in told[False] if line.startswith("\n")][:3] == [
+    assert [any(line.endswith("-# by hand") for line in shown_by[way]) for way in (True, False)] == [True, False]
+    assert [line.split(":")[0].strip() for line in shown_by[False] if line.startswith("\n")][:3] == [
         "does not fit", "would be gone", "would have another value",
     ]  # fmt: skip
-    assert "\nunits that would restart:" in told[False] and "  recall-api.service" in told[False]
+    assert "\nunits that would restart:" in shown_by[False] and "  recall-api.service" in shown_by[False]
 
 
 def test_a_secret_in_a_units_command_is_said():

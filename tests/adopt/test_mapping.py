@@ -103,7 +103,7 @@ def test_of_two_instances_one_must_be_named(cloud):
         facts.gather("hey-watch.me", ["api.hey-watch.me"], REGION, None)
 
 
-def test_an_instance_without_an_address_that_stays_is_told_to_get_one(cloud):
+def test_an_instance_without_a_lasting_address_is_to_get_one(cloud):
     launched(cloud)
     with pytest.raises(InfraError, match="has no Elastic IP address"):
         facts.gather("hey-watch.me", ["api.hey-watch.me"], REGION, None)

@@ -222,7 +222,7 @@ def test_what_stands_beside_it_is_still_read(name):
     assert "MODE" in mask_secrets(path, text.format(HIDDEN))
 
 
-def test_the_name_of_a_masked_variable_is_told():
+def test_the_name_of_a_masked_variable_is_shown():
     text = "services:\n  api:\n    environment:\n      API_KEY: x\n      MODE: fast\n    image: a\n"
     body = yaml.safe_load(mask_secrets(COMPOSE, text))["services"]["api"]
     assert body == {"environment": {"API_KEY": MARK, "MODE": "fast"}, "image": "a"}

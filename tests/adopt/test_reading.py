@@ -78,7 +78,7 @@ def asked(payload: dict) -> list[dict]:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def test_it_tells_of_any_machine():
+def test_it_describes_any_machine():
     *steps, last = asked({"ask": "facts"})
     assert [event["step"] for event in steps] == ["units", "containers", "proxy and certificates"]
     assert last["facts"]["memory"] > 0 and "root" in {account["name"] for account in last["facts"]["accounts"]}
@@ -86,14 +86,14 @@ def test_it_tells_of_any_machine():
     assert set(last["facts"]) == set(expected)
 
 
-def test_of_paths_it_tells_what_they_are_and_of_variables_only_names(tmp_path):
+def test_of_paths_it_says_what_they_are_and_of_variables_only_names(tmp_path):
     (tmp_path / ".env").write_text("# API_KEY=no\nAPI_KEY=hunter2\nexport MODE = fast\n")
     (tmp_path / "app.env").write_text("TOKEN=hunter2\n")
     (tmp_path / "a.conf").write_text("password = hunter2\nmode = fast\n")
     (tmp_path / "link").symlink_to("a.conf")
     (tmp_path / "large").write_bytes(b"x" * (on_host.MOST + 1))
     paths = {name: str(tmp_path / name) for name in (".env", "app.env", "a.conf", "link", "large", "no")}
-    # Whoever asks for the text of variables gets their names all the same
+    # Who asks for the text of variables gets their names all the same
     text = [paths[name] for name in ("a.conf", "app.env", "link", "large", "no")]
     found = asked({"ask": "paths", "text": text, "names": [paths[".env"]], "stat": [str(tmp_path)]})[0]["paths"]
     assert "hunter2" not in json.dumps(found)
@@ -186,13 +186,13 @@ NETWORKS = {
 
 
 @pytest.mark.parametrize(("places", "expected"), NETWORKS.values(), ids=NETWORKS)
-def test_of_networks_their_ipv4_place_is_told(monkeypatch, places, expected):
+def test_of_networks_their_ipv4_place_is_read(monkeypatch, places, expected):
     answers = {"networks": "1", "network": json.dumps([{"Name": "net", "IPAM": {"Config": places}}])}
     monkeypatch.setattr(on_host, "_ask", lambda command, *_: answers[command])
     assert [network["subnet"] for network in on_host._networks()] == expected
 
 
-def test_what_docker_says_is_told_without_a_value_of_a_variable(monkeypatch):
+def test_what_docker_says_is_shown_without_a_value_of_a_variable(monkeypatch):
     inspected = {
         "Name": "/shop", "Image": "sha256:1", "State": {"Running": True, "Pid": 0},
         "Config": {
@@ -281,7 +281,7 @@ def key_of(server: Server) -> str:
 WRONG = {
     "another host key": (["--host-key", "SHA256:no"], {}, "has the host key SHA256:"),
     "no key file": (["--yes", "--identity", "/no/key"], {}, "/no/key does not exist: --identity names the file"),
-    "no such host": (["--yes", "--host", "nobody"], {}, "--host nobody: stack prod has watchme"),
+    "no such host": (["--yes", "--host", "elsewhere"], {}, "--host elsewhere: stack prod has watchme"),
     "a name with a space": (
         ["--yes", "--system", "My Shop"],
         {},
@@ -308,8 +308,8 @@ def test_what_is_wrong_is_said_in_a_line(there, more, facts, said):
     assert isinstance(ran.exception, InfraError) and said in str(ran.exception), ran.output
 
 
-@pytest.mark.parametrize("more", [["--system", "My Shop"], ["--host", "nobody"], ["--write", "/etc/hosts"]])
-def test_a_wrong_wish_is_said_before_anybody_is_asked(there, more):
+@pytest.mark.parametrize("more", [["--system", "My Shop"], ["--host", "elsewhere"], ["--write", "/etc/hosts"]])
+def test_a_wrong_wish_is_said_before_a_host_is_asked(there, more):
     ran = run(there, *more)
     assert isinstance(ran.exception, InfraError) and "host key" not in ran.output
     assert there[0].commands == []
@@ -322,7 +322,7 @@ def test_a_pinned_key_needs_no_question_and_another_question_is_asked(there):
     assert key_of(there[0]) in ran.output
 
 
-def test_who_may_not_use_sudo_is_told_what_to_do():
+def test_without_sudo_it_says_what_to_do():
     machine = keys.Machine("a", 22, "me", Path("key"), "SHA256:x")
     hint = reading._hint(machine, "me@a: sudo: a password is required")
     assert hint == "; me must be allowed `sudo -n python3`, since only root reads all of it: or --user root"

@@ -7,7 +7,7 @@ def of(unit: str, *fields: str) -> set[str]:
 
 
 WHISPER = {
-    # Which variant it is, nobody can see; the files that it reads are not found out, and so not what one of them limits
+    # Which variant it is cannot be seen; the files that it reads are not found out, and so not what one of them limits
     "document", "variant", "data", *of("whisper-backend.service", "port_exception", "files", "artefact", "needs", "routes"),
 }  # fmt: skip
 RECALL = {"document", *of("recall-api.service", "files", "artefact", "needs", "health")}

@@ -21,7 +21,7 @@ KEY = b"[default]\naws_access_key_id = AKIA1\naws_secret_access_key = s3cret\n"
 
 
 def watchme(change: Change = unchanged, config: Change = unchanged) -> FakeWorld:
-    """WatchMe on a host in memory, all well."""
+    """WatchMe on a host in memory, all healthy."""
     made = build(render(changed(whole(config), "watchme", change), "watchme", digests(change)))
     world = serving(made)
     world.docker = Docker.of(made.manifest)

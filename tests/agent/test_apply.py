@@ -52,7 +52,7 @@ def test_the_same_again_is_unchanged(served):
     assert not served.commands("systemctl restart") and not served.commands("systemctl reload")
 
 
-def test_unchanged_and_not_well_is_no_success(served):
+def test_unchanged_and_unhealthy_is_no_success(served):
     served.web = lambda url: 500 if ":8015" in url else 200
     outcome = applied(served, release())
     assert outcome.outcome == "refused" and "unchanged, but unhealthy: scheduler" in outcome.line
@@ -250,7 +250,7 @@ def test_another_authoritys_certificate_is_replaced(served):
     assert len(served.commands("certbot")) == 1
 
 
-def test_a_service_that_was_not_well_and_is_not_touched_holds_nothing_back(served):
+def test_a_service_that_was_unhealthy_and_is_not_touched_holds_nothing_back(served):
     served.web = lambda url: 500 if ":8015" in url else 200
     outcome = applied(served, release(bigger))
     assert outcome.outcome == "applied" and "scheduler was unhealthy before and still is" in outcome.line
@@ -267,7 +267,7 @@ def test_confirmation_comes_after_health_and_before_the_commit(served):
     assert store.current_id(served) == after.id
 
 
-def test_nobody_confirms(served):
+def test_no_confirmation_comes(served):
     def confirm(urls):
         raise Failed("not confirmed from outside within 60 s")
 
@@ -276,7 +276,7 @@ def test_nobody_confirms(served):
 
 
 def test_a_port_of_the_services_own_container_is_not_taken():
-    """Somebody by hand, or another unit, has started the very container: a host that is taken over."""
+    """A person, or another unit, has started the very container: a host that is taken over."""
     made = release()
     world = world_for(made)
     world.listening[8017] = 'users:(("docker-proxy",pid=7,fd=3))'

@@ -46,7 +46,7 @@ def test_a_kill_is_one_units(tree):
     assert own_kills(counts, groups, repeats) == own
 
 
-def told(*entries: dict[str, str]) -> Ran:
+def journal_of(*entries: dict[str, str]) -> Ran:
     return Ran(0, "".join(json.dumps(entry) + "\n" for entry in entries))
 
 
@@ -66,14 +66,14 @@ def test_one_kill_in_a_users_unit_is_one_subject(unified):
         {"UNIT": unit, "_UID": "0", "_PID": "1"}
         for unit in (f"user@{account.uid}.service", f"user-{account.uid}.slice", "user.slice", "-.slice")
     ]
-    world.answers["journalctl MESSAGE_ID=fe6faa94"] = told(*of_user, *above)
+    world.answers["journalctl MESSAGE_ID=fe6faa94"] = journal_of(*of_user, *above)
     assert subjects(world) == {"ice/probe1.service": 1}
 
 
 def test_a_unit_that_only_repeats_the_one_inside_it_is_no_subject():
     world = watchme()
     world.there.add(UNIFIED)
-    world.answers["journalctl MESSAGE_ID=fe6faa94"] = told(
+    world.answers["journalctl MESSAGE_ID=fe6faa94"] = journal_of(
         *({"UNIT": unit, "_PID": "1"} for unit in ("outer.service", "inner.scope", "system.slice"))
     )
     world.answers["systemctl show -p Id"] = Ran(
@@ -86,7 +86,7 @@ def test_a_container_counts_once_by_its_name():
     world = watchme()
     world.there.add(UNIFIED)
     world.docker.killed.append("superb-api")
-    world.answers["journalctl MESSAGE_ID=fe6faa94"] = told(
+    world.answers["journalctl MESSAGE_ID=fe6faa94"] = journal_of(
         *({"UNIT": unit, "_PID": "1"} for unit in (f"docker-{'a' * 64}.scope", "system.slice"))
     )
     assert subjects(world) == {"superb-api": 1}

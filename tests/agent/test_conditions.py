@@ -1,4 +1,4 @@
-"""What should wake somebody up: each condition on a host that is well, and on one where its cause is there."""
+"""What should wake an operator: each condition on a healthy host, and on one where its cause is there."""
 
 import time
 from email.utils import formatdate
@@ -32,7 +32,7 @@ def test_every_measure_of_the_catalogue_is_one_of_the_agents():
 
 
 @pytest.mark.parametrize("make", [watchme, recall], ids=["containers", "native"])
-def test_nothing_fires_on_a_host_that_is_well(make):
+def test_nothing_fires_on_a_healthy_host(make):
     assert fired(make()) == []
 
 
@@ -81,7 +81,7 @@ CAUSES = {
         lambda w: w.there.discard("/run/infra/single/scheduler"),
         "watchme-scheduler.service is running although its name points to another host",
     ),
-    "stopped for want of memory": (
+    "stopped to free memory": (
         lambda w: w.there.add("/run/infra/stopped/sed-aggregator"),
         "api-sed-aggregator.service is stopped to free memory: it starts again when enough memory is available",
     ),
@@ -145,7 +145,7 @@ def test_a_machine_of_somebodys_own_goes_by_its_time_daemon():
     assert "the clock is 3600 s off or more: the time daemon" in "".join(entry.text for entry in fired(world))
 
 
-def told(unit: str, count: int) -> Ran:
+def journal_of(unit: str, count: int) -> Ran:
     return Ran(0, f'{{"UNIT":"{unit}","_UID":"0","_PID":"1"}}\n' * count)
 
 
@@ -154,7 +154,7 @@ def told(unit: str, count: int) -> Ran:
     [
         (lambda w: w.active.discard("recall-api.service"), "recall-api.service is not running"),
         (lambda w: w.active.discard("nginx.service"), "nginx.service is not running: no site of this host can be reached"),
-        (lambda w: w.answers.update({"journalctl MESSAGE_ID=5eb": told("recall-api.service", 4)}), "recall-api.service was restarted 4 times in the last 600 s"),
+        (lambda w: w.answers.update({"journalctl MESSAGE_ID=5eb": journal_of("recall-api.service", 4)}), "recall-api.service was restarted 4 times in the last 600 s"),
         (lambda w: w.certificates.update({"example.com": (w.time + 20 * 86400, "")}), "the certificate for example.com is missing, not trusted or about to expire"),
         (lambda w: w.certificates.update({"example.com": (0.0, "certificate has expired")}), "about to expire: certificate has expired"),
         (lambda w: w.answers.update({"tail": Ran(0, log(w, 500, 2) + log(w, 200, 18))}), "10.0 % of nginx.service's responses in the last 300 s were server errors (2 of 20)"),

@@ -26,7 +26,7 @@ def test_the_files_are_those_of_the_host_and_not_of_the_release():
     assert world.changes == before
 
 
-def test_a_secret_is_its_version_and_what_somebody_wrote_is_not_shown():
+def test_a_secret_is_its_version_and_what_a_person_wrote_is_not_shown():
     made = release(lambda data: service(data, "web").update(environment={"MODE": "prod"}, secrets=["TOKEN"]))
     world = world_for(made)
     assert applied(world, made, {"web": {"TOKEN": "hunter2"}}).outcome == "applied"

@@ -1,4 +1,4 @@
-"""Docker's answers over its socket; here somebody else's socket says them."""
+"""Docker's answers over its socket; here another socket says them."""
 
 import socket
 import threading
@@ -50,7 +50,7 @@ def no(body: bytes) -> bytes:
     return b"HTTP/1.1 404 Not Found\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
 
 
-NOT_WELL = {
+UNHEALTHY = {
     "a no with a reason": (
         no(b'{"message":"No such container: x"}'), engine.Declined, "404 to /containers/x/json: No such container: x"
     ),
@@ -62,7 +62,7 @@ NOT_WELL = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("raw", "kind", "said"), NOT_WELL.values(), ids=NOT_WELL)
+@pytest.mark.parametrize(("raw", "kind", "said"), UNHEALTHY.values(), ids=UNHEALTHY)
 def test_a_no_is_no_silence_and_half_an_answer_is(says, raw, kind, said):
     says(raw)
     with pytest.raises(kind, match=said):

@@ -127,7 +127,7 @@ def test_what_the_source_does_not_have_any_more(holds, how):
     assert copying.copy_image(skopeo, IMAGE | {"digest": None})["how"] == how and not copies
 
 
-def test_a_login_is_seen_by_nobody(tmp_path, monkeypatch, capsys):
+def test_a_login_is_seen_by_no_one(tmp_path, monkeypatch, capsys):
     """Not on a command line, and gone afterwards."""
     commands = []
 

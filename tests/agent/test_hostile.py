@@ -27,7 +27,7 @@ ME = pwd.getpwuid(os.getuid()).pw_name
 
 @pytest.fixture
 def kept(tmp_path, monkeypatch):
-    """Where a transaction keeps what was there before it."""
+    """Where a transaction keeps the earlier files."""
     monkeypatch.setattr(transaction, "BEFORE", f"{tmp_path}/state/before")
     return tmp_path
 

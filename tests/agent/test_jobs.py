@@ -61,7 +61,7 @@ def test_every_job_is_in_the_history():
     assert store.last_update(world) == second.id
 
 
-def test_a_killed_job_that_is_started_again_tells_how_it_ended():
+def test_a_killed_job_that_is_started_again_says_how_it_ended():
     world, made = serving(release()), release(with_echo)
     world.registry |= images(made)
     interrupted(world, made)
@@ -171,12 +171,12 @@ def test_a_secret_in_a_programs_complaint_is_masked():
     assert "hunter2" not in json.dumps(entry) and "unterminated quoted value [secret]" in entry["line"]
 
 
-def events(*told):
-    text = "".join(json.dumps(event) + "\n" for event in told)
+def events(*published):
+    text = "".join(json.dumps(event) + "\n" for event in published)
     return {f"{jobs.JOBS}/j1/events": (text.encode(), 0o600, "root", "root")}
 
 
-def test_whoever_comes_back_is_asked_again_until_it_has_answered():
+def test_a_client_that_comes_back_is_asked_again_until_it_has_answered():
     awaiting = {"awaiting": 60, "look_at": []}
     world = FakeWorld(files=events({"say": "one"}, awaiting), active={jobs.unit("j1")})
     assert list(jobs.follow(world, "j1", 0)) == [{"say": "one"}, awaiting]
@@ -185,7 +185,7 @@ def test_whoever_comes_back_is_asked_again_until_it_has_answered():
     assert list(jobs.follow(world, "j1", 2)) == [{"result": {"code": 0}}]
 
 
-def test_a_job_that_nobody_knows_is_gone():
+def test_an_unknown_job_is_gone():
     assert list(jobs.follow(FakeWorld(), "j1", 0))[-1] == {"gone": True}
 
 
@@ -201,14 +201,14 @@ def test_an_agent_that_was_ended_for_good_is_recovered_from():
 def confirm(world, **answer):
     if answer:
         world.files["/run/infra/jobs/j1/answer"] = (json.dumps(answer).encode(), 0o600, "root", "root")
-    told = []
+    published = []
     jobs._await_confirmation(
-        world, "/run/infra/jobs/j1", {"kind": "apply", "confirm": 60}, ["https://x/health"], told.append
+        world, "/run/infra/jobs/j1", {"kind": "apply", "confirm": 60}, ["https://x/health"], published.append
     )
-    return told
+    return published
 
 
-def test_confirmation_tells_what_to_look_at_and_takes_a_yes():
+def test_confirmation_says_what_to_look_at_and_takes_a_yes():
     assert confirm(FakeWorld(), well=True) == [{"awaiting": 60, "look_at": ["https://x/health"]}]
 
 
@@ -217,7 +217,7 @@ def test_a_no_from_outside_says_why():
         confirm(FakeWorld(), well=False, reason="https://x answered 502")
 
 
-def test_nobody_answers_and_the_clock_on_the_wall_does_not_matter():
+def test_no_answer_comes_and_the_clock_on_the_wall_does_not_matter():
     world = FakeWorld()
     world.time = 0.0
     with pytest.raises(Failed, match="not confirmed from outside within 60 s"):

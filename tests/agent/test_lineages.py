@@ -203,7 +203,7 @@ def test_a_second_damage_keeps_the_first_one_aside_too():
     assert world.exists(f"{LIVE}.damaged-1") and world.exists(f"{LIVE}.damaged-2") and not lineages.fault(world, NAME)
 
 
-def test_where_none_can_be_had_the_damaged_one_is_where_it_was():
+def test_where_none_is_available_the_damaged_one_is_where_it_was():
     world = damaged("plain files")
     UNUSABLE["it is not trusted"](world)
     world.answers["certbot"] = Ran(1, "too many certificates already issued")

@@ -1,4 +1,4 @@
-"""What a host tells of its services' logs."""
+"""What a host says of its services' logs."""
 
 import json
 

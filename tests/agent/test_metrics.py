@@ -1,4 +1,4 @@
-"""What CloudWatch is told of a host, and what becomes of a run when it cannot be."""
+"""What is published to CloudWatch of a host, and what becomes of a run when it cannot be."""
 
 import json
 from urllib.parse import parse_qs
@@ -38,7 +38,7 @@ def listening(world: FakeWorld, status: int = 200) -> list[tuple[str, dict[str, 
     return asked
 
 
-def told(fields: dict[str, str]) -> dict[tuple[str, str, str], float]:
+def values_of(fields: dict[str, str]) -> dict[tuple[str, str, str], float]:
     """(namespace, metric, dimensions) → value, as CloudWatch reads it."""
     found = {}
     number = 1
@@ -59,7 +59,7 @@ def services() -> FakeWorld:
 
 
 @pytest.mark.parametrize(("make", "host"), [(watchme, "watchme"), (services, "services")])
-def test_what_is_told_is_exactly_what_the_hosts_alarms_are_about(make, host):
+def test_what_is_published_is_exactly_what_the_hosts_alarms_are_about(make, host):
     world = make()
     asked = listening(world)
     assert "CloudWatch" not in "".join(run.run(world, False)["left"])
@@ -67,7 +67,7 @@ def test_what_is_told_is_exactly_what_the_hosts_alarms_are_about(make, host):
     assert url == "https://monitoring.ap-northeast-1.amazonaws.com/"
     assert (fields["Action"], fields["Version"]) == ("PutMetricData", "2010-08-01")
     own = [alarm for alarm in alarms(whole(), host) if alarm.dimensions]
-    assert set(told(fields)) == {(a.namespace, a.metric, json.dumps(a.dimensions)) for a in own} and len(own) == 4
+    assert set(values_of(fields)) == {(a.namespace, a.metric, json.dumps(a.dimensions)) for a in own} and len(own) == 4
 
 
 def values(world: FakeWorld) -> dict[str, float]:
@@ -75,7 +75,7 @@ def values(world: FakeWorld) -> dict[str, float]:
     return metrics.worst(look.manifest, evaluate(look))
 
 
-def test_the_worst_of_all_subjects_is_told_in_the_conditions_own_unit():
+def test_the_worst_of_all_subjects_is_published_in_the_conditions_own_unit():
     world = services()
     world.files["/proc/mounts"] = (b"/dev/sdb1 /srv/data ext4 rw 0 0\n", 0o444, "root", "root")
     full, well = Usage(2, 100 * GiB, 6 * GiB, 10, 9), Usage(1, 100 * GiB, 60 * GiB, 10, 9)
@@ -84,8 +84,8 @@ def test_the_worst_of_all_subjects_is_told_in_the_conditions_own_unit():
     assert values(world) == {"ServerErrors": 0.0, "CertificateDaysOver": -12, "MemoryUsed": 50.0, "DiskUsed": 94.0}
 
 
-def test_of_what_could_not_be_looked_at_nothing_is_told():
-    """Silence is an alarm; a value that nobody measured is not."""
+def test_of_what_could_not_be_looked_at_nothing_is_published():
+    """Silence is an alarm; a value that was not measured is not."""
     world = watchme()
 
     def broken(path):
@@ -97,13 +97,13 @@ def test_of_what_could_not_be_looked_at_nothing_is_told():
     assert metrics.worst({"alerts": [{"alert": "disk", "metric": "DiskUsed"}]}, found) == {}
 
 
-def test_a_release_from_before_tells_nothing():
+def test_an_earlier_release_publishes_nothing():
     manifest = {"alerts": [{"alert": "disk"}], "metrics": {}}
     assert metrics.publish(FakeWorld(), manifest, [ConditionResult("disk", "/", 50.0, False, "")]) == ""
 
 
 @pytest.mark.parametrize("status", [0, 403, 503])
-def test_a_cloudwatch_that_does_not_take_it_is_told_and_takes_nothing_along(status):
+def test_a_cloudwatch_that_does_not_take_it_is_reported_and_stops_nothing_else(status):
     world = watchme()
     listening(world, status)
     ended = run.run(world, False)
@@ -120,7 +120,7 @@ def test_a_host_without_an_identity_says_so():
     assert left.startswith("publishing metrics failed: Refused: this host has no AWS credentials") and ended["well"]
 
 
-def test_it_is_told_beside_a_release_too():
+def test_it_is_published_beside_a_release_too():
     """A long release must not look like a dead host."""
     world = watchme()
     asked = listening(world)
@@ -129,7 +129,7 @@ def test_it_is_told_beside_a_release_too():
     assert len(asked) == 1
 
 
-def test_after_a_repair_it_is_told_how_it_is_then():
+def test_after_a_repair_the_state_then_is_published():
     world = watchme()
     asked = listening(world)
     world.active.discard("watchme-ast-api.service")

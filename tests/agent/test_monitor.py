@@ -76,7 +76,7 @@ def test_what_is_put_right(cause, command):
     assert fixed(world)["repairs"] == []
 
 
-def test_what_nobody_may_put_right_is_only_told():
+def test_what_no_repair_may_change_is_only_reported():
     world = watchme()
     world.docker.networks["api_ast_default"] = ("172.20.0.0/16", "", "api_ast")
     ended = fixed(world)
@@ -155,8 +155,8 @@ def test_a_release_at_work_is_left_alone():
     assert ended["repairs"] == [] and "another job is running on this host: apply of release abc" in ended["left"][0]
 
 
-def test_a_docker_that_does_not_answer_makes_nothing_anew():
-    """Nothing follows from what was not told, and least of all that everything is to be restarted."""
+def test_a_docker_that_does_not_answer_recreates_nothing():
+    """Nothing follows from what is unknown, and least of all that everything is to be restarted."""
     for silence in ("timed out", "Connection refused"):
         world = watchme()
         world.docker.silence = silence
@@ -165,10 +165,10 @@ def test_a_docker_that_does_not_answer_makes_nothing_anew():
         assert not [e for e in ended["conditions"] if e["alert"] == "oom-kills" and silence in e["subject"]]
 
 
-def test_a_network_that_others_are_in_is_not_made_anew():
+def test_a_network_that_others_are_in_is_not_recreated():
     world = watchme()
     world.docker.networks[NETWORK] = ("172.28.0.0/16", "172.28.0.1", "")
-    world.docker.containers["somebody's"] = {NETWORK: "172.28.0.9"}
+    world.docker.containers["another-ones"] = {NETWORK: "172.28.0.9"}
     ended = fixed(world)
     assert not ended["well"] and not world.commands("systemctl restart")
 
@@ -182,7 +182,7 @@ def test_a_container_is_not_taken_away_from_where_it_is_for_an_address_that_anot
     assert world.docker.containers["ast-api"] == {NETWORK: "172.27.0.99"}
 
 
-def test_what_cannot_be_written_down_is_not_done_and_the_rest_is_told():
+def test_what_cannot_be_written_down_is_not_done_and_the_rest_is_reported():
     """A full disk: pauses would not count, and a unit would be started with every run."""
     world = watchme()
     world.active.discard(AST)
@@ -202,7 +202,7 @@ def test_what_cannot_be_written_down_is_not_done_and_the_rest_is_told():
 
 
 def test_what_has_come_right_meanwhile_is_not_repaired():
-    """A release may have ended between the look and the lock: it is looked at anew."""
+    """A release may have ended between the look and the lock: it is looked at again."""
     world = watchme()
     world.active.discard(AST)
     look = HostFacts(world, current(world))
@@ -212,7 +212,7 @@ def test_what_has_come_right_meanwhile_is_not_repaired():
     assert made == [] and left == [] and not [entry for entry in found if entry.met]
 
 
-def test_while_a_job_is_at_work_nobody_is_told_and_no_day_is_spoiled():
+def test_while_a_job_is_running_no_one_is_notified_and_no_day_is_spoiled():
     world = watchme()
     world.active.discard(AST)
     with lock.lock("apply of release abc", lambda line: None, lock.LOCK):
@@ -273,8 +273,10 @@ def test_people_read_a_line_a_condition(capsys):
 
 def test_programs_read_json(capsys):
     assert run.main(watchme(), ["--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert told["well"] and told["host"] == "watchme" and {entry["alert"] for entry in told["conditions"]} > {"disk"}
+    report = json.loads(capsys.readouterr().out)
+    assert (
+        report["well"] and report["host"] == "watchme" and {entry["alert"] for entry in report["conditions"]} > {"disk"}
+    )
 
 
 def test_a_host_without_a_release_says_so(capsys):

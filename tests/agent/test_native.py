@@ -92,7 +92,7 @@ def test_a_unit_that_systemd_skips_brings_everything_back_and_says_why():
     assert "upsampler (gpu-upsampler.service) was skipped, since a condition of its unit is not met" in outcome.line
 
 
-def test_a_unit_that_does_not_start_is_told_with_its_own_log():
+def test_a_unit_that_does_not_start_is_reported_with_its_own_log():
     world = machine()
     restart = "runuser -u ice -- env systemctl --user restart"
     world.answers[restart] = Ran(1, "See systemctl status for details")
@@ -119,10 +119,10 @@ def test_the_other_proxy_takes_its_place_and_gives_it_back():
     world = serving(release("services", "recall"))
     nginx = world.seen_by_programs()
     assert "nginx.service" in world.active
-    sick = copy.deepcopy(world)
-    sick.web = lambda url: 0 if url.startswith("https:") and "caddy.service" in sick.active else 200
-    outcome = applied(sick, release("services", "recall", config=caddy))
-    assert outcome.outcome == "rolled back" and sick.seen_by_programs() == nginx
+    unhealthy = copy.deepcopy(world)
+    unhealthy.web = lambda url: 0 if url.startswith("https:") and "caddy.service" in unhealthy.active else 200
+    outcome = applied(unhealthy, release("services", "recall", config=caddy))
+    assert outcome.outcome == "rolled back" and unhealthy.seen_by_programs() == nginx
     assert applied(world, release("services", "recall", config=caddy)).outcome == "applied"
     assert "caddy.service" in world.active and not {"nginx.service"} & (world.active | world.enabled)
     assert applied(world, release("services", "recall")).outcome == "applied"
@@ -215,7 +215,7 @@ def test_a_group_that_is_not_there_is_refused():
     )
 
 
-def test_a_certificate_whose_time_is_over_is_obtained_anew():
+def test_an_expired_certificate_is_obtained_again():
     world = serving(release("services", "recall"))
     ended = {"openssl x509 -noout -checkend 0 -in /etc/letsencrypt/live/example.com": Ran(1, "will expire")}
     world.answers |= ended

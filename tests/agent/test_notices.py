@@ -1,4 +1,4 @@
-"""Who is told what, and how often."""
+"""Who gets which notice, and how often."""
 
 import json
 
@@ -15,13 +15,13 @@ REPAIR = Repair(1.0, "unit-down", "x.service", "start", True, "x.service was sta
 
 
 def after(*looks: dict[str, str], step: float = 300.0) -> list[list[str]]:
-    """What is told after each of these looks."""
-    state, told = {}, []
+    """What is sent after each of these looks."""
+    state, sent = {}, []
     for number, met in enumerate(looks):
         notices = due(state, met, [], number * step)
         state = notices.state
-        told.append(notices.lines)
-    return told
+        sent.append(notices.lines)
+    return sent
 
 
 LOOKS = {
@@ -33,26 +33,26 @@ LOOKS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("told", "wanted"), LOOKS.values(), ids=LOOKS)
-def test_what_is_told_when(told, wanted):
-    assert told == wanted
+@pytest.mark.parametrize(("sent", "wanted"), LOOKS.values(), ids=LOOKS)
+def test_what_is_sent_when(sent, wanted):
+    assert sent == wanted
 
 
-def test_a_repair_that_worked_is_told():
+def test_a_repair_that_worked_is_reported():
     assert due({}, {}, [REPAIR], 0.0).lines == ["repaired: x.service was started"]
 
 
 @pytest.fixture
 def listening():
-    """A host whose owner wants to be told, and what they were told; `status` is how the webhook answers."""
+    """A host whose owner wants notices, and what was sent; `status` is how the webhook answers."""
     world = watchme()
     world.files[CONFIG] = (b"webhook='https://hooks.example.com/T0/secret'\n", 0o600, "root", "root")
-    world.told, world.status, own = [], 200, world.fetch
+    world.sent, world.status, own = [], 200, world.fetch
 
     def fetch(url, headers, method="GET", body=None, timeout=20):
         if "hooks.example.com" not in url:
             return own(url, headers)
-        world.told.append(json.loads(body))
+        world.sent.append(json.loads(body))
         return world.status, b""
 
     world.fetch = fetch
@@ -63,27 +63,27 @@ def test_it_goes_to_the_webhook_once(listening):
     listening.active.discard("watchme-ast-api.service")
     for _ in range(3):
         run.run(listening, False)
-    (said,) = listening.told
+    (said,) = listening.sent
     assert said["text"] == "watchme: watchme-ast-api.service is not running" and said["host"] == "watchme"
 
 
-def test_what_could_not_be_told_is_told_later_and_said(listening):
+def test_what_could_not_be_sent_is_sent_later_and_said(listening):
     listening.active.discard("watchme-ast-api.service")
     listening.status = 503
     ended = run.run(listening, False)
-    assert len(listening.told) == TRIES
+    assert len(listening.sent) == TRIES
     assert ended["left"] == ["1 notice(s) could not be sent: the webhook answered 503; a later run sends them"]
     listening.status = 204
     assert run.run(listening, False)["left"] == []
-    assert listening.told[-1]["lines"] == ["watchme-ast-api.service is not running"]
+    assert listening.sent[-1]["lines"] == ["watchme-ast-api.service is not running"]
     run.run(listening, False)
-    assert len(listening.told) == TRIES + 1
+    assert len(listening.sent) == TRIES + 1
 
 
-def test_a_repair_is_told_and_its_condition_never_was(listening):
+def test_a_repair_is_reported_and_its_condition_never_was(listening):
     listening.active.discard("watchme-ast-api.service")
     run.run(listening, True)
-    assert [said["lines"] for said in listening.told] == [["repaired: watchme-ast-api.service was started"]]
+    assert [said["lines"] for said in listening.sent] == [["repaired: watchme-ast-api.service was started"]]
 
 
 def test_the_address_is_a_secret(listening):
@@ -96,7 +96,7 @@ def test_what_is_no_address_is_not_quoted():
     assert World().fetch("hooks.example.com/T0/secret", {}) == (0, b"")
 
 
-def test_nobody_is_told_where_nobody_is_named():
+def test_no_one_is_notified_where_no_one_is_named():
     world = watchme()
     world.active.discard("watchme-ast-api.service")
     assert run.run(world, False)["left"] == [] and not [path for path in world.files if path.endswith("told.json")]

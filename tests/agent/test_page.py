@@ -76,7 +76,7 @@ def test_a_day(looks, cells):
     assert sum(cell >= 0 for cell in found) == len(cells) and len(found) == page.CELLS
 
 
-def test_a_repair_and_a_release_are_told():
+def test_a_repair_and_a_release_are_shown():
     world = watchme()
     world.active.discard("watchme-ast-api.service")
     job = {

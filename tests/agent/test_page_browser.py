@@ -27,7 +27,7 @@ def browser():
 
 @pytest.fixture
 def made(tmp_path) -> Path:
-    """The page of a host that is not well, as if it was written now."""
+    """The page of an unhealthy host, as if it was written now."""
     _, value, _ = written(broken, runs=4)
     path = tmp_path / "index.html"
     path.write_text(own.html({**value, "at": time.time()}))
@@ -76,7 +76,7 @@ def test_a_screen_reader_hears_what_the_colours_say(browser, made):
     assert "alert condition(s) met" in page.get_by_role("status").inner_text()
 
 
-def test_it_asks_nobody_for_anything(browser, made):
+def test_it_asks_no_one_for_anything(browser, made):
     page = browser.new_page()
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))

@@ -108,7 +108,7 @@ def test_as_many_make_room_as_it_takes_and_none_beyond_the_order(missing, gone):
     assert world.active == {OTHER, *(e["unit"] for e in ORDER if e["service"] not in gone)}
 
 
-def test_nobody_else_goes_while_one_is_going():
+def test_no_other_goes_while_one_is_going():
     world = Host(lingers=6)
     watch = on(world)
     short_by(world, 10)
@@ -151,8 +151,13 @@ def test_they_come_back_last_one_first_each_after_a_calm_with_room():
     assert stopped(watch) == ["first"]
     looks(watch, calm + 1)
     assert stopped(watch) == [] and world.active == {OTHER, *(e["unit"] for e in ORDER)}
-    told = [(e.subject, e.repair) for e in history.doings(world)]
-    assert told == [("first", "make room"), ("second", "make room"), ("second", "bring back"), ("first", "bring back")]
+    repairs = [(e.subject, e.repair) for e in history.doings(world)]
+    assert repairs == [
+        ("first", "make room"),
+        ("second", "make room"),
+        ("second", "bring back"),
+        ("first", "bring back"),
+    ]
     assert history.doings(world)[0].said == "first was stopped: 0 of 2048 MiB were left"
 
 
@@ -236,7 +241,7 @@ def test_a_machine_that_does_not_say_what_is_left_is_left_alone():
     assert world.ran == []
 
 
-def test_a_disk_that_is_full_holds_nobody_up():
+def test_a_full_disk_holds_up_nothing():
     world = Host()
     watch = on(world)
     short_by(world, 1)
@@ -262,8 +267,8 @@ def test_whatever_the_others_want_what_is_gone_is_a_beginning_of_the_order(spans
             looks(watch)
             now = stopped(watch)
             assert now == names[: len(now)] and abs(len(now) - len(before)) <= 1
-            assert len(now) <= len(before) or left < FLOOR, "somebody went although there was room"
-            assert len(now) >= len(before) or left >= 300 * MiB + FLOOR + MARGIN, "somebody came back without room"
+            assert len(now) <= len(before) or left < FLOOR, "one went although there was room"
+            assert len(now) >= len(before) or left >= 300 * MiB + FLOOR + MARGIN, "one came back without room"
             assert OTHER in world.active
     world.used = 0  # type: ignore[assignment]
     looks(watch, int(4 * LONGEST_CALM / LOOK))

@@ -111,7 +111,7 @@ PLACES = {
     ),
     "one that was healthy": lambda w: health.still(w, [PROBE], 0.0),
     "Docker's socket": lambda w: (_ for _ in ()).throw(Failed(_why(json.dumps({"message": NOISE}).encode()))),
-    "an error nobody expected": lambda w: (_ for _ in ()).throw(Failed(quoting.error(OSError(NOISE)))),
+    "an unexpected error": lambda w: (_ for _ in ()).throw(Failed(quoting.error(OSError(NOISE)))),
 }
 PROBE = {"service": "web", "unit": "web.service", "url": "http://127.0.0.1:1/", "public": None}
 

@@ -39,8 +39,8 @@ def disk(tmp_path):
 
 def test_everything_that_is_absent_comes_with_mode_and_times(disk, tmp_path):
     here = tmp_path / "opt/whisper"
-    told = restore.bring(str(disk), str(here), SAME)
-    assert (told.files, told.size, told.kept) == (2, 12, 0)
+    result = restore.bring(str(disk), str(here), SAME)
+    assert (result.files, result.size, result.kept) == (2, 12, 0)
     model = here / "models/large.bin"
     assert model.read_bytes() == b"model" and model.stat().st_mode & 0o7777 == 0o640
     assert model.stat().st_mtime == 1_600_000_000 and (here / "models").stat().st_mode & 0o7777 == 0o750
@@ -59,8 +59,8 @@ def test_what_is_here_stays_as_it_is(disk, tmp_path):
     here = tmp_path / "opt/whisper"
     here.mkdir(parents=True)
     (here / "server").write_bytes(b"newer")
-    told = restore.bring(str(disk), str(here), SAME)
-    assert (here / "server").read_bytes() == b"newer" and (told.files, told.kept) == (1, 1)
+    result = restore.bring(str(disk), str(here), SAME)
+    assert (here / "server").read_bytes() == b"newer" and (result.files, result.kept) == (1, 1)
     again = restore.bring(str(disk), str(here), SAME)
     assert (again.files, again.kept) == (0, 2)
 
@@ -94,7 +94,7 @@ def test_a_link_that_a_user_laid_leads_nowhere(disk, tmp_path):
     assert (here / "server").exists(), "the rest comes all the same"
 
 
-def test_whoever_listens_hears_of_it_while_a_large_file_comes(disk, tmp_path, monkeypatch):
+def test_a_listener_hears_of_it_while_a_large_file_comes(disk, tmp_path, monkeypatch):
     """Its connection is given up after 30 silent seconds."""
     (disk / "models/large.bin").write_bytes(b"m" * 10 * restore.CHUNK)
     clock = iter(range(0, 1000, 2))
@@ -104,7 +104,7 @@ def test_whoever_listens_hears_of_it_while_a_large_file_comes(disk, tmp_path, mo
     assert len(said) >= 3 and all(line.endswith("MiB so far") for line in said)
 
 
-def test_what_somebody_put_in_the_way_is_not_written_to(disk, tmp_path):
+def test_what_was_put_in_the_way_is_not_written_to(disk, tmp_path):
     """A service's own directory: a pipe would hold root up, and with it every release."""
     here = tmp_path / "opt/whisper"
     here.mkdir(parents=True)
@@ -137,7 +137,7 @@ def test_a_link_on_the_way_leads_out_of_no_disk(tmp_path):
 
 
 def nested(top, depth, length=1):
-    """Directories in each other, which only descriptors reach once their path is too long."""
+    """Nested directories, which only descriptors reach once their path is too long."""
     here = os.open(top, os.O_RDONLY)
     for _ in range(depth):
         os.mkdir("n" * length, dir_fd=here)

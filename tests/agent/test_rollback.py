@@ -35,14 +35,14 @@ def much(data):
     data["services"] = [entry for entry in data["services"] if entry["name"] != "admin"]
 
 
-def sick(port: int):
+def unhealthy(port: int):
     return lambda url: 503 if f":{port}" in url else 200
 
 
 def test_a_service_that_never_gets_well_brings_the_old_release_back_and_says_why():
     world = serving(release())
     before = world.seen_by_programs()
-    world.web = sick(8020)
+    world.web = unhealthy(8020)
     world.answers["journalctl OBJECT_SYSTEMD_UNIT=echo.service"] = Ran(0, "echo: no database")
     world.answers["journalctl _SYSTEMD_UNIT=echo.service"] = Ran(0, " Container echo  Started")
     world.answers["journalctl UNIT=echo.service"] = Ran(0, "echo.service: Scheduled restart job")
@@ -84,7 +84,7 @@ def test_a_change_of_the_network_restarts_all_that_hangs_on_it():
     assert outcome.outcome == "applied" and len(outcome.restarted) == 14
 
 
-def test_a_proxy_that_was_down_exempts_no_service_from_its_mend():
+def test_a_proxy_that_was_down_exempts_no_service_from_its_repair():
     world = serving(release())
     world.web = lambda url: 0 if url.startswith("https") and b"max_body_size 20M" not in world.files[SITE][0] else 200
     outcome = applied(world, release(longer))
@@ -103,7 +103,7 @@ def test_a_first_release_that_fails_leaves_the_host_as_it_was():
     made = release()
     world = world_for(made)
     before = world.seen_by_programs()
-    world.web = sick(8015)
+    world.web = unhealthy(8015)
     outcome = applied(world, made)
     assert outcome.outcome == "rolled back" and "The host is as before" in outcome.line
     assert world.seen_by_programs() == before and store.current_id(world) is None
@@ -130,7 +130,7 @@ def test_one_that_gets_well_and_then_dies_is_not_committed():
     assert "after it had been healthy" in outcome.line
 
 
-def test_one_that_flaps_is_not_well():
+def test_one_that_flaps_is_unhealthy():
     world = serving(release())
     asked = []
 
@@ -149,7 +149,7 @@ def test_a_rollback_whose_target_is_broken_too_says_so():
     changed = release(bigger)
 
     def confirm(urls):
-        world.web = sick(8014)
+        world.web = unhealthy(8014)
 
     outcome = applied(world, changed, job=replace(JOB, confirm=confirm))
     assert (outcome.outcome, outcome.code) == ("rollback failed", 5)
@@ -181,7 +181,7 @@ def test_a_rollback_brings_a_hand_edit_back_too():
     assert not world.listing(f"{edits.EDITED}/j1")
 
 
-def test_what_was_there_before_the_first_release_is_kept_too():
+def test_what_existed_before_the_first_release_is_kept_too():
     made = release()
     world = world_for(made)
     world.files[SITE] = (b"the owner's own", 0o644, "root", "root")
@@ -191,7 +191,7 @@ def test_what_was_there_before_the_first_release_is_kept_too():
 SCENES = {
     "first release": (lambda: world_for(release()), release),
     "another release": (lambda: serving(release()), lambda: release(much)),
-    "another release that is sick": (lambda: serving(release()), lambda: release(much)),
+    "another release that is unhealthy": (lambda: serving(release()), lambda: release(much)),
 }
 
 
@@ -205,7 +205,7 @@ def count_of_changes(scene: str) -> int:
 
 
 def web_of(scene: str):
-    return sick(8020) if "sick" in scene else lambda url: 200
+    return unhealthy(8020) if "unhealthy" in scene else lambda url: 200
 
 
 @pytest.mark.parametrize("scene", SCENES)

@@ -56,10 +56,10 @@ def watched(answers) -> list[bool]:
 LOOKED = {
     "it starts after a whole check": ([HERE] * 8, [False] * 6 + [True] * 2),
     "not before the name points here": ([AWAY] * 3 + [HERE] * 7, [False] * 9 + [True]),
-    "an answer in between begins anew": ([HERE] * 5 + [AWAY] + [HERE] * 7, [False] * 12 + [True]),
+    "an answer in between begins again": ([HERE] * 5 + [AWAY] + [HERE] * 7, [False] * 12 + [True]),
     "it stops at the first word": ([HERE] * 7 + [AWAY], [False] * 6 + [True, False]),
     "a name without an address is not ours": ([HERE] * 7 + [[]], [False] * 6 + [True, False]),
-    "two addresses are nobody's": ([HERE] * 7 + [[*HERE, *AWAY]], [False] * 6 + [True, False]),
+    "two addresses are no one's": ([HERE] * 7 + [[*HERE, *AWAY]], [False] * 6 + [True, False]),
     "a moment of silence is nothing": ([HERE] * 7 + [SILENT, HERE], [False] * 6 + [True] * 3),
     "a third of a check is too much": ([HERE] * 7 + [SILENT] * 3, [False] * 6 + [True, True, True, False]),
     "silence starts nothing": ([SILENT] * 20, [False] * 20),

@@ -62,7 +62,7 @@ def test_the_public_way_is_asked_only_once_it_leads_to_the_new_container():
     assert set(public) == {"green"}
 
 
-def test_a_new_container_that_is_not_well_leaves_the_old_one_serving_all_along():
+def test_an_unhealthy_new_container_leaves_the_old_one_serving_all_along():
     world = serving(release(blue_green))
     before = world.seen_by_programs()
     world.web = lambda url: 503 if ":8090" in url else 200
@@ -106,14 +106,14 @@ def test_a_service_that_becomes_blue_green_and_stops_being_it():
     assert not {BLUE, GREEN} & (world.active | world.enabled) and LINK not in world.links
 
 
-@pytest.mark.parametrize("sick", [False, True])
-def test_killed_at_any_change_of_a_rollout(sick):
+@pytest.mark.parametrize("is_unhealthy", [False, True])
+def test_killed_at_any_change_of_a_rollout(is_unhealthy):
     start, made = serving(release(blue_green)), release(blue_green_changed)
     before = start.seen_by_programs()
     finished = copy.deepcopy(start)
     applied(finished, made)
     after = finished.seen_by_programs()
-    web = (lambda url: 503 if ":8090" in url else 200) if sick else (lambda url: 200)
+    web = (lambda url: 503 if ":8090" in url else 200) if is_unhealthy else (lambda url: 200)
     number = 0
     for number, world in enumerate(killed_at_each_change(start, made, lambda _: web), 1):
         assert transaction.load_unfinished(world) is None

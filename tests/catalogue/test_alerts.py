@@ -1,4 +1,4 @@
-"""files/alerts.yaml: what it may say, and how it is told what it may not."""
+"""files/alerts.yaml: what it may say, and what is reported of the rest."""
 
 from typing import Any
 

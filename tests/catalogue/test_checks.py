@@ -179,7 +179,7 @@ STACK_EXAMPLES = {
         "infra:secrets.watchme.OLD: its value cannot be written: it has",
     ),
     "unused secret": (configured(secrets={"web": {"OLD": "x"}}), "warning: Pulumi.prod.yaml: service web: secret OLD"),
-    "secret of nobody": (
+    "secret of no service": (
         configured(secrets={"wep": {"A": "x"}}),
         "infra:secrets.wep: no running service has this name",
     ),
@@ -218,15 +218,15 @@ STACK_EXAMPLES = {
         configured(variants={"whispr": "cpu"}),
         "Pulumi.prod.yaml: infra:variants.whispr: no system has this name; systems: watchme",
     ),
-    "nobody to tell": (
+    "no recipient": (
         configured(alarmEmails=[], creditsBudget=0),
         "warning: Pulumi.prod.yaml: infra:alarmEmails: no address: no one is notified when a machine fails; list the addresses",
     ),
-    "told twice": (
+    "notified twice": (
         configured(alarmEmails=["a@example.com", "a@example.com"]),
         "error: Pulumi.prod.yaml: infra:alarmEmails: a@example.com is listed twice; each address once",
     ),
-    "credits with nobody to tell": (
+    "credits without a recipient": (
         configured(alarmEmails=[]),
         "error: Pulumi.prod.yaml: infra:alarmEmails: no address, so infra:creditsBudget has no recipient",
     ),
@@ -338,7 +338,7 @@ def test_a_volume_is_one_systems():
     assert len(found) == 1 and "service other-db: volume web-db is already used by watchme on host watchme" in found[0]
 
 
-def test_all_problems_are_told_at_once():
+def test_all_problems_are_reported_at_once():
     def broken(data):
         setting("superb-api", port=8017)(data)
         setting("admin", address="172.27.0.1")(data)

@@ -57,7 +57,7 @@ def test_its_names_follow_from_its_own(project):
     assert system.network and system.network.subnet == subnet_of("shop-staging")
 
 
-def test_its_containers_find_each_other_by_the_names_of_before(project):
+def test_its_containers_find_each_other_by_their_earlier_names(project):
     """What the file says of other services (postgres://shop-db/shop) holds in each network."""
     both = render(project("shop", STAGING), "box")
     content = next(f.content for f in both.files if f.path == "/opt/shop-staging-db/docker-compose.prod.yml")

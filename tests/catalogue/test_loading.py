@@ -215,7 +215,7 @@ def test_a_misspelt_field_is_not_missing_too(tmp_path):
     assert "did you mean 'limit'" in str(error.value) and len(error.value.problems) == 1
 
 
-def test_every_bad_field_is_told_at_once(tmp_path):
+def test_every_bad_field_is_reported_at_once(tmp_path):
     data = yaml.safe_load(yaml.safe_dump(WATCHME))
     data["services"][0]["prot"] = 1
     data["services"][1]["port"] = "x"

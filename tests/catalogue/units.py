@@ -83,20 +83,20 @@ EXAMPLES = {
     "room and what needs it": (
         "totton", setting("upsampler", stop_priority=1), "stop_priority: 1 of a unit that totton-web needs; a unit that no other unit depends on",
     ),
-    "room that nobody knows": (
+    "room of an unknown size": (
         "totton", setting("gadget", stop_priority=2), "stop_priority: 2 without a memory limit; memory: {limit: …}, so that it",
     ),
     "room made by a timer": ("vocoder", setting("vocoder-monitor", stop_priority=1), "stop_priority: 1 of an account's unit, a template or a timer"),
     "routes without a port": ("recall", setting("recall-api", port=None, socket=False), "has routes but no port"),
     "unknown account": ("whisper", unit("whisper-backend", "Service", User="wisper"), "account 'wisper'; accounts of the system: root, whisper"),
-    "nobody's user unit": ("vocoder", setting("vocoder", account="icy"), "account 'icy'; accounts of the system: ice, root"),
+    "a user unit of no one": ("vocoder", setting("vocoder", account="icy"), "account 'icy'; accounts of the system: ice, root"),
     "no lingering": ("vocoder", lambda data: data["accounts"][0].update(lingering=False), "account ice does not linger"),
     "a user's sandbox": (
         "vocoder",
         without("vocoder", "Service", "PrivateUsers"),
         "ProtectSystem, ProtectHome in a user unit; add PrivateUsers: yes",
     ),
-    "nobody's directory": ("whisper", lambda data: data["directories"][0].update(owner="x1"), "/opt/whisper: owner 'x1'"),
+    "a directory of no one": ("whisper", lambda data: data["directories"][0].update(owner="x1"), "/opt/whisper: owner 'x1'"),
     "no such file": (
         "whisper", lambda data: service(data, "whisper-backend")["files"][0].update(source="whisper/go.sh"),
         "source 'whisper/go.sh': files/static/whisper/go.sh does not exist; did you mean 'whisper/run.sh'?",

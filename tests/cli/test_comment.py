@@ -27,7 +27,7 @@ def posted(github: GitHub, *texts: str, head: str | None = HEAD, **named) -> lis
     return list(post(pull(github, **named), {text.split()[3]: text for text in texts}, head))
 
 
-def test_each_stack_with_a_change_gets_one_comment_and_mentions_nobody(github):
+def test_each_stack_with_a_change_gets_one_comment_and_mentions_no_one(github):
     assert posted(github, PROD, DEV) == ["dev: no change, no comment", "prod: written"]
     (made,) = github.comments
     assert made["body"].startswith("<!-- infra preview prod -->") and "@team" not in made["body"]
@@ -92,7 +92,7 @@ def test_a_text_of_one_line_is_posted_as_any_other(github):
     assert posted(github, PROD.split("\n")[0]) == ["prod: written"]
 
 
-def test_a_change_whose_diff_looks_like_no_change_is_told(github):
+def test_a_change_whose_diff_looks_like_no_change_is_shown(github):
     assert posted(github, PROD + "### ✅ nothing\n") == ["prod: written"]
 
 

@@ -83,14 +83,14 @@ def test_the_payload_is_on_no_command_line():
     assert "hunter2" not in agent.asked[0][0] and agent.asked[0][1]["secrets"] == REQUEST["secrets"]
 
 
-def test_what_is_wrong_outside_is_told_to_the_host():
+def test_what_is_wrong_outside_is_reported_to_the_host():
     agent = Agent([AWAITING], [{"result": {"outcome": "rolled back", "code": 4, "line": "…"}}])
     ended, _ = sent(agent, lambda urls: "https://x/health answered 502")
     assert ended["code"] == 4
     assert agent.asked[1][1]["said"] == {"well": False, "reason": "https://x/health answered 502"}
 
 
-def test_a_cut_connection_is_made_again_and_nothing_is_told_twice():
+def test_a_cut_connection_is_made_again_and_nothing_is_shown_twice():
     agent = Agent([{"say": "one"}, "cut"], [{"say": "two"}, AWAITING], [APPLIED])
     ended, said = sent(agent)
     assert ended["outcome"] == "applied" and agent.verbs() == ["receive", "follow", "answer"]
@@ -119,7 +119,7 @@ def test_cut_while_the_job_says_nothing_yet_is_no_refusal():
 
 
 def test_a_follower_that_ends_after_the_start_is_started_again():
-    """Its program on the host ends for want of memory, say; the job is a unit of its own."""
+    """Its program on the host ends by memory pressure, say; the job is a unit of its own."""
     agent = Agent([{"started": "j"}, "dies"], ["dies"], [{"say": "switching"}, APPLIED])
     ended, _ = sent(agent)
     assert ended == APPLIED["result"] and agent.verbs() == ["receive", "follow", "follow"]
@@ -139,7 +139,7 @@ def test_one_that_ends_before_the_start_touched_nothing():
 
 
 class Refusing(Server):
-    """Ends before it has read anything, as a sudo that does not let anybody in."""
+    """Ends before it has read anything, as a sudo that lets no one in."""
 
     def _run(self, channel, command):
         # A server answers the request before what it starts can end
@@ -189,7 +189,7 @@ def test_another_host_key_is_never_talked_to():
     assert agent.server.logins == 0 and not agent.asked
 
 
-def test_nobody_there_is_a_refusal_in_one_line(monkeypatch):
+def test_no_host_there_is_a_refusal_in_one_line(monkeypatch):
     target = {**vars(Agent().target), "port": 9}
     ended = deliver.Delivery().deliver({**REQUEST, "target": target}, print)
     assert ended["code"] == 3 and ended["line"].startswith("refused on web1, nothing touched: web1 (root@127.0.0.1:9)")

@@ -36,7 +36,7 @@ def test_check_passes_on_every_stack(project, stack, services, hosts):
     assert "service superb-api: memory limit 1g is below its observed use of 1536m" in ran.stderr
 
 
-def test_check_tells_every_problem_and_fails(project):
+def test_check_reports_every_problem_and_fails(project):
     path = project / "files/systems/watchme.yaml"
     path.write_text(path.read_text().replace("port: 8018", "port: 8017").replace("172.27.0.14", "172.27.0.1"))
     ran = infra(project, "check", "--stack", "prod")
@@ -91,7 +91,7 @@ def test_a_mistake_is_a_line_and_no_traceback(project, argv, line):
 
 
 def test_hosts_are_asked_whatever_the_catalogue_says(project):
-    """Somebody who is about to mend it wants to see them."""
+    """A person who is about to fix it wants to see them."""
     (project / "files/systems/watchme.yaml").write_text("services: []\nhalf: done\n")
     assert "watchme.yaml" in infra(project, "check", "--stack", "prod").stderr
     assert "pulumi is not on PATH" in infra(project, "status", "--stack", "prod").stderr

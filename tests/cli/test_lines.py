@@ -102,8 +102,8 @@ def test_a_result_that_the_next_run_could_not_take_is_an_error_before_it_is_writ
     assert read.closed() == ("", "failed\n")
 
 
-def test_nobody_reading_is_no_error():
+def test_a_closed_output_is_no_error():
     ends = os.pipe()
     os.close(ends[0])
-    Writer(ends[1], ends[1]).say("anybody there")
+    Writer(ends[1], ends[1]).say("is one there")
     os.close(ends[1])

@@ -55,7 +55,7 @@ def test_one_host_needs_no_name(saying):
 
 
 @pytest.mark.parametrize("follow", [True, False])
-def test_a_host_that_does_not_answer_is_told_after_what_others_said(saying, follow):
+def test_a_host_that_does_not_answer_is_reported_after_what_others_said(saying, follow):
     saying["watchme"] = [event(10, "first")]
     saying["watchme@ap-southeast-2"] = [InfraError("watchme@ap-southeast-2 does not answer")]
     found = logs.lines(whole(), ["ast-api"], None, logs.Wanted(follow=follow))

@@ -48,7 +48,7 @@ def test_well_by_name_at_the_address_with_a_trusted_certificate(site):
 WRONG = {
     "status": ({"paths": ("/health", "/other")}, "/other answered 502 at 127.0.0.1"),
     "another name's certificate": ({"name": "www.test"}, "Hostname mismatch"),
-    "an authority that nobody trusts": ({"trusted": False}, "unable to get local issuer certificate"),
+    "an authority that is not trusted": ({"trusted": False}, "unable to get local issuer certificate"),
     "several": ({"paths": ("/a", "/b", "/c")}, "/a answered 502 at 127.0.0.1, and 2 more"),
 }
 
@@ -58,7 +58,7 @@ def test_what_is_wrong_is_said(site, change, said):
     assert said in (looked(site, **change) or "")
 
 
-def test_nobody_there():
+def test_no_server_there():
     assert "did not answer" in (complaint("127.0.0.1", [], ["https://api.test:9/health"], patience=0) or "")
 
 

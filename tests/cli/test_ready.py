@@ -37,7 +37,7 @@ def port():
         yield listener.getsockname()[1]
 
 
-def nobody() -> int:
+def closed_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         return closed.getsockname()[1]
 
@@ -86,7 +86,7 @@ def test_a_host_key_of_another_type_ends_it_at_once():
 
 def test_a_closed_port_is_the_reason_when_the_time_is_over():
     made = server()
-    ended, lines = waited(target(made, port=nobody()), limit=0.5)
+    ended, lines = waited(target(made, port=closed_port()), limit=0.5)
     assert "is not ready for a release after 0 s: web1" in ended.line and "Connection refused" in ended.line
     assert len(lines) == 1 and lines[0].startswith("waiting for web1: web1 (root@127.0.0.1:")
 

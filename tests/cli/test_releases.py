@@ -1,4 +1,4 @@
-"""What hosts tell, made readable."""
+"""What hosts report, made readable."""
 
 import pytest
 from rich.console import Console
@@ -44,7 +44,7 @@ OUT_OF_ORDER = {
         "b" * 64,
         "ahead of the stack, which has bbbbbbbbbbbb: an update deployed it here and failed elsewhere",
     ),
-    "sick": ({"services": {"web": 0}}, "a" * 64, "unhealthy: web (no answer)"),
+    "unhealthy": ({"services": {"web": 0}}, "a" * 64, "unhealthy: web (no answer)"),
     "stopped": ({"units": {"web.service": False}}, "a" * 64, "not running: web.service"),
     "interrupted": (
         {"unfinished": {"release": "b" * 64}},
@@ -82,9 +82,9 @@ def test_drift():
 
 
 def test_certificates_and_alerts_are_shown_and_an_alert_is_not_in_order():
-    told = {"alert": "unit-down", "subject": "web", "text": "web is not running"}
+    condition = {"alert": "unit-down", "subject": "web", "text": "web is not running"}
     answer = {**STATUS, "certificates": [["a.example.com", 89, ""], ["b.example.com", 0, "certificate has expired"]]}
-    lines, orderly = releases.state("prod", "web1", {**answer, "alerts": [told]}, "a" * 64)
+    lines, orderly = releases.state("prod", "web1", {**answer, "alerts": [condition]}, "a" * 64)
     assert "  certificate of a.example.com: 89 days left" in lines
     assert "  certificate of b.example.com: certificate has expired" in lines
     assert "  alert unit-down: web is not running" in lines and not orderly

@@ -121,8 +121,8 @@ def test_one_that_is_being_deleted_is_not_used(ec2, monkeypatch):
     (chosen,) = restore.snapshots(CATALOGUE, "services")
     found = restore._instance(ec2, STACK, "services", REGION, "192.0.2.1")
     asked = []
-    told = ec2.describe_volumes
-    monkeypatch.setattr(ec2, "describe_volumes", lambda **given: asked.append(given) or told(**given))
+    describe = ec2.describe_volumes
+    monkeypatch.setattr(ec2, "describe_volumes", lambda **given: asked.append(given) or describe(**given))
     with restore._attach_volume(ec2, STACK, "services", chosen, found):
         pass
     assert {"Name": "status", "Values": ["creating", "available", "in-use"]} in asked[0]["Filters"]
@@ -169,7 +169,7 @@ def test_aws_refusing_is_one_line(ec2):
         restore._remove(ec2, "vol-1")
 
 
-def test_what_came_is_told():
+def test_what_came_is_reported():
     answer = {"brought": {"/opt/whisper": {"files": 3, "bytes": 7 * 1024**2, "kept": 2}}, "absent": ["/srv/recall"]}
     assert list(restore.lines("services", answer)) == [
         "services: /opt/whisper: 3 file(s) restored, 7 MiB, 2 were already present",

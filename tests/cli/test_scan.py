@@ -101,7 +101,7 @@ def infra(*argv):
     return execute(INFRA, "scan-regions", *argv, code=None)
 
 
-def test_it_shows_first_and_writes_when_told(repository):
+def test_it_shows_first_and_writes_on_request(repository):
     before = {path: path.read_bytes() for path in repository.rglob("*") if path.is_file()}
     shown = infra(repository, "--from", OLD, "--to", NEW)
     assert shown.returncode == 2 and "3 mention(s) of ap-southeast-2 in 3 file(s), 3 left" in shown.stdout
@@ -210,7 +210,7 @@ def test_copies_of_other_peoples_work_are_passed_over_unless_asked(tmp_path):
 
 
 def deeper(place: Path, levels: int) -> None:
-    """Makes folders in each other, at last deeper than a path can name, and a file on each level."""
+    """Makes nested folders, at last deeper than a path can name, and a file on each level."""
     here = os.open(place, os.O_RDONLY)
     for _ in range(levels):
         os.mkdir("dd", dir_fd=here)

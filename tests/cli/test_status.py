@@ -1,4 +1,4 @@
-"""`infra status`: every host at a glance, whoever of them answers."""
+"""`infra status`: every host at a glance, whichever of them answers."""
 
 import json
 import threading
@@ -59,9 +59,9 @@ def test_all_hosts_are_asked_at_once_and_each_says_where_it_is(answers):
 
 def test_one_that_does_not_answer_holds_up_no_other(answers):
     answers["home"] = InfraError("home (u@192.0.2.7:22) does not answer: timed out")
-    told = {entry.host: entry for entry in found()}
-    assert told["home"].summary == (["home: home (u@192.0.2.7:22) does not answer: timed out"], False)
-    assert told["watchme"].summary[1] is True
+    statuses = {entry.host: entry for entry in found()}
+    assert statuses["home"].summary == (["home: home (u@192.0.2.7:22) does not answer: timed out"], False)
+    assert statuses["watchme"].summary[1] is True
 
 
 def test_programs_get_all_of_it(answers):
@@ -75,7 +75,7 @@ def test_programs_get_all_of_it(answers):
     assert said["hosts"]["watchme"]["services"] == {"web": 200}
 
 
-def test_hand_edits_and_repairs_are_told(answers):
+def test_hand_edits_and_repairs_are_shown(answers):
     room = {
         **REPAIR,
         "alert": "memory",

@@ -1,4 +1,4 @@
-"""A program that Pulumi runs, ended in every way: by its parent's death, by signals, by pipes that nobody reads."""
+"""A program that Pulumi runs, ended in every way: by its parent's death, by signals, by pipes that are not read."""
 
 import os
 import signal
@@ -145,7 +145,7 @@ def test_the_work_is_killed_and_what_waits_for_it_says_so():
 
 
 @pytest.mark.parametrize("finishes", ["", "it comes to its end"])
-def test_nobody_reads_any_more_and_nothing_goes_on(finishes):
+def test_nothing_goes_on_once_the_output_is_closed(finishes):
     """The plugin was killed: its ends of the pipes are closed."""
     program = Program(finishes=finishes).after_two_steps()
     child = program.child

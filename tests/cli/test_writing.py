@@ -109,7 +109,7 @@ def test_a_failure_leaves_the_file_and_nothing_beside_it(tmp_path, monkeypatch):
 
 
 def test_a_link_at_any_name_beside_a_scanned_file_is_left_alone(tmp_path):
-    """A repository that somebody else wrote plants links at the names that it expects."""
+    """A repository of another author plants links at the names that it expects."""
     victim = tmp_path / "authorized_keys"
     victim.write_text("as it was")
     repository = tmp_path / "repository"
@@ -163,7 +163,7 @@ def test_a_directory_that_infra_made_is_made_again(tmp_path):
 
 
 def planted(own) -> None:
-    """A directory of somebody else's, with a marker that is none of this account's."""
+    """A directory of another account, with a marker that is none of this account's."""
     shutil.rmtree(own)
     own.mkdir()
     (own / "keys").write_bytes(b"k")

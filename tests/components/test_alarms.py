@@ -71,7 +71,7 @@ def manifests(made: Mocks) -> dict[str, dict[str, Any]]:
     return found
 
 
-def test_the_hosts_alarms_are_about_what_their_releases_tell(here):
+def test_the_hosts_alarms_are_about_what_their_releases_publish(here):
     """From the manifest of the release that each host gets, by the agent that it gets."""
     made = run_program({"infra:hosts": HOSTS, **KEYS})
     for name, manifest in manifests(made).items():
@@ -100,15 +100,15 @@ def test_a_machine_of_somebodys_own_has_alarms_of_what_it_says_and_may_say_it(he
     assert "cloudwatch:PutMetricData" in policy.inputs["policy"]
 
 
-def test_each_address_is_told_by_each_region(here):
+def test_each_address_is_notified_by_each_region(here):
     made = run_program({**STANDBY, "infra:alarmEmails": ["a@example.com", "b@example.com"]})
-    told = {(s.inputs["topic"], s.inputs["endpoint"], s.inputs["protocol"]) for s in made.of(SUBSCRIPTION)}
+    subscribed = {(s.inputs["topic"], s.inputs["endpoint"], s.inputs["protocol"]) for s in made.of(SUBSCRIPTION)}
     regions = ("ap-northeast-1", "ap-southeast-2")
-    assert told == {(f"arn:alarms-{r}-topic", f"{who}@example.com", "email") for r in regions for who in "ab"}
+    assert subscribed == {(f"arn:alarms-{r}-topic", f"{who}@example.com", "email") for r in regions for who in "ab"}
     assert len(made.of(TOPIC)) == 2
 
 
-def test_without_an_address_nothing_is_made_and_nothing_told(here):
+def test_without_an_address_nothing_is_made_and_nothing_sent(here):
     made = run_program({"infra:alarmEmails": [], "infra:creditsBudget": 0})
     assert not made.of(ALARM) and not made.of(TOPIC) and not made.of(BUDGET)
     (policy,) = made.of("aws:iam/rolePolicy:RolePolicy")
@@ -117,7 +117,7 @@ def test_without_an_address_nothing_is_made_and_nothing_told(here):
 
 
 def test_an_alarm_comes_after_the_release_of_its_host_and_goes_before_it(here):
-    """Before the host tells anything its silence would be an alarm."""
+    """Before the host publishes anything its silence would be an alarm."""
     values = {**PROD, "infra:sshPublicKey": "ssh-ed25519 AAAA", "infra:sshPrivateKey": "K", **KEYS}
     graph = snapshot.program(ROOT, "prod", values, {}, None)["resources"]
     alarmed = [resource for resource in graph if resource["type"] == ALARM]
@@ -130,8 +130,8 @@ def test_the_budget_watches_the_credits_and_not_what_they_leave_to_pay(here):
     (made,) = run_program().of(BUDGET)
     assert made.inputs["limitAmount"] == "300" and made.inputs["timeUnit"] == "ANNUALLY"
     assert made.inputs["costTypes"] == {"includeCredit": False, "includeRefund": False}
-    told = [(n["notificationType"], n["threshold"]) for n in made.inputs["notifications"]]
-    assert told == budget.NOTIFIED == [("ACTUAL", 50), ("ACTUAL", 80), ("ACTUAL", 100), ("FORECASTED", 100)]
+    subscribed = [(n["notificationType"], n["threshold"]) for n in made.inputs["notifications"]]
+    assert subscribed == budget.NOTIFIED == [("ACTUAL", 50), ("ACTUAL", 80), ("ACTUAL", 100), ("FORECASTED", 100)]
     assert all(n["subscriberEmailAddresses"] == ["ops@hey-watch.me"] for n in made.inputs["notifications"])
 
 

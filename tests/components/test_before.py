@@ -1,4 +1,4 @@
-"""The state of before, asked while the engine writes it."""
+"""The earlier state, asked while the engine writes it."""
 
 from types import SimpleNamespace
 
@@ -32,14 +32,14 @@ def test_a_state_that_is_being_written_is_read_again(answers):
     assert before.before().region == "ap-northeast-1"
 
 
-def test_one_that_stays_torn_is_told(answers):
+def test_one_that_stays_torn_is_reported(answers):
     answers += [TORN] * before.TRIES
     with pytest.raises(Exception, match="failed to load checkpoint"):
         before.before()
     assert answers == []
 
 
-def test_anything_else_is_told_at_once(answers):
+def test_anything_else_is_reported_at_once(answers):
     answers += [Exception("no such stack"), OUTPUTS]
     with pytest.raises(Exception, match="no such stack"):
         before.before()

@@ -9,7 +9,7 @@ from tests.components import program
 from tests.components.program import Mocks, machine_state, run_program
 from tests.support import ROOT, stack
 
-# What the last update left, which machines are gone, and what the engine is told to replace for
+# What the last update left, which machines are gone, and what the engine is to replace for
 UPDATES = {
     "the first update": ({}, set(), "nothing"),
     "it is there": (machine_state("i-1"), set(), "nothing"),
@@ -22,11 +22,11 @@ UPDATES = {
 
 
 @pytest.mark.parametrize(("before", "lost", "trigger"), UPDATES.values(), ids=UPDATES)
-def test_the_engine_is_told_of_a_lost_machine_until_another_is_lost(before, lost, trigger, monkeypatch):
+def test_the_engine_is_informed_of_a_lost_machine_until_another_is_lost(before, lost, trigger, monkeypatch):
     """It replaces what has another trigger than it noted down with it; a first one replaces nothing."""
     monkeypatch.chdir(ROOT)
     monkeypatch.setattr(Mocks, "lost", frozenset(lost))
-    options, told = [], []
+    options, warnings = [], []
     made = program.pulumi.CustomResource.__init__
 
     def init(self, kind, name, *args, **kwargs):
@@ -35,16 +35,16 @@ def test_the_engine_is_told_of_a_lost_machine_until_another_is_lost(before, lost
         made(self, kind, name, *args, **kwargs)
 
     monkeypatch.setattr(pulumi.CustomResource, "__init__", init)
-    monkeypatch.setattr(pulumi.log, "warn", lambda text, *_, **__: told.append(text))
+    monkeypatch.setattr(pulumi.log, "warn", lambda text, *_, **__: warnings.append(text))
     run_program(state=before)
     (option,) = options
     assert option.replacement_trigger == trigger
-    said = [text for text in told if "is gone" in text]
+    said = [text for text in warnings if "is gone" in text]
     ours = [id for id in lost if id != "i-9"]
     assert said == [f"watchme: its machine {id} is gone in ap-northeast-1: a new one replaces it" for id in ours]
 
 
-def test_the_state_tells_machines_and_whom_they_replaced():
+def test_the_state_names_machines_and_what_they_replaced():
     assert read(machine_state("i-2", "i-1")).machines == {"ap-northeast-1": {"watchme": Machine("i-2", "i-1")}}
     assert read(machine_state("i-1")).machines == {"ap-northeast-1": {"watchme": Machine("i-1")}}
 

@@ -121,7 +121,7 @@ def test_planned(stack, prior, expected):
     assert is_under_way(stack, prior) == bool(expected.source) or expected == DONE
 
 
-def test_the_state_tells_where_a_stack_is():
+def test_the_state_says_where_a_stack_is():
     urn = "urn:pulumi:prod::infra::"
     state = {
         f"{urn}pulumi:pulumi:Stack::infra-prod": {

@@ -45,7 +45,7 @@ def test_a_changed_region_makes_another_and_has_its_steps(monkeypatch):
     assert [(entry["region"], entry["target"]["address"]) for entry in request["hosts"]] == [(SYDNEY, "127.71.0.9")]
     gate = next(command for command in made.of("command:local:Command") if command.name.endswith("-gate"))
     asked = json.loads(opened(gate.inputs["stdin"]))["urls"]["127.71.0.2"]
-    # The scheduler starts only where the name points: nobody can ask for it before
+    # The scheduler starts only where the name points: it cannot be asked for before
     assert len(asked) == 12 and not any("scheduler" in url for url in asked)
 
 

@@ -133,7 +133,7 @@ def test_only_ssh_is_narrow():
     assert found == [(80, 80, "0.0.0.0/0"), (443, 443, "0.0.0.0/0"), (22, 22, "127.0.0.0/8")]
 
 
-def test_the_role_may_pull_answer_its_own_challenge_and_tell_its_own_metrics_only():
+def test_the_role_may_pull_answer_its_own_challenge_and_publish_its_own_metrics_only():
     statements = policy(["arn:repo"], {"arn:zone": ["_acme-challenge.api.hey-watch.me"]}, namespace="infra/prod")[
         "Statement"
     ]

@@ -54,7 +54,7 @@ def test_a_snapshot_a_day_of_the_disks_that_have_data_and_of_no_other():
     )
 
 
-def test_the_manager_may_do_it_and_nobody_else_has_its_role():
+def test_the_manager_may_do_it_and_no_one_else_has_its_role():
     mocks = made()
     (role,) = [m for m in mocks.of("aws:iam/role:Role") if "snapshots" in m.name]
     assert json.loads(role.inputs["assumeRolePolicy"])["Statement"][0]["Principal"] == {"Service": "dlm.amazonaws.com"}

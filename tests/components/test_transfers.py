@@ -105,9 +105,9 @@ def test_a_region_that_is_lost_is_left_without_what_was_begun_in_it():
 def test_what_cannot_go_in_one_update_is_refused(now, before, why):
     with pytest.raises(
         pulumi.RunError, match=r"nothing was touched: .*cannot go to another host in this update"
-    ) as told:
+    ) as refusal:
         demand_possible(now, before, transfers(now, before))
-    assert why in str(told.value)
+    assert why in str(refusal.value)
 
 
 def test_one_thing_after_the_other():

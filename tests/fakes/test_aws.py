@@ -169,8 +169,8 @@ def test_a_missing_zone_or_parameter_is_said_in_one_line(plugin):
 
 
 def test_what_the_real_plugin_changes_in_place_and_this_one_cannot_is_refused(plugin):
-    nobody = '{"Version": "2012-10-17", "Statement": []}'
-    id, state = create(plugin, "aws:iam/role:Role", {"name": "r", "assumeRolePolicy": nobody})
+    no_one = '{"Version": "2012-10-17", "Statement": []}'
+    id, state = create(plugin, "aws:iam/role:Role", {"name": "r", "assumeRolePolicy": no_one})
     news = {"name": "r", "assumeRolePolicy": "{}"}
     assert diff(plugin, "aws:iam/role:Role", state, news).replaces == []
     with pytest.raises(PluginError, match="the stand-in cannot change assumeRolePolicy in place"):
@@ -228,7 +228,7 @@ def test_a_topic_writes_to_its_addresses(plugin):
 
 
 def test_a_budget_is_changed_in_place(plugin):
-    told = {
+    notice = {
         "comparisonOperator": "GREATER_THAN",
         "notificationType": "ACTUAL",
         "threshold": 50,
@@ -237,7 +237,7 @@ def test_a_budget_is_changed_in_place(plugin):
     inputs = {
         "name": "credits", "budgetType": "COST", "timeUnit": "ANNUALLY", "limitAmount": "300", "limitUnit": "USD",
         "costTypes": {"includeCredit": False, "includeRefund": False},
-        "notifications": [{**told, "subscriberEmailAddresses": ["ops@example.com"]}],
+        "notifications": [{**notice, "subscriberEmailAddresses": ["ops@example.com"]}],
     }  # fmt: skip
     id, state = create(plugin, BUDGET, inputs)
     with pytest.raises(PluginError, match="DuplicateRecordException"):

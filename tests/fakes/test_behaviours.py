@@ -207,7 +207,7 @@ def test_the_plugins_own_path_is_not_the_commands(own):
     assert own.create(create="echo -$PYTHONPATH-")["stdout"] == "--"
 
 
-def test_a_cancelled_command_loses_its_shell_and_whoever_holds_its_pipes_is_waited_for(own, tmp_path):
+def test_a_cancelled_command_loses_its_shell_and_what_holds_its_pipes_is_waited_for(own, tmp_path):
     """The first Ctrl-C. What is said from then on is in the error, and nowhere else."""
     command = f"echo begun; sh -c 'while [ ! -e {tmp_path}/go ]; do sleep 0.05; done; echo orphan'; echo never"
     going = own.creating(create=command)

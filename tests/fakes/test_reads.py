@@ -1,4 +1,4 @@
-"""What a refresh reads by the stand-in: no difference where no one changed anything, and one where somebody's hand did."""
+"""What a refresh reads by the stand-in: no difference where no one changed anything, and one where a person's hand did."""
 
 import asyncio
 import json

@@ -48,13 +48,13 @@ def test_a_prefix_of_s3_is_held_against_its_pattern():
     assert holds({}, {})
 
 
-TOLD = {
+REPORTED = {
     "as a form": ("", {"Action": ["PutMetricData"], "Namespace": ["infra/prod"]}),
     "in JSON": ('{"Namespace": "infra/prod"}', {}),
 }
 
 
-@pytest.mark.parametrize(("body", "form"), TOLD.values(), ids=TOLD)
+@pytest.mark.parametrize(("body", "form"), REPORTED.values(), ids=REPORTED)
 def test_the_namespace_of_metrics_is_a_condition(body, form):
     found = conditions(SimpleNamespace(service_name="cloudwatch", region="ap-northeast-1", body=body, querystring=form))
     assert holds({"StringEquals": {NAMESPACE: "infra/prod"}}, found)
@@ -81,7 +81,7 @@ def test_metadata_knows_who_asks(metadata):
     assert metadata.answer("GET", f"{path}/other", token, "10.0.0.2")[0] == "404 Not Found"
 
 
-def test_metadata_answers_nobody_without_a_token_and_no_stranger(metadata):
+def test_metadata_answers_no_one_without_a_token_and_no_stranger(metadata):
     assert metadata.answer("GET", "/latest/meta-data/instance-id", None, "10.0.0.2")[0] == "401 Unauthorized"
     assert metadata.answer("PUT", "/latest/api/token", None, "10.0.0.9")[0] == "404 Not Found"
 
@@ -142,7 +142,7 @@ def test_a_daemon_is_known_by_id_and_start_and_only_it_is_ended(tmp_path):
     os.kill(int(pid), signal.SIGTERM)
 
 
-def test_a_dead_daemon_is_told_with_its_last_words(tmp_path):
+def test_a_dead_daemon_is_reported_with_its_last_words(tmp_path):
     daemon = Daemon("dying", tmp_path)
     daemon.start("sh", "-c", "echo no such file; exit 1")
     time.sleep(0.2)

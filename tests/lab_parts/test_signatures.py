@@ -61,8 +61,8 @@ def sent(call, key: str, secret: str, token: str | None = None):
 def key():
     with mock_aws():
         iam = get_backend("iam")[ACCOUNT]["aws"]
-        iam.create_user(region_name="us-east-1", user_name="somebody")
-        made = iam.create_access_key("somebody")
+        iam.create_user(region_name="us-east-1", user_name="another")
+        made = iam.create_access_key("another")
         yield made.access_key_id, made.secret_access_key
 
 

@@ -144,14 +144,14 @@ def test_one_that_is_given_up_has_no_report(stage, capsys):
     assert not list(stage.folder.glob("move-*.md")) and attempts.read_attempts("prod", TOKYO) is None
 
 
-def test_what_was_kept_by_nobody_is_nothing(stage):
+def test_what_was_kept_by_no_one_is_nothing(stage):
     place = stage.folder / ".infra/moves/prod-x.json"
     place.parent.mkdir(parents=True)
     place.write_text("{")
     assert attempts.read_attempts("prod", "x") is None and attempts.read_attempts("prod", "y") is None
 
 
-def test_a_step_that_was_done_anew_counts_once():
+def test_a_step_that_was_repeated_counts_once():
     both = Attempts(0.0, {}, [("gate", "a", 1.0), ("images", "b", 2.0)], 5.0).and_then([("gate", "c", 3.0)], 4.0)
     assert both.steps == [("images", "b", 2.0), ("gate", "c", 3.0)] and both.spent == 9.0
 
@@ -189,7 +189,7 @@ def running(folder, script: str, *ignored: signal.Signals):
     [(signal.SIGINT, ()), (signal.SIGTERM, ()), (signal.SIGHUP, ()), (signal.SIGTERM, (signal.SIGINT, signal.SIGHUP))],
     ids=["SIGINT", "SIGTERM", "SIGHUP", "SIGTERM under nohup"],
 )
-def test_whoever_ends_it_pulumi_is_asked_once_and_waited_for(tmp_path, word, ignored):
+def test_however_it_ends_pulumi_is_asked_once_and_waited_for(tmp_path, word, ignored):
     with running(tmp_path, ASKED, *ignored) as process:
         process.send_signal(word)
         said, _ = process.communicate(timeout=60)

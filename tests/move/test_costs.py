@@ -45,11 +45,11 @@ def test_what_the_list_does_not_have_the_dated_table_has(pricing):
     assert costs.monthly(stack(), "ap-northeast-1") == (pytest.approx(BY_TABLE, abs=0.01), "prices of 2026-10-05")
 
 
-def test_whoever_may_not_ask_gets_the_dated_table(pricing):
+def test_without_the_right_to_ask_the_dated_table_is_used(pricing):
     pricing.add_client_error("get_products", "AccessDeniedException")
     assert costs.monthly(stack(), "ap-northeast-1").dollars == pytest.approx(BY_TABLE, abs=0.01)
 
 
-def test_a_region_that_nobody_knows_is_not_guessed(pricing):
+def test_an_unknown_region_is_not_guessed(pricing):
     pricing.add_client_error("get_products", "AccessDeniedException")
     assert costs.monthly(stack(), "us-east-1").dollars is None

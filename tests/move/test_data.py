@@ -276,7 +276,7 @@ def test_what_was_given_to_a_host_that_is_gone_by_now_comes_from_the_one_that_se
 
 
 def test_a_copy_that_is_older_is_not_taken_for_the_data(hosts):
-    """Sydney gave it away in a move of another name: its own copy is of before."""
+    """Sydney gave it away in a move of another name: its own copy is the earlier one."""
     record = {
         "id": "then",
         "to": "box",

@@ -34,7 +34,7 @@ def pushed(region, repository):
     ecr.put_image(repositoryName=repository, imageManifest=MANIFEST, imageTag="latest")
 
 
-def test_what_is_there_is_told(cloud):
+def test_what_is_there_is_reported(cloud):
     pushed(OLD, "watchme-api-ast")
     pushed(NEW, "watchme-web")
     ec2 = boto3.client("ec2", region_name=NEW)

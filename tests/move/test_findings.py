@@ -109,9 +109,9 @@ def test_an_administrator_who_could_not_connect():
 
 
 def test_a_short_time_to_live_counts_once_the_long_one_before_has_passed():
-    told = "\n".join(map(str, findings(MADE, REGION, replace(FINE, lowered=Lowered(3600, AGO)))))
-    assert "error: ap-southeast-2: names: had a TTL of 3600 s until" in told and LATER in told
-    seconds = int(told.split("UTC: for ")[1].split(" s more")[0])
+    text = "\n".join(map(str, findings(MADE, REGION, replace(FINE, lowered=Lowered(3600, AGO)))))
+    assert "error: ap-southeast-2: names: had a TTL of 3600 s until" in text and LATER in text
+    seconds = int(text.split("UTC: for ")[1].split(" s more")[0])
     assert 0 < seconds <= 3500
     assert others(MADE, replace(FINE, lowered=Lowered(90, AGO))) == []
 
@@ -125,7 +125,7 @@ def test_an_image_that_is_in_the_new_region_only_is_fine():
     assert others(MADE, replace(FINE, here=set(), there=IMAGES)) == []
 
 
-def test_everything_is_told_at_once_errors_first():
+def test_everything_is_reported_at_once_errors_first():
     change = {key: value for example, _ in EXAMPLES.values() for key, value in example.items() if key != "enabled"}
     found = findings(catalogue(), REGION, replace(FINE, **change))
     assert len(found) > 6 and found[: len(errors(found))] == errors(found)

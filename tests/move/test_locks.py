@@ -47,14 +47,14 @@ UNCERTAIN = {
     "nothing is known of it": lambda engine: (complaint((engine.pid, HERE)), None),
     "a colleague's container of this name": lambda engine: (complaint((engine.pid + 1, HERE)), engine),
     "another machine": lambda engine: (complaint((engine.pid, "elsewhere")), engine),
-    "two locks, one of somebody else": lambda engine: (complaint((engine.pid, HERE), (engine.pid, "ci")), engine),
+    "two locks, one of another person": lambda engine: (complaint((engine.pid, HERE), (engine.pid, "ci")), engine),
     "started in another container": lambda engine: (
         complaint((engine.pid, HERE)), replace(engine, namespace="pid:[1]"),
     ),
     "a checkout that another machine has too": lambda engine: (
         complaint((engine.pid, HERE)), replace(engine, machine="0" * 32),
     ),
-    "a system that does not tell": lambda engine: (
+    "a system that does not say": lambda engine: (
         complaint((engine.pid, HERE)), locks.Engine(engine.pid, "", "", "", ""),
     ),
     "an account with a space beside it": lambda engine: (

@@ -167,7 +167,7 @@ def test_the_report_says_what_was_and_what_is_left():
     )
 
 
-def test_the_report_of_a_retirement_tells_of_no_move():
+def test_the_report_of_a_retirement_names_no_move():
     steps = [(f"retire {SYDNEY}", "47 deleted", 4.0)]
     text = markdown(Report("prod", TOKYO, TOKYO, "2026-11-21 20:00 UTC", 60.0, steps, {}))
     assert (

@@ -167,7 +167,7 @@ def traffic(monkeypatch, answers, serves=True):
     monkeypatch.setattr(drain, "_serves", lambda address: serves)
 
 
-def test_a_region_goes_when_names_are_forgotten_and_nobody_asks(monkeypatch, clock):
+def test_a_region_goes_when_names_are_forgotten_and_no_one_asks(monkeypatch, clock):
     traffic(monkeypatch, [BUSY, BUSY, QUIET])
     assert drain.run(DRAIN, lambda line: None) == {"seconds": 62}
 

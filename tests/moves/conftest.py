@@ -1,4 +1,4 @@
-"""A lab of its own for moves: WatchMe on one host in Sydney, which somebody made by hand and the program took over. Tokyo is
+"""A lab of its own for moves: WatchMe on one host in Sydney, which was made by hand and the program took over. Tokyo is
 as empty as it was for its owners."""
 
 import json
@@ -92,7 +92,7 @@ docker network ls --no-trunc --format '{{.ID}} {{.Name}}' | sort
 docker volume ls --format '{{.Name}}' | sort
 """
 UNITS = "systemctl show --property=Id,ActiveState,SubState,UnitFileState,ActiveEnterTimestamp,NRestarts '*.service' '*.timer'"
-# systemd starts them for whoever logs in
+# systemd starts them for each login
 OF_A_LOGIN = ("Id=user@", "Id=user-runtime-dir@")
 
 

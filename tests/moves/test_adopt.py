@@ -1,4 +1,4 @@
-"""A Sydney that was made by hand, as the WatchMe document tells it, becomes the program's without being replaced."""
+"""A Sydney that was made by hand, as the WatchMe document describes it, becomes the program's without being replaced."""
 
 import itertools
 
@@ -137,7 +137,7 @@ def test_taking_over_once_more_changes_nothing(adopted):
 
 
 def test_the_owners_key_still_opens_it_and_the_hosts_is_the_stacks(adopted):
-    """What somebody could do before they can do now; what was written over is kept."""
+    """What a person could do before still works; what was written over is kept."""
     said = adopted.system.on_host("cat", "/home/ubuntu/.ssh/authorized_keys", region=SYDNEY).output
     assert len(said.splitlines()) == 2
     assert "existed before, and was overwritten" in adopted.up

@@ -140,7 +140,7 @@ def test_going_back_to_a_standby_releases_nothing_and_loses_nothing(sydney, clie
 
 
 @pytest.mark.nightly
-def test_the_plain_move_retires_the_old_region_when_nobody_asks_it(sydney, clients, turned):
+def test_the_plain_move_retires_the_old_region_when_no_one_asks_it(sydney, clients, turned):
     """20,000 requests at least through a whole move and a way back, none lost; and the region that is left goes."""
     goes_to(sydney, TOKYO)
     with clients.going():
@@ -185,7 +185,7 @@ def runs_here(system: System) -> bool:
 
 @pytest.mark.nightly
 def test_a_host_that_is_cut_off_from_route_53_stops_it_and_starts_it_again(sydney):
-    """Whoever cannot ask does not know whether another host has begun."""
+    """A host that cannot ask does not know whether another host has begun."""
     with cut_off_from_route_53(sydney, TOKYO):
         until("the end of the scheduler", lambda: not runs_here(sydney), 2 * CHECK)
         quiet = len(runs(sydney))

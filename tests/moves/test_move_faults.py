@@ -158,7 +158,7 @@ def without_compose(system: System) -> Ran:
 
 
 def never_well(system: System) -> Ran:
-    """The new host's release comes to nothing: a port of it is deaf while the others are well."""
+    """The new host's release comes to nothing: a port of it is deaf while the others are healthy."""
     rule = ["INPUT", "-i", "lo", "-p", "tcp", "--dport", "9000", "-j", "DROP"]
     system.on_host("iptables", "-I", *rule, region=NEW)
     with system.configured(healthDeadline="15"):
@@ -203,10 +203,10 @@ def never_quiet(system: System) -> Ran:
 
 @dataclass(frozen=True)
 class Row:
-    """What happens, what the user is told, and which region serves afterwards."""
+    """What happens, what the user is shown, and which region serves afterwards."""
 
     fault: Fault
-    told: str
+    message: str
     serves: str = OLD
 
 
@@ -248,7 +248,7 @@ def leaving(sydney: System) -> System:
         goes_to(sydney, OLD)
         sydney.must_up()
     goes_to(sydney, NEW)
-    # Sydney's network of before was somebody's: this time one is made, or refused
+    # Sydney's earlier network belonged to another: this time one is made, or refused
     sydney.unset("infra:networks")
     return sydney
 
@@ -262,7 +262,7 @@ def began(leaving: System) -> float:
 @pytest.fixture(scope="module")
 def table() -> Iterator[list[str]]:
     """A line a row, for people: `pytest -s` shows it at the end."""
-    lines = ["| what fails | what is told | serves |", "|---|---|---|"]
+    lines = ["| what fails | what is shown | serves |", "|---|---|---|"]
     yield lines
     print("\n".join(["", *lines]))
 
@@ -273,11 +273,11 @@ def test_a_failure_leaves_the_old_region_whole(leaving, began, name, table):
     before = of_region(leaving, OLD)
     ran = row.fault(leaving)
     assert ran.code != 0, ran.output
-    assert row.told in ran.output, ran.output
+    assert row.message in ran.output, ran.output
     assert points_to(leaving) == row.serves and answers(leaving)
     assert of_region(leaving, OLD) == before and len(before) > 40
     assert leaving.ask("GET", "/health", address=old_address(leaving))[0] == 200
-    said = next((line.strip() for line in ran.output.splitlines() if row.told and row.told in line), "(killed)")
+    said = next((line.strip() for line in ran.output.splitlines() if row.message and row.message in line), "(killed)")
     table.append(f"| {name} | {said[:140]} | {row.serves} |")
 
 
@@ -298,9 +298,9 @@ DELETIONS = {
 def test_a_failed_deletion_leaves_the_new_region_serving(leaving, name, table):
     row = DELETIONS[name]
     ran = row.fault(leaving)
-    assert ran.code != 0 and row.told in ran.output, ran.output
+    assert ran.code != 0 and row.message in ran.output, ran.output
     assert points_to(leaving) == NEW and answers(leaving)
-    table.append(f"| {name} | {row.told or '(killed)'} | {row.serves} |")
+    table.append(f"| {name} | {row.message or '(killed)'} | {row.serves} |")
 
 
 @pytest.mark.nightly
@@ -314,7 +314,7 @@ def test_the_same_command_comes_to_the_end(leaving):
 
 @pytest.mark.nightly
 def test_through_all_that_there_was_one_scheduler_in_the_world(leaving, began):
-    """Whatever failed, and whoever was killed: nobody's turn came again once another's had begun."""
+    """Whatever failed, and whatever was killed: no one's turn came again once another's had begun."""
     seen = turns([run for run in runs(leaving) if run[0] >= began])
     assert len(seen) == len({machine for machine, _, _ in seen}) == 2, seen
 

@@ -21,7 +21,7 @@ def commands(name: str) -> list[str]:
 
 
 def typed(command: str) -> list[str]:
-    """A command as somebody on stack lab types it, who says yes to everything."""
+    """A command as a person on stack lab types it, who says yes to everything."""
     words = shlex.split(command.replace("--stack prod", "--stack lab").removeprefix("uv run "))
     if words[:2] == ["infra", "move"] and "--check" not in words:
         words += ["--yes", "--report", "report.md"]
@@ -54,7 +54,7 @@ def test_both_languages_have_the_same_commands():
 @pytest.mark.parametrize("command", commands("region-move.md"))
 def test_a_command_of_the_runbook_does_what_it_says(start, command):
     ran = start.command(*typed(command))
-    # Whoever asked for the scheduler before it ran here got 503, and the proxy's alert counts those for five minutes
+    # Who asked for the scheduler before it ran here got 503, and the proxy's alert counts those for five minutes
     asked_early = "infra status" in command and "alert proxy-errors" in ran.output
     assert ran.code == 0 or (asked_early and ran.code == 2), ran.output
     region = re.search(r"(?:move|aws:region) (\S+)", command)

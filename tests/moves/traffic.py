@@ -116,4 +116,4 @@ def inner_address(system: System, address: str) -> str:
                 container = f"wml-{system.lab.name}-{entry['InstanceId']}"
                 form = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
                 return run("docker", "inspect", "-f", form, container).strip()
-    raise AssertionError(f"nobody has the address {address}")
+    raise AssertionError(f"nothing has the address {address}")

@@ -120,7 +120,7 @@ def test_the_same_name_in_another_region_is_another_resource(account, engine):
     assert set(pulumi.resources) == {"in-sydney", "Repository"}
 
 
-def test_what_belongs_to_no_region_is_known_whoever_made_it(account):
+def test_what_belongs_to_no_region_is_known_whatever_made_it(account):
     """A host's role is made by the provider of its region, and IAM lists it for all of them."""
     type = "aws:iam/role:Role"
     id = account.create_until(type)

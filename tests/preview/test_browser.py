@@ -1,4 +1,4 @@
-"""The page in a real browser: what it shows, in both colour schemes and on a phone, and that it asks nobody for anything."""
+"""The page in a real browser: what it shows, in both colour schemes and on a phone, and that it asks no one for anything."""
 
 import pytest
 from playwright.sync_api import Page

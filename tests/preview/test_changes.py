@@ -47,7 +47,7 @@ def in_terminal(report: Report) -> str:
 
 
 @pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
-def test_a_change_is_told(pair, base, tmp_path, row):
+def test_a_change_is_reported(pair, base, tmp_path, row):
     report = previewed(pair, base, tmp_path, row)
     text, (stack,) = in_terminal(report), report.stacks
     assert row.verdict in stack.verdict, text

@@ -54,7 +54,7 @@ def test_the_longest_diffs_fold_first():
     assert "- `/etc/long.conf` changed +100 −0" in text and "+TWO" in text and len(text) <= 3000
 
 
-def test_nothing_in_a_diff_ends_its_block_or_calls_anybody():
+def test_nothing_in_a_diff_ends_its_block_or_mentions_a_person():
     text = comment(report(diff=("@@ -1 +1 @@", "+```", "+@everyone <b>")))
     assert "````diff\n@@ -1 +1 @@\n+```\n" in text
     assert "@everyone" not in text and markdown.quiet(text) == text

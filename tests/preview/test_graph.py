@@ -14,7 +14,7 @@ def made(type: str, called: str, provider: str = "p", ignores=(), holds=None, **
     }  # fmt: skip
 
 
-def told(before, after):
+def changes_of(before, after):
     return [(step.op, step.name, step.changed, step.because) for step in steps(before, after)]
 
 
@@ -64,7 +64,7 @@ CASES = {
 
 @pytest.mark.parametrize(("before", "after", "found"), CASES.values(), ids=CASES)
 def test_steps(before, after, found):
-    assert sorted(told(before, after)) == sorted(found)
+    assert sorted(changes_of(before, after)) == sorted(found)
 
 
 def test_what_loses_most_comes_first():

@@ -29,7 +29,7 @@ def slots(service: str):
     return {"service": service, "choices": [{"unit": f"{service}-{c}.service"} for c in ("blue", "green")]}
 
 
-def told(old, new, drifted=frozenset()):
+def effects_of(old, new, drifted=frozenset()):
     return [(effect.service, effect.how) for effect in effects(old, new, drifted)]
 
 
@@ -99,7 +99,7 @@ CASES = {
         manifest(SINGLE, WATCH, versions={"/u/infra-singles.service": "2"}),
         [("cron", "waits for its name"), ("infra-singles", "restarts for its own users")],
     ),
-    "told to read anew": (
+    "asked to read again": (
         manifest(WEB),
         manifest(WEB, versions=CHANGED, reactions=[{"paths": ["/u/"], "run": ["systemctl", "reload", "x"]}]),
         [("web", "restarts"), ("systemctl reload x", "reloads")],
@@ -109,12 +109,12 @@ CASES = {
 
 @pytest.mark.parametrize(("old", "new", "found"), CASES.values(), ids=CASES)
 def test_effects(old, new, found):
-    assert told(old, new) == found
+    assert effects_of(old, new) == found
 
 
-def test_what_somebody_changed_or_stopped_is_put_right_by_a_release():
-    assert told(manifest(WEB, DB), manifest(WEB, DB), {"/u/web.service"}) == [("web", "restarts")]
-    assert told(manifest(WEB, DB), manifest(WEB, DB), {"db.service"}) == [("db", "restarts for its own users")]
+def test_what_was_changed_or_stopped_by_hand_is_put_right_by_a_release():
+    assert effects_of(manifest(WEB, DB), manifest(WEB, DB), {"/u/web.service"}) == [("web", "restarts")]
+    assert effects_of(manifest(WEB, DB), manifest(WEB, DB), {"db.service"}) == [("db", "restarts for its own users")]
 
 
 def host(made, kind: str = "ec2", drifted=(), files=None):

@@ -24,7 +24,7 @@ def entry(op: str, urn: str = URN, old=None, new=None, **more):
     }  # fmt: skip
 
 
-def test_a_step_is_told_with_what_changes():
+def test_a_step_is_shown_with_what_changes():
     (step,) = steps([entry("update", old={"a": 1}, new={"a": 2}, diffReasons=["a"])])
     assert (step.op, step.changed, step.because) == ("update", ("a",), ())
 
@@ -113,7 +113,7 @@ def test_a_machine_that_is_kept_is_not_taken_for_the_hosts_own():
     }
 
 
-def test_only_what_the_program_warns_of_now_is_told():
+def test_only_what_the_program_warns_of_now_is_shown():
     standing = Problem("files/systems/watchme.yaml", "memory", "1g", "at least 1536m", "warning")
     always, now = "files/systems/watchme.yaml: memory: 1g; at least 1536m", "its machine i-1 is gone"
     assert news([always, now], [standing]) == [now]
@@ -129,7 +129,7 @@ def spoken(severity: str, message: str) -> dict[str, str]:
     return {"severity": severity, "message": message}
 
 
-def test_warnings_of_a_preview_are_told_once(monkeypatch):
+def test_warnings_of_a_preview_are_shown_once(monkeypatch):
     said = [spoken("warning", "gone\n"), spoken("info", "hello"), spoken("warning", "gone\n"), spoken("warning", "\n")]
     assert previewed(monkeypatch, 0, steps=[], diagnostics=said).warnings == ["gone"]
 

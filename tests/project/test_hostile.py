@@ -176,7 +176,7 @@ def test_killed_after_a_merge_the_same_command_goes_on(tmp_path, monkeypatch, la
     assert contents(root)["agent/apply.py"] == EDITED.replace("line 2\n", "line two\n")
 
 
-def test_what_was_removed_here_is_named_and_can_be_had_again(tmp_path, monkeypatch, later):
+def test_what_was_removed_here_is_named_and_can_come_back(tmp_path, monkeypatch, later):
     root = project(tmp_path / "p")
     (root / "Makefile").unlink()
     monkeypatch.chdir(root)

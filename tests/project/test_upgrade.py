@@ -25,7 +25,7 @@ CLASHING = LINES.replace("line 2\n", "line 2 of mine\n")
 CHECK = "from infra.main import run; run()"
 
 
-def test_files_that_nobody_edited_become_the_new_versions(tmp_path):
+def test_unedited_files_become_the_new_versions(tmp_path):
     root = project(tmp_path)
     assert upgraded(root) == {"agent/apply.py": "replaced", "agent/gone.py": "removed", "agent/more.py": "added"}
     have = contents(root)

@@ -28,7 +28,7 @@ def test_each_condition_of_an_instance_is_an_alarm_with_the_same_bound():
                 condition.metric,
                 {"Host": "watchme"},
             )
-            # The worst of what a run found; and a host that says nothing is not well
+            # The worst of what a run found; and a host that says nothing is unhealthy
             assert (alarm.statistic, alarm.missing, alarm.period) == ("Maximum", "breaching", 300)
         else:
             cloud = condition.cloud
@@ -37,7 +37,7 @@ def test_each_condition_of_an_instance_is_an_alarm_with_the_same_bound():
             assert alarm.missing == "missing"
 
 
-def test_whoever_reads_a_mail_knows_what_it_is_about_and_where_to_look():
+def test_a_mail_says_what_it_is_about_and_where_to_look():
     look = "; look: uv run infra status --stack lab --host services"
     found = {name: alarm.description for name, alarm in by_name("services").items()}
     assert found["disk"] == f"services: disk above 85, or its monitor reports nothing{look}"
@@ -55,7 +55,7 @@ def test_a_machine_without_credits_has_no_alarm_of_them():
 
 
 def desktop(config):
-    """A machine of somebody's own that pulls images, hence has a user's key."""
+    """A machine of a person's own that pulls images, hence has a user's key."""
     config["infra:hosts"]["home"]["systems"] = ["watchme", "totton"]
     del config["infra:hosts"]["watchme"]
 
@@ -73,20 +73,20 @@ def test_a_host_without_a_proxy_has_no_alarm_of_one():
     assert "memory" in found and not {"proxy-errors", "certificate"} & set(found)
 
 
-def test_a_host_that_aws_does_not_know_tells_it_nothing():
+def test_a_host_that_aws_does_not_know_publishes_nothing_to_it():
     made = put_by_hand(whole())
     assert not made.has_identity("home") and metrics_destination(made, "home") == {} == render(made, "home").metrics
     assert not alarms(made, "home")
 
 
-def test_where_nobody_wants_to_hear_nothing_is_told_and_nothing_made():
+def test_where_no_one_wants_to_hear_nothing_is_published_and_nothing_made():
     def silent(config):
         config["infra:alarmEmails"] = []
 
     assert metrics_destination(whole(silent), "watchme") == {} and by_name("watchme", silent) == {}
 
 
-def test_a_release_says_where_its_host_tells_what():
+def test_a_release_says_where_its_host_publishes_what():
     files = render(whole(), "watchme")
     assert files.metrics == {
         "region": "ap-northeast-1",

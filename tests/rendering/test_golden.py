@@ -157,12 +157,12 @@ def test_a_single_services_unit_is_bound_to_the_watch():
 
 def test_what_makes_room_is_the_documents():
     """docker stop api-sed-aggregator opensmile-aggregator, in that order."""
-    told = json.loads(FILES["/etc/infra/memory.json"])
-    assert [(entry["container"], entry["unit"], entry["needs"] // 1024**2) for entry in told] == [
+    entries = json.loads(FILES["/etc/infra/memory.json"])
+    assert [(entry["container"], entry["unit"], entry["needs"] // 1024**2) for entry in entries] == [
         ("api-sed-aggregator", "api-sed-aggregator.service", 512),
         ("opensmile-aggregator", "opensmile-aggregator.service", 512),
     ]
-    for entry in told:
+    for entry in entries:
         drop_in, bar = (
             f"/etc/systemd/system/{entry['unit']}.d/infra-memory.conf",
             f"/run/infra/stopped/{entry['service']}",
@@ -170,7 +170,7 @@ def test_what_makes_room_is_the_documents():
         assert directives(FILES[drop_in]) == ["[Unit]", f"ConditionPathExists=!{bar}"]
         unit = next(unit for unit in HOST.units if unit.name == entry["unit"])
         assert unit.bar == bar and drop_in in unit.files
-    assert {unit.name for unit in HOST.units if unit.bar} == {entry["unit"] for entry in told}
+    assert {unit.name for unit in HOST.units if unit.bar} == {entry["unit"] for entry in entries}
 
 
 def test_avatar_location_is_the_documents():

@@ -165,7 +165,7 @@ def test_what_would_be_a_specifier_of_systemd_is_text():
     assert any("Description=100 %% of %%n\n" in unit for unit in units)
 
 
-def test_the_shapes_would_tell():
+def test_the_shapes_would_differ():
     """What is looked for would be found."""
     folder = Path("/tmp")
     unit = b"[Unit]\nDescription=a\n"

@@ -85,7 +85,7 @@ def at(system: System, said: str, script: str, then: Callable[[], object] = lamb
     watcher.start()
     yield
     watcher.join(60)
-    assert happened.is_set(), f"nobody said {said!r}"
+    assert happened.is_set(), f"nothing said {said!r}"
 
 
 @dataclass

@@ -56,13 +56,13 @@ def write(system: System, host: str, unit: str, path: str, account: str) -> str:
     return system.on_host("nsenter", "-t", pid, "-m", "runuser", "-u", account, "--", "touch", path, host=host).output
 
 
-def all_well(system: System) -> bool:
+def is_all_healthy(system: System) -> bool:
     return all(status == 200 for _, _, status in statuses(system.lab, system.project))
 
 
 def wait_until_well(system: System, seconds: float = 60) -> None:
     end = monotonic() + seconds
-    while not all_well(system):
+    while not is_all_healthy(system):
         assert monotonic() < end, statuses(system.lab, system.project)
         sleep(0.5)
 
@@ -94,7 +94,7 @@ def instance(system: System, host: str) -> dict:
 
 
 def destroy(system: System, host: str) -> str:
-    """As somebody does in the console who has turned the protection off."""
+    """As a person does in the console who has turned the protection off."""
     lost = instance(system, host)["InstanceId"]
     ec2(system, REGION).modify_instance_attribute(InstanceId=lost, DisableApiTermination={"Value": False})
     ec2(system, REGION).terminate_instances(InstanceIds=[lost])

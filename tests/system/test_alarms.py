@@ -1,4 +1,4 @@
-"""Alarms in the lab: what AWS would look at is there, and what the hosts really tell is what its alarms are about.
+"""Alarms in the lab: what AWS would look at is there, and what the hosts really publish is what its alarms are about.
 
 The emulator fires none: see docs/lab.md.
 """
@@ -40,12 +40,12 @@ def ran(system: System, host: str) -> tuple[dict, datetime]:
     raise AssertionError(f"the monitor of {host} has not run since {begun}")
 
 
-def worst(told: dict, alert: str) -> float:
-    return max(entry["value"] for entry in told["conditions"] if entry["alert"] == alert)
+def worst(report: dict, alert: str) -> float:
+    return max(entry["value"] for entry in report["conditions"] if entry["alert"] == alert)
 
 
 def newest(system: System, alarm: dict, begun: datetime) -> float:
-    """The newest value of just what an alarm looks at, told since then."""
+    """The newest value of just what an alarm looks at, published since then."""
     metric = {key: alarm[key] for key in ("Namespace", "MetricName", "Dimensions")}
     cloudwatch = client(system, "cloudwatch")
     assert metric in cloudwatch.list_metrics(Namespace=metric["Namespace"])["Metrics"]
@@ -53,38 +53,38 @@ def newest(system: System, alarm: dict, begun: datetime) -> float:
         **metric, Statistics=[alarm["Statistic"]], Period=1, StartTime=begun - timedelta(seconds=1),
         EndTime=datetime.now(UTC) + timedelta(seconds=5),
     )["Datapoints"]  # fmt: skip
-    assert found, f"nothing was told of {alarm['AlarmName']}"
+    assert found, f"nothing was published of {alarm['AlarmName']}"
     return max(found, key=lambda point: point["Timestamp"])[alarm["Statistic"]]
 
 
 @pytest.mark.parametrize("host", HOSTS)
-def test_what_a_host_tells_is_what_its_alarms_look_at(system, host):
+def test_what_a_host_publishes_is_what_its_alarms_look_at(system, host):
     wait_until_well(system, 90)
-    told, begun = ran(system, host)
-    assert told["left"] == [], told["left"]
-    print(f"a run on {host} took {told['took']} s")
+    report, begun = ran(system, host)
+    assert report["left"] == [], report["left"]
+    print(f"a run on {host} took {report['took']} s")
     made = alarms(system, host)
     assert set(made) == {*OWN, *OF_AWS}
     for alert, metric in OWN.items():
         alarm = made[alert]
         assert alarm["MetricName"] == metric and alarm["TreatMissingData"] == "breaching"
-        assert newest(system, alarm, begun) == worst(told, alert)
+        assert newest(system, alarm, begun) == worst(report, alert)
 
 
-def test_a_disk_that_fills_is_told_as_it_is(system):
+def test_a_disk_that_fills_is_reported_as_it_is(system):
     """The worst one: an alarm's bound is that of the condition, which fires here at the same value."""
     alarm = alarms(system, "watchme")["disk"]
     sh(system, "mkdir -p /srv/t; mount -t tmpfs -o size=1m t /srv/t; head -c 1000000 /dev/zero > /srv/t/x")
     try:
-        told, begun = ran(system, "watchme")
+        report, begun = ran(system, "watchme")
     finally:
         sh(system, "umount /srv/t")
     value = newest(system, alarm, begun)
-    assert value == worst(told, "disk") > alarm["Threshold"]
-    assert [e["met"] for e in told["conditions"] if (e["alert"], e["subject"]) == ("disk", "/srv/t")] == [True]
+    assert value == worst(report, "disk") > alarm["Threshold"]
+    assert [e["met"] for e in report["conditions"] if (e["alert"], e["subject"]) == ("disk", "/srv/t")] == [True]
 
 
-def test_they_tell_somebody_and_are_about_the_machine_that_serves(system):
+def test_they_notify_a_person_and_are_about_the_machine_that_serves(system):
     sns = client(system, "sns")
     (topic,) = [t["TopicArn"] for t in sns.list_topics()["Topics"] if "alarms" in t["TopicArn"]]
     (written,) = sns.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
@@ -110,8 +110,10 @@ def test_the_credits_are_watched(system):
     budgets = client(system, "budgets", "us-east-1")
     found = budgets.describe_budget(AccountId=ACCOUNT, BudgetName="lab-credits")["Budget"]
     assert float(found["BudgetLimit"]["Amount"]) == 300 and found["CostTypes"]["IncludeCredit"] is False
-    told = budgets.describe_notifications_for_budget(AccountId=ACCOUNT, BudgetName="lab-credits")["Notifications"]
-    assert sorted((n["NotificationType"], n["Threshold"]) for n in told) == [
+    notifications = budgets.describe_notifications_for_budget(AccountId=ACCOUNT, BudgetName="lab-credits")[
+        "Notifications"
+    ]
+    assert sorted((n["NotificationType"], n["Threshold"]) for n in notifications) == [
         ("ACTUAL", 50), ("ACTUAL", 80), ("ACTUAL", 100), ("FORECASTED", 100),
     ]  # fmt: skip
 
@@ -125,11 +127,11 @@ def test_a_cloudwatch_that_does_not_answer_takes_nothing_along(system, how):
     rule = DEAF.format(gateway=system.lab.gateway, how=how)
     sh(system, f"iptables -I {rule}")
     try:
-        told = looked(system)
+        report = looked(system)
     finally:
         sh(system, f"iptables -D {rule}")
     wrong = f"metrics were not published: no answer from monitoring.{REGION}.amazonaws.com"
-    assert wrong in told["left"] and {e["alert"] for e in told["conditions"]} >= {"disk", "memory"}, told["left"]
+    assert wrong in report["left"] and {e["alert"] for e in report["conditions"]} >= {"disk", "memory"}, report["left"]
     assert sh(system, "test -s /var/lib/infra/monitor/last.json && echo there") == "there"
     again, begun = ran(system, "watchme")
     assert again["left"] == []

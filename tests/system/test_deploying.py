@@ -70,7 +70,7 @@ def follows_its_tags(system: System) -> Iterator[None]:
 def test_one_service_is_deployed_and_nothing_else(system: System):
     system.must_up()
     before = started(system)
-    # Somebody else's build is there too, and none of this deploy's affair
+    # Another person's build is there too, and none of this deploy's affair
     push(system, OTHERS_REPOSITORY, build="2")
     digest = push(system, REPOSITORY, build="2")
     said = must(infra(system, "deploy", SERVICE))

@@ -177,7 +177,7 @@ def test_well_and_then_dead(watchme):
 
 
 @pytest.mark.nightly
-def test_a_rollback_that_cannot_serve_either_says_so_and_is_mended_by_the_next(watchme):
+def test_a_rollback_that_cannot_serve_either_says_so_and_is_corrected_by_the_next(watchme):
     push(watchme)
     with watchme.configured(healthDeadline="12"):
         watchme.must_up()
@@ -225,7 +225,7 @@ def test_a_connection_that_is_cut_at_its_beginning(watchme):
 
 
 @pytest.mark.nightly
-def test_whoever_deploys_is_killed_and_the_host_goes_back(watchme):
+def test_the_deploying_process_is_killed_and_the_host_goes_back(watchme):
     push(watchme)
     before = serving(watchme)
 
@@ -247,8 +247,8 @@ def test_whoever_deploys_is_killed_and_the_host_goes_back(watchme):
 
 
 @pytest.mark.nightly
-def test_what_is_not_well_from_outside_goes_back(watchme):
-    """Inside all is well; from outside nothing comes through, as after a wrong change of a firewall."""
+def test_what_is_unhealthy_from_outside_goes_back(watchme):
+    """Inside all is healthy; from outside nothing comes through, as after a wrong change of a firewall."""
     push(watchme)
     before = serving(watchme)
     with at(watchme, "waiting for", "iptables -I INPUT -p tcp --dport 443 ! -i lo -j REJECT"):

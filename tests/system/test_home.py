@@ -1,4 +1,4 @@
-"""Totton Audio and Vocoder on a machine that nobody made: what Totton Audio's "Systemd サービス設計" and Vocoder's "systemd Service Documentation"
+"""Totton Audio and Vocoder on a machine that no program made: what Totton Audio's "Systemd サービス設計" and Vocoder's "systemd Service Documentation"
 promise, seen."""
 
 import re
@@ -104,11 +104,11 @@ def test_the_web_interface_can_write_only_where_it_may(system):
 def test_the_journals_limits_are_in_force(system):
     shown_to_journald = system.on_host("systemd-analyze", "cat-config", "systemd/journald.conf", host=HOST).output
     assert "# /etc/systemd/journald.conf.d/Totton Audio Project.conf" in shown_to_journald
-    # Storage=persistent, which the machine did not have before, and the limit that journald itself tells
+    # Storage=persistent, which the machine did not have before, and the limit that journald itself reports
     assert system.on_host("sh", "-c", "ls /var/log/journal/*/system.journal", host=HOST).code == 0
     system.on_host("journalctl", "--flush", host=HOST)
-    told = system.on_host("journalctl", "-u", "systemd-journald", "-o", "cat", host=HOST).output
-    assert re.search(r"System Journal \(/var/log/journal/.*max 100\.0M", told)
+    journal = system.on_host("journalctl", "-u", "systemd-journald", "-o", "cat", host=HOST).output
+    assert re.search(r"System Journal \(/var/log/journal/.*max 100\.0M", journal)
 
 
 @pytest.mark.nightly
@@ -146,7 +146,7 @@ def test_the_monitor_starts_what_was_stopped(system):
 
 
 @pytest.mark.nightly
-def test_a_condition_that_is_not_met_is_told_and_undone(system):
+def test_a_condition_that_is_not_met_is_reported_and_undone(system):
     """On a machine whose GPU is gone neither the new release runs nor the old one: that is what is said."""
     path = "files/systems/totton.yaml"
     with system.configured(healthDeadline="12"):

@@ -49,7 +49,7 @@ STEPS = 8
 
 
 class Host:
-    """Applies a release in STEPS steps of a third of a second, whoever listens; `applied` are those that it did."""
+    """Applies a release in STEPS steps of a third of a second, with or without a listener; `applied` are those that it did."""
 
     def __init__(self) -> None:
         self.current: str | None = None

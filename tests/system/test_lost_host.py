@@ -1,4 +1,4 @@
-"""Machines that somebody destroyed in AWS: one update makes them anew, one command brings their data back."""
+"""Machines that a person destroyed in AWS: one update replaces them, one command brings their data back."""
 
 import time
 
@@ -28,16 +28,16 @@ def infra(system: System, *argv: str):
 
 
 @pytest.mark.nightly
-def test_a_lost_machine_is_made_anew_by_one_update(system):
+def test_a_lost_machine_is_replaced_by_one_update(system):
     wait_until_well(system, 60)
     addresses = system.output("addresses")
     lost = destroy(system, "watchme")
     shown = system.pulumi("preview")
     assert f"its machine {lost} is gone in {REGION}: a new one replaces it" in shown.output, shown.output
     assert "watchme-ap-northeast-1-instance replace" in shown.output, shown.output
-    told = system.command("infra", "preview", "--stack", "lab")
-    assert f"its machine {lost} is gone in {REGION}: a new one replaces it" in told.output, told.output
-    assert "watchme did not answer, its files are shown as new" in told.output, told.output
+    preview = system.command("infra", "preview", "--stack", "lab")
+    assert f"its machine {lost} is gone in {REGION}: a new one replaces it" in preview.output, preview.output
+    assert "watchme did not answer, its files are shown as new" in preview.output, preview.output
     began = time.monotonic()
     system.must_up()
     wait_until_well(system, 120)

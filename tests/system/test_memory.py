@@ -30,7 +30,7 @@ def limit(system: System, size: int) -> None:
 
 
 def kills(system: System) -> int:
-    """How often the kernel has killed something of this machine for want of memory. By its own log: a group that ends
+    """How often the kernel has killed something of this machine under memory pressure. By its own log: a group that ends
     takes its count along."""
     container = run.run("docker", "inspect", "-f", "{{.Id}}", system.container).strip()
     killed = [line for line in run.run("dmesg").splitlines() if "oom-kill:" in line and "task_memcg=" in line]
@@ -53,7 +53,7 @@ def small(system: System) -> Iterator[System]:
         sh(system, "systemctl stop 't-hog-*'; systemctl start infra-memory.service")
         until("all that made room is back", lambda: not stopped(system), 200)
         wait_until_well(system, 60)
-        # Whoever asked meanwhile was told so, which is no matter of the tests to come
+        # Who asked meanwhile got that answer, which is no matter of the tests to come
         sh(system, ": > /var/log/nginx/access.log")
 
 
@@ -63,7 +63,7 @@ def hold(system: System) -> None:
 
 
 def hog(system: System, name: str, mib: int) -> None:
-    """Somebody else takes memory; the kernel would kill it first."""
+    """Another program takes memory; the kernel would kill it first."""
     sh(system, f"systemd-run -q --unit=t-hog-{name} -p OOMScoreAdjust=1000 python3 -c '{HOG.format(mib=mib)}'")
 
 
@@ -72,8 +72,8 @@ def stopped(system: System) -> list[str]:
 
 
 def events(system: System) -> list[tuple[str, str]]:
-    told = json.loads(sh(system, "cat /var/lib/infra/monitor/memory.json"))
-    return [(entry["subject"], entry["repair"]) for entry in told]
+    report = json.loads(sh(system, "cat /var/lib/infra/monitor/memory.json"))
+    return [(entry["subject"], entry["repair"]) for entry in report]
 
 
 def active(system: System) -> set[str]:
@@ -95,13 +95,13 @@ def test_services_make_room_in_their_order_and_come_back(small):
     until("the second one goes", lambda: stopped(small) == [FIRST, SECOND] and UNITS[SECOND] not in active(small), 20)
     hog(small, "c", HOLDS)
     time.sleep(5)
-    assert active(small) == every - set(UNITS.values()), "nobody else may go"
+    assert active(small) == every - set(UNITS.values()), "no other may go"
     assert kills(small) == killed and {f"t-hog-{name}.service" for name in "abc"} <= running(small)
 
-    told = looked(small)
-    met = {entry["alert"] for entry in told["conditions"] if entry["met"]}
-    assert {"memory-freed", "memory"} <= met and "unit-down" not in met, texts(told)
-    assert any("api-sed-aggregator.service is stopped to free memory" in text for text in texts(told))
+    report = looked(small)
+    met = {entry["alert"] for entry in report["conditions"] if entry["met"]}
+    assert {"memory-freed", "memory"} <= met and "unit-down" not in met, texts(report)
+    assert any("api-sed-aggregator.service is stopped to free memory" in text for text in texts(report))
     shown = small.command("infra", "status", "--stack", "lab", "--host", "watchme").output
     assert (
         "alert memory-freed: opensmile-aggregator.service is stopped" in shown
@@ -128,7 +128,7 @@ def test_without_it_the_kernel_kills(small):
         until("systemd notices", lambda: small.on_host(*result).output == "signal")
         assert stopped(small) == []
     finally:
-        # Docker tells of it for every container below this machine's own memory group, which a real machine is not
+        # Docker reports it for every container below this machine's own memory group, which a real machine is not
         sh(small, "systemctl reset-failed t-hog-a || true; systemctl restart docker")
 
 

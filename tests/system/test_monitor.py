@@ -1,4 +1,4 @@
-"""The monitor on a lab host: each of its conditions is made true, and repaired or told."""
+"""The monitor on a lab host: each of its conditions is made true, and repaired or reported."""
 
 import json
 import os
@@ -25,7 +25,7 @@ HOG = "x = bytearray({mib} << 20); import time; time.sleep({seconds})"
 def host(system: System) -> System:
     """All healthy when a test begins."""
     wait_until_well(system, 90)
-    # Whoever asked while something was down was told so, which counts for five minutes
+    # Who asked while something was down got that answer, which counts for five minutes
     until("a monitor that finds nothing", lambda: found(system) <= {"proxy-errors"}, 60)
     return system
 
@@ -34,7 +34,7 @@ def found(system: System) -> set[str]:
     return {entry["alert"] for entry in looked(system)["conditions"] if entry["met"]}
 
 
-def test_all_is_well_and_it_says_what_it_looked_at(host):
+def test_all_is_healthy_and_it_says_what_it_looked_at(host):
     ran = host.on_host(MONITOR)
     assert ran.code == 0 and ran.output.endswith("watchme: healthy"), ran.output
     for line in (
@@ -43,15 +43,15 @@ def test_all_is_well_and_it_says_what_it_looked_at(host):
         "✓ name-resolution: 13 of 13 healthy",
     ):
         assert line in ran.output
-    told = looked(host)
-    print(f"a run took {told['took']} s")
-    assert {"open-port", "registry-login", "clock", "disk"} <= {entry["alert"] for entry in told["conditions"]}
+    report = looked(host)
+    print(f"a run took {report['took']} s")
+    assert {"open-port", "registry-login", "clock", "disk"} <= {entry["alert"] for entry in report["conditions"]}
 
 
 @pytest.mark.parametrize(
     "command", [f"bash {SCRIPTS}/check-infrastructure.sh", f"python3 {SCRIPTS}/network_monitor.py"]
 )
-def test_the_names_of_before_stand_for_it(host, command):
+def test_the_earlier_names_stand_for_it(host, command):
     """As the document's owner types them, without being root."""
     ran = host.on_host("runuser", "-u", "ubuntu", "--", *command.split(), "--json")
     assert ran.code in (0, 2) and json.loads(ran.output)["host"] == "watchme", ran.output
@@ -60,18 +60,18 @@ def test_the_names_of_before_stand_for_it(host, command):
 def test_a_timer_looks_and_remembers(host):
     assert host.on_host("systemctl", "is-active", "infra-monitor.timer").output == "active"
     sh(host, "rm -f /var/lib/infra/monitor/last.json; systemctl start infra-monitor.service")
-    told = json.loads(sh(host, "cat /var/lib/infra/monitor/last.json"))
-    assert told["host"] == "watchme" and told["repairs"] == []
+    report = json.loads(sh(host, "cat /var/lib/infra/monitor/last.json"))
+    assert report["host"] == "watchme" and report["repairs"] == []
     assert host.on_host("systemctl", "is-failed", "infra-monitor.service").output == "inactive"
 
 
 @pytest.mark.nightly
-def test_its_page_is_there_for_those_who_may_see_it_and_for_nobody_else(host):
+def test_its_page_is_there_for_those_who_may_see_it_and_for_no_one_else(host):
     sh(host, "rm -f /var/www/infra-status/*; systemctl start infra-monitor.service")
     status, headers, body = host.ask("GET", "/status/")
     assert status == 200 and b"<h1>watchme in ap-northeast-1</h1>" in body and headers["Cache-Control"] == "no-store"
-    told = json.loads(host.ask("GET", "/status/status.json")[2])
-    assert {entry["service"] for entry in told["services"]} > {"ast-api", "web"} and told["certificates"][0][1] > 80
+    report = json.loads(host.ask("GET", "/status/status.json")[2])
+    assert {entry["service"] for entry in report["services"]} > {"ast-api", "web"} and report["certificates"][0][1] > 80
     assert host.ask("GET", "/status")[0] == 301 and host.ask("GET", "/status/../status/x")[0] == 404
     with host.configured(**{"statusCidrs[0]": "192.0.2.0/24"}):
         host.must_up()
@@ -82,10 +82,12 @@ def test_its_page_is_there_for_those_who_may_see_it_and_for_nobody_else(host):
 
 def test_a_glance_from_anywhere(host):
     ran = host.command("infra", "status", "--stack", "lab", "--json")
-    told = json.loads(ran.output)
-    assert set(told["hosts"]) == {"watchme", "services", "home"} and told["hosts"]["watchme"]["is_the_stacks"]
-    assert told["hosts"]["watchme"]["region"] == "ap-northeast-1" and len(told["hosts"]["watchme"]["services"]) == 13
-    assert ran.code == (0 if told["orderly"] else 2)
+    report = json.loads(ran.output)
+    assert set(report["hosts"]) == {"watchme", "services", "home"} and report["hosts"]["watchme"]["is_the_stacks"]
+    assert (
+        report["hosts"]["watchme"]["region"] == "ap-northeast-1" and len(report["hosts"]["watchme"]["services"]) == 13
+    )
+    assert ran.code == (0 if report["orderly"] else 2)
     sh(host, "echo '# by hand' >> /etc/infra/singles.json")
     shown = host.command("infra", "status", "--stack", "lab", "--host", "watchme").output
     sh(host, "sed -i '$d' /etc/infra/singles.json")
@@ -101,7 +103,7 @@ def test_logs_from_anywhere(host):
     assert said.code == 1 and "stack lab runs no asr-api; there is" in said.output
 
 
-def test_logs_are_followed_until_somebody_has_seen_enough(host):
+def test_logs_are_followed_until_a_person_has_seen_enough(host):
     listens = "watchme-admin listens on 9000"
     existing = int(sh(host, f"journalctl -q -o cat CONTAINER_NAME=watchme-admin | grep -c '{listens}'"))
     seen = []
@@ -129,7 +131,7 @@ http.server.HTTPServer(("127.0.0.1", 8998), Hook).serve_forever()
 
 
 @pytest.mark.nightly
-def test_somebody_is_told_once(host):
+def test_an_operator_is_notified_once(host):
     """A webhook on the host itself; its address is one of the stack's secrets."""
     sh(host, f"systemd-run --unit=t-hook python3 -c '{HOOK}'")
     path = "infra:secrets.monitor.webhook"
@@ -139,17 +141,17 @@ def test_somebody_is_told_once(host):
         assert ran.code == 0, ran.output
         said = host.must_up()
         sh(host, "systemctl stop watchme-admin.service")
-        told = [looked(host), looked(host), looked(host, "--fix", "--now")]
+        report = [looked(host), looked(host), looked(host, "--fix", "--now")]
     host.must_up()
     sh(host, "systemctl stop t-hook")
     lines = [json.loads(line)["lines"] for line in sh(host, "cat /run/t-hook").splitlines()]
     assert lines == [["watchme-admin.service is not running"], ["repaired: watchme-admin.service was started"]], lines
-    assert "planted" not in f"{said}{told}" and host.on_host("test", "-e", "/etc/infra/notify.env").code == 1
+    assert "planted" not in f"{said}{report}" and host.on_host("test", "-e", "/etc/infra/notify.env").code == 1
 
 
 @dataclass(frozen=True)
 class Row:
-    """`script` breaks something on the host; `text` is then told. `after` puts it back, where no repair does."""
+    """`script` breaks something on the host; `text` is then reported. `after` puts it back, where no repair does."""
 
     script: str
     text: str
@@ -176,10 +178,10 @@ BROKEN = {
 def test_what_is_repaired(host, name):
     row = BROKEN[name]
     sh(host, row.script)
-    told = looked(host)
-    assert any(row.text in text for text in texts(told)) and told["repairs"] == [], told
-    told = looked(host, "--fix", "--now")
-    assert told["repairs"] and all(entry["worked"] for entry in told["repairs"]), told
+    report = looked(host)
+    assert any(row.text in text for text in texts(report)) and report["repairs"] == [], report
+    report = looked(host, "--fix", "--now")
+    assert report["repairs"] and all(entry["worked"] for entry in report["repairs"]), report
     wait_until_well(host, 60)
     assert found(host) <= {"proxy-errors"}
     remembered = json.loads(sh(host, "cat /var/lib/infra/monitor/repairs.json"))
@@ -205,7 +207,7 @@ http.server.HTTPServer(("127.0.0.1", 8999), Late).serve_forever()
 NAT = "OUTPUT -t nat -p tcp -d 169.254.169.254 --dport 80 -j DNAT --to-destination 127.0.0.1:8999"
 SIX = 'import socket, time; s = socket.socket(socket.AF_INET6); s.setsockopt(41, 26, 1); s.bind(("::", 8017)); s.listen(); time.sleep(60)'
 DROP_IN = "/etc/systemd/system/watchme-ast-api.service.d/t.conf"
-TOLD = {
+REPORTED = {
     "a second site": Row(
         "echo 'server { listen 80; server_name api.hey-watch.me; return 200; }' > /etc/nginx/conf.d/t.conf",
         "the release is not in effect: /etc/nginx/conf.d/t.conf has the public name api.hey-watch.me", "rm /etc/nginx/conf.d/t.conf",
@@ -254,7 +256,7 @@ TOLD = {
     "a clock that is off": Row(
         f"systemd-run --unit=t-clock python3 -c '{SLOW_CLOCK}'; iptables -I {NAT}; sleep 1", "the clock is ", f"iptables -D {NAT}; systemctl stop t-clock",
     ),
-    "a switch that nobody ended": Row(
+    "a switch that was not ended": Row(
         """echo '{"job":"j","kind":"apply","who":"alice","host":"watchme","release":"abc","base":null,"began":0,"before":[],"states":{},"stops":[],"starts":[],"sick":[]}' > /var/lib/infra/transaction.json""",
         "an interrupted switch was neither committed nor rolled back: the release (abc, by alice)", "rm /var/lib/infra/transaction.json",
     ),
@@ -281,18 +283,18 @@ TOLD = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", rows(TOLD, always=["a unit that failed", "a service that hangs", "a full disk"]))
-def test_what_is_told(host, name):
-    row = TOLD[name]
+@pytest.mark.parametrize("name", rows(REPORTED, always=["a unit that failed", "a service that hangs", "a full disk"]))
+def test_what_is_reported(host, name):
+    row = REPORTED[name]
     sh(host, row.script)
     try:
         found: list[str] = []
 
-        def told() -> bool:
+        def is_reported() -> bool:
             found[:] = texts(looked(host))
             return any(row.text in text for text in found)
 
-        _within(told, found)
+        _within(is_reported, found)
         # One kill is one subject, whatever slices and users' managers count of it
         kills = [text for text in found if "out of memory" in text]
         assert len(kills) == ("the kernel killed" in row.text), kills

@@ -95,7 +95,7 @@ def test_it_may_write_its_own_metrics_and_no_others(ask):
 
 
 def test_it_may_do_nothing_else(ask):
-    other = {"repositoryName": "somebody-elses"}
+    other = {"repositoryName": "another-ones"}
     answers = ask(
         ("ecr", "batch_get_image", {**other, "imageIds": [{"imageTag": "latest"}]}),
         ("ecr", "describe_repositories", {}),

@@ -126,25 +126,25 @@ def shown(system: System) -> str:
 
 @pytest.mark.nightly
 def test_a_secret_is_in_no_form_of_a_live_preview(watchme):
-    """It knows the values, and shows none: new, set anew, in a refusal, and in what is kept of a plan."""
+    """It knows the values, and shows none: new, set again, in a refusal, and in what is kept of a plan."""
     place = "    directory: /home/ubuntu/watchme-avatar-uploader # not in the document\n"
     environment = f"{place}    environment: {{COLOUR: {PLAIN}}}\n    secrets: [UPLOAD_TOKEN]\n"
     watchme.edit(YAML, place, environment)
     with watchme.configured():
         set_secret(watchme, SECRETS[0])
-        told = [shown(watchme)]
+        texts = [shown(watchme)]
         old = previewed(watchme)["fingerprint"]
-        told.append(watchme.must_up())
+        texts.append(watchme.must_up())
         set_secret(watchme, SECRETS[1])
-        told.append(shown(watchme))
-        told.append(approve(watchme, old).output)
-        told.append(watchme.must_up())
-        told.append(watchme.command("infra", "drift", "--stack", "lab").output)
+        texts.append(shown(watchme))
+        texts.append(approve(watchme, old).output)
+        texts.append(watchme.must_up())
+        texts.append(watchme.command("infra", "drift", "--stack", "lab").output)
         watchme.restore(YAML)
         watchme.must_up()
-    everything = "\n".join(told)
-    assert "UPLOAD_TOKEN=[secret " in told[0] and "UPLOAD_TOKEN=[secret " in told[2]
-    assert PLAIN in told[0], "what is looked for would have been found"
+    everything = "\n".join(texts)
+    assert "UPLOAD_TOKEN=[secret " in texts[0] and "UPLOAD_TOKEN=[secret " in texts[2]
+    assert PLAIN in texts[0], "what is looked for would have been found"
     assert [secret for secret in SECRETS if secret in everything] == []
 
 
@@ -155,7 +155,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("name", rows(WRONG, always=["no fingerprint"]))
-def test_a_plan_that_nobody_made(watchme, name):
+def test_a_plan_that_was_never_made(watchme, name):
     plan, said = WRONG[name]
     ran = approve(watchme, plan)
     assert ran.code == 1 and said in ran.output and "Traceback" not in ran.output, ran.output

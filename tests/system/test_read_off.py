@@ -1,4 +1,4 @@
-"""Native units on real machines, read off as somebody's who made them by hand: system and user units, templates, sockets,
+"""Native units on real machines, read off as a person made them by hand: system and user units, templates, sockets,
 and the ports that their processes listen on."""
 
 import json

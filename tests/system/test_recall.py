@@ -115,7 +115,7 @@ def test_reload_and_release_under_load_lose_no_request(recall, record_property):
 
 
 @pytest.mark.nightly
-def test_a_sick_release_goes_back_and_the_old_one_serves(recall):
+def test_an_unhealthy_release_goes_back_and_the_old_one_serves(recall):
     with_environment(recall, FAILS="always", VERSION="3")
     with recall.configured(healthDeadline="12"):
         ran = recall.up()
@@ -267,8 +267,8 @@ def test_one_word_puts_caddy_in_nginxs_place_and_back(system):
         assert "certificate of example.com: " in shown.output and "services: 2 of 2 healthy" in shown.output
         # No other account gives Caddy another configuration
         ask = "curl -sS -m 5 http://localhost:2019/config/; curl -sS -m 5 -H 'Host;' --unix-socket /var/lib/caddy/admin.sock http://x/config/"
-        as_nobody = system.on_host("runuser", "-u", "nobody", "--", "sh", "-c", ask, host=HOST)
-        assert as_nobody.code != 0 and "apps" not in as_nobody.output, as_nobody.output
+        unprivileged = system.on_host("runuser", "-u", "nobody", "--", "sh", "-c", ask, host=HOST)
+        assert unprivileged.code != 0 and "apps" not in unprivileged.output, unprivileged.output
         as_root = system.on_host("sh", "-c", ask, host=HOST)
         assert "apps" in as_root.output, as_root.output
         own = "import sys; sys.path.insert(0, '/var/lib/infra/bin'); from agent.world import World; print(World().socket_has('/var/lib/caddy/admin.sock', '/config/'))"

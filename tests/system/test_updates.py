@@ -79,7 +79,7 @@ def test_a_service_that_leaves_the_catalogue_leaves_the_host(watchme):
     assert watchme.on_host("systemctl", "is-active", "watchme-admin.service").output == "inactive"
     assert watchme.on_host("test", "-e", "/etc/systemd/system/watchme-admin.service").code == 1
     assert "watchme-admin" not in watchme.on_host("docker", "ps", "--format", "{{.Names}}").output.split()
-    # Its repository went with its images: whoever takes it back pushes them anew
+    # Its repository went with its images: who takes it back pushes them again
     assert tags(watchme.lab, "ap-northeast-1", "watchme-admin") == {}
     push_stub(watchme.lab, "ap-northeast-1", "watchme-admin", stubs()["watchme-admin"], build_programs())
 
@@ -162,7 +162,7 @@ def test_a_missing_image_is_named_with_where_to_push_it_and_nothing_is_touched(s
 
 
 @pytest.mark.nightly
-def test_docker_missing_is_said_and_the_same_command_completes_after_the_mend(watchme):
+def test_docker_missing_is_said_and_the_same_command_completes_after_the_fix(watchme):
     watchme.edit(YAML, "max_body: 10M", "max_body: 13M")
     watchme.on_host("mv", "/usr/bin/docker", "/usr/bin/docker.away")
     try:
@@ -325,7 +325,7 @@ def test_destroy_leaves_nothing(system):
     ran = system.pulumi("destroy", "--yes", "--skip-preview")
     assert ran.code == 0, ran.output
     assert json.loads(system.lab.path(STATE).read_text())["checkpoint"]["latest"].get("resources", []) == []
-    # The owners' own machine is nobody's to destroy
+    # The owners' own machine is not to be destroyed
     label = f"label=watchme-infra.lab={system.lab.name}"
     names = run("docker", "ps", "-a", "--format", "{{.Names}}", "--filter", label).split()
     assert names == [f"wml-{system.lab.name}-home"]
