@@ -39,6 +39,17 @@ def test_both_languages_have_the_same_messages():
     assert beginnings(PAGES[0]) == beginnings(PAGES[1]) and len(beginnings(PAGES[0])) > 40
 
 
+def examples() -> list[str]:
+    return re.findall(r"^    (.+)$", (ROOT / "docs/style.md").read_text(), re.MULTILINE)
+
+
+@pytest.mark.parametrize("example", examples(), ids=lambda line: line[:20])
+def test_an_example_of_the_style_is_what_a_program_prints(example):
+    forms = [in_one_form(message.text).split("…") for message in messages.messages()]
+    patterns = [".+".join(map(re.escape, form)) for form in forms if len("".join(form)) > len("is already used by ")]
+    assert any(re.search(pattern, example) for pattern in patterns)
+
+
 def test_each_module_that_has_messages_has_a_heading():
     missing = sorted({message.module for message in messages.messages() if not messages.place_of(message.module)})
     assert missing == [], (
