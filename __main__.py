@@ -50,7 +50,7 @@ if deploying:
 # What another host has deployed is not this update's affair, whatever this checkout says of it
 deployed = deploying.deployed if deploying else standing(catalogue, prior.deployed)
 as_it_was, catalogue = pin_images(catalogue, prior.deployed), pin_images(catalogue, deployed)
-refuse_to_leave(stack, prior.kept_at)
+refuse_to_leave(stack, prior.record_providers)
 refuse_loss(catalogue, prior.disks)
 moving = move.is_under_way(stack, prior)
 now = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
@@ -59,7 +59,7 @@ if attempt.at == now:
     attempt = move.with_data(catalogue, attempt, prior)
     move.warn_of_data(catalogue, attempt)
 
-zone = lookup.zone(stack, prior.kept_at, asking)
+zone = lookup.zone(stack, prior.record_providers, asking)
 machine_images = {place: lookup.machine_images(stack.at(place), asking) for place in stack.regions}
 # Where a machine is, its zone is decided
 undecided = {*stack.regions} - {region_of(place) for place in (*prior.hosts, *prior.machines)}
@@ -84,7 +84,7 @@ rights = {}
 for place in stack.regions:
     regional = pulumi.ResourceOptions(providers={"aws": provider(place, place)})
     made[place] = region.begin(catalogue, place, zones[place], zone, regional)
-    made[place].settled, made[place].served = prior.settled, prior.served
+    made[place].settled_jobs, made[place].last_releases = prior.settled_jobs, prior.last_releases
     # What stands by gets it with the next whole update, and may be one behind
     made[place].alone = (deploying, as_it_was) if deploying and place == stack.region else None
     made[place].waits = [*bucket, *proofs]

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pulumi
 
 from catalogue.stack import STALE, Stack
-from components.before import Before, Served
+from components.before import Before, LastRelease
 from components.configuration import Deploying
 from rendering.archive import Release as Built
 from rendering.files import HostFiles
@@ -18,8 +18,8 @@ SHOWN = 5
 def refuse_stale(deploying: Deploying, prior: Before, stack: Stack) -> None:
     """Raises pulumi.RunError if another update has ended since this one was planned: this one would undo it. It is
     checked here because the stack is locked only from now on."""
-    served = prior.served.get(f"{stack.made_as(deploying.host)}-release", Served()).id
-    is_other = deploying.release is not None and served != deploying.release
+    last = prior.last_releases.get(f"{stack.made_as(deploying.host)}-release", LastRelease()).id
+    is_other = deploying.release is not None and last != deploying.release
     if is_other or (deploying.basis is not None and deploying.basis != prior.deployed):
         raise pulumi.RunError(f"{STALE}: run the same command again")
 
@@ -33,15 +33,15 @@ def with_versions(files: HostFiles, versions: Mapping[str, str]) -> HostFiles:
     return replace(files, environment_files=items)
 
 
-def refuse_more(host: str, changes: str, before: Built, after: Built, served: Served) -> Built:
-    """The release `after`, if `before` (the same project without its `changes`) is the release `served` last: rendering
+def refuse_more(host: str, changes: str, before: Built, after: Built, last: LastRelease) -> Built:
+    """The release `after`, if `before` (the same project without its `changes`) is the `last` release: rendering
     is pure, so both differ in these only. Raises pulumi.RunError that names the other differences."""
-    if before.id == served.id:
+    if before.id == last.id:
         return after
-    paths = {*before.hashes, *served.files}
-    others = sorted(path for path in paths if before.hashes.get(path) != served.files.get(path))
+    paths = {*before.hashes, *last.files}
+    others = sorted(path for path in paths if before.hashes.get(path) != last.files.get(path))
     named = ", ".join(others[:SHOWN]) + (f" and {len(others) - SHOWN} more" if len(others) > SHOWN else "")
-    more = named if served.files and others else "changes that no file shows"
+    more = named if last.files and others else "changes that no file shows"
     raise pulumi.RunError(
         f"nothing was touched: {host} has more to release than {changes}: {more}. Run pulumi up for all of it, or "
         "deploy from the commit that the last pulumi up ran from"

@@ -24,9 +24,19 @@ from components.state import (
     outputs_of,
 )
 
-Hosts = dict[str, str]
-TORN = "failed to load checkpoint"
+MACHINE = "aws:ec2/instance:Instance"
+VOLUME = "aws:ebs/volume:Volume"
+REPLACES = "replaces"  # a machine's tag: the lost one whose place it took
+STACK, HOST = "pulumi:pulumi:Stack", "infra:index:Host"
+GATE, RELEASE = "infra:index:Gate", "infra:index:Release"
+# The engine's error when it reads the state's file while that is being written
+HALF_WRITTEN = "failed to load checkpoint"
 TRIES = 10
+
+# Host → address
+Hosts = dict[str, str]
+# A place, as in catalogue/machines.py, and the host whose machine is there
+HostAt = tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -47,46 +57,70 @@ class Disk:
 
 
 @dataclass(frozen=True)
-class Served:
+class LastRelease:
     """The last release of a host: its id, and its files' hashes as previews show them."""
 
     id: str = ""
     files: dict[str, str] = field(default_factory=dict[str, str])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Before:
-    """`region` is where the last whole update left it ("" before the first) and `generations` which machine each host
-    was then (of those that were not the first). `pointed` are the machines (place, as in catalogue/machines.py, and
-    host) that names point to, `gated` those that a name may have pointed to, `hosts` maps each place that has some to
-    host → address, `ttl` is how many seconds its record could be remembered, `move` the last change of place,
-    `machines` those of EC2 by place and host, `settled` the last interrupted job of each release, by its name in
-    Pulumi, `unfinished` whether a move passed its gate and did not come to its end, `deployed` the images that were
-    deployed for one service alone (catalogue/deployed.py), `served` each release by its name in Pulumi, `kept_at` the
-    providers that have records of the stack, `systems` those of each host, `begun` those that were about to go to
-    others (system → these hosts) when updates ended. `kept` are the earlier machines that stay beside each host's own,
-    by their generation, `disks` the data disks by place and host."""
+    """What the updates until now left; each field is empty before the first."""
 
     region: str = ""
-    pointed: frozenset[tuple[str, str]] = frozenset()
-    hosts: dict[str, Hosts] = field(default_factory=dict[str, Hosts])
-    gated: frozenset[tuple[str, str]] = frozenset()
-    ttl: int = 0
-    move: LastMove = field(default_factory=LastMove)
-    machines: dict[str, dict[str, Machine]] = field(default_factory=dict[str, dict[str, Machine]])
-    settled: dict[str, str] = field(default_factory=dict[str, str])
-    unfinished: bool = False
-    deployed: dict[str, dict[str, dict[str, str]]] = field(default_factory=dict[str, dict[str, dict[str, str]]])
-    served: dict[str, Served] = field(default_factory=dict[str, Served])
-    kept_at: frozenset[str] = frozenset()
+    """Where the last whole update left the stack."""
+
     generations: dict[str, int] = field(default_factory=dict[str, int])
-    systems: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
-    begun: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
+    """Which machine each host was at the end of that update: those that were not the first of their name."""
+
+    hosts: dict[str, Hosts] = field(default_factory=dict[str, Hosts])
+    """Each place that has machines, with their hosts and addresses."""
+
+    pointed: frozenset[HostAt] = frozenset()
+    """The machines that names point to."""
+
+    gated: frozenset[HostAt] = frozenset()
+    """The machines that a name may have pointed to at any time: they served, stood by, or their gate was passed."""
+
+    ttl: int = 0
+    """For how many seconds a resolver could still remember an address record."""
+
+    record_providers: frozenset[str] = frozenset()
+    """The providers that have records of the stack."""
+
+    move: LastMove = field(default_factory=LastMove)
+    """The last change of place."""
+
+    unfinished: bool = False
+    """Whether a move passed its gate and did not reach its end."""
+
+    machines: dict[str, dict[str, Machine]] = field(default_factory=dict[str, dict[str, Machine]])
+    """The machines in EC2 by place and host."""
+
     kept: dict[str, list[int]] = field(default_factory=dict[str, list[int]])
+    """The generations of the earlier machines that stay beside each host's own."""
+
     disks: dict[str, dict[str, Disk]] = field(default_factory=dict[str, dict[str, Disk]])
+    """The data disks by place and host."""
+
+    last_releases: dict[str, LastRelease] = field(default_factory=dict[str, LastRelease])
+    """What each release delivered last, by its name in Pulumi."""
+
+    settled_jobs: dict[str, str] = field(default_factory=dict[str, str])
+    """The last interrupted job that each release settled, by the release's name in Pulumi; "" for none."""
+
+    deployed: dict[str, dict[str, dict[str, str]]] = field(default_factory=dict[str, dict[str, dict[str, str]]])
+    """The images that were deployed for one service alone, as catalogue/deployed.py has them."""
+
+    systems: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
+    """The systems of each host."""
+
+    pending_hosts: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
+    """The systems that were about to go to other hosts when updates ended, with these hosts."""
 
     @property
-    def serving(self) -> frozenset[tuple[str, str]]:
+    def serving(self) -> frozenset[HostAt]:
         """The machines that names point to; of a host without a name the one of the last whole update."""
         named = {host for _, host in self.pointed}
         others = {host for own in self.hosts.values() for host in own} - named
@@ -102,12 +136,11 @@ def before() -> Before:
     name = f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
     for tries_left in reversed(range(TRIES)):
         try:
-            asked = pulumi.runtime.invoke("pulumi:pulumi:readStackResourceOutputs", {"stackName": name})
-            reply: dict[str, Any] = asked.value or {}
-            return read(reply.get("outputs") or {})
+            answer = pulumi.runtime.invoke("pulumi:pulumi:readStackResourceOutputs", {"stackName": name})
+            values: dict[str, Any] = answer.value or {}
+            return read(values.get("outputs") or {})
         except Exception as error:
-            # The engine may be writing the state of a resource: the file can be read half-written
-            if TORN not in str(error) or not tries_left:
+            if HALF_WRITTEN not in str(error) or not tries_left:
                 raise
             time.sleep(0.2)
     raise AssertionError("the last try returns or raises")
@@ -116,61 +149,101 @@ def before() -> Before:
 def read(resources: Resources) -> Before:
     """The earlier state from the state's resources: URN → {type, outputs}."""
     outputs: StackOutputs = next(iter(outputs_of(resources, STACK)), {})
-    known_hosts: list[HostOutputs] = outputs_of(resources, HOST)
-    hosts: dict[str, Hosts] = {}
-    for of_host in known_hosts:
-        if (at := of_host.get("address")) and (region := of_host.get("region")):
-            place = place_of(region, int(of_host.get("generation") or FIRST))
-            hosts.setdefault(place, {})[of_host["host"]] = at
-    last_region = outputs.get("region") or ""
-    served = {last_region, *outputs.get("standby", [])} if last_region else set[str]()
-    generations = {host: int(number) for host, number in (outputs.get("generations") or {}).items()}
-    kept = {host: [int(number) for number in numbers] for host, numbers in (outputs.get("kept") or {}).items()}
     move: LastMove = outputs.get("move") or {}
-    passed_gates: list[GateOutputs] = outputs_of(resources, GATE)
-    gates = [gate for gate in passed_gates if gate.get("region")]
-    pairs = {(place, host) for place, own in hosts.items() for host in own}
-    gated = {
-        (place, host)
-        for place, host in pairs
-        if (region := region_of(place)) in served
-        and place in (place_of(region, number) for number in (generations.get(host, FIRST), *kept.get(host, [])))
-    }
-    for gate in gates:
-        # One of an earlier version knew of one machine in each region
-        passed = [(place, host) for host, place in (gate.get("machines") or {}).items()]
-        gated |= {*passed} if passed else {(place, host) for place, host in pairs if place == gate.get("region")}
-    kept_records: list[RecordOutputs] = outputs_of(resources, RECORD)
-    records = [*kept_records, *written_records(resources)]
+    gates = passed_gates(resources)
+    open_gates = [gate for gate in gates if gate.get("at") != move.get("at")]
+    records = address_records(resources)
     addresses = {address for record in records for address in record.get("records") or []}
-    # An attempt that is not over may have shortened what names could be remembered for when it began
-    pending = [int(gate.get("ttl") or 0) for gate in gates if gate.get("at") != move.get("at")]
+    hosts = hosts_by_place(resources)
     return Before(
-        last_region,
-        frozenset((place, host) for place, own in hosts.items() for host, at in own.items() if at in addresses),
-        hosts,
-        frozenset(gated),
-        max([*pending, *(int(record.get("ttl") or 0) for record in records)], default=0),
-        move,
-        machines(resources),
-        {name: outputs_of_release.get("settles") or "" for name, outputs_of_release in releases(resources).items()},
-        any(gate.get("at") != move.get("at") for gate in gates),
-        deployed if isinstance(deployed := outputs.get("deployed"), dict) else {},
-        served_releases(resources),
-        keepers(resources),
-        generations,
-        {host: list(names) for host, names in (outputs.get("systems") or {}).items()},
-        pending_hosts(gates, move),
-        kept,
-        data_disks(resources),
+        region=outputs.get("region") or "",
+        generations=generations(outputs),
+        hosts=hosts,
+        pointed=frozenset((place, host) for place, own in hosts.items() for host, at in own.items() if at in addresses),
+        gated=machines_served(outputs, hosts) | machines_behind(gates, hosts),
+        ttl=longest_ttl(records, open_gates),
+        record_providers=record_providers(resources),
+        move=move,
+        unfinished=bool(open_gates),
+        machines=machines(resources),
+        kept=kept_generations(outputs),
+        disks=data_disks(resources),
+        last_releases=last_releases(resources),
+        settled_jobs={name: release.get("settles") or "" for name, release in releases(resources).items()},
+        deployed=deployed if isinstance(deployed := outputs.get("deployed"), dict) else {},
+        systems={host: list(names) for host, names in (outputs.get("systems") or {}).items()},
+        pending_hosts=pending_hosts(open_gates),
     )
 
 
-def pending_hosts(gates: list[GateOutputs], move: LastMove) -> dict[str, list[str]]:
-    """System → the hosts that it was about to go to, by the gates of attempts that did not come to their end."""
+def generations(outputs: StackOutputs) -> dict[str, int]:
+    return {host: int(number) for host, number in (outputs.get("generations") or {}).items()}
+
+
+def kept_generations(outputs: StackOutputs) -> dict[str, list[int]]:
+    return {host: [int(number) for number in numbers] for host, numbers in (outputs.get("kept") or {}).items()}
+
+
+def passed_gates(resources: Resources) -> list[GateOutputs]:
+    gates: list[GateOutputs] = outputs_of(resources, GATE)
+    return [gate for gate in gates if gate.get("region")]
+
+
+def hosts_by_place(resources: Resources) -> dict[str, Hosts]:
+    """Place → host → address, of the hosts that have an address."""
+    hosts: dict[str, Hosts] = {}
+    entries: list[HostOutputs] = outputs_of(resources, HOST)
+    for entry in entries:
+        if (address := entry.get("address")) and (region := entry.get("region")):
+            place = place_of(region, int(entry.get("generation") or FIRST))
+            hosts.setdefault(place, {})[entry["host"]] = address
+    return hosts
+
+
+def hosts_at(hosts: dict[str, Hosts]) -> set[HostAt]:
+    return {(place, host) for place, own in hosts.items() for host in own}
+
+
+def machines_served(outputs: StackOutputs, hosts: dict[str, Hosts]) -> frozenset[HostAt]:
+    """The machines that the last whole update left in a region that served or stood by."""
+    region = outputs.get("region")
+    regions = {region, *outputs.get("standby", [])} if region else set[str]()
+    own, kept = generations(outputs), kept_generations(outputs)
+    machines: set[HostAt] = set()
+    for place, host in hosts_at(hosts):
+        numbers = [own.get(host, FIRST), *kept.get(host, [])]
+        if region_of(place) in regions and place in [place_of(region_of(place), number) for number in numbers]:
+            machines.add((place, host))
+    return frozenset(machines)
+
+
+def machines_behind(gates: list[GateOutputs], hosts: dict[str, Hosts]) -> frozenset[HostAt]:
+    """The machines that gates let names point to."""
+    allowed: set[HostAt] = set()
+    for gate in gates:
+        # A gate of an earlier version names no machines: there was one in each region
+        machines = {(place, host) for host, place in (gate.get("machines") or {}).items()}
+        allowed |= machines or {(place, host) for place, host in hosts_at(hosts) if place == gate.get("region")}
+    return frozenset(allowed)
+
+
+def longest_ttl(records: list[RecordOutputs], open_gates: list[GateOutputs]) -> int:
+    """The longest time, in seconds, that a resolver can remember a record. An attempt that did not reach its end may
+    have shortened the records' own: its gate has what they had when it began."""
+    return max((int(entry.get("ttl") or 0) for entry in [*open_gates, *records]), default=0)
+
+
+def address_records(resources: Resources) -> list[RecordOutputs]:
+    """The address records of public names, at any provider."""
+    in_route53: list[RecordOutputs] = outputs_of(resources, RECORD)
+    return [*in_route53, *written_records(resources)]
+
+
+def pending_hosts(open_gates: list[GateOutputs]) -> dict[str, list[str]]:
+    """System → the hosts that it was about to go to, by the gates of attempts that did not reach their end."""
     hosts_of: dict[str, list[str]] = {}
-    open_gates = [(at, gate) for gate in gates if (at := gate.get("at")) and at != move.get("at")]
-    for _, gate in sorted(open_gates, key=lambda entry: entry[0]):
+    gates = [(at, gate) for gate in open_gates if (at := gate.get("at"))]
+    for _, gate in sorted(gates, key=lambda entry: entry[0]):
         for system, host in (gate.get("systems") or {}).items():
             hosts_of[system] = list(dict.fromkeys([*hosts_of.get(system, []), host]))
     return hosts_of
@@ -188,7 +261,7 @@ def written_records(resources: Resources) -> list[RecordOutputs]:
     return records
 
 
-def keepers(resources: Resources) -> frozenset[str]:
+def record_providers(resources: Resources) -> frozenset[str]:
     """The providers at which the last update left records."""
     return frozenset({keeper(resource.get("type") or "", urn) for urn, resource in resources.items()} - {""})
 
@@ -202,21 +275,21 @@ def releases(resources: Resources) -> dict[str, ReleaseOutputs]:
     }
 
 
-def served_releases(resources: Resources) -> dict[str, Served]:
+def last_releases(resources: Resources) -> dict[str, LastRelease]:
     """Release → the release that it delivered last, from its command's output: an update that fails writes no outputs
     of the component."""
-    named: dict[str, CommandOutputs] = {
+    by_name: dict[str, CommandOutputs] = {
         urn.rsplit("::", 1)[-1]: resource.get("outputs") or {} for urn, resource in resources.items()
     }
-    served: dict[str, Served] = {}
+    delivered: dict[str, LastRelease] = {}
     for name, outputs in releases(resources).items():
         id: object
         try:
-            id = json.loads(named[f"{name}-apply"].get("stdout") or "")["release"]
+            id = json.loads(by_name[f"{name}-apply"].get("stdout") or "")["release"]
         except (KeyError, ValueError, TypeError):
             id = outputs.get("id")
-        served[name] = Served(id if isinstance(id, str) else "", outputs.get("files") or {})
-    return served
+        delivered[name] = LastRelease(id if isinstance(id, str) else "", outputs.get("files") or {})
+    return delivered
 
 
 def machines(resources: Resources) -> dict[str, dict[str, Machine]]:
@@ -227,8 +300,8 @@ def machines(resources: Resources) -> dict[str, dict[str, Machine]]:
         outputs: MachineOutputs = resource.get("outputs") or {}
         if resource.get("type") == MACHINE and (arn := outputs.get("arn")):
             id = arn.rsplit("/", 1)[-1]
-            if named := of_instance(urn.rsplit("::", 1)[-1]):
-                host, place = named
+            if host_and_place := of_instance(urn.rsplit("::", 1)[-1]):
+                host, place = host_and_place
                 by_place.setdefault(place, {})[host] = Machine(id, (outputs.get("tags") or {}).get(REPLACES, ""))
     return by_place
 
@@ -238,16 +311,9 @@ def data_disks(resources: Resources) -> dict[str, dict[str, Disk]]:
     by_place: dict[str, dict[str, Disk]] = {}
     for urn, resource in resources.items():
         outputs: VolumeOutputs = resource.get("outputs") or {}
-        named = of_data_disk(urn.rsplit("::", 1)[-1]) if resource.get("type") == VOLUME else None
-        if named and (arn := outputs.get("arn")) and (size := outputs.get("size")):
+        host_and_place = of_data_disk(urn.rsplit("::", 1)[-1]) if resource.get("type") == VOLUME else None
+        if host_and_place and (arn := outputs.get("arn")) and (size := outputs.get("size")):
             id = arn.rsplit("/", 1)[-1]
-            host, place = named
+            host, place = host_and_place
             by_place.setdefault(place, {})[host] = Disk(id, int(size), outputs.get("availabilityZone") or "")
     return by_place
-
-
-MACHINE = "aws:ec2/instance:Instance"
-VOLUME = "aws:ebs/volume:Volume"
-REPLACES = "replaces"  # a machine's tag: the lost one whose place it took
-STACK, HOST = "pulumi:pulumi:Stack", "infra:index:Host"
-GATE, RELEASE = "infra:index:Gate", "infra:index:Release"

@@ -22,11 +22,11 @@ PROGRAM = "infra.record"
 OWNERS = {"PublicName": "site", "Records": "record", "Proofs": "proof"}
 
 
-def refuse_to_leave(stack: Stack, kept_at: Iterable[str]) -> None:
+def refuse_to_leave(stack: Stack, record_providers: Iterable[str]) -> None:
     """Raises pulumi.RunError if records at another provider would be deleted and `infra:dns.leaves` does not allow it:
     clients that still resolve names there would get no answer."""
     provider = stack.dns.provider
-    for former in sorted({*kept_at} - {provider, stack.dns.leaves}):
+    for former in sorted({*record_providers} - {provider, stack.dns.leaves}):
         raise pulumi.RunError(
             f"nothing was touched: the zone is now at {provider} (infra:dns), and the last update left records at "
             f"{former}, which this one would delete. Once no resolver asks {former} any more: infra:dns {{provider: "

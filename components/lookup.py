@@ -29,15 +29,15 @@ class Zone:
     former: str = ""
 
 
-def zone(stack: Stack, kept_at: Collection[str], options: pulumi.InvokeOptions) -> Zone:
-    """The zone of the stack's names; `kept_at` are the providers at which it has records. Raises pulumi.RunError."""
+def zone(stack: Stack, record_providers: Collection[str], options: pulumi.InvokeOptions) -> Zone:
+    """The zone of the stack's names; `record_providers` are those that have records of it. Raises pulumi.RunError."""
     ids = Zone()
     if stack.dns.provider == "route53":
         remedy = "create the zone in Route 53, or name one of this account; for another provider set infra:dns"
         with _one_line(f"infra:zone {stack.zone}", remedy):
             kept = aws.route53.get_zone(name=stack.zone, opts=options)
             ids = Zone(kept.zone_id, kept.arn, kept.arn)
-    elif "route53" in kept_at:
+    elif "route53" in record_providers:
         try:
             ids = Zone(former=aws.route53.get_zone(name=stack.zone, opts=options).arn)
         except Exception as error:

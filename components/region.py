@@ -15,7 +15,7 @@ from catalogue.loading import Catalogue
 from components import access, steps
 from components.alarms import HostAlarms, HostAlarmsArgs, Topic
 from components.alone import refuse_more, with_versions
-from components.before import Before, Machine, Served
+from components.before import Before, LastRelease, Machine
 from components.configuration import Deploying
 from components.data_disk import DataDisk
 from components.existing_host import ExistingHost, ExistingHostArgs
@@ -39,23 +39,30 @@ Digests = pulumi.Output[dict[str, str]]
 
 @dataclass
 class Region:
-    """What was made; `topic` gets its alarms, `copier` the role that may copy images here, `settled` what the
-    last update settled of interrupted ones, `served` what it brought. `alone` is an update for some services alone,
-    with the catalogue of what serves."""
+    """The resources of a region, as far as they are created."""
 
     catalogue: Catalogue
     options: pulumi.ResourceOptions
     network: Network | None
     topic: Topic | None
+    """Where its alarms are sent."""
+
     registry: Registry
     zone: Zone
     machines: dict[str, access.Reachable] = field(default_factory=dict[str, access.Reachable])
     releases: dict[str, Release] = field(default_factory=dict[str, Release])
     waits: list[pulumi.Resource] = field(default_factory=list[pulumi.Resource])
     copier: pulumi.Input[str] = ""
-    settled: Mapping[str, str] = field(default_factory=dict[str, str])
-    served: Mapping[str, Served] = field(default_factory=dict[str, Served])
+    """The role that may copy images here; "" where no host may."""
+
+    settled_jobs: Mapping[str, str] = field(default_factory=dict[str, str])
+    """The last interrupted job that each release settled."""
+
+    last_releases: Mapping[str, LastRelease] = field(default_factory=dict[str, LastRelease])
+    """What each release delivered last."""
+
     alone: tuple[Deploying, Catalogue] | None = None
+    """An update for some services alone, with the catalogue of what serves."""
 
     @property
     def name(self) -> str:
@@ -189,14 +196,14 @@ def release(
         deploying, as_it_was = region.alone
         files = render(replace(as_it_was, stack=stack), host, *resolved)
         before = build(with_versions(files, deploying.versions))
-        served = region.served.get(f"{name}-release", Served())
-        return refuse_more(host, deploying.changes, before, after, served)
+        last = region.last_releases.get(f"{name}-release", LastRelease())
+        return refuse_more(host, deploying.changes, before, after, last)
 
     built = pulumi.Output.all(digests, secrets).apply(build_release)
     options = pulumi.ResourceOptions.merge(
         region.options if mine else everywhere, pulumi.ResourceOptions(depends_on=list(region.waits))
     )
-    settles = to_settle(host, region.settled.get(f"{name}-release", ""))
+    settles = to_settle(host, region.settled_jobs.get(f"{name}-release", ""))
     args = ReleaseArgs(stack, region.machines[host], built, secrets, settles)
     region.releases[host] = Release(f"{name}-release", args, options)
     _add_alarms(region, host)

@@ -23,10 +23,10 @@ def transfers(stack: Stack, before: Before) -> Transfers:
     was = {system: host for host, systems in before.systems.items() for system in systems}
     hosts_known = {*stack.hosts, *(host for own in before.hosts.values() for host in own)}
     givers_of: Transfers = {}
-    for system in sorted({*was, *before.begun} & {*now}):
+    for system in sorted({*was, *before.pending_hosts} & {*now}):
         # What was begun may have brought the data to whatever host that was
         settled = [was[system]] if was.get(system) in hosts_known else []
-        hosts = dict.fromkeys([*settled, *before.begun.get(system, [])])
+        hosts = dict.fromkeys([*settled, *before.pending_hosts.get(system, [])])
         if leaves := [host for host in hosts if host != now[system]]:
             givers_of[system] = leaves
     return givers_of

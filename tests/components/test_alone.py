@@ -4,7 +4,7 @@ import pulumi
 import pytest
 
 from components.alone import refuse_more, with_versions
-from components.before import Served, read
+from components.before import LastRelease, read
 from rendering.archive import build
 from rendering.host import render
 from tests.support import catalogue, digests, service
@@ -14,7 +14,7 @@ AFTER = build(render(catalogue(), "watchme", digests(version=2)))
 
 
 def test_what_serves_with_other_images_is_brought():
-    assert refuse_more("watchme", "images of admin", BEFORE, AFTER, Served(BEFORE.id, BEFORE.hashes)) is AFTER
+    assert refuse_more("watchme", "images of admin", BEFORE, AFTER, LastRelease(BEFORE.id, BEFORE.hashes)) is AFTER
 
 
 def test_what_else_there_is_to_release_is_named():
@@ -22,7 +22,7 @@ def test_what_else_there_is_to_release_is_named():
         render(catalogue(lambda data: service(data, "web")["memory"].update(limit="99m")), "watchme", digests())
     )
     with pytest.raises(pulumi.RunError) as error:
-        refuse_more("watchme", "images of admin", edited, AFTER, Served(BEFORE.id, BEFORE.hashes))
+        refuse_more("watchme", "images of admin", edited, AFTER, LastRelease(BEFORE.id, BEFORE.hashes))
     line = str(error.value)
     assert (
         line.startswith("nothing was touched: watchme has more to release than images of admin: /")
@@ -31,7 +31,9 @@ def test_what_else_there_is_to_release_is_named():
     assert "Run pulumi up for all of it" in line
 
 
-@pytest.mark.parametrize("served", [Served("other", BEFORE.hashes), Served()], ids=["what no file shows", "no record"])
+@pytest.mark.parametrize(
+    "served", [LastRelease("other", BEFORE.hashes), LastRelease()], ids=["what no file shows", "no record"]
+)
 def test_what_no_file_shows_is_refused_too(served):
     with pytest.raises(pulumi.RunError, match="images of admin: changes that no file shows"):
         refuse_more("watchme", "images of admin", BEFORE, AFTER, served)
@@ -49,7 +51,7 @@ def with_token(value, limit="100m"):
 
 def test_another_value_of_a_secret_is_brought_by_the_digest_of_the_one_that_serves():
     old, new = with_token("old"), with_token("new")
-    served = Served(build(old).id, build(old).hashes)
+    served = LastRelease(build(old).id, build(old).hashes)
     (version,) = {item.versions["web/TOKEN"] for item in old.environment_files if "web/TOKEN" in item.versions}
     before = build(with_versions(new, {"web/TOKEN": version, "admin/NONE": "x"}))
     assert before.id == served.id and build(new).id != served.id
@@ -65,11 +67,11 @@ def test_what_was_brought_last_is_what_the_command_said():
     component = {"type": "infra:index:Release", "outputs": {}}
     command = {"type": "command:local:Command", "outputs": {"stdout": '{"release": "r1"}'}}
     resources = {f"{urn}::box-release": component, f"{urn}$command:local:Command::box-release-apply": command}
-    assert read(resources).served == {"box-release": Served("r1")}
+    assert read(resources).last_releases == {"box-release": LastRelease("r1")}
     component["outputs"] = {"id": "r0", "files": {"/a": "1"}}
-    assert read(resources).served == {"box-release": Served("r1", {"/a": "1"})}
+    assert read(resources).last_releases == {"box-release": LastRelease("r1", {"/a": "1"})}
     command["outputs"] = {"stdout": "[secret]"}
-    assert read(resources).served == {"box-release": Served("r0", {"/a": "1"})}
+    assert read(resources).last_releases == {"box-release": LastRelease("r0", {"/a": "1"})}
 
 
 def test_what_is_no_record_is_none():

@@ -8,7 +8,7 @@ import pytest
 
 from components import region
 from components.alone import refuse_stale
-from components.before import Before, Served
+from components.before import Before, LastRelease
 from components.configuration import Deploying
 from tests.components.program import run_program
 from tests.support import stack
@@ -51,7 +51,7 @@ def test_with_other_values_of_secrets_it_is_held_against_the_digests_that_serve(
     assert changes == "secrets of web" and before.id == serving.id != after.id
 
 
-SERVED = {"watchme-ap-northeast-1-release": Served("r1")}
+SERVED = {"watchme-ap-northeast-1-release": LastRelease("r1")}
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ SERVED = {"watchme-ap-northeast-1-release": Served("r1")}
 def test_what_was_worked_out_before_another_update_ended_is_not_done(said, is_stale):
     """It would take back what that one brought."""
     deploying = Deploying("watchme", ["web"], {}, **said)
-    prior = Before(served=SERVED)
+    prior = Before(last_releases=SERVED)
     with (
         pytest.raises(pulumi.RunError, match="the stack was updated meanwhile: run the same command again")
         if is_stale

@@ -24,11 +24,19 @@ def before(
     generations: dict[str, int] | None = None,
 ) -> Before:
     there = {region: HOSTS[region] for region in regions}
-    of_it = {"unfinished": unfinished, "generations": generations or {}}
-    serves = Before(serving, generations=generations or {}).place("watchme")
+    serves = Before(region=serving, generations=generations or {}).place("watchme")
     gates = frozenset((place, "watchme") for place in {serves, *(gated or set())})
     pointed_to = frozenset({(pointed or serves, "watchme")})
-    return Before(serving, pointed_to, there, gates, ttl, move_output(move or Move()), **of_it)
+    return Before(
+        region=serving,
+        pointed=pointed_to,
+        hosts=there,
+        gated=gates,
+        ttl=ttl,
+        move=move_output(move or Move()),
+        unfinished=unfinished,
+        generations=generations or {},
+    )
 
 
 def at(region: str, *standby: str, generation: int = 1):
@@ -144,14 +152,14 @@ def test_the_state_says_where_a_stack_is():
         },
     }
     assert read(state) == Before(
-        SYDNEY,
-        frozenset({(SYDNEY, "watchme")}),
-        {SYDNEY: HOSTS[SYDNEY]},
-        frozenset({(SYDNEY, "watchme")}),
-        3600,
-        {"at": "1"},
+        region=SYDNEY,
+        pointed=frozenset({(SYDNEY, "watchme")}),
+        hosts={SYDNEY: HOSTS[SYDNEY]},
+        gated=frozenset({(SYDNEY, "watchme")}),
+        ttl=3600,
+        move={"at": "1"},
         unfinished=True,
-        kept_at=frozenset({"route53"}),
+        record_providers=frozenset({"route53"}),
     )
     # A second machine of the name, whose gate was passed
     state[f"{urn}infra:index:Host::watchme-{SYDNEY}-g2"] = {

@@ -32,7 +32,7 @@ def placed(**systems: list[str]):
 def was(begun: dict[str, list[str]] | None = None, **systems: list[str]) -> Before:
     hosts = {TOKYO: {name: f"127.71.0.{n}" for n, name in enumerate(systems, 10)}}
     gated = frozenset((TOKYO, name) for name in systems)
-    return Before(TOKYO, hosts=hosts, gated=gated, systems=systems, begun=begun or {})
+    return Before(region=TOKYO, hosts=hosts, gated=gated, systems=systems, pending_hosts=begun or {})
 
 
 def test_what_is_on_another_host_than_the_last_update_left_it_goes_there():
@@ -50,7 +50,7 @@ def test_what_is_on_another_host_than_the_last_update_left_it_goes_there():
         was(a=["other"], b=[]),
         Before(),
         # A machine of its owner's that was given another name
-        Before(TOKYO, systems={"desktop": ["watchme"]}),
+        Before(region=TOKYO, systems={"desktop": ["watchme"]}),
         # Of an earlier version, which did not note it
         was(),
     ],
@@ -121,13 +121,13 @@ def test_one_thing_after_the_other():
         demand_possible(now.model_copy(update={"hosts": now.hosts | other}), was(a=["watchme"], b=[]), found)
     # A replacement that was given up in the same edit: its machine may have the data
     hosts = {TOKYO: {"a": "127.71.0.10", "b": "127.71.0.11"}, f"{TOKYO}-g2": {"a": "127.71.0.12"}}
-    half = Before(TOKYO, hosts=hosts, systems={"a": ["watchme"], "b": []}, unfinished=True)
+    half = Before(region=TOKYO, hosts=hosts, systems={"a": ["watchme"], "b": []}, unfinished=True)
     with pytest.raises(pulumi.RunError, match="a is being replaced, or its last replacement did not finish"):
         demand_possible(now, half, found)
     # One that is kept, or stands by, is no such machine
     spec = now.hosts["a"].model_copy(update={"kept": [KeptMachine(generation=2, instanceType="t4g.large")]})
     demand_possible(now.model_copy(update={"hosts": now.hosts | {"a": spec}}), half, found)
-    demand_possible(now, Before(TOKYO, hosts={**hosts, f"{TOKYO}-g2": {}}, systems=half.systems), found)
+    demand_possible(now, Before(region=TOKYO, hosts={**hosts, f"{TOKYO}-g2": {}}, systems=half.systems), found)
 
 
 def test_the_host_that_gives_keeps_its_rights_until_then():
@@ -218,6 +218,6 @@ def test_the_state_says_what_was_begun():
         "type": "infra:index:Gate",
         "outputs": {"region": TOKYO, "at": "2", "ttl": 0, "machines": {}, "systems": {"watchme": "b"}},
     }
-    assert read(found).begun == {"watchme": ["b"]} and read(found).systems == {"a": ["watchme"], "b": []}
+    assert read(found).pending_hosts == {"watchme": ["b"]} and read(found).systems == {"a": ["watchme"], "b": []}
     found[f"{URN}pulumi:pulumi:Stack::infra-prod"]["outputs"]["move"] = {"at": "2"}
-    assert read(found).begun == {}
+    assert read(found).pending_hosts == {}
