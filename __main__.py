@@ -31,7 +31,7 @@ try:
 except CatalogueError as error:
     raise pulumi.RunError(f"nothing was touched:\n{error}") from None
 # Answered while AWS is asked
-left = interrupted.ask()
+interruptions = interrupted.ask()
 interrupted.note_engine()
 
 
@@ -68,40 +68,40 @@ known_images = lookup.moving_images(catalogue, move.source_of(stack, prior), ask
 foreign_images = elsewhere.digests(catalogue, asking) if known_images is None else {}
 
 replaced = {place: lookup.replaced_machines(stack.at(place), prior.machines, asking) for place in stack.regions}
-interrupted.refuse(left)
+interrupted.refuse(interruptions)
 bucket = []
 if stack.backupRegion:
     # Also while nothing is backed up: what leaves the stack once could not be made again under its name
-    kept = pulumi.ResourceOptions(providers={"aws": provider("backups", stack.backupRegion)})
-    bucket = [Backups("backups", stack, opts=kept)]
+    bucket_options = pulumi.ResourceOptions(providers={"aws": provider("backups", stack.backupRegion)})
+    bucket = [Backups("backups", stack, opts=bucket_options)]
 proofs = []
 if stack.dns.challenges and stack.dns.is_ours:
     proofs = [Proofs("proofs", catalogue, zone, everywhere)]
 # What it gave away it may do until the update after
 going = attempt.systems if attempt.at == now else {}
-made: dict[str, region.Region] = {}
+regions: dict[str, region.Region] = {}
 rights = {}
 for place in stack.regions:
     regional = pulumi.ResourceOptions(providers={"aws": provider(place, place)})
-    made[place] = region.begin(catalogue, place, zones[place], zone, regional)
-    made[place].settled_jobs, made[place].last_releases = prior.settled_jobs, prior.last_releases
+    regions[place] = region.begin(catalogue, place, zones[place], zone, regional)
+    regions[place].settled_jobs, regions[place].last_releases = prior.settled_jobs, prior.last_releases
     # What stands by gets it with the next whole update, and may be one behind
-    made[place].alone = (deploying, as_it_was) if deploying and place == stack.region else None
-    made[place].waits = [*bucket, *proofs]
+    regions[place].alone = (deploying, as_it_was) if deploying and place == stack.region else None
+    regions[place].waits = [*bucket, *proofs]
     for host in stack.hosts if place == stack.region else stack.ec2_hosts:
         origin = Origin(machine_images[place].get(host, ""), replaced.get(place, {}).get(host, ""))
-        rights[place, host] = region.machine(made[place], host, origin, everywhere, going)
+        rights[place, host] = region.machine(regions[place], host, origin, everywhere, going)
 
 if attempt.source or stack.standbyRegions:
     repositories = [repository for system in catalogue.running.values() for repository in system.repositories]
     copier = Copier("copier", stack, repositories, opts=everywhere)
-    for place in made:
-        made[place].copier = copier.role
+    for place in regions:
+        regions[place].copier = copier.role
 
-here = made[stack.region]
+here = regions[stack.region]
 kept_machines = region.keep_earlier(here, prior, everywhere)
-known = (known_images or {}) | foreign_images | configuration.approved_images()
-digests_here = Digests(here.registry if known_images is None else None, known)
+known_digests = (known_images or {}) | foreign_images | configuration.approved_images()
+digests_here = Digests(here.registry if known_images is None else None, known_digests)
 digests = digests_here.of(catalogue.images)
 
 
@@ -118,7 +118,7 @@ for host in stack.hosts:
     if host not in gives:
         region.release(here, host, digests_on(host), rights[here.name, host], everywhere)
 served = serve(here, attempt, digests, everywhere, prior.hosts)
-here.waits = [*here.waits, *served.left]
+here.waits = [*here.waits, *served.remaining]
 for host in gives:
     # What it gives away runs until its new host has taken over
     region.release(here, host, digests_on(host), rights[here.name, host], everywhere)
@@ -127,10 +127,10 @@ last = pulumi.Output.all(served.last, *(here.releases[host].id for host in gives
 
 for place in stack.standbyRegions:
     # What stands by comes last: it holds up nothing that serves, even where it is gone for good
-    made[place].waits = served.named
-    region.images_here(made[place], f"images-{place}", ImageCopy(here.name, running(here, digests), once=False))
+    regions[place].waits = served.named
+    region.images_here(regions[place], f"images-{place}", ImageCopy(here.name, running(here, digests), once=False))
     for host in stack.ec2_hosts:
-        region.release(made[place], host, digests_on(host), rights[place, host], everywhere)
+        region.release(regions[place], host, digests_on(host), rights[place, host], everywhere)
 
 if stack.pushers:
     pulumi.export("pushers", Pushers("pushers", catalogue, everywhere).roles)
@@ -151,7 +151,7 @@ pulumi.export("addresses", here.addresses)
 pulumi.export("releases", region.release_outputs(here))
 for place in stack.standbyRegions:
     pulumi.export(
-        f"standby_{place}", {"addresses": made[place].addresses, "releases": region.release_outputs(made[place])}
+        f"standby_{place}", {"addresses": regions[place].addresses, "releases": region.release_outputs(regions[place])}
     )
 pulumi.export("images", running(here, digests))
 if deployed:

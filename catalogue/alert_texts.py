@@ -9,7 +9,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from catalogue.alert_names import ALERTS, current_alert
 from catalogue.fields import Model
-from catalogue.files import Written, read_mapping, read_text
+from catalogue.files import SourceText, read_mapping, read_text
 from catalogue.problems import CatalogueError
 from catalogue.validation import Document, problems_of
 
@@ -72,6 +72,6 @@ def _read(path: Path, file: str, rule: str, adapter: TypeAdapter[Shape], fields:
             file,
             lambda place: ".".join(map(str, place)) or "file",
             lambda place: [*fields] if len(place) > 1 else [],
-            Written(read_text(path, file)).at,
+            SourceText(read_text(path, file)).at,
         )
         raise CatalogueError(problems_of(error, document)) from None

@@ -54,16 +54,16 @@ def with_assigned(system: System) -> System:
 
 def with_ports(system: str, service: ComposeService) -> ComposeService:
     """A service with the ports that it needs and that are not written."""
-    wanted: dict[str, Any] = {}
+    ports: dict[str, Any] = {}
     if service.port is None and service.container_port and service.routes:
-        wanted["port"] = port_of(system, service.name)
-    if service.is_blue_green and service.spare_port is None and (service.port or wanted):
-        wanted["spare_port"] = port_of(system, service.name, "spare")
-    if service.is_balanced and not service.replica_ports and (service.port or wanted):
-        wanted["replica_ports"] = replica_ports(system, service.name, service.replicas)
-    if not wanted:
+        ports["port"] = port_of(system, service.name)
+    if service.is_blue_green and service.spare_port is None and (service.port or ports):
+        ports["spare_port"] = port_of(system, service.name, "spare")
+    if service.is_balanced and not service.replica_ports and (service.port or ports):
+        ports["replica_ports"] = replica_ports(system, service.name, service.replicas)
+    if not ports:
         return service
-    return service.model_copy(update={**wanted, "port_exception": service.port_exception or WHY})
+    return service.model_copy(update={**ports, "port_exception": service.port_exception or WHY})
 
 
 def _number(text: str) -> int:

@@ -72,9 +72,9 @@ class Backup(Model):
 
     @model_validator(mode="before")
     @classmethod
-    def _shape(cls, given: Any) -> Any:
-        if is_mapping(given) or isinstance(given, Backup):
-            return given
+    def _shape(cls, value: Any) -> Any:
+        if is_mapping(value) or isinstance(value, Backup):
+            return value
         raise ValueError("a mapping, such as {dump: …, load: …}; {} for a backup of the files with all defaults")
 
     @model_validator(mode="after")

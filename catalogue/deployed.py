@@ -22,9 +22,9 @@ def standing(catalogue: Catalogue, deployed: Deployed) -> dict[str, dict[str, di
     for host in catalogue.stack.hosts:
         for service in [service for system in catalogue.systems_on(host) for service in system.active]:
             names = {image.name for image in service.images if image.digest is None}
-            wanted = deployed.get(host, {}).get(service.name, {})
-            kept = {name: wanted[name] for name in sorted(names & {*wanted})}
-            if own := {name: digest for name, digest in kept.items() if DIGEST.fullmatch(digest)}:
+            digests = deployed.get(host, {}).get(service.name, {})
+            current = {name: digests[name] for name in sorted(names & {*digests})}
+            if own := {name: digest for name, digest in current.items() if DIGEST.fullmatch(digest)}:
                 by_host.setdefault(host, {})[service.name] = own
     return by_host
 

@@ -32,9 +32,9 @@ def _text_as(cls: type, allowed: str) -> Any:
 def one_or_list(example: str) -> BeforeValidator:
     """One mapping needs no list."""
 
-    def read(given: Any) -> Any:
-        if is_mapping(given) or is_list(given):
-            return [given] if isinstance(given, dict) else given
+    def read(value: Any) -> Any:
+        if is_mapping(value) or is_list(value):
+            return [value] if isinstance(value, dict) else value
         raise ValueError(f"a mapping, such as {example}, or a list of such")
 
     return BeforeValidator(read)

@@ -42,7 +42,7 @@ class _StrictLoader(yaml.CSafeLoader):
     """YAML whose keys are text, each given once: the last of two would win without a word."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: dict[str, int] = {}
+        first_lines: dict[str, int] = {}
         for key, _ in node.value:
             if not isinstance(key, yaml.ScalarNode):
                 raise Misshapen("a key is a list or a mapping", "a text as key, such as name:", key.start_mark)
@@ -54,10 +54,10 @@ class _StrictLoader(yaml.CSafeLoader):
                     raise Misshapen(
                         f"{describe_character(sign)} beside the key {key.value.strip()!r}", "use spaces", key.start_mark
                     )
-            if key.value in seen:
-                problem = f"key {key.value!r} is defined twice: here and on line {seen[key.value]}"
+            if key.value in first_lines:
+                problem = f"key {key.value!r} is defined twice: here and on line {first_lines[key.value]}"
                 raise Misshapen(problem, ONCE, key.start_mark)
-            seen[key.value] = key.start_mark.line + 1
+            first_lines[key.value] = key.start_mark.line + 1
         return super().construct_mapping(node, deep)
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
@@ -202,7 +202,7 @@ for _tag, _pattern, _first in (
         _resolvers.append((f"tag:yaml.org,2002:{_tag}", re.compile(rf"^(?:{_pattern})$")))
 
 
-class Written:
+class SourceText:
     """A YAML text's single values as a person wrote them: YAML reads `1.10` as 1.1, `0700` as 448, `on` as true."""
 
     def __init__(self, text: str) -> None:
@@ -224,10 +224,10 @@ class Written:
         if not isinstance(node, yaml.ScalarNode) or node.style:
             return None
         try:
-            read = yaml.load(node.value, _StrictLoader)
+            plain_value = yaml.load(node.value, _StrictLoader)
         except (yaml.YAMLError, ValueError):
             return None
-        return node.value if (type(read), read) == (type(value), value) else None
+        return node.value if (type(plain_value), plain_value) == (type(value), value) else None
 
 
 def _below(node: Any, part: int | str) -> Any:

@@ -24,15 +24,15 @@ from catalogue.services import ComposeService
 from catalogue.sites import Redirect, Serving, Site, StaticFiles
 
 
-def _port(given: Any) -> Any:
+def _port(value: Any) -> Any:
     """Pulumi writes numbers back as text."""
-    return int(given) if isinstance(given, str) and given.isdecimal() else given
+    return int(value) if isinstance(value, str) and value.isdecimal() else value
 
 
-def _subnet(given: IPv4Network) -> IPv4Network:
-    if not is_for_containers(given):
+def _subnet(subnet: IPv4Network) -> IPv4Network:
+    if not is_for_containers(subnet):
         raise ValueError(FOR_CONTAINERS)
-    return given
+    return subnet
 
 
 class Instance(Model):
@@ -80,10 +80,10 @@ def path_of(path: str, system: str, instance: str) -> str:
 def instance_of(system: System, instance: Instance) -> System:
     """A system as one of its instances."""
     sites = [_site(site, instance) for site in system.sites]
-    given: dict[str, Any] = {"system": instance.known_as, "sites": sites}
+    changes: dict[str, Any] = {"system": instance.known_as, "sites": sites}
     if instance.known_as == system.system:
         services = [_common(service, instance) for service in system.services]
-        return system.model_copy(update={**given, "services": services, "network": _network(system, instance)})
+        return system.model_copy(update={**changes, "services": services, "network": _network(system, instance)})
     if system.native_services:
         # Its units say names, paths and ports of all that they use: it has them as the file has them, and no other
         # instance is on its host
@@ -93,12 +93,12 @@ def instance_of(system: System, instance: Instance) -> System:
             for service in system.services
             if isinstance(service, Service)
         ]
-        given["sites"] = [_gates(site, own) for site in sites]
-        return system.model_copy(update={**given, "services": services, "network": _network(system, instance)})
+        changes["sites"] = [_gates(site, own) for site in sites]
+        return system.model_copy(update={**changes, "services": services, "network": _network(system, instance)})
     make = _Renaming(system, instance)
     return system.model_copy(
         update={
-            **given,
+            **changes,
             "sites": [make.site(site) for site in sites],
             "network": system.network and make.network(system.network),
             "services": [make.container(s) for s in system.compose_services],
@@ -150,9 +150,9 @@ def _gates(site: Site, own: dict[str, str]) -> Site:
 
 def _rename_service(service: Service, own: dict[str, str]) -> Service:
     waits = service.depends_on if isinstance(service, ComposeService) else {}
-    given = {"depends_on": {own.get(name, name): needed for name, needed in waits.items()}} if waits else {}
+    changes = {"depends_on": {own.get(name, name): needed for name, needed in waits.items()}} if waits else {}
     routes = [rename_gate(route, lambda name: own.get(name, name)) for route in service.routes]
-    return service.model_copy(update={"name": own[service.name], "routes": routes, **given})
+    return service.model_copy(update={"name": own[service.name], "routes": routes, **changes})
 
 
 def _common(service: Any, instance: Instance) -> Any:
@@ -207,8 +207,8 @@ class _Renaming:
         return rename_gate(site, self.name).model_copy(update={"static": [self._files(entry) for entry in site.static]})
 
     def _files(self, entry: StaticFiles) -> StaticFiles:
-        given = {"directory": entry.directory and self.path(entry.directory)}
-        return rename_gate(entry, self.name).model_copy(update=given)
+        changes = {"directory": entry.directory and self.path(entry.directory)}
+        return rename_gate(entry, self.name).model_copy(update=changes)
 
     def network(self, network: ContainerNetwork) -> ContainerNetwork:
         return network_of(self.own, self.instance.subnet, self.name(network.name), self.unit(network.unit))

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from catalogue.alert_texts import file_of, read_alert_texts
 from catalogue.alerts import AnyAlert
-from catalogue.files import Written, read_text
+from catalogue.files import SourceText, read_text
 from catalogue.problems import CatalogueError, Problem, nearest
 from catalogue.validation import Document, problems_of
 
@@ -23,7 +23,7 @@ def said_in(language: str, alerts: Sequence[AnyAlert], root: Path) -> list[AnyAl
         return [*alerts]
     file, path = str(file_of(language)), root / file_of(language)
     texts = read_alert_texts(path, file)
-    written = Written(read_text(path, file))
+    source = SourceText(read_text(path, file))
     names = [alert.alert for alert in alerts]
     problems = [
         Problem(file, f"alert {name}", "is not an alert of files/alerts.yaml", nearest(name, names, "alerts"))
@@ -43,7 +43,7 @@ def said_in(language: str, alerts: Sequence[AnyAlert], root: Path) -> list[AnyAl
                 file,
                 lambda place, name=alert.alert: ": ".join([f"alert {name}", *map(str, place)]),
                 lambda _: ["text"],
-                lambda place, value, name=alert.alert: written.at((name, *place), value),
+                lambda place, value, name=alert.alert: source.at((name, *place), value),
             )
             problems += problems_of(error, document)
     if problems:

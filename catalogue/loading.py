@@ -19,7 +19,7 @@ from catalogue.compose.steps import ReleaseStep
 from catalogue.compose.upstream import Upstream
 from catalogue.compose.values import Dependency, HealthCommand, Limits, Mount
 from catalogue.fields import Model
-from catalogue.files import Written, parse_toml, read_bytes, read_compose, read_text, read_yaml
+from catalogue.files import SourceText, parse_toml, read_bytes, read_compose, read_text, read_yaml
 from catalogue.instances import instance_of
 from catalogue.languages import said_in
 from catalogue.models import Account, ComposeSource, ContainerNetwork, Directory, DropIn, Milestone, System
@@ -103,8 +103,8 @@ class Catalogue:
     @property
     def running(self) -> dict[str, System]:
         """The systems that some host of this stack runs."""
-        wanted = {name for host in self.stack.hosts.values() for name in host.runs}
-        return {name: system for name, system in self.systems.items() if name in wanted}
+        names = {name for host in self.stack.hosts.values() for name in host.runs}
+        return {name: system for name, system in self.systems.items() if name in names}
 
     @property
     def secrets(self) -> dict[str, dict[str, str]]:
@@ -114,9 +114,9 @@ class Catalogue:
         for system in self.running.values():
             shared = self.stack.secrets.get(system.system, {})
             for service in system.active:
-                taken = {name: shared[name] for name in service.secrets if name in shared}
-                if taken:
-                    groups[service.name] = taken | groups.get(service.name, {})
+                values = {name: shared[name] for name in service.secrets if name in shared}
+                if values:
+                    groups[service.name] = values | groups.get(service.name, {})
         return groups
 
     @property
@@ -203,16 +203,16 @@ def _with_compose_file(path: Path, data: Any) -> Any:
         inside = path.resolve().is_relative_to(folder.resolve())
         return read_text(path, f"{STATIC}/{name}") if inside and path.is_file() else None
 
-    read = Upstream(str(data.get("system")), file, source.variables, beside)
-    services = read.services(read_compose(path.parent.parent / STATIC.name / source.file, file), own)
-    if read.problems:
-        raise CatalogueError(read.problems)
+    upstream = Upstream(str(data.get("system")), file, source.variables, beside)
+    services = upstream.services(read_compose(path.parent.parent / STATIC.name / source.file, file), own)
+    if upstream.problems:
+        raise CatalogueError(upstream.problems)
     return {**data, "services": services}
 
 
 def _text_lookup(path: Path, file: str, data: Any) -> Callable[[Place, Any], str | None]:
     """What a system's file has for a value: its variant's part, where that says something else, or what all share."""
-    text = Written(read_text(path, file))
+    text = SourceText(read_text(path, file))
 
     def text_at(place: Place, value: Any) -> str | None:
         if is_mapping(data) and "variant" in data and len(place) > 2 and place[0] == "services":
@@ -266,8 +266,8 @@ def read_alerts(path: Path) -> list[AnyAlert]:
     try:
         return form.validate_python([_name_today(entry) for entry in data] if is_list(data) else data)
     except ValidationError as error:
-        written = Written(read_text(path, str(ALERTS))).at
-        document = Document(str(ALERTS), lambda path: _where_alert(data, path), _alert_fields, written)
+        source_text = SourceText(read_text(path, str(ALERTS))).at
+        document = Document(str(ALERTS), lambda path: _where_alert(data, path), _alert_fields, source_text)
         raise CatalogueError(problems_of(error, document, form)) from None
 
 

@@ -17,11 +17,11 @@ def is_for_containers(subnet: IPv4Network) -> bool:
     return subnet.prefixlen <= 29 and any(subnet.subnet_of(private) for private in PRIVATE)
 
 
-def too_wide(given: Iterable[str]) -> str:
+def too_wide(cidrs: Iterable[str]) -> str:
     """What the networks are, in words, when they are no list of an operator's own networks; else "". Several that are
     much of the world only together count as it."""
     networks: list[IPv4Network | IPv6Network] = []
-    for text in given:
+    for text in cidrs:
         try:
             networks.append(ip_network(text, strict=False))
         except ValueError:

@@ -56,8 +56,8 @@ def nearest(name: str, candidates: Iterable[str], what: str) -> str:
 
 def before_values(problems: Iterable[Problem]) -> list[Problem]:
     """As they are where no secret's value is needed: that one has none yet is a warning then, errors first."""
-    said = [replace(problem, level="warning") if problem.unset else problem for problem in problems]
-    return sorted(said, key=lambda problem: problem.level)
+    softened = [replace(problem, level="warning") if problem.unset else problem for problem in problems]
+    return sorted(softened, key=lambda problem: problem.level)
 
 
 def errors(problems: Iterable[Problem]) -> list[Problem]:

@@ -81,8 +81,8 @@ def is_project(package: Package) -> bool:
 def local_path(package: Package) -> str:
     """The path of a package that lies beside the project, where no host has it; "" of any other."""
     source = _table(package, "source")
-    given = next((str(source[kind]) for kind in ("virtual", "editable", "directory", "path") if kind in source), "")
-    return "" if is_project(package) else given
+    path = next((str(source[kind]) for kind in ("virtual", "editable", "directory", "path") if kind in source), "")
+    return "" if is_project(package) else path
 
 
 def fitting_wheels(package: Package, architecture: Architecture | None, version: str | None) -> list[Package]:
@@ -123,9 +123,9 @@ def _of_project(root: Package, environment: PythonEnvironment) -> Iterator[tuple
         yield from _edges(_table(root, "dev-dependencies").get(group))
 
 
-def _edges(given: Any) -> Iterator[tuple[str, str, list[str]]]:
+def _edges(dependencies: Any) -> Iterator[tuple[str, str, list[str]]]:
     """Name, version (where it says one) and extras of what is needed without a condition."""
-    for one in _tables(given):
+    for one in _tables(dependencies):
         if "marker" not in one:
             yield str(one.get("name")), str(one.get("version", "")), [str(extra) for extra in one.get("extra", [])]
 
@@ -153,10 +153,10 @@ def _runs_on(pythons: str, abi: str, version: str) -> bool:
 
 
 def _table(value: dict[str, Any], key: str) -> dict[str, Any]:
-    given = value.get(key)
-    return given if is_mapping(given) else {}
+    table = value.get(key)
+    return table if is_mapping(table) else {}
 
 
-def _tables(given: object) -> list[dict[str, Any]]:
+def _tables(value: object) -> list[dict[str, Any]]:
     """The tables of a list; none where it is no list."""
-    return [one for one in given if is_mapping(one)] if is_list(given) else []
+    return [one for one in value if is_mapping(one)] if is_list(value) else []

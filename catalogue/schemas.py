@@ -20,13 +20,14 @@ class Place:
 
     path: Path
     schemas: list[Any] = field(default_factory=list[Any])
-    known: dict[str, Any] = field(default_factory=dict[str, Any])
+    definitions: dict[str, Any] = field(default_factory=dict[str, Any])
 
     @property
     def bounds(self) -> str:
         """Which numbers are allowed, such as `1 to 65535`; "" where that is not known."""
-        plain = [_plain(schema, self.known) for schema in self.schemas]
-        plain += [_plain(choice, self.known) for one in plain if one["type"] == "union" for choice in _choices(one)]
+        plain = [_plain(schema, self.definitions) for schema in self.schemas]
+        choices = [choice for schema in plain if schema["type"] == "union" for choice in _choices(schema)]
+        plain += [_plain(choice, self.definitions) for choice in choices]
         number = next((one for one in plain if one["type"] in NUMBERS), dict[str, Any]())
         least, above, largest = (number.get(name) for name in ("ge", "gt", "le"))
         if least is not None and largest is not None:
@@ -38,7 +39,7 @@ class Place:
 
     def refusal(self, text: str) -> Any:
         """What pydantic finds wrong with a text in the place of a value that is none; None where it fits."""
-        for schema in [schema for schema in self.schemas if _plain(schema, self.known)["type"] == "str"]:
+        for schema in [schema for schema in self.schemas if _plain(schema, self.definitions)["type"] == "str"]:
             try:
                 VALIDATOR(schema).validate_python(text)
             except ValidationError as error:
@@ -54,25 +55,25 @@ def place_of(model: Described | None, path: Path) -> Place:
     """The place of a finding; where no model is given its path alone."""
     if model is None:
         return Place(path)
-    known: dict[str, Any] = {}
+    definitions: dict[str, Any] = {}
     schemas: list[Any] = [model.core_schema if isinstance(model, TypeAdapter) else model.__pydantic_core_schema__]
-    written: list[int | str] = []
+    written_path: list[int | str] = []
     for part in path:
-        plain = [_plain(schema, known) for schema in schemas]
+        plain = [_plain(schema, definitions) for schema in schemas]
         below = [schemas_below for schema in plain for schemas_below in _below(schema, part)]
         if not below and (unions := [schema for schema in plain if schema["type"] == "union"]):
-            named = [choice for union in unions for choice in union["choices"] if _is_called(choice, part, known)]
+            named = [choice for union in unions for choice in union["choices"] if _is_called(choice, part, definitions)]
             chosen = named or [choice for union in unions for choice in union["choices"]]
             schemas = [choice[0] if isinstance(choice, tuple) else choice for choice in chosen]
             continue
-        written.append(part)
+        written_path.append(part)
         schemas = below
-    return Place(tuple(written), schemas, known)
+    return Place(tuple(written_path), schemas, definitions)
 
 
-def _is_called(choice: Any, part: int | str, known: dict[str, Any]) -> bool:
+def _is_called(choice: Any, part: int | str, definitions: dict[str, Any]) -> bool:
     """Is a branch of a union the one that a path names, as far as pydantic's names for them say so."""
-    kind = _plain(choice[0] if isinstance(choice, tuple) else choice, known)["type"]
+    kind = _plain(choice[0] if isinstance(choice, tuple) else choice, definitions)["type"]
     return str(part).removeprefix("constrained-").startswith(kind)
 
 
@@ -80,15 +81,15 @@ def _choices(union: Any) -> list[Any]:
     return [choice[0] if isinstance(choice, tuple) else choice for choice in union["choices"]]
 
 
-def _plain(schema: Any, known: dict[str, Any]) -> Any:
+def _plain(schema: Any, definitions: dict[str, Any]) -> Any:
     """A schema without what only wraps it: defaults, validators, references."""
     while True:
         kind = schema["type"]
         if kind == "definitions":
-            known.update({definition["ref"]: definition for definition in schema["definitions"]})
+            definitions.update({definition["ref"]: definition for definition in schema["definitions"]})
             schema = schema["schema"]
         elif kind == "definition-ref":
-            schema = known[schema["schema_ref"]]
+            schema = definitions[schema["schema_ref"]]
         elif kind in SCHEMA_OF:
             schema = schema[SCHEMA_OF[kind]]
         elif "schema" in schema:

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
 from catalogue.compose.container import ContainerOptions
 from catalogue.compose.steps import ReleaseSteps
-from catalogue.compose.values import ContainerHealth, HealthCommand, Published
+from catalogue.compose.values import ContainerHealth, HealthCommand, PublishedPort
 from catalogue.fields import (
     NAME,
     AbsolutePath,
@@ -89,7 +89,7 @@ class ComposeService(Service, ContainerOptions, Following):
     own, and memory for each."""
     replica_ports: list[Port] = []
     """Ports of the replicas after the first. They follow from its name where none are written."""
-    publish: list[Published] = []
+    publish: list[PublishedPort] = []
     """Ports at which the world reaches it past the proxy, such as `"25"` or `"51820/udp"`. They need the exception
     `public-ports`."""
     exceptions: dict[Opening, Annotated[Line, AfterValidator(_in_words)]] = {}
@@ -97,14 +97,14 @@ class ComposeService(Service, ContainerOptions, Following):
 
     @model_validator(mode="before")
     @classmethod
-    def _names(cls, given: Any) -> Any:
-        if not is_mapping(given):
-            return given
+    def _names(cls, value: Any) -> Any:
+        if not is_mapping(value):
+            return value
         # Of a name that is none, one finding is enough
-        name = given.get("name")
+        name = value.get("name")
         name = name if isinstance(name, str) and re.fullmatch(NAME, name) else "name"
         own = {"unit": f"{name}.service", "container": name, "directory": f"/opt/{name}", "compose_key": name}
-        return {**own, **given}
+        return {**own, **value}
 
     @property
     def listens(self) -> int | None:
@@ -167,7 +167,7 @@ class ComposeService(Service, ContainerOptions, Following):
         return self.network_mode == "host"
 
     @property
-    def published_port(self) -> Published | None:
+    def published_port(self) -> PublishedPort | None:
         """What of `publish` has its `port` to itself: that one is then no port of loopback alone."""
         return next((one for one in self.publish if self.port in one.numbers and one.protocol == "tcp"), None)
 
@@ -240,8 +240,8 @@ class NativeService(Service):
     @property
     def limit(self) -> int:
         """The unit's own MemoryMax, of which a drop-in has the last word, else `memory`."""
-        given = [canonical(sections).get("Service", {}).get("MemoryMax") for sections in self.all_sections]
-        own = [value for value in given if value is not None and not isinstance(value, list)]
+        limits = [canonical(sections).get("Service", {}).get("MemoryMax") for sections in self.all_sections]
+        own = [value for value in limits if value is not None and not isinstance(value, list)]
         if own:
             return systemd_bytes(text(own[-1])) or 0
         return to_bytes(self.memory.limit) if self.memory else 0

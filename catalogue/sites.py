@@ -33,8 +33,8 @@ class FileKey(Model):
     """The key, dotted, such as `server.max_request_size`."""
 
 
-def _form(given: Any) -> str:
-    return "<mapping>" if isinstance(given, dict | FileKey) else "<text>"
+def _form(value: Any) -> str:
+    return "<mapping>" if isinstance(value, dict | FileKey) else "<text>"
 
 
 AnySize = Annotated[
@@ -64,11 +64,11 @@ class Cors(Model):
         return "*" in self.origins
 
 
-def _methods_alone(given: Any) -> Any:
+def _methods_alone(value: Any) -> Any:
     """`cors: [GET, POST]` is the methods, `cors: false` none."""
-    if given is False:
+    if value is False:
         return Cors()
-    return {"methods": given} if is_list(given) else given
+    return {"methods": value} if is_list(value) else value
 
 
 class Rate(Model):
@@ -105,12 +105,12 @@ class ForwardAuth(Model):
         return self
 
 
-def _none_for_false(given: Any) -> Any:
-    return ForwardAuth() if given is False else given
+def _none_for_false(value: Any) -> Any:
+    return ForwardAuth() if value is False else value
 
 
-def _hsts(given: Any) -> Any:
-    return Hsts() if given is True else None if given is False else given
+def _hsts(value: Any) -> Any:
+    return Hsts() if value is True else None if value is False else value
 
 
 class Serving(Model):
@@ -166,14 +166,14 @@ class Serving(Model):
             # What it does not say of CORS its site says
             values = {name: getattr(self.cors, name) for name in self.cors.model_fields_set}
             own["cors"] = site.cors.model_copy(update=values)
-        given = {name: getattr(site, name) for name in Serving.model_fields} | own
-        return Serving.model_construct(**given)
+        options = {name: getattr(site, name) for name in Serving.model_fields} | own
+        return Serving.model_construct(**options)
 
 
 def with_headers(first: dict[str, str], second: dict[str, str]) -> dict[str, str]:
     """Both; of one name, which has no case, the second's."""
-    taken = {name.lower() for name in second}
-    return {name: value for name, value in first.items() if name.lower() not in taken} | second
+    overridden_names = {name.lower() for name in second}
+    return {name: value for name, value in first.items() if name.lower() not in overridden_names} | second
 
 
 class Redirect(Model):

@@ -44,14 +44,14 @@ class Source(Model):
         )
 
 
-def _source(given: Any) -> Any:
-    if isinstance(given, Source):
-        return given
-    if is_mapping(given) and set(given) == {"command"} and given["command"]:
-        return given
-    if isinstance(given, str) and (match := _SSM.fullmatch(given)):
+def _source(value: Any) -> Any:
+    if isinstance(value, Source):
+        return value
+    if is_mapping(value) and set(value) == {"command"} and value["command"]:
+        return value
+    if isinstance(value, str) and (match := _SSM.fullmatch(value)):
         return {"ssm": match["name"]}
-    if isinstance(given, str) and (match := _MANAGER.fullmatch(given)):
+    if isinstance(value, str) and (match := _MANAGER.fullmatch(value)):
         return {"secretsmanager": match["name"], "key": match["key"] or ""}
     raise ValueError(FORMS)
 

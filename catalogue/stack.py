@@ -11,7 +11,7 @@ from pydantic import Field, PrivateAttr, ValidationError
 from catalogue.dns import Dns
 from catalogue.elsewhere import Bucket, Certificates, NameServer, Url
 from catalogue.fields import AccountId, Email, HostName, Model, Name, Network, PublicKey, Region, written_as
-from catalogue.files import Written, mapping, read_mapping, read_text
+from catalogue.files import SourceText, mapping, read_mapping, read_text
 from catalogue.host import HOST_KINDS, AnyHost, Ec2Host, Host, SshHost
 from catalogue.instances import Instance
 from catalogue.languages import ENGLISH, Language
@@ -135,8 +135,8 @@ class Stack(Model):
     def registry_logins(self) -> dict[str, dict[str, str]]:
         """Registry → user and password, of those that ask for a login and whose login could be decrypted."""
         logins = {host: value for host, value in self.secrets.get(REGISTRIES, {}).items() if not is_sealed(value)}
-        given = {host: value.partition(":") for host, value in logins.items()}
-        return {host: {"user": user, "password": password} for host, (user, _, password) in given.items()}
+        parts = {host: value.partition(":") for host, value in logins.items()}
+        return {host: {"user": user, "password": password} for host, (user, _, password) in parts.items()}
 
     @property
     def registry(self) -> str:
@@ -181,8 +181,8 @@ class Stack(Model):
     def places(self, host: str) -> set[str]:
         """Where an EC2 host has machines: its own in each region, and those that it keeps in the one that serves."""
         spec = self.ec2_hosts[host]
-        kept = {place_of(self.region, number) for number in spec.kept_types}
-        return kept | {place_of(region, spec.generation) for region in self.regions}
+        kept_places = {place_of(self.region, number) for number in spec.kept_types}
+        return kept_places | {place_of(region, spec.generation) for region in self.regions}
 
     def made_as(self, host: str) -> str:
         """What the names of the host's resources in Pulumi begin with."""
@@ -191,8 +191,8 @@ class Stack(Model):
     def with_machine(self, host: str, generation: int) -> "Stack":
         """The same stack with a machine that a host keeps as the host's own."""
         spec = self.ec2_hosts[host]
-        kept: dict[str, Any] = {"generation": generation, "instanceType": spec.kept_types[generation], "kept": []}
-        return self.model_copy(update={"hosts": self.hosts | {host: spec.model_copy(update=kept)}})
+        changes: dict[str, Any] = {"generation": generation, "instanceType": spec.kept_types[generation], "kept": []}
+        return self.model_copy(update={"hosts": self.hosts | {host: spec.model_copy(update=changes)}})
 
     @property
     def generations(self) -> dict[str, int]:
@@ -213,8 +213,8 @@ class Stack(Model):
     @property
     def dns_token(self) -> str:
         """What the zone's provider knows this stack by; "" where it needs nothing, or it was not decrypted."""
-        given = self.secrets.get(DNS, {}).get(API_TOKEN, "") if self.dns.provider == "cloudflare" else ""
-        return "" if is_sealed(given) else given
+        token = self.secrets.get(DNS, {}).get(API_TOKEN, "") if self.dns.provider == "cloudflare" else ""
+        return "" if is_sealed(token) else token
 
     def dns_owner(self, part: str) -> str:
         """By what the stack knows its own records again: the comment beside each at Cloudflare (100 characters), whose
@@ -242,7 +242,7 @@ def stack_from(name: str, values: dict[str, Any], file: str, path: Path | None =
             fields[field] = value
     if "aws:region" in values:
         fields["region"] = values["aws:region"]
-    text = Written(read_text(path, file)) if path else None
+    text = SourceText(read_text(path, file)) if path else None
 
     def written_at(place: tuple[int | str, ...], value: Any) -> str | None:
         key = "aws:region" if place[0] == "region" else f"{PROJECT}:{place[0]}"
@@ -295,13 +295,13 @@ def read_stack(project: Path, name: str, file: Path | None = None) -> Stack:
             fault = f"PULUMI_OPTION_CONFIG_FILE names {file}, which does not exist"
             rule = "unset that variable, or restore the file"
         raise CatalogueError([Problem(path.name, "stack", fault, rule)])
-    shown = shown_path(path, project)
-    values = read_config(path, shown)
+    display_path = shown_path(path, project)
+    values = read_config(path, display_path)
     sealed = {key: _mark_encrypted(value) for key, value in values.items()}
-    _refuse_two_values(sealed, shown)
+    _refuse_two_values(sealed, display_path)
     if exposed := [key for key in SECRET_KEYS if not is_empty(sealed.get(key), (None, "", ENCRYPTED))]:
-        raise CatalogueError(in_plain_text(shown, exposed))
-    return stack_from(name, sealed, shown, path)
+        raise CatalogueError(in_plain_text(display_path, exposed))
+    return stack_from(name, sealed, display_path, path)
 
 
 def _refuse_two_values(values: dict[str, Any], file: str) -> None:

@@ -87,12 +87,12 @@ INSTEAD = {
 @dataclass(frozen=True)
 class Document:
     """A file as its reader knows it, so that a problem names the place in it. `where` names a path; `fields` are the
-    names allowed beside its last part; `written` is the text that the file has for a value, where it is known."""
+    names allowed beside its last part; `source_text` is a value as the file has it, where that is known."""
 
     file: str
     where: Callable[[Path], str]
     fields: Callable[[Path], list[str]] = lambda _: []
-    written: Callable[[Path, Any], str | None] = lambda path, value: None
+    source_text: Callable[[Path, Any], str | None] = lambda path, value: None
 
 
 def problems_of(error: ValidationError, document: Document, model: Described | None = None) -> list[Problem]:
@@ -104,32 +104,32 @@ def problems_of(error: ValidationError, document: Document, model: Described | N
     # Of a union the branch that the value was meant for says more
     deeper = {one.path[:length] for one in findings for length in range(len(one.path))}
     findings = [one for one in findings if not (one.is_of_union and one.path in deeper)]
-    said: dict[tuple[Path, str], tuple[str, list[str]]] = {}
+    sentences: dict[tuple[Path, str], tuple[str, list[str]]] = {}
     for one in findings:
-        problem, allowed = one.sentence(document.fields(one.path), document.written(one.path, one.value))
-        _, rules = said.setdefault((one.path, str(one.value) if one.is_key else ""), (problem, []))
+        problem, allowed = one.sentence(document.fields(one.path), document.source_text(one.path, one.value))
+        _, rules = sentences.setdefault((one.path, str(one.value) if one.is_key else ""), (problem, []))
         rules += [allowed] if allowed not in rules else []
     return [
         Problem(document.file, document.where(path), problem, ", or ".join(rules))
-        for (path, _), (problem, rules) in said.items()
+        for (path, _), (problem, rules) in sentences.items()
     ]
 
 
-def misread_values(given: Any, parsed: Any, document: Document, path: Path = ()) -> Iterator[Problem]:
+def misread_values(raw: Any, parsed: Any, document: Document, path: Path = ()) -> Iterator[Problem]:
     """A problem for each number that is written in another way than people write one: YAML reads 0100 as 64, yes as 1.
-    `given` is what the document holds at `path`, `parsed` what it became."""
-    if is_mapping(given) or is_list(given):
+    `raw` is what the document holds at `path`, `parsed` what it became."""
+    if is_mapping(raw) or is_list(raw):
         # Of a service and of a host the way has its kind in it
         tag = (parsed.kind,) if len(path) == 2 and hasattr(parsed, "kind") else ()
-        for key, value in given.items() if isinstance(given, dict) else enumerate(given):
+        for key, value in raw.items() if isinstance(raw, dict) else enumerate(raw):
             below = _part(parsed, key)
             yield from misread_values(value, below, document, (*path, *tag, key))
         return
     is_number = isinstance(parsed, int | float) and not isinstance(parsed, bool)
-    if isinstance(given, int | float) and (is_number or not isinstance(given, bool)):
-        text = document.written(path, given)
+    if isinstance(raw, int | float) and (is_number or not isinstance(raw, bool)):
+        text = document.source_text(path, raw)
         if text is not None and not DECIMAL.fullmatch(text):
-            read_as = "a number" if isinstance(given, bool) else _describe_value(given)
+            read_as = "a number" if isinstance(raw, bool) else _describe_value(raw)
             fault = f"found {_cut(text)}, which YAML reads as {read_as}"
             yield Problem(document.file, document.where(path), fault, _as_number(text))
 
@@ -162,10 +162,10 @@ def _as_number(text: str) -> str:
 class _Finding:
     """One of pydantic's, at the place that a person wrote."""
 
-    def __init__(self, given: Any, model: Described | None) -> None:
-        self.kind: str = given["type"]
-        self.value, self.context, self.message = given["input"], given.get("ctx", {}), given["msg"]
-        path: Path = given["loc"]
+    def __init__(self, error: Any, model: Described | None) -> None:
+        self.kind: str = error["type"]
+        self.value, self.context, self.message = error["input"], error.get("ctx", {}), error["msg"]
+        path: Path = error["loc"]
         # The key itself of a mapping, and not what stands under it
         self.is_key = path[-1:] == ("[key]",)
         self.place = place_of(model, path[:-2] if self.is_key else path)
@@ -174,19 +174,19 @@ class _Finding:
         self.is_of_union = len(self.place.path) < len(path) - 2 * self.is_key
         self.name = next((str(part) for part in reversed(self.path) if not isinstance(part, int)), "")
 
-    def sentence(self, fields: list[str], written: str | None) -> tuple[str, str]:
-        """What was found, and what is allowed; `written` is the text that the file has."""
-        value, plain = self.value, written
+    def sentence(self, fields: list[str], source_text: str | None) -> tuple[str, str]:
+        """What was found, and what is allowed; `source_text` is the text that the file has."""
+        value, plain = self.value, source_text
         # A text is shown in quotes, so that spaces at its ends are seen
-        written = None if value is None or isinstance(value, str) else written
-        problem = f"found {_cut(written) if written else _describe_value(value)}"
+        source_text = None if value is None or isinstance(value, str) else source_text
+        problem = f"found {_cut(source_text) if source_text else _describe_value(value)}"
         if self.is_key:
             return f"found the name {_describe_value(value)}", self._rule(value)
         match self.kind:
             case "extra_forbidden":
                 name, is_services = str(self.path[-1]), self.path[:1] == ("services",)
-                said = INSTEAD[name] if name in INSTEAD and is_services else nearest(name, fields, "fields")
-                return f"unknown field {name!r}", said
+                rule = INSTEAD[name] if name in INSTEAD and is_services else nearest(name, fields, "fields")
+                return f"unknown field {name!r}", rule
             case "missing":
                 return f"field {str(self.path[-1])!r} is missing", f"it is required{_such_as(self.name)}"
             case "union_tag_invalid" | "union_tag_not_found":
@@ -196,7 +196,7 @@ class _Finding:
                     f"kinds: {kinds}",
                 )
             case "string_type" if isinstance(value, (int, float, date)):
-                return problem, self._as_text(written or _describe_value(value))
+                return problem, self._as_text(source_text or _describe_value(value))
             case "string_type" if value is None:
                 return problem, 'write a text; an empty one is ""'
             case "int_type" | "int_parsing" | "int_parsing_size" | "float_type" | "float_parsing" | "int_from_float":
@@ -248,14 +248,14 @@ class _Finding:
 
     @property
     def _range(self) -> str:
-        said = {
+        bounds = {
             "greater_than": "above",
             "greater_than_equal": "at least",
             "less_than": "below",
             "less_than_equal": "at most",
         }
         bound = next((number_text(value) for value in self.context.values() if isinstance(value, int | float)), "")
-        return self.place.bounds or f"{said.get(self.kind, '')} {bound}".strip() or "any finite number"
+        return self.place.bounds or f"{bounds.get(self.kind, '')} {bound}".strip() or "any finite number"
 
     def _no_number(self, plain: str | None) -> tuple[str, str]:
         """Of what is no number, or none in digits; `plain` is what stands in the file without quotes."""
@@ -284,10 +284,10 @@ def _one_of(value: Any, expected: str) -> str:
     """The words of a choice, the nearest alone where one is near."""
     words = re.findall(r"'((?:[^'\\]|\\.)*)'", expected) or [expected]
     near = difflib.get_close_matches(str(value), words, 1) if isinstance(value, str) else []
-    said = " or ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+    choices = " or ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
     if len(words) == 1 and not words[0]:
         return "leave it empty"
-    return f"did you mean {near[0]!r}? One of: {said}" if near and len(words) > 1 else said
+    return f"did you mean {near[0]!r}? One of: {choices}" if near and len(words) > 1 else choices
 
 
 def _nearest(finding: _Finding, fields: Callable[[Path], list[str]]) -> Path | None:

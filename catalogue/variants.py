@@ -12,23 +12,23 @@ from typing import Any
 from catalogue.shapes import is_list, is_mapping
 
 
-def apply_variant(data: Any, wanted: str | None) -> Any:
+def apply_variant(data: Any, choice: str | None) -> Any:
     """The system's data with one variant laid over it. Raises ValueError, saying what is allowed."""
     if not is_mapping(data) or "variants" not in data:
-        if wanted:
+        if choice:
             raise ValueError("it has no variants")
         return data
     variants: Any = data["variants"]
     if not is_mapping(variants) or not variants:
         raise ValueError("variants: a mapping with one entry for each")
-    name = wanted or next(iter(variants))
+    name = choice or next(iter(variants))
     if name not in variants:
         raise ValueError(f"variants: {', '.join(variants)}")
-    given: Any = variants[name] or {}
-    services: Any = given.get("services") or {} if is_mapping(given) else None
-    if not is_mapping(given) or not is_mapping(services):
+    overlay: Any = variants[name] or {}
+    services: Any = overlay.get("services") or {} if is_mapping(overlay) else None
+    if not is_mapping(overlay) or not is_mapping(services):
         raise ValueError(f"variants: {name}: a mapping such as {{services: {{NAME: {{environment: {{…}}}}}}}}")
-    patch = {key: value for key, value in given.items() if key != "services"}
+    patch = {key: value for key, value in overlay.items() if key != "services"}
     rest = {key: value for key, value in data.items() if key != "variants"}
     common: Any = rest.get("services", [])
     if not is_list(common):

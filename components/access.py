@@ -13,7 +13,7 @@ from components.naming import inside
 from rendering.user_data import PREPARE
 
 
-class Reachable(pulumi.ComponentResource):
+class ReachableHost(pulumi.ComponentResource):
     """A host that a release can go to. `machine` changes when the machine is replaced: a new one starts empty."""
 
     address: pulumi.Output[str]
@@ -45,7 +45,7 @@ class Preparation:
 
 
 def ready(
-    host: Reachable, name: str, stack: Stack, preparation: Preparation, after: Sequence[pulumi.Resource] = ()
+    host: ReachableHost, name: str, stack: Stack, preparation: Preparation, after: Sequence[pulumi.Resource] = ()
 ) -> command.local.Command:
     """Waits until the host answers SSH with its own key, and prepares it. The script comes along and is safe to repeat:
     what failed at the first boot is reported now, and can be fixed."""

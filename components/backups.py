@@ -20,9 +20,12 @@ class Backups(pulumi.ComponentResource):
             # Its owner's
             self.register_outputs({"bucket": stack.backup_bucket})
             return
-        kept = inside(self, retain_on_delete=True)
+        retained = inside(self, retain_on_delete=True)
         bucket = aws.s3.Bucket(
-            f"{name}-bucket", bucket=stack.backup_bucket, tags=tags(stack, "backups", stack.backup_bucket), opts=kept
+            f"{name}-bucket",
+            bucket=stack.backup_bucket,
+            tags=tags(stack, "backups", stack.backup_bucket),
+            opts=retained,
         )
         aws.s3.BucketPublicAccessBlock(
             f"{name}-access",
@@ -31,13 +34,13 @@ class Backups(pulumi.ComponentResource):
             block_public_policy=True,
             ignore_public_acls=True,
             restrict_public_buckets=True,
-            opts=kept,
+            opts=retained,
         )
         versioning = aws.s3.BucketVersioning(
             f"{name}-versions",
             bucket=bucket.id,
             versioning_configuration=aws.s3.BucketVersioningVersioningConfigurationArgs(status="Enabled"),
-            opts=kept,
+            opts=retained,
         )
         rule = aws.s3.BucketLifecycleConfigurationRuleArgs(
             id="expire",

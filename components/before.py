@@ -98,7 +98,7 @@ class Before:
     machines: dict[str, dict[str, Machine]] = field(default_factory=dict[str, dict[str, Machine]])
     """The machines in EC2 by place and host."""
 
-    kept: dict[str, list[int]] = field(default_factory=dict[str, list[int]])
+    kept_generations: dict[str, list[int]] = field(default_factory=dict[str, list[int]])
     """The generations of the earlier machines that stay beside each host's own."""
 
     disks: dict[str, dict[str, Disk]] = field(default_factory=dict[str, dict[str, Disk]])
@@ -166,7 +166,7 @@ def read(resources: Resources) -> Before:
         move=move,
         unfinished=bool(open_gates),
         machines=machines(resources),
-        kept=kept_generations(outputs),
+        kept_generations=kept_generations(outputs),
         disks=data_disks(resources),
         last_releases=last_releases(resources),
         settled_jobs={name: release.get("settles") or "" for name, release in releases(resources).items()},

@@ -37,28 +37,32 @@ def stack() -> Stack:
     text."""
     name = pulumi.get_stack()
     file = stack_file_name(name)
-    given = values(CONFIG.get() or get_config_env(), schema())
-    plain = [key for key in SECRET_KEYS if not is_empty(given.get(key)) and not is_config_secret(key)]
+    config_values = values(CONFIG.get() or get_config_env(), schema())
+    plain = [key for key in SECRET_KEYS if not is_empty(config_values.get(key)) and not is_config_secret(key)]
     if plain:
         raise CatalogueError(in_plain_text(file, plain))
-    return _with_secrets_of_others(stack_from(name, given, file), given, file)
+    return _with_secrets_of_others(stack_from(name, config_values, file), config_values, file)
 
 
-def _with_secrets_of_others(own_stack: Stack, given: dict[str, Any], file: str) -> Stack:
+def _with_secrets_of_others(own_stack: Stack, config_values: dict[str, Any], file: str) -> Stack:
     """The stack with the values of infra:secretsFrom, which only this process holds. Raises CatalogueError that names
     each secret without a value."""
-    own: dict[str, dict[str, str]] = given.get(f"{PROJECT}:secrets") or {}
+    own: dict[str, dict[str, str]] = config_values.get(f"{PROJECT}:secrets") or {}
     if not any(name not in own.get(group, {}) for group, names in own_stack.secretsFrom.items() for name in names):
         return own_stack
     sources = {
         group: {name: source.model_dump() for name, source in names.items()}
         for group, names in own_stack.secretsFrom.items()
     }
-    asked = {"region": own_stack.region, "sources": sources, "given": {group: [*names] for group, names in own.items()}}
+    request = {
+        "region": own_stack.region,
+        "sources": sources,
+        "given": {group: [*names] for group, names in own.items()},
+    }
     try:
         ran = subprocess.run(
             [sys.executable, "-m", "infra.sources"],
-            input=json.dumps(asked), capture_output=True, text=True, timeout=SOURCES, check=True,
+            input=json.dumps(request), capture_output=True, text=True, timeout=SOURCES, check=True,
         )  # fmt: skip
         answer: dict[str, Any] = json.loads(ran.stdout)
     except (subprocess.SubprocessError, ValueError):
@@ -68,7 +72,7 @@ def _with_secrets_of_others(own_stack: Stack, given: dict[str, Any], file: str) 
         rule = "check the name, the login and the rights that its source needs"
         raise CatalogueError([Problem(file, "infra:secretsFrom", answer["wrong"].replace("\n", "; "), rule)])
     secrets = {group: own.get(group, {}) | answer["values"].get(group, {}) for group in {*own, *answer["values"]}}
-    return stack_from(own_stack.name, {**given, f"{PROJECT}:secrets": secrets}, file)
+    return stack_from(own_stack.name, {**config_values, f"{PROJECT}:secrets": secrets}, file)
 
 
 def stack_file_name(name: str) -> str:
@@ -106,9 +110,9 @@ class Deploying:
 def deploying(stack: str) -> Deploying | None:
     """The update that `infra deploy` asks for; None for a whole one. Raises pulumi.RunError for a whole update while
     the outcome of an interrupted `infra deploy` is unknown."""
-    given, note = os.environ.get(DEPLOYING), Path(UNSETTLED.format(stack=stack))
-    if given:
-        return Deploying(**json.loads(given))
+    requested, note = os.environ.get(DEPLOYING), Path(UNSETTLED.format(stack=stack))
+    if requested:
+        return Deploying(**json.loads(requested))
     if note.exists():
         raise pulumi.RunError(
             "nothing was touched: an infra deploy of this checkout was interrupted, and its outcome is unknown: run it "
@@ -144,9 +148,9 @@ def demand_known_regions(own_stack: Stack) -> None:
     """Raises CatalogueError for a region that AWS does not have, as far as boto3 knows."""
     # Of STS, which is in all of them: botocore reads a service's whole description for this, and EC2's has 3 MB
     regions = boto3.Session().get_available_regions("sts")
-    asked = [("aws:region", region) for region in own_stack.regions]
-    asked += [("infra:backupRegion", own_stack.backupRegion)] if own_stack.backupRegion else []
-    for key, region in asked:
+    configured = [("aws:region", region) for region in own_stack.regions]
+    configured += [("infra:backupRegion", own_stack.backupRegion)] if own_stack.backupRegion else []
+    for key, region in configured:
         if region not in regions:
             near = difflib.get_close_matches(region, regions, 3)
             rule = f"{'did you mean ' + ', '.join(near) + '?' if near else 'regions: ' + ', '.join(regions)}"

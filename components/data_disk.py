@@ -31,7 +31,7 @@ class DataDisk:
 
 
 def attach(
-    host: access.Reachable, name: str, stack: Stack, disk: DataDisk, label: dict[str, str]
+    host: access.ReachableHost, name: str, stack: Stack, disk: DataDisk, label: dict[str, str]
 ) -> command.local.Command:
     """Makes the disk, attaches it, and mounts it once the host is ready. No step here deletes a volume, or detaches one
     that is mounted."""
@@ -60,12 +60,12 @@ def attach(
         opts=inside(host, delete_before_replace=True),
     )
     request = pulumi.Output.all(host.target, volume.id, volume.size).apply(
-        lambda known: json.dumps(
+        lambda resolved: json.dumps(
             {
-                "target": known[0],
+                "target": resolved[0],
                 "limit": stack.readyTimeout,
                 "program": program("data_disk"),
-                "payload": {"volume": known[1], "size": known[2], "device": DEVICE, "mounts": disk.mounts},
+                "payload": {"volume": resolved[1], "size": resolved[2], "device": DEVICE, "mounts": disk.mounts},
             },
             sort_keys=True,
         )

@@ -61,8 +61,8 @@ class PublicName(pulumi.ComponentResource):
         super().__init__("infra:index:PublicName", name, None, opts)
         self.fqdn = pulumi.Output.from_input(name)
         if stack.dns.is_ours:
-            written = _record(self, name, stack, zone, RecordSet(name, "A", stack.recordTtl, [address]))
-            self.fqdn = written.apply(lambda _: name)
+            record = _record(self, name, stack, zone, RecordSet(name, "A", stack.recordTtl, [address]))
+            self.fqdn = record.apply(lambda _: name)
         self.register_outputs({})
 
 
@@ -73,8 +73,8 @@ class Records(pulumi.ComponentResource):
         super().__init__("infra:index:Records", name, None, opts)
         for record in stack.records if stack.dns.is_ours else []:
             values = record.provider_values if stack.dns.provider == "route53" else record.values
-            wanted = RecordSet(record.name, record.type, record.ttl, values)
-            _record(self, f"{record.name}-{record.type}", stack, zone, wanted)
+            record_set = RecordSet(record.name, record.type, record.ttl, values)
+            _record(self, f"{record.name}-{record.type}", stack, zone, record_set)
         self.register_outputs({})
 
 
@@ -92,27 +92,29 @@ class Proofs(pulumi.ComponentResource):
         self.register_outputs({})
 
 
-def _record(parent: pulumi.Resource, resource: str, stack: Stack, zone: Zone, wanted: RecordSet) -> pulumi.Output[str]:
+def _record(
+    parent: pulumi.Resource, resource: str, stack: Stack, zone: Zone, record_set: RecordSet
+) -> pulumi.Output[str]:
     """Creates a record; the output resolves once it exists."""
     if stack.dns.provider == "route53":
         record = aws.route53.Record(
             resource,
             zone_id=zone.id,
-            name=wanted.name,
-            type=wanted.type,
-            ttl=wanted.ttl,
-            records=wanted.values,
+            name=record_set.name,
+            type=record_set.type,
+            ttl=record_set.ttl,
+            records=record_set.values,
             opts=inside(parent),
         )
         return record.fqdn
     # In plain: a preview shows what changes
-    written = pulumi.Output.all(*wanted.values).apply(
+    request = pulumi.Output.all(*record_set.values).apply(
         lambda addresses: json.dumps(
             {
                 "zone": stack.zone,
-                "name": wanted.name,
-                "type": wanted.type,
-                "ttl": wanted.ttl,
+                "name": record_set.name,
+                "type": record_set.type,
+                "ttl": record_set.ttl,
                 "values": addresses,
                 "owner": stack.dns_owner(OWNERS[parent.__class__.__name__]),
                 "stack": stack.name,
@@ -123,7 +125,7 @@ def _record(parent: pulumi.Resource, resource: str, stack: Stack, zone: Zone, wa
         f"{NAMED}{resource}",
         create=here(PROGRAM, "put"),
         delete=here(PROGRAM, "remove"),
-        stdin=written,
+        stdin=request,
         environment={API_TOKEN: pulumi.Output.secret(stack.dns_token)},
         logging=command.local.Logging.STDERR,
         add_previous_output_in_env=False,

@@ -21,31 +21,31 @@ LIMIT = 300  # seconds until registries have answered
 def digests(catalogue: Catalogue, options: pulumi.InvokeOptions) -> dict[str, str]:
     """`repository:tag` and `repository@digest` → digest: from the stack's registry, or, for an image that is not there
     yet, from its own registry. Raises pulumi.RunError."""
-    stack, wanted = catalogue.stack, catalogue.foreign_images
-    if not wanted:
+    stack, images = catalogue.stack, catalogue.foreign_images
+    if not images:
         return {}
-    digest_of = lookup.digests(sorted({image.repository for image in wanted}), stack.region, options)
-    missing = [image for image in wanted if image.name not in digest_of]
-    given = {image.name: image.digest for image in missing if image.digest}
-    asked = [image for image in missing if not image.digest]
+    digest_of = lookup.digests(sorted({image.repository for image in images}), stack.region, options)
+    missing = [image for image in images if image.name not in digest_of]
+    pinned = {image.name: image.digest for image in missing if image.digest}
+    by_tag = [image for image in missing if not image.digest]
     return (
-        {image.name: digest for image in wanted if (digest := digest_of.get(image.name))}
-        | given
-        | _resolve_digests(stack, asked)
+        {image.name: digest for image in images if (digest := digest_of.get(image.name))}
+        | pinned
+        | _resolve_digests(stack, by_tag)
     )
 
 
-def _resolve_digests(stack: Stack, wanted: list[Image]) -> dict[str, str]:
-    if not wanted:
+def _resolve_digests(stack: Stack, images: list[Image]) -> dict[str, str]:
+    if not images:
         return {}
-    request = {"images": [image.name for image in wanted], "logins": stack.registry_logins}
+    request = {"images": [image.name for image in images], "logins": stack.registry_logins}
     try:
         ran = subprocess.run(
             [sys.executable, "-m", "infra.mirror", "resolve"],
             input=json.dumps(request), capture_output=True, text=True, check=False, timeout=LIMIT,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
-        names = ", ".join(image.name for image in wanted)
+        names = ", ".join(image.name for image in images)
         raise pulumi.RunError(
             f"nothing was touched: the registries of {names} did not answer within {LIMIT} s"
         ) from None

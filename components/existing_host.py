@@ -19,8 +19,8 @@ class ExistingHostArgs:
     needs: list[str]
 
 
-class ExistingHost(access.Reachable):
-    """The same outputs as an EC2 host's: see `components.access.Reachable`."""
+class ExistingHost(access.ReachableHost):
+    """The same outputs as an EC2 host's: see `components.access.ReachableHost`."""
 
     def __init__(self, name: str, args: ExistingHostArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("infra:index:ExistingHost", name, None, opts)

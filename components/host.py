@@ -47,8 +47,8 @@ class HostArgs:
     disk: DataDisk | None = None
 
 
-class Host(access.Reachable):
-    """`address` is the public address; the rest is `components.access.Reachable`."""
+class Host(access.ReachableHost):
+    """`address` is the public address; the rest is `components.access.ReachableHost`."""
 
     def __init__(self, name: str, args: HostArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("infra:index:Host", name, None, opts)

@@ -56,15 +56,15 @@ def note_engine() -> None:
         subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=LIMIT, check=False)
 
 
-def refuse(asked: "subprocess.Popen[str] | None", tries: int = TRIES) -> None:
+def refuse(query: "subprocess.Popen[str] | None", tries: int = TRIES) -> None:
     """Raises pulumi.RunError if the last update was killed while creating resources, which this one would create again,
     or if that is unknown; a preview only warns. Interrupted commands are repeated by design."""
-    if asked is None:
+    if query is None:
         return
     try:
-        output, complaint = asked.communicate(timeout=LIMIT)
+        output, complaint = query.communicate(timeout=LIMIT)
     except subprocess.TimeoutExpired:
-        asked.kill()
+        query.kill()
         _object(f"{UNKNOWN}: pulumi stack export did not end within {LIMIT} s. Run again")
         return
     try:

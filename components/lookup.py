@@ -35,8 +35,8 @@ def zone(stack: Stack, record_providers: Collection[str], options: pulumi.Invoke
     if stack.dns.provider == "route53":
         remedy = "create the zone in Route 53, or name one of this account; for another provider set infra:dns"
         with _one_line(f"infra:zone {stack.zone}", remedy):
-            kept = aws.route53.get_zone(name=stack.zone, opts=options)
-            ids = Zone(kept.zone_id, kept.arn, kept.arn)
+            hosted_zone = aws.route53.get_zone(name=stack.zone, opts=options)
+            ids = Zone(hosted_zone.zone_id, hosted_zone.arn, hosted_zone.arn)
     elif "route53" in record_providers:
         try:
             ids = Zone(former=aws.route53.get_zone(name=stack.zone, opts=options).arn)
@@ -87,31 +87,31 @@ def availability_zone(stack: Stack, is_new: bool, options: pulumi.InvokeOptions)
     """The availability zone for the stack's hosts in its region; "" if that is decided already: existing hosts stay
     where they are. A region offers an instance type in some of its zones only. Raises pulumi.RunError if no zone offers
     all types of the stack's hosts, or the configured one does not."""
-    wanted = sorted({spec.instanceType for spec in stack.ec2_hosts.values()})
-    chosen, given = stack.availabilityZones.get(stack.region, ""), stack.networks.get(stack.region)
-    if not wanted or not (is_new or chosen):
+    instance_types = sorted({spec.instanceType for spec in stack.ec2_hosts.values()})
+    chosen, network = stack.availabilityZones.get(stack.region, ""), stack.networks.get(stack.region)
+    if not instance_types or not (is_new or chosen):
         return ""
     with _one_line(f"instance types of {stack.region}", "is the region enabled in this account?"):
-        filters = [aws.ec2.GetInstanceTypeOfferingsFilterArgs(name="instance-type", values=wanted)]
+        filters = [aws.ec2.GetInstanceTypeOfferingsFilterArgs(name="instance-type", values=instance_types)]
         offerings = aws.ec2.get_instance_type_offerings(
             filters=filters, location_type="availability-zone", region=stack.region, opts=options
         )
-        if given:
-            chosen = aws.ec2.get_subnet(id=given.subnet, region=stack.region, opts=options).availability_zone
+        if network:
+            chosen = aws.ec2.get_subnet(id=network.subnet, region=stack.region, opts=options).availability_zone
     zones: dict[str, set[str]] = {}
     for zone, offered in zip(offerings.locations, offerings.instance_types, strict=True):
         # Without local zones, which have no public addresses of the region
         if zone[:-1] == stack.region or zone == chosen:
             zones.setdefault(zone, set()).add(offered)
-    if missing := [name for name in wanted if not any(name in offered for offered in zones.values())]:
+    if missing := [name for name in instance_types if not any(name in offered for offered in zones.values())]:
         raise pulumi.RunError(
             f"nothing was touched: {stack.region} does not offer {', '.join(missing)}: set another instanceType of the "
             "same processor and memory for those hosts"
         )
-    whole = sorted(zone for zone, offered in zones.items() if offered.issuperset(wanted))
+    whole = sorted(zone for zone, offered in zones.items() if offered.issuperset(instance_types))
     if chosen and chosen not in whole:
-        lacking = [name for name in wanted if name not in zones.get(chosen, set())]
-        place = f"{chosen} (the zone of {given.subnet})" if given else chosen
+        lacking = [name for name in instance_types if name not in zones.get(chosen, set())]
+        place = f"{chosen} (the zone of {network.subnet})" if network else chosen
         remedy = (
             f"zones that offer all types: {', '.join(whole)}"
             if whole
@@ -121,10 +121,10 @@ def availability_zone(stack: Stack, is_new: bool, options: pulumi.InvokeOptions)
     if not whole:
         each = "; ".join(f"{zone}: {', '.join(sorted(offered))}" for zone, offered in sorted(zones.items()))
         raise pulumi.RunError(
-            f"nothing was touched: no availability zone of {stack.region} offers all of {', '.join(wanted)} ({each}): "
-            "the hosts of a region share one zone, so set another instanceType for some of them"
+            f"nothing was touched: no availability zone of {stack.region} offers all of {', '.join(instance_types)} "
+            f"({each}): the hosts of a region share one zone, so set another instanceType for some of them"
         )
-    return "" if given else chosen or whole[0]
+    return "" if network else chosen or whole[0]
 
 
 def moving_images(catalogue: Catalogue, source: str, options: pulumi.InvokeOptions) -> dict[str, str]:
@@ -133,8 +133,8 @@ def moving_images(catalogue: Catalogue, source: str, options: pulumi.InvokeOptio
     Raises pulumi.RunError that names every image in neither, before anything is created.
     """
     stack = catalogue.stack
-    wanted = {image.name: image.repository for image in catalogue.images}
-    repositories = sorted(set(wanted.values()))
+    repository_of = {image.name: image.repository for image in catalogue.images}
+    repositories = sorted(set(repository_of.values()))
     try:
         digest_of = digests(repositories, source, options)
     except pulumi.RunError as error:
@@ -142,15 +142,15 @@ def moving_images(catalogue: Catalogue, source: str, options: pulumi.InvokeOptio
         pulumi.log.warn(f"the images of {source} cannot be listed, so only those of {stack.region} are used: {error}")
         digest_of = {}
     shared = digests(repositories, stack.region, options) if stack.sharedRepositories else {}
-    if away := sorted(name for name in wanted if stack.sharedRepositories and name not in shared):
+    if away := sorted(name for name in repository_of if stack.sharedRepositories and name not in shared):
         raise pulumi.RunError(
             f"nothing was touched: {len(away)} image(s) are not in {stack.region}: {', '.join(away)}. Another stack "
             "owns the repositories (infra:sharedRepositories): move that one first, which copies them"
         )
-    missing = sorted(name for name in wanted if name not in digest_of)
+    missing = sorted(name for name in repository_of if name not in digest_of)
     digest_of |= {
         name: digest
-        for name, digest in digests(sorted({wanted[name] for name in missing}), stack.region, options).items()
+        for name, digest in digests(sorted({repository_of[name] for name in missing}), stack.region, options).items()
         if name in missing
     }
     if nowhere := [name for name in missing if name not in digest_of]:
@@ -160,7 +160,7 @@ def moving_images(catalogue: Catalogue, source: str, options: pulumi.InvokeOptio
             f"nothing was touched: {len(nowhere)} image(s) are neither in {source} nor in {stack.region}: push them to "
             f"the stack's present region, from which the move copies them: {push}"
         )
-    return {name: digest for name, digest in digest_of.items() if name in wanted}
+    return {name: digest for name, digest in digest_of.items() if name in repository_of}
 
 
 def digests(repositories: list[str], region: str, options: pulumi.InvokeOptions) -> dict[str, str]:

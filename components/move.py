@@ -75,7 +75,7 @@ def demand_later(stack: Stack, before: Before) -> None:
     for host, spec in stack.ec2_hosts.items():
         last = before.generations.get(host, FIRST)
         is_earlier = spec.generation < last or (
-            spec.generation != last and spec.generation in before.kept.get(host, [])
+            spec.generation != last and spec.generation in before.kept_generations.get(host, [])
         )
         if before.region and is_earlier and last not in spec.kept_types:
             raise pulumi.RunError(
@@ -119,10 +119,12 @@ def warn_of_data(catalogue: Catalogue, move: Move) -> None:
             stays_behind = host in catalogue.stack.ec2_hosts and host not in move.data
             if stays_behind and (paths := data(catalogue, host)):
                 region = region_of(place)
-                kept = "" if region in catalogue.stack.regions else f"; infra:standbyRegions [{region}] keeps the host"
+                remedy = (
+                    "" if region in catalogue.stack.regions else f"; infra:standbyRegions [{region}] keeps the host"
+                )
                 pulumi.log.warn(
                     f"{host} in {place} is deleted with its data: {', '.join(paths)}. Make a copy first if it is "
-                    f"needed; infra:moveData true moves the data too{kept}"
+                    f"needed; infra:moveData true moves the data too{remedy}"
                 )
 
 
@@ -138,7 +140,7 @@ def is_under_way(stack: Stack, before: Before) -> bool:
 
 
 @dataclass(frozen=True)
-class Coming:
+class Arrival:
     """Data that comes along: what it is (rendering/moving.py), the `host` that gets it, what that one is called in it
     (`place`) and so are the `others` that may have it, and the one where it is as far as is known (`source`, or "")."""
 
@@ -149,13 +151,13 @@ class Coming:
     others: dict[str, pulumi.Output[dict[str, Any]]]
 
 
-def coming(
+def arrivals_of(
     catalogue: Catalogue, move: Move, before: dict[str, Hosts], addresses: dict[str, pulumi.Output[str]]
-) -> list[Coming]:
+) -> list[Arrival]:
     """Of all systems of a host that becomes another machine, and of each system that goes to another host. `before` are
     the hosts by place that were there when the move began, `addresses` the present ones."""
     stack = catalogue.stack
-    arrivals: list[Coming] = []
+    arrivals: list[Arrival] = []
     for host in stack.ec2_hosts:
         entry = moving(catalogue, host, render(catalogue, host)) if host in move.data else None
         if entry:
@@ -163,7 +165,7 @@ def coming(
                 place: target(stack, host, pulumi.Output.from_input(address))
                 for place, address in elsewhere(stack, host, before).items()
             }
-            arrivals.append(Coming(entry, host, stack.place(host), move.homes.get(host, move.source), others))
+            arrivals.append(Arrival(entry, host, stack.place(host), move.homes.get(host, move.source), others))
     for system, givers in sorted(move.systems.items()) if stack.moveData else ():
         host = next((name for name, spec in stack.hosts.items() if system in spec.runs), "")
         there = [giver for giver in givers if giver in addresses and giver != host]
@@ -171,7 +173,7 @@ def coming(
         if entry:
             others = {_host_label(stack, giver): target(stack, giver, addresses[giver]) for giver in there}
             source = move.homes.get(f"{SYSTEM}{system}", "")
-            arrivals.append(Coming(entry, host, _host_label(stack, host), source, others))
+            arrivals.append(Arrival(entry, host, _host_label(stack, host), source, others))
     return arrivals
 
 

@@ -42,9 +42,9 @@ class Network(pulumi.ComponentResource):
         super().__init__("infra:index:Network", name, None, opts)
         stack = catalogue.stack
         label = tags(stack, "network", f"{stack.name}-{name}")
-        given = stack.networks.get(stack.region)
-        if given:
-            vpc, subnet, self.zone = given.vpc, given.subnet, self._zone_of(given.subnet, stack)
+        configured = stack.networks.get(stack.region)
+        if configured:
+            vpc, subnet, self.zone = configured.vpc, configured.subnet, self._zone_of(configured.subnet, stack)
         else:
             vpc, subnet, self.zone = self._create(name, stack, availability_zone, label)
         group = aws.ec2.SecurityGroup(
@@ -111,8 +111,8 @@ class Network(pulumi.ComponentResource):
         """Asked where a host has a disk that must be in it."""
         if not any(host.dataDisk for host in stack.ec2_hosts.values()):
             return pulumi.Output.from_input("")
-        asked = aws.ec2.get_subnet_output(id=subnet, region=stack.region, opts=pulumi.InvokeOptions(parent=self))
-        return asked.availability_zone
+        details = aws.ec2.get_subnet_output(id=subnet, region=stack.region, opts=pulumi.InvokeOptions(parent=self))
+        return details.availability_zone
 
     def _ingress(
         self, name: str, group: aws.ec2.SecurityGroup, opening: Opening, label: dict[str, str]

@@ -49,7 +49,7 @@ class Region:
 
     registry: Registry
     zone: Zone
-    machines: dict[str, access.Reachable] = field(default_factory=dict[str, access.Reachable])
+    machines: dict[str, access.ReachableHost] = field(default_factory=dict[str, access.ReachableHost])
     releases: dict[str, Release] = field(default_factory=dict[str, Release])
     waits: list[pulumi.Resource] = field(default_factory=list[pulumi.Resource])
     copier: pulumi.Input[str] = ""
@@ -103,7 +103,7 @@ def machine(
     spec = stack.hosts[host]
     name = stack.made_as(host)
     options = region.options if host in stack.ec2_hosts else everywhere
-    wanted, grants = needs(catalogue, host), proof_records(region.zone, allowed, host)
+    preparation, grants = needs(catalogue, host), proof_records(region.zone, allowed, host)
     # A host pulls what its own systems run, and nothing of others
     own = list(dict.fromkeys(name for system in allowed.systems_on(host) for name in system.repositories))
     pulls: pulumi.Input[list[str]] = pulumi.Output.all(*(region.registry.arns[name] for name in own)) if own else []
@@ -121,10 +121,10 @@ def machine(
             places = mounts(catalogue.systems_on(host))
             disk = DataDisk(spec.dataDisk.size, places, marks, region.network.zone, origin.is_kept)
             marks = {}
-        args = HostArgs(stack, host, spec, wanted, origin, region.network, rights.profile, marks, disk)
+        args = HostArgs(stack, host, spec, preparation, origin, region.network, rights.profile, marks, disk)
         machine_of_host = Host(name, args, options)
     else:
-        machine_of_host = ExistingHost(name, ExistingHostArgs(stack, host, spec, wanted), options)
+        machine_of_host = ExistingHost(name, ExistingHostArgs(stack, host, spec, preparation), options)
     region.machines[host] = machine_of_host
     return rights
 
@@ -132,7 +132,7 @@ def machine(
 def keep_earlier(region: Region, prior: Before, everywhere: pulumi.ResourceOptions) -> dict[str, list[int]]:
     """The machines that a host keeps beside its own, as they are: they get no release any more. One that is not there
     is not made. Host → the generations that there are."""
-    stack, kept = region.catalogue.stack, dict[str, list[int]]()
+    stack, generations = region.catalogue.stack, dict[str, list[int]]()
     # A preview that knows of no state takes the configuration's word
     is_supposed = isinstance(get_monitor(), MockMonitor) and not prior.region
     for host, spec in stack.ec2_hosts.items():
@@ -143,13 +143,13 @@ def keep_earlier(region: Region, prior: Before, everywhere: pulumi.ResourceOptio
             if is_supposed:
                 earlier = Machine("")
             if earlier:
-                kept.setdefault(host, []).append(number)
+                generations.setdefault(host, []).append(number)
                 alone = replace(region, catalogue=replace(region.catalogue, stack=with_it), machines={}, releases={})
                 machine(alone, host, Origin("", earlier.replaces, True, has_disk), everywhere)
                 _add_alarms(alone, host)
             else:
                 pulumi.log.warn(f"{host}: machine {number} of infra:hosts.{host}.kept does not exist")
-    return kept
+    return generations
 
 
 def proof_records(zone: Zone, catalogue: Catalogue, host: str) -> dict[str, list[str]]:

@@ -81,12 +81,12 @@ class Digests:
     """`repository:tag` → digest: what a `registry` has, if one is asked, and over that what is `known`."""
 
     registry: Registry | None
-    known: Mapping[str, str] = field(default_factory=dict[str, str])
+    known_digests: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def of(self, images: Iterable[Image]) -> pulumi.Output[dict[str, str]]:
         """Those of the repositories of some images: what needs them depends on no other repository."""
         there = self.registry.digests if self.registry else {}
         repositories = dict.fromkeys(image.repository for image in images if image.repository in there)
         return pulumi.Output.all(*(there[name] for name in repositories)).apply(
-            lambda parts: {name: digest for part in parts for name, digest in part.items()} | dict(self.known)
+            lambda parts: {name: digest for part in parts for name, digest in part.items()} | dict(self.known_digests)
         )

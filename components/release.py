@@ -13,7 +13,7 @@ import pulumi_command as command
 from agent import receive_source
 from catalogue.loading import Catalogue
 from catalogue.stack import BACKUP, DNS, MONITOR, PROOF_TOKEN, Stack
-from components.access import Reachable, here
+from components.access import ReachableHost, here
 from components.naming import inside
 from components.passwords import hash_password
 from rendering import backups, images, proofs
@@ -30,7 +30,7 @@ class ReleaseArgs:
     an interrupted update ("" for none): another one makes the command run, whatever else is unchanged."""
 
     stack: Stack
-    host: Reachable
+    host: ReachableHost
     release: pulumi.Output[Built]
     secrets: pulumi.Input[Secrets]
     settles: str
@@ -44,15 +44,15 @@ class Release(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: ReleaseArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         release = args.release
-        shown = {"release": release.apply(lambda built: built.id), "files": release.apply(lambda built: built.hashes)}
-        super().__init__("infra:index:Release", name, shown, opts)
-        asked = pulumi.Output.all(release, args.host.target, args.secrets).apply(
+        inputs = {"release": release.apply(lambda built: built.id), "files": release.apply(lambda built: built.hashes)}
+        super().__init__("infra:index:Release", name, inputs, opts)
+        stdin = pulumi.Output.all(release, args.host.target, args.secrets).apply(
             lambda resolved: request(args.stack, *resolved, settles=args.settles)
         )
         applied = command.local.Command(
             f"{name}-apply",
             create=here("infra.deliver"),
-            stdin=pulumi.Output.secret(asked),
+            stdin=pulumi.Output.secret(stdin),
             # A new machine starts empty: the same release goes to it again
             triggers=[args.host.machine],
             # stderr has progress lines; the structured outcome on stdout becomes the output
@@ -108,8 +108,8 @@ def secrets_for(catalogue: Catalogue, host: str, credentials: dict[str, str]) ->
         # The other one is the operator's
         own[DNS] = {name: value for name, value in catalogue.secrets.get(DNS, {}).items() if name == PROOF_TOKEN}
     for system in catalogue.systems_on(host):
-        given = catalogue.secrets.get(system.system, {})
-        passwords = {name: given[name] for name in sorted(system.passwords) if name in given}
+        values = catalogue.secrets.get(system.system, {})
+        passwords = {name: values[name] for name in sorted(system.passwords) if name in values}
         key = catalogue.stack.sshPrivateKey or ""
         # The words themselves go nowhere, unless a service names them as a secret of its own
         named = {name for service in system.active if service.name == system.system for name in service.secrets}

@@ -11,7 +11,7 @@ import pulumi_command as command
 from agent import program, source
 from catalogue.stack import Stack
 from components.access import here, target
-from components.move import Coming, Move
+from components.move import Arrival, Move
 from components.naming import inside
 
 
@@ -55,7 +55,7 @@ class ImageCopy:
     updates."""
 
     source: str
-    wanted: pulumi.Output[dict[str, str]]
+    digests: pulumi.Output[dict[str, str]]
     newest: bool = False
     once: bool = True
 
@@ -71,7 +71,7 @@ class CopyingHost:
 
 def images(name: str, stack: Stack, copy: ImageCopy, host: CopyingHost, opts: pulumi.ResourceOptions) -> Step:
     """The step that copies images into the stack's region."""
-    entries = copy.wanted.apply(
+    entries = copy.digests.apply(
         lambda digests_known: [
             {"repository": key[: len(key) - len(reference)], "reference": reference, "digest": digests_known[key]}
             for key in sorted(digests_known)
@@ -115,7 +115,7 @@ def gate(name: str, stack: Stack, args: GateArgs, opts: pulumi.ResourceOptions) 
 def data_here(
     name: str,
     stack: Stack,
-    arrival: Coming,
+    arrival: Arrival,
     machine: pulumi.Output[dict[str, Any]],
     opts: pulumi.ResourceOptions,
 ) -> Step:

@@ -29,15 +29,15 @@ def fill(lab: Lab, regions: Sequence[str]) -> None:
 
     Raises LabError, and CatalogueError where the catalogue cannot be read.
     """
-    wanted = images(catalogue())
-    if faults := [*unknown_names(PROJECT.extras, catalogue(), wanted)]:
+    all_images = images(catalogue())
+    if faults := [*unknown_names(PROJECT.extras, catalogue(), all_images)]:
         raise LabError("\n".join(faults))
-    elsewhere.fill(lab, [image for image in wanted if image.is_foreign])
+    elsewhere.fill(lab, [image for image in all_images if image.is_foreign])
     artefacts = {artefact.name for artefact in artefacts_of(systems(catalogue())) if not artefact.is_foreign}
     pack_artefacts(lab, regions, sorted(artefacts))
-    own = [image for image in wanted if not image.is_foreign and image.name not in artefacts]
-    given = {image.name: source for image in own if (source := PROJECT.extras.images.get(image.name))}
-    for name, source in given.items():
+    own = [image for image in all_images if not image.is_foreign and image.name not in artefacts]
+    sources = {image.name: source for image in own if (source := PROJECT.extras.images.get(image.name))}
+    for name, source in sources.items():
         _push(lab, regions, name, elsewhere.local(source))
     tags = {(repository, "latest") for repository in PROJECT.extras.stubs}
     tags |= {(image.repository, image.tag or "latest") for image in own}
@@ -46,20 +46,20 @@ def fill(lab: Lab, regions: Sequence[str]) -> None:
         partial(registry.push_stub, lab, region, f"{repository}:{tag}", facts[repository], programs)
         for repository, tag in sorted(tags)
         for region in regions
-        if f"{repository}:{tag}" not in given and not registry.manifest(lab, region, repository, tag)
+        if f"{repository}:{tag}" not in sources and not registry.manifest(lab, region, repository, tag)
     ]
     if lacking:
         with step("pushing the stub images"), ThreadPoolExecutor(2) as pool:
             list(pool.map(lambda push: push(), lacking))
 
 
-def unknown_names(extras: Extras, own_catalogue: Catalogue, wanted: Sequence[Image]) -> Iterator[str]:
+def unknown_names(extras: Extras, own_catalogue: Catalogue, all_images: Sequence[Image]) -> Iterator[str]:
     """A line for each name in lab.yaml that the catalogue or the stack does not have: it would be ignored."""
-    repositories = [image.repository for image in wanted if not image.is_foreign]
+    repositories = [image.repository for image in all_images if not image.is_foreign]
     of_machines = [name for machine in extras.machines.values() for name in machine.systems]
     systems = list(own_catalogue.systems)
     for key, fault, names, there, what in (
-        ("images", "no service runs", extras.images, [image.name for image in wanted], "images that services run"),
+        ("images", "no service runs", extras.images, [image.name for image in all_images], "images that services run"),
         ("stubs", "no service runs", extras.stubs, repositories, "images that services run"),
         ("rehearse", "stack lab has no host", extras.rehearse, list(own_catalogue.stack.hosts), "its hosts"),
         ("foreign_names", "there is no system", extras.foreign_names.values(), systems, "systems"),
@@ -89,14 +89,14 @@ def pack_artefacts(lab: Lab, regions: Sequence[str], names: Sequence[str]) -> No
 
 def _pack(layout: Path, name: str) -> str:
     """An artefact as lab.yaml gives it, in an OCI layout; its digest. Raises LabError and InfraError."""
-    given = PROJECT.extras.images.get(name, "")
-    source = PROJECT.root / given
+    place = PROJECT.extras.images.get(name, "")
+    source = PROJECT.root / place
     if "@" in name:
         raise LabError("a digest names the original image only: use a tag in the catalogue")
-    if not given:
+    if not place:
         raise LabError("is an artefact without a source in lab.yaml: set it to ./FOLDER or ./FILE")
-    if not given.startswith("./") or not source.exists():
-        there = f"write ./{given}" if source.exists() else f"this project has no {given}: set it to ./FOLDER or ./FILE"
+    if not place.startswith("./") or not source.exists():
+        there = f"write ./{place}" if source.exists() else f"this project has no {place}: set it to ./FOLDER or ./FILE"
         raise LabError(f"is an artefact: {there}")
     if not (source / "program.yaml").exists():
         return artefact.write(layout, [str(source)]).digest

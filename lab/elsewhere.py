@@ -26,12 +26,12 @@ def start(lab: Lab) -> None:
         registry.start_in(lab, ELSEWHERE)
 
 
-def fill(lab: Lab, wanted: Sequence[Image]) -> None:
+def fill(lab: Lab, foreign_images: Sequence[Image]) -> None:
     """Provides the images of other registries that the catalogue names. Raises LabError that lists unavailable ones."""
-    if not wanted:
+    if not foreign_images:
         return
     start(lab)
-    absent = [missing for image in wanted if (missing := _bring(lab, image))]
+    absent = [missing for image in foreign_images if (missing := _bring(lab, image))]
     if absent:
         choice = "SOURCE is an image of this machine's Docker, ./FOLDER with a Dockerfile, or stub"
         raise LabError(
@@ -48,18 +48,18 @@ def fill(lab: Lab, wanted: Sequence[Image]) -> None:
 def _bring(lab: Lab, image: Image) -> str:
     """Puts an image into the registry; returns "" or a line with the reason why it is not available."""
     name = image.name.partition("/")[2]
-    given = PROJECT.extras.images.get(image.name)
+    own_source = PROJECT.extras.images.get(image.name)
     if registry.manifest(lab, ELSEWHERE, image.repository.partition("/")[2], image.digest or image.tag or "latest"):
         return ""
-    if given and image.digest:
+    if own_source and image.digest:
         return (
             f"  - {image.name}: a digest names the original image only: use a tag in the catalogue to use another image"
         )
-    if given == STUB:
+    if own_source == STUB:
         facts = derive_stubs(catalogue())[image.repository]
         registry.push_stub(lab, ELSEWHERE, name, facts, build_programs())
-    elif given:
-        registry.push_image(lab, ELSEWHERE, local(given), name)
+    elif own_source:
+        registry.push_image(lab, ELSEWHERE, local(own_source), name)
     else:
         return _original(lab, image, name)
     return ""
@@ -76,13 +76,14 @@ def _original(lab: Lab, image: Image, name: str) -> str:
     return ""
 
 
-def local(given: str) -> str:
+def local(source: str) -> str:
     """An image of lab.yaml as skopeo names it; a folder's image is built first. Raises LabError."""
-    if given.startswith("./"):
-        given = build_image(PROJECT.root / given[2:])
-    elif not succeeds("docker", "image", "inspect", given):
-        raise LabError(f"lab.yaml: images: this machine's Docker has no image {given}: build or pull it, and run again")
-    return f"docker-daemon:{given}"
+    if source.startswith("./"):
+        source = build_image(PROJECT.root / source[2:])
+    elif not succeeds("docker", "image", "inspect", source):
+        fault = f"this machine's Docker has no image {source}"
+        raise LabError(f"lab.yaml: images: {fault}: build or pull it, and run again")
+    return f"docker-daemon:{source}"
 
 
 def build_image(folder: Path, note: str = "", version: str = "") -> str:

@@ -61,8 +61,8 @@ class MachineFacts:
     built: frozenset[str] = frozenset()
 
 
-def collect(wanted: Iterable[str], disks: Iterable[Path], built: dict[str, bool], shift: int | None) -> MachineFacts:
-    """The facts of this machine. `wanted` are programs and absolute paths, `disks` directories that will be filled, the
+def collect(programs: Iterable[str], disks: Iterable[Path], built: dict[str, bool], shift: int | None) -> MachineFacts:
+    """The facts of this machine. `programs` are names and absolute paths, `disks` directories that will be filled, the
     engine's own besides."""
     engine = _engine()
     return MachineFacts(
@@ -73,7 +73,7 @@ def collect(wanted: Iterable[str], disks: Iterable[Path], built: dict[str, bool]
         disk=tuple((str(place), free_space(place)) for place in [*disks, Path((engine or DockerEngine("")).root)]),
         is_root=os.geteuid() == 0,
         package_manager="apt-get" if find_program("apt-get") else "",
-        missing=frozenset(name for name in wanted if not _exists(name)),
+        missing=frozenset(name for name in programs if not _exists(name)),
         cgroup=cgroup_version(Path("/proc/self/mounts").read_text()),
         docker=engine,
         docker_host=os.environ.get("DOCKER_HOST", ""),

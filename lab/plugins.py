@@ -42,8 +42,8 @@ def this_machine() -> Machine:
 def install(home: Path) -> dict[str, str]:
     """Puts every plugin into a PULUMI_HOME; plugin → "real" or "stand-in". Raises LabError where LAB_PLUGINS names a
     folder without one that fits."""
-    given = from_folder(Path(os.environ[FOLDER]), this_machine()) if os.environ.get(FOLDER) else {}
-    return {name: _install(home, name, given.get(name)) for name in PLUGINS}
+    downloads = from_folder(Path(os.environ[FOLDER]), this_machine()) if os.environ.get(FOLDER) else {}
+    return {name: _install(home, name, downloads.get(name)) for name in PLUGINS}
 
 
 def from_folder(folder: Path, machine: Machine) -> dict[str, Path]:
@@ -64,10 +64,10 @@ def from_folder(folder: Path, machine: Machine) -> dict[str, Path]:
         if parts["version"] == PLUGINS[parts["name"]][0] and for_this:
             fitting.setdefault(parts["name"], path)
     if not fitting:
-        wanted = " or ".join(f"pulumi-resource-{name}-v{version}" for name, (version, _) in PLUGINS.items())
+        expected = " or ".join(f"pulumi-resource-{name}-v{version}" for name, (version, _) in PLUGINS.items())
         there = ", ".join(sorted(path.name for path in folder.iterdir())) or "nothing"
         raise LabError(
-            f"{FOLDER}={folder} has no plugin for the lab: wanted {wanted}, for {machine.os}-{machine.machine} "
+            f"{FOLDER}={folder} has no plugin for the lab: wanted {expected}, for {machine.os}-{machine.machine} "
             f"(optionally .xz); found {there}"
         )
     return fitting
@@ -89,11 +89,11 @@ def stand_in(name: str) -> str:
     return f'#!/bin/sh\nPYTHONPATH={shlex.quote(str(ROOT))} exec {shlex.quote(sys.executable)} -m {module} "$@"\n'
 
 
-def _install(home: Path, name: str, given: Path | None) -> str:
+def _install(home: Path, name: str, download: Path | None) -> str:
     folder = home / "plugins" / f"resource-{name}-v{PLUGINS[name][0]}"
     program = folder / f"pulumi-resource-{name}"
-    if given:
-        _write(program, unpack_program(given))
+    if download:
+        _write(program, unpack_program(download))
     elif not program.exists() and not _download(home, name):
         _write(program, stand_in(name).encode())
     return "stand-in" if program.stat().st_size < 4096 else "real"

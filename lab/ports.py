@@ -28,8 +28,8 @@ def shift_port(port: int, shift: int) -> int:
 
 def choose_shift(is_free: Callable[[int, str], bool]) -> int | None:
     """The first shift at which `is_free(port, "tcp" or "udp")` holds for every port of a lab; None: at none."""
-    wanted = [(port, "tcp") for port in {*PUBLIC, *INNER_TCP, *SERVICES_TCP}] + [(port, "udp") for port in UDP]
-    return next((shift for shift in SHIFTS if all(is_free(port + shift, kind) for port, kind in wanted)), None)
+    ports = [(port, "tcp") for port in {*PUBLIC, *INNER_TCP, *SERVICES_TCP}] + [(port, "udp") for port in UDP]
+    return next((shift for shift in SHIFTS if all(is_free(port + shift, kind) for port, kind in ports)), None)
 
 
 def is_free_on(addresses: Iterable[str]) -> Callable[[int, str], bool]:

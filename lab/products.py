@@ -111,9 +111,9 @@ def packages_of(requirements: Path, name: str, *options: str) -> Path:
     return packages
 
 
-def _venv(home: Path, requirements: Path, wanted: Environment) -> None:
+def _venv(home: Path, requirements: Path, spec: Environment) -> None:
     """A virtual environment for the machines' own Python."""
-    scripts, place = wanted.scripts, wanted.at or f"/{wanted.into}"
+    scripts, place = spec.scripts, spec.at or f"/{spec.into}"
     packages = packages_of(requirements, requirements.parent.name, "--only-binary", ":all:")
     shutil.copytree(
         packages, home / "lib/python3.11/site-packages", ignore=shutil.ignore_patterns("bin", "__pycache__")

@@ -109,8 +109,8 @@ class Project:
         own = self._text("aws:region")
         backup, standby = self._config.get("infra:backupRegion"), self._config.get("infra:standbyRegions")
         other = next(name for name in OTHER_REGIONS if name not in (own, backup))
-        wanted = [own, other, *(standby if isinstance(standby, list) else []), backup]
-        names = tuple(dict.fromkeys(name for name in wanted if isinstance(name, str)))
+        regions = [own, other, *(standby if isinstance(standby, list) else []), backup]
+        names = tuple(dict.fromkeys(name for name in regions if isinstance(name, str)))
         if len(names) > MOST_REGIONS:
             raise LabError(f"{STACK}: {len(names)} regions; the lab supports at most {MOST_REGIONS}: remove some")
         return names

@@ -42,20 +42,21 @@ def rehearse(lab: Lab) -> int:
     env = workspace.full_environment(lab)
     command = ["infra", "move", HOME, "--retire", "--stack", "lab", "--yes", "--report", str(lab.path("move.md"))]
     print(f"\n$ {' '.join(command)}\n", flush=True)
-    asked = Asked(lab, next((url for _, url in table.public(lab)), ""))
-    with asked:
+    requests = Requests(lab, next((url for _, url in table.public(lab)), ""))
+    with requests:
         code = subprocess.run(command, cwd=ROOT, env=env, check=False, timeout=LONGEST).returncode
     if code:
         raise LabError("the move failed; its last lines say why, and how to continue (first: . .lab-move/env)")
     print(f"\n{lab.path('move.md').read_text()}")
-    if asked.url:
-        print(f"{asked.count} requests to {asked.url} during the move, {asked.failed} of them not answered with 200")
+    if requests.url:
+        outcome = f"{requests.failed} of them not answered with 200"
+        print(f"{requests.count} requests to {requests.url} during the move, {outcome}")
     pauses = _moves_data(lab)
-    if pauses and asked.failed:
+    if pauses and requests.failed:
         print("those fell into the pause in which data was copied; the report says how long it was")
     print(f"the lab keeps running: . .lab-move/env, then for example infra move {AWAY} --keep --stack lab")
     print("remove it with `make rehearse-down`")
-    return 0 if pauses or not asked.failed else 1
+    return 0 if pauses or not requests.failed else 1
 
 
 def _moves_data(lab: Lab) -> bool:
@@ -64,7 +65,7 @@ def _moves_data(lab: Lab) -> bool:
     return any(moving(catalogue, host, render(catalogue, host)) for host in catalogue.stack.hosts)
 
 
-class Asked:
+class Requests:
     """A client that asks a public URL all the time; none where there is no URL."""
 
     def __init__(self, lab: Lab, url: str) -> None:

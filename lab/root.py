@@ -22,8 +22,10 @@ def is_possible() -> bool:
 
 def run_as_root(*module: str) -> int:
     """`python -m MODULE …` by root, with this user's directories; what it made in them is the user's afterwards."""
-    kept = [f"{name}={value}" for name, value in os.environ.items() if name in KEPT or name.startswith(KEPT_PREFIXES)]
-    code = subprocess.run(["sudo", "-n", "env", *kept, sys.executable, "-m", *module], cwd=ROOT, check=False).returncode
+    names = [name for name in os.environ if name in KEPT or name.startswith(KEPT_PREFIXES)]
+    variables = [f"{name}={os.environ[name]}" for name in names]
+    command = ["sudo", "-n", "env", *variables, sys.executable, "-m", *module]
+    code = subprocess.run(command, cwd=ROOT, check=False).returncode
     paths = [str(path) for path in MADE if path.exists()]
     if paths:
         subprocess.run(["sudo", "-n", "chown", "-R", f"{os.getuid()}:{os.getgid()}", *paths], check=False, timeout=120)

@@ -16,8 +16,8 @@ ANSWER = 30.0  # seconds of a question
 
 def surroundings(env: dict[str, str] | None = None) -> dict[str, str]:
     """The environment of a command: ours, with the administrator's directories that a user's PATH lacks on Debian."""
-    given = {**os.environ, **(env or {})}
-    return {**given, "PATH": f"{given['PATH']}:/usr/local/sbin:/usr/sbin:/sbin"}
+    variables = {**os.environ, **(env or {})}
+    return {**variables, "PATH": f"{variables['PATH']}:/usr/local/sbin:/usr/sbin:/sbin"}
 
 
 def find_program(program: str) -> str | None:

@@ -118,14 +118,14 @@ def default_lab() -> Lab:
     """The lab of `make lab`. The variable LAB gives it another name and number, for two projects with a lab at once; an
     existing lab keeps its own. Raises LabError."""
     directory = ROOT / ".lab"
-    kept = directory / "name"
-    asked = os.environ.get("LAB") or ""
-    own = kept.read_text(errors="replace").strip() if kept.exists() else ""
-    if own and asked and asked != own:
-        raise LabError(f"LAB={asked}: this project already has a lab {own}: run `make lab-down` first, without LAB")
-    match = NAME.fullmatch(own or asked or "lab:71")
+    name_file = directory / "name"
+    requested = os.environ.get("LAB") or ""
+    own = name_file.read_text(errors="replace").strip() if name_file.exists() else ""
+    if own and requested and requested != own:
+        raise LabError(f"LAB={requested}: this project already has a lab {own}: run `make lab-down` first, without LAB")
+    match = NAME.fullmatch(own or requested or "lab:71")
     if not match or not 2 <= int(match["number"]) <= 254:
-        raise LabError(f"LAB={own or asked}: NAME:NUMBER, such as shop:76 (a-z, 0-9; number 2 to 254)")
+        raise LabError(f"LAB={own or requested}: NAME:NUMBER, such as shop:76 (a-z, 0-9; number 2 to 254)")
     return Lab(match["name"], int(match["number"]), directory)
 
 

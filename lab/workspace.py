@@ -113,11 +113,11 @@ def set_secrets(lab: Lab, project: Path) -> None:
             key = f"infra:secrets.{path}"
             run("pulumi", "config", "set", "--secret", "--path", key, cwd=project, env=env, stdin=value)
 
-    given, record = PROJECT.extras.secrets, lab.path("given.json")
-    marks = {path: hashlib.sha256(f"{path} {value}".encode()).hexdigest() for path, value in given.items()}
+    own_secrets, record = PROJECT.extras.secrets, lab.path("given.json")
+    marks = {path: hashlib.sha256(f"{path} {value}".encode()).hexdigest() for path, value in own_secrets.items()}
     before = json.loads(record.read_text()) if record.exists() else {}
-    set_all({path: value for path, value in given.items() if before.get(path) != marks[path]})
-    for path in sorted({*before} - {*given}):
+    set_all({path: value for path, value in own_secrets.items() if before.get(path) != marks[path]})
+    for path in sorted({*before} - {*own_secrets}):
         run("pulumi", "config", "rm", "--path", f"infra:secrets.{path}", cwd=project, env=env)
     put(record, json.dumps(marks))
     catalogue = load(project, read_stack(project, "lab", lab.config_file))

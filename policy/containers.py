@@ -95,8 +95,8 @@ def exceptions(facts: Facts) -> Iterator[Finding]:
 
 def _of_project(path: str, parsed: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """Fault and remedy for the top-level parts of a compose file: networks, volumes, secrets, configs, includes."""
-    for name, given in mapping_or_empty(parsed.get("networks")).items():
-        network = mapping_or_empty(given)
+    for name, definition in mapping_or_empty(parsed.get("networks")).items():
+        network = mapping_or_empty(definition)
         external = network.get("external")
         options = " ".join(map(str, mapping_or_empty(network.get("driver_opts")).values()))
         named = mapping_or_empty(external).get("name") or network.get("name", name)
@@ -106,12 +106,13 @@ def _of_project(path: str, parsed: dict[str, Any]) -> Iterator[tuple[str, str]]:
             or re.search(r"\b(routed|nat-unprotected)\b", options)
         ):
             yield f"network {name} is the host's, or bypasses the host's firewall", "use a network of the project"
-    for name, given in mapping_or_empty(parsed.get("volumes")).items():
-        if _reaches_sockets(_place(path, mapping_or_empty(mapping_or_empty(given).get("driver_opts")).get("device"))):
+    for name, definition in mapping_or_empty(parsed.get("volumes")).items():
+        driver_options = mapping_or_empty(mapping_or_empty(definition).get("driver_opts"))
+        if _reaches_sockets(_place(path, driver_options.get("device"))):
             yield f"volume {name} is a host directory with the host's sockets", "use a volume of the project"
     for kind in ("secrets", "configs"):
-        for name, given in mapping_or_empty(parsed.get(kind)).items():
-            file = str(mapping_or_empty(given).get("file") or "")
+        for name, definition in mapping_or_empty(parsed.get(kind)).items():
+            file = str(mapping_or_empty(definition).get("file") or "")
             place = _place(path, file)
             if DEFAULT.sub(r"\1", file).startswith("/") or _reaches_sockets(place) or _is_hosts_own(place):
                 yield f"{kind} {name} is a file of the host", "use a file beside the compose file"
@@ -168,8 +169,8 @@ def _weak(option: Any) -> bool:
 
 def _exposures(service: str, body: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """Name of the exception that would allow it, and the fault, for each published port and the host's network."""
-    given = body.get("ports") or []
-    for port in given if isinstance(given, list) else [given]:
+    ports = body.get("ports") or []
+    for port in ports if isinstance(ports, list) else [ports]:
         if not LOOPBACK.match(_short_port(port)):
             yield "public-ports", f"port {_short_port(port)} of {service} is not bound to loopback"
     mode = str(body.get("network_mode") or "")
@@ -222,9 +223,11 @@ def _exposures_of_command(command: str) -> Iterator[str]:
         verbs = words[runner + 1 :]
         started = next((n for n, word in enumerate(verbs) if word in ("run", "create")), None)
         # The value of an option is not a subcommand
-        asked = [word for word, before in zip(verbs[:started], ["", *verbs], strict=False) if not _has_value(before)]
-        if started is not None and not {"exec", "cp"} & set(asked):
-            is_compose = plain[runner].endswith("-compose") or "compose" in asked
+        subcommands = [
+            word for word, before in zip(verbs[:started], ["", *verbs], strict=False) if not _has_value(before)
+        ]
+        if started is not None and not {"exec", "cp"} & set(subcommands):
+            is_compose = plain[runner].endswith("-compose") or "compose" in subcommands
             yield from _exposures_of_options(verbs[started + 1 :], is_compose)
 
 
@@ -253,10 +256,10 @@ def _commands(text: str) -> Iterator[list[str]]:
 def _exposures_of_options(words: list[str], is_compose: bool = False) -> Iterator[str]:
     """The faults of the options of `docker run`, up to the image: what follows is the container's own command. Options
     of `docker compose run` end at the service."""
-    for option, given, value in _options(words):
+    for option, attached, value in _options(words):
         if option in ("--net", "--network") and {"host", "name=host"} & {*value.split(",")}:
             yield "a container uses the host's network (--network host)"
-        if opening := _beyond_by_option(option, given, value):
+        if opening := _beyond_by_option(option, attached, value):
             yield opening
         # Ports of a compose file are checked in that file
         if not is_compose and option in ("--publish-all", "-P"):
@@ -272,7 +275,7 @@ def _options(words: list[str]) -> Iterator[tuple[str, str, str]]:
         word, following = words[number], "".join(words[number + 1 : number + 2])
         number += 1
         if word.startswith("--"):
-            option, has_value, given = word.partition("=")
+            option, has_value, attached = word.partition("=")
             takes_next = not has_value and option not in FLAGS
         else:
             letters = word[1:].lstrip(SHORT_FLAGS)
@@ -280,14 +283,14 @@ def _options(words: list[str]) -> Iterator[tuple[str, str, str]]:
             if not letters or letters.startswith("="):
                 continue
             option, has_value = f"-{letters[0]}", letters[1:]
-            given, takes_next = has_value.removeprefix("="), not has_value
-        yield option, given, given if has_value else following
+            attached, takes_next = has_value.removeprefix("="), not has_value
+        yield option, attached, attached if has_value else following
         number += takes_next
 
 
-def _beyond_by_option(option: str, given: str, value: str) -> str:
+def _beyond_by_option(option: str, attached: str, value: str) -> str:
     """The fault of an option of `docker run` that gives a container access to its host; "" for none."""
-    if option in ("--privileged", "--use-api-socket") and given not in ("false", "0"):
+    if option in ("--privileged", "--use-api-socket") and attached not in ("false", "0"):
         return f"a container has root rights on the host ({option})"
     if option.removeprefix("--") in HOSTS_OWN and value == "host":
         return f"a container shares a namespace of the host ({option} host)"

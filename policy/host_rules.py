@@ -74,18 +74,18 @@ def hardening(facts: Facts) -> Iterator[Finding]:
     """A unit keeps the protection that its document requires."""
     for host, path, text in files_ending(facts, (".service",)):
         name = path.rsplit("/", 1)[1]
-        wanted = hardening_document().get(name)
-        if wanted is None:
+        documented = hardening_document().get(name)
+        if documented is None:
             continue
         texts = [text, *(text for _, text in sorted(_drop_ins(facts, host, path)))]
         in_force = _in_force(texts)
-        missing = [line for line in wanted["directives"] if not _is_kept(line, in_force)]
+        missing = [line for line in documented["directives"] if not _is_kept(line, in_force)]
         outside = [
             v for name in in_force if name.startswith("Exec") for v in in_force[name] if re.match(r"[-@:]*[+!]", v)
         ]
         if missing or outside:
             fault = f"lacks {', '.join([*missing, *(f'any protection of {value}' for value in outside)])}"
-            yield Finding("hardening", f"{host}:{path}", fault, f"its document requires it ({wanted['document']})")
+            yield Finding("hardening", f"{host}:{path}", fault, f"its document requires it ({documented['document']})")
 
 
 def _drop_ins(facts: Facts, host: str, unit_path: str) -> Iterator[tuple[str, str]]:
@@ -127,14 +127,14 @@ def _in_force(texts: list[str]) -> dict[str, list[str]]:
 
 def _is_kept(line: str, in_force: dict[str, list[str]]) -> bool:
     """Whether a documented directive is in force: its last value counts; a list must be exactly the documented one."""
-    name, _, wanted = line.partition("=")
+    name, _, documented_value = line.partition("=")
     values = in_force.get(name, [])
     if name in LISTS:
-        return set(wanted.split()) == {word for value in values for word in value.split()}
+        return set(documented_value.split()) == {word for value in values for word in value.split()}
     last = values[-1] if values else ""
-    if wanted.lower() in YES:
+    if documented_value.lower() in YES:
         return last.lower() in YES
-    return last == wanted or last in STRICTER.get((name, wanted), ())
+    return last == documented_value or last in STRICTER.get((name, documented_value), ())
 
 
 @cache

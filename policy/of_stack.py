@@ -36,9 +36,9 @@ def facts(root: Path, name: str, resources: list[Resource]) -> Facts:
     }
     monthly = monthly_everywhere(machines_of(catalogue.stack), catalogue.stack.regions)
     allowed = {
-        f"{host}:{place}": given
+        f"{host}:{place}": reasons
         for host in catalogue.stack.hosts
-        for place, given in exceptions(catalogue, host).items()
+        for place, reasons in exceptions(catalogue, host).items()
     }
     return Facts(name, resources, files, plain, allowed, {}, limits(catalogue.stack), monthly)
 

@@ -48,8 +48,10 @@ def ssh_open(facts: Facts) -> Iterator[Finding]:
         if _opens(rule, 22):
             networks[owner] = [*networks.get(owner, []), rule.get("cidrIpv4"), rule.get("cidrIpv6"), *blocks]
     # A machine can be in several groups, each of which lets in a part
-    together = [network for given in networks.values() for network in given]
-    alone = {owner: too_open for owner, given in networks.items() if (too_open := too_wide(_texts(given)))}
+    together = [network for open_networks in networks.values() for network in open_networks]
+    alone = {
+        owner: too_open for owner, open_networks in networks.items() if (too_open := too_wide(_texts(open_networks)))
+    }
     wide = alone or {" and ".join(networks): too_open for too_open in [too_wide(_texts(together))] if too_open}
     for owner, too_open in wide.items():
         yield Finding("ssh-open", owner, f"SSH is open to {too_open}", "infra:adminCidrs: your own networks")
@@ -129,11 +131,11 @@ def permissions(facts: Facts) -> Iterator[Finding]:
     for resource in facts.resources:
         if not resource.type.startswith("aws:iam/"):
             continue
-        written = [
+        documents = [
             resource.inputs.get("policy"),
             *(one.get("policy") for one in resource.inputs.get("inlinePolicies") or []),
         ]
-        for wide in filter(None, map(_unlimited_actions, written)):
+        for wide in filter(None, map(_unlimited_actions, documents)):
             yield Finding("permissions", resource.name, f"allows {wide} on all resources", "name actions and resources")
         attached = [resource.inputs.get("policyArn"), *(resource.inputs.get("managedPolicyArns") or [])]
         for name in filter(None, map(_wide_managed, attached)):

@@ -77,11 +77,11 @@ def alarms(catalogue: Catalogue, host: str) -> list[Alarm]:
     ]
 
 
-def _of_host(alert: Alert, where: Metrics, said: str) -> Alarm:
+def _of_host(alert: Alert, where: Metrics, text: str) -> Alarm:
     """Alarms on metrics that the host publishes. Missing metrics fire too."""
     return Alarm(
         alert.alert,
-        said.format(alert=alert.alert, measure=alert.measure, above=alert.above),
+        text.format(alert=alert.alert, measure=alert.measure, above=alert.above),
         where.get("namespace", ""),
         alert.metric or "",
         where.get("dimensions", {}),

@@ -59,9 +59,9 @@ def manifest_of(host: HostFiles) -> Manifest:
     for name, default in LEFT_OUT.items():
         if rest[name] == default:
             del rest[name]
-    made = {**rest, "format": FORMAT, "files": sorted(files, key=lambda file: file["path"])}
+    manifest = {**rest, "format": FORMAT, "files": sorted(files, key=lambda file: file["path"])}
     # What `asdict` makes of the dataclasses: tests/rendering/test_manifest_types.py holds it against the type
-    return cast(Manifest, made)
+    return cast(Manifest, manifest)
 
 
 def _hashes(host: HostFiles) -> dict[str, str]:

@@ -19,8 +19,8 @@ PLACE = "/opt/infra/artefacts"
 def artefacts(system: System, stack: Stack, digests: Digests) -> HostFiles:
     """The artefacts of a system's services, each with its link."""
     pairs = [(service, artefact) for service in system.native_services for artefact in service.artefact]
-    given = [artefact.into for _, artefact in pairs]
-    started_by = [started_files(service, given) for service in system.native_services]
+    folders = [artefact.into for _, artefact in pairs]
+    started_by = [started_files(service, folders) for service in system.native_services]
     programs, scripts = ([path for each in started_by for path in each[kind]] for kind in (0, 1))
     entries = [
         replace(

@@ -191,8 +191,8 @@ def unit_file(project: Project, network: ContainerNetwork, system: System, sourc
 
 def _patience(project: Project) -> int:
     """Seconds that systemd waits for the end of a project's containers; 0 for as long as it does by itself."""
-    given = [seconds(service.stop_grace_period) for service in project.services if service.stop_grace_period]
-    longest = math.ceil(max(given, default=0.0))
+    periods = [seconds(service.stop_grace_period) for service in project.services if service.stop_grace_period]
+    longest = math.ceil(max(periods, default=0.0))
     return longest + MARGIN if longest + MARGIN > DEFAULT_STOP else 0
 
 
@@ -202,8 +202,8 @@ def network_unit_file(network: ContainerNetwork, source: str) -> File:
 
 def environment_files(services: Iterable[ComposeService], secrets: Secrets, stack: Stack) -> list[EnvironmentFile]:
     def of(service: ComposeService, path: str) -> EnvironmentFile:
-        given = secret_file(path, service.name, service.secrets, secrets, stack)
-        return replace(given, values=plain_variables(service))
+        file = secret_file(path, service.name, service.secrets, secrets, stack)
+        return replace(file, values=plain_variables(service))
 
     return [of(service, path) for service in services if (path := environment_path(service))]
 

@@ -15,10 +15,10 @@ def secret_file(
 ) -> EnvironmentFile:
     """A file of secrets of one group (a service's name), whose values come along with a release; no plain values yet.
     `names` are those of the secrets, or name in the file → name of the secret."""
-    given = secrets.get(group, {})
+    values = secrets.get(group, {})
     named = names if isinstance(names, dict) else dict(zip(names, names, strict=True))
     places = {name: f"{group}/{secret}" for name, secret in named.items()}
-    versions = {f"{group}/{s}": _version(stack, f"{group}/{s}", given[s]) for s in named.values() if s in given}
+    versions = {f"{group}/{s}": _version(stack, f"{group}/{s}", values[s]) for s in named.values() if s in values}
     return EnvironmentFile(path, {}, places, versions)
 
 

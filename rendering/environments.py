@@ -19,8 +19,8 @@ PLACE = "/opt/infra/environments"
 LOCKS = "/etc/infra/environments"
 
 
-def environments(catalogue: Catalogue, host: str, system: System, brought: list[Artefact]) -> HostFiles:
-    """Those of a system's services, each with its link and its lock; `brought` are the system's artefacts, in which
+def environments(catalogue: Catalogue, host: str, system: System, artefacts: list[Artefact]) -> HostFiles:
+    """Those of a system's services, each with its link and its lock; `artefacts` are the system's, in which
     a lock may lie."""
     named = [(service.name, service.python) for service in system.native_services if service.python]
     started = [started_files(service, [one.into for _, one in named]) for service in system.native_services]
@@ -29,7 +29,7 @@ def environments(catalogue: Catalogue, host: str, system: System, brought: list[
         Environment(
             service=name,
             into=one.into,
-            folder=f"{PLACE}/{name}-{_mark(catalogue, one, brought)}",
+            folder=f"{PLACE}/{name}-{_mark(catalogue, one, artefacts)}",
             lock=one.lock if one.is_in_artefact else f"{LOCKS}/{name}",
             version=one.version or "",
             groups=one.groups,
@@ -50,12 +50,12 @@ def environments(catalogue: Catalogue, host: str, system: System, brought: list[
     return HostFiles("", files=files, environments=entries, links=[Link(one.into, one.folder) for one in entries])
 
 
-def _mark(catalogue: Catalogue, one: PythonEnvironment, brought: list[Artefact]) -> str:
+def _mark(catalogue: Catalogue, one: PythonEnvironment, artefacts: list[Artefact]) -> str:
     """What makes it another environment: its lock, or the artefact that has it, and what of it is installed."""
     contents = [hashlib.sha256(catalogue.sources[source]).hexdigest() for source in one.sources]
     within = [
         (artefact.image.partition("/")[2], artefact.target, one.lock[len(artefact.into) :])
-        for artefact in brought
+        for artefact in artefacts
         if one.is_in_artefact and f"{one.lock}/".startswith(f"{artefact.into}/")
     ]
     whole = [contents, within, one.version, sorted(one.groups), sorted(one.extras)]
@@ -66,7 +66,7 @@ def _bytes_needed(catalogue: Catalogue, host: str, one: PythonEnvironment) -> in
     if one.is_in_artefact:
         return 0
     machine = catalogue.stack.ec2_hosts.get(host)
-    known = INSTANCE_TYPES.get(machine.instanceType) if machine else None
-    architecture: Architecture | None = known.architecture if known else None
+    instance_type = INSTANCE_TYPES.get(machine.instanceType) if machine else None
+    architecture: Architecture | None = instance_type.architecture if instance_type else None
     lock = python_locks.read(catalogue.sources, one, str(STATIC))
     return python_locks.bytes_needed(lock, one, architecture)

@@ -95,14 +95,14 @@ def render(
 def _system(catalogue: Catalogue, host: str, system: System, digests: compose.Digests, secrets: Secrets) -> HostFiles:
     """All files of a system; each of its parts is rendered on its own."""
     proxy = PROXIES[catalogue.stack.hosts[host].proxy]
-    brought = artefacts.artefacts(system, catalogue.stack, digests)
+    own_artefacts = artefacts.artefacts(system, catalogue.stack, digests)
     parts = [
         _ground(system, catalogue.file_of(system)),
         *(proxy.of_site(catalogue, host, system, site) for site in system.sites),
         proxy.upstreams(system),
         units.native(catalogue, system, secrets),
-        brought,
-        environments.environments(catalogue, host, system, brought.artefacts),
+        own_artefacts,
+        environments.environments(catalogue, host, system, own_artefacts.artefacts),
         compose.containers(catalogue, system, catalogue.stack.login(host).user, digests, secrets),
         HostFiles("", steps=steps.steps(system, system.network, catalogue.stack, digests) if system.network else []),
         *proxy.rollouts(system),

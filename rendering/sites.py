@@ -178,25 +178,26 @@ def view(
             rates[rate] = serving.rate
         if busy and busy not in connections:
             connections.append(busy)
-        asked = next((other for other in system.active if other.name == serving.asks), None)
-        assert asked or not serving.asks, "a path whose gate is not there would be open: the checks have seen to it"
+        bare = location.public[:-1] if location.public.endswith("/") else ""
+        gate = next((other for other in system.active if other.name == serving.asks), None)
+        assert gate or not serving.asks, "a path whose gate is not there would be open: the checks have seen to it"
         return replace(
             location,
             number=number,
             max_body=_max_body(catalogue, system, serving),
             users=_users_path(place, name, number if own.basic_auth is not None else 0) if serving.basic_auth else "",
-            asks=leads_to(asked) if asked else "",
+            asks=leads_to(gate) if gate else "",
             upstream=leads_to(location.service) if location.service else "",
             rate=rate,
             connections=busy,
             origin=origin(serving.cors),
             cache=f"infra_cache_{key}_{number}" if location.kind == "files" else "",
-            bare=bare if location.public.endswith("/") and (bare := location.public[:-1]) and bare not in taken else "",
+            bare="" if bare in public_paths else bare,
             own_headers=own.headers,
         )
 
     pairs = list(_locations(catalogue, system, source, name))
-    taken = {location.public for _, location in pairs}
+    public_paths = {location.public for _, location in pairs}
     locations = [complete(number, *one) for number, one in enumerate(pairs, 1)]
     return SiteView(
         name=name,

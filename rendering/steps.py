@@ -72,9 +72,9 @@ def _step(system: System, service: ComposeService, step: ReleaseStep, network: C
 def _key(system: System, service: ComposeService, step: ReleaseStep, image: str, needed: Iterable[str]) -> str:
     """The key by which a step runs once: a hash of its image, command and data, without the registry's name."""
     concerned = [other for other in system.compose_services if other.name == service.name or other.name in needed]
-    kept = [[other.name, mount.target, mount.source] for other in concerned for mount in other.data_mounts]
+    mounts = [[other.name, mount.target, mount.source] for other in concerned for mount in other.data_mounts]
     whole = [
         system.system, service.name, step.name, image.partition("/")[2], step.entrypoint, step.command, step.user,
-        step.environment, kept,
+        step.environment, mounts,
     ]  # fmt: skip
     return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()[:32]

@@ -77,8 +77,8 @@ def _paths(service: Service) -> str:
 
 
 def _memory(service: Service) -> str:
-    seen = f" ({format_size(service.observed_memory)})" if service.observed_memory else ""
-    return f"{format_size(service.limit)}{seen}" if service.limit else "-"
+    observed = f" ({format_size(service.observed_memory)})" if service.observed_memory else ""
+    return f"{format_size(service.limit)}{observed}" if service.limit else "-"
 
 
 def _log(service: NativeService, unit: str) -> str:

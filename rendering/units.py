@@ -83,9 +83,10 @@ def unit_files(system: System, service: NativeService, source: str) -> list[File
             "Socket": {"ListenStream": f"127.0.0.1:{service.port}"},
             "Install": {"WantedBy": "sockets.target"},
         }
-    sections_by_name |= {f"{service.unit}.d/{name}.conf": given for name, given in service.drop_ins.items()}
+    sections_by_name |= {f"{service.unit}.d/{name}.conf": sections for name, sections in service.drop_ins.items()}
     return [
-        File(f"{place}/{name}", text(given, source), 0o644, owner, group) for name, given in sections_by_name.items()
+        File(f"{place}/{name}", text(sections, source), 0o644, owner, group)
+        for name, sections in sections_by_name.items()
     ]
 
 
@@ -121,8 +122,8 @@ def _own_files(
     if not service.environment_file:
         return files, []
     path, owner = service.environment_file, runs_as(service)
-    given = secret_file(path, service.name, service.secrets, secrets, catalogue.stack)
-    return files, [replace(given, values=service.environment, owner=owner, group=own_group(owner))]
+    file = secret_file(path, service.name, service.secrets, secrets, catalogue.stack)
+    return files, [replace(file, values=service.environment, owner=owner, group=own_group(owner))]
 
 
 def _config_files(catalogue: Catalogue, service: NativeService) -> list[File]:

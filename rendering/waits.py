@@ -16,8 +16,8 @@ def waits_for(project: Project, system: System) -> tuple[list[str], list[tuple[s
     waited = {name for name, need in needed if need.condition == "service_healthy"}
     others = [service for service in system.active if service.name in dict(needed) and service.name not in inside]
     units = [unit for service in others for unit in _units(service)]
-    asked = [service for service in others if service.name in waited]
-    return list(dict.fromkeys(units)), [(service.name, _asks(service)) for service in asked]
+    probed = [service for service in others if service.name in waited]
+    return list(dict.fromkeys(units)), [(service.name, _asks(service)) for service in probed]
 
 
 def _units(service: Service) -> list[str]:
@@ -35,6 +35,6 @@ def _asks(service: Service) -> str:
         address = f"http://127.0.0.1:{service.listens}{path}"
         return f'[ "$$(curl --silent --max-time 5 --output /dev/null --write-out "%{{http_code}}" "{address}")" = 200 ]'
     assert isinstance(service, ComposeService), "only a container is asked for by Docker"
-    asked = ".State.Running" if check == "running" else ".State.Health.Status"
+    field = ".State.Running" if check == "running" else ".State.Health.Status"
     answer = "true" if check == "running" else "healthy"
-    return f'[ "$$(timeout 10 docker inspect -f "{{{{{asked}}}}}" {service.container} 2>&1)" = {answer} ]'
+    return f'[ "$$(timeout 10 docker inspect -f "{{{{{field}}}}}" {service.container} 2>&1)" = {answer} ]'

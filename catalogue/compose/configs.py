@@ -15,15 +15,15 @@ def config_files(
 ) -> Iterator[dict[str, Any]]:
     """What a service's `configs` are as `files` of the catalogue. `file` is the compose file's path below the static
     files, `beside` gives the text of what lies at a path relative to it; to `unsaid` come (key, reason)."""
-    given: object = body.get("configs") or []
+    value: object = body.get("configs") or []
     definitions = document.get("configs")
-    for item in given if is_list(given) else [given]:
-        asked: dict[str, Any] = item if is_mapping(item) else {"source": item, "target": f"/{item}"}
-        name = str(asked.get("source"))
+    for item in value if is_list(value) else [value]:
+        entry: dict[str, Any] = item if is_mapping(item) else {"source": item, "target": f"/{item}"}
+        name = str(entry.get("source"))
         definition = definitions.get(name) if is_mapping(definitions) else None
         path = definition.get("file") if is_mapping(definition) else None
-        target = str(asked.get("target") or f"/{name}")
-        if more := [str(key) for key in asked if key not in ("source", "target", "mode")]:
+        target = str(entry.get("target") or f"/{name}")
+        if more := [str(key) for key in entry if key not in ("source", "target", "mode")]:
             unsaid.append(("configs", f"{name}: {', '.join(more)}: the catalogue has no such option"))
         elif not is_mapping(definition):
             unsaid.append(("configs", f"the file has no config {name}"))
@@ -38,16 +38,16 @@ def config_files(
             )
         elif normpath(path).startswith(("..", "/")) or beside(normpath(path)) is None:
             unsaid.append(("configs", f"{name}: {path} is not beside the compose file"))
-        elif (mode := _mode(asked.get("mode"))) is None:
-            unsaid.append(("configs", f"{name}: mode {asked['mode']!r} is none, such as 0440"))
+        elif (mode := _mode(entry.get("mode"))) is None:
+            unsaid.append(("configs", f"{name}: mode {entry['mode']!r} is none, such as 0440"))
         else:
             yield {"path": target, "source": normpath(f"{dirname(file)}/{path}"), **mode}
 
 
-def _mode(given: Any) -> dict[str, str] | None:
+def _mode(mode: Any) -> dict[str, str] | None:
     """As `files` have it; a number is what YAML made of octal digits."""
-    if given is None:
+    if mode is None:
         return {}
-    text = f"{given:o}" if type(given) is int else given.removeprefix("0o") if isinstance(given, str) else ""
+    text = f"{mode:o}" if type(mode) is int else mode.removeprefix("0o") if isinstance(mode, str) else ""
     match = re.fullmatch("0?([0-7]{3})", text)
     return {"mode": f"0{match[1]}"} if match else None

@@ -145,21 +145,21 @@ class ContainerOptions(Model):
 
     @field_validator("cpus", mode="before")
     @classmethod
-    def _number(cls, given: Any) -> Any:
-        return float(given) if isinstance(given, int) and not isinstance(given, bool) else given
+    def _number(cls, value: Any) -> Any:
+        return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
     @field_validator("security_opt")
     @classmethod
-    def _hardening(cls, given: list[str]) -> list[str]:
-        if "apparmor=none" in given:
+    def _hardening(cls, options: list[str]) -> list[str]:
+        if "apparmor=none" in options:
             raise ValueError("a profile's name; none means no profile")
-        return given
+        return options
 
     @field_validator("cap_add", "cap_drop", mode="before")
     @classmethod
-    def _one_way(cls, given: Any) -> Any:
-        listed = is_list(given) and all(isinstance(item, str) for item in given)
-        return [item.removeprefix("CAP_") for item in given] if listed else given
+    def _one_way(cls, value: Any) -> Any:
+        listed = is_list(value) and all(isinstance(item, str) for item in value)
+        return [item.removeprefix("CAP_") for item in value] if listed else value
 
     @property
     def data_mounts(self) -> list[Mount]:

@@ -12,11 +12,11 @@ _COMMENT, _EMPTY = re.compile(r"[ \t]#"), re.compile(r"[ \t]*(?:#[^\n]*)?(?:\n|\
 _ESCAPE, _ESCAPED = re.compile(r'\\([nrt"\\$])'), {"n": "\n", "r": "\r", "t": "\t"}
 
 
-def pairs(given: Any) -> dict[str, Any]:
+def pairs(value: Any) -> dict[str, Any]:
     """`environment` of a service by name; None for a variable of the shell that starts Compose."""
-    if is_mapping(given):
-        return dict(given)
-    lines: list[Any] = given or []
+    if is_mapping(value):
+        return dict(value)
+    lines: list[Any] = value or []
     return dict(_pair(str(item)) for item in lines)
 
 

@@ -19,5 +19,5 @@ def data_paths(repository: str) -> list[str]:
 
 def covers(path: str, places: Iterable[str]) -> bool:
     """Does one of the mounted places hold a path, or what lies above it."""
-    wanted = PurePosixPath(path)
-    return any(wanted.is_relative_to(PurePosixPath(place)) for place in places)
+    target = PurePosixPath(path)
+    return any(target.is_relative_to(PurePosixPath(place)) for place in places)

@@ -14,12 +14,12 @@ APART = {"name", "kind", "compose_key", "secrets", "memory", "health", "depends_
 
 def conditions(body: Any) -> dict[str, str]:
     """What a service of a compose file depends on, and how far that is to be."""
-    given: object = (body.get("depends_on") if is_mapping(body) else None) or {}
-    if not is_mapping(given):
-        return {str(key): "service_started" for key in given} if is_list(given) else {}
+    depends_on: object = (body.get("depends_on") if is_mapping(body) else None) or {}
+    if not is_mapping(depends_on):
+        return {str(key): "service_started" for key in depends_on} if is_list(depends_on) else {}
     return {
         str(key): str(needed.get("condition", "service_started")) if is_mapping(needed) else "service_started"
-        for key, needed in given.items()
+        for key, needed in depends_on.items()
     }
 
 
@@ -33,9 +33,9 @@ def owners(services: Mapping[Any, Any]) -> dict[str, str]:
                 owner_of.setdefault(needed, str(key))
     # A step may wait for another one: both are the service's that is there in the end
     for key in owner_of:
-        seen = {key}
-        while owner_of[key] in owner_of and owner_of[key] not in seen:
-            seen.add(owner_of[key])
+        visited = {key}
+        while owner_of[key] in owner_of and owner_of[key] not in visited:
+            visited.add(owner_of[key])
             owner_of[key] = owner_of[owner_of[key]]
     whole = {key: owner for key, owner in owner_of.items() if owner not in owner_of}
     ordered: dict[str, str] = {}
@@ -54,12 +54,12 @@ def owners(services: Mapping[Any, Any]) -> dict[str, str]:
 def waits(services: Mapping[Any, Any], key: str, once: Mapping[str, str]) -> dict[str, str]:
     """What a service waits for by way of those that run once and that it waits for the end of."""
     conditions_by_key: dict[str, str] = {}
-    ways, seen = [name for name in conditions(services.get(key)) if name in once], set[str]()
+    ways, visited = [name for name in conditions(services.get(key)) if name in once], set[str]()
     while ways:
         name = ways.pop()
-        if name in seen:
+        if name in visited:
             continue
-        seen.add(name)
+        visited.add(name)
         for needed, condition in conditions(services.get(name)).items():
             if needed in once:
                 ways.append(needed)

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from catalogue.compose.values import Published
+from catalogue.compose.values import PublishedPort
 from catalogue.shapes import is_list, is_mapping
 
 LOOPBACK = ("127.", "[::1]", "::1", "localhost")
@@ -36,10 +36,10 @@ class PortEntry(NamedTuple):
         return all(re.fullmatch("[0-9]{1,5}", part) for part in (self.outside, self.inside))
 
     @property
-    def publish_entry(self) -> Published | None:
+    def publish_entry(self) -> PublishedPort | None:
         """As the catalogue has it; None for what it cannot say."""
         try:
-            return Published.model_validate(self.text)
+            return PublishedPort.model_validate(self.text)
         except ValidationError:
             return None
 
@@ -50,15 +50,15 @@ class PortEntry(NamedTuple):
         return f"{self.outside}{'' if self.inside == self.outside else f':{self.inside}'}{kind}"
 
 
-def port_entry(given: Any) -> PortEntry:
+def port_entry(value: Any) -> PortEntry:
     """An entry however it is written; a port that is only the container's gets the same number on the host."""
-    if is_mapping(given):
-        inside = str(given.get("target", ""))
-        address, outside = str(given.get("host_ip") or ""), str(given.get("published") or inside)
-        return PortEntry(address, outside, inside, str(given.get("protocol") or "tcp"))
-    match = _SHORT.fullmatch(str(given))
+    if is_mapping(value):
+        inside = str(value.get("target", ""))
+        address, outside = str(value.get("host_ip") or ""), str(value.get("published") or inside)
+        return PortEntry(address, outside, inside, str(value.get("protocol") or "tcp"))
+    match = _SHORT.fullmatch(str(value))
     if not match:
-        return PortEntry("", str(given), str(given), "tcp")
+        return PortEntry("", str(value), str(value), "tcp")
     address, inside = match["address"] or "", match["inside"]
     return PortEntry(address, match["outside"] or inside, inside, match["protocol"] or "tcp")
 
@@ -69,15 +69,15 @@ def ports(body: Mapping[str, Any], own: Mapping[str, Any], unsaid: list[tuple[st
     world = own.get("publish")
     named = [port_entry(item).publish_entry for item in (world if is_list(world) else [])]
     inside_by_port = {(port.first, port.last, port.protocol): port.inside for port in named if port}
-    given: list[Any] = body.get("ports") or []
-    entries = [port_entry(item) for item in given]
+    items: list[Any] = body.get("ports") or []
+    entries = [port_entry(item) for item in items]
     single_ports: list[PortEntry] = []
     for entry in entries:
-        asked = entry.publish_entry
-        inside = inside_by_port.get((asked.first, asked.last, asked.protocol)) if asked else None
-        if asked and inside == asked.inside:
+        published = entry.publish_entry
+        inside = inside_by_port.get((published.first, published.last, published.protocol)) if published else None
+        if published and inside == published.inside:
             continue
-        if asked and inside is not None:
+        if published and inside is not None:
             unsaid.append(("ports", f'{entry.text}, but publish has another port of the container: "{entry.text}"'))
             continue
         if entry.protocol != "tcp":

@@ -49,9 +49,9 @@ def options(
         _take(fields, name, lambda value=value: value, unsaid)
     if (replicas := mapping_or_empty(body.get("deploy")).get("replicas", 1)) != 1:
         fields["replicas"] = replicas
-    given: object = body.get("volumes") or []
-    if is_list(given):
-        mounts = [mount for item in given if (mount := _mount(item, folder, volumes, unsaid))]
+    volume_items: object = body.get("volumes") or []
+    if is_list(volume_items):
+        mounts = [mount for item in volume_items if (mount := _mount(item, folder, volumes, unsaid))]
         fields |= {"volumes": mounts} if mounts else {}
     else:
         unsaid.append(("volumes", "cannot be read: a list of mounts"))
@@ -59,10 +59,10 @@ def options(
     return fields
 
 
-def _take(fields: dict[str, Any], name: str, read: Callable[[], Any], unsaid: list[tuple[str, str]]) -> None:
+def _take(fields: dict[str, Any], name: str, reader: Callable[[], Any], unsaid: list[tuple[str, str]]) -> None:
     """Reads one option; what has another shape than Compose takes is no fault of ours."""
     try:
-        value = read()
+        value = reader()
     except (TypeError, ValueError, AttributeError):
         unsaid.append((name, "cannot be read"))
         return
@@ -190,8 +190,8 @@ def _deploy_options(body: Mapping[str, Any], unsaid: list[tuple[str, str]]) -> d
         ("deploy.resources.limits", limits, {"cpus", "memory", "pids"}),
         ("deploy.resources.reservations", reserved, {"memory", "devices"}),
     )  # fmt: skip
-    for place, given, names in levels:
-        unsaid += [(f"{place}.{key}", "the catalogue has no such option") for key in given if key not in names]
+    for place, options, names in levels:
+        unsaid += [(f"{place}.{key}", "the catalogue has no such option") for key in options if key not in names]
     if limits.get("cpus"):
         _take(fields, "cpus", lambda: _plain("cpus", limits["cpus"]), unsaid)
     if limits.get("pids"):
@@ -200,10 +200,10 @@ def _deploy_options(body: Mapping[str, Any], unsaid: list[tuple[str, str]]) -> d
         fields["mem_reservation"] = _size(reserved["memory"])
     devices: object = reserved.get("devices") or []
     for device in devices if is_list(devices) else [devices]:
-        asked = mapping_or_empty(device)
-        plain = set(asked) <= {"driver", "count", "capabilities"} and asked.get("driver", "nvidia") == "nvidia"
-        if plain and asked.get("capabilities") == ["gpu"]:
-            fields["gpus"] = "all" if asked.get("count", "all") in ("all", -1) else asked["count"]
+        request = mapping_or_empty(device)
+        plain = set(request) <= {"driver", "count", "capabilities"} and request.get("driver", "nvidia") == "nvidia"
+        if plain and request.get("capabilities") == ["gpu"]:
+            fields["gpus"] = "all" if request.get("count", "all") in ("all", -1) else request["count"]
         else:
             unsaid.append(("deploy.resources.reservations.devices", "only a count of NVIDIA GPUs, or all"))
     return fields
@@ -211,12 +211,12 @@ def _deploy_options(body: Mapping[str, Any], unsaid: list[tuple[str, str]]) -> d
 
 def _mount(item: Any, folder: str, volumes: Mapping[str, str], unsaid: list[tuple[str, str]]) -> Any:
     """A mount with the host's own names: paths from the root, and volumes as Docker calls them."""
-    given = mount_parts(item)
-    target, source = str(given.get("target") or "").rstrip("/") or "/", given.get("source")
-    kind = given.get("type") or ("bind" if str(source or "").startswith((".", "/", "~")) else "volume")
-    size = given.pop("tmpfs", None)
-    more = [str(key) for key in given if key not in ("type", "source", "target", "read_only")]
-    if more or not isinstance(given.get("read_only", False), bool) or (size and set(size) != {"size"}):
+    parts = mount_parts(item)
+    target, source = str(parts.get("target") or "").rstrip("/") or "/", parts.get("source")
+    kind = parts.get("type") or ("bind" if str(source or "").startswith((".", "/", "~")) else "volume")
+    size = parts.pop("tmpfs", None)
+    more = [str(key) for key in parts if key not in ("type", "source", "target", "read_only")]
+    if more or not isinstance(parts.get("read_only", False), bool) or (size and set(size) != {"size"}):
         unsaid.append(("volumes", f"{target}: {', '.join(more) or 'its options'}: the catalogue has no such option"))
         return None
     if kind == "tmpfs":
@@ -239,7 +239,7 @@ def _mount(item: Any, folder: str, volumes: Mapping[str, str], unsaid: list[tupl
             unsaid.append(("volumes", f"{target} is an anonymous volume: copy its content into a named one"))
             return None
     fields = {"type": kind, "source": str(source), "target": target}
-    return _fitting(fields | ({"read_only": True} if given.get("read_only") else {}), target, unsaid)
+    return _fitting(fields | ({"read_only": True} if parts.get("read_only") else {}), target, unsaid)
 
 
 def mount_parts(item: Any) -> dict[str, Any]:

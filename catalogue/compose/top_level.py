@@ -18,9 +18,9 @@ def top_level(document: Mapping[str, Any]) -> Iterator[Finding]:
         if key not in TOP and not str(key).startswith("x-"):
             yield str(key), "is not understood", "remove it from the file, and set it in the catalogue"
     for kind in KNOWN:
-        given: object = document.get(kind) or {}
-        if is_mapping(given):
-            for name, definition in given.items():
+        definitions: object = document.get(kind) or {}
+        if is_mapping(definitions):
+            for name, definition in definitions.items():
                 for key in _more(kind, definition):
                     rule = "remove it: a volume is a directory here, and a system's containers share a network"
                     yield f"{kind}.{name}", f"{key} is not understood", rule

@@ -84,14 +84,15 @@ class Upstream:
         depends_on: object = whole.get("depends_on")
         waits = {**depends_on} if is_mapping(depends_on) else {}
         for name in [name for name, owner in self.once.items() if owner == key]:
-            given = document["services"].get(name)
-            if not is_mapping(given):
+            step_body = document["services"].get(name)
+            if not is_mapping(step_body):
                 self.add(f"service {key}: depends_on.{name}", "is no service of the file", "one that is")
                 continue
             entry: dict[str, Any] = {"name": name, "secrets": own.get("secrets"), "memory": {}}
-            run_once = {word: value for word, value in given.items() if word not in ("restart", "healthcheck")}
+            run_once = {word: value for word, value in step_body.items() if word not in ("restart", "healthcheck")}
             fields = self._service(name, run_once, entry, document, names)
-            if fill_variables(given.get("image"), self.variables) == fill_variables(body.get("image"), self.variables):
+            step_image, image = (fill_variables(each.get("image"), self.variables) for each in (step_body, body))
+            if step_image == image:
                 # Another version of the service is one of its migrations too
                 fields["image"] = whole.get("image")
             step, differing = once.as_step(name, fields, whole)
@@ -109,7 +110,7 @@ class Upstream:
     def _service(
         self,
         key: str,
-        given: dict[str, Any],
+        upstream_body: dict[str, Any],
         own: dict[str, Any],
         document: Mapping[str, Any],
         names: Mapping[str, str],
@@ -119,21 +120,21 @@ class Upstream:
         if not is_list(without) or not all(isinstance(name, str) for name in without):
             self.add(where, f"without: found {without!r}"[:80], "a list of keys of the file, such as without: [build]")
             without = []
-        for name in [name for name in without if name not in given]:
+        for name in [name for name in without if name not in upstream_body]:
             self.add(where, f"without: [{name}], which the file does not set for it", "remove it from the catalogue")
         # As it is written: of a variable inside another one nothing is seen any more once it is filled
-        written = {name: value for name, value in given.items() if name not in without}
+        options = {name: value for name, value in upstream_body.items() if name not in without}
         for name, shapes in SHAPES.items():
-            if written.get(name) is not None and not isinstance(written[name], shapes):
-                self.add(f"{where}: {name}", f"found {written.pop(name)!r}"[:80], "a value that Compose accepts there")
-        body = fill_variables(written, self.variables)
+            if options.get(name) is not None and not isinstance(options[name], shapes):
+                self.add(f"{where}: {name}", f"found {options.pop(name)!r}"[:80], "a value that Compose accepts there")
+        body = fill_variables(options, self.variables)
         unsaid: list[tuple[str, str]] = []
         files = self._files(where, body)
         files += config_files(document, body, self.file.removeprefix(STATIC), self.beside, unsaid)
-        written |= self._variables_of_files(where, body, written)
+        options |= self._variables_of_files(where, body, options)
         secrets: object = own.get("secrets")
-        environment = self._environment(where, written, {str(name) for name in secrets} if is_list(secrets) else set())
-        self._variables(where, {name: value for name, value in written.items() if name != "environment"})
+        environment = self._environment(where, options, {str(name) for name in secrets} if is_list(secrets) else set())
+        self._variables(where, {name: value for name, value in options.items() if name != "environment"})
         fields = {
             **self._image(where, body, own), **ports(body, own, unsaid), **self._memory(where, body, own),
             **reading.options(
@@ -166,15 +167,15 @@ class Upstream:
 
     def _files(self, where: str, body: dict[str, Any]) -> list[dict[str, Any]]:
         """Mounts of files that lie beside the compose file: they come with the release."""
-        kept: list[Any] = []
+        mounts: list[Any] = []
         files: list[dict[str, Any]] = []
-        given: list[Any] = body.get("volumes") or []
-        for item in given:
+        volumes: list[Any] = body.get("volumes") or []
+        for item in volumes:
             parts = reading.mount_parts(item)
             source, target = str(parts.get("source") or ""), str(parts.get("target") or "")
             path = normpath(source)
             if not source.startswith(".") or path.startswith("..") or path == ".":
-                kept.append(item)
+                mounts.append(item)
             elif self.beside(path) is not None:
                 files.append({"path": target, "source": normpath(f"{dirname(self.file.removeprefix(STATIC))}/{path}")})
             elif "." in path.rsplit("/", 1)[-1].lstrip("."):
@@ -183,12 +184,12 @@ class Upstream:
                     f"{where}: volumes", f"{source} does not exist: Docker would create a directory with its name", rule
                 )
             else:
-                kept.append(item)
+                mounts.append(item)
         if body.get("volumes") is not None:
-            body["volumes"] = kept
+            body["volumes"] = mounts
         return files
 
-    def _variables_of_files(self, where: str, body: dict[str, Any], written: Mapping[str, Any]) -> dict[str, Any]:
+    def _variables_of_files(self, where: str, body: dict[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
         """`environment` with what the files of `env_file` say, where they lie beside the compose file."""
         paths = _env_files(body)
         texts = {path: self.beside(normpath(path)) for path in paths}
@@ -201,7 +202,7 @@ class Upstream:
                 variables |= of_file(text or "")
             except ValueError as error:
                 self.add(f"{where}: env_file", f"{path}: {error}", "a file that Docker Compose can read")
-        return {"environment": {**variables, **pairs(written.get("environment"))}}
+        return {"environment": {**variables, **pairs(options.get("environment"))}}
 
     def _variables(self, where: str, value: Any, key: str = "") -> None:
         """A problem for each variable that has no value."""
@@ -248,18 +249,18 @@ class Upstream:
         return {"image": image}
 
     def _memory(self, where: str, body: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
-        given = reading.memory_limit(body)
-        if "memory" in own or given is None:
+        limit = reading.memory_limit(body)
+        if "memory" in own or limit is None:
             return {}
-        match = re.fullmatch(r"([0-9]+[kmg])b?", str(given).lower())
+        match = re.fullmatch(r"([0-9]+[kmg])b?", str(limit).lower())
         if not match or not to_bytes(match[1]):
-            self.add(f"{where}: mem_limit", f"found {given!r}", "memory: {limit: 512m} in the catalogue")
+            self.add(f"{where}: mem_limit", f"found {limit!r}", "memory: {limit: 512m} in the catalogue")
             return {}
         return {"memory": {"limit": match[1]}}
 
     def _waits(self, where: str, body: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
-        given: Any = body.get("depends_on") or {}
-        needs: dict[str, Any] = given if is_mapping(given) else {str(key): {} for key in given}
+        depends_on: Any = body.get("depends_on") or {}
+        needs: dict[str, Any] = depends_on if is_mapping(depends_on) else {str(key): {} for key in depends_on}
         waits: dict[str, Any] = {}
         for key, needed in needs.items():
             condition = needed.get("condition", "service_started") if is_mapping(needed) else "service_started"
@@ -312,8 +313,8 @@ def _without(body: Any, own: Any) -> Any:
 
 
 def _env_files(body: Mapping[str, Any]) -> list[str]:
-    given = body.get("env_file")
-    listed = given if is_list(given) else [given] if given else []
+    value = body.get("env_file")
+    listed = value if is_list(value) else [value] if value else []
     return [str(item.get("path") if is_mapping(item) else item) for item in listed]
 
 

@@ -98,12 +98,12 @@ class Mount(Model):
 
     @model_validator(mode="before")
     @classmethod
-    def _read(cls, given: Any) -> Any:
-        parts = _short_mount(given) if isinstance(given, str) else given
+    def _read(cls, value: Any) -> Any:
+        parts = _short_mount(value) if isinstance(value, str) else value
         if not is_mapping(parts):
             raise ValueError("SOURCE:TARGET, or {type: …, source: …, target: …}")
         # As people write directories
-        return {name: _bare(value) if name in ("source", "target") else value for name, value in parts.items()}
+        return {name: _bare(part) if name in ("source", "target") else part for name, part in parts.items()}
 
     @model_validator(mode="after")
     def _complete(self) -> "Mount":
@@ -179,7 +179,7 @@ _PUBLISHED = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?(?::([0-9]{1,5})(?:-([0-
 MOST_PORTS = 200
 
 
-class Published(Model):
+class PublishedPort(Model):
     """A port of the host, or a range of them, at which a container answers on every address. The short form is
     Compose's: PORT, PORT:INSIDE or FIRST-LAST, with /udp where it is that."""
 
@@ -194,10 +194,10 @@ class Published(Model):
 
     @model_validator(mode="before")
     @classmethod
-    def _read(cls, given: Any) -> Any:
-        if is_mapping(given):
-            return given
-        match = _PUBLISHED.fullmatch(str(given)) if isinstance(given, str | int) and given is not True else None
+    def _read(cls, value: Any) -> Any:
+        if is_mapping(value):
+            return value
+        match = _PUBLISHED.fullmatch(str(value)) if isinstance(value, str | int) and value is not True else None
         if not match:
             raise ValueError('PORT, PORT:INSIDE, FIRST-LAST, or one of them with /udp, such as "25" or "51820/udp"')
         if any(number and not 0 < int(number) < 65536 for number in match.groups()[:4]):
@@ -205,11 +205,11 @@ class Published(Model):
         first, last = int(match[1]), int(match[2] or match[1])
         inside, inside_last = int(match[3] or first), int(match[4] or match[3] or last)
         if match[3] and inside_last - inside != last - first:
-            raise ValueError(f"as many ports of the container as of the host, not {given}")
+            raise ValueError(f"as many ports of the container as of the host, not {value}")
         return {"first": first, "last": last, "inside": inside, "protocol": match[5] or "tcp"}
 
     @model_validator(mode="after")
-    def _in_order(self) -> "Published":
+    def _in_order(self) -> "PublishedPort":
         if not self.first <= self.last or self.inside + self.last - self.first > 65535:
             raise ValueError("FIRST-LAST, the lower port first, and none above 65535")
         if len(self.numbers) > MOST_PORTS:
@@ -252,11 +252,11 @@ class Limits(Model):
 
     @model_validator(mode="before")
     @classmethod
-    def _read(cls, given: Any) -> Any:
-        whole = isinstance(given, int) and not isinstance(given, bool)
-        if whole and given < -1:
+    def _read(cls, value: Any) -> Any:
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        if whole and value < -1:
             raise ValueError("a whole number of at least 0, or -1 for no limit")
-        return {"soft": given, "hard": given} if whole else given
+        return {"soft": value, "hard": value} if whole else value
 
     @model_validator(mode="after")
     def _in_order(self) -> "Limits":
@@ -272,11 +272,11 @@ class Dependency(Model):
     """Whether it is enough that the other service is started, or whether it must be healthy."""
 
 
-def _by_name(given: Any) -> Any:
+def _by_name(value: Any) -> Any:
     """A plain list of services is one whose conditions are the default."""
-    if is_list(given) and all(isinstance(item, str) for item in given):
-        return {item: dict[str, Any]() for item in given}
-    return given
+    if is_list(value) and all(isinstance(item, str) for item in value):
+        return {item: dict[str, Any]() for item in value}
+    return value
 
 
 Dependencies = Annotated[dict[Name, Dependency], BeforeValidator(_by_name)]
@@ -299,20 +299,20 @@ class HealthCommand(Model):
 
     @field_validator("command", mode="before")
     @classmethod
-    def _as_in_compose(cls, given: Any) -> Any:
+    def _as_in_compose(cls, value: Any) -> Any:
         """Compose's own first word says how the others are run."""
-        if not is_list(given) or not given or given[0] not in ("CMD", "CMD-SHELL", "NONE"):
-            return given
-        if given[0] == "NONE":
+        if not is_list(value) or not value or value[0] not in ("CMD", "CMD-SHELL", "NONE"):
+            return value
+        if value[0] == "NONE":
             raise ValueError("a command, or health: running for a service without a check")
-        return given[1:] if given[0] == "CMD" else " ".join(map(str, given[1:]))
+        return value[1:] if value[0] == "CMD" else " ".join(map(str, value[1:]))
 
     @field_validator("command")
     @classmethod
-    def _says_something(cls, given: Any) -> Any:
-        if not given or given == [""]:
+    def _says_something(cls, command: Any) -> Any:
+        if not command or command == [""]:
             raise ValueError("a command that ends with 0 while the service is healthy")
-        return given
+        return command
 
     @property
     def test(self) -> list[str]:

@@ -41,10 +41,10 @@ def _replace_variable(match: re.Match[str], values: Mapping[str, str]) -> str:
 
 
 def _value(match: re.Match[str], values: Mapping[str, str]) -> str | None:
-    given, how, other = values.get(_name(match)), match["how"] or "", match["other"] or ""
-    is_there = given is not None and (given != "" or not how.startswith(":"))
+    value, how, other = values.get(_name(match)), match["how"] or "", match["other"] or ""
+    is_there = value is not None and (value != "" or not how.startswith(":"))
     if how.endswith("+"):
         return other if is_there else ""
     if is_there:
-        return given
+        return value
     return other if how.endswith("-") else None

@@ -38,15 +38,15 @@ def body(options: ContainerOptions, health: Any) -> dict[str, Any]:
     return escape_dollars(fields)
 
 
-def mount(given: Mount) -> dict[str, Any]:
+def mount(entry: Mount) -> dict[str, Any]:
     """The long form, in which no `:` of a path is taken for another part."""
-    fields: dict[str, Any] = {"type": given.type, "target": given.target}
-    if given.source:
-        fields["source"] = given.source
-    if given.read_only:
+    fields: dict[str, Any] = {"type": entry.type, "target": entry.target}
+    if entry.source:
+        fields["source"] = entry.source
+    if entry.read_only:
         fields["read_only"] = True
-    if given.size:
-        fields["tmpfs"] = {"size": to_bytes(given.size)}
+    if entry.size:
+        fields["tmpfs"] = {"size": to_bytes(entry.size)}
     return escape_dollars(fields)
 
 

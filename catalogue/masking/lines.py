@@ -93,9 +93,9 @@ class Masker:
     def mask_secrets(self, path: str, text: str) -> str:
         """A file's text without what looks like a secret. A line beyond all that people write is not looked into;
         letters that are written by their numbers are read, and shown, where a secret is among them."""
-        shown, read = self._mask_once(path, text), with_letters(text)
-        if read == text or (plain := self._mask_once(path, read)) == with_letters(shown):
-            return shown
+        masked, unescaped = self._mask_once(path, text), with_letters(text)
+        if unescaped == text or (plain := self._mask_once(path, unescaped)) == with_letters(masked):
+            return masked
         return plain
 
     def _mask_once(self, path: str, text: str) -> str:
@@ -119,8 +119,8 @@ class Masker:
             lambda match: match["before"] + HEADER.sub(self._header, match["rest"]), MAP.sub(self._map, text)
         )
         # A statement of Nginx's ends where it ended: without its end the next one would be a part of it
-        shown = self._text(_lines_of(text), ENDS if "/nginx/" in path else None)
-        return "\n".join(shown) + ending
+        masked_lines = self._text(_lines_of(text), ENDS if "/nginx/" in path else None)
+        return "\n".join(masked_lines) + ending
 
     def _text(self, lines: list[str], ends: re.Pattern[str] | None) -> list[str]:
         """Lines of any other file; a value can go on below, as YAML's blocks and TOML's long texts do."""
@@ -135,15 +135,15 @@ class Masker:
                 closing = "" if closing and closing in line else closing
                 continued = continued and line.endswith("\\")
                 continue
-            shown = self._plain(line)
-            if ends and shown != line and (end := ends.search(line)) and not shown.endswith(end[0]):
-                shown += end[0]
+            masked = self._plain(line)
+            if ends and masked != line and (end := ends.search(line)) and not masked.endswith(end[0]):
+                masked += end[0]
             # A value's line may be continued, as a shell's is
-            continued = shown != line and line.endswith("\\")
-            goes_on = GOES_ON.search(line) if shown != line else None
+            continued = masked != line and line.endswith("\\")
+            goes_on = GOES_ON.search(line) if masked != line else None
             deeper = indent if goes_on and not goes_on["closing"] else None
             closing = (goes_on["closing"] or "") if goes_on else ""
-            masked_lines.append(shown)
+            masked_lines.append(masked)
         return masked_lines
 
     def _mask_line_of_unit(self, line: str) -> str:
@@ -179,12 +179,12 @@ class Masker:
 
     def _header(self, match: re.Match[str]) -> str:
         secret = match["name"] is None or looks_secret(match["name"], match["value"])
-        kept = HANDED_ON.fullmatch(match["value"]) or match["value"].startswith("/")
-        return match["head"] + (self._mark(match["value"]) if secret and not kept else match["value"])
+        is_harmless = HANDED_ON.fullmatch(match["value"]) or match["value"].startswith("/")
+        return match["head"] + (self._mark(match["value"]) if secret and not is_harmless else match["value"])
 
     def _pair(self, match: re.Match[str]) -> str:
-        kept = not looks_secret(match["name"], match["value"]) or match["value"].startswith("{")
-        return match["head"] + (match["value"] if kept else self._mark(match["value"])) + match["rest"]
+        is_harmless = not looks_secret(match["name"], match["value"]) or match["value"].startswith("{")
+        return match["head"] + (match["value"] if is_harmless else self._mark(match["value"])) + match["rest"]
 
     def _map(self, match: re.Match[str]) -> str:
         """What a map compares with and what comes of it; what it includes would say as much."""
@@ -193,10 +193,10 @@ class Masker:
         bare = re.sub(rf"({QUOTED})|#[^\n]*", lambda one: one[1] or "", match["body"])
         bare = re.sub(r"\binclude\s+[^;]*;", "", bare)
         dropped = f" # {self._mark(match['body'])}\n" if self._key and bare != match["body"] else ""
-        kept = ("default", "hostnames", "volatile", "0", "1")
+        keywords = ("default", "hostnames", "volatile", "0", "1")
         words = re.compile(rf"{QUOTED}|[^\s;\"']+")
-        shown = words.sub(lambda one: one[0] if one[0] in kept else self._mark(one[0]), bare)
-        return match["head"] + dropped + shown
+        masked_body = words.sub(lambda one: one[0] if one[0] in keywords else self._mark(one[0]), bare)
+        return match["head"] + dropped + masked_body
 
     def _mask_line(self, line: str, before: str = "") -> str:
         for pattern in (CADDY, PAIR):
@@ -242,7 +242,7 @@ class Masker:
                 flow = self._flow(f"{flow} {line}", masked_lines)
                 continue
             if hidden is not None and (indent > hidden or not line.strip()):
-                masked_lines[-1:] = [self._more(shown, line) for shown in masked_lines[-1:]]
+                masked_lines[-1:] = [self._more(masked, line) for masked in masked_lines[-1:]]
                 continue
             hidden = None
             item = line.lstrip().startswith("- ")
@@ -258,21 +258,21 @@ class Masker:
                 another = not rest or rest.strip().startswith("*")
                 masked_lines.append(line if another else f"{line.partition(':')[0]}: {self._mark(rest)}")
             elif inside is not None and line.strip():
-                shown = self._entry(line)
-                hidden = indent if shown != line or ENTRY.match(line) else None
-                masked_lines.append(shown)
+                masked = self._entry(line)
+                hidden = indent if masked != line or ENTRY.match(line) else None
+                masked_lines.append(masked)
             else:
-                shown = self._next(line, masked_lines) or self._plain(line, items_before(masked_lines))
-                hidden = indent if shown != line else None
-                masked_lines.append(shown)
+                masked = self._next(line, masked_lines) or self._plain(line, items_before(masked_lines))
+                hidden = indent if masked != line else None
+                masked_lines.append(masked)
         # What never closed took the rest with it: a reader is to notice
         return [*masked_lines, "["] if flow else masked_lines
 
-    def _more(self, shown: str, line: str) -> str:
+    def _more(self, masked: str, line: str) -> str:
         """A line whose last mark stands for one more line of the text."""
-        before, mark, rest = shown.rpartition(MARK)
+        before, mark, rest = masked.rpartition(MARK)
         if not mark or self._key is None:
-            return shown
+            return masked
         digest, rest = rest[:DIGEST], rest[DIGEST:]
         return f"{before}{self._mark(f'{digest} {line.strip()}')}{rest}"
 

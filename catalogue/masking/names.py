@@ -106,8 +106,8 @@ def with_letters(text: str) -> str:
     def letter(match: re.Match[str]) -> str:
         hexadecimal = match[1] or match[2] or match[3]
         number = int(hexadecimal, 16) if hexadecimal else int(match[4], 8)
-        read = chr(number) if number < 128 else ""
-        return read if read.isalnum() or read in ("_", "-") else match[0]
+        character = chr(number) if number < 128 else ""
+        return character if character.isalnum() or character in ("_", "-") else match[0]
 
     return ESCAPED.sub(letter, text)
 

@@ -79,8 +79,8 @@ def _mask_anchors(text: str, mark: Mark) -> str:
         anchor = re.search(rf"&{re.escape(alias)}(?=\s)[ \t]*(?:#[^\n]*)?", text)
         if anchor:
             begin = anchor.end()
-            end, shown = _anchors_value(text, begin, mark)
-            text = text[:begin] + shown + text[end:]
+            end, masked = _anchors_value(text, begin, mark)
+            text = text[:begin] + masked + text[end:]
     return text
 
 
@@ -113,8 +113,8 @@ def _beside(match: re.Match[str], mark: Mark) -> str:
 
 
 def _element(match: re.Match[str], mark: Mark) -> str:
-    kept = not looks_secret(match["name"], match["value"]) or match["value"].startswith("{")
-    return match[0] if kept else match["head"] + mark(match["value"]) + match["rest"]
+    is_harmless = not looks_secret(match["name"], match["value"]) or match["value"].startswith("{")
+    return match[0] if is_harmless else match["head"] + mark(match["value"]) + match["rest"]
 
 
 def _below(text: str, of_yaml: bool, mark: Mark) -> str:
@@ -217,9 +217,9 @@ def _lines(text: str, mark: Mark) -> list[str]:
             masked_lines.append("" if line.lstrip().startswith("#") else mark(line) + "\n")
             continue
         value = parts["value"]
-        kept = not value or BRACKETS_ONLY.fullmatch(value)
+        is_structure = not value or BRACKETS_ONLY.fullmatch(value)
         masked_lines.append(
-            parts["head"] + (value if kept else _value(parts["name"] or "", value, mark)) + parts["rest"]
+            parts["head"] + (value if is_structure else _value(parts["name"] or "", value, mark)) + parts["rest"]
         )
     return masked_lines
 

@@ -12,7 +12,7 @@ def alerts(catalogue: Catalogue) -> Iterator[Problem]:
     names = Counter(alert.alert for alert in catalogue.alerts)
     metrics = Counter(alert.metric for alert in catalogue.host_alerts if alert.metric)
     for name in [name for name, count in names.items() if count > 1]:
-        yield Problem(str(ALERTS), f"alert {name}", "is defined twice", "each alert once")
+        yield Problem(str(ALERTS), f"alert {name}", "is defined twice", "must be defined once")
     for name in [name for name, count in metrics.items() if count > 1]:
         alert_names = ", ".join(alert.alert for alert in catalogue.host_alerts if alert.metric == name)
         yield Problem(
@@ -27,7 +27,7 @@ def alert_recipients(catalogue: Catalogue) -> Iterator[Problem]:
     """What only AWS can see has a recipient."""
     stack, file = catalogue.stack, catalogue.stack.file
     for address in [address for address, count in Counter(stack.alarmEmails).items() if count > 1]:
-        yield Problem(file, "infra:alarmEmails", f"{address} is listed twice", "each address once")
+        yield Problem(file, "infra:alarmEmails", f"{address} is listed twice", "must be listed once")
     if stack.alarmEmails:
         return
     if stack.creditsBudget:

@@ -23,7 +23,7 @@ def inside_artefacts(catalogue: Catalogue) -> Iterator[Problem]:
             for kind, service, into in links:
                 # The same path twice is another rule's, where both are files
                 if is_below(path, into) and not (is_file and path == into):
-                    rule = f"another path for one of them: an {kind} is replaced as a whole"
+                    rule = f"must be another path for one of them: an {kind} is replaced as a whole"
                     yield Problem(file, where, f"path {path} lies in the {kind} of {service} ({into})", rule)
 
 
@@ -34,7 +34,7 @@ def unused_artefacts(catalogue: Catalogue) -> Iterator[Problem]:
         for artefact in service.artefact:
             if not any(names_path(catalogue, other, artefact.into) for other in system.native_services):
                 fault = f"nothing of {system.system} refers to a path in the artefact at {artefact.into}"
-                rule = "a path in it, such as that of the program in ExecStart; is one of the two misspelt?"
+                rule = "must name a path in it, such as its program in ExecStart: is one of the two misspelt?"
                 yield Problem(file, f"service {service.name}", fault, rule, "warning")
 
 

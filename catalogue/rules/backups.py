@@ -29,35 +29,38 @@ def _faults(system: System, service: Service) -> Iterator[tuple[str, str]]:
     assert backup
     if not isinstance(service, ComposeService):
         if backup.dump:
-            yield "dump of a service that is not a container", "paths: the files to take"
+            yield "has dump, but is not a container", "must be paths: the files to back up"
         elif not backup.paths:
-            yield "nothing to back up", "paths: directories of the system's data"
+            yield "has nothing to back up", "must have paths: directories of the system's data"
         for path in backup.paths:
             if not any(PurePosixPath(path).is_relative_to(place) for place in system.data):
                 yield f"{path} is not among the system's data", f"data: {', '.join(system.data) or 'none so far'}"
         return
     if backup.paths:
-        yield "paths of a container", "leave it out: its volumes and directories are backed up"
+        yield "has paths, but is a container", "remove it: its volumes and directories are backed up"
     if service.is_blue_green:
-        yield "a service that alternates between two containers", "rollout: recreate for a service with data"
-    kept = [mount.source or "" for mount in service.data_mounts if mount.type == "bind"]
-    if nested := [path for path in kept if any(path != other and is_below(path, other) for other in kept)]:
-        yield f"{nested[0]} is below another directory of the same backup", "only the outer one"
+        yield (
+            "has data that two containers of a rollout would write at once",
+            "must be rollout: recreate for a service with data",
+        )
+    folders = [mount.source or "" for mount in service.data_mounts if mount.type == "bind"]
+    if nested := [path for path in folders if any(path != other and is_below(path, other) for other in folders)]:
+        yield f"{nested[0]} is below another directory of the same backup", "must have only the outer one"
     if not service.data_mounts:
-        yield "nothing to back up: it keeps no data", "volumes, or no backup"
+        yield "has nothing to back up: the service keeps no data", "add volumes, or remove backup"
     elif data_paths(service.image.repository) and not backup.dump:
         rule = (
-            "dump and load: commands in the container, such as pg_dump -U USER --clean --if-exists NAME and "
+            "must have dump and load: commands in the container, such as pg_dump -U USER --clean --if-exists NAME and "
             "psql -U USER -q -v ON_ERROR_STOP=1 NAME"
         )
-        yield "the files of a running database, which cannot be restored", rule
+        yield "would copy the files of a running database, which cannot be restored", rule
 
 
 def place(catalogue: Catalogue) -> Iterator[Problem]:
     """A stack that backs something up says where to, and has the password of what it writes there."""
     stack = catalogue.stack
-    given = stack.secrets.get(BACKUP, {})
-    for name in sorted(set(given) - set(BACKUP_SECRETS)):
+    backup_secrets = stack.secrets.get(BACKUP, {})
+    for name in sorted(set(backup_secrets) - set(BACKUP_SECRETS)):
         rule = f"secrets of backups: {', '.join(BACKUP_SECRETS)}"
         yield Problem(stack.file, f"infra:secrets.{BACKUP}.{name}", "is not known", rule)
     backed_up = [service.name for _, _, service in services(catalogue) if service.backup]
@@ -66,35 +69,40 @@ def place(catalogue: Catalogue) -> Iterator[Problem]:
     if not backed_up:
         return
     if not stack.backupRegion:
-        rule = "the region that keeps the backups, different from the hosts' regions, such as ap-northeast-3"
+        rule = "must be the region that keeps the backups, other than the hosts' regions, such as ap-northeast-3"
         yield Problem(
-            stack.file, "infra:backupRegion", f"is not set, and there is a backup of {', '.join(backed_up)}", rule
+            stack.file,
+            "infra:backupRegion",
+            f"is not set, but these services have a backup: {', '.join(backed_up)}",
+            rule,
         )
     elif stack.backupRegion in stack.regions:
         fault = f"{stack.backupRegion} is a region of its hosts: the backups would be lost with it"
-        yield Problem(stack.file, "infra:backupRegion", fault, "another region, such as ap-northeast-3", "warning")
+        yield Problem(
+            stack.file, "infra:backupRegion", fault, "must be another region, such as ap-northeast-3", "warning"
+        )
     for name in BACKUP_SECRETS:
-        if not given.get(name):
+        if not backup_secrets.get(name):
             rule = (
                 f"create it: uv run infra init --stack {stack.name}; keep a copy, since no backup can be read "
                 "without it"
             )
             yield Problem(stack.file, f"infra:secrets.{BACKUP}.{name}", "is not set", rule, unset=f"{BACKUP}.{name}")
-        elif not is_sealed(given[name]) and not PASSWORD.fullmatch(given[name]):
+        elif not is_sealed(backup_secrets[name]) and not PASSWORD.fullmatch(backup_secrets[name]):
             fault = "has characters that other programs would read differently"
-            rule = "letters, digits and _ . / : @ % + , = -, as infra init creates it"
+            rule = "must be letters, digits and _ . / : @ % + , = -, as infra init creates it"
             yield Problem(stack.file, f"infra:secrets.{BACKUP}.{name}", fault, rule)
 
 
 def _without(catalogue: Catalogue) -> Iterator[Problem]:
     """Data of containers that nothing backs up, in a stack that backs something up."""
-    taken: dict[str, set[str]] = {}
+    backed_up: dict[str, set[str]] = {}
     for _, system, service in services(catalogue):
         if isinstance(service, ComposeService) and service.backup:
-            taken.setdefault(system.system, set()).update(mount.source or "" for mount in service.data_mounts)
+            backed_up.setdefault(system.system, set()).update(mount.source or "" for mount in service.data_mounts)
     for file, system, service in services(catalogue):
         own = service.data_mounts if isinstance(service, ComposeService) else []
-        if sources := [mount.source or "" for mount in own if mount.source not in taken.get(system.system, set())]:
+        if sources := [mount.source or "" for mount in own if mount.source not in backed_up.get(system.system, set())]:
             fault = f"keeps data in {', '.join(sources)}, but has no backup"
             rule = "backup: {} for its files"
             if isinstance(service, ComposeService) and data_paths(service.image.repository):

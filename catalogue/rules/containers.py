@@ -75,14 +75,14 @@ def _circle(service: ComposeService, system: System) -> list[str]:
     """The names on the way from a service back to itself; none where there is no such way."""
     needs = {other.name: list(other.depends_on) for other in system.compose_services}
     ways = [[service.name]]
-    seen: set[str] = set()
+    visited: set[str] = set()
     while ways:
         way = ways.pop()
         for name in needs.get(way[-1], []):
             if name == service.name and len(way) > 1:
                 return [*way, name]
-            if name not in seen:
-                seen.add(name)
+            if name not in visited:
+                visited.add(name)
                 ways.append([*way, name])
     return []
 
@@ -100,22 +100,24 @@ def mounts(catalogue: Catalogue) -> Iterator[Problem]:
                         # With a reason it may: see openings.py
                         continue
                     rule = (
-                        "/srv/NAME, /opt/NAME, /mnt/NAME, or a directory of its directories or data: with "
-                        "others it could become root on the host"
+                        "must be below /srv/NAME, /opt/NAME or /mnt/NAME, or one of its directories or data: with "
+                        "other paths it could become root on the host"
                     )
                     yield Problem(file, where, f"volumes: {mount.source} does not belong to the product", rule)
-                elif taken := _released_content(source, catalogue, system):
-                    rule = "a directory below it that no release writes"
+                elif content := _released_content(source, catalogue, system):
+                    rule = "must be a directory below it that no release writes"
                     yield Problem(
-                        file, where, f"volumes: {mount.source} has {taken}, which systemd starts as root", rule
+                        file, where, f"volumes: {mount.source} has {content}, which systemd starts as root", rule
                     )
         places = sorted(plain(path) for path in service.covered_paths)
         for target, count in Counter(places).items():
             if count > 1:
-                yield Problem(file, where, f"{target} is mounted {count} times", "each path of a container once")
+                yield Problem(file, where, f"{target} is mounted {count} times", "must be mounted once")
         for path in [plain(own.path) for own in service.files]:
             if above := [other for other in places if other != path and path.startswith(f"{other}/")]:
-                yield Problem(file, where, f"file {path} is below {above[0]}, which is also mounted", "one of the two")
+                yield Problem(
+                    file, where, f"file {path} is below {above[0]}, which is also mounted", "must be one of the two"
+                )
 
 
 def is_the_products(source: str, system: System) -> bool:
@@ -158,27 +160,32 @@ def nested_mounts(catalogue: Catalogue) -> Iterator[Problem]:
             for _, other, above, is_fixed in bind_mounts:
                 if not is_fixed and source != above and is_below(source, above):
                     text = f"volumes: {source} is below {above}, to which {other.name} may write"
-                    yield Problem(file, f"service {service.name}", text, "separate directories, or the whole of it")
+                    yield Problem(
+                        file, f"service {service.name}", text, "must be separate directories, or the whole of it"
+                    )
 
 
 def names(catalogue: Catalogue) -> Iterator[Problem]:
     """No container answers to another one's name: it would get its connections, with their passwords."""
     for file, system, service in compose_services(catalogue):
         others = [other for other in system.compose_services if other is not service]
-        taken = {name: other.name for other in others for name in (other.name, other.container, other.compose_key)}
-        taken |= {name: other.name for other in others for name in other.aliases}
-        for kind, given in (("aliases", service.aliases), ("hostname", [service.hostname] if service.hostname else [])):
-            for name in given:
-                if name in taken:
-                    fault = f"{kind}: {name} is already used by {taken[name]}"
-                    yield Problem(file, f"service {service.name}", fault, "a name of its own")
+        owners = {name: other.name for other in others for name in (other.name, other.container, other.compose_key)}
+        owners |= {name: other.name for other in others for name in other.aliases}
+        for kind, own_names in (
+            ("aliases", service.aliases),
+            ("hostname", [service.hostname] if service.hostname else []),
+        ):
+            for name in own_names:
+                if name in owners:
+                    fault = f"{kind}: {name} is already used by {owners[name]}"
+                    yield Problem(file, f"service {service.name}", fault, "must be a name of its own")
 
 
 def reservations(catalogue: Catalogue) -> Iterator[Problem]:
     for file, _, service in compose_services(catalogue):
         if service.mem_reservation and to_bytes(service.mem_reservation) > service.limit:
             fault = f"mem_reservation {service.mem_reservation} is above its limit {service.memory.limit}"
-            yield Problem(file, f"service {service.name}", fault, "at most the limit")
+            yield Problem(file, f"service {service.name}", fault, "must be at most the limit")
 
 
 def one_owner(catalogue: Catalogue) -> Iterator[Problem]:
@@ -190,7 +197,7 @@ def one_owner(catalogue: Catalogue) -> Iterator[Problem]:
                 for name in service.volume_names:
                     if (owner := owners.setdefault(name, system.system)) != system.system:
                         fault = f"volume {name} is already used by {owner} on host {host}"
-                        rule = f"another name, such as {system.system}-{name}"
+                        rule = f"must be another name, such as {system.system}-{name}"
                         yield Problem(catalogue.file_of(system), f"service {service.name}", fault, rule)
 
 
@@ -213,7 +220,7 @@ def labels(catalogue: Catalogue) -> Iterator[Problem]:
                     file,
                     f"service {service.name}",
                     f"label {name} is reserved for Compose or this program",
-                    "another one",
+                    "must be another one",
                 )
 
 

@@ -35,7 +35,7 @@ def images(catalogue: Catalogue) -> Iterator[Problem]:
     """An image of the stack's own is of its account and region, wherever that is; one of another registry is named with
     its registry, and by what means the same image tomorrow."""
     rule = (
-        "the name of an own repository, such as watchme-api-ast, or a full name with its registry, such as "
+        "must be the name of an own repository, such as watchme-api-ast, or a full name with its registry, such as "
         "docker.io/library/postgres or ghcr.io/OWNER/NAME"
     )
     for system in catalogue.running.values():
@@ -48,13 +48,13 @@ def images(catalogue: Catalogue) -> Iterator[Problem]:
     for file, service, image in images:
         where = f"service {service.name}"
         if image.tag and image.digest:
-            yield Problem(file, where, f"{image.repository} has a tag and a digest", "one of the two")
+            yield Problem(file, where, f"{image.repository} has a tag and a digest", "must have one of the two")
         if image.is_foreign and image.suffix == ":latest" and not isinstance(service, ComposeService):
             fault = f"image {image.repository} of another registry has the tag latest"
-            yield Problem(file, where, fault, 'a tag that names a version, such as tag: "16.4", or a digest')
+            yield Problem(file, where, fault, 'must have a tag that names a version, such as tag: "16.4", or a digest')
         if image.repository.startswith("docker.io/") and image.repository.count("/") == 1:
             name = image.repository.removeprefix("docker.io/")
-            yield Problem(file, where, f"image {image.repository}", f"its full name: docker.io/library/{name}")
+            yield Problem(file, where, f"image {image.repository}", f"must be its full name: docker.io/library/{name}")
 
 
 def _is_repository(name: str) -> bool:
@@ -72,24 +72,29 @@ def own_paths(catalogue: Catalogue) -> Iterator[Problem]:
         named = [*files_of(system), *places, *(("monitor_names", path) for path in system.monitor_names)]
         named += [(f"service {service.name}", service.directory) for service in system.compose_services]
         artefacts = [(f"service {s.name}", path) for s in system.native_services for path in s.links]
-        taken = [item for item in named if is_the_hosts(plain(item[1]))]
-        taken += [item for item in named if STARTED_BY_NAME.fullmatch(plain(item[1])) and item[0] != "monitor_names"]
-        taken += [item for item in artefacts if item not in taken and OF_NO_ARTEFACT.match(plain(item[1]))]
+        refused = [item for item in named if is_the_hosts(plain(item[1]))]
+        refused += [item for item in named if STARTED_BY_NAME.fullmatch(plain(item[1])) and item[0] != "monitor_names"]
+        refused += [item for item in artefacts if item not in refused and OF_NO_ARTEFACT.match(plain(item[1]))]
         # A file may lie in one of these; as a whole they are no product's
         places += artefacts
-        taken += [item for item in places if item not in taken and ROOTS.fullmatch(plain(item[1]))]
-        for where, path in taken:
+        refused += [item for item in places if item not in refused and ROOTS.fullmatch(plain(item[1]))]
+        for where, path in refused:
             place = plain(path)
             below = f"{place.rstrip('/')}/NAME"
-            rule = f"a directory of the product, such as {below}" if ROOTS.fullmatch(place) else elsewhere(place)
+            rule = (
+                f"must be a directory of the product, such as {below}" if ROOTS.fullmatch(place) else elsewhere(place)
+            )
             if (where, path) in artefacts and OF_NO_ARTEFACT.match(place) and not is_the_hosts(place):
-                rule = "a path of the product, such as /opt/NAME/app: the host itself empties or reads this one"
+                rule = "must be a path of the product, such as /opt/NAME/app: the host itself empties or reads this one"
             yield Problem(catalogue.file_of(system), where, f"path {path} belongs to the host or the agent", rule)
-        for where, path, owner in [item for item in _ownerships(system) if (item[0], item[1]) not in taken]:
+        for where, path, owner in [item for item in _ownerships(system) if (item[0], item[1]) not in refused]:
             if is_anothers(plain(path), *owner):
                 fault = f"path {path} is read or run by the host as root, but others may write it"
                 yield Problem(
-                    catalogue.file_of(system), where, fault, 'owner: root, and a mode such as "0644" or "0755"'
+                    catalogue.file_of(system),
+                    where,
+                    fault,
+                    'must have owner: root, and a mode such as "0644" or "0755"',
                 )
 
 
@@ -111,9 +116,9 @@ def unique_files(catalogue: Catalogue) -> Iterator[Problem]:
         directories = {plain(item.path) for system in systems for item in system.directories}
         # What an artefact or an environment of Python brings may be a directory
         native = [service for system in systems for service in system.native_services]
-        brought = {plain(path) for service in native for path in service.links}
+        links = {plain(path) for service in native for path in service.links}
         named = [(system, *item) for system in systems for item in files_of(system)]
-        files = {plain(path) for _, _, path in named} - brought
+        files = {plain(path) for _, _, path in named} - links
         owners: dict[str, str] = {}
         for system, where, path in named:
             place = plain(path)
@@ -124,9 +129,9 @@ def unique_files(catalogue: Catalogue) -> Iterator[Problem]:
                     "each file of a host needs a different path",
                 )
             elif above:
-                fault, rule = f"file {path} is below {above[0]}, which is a file", "a path in a directory"
+                fault, rule = f"file {path} is below {above[0]}, which is a file", "must be a path in a directory"
             elif place in directories & files:
-                fault, rule = f"{path} is both a file and one of directories", "one of the two"
+                fault, rule = f"{path} is both a file and one of directories", "must be one of the two"
             else:
                 owners[place] = where
                 continue
@@ -157,7 +162,7 @@ def both_plain_and_secret(catalogue: Catalogue) -> Iterator[Problem]:
         for name in sorted(set(service.environment) & set(service.secrets)):
             fault = f"{name} is both under environment and under secrets"
             yield Problem(
-                file, f"service {service.name}", fault, "leave it under one of them: under secrets if it is secret"
+                file, f"service {service.name}", fault, "must be under one of them: under secrets if it is secret"
             )
 
 
@@ -177,7 +182,9 @@ def retired_services(catalogue: Catalogue) -> Iterator[Problem]:
         for service in system.services:
             if isinstance(service, RetiredService) and service.replaced_by not in names:
                 fault = f"replaced_by {service.replaced_by!r}"
-                yield Problem(catalogue.file_of(system), f"service {service.name}", fault, "a running service's name")
+                yield Problem(
+                    catalogue.file_of(system), f"service {service.name}", fault, "must be a running service's name"
+                )
 
 
 def environment(catalogue: Catalogue) -> Iterator[Problem]:
@@ -185,7 +192,7 @@ def environment(catalogue: Catalogue) -> Iterator[Problem]:
     stack, secrets = catalogue.stack, catalogue.secrets
     for file, system, service in services(catalogue):
         where = f"service {service.name}"
-        given = stack.secrets.get(service.name, {})
+        values = stack.secrets.get(service.name, {})
         for secret in [name for name in service.secrets if name not in service.environment]:
             if secret not in secrets.get(service.name, {}):
                 rule = f"set it: infra secret set {service.name}.{secret} --stack {stack.name}"
@@ -197,7 +204,7 @@ def environment(catalogue: Catalogue) -> Iterator[Problem]:
             fault = control(value) if isinstance(service, ComposeService) else unwritable(value)
             if fault:
                 yield Problem(file, where, f"the value of {name} cannot be written: it has {fault}", ONE_LINE)
-        for secret in sorted(set(given) - set(service.secrets) - _usable_secrets(catalogue, service.name)):
+        for secret in sorted(set(values) - set(service.secrets) - _usable_secrets(catalogue, service.name)):
             rule = f"list it under secrets: in {file}, or remove it"
             yield Problem(stack.file, where, f"secret {secret} is not used", rule, "warning")
     for system in catalogue.running.values():
@@ -214,7 +221,7 @@ def environment(catalogue: Catalogue) -> Iterator[Problem]:
     for file, system, service in services(catalogue):
         if service.name in set(catalogue.running) - {system.system} and service.name in stack.secrets:
             fault = f"is the name of a system and of a service in {file}: the owner of these secrets is ambiguous"
-            yield Problem(stack.file, f"infra:secrets.{service.name}", fault, "another name for one of the two")
+            yield Problem(stack.file, f"infra:secrets.{service.name}", fault, "must be another name for one of the two")
     for group in sorted(names & set(stack.secrets)):
         passwords = catalogue.running[group].passwords if group in catalogue.running else set[str]()
         words = passwords - {n for system in catalogue.running.values() for s in system.active for n in s.secrets}
@@ -227,12 +234,15 @@ def environment(catalogue: Catalogue) -> Iterator[Problem]:
         yield Problem(stack.file, f"infra:secrets.{MONITOR}.{name}", "is not known", rule)
     url = stack.secrets.get(MONITOR, {}).get("webhook", ENCRYPTED)
     if not is_sealed(url) and not ADDRESS.fullmatch(url):
-        rule = "a URL that begins with https://, in ASCII and without spaces"
+        rule = "must be a URL that begins with https://, in ASCII and without spaces"
         yield Problem(stack.file, f"infra:secrets.{MONITOR}.webhook", "is not a URL", rule)
     for host, login in stack.secrets.get(REGISTRIES, {}).items():
         if not is_sealed(login) and ":" not in login:
             yield Problem(
-                stack.file, f"infra:secrets.{REGISTRIES}.{host}", "is not a login", "USER:PASSWORD, or USER:TOKEN"
+                stack.file,
+                f"infra:secrets.{REGISTRIES}.{host}",
+                "is not a login",
+                "must be USER:PASSWORD, or USER:TOKEN",
             )
     for name in sorted(set(stack.secrets) - names - {MONITOR, REGISTRIES, BACKUP, DNS}):
         if not stack.secrets[name]:

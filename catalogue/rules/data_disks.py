@@ -16,9 +16,9 @@ def data_disks(catalogue: Catalogue) -> Iterator[Problem]:
             for path in dict.fromkeys(data_paths(system)):
                 if not is_below(path, MOUNT):
                     fault = f"data {path} is not on the data disk of host {host}, and would be lost with its machine"
-                    rule = f"a path below {MOUNT}/{system.system}, and what is there copied (docs/data-disk.md)"
+                    rule = f"must be below {MOUNT}/{system.system}; copy what is there (docs/data-disk.md)"
                     yield Problem(catalogue.file_of(system), f"system {system.system}", fault, rule)
         if not any([*data_paths(system)] or has_volumes(system) for system in systems):
-            fault = "a data disk, and nothing that runs there has data"
-            rule = "no dataDisk; or what no release brings under `data`"
+            fault = "is set, but nothing that runs there has data"
+            rule = "remove dataDisk, or list under `data` what no release writes"
             yield Problem(catalogue.stack.file, f"infra:hosts.{host}.dataDisk", fault, rule, "warning")

@@ -21,15 +21,18 @@ def following(catalogue: Catalogue) -> Iterator[Problem]:
 def _faults(catalogue: Catalogue, service: ComposeService) -> Iterator[tuple[str, str]]:
     image = service.image
     if image.is_foreign:
-        yield "of another registry's image", "an image of the stack's own registry: others are copied by pulumi up"
+        yield (
+            "for an image of another registry",
+            "must be an image of the stack's own registry: others are copied by pulumi up",
+        )
     # A digest may be what `infra deploy` pinned
     elif not image.digest and (image.tag or "latest") != service.followed_tag:
-        yield f"and image {image.name}", f"the same tag: image: {{tag: {service.followed_tag}}}"
+        yield f"for image {image.name}", f"must be the same tag: image: {{tag: {service.followed_tag}}}"
     if service.release:
-        yield "with release steps", "no release steps: they are run by pulumi up and infra deploy"
+        yield "for a service with release steps", "must have no release steps: only pulumi up and infra deploy run them"
     if catalogue.stack.standbyRegions:
-        rule = "no infra:standbyRegions: a region that stands by gets its images from pulumi up alone"
-        yield "in a stack with regions that stand by", rule
+        rule = "must have no infra:standbyRegions: a standby region gets its images from pulumi up alone"
+        yield "in a stack with standby regions", rule
 
 
 def _of_one_image(catalogue: Catalogue) -> Iterator[Problem]:
@@ -43,5 +46,5 @@ def _of_one_image(catalogue: Catalogue) -> Iterator[Problem]:
                 own = service.followed_tag if isinstance(service, ComposeService) else ""
                 if own != other.followed_tag:
                     fault = f"image {repository}, of which {other.name} follows tag {other.followed_tag}"
-                    rule = f"deploy: {{watch: {other.followed_tag}}} for both, or a repository of its own"
+                    rule = f"must have deploy: {{watch: {other.followed_tag}}} too, or a repository of its own"
                     yield Problem(catalogue.file_of(system), f"service {service.name}", fault, rule)

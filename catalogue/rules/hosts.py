@@ -35,7 +35,9 @@ def hosts(catalogue: Catalogue) -> Iterator[Problem]:
         longest = max((len(f"{name}-{place}") for place in places), default=0)
         if longest > LONGEST_MADE:
             fault = f"its name has {len(name)} characters, so its role's name in IAM would have more than 64"
-            yield Problem(file, where, fault, f"a name of at most {len(name) - longest + LONGEST_MADE} characters")
+            yield Problem(
+                file, where, fault, f"must be a name of at most {len(name) - longest + LONGEST_MADE} characters"
+            )
         for system in host.runs:
             if system not in catalogue.systems and system not in {one.known_as for one in host.instances}:
                 yield Problem(file, where, f"system {system!r}", nearest(system, sorted(catalogue.systems), "systems"))
@@ -44,7 +46,7 @@ def hosts(catalogue: Catalogue) -> Iterator[Problem]:
         yield Problem(file, f"infra:variants.{system}", "no system has this name", f"systems: {choices}")
     for system, places in _placed_twice(catalogue.stack).items():
         origin = catalogue.origins[system].system if system in catalogue.origins else system
-        rule = f"another name for each further one: {{system: {origin}, as: {origin}-2}} (docs/catalogue.md)"
+        rule = f"must have another name for each further one: {{system: {origin}, as: {origin}-2}} (docs/catalogue.md)"
         where = " and on host ".join(places)
         yield Problem(file, "infra:hosts", f"system {system} is listed twice: on host {where}", rule)
 
@@ -58,18 +60,18 @@ def _placed_twice(stack: Stack) -> dict[str, list[str]]:
 
 def one_machine_each(catalogue: Catalogue) -> Iterator[Problem]:
     """Two hosts at one address would undo each other's releases; what a proxy listens on is not SSH's."""
-    seen: dict[tuple[str, int], str] = {}
+    host_at: dict[tuple[str, int], str] = {}
     ssh_hosts = {name: host for name, host in catalogue.stack.hosts.items() if isinstance(host, SshHost)}
     for name, host in ssh_hosts.items():
-        where, other = f"infra:hosts.{name}", seen.setdefault((host.address, host.port), name)
+        where, other = f"infra:hosts.{name}", host_at.setdefault((host.address, host.port), name)
         if other != name:
             fault = f"address {host.address}, port {host.port}, is already used by host {other}"
             yield Problem(
-                catalogue.stack.file, where, fault, "one host for each machine: list its systems under one host"
+                catalogue.stack.file, where, fault, "must be one host for each machine: list its systems under one host"
             )
         if host.port in (80, 443) and _sites_on(catalogue, name):
             fault = f"SSH listens on port {host.port}, which the proxy uses"
-            yield Problem(catalogue.stack.file, where, fault, "another port for SSH")
+            yield Problem(catalogue.stack.file, where, fault, "must be another port")
 
 
 def names(catalogue: Catalogue) -> Iterator[Problem]:
@@ -131,17 +133,17 @@ def subnets(catalogue: Catalogue) -> Iterator[Problem]:
             where = f"network {network.name}"
             if network.name in DOCKERS_OWN:
                 fault = f"the name {network.name} is reserved by Docker"
-                yield Problem(file, where, fault, "a name of the product, such as PRODUCT-network")
+                yield Problem(file, where, fault, "must be a name of the product, such as PRODUCT-network")
             ends = (network.subnet.network_address, network.subnet.broadcast_address)
             if network.gateway not in network.subnet or network.gateway in ends:
-                rule = f"an address in it, such as {network.subnet.network_address + 1}"
+                rule = f"must be an address in it, such as {network.subnet.network_address + 1}"
                 yield Problem(file, where, f"its gateway {network.gateway} is not in {network.subnet}", rule)
             if not is_for_containers(network.subnet):
                 yield Problem(file, where, f"its subnet is {network.subnet}", FOR_CONTAINERS)
             for name, other, level in reached:
                 if network.subnet.overlaps(other):
                     fault = f"its subnet {network.subnet} overlaps {name}"
-                    rule = f"a private subnet that host {host} does not use for anything else, such as 172.27.0.0/16"
+                    rule = f"must be a private subnet that host {host} uses for nothing else, such as 172.27.0.0/16"
                     yield Problem(file, where, fault, rule, "error" if other.subnet_of(network.subnet) else level)
             reached.append((f"{network.subnet} of the network {network.name}", network.subnet, "error"))
 
@@ -210,7 +212,7 @@ def admin_networks(catalogue: Catalogue) -> Iterator[Problem]:
     """SSH is never open to the world."""
     file = catalogue.stack.file
     if fault := too_wide(map(str, catalogue.stack.adminCidrs)):
-        rule = "the networks that administrators come from, such as 203.0.113.10/32"
+        rule = "must be the networks that administrators come from, such as 203.0.113.10/32"
         networks = ", ".join(map(str, catalogue.stack.adminCidrs))
         yield Problem(file, "infra:adminCidrs", f"{networks} is {fault}", rule)
     for network in catalogue.stack.adminCidrs:

@@ -40,10 +40,12 @@ def unique_ports(catalogue: Catalogue) -> Iterator[Problem]:
         "each service of a host needs a different port",
     )
     for system in catalogue.running.values():
-        kept = {service.port: service.name for service in system.services if isinstance(service, RetiredService)}
+        retired_ports = {
+            service.port: service.name for service in system.services if isinstance(service, RetiredService)
+        }
         for service in system.active:
-            for port in [port for port in service.ports if port in kept]:
-                fault = f"port {port} belonged to the retired {kept[port]}"
+            for port in [port for port in service.ports if port in retired_ports]:
+                fault = f"port {port} belonged to the retired {retired_ports[port]}"
                 yield Problem(
                     catalogue.file_of(system), f"service {service.name}", fault, "use a port that no service had before"
                 )

@@ -27,12 +27,12 @@ def instances(catalogue: Catalogue) -> Iterator[Problem]:
                 yield from _what_it_says(origin, one, file, where)
                 if one.known_as != one.system and (owners := _namesakes(catalogue, one.known_as)):
                     fault = f"as: {one.known_as} is the name of a service of {owners[0]}, whose secrets have that name"
-                    yield Problem(file, where, fault, "a name that is not a service's")
+                    yield Problem(file, where, fault, "must be a name that is not a service's")
                 yield from _one_each(origin, instance, file, where)
                 yield from _beside_others(catalogue, host, one, file, where)
             elif one.known_as in catalogue.systems:
                 fault = f"as: {one.known_as} is the system of {SYSTEMS}/{one.known_as}.yaml"
-                yield Problem(file, where, fault, "a name that is not a system's")
+                yield Problem(file, where, fault, "must be a name that is not a system's")
             else:
                 files = sorted({*catalogue.systems} - {*catalogue.origins})
                 yield Problem(file, where, f"system {one.system!r}", nearest(one.system, files, "systems"))
@@ -46,10 +46,10 @@ def _namesakes(catalogue: Catalogue, name: str) -> list[str]:
 
 def _what_it_says(origin: System, one: Instance, file: str, where: str) -> Iterator[Problem]:
     if one.known_as in (MONITOR, REGISTRIES, BACKUP, DNS):
-        yield Problem(file, where, f"as: {one.known_as} is reserved under infra:secrets", "another name")
+        yield Problem(file, where, f"as: {one.known_as} is reserved under infra:secrets", "must be another name")
     if one.subnet and not origin.compose_services:
         yield Problem(
-            file, f"{where}.subnet", f"{one.system} has no containers", "no network: only containers have one"
+            file, f"{where}.subnet", f"{one.system} has no containers", "must have no network: only containers have one"
         )
     sites = [site.name for site in origin.sites]
     for name in [name for name in one.names if name not in sites]:
@@ -75,7 +75,7 @@ def _one_each(origin: System, system: System, file: str, where: str) -> Iterator
     for (kind, new), old in named.items():
         if len(old) > 1:
             fault = f"{kind} {' and '.join(sorted(old))} of {origin.system} would both be {new}"
-            yield Problem(file, where, fault, f"other names for them in {SYSTEMS}/{origin.system}.yaml")
+            yield Problem(file, where, fault, f"must be other names for them in {SYSTEMS}/{origin.system}.yaml")
 
 
 def _beside_others(catalogue: Catalogue, host: str, one: Instance, file: str, where: str) -> Iterator[Problem]:
@@ -88,7 +88,7 @@ def _beside_others(catalogue: Catalogue, host: str, one: Instance, file: str, wh
             fault = f"{one.system} has units of its own ({', '.join(units)}), but {other.system} is on this host too"
             yield Problem(file, where, fault, "put one of the two on another host, or use containers")
             continue
-        rule = f"a path with the system's name, such as /srv/{one.system}/data, which differs for each instance"
+        rule = f"must be a path with the system's name, such as /srv/{one.system}/data, which differs for each instance"
         for path in _contended_paths(_places(system), _places(other)):
             yield Problem(file, where, f"{path} also belongs to {other.system}, and one of the two writes there", rule)
         theirs = {plain(item.path): item for item in other.directories}
@@ -124,7 +124,7 @@ def secrets_apart(catalogue: Catalogue) -> Iterator[Problem]:
             both = sorted({*service.secrets} & {*like.secrets})
             if other is not system and both and {system.system, other.system} & {*catalogue.origins}:
                 fault = f"{other.system} also has a service of this name: both would share infra:secrets.{service.name}"
-                rule = "another name for one of the services, or of the systems"
+                rule = "must be another name for one of the services, or of the systems"
                 yield Problem(catalogue.file_of(system), f"{system.system}: service {service.name}", fault, rule)
 
 
@@ -173,5 +173,5 @@ def _former_addresses(catalogue: Catalogue, system: System) -> list[str]:
 def _renamed_sites(catalogue: Catalogue, system: System) -> dict[str, str]:
     """A system's sites: the names in its file → their public names here, where these are others."""
     pairs = zip(catalogue.origin(system).sites, system.sites, strict=True)
-    public_names = {written.name: catalogue.stack.public_name(now.name) for written, now in pairs}
-    return {written: now for written, now in public_names.items() if written != now}
+    public_names = {site.name: catalogue.stack.public_name(now.name) for site, now in pairs}
+    return {name: public for name, public in public_names.items() if name != public}

@@ -22,7 +22,7 @@ def zone(catalogue: Catalogue) -> Iterator[Problem]:
     if stack.dns.provider == "external" and not stack.dns.challenges:
         for file, name in proved:
             fault = "is to be proved by DNS, but the records of infra:zone are written by hand (infra:dns)"
-            rule = "challenge: http-01; or infra:dns {challenges: ZONE}, a zone in Route 53 (docs/names.md)"
+            rule = "must be challenge: http-01; or infra:dns {challenges: ZONE}, a zone in Route 53 (docs/names.md)"
             yield Problem(file, f"site {name}", fault, rule)
     yield from _secrets(stack, bool(proved))
     yield from _wildcards(catalogue)
@@ -35,7 +35,7 @@ def zone(catalogue: Catalogue) -> Iterator[Problem]:
             yield Problem(stack.file, where, fault, f"{shortest} to {longest}")
     if stack.dns.challenges == stack.zone:
         fault = f"{stack.zone} is infra:zone itself"
-        yield Problem(stack.file, "infra:dns.challenges", fault, "a separate zone in Route 53, or leave it out")
+        yield Problem(stack.file, "infra:dns.challenges", fault, "must be a separate zone in Route 53; or remove it")
 
 
 def _wildcards(catalogue: Catalogue) -> Iterator[Problem]:
@@ -50,10 +50,10 @@ def _wildcards(catalogue: Catalogue) -> Iterator[Problem]:
             file, where, above = catalogue.file_of(system), f"site {site.name}", domain_above(name)
             if site.challenge == "http-01":
                 fault = "a wildcard certificate with a proof by HTTP"
-                yield Problem(file, where, fault, "challenge: dns-01, which authorities require for a wildcard")
+                yield Problem(file, where, fault, "must be challenge: dns-01, which authorities require for a wildcard")
             elif not stack.in_zone(above):
                 fault = f"certificate: wildcard, but {name} is not below infra:zone ({stack.zone})"
-                yield Problem(file, where, fault, "leave certificate out: the site then gets its own certificate")
+                yield Problem(file, where, fault, "remove certificate: the site then gets its own")
 
 
 def _proved_twice(catalogue: Catalogue) -> Iterator[Problem]:
@@ -69,18 +69,21 @@ def _proved_twice(catalogue: Catalogue) -> Iterator[Problem]:
     for above, hosts in on.items():
         if len(hosts) > 1:
             fault = f"*.{above} is proved by {' and '.join(hosts)}, which would overwrite each other's proof"
-            yield Problem(stack.file, "infra:hosts", fault, "certificate: wildcard on one of them, none on the others")
+            yield Problem(stack.file, "infra:hosts", fault, "must be certificate: wildcard on one of them only")
 
 
 def _secrets(stack: Stack, is_proved: bool) -> Iterator[Problem]:
-    given, is_cloudflare = stack.secrets.get(DNS, {}), stack.dns.provider == "cloudflare"
-    for name, value in sorted(given.items()):
+    dns_secrets, is_cloudflare = stack.secrets.get(DNS, {}), stack.dns.provider == "cloudflare"
+    for name, value in sorted(dns_secrets.items()):
         where = f"infra:secrets.{DNS}.{name}"
         if name not in DNS_SECRETS:
             yield Problem(stack.file, where, "is not known", nearest(name, [*DNS_SECRETS], "secrets of the zone"))
         elif value and not is_sealed(value) and not TOKEN.fullmatch(value):
             yield Problem(
-                stack.file, where, "is not a token", "one word of letters, digits, - and _, as Cloudflare displays it"
+                stack.file,
+                where,
+                "is not a token",
+                "must be one word of letters, digits, - and _, as Cloudflare displays it",
             )
         elif not is_cloudflare:
             fault, rule = (
@@ -88,10 +91,13 @@ def _secrets(stack: Stack, is_proved: bool) -> Iterator[Problem]:
                 "remove it: infra secret unset",
             )
             yield Problem(stack.file, where, fault, rule, "warning")
-    if given.get(API_TOKEN) == given.get(PROOF_TOKEN) and not is_sealed(given.get(API_TOKEN, ENCRYPTED)):
+    token = dns_secrets.get(API_TOKEN, ENCRYPTED)
+    if token == dns_secrets.get(PROOF_TOKEN) and not is_sealed(token):
         fault = f"is the same as {API_TOKEN}, which must not be stored on hosts"
-        yield Problem(stack.file, f"infra:secrets.{DNS}.{PROOF_TOKEN}", fault, "another token, for the hosts only")
-    if is_cloudflare and stack.dns.challenges and given.get(PROOF_TOKEN):
+        yield Problem(
+            stack.file, f"infra:secrets.{DNS}.{PROOF_TOKEN}", fault, "must be another token, for the hosts only"
+        )
+    if is_cloudflare and stack.dns.challenges and dns_secrets.get(PROOF_TOKEN):
         fault = f"no host needs it: names are proved in {stack.dns.challenges}"
         yield Problem(
             stack.file, f"infra:secrets.{DNS}.{PROOF_TOKEN}", fault, "remove it: infra secret unset", "warning"
@@ -100,10 +106,10 @@ def _secrets(stack: Stack, is_proved: bool) -> Iterator[Problem]:
     if is_cloudflare and is_proved and not stack.dns.challenges:
         needed[PROOF_TOKEN] = "lets the hosts prove their names"
     for name, what in needed.items():
-        if not given.get(name):
+        if not dns_secrets.get(name):
             fault = f"is not set: it {what}"
             rule = (
-                f"a Cloudflare token with Zone:Read and DNS:Edit of {stack.zone} alone: "
+                f"must be a Cloudflare token with Zone:Read and DNS:Edit of {stack.zone} alone: "
                 f"infra secret set {DNS}.{name} --stack {stack.name}"
             )
             yield Problem(stack.file, f"infra:secrets.{DNS}.{name}", fault, rule, unset=f"{DNS}.{name}")

@@ -25,7 +25,7 @@ def openings(service: ComposeService, system: System) -> dict[Opening, str]:
         if mount.type == "bind" and mount.read_only and not mount.is_docker and not is_plain(mount.source, system)
     ]
     wide = [name for name in service.cap_add if name not in ADDED]
-    devices = [given for given in service.devices if not PLAIN_DEVICE.fullmatch(given.split(":/dev/")[0])]
+    devices = [device for device in service.devices if not PLAIN_DEVICE.fullmatch(device.split(":/dev/")[0])]
     weak = [option for option in service.security_opt if option in UNCONFINED]
     shared = [word for word, value in (("pid", service.pid), ("ipc", service.ipc)) if value]
     reasons: dict[Opening, str] = {}
@@ -72,23 +72,23 @@ def exceptions(catalogue: Catalogue) -> Iterator[Problem]:
         where, opened = f"service {service.name}", openings(service, system)
         for name, what in opened.items():
             if name not in service.exceptions:
-                rule = f"{INSTEAD[name]}, or the reason for it: exceptions: {{{name}: REASON}}"
+                rule = f"{INSTEAD[name]}; or give the reason: exceptions: {{{name}: REASON}}"
                 yield Problem(file, where, what, rule)
         for name in [name for name in service.exceptions if name not in opened]:
             yield Problem(file, where, f"exceptions: {name} is not needed", "remove it", "warning")
 
 
 INSTEAD: dict[Opening, str] = {
-    "public-ports": "port, for the proxy",
-    "host-network": "the network of its system",
-    "host-processes": "a container's own",
-    "host-paths": "a directory of the product's own (/srv/NAME, or one that its directories or data name)",
-    "docker-socket": "leave it out",
-    "privileged": "cap_add and devices for the rights that it needs",
-    "capabilities": f"a capability that is limited to the container ({', '.join(sorted(ADDED))})",
-    "devices": "a graphics card, a camera, sound or a bus",
-    "unconfined": "a profile that confines it",
-    "moving-tag": 'a tag that names a version, such as tag: "16.4", or a digest',
+    "public-ports": "must be port, for the proxy",
+    "host-network": "must use the network of its system",
+    "host-processes": "must use the container's own",
+    "host-paths": "must be a directory of the product (/srv/NAME, or one in its directories or data)",
+    "docker-socket": "must not be mounted",
+    "privileged": "must be cap_add and devices for the rights that it needs",
+    "capabilities": f"must be a capability that is limited to the container ({', '.join(sorted(ADDED))})",
+    "devices": "must be a graphics card, a camera, sound or a bus",
+    "unconfined": "must be a profile that confines it",
+    "moving-tag": 'must be a tag that names a version, such as tag: "16.4", or a digest',
 }
 
 
@@ -105,13 +105,17 @@ def published_ports(catalogue: Catalogue) -> Iterator[Problem]:
                 where = (catalogue.file_of(system), f"service {service.name}")
                 numbers = [f"{n}/{one.protocol}" for one in service.publish for n in one.numbers]
                 for number in sorted({number for number in numbers if numbers.count(number) > 1}):
-                    yield Problem(*where, f"publish {number} is listed twice", "each port of the host once")
+                    yield Problem(*where, f"publish {number} is listed twice", "must be listed once")
                 for number in dict.fromkeys(numbers):
                     if number in reserved:
-                        yield Problem(*where, f"publish {number} is used by the host ({reserved[number]})", "any other")
+                        yield Problem(
+                            *where, f"publish {number} is used by the host ({reserved[number]})", "must be another port"
+                        )
                     elif (owner := owners.setdefault(number, service)) is not service:
                         yield Problem(
-                            *where, f"publish {number} is already used by {owner.name} on {host}", "another port"
+                            *where,
+                            f"publish {number} is already used by {owner.name} on {host}",
+                            "must be another port",
                         )
 
 
@@ -121,21 +125,24 @@ def host_network(catalogue: Catalogue) -> Iterator[Problem]:
         where = f"service {service.name}"
         if service.publish and service.is_blue_green:
             yield Problem(
-                file, where, "publish with rollout: blue-green", "the default rollout: the proxy cannot switch it"
+                file,
+                where,
+                "has publish with rollout: blue-green",
+                "must be the default rollout: the proxy cannot switch a published port",
             )
         port = service.published_port
         if port and service.port and port.inside + service.port - port.first != service.listens_inside:
             fault = f"publish {port.mapping}, but port {service.port} leads to {service.listens_inside}"
-            yield Problem(file, where, fault, "one of the two, since both are the same port of the host")
+            yield Problem(file, where, fault, "must have one of the two: both are the same port of the host")
         if not service.is_on_host_network:
             continue
-        rule = "leave it out: with network_mode: host its program listens on the host itself"
+        rule = "remove it: with network_mode: host its program listens on the host itself"
         moved = [port.mapping for port in service.publish if port.inside != port.first]
-        given = {
+        options = {
             "container_port": service.container_port not in (None, service.port), "address": service.address,
             "aliases": service.aliases, "rollout: blue-green": service.is_blue_green,
             "sysctls: net.*": any(name.startswith("net.") for name in service.sysctls),
             f"publish: {', '.join(moved)}": moved,
         }  # fmt: skip
-        for name in [name for name, value in given.items() if value]:
-            yield Problem(file, where, f"{name} with network_mode: host", rule)
+        for name in [name for name, value in options.items() if value]:
+            yield Problem(file, where, f"has {name} with network_mode: host", rule)

@@ -29,11 +29,11 @@ def port_policy(catalogue: Catalogue) -> Iterator[Problem]:
 
 def reserved_ports(catalogue: Catalogue) -> Iterator[Problem]:
     """A service on one of these would take a host's SSH or its proxy away."""
-    taken = {system: own_ports(spec) for spec in catalogue.stack.hosts.values() for system in spec.runs}
+    ports_of = {system: own_ports(spec) for spec in catalogue.stack.hosts.values() for system in spec.runs}
     for file, system, service in services(catalogue):
-        own = taken.get(system.system, RESERVED)
+        own = ports_of.get(system.system, RESERVED)
         for port in [port for port in service.ports if port in own]:
-            rule = "another port: the proxy listens on 80 and 443 and leads to the service's port"
+            rule = "must be another port: the proxy listens on 80 and 443 and leads to the service's port"
             yield Problem(file, f"service {service.name}", f"port {port} is used by the host ({own[port]})", rule)
 
 
@@ -49,7 +49,7 @@ def addresses(catalogue: Catalogue) -> Iterator[Problem]:
         subnet, other = system.network.subnet, "another address of the subnet"
         for address in service.addresses:
             if address not in subnet:
-                yield Problem(file, where, f"address {address}", f"an address inside {subnet}")
+                yield Problem(file, where, f"address {address}", f"must be inside {subnet}")
             elif address in (subnet.network_address, subnet.broadcast_address):
                 yield Problem(file, where, f"address {address} is the network address", other)
             elif address == system.network.gateway:
@@ -65,15 +65,20 @@ def paths(catalogue: Catalogue) -> Iterator[Problem]:
             for kind, path in (("public", route.public), ("internal", route.inside)):
                 if not PATH.fullmatch(path):
                     yield Problem(
-                        file, where, f"{kind} path {path!r}", "a path that begins with /, such as /api/scheduler/"
+                        file,
+                        where,
+                        f"{kind} path {path!r}",
+                        "must be a path that begins with /, such as /api/scheduler/",
                     )
             if f"{route.public}/".startswith(OWN_PAGE):
-                yield Problem(file, where, f"public path {route.public!r} is the host's own page", "any other path")
+                yield Problem(
+                    file, where, f"public path {route.public!r} is the host's own page", "must be another path"
+                )
             if route.is_prefix != route.inside.endswith("/"):
                 fault = f"public path {route.public!r} with internal path {route.inside!r}"
-                yield Problem(file, where, fault, "both end with / (all below it), or neither does (that page only)")
+                yield Problem(file, where, fault, "must both end with / (all below it), or neither (that page only)")
         if service.routes and service.listens is None:
-            rule = "port: on the host, for the proxy; or container_port alone, and one is assigned"
+            rule = "must have port; or container_port alone, then one is assigned"
             yield Problem(file, where, "has routes but no port", rule)
 
 
@@ -87,12 +92,16 @@ def health_paths(catalogue: Catalogue) -> Iterator[Problem]:
             below = (route.look or "").startswith(route.public) if route.is_prefix else route.look == route.public
             site = system.site_of(route)
             if not below:
-                yield Problem(file, place, f"look: {route.look}", f"a public path of the route, such as {route.public}")
+                yield Problem(
+                    file, place, f"look: {route.look}", f"must be a public path of the route, such as {route.public}"
+                )
             elif system.serving(route).is_guarded or (site and site.client_ca):
-                yield Problem(file, place, f"look: {route.look}, which is not open to every client", "an open path")
+                yield Problem(
+                    file, place, f"look: {route.look}, which is not open to every client", "must be an open path"
+                )
         if path is None and service.routes and not any(route.look for route in service.routes):
             fault = "has routes, but no health path: neither releases nor the monitor check what its users get"
-            rule = f"health: a path that answers 200, or look: {service.routes[0].public} at the route"
+            rule = f"must have health: a path that answers 200, or look: {service.routes[0].public} at the route"
             yield Problem(file, where, fault, rule, "warning")
         yield from _left_out_inner_path(file, service)
         if path and service.routes and service.health_route is None:
@@ -103,7 +112,10 @@ def health_paths(catalogue: Catalogue) -> Iterator[Problem]:
             fault = f"health path {path!r} lies behind none of its routes, so that no release can ask it from outside"
             look = f"look: {service.routes[0].public} at a route, a public path to check instead"
             yield Problem(
-                file, f"service {service.name}", fault, f"a path that a route leads to, such as {behind}; or {look}"
+                file,
+                f"service {service.name}",
+                fault,
+                f"must be a path that a route leads to, such as {behind}; or {look}",
             )
 
 
@@ -114,7 +126,7 @@ def _left_out_inner_path(file: str, service: Service) -> Iterator[Problem]:
         below = (service.health_path or "").rpartition("/")[0] + "/"
         if route.internal is None and below != route.public and below.endswith(route.public) and route.public != "/":
             fault = f"route {route.public} is passed on as /, but the health path is below {below}"
-            rule = f"internal: {below} at the route, or internal: / if the program does serve / itself"
+            rule = f"must be internal: {below} at the route, or internal: / if the program does serve / itself"
             yield Problem(file, f"service {service.name}", fault, rule, "warning")
 
 
@@ -142,11 +154,11 @@ def sites(catalogue: Catalogue) -> Iterator[Problem]:
                     else f"infra:names: {{{site.name}: {_in_zone(site.name, stack.zone)}}}"
                 )
                 rule = (
-                    f"a name in the zone, such as {_in_zone(site.name, stack.zone)}: {renamed} "
+                    f"must be a name in the zone, such as {_in_zone(site.name, stack.zone)}: {renamed} "
                     "(of an instance its names); or challenge: http-01 at the site"
                 )
                 yield Problem(*((stack.file, f"infra:names.{site.name}") if mapped else own), fault, rule)
             if site.is_proved_by_http and stack.in_zone(name) and stack.dns.is_ours:
                 # Its record is written once the release is applied, and by HTTP there is no certificate before that
                 fault = f"{name} is in infra:zone, but proved by HTTP"
-                yield Problem(catalogue.file_of(system), f"site {site.name}", fault, "challenge: dns-01")
+                yield Problem(catalogue.file_of(system), f"site {site.name}", fault, "must be challenge: dns-01")

@@ -27,10 +27,10 @@ def programs(catalogue: Catalogue) -> Iterator[Problem]:
                 rule = f"convert the line ends: sed -i 's/\\r$//' {source}"
                 yield Problem(file, where, f"{source} has Windows line ends after its #!: no such interpreter", rule)
             if config.path in started and not int(config.mode, 8) & 0o111:
-                rule = f'mode: "0755" for the file {config.path}'
+                rule = f'must be mode: "0755" for the file {config.path}'
                 yield Problem(file, where, f"{config.path} is executed, but its mode {config.mode} forbids it", rule)
             if content.startswith(b"\xef\xbb\xbf#!"):
-                rule = f"UTF-8 without one: sed -i '1s/^\\xef\\xbb\\xbf//' {source}"
+                rule = f"must be UTF-8 without one: sed -i '1s/^\\xef\\xbb\\xbf//' {source}"
                 yield Problem(
                     file,
                     where,
@@ -38,7 +38,7 @@ def programs(catalogue: Catalogue) -> Iterator[Problem]:
                     rule,
                 )
             elif config.path in started and is_here and not content.startswith((b"#!", b"\x7fELF")):
-                rule = "a script that begins with #! and its interpreter, or a program for Linux"
+                rule = "must be a script that begins with #! and its interpreter, or a program for Linux"
                 what = "not a program" if content else "empty"
                 yield Problem(file, where, f"{source} is executed, but it is {what}", rule)
             yield from _for_the_machine(catalogue, system.system, file, where, config)
@@ -52,7 +52,7 @@ def _for_the_machine(catalogue: Catalogue, system: str, file: str, where: str, c
             machine = f"{name} ({host.instanceType}) is {instance_type.architecture}"
             fault = f"files/static/{config.source} is built for {architecture}, but {machine}"
             yield Problem(
-                file, where, fault, f"a program built for {instance_type.architecture}, or another instanceType"
+                file, where, fault, f"must be a program built for {instance_type.architecture}, or another instanceType"
             )
 
 

@@ -20,9 +20,7 @@ def pushers(catalogue: Catalogue) -> Iterator[Problem]:
                 yield Problem(stack.file, where, f"no service {name}", nearest(name, sorted(services), "services"))
             elif not own_repositories(services[name]):
                 fault = f"{name} has no image or artefact in this stack's repositories"
-                yield Problem(
-                    stack.file, where, fault, "leave it out: images of other registries are copied from there"
-                )
+                yield Problem(stack.file, where, fault, "remove it: images of other registries are copied from there")
 
 
 def own_repositories(service: Service) -> list[str]:

@@ -46,15 +46,15 @@ def unused_environments(catalogue: Catalogue) -> Iterator[Problem]:
         into = service.python.into
         if not any(names_path(catalogue, other, into) for other in system.native_services):
             fault = f"nothing of {system.system} names a path in the environment at {into}"
-            rule = f"a path in it, such as {into}/bin/python in ExecStart; is one of the two misspelt?"
+            rule = f"must name a path in it, such as {into}/bin/python in ExecStart: is one of the two misspelt?"
             yield Problem(file, f"service {service.name}", fault, rule, "warning")
 
 
 def _in_artefact(file: str, where: str, system: System, environment: PythonEnvironment) -> Iterator[Problem]:
     places = [artefact.into for service in system.native_services for artefact in service.artefact]
     if not any(f"{normpath(environment.lock)}/".startswith(f"{place}/") for place in places):
-        known = f"artefacts of {system.system}: {', '.join(places)}" if places else f"{system.system} has none"
-        rule = f"a folder below {STATIC}/, or a path in an artefact ({known})"
+        artefacts = f"artefacts of {system.system}: {', '.join(places)}" if places else f"{system.system} has none"
+        rule = f"must be a folder below {STATIC}/, or a path in an artefact ({artefacts})"
         yield Problem(file, where, f"lock {environment.lock} is in no artefact", rule)
 
 
@@ -64,28 +64,31 @@ def _faults(
     """What is wrong with a lock, and what to do."""
     named = f"{STATIC}/{environment.lock}/{LOCK}"
     if not any(map(python_locks.is_project, lock.packages)):
-        yield f"{named} has no project in it", "the file that uv lock writes"
+        yield f"{named} has no project in it", "must be the file that uv lock writes"
         return
-    for kind, asked, known in (
+    for kind, chosen, available in (
         ("group", environment.groups, lock.groups), ("extra", environment.extras, lock.extras),
     ):  # fmt: skip
-        for name in sorted({*asked} - {*known}):
-            yield f"{kind} {name!r}", nearest(name, known, f"{kind}s of the project")
+        for name in sorted({*chosen} - {*available}):
+            yield f"{kind} {name!r}", nearest(name, available, f"{kind}s of the project")
     version = environment.version
     if version and python_locks.excludes(lock.requires_python, version):
-        yield f"version {version}, and {named} is for {lock.requires_python}", "a version that the project allows"
+        yield (
+            f"version {version}, and {named} is for {lock.requires_python}",
+            "must be a version that the project allows",
+        )
         return
     packages = python_locks.certain_packages(lock, environment)
     for package in packages:
         if path := python_locks.local_path(package):
             fault = f"package {package.get('name')} of {named} lies at {path}, and hosts do not have that"
-            yield fault, "a package of an index, or an artefact with its wheel as index"
+            yield fault, "must be a package of an index, or an artefact with its wheel as index"
     for host, machine, architecture in _machines(catalogue, system):
         misfits = _without_wheels(packages, architecture, version, is_built=False)
         if misfits:
             python = f" and Python {version}" if version else ""
             fault = f"{named} has no wheel of {misfits} for {host} ({machine}: Linux on {architecture}{python})"
-            yield fault, "a version with such a wheel, another instanceType, or another version of Python"
+            yield fault, "must be a version with such a wheel, another instanceType, or another version of Python"
 
 
 def built_packages(catalogue: Catalogue) -> Iterator[Problem]:
@@ -100,11 +103,15 @@ def built_packages(catalogue: Catalogue) -> Iterator[Problem]:
             # Another rule says so
             continue
         packages = [one for one in python_locks.certain_packages(lock, environment) if not python_locks.local_path(one)]
-        known: list[Architecture | None] = [architecture for _, _, architecture in _machines(catalogue, system.system)]
-        for architecture in known or [None]:
+        architectures: list[Architecture | None] = [
+            architecture for _, _, architecture in _machines(catalogue, system.system)
+        ]
+        for architecture in architectures or [None]:
             if built := _without_wheels(packages, architecture, environment.version, is_built=True):
                 fault = f"{STATIC}/{environment.lock}/{LOCK} has no wheel of {built}, so that the host builds it"
-                rule = "a version with a wheel; else the host needs a compiler, and build tools that no lock names"
+                rule = (
+                    "must be a version with a wheel; else the host needs a compiler, and build tools that no lock names"
+                )
                 yield Problem(file, f"service {service.name}: python", fault, rule, "warning")
                 break
 

@@ -21,7 +21,7 @@ def records(catalogue: Catalogue) -> Iterator[Problem]:
     described = [site for system in catalogue.running.values() for site in system.sites]
     sites = {stack.public_name(site.name) for site in described}
     wild = {domain_above(stack.public_name(site.name)) for site in described if site.certificate == "wildcard"}
-    seen: set[tuple[str, str]] = set()
+    defined: set[tuple[str, str]] = set()
     kinds: dict[str, set[str]] = {}
     for record in stack.records:
         kinds.setdefault(record.name, set()).add(record.type)
@@ -29,29 +29,29 @@ def records(catalogue: Catalogue) -> Iterator[Problem]:
         where = f"infra:records: {record.name} {record.type}"
         for fault, rule in _faults(record, stack.zone, sites, wild, kinds[record.name]):
             yield Problem(stack.file, where, fault, rule)
-        if (record.name, record.type) in seen:
-            yield Problem(stack.file, where, "is listed twice", "one record with all values")
-        seen.add((record.name, record.type))
+        if (record.name, record.type) in defined:
+            yield Problem(stack.file, where, "is listed twice", "must be one record with all values")
+        defined.add((record.name, record.type))
 
 
 def _faults(record: Record, zone: str, sites: set[str], wild: set[str], kinds: set[str]) -> Iterator[tuple[str, str]]:
     plain = record.name.removeprefix("*.")
     if plain != zone and not plain.endswith(f".{zone}"):
-        yield f"is not in infra:zone ({zone})", f"a name such as mail.{zone}"
+        yield f"is not in infra:zone ({zone})", f"must be a name such as mail.{zone}"
     if record.type in ("A", "AAAA", "CNAME") and record.name in sites:
-        yield "is a site's name, which points to its host", "another name, or leave it out"
+        yield "is a site's name, which points to its host", "must be another name; or remove the record"
     if record.type == "CNAME" and (record.name == zone or len(kinds) > 1):
         other = "the zone itself has other records" if record.name == zone else f"it has {', '.join(sorted(kinds))}"
         yield (
             f"a name with a CNAME can have no other records, but {other}",
-            "another name, or the records that it points to",
+            "must be another name, or the records that it points to",
         )
     if record.type in ("TXT", "CNAME") and (
         record.name.removeprefix("_acme-challenge.") in (sites | wild) - {record.name}
     ):
-        yield "is written by the site's host when it obtains certificates", "leave it out"
+        yield "is written by the site's host when it obtains certificates", "remove the record"
     if record.type == "CNAME" and record.values[0].rstrip(".").lower() == record.name:
-        yield "points to itself", "another name"
+        yield "points to itself", "must be another name"
 
 
 def issuers(catalogue: Catalogue) -> Iterator[Problem]:
@@ -78,4 +78,6 @@ def issuers(catalogue: Catalogue) -> Iterator[Problem]:
                     f"lets {', '.join(allowed) or 'no one'} issue certificates, but {what} gets its certificate "
                     f"from {own}"
                 )
-                yield Problem(stack.file, f"infra:records: {decides.name} CAA", fault, f'also 0 {word} "{own}"')
+                yield Problem(
+                    stack.file, f"infra:records: {decides.name} CAA", fault, f'must also have 0 {word} "{own}"'
+                )

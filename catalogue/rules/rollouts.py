@@ -16,23 +16,26 @@ PROXYS_OWN = 60  # seconds: Nginx' own proxy_read_timeout
 
 def blue_green(catalogue: Catalogue) -> Iterator[Problem]:
     """A second container needs a place of its own, a proxy that is switched, and a service that may run twice."""
-    taken = {port for _, _, service in compose_services(catalogue) for port in service.ports}
+    used_ports = {port for _, _, service in compose_services(catalogue) for port in service.ports}
     for file, _, service in compose_services(catalogue):
         where = f"service {service.name}"
         spare = [service.spare_port, service.spare_address]
         if not service.is_blue_green:
             if any(spare):
                 yield Problem(
-                    file, where, "spare_port or spare_address, but no rollout: blue-green", "both, or neither"
+                    file,
+                    where,
+                    "has spare_port or spare_address, but no rollout: blue-green",
+                    "must have both, or neither",
                 )
             continue
-        free = next(port for port in PORTS[service.role] if port not in taken)
+        free = next(port for port in PORTS[service.role] if port not in used_ports)
         if service.address and not all(spare):
-            rule = f"set both, such as spare_port: {free}, and a free spare_address of the subnet"
-            yield Problem(file, where, "rollout: blue-green without spare_port and spare_address", rule)
+            rule = f"must have both, such as spare_port: {free}, and a free spare_address of the subnet"
+            yield Problem(file, where, "has rollout: blue-green, but not both spare_port and spare_address", rule)
         elif not service.address and (service.spare_address or not service.spare_port):
-            rule = f"spare_port alone, such as {free}: a service without an address gets both from Docker"
-            yield Problem(file, where, "rollout: blue-green without an address", rule)
+            rule = f"must have spare_port alone, such as {free}: a service without an address gets both from Docker"
+            yield Problem(file, where, "has rollout: blue-green, but no address", rule)
 
 
 def several(catalogue: Catalogue) -> Iterator[Problem]:
@@ -41,28 +44,42 @@ def several(catalogue: Catalogue) -> Iterator[Problem]:
         if service.is_blue_green:
             what, instead = "rollout: blue-green", "the default rollout"
         elif service.is_balanced:
-            what, instead = f"replicas: {service.replicas}", "one of it"
+            what, instead = f"replicas: {service.replicas}", "one replica"
         else:
             if service.replica_ports:
-                yield Problem(file, f"service {service.name}", "replica_ports, but no replicas", "both, or neither")
+                yield Problem(
+                    file, f"service {service.name}", "has replica_ports, but no replicas", "must have both, or neither"
+                )
             continue
         where = f"service {service.name}"
         for name, host in catalogue.stack.hosts.items():
             if system in catalogue.systems_on(name) and not abilities(host.proxy).leads_between:
-                fault = f"{what} on {name}, whose proxy is {host.proxy}"
-                yield Problem(file, where, fault, f"proxy: nginx, which can switch between the two, or {instead}")
+                fault = f"has {what}, but the proxy of host {name} is {host.proxy}"
+                yield Problem(
+                    file,
+                    where,
+                    fault,
+                    f"must have {instead}, or proxy: nginx on that host, which can switch between containers",
+                )
         if service.check in ("image", "running") or not service.port:
-            rule = "a path, tcp or a command, and a port: the proxy leads to a container only when it is healthy"
-            yield Problem(file, where, f"{what} with health {service.check}", rule)
+            rule = "must have a port, and health as a path, tcp or a command: the proxy uses only healthy containers"
+            yield Problem(file, where, f"has {what} with health {service.check}", rule)
         if service.data_mounts:
-            rule = f"{instead}, or what it needs mounted read-only: two containers would write at once"
-            yield Problem(file, where, f"{what} of a service with data ({service.data_mounts[0].target})", rule)
+            rule = f"must have {instead}, or its mounts read-only: two containers would write at once"
+            yield Problem(file, where, f"has {what}, but keeps data ({service.data_mounts[0].target})", rule)
         if not service.routes:
-            yield Problem(file, where, f"{what} without a route", f"{instead}: the proxy needs one")
+            yield Problem(file, where, f"has {what}, but no route", f"must have a route, or {instead}")
         if service.single:
-            yield Problem(file, where, f"{what} of a single service", f"{instead}: only one instance may run at a time")
+            yield Problem(
+                file,
+                where,
+                f"has {what} with single: true",
+                f"must have {instead}: only one instance may run at a time",
+            )
         if sum(other.directory == service.directory for other in system.compose_services) > 1:
-            yield Problem(file, where, f"{what} in a shared compose project", "its own directory and unit")
+            yield Problem(
+                file, where, f"has {what} in a shared compose project", "must have its own directory and unit"
+            )
 
 
 def waiting(catalogue: Catalogue) -> Iterator[Problem]:
@@ -70,35 +87,35 @@ def waiting(catalogue: Catalogue) -> Iterator[Problem]:
     default = Service.model_fields["hold"].default
     for file, system, service in services(catalogue):
         settings = {"hold": service.hold not in (0, default), "drain": service.drain is not None}
-        given = [name for name, is_said in settings.items() if is_said]
-        if not given:
+        options = [name for name, is_said in settings.items() if is_said]
+        if not options:
             continue
-        where, what = f"service {service.name}", " and ".join(given)
+        where, what = f"service {service.name}", " and ".join(options)
         takes_turns = isinstance(service, ComposeService) and (service.is_blue_green or service.is_balanced)
         if service not in system.led_to:
             yield Problem(
-                file, where, f"{what} without a route", "a route, or leave it out: the proxy sends it no requests"
+                file, where, f"has {what}, but no route", "add a route, or remove it: the proxy sends it no requests"
             )
-        elif takes_turns and "hold" in given:
-            rule = "leave it out: another container answers meanwhile"
-            yield Problem(file, where, "hold of a service with several containers", rule)
+        elif takes_turns and "hold" in options:
+            rule = "remove it: another container answers in the meantime"
+            yield Problem(file, where, "has hold, but several containers", rule)
         elif service.hold and service.hold + (service.drain or 0) > (allowed := _proxy_timeout(system, service)):
             fault = f"hold: {service.hold} is longer than the timeout of a request ({allowed} s)"
-            yield Problem(file, where, fault, "a timeout of its routes of at least this length", "warning")
+            yield Problem(file, where, fault, "must be at most the timeout of its routes", "warning")
         elif service.hold == 0 and not takes_turns:
-            rule = "a hold, or leave it out: without hold its requests are cut when it stops"
-            yield Problem(file, where, "drain with hold: 0", rule)
+            rule = "set hold, or remove drain: without hold its requests are cut when it stops"
+            yield Problem(file, where, "has drain with hold: 0", rule)
         elif isinstance(service, NativeService) and service.socket:
             yield Problem(
                 file,
                 where,
-                f"{what} with socket: true",
-                "one of the two: with socket, requests already wait at the port",
+                f"has {what} with socket: true",
+                "must have one of the two: with socket: true requests already wait at the port",
             )
         for name, host in catalogue.stack.hosts.items():
             if system in catalogue.systems_on(name) and not abilities(host.proxy).leads_between and not takes_turns:
-                rule = "proxy: nginx, which can hold requests; or leave it out"
-                yield Problem(file, where, f"{what} on {name}, whose proxy is {host.proxy}", rule)
+                rule = "must have proxy: nginx on that host, which can hold requests; or remove it"
+                yield Problem(file, where, f"has {what}, but the proxy of host {name} is {host.proxy}", rule)
 
 
 def _proxy_timeout(system: System, service: Service) -> int:
@@ -112,18 +129,18 @@ def replicas(catalogue: Catalogue) -> Iterator[Problem]:
         if not service.is_balanced:
             continue
         where, what = f"service {service.name}", f"replicas: {service.replicas}"
-        given = {
+        options = {
             "rollout: blue-green": service.is_blue_green, "an address": service.address, "publish": service.publish,
             "network_mode: host": service.is_on_host_network, "hostname": service.hostname,
         }  # fmt: skip
-        for name in [name for name, value in given.items() if value]:
+        for name in [name for name, value in options.items() if value]:
             yield Problem(
                 file,
                 where,
-                f"{what} with {name}",
-                f"leave it out, or the replicas: {name} belongs to a single container",
+                f"has {what} with {name}",
+                f"remove it or the replicas: {name} belongs to a single container",
             )
         if len(service.replica_ports) != service.replicas - 1 and service.port:
-            fault = f"{what} with {len(service.replica_ports)} replica_ports"
-            rule = f"{service.replicas - 1} of them, besides port; or none, then they are assigned"
+            fault = f"has {what} with {len(service.replica_ports)} replica_ports"
+            rule = f"must be {service.replicas - 1} of them, besides port; or none, then they are assigned"
             yield Problem(file, where, fault, rule)

@@ -56,7 +56,10 @@ def aliases(catalogue: Catalogue) -> Iterator[Problem]:
         if origin is None or origin.alias_of is not None or origin is site:
             names = ", ".join(other.name for other in system.sites if other.alias_of is None)
             yield Problem(
-                file, where, f"alias_of {site.alias_of}", f"another site of this system that is not an alias: {names}"
+                file,
+                where,
+                f"alias_of {site.alias_of}",
+                f"must be another site of this system that is not an alias: {names}",
             )
         if fields := sorted(name for name in own if getattr(site, name) != Site.model_fields[name].default):
             rule = f"set them at {site.alias_of}: an alias has only name, challenge, certificate and alias_of"
@@ -88,7 +91,7 @@ def one_thing_each(catalogue: Catalogue) -> Iterator[Problem]:
                 yield Problem(file, where, fault, "each path of a site leads to one target: remove one of the two")
             owners.setdefault(path, kind)
             if f"{path}/".startswith(OWN_FOLDERS):
-                yield Problem(file, where, f"path {path} is reserved for the host", "any other path")
+                yield Problem(file, where, f"path {path} is reserved for the host", "must be another path")
 
 
 def redirects(catalogue: Catalogue) -> Iterator[Problem]:
@@ -97,16 +100,16 @@ def redirects(catalogue: Catalogue) -> Iterator[Problem]:
         for redirect in site.redirects:
             if _goes_round(system, site, redirect):
                 fault = f"redirect {redirect.public} leads to {redirect.to}, which redirects in a loop"
-                yield Problem(file, where, fault, "to: a path that no redirect covers, or another site")
+                yield Problem(file, where, fault, "must lead to a path that no redirect covers, or to another site")
 
 
 def _goes_round(system: System, site: Site, redirect: Redirect) -> bool:
-    seen: list[Redirect] = []
+    visited: list[Redirect] = []
     at: Redirect | None = redirect
     while at is not None:
-        if at in seen:
+        if at in visited:
             return True
-        seen.append(at)
+        visited.append(at)
         parts = urlsplit(at.to)
         named = system.site(parts.netloc) if parts.netloc else site
         if named is None:
@@ -138,28 +141,39 @@ def static(catalogue: Catalogue) -> Iterator[Problem]:
             place = f"{where}: static {entry.public}"
             if not entry.public.endswith("/"):
                 yield Problem(
-                    file, place, f"public path {entry.public!r}", f"a path that ends in /, such as {entry.public}/"
+                    file,
+                    place,
+                    f"public path {entry.public!r}",
+                    f"must be a path that ends in /, such as {entry.public}/",
                 )
             if (entry.source is None) == (entry.directory is None):
-                rule = f"source: (a folder below {STATIC}/) or directory: (of the host, such as an artefact's into)"
+                rule = (
+                    f"must have source: (a folder below {STATIC}/) or directory: (of the host, such as an artefact's)"
+                )
                 yield Problem(file, place, "has both" if entry.source else "has neither source nor directory", rule)
             if options := [name for name in OF_SERVICES if getattr(entry, name)]:
                 yield Problem(
-                    file, place, f"has {', '.join(options)}", "without these fields: static files have no service"
+                    file,
+                    place,
+                    f"has {', '.join(options)}",
+                    "must be without these fields: static files have no service",
                 )
-            shown = plain(entry.directory) if entry.directory else ""
-            if is_the_hosts(shown) or ROOTS.fullmatch(shown):
+            directory = plain(entry.directory) if entry.directory else ""
+            if is_the_hosts(directory) or ROOTS.fullmatch(directory):
                 fault = f"directory {entry.directory} belongs to the host or the agent"
-                yield Problem(file, place, fault, "a directory of the product, such as an artefact's into")
+                yield Problem(file, place, fault, "must be a directory of the product, such as an artefact's into")
             if entry.source:
                 inside = [path for path in catalogue.sources if path.startswith(f"{entry.source}/")]
                 if not inside:
                     yield Problem(
-                        file, place, f"{STATIC}/{entry.source}/ has no file", "a folder with the site's files"
+                        file, place, f"{STATIC}/{entry.source}/ has no file", "must be a folder with the site's files"
                     )
                 elif entry.fallback and f"{entry.source}/{entry.fallback}" not in inside:
                     yield Problem(
-                        file, place, f"fallback {entry.fallback} is not in {STATIC}/{entry.source}/", "an existing page"
+                        file,
+                        place,
+                        f"fallback {entry.fallback} is not in {STATIC}/{entry.source}/",
+                        "must be an existing page",
                     )
 
 
@@ -177,15 +191,15 @@ def pages(catalogue: Catalogue) -> Iterator[Problem]:
             site.client_ca, b"-----BEGIN CERTIFICATE-----"
         ):
             fault = f"client_ca {STATIC}/{site.client_ca} has no certificate"
-            yield Problem(file, where, fault, "the CA certificates that clients are checked against, in PEM")
+            yield Problem(file, where, fault, "must be the CA certificates that clients are checked against, in PEM")
 
 
 def by_hand(catalogue: Catalogue) -> Iterator[Problem]:
     """What is written by hand stays inside of its site: no listener, no other site, no other file."""
     for _, system, site, where in _sites(catalogue):
-        given = site.snippet or Snippet()
+        snippet = site.snippet or Snippet()
         own = _own(catalogue, system)
-        for name, faults in ((given.nginx, snippets.faults_of_nginx), (given.caddy, snippets.faults_of_caddy)):
+        for name, faults in ((snippet.nginx, snippets.faults_of_nginx), (snippet.caddy, snippets.faults_of_caddy)):
             text = catalogue.sources.get(name or "", b"").decode(errors="replace")
             for fault in dict.fromkeys(faults(text, own) if name else []):
                 rule = next((rule for words, rule in OF_SNIPPETS.items() if fault.startswith(words)), SYNTAX)
@@ -215,32 +229,35 @@ def serving(catalogue: Catalogue) -> Iterator[Problem]:
             gate = {name.lower() for name in one.forward_auth.headers} if one.forward_auth else set[str]()
             for name in [name for name in one.request_headers if name.lower() in gate]:
                 fault = f"the request header {name} is set by forward_auth, but also has a value here"
-                yield Problem(file, where, fault, "one of the two")
+                yield Problem(file, where, fault, "must have one of the two")
             if "import" in (one.basic_auth or {}):
                 yield Problem(
-                    file, where, "a user called import, which Caddy would read as a directive", "another name"
+                    file, where, "a user called import, which Caddy would read as a directive", "must be another name"
                 )
             if one.asks and not any(service.name == one.asks and service.listens for service in system.active):
                 names = ", ".join(service.name for service in system.active if service.listens)
                 yield Problem(
-                    file, where, f"forward_auth of {one.asks}", f"a service of this system with a port: {names}"
+                    file, where, f"forward_auth of {one.asks}", f"must be a service of this system with a port: {names}"
                 )
         for service in system.active:
             for route in service.routes:
                 if route.cors and route.methods is not None:
-                    rule = "methods: in cors, and nowhere else"
+                    rule = "must have methods in cors only"
                     yield Problem(file, f"service {service.name}: route {route.public}", "has cors and methods", rule)
-        given = catalogue.stack.secrets.get(system.system, {})
-        for name in sorted(system.passwords & {*given}):
-            if not given[name]:
+        passwords = catalogue.stack.secrets.get(system.system, {})
+        for name in sorted(system.passwords & {*passwords}):
+            if not passwords[name]:
                 place = f"infra:secrets.{system.system}.{name}"
                 yield Problem(
-                    catalogue.stack.file, place, "the password is empty", "a password with at least one character"
+                    catalogue.stack.file,
+                    place,
+                    "the password is empty",
+                    "must be a password with at least one character",
                 )
-            if not is_sealed(given[name]) and len(given[name].encode()) > LONGEST_PASSWORD:
+            if not is_sealed(passwords[name]) and len(passwords[name].encode()) > LONGEST_PASSWORD:
                 fault = f"the password is longer than {LONGEST_PASSWORD} bytes, which is the most that a proxy reads"
                 yield Problem(
-                    catalogue.stack.file, f"infra:secrets.{system.system}.{name}", fault, "a shorter password"
+                    catalogue.stack.file, f"infra:secrets.{system.system}.{name}", fault, "must be a shorter password"
                 )
 
 
@@ -255,7 +272,9 @@ def of_the_proxy(catalogue: Catalogue) -> Iterator[Problem]:
                 values = [value for part in (one.headers, one.request_headers) for value in part.values()]
                 if can.takes_placeholders and any(PLACEHOLDER.search(value) for value in values):
                     fault = f"a header's value with {{ and a letter, on host {name}, whose proxy is {called}"
-                    yield Problem(file, where, fault, f"a value without them, or proxy: nginx of infra:hosts.{name}")
+                    yield Problem(
+                        file, where, fault, f"must be a value without them, or proxy: nginx of infra:hosts.{name}"
+                    )
                 if options and not can.limits_clients:
                     fault = f"{' and '.join(options)} on host {name}, whose proxy {called} does not support that"
                     yield Problem(

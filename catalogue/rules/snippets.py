@@ -100,18 +100,19 @@ def faults_of_nginx(text: str, own: Own) -> Iterator[str]:
 
 def _leading_away(words: list[str], own: Own) -> Iterator[str]:
     """What a directive of Nginx reaches beyond the product's own."""
-    name, given = (words or [""])[0], words[1:]
+    name, arguments = (words or [""])[0], words[1:]
     if name in ("root", "alias"):
-        yield from (f"serves files of {path}" for path in given if "$" in path or not own.has(path))
+        yield from (f"serves files of {path}" for path in arguments if "$" in path or not own.has(path))
     elif name.endswith("_pass"):
         # A request's whole path begins with a slash
-        addresses = [address.replace("$request_uri", "/", 1) for address in given]
+        addresses = [address.replace("$request_uri", "/", 1) for address in arguments]
         yield from (f"leads to {address}" for address in addresses if not own.is_service(address))
     elif name in BY_PATH:
         if name == "rewrite":
             # What is found goes behind all else, once: two could be two dots
-            given = [] if {"redirect", "permanent"} & {*given} else [re.sub(r"\$\d$", "", word) for word in given[1:2]]
-        for word in given:
+            is_redirect = bool({"redirect", "permanent"} & {*arguments})
+            arguments = [] if is_redirect else [re.sub(r"\$\d$", "", word) for word in arguments[1:2]]
+        for word in arguments:
             if word.startswith(("http://", "https://", "$scheme://")):
                 continue
             path = re.sub(r"\$is_args\$(?:args|query_string)$", "", word.partition("?")[0])
@@ -206,10 +207,10 @@ def faults_of_caddy(text: str, own: Own) -> Iterator[str]:
         if closes:
             blocks.close()
             continue
-        given = [word for word, _ in (words[:-1] if opens else words)]
-        yield from _leading_away_in_caddy(given, own)
+        arguments = [word for word, _ in (words[:-1] if opens else words)]
+        yield from _leading_away_in_caddy(arguments, own)
         # By a matcher it is said for some paths alone
-        blocks.open[-1].has_root |= first == "root" and (len(given) == 2 or given[1:2] == ["*"])
+        blocks.open[-1].has_root |= first == "root" and (len(arguments) == 2 or arguments[1:2] == ["*"])
         if opens:
             blocks.open.append(_Block(serves=first == "file_server"))
         else:
@@ -221,15 +222,15 @@ def faults_of_caddy(text: str, own: Own) -> Iterator[str]:
 
 
 def _leading_away_in_caddy(words: list[str], own: Own) -> Iterator[str]:
-    name, given = words[0], words[1:]
+    name, arguments = words[0], words[1:]
     if name in ("reverse_proxy", "forward_auth", "to"):
-        addresses = given[1:] if given and name != "to" and given[0][:1] in ("@", "/", "*") else given
+        addresses = arguments[1:] if arguments and name != "to" and arguments[0][:1] in ("@", "/", "*") else arguments
         yield from (f"leads to {address}" for address in addresses if not own.is_service(address))
-    elif name == "root" or (name == "vars" and "root" in given):
-        path = given[-1] if given else ""
+    elif name == "root" or (name == "vars" and "root" in arguments):
+        path = arguments[-1] if arguments else ""
         if "{" in path or not own.has(path):
             yield f"serves files of {path}"
-    elif name == "map" and any("vars." in word for word in given):
+    elif name == "map" and any("vars." in word for word in arguments):
         yield "has a map that sets vars"
 
 

@@ -16,8 +16,10 @@ def steps(catalogue: Catalogue) -> Iterator[Problem]:
         where = f"service {service.name}"
         for name, count in Counter(step.name for step in service.release).items():
             if count > 1:
-                yield Problem(file, where, f"{count} release steps are called {name}", "a different name for each")
+                yield Problem(
+                    file, where, f"{count} release steps are called {name}", "must be a different name for each"
+                )
         for name in (service.container, *service.aliases, *service.volume_names):
             if name.startswith((PREFIX, DRILL)):
-                rule = f"another name: {PREFIX} is the prefix of release steps, {DRILL} that of drills"
+                rule = f"must be another name: {PREFIX} is the prefix of release steps, {DRILL} that of drills"
                 yield Problem(file, where, f"container or volume {name}", rule)

@@ -27,7 +27,7 @@ OF_THE_HOST = re.compile(
     r"|e2scrub_reap|man-db|multipathd|mdadm|rpcbind|kmod|udev|keyboard-setup|procps|acpid)(?:@.*)?)\.(?:service|timer)"
 )
 # Directives by which one unit acts on another
-OWN_NAME = "a name of the product, such as PRODUCT-SERVICE.service"
+OWN_NAME = "must be a name of the product, such as PRODUCT-SERVICE.service"
 ACTING = ("Alias", "Also", "Conflicts", "PropagatesStopTo", "PropagatesReloadTo", "JoinsNamespaceOf")
 
 
@@ -58,10 +58,10 @@ def user_units(catalogue: Catalogue) -> Iterator[Problem]:
     for file, _, service in native_services(catalogue):
         for sections in service.all_sections if service.account else []:
             own = canonical(sections).get("Service", {})
-            wanted = [name for name in own if name in SANDBOX and texts(own[name]) != ["no"]]
-            if wanted and texts(own.get("PrivateUsers", "no")) not in (["yes"], ["true"]):
-                fault = f"{', '.join(wanted)} in a user unit"
-                yield Problem(file, f"service {service.name}", fault, "add PrivateUsers: yes")
+            sandboxing = [name for name in own if name in SANDBOX and texts(own[name]) != ["no"]]
+            if sandboxing and texts(own.get("PrivateUsers", "no")) not in (["yes"], ["true"]):
+                fault = f"has {', '.join(sandboxing)} in a unit of an account"
+                yield Problem(file, f"service {service.name}", fault, "must have PrivateUsers: yes too")
 
 
 def shapes(catalogue: Catalogue) -> Iterator[Problem]:
@@ -76,26 +76,32 @@ def _shape_problems(service: NativeService) -> Iterator[tuple[str, str]]:
     is_timer, is_oneshot = isinstance(service, TimerService), isinstance(service, OneshotService)
     main = service.program_sections.get("Service", {})
     if service.unit.endswith(".timer") != is_timer:
-        yield f"unit {service.unit}", "NAME.timer for kind: timer, and NAME.service for any other kind"
+        yield (
+            f"has unit {service.unit}",
+            "must be NAME.timer for kind: timer, and NAME.service for any other",
+        )
     if "ExecStart" not in main:
-        yield "no ExecStart", "the command to run, in [Service] (of a timer: in its job)"
+        yield "has no ExecStart", "must have the command to run in [Service] (a timer: in its job)"
     if not is_timer and (main.get("Type", "oneshot" if is_oneshot else "simple") == "oneshot") != is_oneshot:
-        yield f"Type={main.get('Type')}", "kind: oneshot has Type=oneshot, and kind: unit any other"
+        yield f"has Type={main.get('Type')}", "must be Type=oneshot for kind: oneshot, and any other for kind: unit"
     if is_oneshot and next(iter(texts(main.get("RemainAfterExit", "no"))), "no") not in ("yes", "true", "on", "1"):
-        yield "no RemainAfterExit", "RemainAfterExit: yes; without it a finished service looks as if it never ran"
+        yield (
+            "has no RemainAfterExit",
+            "must have RemainAfterExit: yes; without it a finished service looks as if it never ran",
+        )
     if is_timer and not canonical(service.directives).get("Timer"):
-        yield "no [Timer]", "set when it runs, such as OnCalendar: '*:0/5'"
+        yield "has no [Timer]", "must have the times when it runs, such as OnCalendar: '*:0/5'"
     if ("@." in service.unit) != bool(service.instances):
         yield (
-            f"unit {service.unit} with instances {service.instances}",
-            "NAME@.service and its running instances",
+            f"has unit {service.unit} with instances {service.instances}",
+            "must be NAME@.service with its running instances",
         )
     if service.socket and (service.port is None or service.account or service.instances):
-        yield "socket: true", "for one system unit with a port"
+        yield "has socket: true", "must be one unit of the system manager, with a port"
     if service.secrets and not service.environment_file:
-        yield "secrets, but no environment_file", "the file for them, such as /srv/NAME/.env"
+        yield "has secrets, but no environment_file", "must have the file for them, such as /srv/NAME/.env"
     if service.memory and any("MemoryMax" in canonical(part).get("Service", {}) for part in service.all_sections):
-        yield "memory and MemoryMax", "one of the two: memory.limit is rendered as MemoryMax"
+        yield "has memory and MemoryMax", "must have one of the two: memory.limit is rendered as MemoryMax"
 
 
 def growing(catalogue: Catalogue) -> Iterator[Problem]:
@@ -109,7 +115,7 @@ def growing(catalogue: Catalogue) -> Iterator[Problem]:
                 kind, _, path = target.partition(":")
                 if kind in ("append", "file", "truncate") and not path.startswith(("/dev/", "/run/")):
                     fault = f"[Service] {name}: {target} grows without bound"
-                    rule = "journal, whose size the host limits; or a logrotate file in /etc/logrotate.d/"
+                    rule = "must be journal, whose size the host limits; or have a file in /etc/logrotate.d/"
                     yield Problem(file, f"service {service.name}", fault, rule, "warning")
 
 
@@ -121,25 +127,25 @@ def accounts(catalogue: Catalogue) -> Iterator[Problem]:
         main = service.program_sections.get("Service", {})
         named = {*texts(main.get("User", [])), *(config.owner for config in service.files)}
         for name in sorted(named - account_names):
-            yield Problem(file, where, f"account {name!r}", rule)
+            yield Problem(file, where, f"account {name!r} is not defined", rule)
         owner = system.account(service.account) if service.account else None
         if service.account and owner is None:
-            yield Problem(file, where, f"account {service.account!r}", rule)
+            yield Problem(file, where, f"account {service.account!r} is not defined", rule)
         if owner and not owner.lingering:
             yield Problem(
                 file,
                 where,
                 f"account {owner.name} does not linger",
-                "lingering: true, or its units stop when its session ends",
+                "must have lingering: true, or its units stop when its session ends",
             )
     for system in catalogue.running.values():
         account_names = {"root", *(account.name for account in system.accounts)}
         for directory in system.directories:
             if directory.owner not in account_names and not directory.owner.isdigit():
-                fault = f"owner {directory.owner!r}"
+                fault = f"owner {directory.owner!r} is not defined"
                 rule = (
-                    f"accounts of the system: {', '.join(sorted(account_names))}; describe another under accounts, and "
-                    'of a container it is the number, in quotes, such as "999"'
+                    f"accounts of the system: {', '.join(sorted(account_names))}; define another under accounts. "
+                    'The user of a container is a number in quotes, such as "999"'
                 )
                 yield Problem(catalogue.file_of(system), directory.path, fault, rule)
 
@@ -155,8 +161,8 @@ def environment_files(catalogue: Catalogue) -> Iterator[Problem]:
             if service.environment_file.startswith(f"{place.rstrip('/')}/"):
                 fault = f"environment_file {service.environment_file} lies in {place}, which belongs to {owner}"
                 rule = (
-                    f"a directory that root owns, such as /etc/{service.name}/: systemd reads it as root and "
-                    "follows links"
+                    f"must be in a directory that root owns, such as /etc/{service.name}/: systemd reads it as root "
+                    "and follows links"
                 )
                 yield Problem(file, f"service {service.name}", fault, rule, "warning")
                 break
@@ -185,25 +191,23 @@ def files(catalogue: Catalogue) -> Iterator[Problem]:
                     yield Problem(
                         file,
                         where,
-                        f"must_exist {key!r}",
-                        f"a key of {STATIC}/{config.source} (TOML) whose value is a path",
+                        f"must_exist {key!r} names no path",
+                        f"must be a key of {STATIC}/{config.source} (TOML) whose value is a path",
                     )
         for route in service.routes:
             if route.max_body is not None and not isinstance(route.max_body, str):
                 place, value = route.max_body, catalogue.value_of(system, route.max_body)
                 if not isinstance(value, int) or isinstance(value, bool) or value <= 0:
-                    rule = f"a key of {place.file} that is a number of bytes; it is {value!r}"
-                    yield Problem(file, where, f"max_body of {place.key!r}", rule)
+                    fault = f"max_body: {place.key!r} of {place.file} is {value!r}"
+                    yield Problem(file, where, fault, "must be a number of bytes")
 
 
 def unique_units(catalogue: Catalogue) -> Iterator[Problem]:
     def own(_: object, service: object) -> list[object]:
         if isinstance(service, NativeService):
             names = [*service.units, *([service.job_unit] if isinstance(service, TimerService) else [])]
-            return [f"{service.account or 'system'}'s {name}" for name in names]
-        return (
-            [f"system's {service.unit}"] if isinstance(service, ComposeService) and _alone(catalogue, service) else []
-        )
+            return [f"{name} of account {service.account}" if service.account else name for name in names]
+        return [service.unit] if isinstance(service, ComposeService) and _alone(catalogue, service) else []
 
     yield from twice(catalogue, "unit", own, "each service needs a different unit")
     for system in catalogue.running.values():
@@ -225,8 +229,8 @@ def acting_on_others(catalogue: Catalogue) -> Iterator[Problem]:
         ]
         for name, value in [item for item in directives if item[0] in ACTING]:
             for unit in [unit for line in texts(value) for unit in line.split() if is_of_the_host(unit)]:
-                fault = f"{name} of {unit}, which belongs to another program"
-                yield Problem(file, f"service {service.name}", fault, "only units of the product")
+                fault = f"{name} names {unit}, which belongs to another program"
+                yield Problem(file, f"service {service.name}", fault, "must name units of the product only")
 
 
 def is_of_the_host(unit: str) -> bool:
@@ -250,5 +254,8 @@ def milestones(catalogue: Catalogue) -> Iterator[Problem]:
             if milestone.unit not in units:
                 where = f"milestone {milestone.name}"
                 yield Problem(
-                    catalogue.file_of(system), where, f"unit {milestone.unit}", f"units: {', '.join(sorted(units))}"
+                    catalogue.file_of(system),
+                    where,
+                    f"unit {milestone.unit} is not defined",
+                    f"units: {', '.join(sorted(units))}",
                 )

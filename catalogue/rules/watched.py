@@ -21,17 +21,17 @@ def singletons(catalogue: Catalogue) -> Iterator[Problem]:
         where = f"service {service.name}"
         sites = [site for route in service.routes if (site := system.site_of(route))] or system.sites
         if not any(stack.in_zone(stack.public_name(site.name)) for site in sites[:1]):
-            rule = f"a site in {stack.zone}: the only instance runs where that name points"
-            yield Problem(file, where, "single: true without a public name in the stack's zone", rule)
+            rule = f"must have a site in {stack.zone}: the only instance runs where that name points"
+            yield Problem(file, where, "has single: true, but no public name in the stack's zone", rule)
 
 
 def alone(catalogue: Catalogue) -> Iterator[Problem]:
     """A watch stops a service by its unit, and nothing else along with it."""
     for file, system, service in services(catalogue):
         settings = {"single: true": service.single, f"stop_priority: {service.stop_priority}": service.stop_priority}
-        for name in [name for name, given in settings.items() if given]:
+        for name in [name for name, value in settings.items() if value]:
             for fault, rule in _not_alone(system, service):
-                yield Problem(file, f"service {service.name}", f"{name} {fault}", rule)
+                yield Problem(file, f"service {service.name}", f"has {name} {fault}", rule)
 
 
 def _not_alone(system: System, service: Service) -> Iterator[tuple[str, str]]:
@@ -39,22 +39,22 @@ def _not_alone(system: System, service: Service) -> Iterator[tuple[str, str]]:
     if shared:
         yield (
             f"in the unit of {', '.join(shared)}",
-            "its own unit and directory: it is started and stopped alone",
+            "must have its own unit and directory: it is started and stopped alone",
         )
     if isinstance(service, TimerService) or (
         isinstance(service, NativeService) and (service.account or service.instances)
     ):
-        rule = "a unit of the system manager, which can be bound to another unit"
-        yield "of an account's unit, a template or a timer", rule
+        rule = "must be a unit of the system manager, which can be bound to another unit"
+        yield "on a unit of an account, a template or a timer", rule
     if isinstance(service, NativeService) and service.socket:
-        yield "of a unit behind a socket", "no socket: the next request would start it again"
-    taken = [
+        yield "on a unit behind a socket", "must have no socket: the next request would start it again"
+    dependents = [
         other.name
         for other in system.native_services
         if other is not service and service.unit in _required_units(other)
     ]
-    if taken:
-        yield f"of a unit that {', '.join(taken)} needs", "a unit that no other unit depends on"
+    if dependents:
+        yield f"on a unit that {', '.join(dependents)} needs", "must be a unit that no other unit depends on"
 
 
 def _required_units(service: NativeService) -> set[str]:
@@ -69,8 +69,8 @@ def yielding(catalogue: Catalogue) -> Iterator[Problem]:
         where = f"service {service.name}"
         if service.stop_priority and isinstance(service, ComposeService) and service.at_once > 1:
             what = "rollout: blue-green" if service.is_blue_green else f"replicas: {service.replicas}"
-            rule = "a single container and rollout: recreate: a service without a gap must not be stopped first"
-            yield Problem(file, where, f"stop_priority: {service.stop_priority} with {what}", rule)
+            rule = "must be a single container with rollout: recreate: a service without a gap must not be stopped"
+            yield Problem(file, where, f"has stop_priority: {service.stop_priority} with {what}", rule)
         if service.stop_priority and not (service.limit or service.observed_memory):
-            rule = "memory: {limit: …}, so that it starts again only when enough memory is available"
-            yield Problem(file, where, f"stop_priority: {service.stop_priority} without a memory limit", rule)
+            rule = "must have memory: {limit: …}, so that it starts again only when enough memory is available"
+            yield Problem(file, where, f"has stop_priority: {service.stop_priority}, but no memory limit", rule)

@@ -53,9 +53,9 @@ def adopt(catalogue: Catalogue, candidate: Candidate, owner: Owner, yes: bool) -
     in_route53 = stack.dns.provider == "route53"
     names = zone_names(catalogue, chosen)
     facts = looking.gather(stack.zone if in_route53 else "", names, region, candidate.instance)
-    taken = mapping.resources_to_import(catalogue, chosen, facts)
+    imports = mapping.resources_to_import(catalogue, chosen, facts)
     typer.echo(f"{region}: {facts.instance.id} ({facts.instance.type}) at {facts.address}")
-    for entry in taken:
+    for entry in imports:
         typer.echo(f"  {entry.id:<40} → {entry.name}")
     typer.echo("differences:")
     for line in mapping.differences(catalogue, chosen, facts):
@@ -73,20 +73,20 @@ def adopt(catalogue: Catalogue, candidate: Candidate, owner: Owner, yes: bool) -
     for name, value in mapping.configuration(stack, facts).items():
         path = ["--path"] if name.startswith("infra:") else []
         pulumi("config", "set", "--stack", stack.name, *path, name, value)
-    _import(catalogue, facts, taken)
+    _import(catalogue, facts, imports)
     typer.echo(f"adopted. To see what would change: pulumi preview --diff --stack {stack.name}")
 
 
-def _import(catalogue: Catalogue, facts: looking.Facts, taken: list[mapping.Taken]) -> None:
+def _import(catalogue: Catalogue, facts: looking.Facts, imports: list[mapping.Import]) -> None:
     stack = catalogue.stack
     state = json.loads(pulumi("stack", "export", "--stack", stack.name))
     there: list[dict[str, Any]] = state["deployment"].setdefault("resources", []) or []
     existing: set[str] = {entry["urn"] for entry in there}
     ids = [str(uuid.uuid4()) for _ in range(2)]
-    base = mapping.state(stack, facts, taken, version("pulumi-aws"), ids)
+    base = mapping.state(stack, facts, imports, version("pulumi-aws"), ids)
     state["deployment"]["resources"] = [*there, *(entry for entry in base if entry["urn"] not in existing)]
     ended = {urn.rsplit("::", 1)[-1] for urn in existing if "::aws:" in urn or "$aws:" in urn}
-    remaining = [entry for entry in taken if entry.name not in ended]
+    remaining = [entry for entry in imports if entry.name not in ended]
     pulumi("stack", "import", "--stack", stack.name, value=json.dumps(state))
     if not remaining:
         return

@@ -14,7 +14,7 @@ NAME = "infra:index:PublicName"
 
 
 @dataclass(frozen=True)
-class Taken:
+class Import:
     """A resource that is there, and what the program calls it. `parent` is its component (type, name)."""
 
     type: str
@@ -24,7 +24,7 @@ class Taken:
     provider: str
 
 
-def resources_to_import(catalogue: Catalogue, host: str, facts: Facts) -> list[Taken]:
+def resources_to_import(catalogue: Catalogue, host: str, facts: Facts) -> list[Import]:
     region, regional = facts.region, f"aws-{facts.region}"
     name = catalogue.stack.at(region).made_as(host)
     machine, network = ("infra:index:Host", name), ("infra:index:Network", f"network-{region}")
@@ -32,21 +32,21 @@ def resources_to_import(catalogue: Catalogue, host: str, facts: Facts) -> list[T
     ours = {repository for system in catalogue.running.values() for repository in system.repositories}
     prefix, groups = f"registry-{region}", f"network-{region}-hosts"
     return [
-        Taken("aws:ec2/instance:Instance", f"{name}-instance", facts.instance.id, machine, regional),
-        Taken("aws:ec2/eip:Eip", f"{name}-address", facts.allocation, machine, regional),
-        Taken("aws:ec2/eipAssociation:EipAssociation", f"{name}-address-use", facts.association, machine, regional),
+        Import("aws:ec2/instance:Instance", f"{name}-instance", facts.instance.id, machine, regional),
+        Import("aws:ec2/eip:Eip", f"{name}-address", facts.allocation, machine, regional),
+        Import("aws:ec2/eipAssociation:EipAssociation", f"{name}-address-use", facts.association, machine, regional),
         *(
-            Taken("aws:ec2/securityGroup:SecurityGroup", groups, group.id, network, regional)
+            Import("aws:ec2/securityGroup:SecurityGroup", groups, group.id, network, regional)
             # Only one that no other machine uses: the program's own takes its place, and it goes
             for group in [group for group in facts.instance.groups if not group.shared][:1]
         ),
         *(
-            Taken("aws:ecr/repository:Repository", f"{prefix}-{repository}", repository, registry, regional)
+            Import("aws:ecr/repository:Repository", f"{prefix}-{repository}", repository, registry, regional)
             for repository in facts.repositories
             if repository in ours
         ),
         *(
-            Taken(
+            Import(
                 "aws:route53/record:Record",
                 name,
                 f"{facts.zone}_{name}_A",
@@ -63,9 +63,9 @@ def differences(catalogue: Catalogue, host: str, facts: Facts) -> list[str]:
     spec, instance, stack = catalogue.stack.ec2_hosts[host], facts.instance, catalogue.stack
     ours = {repository for system in catalogue.running.values() for repository in system.repositories}
     lines = [line for differs, line in _machine(host, spec, instance) if differs]
-    wanted = {("80", "0.0.0.0/0"), ("443", "0.0.0.0/0"), *(("22", str(network)) for network in stack.adminCidrs)}
+    allowed = {("80", "0.0.0.0/0"), ("443", "0.0.0.0/0"), *(("22", str(network)) for network in stack.adminCidrs)}
     for group in instance.groups:
-        closed = [f"{port} from {source}" for port, source in group.openings if (port, source) not in wanted]
+        closed = [f"{port} from {source}" for port, source in group.openings if (port, source) not in allowed]
         says = f", which does not allow {', '.join(closed)}" if closed else ""
         stays = " (kept, since others use it)" if group.shared else ""
         lines.append(f"its security group {group.name}{stays} is replaced by the stack's own{says}")
@@ -136,7 +136,7 @@ def urn(stack: str, type: str, name: str, parent: str = "") -> str:
     return f"urn:pulumi:{stack}::infra::{parent}{type}::{name}"
 
 
-def state(stack: Stack, facts: Facts, resources: list[Taken], plugin: str, ids: list[str]) -> list[dict[str, Any]]:
+def state(stack: Stack, facts: Facts, resources: list[Import], plugin: str, ids: list[str]) -> list[dict[str, Any]]:
     """What must be in Pulumi's state before anything can be imported: the stack, its providers and components.
     `ids` are the providers' own."""
     root = urn(stack.name, "pulumi:pulumi:Stack", f"infra-{stack.name}")
@@ -155,7 +155,7 @@ def state(stack: Stack, facts: Facts, resources: list[Taken], plugin: str, ids: 
     return entries
 
 
-def import_file(stack: Stack, resources: list[Taken]) -> dict[str, Any]:
+def import_file(stack: Stack, resources: list[Import]) -> dict[str, Any]:
     """The file that `pulumi import --file` reads."""
     table = {name: urn(stack.name, type, name) for type, name in dict.fromkeys(entry.parent for entry in resources)}
     # A component and its child may have one name

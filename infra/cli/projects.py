@@ -76,7 +76,7 @@ def include(
     from infra.project import included
 
     root = project_root()
-    inclusion = included.plan_inclusion(root, system, included.Wanted(source, version, folder), theirs)
+    inclusion = included.plan_inclusion(root, system, included.Request(source, version, folder), theirs)
     included.apply(root, inclusion)
     typer.echo(inclusion.line)
     if inclusion.changes:

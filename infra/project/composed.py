@@ -36,13 +36,13 @@ def entries(document: Mapping[str, Any], system: str, beside: str = "") -> dict[
     bodies = {str(key): body for key, body in document["services"].items() if is_mapping(body)}
     ended = once.owners(bodies)  # release steps of others, without an entry
     services: list[dict[str, Any]] = []
-    wanted: set[str] = set()
+    names: set[str] = set()
     published = 0
     for key, body in bodies.items():
         if body.get("profiles") or key in ended:
             continue
         secrets, named = _variables(body)
-        wanted |= named
+        names |= named
         entry: dict[str, Any] = {"name": key, "purpose": f"{key} of {system}"}
         if body.get("build") is not None:
             entry |= {"without": ["build"], "image": {"repository": f"{system}-{key}"}}
@@ -56,7 +56,7 @@ def entries(document: Mapping[str, Any], system: str, beside: str = "") -> dict[
         if secrets:
             entry["secrets"] = sorted(secrets)
         services.append(entry)
-    variables = {name: values.get(name, TO_WRITE) for name in sorted(wanted)}
+    variables = {name: values.get(name, TO_WRITE) for name in sorted(names)}
     compose: dict[str, Any] = {"file": f"{system}/compose.yml"} | ({"variables": variables} if variables else {})
     return {"compose": compose, "services": services}
 
@@ -79,36 +79,36 @@ def find_secrets(document: Mapping[str, Any], text: str) -> Iterator[str]:
     yield from (f"the comment in line {number}" for number, comment in assigned if _shows_secret("", comment))
 
 
-class _Seen(Masker):
-    """Keeps what it would put a mark in place of, where that is more than a variable that has its value elsewhere."""
+class _SecretDetector(Masker):
+    """Notes whether it would mask anything, a variable whose value is elsewhere not counted."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.found = False
+        self.has_secret = False
 
     def _mark(self, value: str) -> str:
         if _is_variable(value):
             return value
-        self.found = True
+        self.has_secret = True
         return super()._mark(value)
 
 
 def _shows_secret(key: str, *items: str) -> bool:
     """Whether a value has a secret in it, whatever its variables are; of a list all items."""
-    seen = _Seen()
-    plain_items = [_without_variables(item, seen) for item in items]
+    detector = _SecretDetector()
+    plain_items = [_without_variables(item, detector) for item in items]
     if any("\n" in item.strip() for item in plain_items):
-        seen.found |= looks_secret(key) and not _is_variable(" ".join(plain_items))
-        seen.mask_secrets("", "\n".join(plain_items))
+        detector.has_secret |= looks_secret(key) and not _is_variable(" ".join(plain_items))
+        detector.mask_secrets("", "\n".join(plain_items))
     else:
         named = {key: plain_items[0]} if key not in ("", "environment", "args") else {"command": plain_items}
         # An option of one letter is understood in one line alone, any other in words below each other
         for in_one_line in (False, None) if len(plain_items) > 1 else (False,):
-            seen.mask_secrets("compose.yml", yaml.safe_dump(named, width=2**20, default_flow_style=in_one_line))
-    return seen.found
+            detector.mask_secrets("compose.yml", yaml.safe_dump(named, width=2**20, default_flow_style=in_one_line))
+    return detector.has_secret
 
 
-def _without_variables(text: str, seen: _Seen) -> str:
+def _without_variables(text: str, detector: _SecretDetector) -> str:
     """A text with what its variables are by default, from the inner to the outer; a mark for one that has no default.
     A default that is a secret by the variable's name is seen."""
 
@@ -116,7 +116,8 @@ def _without_variables(text: str, seen: _Seen) -> str:
         if match["escaped"]:
             return match[0]
         default = (match["other"] or "") if (match["how"] or "?")[-1] in "-+" else ""
-        seen.found |= looks_secret(match["name"] or "", default) and bool(default) and not _is_variable(default)
+        if default and looks_secret(match["name"] or "", default) and not _is_variable(default):
+            detector.has_secret = True
         return default or VALUE
 
     text, before = OF_SHELL.sub(VALUE, text), ""
@@ -173,14 +174,14 @@ def _entry(place: str, number: int, item: Any) -> str:
 def _variables(body: Mapping[str, Any]) -> tuple[set[str], set[str]]:
     """Variables of the container that are secrets, and those of the file that need a value."""
     secrets: set[str] = set()
-    wanted: set[str] = set()
+    variables: set[str] = set()
     for name, value in pairs(body.get("environment")).items():
         lacking = [str(name)] if value is None else missing(str(value), {})
         if lacking and any(looks_secret(one) for one in [str(name), *lacking]):
             secrets.add(str(name))
         else:
-            wanted |= {*lacking}
+            variables |= {*lacking}
     for key, value in body.items():
         if key != "environment":
-            wanted |= {name for _, _, text in _leaves(value) for name in missing(text, {})}
-    return secrets, {name for name in wanted if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name)}
+            variables |= {name for _, _, text in _leaves(value) for name in missing(text, {})}
+    return secrets, {name for name in variables if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name)}

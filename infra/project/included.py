@@ -41,7 +41,7 @@ class Origin:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class Request:
     """Which version of a system is to come: its `source` ("" for where it came from), the `version` there ("" for the
     last one that was asked for) and the `folder` of it (None for the last one)."""
 
@@ -96,24 +96,24 @@ def _is_ours(system: str, path: str) -> bool:
     return bool(NAME.fullmatch(system)) and own and is_safe(path)
 
 
-def plan_inclusion(root: Path, system: str, wanted: Wanted, theirs: bool = False) -> Inclusion:
+def plan_inclusion(root: Path, system: str, request: Request, theirs: bool = False) -> Inclusion:
     """What bringing a system, or a later version of it, changes. Files that were edited here are refused unless they
     become `theirs`. Raises InfraError, and CatalogueError for a system that does not validate."""
     if not NAME.fullmatch(system):
         raise InfraError(f"{system!r} is no name of a system: lower-case letters, digits and . _ -")
     before = origins(root).get(system)
-    if not wanted.source and before is None:
+    if not request.source and before is None:
         raise InfraError(f"{system} comes from nowhere yet: name a directory, or what git can clone")
-    place = wanted.source or (before.source if before else "")
+    place = request.source or (before.source if before else "")
     if PASSWORD.search(place):
         raise InfraError(
             "the address holds a password, and it is written into this repository: leave it to git's helper"
         )
-    last = before if not wanted.source else None
-    inside = wanted.folder if wanted.folder is not None else last.folder if last else ""
+    last = before if not request.source else None
+    inside = request.folder if request.folder is not None else last.folder if last else ""
     if inside and not is_safe(inside):
         raise InfraError(one_line(f"--folder {inside}: a folder of {place}, such as deploy"))
-    version = wanted.version or (last.version if last else "")
+    version = request.version or (last.version if last else "")
     with _checkout(root, place, version) as checkout:
         files = _files(checkout, inside, system, one_line(place))
         commit = _commit(checkout)
@@ -181,13 +181,13 @@ def _files(checkout: Path, inside: str, system: str, source: str) -> dict[str, F
         raise InfraError(f"{source} has neither {yaml} nor {yaml.name}: name the right system, or its --folder")
     files = {yaml.as_posix(): system_file}
     for path in sorted(below.rglob("*")):
-        name, shown = (static / path.relative_to(below)).as_posix(), one_line(str(path.relative_to(place)))
+        name, display_name = (static / path.relative_to(below)).as_posix(), one_line(str(path.relative_to(place)))
         if path.is_symlink() or not (path.is_dir() or path.is_file()):
-            raise InfraError(f"{source}: {shown} is no file: only files are included")
+            raise InfraError(f"{source}: {display_name} is no file: only files are included")
         if path.is_file():
             content = file_at(path)
             if content is None or not is_safe(name):
-                raise InfraError(f"{source}: {shown} cannot be a file of a project")
+                raise InfraError(f"{source}: {display_name} cannot be a file of a project")
             files[name] = content
         if len(files) > MOST:
             raise InfraError(f"{source} has more than {MOST} files for {system}")

@@ -90,9 +90,9 @@ def create(folder: Path, answers: Answers) -> tuple[Program, str]:
     folder = folder.absolute()
     refuse_system(folder)
     for question in QUESTIONS:
-        given = getattr(answers, question)
-        if given or question in ("system", "region"):
-            check_answer(question, given)
+        answer = getattr(answers, question)
+        if answer or question in ("system", "region"):
+            check_answer(question, answer)
     site = f"{answers.system}.{answers.zone or EXAMPLE}"
     if len(site) > MOST_OF_A_NAME:
         raise InfraError(f"{site} would be its public name, and has more than {MOST_OF_A_NAME} letters: --system NAME")

@@ -28,11 +28,11 @@ MOST_NAMES = 12
 
 @dataclass(frozen=True)
 class Change:
-    """What becomes of a file: `seen` is what was there, `file` what is written, None where nothing is."""
+    """What becomes of a file of the project: `own_file` is the project's now, `file` what is written, None for none."""
 
     path: str
     fate: Fate
-    seen: File | None
+    own_file: File | None
     file: File | None = None
     is_edited: bool = False
 
@@ -88,11 +88,11 @@ def plan(root: Path, before: Record, program: Program, ours: frozenset[str], the
     if both := sorted(ours & theirs):
         raise InfraError(f"--keep and --take are both given for {', '.join(both)}: one of the two")
     for path in theirs:
-        wanted, seen = program.files.get(path), changes[path].seen
-        fate: Fate = "removed" if wanted is None else "replaced" if seen else "added"
-        changes[path] = replace(changes[path], fate=fate, file=wanted)
+        new_file, own_file = program.files.get(path), changes[path].own_file
+        fate: Fate = "removed" if new_file is None else "replaced" if own_file else "added"
+        changes[path] = replace(changes[path], fate=fate, file=new_file)
     for path in ours:
-        changes[path] = replace(changes[path], fate="kept" if changes[path].seen else "absent", file=None)
+        changes[path] = replace(changes[path], fate="kept" if changes[path].own_file else "absent", file=None)
     return Plan(before, program, list(changes.values()))
 
 
@@ -100,25 +100,27 @@ def _fate(root: Path, path: str, before: Record, new: File | None) -> Change | N
     """None where there is nothing to do, nor to say."""
     place, old = root / path, before.files.get(path)
     _refuse_links(root, place, before)
-    seen = file_at(place)
-    if seen is None and os.path.lexists(place) and not _goes(root, place, before):
+    own_file = file_at(place)
+    if own_file is None and os.path.lexists(place) and not _goes(root, place, before):
         raise InfraError(f"{path} is no regular file, and the program has one there: move it away; run again")
     # As git would check it out on another system
-    have = replace(seen, content=seen.content.replace(b"\r\n", b"\n")) if seen and b"\r\n" in seen.content else seen
+    have = own_file
+    if own_file and b"\r\n" in own_file.content:
+        have = replace(own_file, content=own_file.content.replace(b"\r\n", b"\n"))
     if have and have.mark not in (old, new.mark if new else None):
-        have = seen
-    mine, wanted = have.mark if have else None, new.mark if new else None
-    if mine == wanted:
+        have = own_file
+    mine, target = have.mark if have else None, new.mark if new else None
+    if mine == target:
         return None
-    if wanted == old:
-        return Change(path, "kept" if have else "absent", seen, is_edited=True)
+    if target == old:
+        return Change(path, "kept" if have else "absent", own_file, is_edited=True)
     if mine == old:
         fate: Fate = "removed" if new is None else "replaced" if have else "added"
-        return Change(path, fate, seen, new)
+        return Change(path, fate, own_file, new)
     merged = _merge_file(root, path, before, have, new) if have and new and old else None
     if merged and have and merged.mark == have.mark:
-        return Change(path, "kept", seen, is_edited=True)
-    return Change(path, "merged" if merged else "conflict", seen, merged, is_edited=True)
+        return Change(path, "kept", own_file, is_edited=True)
+    return Change(path, "merged" if merged else "conflict", own_file, merged, is_edited=True)
 
 
 def _goes(root: Path, folder: Path, before: Record) -> bool:
@@ -188,21 +190,22 @@ def refuse_conflicts(upgrade_plan: Plan) -> None:
 def refuse_unsaved(root: Path, upgrade_plan: Plan) -> None:
     """Raises InfraError where an edit is going to be replaced that the last commit does not have."""
     touched = [
-        change for change in upgrade_plan.changes if change.is_edited and change.seen and change.fate not in STILL
+        change for change in upgrade_plan.changes if change.is_edited and change.own_file and change.fate not in STILL
     ]
-    unsaved = [change.path for change in touched if change.seen and not _is_committed(root, change.path, change.seen)]
+    files = [(change.path, change.own_file) for change in touched if change.own_file]
+    unsaved = [path for path, own_file in files if not _is_committed(root, path, own_file)]
     if unsaved:
         raise InfraError(
             f"nothing was changed. Edited here and not committed: {', '.join(unsaved)}: commit these first"
         )
 
 
-def _is_committed(root: Path, path: str, seen: File) -> bool:
+def _is_committed(root: Path, path: str, own_file: File) -> bool:
     try:
         fields = git("ls-tree", "-z", "HEAD", "--", path, root=root).decode(errors="replace").split()
     except InfraError as error:
         raise InfraError(f"whether {path} is committed cannot be seen, which is edited here: {error}") from None
-    texts = (seen.content, seen.content.replace(b"\r\n", b"\n"))
+    texts = (own_file.content, own_file.content.replace(b"\r\n", b"\n"))
     return len(fields) > 2 and fields[2] in [mark_of(text, False) for text in texts]
 
 
@@ -224,13 +227,13 @@ def apply(root: Path, upgrade_plan: Plan) -> None:
     place, and the record comes last. Raises InfraError."""
     for change in upgrade_plan.changes:
         now = file_at(root / change.path)
-        if (now and now.mark) != (change.seen and change.seen.mark):
+        if (now and now.mark) != (change.own_file and change.own_file.mark):
             raise InfraError(f"{change.path} was changed meanwhile: nothing was written. Run again")
     writing = [change for change in upgrade_plan.changes if change.file and change.fate not in (*STILL, "conflict")]
-    removed, written = upgrade_plan.of("removed"), [f"{change.path}/" for change in writing]
+    removed, new_folders = upgrade_plan.of("removed"), [f"{change.path}/" for change in writing]
     # Where a file becomes a directory, or the other way round
     in_the_way = [
-        path for path in removed if any(f"{path}/".startswith(w) or w.startswith(f"{path}/") for w in written)
+        path for path in removed if any(f"{path}/".startswith(w) or w.startswith(f"{path}/") for w in new_folders)
     ]
     try:
         for path in in_the_way:

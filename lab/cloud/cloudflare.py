@@ -84,30 +84,30 @@ class Cloudflare:
     def _fail_on_purpose(self) -> None:
         if not self.faults.exists():
             return
-        wanted = json.loads(self.faults.read_text())
-        if wanted["times"] > 1:
-            put(self.faults, json.dumps({**wanted, "times": wanted["times"] - 1}))
+        fault = json.loads(self.faults.read_text())
+        if fault["times"] > 1:
+            put(self.faults, json.dumps({**fault, "times": fault["times"] - 1}))
         else:
             self.faults.unlink()
-        raise Refusal(wanted["fail"], 0, "the lab fails on purpose", wanted.get("after", ""))
+        raise Refusal(fault["fail"], 0, "the lab fails on purpose", fault.get("after", ""))
 
     def _authenticate(self, request: Request) -> str:
-        given = request.headers.get("Authorization", "")
-        if not given.startswith("Bearer ") or not given[7:].strip():
+        authorization = request.headers.get("Authorization", "")
+        if not authorization.startswith("Bearer ") or not authorization[7:].strip():
             raise Refusal(400, 6003, "Invalid request headers")
         for name, token in self.tokens.items():
-            if secrets.compare_digest(token.encode(), given[7:].encode()):
+            if secrets.compare_digest(token.encode(), authorization[7:].encode()):
                 return name
         raise Refusal(403, 9109, "Invalid access token")
 
     def _respond(self, request: Request, _: str) -> Any:
         parts = request.path.removeprefix(PREFIX).strip("/").split("/")
         if parts == ["zones"] and request.method == "GET":
-            wanted = request.args.get("name")
+            name_filter = request.args.get("name")
             return [
                 {"id": id, "name": zone, "status": "active", "name_servers": SERVERS}
                 for id, zone in self.zones.items()
-                if wanted in (None, zone)
+                if name_filter in (None, zone)
             ]
         if len(parts) < 3 or parts[0] != "zones" or parts[2] != "dns_records":
             raise Refusal(404, 7003, f"Could not route to {request.path}")
@@ -137,8 +137,8 @@ class Cloudflare:
         page, size = int(request.args.get("page", 1)), int(request.args.get("per_page", 100))
         return matching[(page - 1) * size : page * size]
 
-    def _put(self, zone: str, id: str, before: Entry, given: Entry) -> Entry:
-        entry = {"proxied": False, "comment": None, "ttl": AUTOMATIC, **before, **given, "id": id, "zone_name": zone}
+    def _put(self, zone: str, id: str, before: Entry, changes: Entry) -> Entry:
+        entry = {"proxied": False, "comment": None, "ttl": AUTOMATIC, **before, **changes, "id": id, "zone_name": zone}
         _validate(entry, zone)
         if entry["type"] == "TXT" and not entry["content"].startswith('"'):
             entry["content"] = f'"{entry["content"]}"'
@@ -176,9 +176,9 @@ def _validate(entry: Entry, zone: str) -> None:
         raise Refusal(400, 9004, "This record type cannot be proxied, or its TTL is not automatic.")
     content, data = entry.get("content"), entry.get("data")
     if kind in ("CAA", "SRV"):
-        wanted = {"CAA": {"flags", "tag", "value"}, "SRV": {"priority", "weight", "port", "target"}}[kind]
-        if not isinstance(data, dict) or set(data) != wanted:
-            raise Refusal(400, 9101, f"{kind} needs data: {', '.join(sorted(wanted))}")
+        fields = {"CAA": {"flags", "tag", "value"}, "SRV": {"priority", "weight", "port", "target"}}[kind]
+        if not isinstance(data, dict) or set(data) != fields:
+            raise Refusal(400, 9101, f"{kind} needs data: {', '.join(sorted(fields))}")
         entry["content"] = _zone_file_value(entry)
         return
     if not isinstance(content, str) or not content:

@@ -44,5 +44,6 @@ def options(lab: Lab) -> list[str]:
     file.parent.mkdir(parents=True, exist_ok=True)
     put(file, profile())
     names = (*USUAL, *MORE, *((GROWING,) if may_grow(Path("/proc/self/status").read_text()) else ()))
-    kept = [word for name in names for word in ("--cap-add", name)]
-    return ["--cap-drop", "ALL", *kept, "--security-opt", f"seccomp={file}", "--security-opt", "apparmor=unconfined"]
+    capabilities = [word for name in names for word in ("--cap-add", name)]
+    profiles = [word for name in (f"seccomp={file}", "apparmor=unconfined") for word in ("--security-opt", name)]
+    return ["--cap-drop", "ALL", *capabilities, *profiles]

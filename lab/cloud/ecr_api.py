@@ -27,23 +27,23 @@ def show_images_of(lab: Lab) -> None:
         self._get_repository(repository_name, registry_id)
         digest_of = registry.tags(lab, self.region_name, repository_name)
         images = [SimpleNamespace(image_tags=[tag], image_digest=digest) for tag, digest in digest_of.items()]
-        wanted = [id.get("imageTag") or id.get("imageDigest") for id in image_ids or []]
-        for name in wanted:
+        names = [id.get("imageTag") or id.get("imageDigest") for id in image_ids or []]
+        for name in names:
             if name not in digest_of and name not in digest_of.values():
                 raise ImageNotFoundException(name, repository_name, ACCOUNT)
-        return [image for image in images if not wanted or {*image.image_tags, image.image_digest} & set(wanted)]
+        return [image for image in images if not names or {*image.image_tags, image.image_digest} & set(names)]
 
     def batch_get_image(self: Any, repository_name: str, registry_id: Any = None, image_ids: Any = None) -> Any:
         self._get_repository(repository_name, registry_id)
         answer: dict[str, Any] = {"images": [], "failures": []}
-        for asked in image_ids:
+        for image_id in image_ids:
             manifest = registry.manifest(
-                lab, self.region_name, repository_name, asked.get("imageDigest") or asked["imageTag"]
+                lab, self.region_name, repository_name, image_id.get("imageDigest") or image_id["imageTag"]
             )
             if manifest is None:
-                answer["failures"].append({"imageId": asked, "failureCode": "ImageNotFound"})
+                answer["failures"].append({"imageId": image_id, "failureCode": "ImageNotFound"})
             else:
-                answer["images"].append(_image(repository_name, manifest, asked.get("imageTag")))
+                answer["images"].append(_image(repository_name, manifest, image_id.get("imageTag")))
         return answer
 
     def put_image(  # noqa: PLR0913 moto calls it with all of these
@@ -60,8 +60,8 @@ def show_images_of(lab: Lab) -> None:
 
     def batch_delete_image(self: Any, repository_name: str, registry_id: Any = None, image_ids: Any = None) -> Any:
         self._get_repository(repository_name, registry_id)
-        for asked in image_ids:
-            registry.untag(lab, self.region_name, repository_name, asked["imageTag"])
+        for image_id in image_ids:
+            registry.untag(lab, self.region_name, repository_name, image_id["imageTag"])
         return {"imageIds": image_ids, "failures": []}
 
     def delete_repository(self: Any, repository_name: str, *arguments: Any, **named: Any) -> Any:
@@ -96,7 +96,7 @@ def hand_out_tokens_of(lab: Lab) -> None:
     """ECR's logins are those that the lab's registries take."""
 
     def get_authorization_token(self: Any) -> Any:
-        answer = asked(self)
+        answer = original(self)
         password = registry.token(lab)
         login = base64.b64encode(f"{registry.USER}:{password}".encode()).decode()
         result: Any = answer.result
@@ -105,5 +105,5 @@ def hand_out_tokens_of(lab: Lab) -> None:
             entry["expiresAt"] = registry.expiry(password)
         return answer
 
-    asked = ECRResponse.get_authorization_token
+    original = ECRResponse.get_authorization_token
     ECRResponse.get_authorization_token = get_authorization_token  # type: ignore[method-assign]

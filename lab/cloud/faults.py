@@ -13,7 +13,7 @@ SCOPE = re.compile(r"Credential=[^/]+/\d+/([^/]+)/([^/]+)/")
 
 
 @dataclass(frozen=True)
-class Asked:
+class ApiRequest:
     """What a request is about: `action` such as CreateVpc, of `service` in `region`."""
 
     service: str
@@ -22,21 +22,21 @@ class Asked:
     body: str
 
 
-def parse_request(environ: dict[str, Any], body: bytes) -> Asked:
+def parse_request(environ: dict[str, Any], body: bytes) -> ApiRequest:
     scope = SCOPE.search(environ.get("HTTP_AUTHORIZATION", ""))
     region, service = scope.groups() if scope else ("", "")
     text = body.decode(errors="replace")
     target = environ.get("HTTP_X_AMZ_TARGET", "").rsplit(".", 1)[-1]
     query = re.search(r"(?:^|&)Action=(\w+)", text)
     action = target or (query[1] if query else f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}")
-    return Asked(service, region, action, text)
+    return ApiRequest(service, region, action, text)
 
 
 HOLD = "done, and never answered"
 LIMIT = 120  # seconds that an answer is held back at most
 
 
-def fault(file: Path, request: Asked) -> str | None:
+def fault(file: Path, request: ApiRequest) -> str | None:
     """The reason that the file gives for refusing this request, or HOLD: a list of {action, region, body, reason}, each
     but the reason a pattern."""
     try:
@@ -56,13 +56,13 @@ def hold(file: Path) -> None:
         time.sleep(0.05)
 
 
-def remember(file: Path, request: Asked) -> None:
+def remember(file: Path, request: ApiRequest) -> None:
     """What was refused or held back, for a test that wants to know: a line a request, beside the file of faults."""
     with open_for_append(file.with_suffix(".log")) as log:
         log.write(f"{request.region} {request.action}\n".encode())
 
 
-def answer(request: Asked, reason: str, status: str = "400 Bad Request") -> tuple[str, str, bytes]:
+def answer(request: ApiRequest, reason: str, status: str = "400 Bad Request") -> tuple[str, str, bytes]:
     """Status, content type and body, as the service would say it."""
     if request.service in ("ecr", "ssm", "monitoring", "budgets", "servicequotas", "pricing", "dlm"):
         return (

@@ -43,14 +43,14 @@ class Firewall:
     """Writes the rules again when they have changed."""
 
     lab: Lab
-    written: dict[str, list[str]] = field(default_factory=dict)
+    applied: dict[str, list[str]] = field(default_factory=dict)
 
     def follow(self, hosts: Iterable[Host]) -> None:
         all_hosts = list(hosts)
         for table, lines in (("filter", rules(self.lab, all_hosts)), ("nat", published_rules(self.lab, all_hosts))):
-            if lines != self.written.get(table):
+            if lines != self.applied.get(table):
                 network.restore(table, lines)
-                self.written[table] = lines
+                self.applied[table] = lines
 
 
 def openings(groups: Iterable[Any], members: Callable[[str], Iterable[str]]) -> tuple[Opening, ...]:

@@ -17,14 +17,14 @@ class Forwarder:
         self.delays: dict[str, float] = {}
         threading.Thread(target=self.loop.run_forever, daemon=True).start()
 
-    def set_routes(self, wanted: dict[Place, Place]) -> None:
-        asyncio.run_coroutine_threadsafe(self._set(wanted), self.loop).result(30)
+    def set_routes(self, routes: dict[Place, Place]) -> None:
+        asyncio.run_coroutine_threadsafe(self._set(routes), self.loop).result(30)
 
-    async def _set(self, wanted: dict[Place, Place]) -> None:
-        for place in set(self.servers) - set(wanted):
+    async def _set(self, routes: dict[Place, Place]) -> None:
+        for place in set(self.servers) - set(routes):
             self.servers.pop(place).close()
-        self.routes = wanted
-        for place in set(wanted) - set(self.servers):
+        self.routes = routes
+        for place in set(routes) - set(self.servers):
             handler = self._handler(place)
             self.servers[place] = await asyncio.start_server(handler, *place, reuse_address=True)
 

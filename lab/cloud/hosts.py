@@ -54,15 +54,15 @@ class Machines:
         """Called after every EC2 request with all instances of all regions."""
         with self.lock:
             for instance in instances:
-                wanted = instance.state
-                if wanted in ON_THE_WAY and self.states.get(instance.id) != wanted:
+                state = instance.state
+                if state in ON_THE_WAY and self.states.get(instance.id) != state:
                     before = self.states.get(instance.id)
-                    self._enter(instance, ON_THE_WAY[wanted])
+                    self._enter(instance, ON_THE_WAY[state])
                     worker = self.workers.setdefault(instance.id, ThreadPoolExecutor(1, f"machine-{instance.id}"))
                     if before is None:
                         self.addresses[instance.id] = f"{self.lab.gateway.rsplit('.', 1)[0]}.{10 + len(self.addresses)}"
                     self.waiting[instance.id] += 1
-                    worker.submit(self._change, instance, before, wanted)
+                    worker.submit(self._change, instance, before, state)
             self._forward(instances)
 
     def is_running(self, instance: Any) -> bool:
@@ -72,30 +72,30 @@ class Machines:
         instance._state.name, instance._state.code = state, CODES[state]
         self.states[instance.id] = state
 
-    def _change(self, instance: Any, before: str | None, wanted: str) -> None:
+    def _change(self, instance: Any, before: str | None, state: str) -> None:
         """In the instance's own thread: the machine follows, and only then the state does."""
         name = self.container(instance.id)
         try:
-            if before is None and wanted == "running":
+            if before is None and state == "running":
                 self._boot(instance, name)
-            elif wanted == "running":
+            elif state == "running":
                 _docker("start", name)
                 meminfo.keep(self._meminfo(instance), name)
-            elif wanted == "stopped":
+            elif state == "stopped":
                 _docker("stop", "-t", "20", name)
             else:
                 _docker("rm", "-f", "-v", name)
         except DockerFailed as failed:
             print(failed, flush=True)
-            if wanted == "running":
+            if state == "running":
                 code = "Server.InternalError"
                 instance.state_reason = SimpleNamespace(code=code, message=f"{code}: {failed}")
-                wanted = "terminated"
+                state = "terminated"
         with self.lock:
             self.waiting[instance.id] -= 1
             # A later request may want something else by now: its turn comes next
             if instance.state in ON_THE_WAY.values() and not self.waiting[instance.id]:
-                self._enter(instance, wanted)
+                self._enter(instance, state)
         self.changed()
 
     def _boot(self, instance: Any, name: str) -> None:
@@ -122,7 +122,7 @@ class Machines:
         return self.lab.path("meminfo", instance.id)
 
     def _forward(self, instances: list[Any]) -> None:
-        wanted = {}
+        routes = {}
         for instance in instances:
             public = self.public_address(instance) if self.is_running(instance) else None
             if public:
@@ -130,9 +130,9 @@ class Machines:
                 opened = firewall.published_ports(firewall.openings(instance.security_groups, lambda _: []))
                 leads = {port: port + self.lab.shift for port in ports.PUBLIC}
                 leads |= {port: ports.shift_port(port, self.lab.shift) for port in opened}
-                wanted |= {(public, listened): (inner, port) for port, listened in leads.items()}
+                routes |= {(public, listened): (inner, port) for port, listened in leads.items()}
                 self.forwarder.delays[inner] = DELAYS.get(instance.region_name, 0.0)
-        self.forwarder.set_routes(wanted)
+        self.forwarder.set_routes(routes)
 
     def instance_at(self, address: str) -> str | None:
         """Which instance asks from this address."""

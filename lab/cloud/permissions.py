@@ -113,13 +113,13 @@ def holds(condition: dict[str, dict[str, Any]], values: dict[str, list[str]]) ->
             return False
         for key, expected in keys.items():
             allowed = {expected} if isinstance(expected, str) else set(expected)
-            given = values.get(key)
-            if given is None and operator != "ForAllValues:StringEquals":
+            actual = values.get(key)
+            if actual is None and operator != "ForAllValues:StringEquals":
                 return False
             if operator == "StringLike":
-                if not all(any(fnmatchcase(value, pattern) for pattern in allowed) for value in given or []):
+                if not all(any(fnmatchcase(value, pattern) for pattern in allowed) for value in actual or []):
                     return False
-            elif not set(given or []) <= allowed:
+            elif not set(actual or []) <= allowed:
                 return False
     return True
 

@@ -43,9 +43,9 @@ def refusal(environ: dict[str, Any], body: bytes) -> str:
         return "InvalidClientTokenId"
     signed = AWSRequest(environ["REQUEST_METHOD"], f"http://{headers['host']}{environ['RAW_URI']}", headers, body)
     signed.context["timestamp"] = headers["x-amz-date"]
-    given = _header(environ, "x-amz-content-sha256") if parts["service"] == "s3" else "UNSIGNED-PAYLOAD"
+    declared_hash = _header(environ, "x-amz-content-sha256") if parts["service"] == "s3" else "UNSIGNED-PAYLOAD"
     # A body that comes in signed pieces, which S3 knows too, nothing here sends
-    if given not in ("UNSIGNED-PAYLOAD", hashlib.sha256(body).hexdigest()):
+    if declared_hash not in ("UNSIGNED-PAYLOAD", hashlib.sha256(body).hexdigest()):
         return REFUSED
     # S3 takes a path as it is written
     kind = S3SigV4Auth if parts["service"] == "s3" else SigV4Auth

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.writing import open_for_append
-from lab.cloud.faults import Asked
+from lab.cloud.faults import ApiRequest
 
 Records = Callable[[], list[dict[str, Any]]]
 MAKES = re.compile(r"^(Create|Run|Allocate)")
@@ -50,7 +50,7 @@ class Unsteady:
         self.day: Day | None = None
         self.earlier: tuple[float, list[dict[str, Any]]] = (0.0, [])
 
-    def refusal(self, request: Asked) -> tuple[str, str] | None:
+    def refusal(self, request: ApiRequest) -> tuple[str, str] | None:
         """Code and HTTP status with which a request is refused today; None where it is done."""
         with self.lock:
             day = self._today()
@@ -66,7 +66,7 @@ class Unsteady:
                 self.earlier = (time.monotonic() + DNS_DELAY, self._records())
             return None
 
-    def note_answer(self, request: Asked, answer: bytes) -> bytes:
+    def note_answer(self, request: ApiRequest, answer: bytes) -> bytes:
         """Notes what a request made; the answer as it is given today."""
         with self.lock:
             day = self._today()
@@ -97,17 +97,17 @@ class Unsteady:
             self.day = None
             return None
         if self.day is None or self.day.text != text:
-            given = json.loads(text)
-            self.day = Day(text, given["share"], random.Random(given["seed"]))
+            settings = json.loads(text)
+            self.day = Day(text, settings["share"], random.Random(settings["seed"]))
         return self.day
 
-    def _log(self, request: Asked, reason: str) -> str:
+    def _log(self, request: ApiRequest, reason: str) -> str:
         with open_for_append(self.file.with_suffix(".log")) as log:
             log.write(f"{request.service} {request.action} {reason}\n".encode())
         return reason
 
 
-def _refuse_unknown(day: Day, request: Asked) -> str | None:
+def _refuse_unknown(day: Day, request: ApiRequest) -> str | None:
     for id, (refusals_left, until) in day.unknown.items():
         # Of a role that is assumed the name is the end of an ARN, encoded
         if refusals_left and time.monotonic() < until and re.search(rf"(=|%2F){re.escape(id)}(&|$)", request.body):

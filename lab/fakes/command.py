@@ -81,8 +81,8 @@ def _run(call: Call, values: Values, command: str, previous: Values | None = Non
         threading.Thread(target=read, args=("stderr", process.stderr), daemon=True),
     ]
     if process.stdin:
-        given = values["stdin"].encode()
-        threads.append(threading.Thread(target=feed, args=(process.stdin, given), daemon=True))
+        stdin = values["stdin"].encode()
+        threads.append(threading.Thread(target=feed, args=(process.stdin, stdin), daemon=True))
     for thread in threads:
         thread.start()
     code = _wait_for_end(call, process)

@@ -27,9 +27,9 @@ RELOADED = "systemctl try-reload-or-restart caddy || systemctl restart caddy"
 def of_site(catalogue: Catalogue, host: str, system: System, site: Site) -> HostFiles:
     """A site's file and what it serves by itself; its certificate where the name is proved by DNS, which Caddy cannot
     do."""
-    seen = replace(view(catalogue, system, site, PLACE), ipv6=catalogue.stack.hosts[host].ipv6)
+    site_view = replace(view(catalogue, system, site, PLACE), ipv6=catalogue.stack.hosts[host].ipv6)
     # The host's own page says by itself what it may load
-    page_headers = {name: value for name, value in seen.headers.items() if name != "Content-Security-Policy"}
+    page_headers = {name: value for name, value in site_view.headers.items() if name != "Content-Security-Policy"}
     settings = {
         "webroot": WEBROOT,
         "page": PAGE,
@@ -39,20 +39,20 @@ def of_site(catalogue: Catalogue, host: str, system: System, site: Site) -> Host
         "quoted": quote,
     }
     settings |= {"page_headers": page_headers}
-    content = fill("site.caddy.j2", catalogue.file_of(system), site=seen, **settings)
+    content = fill("site.caddy.j2", catalogue.file_of(system), site=site_view, **settings)
     # What HTTP proves it obtains itself
     own = HostFiles("") if site.is_proved_by_http else certificates.needed_files(catalogue, site, GROUP)
     return HostFiles(
         host="",
         files=[
-            File(f"/etc/caddy/sites/{seen.name}.caddy", content),
+            File(f"/etc/caddy/sites/{site_view.name}.caddy", content),
             *sites.files(catalogue, system, site, PLACE),
         ],
         environment_files=sites.users(catalogue, system, site, Passwords(PLACE, GROUP, " ")),
         certificates=own.certificates,
         requirements=own.requirements,
         commands=["certbot"] if own.certificates else [],
-        names=[seen.name],
+        names=[site_view.name],
     )
 
 

@@ -29,19 +29,19 @@ RELOAD = "/etc/letsencrypt/renewal-hooks/deploy/reload-nginx"
 
 def of_site(catalogue: Catalogue, host: str, system: System, site: Site) -> HostFiles:
     """A site's file, its link, its certificate, and what it serves by itself."""
-    seen = replace(view(catalogue, system, site, PLACE, _leads_to), ipv6=catalogue.stack.hosts[host].ipv6)
+    site_view = replace(view(catalogue, system, site, PLACE, _leads_to), ipv6=catalogue.stack.hosts[host].ipv6)
     settings = {"webroot": WEBROOT, "page": PAGE, "public": PUBLIC, "hidden": HIDDEN, "quoted": quote}
-    content = fill("site.conf.j2", catalogue.file_of(system), site=seen, **settings)
-    available = f"/etc/nginx/sites-available/{seen.name}"
+    content = fill("site.conf.j2", catalogue.file_of(system), site=site_view, **settings)
+    available = f"/etc/nginx/sites-available/{site_view.name}"
     own = certificates.needed_files(catalogue, site)
     return HostFiles(
         host="",
         files=[File(available, content), *sites.files(catalogue, system, site, PLACE)],
         environment_files=sites.users(catalogue, system, site, Passwords(PLACE, GROUP, ":")),
-        links=[Link(f"/etc/nginx/sites-enabled/{seen.name}", available)],
+        links=[Link(f"/etc/nginx/sites-enabled/{site_view.name}", available)],
         certificates=own.certificates,
         requirements=own.requirements,
-        names=[seen.name],
+        names=[site_view.name],
     )
 
 

@@ -131,7 +131,7 @@ def entries_of(files: HostFiles, paths: list[str], change: Callable[[Entries], N
     return found
 
 
-def read(made: Catalogue, files: HostFiles, facts: Facts, name: str) -> understanding.Understood:
+def read(made: Catalogue, files: HostFiles, facts: Facts, name: str) -> understanding.DerivedSystem:
     names, stat = understanding.wanted_paths(facts)
     return understanding.derive_system(facts, entries_of(files, [*names, *stat]), made.stack, name)
 

@@ -12,4 +12,4 @@ def seen(server: str, http: str = "", files: dict[str, str] | None = None):
 
 
 def read_of(server: str, http: str = "", name: str = "a.example.com"):
-    return seen(server, http).read[name]
+    return seen(server, http).facts[name]

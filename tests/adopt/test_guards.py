@@ -16,7 +16,7 @@ def of(text: str, http: str = "", name: str = "a.example.com"):
     """Public paths that lead to a service or files, what is closed, and what was said."""
     server = text if "server {" in text else f"server {{ {HEAD} {text} }}"
     found = seen(server, http)
-    read = found.read.get(name, nginx.Read())
+    read = found.facts.get(name, nginx.SiteFacts())
     public = {route.public for route in found.routes} | {entry["public"] for entry in read.static}
     return public, {*read.closed}, " ".join(remark.text for remark in found.remarks)
 
@@ -110,10 +110,12 @@ def test_a_header_that_is_taken_from_clients_is_taken_from_them_still():
 
 def test_cors_of_a_route_is_said_whole_beside_its_sites():
     site = {"methods": ["GET"], "origins": ["https://b.example.com"], "credentials": True}
-    own = nginx.Found("a", "/z/", None, "127.0.0.1", 1, "", {"methods": ["GET"], "origins": ["https://c.example.com"]})
+    own = nginx.RouteDraft(
+        "a", "/z/", None, "127.0.0.1", 1, "", {"methods": ["GET"], "origins": ["https://c.example.com"]}
+    )
     said = sites.route_of(own, False, site)["cors"]
     assert (said["credentials"], said["origins"]) == (False, ["https://c.example.com"])
-    assert sites.route_of(nginx.Found("a", "/z/", None, "h", 1, ""), False, site)["cors"] is False
+    assert sites.route_of(nginx.RouteDraft("a", "/z/", None, "h", 1, ""), False, site)["cors"] is False
 
 
 SECRET = {

@@ -183,7 +183,7 @@ def test_all_is_shown_in_order_with_the_diff_only_when_wanted():
     there["/etc/systemd/system/recall-api.service"]["text"] += "# by hand\n"
     compared = comparing.compare(release, facts, there)
     shown_by = {
-        diff: command.report_lines(command.Seen(facts, found, again, "services", compared), diff)
+        diff: command.report_lines(command.Survey(facts, found, again, "services", compared), diff)
         for diff in (True, False)
     }
     assert [any(line.endswith("-# by hand") for line in shown_by[way]) for way in (True, False)] == [True, False]

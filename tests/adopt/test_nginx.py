@@ -2,14 +2,14 @@
 
 import pytest
 
-from infra.adopt.host.nginx import Found, shared_cors
+from infra.adopt.host.nginx import RouteDraft, shared_cors
 from infra.errors import InfraError
 from tests.adopt.servers import AT, HEAD, read_of, seen
 from tests.support import GOLDEN
 
 
-def route(public: str, internal: str | None = None, host: str = "127.0.0.1", port: int = 8017, **more) -> Found:
-    return Found("a.example.com", public, internal, host, port, "", **more)
+def route(public: str, internal: str | None = None, host: str = "127.0.0.1", port: int = 8017, **more) -> RouteDraft:
+    return RouteDraft("a.example.com", public, internal, host, port, "", **more)
 
 
 FITS = {
@@ -105,7 +105,7 @@ def test_what_a_server_lacks_is_said(server, said):
 
 def test_a_server_that_leads_nowhere_is_no_site():
     found = seen("server { listen 80; server_name a.example.com; return 301 https://$host$request_uri; }")
-    assert (found.routes, found.read, found.remarks) == ([], {}, [])
+    assert (found.routes, found.facts, found.remarks) == ([], {}, [])
 
 
 def test_headers_of_the_server_are_the_sites_but_for_what_the_program_adds():
@@ -120,8 +120,8 @@ def test_other_names_are_aliases_and_a_name_that_is_sent_on_is_a_redirect():
         server {{ listen 443 ssl; server_name www.example.com; return 301 https://a.example.com$request_uri; }}
         server {{ listen 80; server_name a.example.com; return 301 https://$host$request_uri; }}"""
     found = seen(server)
-    assert (found.read["a.example.com"].aliases, found.remarks) == (["b.example.com"], [])
-    assert found.read["www.example.com"].redirects == [{"public": "/", "to": "https://a.example.com/", "status": 301}]
+    assert (found.facts["a.example.com"].aliases, found.remarks) == (["b.example.com"], [])
+    assert found.facts["www.example.com"].redirects == [{"public": "/", "to": "https://a.example.com/", "status": 301}]
 
 
 NOT_SERVICES = {
@@ -152,7 +152,7 @@ NOT_SERVICES = {
 def test_what_leads_to_no_service_is_said_or_closed(location, expected):
     found = seen(f"server {{ {HEAD} {location} location /else/ {{ {AT}; }} }}")
     assert [r.public for r in found.routes] == ["/else/"]
-    read = found.read["a.example.com"]
+    read = found.facts["a.example.com"]
     assert {kind: getattr(read, kind) for kind in ("redirects", "static", "closed") if getattr(read, kind)} == expected
 
 
@@ -186,15 +186,15 @@ def test_what_is_guarded_is_never_an_open_route(guard, expected, at):
         put = {"location": guard, "server": "", "http": ""}
     found = seen(f"server {{ {HEAD} {put['server']} location /x/ {{ {AT}/; {put['location']} }} }}", put["http"])
     if expected is None:
-        assert found.routes == [] and found.read["a.example.com"].closed == ["/x/"]
+        assert found.routes == [] and found.facts["a.example.com"].closed == ["/x/"]
     else:
-        assert found.routes == [route("/x/", more=expected)] and found.read["a.example.com"].closed == []
+        assert found.routes == [route("/x/", more=expected)] and found.facts["a.example.com"].closed == []
 
 
 def test_a_location_may_lift_its_servers_guard():
     text = f"auth_basic x; location /x/ {{ {AT}/; }} location /y/ {{ {AT}/; auth_basic off; }}"
     found = seen(f"server {{ {HEAD} {text} }}")
-    assert found.routes == [route("/y/")] and found.read["a.example.com"].closed == ["/x/"]
+    assert found.routes == [route("/y/")] and found.facts["a.example.com"].closed == ["/x/"]
 
 
 MORE = {

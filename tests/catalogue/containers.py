@@ -47,20 +47,20 @@ EXAMPLES = {
     ),
     "a database whose files are taken": (
         both(with_database, setting("db", backup={})),
-        "service db: backup: the files of a running database, which cannot be restored; dump and load: commands in",
+        "service db: backup: would copy the files of a running database, which cannot be restored; must have dump and load: commands in",
     ),
-    "a backup of nothing": (having(backup={}), "service web: backup: nothing to back up: it keeps no data"),
+    "a backup of nothing": (having(backup={}), "service web: backup: has nothing to back up: the service keeps no data"),
     "a backup of a container's paths": (
         both(with_database, setting("worker", backup={"paths": ["/srv/x"]})),
-        "service worker: backup: paths of a container; leave it out: its volumes and directories are backed up",
+        "service worker: backup: has paths, but is a container; remove it: its volumes and directories are backed up",
     ),
     "a backup of one that takes turns": (
         setting("vault-api", rollout="blue-green", spare_port=8090, spare_address="172.27.0.90", backup={}),
-        "service vault-api: backup: a service that alternates between two containers",
+        "service vault-api: backup: has data that two containers of a rollout would write at once",
     ),
     "a backup without a region": (
         both(with_database, setting("worker", backup={})),
-        "infra:backupRegion: is not set, and there is a backup of worker; the region that keeps the backups",
+        "infra:backupRegion: is not set, but these services have a backup: worker; must be the region that keeps the backups",
     ),
     "a backup without a password": (
         both(with_database, setting("worker", backup={})),
@@ -68,14 +68,14 @@ EXAMPLES = {
     ),
     "two release steps of one name": (
         having(release=[{"command": ["a"]}, {"command": ["b"]}]),
-        "service web: 2 release steps are called release; a different name for each",
+        "service web: 2 release steps are called release; must be a different name for each",
     ),
     "a release step beyond the memory": (
         having(memory={"limit": "300m"}, release={"command": "migrate"}),
         "memory limits add up to 7432 MiB, plus a release step; at most 7168 MiB",
     ),
     "a container called as a step's": (
-        having(container="infra-step-web-release"), "container or volume infra-step-web-release; another name:",
+        having(container="infra-step-web-release"), "container or volume infra-step-web-release; must be another name:",
     ),
     "waits for nothing that is there": (
         having(depends_on=["wen"]), "service web: depends_on 'wen'; other services of the system:",
@@ -101,15 +101,15 @@ EXAMPLES = {
     ),
     "Docker's socket": (
         having(volumes=["/var/run/docker.sock:/var/run/docker.sock"]),
-        "service web: Docker's socket, by which it can become root of the host; leave it out, or the reason for it: exceptions",
+        "service web: Docker's socket, by which it can become root of the host; must not be mounted; or give the reason: exceptions",
     ),
-    "the host's files": (having(volumes=["/etc/:/host"]), "volumes: /etc does not belong to the product; /srv/NAME"),
+    "the host's files": (having(volumes=["/etc/:/host"]), "volumes: /etc does not belong to the product; must be below /srv/NAME"),
     "a person's home": (having(volumes=["/home/ubuntu:/x"]), "volumes: /home/ubuntu does not belong to the product"),
     "Docker's settings": (having(volumes=["/etc/docker:/x"]), "volumes: /etc/docker does not belong to the product"),
     "a system's own hook": (having(volumes=["/etc/udev/rules.d:/x"]), "volumes: /etc/udev/rules.d does not belong to the product"),
     "its own compose file": (
         both(with_database, setting("worker", volumes=["/opt/worker:/x"])),
-        "volumes: /opt/worker has the compose file of worker, which systemd starts as root; a directory below it",
+        "volumes: /opt/worker has the compose file of worker, which systemd starts as root; must be a directory below it",
     ),
     "another one's variables": (
         both(with_database, setting("worker", volumes=["/opt/db/db.env:/x:ro"])), "/opt/db/db.env has the compose file of db",
@@ -117,7 +117,7 @@ EXAMPLES = {
     "all compose files": (both(with_database, setting("worker", volumes=["/opt:/x"])), "volumes: /opt does not belong to the product"),
     "a place below another": (
         having(volumes=["/srv/app:/a", "/srv/app/sub:/b"]),
-        "service web: volumes: /srv/app/sub is below /srv/app, to which web may write; separate directories",
+        "service web: volumes: /srv/app/sub is below /srv/app, to which web may write; must be separate directories",
     ),
     "a file below a volume": (
         having(volumes=["a:/etc/app"], files=[{"path": "/etc/app/x", "source": "whisper/config.toml"}]),
@@ -128,10 +128,10 @@ EXAMPLES = {
     "more reserved than allowed": (having(mem_reservation="2g"), "mem_reservation 2g is above its limit 200m"),
     "turns on one place for data": (
         setting("vault-api", rollout="blue-green", spare_port=8090, spare_address="172.27.0.90", volumes=["v:/data"]),
-        "rollout: blue-green of a service with data (/data); the default rollout",
+        "has rollout: blue-green, but keeps data (/data); must have the default rollout",
     ),
     "an address as a registry": (having(image={"repository": "127.0.0.1/x", "tag": "1"}), "image repository '127.0.0.1/x'"),
-    "two in one place": (having(volumes=["a:/data", "b:/data"]), "service web: /data is mounted 2 times; each path of a container once"),
+    "two in one place": (having(volumes=["a:/data", "b:/data"]), "service web: /data is mounted 2 times; must be mounted once"),
     "a memory disk over a volume": (having(volumes=["a:/data/"], tmpfs=["/data"]), "/data is mounted 2 times"),
     "a database without a volume": (
         both(with_database, setting("db", volumes=[])),
@@ -150,11 +150,11 @@ EXAMPLES = {
     ),
     "latest of another registry": (
         both(with_database, setting("db", image={"repository": "docker.io/library/postgres", "tag": "latest"})),
-        "image docker.io/library/postgres:latest, whose tag can change its version at any time; a tag that names a version",
+        "image docker.io/library/postgres:latest, whose tag can change its version at any time; must be a tag that names a version",
     ),
     "half of a name": (
         both(with_database, setting("db", image={"repository": "docker.io/postgres", "tag": "16"})),
-        "service db: image docker.io/postgres; its full name: docker.io/library/postgres",
+        "service db: image docker.io/postgres; must be its full name: docker.io/library/postgres",
     ),
     "a region's own registry": (
         having(image={"repository": "123456789012.dkr.ecr.ap-northeast-1.amazonaws.com/web", "tag": "1"}),
@@ -162,6 +162,6 @@ EXAMPLES = {
     ),
     "turns without a gate": (
         setting("vault-api", rollout="blue-green", spare_port=8090, spare_address="172.27.0.90", health="running"),
-        "service vault-api: rollout: blue-green with health running; a path, tcp or a command",
+        "service vault-api: has rollout: blue-green with health running; must have a port, and health as a path, tcp or a command",
     ),
 }  # fmt: skip

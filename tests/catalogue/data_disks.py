@@ -8,13 +8,13 @@ EXAMPLES = {
     "a data disk for nothing": (
         unchanged,
         DISK,
-        "warning: Pulumi.prod.yaml: infra:hosts.watchme.dataDisk: a data disk, and nothing that runs there has data",
+        "warning: Pulumi.prod.yaml: infra:hosts.watchme.dataDisk: is set, but nothing that runs there has data",
     ),
     "data beside the data disk": (
         lambda data: data.update(data=["/srv/watchme", "/opt/watchme/data"]),
         DISK,
         "system watchme: data /opt/watchme/data is not on the data disk of host watchme, and would be lost with its "
-        "machine; a path below /srv/watchme",
+        "machine; must be below /srv/watchme",
     ),
     "a mount beside the data disk": (
         setting("web", volumes=["/opt/web/media:/media"]),

@@ -14,7 +14,7 @@ def kept_by(provider, **values):
 EXAMPLES = {
     "Cloudflare without its token": (
         kept_by("cloudflare"),
-        "infra:secrets.dns.CLOUDFLARE_API_TOKEN: is not set: it writes the records of infra:zone; a Cloudflare token with "
+        "infra:secrets.dns.CLOUDFLARE_API_TOKEN: is not set: it writes the records of infra:zone; must be a Cloudflare token with "
         "Zone:Read and DNS:Edit of hey-watch.me alone: infra secret set dns.CLOUDFLARE_API_TOKEN --stack prod",
     ),
     "Cloudflare without the hosts' token": (
@@ -23,7 +23,7 @@ EXAMPLES = {
     ),
     "a token with a line break": (
         both(kept_by("cloudflare"), configured(secrets={"dns": {"CLOUDFLARE_API_TOKEN": "a\nb"}})),
-        "infra:secrets.dns.CLOUDFLARE_API_TOKEN: is not a token; one word of letters, digits, - and _",
+        "infra:secrets.dns.CLOUDFLARE_API_TOKEN: is not a token; must be one word of letters, digits, - and _",
     ),
     "another secret": (
         both(kept_by("cloudflare"), configured(secrets={"dns": {"CLOUDFLARE_TOKEN": "a"}})),
@@ -64,7 +64,7 @@ EXAMPLES = {
     ),
     "names proved where a person writes": (
         kept_by("external"),
-        "site api.hey-watch.me: is to be proved by DNS, but the records of infra:zone are written by hand (infra:dns); challenge: http-01",
+        "site api.hey-watch.me: is to be proved by DNS, but the records of infra:zone are written by hand (infra:dns); must be challenge: http-01",
     ),
     "a proof in the zone itself": (
         kept_by("route53", challenges="hey-watch.me"), "infra:dns.challenges: hey-watch.me is infra:zone itself",
@@ -89,7 +89,7 @@ def on_two_hosts(config):
 SYSTEM_EXAMPLES = {
     "a wildcard by HTTP": (
         certified("wildcard", challenge="http-01"), unchanged,
-        "site api.hey-watch.me: a wildcard certificate with a proof by HTTP; challenge: dns-01",
+        "site api.hey-watch.me: a wildcard certificate with a proof by HTTP; must be challenge: dns-01",
     ),
     "a wildcard on two hosts": (
         twice, on_two_hosts, "infra:hosts: *.hey-watch.me is proved by watchme and second, which would overwrite each other's proof",
@@ -97,7 +97,7 @@ SYSTEM_EXAMPLES = {
     "a wildcard that CAA forbids": (
         certified("wildcard"),
         configured(records=[{"name": "hey-watch.me", "type": "CAA", "values": ['0 issue "letsencrypt.org"', '0 issuewild ";"']}]),
-        "hey-watch.me CAA: lets no one issue certificates, but *.hey-watch.me gets its certificate from letsencrypt.org; also 0 issuewild",
+        "hey-watch.me CAA: lets no one issue certificates, but *.hey-watch.me gets its certificate from letsencrypt.org; must also have 0 issuewild",
     ),
     "a record where a wildcard is proved": (
         certified("wildcard"),

@@ -58,33 +58,33 @@ EXAMPLES = {
     ),
     "a route without its inner path": (
         setting("scheduler", routes=[{"public": "/scheduler/"}]),
-        "warning: files/systems/watchme.yaml: service scheduler: route /scheduler/ is passed on as /, but the health path is below /api/scheduler/; internal: /api/scheduler/ at the route",
+        "warning: files/systems/watchme.yaml: service scheduler: route /scheduler/ is passed on as /, but the health path is below /api/scheduler/; must be internal: /api/scheduler/ at the route",
     ),
-    "replicas with an address": (balanced(address="172.27.0.19"), "service vault-api: replicas: 3 with an address; leave it out"),
-    "replicas and turns": (balanced(rollout="blue-green", spare_port=8093), "replicas: 3 with rollout: blue-green; leave it out"),
+    "replicas with an address": (balanced(address="172.27.0.19"), "service vault-api: has replicas: 3 with an address; remove it"),
+    "replicas and turns": (balanced(rollout="blue-green", spare_port=8093), "replicas: 3 with rollout: blue-green; remove it"),
     "replicas of a published port": (balanced(publish=["25"], exceptions={"public-ports": "x"}), "replicas: 3 with publish"),
     "replicas of a host name": (balanced(hostname="vault"), "replicas: 3 with hostname"),
     "ports of replicas that are missing": (
-        balanced(replica_ports=[8091, 8092, 8094]), "service vault-api: replicas: 3 with 3 replica_ports; 2 of them, besides port",
+        balanced(replica_ports=[8091, 8092, 8094]), "service vault-api: has replicas: 3 with 3 replica_ports; must be 2 of them, besides port",
     ),
-    "ports without replicas": (balanced(replicas=1), "service vault-api: replica_ports, but no replicas; both, or neither"),
-    "replicas with data": (balanced(volumes=["v:/data"]), "replicas: 3 of a service with data (/data); one of it"),
+    "ports without replicas": (balanced(replicas=1), "service vault-api: has replica_ports, but no replicas; must have both, or neither"),
+    "replicas with data": (balanced(volumes=["v:/data"]), "has replicas: 3, but keeps data (/data); must have one replica"),
     "replicas of one in the world": (
-        setting("scheduler", replicas=2, replica_ports=[8095], address=None), "service scheduler: replicas: 2 of a single service; one of it",
+        setting("scheduler", replicas=2, replica_ports=[8095], address=None), "service scheduler: has replicas: 2 with single: true; must have one replica",
     ),
-    "replicas without a route": (balanced(routes=[]), "service vault-api: replicas: 3 without a route; one of it"),
-    "a drain without a hold": (setting("vault-api", hold=0, drain=5), "service vault-api: drain with hold: 0; a hold"),
+    "replicas without a route": (balanced(routes=[]), "service vault-api: has replicas: 3, but no route; must have a route, or one replica"),
+    "a drain without a hold": (setting("vault-api", hold=0, drain=5), "service vault-api: has drain with hold: 0; set hold"),
     "a hold that its route ends": (
         setting("vault-api", hold=100), "warning: files/systems/watchme.yaml: service vault-api: hold: 100 is longer than the timeout of a request (",
     ),
-    "a hold with replicas": (balanced(hold=30), "service vault-api: hold of a service with several containers; leave it out"),
-    "a hold without a route": (setting("vault-api", hold=30, routes=[]), "service vault-api: hold without a route; a route"),
-    "a drain without a route": (setting("vault-api", drain=0, routes=[]), "service vault-api: drain without a route; a route"),
+    "a hold with replicas": (balanced(hold=30), "service vault-api: has hold, but several containers; remove it"),
+    "a hold without a route": (setting("vault-api", hold=30, routes=[]), "service vault-api: has hold, but no route; add a route"),
+    "a drain without a route": (setting("vault-api", drain=0, routes=[]), "service vault-api: has drain, but no route; add a route"),
     "a tag that its image does not have": (
-        setting("web", deploy={"watch": "main"}), "service web: deploy: {watch: main} and image watchme-web:latest; the same tag",
+        setting("web", deploy={"watch": "main"}), "service web: deploy: {watch: main} for image watchme-web:latest; must be the same tag",
     ),
-    "replicas that make room": (balanced(stop_priority=1), "stop_priority: 1 with replicas: 3; a single container"),
-    "replicas of one that has no health": (balanced(health="running"), "replicas: 3 with health running; a path, tcp or a command"),
+    "replicas that make room": (balanced(stop_priority=1), "stop_priority: 1 with replicas: 3; must be a single container"),
+    "replicas of one that has no health": (balanced(health="running"), "replicas: 3 with health running; must have a port, and health as a path, tcp or a command"),
     "a replica's port that is another's": (balanced(replica_ports=[8091, 8017]), "port 8017 is"),
     **{f"without a reason: {name}": (needing(name), f"service web: {said}") for name, (_, said) in WAYS.items()},
     "an exception that is not needed": (
@@ -94,7 +94,7 @@ EXAMPLES = {
     "a public port of the host's": (having(publish=["22"], exceptions=PUBLIC), "service web: publish 22/tcp is used by the host (SSH)"),
     "a public port of the proxy's": (having(publish=["443/udp"], exceptions=PUBLIC), "publish 443/udp is used by the host (the proxy)"),
     "a public port that another listens on": (
-        having(publish=["8017"], exceptions=PUBLIC), "service web: publish 8017/tcp is already used by ast-api on watchme; another port",
+        having(publish=["8017"], exceptions=PUBLIC), "service web: publish 8017/tcp is already used by ast-api on watchme; must be another port",
     ),
     "a public port of two": (
         both(with_database, having(publish=["25/udp"], exceptions=PUBLIC), setting("db", publish=["20-30/udp"], exceptions=PUBLIC)),
@@ -102,23 +102,23 @@ EXAMPLES = {
     ),
     "a public port of one that takes turns": (
         setting("vault-api", rollout="blue-green", spare_port=8090, spare_address="172.27.0.90", publish=["25"], exceptions=PUBLIC),
-        "service vault-api: publish with rollout: blue-green; the default rollout",
+        "service vault-api: has publish with rollout: blue-green; must be the default rollout",
     ),
     "one port for two of its own": (
-        having(publish=["3001:25"], exceptions=PUBLIC), "publish 3001:25/tcp, but port 3001 leads to 3001; one of the two",
+        having(publish=["3001:25"], exceptions=PUBLIC), "publish 3001:25/tcp, but port 3001 leads to 3001; must have one of the two",
     ),
     "another port in the host's network": (
-        having(**HOST, container_port=80), "service web: container_port with network_mode: host; leave it out",
+        having(**HOST, container_port=80), "service web: has container_port with network_mode: host; remove it",
     ),
     "an address in the host's network": (
-        having(network_mode="host", exceptions=HOST["exceptions"]), "service web: address with network_mode: host",
+        having(network_mode="host", exceptions=HOST["exceptions"]), "service web: has address with network_mode: host",
     ),
-    "another name in the host's network": (having(**HOST, aliases=["www"]), "service web: aliases with network_mode: host"),
+    "another name in the host's network": (having(**HOST, aliases=["www"]), "service web: has aliases with network_mode: host"),
     "settings of the host's network": (
-        having(**HOST, sysctls={"net.core.somaxconn": 1}), "service web: sysctls: net.* with network_mode: host",
+        having(**HOST, sysctls={"net.core.somaxconn": 1}), "service web: has sysctls: net.* with network_mode: host",
     ),
     "a mapped port in the host's network": (
         having(**HOST | {"publish": ["25:2525"], "exceptions": HOST["exceptions"] | PUBLIC}),
-        "service web: publish: 25:2525/tcp with network_mode: host",
+        "service web: has publish: 25:2525/tcp with network_mode: host",
     ),
 }  # fmt: skip

@@ -17,7 +17,7 @@ def recorded(*entries):
 EXAMPLES = {
     "a record of another zone": (
         recorded({"name": "mail.example.org", "type": "MX", "values": ["10 mx.example.net"]}),
-        "infra:records: mail.example.org MX: is not in infra:zone (hey-watch.me); a name such as mail.hey-watch.me",
+        "infra:records: mail.example.org MX: is not in infra:zone (hey-watch.me); must be a name such as mail.hey-watch.me",
     ),
     "a zone that ends alike": (
         recorded({"name": "nothey-watch.me", "type": "TXT", "values": ["x"]}), "nothey-watch.me TXT: is not in infra:zone",
@@ -32,10 +32,10 @@ EXAMPLES = {
     "a record twice": (recorded(record("a", "TXT", "x"), record("a", "TXT", "y")), "a.hey-watch.me TXT: is listed twice"),
     "a challenge": (recorded(record("_acme-challenge.api", "TXT", "x")), "is written by the site's host when it obtains certificates"),
     "a challenge by another name": (recorded(record("_acme-challenge.api", "CNAME", "x.acme.example")), "is written by the site's host when it obtains certificates"),
-    "an alias of itself": (recorded(record("a", "CNAME", "A.hey-watch.me.")), "a.hey-watch.me CNAME: points to itself; another name"),
+    "an alias of itself": (recorded(record("a", "CNAME", "A.hey-watch.me.")), "a.hey-watch.me CNAME: points to itself; must be another name"),
     "another CA": (
         recorded(record("", "CAA", '0 issue "digicert.com"')),
-        "hey-watch.me CAA: lets digicert.com issue certificates, but api.hey-watch.me gets its certificate from letsencrypt.org; also 0 issue",
+        "hey-watch.me CAA: lets digicert.com issue certificates, but api.hey-watch.me gets its certificate from letsencrypt.org; must also have 0 issue",
     ),
     "no CA": (recorded(record("api", "CAA", '0 issue ";"')), "api.hey-watch.me CAA: lets no one issue certificates, but"),
 }  # fmt: skip

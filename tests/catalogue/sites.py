@@ -29,8 +29,8 @@ def routed(**values: Any):
 OPEN: dict[str, Any] = {"methods": ["GET"], "credentials": True}
 # What is changed, and what the one line must say
 EXAMPLES = {
-    "an alias of nothing": (beside(alias_of="no.hey-watch.me"), "site www.hey-watch.me: alias_of no.hey-watch.me; another site of this system"),
-    "an alias of itself": (beside(alias_of="www.hey-watch.me"), "alias_of www.hey-watch.me; another site of this system that is not an alias: api"),
+    "an alias of nothing": (beside(alias_of="no.hey-watch.me"), "site www.hey-watch.me: alias_of no.hey-watch.me; must be another site of this system"),
+    "an alias of itself": (beside(alias_of="www.hey-watch.me"), "alias_of www.hey-watch.me; must be another site of this system that is not an alias: api"),
     "an alias that says more": (beside(alias_of="api.hey-watch.me", cors=["GET"], closed=["/x/"]), "an alias with closed, cors"),
     "a route on an alias": (
         both(beside(alias_of="api.hey-watch.me"), routed(site="www.hey-watch.me")),
@@ -42,7 +42,7 @@ EXAMPLES = {
     "the proxy's own paths": (saying(closed=["/.infra-pages/x"]), "path /.infra-pages/x is reserved for the host"),
     "round and round": (saying(redirects=[{"public": "/old/", "to": "/old/new/"}]), "redirect /old/ leads to /old/new/, which redirects in a loop"),
     "to itself": (saying(redirects=[{"public": "/old", "to": "https://api.hey-watch.me/old"}]), "which redirects in a loop"),
-    "files below a page": (saying(static=[{"public": "/x", "directory": "/srv/x"}]), "static /x: public path '/x'; a path that ends in /"),
+    "files below a page": (saying(static=[{"public": "/x", "directory": "/srv/x"}]), "static /x: public path '/x'; must be a path that ends in /"),
     "files of nothing": (saying(static=[{"public": "/x/"}]), "static /x/: has neither source nor directory"),
     "files of two": (saying(static=[{"public": "/x/", "directory": "/srv/x", "source": "x"}]), "static /x/: has both"),
     "no files": (saying(static=[{"public": "/x/", "source": "none"}]), "files/static/none/ has no file"),
@@ -53,9 +53,9 @@ EXAMPLES = {
     "no snippet": (saying(snippet={"nginx": "none.conf"}), "files/static/none.conf is missing"),
     "a snippet for another proxy": (saying(snippet={"caddy": "none.conf"}), "its snippet is not for the proxy of host watchme, nginx"),
     "cookies for all": (saying(cors=OPEN), "cors with credentials for all origins, which browsers reject"),
-    "cors and methods": (routed(cors=["GET"], methods=["GET"]), "route /vault/: has cors and methods; methods: in cors"),
-    "a gate that is not there": (saying(forward_auth={"service": "none", "path": "/"}), "forward_auth of none; a service of this system with a port"),
-    "a look elsewhere": (routed(look="/other/"), "service vault-api: route /vault/: look: /other/; a public path of the route"),
+    "cors and methods": (routed(cors=["GET"], methods=["GET"]), "route /vault/: has cors and methods; must have methods in cors"),
+    "a gate that is not there": (saying(forward_auth={"service": "none", "path": "/"}), "forward_auth of none; must be a service of this system with a port"),
+    "a look elsewhere": (routed(look="/other/"), "service vault-api: route /vault/: look: /other/; must be a public path of the route"),
     "a look where not all may look": (routed(look="/vault/x", allow=["10.0.0.0/8"]), "look: /vault/x, which is not open to every client"),
     "cors of nothing": (saying(cors={"origins": ["https://a.example"]}), "site api.hey-watch.me: cors without methods"),
     "a header of the gate's": (
@@ -65,7 +65,7 @@ EXAMPLES = {
     "a user that Caddy would run": (routed(basic_auth={"import": "ALICE"}), "a user called import"),
     "preload alone": (saying(hsts={"preload": True}), "hsts with preload alone, which browsers' preload lists reject; include_subdomains: true"),
     "files of the host": (saying(static=[{"public": "/x/", "directory": "/etc/letsencrypt"}]), "directory /etc/letsencrypt belongs to the host or the agent"),
-    "files with a time": (saying(static=[{"public": "/x/", "directory": "/srv/x", "timeout": 5}]), "static /x/: has timeout; without these fields"),
+    "files with a time": (saying(static=[{"public": "/x/", "directory": "/srv/x", "timeout": 5}]), "static /x/: has timeout; must be without these fields"),
     "a password that is not set": (routed(basic_auth={"alice": "ALICE"}), "secret ALICE of basic_auth is missing; set it: infra secret set watchme.ALICE"),
 }  # fmt: skip
 # What a model refuses: where, what

@@ -62,7 +62,9 @@ def test_two_in_the_file_are_two_of_an_instance(project):
         return text.replace('"/opt/web/cache:/cache"', '"data:/cache"')
 
     found = lines(project("shop", STAGING, change=change))
-    assert "volumes data and shop-data of shop would both be shop-staging-data; other names for them in" in found
+    assert (
+        "volumes data and shop-data of shop would both be shop-staging-data; must be other names for them in" in found
+    )
 
     def merged(text):
         return text.replace("    container: shop_worker_1\n", "").replace(

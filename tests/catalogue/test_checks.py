@@ -35,7 +35,7 @@ SYSTEM_EXAMPLES = {
     "port clash": (setting("superb-api", port=8017), "service superb-api: port 8017 is already used by ast-api"),
     "SSH's port": (
         setting("admin", port=22, port_exception="x"),
-        "service admin: port 22 is used by the host (SSH); another port",
+        "service admin: port 22 is used by the host (SSH); must be another port",
     ),
     "the proxy's port": (
         setting("admin", port=443, port_exception="x"),
@@ -47,7 +47,7 @@ SYSTEM_EXAMPLES = {
     ),
     "plain and secret": (
         setting("admin", environment={"TOKEN": "x"}, secrets=["TOKEN"]),
-        "service admin: TOKEN is both under environment and under secrets; leave it under one of them",
+        "service admin: TOKEN is both under environment and under secrets; must be under one of them",
     ),
     "retired port": (setting("superb-api", port=8011), "port 8011 belonged to the retired opensmile-api"),
     "container clash": (setting("admin", container="ast-api"), "container ast-api is already used by ast-api"),
@@ -80,12 +80,12 @@ SYSTEM_EXAMPLES = {
     "web without a reason": (setting("web", port_exception=None), "service web: port 3001; api ports are 8000–8099"),
     "outside the subnet": (
         setting("admin", address="172.28.0.14"),
-        "address 172.28.0.14; an address inside 172.27.0.0/16",
+        "address 172.28.0.14; must be inside 172.27.0.0/16",
     ),
     "gateway": (setting("admin", address="172.27.0.1"), "address 172.27.0.1 is the gateway"),
     "scheduler outage": (
         routed("scheduler", internal="/api/scheduler"),
-        "public path '/scheduler/' with internal path '/api/scheduler'; both end with / (all below it), or neither",
+        "public path '/scheduler/' with internal path '/api/scheduler'; must both end with / (all below it), or neither",
     ),
     "public path": (routed("scheduler", public="scheduler/"), "public path 'scheduler/'"),
     "health outside": (setting("scheduler", health="/health"), "such as health: /api/scheduler/health; or look: /"),
@@ -95,11 +95,11 @@ SYSTEM_EXAMPLES = {
     ),
     "registry in image": (
         setting("web", image={"repository": "754724220380.dkr.ecr.ap-southeast-2.amazonaws.com/watchme-web"}),
-        "service web: image repository '754724220380.dkr.ecr.ap-southeast-2.amazonaws.com/watchme-web'; the name of an own repository",
+        "service web: image repository '754724220380.dkr.ecr.ap-southeast-2.amazonaws.com/watchme-web'; must be the name of an own repository",
     ),
     "tag and digest": (
         setting("web", image={"repository": "watchme-web", "tag": "1", "digest": "sha256:" + "0" * 64}),
-        "service web: watchme-web has a tag and a digest; one of the two",
+        "service web: watchme-web has a tag and a digest; must have one of the two",
     ),
     "retired for nothing": (setting("sed-api", replaced_by="asd-api"), "service sed-api: replaced_by 'asd-api'"),
     "missing secret": (
@@ -108,12 +108,12 @@ SYSTEM_EXAMPLES = {
     ),
     "blue-green without a place": (
         setting("web", rollout="blue-green"),
-        "service web: rollout: blue-green without spare_port and spare_address; set both, such as spare_port: 8",
+        "service web: has rollout: blue-green, but not both spare_port and spare_address; must have both, such as spare_port: 8",
     ),
     "a place without blue-green": (setting("web", spare_port=8001), "both, or neither"),
     "blue-green of a single service": (
         setting("scheduler", rollout="blue-green", spare_port=8001, spare_address="172.27.0.99", single=True),
-        "service scheduler: rollout: blue-green of a single service",
+        "service scheduler: has rollout: blue-green with single: true",
     ),
     "blue-green in a shared project": (
         both(
@@ -127,29 +127,29 @@ SYSTEM_EXAMPLES = {
             setting("scheduler", directory="/home/ubuntu/watchme-api-manager", unit="watchme-api-manager.service"),
             setting("scheduler", compose_file="docker-compose.all.yml"),
         ),
-        "service scheduler: single: true in the unit of api-manager; its own unit and directory",
+        "service scheduler: has single: true in the unit of api-manager; must have its own unit and directory",
     ),
     "a single service without a name": (
         lambda data: data["sites"][0].update(name="api.example.com"),
-        "service scheduler: single: true without a public name in the stack's zone; a site in hey-watch.me",
+        "service scheduler: has single: true, but no public name in the stack's zone; must have a site in hey-watch.me",
     ),
     "room made by what may not pause": (
         both(
             setting("web", rollout="blue-green", spare_port=8001, spare_address="172.27.0.99"),
             setting("web", stop_priority=1),
         ),
-        "service web: stop_priority: 1 with rollout: blue-green; a single container and rollout",
+        "service web: has stop_priority: 1 with rollout: blue-green; must be a single container with rollout",
     ),
     "room made with another": (
         both(
             setting("scheduler", directory="/home/ubuntu/watchme-api-manager", unit="watchme-api-manager.service"),
             setting("api-manager", stop_priority=3),
         ),
-        "service api-manager: stop_priority: 3 in the unit of scheduler; its own unit and directory",
+        "service api-manager: has stop_priority: 3 in the unit of scheduler; must have its own unit and directory",
     ),
     "blue-green off the proxy": (
         setting("vault-api", rollout="blue-green", spare_port=8001, spare_address="172.27.0.99", routes=[]),
-        "rollout: blue-green without a route",
+        "has rollout: blue-green, but no route",
     ),
     "spare port clash": (
         setting("vault-api", rollout="blue-green", spare_port=8017, spare_address="172.27.0.99"),
@@ -157,7 +157,7 @@ SYSTEM_EXAMPLES = {
     ),
     "spare address outside": (
         setting("vault-api", rollout="blue-green", spare_port=8001, spare_address="10.0.0.1"),
-        "address 10.0.0.1; an address inside",
+        "address 10.0.0.1; must be inside",
     ),
     "blue-green beyond the memory": (
         setting("ast-api", rollout="blue-green", spare_port=8001, spare_address="172.27.0.99"),
@@ -190,7 +190,7 @@ STACK_EXAMPLES = {
     ),
     "two hosts": (
         lambda config: config["infra:hosts"].update(second=dict(config["infra:hosts"]["watchme"])),
-        "infra:hosts: system watchme is listed twice: on host watchme and on host second; another name for each further one: {system: watchme, as: watchme-2}",
+        "infra:hosts: system watchme is listed twice: on host watchme and on host second; must have another name for each further one: {system: watchme, as: watchme-2}",
     ),
     "small reserve": (
         hosted(reserve="512m"),
@@ -224,7 +224,7 @@ STACK_EXAMPLES = {
     ),
     "notified twice": (
         configured(alarmEmails=["a@example.com", "a@example.com"]),
-        "error: Pulumi.prod.yaml: infra:alarmEmails: a@example.com is listed twice; each address once",
+        "error: Pulumi.prod.yaml: infra:alarmEmails: a@example.com is listed twice; must be listed once",
     ),
     "credits without a recipient": (
         configured(alarmEmails=[]),

@@ -24,19 +24,19 @@ REPOSITORY = image_name().partition(":")[0]
 FAULTS = {
     "another tag": (
         setting("web", deploy={"watch": "main"}),
-        f"service web: deploy: {{watch: main}} and image {REPOSITORY}:latest; the same tag: image: {{tag: main}}",
+        f"service web: deploy: {{watch: main}} for image {REPOSITORY}:latest; must be the same tag: image: {{tag: main}}",
     ),
     "another registry's image": (
         setting("web", deploy={"watch": "1"}, image={"repository": "docker.io/library/nginx", "tag": "1"}),
-        "deploy: {watch: 1} of another registry's image",
+        "deploy: {watch: 1} for an image of another registry",
     ),
     "release steps": (
         both(FOLLOWS, setting("web", release={"name": "migrate", "command": ["true"]})),
-        "deploy: {watch: latest} with release steps; no release steps",
+        "deploy: {watch: latest} for a service with release steps; must have no release steps",
     ),
     "the same image elsewhere": (
         both(FOLLOWS, setting("admin", image={"repository": REPOSITORY})),
-        f"service admin: image {REPOSITORY}, of which web follows tag latest; deploy: {{watch: latest}} for both",
+        f"service admin: image {REPOSITORY}, of which web follows tag latest; must have deploy: {{watch: latest}} too",
     ),
 }
 
@@ -50,7 +50,7 @@ def test_what_cannot_be_followed_is_refused(change, expected):
 def test_no_region_stands_by_beside_it():
     config = configured(standbyRegions=["ap-southeast-2"])
     messages = [str(problem) for problem in check(catalogue(FOLLOWS, config))]
-    assert any("deploy: {watch: latest} in a stack with regions that stand by" in message for message in messages)
+    assert any("deploy: {watch: latest} in a stack with standby regions" in message for message in messages)
 
 
 def entries(made) -> list | None:

@@ -95,7 +95,7 @@ REFUSED = {
         [{"system": "shap", "as": "xx"}], "infra:hosts.box.systems.xx: system 'shap'; did you mean 'shop'?",
     ),
     "the name of another system": (
-        ["shop", STAGING, {**STAGING, "as": "other"}], "as: other is the system of files/systems/other.yaml; a name",
+        ["shop", STAGING, {**STAGING, "as": "other"}], "as: other is the system of files/systems/other.yaml; must be a name",
     ),
     "a name of the program's": (
         ["shop", {**STAGING, "as": "registries"}], "as: registries is reserved under infra:secrets",
@@ -116,7 +116,7 @@ REFUSED = {
     "one site of two": (
         ["shop", {**STAGING, "names": {}}], "shop.hey-watch.me is the public name of two sites (on box); a public name has one site: of two instances, give one another name under names: (docs/catalogue.md)",
     ),
-    "twice": (["shop", "shop"], "infra:hosts: system shop is listed twice: on host box and on host box; another name for each further one: {system: shop"),
+    "twice": (["shop", "shop"], "infra:hosts: system shop is listed twice: on host box and on host box; must have another name for each further one: {system: shop"),
     "one port of two": (
         ["shop", {**STAGING, "ports": {"web": 8040}}], "service shop-staging-web: port 8040 is already used by web",
     ),

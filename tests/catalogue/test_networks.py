@@ -27,7 +27,7 @@ def test_the_gateway_is_an_address_of_the_subnet(gateway, is_wrong):
 
     said = [problem.message for problem in errors(check(catalogue(change))) if "gateway" in problem.found]
     wanted = f"files/systems/watchme.yaml: network watchme-network: its gateway {gateway} is not in 172.27.0.0/16"
-    assert said == ([f"{wanted}; an address in it, such as 172.27.0.1"] if is_wrong else [])
+    assert said == ([f"{wanted}; must be an address in it, such as 172.27.0.1"] if is_wrong else [])
 
 
 OTHERS = [

@@ -12,12 +12,12 @@ from tests.support import catalogue
 BROKEN = {
     "Windows line ends": (started_by(b"#!/bin/sh\r\nexec x\r\n"), "has Windows line ends after its #!: no such interpreter; convert the line ends:"),
     "only its first line": (started_by(b"#!/usr/bin/env python3\r"), "has Windows line ends after its #!"),
-    "a mode without execution": (started_by(b"#!/bin/sh\n", "0644"), 'its mode 0644 forbids it; mode: "0755" for the file /srv/recall/serve'),
-    "a byte order mark": (started_by(b"\xef\xbb\xbf#!/bin/sh\n"), "has a byte order mark before its #!: the kernel does not run it as a script; UTF-8 without one: sed"),
+    "a mode without execution": (started_by(b"#!/bin/sh\n", "0644"), 'its mode 0644 forbids it; must be mode: "0755" for the file /srv/recall/serve'),
+    "a byte order mark": (started_by(b"\xef\xbb\xbf#!/bin/sh\n"), "has a byte order mark before its #!: the kernel does not run it as a script; must be UTF-8 without one: sed"),
     "text": (started_by(b"exec x\n"), "files/static/recall/gunicorn.conf.py is executed, but it is not a program"),
-    "nothing": (started_by(b""), "files/static/recall/gunicorn.conf.py is executed, but it is empty; a script that begins with #!"),
+    "nothing": (started_by(b""), "files/static/recall/gunicorn.conf.py is executed, but it is empty; must be a script that begins with #!"),
     "a space before it": (started_by(b" #!/bin/sh\n"), "files/static/recall/gunicorn.conf.py is executed, but it is not a program"),
-    "another architecture": (started_by(AMD64), "is built for amd64, but services (t4g.medium) is arm64; a program built for arm64"),
+    "another architecture": (started_by(AMD64), "is built for amd64, but services (t4g.medium) is arm64; must be a program built for arm64"),
     "an unknown architecture": (started_by(ARM64.replace(b"\xb7", b"\xf3")), "is built for ELF machine 243"),
     "before the start": (
         started_by(b"exec x\n", ExecStart="/usr/bin/true", ExecStartPre=["/usr/bin/true", "+@/srv/recall/serve x"]),

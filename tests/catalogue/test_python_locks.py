@@ -19,7 +19,7 @@ OURS, OTHERS = (ON_ARM, ON_INTEL) if architecture() == "arm64" else (ON_INTEL, O
 GOOD = lock(package("gunicorn", ANY))
 EXAMPLES = {
     "no TOML": (lock()[:-4] + b"= [", {}, "files/static/recall/python/uv.lock: line "),
-    "no project": (package("gunicorn", ANY).encode(), {}, "uv.lock has no project in it; the file that uv lock writes"),
+    "no project": (package("gunicorn", ANY).encode(), {}, "uv.lock has no project in it; must be the file that uv lock writes"),
     "group": (GOOD, {"groups": ["gup"]}, "python: group 'gup'; did you mean 'gpu'?"),
     "extra": (GOOD, {"extras": ["slow"]}, "python: extra 'slow'; extras of the project: fast"),
     "too old": (GOOD, {"version": "3.9"}, "version 3.9, and files/static/recall/python/uv.lock is for >=3.10"),
@@ -89,7 +89,7 @@ def test_what_the_host_builds_is_a_warning(one):
     assert line.startswith(
         "warning: files/systems/recall.yaml: service recall-api: python: files/static/recall/python/"
     )
-    assert "uv.lock has no wheel of gunicorn, so that the host builds it; a version with a wheel; else" in line
+    assert "uv.lock has no wheel of gunicorn, so that the host builds it; must be a version with a wheel; else" in line
 
 
 def test_the_bytes_that_it_takes_are_those_of_its_wheels():

@@ -30,7 +30,7 @@ def test_with_caddy_there_is_no_blue_green():
         service(data, "ast-api").update(rollout="blue-green", spare_port=8098, spare_address="172.27.0.98")
 
     found = "\n".join(str(problem) for problem in check(changed(whole(caddy), "watchme", spare)))
-    assert "rollout: blue-green on watchme, whose proxy is caddy; proxy: nginx" in found
+    assert "has rollout: blue-green, but the proxy of host watchme is caddy; must have the default" in found
 
 
 @pytest.mark.parametrize("old", MOVED, ids=lambda old: f"[{old[0]}] {old[1]}")

@@ -29,7 +29,7 @@ EXAMPLES = {
         "whisper", unit("whisper-backend", "Service", StandardOutput="append:/var/log/whisper.log"),
         "warning: files/systems/whisper.yaml: service whisper-backend: [Service] StandardOutput: append:/var/log/whisper.log grows",
     ),
-    "a drain with a socket": ("recall", setting("recall-api", drain=5), "recall-api: drain with socket: true; one of the two"),
+    "a drain with a socket": ("recall", setting("recall-api", drain=5), "recall-api: has drain with socket: true; must have one of the two"),
     "misspelt": (
         "whisper", unit("whisper-backend", "Service", RestrtSec=3),
         "files/systems/whisper.yaml: service whisper-backend: directives: unknown directive [Service] RestrtSec; did you mean RestartSec?",
@@ -66,35 +66,35 @@ EXAMPLES = {
         "vocoder", lambda data: service(data, "vocoder")["drop_ins"]["override"]["Service"].update(Debug=1),
         "service vocoder: drop_ins.override: unknown directive [Service] Debug",
     ),
-    "no command": ("whisper", without("whisper-backend", "Service", "ExecStart"), "no ExecStart; the command to run"),
+    "no command": ("whisper", without("whisper-backend", "Service", "ExecStart"), "has no ExecStart; must have the command to run"),
     "timer's name": ("vocoder", setting("vocoder-monitor", unit="vocoder-monitor.service"), "NAME.timer for kind: timer"),
-    "no times": ("vocoder", lambda data: service(data, "vocoder-monitor")["directives"].pop("Timer"), "no [Timer]; set when it runs"),
-    "oneshot's type": ("totton", unit("gadget", "Service", Type="simple"), "Type=simple; kind: oneshot has Type=oneshot"),
+    "no times": ("vocoder", lambda data: service(data, "vocoder-monitor")["directives"].pop("Timer"), "no [Timer]; must have the times when it runs"),
+    "oneshot's type": ("totton", unit("gadget", "Service", Type="simple"), "Type=simple; must be Type=oneshot for kind: oneshot"),
     "oneshot that ends": ("totton", unit("gadget", "Service", RemainAfterExit=False), "no RemainAfterExit"),
-    "instances of no template": ("vocoder", setting("vocoder", instances=["a"]), "vocoder.service with instances ['a']; NAME@.service"),
-    "template without instances": ("vocoder", setting("vocoder-instances", instances=[]), "NAME@.service and its running instances"),
-    "socket without a port": ("totton", setting("upsampler", socket=True), "socket: true; for one system unit with a port"),
+    "instances of no template": ("vocoder", setting("vocoder", instances=["a"]), "vocoder.service with instances ['a']; must be NAME@.service"),
+    "template without instances": ("vocoder", setting("vocoder-instances", instances=[]), "NAME@.service with its running instances"),
+    "socket without a port": ("totton", setting("upsampler", socket=True), "socket: true; must be one unit of the system manager, with a port"),
     "nowhere for secrets": ("whisper", setting("whisper-backend", secrets=["KEY"]), "secrets, but no environment_file"),
-    "memory twice": ("totton", setting("upsampler", memory={"limit": "1g"}), "memory and MemoryMax; one of the two"),
+    "memory twice": ("totton", setting("upsampler", memory={"limit": "1g"}), "memory and MemoryMax; must have one of the two"),
     "room behind a socket": (
         "recall", setting("recall-api", stop_priority=1),
-        "service recall-api: stop_priority: 1 of a unit behind a socket; no socket: the next request would start it again",
+        "service recall-api: has stop_priority: 1 on a unit behind a socket; must have no socket: the next request would start it again",
     ),
     "room and what needs it": (
-        "totton", setting("upsampler", stop_priority=1), "stop_priority: 1 of a unit that totton-web needs; a unit that no other unit depends on",
+        "totton", setting("upsampler", stop_priority=1), "stop_priority: 1 on a unit that totton-web needs; must be a unit that no other unit depends on",
     ),
     "room of an unknown size": (
-        "totton", setting("gadget", stop_priority=2), "stop_priority: 2 without a memory limit; memory: {limit: …}, so that it",
+        "totton", setting("gadget", stop_priority=2), "stop_priority: 2, but no memory limit; must have memory: {limit: …}, so that it",
     ),
-    "room made by a timer": ("vocoder", setting("vocoder-monitor", stop_priority=1), "stop_priority: 1 of an account's unit, a template or a timer"),
+    "room made by a timer": ("vocoder", setting("vocoder-monitor", stop_priority=1), "stop_priority: 1 on a unit of an account, a template or a timer"),
     "routes without a port": ("recall", setting("recall-api", port=None, socket=False), "has routes but no port"),
-    "unknown account": ("whisper", unit("whisper-backend", "Service", User="wisper"), "account 'wisper'; accounts of the system: root, whisper"),
-    "a user unit of no one": ("vocoder", setting("vocoder", account="icy"), "account 'icy'; accounts of the system: ice, root"),
+    "unknown account": ("whisper", unit("whisper-backend", "Service", User="wisper"), "account 'wisper' is not defined; accounts of the system: root, whisper"),
+    "a user unit of no one": ("vocoder", setting("vocoder", account="icy"), "account 'icy' is not defined; accounts of the system: ice, root"),
     "no lingering": ("vocoder", lambda data: data["accounts"][0].update(lingering=False), "account ice does not linger"),
     "a user's sandbox": (
         "vocoder",
         without("vocoder", "Service", "PrivateUsers"),
-        "ProtectSystem, ProtectHome in a user unit; add PrivateUsers: yes",
+        "ProtectSystem, ProtectHome in a unit of an account; must have PrivateUsers: yes too",
     ),
     "a directory of no one": ("whisper", lambda data: data["directories"][0].update(owner="x1"), "/opt/whisper: owner 'x1'"),
     "no such file": (
@@ -103,22 +103,22 @@ EXAMPLES = {
     ),
     "no such key": (
         "whisper", lambda data: service(data, "whisper-backend")["files"][1].update(must_exist=["whisper.modelpath"]),
-        "must_exist 'whisper.modelpath'; a key of files/static/whisper/config.toml",
+        "must_exist 'whisper.modelpath' names no path; must be a key of files/static/whisper/config.toml",
     ),
     "no such size": (
         "whisper", lambda data: service(data, "whisper-backend")["routes"][0]["max_body"].update(key="server.port2"),
-        "max_body of 'server.port2'; a key of /opt/whisper/config.toml that is a number of bytes; it is None",
+        "max_body: 'server.port2' of /opt/whisper/config.toml is None; must be a number of bytes",
     ),
-    "unit twice": ("vocoder", setting("vocoder-instances", unit="vocoder@.service", instances=["a", "a"]), "unit ice's vocoder@a.service is already used by vocoder-instances"),
+    "unit twice": ("vocoder", setting("vocoder-instances", unit="vocoder@.service", instances=["a", "a"]), "unit vocoder@a.service of account ice is already used by vocoder-instances"),
     "two services of one unit": ("totton", setting("totton-web", unit="gpu-upsampler.service"), "gpu-upsampler.service is already used by upsampler"),
     "an environment file that its service can replace": (
         "recall", setting("recall-api", environment_file="/srv/recall/.env"),
         "warning: files/systems/recall.yaml: service recall-api: environment_file /srv/recall/.env lies in /srv/recall, which belongs to recall",
     ),
-    "another's unit": ("recall", unit("recall-api", "Unit", Conflicts="ssh.service"), "Conflicts of ssh.service, which belongs to another program"),
+    "another's unit": ("recall", unit("recall-api", "Unit", Conflicts="ssh.service"), "Conflicts names ssh.service, which belongs to another program"),
     "the proxy's unit": ("recall", setting("recall-api", unit="caddy.service"), "unit caddy.service belongs to another program"),
     "milestone of nothing": ("totton", lambda data: data["milestones"][0].update(unit="x.service"), "milestone USB Gadget Ready: unit x.service"),
-    "proved by HTTP in our zone": ("recall", lambda data: data["sites"][0].update(name="r.hey-watch.me"), "is in infra:zone, but proved by HTTP; challenge: dns-01"),
+    "proved by HTTP in our zone": ("recall", lambda data: data["sites"][0].update(name="r.hey-watch.me"), "is in infra:zone, but proved by HTTP; must be challenge: dns-01"),
     "not our zone": ("whisper", lambda data: data["sites"][0].update(name="whisper.test"), "or challenge: http-01 at the site"),
     "a page and all below another": (
         "recall", lambda data: service(data, "recall-api")["routes"][0].update(internal="/ai"), "public path '/ai/' with internal path '/ai'",
@@ -131,7 +131,7 @@ EXAMPLES = {
     ),
     "data in an artefact": (
         "whisper", lambda data: data["data"].append("/opt/whisper/models//mine"),
-        "data: path /opt/whisper/models/mine lies in the artefact of whisper-backend (/opt/whisper/models); another path",
+        "data: path /opt/whisper/models/mine lies in the artefact of whisper-backend (/opt/whisper/models); must be another path",
     ),
     "a directory in an artefact's place": (
         "whisper", lambda data: data["directories"].append({"path": "/opt/whisper/models"}),
@@ -164,7 +164,7 @@ EXAMPLES = {
     "an artefact that nothing names": (
         "whisper", second_artefact(into="/opt/whisper/modles"),
         "warning: files/systems/whisper.yaml: service whisper-backend: nothing of whisper refers to a path in the artefact "
-        "at /opt/whisper/modles; a path in it",
+        "at /opt/whisper/modles; must name a path in it",
     ),
     "an artefact for all of a directory": (
         "whisper", second_artefact(into="/opt"),
@@ -172,11 +172,11 @@ EXAMPLES = {
     ),
     "an artefact with an account": (
         "whisper", second_artefact(repository="1.dkr.ecr.eu-west-1.amazonaws.com/a"),
-        "image repository '1.dkr.ecr.eu-west-1.amazonaws.com/a'; the name of an own repository",
+        "image repository '1.dkr.ecr.eu-west-1.amazonaws.com/a'; must be the name of an own repository",
     ),
     "an artefact by tag and digest": (
         "whisper", second_artefact(tag="1", digest=f"sha256:{'a' * 64}"),
-        "whisper-models has a tag and a digest; one of the two",
+        "whisper-models has a tag and a digest; must have one of the two",
     ),
     "an environment without its lock": (
         "recall", setting("recall-api", artefact=[], python={"lock": "recall/python", "into": "/srv/recall/venv"}),
@@ -184,13 +184,13 @@ EXAMPLES = {
     ),
     "a lock in no artefact": (
         "recall", setting("recall-api", python={"lock": "/srv/recall/deploy", "into": "/srv/recall/env"}),
-        "python: lock /srv/recall/deploy is in no artefact; a folder below files/static/, or a path in an artefact "
+        "python: lock /srv/recall/deploy is in no artefact; must be a folder below files/static/, or a path in an artefact "
         "(artefacts of recall: /srv/recall/venv, /srv/recall/backend)",
     ),
     "an environment that nothing names": (
         "recall", setting("recall-api", python={"lock": "/srv/recall/backend", "into": "/srv/recall/env"}),
         "warning: files/systems/recall.yaml: service recall-api: nothing of recall names a path in the environment at "
-        "/srv/recall/env; a path in it, such as /srv/recall/env/bin/python in ExecStart",
+        "/srv/recall/env; must name a path in it, such as /srv/recall/env/bin/python in ExecStart",
     ),
     "an environment in an artefact": (
         "recall", setting("recall-api", python={"lock": "/srv/recall/backend", "into": "/srv/recall/backend/venv"}),

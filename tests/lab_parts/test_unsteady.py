@@ -5,7 +5,7 @@ import json
 import pytest
 from botocore.stub import Stubber
 
-from lab.cloud.faults import Asked
+from lab.cloud.faults import ApiRequest
 from lab.cloud.unsteady import DNS_DELAY, KNOWN_AFTER, MOST, Unsteady
 from lab.fakes.aws import patience
 from lab.fakes.aws.cloud import Cloud
@@ -25,8 +25,8 @@ def begins(made: Unsteady, seed: int, share: float) -> None:
     made.file.write_text(json.dumps({"seed": seed, "share": share}))
 
 
-def asks(action: str, body: str = "", service: str = "ec2") -> Asked:
-    return Asked(service, "ap-northeast-1", action, body)
+def asks(action: str, body: str = "", service: str = "ec2") -> ApiRequest:
+    return ApiRequest(service, "ap-northeast-1", action, body)
 
 
 def test_without_a_file_everything_is_as_ever(bad_day):

@@ -8,7 +8,7 @@ import pytest
 
 from catalogue.problems import CatalogueError
 from infra.errors import InfraError
-from infra.project.included import RECORD, Inclusion, Wanted, apply, origins, plan_inclusion
+from infra.project.included import RECORD, Inclusion, Request, apply, origins, plan_inclusion
 from infra.project.program import file_at
 from tests.support import execute
 
@@ -65,7 +65,7 @@ def project(tmp_path) -> Path:
 
 def bring(project: Path, *argv: str, **more) -> str:
     source, version = [*argv, "", ""][:2]
-    wanted = Wanted(source, version, more.pop("folder", "deploy" if source else None))
+    wanted = Request(source, version, more.pop("folder", "deploy" if source else None))
     found = plan_inclusion(project, "shop", wanted, **more)
     apply(project, found)
     return found.line
@@ -123,7 +123,7 @@ def test_a_system_of_the_projects_own_is_not_replaced(project, shop):
 def test_one_that_was_interrupted_ends_with_the_same_again(project, shop):
     bring(project, str(shop), "v1")
     commit(shop, **{"deploy__shop.yaml": SHOP.replace("64m", "96m"), "deploy__static__shop__app.toml": "a = 2\n"})
-    found = plan_inclusion(project, "shop", Wanted(version="HEAD"))
+    found = plan_inclusion(project, "shop", Request(version="HEAD"))
     (project / STATIC).write_bytes(found.changes[STATIC].content)
     line = bring(project, "", "HEAD")
     assert "1 file(s) changed" in line and origins(project)["shop"].version == "HEAD" and edited_here(project) == {}
@@ -156,7 +156,7 @@ WRONG = {
 
 @pytest.mark.parametrize(("given", "line"), WRONG.values(), ids=WRONG)
 def test_a_wrong_source_is_a_line(project, shop, given, line):
-    wanted = Wanted(**{"source": str(shop), "folder": "deploy", **given})
+    wanted = Request(**{"source": str(shop), "folder": "deploy", **given})
     with pytest.raises(InfraError) as error:
         plan_inclusion(project, "shop", wanted)
     assert line in str(error.value) and "secret" not in str(error.value)
@@ -181,7 +181,7 @@ def test_a_link_on_the_way_leads_to_no_files_of_the_operators(project, shop, tmp
     commit(shop)
     for version in ("", "HEAD"):
         with pytest.raises(InfraError, match=f"{linked.relative_to(shop)} is no directory: a system's files"):
-            plan_inclusion(project, "shop", Wanted(str(shop), version, folder))
+            plan_inclusion(project, "shop", Request(str(shop), version, folder))
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,10 @@ def test_two_slots_need_no_addresses_either():
 def test_a_spare_address_beside_none_is_refused():
     change = without_address("vault-api", rollout="blue-green", spare_port=8090, spare_address="172.27.0.90")
     lines = [str(problem) for problem in check(catalogue(change))]
-    assert any("service vault-api: rollout: blue-green without an address; spare_port alone" in line for line in lines)
+    assert any(
+        "service vault-api: has rollout: blue-green, but no address; must have spare_port alone" in line
+        for line in lines
+    )
 
 
 @pytest.mark.parametrize(("at", "met"), [({"net": "172.27.0.3"}, 0), ({}, 1), ({"other": "172.27.0.3"}, 1)])

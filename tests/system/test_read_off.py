@@ -32,7 +32,7 @@ def asked(system, host: str, user: str) -> Iterator[reading.Connection]:
         yield there
 
 
-def read(system, host: str, user: str) -> understanding.Understood:
+def read(system, host: str, user: str) -> understanding.DerivedSystem:
     with asked(system, host, user) as there:
         facts = there.facts()
         # What is the lab's, and what a release brought to every host

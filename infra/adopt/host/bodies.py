@@ -25,9 +25,9 @@ PASSWORD = re.compile(
 )
 
 
-def readable(where: str, given: dict[str, Any], remarks: list[Remark]) -> dict[str, Any]:
+def readable(where: str, service: dict[str, Any], remarks: list[Remark]) -> dict[str, Any]:
     """With environments by their names, and nothing that is not what compose takes there."""
-    body = dict(given)
+    body = dict(service)
     if isinstance(body.get("environment"), list):
         pairs = [str(item).split("=", 1) for item in body["environment"]]
         body["environment"] = {pair[0]: pair[1] if len(pair) > 1 else None for pair in pairs}
@@ -37,11 +37,11 @@ def readable(where: str, given: dict[str, Any], remarks: list[Remark]) -> dict[s
             remarks.append(unfit(where, f"its {name} {reason}: left out"))
     for name, fits in (("env_file", _is_file), ("ports", _is_port), ("networks", _is_word)):
         if isinstance(body.get(name), list):
-            kept = [item for item in body[name] if fits(item)]
+            fitting = [item for item in body[name] if fits(item)]
             for item in body[name]:
                 if not fits(item):
                     remarks.append(unfit(where, f"{item} in its {name} cannot be read: left out"))
-            body[name] = kept
+            body[name] = fitting
     if isinstance(body.get("networks"), dict):
         body["networks"] = {name: network if is_mapping(network) else {} for name, network in body["networks"].items()}
     return body
@@ -59,12 +59,12 @@ def _is_port(item: Any) -> bool:
     return isinstance(item, str | int) or (isinstance(item, dict) and "target" in item)
 
 
-def inner(given: dict[str, Any], *names: str) -> dict[str, Any]:
+def inner(mapping: dict[str, Any], *names: str) -> dict[str, Any]:
     """A mapping inside others; nothing where one of them is none."""
     for name in names:
-        value = given.get(name)
-        given = value if is_mapping(value) else {}
-    return given
+        value = mapping.get(name)
+        mapping = value if is_mapping(value) else {}
+    return mapping
 
 
 def is_literal(key: str, value: Any, unsaid: list[tuple[str, str]]) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from infra.adopt.host.documents import Bindings, Device, Health, ImageConfig, Inspected
+    from infra.adopt.host.documents import Bindings, ContainerInspection, Device, Health, ImageConfig
 
 # Where the compose file of such a container would lie: there is none there
 FOLDER = "/opt"
@@ -40,13 +40,13 @@ def path_of(name: str) -> str:
     return f"{FOLDER}/{name}/{FILE}"
 
 
-def compose_document(entry: Inspected, image: ImageConfig) -> dict[str, Any]:
+def compose_document(entry: ContainerInspection, image: ImageConfig) -> dict[str, Any]:
     """A container as `docker inspect` has it, as a compose file; `image` is its image's own configuration."""
     config, host = entry["Config"], entry["HostConfig"]
     name = entry["Name"].lstrip("/")
     body: dict[str, Any] = {"image": config["Image"], "container_name": name}
     own = set(image.get("Env") or [])
-    environment = dict(_variable(given) for given in config.get("Env") or [] if given not in own)
+    environment = dict(_variable(assignment) for assignment in config.get("Env") or [] if assignment not in own)
     shared_memory, stop_timeout, runtime = host.get("ShmSize"), config.get("StopTimeout"), host.get("Runtime")
     settings: dict[str, Any] = {
         "environment": environment,
@@ -79,15 +79,15 @@ def compose_document(entry: Inspected, image: ImageConfig) -> dict[str, Any]:
     return {"services": {name: body}}
 
 
-def _variable(given: str) -> tuple[str, str]:
-    name, _, value = given.partition("=")
+def _variable(assignment: str) -> tuple[str, str]:
+    name, _, value = assignment.partition("=")
     return name, value
 
 
-def _hostname(entry: Inspected) -> str | None:
+def _hostname(entry: ContainerInspection) -> str | None:
     """One that a person gave; else it is the beginning of the container's id."""
-    given = entry["Config"].get("Hostname") or ""
-    return given if given and not entry["Id"].startswith(given) else None
+    hostname = entry["Config"].get("Hostname") or ""
+    return hostname if hostname and not entry["Id"].startswith(hostname) else None
 
 
 def yaml_text(value: dict[str, Any] | list[Any], depth: int = 0) -> str:
@@ -137,7 +137,7 @@ def _ports(bindings: Bindings) -> list[str]:
     return mappings
 
 
-def _volumes(entry: Inspected) -> list[str]:
+def _volumes(entry: ContainerInspection) -> list[str]:
     """Named ones and paths of the host. One without a name of a person's is by its long name: its data is there."""
     mounts: list[str] = []
     for mount in entry.get("Mounts") or []:

@@ -17,7 +17,7 @@ from infra.adopt.host.comparing import Comparison
 from infra.adopt.host.documents import Facts
 from infra.adopt.host.reading import Connection, Machine, connect
 from infra.adopt.host.remarks import Remark, lines
-from infra.adopt.host.understanding import Understood
+from infra.adopt.host.understanding import DerivedSystem
 from infra.errors import InfraError
 from infra.foreign import one_line, visible
 from infra.writing import put
@@ -47,18 +47,18 @@ def parse_wish(catalogue: Catalogue, host: str | None, system: str | None, write
     try:
         TypeAdapter(Name | None).validate_python(name)
     except ValidationError:
-        asked = f"--system {name}" if system else f"--write {write}: a system is called as its file, and {name}"
+        source = f"--system {name}" if system else f"--write {write}: a system is called as its file, and {name}"
         allowed = "a-z, 0-9, _, . and -, and begins with a letter or digit"
-        raise InfraError(f"{asked} is no name of a system, which is of {allowed}: --system NAME") from None
+        raise InfraError(f"{source} is no name of a system, which is of {allowed}: --system NAME") from None
     return Wish(host, name, write, diff)
 
 
 @dataclass(frozen=True)
-class Seen:
-    """All that was found out."""
+class Survey:
+    """What a host runs, the system that follows from it, and what its release would change there."""
 
     facts: Facts
-    understood: Understood
+    derived: DerivedSystem
     catalogue: Catalogue
     host: str
     comparison: Comparison
@@ -67,19 +67,19 @@ class Seen:
 def adopt(catalogue: Catalogue, machine: Machine, wish: Wish) -> None:
     """Raises InfraError."""
     with connect(machine, lambda step: typer.echo(f"reading {step} …", err=True)) as host:
-        seen = look(catalogue, host, machine, wish)
+        survey = look(catalogue, host, machine, wish)
     head = [f"Read off {machine.address} by `infra adopt host`; what it printed says which parts are guesses."]
-    text = written.yaml_of(seen.understood.system, head)
+    text = written.yaml_of(survey.derived.system, head)
     if wish.write:
         put(wish.write, text)
         typer.echo(f"written: {wish.write}")
     else:
         typer.echo(visible(text))
-    for line in report_lines(seen, wish.diff):
+    for line in report_lines(survey, wish.diff):
         typer.echo(visible(line))
 
 
-def look(catalogue: Catalogue, host: Connection, machine: Machine, wish: Wish) -> Seen:
+def look(catalogue: Catalogue, host: Connection, machine: Machine, wish: Wish) -> Survey:
     """Asks the host three times: what it runs, what that names, and what it has of what a release would bring. Raises
     InfraError."""
     facts = host.facts()
@@ -87,13 +87,13 @@ def look(catalogue: Catalogue, host: Connection, machine: Machine, wish: Wish) -
         raise InfraError(f"{machine.address} runs a release already: infra drift shows what was changed by hand")
     name = wish.system or understanding.name_of(facts["hostname"])
     names, stat = understanding.wanted_paths(facts)
-    understood = understanding.derive_system(facts, host.entries([], names, stat), catalogue.stack, name)
+    derived = understanding.derive_system(facts, host.entries([], names, stat), catalogue.stack, name)
     own, spec = _host(catalogue, machine, facts, wish.host)
-    extended_catalogue = comparing.with_system(catalogue, understood.system, own, spec)
+    extended_catalogue = comparing.with_system(catalogue, derived.system, own, spec)
     files = comparing.render_release(extended_catalogue, own, facts)
     text, variables = comparing.wanted_paths(files)
-    return Seen(
-        facts, understood, extended_catalogue, own, comparing.compare(files, facts, host.entries(text, variables, []))
+    return Survey(
+        facts, derived, extended_catalogue, own, comparing.compare(files, facts, host.entries(text, variables, []))
     )
 
 
@@ -112,9 +112,9 @@ def _host(catalogue: Catalogue, machine: Machine, facts: Facts, chosen: str | No
     return understanding.name_of(facts["hostname"]), spec
 
 
-def report_lines(seen: Seen, diff: bool) -> list[str]:
+def report_lines(survey: Survey, diff: bool) -> list[str]:
     """All that is said beside the YAML."""
-    remarks, comparison = seen.understood.remarks, seen.comparison
+    remarks, comparison = survey.derived.remarks, survey.comparison
     counted = {how: sum(change.how == how for change in comparison.changes) for how in ("same", "changed", "new")}
     parts = [
         ("does not fit", lines(remarks, "does not fit")),
@@ -125,7 +125,7 @@ def report_lines(seen: Seen, diff: bool) -> list[str]:
             "secrets, whose values were not read",
             [_secret_line(remark) for remark in remarks if remark.kind == "secret"],
         ),
-        ("infra check would say", _problems(seen)),
+        ("infra check would say", _problems(survey)),
         (
             f"files of a release: {counted['same']} as they are, {counted['changed']} changed, {counted['new']} new",
             [line for change in comparison.changes if change.how != "same" for line in _change_lines(change, diff)],
@@ -157,7 +157,7 @@ def _change_lines(change: comparing.Change, diff: bool) -> list[str]:
     return [head, *(f"    {line}" for line in change.diff)] if diff and change.how == "changed" else [head]
 
 
-def _problems(seen: Seen) -> list[str]:
+def _problems(survey: Survey) -> list[str]:
     """Of the system's own file: what else is wrong with the stack is not its matter."""
-    file = f"{SYSTEMS}/{seen.understood.system.system}.yaml"
-    return [str(problem) for problem in check(seen.catalogue) if problem.file == file]
+    file = f"{SYSTEMS}/{survey.derived.system.system}.yaml"
+    return [str(problem) for problem in check(survey.catalogue) if problem.file == file]

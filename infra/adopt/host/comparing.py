@@ -139,9 +139,9 @@ def _changes(files: HostFiles, entries: Entries) -> Iterator[Change]:
             yield Change(file.path, "new", "", _diff("", file.content.decode(errors="replace")))
             continue
         before, after = entry.get("text"), file.content.decode(errors="replace")
-        wanted = (f"{file.mode:04o}", file.owner)
+        rights = (f"{file.mode:04o}", file.owner)
         there = (entry.get("mode", ""), entry.get("owner", ""))
-        meta = "" if there == wanted else f"{' '.join(there)} → {' '.join(wanted)}"
+        meta = "" if there == rights else f"{' '.join(there)} → {' '.join(rights)}"
         same = before == after and not meta
         yield Change(file.path, "same" if same else "changed", meta, _diff(before or "", after))
     for link in files.links:
@@ -150,10 +150,10 @@ def _changes(files: HostFiles, entries: Entries) -> Iterator[Change]:
         yield Change(link.path, how, "", () if how == "same" else (f"+ → {link.target}",))
     for file in files.environment_files:
         names = entries[file.path].get("names")
-        wanted = {*file.values, *file.secrets}
+        variables = {*file.values, *file.secrets}
         # Without the right to read the values it is unknown whether they stay
         how = "new" if names is None else "changed"
-        lines = [f"-{name}" for name in sorted(set(names or []) - wanted)] + [f"+{n}" for n in sorted(wanted)]
+        lines = [f"-{name}" for name in sorted(set(names or []) - variables)] + [f"+{n}" for n in sorted(variables)]
         yield Change(file.path, how, "names alone: values are not read" if names is not None else "", tuple(lines))
 
 

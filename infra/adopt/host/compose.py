@@ -115,9 +115,9 @@ def _services(path: str, text: str, remarks: list[Remark]) -> Iterator[tuple[str
     try:
         data: dict[str, Any] = parse_yaml(text, ComposeLoader) or {}
         services: dict[str, Any] = data.get("services") or {}
-        for key, given in services.items():
-            if is_mapping(given):
-                yield str(key), readable(str(given.get("container_name") or key), given, remarks)
+        for key, body in services.items():
+            if is_mapping(body):
+                yield str(key), readable(str(body.get("container_name") or key), body, remarks)
             else:
                 remarks.append(unfit(path, f"its service {key} cannot be read: left out"))
     except (yaml.YAMLError, AttributeError) as error:
@@ -133,8 +133,8 @@ def environment_files(compose_entries: Iterable[Entry]) -> dict[str, list[str]]:
 
 
 def _environment_files(entry: Entry) -> list[str]:
-    given = entry.literal_value("env_file", [])
-    listed: list[Any] = given if is_list(given) else [given]
+    value = entry.literal_value("env_file", [])
+    listed: list[Any] = value if is_list(value) else [value]
     names: list[str] = [item["path"] if is_mapping(item) else item for item in listed]
     return [os.path.normpath(os.path.join(os.path.dirname(entry.path), name)) for name in names]
 
@@ -181,8 +181,8 @@ def _describes(text: str, name: str) -> bool:
     except yaml.YAMLError:
         return False
     networks = inner({"": data}, "", "networks")
-    given = [{"name": key, **inner(networks, key)} for key in networks]
-    return any(network["name"] == name and not network.get("external") for network in given)
+    definitions = [{"name": key, **inner(networks, key)} for key in networks]
+    return any(network["name"] == name and not network.get("external") for network in definitions)
 
 
 def service(
@@ -190,8 +190,8 @@ def service(
 ) -> dict[str, Any] | None:
     """A service of the catalogue, without its routes; None where its image or port is unknown."""
     running = entry.container
-    given = str(entry.literal_value("image") or (running["image"] if running else ""))
-    image = image_of(given, entry.where, running["digests"] if running else [], stack, remarks)
+    image_name = str(entry.literal_value("image") or (running["image"] if running else ""))
+    image = image_of(image_name, entry.where, running["digests"] if running else [], stack, remarks)
     ports = _ports(entry, remarks)
     if image is None:
         return None
@@ -224,8 +224,8 @@ def _options(entry: Entry, folder: str, remarks: list[Remark]) -> dict[str, Any]
 
 def _waits(entry: Entry, remarks: list[Remark]) -> dict[str, Any]:
     """The keys that it waits for, which become names once all services have theirs."""
-    given: Any = entry.body.get("depends_on") or {}
-    pairs: Iterable[tuple[Any, Any]] = given.items() if is_mapping(given) else [(key, None) for key in given]
+    depends_on: Any = entry.body.get("depends_on") or {}
+    pairs: Any = depends_on.items() if is_mapping(depends_on) else [(key, None) for key in depends_on]
     waits: dict[str, dict[str, Any]] = {}
     for key, needed in pairs:
         condition = needed.get("condition", "service_started") if is_mapping(needed) else "service_started"
@@ -239,9 +239,9 @@ def _waits(entry: Entry, remarks: list[Remark]) -> dict[str, Any]:
 
 
 def _published_ports(entry: Entry) -> list[PortEntry]:
-    declared_ports = [port_entry(given) for given in entry.literal_value("ports", [])]
+    declared_ports = [port_entry(port) for port in entry.literal_value("ports", [])]
     # Docker chose the port of the host where there is none
-    observed_ports = [given for given in entry.container["ports"] if given[1]] if entry.container else []
+    observed_ports = [port for port in entry.container["ports"] if port[1]] if entry.container else []
     return declared_ports or [
         PortEntry(str(a), str(b), str(c), str((*kind, "tcp")[0])) for a, b, c, *kind in observed_ports
     ]
@@ -303,12 +303,12 @@ def _memory(entry: Entry, remarks: list[Remark]) -> dict[str, str]:
     return {"limit": limit, **observed}
 
 
-def _size(given: Any) -> str | None:
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgb]?)b?", str(given).lower()) if given else None
+def _size(value: Any) -> str | None:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgb]?)b?", str(value).lower()) if value else None
     if not match:
         return None
-    if re.fullmatch(r"\d+[kmg]", str(given)):
-        return str(given)
+    if re.fullmatch(r"\d+[kmg]", str(value)):
+        return str(value)
     return format_size(int(float(match[1]) * 1024 ** " kmg".index(match[2].strip("b") or " ")))
 
 

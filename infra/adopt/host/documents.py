@@ -53,8 +53,8 @@ class Container(TypedDict):
     volumes: NotRequired[dict[str, str]]
 
 
-class WrittenContainer(Container):
-    """`said` is a compose file for a container that none describes."""
+class ContainerFacts(Container):
+    """A container; `said` is a compose file for one that no file on the host describes."""
 
     said: NotRequired[str]
 
@@ -163,7 +163,7 @@ class Mount(TypedDict):
     RW: NotRequired[bool]
 
 
-class Running(TypedDict):
+class ContainerState(TypedDict):
     Running: bool
     Pid: NotRequired[int]
 
@@ -176,7 +176,7 @@ class NetworkSettings(TypedDict):
     Networks: dict[str, Attachment] | None
 
 
-class Inspected(TypedDict):
+class ContainerInspection(TypedDict):
     """A container as `docker container inspect` has it: the parts that are read here."""
 
     Id: str
@@ -184,7 +184,7 @@ class Inspected(TypedDict):
     Image: str
     Config: Config
     HostConfig: HostConfig
-    State: Running
+    State: ContainerState
     NetworkSettings: NetworkSettings
     Mounts: NotRequired[list[Mount] | None]
 

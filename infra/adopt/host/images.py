@@ -9,11 +9,11 @@ from infra.adopt.host.remarks import Remark, guess, unfit
 ECR = re.compile(r"(\d{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com")
 
 
-def image_of(given: str, where: str, digests: list[str], stack: Stack, remarks: list[Remark]) -> dict[str, str] | None:
+def image_of(name: str, where: str, digests: list[str], stack: Stack, remarks: list[Remark]) -> dict[str, str] | None:
     """An image's name as a catalogue has it; `digests` are those of the one that runs. None where it has no name."""
-    match = IMAGE.fullmatch(given)
+    match = IMAGE.fullmatch(name)
     if not match:
-        fault = f"its image {given} is no image's name" if given else "its image has no name"
+        fault = f"its image {name} is no image's name" if name else "its image has no name"
         remarks.append(unfit(where, f"{fault}: it is left out"))
         return None
     repository = match["name"]
@@ -23,10 +23,10 @@ def image_of(given: str, where: str, digests: list[str], stack: Stack, remarks: 
         if not match["digest"] and match["tag"] in (None, "latest"):
             digest = next((d.rsplit("@", 1)[-1] for d in digests), None)
             if digest is None:
-                fault = f"its image is {given}, which names no version: write the tag that it is to have"
+                fault = f"its image is {name}, which names no version: write the tag that it is to have"
                 remarks.append(unfit(where, fault))
             else:
-                remarks.append(guess(where, f"its image is {given}: the one that runs now is taken, by its digest"))
+                remarks.append(guess(where, f"its image is {name}: the one that runs now is taken, by its digest"))
                 return {"repository": repository, "digest": digest}
     elif ecr.groups() != (stack.accountId, stack.region):
         theirs, ours = f"account {ecr[1]}, {ecr[2]}", f"{stack.accountId}, {stack.region}"

@@ -23,7 +23,7 @@ TARGET = re.compile(r"(https?://[a-z0-9.-]+(:[0-9]{1,5})?)?/([A-Za-z0-9._~%-]+/)
 
 
 @dataclass(frozen=True)
-class Found:
+class RouteDraft:
     """A location that leads to `host`:`port`. `cors` is what CORS allows there (None: no CORS); `asked_as` is
     the Host that the service gets (None: the one that was asked for), `more` other fields of a route."""
 
@@ -41,7 +41,7 @@ class Found:
 
 
 @dataclass
-class Read:
+class SiteFacts:
     """A server under its public name: `headers` are those that it adds to every answer, `aliases` its other names.
     Beside what leads to services it has `redirects`, `static` files, and `closed` paths. `barred` is what
     guarded patterns begin with. With `runs` some of its files are programs, or kept back; with `shut` nothing of it is
@@ -65,11 +65,11 @@ class Read:
 
 @dataclass(frozen=True)
 class SiteReading:
-    """The reading of one server: the public name of its `site`, what was `read` off it so far, the servers behind each
-    name of a group (`upstreams`), and the `remarks` so far."""
+    """The reading of one server: the public name of its `site`, the `facts` and `remarks` so far, and the servers
+    behind each name of a group (`upstreams`)."""
 
     site: str
-    read: Read
+    facts: SiteFacts
     upstreams: dict[str, list[str]]
     remarks: list[Remark]
 
@@ -90,13 +90,13 @@ def split(entry: Directive) -> Directive:
     return {**entry, "args": [match[1], match[2]]} if match else entry
 
 
-def patterns(where: str, read: Read, server: Tree, remarks: list[Remark]) -> None:
+def patterns(where: str, facts: SiteFacts, server: Tree, remarks: list[Remark]) -> None:
     """Locations by patterns: what they guard is closed as far as their beginning says, and no file of a directory is
     served beside them that they would run, or keep back."""
     for entry in map(split, all_of(server, "location")):
         if entry["args"][0] not in ("~", "~*") or serving.is_of_hidden_files(entry):
             continue
-        guard = serving.Served()
+        guard = serving.LocationSettings()
         serving.guards([inside(entry), server, []], guard)
         only_some = bool(guard.closed or guard.settings)
         label = f"location {' '.join(entry['args'])}"
@@ -104,18 +104,18 @@ def patterns(where: str, read: Read, server: Tree, remarks: list[Remark]) -> Non
         is_guarded = serving.refuses(inside(entry)) or only_some
         if is_guarded and begins:
             for begin in begins:
-                read.close(f"{begin.rstrip('/')}*")
-            read.barred += begins
+                facts.close(f"{begin.rstrip('/')}*")
+            facts.barred += begins
             text = f"{label} is guarded: all that begins with {' or '.join(begins)} is closed"
             remarks.append(unfit(where, text))
         elif only_some:
-            read.shut = True
+            facts.shut = True
             remarks.append(unfit(where, f"{label} lets in only some, and can be of any path: the whole site is closed"))
         elif is_guarded:
             text = f"{label} keeps back what the routes above it would answer: close each such path"
             remarks.append(unfit(where, text))
         if any(e["directive"].endswith("_pass") for e in inside(entry)) or is_guarded:
-            read.runs = True
+            facts.runs = True
 
 
 def _beginnings(pattern: str) -> list[str]:
@@ -131,17 +131,17 @@ def _beginnings(pattern: str) -> list[str]:
     return begins if is_whole and all(len(begin) > 1 for begin in begins) else []
 
 
-def location(reading: SiteReading, entry: Directive, around: list[Tree], comment: str) -> Found | None:
+def location(reading: SiteReading, entry: Directive, around: list[Tree], comment: str) -> RouteDraft | None:
     """What a location leads to. One that leads to no service is a redirect or files; one that cannot be said is closed,
     or what is above it would answer in its place."""
-    read, remarks = reading.read, reading.remarks
+    facts, remarks = reading.facts, reading.remarks
     where = f"site {reading.site}: location {' '.join(entry['args'])}"
     kind, path = ("", entry["args"][0]) if len(entry["args"]) == 1 else (entry["args"][0], entry["args"][1])
     place = Place(where, kind, path)
     if path.startswith("@"):
         return None
     inner = _behind_files(entry, around[1])
-    named = serving.location_settings(where, [inner, *around[1:]], []) if inner else serving.Served()
+    named = serving.location_settings(where, [inner, *around[1:]], []) if inner else serving.LocationSettings()
     if inner:
         remarks.append(unfit(where, "serves files where they are, else a service: the service answers all of it"))
         around = [[e for e in inside(entry) if e["directive"] != "try_files"] + inner, *around[1:]]
@@ -154,7 +154,7 @@ def location(reading: SiteReading, entry: Directive, around: list[Tree], comment
     if not SITE_PATH.fullmatch(path) or "//" in path:
         begin = re.match(r"/[A-Za-z0-9._~/-]*", path)
         remarks.append(unfit(where, "a path with other characters: it is left out, and all that begins so is closed"))
-        read.close(f"{begin[0].rstrip('/') if begin else ''}*" if begin and len(begin[0]) > 1 else "/")
+        facts.close(f"{begin[0].rstrip('/') if begin else ''}*" if begin and len(begin[0]) > 1 else "/")
         return None
     is_own = path == "/status" or path.startswith(OWN)
     if is_own and not passed:
@@ -164,7 +164,7 @@ def location(reading: SiteReading, entry: Directive, around: list[Tree], comment
         if closed and not serving.refuses(around[0]):
             remarks.append(unfit(where, f"{closed}; until then it is closed (404)"))
         if not is_own and (path != "/" or closed):
-            _close(read, place)
+            _close(facts, place)
         return None
     if not passed:
         without_service(reading, place, around, served.settings)
@@ -172,7 +172,7 @@ def location(reading: SiteReading, entry: Directive, around: list[Tree], comment
     target = _target(passed[0]["args"][0], reading.upstreams)
     if isinstance(target, str):
         remarks.append(unfit(where, f"proxy_pass {passed[0]['args'][0]}: {target}; it is left out, and closed"))
-        _close(read, place)
+        _close(facts, place)
         return None
     host, port, internal = target
     rewritten = [e for e in around[0] if e["directive"] == "rewrite"]
@@ -180,7 +180,7 @@ def location(reading: SiteReading, entry: Directive, around: list[Tree], comment
         own = _rewrite_target(path, rewritten[0]["args"]) if len(rewritten) == 1 and internal is None else None
         if own is None:
             remarks.append(unfit(where, "rewrite: it is left out, and closed"))
-            _close(read, place)
+            _close(facts, place)
             return None
         internal = own
     public, internal = path, internal if internal is not None else path
@@ -190,7 +190,7 @@ def location(reading: SiteReading, entry: Directive, around: list[Tree], comment
             remarks.append(
                 unfit(where, f"leads to {internal}: a page alone keeps its path inside; it is left out, and closed")
             )
-            _close(read, place)
+            _close(facts, place)
             return None
     elif not (path.endswith("/") and internal.endswith("/")):
         public, internal = f"{path.rstrip('/')}/", f"{internal.rstrip('/')}/"
@@ -199,9 +199,9 @@ def location(reading: SiteReading, entry: Directive, around: list[Tree], comment
         )
         if set(served.settings) & {"allow", "deny"}:
             # What begins so and is not below it would be open
-            read.close(f"{path}*")
+            facts.close(f"{path}*")
     default = "/" if public.endswith("/") else public
-    return Found(
+    return RouteDraft(
         reading.site, public, None if internal == default else internal, host, port, comment,
         serving.cors(where, around, remarks),
         serving.size(where, nearest_value(around, "client_max_body_size"), remarks),
@@ -217,23 +217,23 @@ def _rewrite_target(path: str, args: list[str]) -> str | None:
     return args[1].removesuffix("$1") if re.fullmatch(r"/[A-Za-z0-9._~/-]*\$1", args[1]) else None
 
 
-def _close(read: Read, place: Place) -> None:
+def _close(facts: SiteFacts, place: Place) -> None:
     """A path of Nginx's without its last / stands for all that begins with it."""
     # A page whose path ends in / is, to a route, all that is below it
     is_alone = place.kind == "=" or place.path.endswith("/")
-    read.close(place.path if is_alone else f"{place.path}*")
+    facts.close(place.path if is_alone else f"{place.path}*")
 
 
 def without_service(reading: SiteReading, place: Place, around: list[Tree], settings: dict[str, Any]) -> None:
     """A redirect, files, or what is neither and so closed."""
-    read, remarks, location = reading.read, reading.remarks, around[0]
+    facts, remarks, location = reading.facts, reading.remarks, around[0]
     where, kind, path = place.where, place.kind, place.path
     public = path if kind == "=" or path.endswith("/") else f"{path}/"
     if all_of(location, "return") and (redirection := redirect(location, public)) and "$" not in str(redirection["to"]):
         if kind == "=" and public == "/":
             remarks.append(unfit(where, "sends the page / alone on, which a site cannot say: it is left out"))
-        elif redirection["public"] not in {entry["public"] for entry in read.redirects}:
-            read.redirects.append(redirection)
+        elif redirection["public"] not in {entry["public"] for entry in facts.redirects}:
+            facts.redirects.append(redirection)
         return
     if any("https://$host" in " ".join(entry["args"]) for entry in all_of(location, "return")):
         # By HTTPS, to which the program sends all by itself
@@ -248,16 +248,16 @@ def without_service(reading: SiteReading, place: Place, around: list[Tree], sett
     fallback = last.removeprefix(path).split("?")[0] if last.startswith(path) and "$" not in last else None
     is_page = fallback is None or fallback.endswith((".html", ".htm"))
     plain = kind != "=" and path.endswith("/") and directory.startswith("/") and not has_variable(directory)
-    if plain and is_page and not others and not last.startswith("@") and not read.runs:
+    if plain and is_page and not others and not last.startswith("@") and not facts.runs:
         cors = serving.cors(where, around, remarks)
-        read.static.append(
+        facts.static.append(
             {"public": path, "directory": directory, "fallback": fallback, "cors": cors or False, **settings}
         )
         return
     names = dict.fromkeys(entry["directive"] for entry in location if entry["directive"] != "#")
-    why = ", of which a program runs some, or some are kept back" if read.runs and plain else ""
+    why = ", of which a program runs some, or some are kept back" if facts.runs and plain else ""
     remarks.append(unfit(where, f"{', '.join(names) or 'files'}{why}: no route, files or redirect; it is closed"))
-    _close(read, place)
+    _close(facts, place)
 
 
 def _files(block: Tree, server: Tree) -> Directive | None:

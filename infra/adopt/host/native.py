@@ -79,9 +79,9 @@ def service(unit: Unit, facts: Facts, files: Entries, remarks: list[Remark]) -> 
     }  # fmt: skip
     drop_ins = {
         path.rsplit("/", 1)[1].removesuffix(".conf"): accepted_sections(
-            path, sections(given), ["Unit", "Service", "Timer"], remarks
+            path, sections(text), ["Unit", "Service", "Timer"], remarks
         )
-        for path, given in unit["drop_ins"].items()
+        for path, text in unit["drop_ins"].items()
     }
     limit = main.get("MemoryMax")
     if isinstance(limit, str) and SIZE.fullmatch(limit) and not any(_one(d, "MemoryMax") for d in drop_ins.values()):
@@ -90,25 +90,25 @@ def service(unit: Unit, facts: Facts, files: Entries, remarks: list[Remark]) -> 
     fields |= _listening(unit, facts, own, remarks)
     fields["needs"] = _needs(main, files)
     whole = job if kind == "timer" else own
-    given = {section: block for section, block in {**whole, "Service": main}.items() if block}
-    fields |= {"directives": own, "job": given} if kind == "timer" else {"directives": given}
-    return fields | {"drop_ins": {stem: given for stem, given in drop_ins.items() if given}}
+    directives = {section: block for section, block in {**whole, "Service": main}.items() if block}
+    fields |= {"directives": own, "job": directives} if kind == "timer" else {"directives": directives}
+    return fields | {"drop_ins": {stem: accepted for stem, accepted in drop_ins.items() if accepted}}
 
 
-def accepted_sections(where: str, given: Sections, allowed: list[str], remarks: list[Remark]) -> Sections:
+def accepted_sections(where: str, source: Sections, allowed: list[str], remarks: list[Remark]) -> Sections:
     """Without what the catalogue would refuse."""
-    kept: Sections = {}
-    for section, block in given.items():
+    accepted: Sections = {}
+    for section, block in source.items():
         for name, value in block.items():
             errors = [finding for finding in judge({section: {name: value}}, allowed) if finding.level == "error"]
             if errors:
                 remarks.append(unfit(where, f"{errors[0].found}: {errors[0].rule}; it is left out"))
             else:
-                kept.setdefault(section, {})[name] = value
+                accepted.setdefault(section, {})[name] = value
                 if name != "Environment" and any(MARK in line for line in texts(value)):
                     text = f"{name} has a secret in it, and {MARK} stands for it: hand it over as a variable (secrets:)"
                     remarks.append(unfit(where, text))
-    return kept
+    return accepted
 
 
 def _variables(where: str, name: str, main: dict[str, Any], files: Entries, remarks: list[Remark]) -> dict[str, Any]:
@@ -130,10 +130,10 @@ def _variables(where: str, name: str, main: dict[str, Any], files: Entries, rema
         paths = [f"/etc/{name}.env"]
         remarks.append(unfit(where, f"has secrets in its unit, where everybody reads them: they go into {paths[0]}"))
     remarks += [secret(name, variable) for variable in secrets]
-    given = {name: value for name, value in values.items() if name not in secrets}
-    fields: dict[str, Any] = {"environment": given, "secrets": secrets, "environment_file": paths[0] if paths else None}
+    plain = {name: value for name, value in values.items() if name not in secrets}
+    fields: dict[str, Any] = {"environment": plain, "secrets": secrets, "environment_file": paths[0] if paths else None}
     # systemd reads them in what stands in a unit
-    return fields | ({"specifiers": True} if any("%" in value for value in given.values()) else {})
+    return fields | ({"specifiers": True} if any("%" in value for value in plain.values()) else {})
 
 
 def _names(files: Entries, path: str) -> list[str]:
@@ -168,8 +168,8 @@ def _without_socket(own: Sections, socket: str) -> None:
 
 
 def _beside(facts: Facts, unit: Unit, kind: str) -> Unit | None:
-    wanted = _key(unit, kind)
-    return next((other for other in facts["units"] if _key(other) == wanted), None)
+    key = _key(unit, kind)
+    return next((other for other in facts["units"] if _key(other) == key), None)
 
 
 def _needs(main: dict[str, Any], files: Entries) -> list[str]:

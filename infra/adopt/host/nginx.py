@@ -16,7 +16,7 @@ import crossplane  # pyright: ignore[reportMissingTypeStubs] - it has none
 from catalogue.fields import HOST_NAME
 from catalogue.site_values import HSTS
 from infra.adopt.host import locations, serving
-from infra.adopt.host.locations import REDIRECTS, Found, Read, SiteReading
+from infra.adopt.host.locations import REDIRECTS, RouteDraft, SiteFacts, SiteReading
 from infra.adopt.host.remarks import Remark, unfit
 from infra.adopt.host.serving import Directive, Tree, all_of, inside, nearest_value
 from infra.errors import InfraError
@@ -46,14 +46,14 @@ class Parsed(TypedDict):
 class Sites:
     """What the servers of a configuration serve, by their names."""
 
-    routes: list[Found] = field(default_factory=list[Found])
-    read: dict[str, Read] = field(default_factory=dict[str, Read])
+    routes: list[RouteDraft] = field(default_factory=list[RouteDraft])
+    facts: dict[str, SiteFacts] = field(default_factory=dict[str, SiteFacts])
     remarks: list[Remark] = field(default_factory=list[Remark])
 
     @property
     def cors(self) -> dict[str, dict[str, Any]]:
         """Site → what CORS allows on most of its routes."""
-        return {site: shared_cors([route for route in self.routes if route.site == site]) for site in self.read}
+        return {site: shared_cors([route for route in self.routes if route.site == site]) for site in self.facts}
 
 
 def parse(text: str, path: str = "") -> Tree:
@@ -77,19 +77,19 @@ def whole(files: dict[str, str], path: str = MAIN) -> Tree:
     return list(_expand_includes(parse(files[path], path), files, (path,))) if path in files else []
 
 
-def _expand_includes(tree: Tree, files: dict[str, str], seen: tuple[str, ...]) -> Iterator[Directive]:
+def _expand_includes(tree: Tree, files: dict[str, str], including: tuple[str, ...]) -> Iterator[Directive]:
     for entry in tree:
         if entry["directive"] == "include":
             pattern = entry["args"][0] if entry["args"][0].startswith("/") else f"/etc/nginx/{entry['args'][0]}"
-            paths = sorted(path for path in files if fnmatch(path, pattern) and path not in seen)
+            paths = sorted(path for path in files if fnmatch(path, pattern) and path not in including)
             if not paths and not re.search(r"[*?\[]|mime\.types$", pattern):
                 yield {"directive": serving.MISSING, "args": [pattern]}
             for path in paths:
-                yield from _expand_includes(parse(files[path], path), files, (*seen, path))
+                yield from _expand_includes(parse(files[path], path), files, (*including, path))
         else:
             expanded = entry.copy()
             if "block" in entry:
-                expanded["block"] = list(_expand_includes(entry["block"], files, seen))
+                expanded["block"] = list(_expand_includes(entry["block"], files, including))
             yield expanded
 
 
@@ -98,14 +98,14 @@ def sites(files: dict[str, str]) -> Sites:
     top = [entry for entry in whole(files) if entry["directive"] == "http"]
     http = [entry for block in top for entry in inside(block)]
     named, result = upstreams(http), Sites()
-    seen: set[tuple[str, bool]] = set()
+    public_locations: set[tuple[str, bool]] = set()
     for server in (inside(entry) for entry in http if entry["directive"] == "server"):
-        _server(server, http, named, result, seen)
-    for name, read in result.read.items():
-        if read.shut:
-            read.close("/")
+        _server(server, http, named, result, public_locations)
+    for name, facts in result.facts.items():
+        if facts.shut:
+            facts.close("/")
         # Of what is closed nothing is led to, whatever else was found of it
-        shut = [route for route in result.routes if route.site == name and _is_closed(route.public, read)]
+        shut = [route for route in result.routes if route.site == name and _is_closed(route.public, facts)]
         result.remarks.extend(
             unfit(
                 f"site {name}: location {r.public}",
@@ -114,8 +114,8 @@ def sites(files: dict[str, str]) -> Sites:
             for r in shut
         )
         result.routes[:] = [route for route in result.routes if route not in shut]
-        for entry in [entry for entry in read.static if _is_closed(entry["public"], read)]:
-            read.static.remove(entry)
+        for entry in [entry for entry in facts.static if _is_closed(entry["public"], facts)]:
+            facts.static.remove(entry)
     return result
 
 
@@ -142,13 +142,13 @@ def resolve_upstreams(tree: Tree, named: dict[str, list[str]]) -> Tree:
     return entries
 
 
-def _is_closed(public: str, read: Read) -> bool:
+def _is_closed(public: str, facts: SiteFacts) -> bool:
     # A pattern comes before any path that it is about, however long that is
-    return read.shut or public in read.closed or public.startswith(tuple(read.barred))
+    return facts.shut or public in facts.closed or public.startswith(tuple(facts.barred))
 
 
 def _server(
-    server: Tree, http: Tree, upstreams: dict[str, list[str]], result: Sites, seen: set[tuple[str, bool]]
+    server: Tree, http: Tree, upstreams: dict[str, list[str]], result: Sites, public_locations: set[tuple[str, bool]]
 ) -> None:
     names = [name for entry in all_of(server, "server_name") for name in entry["args"]]
     public = [name for name in names if re.fullmatch(HOST_NAME, name)]
@@ -175,40 +175,40 @@ def _server(
         result.remarks.append(unfit(where, text))
         return
     site = public[0]
-    if (site, is_secure) in seen:
+    if (site, is_secure) in public_locations:
         result.remarks.append(unfit(where, "a second server of this name, which Nginx passes over: it is left out"))
         return
-    seen.add((site, is_secure))
+    public_locations.add((site, is_secure))
     if not is_secure:
         text = "is served without encryption: the program gets a certificate, and sends port 80 to 443"
         result.remarks.append(unfit(where, text))
-    read = result.read.setdefault(site, Read())
-    read.aliases += [name for name in public[1:] if name not in read.aliases]
+    facts = result.facts.setdefault(site, SiteFacts())
+    facts.aliases += [name for name in public[1:] if name not in facts.aliases]
     if strange := [name for name in names if name not in public and name != "_"]:
         result.remarks.append(unfit(where, f"its other names {', '.join(strange)}: a site has whole names; left out"))
-    kept = serving.plain_headers(where, server, result.remarks)
+    headers = serving.plain_headers(where, server, result.remarks)
     if is_secure:
         # Browsers are not kept from asking a name without encryption that they were not kept from before
-        read.has_hsts = "strict-transport-security" in {name.lower() for name in kept}
-    if kept.get("Strict-Transport-Security") == HSTS:
-        del kept["Strict-Transport-Security"]
-    read.headers.update(kept)
-    read.compress = (
+        facts.has_hsts = "strict-transport-security" in {name.lower() for name in headers}
+    if headers.get("Strict-Transport-Security") == HSTS:
+        del headers["Strict-Transport-Security"]
+    facts.headers.update(headers)
+    facts.compress = (
         nearest_value([server, http], "gzip") == "on" and nearest_value([server, http], "gzip_types") is not None
     )
     if sends_on and elsewhere:
-        read.redirects.append(elsewhere)
+        facts.redirects.append(elsewhere)
         return
     if all_of(server, "return"):
         answer = " ".join(all_of(server, "return")[0]["args"])
         result.remarks.append(unfit(where, f"answers return {answer} before its locations: it is closed"))
-        read.shut = True
+        facts.shut = True
         return
     if lost := [e for e in server if e["directive"] == "rewrite"]:
         words = "; ".join(" ".join(entry["args"]) for entry in lost)
         result.remarks.append(unfit(where, f"rewrite {words}: not taken over"))
-    locations.patterns(where, read, server, result.remarks)
-    reading = SiteReading(site, read, upstreams, result.remarks)
+    locations.patterns(where, facts, server, result.remarks)
+    reading = SiteReading(site, facts, upstreams, result.remarks)
     comment = ""
     for entry in server:
         if entry["directive"] == "location":
@@ -231,9 +231,9 @@ def _answers(block: Tree) -> bool:
     )
 
 
-def shared_cors(routes: list[Found]) -> dict[str, Any]:
+def shared_cors(routes: list[RouteDraft]) -> dict[str, Any]:
     """What CORS allows on most routes of a site: the site's own."""
-    given = [route.cors for route in routes if route.cors]
-    counted = Counter(repr(cors) for cors in given)
-    most = (cors for cors in given if repr(cors) == counted.most_common(1)[0][0])
+    policies = [route.cors for route in routes if route.cors]
+    counted = Counter(repr(cors) for cors in policies)
+    most = (cors for cors in policies if repr(cors) == counted.most_common(1)[0][0])
     return next(most, dict[str, Any]())

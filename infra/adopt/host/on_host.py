@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from infra.adopt.host.documents import (
         Account,
         Bindings,
+        ContainerFacts,
+        ContainerInspection,
         Entry,
         ImageConfig,
-        Inspected,
         InspectedNetwork,
         Network,
         State,
         Unit,
-        WrittenContainer,
     )
 
 COMMANDS = {
@@ -194,14 +194,14 @@ def _units(folder: str, account: Account | None, mask: Mask) -> Iterator[Unit]:
     for name in names:
         text = _text(f"{folder}/{name}", mask) or ""
         stem, kind = name.rsplit(".", 1)
-        wanted = glob.glob(f"{folder}/*.wants/{name}") + glob.glob(f"{folder}/*.requires/{name}")
+        dependents = glob.glob(f"{folder}/*.wants/{name}") + glob.glob(f"{folder}/*.requires/{name}")
         links = glob.glob(f"{folder}/*.wants/{stem}*.{kind}") if stem.endswith("@") else []
         cgroup = _cgroup_of(account, name)
-        state = states.get(name) or {"enabled": bool(wanted), "active": os.path.isdir(cgroup), "cgroup": cgroup}
+        state = states.get(name) or {"enabled": bool(dependents), "active": os.path.isdir(cgroup), "cgroup": cgroup}
         yield {
             "path": f"{folder}/{name}", "name": name, "account": account["name"] if account else "", "text": text,
             "drop_ins": _texts(glob.glob(f"{folder}/{name}.d/*.conf"), mask),
-            "enabled": state["enabled"] or bool(wanted),
+            "enabled": state["enabled"] or bool(dependents),
             "active": state["active"],
             "instances": sorted({os.path.basename(link)[len(stem) : -len(kind) - 1] for link in links}),
             "ports": kernel.ports(state["cgroup"]),
@@ -255,14 +255,14 @@ def _named_files(words: list[str]) -> Iterator[str]:
             yield value
 
 
-def _containers(mask: Mask, unread: dict[str, str]) -> list[WrittenContainer] | None:
+def _containers(mask: Mask, unread: dict[str, str]) -> list[ContainerFacts] | None:
     """None where there is no Docker, or it does not answer. Variables are not looked at. What of a container cannot be
     read is added to `unread`, by its name."""
     ids = _ask("containers")
     if ids is None:
         return None
     inspected = json.loads((_ask("container", *ids.split()) if ids.split() else None) or "[]")
-    containers: list[WrittenContainer] = []
+    containers: list[ContainerFacts] = []
     for number, entry in enumerate(inspected, 1):
         try:
             containers.append(_container(entry, mask, unread))
@@ -274,7 +274,7 @@ def _containers(mask: Mask, unread: dict[str, str]) -> list[WrittenContainer] | 
     return containers
 
 
-def _container(entry: Inspected, mask: Mask, unread: dict[str, str]) -> WrittenContainer:
+def _container(entry: ContainerInspection, mask: Mask, unread: dict[str, str]) -> ContainerFacts:
     config, host, labels = entry["Config"], entry["HostConfig"], entry["Config"].get("Labels") or {}
     networks = entry["NetworkSettings"]["Networks"] or {}
     digests: list[str] = json.loads(_ask("image", "--format", "{{json .RepoDigests}}", entry["Image"]) or "[]") or []
@@ -324,17 +324,17 @@ def _networks() -> list[Network]:
     ]
 
 
-def _read_with_includes(path: str, root: str, mask: Mask, seen: tuple[str, ...] = ()) -> dict[str, str]:
+def _read_with_includes(path: str, root: str, mask: Mask, including: tuple[str, ...] = ()) -> dict[str, str]:
     """A file of Nginx and all that it includes; what does not run is not read."""
     text = _text(path, mask)
-    if text is None or path in seen:
+    if text is None or path in including:
         return {}
     contents = {path: text}
     # A # in quotes begins no comment; one that is looked for in vain changes nothing
     for pattern in re.findall(r"(?:^|[\s;{}])include\s+[\"']?([^;\"'{}]+)", text):
         for other in sorted(glob.glob(os.path.join(root, pattern.strip()))):
             if other not in contents:
-                contents |= _read_with_includes(other, root, mask, (*seen, path))
+                contents |= _read_with_includes(other, root, mask, (*including, path))
     return contents
 
 

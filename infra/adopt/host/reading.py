@@ -39,17 +39,17 @@ class Connection:
 
     def entries(self, text: list[str], names: list[str], stat: list[str]) -> Entries:
         """What there is at paths; see on_host.paths. Raises InfraError."""
-        asked = {"ask": "paths", "text": text, "names": names, "stat": stat}
-        by_path = checked_entries(self._ask(asked, "paths"), str(self.target))
+        request = {"ask": "paths", "text": text, "names": names, "stat": stat}
+        by_path = checked_entries(self._ask(request, "paths"), str(self.target))
         # What it says nothing of is not there
         return {path: by_path.get(path, {"kind": "none"}) for path in {*text, *names, *stat}}
 
-    def _ask(self, payload: dict[str, Any], wanted: str) -> Any:
+    def _ask(self, payload: dict[str, Any], answer: str) -> Any:
         for event in run_program(self.transport, self.target, program(), payload):
-            if wanted in event:
-                return event[wanted]
+            if answer in event:
+                return event[answer]
             self.say(one_line(str(event.get("step", ""))))
-        raise InfraError(f"{self.target}: the host said nothing of its {wanted}")
+        raise InfraError(f"{self.target}: the host said nothing of its {answer}")
 
 
 def program() -> str:

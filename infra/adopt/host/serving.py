@@ -50,8 +50,8 @@ Tree = list[Directive]
 
 
 @dataclass
-class Served:
-    """`said` are fields of a route; `closed` says why the path cannot be public, "" where it can."""
+class LocationSettings:
+    """`settings` are fields of a route; `closed` says why the path cannot be public, "" where it can."""
 
     settings: dict[str, Any] = field(default_factory=dict[str, Any])
     closed: str = ""
@@ -64,9 +64,9 @@ def _is_own(entry: Directive) -> bool:
     return entry["args"][0] == "default" or bool(OWN_ADDRESS.match(entry["args"][0]) and entry["args"][-1][:1] == "/")
 
 
-def location_settings(where: str, around: list[Tree], remarks: list[Remark]) -> Served:
+def location_settings(where: str, around: list[Tree], remarks: list[Remark]) -> LocationSettings:
     """Of a location: `around` are its own directives, its server's and all servers'."""
-    result = Served()
+    result = LocationSettings()
     guards(around, result)
     _limits(where, around, result.settings, remarks)
     _headers(where, around, result.settings, remarks)
@@ -76,8 +76,9 @@ def location_settings(where: str, around: list[Tree], remarks: list[Remark]) -> 
     seconds = int(_seconds(nearest_value(around, "proxy_connect_timeout") or ""))
     if seconds and seconds != CONNECT:
         result.settings["connect_timeout"] = min(seconds, 60)
-    given = [entry for block in around[:2] for entry in block if LOST.fullmatch(entry["directive"])]
-    lost = [entry["directive"] for entry in given if not (entry["args"][-1].startswith(OWN_PAGES) or _is_own(entry))]
+    directives = [entry for block in around[:2] for entry in block if LOST.fullmatch(entry["directive"])]
+    directives = [entry for entry in directives if not (entry["args"][-1].startswith(OWN_PAGES) or _is_own(entry))]
+    lost = [entry["directive"] for entry in directives]
     if lost:
         remarks.append(unfit(where, f"{', '.join(dict.fromkeys(lost))}: not taken over"))
     if (result.settings.get("allow") or result.settings.get("deny")) and any(
@@ -108,7 +109,7 @@ def nearest_value(around: list[Tree], name: str) -> str | None:
     )
 
 
-def guards(around: list[Tree], result: Served) -> None:
+def guards(around: list[Tree], result: LocationSettings) -> None:
     location = around[0]
     if all_of(location, "internal"):
         result.closed = "internal: only Nginx itself asks there"
@@ -116,9 +117,9 @@ def guards(around: list[Tree], result: Served) -> None:
     if realm not in (None, "off"):
         file = nearest_value(around, "auth_basic_user_file") or "a file"
         result.closed = f"asks for passwords of {file}, whose words no hash gives back: say basic_auth, and set them"
-    asked = nearest_value(around, "auth_request")
-    if asked not in (None, "off"):
-        result.closed = f"asks {asked} first (auth_request): say forward_auth with the service that answers there"
+    gate = nearest_value(around, "auth_request")
+    if gate not in (None, "off"):
+        result.closed = f"asks {gate} first (auth_request): say forward_auth with the service that answers there"
     if nearest_value(around, "satisfy") == "any":
         result.closed = "lets in those of a network, or with a password (satisfy any): a route asks for both"
     if nearest_value(around, "ssl_verify_client") not in (None, "off"):
@@ -196,10 +197,10 @@ def _networks(around: list[Tree], settings: dict[str, Any]) -> str:
 
 def _limits(where: str, around: list[Tree], settings: dict[str, Any], remarks: list[Remark]) -> None:
     for directive, name in (("limit_req", "rate"), ("limit_conn", "connections")):
-        given = _nearest(around, directive)
-        if not given:
+        limits = _nearest(around, directive)
+        if not limits:
             continue
-        args = given[0]["args"]
+        args = limits[0]["args"]
         zone = args[0].removeprefix("zone=")
         zone_args = [
             e["args"]
@@ -207,7 +208,7 @@ def _limits(where: str, around: list[Tree], settings: dict[str, Any], remarks: l
             if any(a.startswith(f"zone={zone}:") for a in e["args"])
         ]
         client = zone_args and zone_args[0][0] in ("$binary_remote_addr", "$remote_addr")
-        if len(given) > 1 or not client:
+        if len(limits) > 1 or not client:
             remarks.append(
                 unfit(
                     where, f"{directive} {' '.join(args)}: a limit of a route counts clients by address, once; left out"
@@ -226,30 +227,31 @@ def headers_of(block: Tree) -> dict[str, str]:
 
 def plain_headers(where: str, block: Tree, remarks: list[Remark]) -> dict[str, str]:
     """Those of answers that are no CORS, and mean what they say."""
-    kept = {name: value for name, value in headers_of(block).items() if not name.lower().startswith("access-control-")}
-    for name in [name for name, value in kept.items() if VARIABLE.search(value) or MARK in value]:
-        why = "has what may be a secret" if MARK in kept[name] else "has a variable of Nginx's"
+    own = headers_of(block)
+    headers = {name: value for name, value in own.items() if not name.lower().startswith("access-control-")}
+    for name in [name for name, value in headers.items() if VARIABLE.search(value) or MARK in value]:
+        why = "has what may be a secret" if MARK in headers[name] else "has a variable of Nginx's"
         text = f"its header {name} {why} in its value: a header means what it says; it is left out"
         remarks.append(unfit(where, text))
-        del kept[name]
-    return kept
+        del headers[name]
+    return headers
 
 
 def _headers(where: str, around: list[Tree], settings: dict[str, Any], remarks: list[Remark]) -> None:
     """Those that a location has beside its server's, which it has again where it has any."""
     of_server = {"Strict-Transport-Security": HSTS, **headers_of(around[1])}
-    kept = plain_headers(where, around[0], remarks)
-    if own := {name: value for name, value in kept.items() if of_server.get(name) != value}:
+    headers = plain_headers(where, around[0], remarks)
+    if own := {name: value for name, value in headers.items() if of_server.get(name) != value}:
         settings["headers"] = own
-    if kept and (more := sorted({*plain_headers(where, around[1], [])} - {*kept})):
+    if headers and (more := sorted({*plain_headers(where, around[1], [])} - {*headers})):
         text = f"has headers of its own, and so none of its server's: it gets {', '.join(more)} too"
         remarks.append(unfit(where, text))
 
 
 def _request_headers(where: str, around: list[Tree], settings: dict[str, Any], remarks: list[Remark]) -> None:
-    given = _nearest(around, "proxy_set_header")
-    kept: dict[str, str] = {}
-    for name, value in (entry["args"] for entry in given if len(entry["args"]) == 2):
+    directives = _nearest(around, "proxy_set_header")
+    headers: dict[str, str] = {}
+    for name, value in (entry["args"] for entry in directives if len(entry["args"]) == 2):
         if name.lower() in OWN_HEADERS or name.lower() in ("http2-settings",):
             continue
         if MARK in value:
@@ -260,9 +262,9 @@ def _request_headers(where: str, around: list[Tree], settings: dict[str, Any], r
         elif VARIABLE.search(value):
             remarks.append(unfit(where, f"its request header {name} has a variable for a value: left out"))
         else:
-            kept[name] = value
-    if kept:
-        settings["request_headers"] = kept
+            headers[name] = value
+    if headers:
+        settings["request_headers"] = headers
 
 
 def cors(where: str, around: list[Tree], remarks: list[Remark]) -> dict[str, Any] | None:
@@ -270,10 +272,10 @@ def cors(where: str, around: list[Tree], remarks: list[Remark]) -> dict[str, Any
     location with headers of its own has none of its server's."""
     headers = next((own for block in around if (own := headers_of(block))), dict[str, str]())
     by_lower_name = {name.lower(): value for name, value in headers.items()}
-    given = by_lower_name.get(f"{CORS}methods")
-    if given is None:
+    methods = by_lower_name.get(f"{CORS}methods")
+    if methods is None:
         return None
-    named = [name for name in re.split(r"[,\s]+", given.upper()) if name]
+    named = [name for name in re.split(r"[,\s]+", methods.upper()) if name]
     if strange := [name for name in named if name not in METHODS]:
         remarks.append(unfit(where, f"CORS for {', '.join(strange)}: the catalogue has {', '.join(METHODS)}"))
     policy: dict[str, Any] = {"methods": [name for name in named if name in METHODS]}
@@ -285,9 +287,10 @@ def cors(where: str, around: list[Tree], remarks: list[Remark]) -> dict[str, Any
     elif origin != "*":
         text = f"CORS for {origin}: origins are * or such as https://app.example.com; taken as *, without cookies"
         remarks.append(unfit(where, text))
-    asked = [name for name in re.split(r"[,\s]+", by_lower_name.get(f"{CORS}headers", "")) if HEADER.fullmatch(name)]
-    if asked and {name.lower() for name in asked} != {"content-type", "authorization"}:
-        policy["headers"] = asked
+    names = re.split(r"[,\s]+", by_lower_name.get(f"{CORS}headers", ""))
+    request_headers = [name for name in names if HEADER.fullmatch(name)]
+    if request_headers and {name.lower() for name in request_headers} != {"content-type", "authorization"}:
+        policy["headers"] = request_headers
     exposed = [
         name
         for name in re.split(r"[,\s]+", by_lower_name.get("access-control-expose-headers", ""))
@@ -298,35 +301,35 @@ def cors(where: str, around: list[Tree], remarks: list[Remark]) -> dict[str, Any
     return policy | ({"max_age": min(int(age), 86400)} if age.isdigit() else {})
 
 
-def size(where: str, given: str | None, remarks: list[Remark]) -> str | None:
-    if given is None or re.fullmatch(r"[1-9]\d*[kmgKMG]", given):
-        return given
-    if given.isdigit() and int(given) and int(given) % 1024 == 0:
-        kibibytes = int(given) // 1024
+def size(where: str, value: str | None, remarks: list[Remark]) -> str | None:
+    if value is None or re.fullmatch(r"[1-9]\d*[kmgKMG]", value):
+        return value
+    if value.isdigit() and int(value) and int(value) % 1024 == 0:
+        kibibytes = int(value) // 1024
         return f"{kibibytes}k" if kibibytes % 1024 else format_size(kibibytes * 1024)
-    remarks.append(unfit(where, f"client_max_body_size {given}: max_body is a whole number and k, m or g; taken as 1g"))
+    remarks.append(unfit(where, f"client_max_body_size {value}: max_body is a whole number and k, m or g; taken as 1g"))
     return "1g"
 
 
-def _seconds(given: str) -> float:
-    match = re.fullmatch(r"(\d+)(ms|s|m|h|)", given)
+def _seconds(value: str) -> float:
+    match = re.fullmatch(r"(\d+)(ms|s|m|h|)", value)
     return int(match[1]) * SECONDS[match[2]] if match else 0
 
 
-def timeout(where: str, given: str | None, remarks: list[Remark]) -> int | None:
-    if given is None:
+def timeout(where: str, value: str | None, remarks: list[Remark]) -> int | None:
+    if value is None:
         return None
-    seconds = int(_seconds(given))
+    seconds = int(_seconds(value))
     if 1 <= seconds <= 3600:
         return seconds
-    remarks.append(unfit(where, f"proxy_read_timeout {given}: timeout is 1 to 3600 seconds; taken as 3600"))
+    remarks.append(unfit(where, f"proxy_read_timeout {value}: timeout is 1 to 3600 seconds; taken as 3600"))
     return 3600
 
 
 def asked_as(where: str, around: list[Tree], remarks: list[Remark]) -> str | None:
     """The Host that the service gets. A location with such headers of its own has none of its server's."""
-    given = _nearest(around, "proxy_set_header")
-    named = {entry["args"][0].lower(): entry["args"][1] for entry in given if len(entry["args"]) == 2}
+    directives = _nearest(around, "proxy_set_header")
+    named = {entry["args"][0].lower(): entry["args"][1] for entry in directives if len(entry["args"]) == 2}
     host = named.get("host", "$proxy_host")
     if host in ("$host", "$http_host", "$proxy_host", "$server_name"):
         return None

@@ -13,18 +13,18 @@ from infra.adopt.host.documents import Facts
 from infra.adopt.host.remarks import Remark, unfit
 
 
-def close(served: nginx.Sites, routes: list[nginx.Found]) -> None:
+def close(served: nginx.Sites, routes: list[nginx.RouteDraft]) -> None:
     """What is left out is closed, or the route above it would have its requests."""
     for route in routes:
         if not f"{route.public}/".startswith(OWN_PAGE) and route.public != "/":
-            served.read[route.site].close(route.public)
+            served.facts[route.site].close(route.public)
 
 
 # What goes without saying of CORS
 WHOLE = Cors().model_dump(exclude={"methods", "max_age"})
 
 
-def route_of(route: nginx.Found, several: bool, cors: dict[str, Any]) -> dict[str, Any]:
+def route_of(route: nginx.RouteDraft, several: bool, cors: dict[str, Any]) -> dict[str, Any]:
     """What a route does not say of CORS its site says: so it says all that is other."""
     methods = None
     cors_value: Any = None
@@ -48,25 +48,25 @@ def sites_of(
     """The sites as the catalogue has them; `led` are the paths of each that lead to a service (site, path)."""
     cors = served.cors
     site_entries: list[dict[str, Any]] = []
-    for name, read in served.read.items():
-        taken = {public for site, public in led if site == name}
-        taken |= {entry["public"] for entry in [*read.redirects, *read.static]}
+    for name, own in served.facts.items():
+        public_paths = {public for site, public in led if site == name}
+        public_paths |= {entry["public"] for entry in [*own.redirects, *own.static]}
         static = [
             {**entry, "cors": {**WHOLE, **entry["cors"]} if cors[name] and entry["cors"] else entry["cors"]}
             if cors[name] or entry["cors"]
             else {key: value for key, value in entry.items() if key != "cors"}
-            for entry in read.static
+            for entry in own.static
         ]
         fields = {
-            "cors": cors[name] or None, "headers": read.headers or None, "redirects": read.redirects or None,
-            "static": static or None, "compress": read.compress or None,
-            "hsts": None if read.has_hsts else False,
-            "closed": [path for path in read.closed if path not in taken] or None,
+            "cors": cors[name] or None, "headers": own.headers or None, "redirects": own.redirects or None,
+            "static": static or None, "compress": own.compress or None,
+            "hsts": None if own.has_hsts else False,
+            "closed": [path for path in own.closed if path not in public_paths] or None,
         }  # fmt: skip
         entry = {"name": name, "challenge": _challenge(name, facts, stack, remarks), **fields}
         site_entries.append(_fitting(entry, remarks))
-        for alias in read.aliases:
-            if alias not in served.read:
+        for alias in own.aliases:
+            if alias not in served.facts:
                 site_entries.append(
                     {"name": alias, "challenge": _challenge(alias, facts, stack, remarks), "alias_of": name}
                 )

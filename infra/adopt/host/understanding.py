@@ -27,7 +27,9 @@ AS_FOUND = "as it was found"
 
 
 @dataclass(frozen=True)
-class Understood:
+class DerivedSystem:
+    """A system of the catalogue as it follows from what a host runs, with remarks on what could not be derived."""
+
     system: System
     remarks: list[Remark] = field(default_factory=list[Remark])
 
@@ -42,7 +44,7 @@ class _Draft:
     health: str | None = None
     purpose: str | None = None
     fallback: str | None = None
-    routes: list[nginx.Found] = field(default_factory=list[nginx.Found])
+    routes: list[nginx.RouteDraft] = field(default_factory=list[nginx.RouteDraft])
 
     @property
     def inside(self) -> int | None:
@@ -67,7 +69,7 @@ def name_of(hostname: str) -> str:
     return re.sub(r"[^a-z0-9_.-]", "-", hostname.split(".")[0].lower()).lstrip("_.-") or "host"
 
 
-def derive_system(facts: Facts, entries: Entries, stack: Stack, name: str) -> Understood:
+def derive_system(facts: Facts, entries: Entries, stack: Stack, name: str) -> DerivedSystem:
     """`entries` are of the paths that `asked` names. Raises InfraError when there is no service at all."""
     remarks: list[Remark] = []
     containers = compose.entries(facts, remarks)
@@ -114,7 +116,7 @@ def derive_system(facts: Facts, entries: Entries, stack: Stack, name: str) -> Un
         containers = problems_of(error, Document("", lambda path: ".".join(map(str, path))), System)
         reasons = "; ".join(f"{problem.where}: {problem.found}; {problem.allowed}" for problem in containers[:3])
         raise InfraError(f"what {facts['hostname']} has cannot be written as a system: {reasons}") from None
-    return Understood(_with_exceptions(system, remarks), remarks)
+    return DerivedSystem(_with_exceptions(system, remarks), remarks)
 
 
 def _with_exceptions(system: System, remarks: list[Remark]) -> System:
@@ -172,7 +174,7 @@ def _sites(facts: Facts, remarks: list[Remark]) -> nginx.Sites:
     return served
 
 
-def _lead(route: nginx.Found, drafts: list[_Draft], remarks: list[Remark]) -> bool:
+def _lead(route: nginx.RouteDraft, drafts: list[_Draft], remarks: list[Remark]) -> bool:
     """Gives a route to the service that it leads to, if there is one."""
     where = f"site {route.site}: location {route.public}"
     here = route.host in nginx.HERE
@@ -230,8 +232,8 @@ def _complete_service(draft: _Draft, cors: dict[str, dict[str, Any]], remarks: l
         fields["port_exception"] = None if port in PORTS[fields["role"]] else AS_FOUND
     fields["routes"] = [sites.route_of(route, len(cors) > 1, cors[route.site]) for route in draft.routes]
     if port and not fields.get("health"):
-        asked = _health(draft, remarks)
-        fields["health"] = asked if asked != DEFAULT_HEALTH else None
+        health = _health(draft, remarks)
+        fields["health"] = health if health != DEFAULT_HEALTH else None
     return fields
 
 
@@ -243,13 +245,13 @@ def _health(draft: _Draft, remarks: list[Remark]) -> str:
     ):
         return health_path
     inside = insides[0] if insides else "/"
-    taken = f"{inside}health" if inside.endswith("/") else inside
+    path = f"{inside}health" if inside.endswith("/") else inside
     name = draft.fields["name"]
     if health_path:
-        remarks.append(unfit(name, f"its health check asks {health_path}, which no route leads to: {taken} is taken"))
+        remarks.append(unfit(name, f"its health check asks {health_path}, which no route leads to: {path} is taken"))
     else:
-        remarks.append(guess(name, f"its health path, for no health check says one: {taken} is taken"))
-    return taken
+        remarks.append(guess(name, f"its health path, for no health check says one: {path} is taken"))
+    return path
 
 
 def _fits(fields: dict[str, Any], remarks: list[Remark]) -> bool:
@@ -336,8 +338,8 @@ def _directories(
 
 def _drop_ins(facts: Facts, remarks: list[Remark]) -> list[dict[str, Any]]:
     drop_ins: list[dict[str, Any]] = []
-    for path, given in facts["journald"].items():
-        kept = native.accepted_sections(path, sections(given), ["Journal"], remarks)
-        if kept:
-            drop_ins.append(DropIn(path=path, sections=kept).model_dump())
+    for path, content in facts["journald"].items():
+        accepted = native.accepted_sections(path, sections(content), ["Journal"], remarks)
+        if accepted:
+            drop_ins.append(DropIn(path=path, sections=accepted).model_dump())
     return drop_ins

@@ -117,12 +117,12 @@ def _service(catalogue: Catalogue, image: str, named: str) -> str:
     return users[0]
 
 
-def _infra(given: str) -> str:
+def _infra(repository: str) -> str:
     """OWNER/NAME of this project's repository. Raises InfraError."""
-    if given:
-        if not re.fullmatch(r"[A-Za-z0-9-]+/[A-Za-z0-9._-]+", given):
-            raise InfraError(f"--infra {given}: is no OWNER/NAME of GitHub's")
-        return given
+    if repository:
+        if not re.fullmatch(r"[A-Za-z0-9-]+/[A-Za-z0-9._-]+", repository):
+            raise InfraError(f"--infra {repository}: is no OWNER/NAME of GitHub's")
+        return repository
     try:
         origin = git("remote", "get-url", "origin").decode(errors="replace").strip()
     except InfraError:
@@ -140,14 +140,14 @@ def _call(catalogue: Catalogue, plan: Plan, build: Build, named: tuple[str, str]
     platform = _platform(catalogue, named[0], build)
     inputs |= {"platform": platform, "environment": _environment(plan)}
     inputs |= {"runner": "ubuntu-24.04"} if platform == "linux/amd64" else {}
-    written = {name: value for name, value in inputs.items() if value and value != DEFAULTS.get(name)}
+    explicit = {name: value for name, value in inputs.items() if value and value != DEFAULTS.get(name)}
     condition = _condition(plan)
     return {
         **({"needs": plan.needs} if plan.needs else {}),
         **({"if": condition} if condition else {}),
         "uses": f"{infra}/{REUSABLE}@main",
         "permissions": {"contents": "read", "id-token": "write"},
-        "with": written,
+        "with": explicit,
         "secrets": {"dispatch": f"${{{{ secrets.{wish.token} }}}}"},
     }
 
@@ -162,8 +162,8 @@ def _platform(catalogue: Catalogue, service: str, build: Build) -> str:
 
 def _environment(plan: Plan) -> str:
     for part in plan.parts:
-        given = part.job.value.get("environment") if part.is_whole else None
-        name = given.get("name") if is_mapping(given) else given
+        environment = part.job.value.get("environment") if part.is_whole else None
+        name = environment.get("name") if is_mapping(environment) else environment
         if isinstance(name, str) and not EXPRESSION.search(name):
             return name
     return ""

@@ -118,11 +118,11 @@ def read_workflow(file: str, text: str) -> Workflow:
         raise _unclear(file)
     extents = _extents(lines, [(key.start_mark.line, key.start_mark.column, inner) for key, inner in keys])
     shared = _literals(value)
-    made = [
+    own_jobs = [
         _job(file, lines, (key.value, jobs[key.value], inner, extent), shared)
         for (key, inner), extent in zip(keys, extents, strict=True)
     ]
-    return Workflow(file, text, lines, value, made)
+    return Workflow(file, text, lines, value, own_jobs)
 
 
 def _unclear(file: str) -> InfraError:
@@ -131,8 +131,8 @@ def _unclear(file: str) -> InfraError:
     )
 
 
-def _job(file: str, lines: Sequence[str], given: tuple[str, Any, Any, Extent], shared: Mapping[str, str]) -> Job:
-    name, value, node, extent = given
+def _job(file: str, lines: Sequence[str], job: tuple[str, Any, Any, Extent], shared: Mapping[str, str]) -> Job:
+    name, value, node, extent = job
     parts = dict(_pairs(node))
     steps = parts.get("steps")
     values = value.get("steps")
@@ -151,16 +151,19 @@ def _job(file: str, lines: Sequence[str], given: tuple[str, Any, Any, Extent], s
                 raise _unclear(file)
             starts.append((line, dash, item))
         extents = _extents(lines, starts)
-    seen = {**shared, **_literals(value)}
-    made = [Step(entry, own, {**seen, **_literals(entry)}) for entry, own in zip(values or [], extents, strict=True)]
+    variables = {**shared, **_literals(value)}
+    job_steps = [
+        Step(entry, own, {**variables, **_literals(entry)}) for entry, own in zip(values or [], extents, strict=True)
+    ]
     needs = None
     if "needs" in parts:
         (own,) = _extents(lines, [(parts["needs"].start_mark.line, 0, parts["needs"])])
         (key,) = [key for key, _ in node.value if key.value == "needs"]
-        wanted = value["needs"]
+        prerequisites = value["needs"]
         extent_of_needs = Extent(key.start_mark.line, key.start_mark.line, own.end)
-        needs = (extent_of_needs, [str(other) for other in (wanted if is_list(wanted) else [wanted])])
-    return Job(name, value, extent, made, node.start_mark.column, needs)
+        listed = prerequisites if is_list(prerequisites) else [prerequisites]
+        needs = (extent_of_needs, [str(other) for other in listed])
+    return Job(name, value, extent, job_steps, node.start_mark.column, needs)
 
 
 def _extents(lines: Sequence[str], items: Sequence[tuple[int, int, Any]]) -> list[Extent]:

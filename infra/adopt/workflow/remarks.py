@@ -57,16 +57,16 @@ def _of_secrets(catalogue: Catalogue, plan: Plan, service: str) -> Iterator[str]
     gone = set(SECRET.findall(_texts(plan.removed_steps)))
     # Whatever still names one keeps it
     staying = "\n".join(str(dict(step.value)) for part in plan.parts for step in part.staying)
-    staying += "\n".join(str(dict(job.value)) for job in plan.workflow.jobs if job.id in plan.kept)
+    staying += "\n".join(str(dict(job.value)) for job in plan.workflow.jobs if job.id in plan.kept_jobs)
     unused = sorted(gone - set(SECRET.findall(staying)) - {"GITHUB_TOKEN"})
-    written = {
+    env_secrets = {
         name for step in plan.removed_steps if ".env" in step.script for name in SECRET.findall(str(dict(step.value)))
     }
     services = [one for system in catalogue.running.values() for one in system.active if one.name == service]
     own = {name for one in services for name in one.secrets}
     # What it has in plain text, it has
     plain = {name for one in services for name in one.environment}
-    for name in sorted(name for name in written - plain if not PLACES.search(name)):
+    for name in sorted(name for name in env_secrets - plain if not PLACES.search(name)):
         if name in own:
             yield f"{name} was written to the host: infra secret set {service}.{name} --stack {catalogue.stack.name}"
         else:
@@ -139,7 +139,7 @@ def _of_jobs(plan: Plan) -> Iterator[str]:
     for job in plan.workflow.jobs:
         text = str(dict(job.value))
         outputs = sorted(id for id in plan.gone_jobs if re.search(rf"\bneeds\.{re.escape(id)}\.outputs\b", text))
-        if job.id in plan.kept and outputs:
+        if job.id in plan.kept_jobs and outputs:
             yield f"job {job.id} uses outputs of {', '.join(outputs)}: the call has one, digest"
-    if plan.kept:
-        yield f"stays as it is: job {', '.join(plan.kept)}"
+    if plan.kept_jobs:
+        yield f"stays as it is: job {', '.join(plan.kept_jobs)}"

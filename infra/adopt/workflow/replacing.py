@@ -28,12 +28,12 @@ class Part:
 
 @dataclass(frozen=True)
 class Plan:
-    """`parts` of a workflow that a call of the id `call` replaces; `kept` are ids of its other jobs."""
+    """`parts` of a workflow that a call of the id `call` replaces; `kept_jobs` are ids of its other jobs."""
 
     workflow: Workflow
     parts: list[Part]
     call: str
-    kept: list[str] = field(default_factory=list[str])
+    kept_jobs: list[str] = field(default_factory=list[str])
 
     @property
     def gone_jobs(self) -> set[str]:
@@ -97,7 +97,7 @@ def replace_parts(plan: Plan, call: Mapping[str, Any]) -> str:
     lines: list[str | None] = list(workflow.lines)
     ending = "\r" if workflow.lines[0].endswith("\r") else ""
     indent = " " * workflow.column
-    written = [f"{indent}{plan.call}:", *(f"{indent}  {line}" for line in call_lines(call))]
+    call_block = [f"{indent}{plan.call}:", *(f"{indent}  {line}" for line in call_lines(call))]
     inserted: dict[int, list[str]] = {}
     for part in plan.parts:
         extent = part.job.extent
@@ -106,27 +106,28 @@ def replace_parts(plan: Plan, call: Mapping[str, Any]) -> str:
             _blank(lines, Extent(extent.own if first else extent.start, extent.own, _next(workflow, extent)))
             if first:
                 tail = [""] if workflow.lines[extent.end : extent.end + 1] == [ending] else []
-                inserted.setdefault(extent.own, []).extend([*written, *tail])
+                inserted.setdefault(extent.own, []).extend([*call_block, *tail])
         else:
             for step in part.gone:
                 _blank(lines, Extent(step.extent.start, step.extent.own, _after(workflow, step.extent, extent)))
     if not plan.gone_jobs:
         end = plan.parts[0].job.extent.end
-        inserted.setdefault(end, []).extend(["", *written])
+        inserted.setdefault(end, []).extend(["", *call_block])
     for job in workflow.jobs:
-        if job.id not in plan.gone_jobs and (wanted := _needs_of(plan, job)) != job.prerequisites:
-            line = f"{' ' * job.column}needs: {wanted[0] if len(wanted) == 1 else '[' + ', '.join(wanted) + ']'}"
+        if job.id not in plan.gone_jobs and (prerequisites := _needs_of(plan, job)) != job.prerequisites:
+            needs = prerequisites[0] if len(prerequisites) == 1 else f"[{', '.join(prerequisites)}]"
+            line = f"{' ' * job.column}needs: {needs}"
             place = job.needs[0] if job.needs else Extent(job.extent.own + 1, job.extent.own + 1, job.extent.own + 1)
             _blank(lines, place)
             inserted.setdefault(place.own, []).append(line)
-    made: list[str] = []
+    new_lines: list[str] = []
     for number in range(len(lines) + 1):
-        made += [f"{line}{ending}" for line in inserted.get(number, [])]
+        new_lines += [f"{line}{ending}" for line in inserted.get(number, [])]
         if number < len(lines) and (line := lines[number]) is not None:
-            made.append(line)
-    while len(made) > 1 and not made[-1].strip() and not made[-2].strip():
-        made.pop()
-    text = "\n".join(made)
+            new_lines.append(line)
+    while len(new_lines) > 1 and not new_lines[-1].strip() and not new_lines[-2].strip():
+        new_lines.pop()
+    text = "\n".join(new_lines)
     _ensure_same(plan, call, text)
     return text
 
@@ -137,9 +138,9 @@ def call_lines(call: Mapping[str, Any]) -> list[str]:
 
 
 def _needs_of(plan: Plan, job: Job) -> list[str]:
-    wanted = [plan.call if name in plan.gone_jobs else name for name in job.prerequisites]
+    prerequisites = [plan.call if name in plan.gone_jobs else name for name in job.prerequisites]
     is_after = any(part.job.id == job.id and not part.is_before for part in plan.parts)
-    return list(dict.fromkeys([*wanted, plan.call] if is_after else wanted))
+    return list(dict.fromkeys([*prerequisites, plan.call] if is_after else prerequisites))
 
 
 def _blank(lines: list[str | None], extent: Extent) -> None:
@@ -173,13 +174,13 @@ def _ensure_same(plan: Plan, call: Mapping[str, Any], text: str) -> None:
         own = {name: value for name, value in job.value.items() if name != "needs"}
         own |= {"steps": [step.value for step in part.staying]} if part else {}
         jobs[job.id] = own | ({"needs": needs} if needs else {})
-    wanted = {**plan.workflow.value, "jobs": {**jobs, plan.call: call}}
+    expected = {**plan.workflow.value, "jobs": {**jobs, plan.call: call}}
     try:
-        made = yaml.safe_load(text)
-        for job in made["jobs"].values():
-            if isinstance(job.get("needs"), str) and job is not made["jobs"][plan.call]:
+        actual = yaml.safe_load(text)
+        for job in actual["jobs"].values():
+            if isinstance(job.get("needs"), str) and job is not actual["jobs"][plan.call]:
                 job["needs"] = [job["needs"]]
-        is_same = made == wanted
+        is_same = actual == expected
     except (yaml.YAMLError, LookupError, TypeError, AttributeError):
         is_same = False
     if not is_same:

@@ -157,12 +157,12 @@ def _of_command(line: str, directory: str, pushed: list[str]) -> Build:
 
 
 def _of_action(step: Step) -> Build:
-    given = {name: step.resolve(str(value)) for name, value in step.inputs.items()}
-    tags = [tag for line in given.get("tags", "").splitlines() for tag in line.split(",")]
-    context = given.get("context", ".")
-    platforms = [name.strip() for name in given.get("platforms", "").split(",") if name.strip()]
-    left_out = [name for name in given if name in ACTION_MATTERS]
-    return Build(_repositories(tags), _below(context, given.get("file", "")), context, platforms, left_out)
+    inputs = {name: step.resolve(str(value)) for name, value in step.inputs.items()}
+    tags = [tag for line in inputs.get("tags", "").splitlines() for tag in line.split(",")]
+    context = inputs.get("context", ".")
+    platforms = [name.strip() for name in inputs.get("platforms", "").split(",") if name.strip()]
+    left_out = [name for name in inputs if name in ACTION_MATTERS]
+    return Build(_repositories(tags), _below(context, inputs.get("file", "")), context, platforms, left_out)
 
 
 def _join(directory: str, path: str) -> str:

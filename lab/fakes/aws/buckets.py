@@ -28,10 +28,10 @@ def _read_bucket(call: Call, id: str, state: Values) -> Values | None:
 
 
 def _versioning(call: Call, values: Values) -> tuple[str, Values]:
-    given = values["versioningConfiguration"]
+    configuration = values["versioningConfiguration"]
     with refusals(f"writing versioning of {values['bucket']}"):
         call.cloud.client("s3").put_bucket_versioning(
-            Bucket=values["bucket"], VersioningConfiguration={"Status": given["status"]}
+            Bucket=values["bucket"], VersioningConfiguration={"Status": configuration["status"]}
         )
     return values["bucket"], {}
 
@@ -52,17 +52,17 @@ def _access(call: Call, values: Values) -> tuple[str, Values]:
     return values["bucket"], {}
 
 
-def _rule(given: Values) -> dict[str, Any]:
+def _rule(rule: Values) -> dict[str, Any]:
     """One of the rules that the program writes; the real plugin knows many more."""
     return {
-        "ID": given["id"],
-        "Status": given["status"],
-        "Filter": {"Prefix": given["filter"]["prefix"]},
-        "NoncurrentVersionExpiration": {"NoncurrentDays": given["noncurrentVersionExpiration"]["noncurrentDays"]},
+        "ID": rule["id"],
+        "Status": rule["status"],
+        "Filter": {"Prefix": rule["filter"]["prefix"]},
+        "NoncurrentVersionExpiration": {"NoncurrentDays": rule["noncurrentVersionExpiration"]["noncurrentDays"]},
         "AbortIncompleteMultipartUpload": {
-            "DaysAfterInitiation": given["abortIncompleteMultipartUpload"]["daysAfterInitiation"]
+            "DaysAfterInitiation": rule["abortIncompleteMultipartUpload"]["daysAfterInitiation"]
         },
-        "Expiration": {"ExpiredObjectDeleteMarker": given["expiration"]["expiredObjectDeleteMarker"]},
+        "Expiration": {"ExpiredObjectDeleteMarker": rule["expiration"]["expiredObjectDeleteMarker"]},
     }
 
 

@@ -99,8 +99,8 @@ def _change_vpc(ec2: Any, id: str, values: Values) -> None:
 
 
 def _read_vpc(ec2: Any, id: str, entry: Values) -> Values:
-    asked = {key: ec2.describe_vpc_attribute(VpcId=id, Attribute=key)[name]["Value"] for key, name in DNS}
-    return {"cidrBlock": entry["CidrBlock"], **asked}
+    attributes = {key: ec2.describe_vpc_attribute(VpcId=id, Attribute=key)[name]["Value"] for key, name in DNS}
+    return {"cidrBlock": entry["CidrBlock"], **attributes}
 
 
 def _gateway(call: Call, ec2: Any, values: Values) -> tuple[str, Values]:
@@ -164,10 +164,10 @@ def _routes(call: Call, ec2: Any, values: Values) -> tuple[str, Values]:
 def _add_routes(ec2: Any, id: str, values: Values) -> None:
     """Those that are missing; one that is not wanted any more is refused, as it never happens here."""
     there = _read_routes(ec2, id, ec2.describe_route_tables(RouteTableIds=[id])["RouteTables"][0])["routes"]
-    wanted = values.get("routes", [])
-    if unwanted := [route for route in there if route not in wanted]:
+    routes = values.get("routes", [])
+    if unwanted := [route for route in there if route not in routes]:
         raise PluginError(f"the stand-in cannot remove the route to {unwanted[0]['cidrBlock']}")
-    for route in wanted:
+    for route in routes:
         if route not in there:
             ec2.create_route(RouteTableId=id, DestinationCidrBlock=route["cidrBlock"], GatewayId=route["gatewayId"])
 
@@ -220,13 +220,13 @@ def _rule(direction: str) -> Kind:
 
     def change(ec2: Any, id: str, values: Values) -> None:
         rule = {theirs: values[ours] for ours, theirs in RULE.items() if ours in values}
-        wanted = [{"SecurityGroupRuleId": id, "SecurityGroupRule": rule}]
-        ec2.modify_security_group_rules(GroupId=values["securityGroupId"], SecurityGroupRules=wanted)
+        updates = [{"SecurityGroupRuleId": id, "SecurityGroupRule": rule}]
+        ec2.modify_security_group_rules(GroupId=values["securityGroupId"], SecurityGroupRules=updates)
 
     def read(ec2: Any, id: str, entry: Values) -> Values:
         # AWS answers -1 for the ports of a rule of all
-        asked = {ours: entry[theirs] for ours, theirs in RULE.items() if entry.get(theirs, -1) != -1}
-        return {**asked, "securityGroupId": entry["GroupId"], "securityGroupRuleId": id}
+        values = {ours: entry[theirs] for ours, theirs in RULE.items() if entry.get(theirs, -1) != -1}
+        return {**values, "securityGroupId": entry["GroupId"], "securityGroupRuleId": id}
 
     inputs = {"securityGroupId": "replace", **dict.fromkeys(RULE, "update")}
 

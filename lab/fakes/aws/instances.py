@@ -109,11 +109,11 @@ def _change_instance(call: Call, id: str, old: Values, new: Values) -> Values:
 
 
 def _metadata(values: Values) -> dict[str, Any]:
-    given = values.get("metadataOptions", {})
+    options = values.get("metadataOptions", {})
     return {
-        "HttpEndpoint": given.get("httpEndpoint", "enabled"),
-        "HttpTokens": given.get("httpTokens", "optional"),
-        "HttpPutResponseHopLimit": given.get("httpPutResponseHopLimit", 1),
+        "HttpEndpoint": options.get("httpEndpoint", "enabled"),
+        "HttpTokens": options.get("httpTokens", "optional"),
+        "HttpPutResponseHopLimit": options.get("httpPutResponseHopLimit", 1),
     }
 
 
@@ -171,14 +171,14 @@ def _read_instance(call: Call, id: str, state: Values) -> Values | None:
     protected = ec2.describe_instance_attribute(InstanceId=id, Attribute="disableApiTermination")
     profile = instance.get("IamInstanceProfile", {}).get("Arn", "").rsplit("/", 1)[-1]
     root = {"volumeSize": volume["Size"], "volumeType": volume["VolumeType"], "tags": tags_of(volume)}
-    asked = {
+    outputs = {
         "instanceType": instance["InstanceType"], "iamInstanceProfile": profile, "tags": tags_of(instance),
         "disableApiTermination": protected["DisableApiTermination"]["Value"],
         # Of a set the order says nothing
         "vpcSecurityGroupIds": before if set(groups) == set(before) else groups,
         "rootBlockDevice": {key: root.get(key, value) for key, value in state.get("rootBlockDevice", {}).items()},
     }  # fmt: skip
-    return {**{key: value for key, value in asked.items() if key in state}, **_instance_outputs(call, instance)}
+    return {**{key: value for key, value in outputs.items() if key in state}, **_instance_outputs(call, instance)}
 
 
 INSTANCE_INPUTS = {

@@ -83,8 +83,8 @@ def _existing(call: Call, values: Values) -> dict[str, Any] | None:
     record_sets = call.cloud.client("route53").list_resource_record_sets(
         HostedZoneId=values["zoneId"], StartRecordName=values["name"], StartRecordType=values["type"], MaxItems="1"
     )["ResourceRecordSets"]
-    wanted = (values["name"].rstrip(".") + ".", values["type"])
-    return next((record for record in record_sets if (record["Name"], record["Type"]) == wanted), None)
+    key = (values["name"].rstrip(".") + ".", values["type"])
+    return next((record for record in record_sets if (record["Name"], record["Type"]) == key), None)
 
 
 def _change_record(call: Call, action: str, values: Values) -> None:

@@ -58,9 +58,10 @@ def _attach(call: Call, values: Values) -> tuple[str, Values]:
     ec2, volume = call.cloud.client("ec2"), values["volumeId"]
     with refusals(f"attaching EBS Volume ({volume}) to EC2 Instance ({values['instanceId']})"):
         if not _attachment(ec2, values):
-            if taken := ec2.describe_volumes(VolumeIds=[volume])["Volumes"][0]["Attachments"]:
+            if attachments := ec2.describe_volumes(VolumeIds=[volume])["Volumes"][0]["Attachments"]:
                 # As AWS says it; the emulator attaches it twice
-                raise PluginError(f"attaching EBS Volume ({volume}): VolumeInUse: {taken[0]['InstanceId']} has it")
+                instance = attachments[0]["InstanceId"]
+                raise PluginError(f"attaching EBS Volume ({volume}): VolumeInUse: {instance} has it")
             ec2.attach_volume(VolumeId=volume, InstanceId=values["instanceId"], Device=values["deviceName"])
     text = f"{values['deviceName']}-{values['instanceId']}-{volume}-"
     return f"vai-{int(hashlib.sha256(text.encode()).hexdigest()[:8], 16)}", {}
