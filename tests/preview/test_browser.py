@@ -3,10 +3,11 @@
 import pytest
 from playwright.sync_api import Page
 
+from infra.preview.effects import Effect
 from infra.preview.files import FileChange
 from infra.preview.formats import page as html
 from infra.preview.graph import Step
-from infra.preview.hosts import Effect, HostChange
+from infra.preview.hosts import HostChange
 from infra.preview.report import Cost, Report, StackReport
 from tests.browsing import browsing, contrast
 from tests.system.conftest import must_be_possible

@@ -5,11 +5,12 @@ import json
 
 from rich.console import Console
 
+from infra.preview.effects import Effect
 from infra.preview.files import FileChange
 from infra.preview.formats import as_json, markdown, page, terminal
 from infra.preview.formats.page import Row, rows
 from infra.preview.graph import Step
-from infra.preview.hosts import Effect, HostChange
+from infra.preview.hosts import HostChange
 from infra.preview.report import Report, StackReport
 
 DIFF = ("@@ -1,3 +1,3 @@", " one", "-two", "+TWO", "+three", " four")

@@ -3,7 +3,8 @@
 import pytest
 
 from agent import store
-from infra.preview.hosts import compare_hosts, effects
+from infra.preview.effects import effects
+from infra.preview.hosts import compare_hosts
 
 
 def unit(name: str, *files: str, flag: str = ""):

@@ -11,10 +11,11 @@ from agent.wording import phrase
 from infra import comment as comments
 from infra.move.phases import LEFTOVERS_GO, MACHINE_GOES, STEPS, WAYS, Phase
 from infra.preview import data, live, report, steps
+from infra.preview.effects import GAPS, Effect
 from infra.preview.files import FileChange
 from infra.preview.formats import as_json, markdown, words
 from infra.preview.graph import Step, kinds
-from infra.preview.hosts import GAPS, Effect, HostChange, Room
+from infra.preview.hosts import HostChange, Room
 from infra.preview.japanese import TEXTS
 from infra.preview.report import Cost, Report, StackReport
 from policy.facts import Finding

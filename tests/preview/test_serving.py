@@ -2,7 +2,7 @@
 
 import pytest
 
-from infra.preview.hosts import effects
+from infra.preview.effects import effects
 from infra.preview.serving import guarded_paths, public_paths
 from rendering.archive import manifest_of
 from rendering.host import render
