@@ -59,6 +59,7 @@ RULES: Iterable[Callable[[Catalogue], Iterator[Problem]]] = (
     identity.directories,
     places.port_policy,
     places.reserved_ports,
+    places.misplaced_subnets,
     places.addresses,
     places.paths,
     places.health_paths,

@@ -1,5 +1,6 @@
 """What a field or a key means, in the words of the reference: the tables of the project's own pages."""
 
+import difflib
 import re
 import textwrap
 from collections.abc import Iterator
@@ -7,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from catalogue.alert_names import current_alert
-from catalogue.problems import nearest
 from infra.errors import InfraError
 
 FIELDS = "reference/catalogue.md"
@@ -38,22 +38,29 @@ class Entry:
 def explain(root: Path, field: str) -> Iterator[str]:
     """Lines about each meaning that a name has. Raises InfraError where it has none."""
     all_entries = list(entries(root / "docs"))
-    wanted = field.strip().rstrip(":")
+    name = field.strip().rstrip(":")
     # `zone` stands for infra:zone, `tag` for image.tag, and `image` for all that is below it
     matches = (
-        [e for e in all_entries if any(wanted in (name, *re.split("[:.]", name)) for name in e.names)] if wanted else []
+        [e for e in all_entries if any(name in (whole, *re.split("[:.]", whole)) for whole in e.names)] if name else []
     )
-    matches = [*below(all_entries, wanted), *matches, *alert_sections(root / "docs", wanted)]
-    matches = matches or (list(mentions(root / "docs", wanted))[:MOST] if wanted else [])
+    matches = [*below(all_entries, name), *matches, *alert_sections(root / "docs", name)]
+    matches = matches or (list(mentions(root / "docs", name))[:MOST] if name else [])
     if not matches:
-        names = sorted({name for entry in all_entries for name in entry.names})
-        raise InfraError(f"nothing is called {field!r}: {nearest(wanted, names, 'names')[:300]}")
+        raise InfraError(f"nothing is called {field!r}{_alternatives(name, all_entries)}")
     for number, entry in enumerate(matches):
         if number:
             yield ""
         yield f"{', '.join(entry.names)} ({entry.page}, {entry.heading})"
         for line in (entry.text, *entry.steps):
             yield from textwrap.wrap(line, WIDTH, initial_indent="  ", subsequent_indent="  ")
+
+
+def _alternatives(name: str, all_entries: list[Entry]) -> str:
+    """The nearest names, and where all of them are."""
+    names = sorted({name for entry in all_entries for name in entry.names if len(name) > 2})
+    near = difflib.get_close_matches(name, names, MOST, cutoff=0.5)
+    pages = "docs/reference/catalogue.md, docs/reference/configuration.md and docs/reference/alerts.md"
+    return f"; the nearest names: {', '.join(near)}" if near else f"; all names: {pages}"
 
 
 def entries(docs: Path) -> Iterator[Entry]:
@@ -77,12 +84,12 @@ def entries(docs: Path) -> Iterator[Entry]:
                     yield Entry(names, text, f"docs/{page}", heading, cells[0] if is_field else "")
 
 
-def below(known: list[Entry], wanted: str) -> list[Entry]:
+def below(all_entries: list[Entry], path: str) -> list[Entry]:
     """What `tag` of `image.tag` means: of the fields called `tag` those of the thing that an `image` is."""
-    *above, name = wanted.split(".")
-    kinds = [entry.kind for entry in known if above and above[-1] in entry.names]
-    named = [entry for entry in known if kinds and name in entry.names]
-    return [entry for entry in named if any(entry.heading in kind for kind in kinds)] or named
+    *above, name = path.split(".")
+    kinds = [entry.kind for entry in all_entries if above and above[-1] in entry.names]
+    of_name = [entry for entry in all_entries if kinds and name in entry.names]
+    return [entry for entry in of_name if any(entry.heading in kind for kind in kinds)] or of_name
 
 
 def alert_sections(docs: Path, name: str) -> Iterator[Entry]:
@@ -117,8 +124,8 @@ def mentions(docs: Path, name: str) -> Iterator[Entry]:
 
 
 def _of_field(kind: str, default: str, text: str) -> str:
-    said = {"none": "optional", "required": "required"}.get(default, f"default: {default}")
-    return f"{text} ({kind}; {said})"
+    need = {"none": "optional", "required": "required"}.get(default, f"default: {default}")
+    return f"{text} ({kind}; {need})"
 
 
 def _plain(text: str) -> str:

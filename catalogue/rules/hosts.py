@@ -10,6 +10,7 @@ from catalogue.loading import Catalogue
 from catalogue.networks import FOR_CONTAINERS, HOSTS, is_for_containers, too_wide
 from catalogue.problems import Level, Problem, nearest
 from catalogue.rules.each import services
+from catalogue.rules.places import has_foreign_subnet
 from catalogue.services import ComposeService, most_memory
 from catalogue.sites import Site
 from catalogue.sizes import INSTANCE_TYPES, MiB, format_size, to_bytes
@@ -128,14 +129,17 @@ def subnets(catalogue: Catalogue) -> Iterator[Problem]:
     """A container network covers none of the addresses that its host must reach: they would all be looked for in it."""
     for host in catalogue.stack.hosts:
         reached = _networks_reached(catalogue.stack, host)
-        networks = [(catalogue.file_of(each), each.network) for each in catalogue.systems_on(host) if each.network]
-        for file, network in networks:
+        for system in catalogue.systems_on(host):
+            file, network = catalogue.file_of(system), system.network
+            if network is None:
+                continue
             where = f"network {network.name}"
             if network.name in DOCKERS_OWN:
                 fault = f"the name {network.name} is reserved by Docker"
                 yield Problem(file, where, fault, "must be a name of the product, such as PRODUCT-network")
             ends = (network.subnet.network_address, network.subnet.broadcast_address)
-            if network.gateway not in network.subnet or network.gateway in ends:
+            # A subnet that has not one of the containers either is reported as a whole
+            if not has_foreign_subnet(system) and (network.gateway not in network.subnet or network.gateway in ends):
                 rule = f"must be an address in it, such as {network.subnet.network_address + 1}"
                 yield Problem(file, where, f"its gateway {network.gateway} is not in {network.subnet}", rule)
             if not is_for_containers(network.subnet):

@@ -2,9 +2,11 @@
 
 import re
 from collections.abc import Iterator
+from ipaddress import IPv4Network
 
 from catalogue.host import Ec2Host, SshHost
 from catalogue.loading import Catalogue
+from catalogue.models import System
 from catalogue.problems import Problem
 from catalogue.rules.each import compose_services, services
 from catalogue.service import Service
@@ -42,10 +44,33 @@ def own_ports(spec: Ec2Host | SshHost) -> dict[int, str]:
     return RESERVED | ({spec.port: "SSH"} if isinstance(spec, SshHost) else {})
 
 
+def has_foreign_subnet(system: System) -> bool:
+    """Whether no address of its containers is in its network: then the subnet is wrong, and not each address."""
+    own_addresses = [address for service in system.compose_services for address in service.addresses]
+    return (
+        system.network is not None
+        and len(own_addresses) > 1
+        and not any(address in system.network.subnet for address in own_addresses)
+    )
+
+
+def misplaced_subnets(catalogue: Catalogue) -> Iterator[Problem]:
+    systems = {system.system: (file, system) for file, system, _ in compose_services(catalogue)}
+    for file, system in systems.values():
+        if system.network and has_foreign_subnet(system):
+            subnet = system.network.subnet
+            first, *others = [address for service in system.compose_services for address in service.addresses]
+            around = IPv4Network((first, subnet.prefixlen), strict=False)
+            fault = f"its subnet {subnet} has none of the addresses of its services ({first} and {len(others)} more)"
+            yield Problem(file, f"network {system.network.name}", fault, f"a subnet with all of them, such as {around}")
+
+
 def addresses(catalogue: Catalogue) -> Iterator[Problem]:
     for file, system, service in compose_services(catalogue):
         where = f"service {service.name}"
         assert system.network, "one is assigned where none is written"
+        if has_foreign_subnet(system):
+            continue  # misplaced_subnets says it once for all
         subnet, other = system.network.subnet, "another address of the subnet"
         for address in service.addresses:
             if address not in subnet:

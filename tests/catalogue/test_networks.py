@@ -30,6 +30,20 @@ def test_the_gateway_is_an_address_of_the_subnet(gateway, is_wrong):
     assert said == ([f"{wanted}; must be an address in it, such as 172.27.0.1"] if is_wrong else [])
 
 
+@pytest.mark.parametrize("subnet", ["172.28.0.0/16", "172.27.100.0/24"])
+def test_a_subnet_without_any_of_the_services_is_one_problem(subnet):
+    def change(data):
+        data["network"]["subnet"] = subnet
+
+    (problem,) = errors(check(catalogue(change)))
+    _, _, size = subnet.partition("/")
+    around = {"16": "172.27.0.0/16", "24": "172.27.0.0/24"}[size]
+    assert problem.message == (
+        f"files/systems/watchme.yaml: network watchme-network: its subnet {subnet} has none of the addresses of its "
+        f"services (172.27.0.17 and 12 more); a subnet with all of them, such as {around}"
+    )
+
+
 OTHERS = [
     "169.254.0.0/16", "127.0.0.0/8", "0.0.0.0/8", "240.0.0.0/8", "192.0.2.0/24", "198.18.0.0/15", "100.64.0.0/10",
     "8.8.8.0/24", "172.27.0.0/30", "192.168.0.0/15",

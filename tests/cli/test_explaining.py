@@ -43,8 +43,15 @@ def test_an_alert_is_explained():
 
 
 def test_what_there_is_not_is_a_line():
-    with pytest.raises(InfraError, match="nothing is called 'hodl': did you mean 'hold'"):
+    with pytest.raises(InfraError, match=r"^nothing is called 'hodl'; the nearest names: hold"):
         said("hodl")
+
+
+@pytest.mark.parametrize("word", ["nonsense", "mem limit", "qqqqqqqq", "", "東京"])
+def test_a_word_that_nothing_is_called_by_is_one_short_line(word):
+    with pytest.raises(InfraError) as refused:
+        said(word)
+    assert len(str(refused.value)) < 200 and "\n" not in str(refused.value)
 
 
 FIELDS = {(row[0].strip("`"), title(section.model)) for section in sections() for row in rows(section.model)}
