@@ -7,8 +7,7 @@ from typing import Annotated
 import typer
 
 from infra.cli import StackName, app, catalogue_of, sound_catalogue_of
-from infra.errors import InfraError
-from infra.foreign import one_line, visible
+from infra.foreign import visible
 
 
 @app.command(name="scan-regions")
@@ -25,43 +24,12 @@ def scan_regions(
 ) -> None:
     """Find hard-coded regions in other repositories, name the kind of each, and show or make the change; exit code
     2 while any is left."""
-    from infra import scan
+    from infra import region_scan
 
-    for region in (old, new):
-        if not scan.REGION.fullmatch(region):
-            raise InfraError(f"{region!r} is no region; a region is such as ap-northeast-1")
-    if old == new:
-        raise InfraError(f"--from and --to are both {old}: name two regions")
-    if missing := [str(path) for path in paths if not path.exists()]:
-        raise InfraError(f"these paths do not exist: {', '.join(missing)}")
-    passed_over = scan.PassedOver()
-    files = list(scan.scan(paths, old, new, passed_over, everything))
-    for file in files:
-        for mention in file.mentions:
-            remark = "" if mention.becomes else ": cannot be changed without knowing what has this name"
-            where = f"{file.shown}:{mention.line}: {mention.kind} in {scan.a_file(file.kind)}"
-            typer.echo(one_line(f"{where}: {mention.found}{remark}"))
-    remark = sum(mention.becomes is None or not change for file in files for mention in file.mentions)
-    for file in files if change else []:
-        scan.write(file)
-    if not change and (diffs := "\n".join(file.diff for file in files if file.changed != file.text)):
-        typer.echo(f"\n{visible(diffs)}\n")
-    total = sum(len(file.mentions) for file in files)
-    if any(mention.kind in scan.ELSEWHERE for file in files for mention in file.mentions):
-        typer.echo("an ARN or an endpoint may name what does not move with a stack (a bucket, a queue): look at those")
-    for file in files:
-        for line, place in scan.places_left(file, old):
-            what = f"names {place} beside the region: places are not changed, correct it by hand"
-            typer.echo(one_line(f"{file.shown}:{line}: {what}"))
-    written = ", changed" if change and total > remark else ""
-    typer.echo(f"{total} mention(s) of {old} in {len(files)} file(s){written}, {remark} left")
-    why = "a link, a pipe, a device, over 4 MiB, too deep, in UTF-16, or not readable"
-    of_others = "installed packages and built files; --vendored looks into them"
-    for reason, passed in ((why, passed_over.unread), (of_others, passed_over.vendored)):
-        if passed:
-            others = f", and {len(passed) - 1} more" if len(passed) > 1 else ""
-            typer.echo(one_line(f"not looked at ({reason}): {passed[0]}{others}"))
-    if remark:
+    result = region_scan.scan_regions(paths, old, new, change, everything)
+    for line in result.lines():
+        typer.echo(line)
+    if result.remaining:
         raise typer.Exit(2)
 
 
