@@ -117,7 +117,7 @@ class Delivery(Work):
             only = json.loads(os.environ.get(DEPLOYING) or "{}").get("services", [])
             self.job = delivery.sending(target, delivery.Delivery(request, base, only), look, say)
             self.job.on_sending = lambda id: unfinished.remember(target, Unfinished(id, request["release"], planned))
-            ended = self.job.run()
+            ended: dict[str, Any] = {**self.job.run()}
         except InfraError as error:
             line = f"refused on {target.host}, nothing touched: {error}"
             ended = {"outcome": "refused", "code": REFUSED, "line": line}
