@@ -32,7 +32,7 @@ def build_report(base: str, wanted: list[str], mocks: bool = False) -> Report:
     if rest:
         with commits.checkout(commit) as before:
             pairs = commits.snapshots(before, root, rest)
-        reports |= {name: compare.compare_snapshots(pair["base"], pair["head"]) for name, pair in pairs.items()}
+        reports |= {name: compare.compare_snapshots(pair) for name, pair in pairs.items()}
     return Report(commit or phrase("deployed now"), commits.describe_worktree(), [reports[name] for name in names])
 
 

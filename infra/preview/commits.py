@@ -8,13 +8,13 @@ import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from agent.wording import phrase
 from infra.errors import InfraError
 from infra.foreign import one_line
 from infra.git import git
 from infra.paths import config_file
+from infra.preview.documents import Pair
 from infra.writing import put
 
 PROGRAM = Path(__file__).parent / "snapshot.py"
@@ -71,12 +71,12 @@ def _inside(member: tarfile.TarInfo, target: str) -> tarfile.TarInfo | None:
         raise InfraError(f"the commit cannot be read: {one_line(str(error))}") from None
 
 
-def snapshots(base: Path | None, head: Path, names: list[str]) -> dict[str, dict[str, Any]]:
+def snapshots(base: Path | None, head: Path, names: list[str]) -> dict[str, Pair]:
     """Stack → {base, head}, or {head} alone: see snapshot.py. Raises InfraError."""
     files = {name: str(config_file(name) or "") for name in names}
-    asked = json.dumps({"base": str(base or ""), "head": str(head), "stacks": files})
+    request = json.dumps({"base": str(base or ""), "head": str(head), "stacks": files})
     done = subprocess.run(
-        [sys.executable, str(PROGRAM)], input=asked, text=True, capture_output=True, check=False
+        [sys.executable, str(PROGRAM)], input=request, text=True, capture_output=True, check=False
     )  # fmt: skip
     if done.returncode:
         lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]

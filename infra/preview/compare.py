@@ -13,14 +13,17 @@ from catalogue.prices import monthly_everywhere, table
 from catalogue.stack import Stack
 from infra.move.phases import phases
 from infra.preview import graph, hosts
-from infra.preview.graph import Inputs, Step
+from infra.preview.documents import Inputs, Pair, Present, ProblemRecord, Snapshot
+from infra.preview.graph import Step
 from infra.preview.report import Cost, StackReport
 from infra.preview.snapshot import systems_of
 from policy import rules
 from policy.facts import Facts, Resource
 from policy.of_stack import limits
 
-Snapshot = dict[str, Any]
+NOTHING: Present = {
+    "region": "", "standby": [], "problems": [], "hosts": {}, "systems": {}, "machines": {}, "deployed": {},
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -32,20 +35,30 @@ class HostReports:
     unbound: Sequence[str] = ()
 
 
-def compare_snapshots(base: Snapshot, head: Snapshot, source: str = "mocks") -> StackReport:
+def compare_snapshots(pair: Pair) -> StackReport:
     """What becomes of a stack. An invalid base counts as nothing, and is reported."""
+    base, head = pair.get("base"), pair["head"]
     if head["error"]:
         return StackReport(head["stack"], error=head["error"], language=_language(head), timezone=_timezone(head))
-    there, base_errors = ({}, _base_error(base)) if base["error"] else (base, [])
-    steps = graph.steps(there.get("resources", []), head["resources"])
-    return build_report(there, head, steps, source, HostReports(unbound=base_errors))
+    if base is None or base["error"]:
+        base_errors = _base_error(base["error"]) if base else []
+        return build_report(NOTHING, head, graph.steps([], head["resources"]), "mocks", HostReports((), base_errors))
+    steps = graph.steps(base["resources"], head["resources"])
+    return build_report(_present(base), head, steps, "mocks", HostReports())
 
 
-def _base_error(base: Snapshot) -> list[str]:
+def _present(base: Snapshot) -> Present:
+    return {
+        "region": base["region"], "standby": base["standby"], "problems": base["problems"], "hosts": base["hosts"],
+        "systems": systems_of(base["configuration"]), "machines": base["machines"], "deployed": {},
+    }  # fmt: skip
+
+
+def _base_error(error: str) -> list[str]:
     # A file that the base does not have: the stack is new
-    if "there is no stack" in base["error"] or "is not there, which PULUMI_OPTION_CONFIG_FILE" in base["error"]:
+    if "there is no stack" in error or "is not there, which PULUMI_OPTION_CONFIG_FILE" in error:
         return []
-    why = base["error"].splitlines()[0]
+    why = error.splitlines()[0]
     return [worded("the base is not valid, everything is shown as new: {why}", why=why)]
 
 
@@ -59,22 +72,22 @@ def _timezone(head: Snapshot) -> str:
 
 
 def build_report(
-    there: Snapshot, head: Snapshot, steps: list[Step], source: str, host_reports: HostReports
+    there: Present, head: Snapshot, steps: list[Step], source: str, host_reports: HostReports
 ) -> StackReport:
     """The report, by steps that are known already."""
-    was, will = there.get("region", ""), head["region"]
+    was, will = there["region"], head["region"]
     moved = (was, will) if was and was != will else None
     replaced = [] if moved else replacing(steps)
     gone = {} if moved else going(there, head)
-    changes = hosts.compare_hosts(there.get("hosts", {}), head["hosts"], was, will, replaced)
+    changes = hosts.compare_hosts(there["hosts"], head["hosts"], was, will, replaced)
     return StackReport(
         head["stack"],
         fingerprint(source, steps, there, head, host_reports.bound),
         steps=steps,
         hosts=hosts.going(changes, gone),
-        cost=Cost(_monthly(there) if there else 0.0, _monthly(head), str(table().as_of)),
+        cost=Cost(_monthly(there), _monthly(head), str(table().as_of)),
         findings=rules.findings(replace(facts(head), shrinking=shrinking(steps))),
-        problems=[_problem_line(p) for p in head["problems"] if p not in there.get("problems", [])],
+        problems=[_problem_line(p) for p in head["problems"] if p not in there["problems"]],
         moves=moved,
         replaces=replaced,
         goes=[
@@ -97,10 +110,9 @@ def is_gated(steps: Sequence[Step]) -> bool:
     return any(step.op == "create" and "infra:index:Gate$" in step.urn for step in steps)
 
 
-def going(there: Snapshot, head: Snapshot) -> dict[str, tuple[str, str]]:
+def going(there: Present, head: Snapshot) -> dict[str, tuple[str, str]]:
     """System → the host that it leaves and the one that it goes to; those of which both are known."""
-    # A live one knows what the last update left
-    sides = there.get("systems", systems_of(there)), systems_of(head)
+    sides = there["systems"], systems_of(head["configuration"])
     before, after = ({system: host for host, names in side.items() for system in names} for side in sides)
     both = {system: (host, after[system]) for system, host in before.items() if system in after}
     return {system: (a, b) for system, (a, b) in both.items() if a != b and a in sides[1]}
@@ -114,18 +126,18 @@ def replacing(steps: Sequence[Step]) -> list[str]:
     return sorted({host for (host, place), op in releases if op == "create" and (host, region_of(place)) in gone})
 
 
-def fingerprint(source: str, steps: list[Step], there: Snapshot, head: Snapshot, host_reports: Sequence[str]) -> str:
+def fingerprint(source: str, steps: list[Step], there: Present, head: Snapshot, host_reports: Sequence[str]) -> str:
     """What a person approves: the files, the steps, what they start from (the hosts' releases, and hand edits
     since), and the code that does it, each by itself. The same plan has the same on every machine."""
-    asked = sorted(head["resources"], key=lambda resource: resource["urn"])
+    resources = sorted(head["resources"], key=lambda resource: resource["urn"])
     parts = (
         {name: [host["manifest"], host["files"]] for name, host in head["hosts"].items()},
         [
             [[step.urn, step.op, step.changed, step.because, step.new] for step in steps],
-            [[resource["urn"], resource["inputs"]] for resource in asked],
+            [[resource["urn"], resource["inputs"]] for resource in resources],
         ],
         [
-            {name: [host["manifest"], host["files"]] for name, host in there.get("hosts", {}).items()},
+            {name: [host["manifest"], host["files"]] for name, host in there["hosts"].items()},
             list(host_reports),
         ],
         head["code"],
@@ -166,9 +178,9 @@ def facts(snapshot: Snapshot) -> Facts:
         for item in host["manifest"]["environment_files"]
     }
     allowed = {
-        f"{name}:{place}": given
+        f"{name}:{place}": reasons
         for name, host in snapshot["hosts"].items()
-        for place, given in host.get("exceptions", {}).items()
+        for place, reasons in host.get("exceptions", {}).items()
     }
     return Facts(stack.name, resources, files, plain, allowed, {}, limits(stack), _monthly(snapshot))
 
@@ -187,16 +199,16 @@ def _disk_size(type: str, inputs: Inputs | None) -> Any:
     """Of a machine or a data disk, in GiB as Pulumi writes numbers; None of what has no disk."""
     if type == "aws:ebs/volume:Volume":
         return (inputs or {}).get("size")
-    device: dict[str, Any] = (inputs or {}).get("rootBlockDevice") or {}
+    device: Inputs = (inputs or {}).get("rootBlockDevice") or {}
     return device.get("volumeSize")
 
 
-def _monthly(snapshot: Snapshot) -> float | None:
-    """None too where the snapshot is of a program that did not know its machines yet."""
-    if "machines" not in snapshot:
-        return None
-    return monthly_everywhere(snapshot["machines"], [snapshot["region"], *snapshot["standby"]])
+def _monthly(stack: Present | Snapshot) -> float | None:
+    """What its machines cost a month; None where that is not known."""
+    if not stack["machines"]:
+        return None if stack["machines"] is None else 0.0
+    return monthly_everywhere(stack["machines"], [stack["region"], *stack["standby"]])
 
 
-def _problem_line(problem: dict[str, str]) -> str:
+def _problem_line(problem: ProblemRecord) -> str:
     return f"{problem['level']}: {problem['file']}: {problem['where']}: {problem['found']}; {problem['allowed']}"

@@ -1,9 +1,14 @@
-"""What a preview knows of a host, as types. They say nothing at run time: snapshot.py makes them, and live.py of what a
-host answers."""
+"""What a preview knows of a stack and of its hosts, as types. They say nothing at run time: snapshot.py makes them, and
+live.py of what a host answers."""
 
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 from agent.documents.manifest import Manifest
+from catalogue.deployed import Deployed
+
+Inputs = dict[str, Any]  # a resource's, as its provider names them
+Configuration = dict[str, Any]  # a stack's, as the commit's own catalogue/stack.py has it
+Machines = dict[str, list[Any]]  # host → instance type, GiB of its disk, and of its disk for data
 
 
 class _AnyHost(TypedDict):
@@ -20,3 +25,94 @@ class Host(_AnyHost, total=False):
 
     exceptions: dict[str, dict[str, str]]
     drifted: list[str]
+
+
+class ResourceRecord(TypedDict):
+    """A resource that a program asks for, as Pulumi's engine gets it; `provider` is the URN of its provider."""
+
+    urn: str
+    type: str
+    name: str
+    custom: bool
+    parent: str
+    inputs: Inputs
+    dependencies: list[str]
+    propertyDependencies: dict[str, list[str]]
+    ignores: list[str]
+    provider: str
+
+
+class Program(TypedDict):
+    """What a program asks for, in its order; `outputs` are those of components and of the stack, by their URN."""
+
+    resources: list[ResourceRecord]
+    outputs: dict[str, dict[str, Any]]
+
+
+class StateEntry(TypedDict):
+    """A resource in the state that an update left."""
+
+    type: str
+    outputs: dict[str, Any]
+
+
+class ProblemRecord(TypedDict):
+    """A problem of the catalogue (`catalogue.problems.Problem`); an earlier commit's may lack `unset`."""
+
+    file: str
+    where: str
+    found: str
+    allowed: str
+    level: str
+    unset: NotRequired[str]
+
+
+class Placement(TypedDict):
+    """Where a stack's machines and systems are, as its outputs have it."""
+
+    region: str
+    standby: list[str]
+    systems: dict[str, list[str]]
+    generations: dict[str, int]
+    kept: dict[str, list[int]]
+
+
+class Failure(TypedDict):
+    """A stack that no snapshot could be taken of, and why (`error`)."""
+
+    stack: str
+    problems: list[ProblemRecord]
+    error: str
+
+
+class Snapshot(Failure, Program):
+    """One commit's stack: `code` is a hash of all that runs in an update. `error` is "" in one that is complete;
+    `images` are REPOSITORY:TAG → digest, where a registry was asked."""
+
+    code: str
+    region: str
+    standby: list[str]
+    configuration: Configuration
+    machines: Machines
+    hosts: dict[str, Host]
+    images: NotRequired[dict[str, str]]
+
+
+class Present(TypedDict):
+    """What an update starts from: `systems` are host → its systems, `machines` None where their prices are not known,
+    `deployed` the images of services that were deployed alone (`catalogue.deployed`)."""
+
+    region: str
+    standby: list[str]
+    problems: list[ProblemRecord]
+    hosts: dict[str, Host]
+    systems: dict[str, list[str]]
+    machines: Machines | None
+    deployed: Deployed
+
+
+class Pair(TypedDict):
+    """Both commits of a stack; one that is held against what is deployed now has no base."""
+
+    base: NotRequired[Snapshot]
+    head: Snapshot

@@ -11,10 +11,9 @@ import yaml
 from agent.wording import phrase
 from catalogue.shapes import is_mapping
 from catalogue.sizes import INSTANCE_TYPES
+from infra.preview.documents import Inputs, ResourceRecord
 
 Op = Literal["create", "update", "replace", "delete"]
-Resource = dict[str, Any]
-Inputs = dict[str, Any]
 # What only this program's own components are, and what only says where to ask
 PLUMBING = ("infra:", "pulumi:")
 
@@ -105,7 +104,7 @@ def _covers(key: str, path: str) -> bool:
     return is_part(path, key) or is_part(key, path)
 
 
-def steps(before: Iterable[Resource], after: Iterable[Resource]) -> list[Step]:
+def steps(before: Iterable[ResourceRecord], after: Iterable[ResourceRecord]) -> list[Step]:
     """Everything that is created, changed, replaced or deleted, what loses most first."""
     old, new = _own(before), _own(after)
     by_urn = {urn: Step(urn, "create", new=resource["inputs"]) for urn, resource in new.items() if urn not in old}
@@ -131,7 +130,7 @@ def order_steps(unsorted: Iterable[Step]) -> list[Step]:
 ORDER: tuple[Op, ...] = ("delete", "replace", "update", "create")
 
 
-def _own(resources: Iterable[Resource]) -> dict[str, Resource]:
+def _own(resources: Iterable[ResourceRecord]) -> dict[str, ResourceRecord]:
     return {
         resource["urn"]: resource
         for resource in resources
@@ -139,7 +138,7 @@ def _own(resources: Iterable[Resource]) -> dict[str, Resource]:
     }
 
 
-def _other_processor(old: dict[str, Any], new: dict[str, Any]) -> str:
+def _other_processor(old: Inputs, new: Inputs) -> str:
     """AWS's provider asks for a new machine, which the pinned image of the old processor cannot start."""
     before, after = (INSTANCE_TYPES.get(str(inputs.get("instanceType"))) for inputs in (old, new))
     if before and after and before.architecture != after.architecture:
@@ -150,7 +149,7 @@ def _other_processor(old: dict[str, Any], new: dict[str, Any]) -> str:
 CONDITIONS = {"aws:ec2/instance:Instance": _other_processor}
 
 
-def _compare_resource(urn: str, old: Resource, new: Resource) -> Step | None:
+def _compare_resource(urn: str, old: ResourceRecord, new: ResourceRecord) -> Step | None:
     ignored = new["ignores"]
     paths = [
         path for path in differences(old["inputs"], new["inputs"]) if not any(is_part(path, key) for key in ignored)
@@ -166,7 +165,7 @@ def _compare_resource(urn: str, old: Resource, new: Resource) -> Step | None:
     return Step(urn, op, tuple(paths), tuple(because), old["inputs"], new["inputs"])
 
 
-def _follow(steps_by_urn: dict[str, Step], new: dict[str, Resource]) -> None:
+def _follow(steps_by_urn: dict[str, Step], new: dict[str, ResourceRecord]) -> None:
     """What refers to a replaced resource changes with it, or has to be replaced itself."""
     replaced = sorted(urn for urn, step in steps_by_urn.items() if step.op == "replace")
     while replaced:

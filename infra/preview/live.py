@@ -25,18 +25,19 @@ from infra.foreign import one_line
 from infra.mirror import resolve_digests
 from infra.paths import config_file, project_root
 from infra.preview.commits import snapshots
-from infra.preview.compare import HostReports, Snapshot, build_report
-from infra.preview.documents import Host
-from infra.preview.graph import PLUMBING, Inputs, Op, Step, order_steps
+from infra.preview.compare import NOTHING, HostReports, build_report
+from infra.preview.documents import Host, Inputs, Machines, Present, Program, Snapshot
+from infra.preview.graph import PLUMBING, Op, Step, order_steps
 from infra.preview.hosts import compare_hosts
-from infra.preview.marks import mask_text
+from infra.preview.marks import mask_text, stable
 from infra.preview.report import StackReport
-from infra.preview.snapshot import code_of, hosts_of, machines, stable, wanted_images
+from infra.preview.snapshot import code_of, hosts_of, image_digests, machines
 from infra.pulumi import Previewed, attempt, preview, pulumi
 from rendering.images import images_of
 
 INSTANCE = "aws:ec2/instance:Instance"
 VOLUME = "aws:ebs/volume:Volume"
+OTHER_RELEASE = "{host} serves {release}; the last update of the stack deployed {last}"
 UNASKED = "{host} did not answer, its files are shown as new: {why}"
 REPLACING = {"replace", "create-replacement", "delete-replaced", "discard-replaced"}
 OPS: dict[str, Op] = {"create": "create", "update": "update", "delete": "delete", "import": "create"}
@@ -66,14 +67,13 @@ def report(name: str) -> StackReport:
         return StackReport(
             name, error=why, source="live", language=catalogue.stack.language, timezone=catalogue.stack.timezone
         )
-    taken = list(steps(pulumi_result.steps))
-    head, untold = _head(catalogue, there)
+    pulumi_steps = list(steps(pulumi_result.steps))
     # The policy looks at what the program asks for, whatever is there already
-    head["resources"] = mocked["resources"]
-    if there:
-        there["machines"] = machines_before(head["machines"], there["region"], taken)
-    unbound = [*news(pulumi_result.warnings, check(catalogue)), *unbound, *untold]
-    return build_report(there, head, taken, "live", HostReports(host_reports, unbound))
+    head, remarks = _head(catalogue, there, mocked)
+    if there is not NOTHING:
+        there["machines"] = machines_before(head["machines"], there["region"], pulumi_steps)
+    unbound = [*news(pulumi_result.warnings, check(catalogue)), *unbound, *remarks]
+    return build_report(there, head, pulumi_steps, "live", HostReports(host_reports, unbound))
 
 
 def news(warnings: Iterable[str], standing: Iterable[Problem]) -> list[str]:
@@ -82,9 +82,9 @@ def news(warnings: Iterable[str], standing: Iterable[Problem]) -> list[str]:
     return [line for line in warnings if line.removeprefix("warning: ") not in standing_lines]
 
 
-def machines_before(after: dict[str, Any], region: str, taken: list[Step]) -> dict[str, Any]:
+def machines_before(after: Machines, region: str, pulumi_steps: list[Step]) -> Machines:
     """The machines as they are in the region that serves: what the steps make is not there yet. Pure."""
-    named = [(of_instance(step.name), step) for step in taken if step.type == INSTANCE]
+    named = [(of_instance(step.name), step) for step in pulumi_steps if step.type == INSTANCE]
     # One that a host keeps beside its own is an entry of its own (catalogue/prices.py)
     kept = {
         f"{host}@{place_of(region, int(number))}": f"{host} {number}"
@@ -100,10 +100,10 @@ def machines_before(after: dict[str, Any], region: str, taken: list[Step]) -> di
     for host, step in here:
         # Another machine of the name may be made beside the one that is there
         if step.op != "create" and step.old:
-            disk: dict[str, Any] = step.old.get("rootBlockDevice") or {}
+            disk: Inputs = step.old.get("rootBlockDevice") or {}
             own = disk.get("volumeSize", after.get(host, [None, 0])[1])
             before[host] = [step.old["instanceType"], own, *after.get(host, [])[2:]]
-    for step in taken:
+    for step in pulumi_steps:
         place = of_data_disk(step.name) if step.type == VOLUME else None
         host = kept.get("@".join(place), place[0]) if place and region_of(place[1]) == region else ""
         if host in before:
@@ -122,8 +122,8 @@ def catalogue_of(name: str, complete: bool = True) -> Catalogue:
     values = {key: entry.get("objectValue", entry.get("value")) for key, entry in config.items()}
     try:
         own: dict[str, dict[str, str]] = values.get(f"{PROJECT}:secrets") or {}
-        asked = _secrets_of_others(sealed, own)
-        values[f"{PROJECT}:secrets"] = {group: own.get(group, {}) | asked.get(group, {}) for group in {*own, *asked}}
+        others = _secrets_of_others(sealed, own)
+        values[f"{PROJECT}:secrets"] = {group: own.get(group, {}) | others.get(group, {}) for group in {*own, *others}}
         return replace(sealed, stack=stack_from(name, values, sealed.stack.file))
     except CatalogueError as error:
         if any(problem.where == f"{PROJECT}:secretsFrom" for problem in error.problems):
@@ -172,11 +172,11 @@ def steps(previewed: Iterable[dict[str, Any]]) -> Iterable[Step]:
 
 def _inputs(entry: dict[str, Any], state: str) -> Inputs:
     """What a step has in its `oldState` or `newState`, where it has that."""
-    known: dict[str, Inputs] = entry.get(state) or {}
-    return known.get("inputs", {})
+    recorded: dict[str, Inputs] = entry.get(state) or {}
+    return recorded.get("inputs", {})
 
 
-def _inner(names: Iterable[str], old: dict[str, Any], new: dict[str, Any]) -> Iterator[str]:
+def _inner(names: Iterable[str], old: Inputs, new: Inputs) -> Iterator[str]:
     """Which inputs changed, by the parts of those that have parts: where Pulumi names the whole of it alone."""
     for name in names:
         before, after = old.get(name), new.get(name)
@@ -191,21 +191,22 @@ def _key(catalogue: Catalogue) -> bytes:
     return hashlib.sha256(f"marks of a preview\0{catalogue.stack.sshPrivateKey}".encode()).digest()
 
 
-def _hosts(catalogue: Catalogue) -> tuple[Snapshot, list[str], list[str]]:
+def _hosts(catalogue: Catalogue) -> tuple[Present, list[str], list[str]]:
     """What every host has, asked at the same time; what a plan binds of what they say, and what is only to be known."""
     try:
         outputs = hosts.outputs(catalogue.stack)
     except InfraError as error:
-        return {}, [], [worded("no host was contacted: {why}", why=error)]
+        return NOTHING, [], [worded("no host was contacted: {why}", why=error)]
     addresses = {name: a for name, a in outputs["addresses"].items() if name.partition("@")[0] in catalogue.stack.hosts}
     gone = sorted(set(outputs["addresses"]) - set(addresses))
     targets = hosts.targets_at(catalogue.stack, addresses)
     with ThreadPoolExecutor(8) as pool:
         answers = dict(zip(targets, pool.map(_ask_host, targets.values()), strict=True))
     key = _key(catalogue)
-    snapshot: Snapshot = {"hosts": {}, "region": outputs.get("region", ""), "problems": []}
-    snapshot |= {"standby": outputs.get("standby", []), "deployed": outputs.get("deployed", {})}
-    snapshot |= {"systems": outputs["systems"]} if "systems" in outputs else {}
+    present: Present = {
+        "region": outputs.get("region", ""), "standby": outputs.get("standby", []), "problems": [], "hosts": {},
+        "systems": outputs.get("systems", {}), "machines": None, "deployed": outputs.get("deployed", {}),
+    }  # fmt: skip
     host_reports: list[str] = []
     unbound: list[str] = [worded("{host} leaves the stack; it was not contacted", host=name) for name in gone]
     for name, answer in answers.items():
@@ -214,23 +215,19 @@ def _hosts(catalogue: Catalogue) -> tuple[Snapshot, list[str], list[str]]:
         elif answer["release"] is not None and (complaint := _complaint(answer)):
             unbound.append(worded(UNASKED, host=name, why=complaint))
         elif answer["release"] is not None:
-            if (wanted := outputs["releases"].get(name, {}).get("id")) not in (None, answer["release"]):
+            if (last := outputs["releases"].get(name, {}).get("id")) not in (None, answer["release"]):
                 serves = one_line(answer["release"])[:12]
-                host_reports.append(
-                    worded(
-                        "{host} serves {release}; the last update of the stack deployed {last}",
-                        host=name,
-                        release=serves,
-                        last=wanted[:12],
-                    )
-                )
+                host_reports.append(worded(OTHER_RELEASE, host=name, release=serves, last=last[:12]))
             host_reports += [f"{name}: {entry['path']} {entry['found']}" for entry in answer["drift"]]
-            snapshot["hosts"][name] = {
+            present["hosts"][name] = {
                 "manifest": answer["manifest"],
                 "files": {path: mask_text(text, path, key) for path, text in answer["files"].items()},
+                "addresses": {},
+                "spec": {},
+                "room": None,
                 "drifted": sorted({entry["path"] for entry in answer["drift"]}),
             }
-    return snapshot, host_reports, unbound
+    return present, host_reports, unbound
 
 
 def _ask_host(target: ssh.Target) -> dict[str, Any] | str:
@@ -255,31 +252,29 @@ def _complaint(answer: dict[str, Any]) -> str:
     return ""
 
 
-def _head(catalogue: Catalogue, there: Snapshot) -> tuple[Snapshot, list[str]]:
+def _head(catalogue: Catalogue, there: Present, program: Program) -> tuple[Snapshot, list[str]]:
     """The stack as it is to be, its images by the digests that the registry has now; and what it does not list."""
-    catalogue = pin_images(catalogue, there.get("deployed", {}))
+    catalogue = pin_images(catalogue, there["deployed"])
     serving: dict[str, str] = {}
-    for host in there.get("hosts", {}).values():
+    for host in there["hosts"].values():
         serving |= _serving(host["manifest"])
-    images, untold = digests(catalogue, there.get("region") or catalogue.stack.region, serving)
+    images, unlisted = digests(catalogue, there["region"] or catalogue.stack.region, serving)
     rendered_hosts = hosts_of(catalogue, images, _key(catalogue))
-    for name, host in there.get("hosts", {}).items():
+    for name, host in there["hosts"].items():
         # A host knows none of its addresses and its room; a user's key in AWS is known to AWS alone
-        host |= {key: rendered_hosts[name][key] if name in rendered_hosts else None for key in ("addresses", "room")}
-        host["addresses"], host["spec"] = (
-            host["addresses"] or {},
-            rendered_hosts[name]["spec"] if name in rendered_hosts else {},
-        )
-        if name in rendered_hosts:
-            _same_credentials(host["manifest"], rendered_hosts[name])
+        if rendered := rendered_hosts.get(name):
+            host["addresses"], host["room"] = rendered["addresses"], rendered["room"]
+            host["spec"] = rendered["spec"]
+            _same_credentials(host["manifest"], rendered)
     public = catalogue.stack.model_dump(mode="json", exclude={"sshPrivateKey", "hostPrivateKeys", "secrets"})
-    remark = worded("not checked in the registry, or missing there: {images}", images=", ".join(untold))
+    remark = worded("not checked in the registry, or missing there: {images}", images=", ".join(unlisted))
     return {
-        "stack": catalogue.stack.name, "problems": [], "code": code_of(project_root()),
+        "stack": catalogue.stack.name, "problems": [], "error": "", "code": code_of(project_root()),
         "region": catalogue.stack.region, "standby": catalogue.stack.standbyRegions, "hosts": rendered_hosts,
         "machines": machines(catalogue.stack), "configuration": public,
         "images": {f"{name}{suffix}": d for name, by_suffix in images.items() for suffix, d in by_suffix.items()},
-    }, [remark] if untold else []  # fmt: skip
+        "resources": program["resources"], "outputs": program["outputs"],
+    }, [remark] if unlisted else []  # fmt: skip
 
 
 def _same_credentials(before: Manifest, after: Host) -> None:
@@ -312,7 +307,7 @@ def digests(catalogue: Catalogue, region: str, serving: Mapping[str, str] | None
     """Repository → suffix (`:tag`, `@digest`) → digest of what runs, by a region's registry, or by another image's own;
     and the images that neither lists: those are as they serve (see `_serving`), or named by their tag."""
     client, has = aws.client("ecr", region), serving or {}
-    wanted = [(repository, suffix) for repository, by_image in wanted_images(catalogue).items() for suffix in by_image]
+    names = [(repository, suffix) for repository, by_image in image_digests(catalogue).items() for suffix in by_image]
 
     def of(image: tuple[str, str]) -> str | None:
         repository, suffix = image
@@ -326,25 +321,26 @@ def digests(catalogue: Catalogue, region: str, serving: Mapping[str, str] | None
             return None
         return detail["imageDigest"]
 
-    images: Images = {repository: {} for repository, _ in wanted}
-    untold: list[str] = []
+    images: Images = {repository: {} for repository, _ in names}
+    unlisted: list[str] = []
     with ThreadPoolExecutor(8) as pool:
-        by_image = dict(zip(wanted, pool.map(of, wanted), strict=True))
+        by_image = dict(zip(names, pool.map(of, names), strict=True))
     by_image |= _of_others(catalogue, [image for image, digest in by_image.items() if digest is None])
     for (repository, suffix), digest in by_image.items():
         if digest is None:
-            untold.append(f"{repository}{suffix}")
+            unlisted.append(f"{repository}{suffix}")
         if serving_digest := digest or has.get(f"{repository}{suffix}") or has.get(repository):
             images[repository][suffix] = serving_digest
-    return images, untold
+    return images, unlisted
 
 
 def _of_others(catalogue: Catalogue, absent: list[tuple[str, str]]) -> dict[tuple[str, str], str]:
     """What other registries have of images that the stack's own has not: an update copies them. None where one of them
     does not answer, which an update says."""
     names = {f"{repository}{suffix}": (repository, suffix) for repository, suffix in absent}
-    asked = [image.name for image in catalogue.foreign_images if image.name in names]
+    foreign_names = [image.name for image in catalogue.foreign_images if image.name in names]
     try:
-        return {names[name]: digest for name, digest in resolve_digests(asked, catalogue.stack.registry_logins).items()}
+        digests_by_name = resolve_digests(foreign_names, catalogue.stack.registry_logins)
     except InfraError:
         return {}
+    return {names[name]: digest for name, digest in digests_by_name.items()}

@@ -14,6 +14,13 @@ from typing import Any, TypeGuard
 MASKING = Path(__file__).resolve().parents[2] / "catalogue/masking"
 # Where no key is given, marks can be compared within this process alone
 PROCESS_KEY = os.urandom(32)
+# An attempt of a region move is named by its time, which says nothing about the change
+ATTEMPT = re.compile(r"\d{8}T\d{6}Z")
+
+
+def stable(text: str) -> str:
+    """The text with one mark in the place of each attempt's time."""
+    return ATTEMPT.sub("ATTEMPT", text)
 
 
 @cache
@@ -39,14 +46,14 @@ def mask_text(text: str, path: str = "", key: bytes = PROCESS_KEY) -> str:
     masking = _masking()
     mark = masking.MARK
     marked = re.sub(masking.OF_PREVIEW, lambda match: f"{mark}_{match[1].encode().hex()}", text)
-    shown = _masker(key).mask_secrets(path, marked)
+    masked = _masker(key).mask_secrets(path, marked)
 
     def show_mark(match: re.Match[str]) -> str:
         return f"[{bytes.fromhex(match[2]).decode(errors='replace')}]" if match[1] else f"[secret {match[2]}]"
 
-    shown = re.sub(rf"{mark}(_?)((?:[0-9a-f]{{2}})+)", show_mark, shown)
+    masked = re.sub(rf"{mark}(_?)((?:[0-9a-f]{{2}})+)", show_mark, masked)
     # Lines keep their ends
-    return shown if text.endswith("\n") or not shown.endswith("\n") else shown[:-1]
+    return masked if text.endswith("\n") or not masked.endswith("\n") else masked[:-1]
 
 
 def key_of(file: Path) -> bytes:
@@ -73,8 +80,8 @@ def mark_sources(values: dict[str, Any]) -> None:
 
 def mark_unset(values: dict[str, Any], unset: list[str]) -> dict[str, Any]:
     """The configuration with marks for secrets (GROUP.NAME) that have no value yet, without which no program runs."""
-    known: dict[str, dict[str, str]] = values.get("infra:secrets") or {}
-    secrets = {group: {**given} for group, given in known.items()}
+    groups: dict[str, dict[str, str]] = values.get("infra:secrets") or {}
+    secrets = {group: {**by_name} for group, by_name in groups.items()}
     for group, _, name in (path.rpartition(".") for path in unset):
         secrets.setdefault(group, {})[name] = mark("not set")
     return values | {"infra:secrets": secrets} if unset else values

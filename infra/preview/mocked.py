@@ -1,8 +1,9 @@
 """What a program is answered in AWS's and the engine's place: of a machine, a registry, the stack's last update. And
-what snapshot.py, beside which it runs, needs of Pulumi's mocks, as types: theirs say little."""
+what recording.py, beside which it runs, needs of Pulumi's mocks, as types: theirs say little."""
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -13,19 +14,32 @@ if TYPE_CHECKING:
         RegisterResourceResponse,
     )
 
+    from infra.preview.documents import StateEntry
+
+
+Values = dict[str, Any]  # what a provider takes and gives, as each of its functions says
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known beforehand: `images` as repository → suffix → digest, and the `state` that the last update left."""
+
+    images: dict[str, dict[str, str]]
+    state: "dict[str, StateEntry]"
+
 
 class Creation(Protocol):
     """A resource that a program asks for (`MockResourceArgs`)."""
 
     name: str
-    inputs: dict[str, Any]
+    inputs: Values
 
 
 class Call(Protocol):
     """A function of a provider that a program calls (`MockCallArgs`)."""
 
     token: str
-    args: dict[str, Any]
+    args: Values
 
 
 class Monitor(Protocol):
@@ -47,40 +61,66 @@ def address(name: str) -> str:
     return f"192.0.2.{1 + int(hashlib.sha256(name.encode()).hexdigest(), 16) % 254}"
 
 
-def mock_creation(asked: Creation) -> tuple[str, dict[str, Any]]:
+def mock_creation(resource: Creation) -> tuple[str, Values]:
     """The id and the outputs of what is created."""
     outputs = {
-        "arn": f"arn:aws:mock:{asked.name}", "publicIp": address(asked.name), "repositoryUrl": asked.name,
+        "arn": f"arn:aws:mock:{resource.name}", "publicIp": address(resource.name), "repositoryUrl": resource.name,
         "secret": "[made by AWS]", "stdout": '{"line": "", "release": "", "images": {}, "copied": 0}',
     }  # fmt: skip
-    return f"{asked.name}-id", {**outputs, **asked.inputs}
+    return f"{resource.name}-id", {**outputs, **resource.inputs}
 
 
-def answer(call: Call, images: dict[str, dict[str, str]], state: dict[str, Any]) -> dict[str, Any]:
-    """What a call gives: of `images` (repository → suffix → digest), and of the `state` that the last update left (URN
-    → {type, outputs})."""
-    if call.token == "aws:ecr/getImages:getImages":
-        entries = images.get(call.args["repositoryName"], {}).items()
-        tagged = [{"imageTag": suffix[1:], "imageDigest": d} for suffix, d in entries if suffix[0] == ":"]
-        pinned = [{"imageTag": "", "imageDigest": d} for suffix, d in entries if suffix[0] == "@"]
-        return {"imageIds": tagged + pinned, "id": "i", "repositoryName": call.args["repositoryName"]}
-    if call.token == "pulumi:pulumi:readStackResourceOutputs":
-        return {"name": call.args["stackName"], "outputs": state}
-    if call.token == "aws:ec2/getInstanceTypeOfferings:getInstanceTypeOfferings":
-        types = [value for filter in call.args["filters"] for value in filter["values"]]
-        # Which zone offers them is AWS's to say: without it each does, and the first stands for it
-        place = call.args["region"]
-        pairs = [(kind, f"{place}{letter}") for letter in "abcdef" for kind in types]
-        offers = {"instanceTypes": [kind for kind, _ in pairs], "locations": [zone for _, zone in pairs]}
-        return {**offers, "locationTypes": [], "id": "i", "region": place}
-    if call.token == "aws:ec2/getSubnet:getSubnet":
-        return {"availabilityZone": f"{call.args['region']}a", "id": call.args["id"]}
-    if call.token == "aws:ec2/getInstances:getInstances":
-        # Here it is unknown that one is lost
-        ids = [value for filter in call.args["filters"] for value in filter["values"]]
-        return {"ids": ids, "id": "i", "region": "r"}
-    name = call.args.get("name", "")
+def answer(call: Call, known: Known) -> Values:
+    """What a function of a provider returns. Those that look something up by its name have the same one."""
+    return FUNCTIONS.get(call.token, _look_up)(call.args, known)
+
+
+def _images(arguments: Values, known: Known) -> Values:
+    entries = known.images.get(arguments["repositoryName"], {}).items()
+    tagged = [{"imageTag": suffix[1:], "imageDigest": digest} for suffix, digest in entries if suffix[0] == ":"]
+    pinned = [{"imageTag": "", "imageDigest": digest} for suffix, digest in entries if suffix[0] == "@"]
+    return {"imageIds": tagged + pinned, "id": "i", "repositoryName": arguments["repositoryName"]}
+
+
+def _last_update(arguments: Values, known: Known) -> Values:
+    return {"name": arguments["stackName"], "outputs": known.state}
+
+
+def _offerings(arguments: Values, known: Known) -> Values:
+    # Which zone offers them is AWS's to say: without it each does, and the first stands for it
+    place = arguments["region"]
+    pairs = [(kind, f"{place}{letter}") for letter in "abcdef" for kind in _filter_values(arguments)]
+    return {
+        "instanceTypes": [kind for kind, _ in pairs], "locations": [zone for _, zone in pairs], "locationTypes": [],
+        "id": "i", "region": place,
+    }  # fmt: skip
+
+
+def _subnet(arguments: Values, known: Known) -> Values:
+    return {"availabilityZone": f"{arguments['region']}a", "id": arguments["id"]}
+
+
+def _instances(arguments: Values, known: Known) -> Values:
+    # Here it is unknown that one is lost
+    return {"ids": _filter_values(arguments), "id": "i", "region": "r"}
+
+
+def _look_up(arguments: Values, known: Known) -> Values:
+    name = arguments.get("name", "")
     return {
         "zoneId": "ZONE", "arn": "arn:aws:route53:::hostedzone/ZONE", "id": "ZONE", "value": f"image of {name}",
         "name": name,
     }  # fmt: skip
+
+
+def _filter_values(arguments: Values) -> list[str]:
+    return [value for entry in arguments["filters"] for value in entry["values"]]
+
+
+FUNCTIONS: dict[str, Callable[[Values, Known], Values]] = {
+    "aws:ecr/getImages:getImages": _images,
+    "pulumi:pulumi:readStackResourceOutputs": _last_update,
+    "aws:ec2/getInstanceTypeOfferings:getInstanceTypeOfferings": _offerings,
+    "aws:ec2/getSubnet:getSubnet": _subnet,
+    "aws:ec2/getInstances:getInstances": _instances,
+}

@@ -1,48 +1,50 @@
 """Two checkouts as values: what each one's program makes and what its hosts get, as JSON on standard output.
 
 Runs as a script, each checkout in a process of its own and with its own packages, which may be older than this file: of
-ours it imports marks.py and mocked.py beside it alone, and it works without AWS, passphrase or Pulumi login. What is
-encrypted in a stack's configuration stays so: a mark stands for it that changes with it.
+ours it imports marks.py, mocked.py and recording.py beside it alone, and it works without AWS, passphrase or Pulumi
+login. What is encrypted in a stack's configuration stays so: a mark stands for it that changes with it.
 """
 
-import asyncio
 import gc
 import hashlib
 import importlib
 import json
 import os
-import re
-import runpy
 import sys
 import tempfile
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import IO, TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
-    from pulumi.runtime.mocks import empty_pb2
-    from pulumi.runtime.proto import resource_pb2
+    from collections.abc import Sequence
 
-    from infra.preview.documents import Host
+    from catalogue.problems import Problem
+    from infra.preview.documents import (
+        Configuration,
+        Failure,
+        Host,
+        Machines,
+        Pair,
+        Placement,
+        ProblemRecord,
+        Program,
+        Snapshot,
+        StateEntry,
+    )  # fmt: skip
 if __package__:
     from infra.preview import marks, mocked
 else:
     import marks
     import mocked
 
-# An attempt of a region move is named by its time, which says nothing about the change
-ATTEMPT = re.compile(r"\d{8}T\d{6}Z")
 KEYS = {"sshPrivateKey": "[made by infra init]", "sshPublicKey": "ssh-ed25519 AAAA [made by infra init]"}
 LIBRARIES = (
     "boto3", "jinja2", "pulumi", "pulumi_aws", "pulumi_command.local", "pulumi_command.remote", "pydantic", "yaml",
 )  # fmt: skip
 
 
-def stable(text: str) -> str:
-    return ATTEMPT.sub("ATTEMPT", text)
-
-
-def wanted_images(catalogue: Any) -> dict[str, dict[str, str]]:
+def image_digests(catalogue: Any) -> dict[str, dict[str, str]]:
     """Repository → suffix (`:tag`, `@digest`) → digest: the one that is named, or without a registry a made-up one."""
     by_repository: dict[str, dict[str, str]] = {}
     for image in catalogue.images:
@@ -51,68 +53,14 @@ def wanted_images(catalogue: Any) -> dict[str, dict[str, str]]:
     return by_repository
 
 
-def keys(stack: Any, values: dict[str, Any]) -> dict[str, Any]:
+def keys(stack: Any, values: "Configuration") -> "Configuration":
     """The configuration with marks for keys that have not been made yet."""
     missing = {f"infra:{key}": text for key, text in KEYS.items() if not values.get(f"infra:{key}")}
     of_hosts: dict[str, dict[str, str]] = {}
     for key, text in (("hostPublicKeys", KEYS["sshPublicKey"]), ("hostPrivateKeys", KEYS["sshPrivateKey"])):
-        given: dict[str, str] = values.get(f"infra:{key}") or {}
-        of_hosts[f"infra:{key}"] = dict.fromkeys(stack.ec2_hosts, text) | given
+        existing: dict[str, str] = values.get(f"infra:{key}") or {}
+        of_hosts[f"infra:{key}"] = dict.fromkeys(stack.ec2_hosts, text) | existing
     return values | missing | of_hosts
-
-
-def program(root: Path, name: str, values: dict[str, Any], images: dict[str, dict[str, str]], state: Any) -> Any:
-    """The program under mocks: its resources in their order, and what components and the stack put out."""
-    import pulumi
-    from pulumi.runtime import rpc
-    from pulumi.runtime.mocks import MockMonitor
-
-    resources: list[dict[str, Any]] = []
-    outputs: dict[str, Any] = {}
-
-    class Mocks(pulumi.runtime.Mocks):
-        def new_resource(self, args: mocked.Creation) -> tuple[str, dict[str, Any]]:
-            return mocked.mock_creation(args)
-
-        def call(self, args: mocked.Call) -> tuple[dict[str, Any], list[tuple[str, str]]]:
-            return mocked.answer(args, images, state or {}), []
-
-    class Monitor(MockMonitor):
-        def RegisterResource(
-            self, request: "resource_pb2.RegisterResourceRequest"
-        ) -> "resource_pb2.RegisterResourceResponse":
-            # Pulumi's own mocks have no types
-            answer = cast(mocked.Monitor, super()).RegisterResource(request)
-            inputs = marks.mask_inputs(rpc.deserialize_properties(request.object))
-            resources.append(
-                {
-                    "urn": stable(answer.urn), "type": request.type, "name": stable(request.name),
-                    "custom": bool(request.custom), "parent": stable(request.parent),
-                    "inputs": json.loads(stable(json.dumps(inputs, default=str))),
-                    "dependencies": sorted(map(stable, request.dependencies)),
-                    "propertyDependencies": {
-                        key: sorted(map(stable, of.urns)) for key, of in request.propertyDependencies.items()
-                    },
-                    "ignores": list(request.ignoreChanges), "provider": request.provider.rpartition("::")[0],
-                }
-            )  # fmt: skip
-            return answer
-
-        def RegisterResourceOutputs(self, request: "resource_pb2.RegisterResourceOutputsRequest") -> "empty_pb2.Empty":
-            outputs[request.urn] = marks.mask_inputs(rpc.deserialize_properties(request.outputs))
-            # As above
-            return cast(mocked.Monitor, super()).RegisterResourceOutputs(request)
-
-    # Pulumi takes the loop that is set, and since Python 3.14 none is made for it
-    asyncio.set_event_loop(asyncio.new_event_loop())
-    mocks = Mocks()
-    pulumi.runtime.set_mocks(mocks, project="infra", stack=name, preview=False, monitor=Monitor(mocks))
-    texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in values.items()}
-    secret = [key for key in texts if key in ("infra:sshPrivateKey", "infra:hostPrivateKeys", "infra:secrets")]
-    pulumi.runtime.set_all_config(texts, secret)
-    # Pulumi's decorator has no types
-    cast(mocked.Runtime, pulumi.runtime).test(lambda: runpy.run_path(str(root / "__main__.py")) and None)()
-    return {"resources": resources, "outputs": {stable(urn): output for urn, output in outputs.items()}}
 
 
 def text(content: bytes, path: str, key: bytes) -> str:
@@ -172,7 +120,7 @@ def hosts_of(catalogue: Any, images: dict[str, dict[str, str]], key: bytes) -> "
     return by_name
 
 
-def machines(stack: Any) -> dict[str, list[Any]]:
+def machines(stack: Any) -> "Machines":
     """Host → instance type and GiB of its disks, of those that cost something in AWS."""
     own = {n: [host.instanceType, *getattr(host, "disks", [host.volume])] for n, host in stack.ec2_hosts.items()}
     beside = ((name, kept) for name, host in stack.ec2_hosts.items() for kept in getattr(host, "kept", []))
@@ -194,7 +142,9 @@ def code_of(root: Path) -> str:
     return digest.hexdigest()
 
 
-def take(root: Path, name: str, file: Path, state: Any = None, key: bytes = marks.PROCESS_KEY) -> dict[str, Any]:
+def take(
+    root: Path, name: str, file: Path, state: "dict[str, StateEntry] | None" = None, key: bytes = marks.PROCESS_KEY
+) -> "Snapshot | Failure":
     """The snapshot of one stack. What its owner would read is in `problems` (all) and `error` (why there is no
     more). `key` is that of marks (see `unspoken`)."""
     import yaml
@@ -204,7 +154,6 @@ def take(root: Path, name: str, file: Path, state: Any = None, key: bytes = mark
     from catalogue.problems import CatalogueError
     from catalogue.stack import read_stack, stack_from
 
-    snapshot: dict[str, Any] = {"stack": name, "problems": [], "error": "", "code": code_of(root)}
     try:
         read_stack(root, name, file)
         whole: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
@@ -215,34 +164,49 @@ def take(root: Path, name: str, file: Path, state: Any = None, key: bytes = mark
         catalogue = load(root, stack_from(name, values, file.name))
         problems = check(catalogue)
     except CatalogueError as error:
-        return snapshot | {"error": str(error), "problems": [asdict(problem) for problem in error.problems]}
+        return {"stack": name, "problems": _records(error.problems), "error": str(error)}
     # An earlier commit's problems may lack the field
     unset = [path for problem in problems if (path := getattr(problem, "unset", ""))]
     problems = [replace(p, level="warning") if getattr(p, "unset", "") else p for p in problems]
-    snapshot["problems"] = [asdict(problem) for problem in problems]
-    if wrong := [str(problem) for problem in problems if problem.level == "error"]:
-        return snapshot | {"error": "\n".join(wrong)}
-    images = wanted_images(catalogue)
-    snapshot |= {
-        "region": stack.region, "standby": list(getattr(stack, "standbyRegions", [])),
-        "configuration": stack.model_dump(mode="json"), "machines": machines(stack),
-        "hosts": hosts_of(catalogue, images, key),
+    if errors := [str(problem) for problem in problems if problem.level == "error"]:
+        return {"stack": name, "problems": _records(problems), "error": "\n".join(errors)}
+    images = image_digests(catalogue)
+    hosts = hosts_of(catalogue, images, key)
+    program = _run(root, name, marks.mark_unset(values, unset), mocked.Known(images, state or {}))
+    return {
+        "stack": name, "problems": _records(problems), "error": "", "code": code_of(root), "region": stack.region,
+        "standby": list(getattr(stack, "standbyRegions", [])), "configuration": stack.model_dump(mode="json"),
+        "machines": machines(stack), "hosts": hosts, **program,
     }  # fmt: skip
-    return snapshot | program(root, name, marks.mark_unset(values, unset), images, state)
 
 
-def state_of(snapshot: dict[str, Any]) -> dict[str, Any]:
+def _records(problems: "Sequence[Problem]") -> "list[ProblemRecord]":
+    return [cast("ProblemRecord", asdict(problem)) for problem in problems]
+
+
+def _run(root: Path, name: str, values: "Configuration", known: mocked.Known) -> "Program":
+    # It imports Pulumi, which a command that takes no snapshot does not need
+    if __package__:
+        from infra.preview import recording
+    else:
+        import recording
+    return recording.run(root, name, values, known)
+
+
+def state_of(snapshot: "Snapshot") -> "dict[str, StateEntry]":
     """What Pulumi would know of a stack that is as its snapshot says."""
     by_urn = {resource["urn"]: resource for resource in snapshot["resources"]}
     stack = next(urn for urn, resource in by_urn.items() if resource["type"] == "pulumi:pulumi:Stack")
-    return {
+    state: dict[str, StateEntry] = {
         urn: {"type": entry["type"], "outputs": {"arn": urn, **entry["inputs"], **snapshot["outputs"].get(urn, {})}}
         for urn, entry in by_urn.items()
         if entry["type"].startswith(("infra:", "aws:route53/record:", "aws:ec2/instance:")) or "::record-" in urn
-    } | {stack: {"type": "pulumi:pulumi:Stack", "outputs": {**placement(snapshot), "move": {}}}}
+    }
+    state[stack] = {"type": "pulumi:pulumi:Stack", "outputs": {**placement(snapshot), "move": {}}}
+    return state
 
 
-def apart(root: str, name: str, file: str, key: bytes, state: Any = None) -> "Running":
+def apart(root: str, name: str, file: str, key: bytes, state: "dict[str, StateEntry] | None" = None) -> "Running":
     """A snapshot in a process of its own, which has the libraries already."""
     out = tempfile.TemporaryFile()  # noqa: SIM115 (both processes have it)
     pid = os.fork()
@@ -263,16 +227,17 @@ def apart(root: str, name: str, file: str, key: bytes, state: Any = None) -> "Ru
 class Running:
     stack: str
     pid: int
-    out: Any
+    out: IO[bytes]
 
-    def wait(self) -> dict[str, Any]:
+    def wait(self) -> "Snapshot":
+        """Its snapshot, or a `Failure`: of one with an error nothing else is read."""
         os.waitpid(self.pid, 0)
         self.out.seek(0)
-        silent: dict[str, Any] = {"stack": self.stack, "problems": [], "error": "the program ended without a message"}
-        return json.loads(output) if (output := self.out.read()) else silent
+        silent: Failure = {"stack": self.stack, "problems": [], "error": "the program ended without a message"}
+        return json.loads(self.out.read() or json.dumps(silent))
 
 
-def pair(base: str, head: str, name: str, file: str) -> dict[str, Any]:
+def pair(base: str, head: str, name: str, file: str) -> "Pair":
     """Both checkouts of a stack (`base` may be none)."""
     key = marks.key_of(Path(file or f"{head}/Pulumi.{name}.yaml"))
     after = apart(head, name, file, key)
@@ -280,28 +245,26 @@ def pair(base: str, head: str, name: str, file: str) -> dict[str, Any]:
     return pair_up(before, after.wait(), head, file, key)
 
 
-def pair_up(before: dict[str, Any] | None, after: dict[str, Any], head: str, file: str, key: bytes) -> dict[str, Any]:
+def pair_up(before: "Snapshot | None", after: "Snapshot", head: str, file: str, key: bytes) -> "Pair":
     """Two snapshots of a stack. One that changes its place is taken once more, now that it is known from where."""
-    taken = [one for one in (before, after) if one and not one["error"]]
-    if len({str([placement(s), s["configuration"].get("dns")]) for s in taken}) == 2:
-        after = apart(head, after["stack"], file, key, state_of(taken[0])).wait()
-    return ({"base": before} if before is not None else {}) | {"head": after}
+    complete = [snapshot for snapshot in (before, after) if snapshot and not snapshot["error"]]
+    if len({str([placement(s), s["configuration"].get("dns")]) for s in complete}) == 2:
+        after = apart(head, after["stack"], file, key, state_of(complete[0])).wait()
+    return {"head": after} if before is None else {"base": before, "head": after}
 
 
-def systems_of(snapshot: dict[str, Any]) -> dict[str, list[str]]:
-    """Host → its systems, by the configuration."""
-    configuration: dict[str, Any] = snapshot.get("configuration") or {"hosts": {}}
+def systems_of(configuration: "Configuration") -> dict[str, list[str]]:
+    """Host → its systems."""
     hosts: dict[str, dict[str, Any]] = configuration["hosts"]
     return {
         n: [e if isinstance(e, str) else e.get("as") or e["system"] for e in s["systems"]] for n, s in hosts.items()
     }
 
 
-def placement(snapshot: dict[str, Any]) -> dict[str, Any]:
-    """Where a stack's machines and systems are, as its outputs have it."""
+def placement(snapshot: "Snapshot") -> "Placement":
     hosts = snapshot["configuration"]["hosts"]
     return {
-        "region": snapshot["region"], "standby": snapshot["standby"], "systems": systems_of(snapshot),
+        "region": snapshot["region"], "standby": snapshot["standby"], "systems": systems_of(snapshot["configuration"]),
         "generations": {name: spec["generation"] for name, spec in hosts.items() if "generation" in spec},
         "kept": {name: [kept["generation"] for kept in spec.get("kept", [])] for name, spec in hosts.items()},
     }  # fmt: skip
@@ -318,9 +281,9 @@ def preload() -> None:
 
 def main() -> int:
     """Reads {base, head: directories; stacks: name → its file in head, or ""}, writes stack → its pair."""
-    asked = json.load(sys.stdin)
+    request = json.load(sys.stdin)
     preload()
-    pairs = {name: pair(asked["base"], asked["head"], name, file) for name, file in asked["stacks"].items()}
+    pairs = {name: pair(request["base"], request["head"], name, file) for name, file in request["stacks"].items()}
     json.dump(pairs, sys.stdout)
     return 0
 

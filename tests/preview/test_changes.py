@@ -37,7 +37,7 @@ def previewed(pair: Pairs, base: Path, folder: Path, row: Row) -> Report:
         row.before(head)
     row.change(head)
     snapshots = pair(base, head)
-    return Report("0" * 40, "a clone", [compare.compare_snapshots(snapshots["base"], snapshots["head"])])
+    return Report("0" * 40, "a clone", [compare.compare_snapshots(snapshots)])
 
 
 def in_terminal(report: Report) -> str:

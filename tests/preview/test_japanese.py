@@ -27,7 +27,7 @@ CHOSEN = {
     *GAPS, *GAPS.values(), *report.WORDS.values(), *(verb for both in report.VERBS.values() for verb in both),
     *report.EFFECT, *report.HEALTH, *report.SSH.values(), *report.LOSSES.values(), *words.SOURCES.values(),
     *words.HOSTS.values(), words.PORT, words.ADDRESS, *markdown.HEAD, comments.ORIGIN, comments.AT, live.UNASKED,
-    *STEPS, MACHINE_GOES, LEFTOVERS_GO, *WAYS.values(), "new", "changed", "removed",
+    live.OTHER_RELEASE, *STEPS, MACHINE_GOES, LEFTOVERS_GO, *WAYS.values(), "new", "changed", "removed",
     *(text for kind in kinds().values() for text in (kind.name, kind.lost, *kind.update.values())),
 } - {""}  # fmt: skip
 SOURCES = [*(ROOT / "infra/preview").rglob("*.py"), ROOT / "infra/comment.py"]
