@@ -25,8 +25,8 @@ def hosts_of(catalogue: Catalogue, service: str | None, host: str | None) -> dic
     if service and service not in everything:
         raise InfraError(f"{service!r} has no backup in stack {stack.name}; services with one: {', '.join(everything)}")
     targets = hosts.targets(stack, host)
-    wanted = {name for name, names in services_by_host.items() if service in names or (service is None and names)}
-    return {name: target for name, target in targets.items() if name.partition("@")[0] in wanted}
+    chosen_hosts = {name for name, names in services_by_host.items() if service in names or (service is None and names)}
+    return {name: target for name, target in targets.items() if name.partition("@")[0] in chosen_hosts}
 
 
 def one_host(catalogue: Catalogue, service: str, host: str | None) -> Target:

@@ -48,10 +48,10 @@ def changes(file: Path, keys: Collection[str]) -> Changes:
     by_path: Changes = {}
     for path, lines in ranges.items():
         entries = [by_line.get(number) for number in lines]
-        known = [entry for entry in entries if entry is not None]
-        if known and len(known) == len(entries):
+        complete = [entry for entry in entries if entry is not None]
+        if complete and len(complete) == len(entries):
             # What is in no commit yet is the latest
-            by_path[path] = max(known, key=lambda entry: float("inf") if entry.at is None else entry.at)
+            by_path[path] = max(complete, key=lambda entry: float("inf") if entry.at is None else entry.at)
     return by_path
 
 

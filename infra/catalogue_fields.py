@@ -144,25 +144,25 @@ def _with_bounds(words: str, hint: Any, marks: tuple[Any, ...]) -> str:
     limits: dict[str, Any] = {}
     for one in (part for mark in marks for part in (mark.metadata if isinstance(mark, FieldInfo) else [mark])):
         limits |= {name: value for name in LIMITS if (value := getattr(one, name, None)) is not None}
-    asked = next((demand for demand in map(_demand, marks) if demand), "")
+    first_demand = next((demand for demand in map(_demand, marks) if demand), "")
     if get_origin(hint) is list:
         head, each, rest = words.partition(", each ")
         counts = [f"at {end} {limits[name]}" for name, end in COUNTS.items() if limits.get(name)]
-        return ", ".join(["one, or a " * bool(asked) + head, *counts]) + each + rest
+        return ", ".join(["one, or a " * bool(first_demand) + head, *counts]) + each + rest
     least, most, pattern = limits.get("ge"), limits.get("le"), limits.get("pattern", "")
     is_range = least is not None and most is not None
     bounds: list[str] = [
-        _rule(pattern) if pattern in ALLOWED else asked,
+        _rule(pattern) if pattern in ALLOWED else first_demand,
         f"from {least} to {most}" if is_range else "",
         f"at least {least}" if least is not None and not is_range else "",
         f"above {limits['gt']}" if "gt" in limits else "",
         f"at most {most}" if most is not None and not is_range else "",
         f"a multiple of {limits['multiple_of']}" if "multiple_of" in limits else "",
     ]
-    said = [text for text in bounds if text]
-    if words == "text" and said and said[0].startswith("[text"):
-        return said[0]
-    return (": " if words == "text" else ", ").join([words, ", ".join(said)]) if said else words
+    bound_texts = [text for text in bounds if text]
+    if words == "text" and bound_texts and bound_texts[0].startswith("[text"):
+        return bound_texts[0]
+    return (": " if words == "text" else ", ").join([words, ", ".join(bound_texts)]) if bound_texts else words
 
 
 def _rule(pattern: str) -> str:
@@ -264,11 +264,11 @@ def _parse(module: str) -> ast.Module:
 @cache
 def _following(model: type[Model]) -> dict[str, Any]:
     """The fields whose default follows from the entry's name: what the model itself makes of an entry with a name."""
-    given: Any = {"name": EXAMPLE}
+    entry: Any = {"name": EXAMPLE}
     for name, validator in model.__pydantic_decorators__.model_validators.items():
         if validator.info.mode == "before":
-            given = getattr(model, name)(given)
-    following = {name: value for name, value in given.items() if name in model.model_fields and name != "name"}
+            entry = getattr(model, name)(entry)
+    following = {name: value for name, value in entry.items() if name in model.model_fields and name != "name"}
     return {name: v.replace(EXAMPLE, "NAME") if isinstance(v, str) else v for name, v in following.items()}
 
 

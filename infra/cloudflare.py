@@ -109,17 +109,17 @@ class Zone:
                 break
         return entries
 
-    def put(self, wanted: Record) -> int:
+    def put(self, record: Record) -> int:
         """Makes a record what it is to be; how many changes that took. Raises InfraError where it is another's."""
-        todo = changes(self.records(wanted.name), wanted)
+        todo = changes(self.records(record.name), record)
         for change in todo:
             self._do(change)
         return len(todo)
 
-    def remove(self, wanted: Record) -> int:
+    def remove(self, record: Record) -> int:
         """Deletes what this owner wrote of a record, and nothing that was written since; how many there were."""
-        there = [e for e in self.records(wanted.name) if e["type"] == wanted.kind and e.get("comment") == wanted.owner]
-        mine = [entry for entry in there if not _differs(entry, wanted)]
+        there = [e for e in self.records(record.name) if e["type"] == record.kind and e.get("comment") == record.owner]
+        mine = [entry for entry in there if not _differs(entry, record)]
         for entry in mine:
             self._do(Change("DELETE", entry["id"]))
         return len(mine)
@@ -183,43 +183,43 @@ def _plain(error: Exception) -> str:
     return next(filter(None, matches[-1]), text)[:200] if matches else text[:200]
 
 
-def changes(there: Sequence[Entry], wanted: Record) -> list[Change]:
+def changes(there: Sequence[Entry], record: Record) -> list[Change]:
     """What makes a name's records (`there`, of all types) what is wanted: in place where there is one to change. Raises
     InfraError where another's record is in the way. Pure."""
-    beside = [entry for entry in there if entry["type"] != wanted.kind and _excludes(entry["type"], wanted.kind)]
-    same = [entry for entry in there if entry["type"] == wanted.kind]
-    others = [entry for entry in same if not _is_of_stack(entry, wanted)]
-    blocked = [entry for entry in beside if not _is_of_stack(entry, wanted)]
-    if wanted.kind in EXCLUSIVE:
+    beside = [entry for entry in there if entry["type"] != record.kind and _excludes(entry["type"], record.kind)]
+    same = [entry for entry in there if entry["type"] == record.kind]
+    others = [entry for entry in same if not _is_of_stack(entry, record)]
+    blocked = [entry for entry in beside if not _is_of_stack(entry, record)]
+    if record.kind in EXCLUSIVE:
         blocked += [
-            entry for entry in others if entry.get("proxied") or entry.get("comment") or _differs(entry, wanted)
+            entry for entry in others if entry.get("proxied") or entry.get("comment") or _differs(entry, record)
         ]
     if blocked:
-        raise InfraError(_conflict_message(blocked[0], wanted))
+        raise InfraError(_conflict_message(blocked[0], record))
     # A name has an alias or other records: the API refuses both
-    first = [Change("DELETE", entry["id"]) for entry in beside if "CNAME" in (entry["type"], wanted.kind)]
-    return [*first, *_of_values(same, wanted)]
+    first = [Change("DELETE", entry["id"]) for entry in beside if "CNAME" in (entry["type"], record.kind)]
+    return [*first, *_of_values(same, record)]
 
 
-def _of_values(same: Sequence[Entry], wanted: Record) -> list[Change]:
-    values = {same_value(wanted.kind, value): value for value in wanted.values}
-    kept: dict[str, Entry] = {}
+def _of_values(same: Sequence[Entry], record: Record) -> list[Change]:
+    values = {same_value(record.kind, value): value for value in record.values}
+    unchanged: dict[str, Entry] = {}
     spare: list[Entry] = []
     # The stack's own first: what another has beside it is let be
-    for entry in sorted(same, key=lambda entry: not _is_of_stack(entry, wanted)):
-        value = same_value(wanted.kind, value_of(entry))
-        if value in values and value not in kept:
-            kept[value] = entry
-        elif _is_of_stack(entry, wanted):
+    for entry in sorted(same, key=lambda entry: not _is_of_stack(entry, record)):
+        value = same_value(record.kind, value_of(entry))
+        if value in values and value not in unchanged:
+            unchanged[value] = entry
+        elif _is_of_stack(entry, record):
             spare.append(entry)
     change_list: list[Change] = []
-    common = {"type": wanted.kind, "name": wanted.name, "ttl": wanted.ttl, "comment": wanted.owner}
-    common |= {"proxied": False} if wanted.kind in EXCLUSIVE else {}
-    for value, written in values.items():
-        body = common | _fields(wanted.kind, written)
-        if (entry := kept.get(value)) is not None:
-            is_so = entry.get("ttl") == wanted.ttl and entry.get("comment") == wanted.owner and not entry.get("proxied")
-            is_others = wanted.kind not in EXCLUSIVE and not _is_of_stack(entry, wanted)
+    common = {"type": record.kind, "name": record.name, "ttl": record.ttl, "comment": record.owner}
+    common |= {"proxied": False} if record.kind in EXCLUSIVE else {}
+    for value, text in values.items():
+        body = common | _fields(record.kind, text)
+        if (entry := unchanged.get(value)) is not None:
+            is_so = entry.get("ttl") == record.ttl and entry.get("comment") == record.owner and not entry.get("proxied")
+            is_others = record.kind not in EXCLUSIVE and not _is_of_stack(entry, record)
             change_list += [] if is_so or is_others else [Change("PATCH", entry["id"], body)]
         elif spare:
             change_list.append(Change("PATCH", spare.pop(0)["id"], body))
@@ -228,9 +228,9 @@ def _of_values(same: Sequence[Entry], wanted: Record) -> list[Change]:
     return [*change_list, *(Change("DELETE", entry["id"]) for entry in spare)]
 
 
-def _is_of_stack(entry: Entry, wanted: Record) -> bool:
+def _is_of_stack(entry: Entry, record: Record) -> bool:
     """Is it the same stack's, whatever part of it wrote it."""
-    return (entry.get("comment") or "").rpartition(PART)[0] == wanted.owner.rpartition(PART)[0] != ""
+    return (entry.get("comment") or "").rpartition(PART)[0] == record.owner.rpartition(PART)[0] != ""
 
 
 def _excludes(kind: str, other: str) -> bool:
@@ -238,24 +238,24 @@ def _excludes(kind: str, other: str) -> bool:
     return "CNAME" in (kind, other) or {kind, other} == {"A", "AAAA"}
 
 
-def _differs(entry: Entry, wanted: Record) -> bool:
-    return same_value(wanted.kind, value_of(entry)) not in {same_value(wanted.kind, value) for value in wanted.values}
+def _differs(entry: Entry, record: Record) -> bool:
+    return same_value(record.kind, value_of(entry)) not in {same_value(record.kind, value) for value in record.values}
 
 
-def _conflict_message(entry: Entry, wanted: Record) -> str:
+def _conflict_message(entry: Entry, record: Record) -> str:
     how = "proxied by Cloudflare" if entry.get("proxied") else f"{value_of(entry)}"
     whose = f", and belongs to {entry['comment']!r}" if entry.get("comment") else ", and is not this stack's"
     conflict = f"{entry['name']} has a record {entry['type']} at Cloudflare already: {how}{whose}"
     if entry.get("proxied"):
         return f"{conflict}. Switch the proxy off there (DNS only): names lead to the hosts themselves"
-    if entry["type"] == wanted.kind:
-        adopt = f"infra dns adopt {entry['name']}{_stack(wanted)}"
+    if entry["type"] == record.kind:
+        adopt = f"infra dns adopt {entry['name']}{_stack(record)}"
         return f"{conflict}. To let this stack change it: {adopt}; else remove it there"
-    return f"{conflict}. It is in the way of {wanted.kind} {', '.join(wanted.values)}: remove it there"
+    return f"{conflict}. It is in the way of {record.kind} {', '.join(record.values)}: remove it there"
 
 
-def _stack(wanted: Record) -> str:
-    match = re.match(r"infra: stack (\S+) of ", wanted.owner)
+def _stack(record: Record) -> str:
+    match = re.match(r"infra: stack (\S+) of ", record.owner)
     return f" --stack {match[1]}" if match and "~" not in match[1] else ""
 
 

@@ -82,9 +82,9 @@ def _whole_units(catalogue: Catalogue, host: str, services: Sequence[str], comma
         raise InfraError(f"{', '.join(beside)} shares a compose file and restarts too: {command} {all_of_them}")
 
 
-def digests_to_deploy(service: Service, given: str | None, region: str, account: str) -> dict[str, str]:
-    """Image as the catalogue names it → the digest that is to be deployed: of its tag now, or of the `given` tag or
-    digest. Raises InfraError."""
+def digests_to_deploy(service: Service, build: str | None, region: str, account: str) -> dict[str, str]:
+    """Image as the catalogue names it → the digest that is to be deployed: of its tag now, or of `build`, a tag
+    or a digest. Raises InfraError."""
     own = tagged_images(service)
     if not own:
         has = ", ".join(image.name for image in service.images) or "none"
@@ -93,16 +93,16 @@ def digests_to_deploy(service: Service, given: str | None, region: str, account:
             "catalogue, and run pulumi up"
         )
     main = _main(service, own)
-    if given is not None and not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}|sha256:[0-9a-f]{64}", given):
+    if build is not None and not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}|sha256:[0-9a-f]{64}", build):
         raise InfraError(
-            f"--image {given!r}: a tag alone, such as 2026-11-29, or a whole digest (sha256: and 64 digits)"
+            f"--image {build!r}: a tag alone, such as 2026-11-29, or a whole digest (sha256: and 64 digits)"
         )
-    if given is None:
+    if build is None:
         return {image.name: _digest(image.repository, image.suffix, region, account) for image in own}
     if len({image.name for image in main}) > 1:
         names = ", ".join(image.name for image in main)
         raise InfraError(f"{service.name} has several images ({names}), and --image says which build of one")
-    suffix = f"@{given}" if given.startswith("sha256:") else f":{given}"
+    suffix = f"@{build}" if build.startswith("sha256:") else f":{build}"
     digest = _digest(main[0].repository, suffix, region, account)
     # Its release steps run from the same build
     return {image.name: digest for image in own if image.name == main[0].name}
@@ -190,47 +190,47 @@ def roll_back(catalogue: Catalogue, services: Sequence[str], host: str | None, s
     return deploy(catalogue, Deployment(place, images), say, ask_lock)
 
 
-def deploy(catalogue: Catalogue, wanted: Deployment, say: Say, ask_lock: run.Ask) -> str:
+def deploy(catalogue: Catalogue, deployment: Deployment, say: Say, ask_lock: run.Ask) -> str:
     """Brings it to its host and records it; what to say of it. Raises InfraError."""
     stack = catalogue.stack
     outputs = hosts.outputs(stack)
-    bringing.ensure_whole(catalogue, outputs, wanted.host)
+    bringing.ensure_whole(catalogue, outputs, deployment.host)
     before, served = outputs.get("deployed", {}), outputs["images"]
-    records = {**before, **standing(catalogue, {wanted.host: before.get(wanted.host, {})})}
-    after = wanted.records(records)
-    command = _command(stack.name, wanted)
-    answer = bringing.ask_settled(stack, outputs, wanted.host, command)
-    if serves(wanted, answer) and after == records and not wanted.follow:
-        return f"{_shown_each(wanted)} serves on {wanted.host} already: nothing to do"
-    if wanted.follow:
-        _alone_with_its_tag(wanted, served)
+    records = {**before, **standing(catalogue, {deployment.host: before.get(deployment.host, {})})}
+    after = deployment.records(records)
+    command = _command(stack.name, deployment)
+    answer = bringing.ask_settled(stack, outputs, deployment.host, command)
+    if serves(deployment, answer) and after == records and not deployment.follow:
+        return f"{_shown_each(deployment)} serves on {deployment.host} already: nothing to do"
+    if deployment.follow:
+        _alone_with_its_tag(deployment, served)
     run.settle(stack.name, say, ask_lock)
-    own = {name: digest for images in wanted.images.values() for name, digest in images.items()}
+    own = {name: digest for images in deployment.images.values() for name, digest in images.items()}
     # Of everything else what was brought last, whatever was pushed since
-    images = {**served, **own} if wanted.follow else dict(served)
-    basis = before, outputs["releases"].get(wanted.host, {}).get("id")
+    images = {**served, **own} if deployment.follow else dict(served)
+    basis = before, outputs["releases"].get(deployment.host, {}).get("id")
     update = bringing.Update(
-        command, bringing.targets(catalogue, wanted.host), _variables(images, wanted, after, basis),
-        _variables(images, wanted, before),
+        command, bringing.targets(catalogue, deployment.host), _variables(images, deployment, after, basis),
+        _variables(images, deployment, before),
     )  # fmt: skip
     bringing.bring(stack.name, update, say, ask_lock)
-    later = "follows its tag from now on" if wanted.follow else "pulumi up keeps it"
+    later = "follows its tag from now on" if deployment.follow else "pulumi up keeps it"
     standby = f"; {', '.join(stack.standbyRegions)} gets it by the next pulumi up" if stack.standbyRegions else ""
-    return f"{_shown_each(wanted)} serves on {wanted.host}; {later}{standby}"
+    return f"{_shown_each(deployment)} serves on {deployment.host}; {later}{standby}"
 
 
-def _command(stack: str, wanted: Deployment) -> str:
+def _command(stack: str, deployment: Deployment) -> str:
     """The command that asks for the same again, whatever tags mean by then."""
-    words = ["infra deploy", *wanted.images, "--host", wanted.host, "--stack", stack]
-    digests = {digest for images in wanted.images.values() for digest in images.values()}
-    if len(wanted.images) == len(digests) == 1 and not wanted.follow:
+    words = ["infra deploy", *deployment.images, "--host", deployment.host, "--stack", stack]
+    digests = {digest for images in deployment.images.values() for digest in images.values()}
+    if len(deployment.images) == len(digests) == 1 and not deployment.follow:
         words += ["--image", *digests]
-    return " ".join([*words, *(["--follow"] if wanted.follow else [])])
+    return " ".join([*words, *(["--follow"] if deployment.follow else [])])
 
 
-def _alone_with_its_tag(wanted: Deployment, served: Mapping[str, str]) -> None:
+def _alone_with_its_tag(deployment: Deployment, served: Mapping[str, str]) -> None:
     """Raises InfraError where another service has the same tag, and serves another image of it."""
-    for service, images in wanted.images.items():
+    for service, images in deployment.images.items():
         for name, digest in images.items():
             if served.get(name, digest) != digest:
                 raise InfraError(
@@ -240,28 +240,31 @@ def _alone_with_its_tag(wanted: Deployment, served: Mapping[str, str]) -> None:
 
 
 def _variables(
-    images: Mapping[str, str], wanted: Deployment, deployed: Records, basis: tuple[Records, str | None] | None = None
+    images: Mapping[str, str],
+    deployment: Deployment,
+    deployed: Records,
+    basis: tuple[Records, str | None] | None = None,
 ) -> dict[str, str]:
     """What an update for some services alone is given; `basis` is what it was worked out from."""
-    deploying: dict[str, Any] = {"host": wanted.host, "services": [*wanted.images], "deployed": deployed}
+    deploying: dict[str, Any] = {"host": deployment.host, "services": [*deployment.images], "deployed": deployed}
     if basis:
         deploying |= {"basis": basis[0], "release": basis[1]}
     return {APPROVED_IMAGES: json.dumps(images), DEPLOYING: json.dumps(deploying)}
 
 
-def serves(wanted: Deployment, answer: Releases) -> bool:
+def serves(deployment: Deployment, answer: Releases) -> bool:
     """Has each service what it is to get, by what its host says."""
     now = answer.get("services", {}).get(answer["current"] or "", {})
     return all(
         any(image.endswith(f"/{name.partition(':')[0]}@{digest}") for image in now.get(service, []))
-        for service, images in wanted.images.items()
+        for service, images in deployment.images.items()
         for name, digest in images.items()
     )
 
 
-def _shown_each(wanted: Deployment) -> str:
+def _shown_each(deployment: Deployment) -> str:
     """Each service with what it gets."""
-    return ", ".join(f"{service}: {_short_digests(images)}" for service, images in wanted.images.items())
+    return ", ".join(f"{service}: {_short_digests(images)}" for service, images in deployment.images.items())
 
 
 def _short_digests(images: Mapping[str, str]) -> str:

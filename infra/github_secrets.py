@@ -63,16 +63,16 @@ def place_of(repository: str, environment: str) -> Place:
     return Place(repository, environment)
 
 
-def wishes_of(catalogue: Catalogue, given: Iterable[str]) -> list[Wish]:
+def wishes_of(catalogue: Catalogue, texts: Iterable[str]) -> list[Wish]:
     """Of words as a person gives them: SERVICE.NAME, OTHER=SERVICE.NAME, or the passphrase's name. Raises InfraError
     for a secret without a value, and for a name that GitHub does not take."""
-    known = {entry.path: entry for entry in secret.stack_secrets(catalogue)}
+    secrets = {entry.path: entry for entry in secret.stack_secrets(catalogue)}
     wishes: dict[str, Wish] = {}
-    for word in given:
+    for word in texts:
         other, has_other, path = word.rpartition("=")
-        if path != PASSPHRASE and path not in known:
-            raise InfraError(f"{path}: {nearest(path, sorted(known), 'secrets')}")
-        entry = known.get(path)
+        if path != PASSPHRASE and path not in secrets:
+            raise InfraError(f"{path}: {nearest(path, sorted(secrets), 'secrets')}")
+        entry = secrets.get(path)
         if entry and not entry.is_set:
             raise InfraError(f"{path} has no value: infra secret set {path} --stack {catalogue.stack.name}")
         name = other if has_other else path.removeprefix(f"{entry.group}.") if entry else path
@@ -151,7 +151,7 @@ def _gh(*words: str, value: str | None = None) -> str:
     except subprocess.TimeoutExpired:
         raise InfraError(f"gh {' '.join(words[:2])}: no answer in {LIMIT} s") from None
     if ran.returncode:
-        said = (ran.stderr.strip() or f"exit code {ran.returncode}").splitlines()[-1]
-        shown = said.replace(value, "[secret]") if value else said
-        raise InfraError(f"gh {' '.join(words[:2])}: {one_line(shown)[:300]}")
+        complaint = (ran.stderr.strip() or f"exit code {ran.returncode}").splitlines()[-1]
+        masked = complaint.replace(value, "[secret]") if value else complaint
+        raise InfraError(f"gh {' '.join(words[:2])}: {one_line(masked)[:300]}")
     return ran.stdout

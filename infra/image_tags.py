@@ -56,18 +56,18 @@ class Repository:
     def manifests(self, digests: Iterable[str]) -> dict[str, Manifest]:
         """Digest → manifest of the images that are there, and of those that they list."""
         by_digest: dict[str, Manifest] = {}
-        asked: set[str] = set()
+        requested: set[str] = set()
         waiting = sorted(set(digests))
         while waiting:
             batch, waiting = waiting[:IN_A_REQUEST], waiting[IN_A_REQUEST:]
-            asked |= set(batch)
+            requested |= set(batch)
             ids = [{"imageDigest": digest} for digest in batch]
             answer = self.ecr.batch_get_image(**self._identifiers, imageIds=ids, acceptedMediaTypes=MANIFESTS)
             for image in answer["images"]:
                 digest = image["imageId"]["imageDigest"]
                 manifest = Manifest(digest, image["imageManifest"], image.get("imageManifestMediaType", ""))
                 by_digest[digest] = manifest
-                waiting += [part for part in manifest.parts if part not in asked and part not in waiting]
+                waiting += [part for part in manifest.parts if part not in requested and part not in waiting]
         return by_digest
 
     def tag(self, manifest: Manifest, tag: str) -> None:
@@ -98,9 +98,9 @@ def keep_only(references: Iterable[str], owner: str) -> None:
 
 
 def _each(references: Iterable[str], owner: str, act: Any) -> None:
-    wanted: dict[tuple[str, str, str], set[str]] = {}
+    digests: dict[tuple[str, str, str], set[str]] = {}
     for image in images.images_in_ecr(references):
-        wanted.setdefault((image.account, image.region, image.repository), set()).add(image.digest)
+        digests.setdefault((image.account, image.region, image.repository), set()).add(image.digest)
 
     @cache
     def client(region: str) -> Any:
@@ -109,7 +109,7 @@ def _each(references: Iterable[str], owner: str, act: Any) -> None:
     def act_on(place: tuple[str, str, str]) -> None:
         account, region, name = place
         try:
-            act(Repository(client(region), account, name), wanted[place], owner)
+            act(Repository(client(region), account, name), digests[place], owner)
         except (BotoCoreError, ClientError) as error:
             if isinstance(error, ClientError) and aws.error_code(error) == "RepositoryNotFoundException":
                 # A kept release may be older than a move, or name a service that has left
@@ -117,16 +117,16 @@ def _each(references: Iterable[str], owner: str, act: Any) -> None:
             raise InfraError(f"ECR in {region}, repository {name}: {error}") from None
 
     # Made before the threads, which may not make one at once
-    for _, region, _ in wanted:
+    for _, region, _ in digests:
         client(region)
     with ThreadPoolExecutor(REPOSITORIES_AT_ONCE) as pool:
-        list(pool.map(act_on, wanted))
+        list(pool.map(act_on, digests))
 
 
-def _tag(repository: Repository, wanted: set[str], owner: str) -> tuple[dict[str, str], set[str]]:
+def _tag(repository: Repository, digests: set[str], owner: str) -> tuple[dict[str, str], set[str]]:
     """The tags that the images have now, and which of them `owner` needs."""
     tags = repository.tags()
-    manifests = repository.manifests(wanted)
+    manifests = repository.manifests(digests)
     for digest, manifest in manifests.items():
         name = images.tag(owner, digest)
         if tags.get(name) != digest:
@@ -135,8 +135,8 @@ def _tag(repository: Repository, wanted: set[str], owner: str) -> tuple[dict[str
     return tags, {images.tag(owner, digest) for digest in manifests}
 
 
-def _tag_only(repository: Repository, wanted: set[str], owner: str) -> None:
-    tags, needed = _tag(repository, wanted, owner)
+def _tag_only(repository: Repository, digests: set[str], owner: str) -> None:
+    tags, needed = _tag(repository, digests, owner)
     surplus = {tag: digest for tag, digest in tags.items() if images.is_of(owner, tag) and tag not in needed}
     others = {digest for tag, digest in tags.items() if tag not in surplus}
     # ECR deletes an image with its last tag

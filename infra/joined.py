@@ -38,7 +38,7 @@ class Ended:
 
 def join(giver: Side, taker: Side, came: Callable[[int], None]) -> Ended:
     """Runs both to their ends; `came` hears how many bytes the giver has sent so far. Raises InfraError."""
-    left, right = _open_command(giver), _open_command(taker)
+    giving, taking = _open_command(giver), _open_command(taker)
     complaints: list[bytearray] = [bytearray(), bytearray()]
     broken: list[str] = []
     closed: set[paramiko.Channel] = set()
@@ -61,8 +61,8 @@ def join(giver: Side, taker: Side, came: Callable[[int], None]) -> Ended:
         except (OSError, EOFError, paramiko.SSHException) as error:
             if isinstance(error, TimeoutError):
                 broken.append(f"{whose}: no data received for {SILENCE:.0f} s")
-                left.close()
-                right.close()
+                giving.close()
+                taking.close()
         finally:
             _end_input(to)
 
@@ -86,21 +86,21 @@ def join(giver: Side, taker: Side, came: Callable[[int], None]) -> Ended:
         """What the taker says is not counted."""
 
     threads = [
-        threading.Thread(target=pass_on, args=(left, right, giver.target, came), daemon=True),
-        threading.Thread(target=pass_on, args=(right, left, taker.target, ignore), daemon=True),
-        threading.Thread(target=listen, args=(left, complaints[0]), daemon=True),
-        threading.Thread(target=listen, args=(right, complaints[1]), daemon=True),
+        threading.Thread(target=pass_on, args=(giving, taking, giver.target, came), daemon=True),
+        threading.Thread(target=pass_on, args=(taking, giving, taker.target, ignore), daemon=True),
+        threading.Thread(target=listen, args=(giving, complaints[0]), daemon=True),
+        threading.Thread(target=listen, args=(taking, complaints[1]), daemon=True),
     ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    codes = left.recv_exit_status(), right.recv_exit_status()
-    left.close()
-    right.close()
+    codes = giving.recv_exit_status(), taking.recv_exit_status()
+    giving.close()
+    taking.close()
     if broken:
         raise ConnectionLost(broken[0])
-    for code, side, channel in zip(codes, (giver, taker), (left, right), strict=True):
+    for code, side, channel in zip(codes, (giver, taker), (giving, taking), strict=True):
         if code == -1 and channel not in closed:
             raise ConnectionLost(f"{side.target}: the connection was closed")
     complaints_of_sides = [one_line(last_words(bytes(words))) for words in complaints]
@@ -116,14 +116,14 @@ def _open_command(side: Side) -> paramiko.Channel:
         channel = side.transport.open_session(timeout=15)
         channel.settimeout(SILENCE)
         channel.exec_command(line if side.target.user == "root" else f"sudo -n {line}")
-        mark, seen = "".join(halves).encode() + b"\n", b""
-        while not seen.endswith(mark):
+        mark, received = "".join(halves).encode() + b"\n", b""
+        while not received.endswith(mark):
             # Byte by byte: what follows is the other side's
             data = channel.recv(1)
-            if not data or len(seen) > NOISE:
-                words = last_words(channel.recv_stderr(CHUNK) if channel.recv_stderr_ready() else seen)
+            if not data or len(received) > NOISE:
+                words = last_words(channel.recv_stderr(CHUNK) if channel.recv_stderr_ready() else received)
                 raise InfraError(f"{side.target} could not run {side.argv[0]}: {words or 'it gave no reason'}")
-            seen += data
+            received += data
     except (OSError, EOFError, paramiko.SSHException) as error:
         raise ConnectionLost(f"{side.target}: {str(error) or 'the connection was closed'}") from None
     return channel

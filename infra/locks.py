@@ -177,9 +177,9 @@ def pass_locks(
     result, message = work()
     if not holders(message):
         return result, ""
-    dead, asked = is_dead(message, engine), question(stack, message)
-    if not dead and not ask(asked):
-        return result, f"{asked}; once it no longer runs: pulumi cancel --stack {stack}, then the same command again"
+    dead, prompt = is_dead(message, engine), question(stack, message)
+    if not dead and not ask(prompt):
+        return result, f"{prompt}; once it no longer runs: pulumi cancel --stack {stack}, then the same command again"
     if not dead:
         # The answer was about these locks: they may be gone by now, or others have come
         again, said_now = work()

@@ -62,23 +62,23 @@ def lines(catalogue: Catalogue, names: Sequence[str], host: str | None, which: W
         raise InfraError(
             f"--grep {which.grep}: {error}: a regular expression of Python's, such as 'error|timeout'"
         ) from None
-    wanted = services_of(catalogue, names)
+    services = services_of(catalogue, names)
     targets = hosts.targets(catalogue.stack, host)
-    asked = [
+    sources = [
         (name, target, service)
         for name, target in targets.items()
-        for service in wanted.get(name.partition("@")[0], [])
+        for service in services.get(name.partition("@")[0], [])
     ]
-    if not asked:
-        runs = f"{', '.join(wanted)} does"
+    if not sources:
+        runs = f"{', '.join(services)} does"
         never = f"{runs}, but no update with it has succeeded yet: pulumi up"
         raise InfraError(f"{host} runs no {', '.join(names)}; {runs}" if host else never)
-    several = len({name for name, _, _ in asked}) > 1
+    several = len({name for name, _, _ in sources}) > 1
     if not which.follow:
         events: list[tuple[float, str, dict[str, Any]]] = []
         wrong = None
         try:
-            for name, event in _all(asked, which):
+            for name, event in _all(sources, which):
                 events.append((event["at"], name, event))
         except InfraError as error:
             wrong = error
@@ -87,7 +87,7 @@ def lines(catalogue: Catalogue, names: Sequence[str], host: str | None, which: W
             raise wrong
         return
     try:
-        yield from (format_line(name, event, several) for name, event in _all(asked, which))
+        yield from (format_line(name, event, several) for name, event in _all(sources, which))
     except KeyboardInterrupt:
         return
 
@@ -98,16 +98,16 @@ def format_line(host: str, event: dict[str, Any], several: bool) -> str:
     return f"{when} {f'{host} ' if several else ''}{event['from']}: {event['line']}"
 
 
-def _all(asked: Sequence[tuple[str, Target, str]], which: Wanted) -> Iterator[tuple[str, dict[str, Any]]]:
+def _all(sources: Sequence[tuple[str, Target, str]], which: Wanted) -> Iterator[tuple[str, dict[str, Any]]]:
     """What services say on their hosts, as it comes. Raises InfraError once all have ended, if one could not be
     asked."""
-    wanted = {"lines": which.count, "follow": which.follow, "since": which.since, "grep": which.grep}
+    options = {"lines": which.count, "follow": which.follow, "since": which.since, "grep": which.grep}
     # What comes faster than it is shown waits on its host
     incoming: queue.Queue[tuple[str, dict[str, Any] | Exception | None]] = queue.Queue(WAITING)
 
     def listen(name: str, target: Target, service: str) -> None:
         try:
-            for number, event in enumerate(remote.stream(target, "logs", {"service": service, **wanted})):
+            for number, event in enumerate(remote.stream(target, "logs", {"service": service, **options})):
                 if not which.follow and number >= which.count:
                     more = f"{name} sent more of {service} than the {which.count} lines requested"
                     raise InfraError(f"{more}: the connection was closed")
@@ -118,9 +118,9 @@ def _all(asked: Sequence[tuple[str, Target, str]], which: Wanted) -> Iterator[tu
         finally:
             incoming.put((name, None))
 
-    for entry in asked:
+    for entry in sources:
         threading.Thread(target=listen, args=entry, daemon=True).start()
-    going = len(asked)
+    going = len(sources)
     wrong: list[str] = []
     while going:
         name, event = incoming.get()

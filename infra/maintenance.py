@@ -55,15 +55,15 @@ def show(catalogue: Catalogue, names: Sequence[str]) -> Iterator[str]:
 
 def _serving_hosts(catalogue: Catalogue, names: Sequence[str]) -> Iterator[tuple[str, Target, list[str]]]:
     """Each host that serves one of the sites, in its regions that stand by too."""
-    wanted = sites_by_host(catalogue, names)
+    sites_of = sites_by_host(catalogue, names)
     targets = hosts.targets(catalogue.stack)
-    candidates = [(name, target, wanted.get(name.partition("@")[0], [])) for name, target in targets.items()]
+    candidates = [(name, target, sites_of.get(name.partition("@")[0], [])) for name, target in targets.items()]
     if not any(sites for _, _, sites in candidates):
         raise InfraError(f"no host that serves {', '.join(names) or 'a site'} has been made yet: pulumi up")
     yield from (entry for entry in candidates if entry[2])
 
 
-def _ask_host(host: str, target: Target, sites: list[str], asked: dict[str, Any]) -> Iterator[str]:
-    in_maintenance = remote.ask(target, "maintenance", {**asked, "who": who()})["maintenance"]
+def _ask_host(host: str, target: Target, sites: list[str], request: dict[str, Any]) -> Iterator[str]:
+    in_maintenance = remote.ask(target, "maintenance", {**request, "who": who()})["maintenance"]
     for site in sites:
         yield f"{host}: {site} {until(in_maintenance[site]) if site in in_maintenance else 'is served'}"

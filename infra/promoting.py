@@ -65,10 +65,10 @@ def plan_promotion(
             "the catalogues of both stacks must name the same"
         )
     followed = [image.repository for image in deploying.tagged_images(services_by_name[service]) if image.name in own]
-    taken = {repository: serves[repository] for repository in followed}
-    left_out = sorted({*serves} - {*taken})
+    followed_digests = {repository: serves[repository] for repository in followed}
+    left_out = sorted({*serves} - {*followed_digests})
     return Promotion(
-        service, source, Deployment(place, {service: own}), taken, _serves(target, place, service), left_out
+        service, source, Deployment(place, {service: own}), followed_digests, _serves(target, place, service), left_out
     )
 
 

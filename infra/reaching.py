@@ -217,9 +217,9 @@ def forward(target: Target, service: str, port: int | None, local: int | None, s
     there = (answer["address"], int(answer["port"]))
     with connect(target) as transport, _errors(target):
         transport.set_keepalive(15)
-        wanted = local if local is not None else port or there[1]
+        local_port = local if local is not None else port or there[1]
         try:
-            listener = socket.create_server(("127.0.0.1", wanted))
+            listener = socket.create_server(("127.0.0.1", local_port))
         except OSError as error:
             # A service's own port may be taken here: any other one does
             if local is not None:
@@ -260,7 +260,7 @@ def _pour(receive: Callable[[int], bytes], send: Callable[[bytes], Any], end: An
         end.shutdown_write() if isinstance(end, paramiko.Channel) else end.shutdown(socket.SHUT_WR)
 
 
-def url_of(catalogue: Catalogue, wanted: str) -> str:
+def url_of(catalogue: Catalogue, target_name: str) -> str:
     """The address of a site, or of a service's first route; of the only site where nothing is named. Raises
     InfraError."""
     stack = catalogue.stack
@@ -274,10 +274,10 @@ def url_of(catalogue: Catalogue, wanted: str) -> str:
                     urls[service.name] = f"https://{stack.public_name(site.name)}{route.public}"
     if not urls:
         raise InfraError(f"stack {stack.name} has no site")
-    if not wanted and len(sites) > 1:
+    if not target_name and len(sites) > 1:
         raise InfraError(f"name a site or a service: {', '.join(sorted(urls))}")
-    if wanted and wanted not in urls:
+    if target_name and target_name not in urls:
         raise InfraError(
-            f"stack {stack.name} serves no {wanted}: {nearest(wanted, sorted(urls), 'sites and services')}"
+            f"stack {stack.name} serves no {target_name}: {nearest(target_name, sorted(urls), 'sites and services')}"
         )
-    return urls[wanted] if wanted else urls[next(iter(sites))]
+    return urls[target_name] if target_name else urls[next(iter(sites))]

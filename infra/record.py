@@ -25,39 +25,39 @@ class Writing(Work):
 
     def do(self, say: Say) -> Ended:
         try:
-            given = json.load(sys.stdin)
-            wanted = Record(given["name"], given["type"], tuple(given["values"]), given["ttl"], given["owner"])
+            fields = json.load(sys.stdin)
+            record = Record(fields["name"], fields["type"], tuple(fields["values"]), fields["ttl"], fields["owner"])
         except (KeyError, ValueError, TypeError) as error:
             raise InfraError(f"infra.record is run by pulumi up, with the record on standard input: {error}") from None
-        self.name = f"{wanted.name} {wanted.kind}"
+        self.name = f"{record.name} {record.kind}"
         label, token = self.name, os.environ.get(API_TOKEN, "")
         if self.verb == "remove":
-            return Ended(0, f"{label}: {remove_record(given, wanted, token)}")
-        done = Zone(given["zone"], token).put(wanted)
-        line = f"{label}: {', '.join(wanted.values)} at Cloudflare" if done else ""
-        return Ended(0, line, {"name": wanted.name, "values": list(wanted.values), "ttl": wanted.ttl})
+            return Ended(0, f"{label}: {remove_record(fields, record, token)}")
+        done = Zone(fields["zone"], token).put(record)
+        line = f"{label}: {', '.join(record.values)} at Cloudflare" if done else ""
+        return Ended(0, line, {"name": record.name, "values": list(record.values), "ttl": record.ttl})
 
     def interruption_line(self) -> str:
         return f"failed: interrupted while {self.name or 'a record'} was written. Run again to go on"
 
 
-def remove_record(given: dict[str, Any], wanted: Record, token: str) -> str:
+def remove_record(request: dict[str, Any], record: Record, token: str) -> str:
     """What became of a record that the stack has no more. The token is that of the update that wrote it, and may have
     ended since; the stack may have another. Raises InfraError."""
     try:
         try:
-            zone = Zone(given["zone"], token)
+            zone = Zone(request["zone"], token)
         except RefusedToken as refused:
-            now = _token_of(given["stack"])
+            now = _token_of(request["stack"])
             if not now or now == token:
                 raise RefusedToken(
                     f"{refused}. It is the token that the last update used: set one that may, or remove the record "
                     "there and pulumi state delete it here"
                 ) from None
-            zone = Zone(given["zone"], now)
+            zone = Zone(request["zone"], now)
     except NoZone:
-        return f"there is no zone {given['zone']} for this token any more: nothing was removed"
-    return "removed at Cloudflare" if zone.remove(wanted) else "there is none any more that this stack wrote"
+        return f"there is no zone {request['zone']} for this token any more: nothing was removed"
+    return "removed at Cloudflare" if zone.remove(record) else "there is none any more that this stack wrote"
 
 
 def _token_of(stack: str) -> str:

@@ -117,6 +117,6 @@ def _parameter(parameter: Any) -> tuple[str, str, str]:
     is_option = parameter.param_type_name == "option"
     names = ", ".join(code(name) for name in (parameter.opts if is_option else [parameter.name.upper()]))
     default = parameter.default
-    shown = "required" if parameter.required else "" if default in (None, False, "", ()) else f"`{default}`"
+    default_text = "required" if parameter.required else "" if default in (None, False, "", ()) else f"`{default}`"
     variable = f" (or `{parameter.envvar}`)" if isinstance(parameter.envvar, str) else ""
-    return names, shown, re.sub(r"\s+", " ", getattr(parameter, "help", "") or "") + variable
+    return names, default_text, re.sub(r"\s+", " ", getattr(parameter, "help", "") or "") + variable

@@ -17,13 +17,13 @@ from rendering.host import render
 def write(stack: str, out: Path) -> Iterator[str]:
     """Writes DIR/HOST/… and DIR/HOST.manifest.json, and says where. Raises CatalogueError, InfraError."""
     refuse_system(out / "host")
-    asked = live.is_possible(stack)
+    has_pulumi = live.is_possible(stack)
     root = project_root()
-    if asked:
+    if has_pulumi:
         catalogue = live.catalogue_of(stack)
     else:
         catalogue = ensure_valid(load(root, read_stack(root, stack, config_file(stack))), with_values=False)
-    by_repository, untold = live.digests(catalogue, catalogue.stack.region) if asked else ({}, [])
+    by_repository, untold = live.digests(catalogue, catalogue.stack.region) if has_pulumi else ({}, [])
     digests = {
         f"{repository}{suffix}": digest
         for repository, by_suffix in by_repository.items()
@@ -36,7 +36,7 @@ def write(stack: str, out: Path) -> Iterator[str]:
         yield f"{host}: {out / host}"
         if any(name.startswith("@") for item in rendered.environment_files for name in item.secrets.values()):
             yield f"{host}: its manifest is without the version of its user's key in AWS, which only an update knows"
-    if not asked:
+    if not has_pulumi:
         yield "Pulumi was not asked (is it logged in?): images are named by tags, and secrets have no real versions"
     elif untold:
         yield f"named by their tags, since the registry does not list them: {', '.join(untold)}"

@@ -61,8 +61,8 @@ def _data_of(catalogue: Catalogue, host: str, outputs: dict[str, Any]) -> tuple[
     return name, paths, host.partition("@")[2] or outputs.get("region", stack.region)
 
 
-def restore(catalogue: Catalogue, host: str, wanted: str | None, say: Callable[[str], None]) -> dict[str, Any]:
-    """Brings a host its data from a snapshot, the newest where none is `wanted`: what came by path, and what was not
+def restore(catalogue: Catalogue, host: str, id: str | None, say: Callable[[str], None]) -> dict[str, Any]:
+    """Brings a host its data from a snapshot, the newest where `id` is None: what came by path, and what was not
     there. Raises InfraError."""
     stack = catalogue.stack
     outputs = hosts.outputs(stack)
@@ -75,7 +75,7 @@ def restore(catalogue: Catalogue, host: str, wanted: str | None, say: Callable[[
         )
     with _in_words(region):
         ec2 = _client(region)
-        snapshot = _choose_snapshot(_snapshots(ec2, stack, name, region), wanted, name)
+        snapshot = _choose_snapshot(_snapshots(ec2, stack, name, region), id, name)
         instance = _instance(ec2, stack, name, region, target.address)
         say(f"creating a volume from {snapshot}")
         with _attach_volume(ec2, stack, name, snapshot, instance) as volume:
@@ -96,9 +96,9 @@ def restore(catalogue: Catalogue, host: str, wanted: str | None, say: Callable[[
 
 def lines(host: str, answer: dict[str, Any]) -> Iterator[str]:
     for path, came in answer["brought"].items():
-        kept = f", {came['kept']} were already present" if came["kept"] else ""
+        present = f", {came['kept']} were already present" if came["kept"] else ""
         failed = f", {came['failed']} could not be restored (see above)" if came.get("failed") else ""
-        yield f"{host}: {path}: {came['files']} file(s) restored, {came['bytes'] // 1024**2} MiB{kept}{failed}"
+        yield f"{host}: {path}: {came['files']} file(s) restored, {came['bytes'] // 1024**2} MiB{present}{failed}"
     for path in answer["absent"]:
         yield f"{host}: {path}: not in the snapshot"
 
@@ -142,17 +142,17 @@ def _snapshots(ec2: Any, stack: Stack, host: str, region: str) -> list[Snapshot]
     if candidates:
         return sorted(candidates, key=lambda snapshot: snapshot.at, reverse=True)
     tags = f"(tags stack={stack.name}, Name={stack.name}-{host})"
-    kept = f"{stack.keepSnapshots} are kept, one a day from the first night on" if stack.keepSnapshots else "makes none"
+    rule = f"{stack.keepSnapshots} are kept, one a day from the first night on" if stack.keepSnapshots else "makes none"
     raise InfraError(
-        f"there is no snapshot of {host}'s disk in {region} {tags}: infra:keepSnapshots {kept}. Copy one with its "
+        f"there is no snapshot of {host}'s disk in {region} {tags}: infra:keepSnapshots {rule}. Copy one with its "
         "tags from another region (aws ec2 copy-snapshot), or copy the files to the host by hand"
     )
 
 
-def _choose_snapshot(candidates: list[Snapshot], wanted: str | None, host: str) -> Snapshot:
-    chosen = [snapshot for snapshot in candidates if wanted in (None, snapshot.id)]
+def _choose_snapshot(candidates: list[Snapshot], id: str | None, host: str) -> Snapshot:
+    chosen = [snapshot for snapshot in candidates if id in (None, snapshot.id)]
     if not chosen:
-        raise InfraError(f"{wanted} is not a snapshot of {host}'s disk; snapshots: {'; '.join(map(str, candidates))}")
+        raise InfraError(f"{id} is not a snapshot of {host}'s disk; snapshots: {'; '.join(map(str, candidates))}")
     return chosen[0]
 
 

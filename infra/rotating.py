@@ -153,6 +153,6 @@ def _variables(catalogue: Catalogue, now: Ready, is_back: bool = False) -> dict[
     return {APPROVED_IMAGES: json.dumps(outputs["images"]), DEPLOYING: json.dumps(deploying)}
 
 
-def is_there(wanted: Mapping[str, str], now: Ready) -> bool:
+def is_there(digests: Mapping[str, str], now: Ready) -> bool:
     """Has the host the stack's value already, by its digest."""
-    return all(wanted.get(place) == version for place, version in now.versions.items())
+    return all(digests.get(place) == version for place, version in now.versions.items())

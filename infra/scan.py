@@ -180,7 +180,7 @@ def scan(
     `everything` is wanted."""
     mark, passed = old.encode(), passed_over or PassedOver()
     wide = b"\0".join(bytes([letter]) for letter in mark)
-    for path, shown in files(roots, passed, everything):
+    for path, name in files(roots, passed, everything):
         try:
             content = path.read_bytes() if path.stat().st_size <= LARGEST else None
         except OSError:
@@ -196,9 +196,9 @@ def scan(
             continue
         # Whatever its encoding is, a region is written in ASCII: all else goes through as it is
         text = content.decode(errors="surrogateescape")
-        mentions = list(mentions_of(text, old, new, shown))
+        mentions = list(mentions_of(text, old, new, name))
         if mentions:
-            yield Scanned(path, shown, kind_of_file(shown), mentions, text, replace_mentions(text, mentions))
+            yield Scanned(path, name, kind_of_file(name), mentions, text, replace_mentions(text, mentions))
 
 
 def kind_of_file(path: str) -> str:

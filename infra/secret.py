@@ -57,13 +57,13 @@ class Secret:
 
 def stack_secrets(catalogue: Catalogue) -> list[Secret]:
     """Every secret that something names or that has a value, by path."""
-    given = {(group, name) for group, values in catalogue.stack.secrets.items() for name in values}
+    paths = {(group, name) for group, values in catalogue.stack.secrets.items() for name in values}
     used: dict[tuple[str, str], list[str]] = {}
     for system in catalogue.running.values():
         for service in system.active:
             for name in service.secrets:
                 own, shared = (service.name, name), (system.system, name)
-                used.setdefault(shared if shared in given and own not in given else own, []).append(service.name)
+                used.setdefault(shared if shared in paths and own not in paths else own, []).append(service.name)
         for name in system.passwords:
             used.setdefault((system.system, name), []).append(f"{system.system}'s sites")
     if catalogue.stack.dns.provider == "cloudflare":
@@ -72,7 +72,7 @@ def stack_secrets(catalogue: Catalogue) -> list[Secret]:
             used[DNS, PROOF_TOKEN] = ["proofs of names"]
     if catalogue.stack.backupRegion:
         used[BACKUP, BACKUP_SECRETS[0]] = ["backups"]
-    for group, name in given:
+    for group, name in paths:
         if group == REGISTRIES or (group == MONITOR and name in MONITOR_SECRETS):
             used[group, name] = ["images"] if group == REGISTRIES else ["notices"]
     return [
@@ -80,10 +80,10 @@ def stack_secrets(catalogue: Catalogue) -> list[Secret]:
             group,
             name,
             tuple(used.get((group, name), ())),
-            (group, name) in given,
+            (group, name) in paths,
             str(catalogue.stack.secretsFrom.get(group, {}).get(name, "")),
         )
-        for group, name in sorted(given | set(used))
+        for group, name in sorted(paths | set(used))
     ]
 
 
@@ -141,10 +141,10 @@ def check(group: str, name: str, value: str, is_password: bool = False) -> None:
 
 def remove(catalogue: Catalogue, path: str) -> None:
     """Raises InfraError where it has no value."""
-    given = {entry.path: entry for entry in stack_secrets(catalogue) if entry.is_set}
-    if path not in given:
-        raise InfraError(f"{path} has no value: {nearest(path, sorted(given), 'secrets with one')}")
-    entry = given[path]
+    with_value = {entry.path: entry for entry in stack_secrets(catalogue) if entry.is_set}
+    if path not in with_value:
+        raise InfraError(f"{path} has no value: {nearest(path, sorted(with_value), 'secrets with one')}")
+    entry = with_value[path]
     if entry.source:
         raise InfraError(
             f"{path} comes from {entry.source}: take it out of infra:secretsFrom in {catalogue.stack.file}"
@@ -165,8 +165,8 @@ def of_environment(catalogue: Catalogue, service: str, text: str) -> tuple[dict[
     except ValueError as error:
         raise InfraError(f"{error}; nothing was set") from None
     own = catalogue.stack.secretsFrom.get(service, {})
-    taken = {name: value for name, value in values.items() if name in services[service].secrets and name not in own}
-    return taken, sorted({*values} - {*taken})
+    settable = {name: value for name, value in values.items() if name in services[service].secrets and name not in own}
+    return settable, sorted({*values} - {*settable})
 
 
 def lines(secrets: list[Secret], changes: Mapping[str, str] = MappingProxyType({})) -> Iterator[str]:
@@ -184,8 +184,8 @@ def last_changes(catalogue: Catalogue, secrets: list[Secret], now: float) -> dic
     stack = catalogue.stack
     file = config_file(stack.name) or project_root() / f"Pulumi.{stack.name}.yaml"
     by_path = blame.changes(file, [f"{PROJECT}:secrets"])
-    known = {f"{group}.{name}": change.words(now) for (group, name), change in by_path.items()}
-    return {entry.path: known.get(entry.path, blame.UNKNOWN) for entry in secrets if entry.is_set and not entry.source}
+    words = {f"{group}.{name}": change.words(now) for (group, name), change in by_path.items()}
+    return {entry.path: words.get(entry.path, blame.UNKNOWN) for entry in secrets if entry.is_set and not entry.source}
 
 
 def key(group: str, name: str) -> str:

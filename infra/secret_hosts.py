@@ -21,9 +21,9 @@ Versions = dict[str, str]
 def path_of(catalogue: Catalogue, place: str) -> str:
     """Of a `GROUP/NAME` of a manifest the path in the stack: what a service takes from its system is the system's."""
     group, _, name = place.removesuffix(HASHED).partition("/")
-    given = catalogue.stack.secrets
+    values = catalogue.stack.secrets
     for system in catalogue.running.values():
-        is_shared = name in given.get(system.system, {}) and name not in given.get(group, {})
+        is_shared = name in values.get(system.system, {}) and name not in values.get(group, {})
         if is_shared and any(service.name == group for service in system.active):
             return f"{system.system}.{name}"
     return f"{group}.{name}"
@@ -56,14 +56,14 @@ def wanted_versions(catalogue: Catalogue, host: str) -> tuple[Versions, set[str]
 
 def differences(catalogue: Catalogue, host: str, answer: Contents) -> list[str]:
     """What a host has otherwise than the stack, by its answer to `contents`: a line for each, no value in it. Pure."""
-    wanted, named = wanted_versions(catalogue, host)
+    versions, named = wanted_versions(catalogue, host)
     items = environment_files(answer)
     serving = versions_of(items)
     lines = {
         path_of(catalogue, place): "has another value on the host than in the stack"
         if place in serving
         else "has no value on the host yet"
-        for place, version in wanted.items()
+        for place, version in versions.items()
         if place in named and serving.get(place) != version
     }
     gone = {
@@ -71,7 +71,7 @@ def differences(catalogue: Catalogue, host: str, answer: Contents) -> list[str]:
         if place in named
         else "is on the host, and nothing there names it any more"
         for place in serving
-        if place not in wanted
+        if place not in versions
     }
     edited = dict(_edited_by_hand(catalogue, items, answer.get("files", {})))
     return [f"{one_line(path)} {what}" for path, what in sorted((gone | lines | edited).items())]

@@ -26,7 +26,7 @@ class Copier:
     def __init__(
         self, folder: Path, auths: Mapping[str, Mapping[str, str]], logins: Mapping[str, Mapping[str, str]]
     ) -> None:
-        given = {
+        configured = {
             host: {"auth": base64.b64encode(f"{entry['user']}:{entry['password']}".encode()).decode()}
             for host, entry in logins.items()
         }
@@ -34,7 +34,7 @@ class Copier:
             raise InfraError("skopeo is not on PATH: install it (apt install skopeo, brew install skopeo); run again")
         # Never on a command line, which every account of this machine could see
         self.file = folder / "auth.json"
-        put(self.file, json.dumps({"auths": {**given, **auths}}), 0o600)
+        put(self.file, json.dumps({"auths": {**configured, **auths}}), 0o600)
 
     def digest(self, name: str) -> str | None:
         """The digest of an image or an index; None where the registry has none of that name. Raises InfraError."""

@@ -28,19 +28,19 @@ WORDS = 300  # characters of its complaint
 Values = dict[str, dict[str, str]]
 
 
-def resolve_values(stack: Stack, given: Mapping[str, Collection[str]]) -> Values:
-    """Group → name → value, of those that are not `given`. Raises InfraError naming each that has none."""
-    wanted = [
+def resolve_values(stack: Stack, present: Mapping[str, Collection[str]]) -> Values:
+    """Group → name → value, of those that are not `present` already. Raises InfraError naming each that has none."""
+    references = [
         (group, name, source)
         for group, names in stack.secretsFrom.items()
         for name, source in names.items()
-        if name not in given.get(group, ())
+        if name not in present.get(group, ())
     ]
     values: Values = {}
     wrong: list[str] = []
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        answers = pool.map(partial(_ask_source, stack), [source for _, _, source in wanted])
-        for (group, name, source), answer in zip(wanted, answers, strict=True):
+        answers = pool.map(partial(_ask_source, stack), [source for _, _, source in references])
+        for (group, name, source), answer in zip(references, answers, strict=True):
             if isinstance(answer, InfraError):
                 wrong.append(f"{PROJECT}:secretsFrom.{group}.{name} ({source}): {answer}")
             else:

@@ -65,27 +65,27 @@ def of_stack(stack: Stack, host: str | None = None) -> list[HostStatus]:
         pending_outputs, key = pool.submit(hosts.outputs, stack), pool.submit(hosts.private_key, stack)
         outputs = pending_outputs.result()
         targets = hosts.select_targets(stack, outputs, host, key.result())
-    wanted = {name: release.get("id") or "" for name, release in outputs.get("releases", {}).items()}
+    release_ids = {name: release.get("id") or "" for name, release in outputs.get("releases", {}).items()}
 
     def of(name: str) -> HostStatus:
         spec = stack.hosts.get(name.partition("@")[0])
         region = name.partition("@")[2] or (
             outputs.get("region", stack.region) if spec in stack.ec2_hosts.values() else ""
         )
-        common = (stack.name, name, region or "its owner's", wanted.get(name, ""))
+        common = (stack.name, name, region or "its owner's", release_ids.get(name, ""))
         try:
             deployed = outputs.get("deployed", {}).get(name, {})
             # Since the last whole update, in the configuration's words
             types = spec.kept_types if isinstance(spec, Ec2Host) else {}
             numbers = [int(number) for number in outputs.get("kept", {}).get(name, [])]
-            kept = [f"machine {number} ({types[number]})" for number in numbers if number in types]
+            machines = [f"machine {number} ({types[number]})" for number in numbers if number in types]
             wanted_machine = spec.generation if isinstance(spec, Ec2Host) and "@" not in name else FIRST
             is_other = isinstance(spec, Ec2Host) and wanted_machine != outputs.get("generations", {}).get(name, FIRST)
             under_way = (
                 f"machine {wanted_machine} is to take over: infra host replace {name} continues" if is_other else ""
             )
             answer = remote.ask(targets[name], "status")
-            return HostStatus(*common, answer=answer, deployed=deployed, kept=kept, under_way=under_way)
+            return HostStatus(*common, answer=answer, deployed=deployed, kept=machines, under_way=under_way)
         except InfraError as error:
             return HostStatus(*common, error=str(error))
 
@@ -93,8 +93,8 @@ def of_stack(stack: Stack, host: str | None = None) -> list[HostStatus]:
     unknown = [name for name in stack.hosts if name not in targets and host is None]
     never = "is in the configuration, but no update with it has succeeded yet: pulumi up"
     with ThreadPoolExecutor(16) as pool:
-        asked = list(pool.map(of, targets))
-    return [*asked, *(HostStatus(stack.name, name, "", "", error=never) for name in unknown)]
+        statuses = list(pool.map(of, targets))
+    return [*statuses, *(HostStatus(stack.name, name, "", "", error=never) for name in unknown)]
 
 
 def lines(statuses: list[HostStatus]) -> Iterator[str]:

@@ -105,12 +105,12 @@ def _work(work: Work, alive: int) -> NoReturn:
 
 def _signals() -> int:
     """A descriptor that can be read once a signal asks us to end, even while the main thread is inside a library."""
-    read, write = os.pipe()
-    os.set_blocking(write, False)
-    signal.set_wakeup_fd(write, warn_on_full_buffer=False)
+    read_end, write_end = os.pipe()
+    os.set_blocking(write_end, False)
+    signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
     for number in ENDING:
         signal.signal(number, _ignore)
-    return read
+    return read_end
 
 
 def _ignore(_number: int, _frame: FrameType | None) -> None:

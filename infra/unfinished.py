@@ -38,11 +38,11 @@ def remember(target: Target, job: Unfinished) -> None:
 
 
 def read_job(target: Target) -> Unfinished | None:
-    kept = notes.read(_place(target))
+    note = notes.read(_place(target))
     # Another form is another program's, or torn: the host itself knows what became of its jobs
-    if not is_mapping(kept) or set(kept) != FIELDS:
+    if not is_mapping(note) or set(note) != FIELDS:
         return None
-    id, release, base = kept["id"], kept["release"], kept["base"]
+    id, release, base = note["id"], note["release"], note["base"]
     if not isinstance(id, str) or not isinstance(release, str) or not isinstance(base, str | None):
         return None
     return Unfinished(id, release, base)

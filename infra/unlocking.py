@@ -77,14 +77,14 @@ def of_stack(stack: str) -> Iterator[Lock]:
     """Raises InfraError where the state is kept in a place that this cannot look into."""
     url: str = json.loads(pulumi("whoami", "--verbose", "--json")).get("url", "")
     parts = urlsplit(url)
-    read = {"file": _files, "s3": _objects}.get(parts.scheme)
-    if read is None:
+    reader = {"file": _files, "s3": _objects}.get(parts.scheme)
+    if reader is None:
         raise InfraError(
             f"the state is kept at {one_line(url)}, where infra cannot read locks: run pulumi cancel --stack {stack} "
             "once no update is running"
         )
     for place in PLACES:
-        for text in read(parts, place.format(project=PROJECT, stack=stack)):
+        for text in reader(parts, place.format(project=PROJECT, stack=stack)):
             yield _read(text)
 
 

@@ -27,8 +27,8 @@ def folders(place: Path, names: list[str]) -> set[str]:
 
 def files(place: Path, names: list[str], beside: list[str]) -> set[str]:
     """Those of the files in `place` that are; `beside` are the folders there."""
-    brought = {top for name in beside if INSTALLED.match(name) for top in _installed_names(place / name)}
-    return {name for name in names if BUILT.search(name) or name in brought}
+    installed = {top for name in beside if INSTALLED.match(name) for top in _installed_names(place / name)}
+    return {name for name in names if BUILT.search(name) or name in installed}
 
 
 def is_minified(name: str, content: bytes) -> bool:

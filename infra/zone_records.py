@@ -48,9 +48,9 @@ def missing(catalogue: Catalogue) -> Iterator[Problem]:
         return
     entries = zone.records()
     sites = {stack.public_name(site.name) for system in catalogue.running.values() for site in system.sites}
-    wanted = [Record(name, "A", (), stack.recordTtl, stack.dns_owner("site")) for name in sites if stack.in_zone(name)]
-    wanted += [Record(r.name, r.type, tuple(r.values), r.ttl, stack.dns_owner("record")) for r in stack.records]
-    for record in wanted:
+    records = [Record(name, "A", (), stack.recordTtl, stack.dns_owner("site")) for name in sites if stack.in_zone(name)]
+    records += [Record(r.name, r.type, tuple(r.values), r.ttl, stack.dns_owner("record")) for r in stack.records]
+    for record in records:
         try:
             there = [entry for entry in entries if entry["name"] == record.name]
             # Where a site's host is, is not known here: an address that leads anywhere may be the right one
@@ -72,9 +72,9 @@ def records_in_state(state: State) -> list[Record]:
     for entry in _resources(state):
         if keeper(entry.get("type") or "", entry["urn"]) == "cloudflare":
             with suppress(ValueError, KeyError, TypeError):
-                asked = json.loads(entry["inputs"]["stdin"])
-                values = tuple(asked["values"])
-                records.append(Record(asked["name"], asked["type"], values, asked["ttl"], asked["owner"]))
+                request = json.loads(entry["inputs"]["stdin"])
+                values = tuple(request["values"])
+                records.append(Record(request["name"], request["type"], values, request["ttl"], request["owner"]))
     return records
 
 
@@ -92,15 +92,15 @@ def left_elsewhere(stack: Stack, state: State) -> list[str]:
 def without(state: State, urns: Collection[str]) -> State:
     """A state in which these resources are no more; what was made after them is as it was. Pure."""
     changed = copy.deepcopy(state)
-    kept = [entry for entry in changed["deployment"]["resources"] if entry["urn"] not in urns]
-    for entry in kept:
+    remaining = [entry for entry in changed["deployment"]["resources"] if entry["urn"] not in urns]
+    for entry in remaining:
         before: list[str] = entry.get("dependencies") or []
         entry["dependencies"] = [urn for urn in before if urn not in urns]
         of_properties: dict[str, list[str] | None] = entry.get("propertyDependencies") or {}
         entry["propertyDependencies"] = {
             name: [urn for urn in dependencies or [] if urn not in urns] for name, dependencies in of_properties.items()
         }
-    changed["deployment"]["resources"] = kept
+    changed["deployment"]["resources"] = remaining
     return changed
 
 

@@ -34,9 +34,9 @@ def problems(catalogue: Catalogue) -> list[Problem]:
                 f"the stack uses {stack.accountId}: use its credentials",
             )
         ]
-    wanted, existing = _planned_resources(stack.name), _state_resources(stack.name)
-    created, larger = limits.new(wanted, existing), limits.growth(wanted, existing)
-    findings: list[Problem] = [*sources.problems(stack), *shrinking_disks(stack.file, wanted, existing)]
+    planned, existing = _planned_resources(stack.name), _state_resources(stack.name)
+    created, larger = limits.new(planned, existing), limits.growth(planned, existing)
+    findings: list[Problem] = [*sources.problems(stack), *shrinking_disks(stack.file, planned, existing)]
     for role in ("plan", "deploy"):
         findings += _collect_problems(f"rights of {role}", stack.region, partial(rights.missing, catalogue, role))
     for region in [stack.region, *stack.standbyRegions]:
@@ -47,9 +47,9 @@ def problems(catalogue: Catalogue) -> list[Problem]:
     return list(dict.fromkeys(findings))
 
 
-def shrinking_disks(file: str, wanted: list[dict[str, Any]], existing: list[dict[str, Any]]) -> Iterator[Problem]:
+def shrinking_disks(file: str, planned: list[dict[str, Any]], existing: list[dict[str, Any]]) -> Iterator[Problem]:
     """Data disks of the state that the configuration would make smaller. Pure."""
-    size_of = {entry["urn"]: int(entry["inputs"].get("size") or 0) for entry in wanted if entry["type"] == VOLUME}
+    size_of = {entry["urn"]: int(entry["inputs"].get("size") or 0) for entry in planned if entry["type"] == VOLUME}
     for entry in existing:
         named = of_data_disk(entry["urn"].rsplit("::", 1)[-1]) if entry["type"] == VOLUME else None
         inputs: dict[str, Any] = entry.get("inputs") or {}
@@ -78,9 +78,9 @@ def _in_region(
         remedy = f"enable it: aws account enable-region --region-name {region} (minutes to hours)"
         yield Problem(region, "region", "is not enabled in this account", remedy)
     else:
-        asked = Region(region)
-        yield from limits.findings(created, region, asked, larger, existing)
-        yield from networks.findings(catalogue, region, asked)
+        account_region = Region(region)
+        yield from limits.findings(created, region, account_region, larger, existing)
+        yield from networks.findings(catalogue, region, account_region)
 
 
 def _planned_resources(stack: str) -> list[dict[str, Any]]:

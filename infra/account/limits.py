@@ -41,17 +41,17 @@ def region_of(resource: Mapping[str, Any]) -> str:
     return resource["provider"].split("::")[3].removeprefix("aws-") if resource.get("provider") else ""
 
 
-def new(wanted: Iterable[dict[str, Any]], existing: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+def new(planned: Iterable[dict[str, Any]], existing: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     """What the program asks for and the state does not have. Pure."""
     there = {entry["urn"] for entry in existing}
-    return [resource for resource in wanted if resource["custom"] and resource["urn"] not in there]
+    return [resource for resource in planned if resource["custom"] and resource["urn"] not in there]
 
 
-def growth(wanted: Iterable[dict[str, Any]], existing: Iterable[dict[str, Any]]) -> Counter[str]:
+def growth(planned: Iterable[dict[str, Any]], existing: Iterable[dict[str, Any]]) -> Counter[str]:
     """Region → vCPUs that its machines are to have more than they have, of those that stay. Pure."""
     there = {entry["urn"]: entry for entry in existing if entry["type"] == INSTANCE}
     more: Counter[str] = Counter()
-    for resource in wanted:
+    for resource in planned:
         if resource["type"] == INSTANCE and resource["urn"] in there:
             more[region_of(resource)] += max(0, _vcpus(resource) - _vcpus(there[resource["urn"]]))
     return more
@@ -60,7 +60,7 @@ def growth(wanted: Iterable[dict[str, Any]], existing: Iterable[dict[str, Any]])
 def findings(
     created: list[dict[str, Any]],
     region: str,
-    asked: Region,
+    account_region: Region,
     larger: int = 0,
     existing: Iterable[dict[str, Any]] = (),
 ) -> Iterator[Problem]:
@@ -71,17 +71,17 @@ def findings(
     needed[INSTANCE] = larger + sum(_vcpus(resource) for resource in here if resource["type"] == INSTANCE)
     for kind, more in needed.items():
         if more:
-            yield from _short(QUOTAS[kind], more, region, asked)
+            yield from _short(QUOTAS[kind], more, region, account_region)
     had = _rules(entry for entry in existing if region_of(entry) == region)
     for (kind, version), more in _rules(here).items():
         # What an update removes goes last
         used = had[kind, version]
         quota = Quota(f"{OF_GROUP[kind]} {version} rules of a security group", RULES, 60, lambda _, used=used: used)
-        yield from _short(quota, more, region, asked)
+        yield from _short(quota, more, region, account_region)
     names = {resource["inputs"]["name"] for resource in here if resource["type"] == REPOSITORY}
-    if names and (taken := sorted(names & asked.repositories())):
+    if names and (duplicates := sorted(names & account_region.repositories())):
         remedy = "infra adopt aws adopts them with their images; if another stack has them: infra:sharedRepositories"
-        yield Problem(region, "repositories", f"{len(taken)} already exist: {', '.join(taken)}", remedy)
+        yield Problem(region, "repositories", f"{len(duplicates)} already exist: {', '.join(duplicates)}", remedy)
 
 
 def _rules(resources: Iterable[dict[str, Any]]) -> Counter[tuple[str, str]]:
@@ -98,9 +98,9 @@ def _vcpus(resource: dict[str, Any]) -> int:
     return instance_type.vcpus if instance_type else 2
 
 
-def _short(quota: Quota, more: int, region: str, asked: Region) -> Iterator[Problem]:
+def _short(quota: Quota, more: int, region: str, account_region: Region) -> Iterator[Problem]:
     service, code = quota.code
-    used, allowed = quota.used(asked), asked.quota(service, code)
+    used, allowed = quota.used(account_region), account_region.quota(service, code)
     # What may not be asked may be more than what AWS gives to everyone
     is_guess = allowed is None and quota.usual is not None and used + more > quota.usual
     if allowed is None and (quota.usual is None or is_guess):

@@ -9,19 +9,19 @@ from catalogue.problems import Problem
 from infra.account.region import Region
 
 
-def findings(catalogue: Catalogue, region: str, asked: Region) -> Iterator[Problem]:
+def findings(catalogue: Catalogue, region: str, account_region: Region) -> Iterator[Problem]:
     """Each network of a system that covers addresses of the existing network, or of what is routed to from it, such as
     a peer's or an office's; and an existing network that is not there."""
     place = catalogue.stack.networks.get(region)
     if place is None:
         return
-    blocks = asked.blocks(place.vpc)
+    blocks = account_region.blocks(place.vpc)
     if blocks is None:
         where, rule = f"infra:networks.{region}", f"name one that aws ec2 describe-vpcs --region {region} lists"
         yield Problem(catalogue.stack.file, where, f"this account has no {place.vpc} in {region}", rule)
         return
     reached = {block: f"{block} of {place.vpc}" for block in map(IPv4Network, blocks)}
-    for route in map(IPv4Network, asked.routes(place.vpc, place.subnet)):
+    for route in map(IPv4Network, account_region.routes(place.vpc, place.subnet)):
         if route.prefixlen and not any(route.subnet_of(block) for block in reached):
             reached[route] = f"{route}, which {place.subnet} has a route to"
     hosts = [name for name, host in catalogue.stack.hosts.items() if isinstance(host, Ec2Host)]

@@ -40,11 +40,11 @@ def uses(role: str) -> dict[str, list[str]]:
     roles = list(ROLES)
     first_uses: dict[str, tuple[str, list[str]]] = {}
     for one in roles[: roles.index(role) + 1]:
-        for type, asked in table()["types"].items():
-            for action in {"plan": asked["read"], "deploy": asked["write"]}.get(one, ()):
+        for type, actions in table()["types"].items():
+            for action in {"plan": actions["read"], "deploy": actions["write"]}.get(one, ()):
                 first_uses.setdefault(action, (one, []))[1].append(type.rsplit(":", 1)[-1])
-        for command, asked in table()["commands"].items():
-            for action in asked.get(one, ()):
+        for command, actions in table()["commands"].items():
+            for action in actions.get(one, ()):
                 first_uses.setdefault(action, (one, []))[1].append(command)
     return {action: list(dict.fromkeys(whose)) for action, (one, whose) in sorted(first_uses.items()) if one == role}
 

@@ -91,8 +91,8 @@ class Region:
 
     def routes(self, vpc: str, subnet: str) -> list[str]:
         """The IPv4 networks that a subnet has routes to: its own table's, or the network's main one's."""
-        for wanted in (("association.subnet-id", subnet), ("association.main", "true")):
-            filters: Any = [{"Name": "vpc-id", "Values": [vpc]}, {"Name": wanted[0], "Values": [wanted[1]]}]
+        for condition in (("association.subnet-id", subnet), ("association.main", "true")):
+            filters: Any = [{"Name": "vpc-id", "Values": [vpc]}, {"Name": condition[0], "Values": [condition[1]]}]
             if tables := self.ec2.describe_route_tables(Filters=filters)["RouteTables"]:
                 routes = [route for table in tables for route in table["Routes"]]
                 return [route["DestinationCidrBlock"] for route in routes if "DestinationCidrBlock" in route]
@@ -101,7 +101,7 @@ class Region:
     def _count(self, operation: str, key: str) -> int:
         return sum(len(page[key]) for page in self.ec2.get_paginator(operation).paginate())
 
-    def images(self, wanted: list[tuple[str, str]]) -> dict[str, int]:
+    def images(self, images: list[tuple[str, str]]) -> dict[str, int]:
         """Those that are there → compressed bytes (0 where AWS does not say)."""
 
         def size(image: tuple[str, str]) -> int | None:
@@ -112,7 +112,7 @@ class Region:
             return None if answer is None else sum(entry.get("imageSizeInBytes", 0) for entry in answer["imageDetails"])
 
         with ThreadPoolExecutor(8) as pool:
-            sizes = zip(wanted, pool.map(size, wanted), strict=True)
+            sizes = zip(images, pool.map(size, images), strict=True)
             return {f"{repository}{suffix}": bytes for (repository, suffix), bytes in sizes if bytes is not None}
 
     def repositories(self) -> set[str]:

@@ -64,13 +64,13 @@ def _denied_actions(statements: list[dict[str, Any]], principal: str, region: st
             for key, value in {**_conditions(statement), "aws:RequestedRegion": place}.items()
         ]
         for begin in range(0, len(actions), AT_ONCE):
-            asked = iam.get_paginator("simulate_principal_policy").paginate(
+            simulation = iam.get_paginator("simulate_principal_policy").paginate(
                 PolicySourceArn=principal,
                 ActionNames=actions[begin : begin + AT_ONCE],
                 ResourceArns=[_example(arn, region) for arn in statement["Resource"]],
                 ContextEntries=context,
             )
-            for entry in (entry for page in asked for entry in page["EvaluationResults"]):
+            for entry in (entry for page in simulation for entry in page["EvaluationResults"]):
                 # A policy that asks for more than is known here (MFA, an address) may allow it all the same
                 if entry["EvalDecision"] == "implicitDeny" and entry.get("MissingContextValues"):
                     actions_by_reason.setdefault(CONDITIONAL, set()).add(entry["EvalActionName"])

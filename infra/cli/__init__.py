@@ -51,14 +51,14 @@ def sound_catalogue_of(stack: str, with_values: bool = True) -> "Catalogue":
     return ensure_valid(catalogue_of(stack), with_values=with_values)
 
 
-def duration(option: str, given: str) -> float:
+def duration(option: str, text: str) -> float:
     """Seconds of an option such as 45s, 30m or 2h. Raises InfraError."""
     from catalogue.compose.durations import seconds
 
     try:
-        return seconds(given)
+        return seconds(text)
     except ValueError:
-        raise InfraError(f"{option} {given}: a time such as 45s, 30m or 2h; a day is 24h") from None
+        raise InfraError(f"{option} {text}: a time such as 45s, 30m or 2h; a day is 24h") from None
 
 
 def show_version(wanted: bool) -> None:

@@ -47,8 +47,8 @@ def check(
     if errors(problems):
         raise typer.Exit(1)
     services = sum(len(system.active) for system in catalogue.running.values())
-    said = f"stack {stack}: {services} services on {len(catalogue.stack.hosts)} host(s), {len(problems)} warning(s)"
-    typer.echo(f"{said}; updates are refused until {unset} secret(s) have a value" if unset else said)
+    summary = f"stack {stack}: {services} services on {len(catalogue.stack.hosts)} host(s), {len(problems)} warning(s)"
+    typer.echo(f"{summary}; updates are refused until {unset} secret(s) have a value" if unset else summary)
     for line in _following(catalogue):
         typer.echo(line)
 

@@ -86,8 +86,8 @@ def deploy(
     images = {
         name: deploying.digests_to_deploy(service, image, region, account) for name, service in services_by_name.items()
     }
-    wanted, say = deploying.Deployment(place, images, follow), partial(typer.echo, err=True)
-    work = partial(deploying.deploy, catalogue, wanted, say, may_remove_lock)
+    deployment, say = deploying.Deployment(place, images, follow), partial(typer.echo, err=True)
+    work = partial(deploying.deploy, catalogue, deployment, say, may_remove_lock)
     typer.echo(locks.patiently(work, duration("--wait", wait) if wait else 0, say))
 
 

@@ -31,10 +31,14 @@ def show(
     from infra import pointing
 
     catalogue = catalogue_of(stack)
-    stack_model, asked = catalogue.stack, resolver or list(pointing.PUBLIC_RESOLVERS)
+    stack_model, resolvers = catalogue.stack, resolver or list(pointing.PUBLIC_RESOLVERS)
     records = pointing.wanted_records(catalogue)
     pointing.wait(
-        stack_model, records, asked, duration("--wait", wait) if wait else 0, lambda line: typer.echo(line, err=True)
+        stack_model,
+        records,
+        resolvers,
+        duration("--wait", wait) if wait else 0,
+        lambda line: typer.echo(line, err=True),
     )
     if as_json:
         typer.echo(pointing.as_json(records))

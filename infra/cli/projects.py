@@ -34,11 +34,11 @@ def new(
     asked for in a terminal; a question without an answer becomes a TODO line, which `infra check` reports."""
     from infra.project.new import Answers, check_answer, create, name_of
 
-    given = {"zone": zone, "account": account, "email": email, "cidr": cidr}
-    for question, answer in given.items():
+    options = {"zone": zone, "account": account, "email": email, "cidr": cidr}
+    for question, answer in options.items():
         if answer is None:
-            given[question] = _ask(question, check_answer) if sys.stdin.isatty() and sys.stderr.isatty() else ""
-    texts = {name: answer or "" for name, answer in given.items()}
+            options[question] = _ask(question, check_answer) if sys.stdin.isatty() and sys.stderr.isatty() else ""
+    texts = {name: answer or "" for name, answer in options.items()}
     answers = Answers(system or name_of(folder), region, **texts, compose=compose)
     program, uncommitted = create(folder, answers)
     typer.echo(f"created {folder} for {answers.system}, with version {program.name} of the program")

@@ -110,12 +110,12 @@ def rotate(
         put = partial(secret.put, catalogue.stack, owner, name, value)
         undo = rotating.set_value(catalogue.stack, path, put, say)
     try:
-        wanted, _ = secret_hosts.wanted_versions(catalogue_with_values(stack), rotation.host)
+        versions, _ = secret_hosts.wanted_versions(catalogue_with_values(stack), rotation.host)
     except BaseException:
         # Nothing was brought yet
         undo()
         raise
-    if rotating.is_there(wanted, now) and not now.is_interrupted:
+    if rotating.is_there(versions, now) and not now.is_interrupted:
         undo()
         typer.echo(f"{rotation.host} has this value of {path} already: nothing to do")
         return
@@ -145,13 +145,13 @@ def import_file(
     from infra import secret
 
     catalogue = catalogue_of(stack)
-    taken, others = secret.of_environment(catalogue, service, read_text(file, str(file)))
-    if not taken:
+    values, others = secret.of_environment(catalogue, service, read_text(file, str(file)))
+    if not values:
         raise InfraError(f"{file} has no secret of {service}: first list its names under secrets: in the catalogue")
-    for name, value in taken.items():
+    for name, value in values.items():
         # All of them first: one that is refused leaves nothing half done
         secret.check(service, name, value)
-    for name, value in taken.items():
+    for name, value in values.items():
         secret.put(catalogue.stack, service, name, value)
         typer.echo(f"{service}.{name} is set in stack {stack}")
     if others:

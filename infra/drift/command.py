@@ -51,14 +51,14 @@ def look(stack: Stack) -> Drift:
     topics = [entry["id"] for entry in own if entry["type"] == TOPIC]
     drift, words = Drift(len(own), regions, topics), refreshed.Words(stack.name, stack.hosts)
     drift.findings.extend(refreshed.findings(refresh_preview("--stack", stack.name), words))
-    asked: list[tuple[str, str, Callable[[], Iterable[Finding]]]] = []
+    areas: list[tuple[str, str, Callable[[], Iterable[Finding]]]] = []
     if any(entry["type"] in rights.WORDS for entry in own):
-        asked.append(
+        areas.append(
             ("rights of roles and users", "us-east-1", partial(rights.find_added, aws.client("iam", ""), pulumi_state))
         )
     if any(entry["type"] == records.RECORD for entry in own):
         keepable = {record.name for record in stack.records}
-        asked.append(("records", "Route 53", partial(records.find_added, route53.client(), pulumi_state, keepable)))
+        areas.append(("records", "Route 53", partial(records.find_added, route53.client(), pulumi_state, keepable)))
     for region in regions:
         ec2, machines = aws.client("ec2", region), _machines(stack, pulumi_state, region)
         groups, rules = (
@@ -66,15 +66,15 @@ def look(stack: Stack) -> Drift:
             set[str]().union(*(state.ids(pulumi_state, t, region) for t in RULES)),
         )
         if machines:
-            asked.append(("the state of machines", region, partial(looks.machines, ec2, machines)))
-            asked.append(("snapshots", region, partial(looks.snapshots, ec2, machines, stack.keepSnapshots)))
+            areas.append(("the state of machines", region, partial(looks.machines, ec2, machines)))
+            areas.append(("snapshots", region, partial(looks.snapshots, ec2, machines, stack.keepSnapshots)))
         if machines or stack.keepSnapshots:
             now = datetime.now(UTC)
-            asked.append(("old snapshots", region, partial(looks.lost_snapshots, ec2, stack.name, region, now)))
+            areas.append(("old snapshots", region, partial(looks.lost_snapshots, ec2, stack.name, region, now)))
         if groups:
             openings = partial(looks.openings, ec2, region, sorted(groups), rules)
-            asked.append(("rules of security groups", region, openings))
-    for what, region, ask in asked:
+            areas.append(("rules of security groups", region, openings))
+    for what, region, ask in areas:
         try:
             with aws.asking(what, region):
                 drift.findings.extend(ask())

@@ -26,9 +26,9 @@ def find_added(route53: Any, pulumi_state: State, keepable: Collection[str]) -> 
     own: dict[str, set[tuple[str, str, str]]] = {}
     for entry in (entry for entry in state.of_aws(pulumi_state) if entry["type"] == RECORD):
         outputs: dict[str, Any] = entry.get("outputs") or {}
-        given: dict[str, Any] = {**entry.get("inputs", {}), **outputs}
-        key = (record_name(given["name"]), given["type"], given.get("setIdentifier") or "")
-        own.setdefault(given["zoneId"], set()).add(key)
+        properties: dict[str, Any] = {**entry.get("inputs", {}), **outputs}
+        key = (record_name(properties["name"]), properties["type"], properties.get("setIdentifier") or "")
+        own.setdefault(properties["zoneId"], set()).add(key)
     for zone, keys in sorted(own.items()):
         names = {name for name, kind, _ in keys if kind in LEADING}
         for page in route53.get_paginator("list_resource_record_sets").paginate(HostedZoneId=zone):

@@ -43,8 +43,8 @@ def _policies(iam: Any, kind: str, name: str, resources: list[dict[str, Any]]) -
         if f"{name}:{policy}" not in ours:
             remedy = f"aws iam delete-{word}-policy --{word}-name {name} --policy-name {policy}"
             yield _finding(where, f"has the policy {policy}", remedy)
-    given = [entry["inputs"] for entry in resources if entry["type"] == ATTACHED[kind]]
-    attached = {entry.get("policyArn") for entry in given if entry.get(word) == name}
+    attachments = [entry["inputs"] for entry in resources if entry["type"] == ATTACHED[kind]]
+    attached = {entry.get("policyArn") for entry in attachments if entry.get(word) == name}
     for policy in _pages(iam, f"list_attached_{word}_policies", "AttachedPolicies", whose):
         if policy["PolicyArn"] not in attached:
             remedy = f"aws iam detach-{word}-policy --{word}-name {name} --policy-arn {policy['PolicyArn']}"

@@ -23,8 +23,8 @@ class Attempts:
     def and_then(self, steps: list[tuple[str, str, float]], seconds: float) -> "Attempts":
         """With what one more attempt did; of a step that it repeated, that."""
         again = {step for step, _, _ in steps}
-        kept = [entry for entry in self.steps if entry[0] not in again]
-        return Attempts(self.began, self.before, [*kept, *steps], self.spent + seconds)
+        remaining = [entry for entry in self.steps if entry[0] not in again]
+        return Attempts(self.began, self.before, [*remaining, *steps], self.spent + seconds)
 
 
 def _place(stack: str, region: str) -> Path:

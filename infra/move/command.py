@@ -21,15 +21,15 @@ from infra.writing import put
 
 def preflight(catalogue: Catalogue, region: str) -> bool:
     """Says all that is in the way, and all there is to know; True when nothing is in the way."""
-    asked = facts.gather(catalogue, region)
-    problems = findings.findings(catalogue, region, asked)
+    region_facts = facts.gather(catalogue, region)
+    problems = findings.findings(catalogue, region, region_facts)
     for problem in problems:
         typer.echo(str(problem))
-    for name, milliseconds in asked.latency.items() if region != catalogue.stack.region else ():
+    for name, milliseconds in region_facts.latency.items() if region != catalogue.stack.region else ():
         typer.echo(f"from here to {name}: {'no answer' if milliseconds is None else f'{milliseconds} ms'}")
-    typer.echo(findings.cost(catalogue, region, asked))
+    typer.echo(findings.cost(catalogue, region, region_facts))
     stopping = len(errors(problems))
-    if fine := findings.fine(catalogue, region, asked):
+    if fine := findings.fine(catalogue, region, region_facts):
         typer.echo(f"no findings: {', '.join(fine)}")
     typer.echo(f"{stopping} error(s), {len(problems) - stopping} warning(s)")
     return not stopping
@@ -42,7 +42,7 @@ def check(catalogue: Catalogue, region: str) -> None:
         raise typer.Exit(2)
 
 
-def move(catalogue: Catalogue, region: str, keep: bool, yes: bool, written: Path | None) -> None:
+def move(catalogue: Catalogue, region: str, keep: bool, yes: bool, report_path: Path | None) -> None:
     """The whole of it. Raises InfraError where it stopped; run again, it continues."""
     name = catalogue.stack.name
     now = run.standing(catalogue)
@@ -72,7 +72,7 @@ def move(catalogue: Catalogue, region: str, keep: bool, yes: bool, written: Path
         # A move was given up: nothing moved that a report could be about
         typer.echo(f"\nstack {name} still serves from {region}{_beside(standby)}")
         return
-    target = put_report(run.report_of(catalogue, now.serving, region, so_far), so_far, written)
+    target = put_report(run.report_of(catalogue, now.serving, region, so_far), so_far, report_path)
     typer.echo(f"\nstack {name} serves from {region}{_beside(standby)}; the report: {target}")
 
 
@@ -89,10 +89,10 @@ def agree(name: str, change: run.Change, question: Callable[[list[Phase]], str],
     with run.copy_configuration(name, change) as file:
         typer.echo("\nplanning …")
         planned = run.preview_phases(name, file)
-        asked = question(planned)
+        prompt = question(planned)
         typer.echo("\n".join(run.plan_lines(planned)) or "nothing to do")
         # Where nothing to do, the configuration alone is put right
-        if planned and not yes and not typer.confirm(f"\n{asked}"):
+        if planned and not yes and not typer.confirm(f"\n{prompt}"):
             raise InfraError("nothing was touched")
         adopt_configuration(file, before, config_file(name) or project_root() / f"Pulumi.{name}.yaml")
     return planned
@@ -114,10 +114,10 @@ def carry_out(
     return so_far
 
 
-def put_report(ended: report.Report, so_far: Attempts, written: Path | None) -> Path:
+def put_report(ended: report.Report, so_far: Attempts, report_path: Path | None) -> Path:
     """Where it was put."""
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(so_far.began))
-    target = written or project_root() / f"move-{ended.stack}-{stamp}.md"
+    target = report_path or project_root() / f"move-{ended.stack}-{stamp}.md"
     put(target, report.markdown(ended))
     return target
 

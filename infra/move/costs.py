@@ -46,10 +46,10 @@ def _fetch_prices(stack: Stack, region: str) -> Prices | None:
     return None if disk is None or len(by_type) < len(machines) else Prices(by_type, disk, table().address)
 
 
-def _price(client: Any, region: str, **wanted: str) -> float | None:
+def _price(client: Any, region: str, **fields: str) -> float | None:
     """Of one unit (an hour, a GiB for a month)."""
-    given = {"regionCode": region, **wanted}
-    filters = [{"Type": "TERM_MATCH", "Field": field, "Value": value} for field, value in given.items()]
+    values = {"regionCode": region, **fields}
+    filters = [{"Type": "TERM_MATCH", "Field": field, "Value": value} for field, value in values.items()]
     try:
         products = client.get_products(ServiceCode="AmazonEC2", Filters=filters, MaxResults=10)["PriceList"]
     except (BotoCoreError, ClientError, ResponseParserError):

@@ -57,12 +57,12 @@ def gather(catalogue: Catalogue, region: str) -> Facts:
         if enabled is False:
             # It answers nothing else
             return Facts(enabled, set(), {})
-        wanted, zones = _images(catalogue), new.zones(types)
+        names, zones = _images(catalogue), new.zones(types)
         if region == stack.region:
             # What is there has decided the zone of what comes beside it
             present = new.zones_of(stack.name)
             zones = {zone: offered for zone, offered in zones.items() if zone in present or not present}
-        here, there = old.images(wanted), new.images(wanted)
+        here, there = old.images(names), new.images(names)
         return Facts(
             enabled=enabled,
             offered=set[str]().union(*zones.values()),
@@ -86,7 +86,7 @@ def gather(catalogue: Catalogue, region: str) -> Facts:
             lowered=remembered.of_stack(stack),
             acme=_answers(stack.acmeDirectory),
             latency={
-                name: _latency(asked.ec2.meta.endpoint_url) for name, asked in ((stack.region, old), (region, new))
+                name: _latency(place.ec2.meta.endpoint_url) for name, place in ((stack.region, old), (region, new))
             },
         )
     except (BotoCoreError, ClientError) as error:

@@ -54,21 +54,21 @@ def _machines(catalogue: Catalogue, region: str, facts: Facts) -> Findings:
 
 def _zones(catalogue: Catalogue, region: str, facts: Facts) -> Findings:
     """The hosts of a region share a zone."""
-    wanted = {host.instanceType for host in catalogue.stack.ec2_hosts.values()}
-    if wanted <= facts.offered and facts.zones and not any(wanted <= offered for offered in facts.zones.values()):
+    types = {host.instanceType for host in catalogue.stack.ec2_hosts.values()}
+    if types <= facts.offered and facts.zones and not any(types <= offered for offered in facts.zones.values()):
         each = "; ".join(f"{zone}: {', '.join(sorted(offered))}" for zone, offered in sorted(facts.zones.items()))
-        fault = f"no availability zone there offers all of {', '.join(sorted(wanted))} ({each})"
+        fault = f"no availability zone there offers all of {', '.join(sorted(types))} ({each})"
         yield Problem(region, "hosts", fault, "change the instanceType of some hosts")
 
 
 def _quotas(catalogue: Catalogue, region: str, facts: Facts) -> Findings:
     hosts = catalogue.stack.ec2_hosts.values()
     vcpus = sum(INSTANCE_TYPES[host.instanceType].vcpus for host in hosts if host.instanceType in INSTANCE_TYPES)
-    asked = [
+    quotas = [
         ("running on-demand vCPUs", facts.vcpu_quota, facts.vcpus_used, vcpus, "L-1216C47A"),
         ("Elastic IP addresses", facts.address_quota, facts.addresses_used, len(hosts), "L-0263D0A3"),
     ]
-    for what, quota, used, more, code in asked if hosts else []:
+    for what, quota, used, more, code in quotas if hosts else []:
         if quota is None:
             fault = f"the quota of {what} is unknown; {used} in use, {more} more needed"
             yield Problem(region, "quota", fault, f"check quota {code} in Service Quotas", "warning")
@@ -85,8 +85,8 @@ def _quotas(catalogue: Catalogue, region: str, facts: Facts) -> Findings:
 def _images(catalogue: Catalogue, region: str, facts: Facts) -> Findings:
     stack = catalogue.stack
     for system in catalogue.running.values():
-        wanted = [(service, image.name) for service in system.active for image in service.images]
-        for service, image in wanted:
+        images_by_service = [(service, image.name) for service in system.active for image in service.images]
+        for service, image in images_by_service:
             if image not in facts.there and image not in facts.here:
                 rule = f"uv run infra push {image} --from YOUR-IMAGE --stack {stack.name}: the move copies it"
                 yield Problem(region, f"service {service.name}", f"image {image} is in no region", rule)
@@ -105,9 +105,9 @@ def _disks(catalogue: Catalogue, region: str, facts: Facts) -> Findings:
 def _names(catalogue: Catalogue, region: str, facts: Facts) -> Findings:
     """A repository that is there already would fail to be made, in the middle of the move, unless the stack has it."""
     ours = {repository for system in catalogue.running.values() for repository in system.repositories}
-    taken = sorted(ours & facts.repositories - facts.own_repositories)
-    if taken and not catalogue.stack.sharedRepositories:
-        fault = f"{len(taken)} already exist and do not belong to the stack: {', '.join(taken)}"
+    duplicates = sorted(ours & facts.repositories - facts.own_repositories)
+    if duplicates and not catalogue.stack.sharedRepositories:
+        fault = f"{len(duplicates)} already exist and do not belong to the stack: {', '.join(duplicates)}"
         rule = (
             "delete them; the move copies the images again: aws ecr delete-repository --force --region {region} "
             "--repository-name NAME"

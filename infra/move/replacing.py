@@ -87,14 +87,14 @@ def machines(stack: Stack, host: str) -> Machines:
             f"{stack.region} --stack {stack.name}"
         )
     serving = int(values.get("generations", {}).get(host, FIRST))
-    kept = [int(number) for number in values.get("kept", {}).get(host, [])]
+    standbys = [int(number) for number in values.get("kept", {}).get(host, [])]
     there = types(export_state(stack.name), host, region)
-    if spec.generation < serving and spec.generation not in kept:
+    if spec.generation < serving and spec.generation not in standbys:
         raise InfraError(
             f"infra:hosts.{host}.generation is {spec.generation} in {stack.file}, but the last update left machine "
             f"{serving} serving: restore that version of the file (git pull)"
         )
-    return Machines(region, serving, spec.generation, kept, sorted(spec.kept_types), there)
+    return Machines(region, serving, spec.generation, standbys, sorted(spec.kept_types), there)
 
 
 def types(state: State, host: str, region: str) -> dict[int, str]:
@@ -120,8 +120,8 @@ def forward(now: Machines, configured: Ec2Host, type: str, keep: bool) -> Aim:
             "continue it, or with --give-up to cancel it"
         )
     generation = now.wanted if now.is_under_way else now.next
-    kept = {*now.kept, *([now.serving] if keep else [])} - {generation}
-    return Aim(generation, type or configured.instanceType, now.there(*kept))
+    standbys = {*now.kept, *([now.serving] if keep else [])} - {generation}
+    return Aim(generation, type or configured.instanceType, now.there(*standbys))
 
 
 def back(now: Machines, host: str) -> Aim:
@@ -296,9 +296,9 @@ def _carry_out(catalogue: Catalogue, host: str, now: Machines, aim: Aim, wish: W
         return
     remaining = ""
     if aim.kept:
-        kept = ", ".join(machine_label(number, aim.kept) for number in aim.kept)
+        labels = ", ".join(machine_label(number, aim.kept) for number in aim.kept)
         remaining = (
-            f"{kept} of {host} is kept, but gets no more releases. Delete it: `uv run infra host retire {host} "
+            f"{labels} of {host} is kept, but gets no more releases. Delete it: `uv run infra host retire {host} "
             f"--stack {name}`; return to it: `uv run infra host replace {host} --back --stack {name}`"
         )
     title = f"{host}, {machine_label(now.serving, now.types)} → {machine_label(aim.generation, types_now)}"

@@ -70,8 +70,8 @@ def _regions(report: Report) -> str:
 
 
 def _latency(name: str, before: Latency | None, after: Latency) -> str:
-    shown = (f"{before.open:.0f} ms", f"{before.new:.0f} ms") if before else ("none", "none")
-    return f"| {name} | {shown[0]} | {after.open:.0f} ms | {shown[1]} | {after.new:.0f} ms |"
+    times = (f"{before.open:.0f} ms", f"{before.new:.0f} ms") if before else ("none", "none")
+    return f"| {name} | {times[0]} | {after.open:.0f} ms | {times[1]} | {after.new:.0f} ms |"
 
 
 def _remaining_work(report: Report) -> list[str]:

@@ -60,8 +60,8 @@ def standing(catalogue: Catalogue) -> Standing:
 
 def standby_after(now: Standing, region: str, keep: bool) -> list[str]:
     """The regions that stand by once the stack is in `region`."""
-    kept = [*now.standby, *([now.serving] if now.serving else [])] if keep else []
-    return [other for other in dict.fromkeys(kept) if other != region]
+    standbys = [*now.standby, *([now.serving] if now.serving else [])] if keep else []
+    return [other for other in dict.fromkeys(standbys) if other != region]
 
 
 # Changes a configuration: gets the words by which Pulumi finds it
@@ -80,7 +80,7 @@ def in_region(region: str, standby: list[str]) -> Change:
     return change
 
 
-def with_machine(host: str, generation: int, type: str, kept: Mapping[int, str]) -> Change:
+def with_machine(host: str, generation: int, type: str, earlier: Mapping[int, str]) -> Change:
     """A host on one of its machines, with earlier ones that are kept (generation → instance type)."""
     place = f'{PROJECT}:hosts["{host}"]'
 
@@ -88,7 +88,7 @@ def with_machine(host: str, generation: int, type: str, kept: Mapping[int, str])
         pulumi("config", "set", *chosen, "--path", f"{place}.generation", str(generation))
         pulumi("config", "set", *chosen, "--path", f"{place}.instanceType", type)
         attempt("config", "rm", *chosen, "--path", f"{place}.kept")
-        for position, (number, its_type) in enumerate(sorted(kept.items())):
+        for position, (number, its_type) in enumerate(sorted(earlier.items())):
             pulumi("config", "set", *chosen, "--path", f"{place}.kept[{position}].generation", str(number))
             pulumi("config", "set", *chosen, "--path", f"{place}.kept[{position}].instanceType", its_type)
 
@@ -120,8 +120,8 @@ def plan_lines(steps: list[Phase]) -> list[str]:
     lines: list[str] = []
     for number, phase in enumerate(steps, 1):
         names = list(phase.touches)
-        shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-        lines.append(f"{number:2}. {phase!s:<32} {phase.what:<12} {STEPS[phase.step]} ({shown})")
+        text = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+        lines.append(f"{number:2}. {phase!s:<32} {phase.what:<12} {STEPS[phase.step]} ({text})")
     return lines
 
 
@@ -282,10 +282,10 @@ def _distance(name: str, address: str, path: str, roots: list[str]) -> Latency:
             socket.create_connection((address, 443), 5) as plain,
             context.wrap_socket(plain, server_hostname=name) as secure,
         ):
-            asked = time.perf_counter()
+            since = time.perf_counter()
             secure.sendall(f"GET {path} HTTP/1.1\r\nHost: {name}\r\nConnection: close\r\n\r\n".encode())
             secure.recv(1)
-            opened.append(time.perf_counter() - asked)
+            opened.append(time.perf_counter() - since)
             new.append(time.perf_counter() - began)
     return Latency(1000 * min(opened), 1000 * min(new))
 

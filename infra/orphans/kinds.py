@@ -114,8 +114,8 @@ def _inline_policy(operation: str, owner: str) -> Find:
 
     def find(client: Client, inputs: Inputs) -> list[str]:
         holder, name = inputs[owner], inputs["name"]
-        asked = {f"{owner.capitalize()}Name": holder, "PolicyName": name}
-        return [f"{holder}:{name}"] if _answer_or_none(lambda: getattr(client("iam"), operation)(**asked)) else []
+        identity = {f"{owner.capitalize()}Name": holder, "PolicyName": name}
+        return [f"{holder}:{name}"] if _answer_or_none(lambda: getattr(client("iam"), operation)(**identity)) else []
 
     return find
 
@@ -178,8 +178,8 @@ def _snapshot_policies(client: Client, inputs: Inputs) -> list[str]:
     return [entry["PolicyId"] for entry in policies if _has(entry.get("Tags") or {}, inputs["tags"])]
 
 
-def _has(tags: dict[str, str], wanted: dict[str, str]) -> bool:
-    return bool(wanted) and wanted.items() <= tags.items()
+def _has(tags: dict[str, str], expected: dict[str, str]) -> bool:
+    return bool(expected) and expected.items() <= tags.items()
 
 
 def _read_tags(entries: list[dict[str, str]]) -> dict[str, str]:

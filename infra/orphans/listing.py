@@ -43,13 +43,13 @@ def choose(everything: list[Orphan], adopt: bool, delete: list[str]) -> tuple[li
     for one that is no orphan's, or the id of several."""
     named = [_find_orphan(everything, name) for name in delete]
     gone = [replace(orphan, is_wanted=False) for orphan in everything if orphan in named]
-    kept = [orphan for orphan in everything if adopt and orphan.creation and orphan not in named]
-    doubled = [orphan for orphan in kept if not orphan.is_wanted]
-    taken, deleted = [o.place for o in kept if o.is_wanted], [o.place for o in [*doubled, *gone]]
-    parts = [f"adopt {', '.join(taken)} into the state"] if taken else []
+    adoptable = [orphan for orphan in everything if adopt and orphan.creation and orphan not in named]
+    doubled = [orphan for orphan in adoptable if not orphan.is_wanted]
+    adopted, deleted = [o.place for o in adoptable if o.is_wanted], [o.place for o in [*doubled, *gone]]
+    parts = [f"adopt {', '.join(adopted)} into the state"] if adopted else []
     parts += [f"have the next update delete {', '.join(deleted)}"] if deleted else []
     question = " and ".join(parts)
-    return [*kept, *gone], f"{question[:1].upper()}{question[1:]}?"
+    return [*adoptable, *gone], f"{question[:1].upper()}{question[1:]}?"
 
 
 def _find_orphan(everything: list[Orphan], name: str) -> Orphan:

@@ -18,14 +18,14 @@ from infra.writing import put
 FORMATS = ("terminal", "markdown", "json", "html")
 
 
-def build_report(base: str, wanted: list[str], mocks: bool = False) -> Report:
+def build_report(base: str, stacks: list[str], mocks: bool = False) -> Report:
     """The report of the working tree: against the truth for each stack that can be asked, else (or with `mocks`)
     against a commit, without AWS. Raises InfraError."""
     root = project_root()
     there = stack_names(root)
-    if unknown := [name for name in wanted if name not in there and config_file(name) is None]:
+    if unknown := [name for name in stacks if name not in there and config_file(name) is None]:
         raise InfraError(f"no stack {', '.join(unknown)}; stacks: {', '.join(there)}")
-    names = wanted or there
+    names = stacks or there
     reports = {} if mocks else _live_reports(names)
     rest = [name for name in names if name not in reports]
     commit = commits.resolve(base) if rest else ""

@@ -86,13 +86,13 @@ def machines_before(after: Machines, region: str, pulumi_steps: list[Step]) -> M
     """The machines as they are in the region that serves: what the steps make is not there yet. Pure."""
     named = [(of_instance(step.name), step) for step in pulumi_steps if step.type == INSTANCE]
     # One that a host keeps beside its own is an entry of its own (catalogue/prices.py)
-    kept = {
+    kept_machines = {
         f"{host}@{place_of(region, int(number))}": f"{host} {number}"
         for host, _, number in (name.partition(" ") for name in after)
         if number
     }
     here = [
-        (kept.get("@".join(host_and_place), host_and_place[0]), step)
+        (kept_machines.get("@".join(host_and_place), host_and_place[0]), step)
         for host_and_place, step in named
         if host_and_place and region_of(host_and_place[1]) == region
     ]
@@ -105,7 +105,7 @@ def machines_before(after: Machines, region: str, pulumi_steps: list[Step]) -> M
             before[host] = [step.old["instanceType"], own, *after.get(host, [])[2:]]
     for step in pulumi_steps:
         place = of_data_disk(step.name) if step.type == VOLUME else None
-        host = kept.get("@".join(place), place[0]) if place and region_of(place[1]) == region else ""
+        host = kept_machines.get("@".join(place), place[0]) if place and region_of(place[1]) == region else ""
         if host in before:
             data = [int(step.old["size"])] if step.op != "create" and step.old else []
             before[host] = [*before[host][:2], *data]

@@ -70,23 +70,23 @@ def mock_creation(resource: Creation) -> tuple[str, Values]:
     return f"{resource.name}-id", {**outputs, **resource.inputs}
 
 
-def answer(call: Call, known: Known) -> Values:
+def answer(call: Call, facts: Known) -> Values:
     """What a function of a provider returns. Those that look something up by its name have the same one."""
-    return FUNCTIONS.get(call.token, _look_up)(call.args, known)
+    return FUNCTIONS.get(call.token, _look_up)(call.args, facts)
 
 
-def _images(arguments: Values, known: Known) -> Values:
-    entries = known.images.get(arguments["repositoryName"], {}).items()
+def _images(arguments: Values, facts: Known) -> Values:
+    entries = facts.images.get(arguments["repositoryName"], {}).items()
     tagged = [{"imageTag": suffix[1:], "imageDigest": digest} for suffix, digest in entries if suffix[0] == ":"]
     pinned = [{"imageTag": "", "imageDigest": digest} for suffix, digest in entries if suffix[0] == "@"]
     return {"imageIds": tagged + pinned, "id": "i", "repositoryName": arguments["repositoryName"]}
 
 
-def _last_update(arguments: Values, known: Known) -> Values:
-    return {"name": arguments["stackName"], "outputs": known.state}
+def _last_update(arguments: Values, facts: Known) -> Values:
+    return {"name": arguments["stackName"], "outputs": facts.state}
 
 
-def _offerings(arguments: Values, known: Known) -> Values:
+def _offerings(arguments: Values, facts: Known) -> Values:
     # Which zone offers them is AWS's to say: without it each does, and the first stands for it
     place = arguments["region"]
     pairs = [(kind, f"{place}{letter}") for letter in "abcdef" for kind in _filter_values(arguments)]
@@ -96,16 +96,16 @@ def _offerings(arguments: Values, known: Known) -> Values:
     }  # fmt: skip
 
 
-def _subnet(arguments: Values, known: Known) -> Values:
+def _subnet(arguments: Values, facts: Known) -> Values:
     return {"availabilityZone": f"{arguments['region']}a", "id": arguments["id"]}
 
 
-def _instances(arguments: Values, known: Known) -> Values:
+def _instances(arguments: Values, facts: Known) -> Values:
     # Here it is unknown that one is lost
     return {"ids": _filter_values(arguments), "id": "i", "region": "r"}
 
 
-def _look_up(arguments: Values, known: Known) -> Values:
+def _look_up(arguments: Values, facts: Known) -> Values:
     name = arguments.get("name", "")
     return {
         "zoneId": "ZONE", "arn": "arn:aws:route53:::hostedzone/ZONE", "id": "ZONE", "value": f"image of {name}",

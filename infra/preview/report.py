@@ -192,8 +192,8 @@ class StackReport:
 
 
 def _short_list(names: list[str], say: Speaker) -> str:
-    shown = list(dict.fromkeys(names))
-    return say(", ").join(shown[:3]) + (say(" and {count} more", count=len(shown) - 3) if len(shown) > 3 else "")
+    unique = list(dict.fromkeys(names))
+    return say(", ").join(unique[:3]) + (say(" and {count} more", count=len(unique) - 3) if len(unique) > 3 else "")
 
 
 @dataclass(frozen=True)

@@ -123,8 +123,8 @@ def hosts_of(catalogue: Any, images: dict[str, dict[str, str]], key: bytes) -> "
 def machines(stack: Any) -> "Machines":
     """Host → instance type and GiB of its disks, of those that cost something in AWS."""
     own = {n: [host.instanceType, *getattr(host, "disks", [host.volume])] for n, host in stack.ec2_hosts.items()}
-    beside = ((name, kept) for name, host in stack.ec2_hosts.items() for kept in getattr(host, "kept", []))
-    return own | {f"{name} {kept.generation}": [kept.instanceType, *own[name][1:]] for name, kept in beside}
+    beside = ((name, machine) for name, host in stack.ec2_hosts.items() for machine in getattr(host, "kept", []))
+    return own | {f"{name} {machine.generation}": [machine.instanceType, *own[name][1:]] for name, machine in beside}
 
 
 def code_of(root: Path) -> str:
@@ -184,13 +184,13 @@ def _records(problems: "Sequence[Problem]") -> "list[ProblemRecord]":
     return [cast("ProblemRecord", asdict(problem)) for problem in problems]
 
 
-def _run(root: Path, name: str, values: "Configuration", known: mocked.Known) -> "Program":
+def _run(root: Path, name: str, values: "Configuration", facts: mocked.Known) -> "Program":
     # It imports Pulumi, which a command that takes no snapshot does not need
     if __package__:
         from infra.preview import recording
     else:
         import recording
-    return recording.run(root, name, values, known)
+    return recording.run(root, name, values, facts)
 
 
 def state_of(snapshot: "Snapshot") -> "dict[str, StateEntry]":

@@ -52,13 +52,13 @@ def _busy(hosts: dict[str, Target], request: dict[str, Any], silent: dict[str, i
     """The hosts that were asked within the quiet time, and by whom; and those that do not say, but that are gone."""
     traffic_by_host: dict[str, dict[str, Any]] = {}
     for name, target in hosts.items():
-        seen = _traffic(target, request)
-        gone = seen is None and not _serves(target.address)
+        traffic = _traffic(target, request)
+        gone = traffic is None and not _serves(target.address)
         silent[name] = silent[name] + 1 if gone else 0
-        if seen is None and silent[name] < SURE:
+        if traffic is None and silent[name] < SURE:
             traffic_by_host[name] = {"requests": None}
-        elif seen and (seen["requests"] or seen["open"]):
-            traffic_by_host[name] = seen
+        elif traffic and (traffic["requests"] or traffic["open"]):
+            traffic_by_host[name] = traffic
     return traffic_by_host
 
 
@@ -84,12 +84,13 @@ def _traffic(target: Target, request: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _describe_busy(busy: dict[str, dict[str, Any]]) -> str:
-    def of(name: str, seen: dict[str, Any]) -> str:
-        if seen["requests"] is None:
+    def of(name: str, traffic: dict[str, Any]) -> str:
+        if traffic["requests"] is None:
             return f"{name} does not report its requests"
-        if seen["open"] and not seen["requests"]:
-            return f"{name} is still answering {seen['open']} request(s)"
-        clients = ", ".join(f"{client} ({count})" for client, count in seen["clients"])
-        return f"{name} still answered {seen['requests']} request(s), the last {seen['ago']:.0f} s ago, from {clients}"
+        if traffic["open"] and not traffic["requests"]:
+            return f"{name} is still answering {traffic['open']} request(s)"
+        clients = ", ".join(f"{client} ({count})" for client, count in traffic["clients"])
+        count, ago = traffic["requests"], traffic["ago"]
+        return f"{name} still answered {count} request(s), the last {ago:.0f} s ago, from {clients}"
 
-    return "; ".join(of(name, seen) for name, seen in busy.items())
+    return "; ".join(of(name, traffic) for name, traffic in busy.items())

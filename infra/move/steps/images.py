@@ -80,8 +80,8 @@ def assume_role(role: str, region: str) -> boto3.Session:
     end = time.monotonic() + PATIENCE
     while True:
         try:
-            given = sts.assume_role(RoleArn=role, RoleSessionName="infra-images", DurationSeconds=3600)["Credentials"]
-            return boto3.Session(given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"])
+            login = sts.assume_role(RoleArn=role, RoleSessionName="infra-images", DurationSeconds=3600)["Credentials"]
+            return boto3.Session(login["AccessKeyId"], login["SecretAccessKey"], login["SessionToken"])
         except (BotoCoreError, ClientError) as error:
             refused = isinstance(error, ClientError) and (aws.is_denial(error) or aws.is_absence(error))
             if time.monotonic() > end or not refused:

@@ -17,10 +17,10 @@ def run(request: dict[str, Any], say: Say) -> dict[str, Any]:
     """`names` maps a name to its new address, `urls` an address to what it must answer, `singles` an address to what
     starts there a whole `check` after the switch; all within `deadline` seconds of the switch, for which a person has
     `wait` seconds where the program does not write the records."""
-    asked = _wait_for_names(request, say)
+    resolvers = _wait_for_names(request, say)
     began = time.monotonic()
     end = began + request["deadline"]
-    say(f"{len(asked)} name server(s) give the new address of {', '.join(request['names'])}")
+    say(f"{len(resolvers)} name server(s) give the new address of {', '.join(request['names'])}")
     _well(request["urls"], request["roots"], end, 1.0)
     late = sum(map(len, request["singles"].values()))
     if late:
@@ -29,7 +29,7 @@ def run(request: dict[str, Any], say: Say) -> dict[str, Any]:
         time.sleep(max(0.0, began + EARLIEST * request["check"] - time.monotonic()))
         _well(request["singles"], request["roots"], end, request["check"] / 5)
     say("every name answers from the new host")
-    return {"servers": len(asked)}
+    return {"servers": len(resolvers)}
 
 
 def _wait_for_names(request: dict[str, Any], say: Say) -> list[tuple[str, int]]:
@@ -38,41 +38,40 @@ def _wait_for_names(request: dict[str, Any], say: Say) -> list[tuple[str, int]]:
     by_hand = request["provider"] == "external"
     end = time.monotonic() + (request["wait"] if by_hand else request["deadline"])
     reported = float("-inf")
-    asked: list[tuple[str, int]] = []
+    resolvers: list[tuple[str, int]] = []
     while True:
         try:
-            asked = asked or names.servers(request["zone"], request["servers"], request["provider"])
-            reason = _elsewhere(request["names"], asked)
+            resolvers = resolvers or names.servers(request["zone"], request["servers"], request["provider"])
+            reason = _elsewhere(request["names"], resolvers)
         except InfraError as error:
             reason = str(error)
         if not reason:
-            return asked
+            return resolvers
         now = time.monotonic()
         if now > end:
             rest = f"; the record was not changed within {request['wait']} s. Run again to continue" if by_hand else ""
             raise InfraError(f"{reason}{rest}")
         if by_hand and now - reported > REMINDED:
             reported = now
-            wanted = ", ".join(f"{name} A {address}" for name, address in request["names"].items())
-            say(
-                f"waiting for a change by hand, {end - now:.0f} s at most: in {request['zone']} set {wanted} ({reason})"
-            )
+            missing = ", ".join(f"{name} A {address}" for name, address in request["names"].items())
+            zone = request["zone"]
+            say(f"waiting for a change by hand, {end - now:.0f} s at most: in {zone} set {missing} ({reason})")
         time.sleep(1)
 
 
 def _well(urls: dict[str, list[str]], roots: list[str], end: float, pause: float) -> None:
-    for address, wanted in urls.items():
-        while reason := outside.complaint(address, roots, wanted, patience=0):
+    for address, expected in urls.items():
+        while reason := outside.complaint(address, roots, expected, patience=0):
             if time.monotonic() > end:
                 raise InfraError(f"{reason}: the names already point to it; the old region still exists")
             time.sleep(pause)
 
 
-def _elsewhere(wanted: dict[str, str], asked: list[tuple[str, int]]) -> str | None:
+def _elsewhere(addresses: dict[str, str], resolvers: list[tuple[str, int]]) -> str | None:
     """What is wrong with the names' addresses. Of several servers one may not answer."""
-    for name, address in wanted.items():
+    for name, address in addresses.items():
         silent: list[str] = []
-        for server in asked:
+        for server in resolvers:
             try:
                 current = names.addresses(name, server)
             except InfraError as error:
@@ -80,6 +79,6 @@ def _elsewhere(wanted: dict[str, str], asked: list[tuple[str, int]]) -> str | No
                 continue
             if current != [address]:
                 return f"{server[0]} returns {', '.join(current) or 'no address'} for {name} instead of {address}"
-        if len(silent) == len(asked):
+        if len(silent) == len(resolvers):
             return silent[0] if silent else "the zone has no name servers"
     return None

@@ -15,8 +15,8 @@ def digest(value: Any) -> str:
 
 def text(report: Report) -> str:
     """Every stack with its verdict, and everything that the other formats show."""
-    shown = {"base": report.base, "head": report.head, "refused": bool(report.code)}
-    return json.dumps({**shown, "stacks": [_stack(stack) for stack in report.stacks]}, indent=1, ensure_ascii=False)
+    document = {"base": report.base, "head": report.head, "refused": bool(report.code)}
+    return json.dumps({**document, "stacks": [_stack(stack) for stack in report.stacks]}, indent=1, ensure_ascii=False)
 
 
 def _stack(stack: StackReport) -> dict[str, Any]:

@@ -25,7 +25,7 @@ class Row(NamedTuple):
 
 def rows(diff: tuple[str, ...]) -> Iterator[Row]:
     """A unified diff side by side: removed lines beside the added ones."""
-    left = right = 0
+    before = after = 0
     gone: list[tuple[int, str]] = []
     come: list[tuple[int, str]] = []
 
@@ -39,18 +39,18 @@ def rows(diff: tuple[str, ...]) -> Iterator[Row]:
     for line in diff:
         if hunk := HUNK.match(line):
             yield from flush_changes()
-            left, right = int(hunk[1]), int(hunk[2])
+            before, after = int(hunk[1]), int(hunk[2])
             yield Row("hunk", 0, line, 0, "")
         elif line.startswith("-"):
-            gone.append((left, line[1:]))
-            left += 1
+            gone.append((before, line[1:]))
+            before += 1
         elif line.startswith("+"):
-            come.append((right, line[1:]))
-            right += 1
+            come.append((after, line[1:]))
+            after += 1
         else:
             yield from flush_changes()
-            yield Row("same", left, line[1:], right, line[1:])
-            left, right = left + 1, right + 1
+            yield Row("same", before, line[1:], after, line[1:])
+            before, after = before + 1, after + 1
     yield from flush_changes()
 
 

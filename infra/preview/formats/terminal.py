@@ -82,8 +82,8 @@ def _file(file: FileChange, console: Console, room: int) -> None:
     meta = f" {file.meta}" if file.meta else ""
     counted = f"[green]+{file.added_lines}[/] [red]−{file.removed_lines}[/]"
     console.print(f"    {plain(file.path)} {file.how} {counted}{plain(meta)}", soft_wrap=True)
-    shown = file.diff[:room]
-    for line in shown:
+    lines = file.diff[:room]
+    for line in lines:
         console.print(Text(f"      {one_line(line)}", COLOURS.get(line[:1], "dim")), soft_wrap=True)
-    if remaining := len(file.diff) - len(shown):
+    if remaining := len(file.diff) - len(lines):
         console.print(f"      … {remaining} lines more (--whole)", style="dim")
