@@ -3,25 +3,32 @@ after a rollback."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TypeVar
 
 from agent import checks, health
 from agent.documents.manifest import AimedProbe
+from agent.documents.transaction import Address, EarlierAnswer
 from agent.world import World
 
+AddressType = TypeVar("AddressType", bound=Address)
 PATIENCE = 60.0  # seconds in which all are asked before a switch
 
 
-def collect(world: World, probes: list[AimedProbe]) -> list[dict[str, Any]]:
+def collect(world: World, probes: list[AimedProbe]) -> list[EarlierAnswer]:
     """Each address that answers, with its status; a `public` one is asked of the host's own proxy. What answers 500 or
     more is broken already, and is not waited for."""
-    asked = [(probe[kind], kind == "public") for kind in ("url", "public") for probe in probes if probe[kind]]
-    answers = [{"url": url, "public": public} for url, public in asked]
-    seen = [{**answer, "status": status} for answer, status in _ask_all(world, answers, world.now() + PATIENCE)]
-    return [answer for answer in seen if 0 < answer["status"] < 500]
+    addresses: list[Address] = [
+        {"url": url, "public": kind == "public"}
+        for kind in ("url", "public")
+        for probe in probes
+        if (url := probe[kind])
+    ]
+    statuses = _ask_all(world, addresses, world.now() + PATIENCE)
+    return [{**address, "status": status} for address, status in statuses if 0 < status < 500]
 
 
-def complaints(world: World, answers: list[dict[str, Any]], deadline: float) -> list[str]:
+def complaints(world: World, answers: list[EarlierAnswer], deadline: float) -> list[str]:
     """The addresses that do not answer as they did within `deadline` seconds, and how they answer."""
     end = world.now() + deadline
     latest: dict[str, int] = {}
@@ -36,9 +43,9 @@ def complaints(world: World, answers: list[dict[str, Any]], deadline: float) -> 
         world.sleep(health.INTERVAL)
 
 
-def _ask_all(world: World, answers: list[dict[str, Any]], end: float) -> list[tuple[dict[str, Any], int]]:
+def _ask_all(world: World, addresses: Sequence[AddressType], end: float) -> list[tuple[AddressType, int]]:
     """Each with its status now; without those whose turn does not come until `end`."""
-    return health.ask_until(world, answers, lambda answer: _status(world, answer["url"], answer["public"]), end)
+    return health.ask_until(world, addresses, lambda address: _status(world, address["url"], address["public"]), end)
 
 
 def _status(world: World, url: str, is_public: bool) -> int:

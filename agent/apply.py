@@ -5,7 +5,6 @@ Up to the switch nothing that serves is touched; from there on everything is eit
 
 import json
 from collections.abc import Callable
-from typing import Any
 
 from agent import (
     accounts,
@@ -38,6 +37,7 @@ from agent.backups import making
 from agent.desired import digest, wanted_files
 from agent.documents.jobs import Secrets
 from agent.documents.manifest import HeldNow
+from agent.documents.transaction import PathState
 from agent.job import Job
 from agent.outcome import Failed, Outcome, Refused, reason_of
 from agent.plan import Plan, plan
@@ -138,7 +138,7 @@ def _bring(world: World, job: Job, target: Release) -> Outcome:
     return _clear_up(world, job, ready, begun, outcome)
 
 
-def _prepare(world: World, job: Job, target: Release) -> tuple[Plan, list[dict[str, Any]], list[str]]:
+def _prepare(world: World, job: Job, target: Release) -> tuple[Plan, list[PathState], list[str]]:
     """All that can be known and fetched while the present release serves, what of the host's certificates it has
     replaced, and which it has obtained. Raises Refused, after which the host has its own again."""
     base = store.base(world, job.say)
@@ -170,7 +170,7 @@ def _prepare(world: World, job: Job, target: Release) -> tuple[Plan, list[dict[s
         except Exception:
             certificates.give_back(world)
             raise
-    return ready, certificates.of_the_switch(replaced), obtained
+    return ready, certificates.states_to_restore(replaced), obtained
 
 
 def _units_to_restart(world: World, job: Job, target: Release) -> list[str]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import Any, cast
+from collections.abc import Sequence
+from typing import cast
 
 from agent import lineages, proofs, quoting, transaction
 from agent.documents.certificates import ObtainedCertificate
 from agent.documents.manifest import Certificate
+from agent.documents.transaction import EarlierDirectory, EarlierOwner, PathState
 from agent.outcome import Refused
 from agent.places import Entry
 from agent.store import STATE, Release
@@ -24,7 +26,7 @@ BY_HTTP = ["--webroot", "--webroot-path", WEBROOT]
 
 
 def obtain(
-    world: World, target: Release, identity: dict[str, str], replaced: list[dict[str, Any]], renewing: bool = True
+    world: World, target: Release, identity: dict[str, str], replaced: Sequence[PathState], renewing: bool = True
 ) -> list[str]:
     """What was done, a line for each certificate that was missing and is here now. `replaced` is what `remember` gave.
     Unless it is `renewing`, one that is in force is enough, however it is renewed: a way back asks no network.
@@ -49,42 +51,44 @@ def warnings(world: World, target: Release) -> list[str]:
     ]
 
 
-def remember(world: World, target: Release, renewing: bool = True) -> list[dict[str, Any]]:
+def remember(world: World, target: Release, renewing: bool = True) -> list[PathState]:
     """Entries of a transaction for what `obtain` is going to replace, on the disk before it does: a kill leaves them
     there, and `give_back` finds them."""
     items = target.manifest["certificates"]
     missing = [item["name"] for item in items if not _is_here(world, target, item, renewing)]
     damaged = [name for name in missing if lineages.exists(world, name) and lineages.fault(world, name)]
     in_force = [name for name in missing if name not in damaged and _is_in_force(world, name)]
-    entries = transaction.inline_entries(
-        world,
-        [lineages.renewal(name) for name in in_force],
-        [link for name in in_force for link in lineages.links(name)],
-    )
-    entries += [entry for name in damaged for entry in lineages.asides(world, name)]
-    entries += _owners(world, items)
+    renewals, links = map(lineages.renewal, in_force), (link for name in in_force for link in lineages.links(name))
+    entries: list[PathState] = [
+        *transaction.inline_entries(world, [*renewals], [*links]),
+        *(entry for name in damaged for entry in lineages.asides(world, name)),
+        *_owners(world, items),
+    ]
     if entries:
         world.write(REPLACED, json.dumps(entries).encode(), 0o600, "root", "root")
     return entries
 
 
-def _owners(world: World, items: list[Certificate]) -> list[dict[str, Any]]:
+def _owners(world: World, items: list[Certificate]) -> list[EarlierDirectory | EarlierOwner]:
     """Whose those files are now that a proxy is going to be let read."""
     shared = [item for item in items if item.get("group", "root") != "root"]
-    entries: list[dict[str, Any]] = []
+    entries: list[EarlierDirectory | EarlierOwner] = []
     for path in (f"{lineages.HOME}/{name}" for name in ("live", "archive") if shared):
         if present := world.directory_entry(path):
-            entries.append({"path": path, "kind": "directory"} | _owner(present))
+            entries.append(transaction.directory_state(path, present))
     for item in shared:
         for path in _keys(world, item["name"]):
             present = world.entry(path)
             if present.kind == "file":
-                entries.append({"path": path, "kind": "owned"} | _owner(present))
-    return [{**entry, "slot": False} for entry in entries if entry["group"] not in {item["group"] for item in shared}]
+                entries.append(_owner_state(path, present))
+    return [entry for entry in entries if entry["group"] not in {item["group"] for item in shared}]
 
 
-def _owner(entry: Entry) -> dict[str, Any]:
-    return {"owner": entry.owner, "group": entry.group, "mode": entry.mode & PERMISSIONS}
+def _owner_state(path: str, present: Entry) -> EarlierOwner:
+    return {
+        "path": path, "kind": "owned", "slot": False,
+        "owner": present.owner, "group": present.group, "mode": present.mode & PERMISSIONS,
+    }  # fmt: skip
 
 
 def _keys(world: World, name: str) -> list[str]:
@@ -92,7 +96,7 @@ def _keys(world: World, name: str) -> list[str]:
     return [f"{folder}/{file}" for file in world.listing(folder) if file.startswith("privkey")]
 
 
-def of_the_switch(replaced: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def states_to_restore(replaced: Sequence[PathState]) -> list[PathState]:
     """Of what was replaced, what a rollback puts back: not what was damaged."""
     return [entry for entry in replaced if entry["kind"] != "aside"]
 
@@ -106,7 +110,7 @@ def give_back(world: World) -> None:
     try:
         parsed: object = json.loads(text) if text.strip() else []
         # Each entry is asked below for what it must have
-        entries = cast("list[dict[str, Any]]", parsed)
+        entries = cast("list[PathState]", parsed)
         if not isinstance(parsed, list) or not all(entry["kind"] and entry["path"] for entry in entries):
             raise ValueError("it is not a list of replaced certificates")
     except (ValueError, RecursionError, TypeError, KeyError) as error:
@@ -131,7 +135,7 @@ def forget(world: World) -> None:
 
 
 def _issue(
-    world: World, target: Release, item: Certificate, identity: dict[str, str], replaced: list[dict[str, Any]]
+    world: World, target: Release, item: Certificate, identity: dict[str, str], replaced: Sequence[PathState]
 ) -> list[str]:
     name = item["name"]
     done: list[str] = []
@@ -207,7 +211,7 @@ def _request_key(item: Certificate) -> list[str]:
 def _keep_new(world: World, name: str) -> None:
     """From here on nothing puts the damaged files back: they cannot be renewed, and the new certificate took one of the
     authority's few attempts."""
-    entries = json.loads(world.read(REPLACED) or b"[]")
+    entries: list[PathState] = json.loads(world.read(REPLACED) or b"[]")
     remaining = [entry for entry in entries if entry["kind"] != "aside" or entry["path"] not in lineages.places(name)]
     if remaining:
         world.write(REPLACED, json.dumps(remaining).encode(), 0o600, "root", "root")

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from agent import quoting
 from agent.documents import docker
 from agent.documents.docker import ListedContainer, RestartPolicy
 from agent.documents.manifest import Container, Manifest
+from agent.documents.transaction import ExistingContainer
 from agent.engine import Declined
 from agent.outcome import Failed, Refused
 from agent.world import World
@@ -32,21 +32,23 @@ def in_the_way(
     units: list[str],
     base: Manifest | None = None,
     stops: Sequence[str] = (),
-) -> list[dict[str, Any]]:
+) -> list[ExistingContainer]:
     """What a start of these units would find at its containers' names, the earliest started first: id, name, running,
     restart policy, networks, volumes. Not what the `base` release made and removes itself when its unit `stops`.
 
     Raises Refused where one could not be put back, OSError where Docker does not answer.
     """
     removed = {entry["name"]: entry for entry in (base or {}).get("containers", []) if entry["unit"] in stops}
-    wanted = {entry["name"]: entry for entry in manifest["containers"] if entry["unit"] in units}
-    if not wanted:
+    own_containers = {entry["name"]: entry for entry in manifest["containers"] if entry["unit"] in units}
+    if not own_containers:
         return []
-    descriptions: list[dict[str, Any] | None] = []
+    descriptions: list[ExistingContainer | None] = []
     for container in list_containers(world):
-        name = next((name.lstrip("/") for name in container.get("Names") or [] if name.lstrip("/") in wanted), None)
+        name = next(
+            (name.lstrip("/") for name in container.get("Names") or [] if name.lstrip("/") in own_containers), None
+        )
         labels: dict[str, str] = container.get("Labels") or {}
-        if not name or _is_ours(labels, wanted[name]):
+        if not name or _is_ours(labels, own_containers[name]):
             continue
         if name not in removed or not _is_ours(labels, removed[name]):
             descriptions.append(_describe(world, name, container["Id"]))
@@ -61,7 +63,7 @@ def _is_ours(labels: dict[str, str], entry: Container) -> bool:
     return labels.get(UNIT) == entry["unit"] and not labels.get(PROJECT, "").startswith(OURS)
 
 
-def _describe(world: World, name: str, id: str) -> dict[str, Any] | None:
+def _describe(world: World, name: str, id: str) -> ExistingContainer | None:
     try:
         details = _inspect(world, id)
     except Declined:
@@ -93,11 +95,11 @@ def _networks(details: docker.Container) -> list[str]:
     return sorted(details["NetworkSettings"]["Networks"])
 
 
-def _aside(entry: dict[str, Any]) -> str:
+def _aside(entry: ExistingContainer) -> str:
     return f"{entry['name']}.before-{entry['id'][:12]}"
 
 
-def set_aside(world: World, entries: list[dict[str, Any]]) -> None:
+def set_aside(world: World, entries: list[ExistingContainer]) -> None:
     """Stopped, not removed, under another name, and not started by Docker meanwhile. Raises Failed."""
     ids = [entry["id"] for entry in entries]
     _must(world, "update", "--restart=no", *ids)
@@ -106,13 +108,13 @@ def set_aside(world: World, entries: list[dict[str, Any]]) -> None:
         _must(world, "rename", entry["id"], _aside(entry))
 
 
-def give_back(world: World, entries: list[dict[str, Any]]) -> list[str]:
+def give_back(world: World, entries: list[ExistingContainer]) -> list[str]:
     """Their names and restart policies, before the units are started again that may run them; what could not be done.
     Safe to repeat."""
     return _try_each(world, entries, _give_back)
 
 
-def _give_back(world: World, entry: dict[str, Any]) -> None:
+def _give_back(world: World, entry: ExistingContainer) -> None:
     details = _inspect(world, entry["id"])
     if details["Name"].lstrip("/") != entry["name"]:
         # What a unit of ours made meanwhile and its stop did not remove
@@ -124,12 +126,12 @@ def _give_back(world: World, entry: dict[str, Any]) -> None:
     _must(world, "update", f"--restart={entry['restart']}", entry["id"])
 
 
-def start_again(world: World, entries: list[dict[str, Any]]) -> list[str]:
+def start_again(world: World, entries: list[ExistingContainer]) -> list[str]:
     """Those that ran run again, the earliest first, and are what they were; what of that is not so. Safe to repeat."""
     return _try_each(world, entries, _start_again)
 
 
-def _start_again(world: World, entry: dict[str, Any]) -> None:
+def _start_again(world: World, entry: ExistingContainer) -> None:
     if entry["running"] and not _is_running(_inspect(world, entry["id"])):
         _must(world, "start", entry["id"])
     details = _inspect(world, entry["id"])
@@ -139,18 +141,18 @@ def _start_again(world: World, entry: dict[str, Any]) -> None:
         raise Failed(f"it is no longer in the network {missing[0]}")
 
 
-def remove(world: World, entries: list[dict[str, Any]]) -> list[str]:
+def remove(world: World, entries: list[ExistingContainer]) -> list[str]:
     """After the commit. Returns what to say of it: their volumes stay."""
     lines: list[str] = []
     for entry in entries:
-        kept = f"; its volumes are kept: {', '.join(entry['volumes'])}" if entry["volumes"] else ""
+        volumes = f"; its volumes are kept: {', '.join(entry['volumes'])}" if entry["volumes"] else ""
         complaint = (
             f"the existing container {entry['name']} could not be removed: it is stopped, with the name {_aside(entry)}"
         )
         try:
             _inspect(world, entry["id"])
             ran = world.run("docker", "rm", "--force", entry["id"])
-            lines.append(complaint if ran.code else f"the existing container {entry['name']} was replaced{kept}")
+            lines.append(complaint if ran.code else f"the existing container {entry['name']} was replaced{volumes}")
         except Declined:
             continue
         except (OSError, ValueError, KeyError) as error:
@@ -159,7 +161,9 @@ def remove(world: World, entries: list[dict[str, Any]]) -> list[str]:
     return lines
 
 
-def _try_each(world: World, entries: list[dict[str, Any]], step: Callable[[World, dict[str, Any]], None]) -> list[str]:
+def _try_each(
+    world: World, entries: list[ExistingContainer], step: Callable[[World, ExistingContainer], None]
+) -> list[str]:
     failures: list[str] = []
     for entry in entries:
         try:

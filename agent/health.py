@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from math import inf
@@ -47,7 +47,9 @@ def once(world: World, probes: list[AimedProbe], end: float = inf) -> dict[str, 
     return {probe["service"]: answer for probe, answer in asked}
 
 
-def ask_until(world: World, entries: list[Entry], ask: Callable[[Entry], int], end: float) -> list[tuple[Entry, int]]:
+def ask_until(
+    world: World, entries: Sequence[Entry], ask: Callable[[Entry], int], end: float
+) -> list[tuple[Entry, int]]:
     """Each with its answer, several asked at a time; without those whose turn does not come until `end`."""
 
     def in_time(entry: Entry) -> int | None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
 from urllib.parse import urlsplit
 
+from agent.documents.transaction import PathAside
 from agent.wording import Said, phrase
 from agent.world import World
 
@@ -226,14 +226,14 @@ def _is_utf8(content: bytes) -> bool:
     return True
 
 
-def set_aside(world: World, entries: list[dict[str, Any]]) -> list[str]:
+def set_aside(world: World, entries: list[PathAside]) -> list[str]:
     """Moves damaged files out of certbot's sight; their new names."""
     for entry in entries:
         world.rename_tree(entry["path"], entry["aside"])
     return [entry["aside"] for entry in entries]
 
 
-def asides(world: World, name: str) -> list[dict[str, Any]]:
+def asides(world: World, name: str) -> list[PathAside]:
     """Entries of a transaction for `set_aside`: where each thing of a certificate is going to be."""
     there = [path for path in places(name) if world.exists(path)]
     return [{"path": path, "kind": "aside", "aside": _free(world, path), "slot": False} for path in there]

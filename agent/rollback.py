@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 from agent import (
     accounts,
     answers,
@@ -20,6 +17,7 @@ from agent import (
     transaction,
     units,
 )
+from agent.complaints import Complaints
 from agent.documents.manifest import AimedProbe, Manifest
 from agent.job import Job
 from agent.outcome import Failed, Outcome
@@ -48,11 +46,11 @@ def roll_back(world: World, job: Job, begun: Transaction, reason: str, interrupt
         if begun.base != begun.release and store.current_id(world) == begun.release:
             # The commit failed after its one write
             store.make_current(world, begun.base)
-        warnings: list[str] = []
-        paths, complaints = _undo_switch(world, job, begun, interrupted, warnings)
-        warnings = list(
-            dict.fromkeys([*warnings, *transaction.barred_paths(world, [*begun.certificates, *begun.before])])
-        )
+        undoing = _Undoing(world, job, begun)
+        undoing.run(interrupted)
+        paths, complaints = undoing.paths, undoing.complaints
+        barred = transaction.barred_paths(world, [*begun.certificates, *begun.before])
+        warnings = list(dict.fromkeys([*undoing.warnings, *barred]))
         if stays := transaction.remove_created(world, begun):
             more = f" and {len(stays) - SHOWN} more" if len(stays) > SHOWN else ""
             warnings.append(
@@ -75,72 +73,112 @@ def roll_back(world: World, job: Job, begun: Transaction, reason: str, interrupt
         return Outcome("rollback failed", begun.release, line)
 
 
-def _undo_switch(
-    world: World, job: Job, begun: Transaction, interrupted: bool, warnings: list[str]
-) -> tuple[list[str], list[str]]:
-    """Everything back: the paths that could not be put back, and what else went wrong; `warnings` gets what was left
-    alone."""
-    since = world.wall()
-    base = _base(world, begun.base) if begun.base else None
-    complaints: list[str] = []
-    paths: list[str] = []
-    manifests = [*_manifest(world, begun.release), *([base.manifest] if base else [])]
+class _Undoing:
+    """A switch that is undone, step by step: `paths` are those that could not be put back, `complaints` what else went
+    wrong, `warnings` what was left alone."""
 
-    def attempt(step: Callable[..., object], *arguments: Any) -> None:
-        try:
-            step(world, *arguments)
-        except Failed as failure:
-            complaints.append(str(failure))
-        except OSError as error:
-            complaints.append(quoting.error(error))
+    def __init__(self, world: World, job: Job, begun: Transaction) -> None:
+        self._world, self._job, self._begun = world, job, begun
+        self._base = _base(world, begun.base) if begun.base else None
+        self._manifests = [*_manifest(world, begun.release), *([self._base.manifest] if self._base else [])]
+        self._slot_links = [entry for entry in begun.before if entry["slot"] and entry["kind"] == "link"]
+        self._others = [entry for entry in begun.before if entry not in self._slot_links]
+        self._complaints = Complaints(world)
+        self.paths: list[str] = []
+        self.warnings: list[str] = []
 
-    for account in base.manifest["accounts"] if base else []:
-        if account["lingering"]:
-            attempt(accounts.await_manager, account["name"])
-    slot_links = [entry for entry in begun.before if entry["slot"] and entry["kind"] == "link"]
-    if slot_links:
-        paths += transaction.put_back(world, slot_links, warnings)
-        attempt(units.react, manifests, {entry["path"] for entry in slot_links})
-    # By the files that they were started from, and while systemd still knows them
-    joined = [Roll(**one) for one in begun.rolled if one["is_new"]]
-    if manifests:
-        attempt(rolling.take_out, manifests[0], joined)
-    # Requests wait for these too, or go on waiting
-    waiting_entries = (
-        holding.entries_to_hold(base.manifest, base.manifest, {*begun.starts, *begun.stops}) if base else []
-    )
-    if base:
-        holding.close(world, base.manifest, waiting_entries)
-    units.stop(world, [*begun.starts, *(one.unit for one in joined)])
-    units.disable(world, [name for name, state in begun.states.items() if not state["enabled"]])
-    others = [entry for entry in begun.before if entry not in slot_links]
-    paths += transaction.put_back(world, [*begun.certificates, *others], warnings)
-    attempt(units.react, manifests, begun.paths)
-    attempt(forwarding.restore, manifests, job.say)
-    complaints += existing.give_back(world, begun.existing)
-    alone = _restore_units(world, begun, base.manifest if base else None, interrupted, attempt)
-    if base:
-        rolling.undo(world, attempt, base.manifest, alone, begun.sick)
-    complaints += _units_that_differ(world, begun, {unit["name"] for unit in base.manifest["units"]} if base else set())
-    complaints += existing.start_again(world, begun.existing)
-    probes: list[AimedProbe] = []
-    if base:
-        probes = [probe for probe in slots.probes(world, base.manifest) if probe["service"] not in begun.sick]
-        waited_for = {entry["service"] for entry in holding.waiting(world, base.manifest["held"])}
-        own = [{**probe, "public": None} for probe in probes if probe["service"] in waited_for]
-        attempt(health.wait, own, {}, health.Patience.of(base.manifest, since))
-    for manifest in manifests:
-        attempt(holding.open_again, manifest, manifest["held"])
-        # The next job goes on with it, and none waits for ever
-        waiting_still = holding.waiting(world, manifest["held"])
-        paths += [f"{entry['link']} still leads to the port that holds requests" for entry in waiting_still]
-    if base:
-        needed = {probe["service"]: int(base.manifest["health"]["successes"]) for probe in probes}
-        attempt(health.wait, probes, needed, health.Patience.of(base.manifest, since))
-    complaints += answers.complaints(world, begun.answers, DEADLINE)
-    complaints += transaction.differing(world, others, paths)
-    complaints += inventory.losses(world, begun.inventory)
-    return list(dict.fromkeys(paths)), complaints
+    @property
+    def complaints(self) -> list[str]:
+        return self._complaints.lines
+
+    def run(self, interrupted: bool) -> None:
+        """Everything back, in the order in which nothing serves from files that are not there."""
+        since = self._world.wall()
+        self._await_managers()
+        self._lead_back()
+        self._stop_started_units()
+        self._restore_files()
+        self._restart_units(interrupted)
+        probes = self._probes()
+        self._resume_requests(probes, since)
+        self._await_health(probes, since)
+        self._compare()
+
+    def _await_managers(self) -> None:
+        for account in self._base.manifest["accounts"] if self._base else []:
+            if account["lingering"]:
+                self._complaints.attempt(accounts.await_manager, account["name"])
+
+    def _lead_back(self) -> None:
+        """The proxy leads to the slots that served, before anything of theirs changes."""
+        if self._slot_links:
+            self.paths += transaction.put_back(self._world, self._slot_links, self.warnings)
+            self._complaints.attempt(units.react, self._manifests, {entry["path"] for entry in self._slot_links})
+
+    def _stop_started_units(self) -> None:
+        """By the files that they were started from, and while systemd still knows them."""
+        world, begun = self._world, self._begun
+        new_replicas = [Roll(**replica) for replica in begun.rolled if replica["is_new"]]
+        if self._manifests:
+            self._complaints.attempt(rolling.take_out, self._manifests[0], new_replicas)
+        if self._base:
+            # Requests wait for these too, or go on waiting
+            concerned = {*begun.starts, *begun.stops}
+            manifest = self._base.manifest
+            holding.close(world, manifest, holding.entries_to_hold(manifest, manifest, concerned))
+        units.stop(world, [*begun.starts, *(replica.unit for replica in new_replicas)])
+        units.disable(world, [name for name, state in begun.states.items() if not state["enabled"]])
+
+    def _restore_files(self) -> None:
+        world, begun = self._world, self._begun
+        self.paths += transaction.put_back(world, [*begun.certificates, *self._others], self.warnings)
+        self._complaints.attempt(units.react, self._manifests, begun.paths)
+        self._complaints.attempt(forwarding.restore, self._manifests, self._job.say)
+        self._complaints.add(existing.give_back(world, begun.existing))
+
+    def _restart_units(self, interrupted: bool) -> None:
+        world, begun, base = self._world, self._begun, self._base
+        replicas = _restore_units(world, begun, base.manifest if base else None, interrupted, self._complaints)
+        if base:
+            rolling.undo(world, self._complaints, base.manifest, replicas, begun.sick)
+        own_units = {unit["name"] for unit in base.manifest["units"]} if base else set[str]()
+        self._complaints.add(_units_that_differ(world, begun, own_units))
+        self._complaints.add(existing.start_again(world, begun.existing))
+
+    def _probes(self) -> list[AimedProbe]:
+        """Of what served, without the services that were unhealthy before."""
+        probes = slots.probes(self._world, self._base.manifest) if self._base else []
+        return [probe for probe in probes if probe["service"] not in self._begun.sick]
+
+    def _resume_requests(self, probes: list[AimedProbe], since: float) -> None:
+        """Requests that waited for a service are led to it once it is healthy by itself."""
+        world = self._world
+        if self._base:
+            manifest = self._base.manifest
+            awaited_services = {entry["service"] for entry in holding.waiting(world, manifest["held"])}
+            own_probes: list[AimedProbe] = [
+                {**probe, "public": None} for probe in probes if probe["service"] in awaited_services
+            ]
+            self._complaints.attempt(health.wait, own_probes, {}, health.Patience.of(manifest, since))
+        for manifest in self._manifests:
+            self._complaints.attempt(holding.open_again, manifest, manifest["held"])
+            # The next job goes on with it, and none waits for ever
+            waiting_still = holding.waiting(world, manifest["held"])
+            self.paths += [f"{entry['link']} still leads to the port that holds requests" for entry in waiting_still]
+
+    def _await_health(self, probes: list[AimedProbe], since: float) -> None:
+        if self._base:
+            manifest = self._base.manifest
+            needed = {probe["service"]: int(manifest["health"]["successes"]) for probe in probes}
+            self._complaints.attempt(health.wait, probes, needed, health.Patience.of(manifest, since))
+
+    def _compare(self) -> None:
+        """What is not as it was before the switch, after all of it."""
+        world, begun = self._world, self._begun
+        self._complaints.add(answers.complaints(world, begun.answers, DEADLINE))
+        self._complaints.add(transaction.differing(world, self._others, self.paths))
+        self._complaints.add(inventory.losses(world, begun.inventory))
+        self.paths = list(dict.fromkeys(self.paths))
 
 
 def _manifest(world: World, id: str) -> list[Manifest]:
@@ -160,14 +198,14 @@ def _base(world: World, id: str) -> Release | None:
 
 
 def _restore_units(
-    world: World, begun: Transaction, base: Manifest | None, interrupted: bool, attempt: Callable[..., None]
+    world: World, begun: Transaction, base: Manifest | None, interrupted: bool, complaints: Complaints
 ) -> list[str]:
     """What ran before runs again, by its earlier files; the replicas that are left to restart one after the other."""
     states = begun.states
     now = units.states(world, list(states))
     new = [name for name in states if not states[name]["active"] and now[name]["active"]]
     units.stop(world, new)
-    attempt(units.enable, [name for name in states if states[name]["enabled"] and not now[name]["enabled"]])
+    complaints.attempt(units.enable, [name for name in states if states[name]["enabled"] and not now[name]["enabled"]])
     # What ran without a release of ours too
     order = list(dict.fromkeys([*(unit["name"] for unit in (base or {}).get("units", ())), *states]))
     changed = units.of_paths(base, begun.paths) if base and interrupted else []
@@ -180,7 +218,8 @@ def _restore_units(
     ]
     # Where none of them runs, none serves meanwhile
     alone = [name for name in again if name in replicas] if any(now[name]["active"] for name in replicas) else []
-    attempt(units.start, [name for name in again if name not in alone], base["health"]["deadline"] if base else 0.0)
+    together = [name for name in again if name not in alone]
+    complaints.attempt(units.start, together, base["health"]["deadline"] if base else 0.0)
     return alone
 
 

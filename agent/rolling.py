@@ -6,12 +6,14 @@ comes back once the replica is healthy.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 from agent import health, slots, units
+from agent.complaints import Complaints
 from agent.documents.manifest import AimedProbe, Container, Manifest, Replicas
+from agent.documents.transaction import RolledReplica
 from agent.job import Job
 from agent.world import World
 
@@ -74,7 +76,7 @@ def _is_same(base: Manifest, manifest: Manifest, unit: str) -> bool:
     return one == other
 
 
-def _names(entry: Container) -> tuple[Any, ...]:
+def _names(entry: Container) -> tuple[object, ...]:
     return entry["name"], entry.get("project"), entry["network"], entry["aliases"][:1]
 
 
@@ -104,7 +106,7 @@ def restart_each(world: World, job: Job, ready: Plan, begun: Transaction, probes
         names = ", ".join(probe["service"] for probe in own)
         job.say(f"{'starting' if one.is_new else 'restarting'} {names} by itself")
         # What a kill leaves is put back by this
-        begun.rolled.append(asdict(one))
+        begun.rolled.append(cast("RolledReplica", asdict(one)))
         begun.store(world)
         _restart(world, manifest, one, own, health.Patience.of(manifest, begun.began))
 
@@ -146,20 +148,20 @@ def leave(world: World, base: Manifest, leaves: Iterable[str]) -> None:
 
 
 def undo(
-    world: World, attempt: Callable[..., None], base: Manifest, concerned: Iterable[str], unhealthy: Iterable[str]
+    world: World, complaints: Complaints, base: Manifest, concerned: Iterable[str], unhealthy: Iterable[str]
 ) -> None:
     """Restarts the replicas of the base that a switch had begun to restart, by its files, which are back; the proxy
-    leads to each again in any case, as before. Each step is an `attempt`; those `unhealthy` before are not waited
-    for."""
+    leads to each again in any case, as before. `complaints` gets what fails of it; those `unhealthy` before are not
+    waited for."""
     again, exempt = {*concerned}, {*unhealthy}
     for group in base["replicas"]:
         # First those that the proxy does not lead to: the others take the requests
         for one in sorted(_members(group), key=lambda one: world.link_target(one.link) is not None):
             if one.unit in again:
                 own = [probe for probe in _own(slots.probes(world, base), one) if probe["service"] not in exempt]
-                attempt(_restart, base, one, own, health.Patience.of(base, world.wall()))
+                complaints.attempt(_restart, base, one, own, health.Patience.of(base, world.wall()))
             if world.link_target(one.link) != one.target:
-                attempt(_link, base, one)
+                complaints.attempt(_link, base, one)
 
 
 def _link(world: World, manifest: Manifest, one: Roll) -> None:

@@ -6,12 +6,21 @@ import json
 import posixpath
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
 
 from agent import accounts, answers, existing, inventory, quoting, slots, store
 from agent.desired import Wanted, digest
 from agent.documents.inventory import Inventory
 from agent.documents.manifest import Manifest
+from agent.documents.transaction import (
+    EarlierAnswer,
+    EarlierDirectory,
+    EarlierFile,
+    EarlierLink,
+    EarlierText,
+    ExistingContainer,
+    PathState,
+    RolledReplica,
+)
 from agent.job import Job
 from agent.outcome import Refused
 from agent.places import Entry
@@ -40,20 +49,20 @@ class Transaction:
     release: str
     base: str | None
     began: float
-    before: list[dict[str, Any]]
+    before: list[PathState]
     states: dict[str, dict[str, bool]]
     stops: list[str]
     starts: list[str]
     sick: list[str]
     reason: str = ""
     committed: bool = False
-    certificates: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
-    existing: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
-    answers: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    certificates: list[PathState] = field(default_factory=list[PathState])
+    existing: list[ExistingContainer] = field(default_factory=list[ExistingContainer])
+    answers: list[EarlierAnswer] = field(default_factory=list[EarlierAnswer])
     inventory: Inventory = field(default_factory=Inventory)
     made: list[str] = field(default_factory=list[str])
     accounts: list[str] = field(default_factory=list[str])
-    rolled: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    rolled: list[RolledReplica] = field(default_factory=list[RolledReplica])
 
     @property
     def paths(self) -> set[str]:
@@ -64,7 +73,7 @@ class Transaction:
 
 
 def begin(
-    world: World, job: Job, plan: Plan, unhealthy: list[str], certificates: Sequence[dict[str, Any]] = ()
+    world: World, job: Job, plan: Plan, unhealthy: list[str], certificates: Sequence[PathState] = ()
 ) -> Transaction:
     """From here on a switch may be half done, and the next job undoes it."""
     manifest, served = plan.target.manifest, _services(plan.base.manifest if plan.base else None)
@@ -124,14 +133,17 @@ def end(world: World) -> None:
     world.remove_tree(BEFORE)
 
 
-def _directories(world: World, manifest: Manifest) -> list[dict[str, Any]]:
+def _directories(world: World, manifest: Manifest) -> list[EarlierDirectory]:
     """Whose the directories are that are already present."""
-    entries: list[dict[str, Any]] = []
-    for path in [item["path"] for item in manifest["directories"] if not item.get("if_missing")]:
-        if (directory := world.directory_entry(path)) is not None:
-            owned = {"owner": directory.owner, "group": directory.group, "mode": directory.mode}
-            entries.append({"path": path, "kind": "directory", "slot": False, **owned})
-    return entries
+    paths = [item["path"] for item in manifest["directories"] if not item.get("if_missing")]
+    return [directory_state(path, entry) for path in paths if (entry := world.directory_entry(path)) is not None]
+
+
+def directory_state(path: str, present: Entry) -> EarlierDirectory:
+    return {
+        "path": path, "kind": "directory", "slot": False,
+        "owner": present.owner, "group": present.group, "mode": present.mode,
+    }  # fmt: skip
 
 
 def _missing_directories(world: World, manifest: Manifest, paths: list[str]) -> list[str]:
@@ -152,25 +164,36 @@ def remove_created(world: World, begun: Transaction) -> list[str]:
     return [path for path in reversed(begun.made) if world.exists(path)]
 
 
-def _remember_paths(world: World, paths: list[str], slot_links: set[str]) -> list[dict[str, Any]]:
+def _remember_paths(world: World, paths: list[str], slot_links: set[str]) -> list[PathState]:
     """What is at each path now. Contents are copied aside with owner and mode, so that putting them back takes no
     space."""
     world.remove_tree(BEFORE)
     world.directory(BEFORE, 0o700, "root", "root")
-    entries: list[dict[str, Any]] = []
+    entries: list[PathState] = []
     for number, path in enumerate(paths):
-        present = world.entry(path)
-        entry: dict[str, Any] = {"path": path, "kind": "absent", "slot": path in slot_links}
-        if present.kind == "link":
-            entry |= {"kind": "link", "target": present.target}
-        elif present.kind == "file":
-            entry |= {"kind": "file", "copy": f"{BEFORE}/{number}", "sha256": digest(present.content)}
-            entry |= {"owner": present.owner, "group": present.group, "mode": present.mode}
-            world.write(entry["copy"], present.content, present.mode, present.owner, present.group)
-        elif present.kind == "other":
+        present, is_slot = world.entry(path), path in slot_links
+        if present.kind == "other":
             raise Refused(in_the_way(path, present.what))
-        entries.append(entry)
+        if present.kind == "link":
+            entries.append(_link_state(path, present.target, is_slot))
+        elif present.kind == "file":
+            copy = f"{BEFORE}/{number}"
+            world.write(copy, present.content, present.mode, present.owner, present.group)
+            entries.append(_file_state(path, present, is_slot, copy))
+        else:
+            entries.append({"path": path, "kind": "absent", "slot": is_slot})
     return entries
+
+
+def _link_state(path: str, target: str, is_slot: bool = False) -> EarlierLink:
+    return {"path": path, "kind": "link", "slot": is_slot, "target": target}
+
+
+def _file_state(path: str, present: Entry, is_slot: bool, copy: str) -> EarlierFile:
+    return {
+        "path": path, "kind": "file", "slot": is_slot, "copy": copy, "sha256": digest(present.content),
+        "owner": present.owner, "group": present.group, "mode": present.mode,
+    }  # fmt: skip
 
 
 def in_the_way(path: str, what: str) -> str:
@@ -178,13 +201,13 @@ def in_the_way(path: str, what: str) -> str:
     return f"{path} is {what}, but the release has a file or a link there: move it away and run again"
 
 
-def barred_paths(world: World, entries: list[dict[str, Any]]) -> list[str]:
+def barred_paths(world: World, entries: Sequence[PathState]) -> list[str]:
     """What is not put back: where an account laid a link on the way, nothing of ours is behind it."""
     barred = {entry["path"]: world.why_barred(entry["path"]) for entry in entries}
     return [f"{path} was not changed: {why}" for path, why in barred.items() if why]
 
 
-def put_back(world: World, entries: list[dict[str, Any]], rest: list[str] | None = None) -> list[str]:
+def put_back(world: World, entries: Sequence[PathState], rest: list[str] | None = None) -> list[str]:
     """Everything as it was; what of it could not be put back, and why. Each entry is tried by itself; `rest` gets those
     that are left alone. Safe to repeat: a copy that is gone was put back already."""
     failures: list[str] = []
@@ -199,7 +222,7 @@ def put_back(world: World, entries: list[dict[str, Any]], rest: list[str] | None
     return failures
 
 
-def differing(world: World, entries: list[dict[str, Any]], failures: list[str]) -> list[str]:
+def differing(world: World, entries: Sequence[PathState], failures: list[str]) -> list[str]:
     """What is not as it was after all has been put back, but for what `failures` name already. Each entry is looked at
     by itself."""
     complaints: list[str] = []
@@ -214,7 +237,7 @@ def differing(world: World, entries: list[dict[str, Any]], failures: list[str]) 
     ]
 
 
-def _is_as_before(entry: dict[str, Any], present: Entry) -> bool:
+def _is_as_before(entry: PathState, present: Entry) -> bool:
     if entry["kind"] == "link":
         return (present.kind, present.target) == ("link", entry["target"])
     if entry["kind"] != "file":
@@ -222,25 +245,30 @@ def _is_as_before(entry: dict[str, Any], present: Entry) -> bool:
     # An older agent noted down no hash
     content = present.kind == "file" and entry.get("sha256", digest(present.content)) == digest(present.content)
     # A number stood for one that had no name then
-    owned = all(entry.get(name, "0").isdigit() or getattr(present, name) == entry[name] for name in ("owner", "group"))
+    owners = [(entry.get("owner", "0"), present.owner), (entry.get("group", "0"), present.group)]
+    owned = all(before.isdigit() or before == now for before, now in owners)
     return content and owned and present.mode & PERMISSIONS == entry.get("mode", present.mode) & PERMISSIONS
 
 
-def inline_entries(world: World, files: list[str], links: list[str]) -> list[dict[str, Any]]:
+def inline_entries(world: World, files: list[str], links: list[str]) -> list[EarlierText | EarlierLink]:
     """Entries that need no copy aside: small files without secrets, with their text, and links. What is not there has
     none."""
-    entries: list[dict[str, Any]] = []
-    for path in files:
-        present = world.entry(path)
-        if present.kind == "file":
-            owned = {"owner": present.owner, "group": present.group, "mode": present.mode}
-            text = present.content.decode(errors="surrogateescape")
-            entries.append({"path": path, "kind": "text", "content": text, "slot": False, **owned})
+    present_files = [(path, entry) for path in files if (entry := world.entry(path)).kind == "file"]
     targets = {path: target for path in links if (target := world.link_target(path)) is not None}
-    return entries + [{"path": p, "kind": "link", "target": t, "slot": False} for p, t in targets.items()]
+    return [
+        *(_text_state(path, entry) for path, entry in present_files),
+        *(_link_state(path, target) for path, target in targets.items()),
+    ]
 
 
-def _put_back(world: World, entry: dict[str, Any]) -> None:
+def _text_state(path: str, present: Entry) -> EarlierText:
+    return {
+        "path": path, "kind": "text", "slot": False, "content": present.content.decode(errors="surrogateescape"),
+        "owner": present.owner, "group": present.group, "mode": present.mode,
+    }  # fmt: skip
+
+
+def _put_back(world: World, entry: PathState) -> None:
     path = entry["path"]
     if entry["kind"] == "directory":
         world.directory(path, entry["mode"], entry["owner"], entry["group"])

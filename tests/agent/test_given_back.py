@@ -83,7 +83,7 @@ def test_who_may_read_certificates_is_as_it_was():
     key = f"{lineages.HOME}/archive/{NAME}/privkey1.pem"
     assert world.commands("chown")[-1] == f"chown root:root {key}"
     assert world.commands("chmod")[-1] == f"chmod 0600 {key}"
-    assert certificates.of_the_switch(replaced) == replaced
+    assert certificates.states_to_restore(replaced) == replaced
 
 
 def test_docker_that_does_not_answer_holds_up_no_commit():
