@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Generator
-from typing import Any
+
+from agent.documents.jobs import Event
 
 HEARTBEAT = 5.0  # seconds
 
 
 @contextlib.contextmanager
-def signs_of_life(say: Callable[[dict[str, Any]], None], every: float = HEARTBEAT) -> Generator[None]:
+def signs_of_life(say: Callable[[Event], None], every: float = HEARTBEAT) -> Generator[None]:
     """Says an empty event every so many seconds while the body runs."""
     done = threading.Event()
 
@@ -28,7 +29,7 @@ def signs_of_life(say: Callable[[dict[str, Any]], None], every: float = HEARTBEA
         thread.join(every)
 
 
-def to_listener(say: Callable[[str], None]) -> Callable[[str], None]:
+def outlive_connection(say: Callable[[str], None]) -> Callable[[str], None]:
     """Of what has to come to its end: a connection that is cut ends only what is said over it."""
 
     def quiet(line: str) -> None:

@@ -10,10 +10,22 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Union
 
 from agent import alive, away, data, health, lock, quoting, steps, store, transaction, units
 from agent.backups import making
+from agent.documents.moves import (
+    ArrivalRecord,
+    MoveRecord,
+    PrepareAnswer,
+    PreparePayload,
+    ReadyAnswer,
+    ReadyPayload,
+    StartAnswer,
+    StartPayload,
+    UndoAnswer,
+    UndoPayload,
+)
 from agent.outcome import Failed, Refused, reason_of
 from agent.slots import probes, running
 from agent.store import STATE, Release
@@ -27,7 +39,7 @@ PATIENCE = 900.0  # seconds: the old host has stopped by then
 Say = Callable[[str], None]
 
 
-def prepare(world: World, payload: dict[str, Any], _: Say) -> dict[str, Any]:
+def prepare(world: World, payload: PreparePayload, _: Say) -> PrepareAnswer:
     """Where each of `bytes` (path → how many) is to be copied to. What an earlier attempt brought is still there.
     Raises Refused."""
     making.demand_disk(world)
@@ -46,7 +58,7 @@ def prepare(world: World, payload: dict[str, Any], _: Say) -> dict[str, Any]:
     return {"places": places}
 
 
-def ready(world: World, payload: dict[str, Any], say: Say) -> dict[str, Any]:
+def ready(world: World, payload: ReadyPayload, say: Say) -> ReadyAnswer:
     """Puts what was copied (`places`) in its place. Nothing uses it before `start`, after a boot neither. Raises
     Refused, after which the host is as it was."""
     system = payload["system"]
@@ -60,7 +72,7 @@ def ready(world: World, payload: dict[str, Any], say: Say) -> dict[str, Any]:
         was, others = away.record_of(world, system), away.overlapping(world, system, own)
         resting = {unit for record in others.values() for unit in record["units"]}
         stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime(world.wall()))
-        begun: dict[str, Any] = {
+        begun: ArrivalRecord = {
             "system": system, "id": payload["id"], "region": payload["region"], "units": own, "was": was,
             "what": payload["what"],
             "running": [] if was else [unit for unit in data.still_on(world, own) if unit not in resting],
@@ -72,8 +84,7 @@ def ready(world: World, payload: dict[str, Any], say: Say) -> dict[str, Any]:
         }  # fmt: skip
         _write(world, begun)
         try:
-            fence = {key: payload[key] for key in ("id", "region", "what")} | {"to": payload["from"], "units": own}
-            away.fence(world, system, fence)
+            away.fence(world, system, _move_record(payload))
             data.stop(world, manifest, own)
             for moved in begun["moved"]:
                 data.exchange(world, moved["path"], moved["aside"], moved["staged"])
@@ -85,7 +96,15 @@ def ready(world: World, payload: dict[str, Any], say: Say) -> dict[str, Any]:
     return {"ready": True}
 
 
-def start(world: World, payload: dict[str, Any], say: Say) -> dict[str, Any]:
+def _move_record(payload: ReadyPayload) -> MoveRecord:
+    """Until the data is used here, it is with the host that gives it."""
+    return {
+        "id": payload["id"], "to": payload["from"], "region": payload["region"], "what": payload["what"],
+        "units": [*payload["units"]],
+    }  # fmt: skip
+
+
+def start(world: World, payload: StartPayload, say: Say) -> StartAnswer:
     """Starts what uses the data that arrived, and waits until it is healthy. `done` are the release steps that it has
     seen. Safe to repeat. Where it does not run (`why`), `off` is set once nothing here uses that data."""
     system = payload["system"]
@@ -108,17 +127,17 @@ def start(world: World, payload: dict[str, Any], say: Say) -> dict[str, Any]:
             patience = health.Patience.of(release.manifest, since, say)
             data.start(world, release, services, starting, patience)
             # Through the proxy too: the names lead here next
-            asked = [
+            own_probes = [
                 probe for probe in probes(world, release.manifest) if probe["service"].partition("/")[0] in services
             ]
-            health.wait(world, asked, {}, patience)
+            health.wait(world, own_probes, {}, patience)
         except (Failed, Refused, OSError) as error:
             return _give_up(world, begun, reason_of(error), say)
         aside = _finish(world, begun)
     return {"started": True, "aside": aside}
 
 
-def _give_up(world: World, begun: dict[str, Any], why: str, say: Say) -> dict[str, Any]:
+def _give_up(world: World, begun: ArrivalRecord, why: str, say: Say) -> StartAnswer:
     """The answer of a start that failed: `off` once nothing here uses what arrived."""
     failures = _undo(world, begun, say)
     more = f"; some of it could not be restored: {'; '.join(failures)}" if failures else ""
@@ -126,7 +145,7 @@ def _give_up(world: World, begun: dict[str, Any], why: str, say: Say) -> dict[st
     return {"started": False, "off": is_off, "why": f"{begun['what']} did not start on this host{more}: {why}"}
 
 
-def undo(world: World, payload: dict[str, Any], say: Say) -> dict[str, Any]:
+def undo(world: World, payload: UndoPayload, say: Say) -> UndoAnswer:
     """Puts back what was here before data of this move arrived. Raises Refused where it cannot."""
     with lock.lock(PURPOSE, say):
         begun = _read_record(world)
@@ -143,7 +162,7 @@ def _is_on(world: World, names: list[str]) -> bool:
         return True
 
 
-def _finish(world: World, begun: dict[str, Any]) -> list[str]:
+def _finish(world: World, begun: ArrivalRecord) -> list[str]:
     """Where what was here before is kept."""
     _note(world, begun, undone=False)
     aside = [moved["aside"] for moved in begun["moved"] if world.exists(moved["aside"])]
@@ -151,12 +170,12 @@ def _finish(world: World, begun: dict[str, Any]) -> list[str]:
     return aside
 
 
-def _undo(world: World, begun: dict[str, Any], say: Say) -> list[str]:
+def _undo(world: World, begun: ArrivalRecord, say: Say) -> list[str]:
     """What could not be put back. Safe to repeat: what arrived goes back to where it was copied to, and so is not
     copied again."""
     say(f"restoring the earlier data of {begun['what']}")
     # From here on no start takes what arrived for being in its place
-    _write(world, begun | {"undoing": True})
+    _write(world, {**begun, "undoing": True})
     try:
         data.stop(world, _release(world).manifest, begun["units"])
         # Before what is older is in its place again
@@ -190,7 +209,7 @@ def _undo(world: World, begun: dict[str, Any], say: Say) -> list[str]:
     return []
 
 
-def _note(world: World, begun: dict[str, Any], undone: bool) -> None:
+def _note(world: World, begun: ArrivalRecord, undone: bool) -> None:
     """What became of the last arrival, for who has lost the answer."""
     record = {"id": begun["id"], "region": begun["region"], "at": world.wall(), "undone": undone}
     world.directory(TAKEN, 0o700, "root", "root")
@@ -204,7 +223,7 @@ def _release(world: World) -> Release:
     return release
 
 
-def _read_record(world: World) -> dict[str, Any] | None:
+def _read_record(world: World) -> ArrivalRecord | None:
     """Raises Refused where the record is damaged."""
     text = world.read(RECORD)
     if not text:
@@ -220,14 +239,18 @@ def _read_record(world: World) -> dict[str, Any] | None:
     )
 
 
-def _write(world: World, begun: dict[str, Any]) -> None:
+def _write(world: World, begun: ArrivalRecord) -> None:
     world.directory(STATE, 0o700, "root", "root")
     world.write(RECORD, json.dumps(begun, sort_keys=True).encode(), 0o600, "root", "root")
 
 
-ANSWERS = {"prepare": prepare, "ready": ready, "start": start, "undo": undo}
+Answer = Union[PrepareAnswer, ReadyAnswer, StartAnswer, UndoAnswer]
+# Each takes the payload of its name
+ANSWERS: dict[str, Callable[[World, Any, Say], Answer]] = {
+    "prepare": prepare, "ready": ready, "start": start, "undo": undo,
+}  # fmt: skip
 
 
-def handle(world: World, what: str, payload: dict[str, Any], say: Say) -> dict[str, Any]:
+def handle(world: World, what: str, payload: Any, say: Say) -> Answer:
     """What a move asks. A connection that is cut ends nothing of it. Raises Refused."""
-    return ANSWERS[what](world, payload, alive.to_listener(say))
+    return ANSWERS[what](world, payload, alive.outlive_connection(say))

@@ -4,10 +4,11 @@ A move writes the records: see agent/moving.py."""
 from __future__ import annotations
 
 import json
-from typing import Any, cast
+from typing import cast
 
 from agent import units
 from agent.documents.manifest import Manifest
+from agent.documents.moves import MoveRecord
 from agent.managers import group_by_account, has_manager, split, systemctl
 from agent.world import World
 
@@ -15,9 +16,9 @@ HELD, GONE = "/run/infra/away", "/etc/infra/away"  # as in agent/moving.py
 DROP_IN = "zz-infra-away-"
 
 
-def records(world: World) -> dict[str, dict[str, Any]]:
+def records(world: World) -> dict[str, MoveRecord]:
     """System → where its data is. One that cannot be read says nothing; its units are held by systemd all the same."""
-    record_of_system: dict[str, dict[str, Any]] = {}
+    record_of_system: dict[str, MoveRecord] = {}
     for place in (HELD, GONE):
         for name in world.listing(place):
             if name.endswith(".json") and (record := _read(world, f"{place}/{name}")):
@@ -32,13 +33,13 @@ def resting_systems(world: World, manifest: Manifest | None) -> dict[str, str]:
     return {str(record.get("what", name)): _place(record) for name, record in concerned.items()}
 
 
-def _place(record: dict[str, Any]) -> str:
+def _place(record: MoveRecord) -> str:
     # Of a system that went from host to host the place names the host
     region = record["region"]
     return region.rstrip("@") if "@" in region else f"{record['to']} in {region}"
 
 
-def record_of(world: World, system: str) -> dict[str, Any] | None:
+def record_of(world: World, system: str) -> MoveRecord | None:
     return _read(world, f"{GONE}/{system}.json")
 
 
@@ -52,7 +53,7 @@ def where(world: World, unit: str) -> str:
     return next((_place(record) for record in records(world).values() if unit in record["units"]), "")
 
 
-def fence(world: World, system: str, record: dict[str, Any]) -> None:
+def fence(world: World, system: str, record: MoveRecord) -> None:
     """Has systemd skip the units of a system until `lift`."""
     world.directory(GONE, 0o755, "root", "root")
     world.write(f"{GONE}/{system}.json", json.dumps(record, sort_keys=True).encode(), 0o644, "root", "root")
@@ -63,7 +64,7 @@ def fence(world: World, system: str, record: dict[str, Any]) -> None:
     _reload(world, record["units"])
 
 
-def overlapping(world: World, system: str, names: list[str]) -> dict[str, dict[str, Any]]:
+def overlapping(world: World, system: str, names: list[str]) -> dict[str, MoveRecord]:
     """The records of other moves that some of the units rest by."""
     others = {name: record_of(world, name) for name in records(world) if name != system}
     return {name: record for name, record in others.items() if record and {*record["units"]} & {*names}}
@@ -79,7 +80,8 @@ def let_go(world: World, system: str, names: list[str]) -> None:
     for path in _fences(system, gone):
         world.remove(path)
     if remaining:
-        text = json.dumps(record | {"units": remaining}, sort_keys=True)
+        record["units"] = remaining
+        text = json.dumps(record, sort_keys=True)
         world.write(f"{GONE}/{system}.json", text.encode(), 0o644, "root", "root")
     else:
         world.remove(f"{GONE}/{system}.json")
@@ -109,15 +111,16 @@ def _fences(system: str, names: list[str]) -> list[str]:
     return paths
 
 
-def _read(world: World, path: str) -> dict[str, Any] | None:
+def _read(world: World, path: str) -> MoveRecord | None:
     try:
         record = json.loads(world.read(path) or b"null")
     except (ValueError, RecursionError):
         return None
     if not isinstance(record, dict):
         return None
-    entry = cast("dict[str, Any]", record)
+    entry = cast("dict[str, object]", record)
     names = entry.get("units")
     if not isinstance(names, list) or not all(isinstance(name, str) for name in cast("list[object]", names)):
         return None
-    return entry if all(isinstance(entry.get(key), str) for key in ("id", "to", "region")) else None
+    is_whole = all(isinstance(entry.get(key), str) for key in ("id", "to", "region"))
+    return cast("MoveRecord", entry) if is_whole else None

@@ -7,9 +7,10 @@ import re
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Union, cast
 
 from agent import jobs, managers, slots, store
+from agent.documents.answers import LogLine, SignOfLife
 from agent.documents.manifest import Manifest
 from agent.outcome import Mask, Refused
 from agent.world import World
@@ -17,6 +18,7 @@ from agent.world import World
 OWN = {"monitor": ["infra-monitor.service"], "watch": ["infra-singles.service"], "memory": ["infra-memory.service"]}
 MOST = 20_000  # lines that are searched for a pattern
 RELEASES = "releases"  # what the agent says while it applies them
+LogEvent = Union[LogLine, SignOfLife]
 
 
 def units_of(manifest: Manifest, service: str) -> list[str]:
@@ -36,49 +38,44 @@ class Excerpt:
     grep: str = ""
 
 
-def logs(world: World, service: str, wanted: Excerpt) -> Iterator[dict[str, Any]]:
-    """An event a line: `at` (seconds since 1970), `from` (unit or container), `line`; {} now and then while nothing is
-    said. Raises Refused for a service that this host does not run, and never tried to."""
+def logs(world: World, service: str, excerpt: Excerpt) -> Iterator[LogEvent]:
+    """Line by line, and now and then a sign of life while nothing is said. Raises Refused for a service that this host
+    does not run, and never tried to."""
     of_releases = (units_of(manifest, service) for manifest in _manifests(world))
     units = next(filter(None, of_releases), OWN.get(service, []))
     if not units and service != RELEASES:
         raise Refused(f"this host runs no {service}")
     mask = Mask(jobs.secret_values(world, None))
     journal = ["-t", "infra", "_UID=0"] if service == RELEASES else managers.journal_of(world, units)
-    shown = [
-        "-o",
-        "json",
-        "--output-fields=MESSAGE,CONTAINER_NAME,_SYSTEMD_UNIT,_SYSTEMD_USER_UNIT",
-        "--no-pager",
-        "-q",
-        "--all",
-    ]
+    fields = "--output-fields=MESSAGE,CONTAINER_NAME,_SYSTEMD_UNIT,_SYSTEMD_USER_UNIT"
+    form = ["-o", "json", fields, "--no-pager", "-q", "--all"]
     # Of those that have the pattern the last ones: more of all must be looked at
-    count = MOST if wanted.grep and wanted.lines else wanted.lines
-    begin = [f"--since=@{int(world.wall() - wanted.since)}"] if wanted.since is not None else []
-    command = ["journalctl", *journal, "-n", str(count), *begin, *shown, *(["-f"] if wanted.follow else [])]
+    count = MOST if excerpt.grep and excerpt.lines else excerpt.lines
+    begin = [f"--since=@{int(world.wall() - excerpt.since)}"] if excerpt.since is not None else []
+    command = ["journalctl", *journal, "-n", str(count), *begin, *form, *(["-f"] if excerpt.follow else [])]
     entries = _entries(world, command, service, mask)
-    if not wanted.grep:
+    if not excerpt.grep:
         yield from entries
         return
-    pattern = re.compile(wanted.grep)
-    kept: deque[dict[str, Any]] = deque(maxlen=None if wanted.follow else wanted.lines)
+    pattern = re.compile(excerpt.grep)
+    last_lines: deque[LogLine] = deque(maxlen=None if excerpt.follow else excerpt.lines)
     for entry in entries:
-        if not entry or wanted.follow:
-            # A sign of life, or what is shown as it comes
-            yield from [entry] if not entry or pattern.search(entry["line"]) else []
+        if "line" not in entry:
+            yield entry
         elif pattern.search(entry["line"]):
-            kept.append(entry)
-    yield from kept
+            # What is followed is shown as it comes
+            yield from [entry] if excerpt.follow else []
+            last_lines.extend([] if excerpt.follow else [entry])
+    yield from last_lines
 
 
-def _entries(world: World, command: list[str], service: str, mask: Mask) -> Iterator[dict[str, Any]]:
+def _entries(world: World, command: list[str], service: str, mask: Mask) -> Iterator[LogEvent]:
     for line in world.stream(*command):
         if line is None:
             yield {}
         elif (entry := _entry(line)) is not None:
-            shown = _job(entry) if service == RELEASES else entry
-            yield mask.all_of(shown) if shown else {}
+            own = _job_line(entry) if service == RELEASES else entry
+            yield mask.all_of(own) if own else {}
 
 
 def _manifests(world: World) -> Iterator[Manifest]:
@@ -92,7 +89,7 @@ def _manifests(world: World) -> Iterator[Manifest]:
     yield from (store.manifest(world, id) for id in tried if id in readable)
 
 
-def _job(entry: dict[str, Any]) -> dict[str, Any] | None:
+def _job_line(entry: LogLine) -> LogLine | None:
     """What a job says is for programs: its lines and its result are for people too."""
     try:
         event = json.loads(entry["line"])
@@ -102,7 +99,7 @@ def _job(entry: dict[str, Any]) -> dict[str, Any] | None:
     return {**entry, "line": str(text)} if text else None
 
 
-def _entry(line: str) -> dict[str, Any] | None:
+def _entry(line: str) -> LogLine | None:
     try:
         fields = json.loads(line)
     except ValueError:

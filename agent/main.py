@@ -9,7 +9,6 @@ import threading
 import time
 from base64 import b64decode
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from functools import partial
 from typing import Any
 
@@ -18,11 +17,7 @@ from agent import (
     archive,
     arriving,
     artefacts,
-    away,
-    boot_times,
-    builds,
     contents,
-    drift,
     ecr,
     ending,
     environments,
@@ -36,9 +31,9 @@ from agent import (
     prune,
     quoting,
     reaching,
+    reports,
     restore,
     singletons,
-    slots,
     store,
     tags,
     transaction,
@@ -46,22 +41,30 @@ from agent import (
 from agent import recover as recovery
 from agent.backups import asking as backing_up
 from agent.backups import restoring
+from agent.documents.answers import Pruned
 from agent.documents.jobs import Payload, Spec
+from agent.documents.requests import (
+    AccessPayload,
+    AnswerPayload,
+    DiskPayload,
+    FollowPayload,
+    LogsPayload,
+    MaintenancePayload,
+    NoPayload,
+    ReceivePayload,
+    RestartPayload,
+    RollbackPayload,
+)
 from agent.job import Job
-from agent.monitor import history
 from agent.monitor import run as monitoring
-from agent.monitor.conditions import firing
-from agent.monitor.look import HostFacts
-from agent.monitor.names import current_alert
 from agent.outcome import Failed, Mask, Refused, reason_of
 from agent.world import World
 
-REPAIRS_SHOWN = 5
 # A sign of life must not come in the middle of a line
 _printing = threading.Lock()
 
 
-def receive(payload: dict[str, Any]) -> int:
+def receive(payload: ReceivePayload) -> int:
     """What comes over the connection: the agent installs itself, starts the job, and reports how it goes."""
     world = World()
     contents = archive.members(b64decode(payload["archive"]))
@@ -74,7 +77,7 @@ def receive(payload: dict[str, Any]) -> int:
     )
 
 
-def rollback(payload: dict[str, Any]) -> int:
+def rollback(payload: RollbackPayload) -> int:
     """Goes back to a kept release: the one before the current when none is named."""
     world = World()
     try:
@@ -82,10 +85,10 @@ def rollback(payload: dict[str, Any]) -> int:
         host = store.load(world, id).manifest["host"]
     except Refused as refusal:
         return _print_refusal(payload["release"] or "", str(refusal))
-    return _start(world, payload["spec"] | {"release": id, "host": host}, {"secrets": {}}, lambda: install.BIN)
+    return _start(world, {**payload["spec"], "release": id, "host": host}, {"secrets": {}}, lambda: install.BIN)
 
 
-def restart(payload: dict[str, Any]) -> int:
+def restart(payload: RestartPayload) -> int:
     """Restarts services of the release that serves."""
     world = World()
     try:
@@ -95,23 +98,25 @@ def restart(payload: dict[str, Any]) -> int:
         host = store.load(world, id).manifest["host"]
     except Refused as refusal:
         return _print_refusal("", str(refusal))
-    return _start(world, payload["spec"] | {"release": id, "host": host}, {"secrets": {}}, lambda: install.BIN)
+    return _start(world, {**payload["spec"], "release": id, "host": host}, {"secrets": {}}, lambda: install.BIN)
 
 
-def _choose_release(world: World, wanted: str | None) -> str:
+def _choose_release(world: World, prefix: str | None) -> str:
     """A kept release by the beginning of its id. Raises Refused."""
-    served = store.returnable(world)
-    if not wanted:
-        earlier = [id for id in served if id != store.current_id(world)]
-        if not earlier:
+    ids = store.returnable(world)
+    if not prefix:
+        earlier_ids = [id for id in ids if id != store.current_id(world)]
+        if not earlier_ids:
             raise Refused("no earlier release is kept on this host")
-        return earlier[0]
-    matching = [id for id in served if id.startswith(wanted)]
-    if len(matching) != 1:
-        kept = ", ".join(id[:12] for id in served) or "none"
-        how_many = f"{len(matching)} kept releases begin" if matching else "no kept release that has served begins"
-        raise Refused(f"{how_many} with {wanted!r}; kept: {kept}")
-    return matching[0]
+        return earlier_ids[0]
+    matching_ids = [id for id in ids if id.startswith(prefix)]
+    if len(matching_ids) != 1:
+        choice = ", ".join(id[:12] for id in ids) or "none"
+        how_many = (
+            f"{len(matching_ids)} kept releases begin" if matching_ids else "no kept release that has served begins"
+        )
+        raise Refused(f"{how_many} with {prefix!r}; kept: {choice}")
+    return matching_ids[0]
 
 
 def _start(world: World, spec: Spec, payload: Payload, agent: Callable[[], str]) -> int:
@@ -134,13 +139,13 @@ def _print_refusal(release: str, reason: str) -> int:
     return 0
 
 
-def follow(payload: dict[str, Any]) -> int:
+def follow(payload: FollowPayload) -> int:
     for event in jobs.follow(World(), payload["id"], payload["seen"]):
         _print(event)
     return 0
 
 
-def answer(payload: dict[str, Any]) -> int:
+def answer(payload: AnswerPayload) -> int:
     """Confirms or rejects a job, and follows it to its end."""
     # How a job ended that is gone is said by what follows
     with contextlib.suppress(Refused):
@@ -148,119 +153,76 @@ def answer(payload: dict[str, Any]) -> int:
     return follow(payload)
 
 
-def status(_: dict[str, Any]) -> int:
-    world = World()
-    id = store.current_id(world)
-    release = store.load(world, id) if id else None
-    look = HostFacts(world, release) if release else None
-    begun = transaction.load_unfinished(world)
-    jobs_of = [entry for entry in store.history(world) if entry["release"] == id and entry["code"] == 0]
-    ended = [entry for entry in jobs_of if entry["kind"] != "restart"]
-    alerts = firing(look) if look else []
-    drifted = drift.drift(world, look.overrides) if look else drift.drift(world)
-    _print(
-        {
-            "release": id,
-            "kept": store.returnable(world),
-            "last_job": (store.history(world) or [None])[-1],
-            "brought": ended[-1] if ended else None,
-            "unfinished": {"release": begun.release, "who": begun.who, "reason": begun.reason} if begun else None,
-            "holder": lock.holder(),
-            "units": {name: state["active"] for name, state in look.units.items()} if look else {},
-            "certificates": [list(entry) for entry in look.certificates] if look else [],
-            "alerts": [{"alert": f.alert, "subject": f.subject, "text": f.text} for f in alerts],
-            "services": look.services if look else {},
-            "drifted": sorted(
-                {entry["path"] for entry in drifted if look is None or entry["path"] not in look.running}
-            ),
-            "repairs": [
-                {**asdict(entry), "alert": current_alert(entry.alert)}
-                for entry in history.recent_doings(world)[-REPAIRS_SHOWN:]
-            ],
-            "resting": sorted(slots.waiting(world, release.manifest) - away.resting(world)) if release else [],
-            "builds": builds.of_release(world, release.manifest) if release else {},
-            "maintenance": maintenance.sites(world),
-            "away": away.resting_systems(world, release.manifest if release else None),
-            "follows": tags.states(world),
-        }
-    )
+def status(_: NoPayload) -> int:
+    _print(reports.status(World()))
     return 0
 
 
-def show_boot_times(_: dict[str, Any]) -> int:
-    world = World()
-    release = store.current(world)
-    _print({"milestones": boot_times.boot_times(world, release) if release else []})
+def show_boot_times(_: NoPayload) -> int:
+    _print(reports.boot_times(World()))
     return 0
 
 
-def show_drift(_: dict[str, Any]) -> int:
-    world = World()
-    away_now = maintenance.sites(world)
-    _print({"release": store.current_id(world), "drift": drift.drift(world), "maintenance": away_now})
+def show_drift(_: NoPayload) -> int:
+    _print(reports.drift(World()))
     return 0
 
 
-def show_contents(_: dict[str, Any]) -> int:
+def show_contents(_: NoPayload) -> int:
     _print(contents.contents(World()))
     return 0
 
 
-def show_logs(payload: dict[str, Any]) -> int:
-    wanted = logs.Excerpt(payload["lines"], payload["follow"], payload.get("since"), payload.get("grep", ""))
-    for event in logs.logs(World(), payload["service"], wanted):
+def show_logs(payload: LogsPayload) -> int:
+    excerpt = logs.Excerpt(payload["lines"], payload["follow"], payload.get("since"), payload.get("grep", ""))
+    for event in logs.logs(World(), payload["service"], excerpt):
         _print(event)
     return 0
 
 
-def releases(_: dict[str, Any]) -> int:
-    world = World()
-    kept, history = store.returnable(world), store.history(world)
-    damaged = {"damaged": store.unreadable(world), "damaged_jobs": store.damaged_jobs(world)}
-    images = prune.needed_images(world)
-    services = {id: store.by_service(store.manifest(world, id)) for id in kept if id not in damaged["damaged"]}
-    answer = {"current": store.current_id(world), "kept": kept, "history": history, "images": images}
-    _print({**answer, "services": services, "reached": reaching.access_records(world), **damaged})
+def releases(_: NoPayload) -> int:
+    _print(reports.releases(World()))
     return 0
 
 
-def free(_: dict[str, Any]) -> int:
+def free(_: NoPayload) -> int:
     world = World()
     with lock.lock("pruning", lambda line: _print({"say": line})):
         for id in store.unreadable(world):
             _print({"say": f"no image is removed: kept release {id[:12]} cannot be read, and may need any of them"})
         artefacts.prune(world)
         environments.prune(world)
-        _print({"freed": environments.empty_cache(world) + prune.images(world)})
+        answer: Pruned = {"freed": environments.empty_cache(world) + prune.images(world)}
+        _print(answer)
     return 0
 
 
-def maintain(payload: dict[str, Any]) -> int:
+def maintain(payload: MaintenancePayload) -> int:
     """Begins or ends the maintenance of sites."""
     with lock.lock("maintenance", lambda line: _print({"say": line}), maintenance.LOCK):
         _print(maintenance.handle(World(), payload))
     return 0
 
 
-def reach(payload: dict[str, Any]) -> int:
+def reach(payload: AccessPayload) -> int:
     """How a person gets to a service, which is noted down."""
     _print(reaching.grant_access(World(), payload))
     return 0
 
 
-def bring_back(payload: dict[str, Any]) -> int:
+def restore_from_disk(payload: DiskPayload) -> int:
     """Restores data directories from an earlier disk."""
     _print(restore.restore(World(), payload, lambda line: _print({"say": line})))
     return 0
 
 
-def backup(what: str, payload: dict[str, Any]) -> int:
+def backup(what: str, payload: Any) -> int:
     """What people ask of backups."""
     _print(backing_up.handle(World(), what, payload, lambda line: _print({"say": line})))
     return 0
 
 
-def recover(_: dict[str, Any]) -> int:
+def recover(_: NoPayload) -> int:
     """At boot: what the host was in the middle of is finished or undone. A failure is tried again by the next job."""
     world = World()
 
@@ -276,16 +238,17 @@ def recover(_: dict[str, Any]) -> int:
     return 1 if transaction.load_unfinished(world) else 0
 
 
-def arrive(what: str, payload: dict[str, Any]) -> int:
+def arrive(what: str, payload: Any) -> int:
     """Data of a system that comes from another host."""
     _print(arriving.handle(World(), what, payload, lambda line: _print({"say": line})))
     return 0
 
 
-VERBS = {
+# Each takes the payload of its name
+VERBS: dict[str, Callable[[Any], int]] = {
     "follow": follow, "answer": answer, "rollback": rollback, "status": status, "drift": show_drift,
     "releases": releases, "prune": free, "contents": show_contents, "boot-times": show_boot_times, "recover": recover,
-    "logs": show_logs, "restore": bring_back, "maintenance": maintain, "restart": restart, "reach": reach,
+    "logs": show_logs, "restore": restore_from_disk, "maintenance": maintain, "restart": restart, "reach": reach,
     **{f"backup-{what}": partial(backup, what) for what in backing_up.ANSWERS},
     **{f"arrive-{what}": partial(arrive, what) for what in arriving.ANSWERS},
 }  # fmt: skip
@@ -319,7 +282,7 @@ def command() -> None:
             sys.exit(backing_up.run_scheduled(World(), sys.argv[2], lambda line: print(line, flush=True)))
         if verb in WATCHES:
             sys.exit(WATCHES[verb](World(), lambda line: print(line, flush=True)))
-        payload: dict[str, Any] = {} if verb == "recover" else json.load(sys.stdin)
+        payload: Any = {} if verb == "recover" else json.load(sys.stdin)
         # Who follows a job hears from it
         quiet = verb in ("follow", "answer", "rollback", "restart", "recover", "logs")
         with contextlib.nullcontext() if quiet else alive.signs_of_life(_print):

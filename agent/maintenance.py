@@ -6,11 +6,12 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-from typing import Any, cast
+from typing import cast
 from urllib.parse import urlsplit
 
 from agent import store
 from agent.documents.answers import InMaintenance, SiteMaintenance
+from agent.documents.requests import MaintenancePayload
 from agent.outcome import Refused
 from agent.world import World
 
@@ -21,29 +22,38 @@ LATEST = 2**40  # seconds since 1970 that any calendar has
 UNSAFE = re.compile(r"[^a-z0-9.-]")
 
 
+class _Entry(SiteMaintenance):
+    """What stands in a site's file: `timer` is the unit that ends it."""
+
+    timer: str
+
+
 def sites(world: World) -> dict[str, SiteMaintenance]:
     """Site → {since, until, who} of those that are in maintenance; times in seconds since 1970."""
-    said = {name: _read_entry(world, name) for name in _names(world)}
-    return {name: {"since": s["since"], "until": s["until"], "who": s["who"]} for name, s in said.items()}
+    entries = {name: _read_entry(world, name) for name in _names(world)}
+    return {name: {"since": e["since"], "until": e["until"], "who": e["who"]} for name, e in entries.items()}
 
 
 def _names(world: World) -> list[str]:
     return [name for name in world.listing(PLACE) if not UNSAFE.search(name)]
 
 
-def _read_entry(world: World, name: str) -> dict[str, Any]:
+def _read_entry(world: World, name: str) -> _Entry:
     """What stands in the file; whatever a hand has left there, the proxy asks only whether it is there."""
-    content: Any = {}
+    content: object = {}
     with contextlib.suppress(ValueError, RecursionError, OSError):
         content = json.loads(world.read(f"{PLACE}/{name}") or b"{}")
-    given = cast("dict[str, Any]", content) if isinstance(content, dict) else {}
-    times = {key: given.get(key) for key in ("since", "until")}
-    valid: dict[str, Any] = {k: v if isinstance(v, int) and 0 <= v < LATEST else 0 for k, v in times.items()}
-    who = "".join(sign for sign in str(given.get("who", ""))[:200] if sign.isprintable())
-    return {**valid, "who": who, "timer": str(given.get("timer", ""))}
+    fields = cast("dict[str, object]", content) if isinstance(content, dict) else {}
+    who = "".join(sign for sign in str(fields.get("who", ""))[:200] if sign.isprintable())
+    since, until = _time(fields.get("since")), _time(fields.get("until"))
+    return {"since": since, "until": until, "who": who, "timer": str(fields.get("timer", ""))}
 
 
-def handle(world: World, payload: dict[str, Any]) -> InMaintenance:
+def _time(value: object) -> int:
+    return value if isinstance(value, int) and 0 <= value < LATEST else 0
+
+
+def handle(world: World, payload: MaintenancePayload) -> InMaintenance:
     """Begins or ends it (`begin`: which) for `sites`, if any; answers with those that are in it after that. Raises
     Refused."""
     release = store.current(world)
@@ -60,18 +70,18 @@ def handle(world: World, payload: dict[str, Any]) -> InMaintenance:
 
 def _begin(world: World, name: str, seconds: int, who: str) -> None:
     path, now = f"{PLACE}/{name}", int(world.wall())
-    before: dict[str, Any] = _read_entry(world, name) if name in _names(world) else {"since": 0, "timer": ""}
+    before = _read_entry(world, name)
     number = int(before["timer"].rpartition("-")[2] or 0) + 1 if before["timer"].startswith(_unit(name)) else 1
     since, until = before["since"] or now, now + seconds
-    entry = {"since": since, "until": until, "who": who, "timer": f"{_unit(name)}-{number}"}
+    entry: _Entry = {"since": since, "until": until, "who": who, "timer": f"{_unit(name)}-{number}"}
     # First what ends it: a site that stays away for ever is worse than one that never was. It ends no later one
     own = f"grep -qs {entry['timer']} {path} && rm -f {path}"
     timer = [f"--unit={entry['timer']}", f"--on-active={seconds}", "--timer-property=AccuracySec=1s"]
     ran = world.run("systemd-run", "--quiet", "--collect", *timer, "sh", "-c", own)
     if ran.code != 0:
-        kept = "; the present maintenance ends as planned" if before["timer"] else ""
+        present = "; the present maintenance ends as planned" if before["timer"] else ""
         raise Refused(
-            f"the end of the maintenance of {name} cannot be scheduled: systemd-run: {ran.output.strip()}{kept}"
+            f"the end of the maintenance of {name} cannot be scheduled: systemd-run: {ran.output.strip()}{present}"
         )
     world.directory("/run/infra", 0o755, "root", "root")
     world.directory(PLACE, 0o755, "root", "root")

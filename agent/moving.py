@@ -23,12 +23,13 @@ from subprocess import DEVNULL, PIPE, STDOUT
 from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
-    from agent.documents.moves import DescribePayload, HoldPayload, MovePayload, SharePayload
+    from agent.documents import moves
 
 RUN = "/run/infra/moving"
 HELD, GONE = "/run/infra/away", "/etc/infra/away"  # as in agent/away.py; an account's own manager reads them too
 SYSTEMD = "/etc/systemd"
 DROP_IN = "zz-infra-away-"  # and the name of what moves
+NOTED = ("id", "to", "region", "units", "what")  # of what a hold is asked
 LEASE = 30.0  # seconds without a renewal
 STOPS = 300.0  # seconds
 ON, OFF = ("active", "activating", "reloading", "deactivating"), ("inactive", "failed", "unknown", "")
@@ -111,7 +112,7 @@ def write(path: str, text: str, mode: int = 0o644) -> None:
     os.close(descriptor)
 
 
-def read(path: str) -> dict[str, Any] | None:
+def read(path: str) -> Any:
     """A record; None where there is none. Raises Failed for one that is damaged."""
     try:
         with open(path) as file:
@@ -120,7 +121,7 @@ def read(path: str) -> dict[str, Any] | None:
         return None
     except (OSError, ValueError) as error:
         raise Failed(f"{path} cannot be read: {error}") from None
-    return cast("dict[str, Any]", content) if isinstance(content, dict) else None
+    return cast("Any", content) if isinstance(content, dict) else None
 
 
 def remove(path: str) -> None:
@@ -128,10 +129,10 @@ def remove(path: str) -> None:
         os.unlink(path)
 
 
-def describe(payload: DescribePayload) -> dict[str, Any]:
+def describe(payload: moves.DescribePayload) -> moves.DescribeAnswer:
     """What the host has of a system's data, and where it says that the data is."""
-    system, users, groups = payload["system"], dict[str, int](), dict[str, int]()
-    kept = [name for name in (os.listdir(GONE) if os.path.isdir(GONE) else ()) if name.endswith(".json")]
+    system, users, groups, no_record = payload["system"], dict[str, int](), dict[str, int](), dict[str, Any]()
+    record_names = [name for name in (os.listdir(GONE) if os.path.isdir(GONE) else ()) if name.endswith(".json")]
     version = run("rsync", "--version")[1].split("\n")[0].split()
     for name in payload["owners"]:
         with contextlib.suppress(KeyError):
@@ -141,10 +142,10 @@ def describe(payload: DescribePayload) -> dict[str, Any]:
     return {
         "bytes": {path: size(path) for path in payload["paths"] if os.path.isdir(path)},
         "rsync": version[2] if version[:1] == ["rsync"] and len(version) > 2 else "",
-        "held": (read(f"{HELD}/{system}.json") or {}).get("id", ""), "away": read(f"{GONE}/{system}.json"),
-        "records": {name: read(f"{GONE}/{name}") for name in kept},
+        "held": (read(f"{HELD}/{system}.json") or no_record).get("id", ""), "away": read(f"{GONE}/{system}.json"),
+        "records": {name: read(f"{GONE}/{name}") for name in record_names},
         "taken": read(f"/var/lib/infra/taken/{system}.json"), "arriving": read("/var/lib/infra/arriving.json"),
-        "users": users, "groups": groups, "steps": (read("/var/lib/infra/steps.json") or {}).get("done", []),
+        "users": users, "groups": groups, "steps": (read("/var/lib/infra/steps.json") or no_record).get("done", []),
     }  # fmt: skip
 
 
@@ -153,7 +154,7 @@ def size(path: str) -> int:
     return next((int(n) for n, _, of in (line.partition("\t") for line in lines) if n.isdigit() and of == path), 0)
 
 
-def share(payload: SharePayload) -> dict[str, Any]:
+def share(payload: moves.SharePayload) -> moves.ShareAnswer:
     """Writes what rsync, started for one connection, may read: the data and nothing else."""
     with hold_lock():
         place = f"{RUN}/{payload['system']}"
@@ -169,7 +170,7 @@ def share(payload: SharePayload) -> dict[str, Any]:
     return {}
 
 
-def hold(payload: HoldPayload) -> dict[str, Any]:
+def hold(payload: moves.HoldPayload) -> moves.HoldAnswer:
     """Stops the units that write, and keeps them stopped for as long as the lease is renewed. Raises Failed where one
     goes on, or something else writes: all run again then."""
     system, units = payload["system"], payload["units"]
@@ -178,7 +179,7 @@ def hold(payload: HoldPayload) -> dict[str, Any]:
             raise Failed("its data is no longer on this host")
         if read(f"{HELD}/{system}.json"):
             raise Failed("another run is about to move it")
-        record = {key: payload[key] for key in ("id", "to", "region", "units", "what")} | {"running": running(units)}
+        record = cast("moves.HoldRecord", {key: payload[key] for key in NOTED} | {"running": running(units)})
         fence(system, units)
         renew_lease(system)
         write(f"{HELD}/{system}.json", json.dumps(record))
@@ -277,28 +278,27 @@ def by_systemd(verb: str, system: str) -> None:
     while verb == "watch" and os.path.exists(f"{HELD}/{system}.json") and lease_left(system) > 0:
         time.sleep(1)
     with hold_lock():
-        record = read(f"{HELD}/{system}.json")
+        record: moves.HoldRecord | None = read(f"{HELD}/{system}.json")
         if record and (verb == "lift" or lease_left(system) <= 0):  # it may have been renewed since
             start_again(system, record, HELD)
 
 
-def renew(payload: MovePayload) -> dict[str, Any]:
+def renew(payload: moves.MovePayload) -> moves.RenewAnswer:
     with hold_lock():
-        record = read(f"{HELD}/{payload['system']}.json")
-        if is_held := bool(record) and record["id"] == payload["id"]:
+        record: moves.HoldRecord | None = read(f"{HELD}/{payload['system']}.json")
+        if is_held := record is not None and record["id"] == payload["id"]:
             renew_lease(payload["system"])
         return {"held": is_held}
 
 
-def commit(payload: MovePayload) -> dict[str, Any]:
-    """From here on the other host has the data: this one does not start what writes it, after a restart neither.
-    `gone` is false where the lease was over before: all runs here again then."""
+def commit(payload: moves.MovePayload) -> moves.CommitAnswer:
+    """From here on the other host has the data: this one does not start what writes it, after a restart neither."""
     system = payload["system"]
     with hold_lock():
-        gone = read(f"{GONE}/{system}.json")
+        gone: moves.HoldRecord | None = read(f"{GONE}/{system}.json")
         if gone:
             return {"gone": gone["id"] == payload["id"]}
-        record = read(f"{HELD}/{system}.json")
+        record: moves.HoldRecord | None = read(f"{HELD}/{system}.json")
         if not record or record["id"] != payload["id"] or lease_left(system) <= 0 or running(record["units"]):
             return {"gone": False}
         record["at"] = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())
@@ -307,18 +307,18 @@ def commit(payload: MovePayload) -> dict[str, Any]:
         return {"gone": True}
 
 
-def lift(payload: MovePayload) -> dict[str, Any]:
+def lift(payload: moves.MovePayload) -> moves.LiftAnswer:
     """Starts again what ran, where this move had stopped it, committed or not."""
     system = payload["system"]
     with hold_lock():
         for place in (HELD, GONE):
-            record = read(f"{place}/{system}.json")
+            record: moves.HoldRecord | None = read(f"{place}/{system}.json")
             if record and record["id"] == payload["id"]:
                 return {"started": start_again(system, record, place)}
     return {"started": []}
 
 
-def start_again(system: str, record: dict[str, Any], place: str) -> list[str]:
+def start_again(system: str, record: moves.HoldRecord, place: str) -> list[str]:
     remove(f"{place}/{system}.json")
     unfence(system, record["units"])
     for account, names in by_manager(record["running"]).items():

@@ -10,9 +10,9 @@ import contextlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from agent import lock
+from agent.documents.watches import LowPriorityService
 from agent.health import STOPPED
 from agent.monitor import history
 from agent.monitor.history import Repair
@@ -35,7 +35,7 @@ def floor(size: int) -> int:
     return max(size // PART, LEAST)
 
 
-def room(service: dict[str, Any], size: int) -> int:
+def room(service: LowPriorityService, size: int) -> int:
     """Bytes that have to be left for a service to come back."""
     return service["needs"] + floor(size) + MARGIN
 
@@ -44,7 +44,7 @@ def room(service: dict[str, Any], size: int) -> int:
 class Going:
     """A service that was asked to end."""
 
-    service: dict[str, Any]
+    service: LowPriorityService
     since: float
     killed: bool = False
 
@@ -55,13 +55,13 @@ class Watch:
     and `needs`, the bytes that it may use. `look` is one round."""
 
     world: World
-    services: list[dict[str, Any]]
+    services: list[LowPriorityService]
     say: Callable[[str], None]
     going: Going | None = None
     calm_since: float | None = None
 
     @property
-    def stopped_services(self) -> list[dict[str, Any]]:
+    def stopped_services(self) -> list[LowPriorityService]:
         return [entry for entry in self.services if self.world.exists(flag(entry["service"]))]
 
     def begin(self) -> None:
@@ -132,14 +132,14 @@ class Watch:
         self.world.run("systemctl", "start", "--no-block", entry["unit"])
         self._record(entry, "bring back", f"{entry['service']} was started again: {_of(available, size)} are left")
 
-    def _calm(self, entry: dict[str, Any]) -> float:
+    def _calm(self, entry: LowPriorityService) -> float:
         past = [
             e for e in history.memory_repairs(self.world) if e.subject == entry["service"] and e.repair == "make room"
         ]
         times = sum(self.world.wall() - event.at < HOUR for event in past)
         return min(CALM * 2 ** max(0, times - 1), LONGEST_CALM)
 
-    def _record(self, entry: dict[str, Any], what: str, line: str) -> None:
+    def _record(self, entry: LowPriorityService, what: str, line: str) -> None:
         self.say(line)
         # A full disk holds nothing up
         with contextlib.suppress(OSError):

@@ -15,84 +15,101 @@ import pwd
 import select
 import signal
 import uuid
-from typing import Any, cast
+from typing import TypedDict, Union, cast
 
 from agent import managers, slots, store, units
-from agent.documents.answers import Reached
+from agent.documents.answers import Access, AccessRecord
 from agent.documents.manifest import Manifest
+from agent.documents.requests import AccessPayload
 from agent.outcome import Refused
 from agent.store import STATE
 from agent.world import World
 
 NOTED = f"{STATE}/reached.json"
 MOST = 200
-ASKED = "/run/infra/reached"
+WAITING = "/run/infra/reached"
 LIVES = 60  # seconds that a command waits to be entered
 # In the container's own words: many have no better shell
 SHELL = ["sh", "-c", "command -v bash >/dev/null && exec bash || exec sh"]
 
 
-def grant_access(world: World, asked: dict[str, Any]) -> dict[str, Any]:
-    """`asked` has `how` (exec, shell, forward, host), `service` ("" for the host itself), `words` (the command), `tty`
-    and `port`. The answer has `enter`, an id for `enter`; `address` and `port`; or `host`. Raises Refused."""
+class _ContainerCommand(TypedDict):
+    """For root."""
+
+    argv: list[str]
+
+
+class _UnitCommand(TypedDict):
+    """For a unit's `account` and `group` ("" for its own), in the directory and environment of its main process."""
+
+    pid: int
+    account: str
+    group: str
+    words: list[str]
+
+
+_Command = Union[_ContainerCommand, _UnitCommand]  # that waits to be entered
+
+
+def grant_access(world: World, payload: AccessPayload) -> Access:
+    """The way to a service, which is noted down. Raises Refused."""
     release = store.current(world)
     if release is None:
         raise Refused("this host has no release yet")
-    how, name = asked["how"], asked["service"]
-    access: dict[str, Any]
+    how, name = payload["how"], payload["service"]
+    access: Access
     if how == "host":
         access = {"host": True}
     elif how == "forward":
-        access = _port(world, release.manifest, name, asked["port"])
+        access = _port(world, release.manifest, name, payload["port"])
     else:
-        words = asked["words"] if how == "exec" else SHELL
-        access = {"enter": _waits(world, _way(world, release.manifest, name, words, asked["tty"]))}
+        words = payload["words"] if how == "exec" else SHELL
+        access = {"enter": _store_command(world, _command(world, release.manifest, name, words, payload["tty"]))}
     # Of a whole line in one word its first, too
-    first = (asked["words"][:1] or [""])[0].split()
+    first = (payload["words"][:1] or [""])[0].split()
     program = os.path.basename(first[0]) if first else str(access.get("port", ""))
-    _note(world, {"who": asked["who"], "how": how, "service": name, "program": program})
+    _note(world, {"at": round(world.wall()), "who": payload["who"], "how": how, "service": name, "program": program})
     return access
 
 
-def access_records(world: World) -> list[Reached]:
+def access_records(world: World) -> list[AccessRecord]:
     """Who got to what, the latest last: `at` (seconds since 1970), `who`, `how`, `service`, `program`."""
     try:
         entries = json.loads(world.read(NOTED) or b"[]")
-        return [cast("Reached", entry) for entry in entries if isinstance(entry, dict)]
+        return [cast("AccessRecord", entry) for entry in entries if isinstance(entry, dict)]
     except (ValueError, TypeError, RecursionError):
         return []
 
 
-def _note(world: World, entry: dict[str, Any]) -> None:
+def _note(world: World, entry: AccessRecord) -> None:
     """In a file, and in the journal, where it stays when the file is removed. A full disk keeps no one out."""
-    entries = [*access_records(world), {"at": round(world.wall()), **entry}][-MOST:]
+    entries = [*access_records(world), entry][-MOST:]
     with contextlib.suppress(OSError):
         world.write(NOTED, json.dumps(entries).encode(), 0o600, "root", "root")
     line = f"{entry['who']}: {entry['how']} {entry['service']} {entry['program']}".strip()
     world.run("systemd-cat", "-t", "infra", stdin=json.dumps({"say": line}) + "\n")
 
 
-def _waits(world: World, way: dict[str, Any]) -> str:
-    """What `enter` is to run; what an earlier one left that never came is gone after a while."""
-    world.directory(ASKED, 0o700, "root", "root")
+def _store_command(world: World, command: _Command) -> str:
+    """The id by which `enter` runs it; what an earlier one left that never came is gone after a while."""
+    world.directory(WAITING, 0o700, "root", "root")
     now = round(world.wall())
-    for name in world.listing(ASKED):
+    for name in world.listing(WAITING):
         if not (0 <= now - int(name.partition("-")[0], 16) < LIVES):
-            world.remove(f"{ASKED}/{name}")
+            world.remove(f"{WAITING}/{name}")
     id = f"{now:x}-{uuid.uuid4().hex}"
-    world.write(f"{ASKED}/{id}", json.dumps(way).encode(), 0o600, "root", "root")
+    world.write(f"{WAITING}/{id}", json.dumps(command).encode(), 0o600, "root", "root")
     return id
 
 
-def _way(world: World, manifest: Manifest, service: str, words: list[str], tty: bool) -> dict[str, Any]:
-    """`argv` for root, or the `account` and `group` of a unit ("" for its own) and the `pid` of its main process, whose
-    directory and environment the `words` get."""
+def _command(world: World, manifest: Manifest, service: str, words: list[str], tty: bool) -> _Command:
+    """What runs `words` in a service."""
     unit = _running(world, manifest, service)
     if name := _container(manifest, unit, service):
         return {"argv": ["docker", "exec", "--interactive", *(["--tty"] if tty else []), name, *words]}
     account, own = managers.split(unit)
-    shown = managers.ask(world, account, "show", "-p", "MainPID", "-p", "User", "-p", "Group", own).output
-    properties = dict(line.split("=", 1) for line in shown.splitlines() if "=" in line)
+    output = managers.ask(world, account, "show", "-p", "MainPID", "-p", "User", "-p", "Group", own).output
+    properties = dict(line.split("=", 1) for line in output.splitlines() if "=" in line)
     pid = properties.get("MainPID", "0")
     if not pid.isdigit() or pid == "0":
         raise Refused(f"{service} has no process that a command could run beside ({own})")
@@ -105,12 +122,12 @@ def enter(world: World, id: str) -> int:
     """Runs the command that waits under this id, with this process's input and output; its exit code, as shells say
     it. Ends it where no one takes what it prints any more: the connection is gone. Raises Refused, and OSError where it
     cannot be started."""
-    path = f"{ASKED}/{os.path.basename(id)}"
+    path = f"{WAITING}/{os.path.basename(id)}"
     text = world.read(path)
     if text is None:
         raise Refused("the command has expired: run it again")
     world.remove(path)
-    way = json.loads(text)
+    command: _Command = json.loads(text)
     # A terminal's Ctrl-C is the command's
     for key in (signal.SIGINT, signal.SIGQUIT):
         signal.signal(key, signal.SIG_IGN)
@@ -118,7 +135,7 @@ def enter(world: World, id: str) -> int:
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
     child = os.fork()
     if child == 0:
-        _be(way)
+        _become_command(command)
     reader = select.poll()
     reader.register(1, 0)
     while True:
@@ -130,29 +147,30 @@ def enter(world: World, id: str) -> int:
             reader.unregister(1)
 
 
-def _be(way: dict[str, Any]) -> None:
+def _become_command(command: _Command) -> None:
     """Becomes the command, in a child: it returns never."""
     code = 126
+    words = command["argv"] if "argv" in command else command["words"]
     try:
         for key in (signal.SIGINT, signal.SIGQUIT, signal.SIGPIPE):
             signal.signal(key, signal.SIG_DFL)
-        if "argv" in way:
-            os.execvp(way["argv"][0], way["argv"])
-        environment = _become(way["pid"], way["account"], way["group"])
-        os.execvpe(way["words"][0], way["words"], environment)
+        if "argv" in command:
+            os.execvp(words[0], words)
+        environment = _become_account(command["pid"], command["account"], command["group"])
+        os.execvpe(words[0], words, environment)
     except FileNotFoundError:
         code = 127
-        os.write(2, f"infra: {(way.get('argv') or way['words'])[0]}: not found\n".encode())
+        os.write(2, f"infra: {words[0]}: not found\n".encode())
     except Refused as refusal:
         os.write(2, f"infra: {refusal}\n".encode())
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "no program can have this name"
-        os.write(2, f"infra: {(way.get('argv') or way['words'])[0]!a}: {reason}\n".encode())
+        os.write(2, f"infra: {words[0]!a}: {reason}\n".encode())
     finally:
         os._exit(code)
 
 
-def _become(pid: int, account: str, group: str) -> dict[str, str]:
+def _become_account(pid: int, account: str, group: str) -> dict[str, str]:
     """Takes over an account, and its service's directory; the service's environment, with this one's terminal. Whose a
     command is the process does not say: it can have become another's. Raises Refused where it has, or has ended."""
     try:
@@ -181,7 +199,7 @@ def _become(pid: int, account: str, group: str) -> dict[str, str]:
     return {**environment, **({"TERM": os.environ["TERM"]} if "TERM" in os.environ else {})}
 
 
-def _port(world: World, manifest: Manifest, service: str, port: int | None) -> dict[str, Any]:
+def _port(world: World, manifest: Manifest, service: str, port: int | None) -> Access:
     unit, name = _running(world, manifest, service), service.partition("/")[0]
     # Of a native one the port may be its socket's
     mine = [entry for entry in manifest["ports"] if entry["service"] == name]

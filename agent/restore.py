@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from typing import Any, BinaryIO, cast
 
 from agent import accounts, lock, steps, trees
+from agent.documents.answers import DiskAnswer, RestoredPath
+from agent.documents.requests import DiskPayload
 from agent.outcome import Refused
 from agent.owners import NAME as NOTED
 from agent.places import aside, parent_of
@@ -63,12 +65,12 @@ class Signs:
             self.say(f"{self.size // 1024**2} MiB so far")
 
 
-def restore(world: World, payload: dict[str, Any], say: Say) -> dict[str, Any]:
+def restore(world: World, payload: DiskPayload, say: Say) -> DiskAnswer:
     """Brings `paths` from the disk of `volume` (vol-…), which has them at the same paths or, where that disk was a
     data disk, at those `inside` it. `accounts` are made first, as a release would, so that what is theirs can be
     theirs. Raises Refused."""
-    inside: dict[str, str] = payload.get("inside") or {}
-    own: dict[str, str] = {path: path for path in payload["paths"]} | inside
+    inside = payload.get("inside") or {}
+    own = {path: path for path in payload["paths"]} | inside
     onto = payload.get("onto", "/")
     with lock.lock(PURPOSE, say), _mount_disk(world, payload["volume"], list(own.values()), say) as there:
         accounts.agree(world, payload["accounts"])
@@ -85,7 +87,7 @@ def restore(world: World, payload: dict[str, Any], say: Say) -> dict[str, Any]:
         ids = owners(names, f"{there}/etc/passwd", f"{there}/etc/group", "/etc/passwd", "/etc/group")
         if inside:
             ids = owners_noted(f"{there}/{NOTED}", "/etc/passwd", "/etc/group")
-        results = {}
+        results: dict[str, RestoredPath] = {}
         steps.forget_done(world)
         for path in present:
             say(f"bringing {path}")

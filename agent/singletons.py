@@ -12,10 +12,11 @@ import json
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Optional
+from typing import Optional
 from xml.etree import ElementTree
 
 from agent import aws, nameservers
+from agent.documents.watches import Single, Singles
 from agent.outcome import Refused
 from agent.watching import every
 from agent.world import World
@@ -127,7 +128,7 @@ class Watch:
     """The services of a host by its configuration; `look` is one round. `addresses` answers for a name."""
 
     world: World
-    config: dict[str, Any]
+    config: Singles
     addresses: Callable[[str], Addresses]
     say: Callable[[str], None]
     names: dict[str, Name] = field(default_factory=dict[str, Name])
@@ -147,7 +148,7 @@ class Watch:
                 if single["name"] == name:
                     self._let(single, may, addresses)
 
-    def _let(self, single: dict[str, Any], may: bool, addresses: Addresses) -> None:
+    def _let(self, single: Single, may: bool, addresses: Addresses) -> None:
         flag, unit = f"{FLAGS}/{single['service']}", single["unit"]
         runs = self.world.exists(flag)
         if may and not runs:
@@ -159,13 +160,13 @@ class Watch:
             self.say(f"{single['name']} {where}: stopping {unit}")
             self.stop(single)
 
-    def stop(self, single: dict[str, Any]) -> None:
+    def stop(self, single: Single) -> None:
         """The flag first: nothing starts it again meanwhile."""
         self.world.remove(f"{FLAGS}/{single['service']}")
         if self.world.run("systemctl", "stop", single["unit"], timeout=self.check / UNSURE).code != 0:
             self.world.run("systemctl", "kill", "-s", "KILL", single["unit"])
         # A Docker that hangs stops nothing
-        if single.get("container") and self.world.end_container(single["container"]):
+        if (container := single.get("container")) and self.world.end_container(container):
             self.say(f"{single['unit']} did not stop: its container was killed")
 
     def stop_all(self) -> None:
@@ -175,7 +176,7 @@ class Watch:
 
 def run(world: World, say: Callable[[str], None]) -> None:
     """Watches for as long as the host runs. What an earlier watch left running ends first."""
-    config = json.loads(world.read(CONFIG) or b"{}")
+    config: Singles = json.loads(world.read(CONFIG) or b"{}")
     patience = config["check"] / LOOKS
     if "servers" in config:
         addresses = NameServers(config["zone"], config["servers"], patience, world.now).addresses

@@ -2,9 +2,17 @@
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal, overload
 
 from agent import times
+from agent.documents.backups import (
+    BackupAnswer,
+    DrillAnswer,
+    ListAnswer,
+    RestoreAnswer,
+    ServiceBackups,
+    VerifyAnswer,
+)
 from catalogue.loading import Catalogue
 from infra import hosts, remote
 from infra.errors import InfraError
@@ -37,7 +45,19 @@ def one_host(catalogue: Catalogue, service: str, host: str | None) -> Target:
     return next(iter(targets.values()))
 
 
-def ask(target: Target, say: Say, what: str, **payload: Any) -> dict[str, Any]:
+@overload
+def ask(target: Target, say: Say, what: Literal["list"]) -> ListAnswer: ...
+@overload
+def ask(target: Target, say: Say, what: Literal["now"], *, service: str) -> BackupAnswer: ...
+@overload
+def ask(target: Target, say: Say, what: Literal["verify"], *, everything: bool) -> VerifyAnswer: ...
+@overload
+def ask(
+    target: Target, say: Say, what: Literal["restore"], *, service: str, snapshot: str | None, to: str | None
+) -> RestoreAnswer: ...
+@overload
+def ask(target: Target, say: Say, what: Literal["drill"], *, service: str, snapshot: str | None) -> DrillAnswer: ...
+def ask(target: Target, say: Say, what: str, **payload: Any) -> Any:
     """The agent's answer; what it says on the way goes to `say`. `what` is list, now, verify, restore or drill. Raises
     InfraError."""
     answer: dict[str, Any] = {}
@@ -56,8 +76,8 @@ def ask(target: Target, say: Say, what: str, **payload: Any) -> dict[str, Any]:
     return answer
 
 
-def listing(host: str, answer: dict[str, Any], count: int) -> Iterator[str]:
-    for entry in answer.get("services", []):
+def listing(host: str, answer: ListAnswer, count: int) -> Iterator[str]:
+    for entry in answer["services"]:
         service, backups = entry["service"], entry["backups"]
         yield f"{host}: {service}: {len(backups)} backup(s){_last(entry)}"
         for backup in backups[:count]:
@@ -66,7 +86,7 @@ def listing(host: str, answer: dict[str, Any], count: int) -> Iterator[str]:
             yield f"  and {len(backups) - count} more: --all shows them"
 
 
-def _last(entry: dict[str, Any]) -> str:
+def _last(entry: ServiceBackups) -> str:
     parts: list[str] = []
     if good := entry.get("good"):
         parts.append(f"the last one {good['bytes'] / MiB:.1f} MiB, {_ago(good['at'])}")
@@ -84,26 +104,26 @@ def _ago(at: float) -> str:
     return f"{hours:.0f} h ago" if hours < 72 else f"{hours / 24:.0f} d ago"
 
 
-def backup_lines(host: str, answer: dict[str, Any]) -> Iterator[str]:
+def backup_lines(host: str, answer: BackupAnswer) -> Iterator[str]:
     size, took = answer["bytes"] / MiB, answer["seconds"]
     yield f"{host}: {answer['service']}: backup {answer['snapshot'][:8]}, {size:.1f} MiB in {took:.0f} s"
     if answer.get("warning"):
         yield f"{host}: {answer['warning']}"
 
 
-def restore_lines(host: str, answer: dict[str, Any]) -> Iterator[str]:
+def restore_lines(host: str, answer: RestoreAnswer) -> Iterator[str]:
     head = (
         f"{host}: {answer['service']}: restored from backup {answer['snapshot'][:8]} of {times.show_text(answer['at'])}"
     )
-    if answer.get("into"):
-        yield f"{head} into {answer['into']}"
+    if into := answer.get("into"):
+        yield f"{head} into {into}"
         return
-    yield f"{head}, and healthy; started: {', '.join(answer['started'])}"
-    for path in answer["aside"]:
+    yield f"{head}, and healthy; started: {', '.join(answer.get('started', []))}"
+    for path in answer.get("aside", []):
         yield f"{host}: the replaced data is kept at {path}: remove it once it is no longer needed"
 
 
-def drill_line(host: str, answer: dict[str, Any]) -> str:
+def drill_line(host: str, answer: DrillAnswer) -> str:
     did = "started on it and healthy" if answer["started"] else "read in full; not started: it needs others"
     size, took = answer["bytes"] / MiB, answer["seconds"]
     of = f"backup {answer['snapshot'][:8]} of {times.show_text(answer['of'])}"

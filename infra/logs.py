@@ -5,9 +5,11 @@ import re
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import cast
 
 from agent import times
+from agent.documents.answers import LogLine
+from agent.documents.requests import LogsPayload
 from catalogue.loading import Catalogue
 from infra import hosts, remote
 from infra.errors import InfraError
@@ -75,7 +77,7 @@ def lines(catalogue: Catalogue, names: Sequence[str], host: str | None, which: W
         raise InfraError(f"{host} runs no {', '.join(names)}; {runs}" if host else never)
     several = len({name for name, _, _ in sources}) > 1
     if not which.follow:
-        events: list[tuple[float, str, dict[str, Any]]] = []
+        events: list[tuple[float, str, LogLine]] = []
         wrong = None
         try:
             for name, event in _all(sources, which):
@@ -92,26 +94,28 @@ def lines(catalogue: Catalogue, names: Sequence[str], host: str | None, which: W
         return
 
 
-def format_line(host: str, event: dict[str, Any], several: bool) -> str:
+def format_line(host: str, event: LogLine, several: bool) -> str:
     """`2026-11-25 09:12:03 JST watchme ast-api: …`, the host only where there are several."""
     when = times.show(event["at"], form=times.SECONDS)
     return f"{when} {f'{host} ' if several else ''}{event['from']}: {event['line']}"
 
 
-def _all(sources: Sequence[tuple[str, Target, str]], which: Wanted) -> Iterator[tuple[str, dict[str, Any]]]:
+def _all(sources: Sequence[tuple[str, Target, str]], which: Wanted) -> Iterator[tuple[str, LogLine]]:
     """What services say on their hosts, as it comes. Raises InfraError once all have ended, if one could not be
     asked."""
-    options = {"lines": which.count, "follow": which.follow, "since": which.since, "grep": which.grep}
     # What comes faster than it is shown waits on its host
-    incoming: queue.Queue[tuple[str, dict[str, Any] | Exception | None]] = queue.Queue(WAITING)
+    incoming: queue.Queue[tuple[str, LogLine | Exception | None]] = queue.Queue(WAITING)
 
     def listen(name: str, target: Target, service: str) -> None:
+        payload: LogsPayload = {
+            "service": service, "lines": which.count, "follow": which.follow, "since": which.since, "grep": which.grep,
+        }  # fmt: skip
         try:
-            for number, event in enumerate(remote.stream(target, "logs", {"service": service, **options})):
+            for number, event in enumerate(remote.stream(target, "logs", payload)):
                 if not which.follow and number >= which.count:
                     more = f"{name} sent more of {service} than the {which.count} lines requested"
                     raise InfraError(f"{more}: the connection was closed")
-                incoming.put((name, event))
+                incoming.put((name, cast("LogLine", event)))
         except Exception as error:
             # Raised by who reads it: a thread that ends in silence would be waited for for ever
             incoming.put((name, error))

@@ -1,8 +1,9 @@
 """Sites in maintenance: which hosts serve a site, and what they answer."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
+from agent.documents.answers import InMaintenance
+from agent.documents.requests import MaintenancePayload
 from agent.maintenance import LONGEST
 from catalogue.loading import Catalogue
 from catalogue.problems import nearest
@@ -42,7 +43,7 @@ def switch(catalogue: Catalogue, names: Sequence[str], begin: bool, seconds: flo
     with gather_errors() as alone:
         for host, target, sites in _serving_hosts(catalogue, names):
             with alone():
-                yield from _ask_host(host, target, sites, {"sites": sites, "begin": begin, "seconds": int(seconds)})
+                yield from _ask_host(host, target, sites, _payload(sites, begin, int(seconds)))
 
 
 def show(catalogue: Catalogue, names: Sequence[str]) -> Iterator[str]:
@@ -50,7 +51,7 @@ def show(catalogue: Catalogue, names: Sequence[str]) -> Iterator[str]:
     with gather_errors() as alone:
         for host, target, sites in _serving_hosts(catalogue, names):
             with alone():
-                yield from _ask_host(host, target, sites, {"sites": [], "begin": False, "seconds": 0})
+                yield from _ask_host(host, target, sites, _payload([], False, 0))
 
 
 def _serving_hosts(catalogue: Catalogue, names: Sequence[str]) -> Iterator[tuple[str, Target, list[str]]]:
@@ -63,7 +64,12 @@ def _serving_hosts(catalogue: Catalogue, names: Sequence[str]) -> Iterator[tuple
     yield from (entry for entry in candidates if entry[2])
 
 
-def _ask_host(host: str, target: Target, sites: list[str], request: dict[str, Any]) -> Iterator[str]:
-    in_maintenance = remote.ask(target, "maintenance", {**request, "who": who()})["maintenance"]
+def _payload(sites: list[str], begin: bool, seconds: int) -> MaintenancePayload:
+    return {"sites": sites, "begin": begin, "seconds": seconds, "who": who()}
+
+
+def _ask_host(host: str, target: Target, sites: list[str], payload: MaintenancePayload) -> Iterator[str]:
+    answer: InMaintenance = remote.ask(target, "maintenance", payload)
+    in_maintenance = answer["maintenance"]
     for site in sites:
         yield f"{host}: {site} {until(in_maintenance[site]) if site in in_maintenance else 'is served'}"

@@ -11,12 +11,14 @@ import termios
 import threading
 import tty
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
 import paramiko
 
+from agent.documents import answers
+from agent.documents.requests import AccessPayload
 from catalogue.loading import Catalogue
 from catalogue.problems import nearest
 from infra import hosts, remote
@@ -85,7 +87,7 @@ def run(target: Target, how: str, service: str, words: Sequence[str]) -> int:
             if how == "host":
                 channel.invoke_shell()
             else:
-                line = f"{AGENT} enter {answer['enter']}"
+                line = f"{AGENT} enter {answer.get('enter')}"
                 channel.exec_command(line if target.user == "root" else f"sudo -n {line}")
         with _raw() if has_terminal else contextlib.nullcontext(), _follow_resizes(channel, has_terminal):
             carried = Carried(channel)
@@ -105,8 +107,12 @@ def _is_terminal(stream: Any) -> bool:
     return stream is not None and not stream.closed and stream.isatty()
 
 
-def _ask_host(target: Target, access: Access) -> Any:
-    return remote.ask(target, "reach", {**asdict(access), "who": who()})
+def _ask_host(target: Target, access: Access) -> answers.Access:
+    payload: AccessPayload = {
+        "how": access.how, "service": access.service, "words": access.words, "tty": access.tty, "port": access.port,
+        "who": who(),
+    }  # fmt: skip
+    return remote.ask(target, "reach", payload)
 
 
 @contextlib.contextmanager
@@ -212,9 +218,10 @@ def _follow_resizes(channel: paramiko.Channel, has_terminal: bool) -> Generator[
 def forward(target: Target, service: str, port: int | None, local: int | None, say: Say) -> None:
     """Until Ctrl-C: connections to a port of 127.0.0.1 here come to a service's port. Raises InfraError."""
     answer = _ask_host(target, Access("forward", service, [], tty=False, port=port))
-    if not answer.get("address") or not answer.get("port"):
+    address, remote_port = answer.get("address"), answer.get("port")
+    if not address or not remote_port:
         raise InfraError(f"{target}: its answer has no port")
-    there = (answer["address"], int(answer["port"]))
+    there = (address, remote_port)
     with connect(target) as transport, _errors(target):
         transport.set_keepalive(15)
         local_port = local if local is not None else port or there[1]

@@ -11,7 +11,7 @@ import shlex
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, overload
@@ -293,7 +293,7 @@ def run_program(transport: paramiko.Transport, target: Target, program: str, pay
     yield from events(transport, target, Command("program", payload, program))
 
 
-def stream(target: Target, verb: str, payload: dict[str, Any] | None = None) -> Iterator[dict[str, Any]]:
+def stream(target: Target, verb: str, payload: Mapping[str, Any] | None = None) -> Iterator[dict[str, Any]]:
     """What the host's agent says, one after the other. Raises InfraError, a refusal of the agent's included."""
     with connect(target) as transport:
         # Logs can be followed for days
@@ -322,9 +322,10 @@ def ask(target: Target, verb: Literal["contents"]) -> Contents: ...
 @overload
 def ask(target: Target, verb: Literal["prune"]) -> Pruned: ...
 @overload
-def ask(target: Target, verb: str, payload: dict[str, Any]) -> dict[str, Any]: ...
-def ask(target: Target, verb: str, payload: dict[str, Any] | None = None) -> Any:
-    """The one answer of the host's agent; an older one leaves out what it does not know yet. Raises InfraError."""
+def ask(target: Target, verb: str, payload: Mapping[str, Any]) -> Any: ...
+def ask(target: Target, verb: str, payload: Mapping[str, Any] | None = None) -> Any:
+    """The one answer of the host's agent, of the type in agent/documents that belongs to the verb; an older one leaves
+    out what it does not know yet. Raises InfraError."""
     # What is said on the way to it is for people, and not kept
     answer: dict[str, Any] = {}
     for event in stream(target, verb, payload):

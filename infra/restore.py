@@ -7,11 +7,14 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from botocore.exceptions import BotoCoreError, ClientError, WaiterError
 
 from agent import times
+from agent.documents.answers import DiskAnswer
+from agent.documents.manifest import Account
+from agent.documents.requests import DiskPayload
 from agent.restore import PURPOSE
 from catalogue.data_disks import MOUNT, data_disk_name, has_disk, inside, is_on_disk
 from catalogue.loading import Catalogue
@@ -61,7 +64,7 @@ def _data_of(catalogue: Catalogue, host: str, outputs: dict[str, Any]) -> tuple[
     return name, paths, host.partition("@")[2] or outputs.get("region", stack.region)
 
 
-def restore(catalogue: Catalogue, host: str, id: str | None, say: Callable[[str], None]) -> dict[str, Any]:
+def restore(catalogue: Catalogue, host: str, id: str | None, say: Callable[[str], None]) -> DiskAnswer:
     """Brings a host its data from a snapshot, the newest where `id` is None: what came by path, and what was not
     there. Raises InfraError."""
     stack = catalogue.stack
@@ -79,13 +82,13 @@ def restore(catalogue: Catalogue, host: str, id: str | None, say: Callable[[str]
         instance = _instance(ec2, stack, name, region, target.address)
         say(f"creating a volume from {snapshot}")
         with _attach_volume(ec2, stack, name, snapshot, instance) as volume:
-            accounts = [account.__dict__ for account in render(catalogue, name).accounts]
-            payload: dict[str, Any] = {"volume": volume, "paths": paths, "accounts": accounts}
+            accounts = [cast("Account", account.__dict__) for account in render(catalogue, name).accounts]
+            payload: DiskPayload = {"volume": volume, "paths": paths, "accounts": accounts}
             if snapshot.is_of_data:
                 payload["inside"] = {path: inside(path) for path in paths if is_on_disk(path)}
             if has_disk(stack, name):
                 payload["onto"] = MOUNT
-            answer: dict[str, Any] = {}
+            answer: Any = {}
             for event in remote.stream(target, "restore", payload):
                 if "say" in event:
                     say(times.in_text(event["say"]))
@@ -94,7 +97,7 @@ def restore(catalogue: Catalogue, host: str, id: str | None, say: Callable[[str]
             return answer
 
 
-def lines(host: str, answer: dict[str, Any]) -> Iterator[str]:
+def lines(host: str, answer: DiskAnswer) -> Iterator[str]:
     for path, came in answer["brought"].items():
         present = f", {came['kept']} were already present" if came["kept"] else ""
         failed = f", {came['failed']} could not be restored (see above)" if came.get("failed") else ""

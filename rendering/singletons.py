@@ -1,7 +1,6 @@
 """Services of which only one may run anywhere: what binds their units to the watch in agent/singletons.py."""
 
-from typing import Any
-
+from agent.documents.watches import Singles
 from catalogue.host import SshHost
 from catalogue.loading import Catalogue
 from catalogue.models import System
@@ -42,7 +41,7 @@ def watch(catalogue: Catalogue, host: str) -> HostFiles:
     if not pairs:
         return HostFiles("")
     stack, spec = catalogue.stack, catalogue.stack.hosts[host]
-    config: dict[str, Any] = {
+    config: Singles = {
         "zone": stack.zone,
         "check": stack.singleCheck,
         # An instance asks AWS which one it has: its address is not known before it is made

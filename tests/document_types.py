@@ -2,7 +2,7 @@
 
 import types
 from collections.abc import Iterator
-from typing import Any, Union, get_args, get_origin, get_type_hints, is_typeddict
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints, is_typeddict
 
 
 def misfits(value: Any, form: Any, where: str = "") -> Iterator[str]:
@@ -29,6 +29,9 @@ def misfits(value: Any, form: Any, where: str = "") -> Iterator[str]:
     elif form is float:
         if not isinstance(value, (int, float)) or isinstance(value, bool):
             yield f"{where}: {value!r} is no number"
+    elif origin is Literal:
+        if value not in args:
+            yield f"{where}: {value!r} is none of {args}"
     # To Python a truth is a whole number, too
     elif type(value) is not form:
         yield f"{where}: {value!r} is no {form.__name__}"

@@ -6,10 +6,22 @@ import threading
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Union
 
 from agent import jobs, quoting
 from agent.backups import drills, making, restoring
+from agent.documents.backups import (
+    BackupAnswer,
+    BackupPayload,
+    DrillAnswer,
+    DrillPayload,
+    ListAnswer,
+    RestoreAnswer,
+    RestorePayload,
+    VerifyAnswer,
+    VerifyPayload,
+)
+from agent.documents.requests import NoPayload
 from agent.outcome import Failed, Mask, Refused
 from agent.world import World
 
@@ -17,41 +29,50 @@ EVERY = 300.0  # seconds
 Say = Callable[[str], None]
 
 
-def _list(world: World, _: dict[str, Any], __: Say) -> dict[str, Any]:
+def _list(world: World, _: NoPayload, __: Say) -> ListAnswer:
     return {"services": making.list_backups(world)}
 
 
-def _now(world: World, payload: dict[str, Any], say: Say) -> dict[str, Any]:
+def _now(world: World, payload: BackupPayload, say: Say) -> BackupAnswer:
     return making.back_up(world, payload["service"], say)
 
 
-def _verify(world: World, payload: dict[str, Any], say: Say) -> dict[str, Any]:
+def _verify(world: World, payload: VerifyPayload, say: Say) -> VerifyAnswer:
     return {"line": making.verify(world, payload["everything"], say)}
 
 
-def _restore(world: World, payload: dict[str, Any], say: Say) -> dict[str, Any]:
+def _restore(world: World, payload: RestorePayload, say: Say) -> RestoreAnswer:
     service, snapshot = payload["service"], payload["snapshot"]
     if payload["to"] is not None:
         return restoring.into(world, service, snapshot, payload["to"], say)
     return restoring.in_place(world, service, snapshot, say)
 
 
-def _drill(world: World, payload: dict[str, Any], say: Say) -> dict[str, Any]:
+def _drill(world: World, payload: DrillPayload, say: Say) -> DrillAnswer:
     return drills.drill(world, payload["service"], payload["snapshot"], say)
 
 
-ANSWERS: dict[str, Callable[[World, dict[str, Any], Say], dict[str, Any]]] = {
+Answer = Union[ListAnswer, BackupAnswer, VerifyAnswer, RestoreAnswer, DrillAnswer]
+# Each takes the payload of its name
+ANSWERS: dict[str, Callable[[World, Any, Say], Answer]] = {
     "list": _list, "now": _now, "verify": _verify, "restore": _restore, "drill": _drill,
 }  # fmt: skip
 
 
-def handle(world: World, what: str, payload: dict[str, Any], say: Say) -> dict[str, Any]:
+def handle(world: World, what: str, payload: Any, say: Say) -> Answer:
     """`payload` has the service, the beginning of a backup's id and a directory, where `what` wants them. Raises
     Refused."""
+    with _explaining(world, say):
+        return ANSWERS[what](world, payload, say)
+
+
+@contextmanager
+def _explaining(world: World, say: Say) -> Generator[None]:
+    """Whatever ends the body is a refusal, and quotes no secret; it says now and then that it is at work."""
     mask = Mask(jobs.secret_values(world, None))
     with quoting.hiding(mask.all_of), _signs(say):
         try:
-            return ANSWERS[what](world, payload, say)
+            yield
         except Failed as failure:
             raise Refused(str(failure)) from None
         except OSError as error:
@@ -77,7 +98,8 @@ def _signs(say: Say) -> Generator[None]:
 def run_scheduled(world: World, service: str, say: Say) -> int:
     """For the timer: 0 once there is a backup."""
     try:
-        backup = handle(world, "now", {"service": service}, say)
+        with _explaining(world, say):
+            backup = making.back_up(world, service, say)
     except Refused as refusal:
         say(str(refusal))
         return 1

@@ -6,15 +6,15 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Callable
-from typing import Any
 
 from agent import checks, compose, data, lock, units
 from agent.backups import making, restic, restoring
+from agent.documents.backups import DrillAnswer
 from agent.documents.manifest import Backup
 from agent.engine import Declined
 from agent.outcome import Failed, Refused, reason_of
 from agent.store import STATE
-from agent.world import World
+from agent.world import Ran, World
 
 PLACE = "/run/infra/drills"
 SCRATCH = f"{STATE}/drill"
@@ -24,7 +24,7 @@ DEADLINE = 300.0  # seconds until a container on restored data is healthy
 Say = Callable[[str], None]
 
 
-def drill(world: World, service: str, wanted: str | None, say: Say) -> dict[str, Any]:
+def drill(world: World, service: str, wanted: str | None, say: Say) -> DrillAnswer:
     """What was restored, how long it took, and whether the service was started on it. Raises Refused, and remembers
     why."""
     entry = making.entry_of(world, service)
@@ -37,16 +37,22 @@ def drill(world: World, service: str, wanted: str | None, say: Say) -> dict[str,
             size = _try_restore(world, entry, snapshot, say)
         except (Failed, Refused, OSError) as error:
             reason = str(error) if isinstance(error, Refused) else reason_of(error)
-            making.remember(world, service, drill={"at": world.wall(), "snapshot": snapshot.id, "why": reason})
+            making.remember(world, service, {"drill": {"at": world.wall(), "snapshot": snapshot.id, "why": reason}})
             raise Refused(f"drill of {service}, backup {snapshot}: {reason}") from None
         finally:
             _clear(world, entry)
-        done = {
-            "at": world.wall(), "snapshot": snapshot.id, "bytes": size, "started": bool(entry["health"]),
-            "seconds": round(world.wall() - began, 1),
+        at, is_started = world.wall(), bool(entry["health"])
+        seconds = round(at - began, 1)
+        making.remember(
+            world, service,
+            {"drill": {
+                "at": at, "snapshot": snapshot.id, "bytes": size, "started": is_started, "seconds": seconds,
+            }},
+        )  # fmt: skip
+        return {
+            "service": service, "of": snapshot.at,
+            "at": at, "snapshot": snapshot.id, "bytes": size, "started": is_started, "seconds": seconds,
         }  # fmt: skip
-        making.remember(world, service, drill=done)
-        return {"service": service, "of": snapshot.at, **done}
 
 
 def _try_restore(world: World, entry: Backup, snapshot: restic.Snapshot, say: Say) -> int:
@@ -70,14 +76,14 @@ def _try_restore(world: World, entry: Backup, snapshot: restic.Snapshot, say: Sa
 
 def _read(world: World, entry: Backup, snapshot: restic.Snapshot) -> int:
     """Reads a dump whole: the container that loads it depends on others."""
-    read, _, size = world.pipe(
+    dump, _, size = world.pipe(
         restic.command("dump", snapshot.id, f"/{entry['service']}.dump"),
         ["cat"],
         restic.LONG,
         restic.environment(world),
     )
-    if read.code or not size:
-        raise Failed(f"restic: {restic.reason(read) if read.code else 'the dump is empty'}")
+    if dump.code or not size:
+        raise Failed(f"restic: {restic.reason(dump) if dump.code else 'the dump is empty'}")
     return size
 
 
@@ -98,7 +104,7 @@ def _files(world: World, entry: Backup, snapshot: restic.Snapshot) -> int:
     return restic.size(world, snapshot)
 
 
-def _compose(world: World, entry: Backup, *words: str, timeout: float) -> Any:
+def _compose(world: World, entry: Backup, *words: str, timeout: float) -> Ran:
     program = compose.demand(world.can.compose).path
     return world.run(program, "-p", f"{NAME}{entry['service']}", "-f", f"{PLACE}/compose.yml", *words, timeout=timeout)
 

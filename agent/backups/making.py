@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any, cast
+from typing import cast
 
 from agent import away, lock, mounts, quoting, store
 from agent.backups import restic
+from agent.documents.backups import (
+    BackupAnswer,
+    BackupRecord,
+    BackupSize,
+    GoodBackup,
+    ServiceBackups,
+)
 from agent.documents.manifest import Backup, Manifest
 from agent.outcome import Refused
 from agent.store import STATE
@@ -50,7 +57,7 @@ def demand_disk(world: World) -> None:
         mounts.demand(world, release.manifest)
 
 
-def back_up(world: World, service: str, say: Say) -> dict[str, Any]:
+def back_up(world: World, service: str, say: Say) -> BackupAnswer:
     """Takes a backup now, and lets go of those that are not to be kept any more. Raises Refused, and remembers why."""
     entry = entry_of(world, service)
     with lock.lock(f"backup of {service}", say, LOCK, PATIENCE):
@@ -61,17 +68,17 @@ def back_up(world: World, service: str, say: Say) -> dict[str, Any]:
             demand_disk(world)
             restic.ready(world)
             say(f"backing up {service}")
-            taken = _back_up_dump(world, entry) if entry["dump"] else _back_up_files(world, entry)
+            stored = _back_up_dump(world, entry) if entry["dump"] else _back_up_files(world, entry)
         except (Refused, OSError) as error:
             reason = str(error) if isinstance(error, Refused) else quoting.error(error)
-            remember(world, service, failed={"at": world.wall(), "why": reason})
+            remember(world, service, {"failed": {"at": world.wall(), "why": reason}})
             raise Refused(f"no backup of {service}: {reason}") from None
-        good = {**taken, "at": world.wall(), "seconds": round(world.wall() - began, 1)}
-        remember(world, service, good=good, failed=None)
+        good: GoodBackup = {**stored, "at": world.wall(), "seconds": round(world.wall() - began, 1)}
+        remember(world, service, {"good": good, "failed": None})
         return {"service": service, **good, "warning": _forget_old(world, entry)}
 
 
-def _back_up_dump(world: World, entry: Backup) -> dict[str, Any]:
+def _back_up_dump(world: World, entry: Backup) -> BackupSize:
     """restic gets the end of its input only when the command has ended well. An agent that is killed closes it too:
     what is under way is marked as unfinished until both have ended. So there is no backup of half a dump."""
     service = entry["service"]
@@ -105,7 +112,7 @@ def _forget_unfinished(world: World, service: str) -> None:
         restic.run(world, "forget", *(snapshot.id for snapshot in unfinished), timeout=3600)
 
 
-def _back_up_files(world: World, entry: Backup) -> dict[str, Any]:
+def _back_up_files(world: World, entry: Backup) -> BackupSize:
     if missing := [path for path in entry["paths"] if not world.exists(path)]:
         raise Refused(f"{', '.join(missing)} does not exist")
     ran = restic.run(world, "backup", "--json", *restic.marks(world, entry["service"]), *entry["paths"])
@@ -114,13 +121,13 @@ def _back_up_files(world: World, entry: Backup) -> dict[str, Any]:
     if ran.code:
         raise Refused(f"restic: {restic.reason(ran)}")
     id = _snapshot(ran)
-    summary: dict[str, Any] = restic.answer(ran) or {}
-    return {"snapshot": id, "bytes": int(summary.get("total_bytes_processed", 0))}
+    # The summary has the id
+    return {"snapshot": id, "bytes": int(restic.answer(ran).get("total_bytes_processed", 0))}
 
 
 def _snapshot(ran: Ran) -> str:
     summary = restic.answer(ran)
-    id = cast("dict[str, Any]", summary).get("snapshot_id") if isinstance(summary, dict) else None
+    id = cast("dict[str, object]", summary).get("snapshot_id") if isinstance(summary, dict) else None
     if not isinstance(id, str) or not id:
         raise Refused(f"restic did not report which backup it made: {ran.last_lines(2)}")
     return id
@@ -128,26 +135,31 @@ def _snapshot(ran: Ran) -> str:
 
 def _forget_old(world: World, entry: Backup) -> str:
     """Forgets what is not kept any more; what of that did not happen, "" where all did."""
-    kept = [word for span, count in entry["keep"].items() if count for word in (f"--keep-{span}", str(count))]
+    keeps = [word for span, count in entry["keep"].items() if count for word in (f"--keep-{span}", str(count))]
     marks = restic.marks(world, entry["service"])
     # What was made by hand before something risky outlives the night
-    ran = restic.run(world, "forget", "--prune", "--group-by", "host,tags", "--keep-within", "2d", *kept, *marks)
+    ran = restic.run(world, "forget", "--prune", "--group-by", "host,tags", "--keep-within", "2d", *keeps, *marks)
     return f"old backups of {entry['service']} could not be removed: {restic.reason(ran)}" if ran.code else ""
 
 
-def record(world: World, service: str) -> dict[str, Any]:
-    """What is remembered of a service's backups: `good` and `failed`, the last ones, `drill`, and `since`, when it
-    first had one to make (seconds since 1970)."""
+def record(world: World, service: str) -> BackupRecord:
+    """What is remembered of a service's backups; an entry that is damaged is none."""
     try:
         content = json.loads(world.read(f"{RECORDS}/{service}.json") or b"{}")
-        return cast("dict[str, Any]", content) if isinstance(content, dict) else {}
     except (ValueError, RecursionError):
         return {}
+    entries = cast("dict[str, object]", content) if isinstance(content, dict) else {}
+    return cast("BackupRecord", {name: value for name, value in entries.items() if _is_whole(name, value)})
 
 
-def remember(world: World, service: str, **values: Any) -> None:
+def _is_whole(name: str, value: object) -> bool:
+    time = cast("dict[str, object]", value).get("at") if isinstance(value, dict) else value
+    return isinstance(time, (int, float)) or (value is None and name != "since")
+
+
+def remember(world: World, service: str, news: BackupRecord) -> None:
     world.directory(RECORDS, 0o700, "root", "root")
-    text = json.dumps({**record(world, service), **values}, sort_keys=True)
+    text = json.dumps({**record(world, service), **news}, sort_keys=True)
     world.write(f"{RECORDS}/{service}.json", text.encode(), 0o600, "root", "root")
 
 
@@ -155,19 +167,19 @@ def note_begin(world: World, manifest: Manifest) -> None:
     """From a release on a service's backups are waited for."""
     for entry in manifest["backups"]:
         if not record(world, entry["service"]):
-            remember(world, entry["service"], since=world.wall())
+            remember(world, entry["service"], {"since": world.wall()})
 
 
-def list_backups(world: World) -> list[dict[str, Any]]:
+def list_backups(world: World) -> list[ServiceBackups]:
     """Each service that has backups: those that there are, and what is remembered."""
-    return [
-        {
-            "service": service,
-            "backups": [{"id": s.id, "at": s.at} for s in restic.snapshots(world, service)],
-            **{name: value for name, value in record(world, service).items() if name in ("good", "failed", "drill")},
-        }
-        for service in sorted(entries(world))
-    ]
+    return [_service_backups(world, service) for service in sorted(entries(world))]
+
+
+def _service_backups(world: World, service: str) -> ServiceBackups:
+    remembered = record(world, service)
+    remembered.pop("since", None)
+    backups = restic.snapshots(world, service)
+    return {**remembered, "service": service, "backups": [{"id": backup.id, "at": backup.at} for backup in backups]}
 
 
 def verify(world: World, everything: bool, say: Say) -> str:

@@ -44,9 +44,9 @@ def environment(world: World) -> dict[str, str]:
     if text is None:
         raise Refused(f"this host has no backups: {ENVIRONMENT} is missing. Deploy its release first (pulumi up)")
     pairs = (line.partition("=") for line in text.decode().split("\n") if "=" in line and not line.startswith("#"))
-    given = {name: value[1:-1] if value[:1] == value[-1:] == "'" else value for name, _, value in pairs}
+    repository = {name: value[1:-1] if value[:1] == value[-1:] == "'" else value for name, _, value in pairs}
     # In its answers too
-    return {**given, "TZ": "UTC"}
+    return {**repository, "TZ": "UTC"}
 
 
 def command(*words: str) -> list[str]:
@@ -65,10 +65,10 @@ def marks(world: World, service: str, kind: str = "service") -> list[str]:
 
 def ready(world: World) -> None:
     """The repository is there, and no lock of one that was killed. Raises Refused."""
-    asked = run(world, "cat", "config", timeout=300)
-    if asked.code:
-        if not ABSENT.search(asked.output):
-            raise Refused(f"the repository of backups cannot be read: {reason(asked)}")
+    ran = run(world, "cat", "config", timeout=300)
+    if ran.code:
+        if not ABSENT.search(ran.output):
+            raise Refused(f"the repository of backups cannot be read: {reason(ran)}")
         ran = run(world, "init", timeout=300)
         if ran.code and not EXISTS.search(ran.output):
             raise Refused(f"the repository of backups cannot be created: {reason(ran)}")
@@ -84,8 +84,9 @@ def snapshots(world: World, service: str, kind: str = "service") -> list[Snapsho
             return []
         raise Refused(f"the backups of {service} cannot be listed: {reason(ran)}")
     try:
-        listed: list[dict[str, Any]] = answer(ran) or []
-        unsorted = [Snapshot(str(e["id"]), _utc(e["time"]), [str(path) for path in e["paths"]]) for e in listed]
+        # Each entry is asked for what it must have
+        entries: list[Any] = answer(ran) or []
+        unsorted = [Snapshot(str(e["id"]), _utc(e["time"]), [str(path) for path in e["paths"]]) for e in entries]
     except (LookupError, TypeError, AttributeError, ValueError):
         raise Refused(f"the answer of restic about {service} cannot be read: {reason(ran)}") from None
     return sorted(unsorted, key=lambda snapshot: snapshot.at, reverse=True)
@@ -117,7 +118,7 @@ def size(world: World, snapshot: Snapshot) -> int:
     """Bytes that a backup takes once it is restored. Raises Refused."""
     ran = run(world, "stats", "--json", "--mode", "restore-size", snapshot.id, timeout=3600)
     stats = answer(ran) if ran.code == 0 else None
-    total = cast("dict[str, Any]", stats).get("total_size") if isinstance(stats, dict) else None
+    total = cast("dict[str, object]", stats).get("total_size") if isinstance(stats, dict) else None
     if not isinstance(total, int):
         raise Refused(f"the size of backup {snapshot} is unknown: {reason(ran)}")
     return total

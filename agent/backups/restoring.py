@@ -11,11 +11,10 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from agent import alive, data, health, lock, quoting, slots, steps, store, transaction, units
 from agent.backups import making, restic
-from agent.documents.backups import RestoreRecord
+from agent.documents.backups import RestoreAnswer, RestoreRecord
 from agent.documents.manifest import Backup
 from agent.outcome import Failed, Refused, reason_of
 from agent.store import STATE, Release
@@ -37,7 +36,7 @@ class Replacement:
     staged: dict[str, str]
 
 
-def into(world: World, service: str, wanted: str | None, directory: str, say: Say) -> dict[str, Any]:
+def into(world: World, service: str, wanted: str | None, directory: str, say: Say) -> RestoreAnswer:
     """Puts a backup into a directory that is empty or not there yet. Raises Refused."""
     entry = making.entry_of(world, service)
     if not re.fullmatch(r"(/[^/\0-\x1f]+)+", directory) or {".", ".."} & {*directory.split("/")}:
@@ -61,11 +60,11 @@ def into(world: World, service: str, wanted: str | None, directory: str, say: Sa
     }
 
 
-def in_place(world: World, service: str, wanted: str | None, say: Say) -> dict[str, Any]:
+def in_place(world: World, service: str, wanted: str | None, say: Say) -> RestoreAnswer:
     """Gives a service the data of a backup, the newest where none is `wanted`, and starts it and what depends on it.
     What was there is kept beside it. Raises Refused, after which it has its own data again."""
     # A connection that is cut ends no restore
-    say = alive.to_listener(say)
+    say = alive.outlive_connection(say)
     # What is stopped meanwhile is not dumped
     with lock.lock(f"restore of {service}", say, making.LOCK, making.PATIENCE), lock.lock(PURPOSE, say):
         undo_interrupted(world, say)
@@ -124,7 +123,7 @@ def _fetch(world: World, entry: Backup, snapshot: restic.Snapshot) -> dict[str, 
     return staged
 
 
-def _switch(world: World, replacement: Replacement, say: Say) -> dict[str, Any]:
+def _switch(world: World, replacement: Replacement, say: Say) -> RestoreAnswer:
     release, entry, snapshot = replacement.release, replacement.entry, replacement.snapshot
     service, patience = entry["service"], health.Patience.of(release.manifest, world.wall(), say)
     dependents = [unit for name in entry["dependents"] for unit in slots.units_of_service(release.manifest, name)]
@@ -171,8 +170,8 @@ def _switch(world: World, replacement: Replacement, say: Say) -> dict[str, Any]:
 
 def _unhealthy(world: World, release: Release, services: list[str]) -> list[str]:
     """Those that do not answer now."""
-    asked = slots.own_probes(world, release.manifest, services)
-    return [name.partition("/")[0] for name, status in health.once(world, asked).items() if status != 200]
+    own_probes = slots.own_probes(world, release.manifest, services)
+    return [name.partition("/")[0] for name, status in health.once(world, own_probes).items() if status != 200]
 
 
 def _start_and_load(world: World, replacement: Replacement, patience: health.Patience) -> None:
@@ -186,17 +185,17 @@ def _start_and_load(world: World, replacement: Replacement, patience: health.Pat
 def load(world: World, container: str, entry: Backup, snapshot: restic.Snapshot, say: Say) -> int:
     """Has a container read a dump: the bytes that it read. Raises Failed."""
     say(f"loading the dump of {entry['service']}")
-    read, taken, size = world.pipe(
+    dump, load_command, size = world.pipe(
         restic.command("dump", snapshot.id, f"/{entry['service']}.dump"),
         ["docker", "exec", "-i", container, *entry["load"]],
         restic.LONG,
         restic.environment(world),
     )
-    if taken.code not in (0, TIMED_OUT):
-        raise Failed(f"the load command ended with {taken.code}: {taken.last_lines(3)}")
-    if read.code:
-        raise Failed(f"restic: {restic.reason(read)}")
-    if taken.code or not size:
+    if load_command.code not in (0, TIMED_OUT):
+        raise Failed(f"the load command ended with {load_command.code}: {load_command.last_lines(3)}")
+    if dump.code:
+        raise Failed(f"restic: {restic.reason(dump)}")
+    if load_command.code or not size:
         raise Failed(f"the dump was not loaded: {'it is empty' if not size else 'it took too long'}")
     return size
 

@@ -82,7 +82,7 @@ class Drift(TypedDict):
     maintenance: dict[str, SiteMaintenance]
 
 
-class Reached(TypedDict):
+class AccessRecord(TypedDict):
     """Who got to a service, as agent/reaching.py notes it."""
 
     at: int
@@ -100,7 +100,7 @@ class Releases(TypedDict):
     history: list[HistoryEntry]
     images: list[str] | None
     services: dict[str, dict[str, list[str]]]
-    reached: list[Reached]
+    reached: list[AccessRecord]
     damaged: list[str]
     damaged_jobs: list[str]
 
@@ -137,3 +137,42 @@ class Contents(_AnyContents, total=False):
 
     manifest: Manifest
     files: dict[str, str]
+
+
+class Access(TypedDict, total=False):
+    """How a person gets to a service: the id that `enter` takes, an `address` and its `port`, or the `host` itself."""
+
+    enter: str
+    address: str
+    port: int
+    host: bool
+
+
+LogSource = TypedDict("LogSource", {"from": str})
+
+
+class LogLine(LogSource):
+    """`at` is in seconds since 1970, `from` the unit or container that said it."""
+
+    at: float
+    line: str
+
+
+class SignOfLife(TypedDict):
+    """Nothing, now and then."""
+
+
+class RestoredPath(TypedDict):
+    """What came to a path: files and bytes, files that were there already, and how many could not be restored."""
+
+    files: int
+    bytes: int
+    kept: int
+    failed: int
+
+
+class DiskAnswer(TypedDict):
+    """What a restore from another disk brought, by path, and the paths that are `absent` there."""
+
+    brought: dict[str, RestoredPath]
+    absent: list[str]

@@ -1,4 +1,5 @@
-"""What moves when data goes from one host to another, and what is asked about the requests that a host still gets."""
+"""What moves when data goes from one host to another: what the hosts are asked, answer and note down, and what is asked
+about the requests that a host still gets."""
 
 from __future__ import annotations
 
@@ -73,3 +74,160 @@ class TrafficPayload(TrafficSigns):
     """What agent/traffic.py is asked: the requests of the last `within` seconds."""
 
     within: float
+
+
+class _AnyMoveRecord(TypedDict):
+    id: str
+    to: str
+    region: str
+    units: list[str]
+
+
+class MoveRecord(_AnyMoveRecord, total=False):
+    """Where a system's data has gone from this host; `at` is in UTC."""
+
+    what: str
+    at: str
+
+
+class HoldRecord(MoveRecord):
+    """One of a host whose units were stopped for it: `running` are those that ran."""
+
+    running: list[str]
+
+
+class MovedPath(TypedDict):
+    """A directory whose data arrives: `staged` is where it was copied to, `aside` is for what was at `path`."""
+
+    path: str
+    aside: str
+    staged: str
+
+
+class _AnyArrivalRecord(TypedDict):
+    system: str
+    id: str
+    region: str
+    units: list[str]
+    was: MoveRecord | None
+    what: str
+    running: list[str]
+    moved: list[MovedPath]
+
+
+class ArrivalRecord(_AnyArrivalRecord, total=False):
+    """Data that is arriving: `running` are the units that ran before it, `was` is the record of the same system,
+    `others` are those of other moves that held some of its units, and `undoing` is set once it goes back."""
+
+    others: dict[str, MoveRecord]
+    undoing: bool
+
+
+class TakenRecord(TypedDict):
+    """What became of the last arrival of a system's data; `at` is in seconds since 1970."""
+
+    id: str
+    region: str
+    at: float
+    undone: bool
+
+
+class DescribeAnswer(TypedDict):
+    """What a host has of a system's data: `bytes` by path, the version of its `rsync`, the id of the move by which it
+    is `held`, where it is `away`, and the `records` of all moves by their files' names; `users` and `groups` are the
+    numbers of `owners`, `steps` the keys of the release steps that the data has seen."""
+
+    bytes: dict[str, int]
+    rsync: str
+    held: str
+    away: MoveRecord | None
+    records: dict[str, MoveRecord | None]
+    taken: TakenRecord | None
+    arriving: ArrivalRecord | None
+    users: dict[str, int]
+    groups: dict[str, int]
+    steps: list[str]
+
+
+class ShareAnswer(TypedDict):
+    """Nothing."""
+
+
+class HoldAnswer(TypedDict):
+    running: list[str]
+
+
+class RenewAnswer(TypedDict):
+    held: bool
+
+
+class CommitAnswer(TypedDict):
+    """`gone` is false where the lease was over before: all runs on the old host again then."""
+
+    gone: bool
+
+
+class LiftAnswer(TypedDict):
+    started: list[str]
+
+
+class PreparePayload(TypedDict):
+    """What agent/arriving.py is asked: where each path of `bytes` is to be copied to."""
+
+    system: str
+    what: str
+    volumes: list[str]
+    bytes: dict[str, int]
+
+
+class PrepareAnswer(TypedDict):
+    places: dict[str, str]
+
+
+ReadyFrom = TypedDict("ReadyFrom", {"from": str})
+
+
+class ReadyPayload(ReadyFrom):
+    """To put what was copied to `places` in its place; `from` and `region` are the host that gives it."""
+
+    system: str
+    what: str
+    id: str
+    region: str
+    units: list[str]
+    places: dict[str, str]
+
+
+class ReadyAnswer(TypedDict):
+    ready: bool
+
+
+class StartPayload(TypedDict):
+    """To start `services` on what arrived; `done` are the keys of the release steps that it has seen."""
+
+    system: str
+    what: str
+    id: str
+    services: list[str]
+    done: list[str]
+
+
+class _AnyStartAnswer(TypedDict):
+    started: bool
+
+
+class StartAnswer(_AnyStartAnswer, total=False):
+    """Where it started, what was there is kept `aside`; else `why` it did not, and whether all of it is `off` again."""
+
+    aside: list[str]
+    off: bool
+    why: str
+
+
+class UndoPayload(TypedDict):
+    system: str
+    id: str
+
+
+class UndoAnswer(TypedDict):
+    undone: bool

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
-
 from agent import away
 from agent.backups import making
 from agent.documents.manifest import Alert
@@ -18,18 +16,17 @@ def age(look: HostFacts, _: Alert) -> Measures:
         if resting & {*entry["units"]}:
             # The host that has the data now backs it up
             continue
-        kept = making.record(look.world, entry["service"])
-        good, failed = _times(kept, "good"), kept.get("failed")
-        since = good or float(kept.get("since") or look.world.wall())
+        record = making.record(look.world, entry["service"])
+        good, failed = record.get("good"), record.get("failed")
+        since = good["at"] if good else record.get("since", look.world.wall())
         hours = (look.world.wall() - since) / 3600
         parts = [
             phrase("its last successful backup is {hours:.0f} hours old", hours=hours)
             if good
             else phrase("it has no backup")
         ]
-        if isinstance(failed, dict):
-            why = cast("dict[str, Any]", failed).get("why")
-            parts.append(phrase("the last attempt failed: {why}", why=why))
+        if failed:
+            parts.append(phrase("the last attempt failed: {why}", why=failed.get("why")))
         yield Measured(entry["service"], hours - entry["max_age"], join_phrases("; ", parts))
 
 
@@ -37,12 +34,6 @@ def drills(look: HostFacts, _: Alert) -> Measures:
     """1 for a service whose last drill failed."""
     for entry in look.manifest["backups"]:
         drill = making.record(look.world, entry["service"]).get("drill")
-        if isinstance(drill, dict):
-            why = cast("dict[str, Any]", drill).get("why")
-            yield Measured(entry["service"], 1 if why else 0, str(why or ""))
-
-
-def _times(kept: dict[str, Any], name: str) -> float:
-    entry = kept.get(name)
-    at = cast("dict[str, Any]", entry).get("at") if isinstance(entry, dict) else None
-    return float(at) if isinstance(at, (int, float)) else 0.0
+        if drill:
+            why = str(drill.get("why") or "")
+            yield Measured(entry["service"], 1 if why else 0, why)

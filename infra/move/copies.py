@@ -4,8 +4,16 @@ import shlex
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, overload
 
+from agent.documents.moves import (
+    CommitAnswer,
+    DescribeAnswer,
+    HoldAnswer,
+    LiftAnswer,
+    RenewAnswer,
+    ShareAnswer,
+)
 from infra import remote
 from infra.answers import checked_moving
 from infra.errors import InfraError
@@ -40,7 +48,19 @@ class Host:
         # Of a system that goes from host to host it names the host
         return self.region.rstrip("@") if "@" in self.region else f"{self.target.host} in {self.region}"
 
-    def do(self, verb: str, system: str, **more: Any) -> dict[str, Any]:
+    @overload
+    def do(self, verb: Literal["describe"], system: str, **more: Any) -> DescribeAnswer: ...
+    @overload
+    def do(self, verb: Literal["share"], system: str, **more: Any) -> ShareAnswer: ...
+    @overload
+    def do(self, verb: Literal["hold"], system: str, **more: Any) -> HoldAnswer: ...
+    @overload
+    def do(self, verb: Literal["renew"], system: str, **more: Any) -> RenewAnswer: ...
+    @overload
+    def do(self, verb: Literal["commit"], system: str, **more: Any) -> CommitAnswer: ...
+    @overload
+    def do(self, verb: Literal["lift"], system: str, **more: Any) -> LiftAnswer: ...
+    def do(self, verb: str, system: str, **more: Any) -> Any:
         """The answer of agent/moving.py. Raises InfraError."""
         payload = {"do": verb, "system": system, **more}
         answer: dict[str, Any] = {}
@@ -104,14 +124,15 @@ def taking(number: int, place: str, options: list[str]) -> list[str]:
     return ["sh", "-c", f"exec 8<&0 9>&1 </dev/null >&2; exec {shlex.join(words)}"]
 
 
-def id_map_options(there: dict[str, Any], here: dict[str, Any]) -> list[str]:
+def id_map_options(there: DescribeAnswer, here: DescribeAnswer) -> list[str]:
     """What gives accounts' files to the accounts of the same names, whose numbers can be others."""
     options: list[str] = []
-    for option, kind in (("--usermap", "users"), ("--groupmap", "groups")):
+    kinds = [("--usermap", there["users"], here["users"]), ("--groupmap", there["groups"], here["groups"])]
+    for option, numbers_there, numbers_here in kinds:
         pairs = [
-            f"{number}:{here[kind][name]}"
-            for name, number in sorted(there[kind].items())
-            if name in here[kind] and here[kind][name] != number
+            f"{number}:{numbers_here[name]}"
+            for name, number in sorted(numbers_there.items())
+            if name in numbers_here and numbers_here[name] != number
         ]
         options += [f"{option}={','.join(pairs)}"] if pairs else []
     return options

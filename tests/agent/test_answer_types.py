@@ -5,11 +5,13 @@ from dataclasses import fields
 
 import pytest
 
-from agent import certificates, main, proxies, store
+from agent import certificates, main, proxies, store, transaction
 from agent.documents import answers, moves
 from agent.documents import jobs as documents
 from agent.documents.certificates import ObtainedCertificate
+from agent.documents.transaction import EarlierAnswer, ExistingContainer, PathState
 from agent.proxy import Log
+from tests.agent.fake import FakeWorld
 from tests.agent.releases import applied, bigger, longer, release, serving
 from tests.document_types import misfits
 
@@ -36,6 +38,31 @@ def host(monkeypatch):
 def test_an_answer_fits(host, capsys, verb, form):
     main.VERBS[verb]({})
     assert list(misfits(json.loads(capsys.readouterr().out), form)) == []
+
+
+def test_the_status_has_the_keys_of_its_type_and_no_others(host, capsys):
+    main.VERBS["status"]({})
+    of_one_that_serves = json.loads(capsys.readouterr().out)
+    assert of_one_that_serves.keys() == answers.Status.__annotations__.keys()
+
+
+def test_the_status_of_a_host_without_a_release_has_the_same_keys(monkeypatch, capsys):
+    monkeypatch.setattr(main, "World", FakeWorld)
+    main.VERBS["status"]({})
+    of_an_empty_one = json.loads(capsys.readouterr().out)
+    assert of_an_empty_one["release"] is None
+    assert list(misfits(of_an_empty_one, answers.Status)) == []
+
+
+def test_the_record_of_a_switch_fits(host, monkeypatch):
+    records = []
+    monkeypatch.setattr(transaction, "commit", lambda world, _: records.append(world.files[transaction.TRANSACTION][0]))
+    applied(host, release(longer))
+    record = json.loads(records[0])
+    kinds = {entry["kind"] for entry in record["before"]}
+    assert {"file"} <= kinds and list(misfits(record["before"], list[PathState])) == []
+    assert list(misfits(record["existing"], list[ExistingContainer])) == []
+    assert list(misfits(record["answers"], list[EarlierAnswer])) == []
 
 
 def test_an_outcome_fits(host):

@@ -33,7 +33,7 @@ def asked(world, service="vault-api", how="exec", words=("ls", "-l"), tty=False,
 
 def waits(world, *given, **options):
     """What `enter` would run."""
-    path = f"{reaching.ASKED}/{asked(world, *given, **options)['enter']}"
+    path = f"{reaching.WAITING}/{asked(world, *given, **options)['enter']}"
     assert world.files[path][1] == 0o600
     return json.loads(world.files[path][0])
 
@@ -75,7 +75,7 @@ ENTERED = """
 import json, os, sys
 from agent import jobs, reaching, store
 from agent.world import World
-reaching.ASKED = sys.argv[1]
+reaching.WAITING = sys.argv[1]
 sys.exit(reaching.enter(World(), sys.argv[2]))
 """
 
@@ -155,11 +155,11 @@ def test_what_can_be_no_command_is_a_line(tmp_path, process, word):
 
 def test_two_that_ask_at_once_are_in_no_others_way_and_what_never_came_is_gone():
     world = serving(release())
-    first, second = (f"{reaching.ASKED}/{asked(world)['enter']}" for _ in range(2))
+    first, second = (f"{reaching.WAITING}/{asked(world)['enter']}" for _ in range(2))
     assert {first, second} <= {*world.files}
     world.time += reaching.LIVES + 1
-    third = f"{reaching.ASKED}/{asked(world)['enter']}"
-    assert [path for path in world.files if path.startswith(reaching.ASKED)] == [third]
+    third = f"{reaching.WAITING}/{asked(world)['enter']}"
+    assert [path for path in world.files if path.startswith(reaching.WAITING)] == [third]
 
 
 def test_of_a_whole_line_in_one_word_its_first_is_noted():

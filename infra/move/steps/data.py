@@ -11,11 +11,20 @@ import contextlib
 import threading
 import time
 import uuid
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from agent.documents.moves import MovingData
+from agent.documents.moves import (
+    DescribeAnswer,
+    MoveRecord,
+    MovingData,
+    PrepareAnswer,
+    PreparePayload,
+    ReadyPayload,
+    StartAnswer,
+    StartPayload,
+)
 from infra import remote
 from infra.errors import InfraError
 from infra.move.copies import Copy, Declined, Host, MiB, id_map_options
@@ -87,19 +96,19 @@ class Moving:
         return self._move_data(home, there, at_home)
 
     def _given_back(self, home: Host, id: str) -> None:
-        self._ask_at(home, "undo", {"id": id})
+        self._undo(home, id)
         self.here.do("lift", self.name, id=id)
         self.say(f"{self.what}: {home} had not started on the data, which is used here again")
 
-    def _describe_data(self, host: Host) -> dict[str, Any]:
+    def _describe_data(self, host: Host) -> DescribeAnswer:
         return host.do("describe", self.name, paths=self.entry["paths"], owners=self.entry["owners"])
 
-    def _in_another_move(self, records: dict[str, Any]) -> dict[str, Any] | None:
+    def _in_another_move(self, records: dict[str, MoveRecord | None]) -> MoveRecord | None:
         """The record of a move by another name that gave data of these units away; None where there is none."""
         others = (record for name, record in sorted(records.items()) if record and name != f"{self.name}.json")
         return next((record for record in others if {*record["units"]} & {*self.entry["units"]}), None)
 
-    def _settle_attempt(self) -> dict[str, Any]:
+    def _settle_attempt(self) -> DescribeAnswer:
         """How it is here, once an earlier attempt that broke off is finished, or undone."""
         status = self._describe_data(self.here)
         begun = status["arriving"]
@@ -115,10 +124,10 @@ class Moving:
             finally:
                 handing_over.clear()
         else:
-            self._ask("undo", {"id": begun["id"]})
+            self._undo(self.here, begun["id"])
         return self._describe_data(self.here)
 
-    def _home(self, at_home: dict[str, Any]) -> Host | None:
+    def _home(self, at_home: DescribeAnswer) -> Host | None:
         """The host that has the data; None where that is this one."""
         gone, source_region = at_home["away"], self.source if self.source in self.others else ""
         # Whom it was given to may have given it on since, and be gone
@@ -128,9 +137,10 @@ class Moving:
             home = self._other(region)
             status = self._describe_data(home)
             gone = status["away"]
-            if not gone and (given := self._in_another_move(status["records"])):
+            if not gone and (record := self._in_another_move(status["records"])):
+                place = f"{record['to']} in {record['region']} at {record.get('at', '?')}"
                 raise InfraError(
-                    f"{home} handed data of {self.what} over to {given['to']} in {given['region']} at {given['at']} "
+                    f"{home} handed data of {self.what} over to {place} "
                     f"in another move: bring it back with that move first. The copy on {home} is older"
                 )
             if not gone or (status["arriving"] and status["arriving"]["id"] == gone["id"]):
@@ -143,7 +153,7 @@ class Moving:
             return None
         raise InfraError(f"the data of {self.what}: {', '.join(passed)} each report that another host has it")
 
-    def _taken_from(self, home: Host, gone: dict[str, Any], at_home: dict[str, Any]) -> Host | None:
+    def _taken_from(self, home: Host, gone: MoveRecord, at_home: DescribeAnswer) -> Host | None:
         """Of a host that has given its data to this one: whether it came, or went back."""
         taken = at_home["taken"]
         if taken and taken["id"] == gone["id"] and not taken.get("undone"):
@@ -167,7 +177,7 @@ class Moving:
             )
         return self.others[region]
 
-    def _demand_rsync(self, home: Host, there: dict[str, Any], at_home: dict[str, Any]) -> None:
+    def _demand_rsync(self, home: Host, there: DescribeAnswer, at_home: DescribeAnswer) -> None:
         for host, status in ((home, there), (self.here, at_home)):
             if not status["rsync"]:
                 raise InfraError(
@@ -175,15 +185,17 @@ class Moving:
                     "run again"
                 )
 
-    def _move_data(self, home: Host, there: dict[str, Any], at_home: dict[str, Any]) -> dict[str, Any]:
+    def _move_data(self, home: Host, there: DescribeAnswer, at_home: DescribeAnswer) -> dict[str, Any]:
         id = uuid.uuid4().hex[:12]
         # Nothing that a host names besides is put anywhere
         sizes = {path: there["bytes"][path] for path in self.entry["paths"] if path in there["bytes"]}
         shared, size = list(sizes), sum(sizes.values())
         home.do("share", self.name, paths=shared, program=home.program)
-        asked = {"volumes": self.entry["volumes"], "bytes": sizes, "what": self.what}
-        given = self._ask("prepare", asked)["places"]
-        places = {path: given[path] for path in shared}
+        request: PreparePayload = {
+            "system": self.name, "volumes": self.entry["volumes"], "bytes": sizes, "what": self.what,
+        }  # fmt: skip
+        answer: PrepareAnswer = self._ask_at(self.here, "prepare", request)
+        places = {path: answer["places"][path] for path in shared}
         copy = Copy(self.name, self.what, home, self.here, shared, places, id_map_options(there, at_home), self.say)
         self.say(f"{self.what}: {size / MiB:.0f} MiB from {home}, which serves meanwhile")
         for number in range(1, ROUNDS + 1):
@@ -197,7 +209,7 @@ class Moving:
         finally:
             handing_over.clear()
 
-    def _handed_over(self, there: dict[str, Any], id: str, copy: Copy, size: int) -> dict[str, Any]:
+    def _handed_over(self, there: DescribeAnswer, id: str, copy: Copy, size: int) -> dict[str, Any]:
         home, began = copy.home, time.monotonic()
         self.say(f"{self.what}: {home} stops the services that write")
         with self._keep_renewing(home, id):
@@ -207,14 +219,11 @@ class Moving:
                     to=self.here.target.host, region=self.here.region, what=self.what,
                 )  # fmt: skip
                 copy.run("the rest, by checksum", STILL, "--checksum")
-                given = {
-                    "id": id,
-                    "places": copy.places,
-                    "from": home.target.host,
-                    "region": home.region,
-                    "what": self.what,
-                }
-                self._ask("ready", given | {"units": self.entry["units"]})
+                request: ReadyPayload = {
+                    "system": self.name, "id": id, "places": copy.places, "from": home.target.host,
+                    "region": home.region, "what": self.what, "units": self.entry["units"],
+                }  # fmt: skip
+                self._ask_at(self.here, "ready", request)
             except InfraError as error:
                 # Nothing starts here before the old host has given its data away
                 raise InfraError(f"{error}; {self._taken_back(home, id)}") from None
@@ -253,27 +262,29 @@ class Moving:
         except InfraError:
             outcome = f"{home} starts {self.what} again by itself within {LEASE_OVER:.0f} s"
         with contextlib.suppress(InfraError):
-            self._ask("undo", {"id": id})
+            self._undo(self.here, id)
         return outcome
 
-    def _start(self, home: Host, id: str, there: dict[str, Any]) -> None:
+    def _start(self, home: Host, id: str, there: DescribeAnswer) -> None:
         """Raises InfraError; the old host has its data again then, where it is certain that nothing writes here."""
-        asked = {"id": id, "services": self.entry["services"], "done": there["steps"], "what": self.what}
+        request: StartPayload = {
+            "system": self.name, "id": id, "services": self.entry["services"], "done": there["steps"],
+            "what": self.what,
+        }  # fmt: skip
         given = f"{home} has handed the data of {self.what} over"
         try:
-            answer = self._ask("start", asked)
+            answer: StartAnswer = self._ask_at(self.here, "start", request)
         except InfraError as error:
             raise InfraError(f"{error}. {given}, and whether it runs here is unknown: run again") from None
         if answer["started"]:
-            if answer["aside"]:
-                self.say(f"{self.what}: the replaced data of {self.here} is kept at {', '.join(answer['aside'])}")
+            if aside := answer.get("aside"):
+                self.say(f"{self.what}: the replaced data of {self.here} is kept at {', '.join(aside)}")
             return
-        if not answer["off"]:
-            raise InfraError(
-                f"{answer['why']}. {given}, and does not start it again while it may be running here: run again"
-            )
+        why = answer.get("why", "it did not start")
+        if not answer.get("off"):
+            raise InfraError(f"{why}. {given}, and does not start it again while it may be running here: run again")
         home.do("lift", self.name, id=id)
-        raise InfraError(f"{answer['why']}; {home} still serves {self.what}")
+        raise InfraError(f"{why}; {home} still serves {self.what}")
 
     @contextlib.contextmanager
     def _keep_renewing(self, home: Host, id: str) -> Generator[None]:
@@ -293,9 +304,10 @@ class Moving:
             over.set()
             thread.join()
 
-    def _ask(self, what: str, payload: dict[str, Any]) -> dict[str, Any]:
-        return self._ask_at(self.here, what, payload)
+    def _undo(self, host: Host, id: str) -> None:
+        """A host takes its earlier data again, in place of what arrived in this move."""
+        self._ask_at(host, "undo", {"system": self.name, "id": id})
 
-    def _ask_at(self, host: Host, what: str, payload: dict[str, Any]) -> dict[str, Any]:
+    def _ask_at(self, host: Host, what: str, payload: Mapping[str, Any]) -> Any:
         """The answer of agent/arriving.py."""
-        return remote.ask(host.target, f"arrive-{what}", {"system": self.name, **payload})
+        return remote.ask(host.target, f"arrive-{what}", payload)

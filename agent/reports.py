@@ -1,0 +1,95 @@
+"""What a host answers about itself: its status, its releases, what differs from its release, its boot."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import cast
+
+from agent import (
+    away,
+    builds,
+    lock,
+    maintenance,
+    prune,
+    reaching,
+    slots,
+    store,
+    tags,
+    transaction,
+)
+from agent import boot_times as milestones
+from agent import drift as differences
+from agent.documents.answers import BootTimes, Drift, Releases, Repair, Status, Unfinished
+from agent.monitor import history
+from agent.monitor.conditions import firing
+from agent.monitor.look import HostFacts
+from agent.monitor.names import current_alert
+from agent.world import World
+
+REPAIRS_SHOWN = 5
+
+
+def status(world: World) -> Status:
+    """How the host is: what it serves, what ran last, what is wrong."""
+    id = store.current_id(world)
+    release = store.load(world, id) if id else None
+    look = HostFacts(world, release) if release else None
+    jobs_of_release = [entry for entry in store.history(world) if entry["release"] == id and entry["code"] == 0]
+    deliveries = [entry for entry in jobs_of_release if entry["kind"] != "restart"]
+    alerts = firing(look) if look else []
+    findings = differences.drift(world, look.overrides) if look else differences.drift(world)
+    # What an earlier version repaired is shown by the alert's present name
+    repairs = [
+        cast("Repair", {**asdict(entry), "alert": current_alert(entry.alert)})
+        for entry in history.recent_doings(world)[-REPAIRS_SHOWN:]
+    ]
+    return {
+        "release": id,
+        "kept": store.returnable(world),
+        "last_job": (store.history(world) or [None])[-1],
+        "brought": deliveries[-1] if deliveries else None,
+        "unfinished": _unfinished_switch(world),
+        "holder": lock.holder(),
+        "units": {name: state["active"] for name, state in look.units.items()} if look else {},
+        "certificates": [list(entry) for entry in look.certificates] if look else [],
+        "alerts": [{"alert": f.alert, "subject": f.subject, "text": f.text} for f in alerts],
+        "services": look.services if look else {},
+        "drifted": sorted({entry["path"] for entry in findings if look is None or entry["path"] not in look.running}),
+        "repairs": repairs,
+        "resting": sorted(slots.waiting(world, release.manifest) - away.resting(world)) if release else [],
+        "builds": builds.of_release(world, release.manifest) if release else {},
+        "maintenance": maintenance.sites(world),
+        "away": away.resting_systems(world, release.manifest if release else None),
+        "follows": tags.states(world),
+    }
+
+
+def _unfinished_switch(world: World) -> Unfinished | None:
+    begun = transaction.load_unfinished(world)
+    return {"release": begun.release, "who": begun.who, "reason": begun.reason} if begun else None
+
+
+def boot_times(world: World) -> BootTimes:
+    release = store.current(world)
+    return {"milestones": milestones.boot_times(world, release) if release else []}
+
+
+def drift(world: World) -> Drift:
+    return {
+        "release": store.current_id(world), "drift": differences.drift(world), "maintenance": maintenance.sites(world),
+    }  # fmt: skip
+
+
+def releases(world: World) -> Releases:
+    """Those that the host keeps, its jobs, and who got to its services."""
+    kept_ids, damaged_ids = store.returnable(world), store.unreadable(world)
+    return {
+        "current": store.current_id(world),
+        "kept": kept_ids,
+        "history": store.history(world),
+        "images": prune.needed_images(world),
+        "services": {id: store.by_service(store.manifest(world, id)) for id in kept_ids if id not in damaged_ids},
+        "reached": reaching.access_records(world),
+        "damaged": damaged_ids,
+        "damaged_jobs": store.damaged_jobs(world),
+    }
