@@ -3,10 +3,48 @@
 import json
 import subprocess
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 from infra.errors import InfraError
 from infra.paths import project_root
+
+
+class ResourceState(TypedDict, total=False):
+    """A resource before or after a step."""
+
+    id: str
+    inputs: dict[str, Any]
+    outputs: dict[str, Any]
+
+
+class UrnStep(TypedDict):
+    """What is done to which resource."""
+
+    op: str
+    urn: str
+
+
+class PreviewStep(UrnStep, total=False):
+    """A step of `pulumi preview --json`: the paths that differ are in `detailedDiff`, or in `diffReasons`; those that
+    make it a replacement in `replaceReasons`."""
+
+    oldState: ResourceState | None
+    newState: ResourceState | None
+    detailedDiff: dict[str, Any] | None
+    diffReasons: list[str] | None
+    replaceReasons: list[str] | None
+
+
+class Diagnostic(TypedDict, total=False):
+    severity: str
+    message: str
+
+
+class Digest(TypedDict, total=False):
+    """What a preview or a refresh prints as JSON; without `steps` it failed."""
+
+    steps: list[PreviewStep]
+    diagnostics: list[Diagnostic]
 
 
 def pulumi(*arguments: str, value: str | None = None) -> str:
@@ -46,29 +84,29 @@ def attempt(*arguments: str, value: str | None = None) -> subprocess.CompletedPr
 class Previewed:
     """The steps that `pulumi up` would take, and what the program warns of."""
 
-    steps: list[dict[str, Any]]
+    steps: list[PreviewStep]
     warnings: list[str]
 
 
 def preview(*arguments: str) -> Previewed:
     """Raises InfraError with what the program says against an update."""
     digest = _digest("preview", "--json", *arguments)
-    return Previewed(digest["steps"], _messages(digest, "warning"))
+    return Previewed(digest.get("steps", []), _messages(digest, "warning"))
 
 
-def refresh_preview(*arguments: str) -> list[dict[str, Any]]:
+def refresh_preview(*arguments: str) -> list[PreviewStep]:
     """The steps of a refresh that changes no state: what AWS has otherwise ("update") or not any more ("delete").
     Raises InfraError."""
-    return _digest("refresh", "--preview-only", "--json", *arguments)["steps"]
+    return _digest("refresh", "--preview-only", "--json", *arguments).get("steps", [])
 
 
 ENDED = ("an unhandled error occurred", "error: an unhandled error occurred")
 
 
-def _digest(*arguments: str) -> dict[str, Any]:
+def _digest(*arguments: str) -> Digest:
     done = attempt(*arguments)
     try:
-        digest: dict[str, Any] = json.loads(done.stdout)
+        digest: Digest = json.loads(done.stdout)
     except ValueError:
         digest = {}
     if done.returncode or "steps" not in digest:
@@ -80,7 +118,7 @@ def _digest(*arguments: str) -> dict[str, Any]:
     return digest
 
 
-def _messages(digest: dict[str, Any], *severities: str) -> list[str]:
+def _messages(digest: Digest, *severities: str) -> list[str]:
     """What was said, each once; of those severities, or of all."""
     entries = [e for e in digest.get("diagnostics", []) if not severities or e.get("severity") in severities]
     return [line for line in dict.fromkeys(entry.get("message", "").strip() for entry in entries) if line]

@@ -5,7 +5,6 @@ import json
 from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
 
 from catalogue.dns import keeper
 from catalogue.loading import Catalogue
@@ -15,7 +14,7 @@ from infra import sources
 from infra.cloudflare import EXCLUSIVE, Change, Entry, Record, Zone, changes, value_of
 from infra.drift.finding import Finding
 from infra.errors import InfraError
-from infra.orphans.state import State
+from infra.orphans.state import State, StateResource
 from infra.pulumi import pulumi
 
 
@@ -72,15 +71,14 @@ def records_in_state(state: State) -> list[Record]:
     for entry in _resources(state):
         if keeper(entry.get("type") or "", entry["urn"]) == "cloudflare":
             with suppress(ValueError, KeyError, TypeError):
-                request = json.loads(entry["inputs"]["stdin"])
+                request = json.loads(entry.get("inputs", {})["stdin"])
                 values = tuple(request["values"])
                 records.append(Record(request["name"], request["type"], values, request["ttl"], request["owner"]))
     return records
 
 
-def _resources(state: State) -> list[dict[str, Any]]:
-    deployment: dict[str, Any] = state.get("deployment", {})
-    return deployment.get("resources") or []
+def _resources(state: State) -> list[StateResource]:
+    return state.get("deployment", {}).get("resources") or []
 
 
 def left_elsewhere(stack: Stack, state: State) -> list[str]:
@@ -92,11 +90,10 @@ def left_elsewhere(stack: Stack, state: State) -> list[str]:
 def without(state: State, urns: Collection[str]) -> State:
     """A state in which these resources are no more; what was made after them is as it was. Pure."""
     changed = copy.deepcopy(state)
-    remaining = [entry for entry in changed["deployment"]["resources"] if entry["urn"] not in urns]
+    remaining = [entry for entry in _resources(changed) if entry["urn"] not in urns]
     for entry in remaining:
-        before: list[str] = entry.get("dependencies") or []
-        entry["dependencies"] = [urn for urn in before if urn not in urns]
-        of_properties: dict[str, list[str] | None] = entry.get("propertyDependencies") or {}
+        entry["dependencies"] = [urn for urn in entry.get("dependencies") or [] if urn not in urns]
+        of_properties = entry.get("propertyDependencies") or {}
         entry["propertyDependencies"] = {
             name: [urn for urn in dependencies or [] if urn not in urns] for name, dependencies in of_properties.items()
         }

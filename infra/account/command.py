@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from typing import Any
 
 from catalogue.loading import Catalogue
 from catalogue.machines import of_data_disk
@@ -12,9 +11,10 @@ from infra.account import limits, networks, rights
 from infra.account.region import Region
 from infra.errors import InfraError
 from infra.orphans.command import export_state
-from infra.orphans.state import of_aws
+from infra.orphans.state import AwsResource, of_aws
 from infra.paths import project_root
 from infra.preview.commits import snapshots
+from infra.preview.documents import ResourceRecord
 
 VOLUME = "aws:ebs/volume:Volume"
 
@@ -47,12 +47,12 @@ def problems(catalogue: Catalogue) -> list[Problem]:
     return list(dict.fromkeys(findings))
 
 
-def shrinking_disks(file: str, planned: list[dict[str, Any]], existing: list[dict[str, Any]]) -> Iterator[Problem]:
+def shrinking_disks(file: str, planned: list[ResourceRecord], existing: list[AwsResource]) -> Iterator[Problem]:
     """Data disks of the state that the configuration would make smaller. Pure."""
     size_of = {entry["urn"]: int(entry["inputs"].get("size") or 0) for entry in planned if entry["type"] == VOLUME}
     for entry in existing:
         named = of_data_disk(entry["urn"].rsplit("::", 1)[-1]) if entry["type"] == VOLUME else None
-        inputs: dict[str, Any] = entry.get("inputs") or {}
+        inputs = entry.get("inputs") or {}
         size = int(inputs.get("size") or 0)
         if named and entry["urn"] in size_of and size_of[entry["urn"]] < size:
             fault = f"{size_of[entry['urn']]} GiB, and the data disk has {size}: AWS cannot shrink a disk"
@@ -72,7 +72,7 @@ def _collect_problems(what: str, region: str, ask: Callable[[], Iterable[Problem
 
 
 def _in_region(
-    catalogue: Catalogue, region: str, created: list[dict[str, Any]], larger: int, existing: list[dict[str, Any]]
+    catalogue: Catalogue, region: str, created: list[ResourceRecord], larger: int, existing: list[AwsResource]
 ) -> Iterator[Problem]:
     if Region(catalogue.stack.region).is_enabled(region) is False:
         remedy = f"enable it: aws account enable-region --region-name {region} (minutes to hours)"
@@ -83,14 +83,14 @@ def _in_region(
         yield from networks.findings(catalogue, region, account_region)
 
 
-def _planned_resources(stack: str) -> list[dict[str, Any]]:
+def _planned_resources(stack: str) -> list[ResourceRecord]:
     head = snapshots(None, project_root(), [stack])[stack]["head"]
     if head["error"]:
         raise InfraError(head["error"])
     return head["resources"]
 
 
-def _state_resources(stack: str) -> list[dict[str, Any]]:
+def _state_resources(stack: str) -> list[AwsResource]:
     """What the state has; nothing of a stack that Pulumi does not know yet."""
     try:
         return of_aws(export_state(stack))

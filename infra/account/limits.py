@@ -1,14 +1,16 @@
 """What an account still has room for, against what an update of a stack would create."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from catalogue.problems import Problem
 from catalogue.sizes import INSTANCE_TYPES
 from infra.account.region import ADDRESSES, GATEWAYS, NETWORKS, RULES, VCPUS, Region
+from infra.orphans.state import AwsResource
+from infra.preview.documents import ResourceRecord
 
+AnyResource = ResourceRecord | AwsResource  # planned, or existing
 INSTANCE = "aws:ec2/instance:Instance"
 REPOSITORY = "aws:ecr/repository:Repository"
 # A region's hosts have one group
@@ -36,18 +38,18 @@ QUOTAS = {
 }  # fmt: skip
 
 
-def region_of(resource: Mapping[str, Any]) -> str:
+def region_of(resource: AnyResource) -> str:
     """By its provider, `aws-REGION`; "" where it is of none."""
     return resource["provider"].split("::")[3].removeprefix("aws-") if resource.get("provider") else ""
 
 
-def new(planned: Iterable[dict[str, Any]], existing: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+def new(planned: Iterable[ResourceRecord], existing: Iterable[AwsResource]) -> list[ResourceRecord]:
     """What the program asks for and the state does not have. Pure."""
     there = {entry["urn"] for entry in existing}
     return [resource for resource in planned if resource["custom"] and resource["urn"] not in there]
 
 
-def growth(planned: Iterable[dict[str, Any]], existing: Iterable[dict[str, Any]]) -> Counter[str]:
+def growth(planned: Iterable[ResourceRecord], existing: Iterable[AwsResource]) -> Counter[str]:
     """Region → vCPUs that its machines are to have more than they have, of those that stay. Pure."""
     there = {entry["urn"]: entry for entry in existing if entry["type"] == INSTANCE}
     more: Counter[str] = Counter()
@@ -58,11 +60,11 @@ def growth(planned: Iterable[dict[str, Any]], existing: Iterable[dict[str, Any]]
 
 
 def findings(
-    created: list[dict[str, Any]],
+    created: list[ResourceRecord],
     region: str,
     account_region: Region,
     larger: int = 0,
-    existing: Iterable[dict[str, Any]] = (),
+    existing: Iterable[AwsResource] = (),
 ) -> Iterator[Problem]:
     """Of what is created in a region beside what is `existing` there, where existing machines get `larger` more vCPUs:
     every quota that does not suffice, and names that are taken."""
@@ -84,7 +86,7 @@ def findings(
         yield Problem(region, "repositories", f"{len(duplicates)} already exist: {', '.join(duplicates)}", remedy)
 
 
-def _rules(resources: Iterable[dict[str, Any]]) -> Counter[tuple[str, str]]:
+def _rules(resources: Iterable[AnyResource]) -> Counter[tuple[str, str]]:
     """AWS counts each way, and IPv4's and IPv6's, by itself."""
     return Counter(
         (resource["type"], "IPv6" if resource["inputs"].get("cidrIpv6") else "IPv4")
@@ -93,7 +95,7 @@ def _rules(resources: Iterable[dict[str, Any]]) -> Counter[tuple[str, str]]:
     )
 
 
-def _vcpus(resource: dict[str, Any]) -> int:
+def _vcpus(resource: AnyResource) -> int:
     instance_type = INSTANCE_TYPES.get(str(resource["inputs"].get("instanceType")))
     return instance_type.vcpus if instance_type else 2
 

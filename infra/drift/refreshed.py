@@ -8,8 +8,9 @@ from typing import Any
 from catalogue.shapes import is_list, is_mapping
 from infra.drift.finding import Finding, apart
 from infra.preview.graph import Step, differences
+from infra.pulumi import PreviewStep, ResourceState
 
-Entry = dict[str, Any]
+Outputs = dict[str, Any]
 # A path of Pulumi's: `rootBlockDevice.volumeSize`, `routes[0].cidrBlock`, `tags["a.b"]`
 PART = re.compile(r'\["((?:[^"\\]|\\.)*)"\]|\[(\d+)\]|([^.\[\]]+)')
 
@@ -30,17 +31,16 @@ class Words:
         return max((host for host in self.hosts if name.startswith(f"{host}-")), key=len, default="")
 
 
-def findings(steps: Iterable[Entry], words: Words) -> Iterator[Finding]:
+def findings(steps: Iterable[PreviewStep], words: Words) -> Iterator[Finding]:
     """Of each step that `pulumi refresh --preview-only --json` lists. Its diff is the provider's own, without what the
     program leaves as it is (`ignoreChanges`). Of resources of AWS alone, since commands are not read."""
     for entry in steps:
         step = Step(entry["urn"], "delete" if entry["op"] == "delete" else "update")
         if not step.type.startswith("aws:") or entry["op"] not in ("update", "delete"):
             continue
-        old_state: Entry = entry.get("oldState") or {}
-        new_state: Entry = entry.get("newState") or {}
-        old: Entry = old_state.get("outputs") or {}
-        new: Entry = new_state.get("outputs") or {}
+        old_state: ResourceState = entry.get("oldState") or {}
+        new_state: ResourceState = entry.get("newState") or {}
+        old, new = old_state.get("outputs") or {}, new_state.get("outputs") or {}
         where = f"{step.kind.name} {step.name} ({old_state.get('id', '')})"
         if entry["op"] == "delete":
             yield Finding(where, "is gone from AWS", step.kind.gone.format(heal=words.heal, stack=words.stack))
@@ -62,7 +62,7 @@ def _is_more(now: Any, before: Any) -> bool:
     return len(numbers) == 2 and numbers[0] > numbers[1]
 
 
-def _paths(entry: Entry, old: Entry, new: Entry) -> list[str]:
+def _paths(entry: PreviewStep, old: Outputs, new: Outputs) -> list[str]:
     """As deep as the values differ: some providers name the uppermost key alone."""
     named = sorted(entry.get("detailedDiff") or entry.get("diffReasons") or ())
     return [deeper for path in named for deeper in differences(_at(old, path), _at(new, path), path) or [path]]

@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 
 from infra.aws import is_absence
 from infra.drift.finding import Finding
-from infra.orphans.state import State, of_aws
+from infra.orphans.state import AwsResource, State, of_aws
 
 ROLE, USER = "aws:iam/role:Role", "aws:iam/user:User"
 # Of a kind of identity: what IAM calls it, and what the state has of its inline and its attached policies and keys
@@ -35,7 +35,7 @@ def find_added(iam: Any, pulumi_state: State) -> Iterator[Finding]:
                 raise
 
 
-def _policies(iam: Any, kind: str, name: str, resources: list[dict[str, Any]]) -> Iterator[Finding]:
+def _policies(iam: Any, kind: str, name: str, resources: list[AwsResource]) -> Iterator[Finding]:
     word = WORDS[kind]
     whose, where = {f"{word.capitalize()}Name": name}, f"{word} {name}"
     ours = {entry["id"] for entry in resources if entry["type"] == INLINE[kind]}
@@ -51,7 +51,7 @@ def _policies(iam: Any, kind: str, name: str, resources: list[dict[str, Any]]) -
             yield _finding(where, f"has the policy {policy['PolicyName']}", remedy)
 
 
-def _of_user(iam: Any, kind: str, name: str, resources: list[dict[str, Any]]) -> Iterator[Finding]:
+def _of_user(iam: Any, kind: str, name: str, resources: list[AwsResource]) -> Iterator[Finding]:
     """A user has rights by groups too, and more than one key may stand for it."""
     if kind != USER:
         return

@@ -3,9 +3,9 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
 
 from catalogue.machines import generation_of, of_instance, region_of
+from infra.pulumi import UrnStep
 
 PLACE = re.compile(r"(?<![a-z])[a-z]{2}(?:-[a-z]+)+-\d(?!\d)(?:-g\d+)?")
 # What a region has beside machines, by how its names begin
@@ -118,8 +118,8 @@ def phase_of(urn: str, op: str) -> tuple[str, str] | None:
     return next(((step, region) for beginning, step in KINDS if kind.startswith(beginning)), None)
 
 
-def phases(steps: Iterable[dict[str, Any]]) -> list[Phase]:
-    """The phases of a preview's steps ({op, urn}), in the order in which they happen."""
+def phases(steps: Iterable[UrnStep]) -> list[Phase]:
+    """The phases of a preview's steps, in the order in which they happen."""
     by_key: dict[tuple[str, str], Phase] = {}
     for entry in steps:
         if key := phase_of(entry["urn"], entry["op"]):

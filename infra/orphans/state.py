@@ -2,12 +2,56 @@
 
 import copy
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict, cast
 
-State = dict[str, Any]
+Inputs = dict[str, Any]  # a resource's, as its provider names them
 PROVIDER = "pulumi:providers:aws"
 STACK = "pulumi:pulumi:Stack"
 ORPHAN = "orphan-"
+
+
+class _AnyResource(TypedDict):
+    urn: str
+    type: str
+
+
+class StateResource(_AnyResource, total=False):
+    """A resource of the state; one with `delete` waits to be deleted."""
+
+    id: str
+    custom: bool
+    delete: bool
+    inputs: Inputs
+    outputs: dict[str, Any]
+    parent: str
+    provider: str
+    dependencies: list[str]
+    propertyDependencies: dict[str, list[str]]
+
+
+class AwsResource(_AnyResource):
+    """One that is in AWS: it has an id there, and was made with inputs."""
+
+    id: str
+    inputs: Inputs
+    outputs: dict[str, Any]
+    provider: str
+
+
+class Operation(TypedDict):
+    """One that was under way when an update was killed; `type` is what it was, such as `creating`."""
+
+    type: str
+    resource: StateResource
+
+
+class Deployment(TypedDict, total=False):
+    resources: list[StateResource] | None
+    pending_operations: list[Operation] | None
+
+
+class State(TypedDict):
+    deployment: Deployment
 
 
 @dataclass(frozen=True)
@@ -17,7 +61,7 @@ class Creation:
 
     urn: str
     type: str
-    inputs: dict[str, Any]
+    inputs: Inputs
     provider: str
     region: str
 
@@ -54,23 +98,22 @@ class Orphan:
         return f"made by an update that was killed while creating {self.creation.name}"
 
 
-def name(entry: dict[str, Any]) -> str:
+def name(entry: StateResource | AwsResource) -> str:
     """What a resource is called in its stack."""
     return entry["urn"].rsplit("::", 1)[-1]
 
 
-def of_aws(state: State) -> list[dict[str, Any]]:
+def of_aws(state: State) -> list[AwsResource]:
     """The resources that are in AWS, without those that wait to be deleted."""
-    return [
-        e for e in _resources(state) if e.get("type", "").startswith("aws:") and e.get("id") and not e.get("delete")
-    ]
+    resources = (entry for entry in _resources(state) if entry.get("type", "").startswith("aws:"))
+    return [cast(AwsResource, entry) for entry in resources if entry.get("id") and not entry.get("delete")]
 
 
-def _resources(state: State) -> list[dict[str, Any]]:
+def _resources(state: State) -> list[StateResource]:
     return state.get("deployment", {}).get("resources") or []
 
 
-def _operations(state: State) -> list[dict[str, Any]]:
+def _operations(state: State) -> list[Operation]:
     return state.get("deployment", {}).get("pending_operations") or []
 
 
@@ -109,9 +152,9 @@ def ids(state: State, type: str, region: str) -> set[str]:
     regions = providers(state)
     is_global = type.startswith(GLOBAL)
     return {
-        entry["id"]
+        id
         for entry in _resources(state)
-        if entry.get("type") == type and entry.get("id")
+        if entry.get("type") == type and (id := entry.get("id"))
         if is_global or regions.get(entry.get("provider", ""), "") == region
     }
 
@@ -129,7 +172,7 @@ def adopt_resource(state: State, creation: Creation, id: str) -> State:
     """With what AWS made of an interrupted creation. The creation stays until it is settled."""
     updated = copy.deepcopy(state)
     operation = next(o["resource"] for o in reversed(_operations(updated)) if o["resource"]["urn"] == creation.urn)
-    entry = {**operation, "custom": True, "id": id, "outputs": {**creation.inputs, "id": id}}
+    entry: StateResource = {**operation, "custom": True, "id": id, "outputs": {**creation.inputs, "id": id}}
     updated["deployment"]["resources"] = [*_resources(updated), entry]
     return updated
 
@@ -148,7 +191,7 @@ def add_unwanted(state: State, orphan: Orphan) -> tuple[State, str]:
         return updated, urn
     before = [entry["urn"] for entry in _resources(updated) if name(entry).startswith(ORPHAN)]
     inputs = orphan.creation.inputs if orphan.creation else {}
-    entry = {
+    entry: StateResource = {
         "urn": urn, "type": orphan.type, "custom": True, "id": orphan.id, "inputs": inputs,
         "outputs": {**inputs, "id": orphan.id}, "parent": stack, "provider": orphan.provider, "dependencies": before,
     }  # fmt: skip

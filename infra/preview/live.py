@@ -32,7 +32,7 @@ from infra.preview.hosts import compare_hosts
 from infra.preview.marks import mask_text, stable
 from infra.preview.report import StackReport
 from infra.preview.snapshot import code_of, hosts_of, image_digests, machines
-from infra.pulumi import Previewed, attempt, preview, pulumi
+from infra.pulumi import Previewed, PreviewStep, ResourceState, attempt, preview, pulumi
 from rendering.images import images_of
 
 INSTANCE = "aws:ec2/instance:Instance"
@@ -153,7 +153,7 @@ def _preview(name: str) -> Previewed | str:
         return str(error)
 
 
-def steps(previewed: Iterable[dict[str, Any]]) -> Iterable[Step]:
+def steps(previewed: Iterable[PreviewStep]) -> Iterable[Step]:
     """Pulumi's own steps, the several of a replacement as one. Pure."""
     by_urn: dict[str, Step] = {}
     for entry in previewed:
@@ -161,7 +161,7 @@ def steps(previewed: Iterable[dict[str, Any]]) -> Iterable[Step]:
         urn = stable(entry["urn"])
         if op is None or urn.split("::")[2].rsplit("$", 1)[-1].startswith(PLUMBING):
             continue
-        old, new = _inputs(entry, "oldState"), _inputs(entry, "newState")
+        old, new = _inputs(entry.get("oldState")), _inputs(entry.get("newState"))
         changed = tuple(sorted(_inner(entry.get("detailedDiff") or entry.get("diffReasons") or (), old, new)))
         because = tuple(entry.get("replaceReasons") or ()) if op == "replace" else ()
         earlier = by_urn.get(urn)
@@ -170,10 +170,8 @@ def steps(previewed: Iterable[dict[str, Any]]) -> Iterable[Step]:
     return order_steps(by_urn.values())
 
 
-def _inputs(entry: dict[str, Any], state: str) -> Inputs:
-    """What a step has in its `oldState` or `newState`, where it has that."""
-    recorded: dict[str, Inputs] = entry.get(state) or {}
-    return recorded.get("inputs", {})
+def _inputs(state: ResourceState | None) -> Inputs:
+    return (state or {}).get("inputs", {})
 
 
 def _inner(names: Iterable[str], old: Inputs, new: Inputs) -> Iterator[str]:
