@@ -46,7 +46,7 @@ def services_of(catalogue: Catalogue, names: Sequence[str]) -> dict[str, list[st
 
 
 @dataclass(frozen=True)
-class Wanted:
+class Selection:
     """Which lines of each service: the last `count` of those that were said at most `since` seconds ago and have the
     pattern `grep`; with `follow` what comes after them too."""
 
@@ -56,7 +56,7 @@ class Wanted:
     grep: str = ""
 
 
-def lines(catalogue: Catalogue, names: Sequence[str], host: str | None, which: Wanted) -> Iterator[str]:
+def lines(catalogue: Catalogue, names: Sequence[str], host: str | None, which: Selection) -> Iterator[str]:
     """Of each service of each host, by their time, or as they come until Ctrl-C. Raises InfraError."""
     try:
         re.compile(which.grep)
@@ -100,7 +100,7 @@ def format_line(host: str, event: LogLine, several: bool) -> str:
     return f"{when} {f'{host} ' if several else ''}{event['from']}: {event['line']}"
 
 
-def _all(sources: Sequence[tuple[str, Target, str]], which: Wanted) -> Iterator[tuple[str, LogLine]]:
+def _all(sources: Sequence[tuple[str, Target, str]], which: Selection) -> Iterator[tuple[str, LogLine]]:
     """What services say on their hosts, as it comes. Raises InfraError once all have ended, if one could not be
     asked."""
     # What comes faster than it is shown waits on its host

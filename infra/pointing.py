@@ -28,7 +28,7 @@ Say = Callable[[str], None]
 
 
 @dataclass
-class Wanted:
+class ExpectedRecord:
     """A record as it is to be, and what was found: server → its values, or why there are none. `stray` are addresses of
     IPv6, to which clients would go instead."""
 
@@ -68,28 +68,31 @@ class Wanted:
         return have == want if self.type in ("A", "AAAA", "CNAME") else want <= have
 
 
-def wanted_records(catalogue: Catalogue) -> list[Wanted]:
+def expected_records(catalogue: Catalogue) -> list[ExpectedRecord]:
     """The records of the stack: of its sites, of what proves them, and of infra:records. Raises InfraError before the
     first update."""
     stack = catalogue.stack
     outputs = hosts.outputs(stack)
     addresses = outputs["addresses"]
-    records: list[Wanted] = []
+    records: list[ExpectedRecord] = []
     if outputs.get("region", stack.region) != stack.region:
         # A move that is under way: names are to lead to the hosts of its new region, as far as there are any
         addresses = hosts.addresses_from_state(stack)
     for host in [host for host in stack.hosts if host in addresses]:
         sites = [stack.public_name(site.name) for system in catalogue.systems_on(host) for site in system.sites]
-        records += [Wanted(name, "A", [addresses[host]], stack.recordTtl) for name in sites]
+        records += [ExpectedRecord(name, "A", [addresses[host]], stack.recordTtl) for name in sites]
         if stack.dns.challenges:
             proved = proved_names(catalogue, host)
             records += [
-                Wanted(f"{CHALLENGE}.{name}", "CNAME", [stack.dns.proof(name)], stack.recordTtl) for name in proved
+                ExpectedRecord(f"{CHALLENGE}.{name}", "CNAME", [stack.dns.proof(name)], stack.recordTtl)
+                for name in proved
             ]
-    return records + [Wanted(record.name, record.type, list(record.values), record.ttl) for record in stack.records]
+    return records + [
+        ExpectedRecord(record.name, record.type, list(record.values), record.ttl) for record in stack.records
+    ]
 
 
-def look(stack: Stack, records: Sequence[Wanted], resolvers: Sequence[str]) -> None:
+def look(stack: Stack, records: Sequence[ExpectedRecord], resolvers: Sequence[str]) -> None:
     """Asks the zone's own servers, and these resolvers."""
     own: list[names.Server] = []
     missing = ""
@@ -99,7 +102,7 @@ def look(stack: Stack, records: Sequence[Wanted], resolvers: Sequence[str]) -> N
         missing = str(error)
     others = [names.server_of(name) for name in resolvers]
 
-    def ask_server(work: tuple[Wanted, names.Server]) -> list[str] | str:
+    def ask_server(work: tuple[ExpectedRecord, names.Server]) -> list[str] | str:
         try:
             return _values(names.ask(work[0].name, work[0].type, work[1]), work[0].type)
         except InfraError as error:
@@ -111,7 +114,9 @@ def look(stack: Stack, records: Sequence[Wanted], resolvers: Sequence[str]) -> N
         record.found, record.stray = {}, []
     six = {record.name for record in records if record.type == "AAAA"}
     led = [record for record in records if record.type == "A" and record.name not in six]
-    strays = [(Wanted(r.name, "AAAA", [], 0), server) for r in led for server in (own if _is_in(stack, r) else others)]
+    strays = [
+        (ExpectedRecord(r.name, "AAAA", [], 0), server) for r in led for server in (own if _is_in(stack, r) else others)
+    ]
     with ThreadPoolExecutor(AT_ONCE) as pool:
         answers = [*pool.map(ask_server, pairs)]
         stray_answers = [*pool.map(ask_server, strays)]
@@ -125,7 +130,7 @@ def look(stack: Stack, records: Sequence[Wanted], resolvers: Sequence[str]) -> N
             record.found[stack.zone] = missing
 
 
-def _is_in(stack: Stack, record: Wanted) -> bool:
+def _is_in(stack: Stack, record: ExpectedRecord) -> bool:
     return stack.in_zone(record.name.removeprefix("*."))
 
 
@@ -148,7 +153,7 @@ def _normal(kind: str, value: str) -> str:
     return value if kind == "TXT" else same_value(kind, value)
 
 
-def lines(stack: Stack, records: Sequence[Wanted]) -> list[str]:
+def lines(stack: Stack, records: Sequence[ExpectedRecord]) -> list[str]:
     """One for each record, and what is wrong below it."""
     output: list[str] = []
     for record in records:
@@ -163,7 +168,7 @@ def lines(stack: Stack, records: Sequence[Wanted]) -> list[str]:
     return output
 
 
-def closing(stack: Stack, records: Sequence[Wanted]) -> str:
+def closing(stack: Stack, records: Sequence[ExpectedRecord]) -> str:
     """What there is to do."""
     late = [record for record in records if not record.is_right and _is_in(stack, record)]
     if not late and any(not record.is_right for record in records):
@@ -182,11 +187,11 @@ def closing(stack: Stack, records: Sequence[Wanted]) -> str:
     )
 
 
-def as_json(records: Sequence[Wanted]) -> str:
+def as_json(records: Sequence[ExpectedRecord]) -> str:
     return json.dumps([{**asdict(record), "right": record.is_right} for record in records], indent=2)
 
 
-def wait(stack: Stack, records: list[Wanted], resolvers: Sequence[str], seconds: float, say: Say) -> None:
+def wait(stack: Stack, records: list[ExpectedRecord], resolvers: Sequence[str], seconds: float, say: Say) -> None:
     """Looks until all are right, or the time is over."""
     end = time.monotonic() + seconds
     before = None

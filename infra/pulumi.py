@@ -81,17 +81,17 @@ def attempt(*arguments: str, value: str | None = None) -> subprocess.CompletedPr
 
 
 @dataclass(frozen=True)
-class Previewed:
+class PreviewResult:
     """The steps that `pulumi up` would take, and what the program warns of."""
 
     steps: list[PreviewStep]
     warnings: list[str]
 
 
-def preview(*arguments: str) -> Previewed:
+def preview(*arguments: str) -> PreviewResult:
     """Raises InfraError with what the program says against an update."""
     digest = _digest("preview", "--json", *arguments)
-    return Previewed(digest.get("steps", []), _messages(digest, "warning"))
+    return PreviewResult(digest.get("steps", []), _messages(digest, "warning"))
 
 
 def refresh_preview(*arguments: str) -> list[PreviewStep]:

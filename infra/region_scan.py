@@ -17,7 +17,7 @@ class RegionScan:
     """The files that mention the region `old`; `is_written` once they were changed."""
 
     old: str
-    files: list[scan.Scanned]
+    files: list[scan.ScannedFile]
     passed_over: scan.PassedOver
     is_written: bool
 

@@ -84,7 +84,7 @@ class Mention:
 
 
 @dataclass(frozen=True)
-class Scanned:
+class ScannedFile:
     """A file with mentions: its text as it is and as it would be."""
 
     path: Path
@@ -174,7 +174,7 @@ def _is_file(path: Path) -> bool:
 
 def scan(
     roots: list[Path], old: str, new: str, passed_over: PassedOver | None = None, everything: bool = False
-) -> Iterator[Scanned]:
+) -> Iterator[ScannedFile]:
     """The files that mention the region `old`, and what they would be in `new`. Binary files are left out; what is no
     file, is over LARGEST, in UTF-16, or cannot be read, goes into `passed_over`, and so does what is vendored, unless
     `everything` is wanted."""
@@ -198,7 +198,7 @@ def scan(
         text = content.decode(errors="surrogateescape")
         mentions = list(mentions_of(text, old, new, name))
         if mentions:
-            yield Scanned(path, name, kind_of_file(name), mentions, text, replace_mentions(text, mentions))
+            yield ScannedFile(path, name, kind_of_file(name), mentions, text, replace_mentions(text, mentions))
 
 
 def kind_of_file(path: str) -> str:
@@ -249,7 +249,7 @@ def replace_mentions(text: str, mentions: list[Mention]) -> str:
     return "\n".join(lines)
 
 
-def places_left(scanned: Scanned, old: str) -> list[tuple[int, str]]:
+def places_left(scanned: ScannedFile, old: str) -> list[tuple[int, str]]:
     """(line, place) where a changed line still names the place of the old region beside the new region's code."""
     lines = scanned.text.split("\n")
     numbers = sorted({mention.line for mention in scanned.mentions if mention.becomes is not None})
@@ -261,7 +261,7 @@ def places_left(scanned: Scanned, old: str) -> list[tuple[int, str]]:
     ]
 
 
-def write(scanned: Scanned) -> None:
+def write(scanned: ScannedFile) -> None:
     """Puts the changed text in the file's place as a whole, its permissions and line ends kept. Raises InfraError."""
     put(scanned.path, scanned.changed.encode(errors="surrogateescape"))
 

@@ -64,7 +64,7 @@ def logs(
     catalogue = catalogue_of(stack)
     ago = None if since is None else duration("--since", since)
     count = lines if lines is not None else MOST_LINES if ago is not None else 50
-    for line in telling.lines(catalogue, services or [], host, telling.Wanted(count, follow, ago, grep)):
+    for line in telling.lines(catalogue, services or [], host, telling.Selection(count, follow, ago, grep)):
         typer.echo(line)
 
 

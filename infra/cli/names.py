@@ -32,7 +32,7 @@ def show(
 
     catalogue = catalogue_of(stack)
     stack_model, resolvers = catalogue.stack, resolver or list(pointing.PUBLIC_RESOLVERS)
-    records = pointing.wanted_records(catalogue)
+    records = pointing.expected_records(catalogue)
     pointing.wait(
         stack_model,
         records,

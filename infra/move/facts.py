@@ -41,7 +41,7 @@ class Facts:
     repositories: set[str] = field(default_factory=set[str])
     own_repositories: set[str] = field(default_factory=set[str])
     ttls: dict[str, int | None] = field(default_factory=dict[str, int | None])
-    lowered: remembered.Lowered | None = None
+    lowered: remembered.LoweredTtl | None = None
     acme: str | None = None
     latency: dict[str, float | None] = field(default_factory=dict[str, float | None])
     costs: dict[str, Cost] = field(default_factory=dict[str, Cost])

@@ -10,7 +10,7 @@ from catalogue.problems import Problem
 from catalogue.rules.hosts import DOCUMENTATION_NETWORKS
 from catalogue.sizes import INSTANCE_TYPES
 from infra.move.facts import Facts
-from infra.move.remembered import Lowered
+from infra.move.remembered import LoweredTtl
 from rendering.host import data
 
 LOW_TTL = 60
@@ -133,7 +133,7 @@ def _records(catalogue: Catalogue, region: str, facts: Facts) -> Findings:
         yield _still_remembered(region, facts.lowered, remaining)
 
 
-def _still_remembered(region: str, lowered: Lowered, remaining: timedelta) -> Problem:
+def _still_remembered(region: str, lowered: LoweredTtl, remaining: timedelta) -> Problem:
     """A short TTL counts only once no resolver can have the earlier record."""
     lowered_at, over = (times.show(at, form=times.SECONDS) for at in (lowered.at, lowered.over))
     if lowered.before is None:

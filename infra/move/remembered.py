@@ -17,7 +17,7 @@ UNKNOWN = 86400  # seconds: the longest that a resolver was to remember a record
 
 
 @dataclass(frozen=True)
-class Lowered:
+class LoweredTtl:
     """Records could be kept for `before` seconds (None: they were made by hand) until the update that ended
     at `at`; a resolver that asked just before has one until `over`."""
 
@@ -29,7 +29,7 @@ class Lowered:
         return self.at + timedelta(seconds=UNKNOWN if self.before is None else self.before)
 
 
-def of_stack(stack: Stack) -> Lowered | None:
+def of_stack(stack: Stack) -> LoweredTtl | None:
     """None where it was never longer, or where there is no history to ask."""
     done = attempt("stack", "history", "--json", "--full-dates", "--stack", stack.name)
     return (
@@ -50,7 +50,7 @@ def repositories(stack: Stack, region: str) -> set[str]:
     return {entry["id"] for entry in ours if "id" in entry}
 
 
-def find_lowering(updates: Iterable[dict[str, Any]], default: int) -> Lowered | None:
+def find_lowering(updates: Iterable[dict[str, Any]], default: int) -> LoweredTtl | None:
     """Out of a stack's updates, the newest first: when the TTL became what it is now, if it was longer before.
 
     A failed update may have written the record, or not: it ends no longer TTL, and it may have begun one.
@@ -59,14 +59,14 @@ def find_lowering(updates: Iterable[dict[str, Any]], default: int) -> Lowered | 
     since: datetime | None = None
     for update in updates:
         if update["kind"] == "resource-import":
-            return Lowered(None, since) if since else None
+            return LoweredTtl(None, since) if since else None
         if update["kind"] != "update":
             continue
         config: dict[str, dict[str, Any]] = update.get("config") or {}
         ttl = int(config.get(KEY, {}).get("value") or default)
         now = ttl if now is None else now
         if ttl > now:
-            return Lowered(ttl, since) if since else None
+            return LoweredTtl(ttl, since) if since else None
         if update["result"] == "succeeded":
             since = datetime.fromisoformat(update["endTime"])
     return None

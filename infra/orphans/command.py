@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Found:
+class Leftovers:
     """`ended` are interrupted creations that left nothing behind, or nothing that another creation does not find;
     `unknown` are those of kinds that cannot be looked for."""
 
@@ -42,7 +42,7 @@ def _asker(region: str) -> kinds.Client:
     return lambda service: client(service, region)
 
 
-def left_by_kills(pulumi_state: State) -> Found:
+def left_by_kills(pulumi_state: State) -> Leftovers:
     """What the creations that the state has as interrupted made in AWS. Raises InfraError where AWS cannot be asked."""
     orphans: list[Orphan] = []
     ended: list[Creation] = []
@@ -61,7 +61,7 @@ def left_by_kills(pulumi_state: State) -> Found:
                 for number, id in enumerate(ids)
             ]
             ended += [] if ids else [creation]
-    return Found(pulumi_state, orphans, ended, unknown)
+    return Leftovers(pulumi_state, orphans, ended, unknown)
 
 
 def _made_by(creation: Creation) -> list[str] | None:
@@ -118,7 +118,7 @@ def settle(stack: str, say: Say) -> None:
     write(stack, leftovers, leftovers.orphans)
 
 
-def write(stack: str, leftovers: Found, orphans: list[Orphan]) -> None:
+def write(stack: str, leftovers: Leftovers, orphans: list[Orphan]) -> None:
     """Takes orphans into the state (those that are not wanted for the next update to delete them), has the engine read
     the rest of them from AWS, and only then forgets the interrupted creations."""
     changed = leftovers.state

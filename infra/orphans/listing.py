@@ -5,10 +5,10 @@ from dataclasses import replace
 from catalogue.stack import Stack
 from infra.errors import InfraError
 from infra.orphans import command, costs
-from infra.orphans.command import Found, Orphan
+from infra.orphans.command import Leftovers, Orphan
 
 
-def look(stack: Stack, whole: bool) -> tuple[Found, list[Orphan]]:
+def look(stack: Stack, whole: bool) -> tuple[Leftovers, list[Orphan]]:
     """What interrupted creations left, and, for the `whole` of it, what else has the stack's tags. Raises
     InfraError."""
     pulumi_state = command.export_state(stack.name)
@@ -18,7 +18,7 @@ def look(stack: Stack, whole: bool) -> tuple[Found, list[Orphan]]:
     ) if whole else []
 
 
-def lines(leftovers: Found, others: list[Orphan], whole: bool) -> list[str]:
+def lines(leftovers: Leftovers, others: list[Orphan], whole: bool) -> list[str]:
     everything = [*leftovers.orphans, *others]
     text_lines = [
         f"{orphan.kind} {orphan.id} ({orphan.region}): {orphan.origin}; {costs.price_text(costs.monthly(orphan))}"

@@ -32,7 +32,7 @@ from infra.preview.hosts import compare_hosts
 from infra.preview.marks import mask_text, stable
 from infra.preview.report import StackReport
 from infra.preview.snapshot import code_of, hosts_of, image_digests, machines
-from infra.pulumi import Previewed, PreviewStep, ResourceState, attempt, preview, pulumi
+from infra.pulumi import PreviewResult, PreviewStep, ResourceState, attempt, preview, pulumi
 from rendering.images import images_of
 
 INSTANCE = "aws:ec2/instance:Instance"
@@ -145,7 +145,7 @@ def _secrets_of_others(sealed: Catalogue, own: Mapping[str, Any]) -> dict[str, d
         raise CatalogueError([Problem(sealed.stack.file, f"{PROJECT}:secretsFrom", reason, rule)]) from None
 
 
-def _preview(name: str) -> Previewed | str:
+def _preview(name: str) -> PreviewResult | str:
     """What it would do, or what the program says against it."""
     try:
         return preview("--stack", name)

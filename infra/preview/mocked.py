@@ -21,7 +21,7 @@ Values = dict[str, Any]  # what a provider takes and gives, as each of its funct
 
 
 @dataclass(frozen=True)
-class Known:
+class KnownFacts:
     """What is known beforehand: `images` as repository → suffix → digest, and the `state` that the last update left."""
 
     images: dict[str, dict[str, str]]
@@ -70,23 +70,23 @@ def mock_creation(resource: Creation) -> tuple[str, Values]:
     return f"{resource.name}-id", {**outputs, **resource.inputs}
 
 
-def answer(call: Call, facts: Known) -> Values:
+def answer(call: Call, facts: KnownFacts) -> Values:
     """What a function of a provider returns. Those that look something up by its name have the same one."""
     return FUNCTIONS.get(call.token, _look_up)(call.args, facts)
 
 
-def _images(arguments: Values, facts: Known) -> Values:
+def _images(arguments: Values, facts: KnownFacts) -> Values:
     entries = facts.images.get(arguments["repositoryName"], {}).items()
     tagged = [{"imageTag": suffix[1:], "imageDigest": digest} for suffix, digest in entries if suffix[0] == ":"]
     pinned = [{"imageTag": "", "imageDigest": digest} for suffix, digest in entries if suffix[0] == "@"]
     return {"imageIds": tagged + pinned, "id": "i", "repositoryName": arguments["repositoryName"]}
 
 
-def _last_update(arguments: Values, facts: Known) -> Values:
+def _last_update(arguments: Values, facts: KnownFacts) -> Values:
     return {"name": arguments["stackName"], "outputs": facts.state}
 
 
-def _offerings(arguments: Values, facts: Known) -> Values:
+def _offerings(arguments: Values, facts: KnownFacts) -> Values:
     # Which zone offers them is AWS's to say: without it each does, and the first stands for it
     place = arguments["region"]
     pairs = [(kind, f"{place}{letter}") for letter in "abcdef" for kind in _filter_values(arguments)]
@@ -96,16 +96,16 @@ def _offerings(arguments: Values, facts: Known) -> Values:
     }  # fmt: skip
 
 
-def _subnet(arguments: Values, facts: Known) -> Values:
+def _subnet(arguments: Values, facts: KnownFacts) -> Values:
     return {"availabilityZone": f"{arguments['region']}a", "id": arguments["id"]}
 
 
-def _instances(arguments: Values, facts: Known) -> Values:
+def _instances(arguments: Values, facts: KnownFacts) -> Values:
     # Here it is unknown that one is lost
     return {"ids": _filter_values(arguments), "id": "i", "region": "r"}
 
 
-def _look_up(arguments: Values, facts: Known) -> Values:
+def _look_up(arguments: Values, facts: KnownFacts) -> Values:
     name = arguments.get("name", "")
     return {
         "zoneId": "ZONE", "arn": "arn:aws:route53:::hostedzone/ZONE", "id": "ZONE", "value": f"image of {name}",
@@ -117,7 +117,7 @@ def _filter_values(arguments: Values) -> list[str]:
     return [value for entry in arguments["filters"] for value in entry["values"]]
 
 
-FUNCTIONS: dict[str, Callable[[Values, Known], Values]] = {
+FUNCTIONS: dict[str, Callable[[Values, KnownFacts], Values]] = {
     "aws:ecr/getImages:getImages": _images,
     "pulumi:pulumi:readStackResourceOutputs": _last_update,
     "aws:ec2/getInstanceTypeOfferings:getInstanceTypeOfferings": _offerings,

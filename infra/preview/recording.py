@@ -34,7 +34,7 @@ ENCRYPTED = ("infra:sshPrivateKey", "infra:hostPrivateKeys", "infra:secrets")
 class Mocks(pulumi.runtime.Mocks):
     """Answers in the place of AWS and of the engine, out of what is known beforehand."""
 
-    def __init__(self, facts: mocked.Known) -> None:
+    def __init__(self, facts: mocked.KnownFacts) -> None:
         self.known = facts
 
     def new_resource(self, args: mocked.Creation) -> tuple[str, dict[str, Any]]:
@@ -85,7 +85,7 @@ def _stable_urns(urns: Any) -> list[str]:
     return sorted(marks.stable(urn) for urn in urns)
 
 
-def run(root: Path, stack: str, values: dict[str, Any], facts: mocked.Known) -> "Program":
+def run(root: Path, stack: str, values: dict[str, Any], facts: mocked.KnownFacts) -> "Program":
     """What the program in `root` asks for with the configuration `values` (key → value, JSON for what is no text)."""
     # Pulumi takes the loop that is set, and since Python 3.14 none is made for it
     asyncio.set_event_loop(asyncio.new_event_loop())

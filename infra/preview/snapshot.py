@@ -172,7 +172,7 @@ def take(
         return {"stack": name, "problems": _records(problems), "error": "\n".join(errors)}
     images = image_digests(catalogue)
     hosts = hosts_of(catalogue, images, key)
-    program = _run(root, name, marks.mark_unset(values, unset), mocked.Known(images, state or {}))
+    program = _run(root, name, marks.mark_unset(values, unset), mocked.KnownFacts(images, state or {}))
     return {
         "stack": name, "problems": _records(problems), "error": "", "code": code_of(root), "region": stack.region,
         "standby": list(getattr(stack, "standbyRegions", [])), "configuration": stack.model_dump(mode="json"),
@@ -184,7 +184,7 @@ def _records(problems: "Sequence[Problem]") -> "list[ProblemRecord]":
     return [cast("ProblemRecord", asdict(problem)) for problem in problems]
 
 
-def _run(root: Path, name: str, values: "Configuration", facts: mocked.Known) -> "Program":
+def _run(root: Path, name: str, values: "Configuration", facts: mocked.KnownFacts) -> "Program":
     # It imports Pulumi, which a command that takes no snapshot does not need
     if __package__:
         from infra.preview import recording
@@ -206,12 +206,14 @@ def state_of(snapshot: "Snapshot") -> "dict[str, StateEntry]":
     return state
 
 
-def apart(root: str, name: str, file: str, key: bytes, state: "dict[str, StateEntry] | None" = None) -> "Running":
+def apart(
+    root: str, name: str, file: str, key: bytes, state: "dict[str, StateEntry] | None" = None
+) -> "SnapshotProcess":
     """A snapshot in a process of its own, which has the libraries already."""
     out = tempfile.TemporaryFile()  # noqa: SIM115 (both processes have it)
     pid = os.fork()
     if pid:
-        return Running(name, pid, out)
+        return SnapshotProcess(name, pid, out)
     sys.path.insert(0, root)
     try:
         os.chdir(root)
@@ -224,7 +226,7 @@ def apart(root: str, name: str, file: str, key: bytes, state: "dict[str, StateEn
 
 
 @dataclass
-class Running:
+class SnapshotProcess:
     stack: str
     pid: int
     out: IO[bytes]

@@ -40,7 +40,7 @@ def saying(monkeypatch):
 def test_the_lines_of_all_hosts_come_in_the_order_of_their_time(saying):
     saying["watchme"] = [event(10, "first"), event(30, "third")]
     saying["watchme@ap-southeast-2"] = [event(20, "second")]
-    assert list(logs.lines(whole(), ["ast-api"], None, logs.Wanted())) == [
+    assert list(logs.lines(whole(), ["ast-api"], None, logs.Selection())) == [
         "1970-01-01 00:00:10 UTC watchme ast-api: first",
         "1970-01-01 00:00:20 UTC watchme@ap-southeast-2 ast-api: second",
         "1970-01-01 00:00:30 UTC watchme ast-api: third",
@@ -49,7 +49,7 @@ def test_the_lines_of_all_hosts_come_in_the_order_of_their_time(saying):
 
 def test_one_host_needs_no_name(saying):
     saying["watchme"] = [event(10, "first")]
-    assert list(logs.lines(whole(), ["ast-api"], "watchme", logs.Wanted(follow=True))) == [
+    assert list(logs.lines(whole(), ["ast-api"], "watchme", logs.Selection(follow=True))) == [
         "1970-01-01 00:00:10 UTC ast-api: first"
     ]
 
@@ -58,7 +58,7 @@ def test_one_host_needs_no_name(saying):
 def test_a_host_that_does_not_answer_is_reported_after_what_others_said(saying, follow):
     saying["watchme"] = [event(10, "first")]
     saying["watchme@ap-southeast-2"] = [InfraError("watchme@ap-southeast-2 does not answer")]
-    found = logs.lines(whole(), ["ast-api"], None, logs.Wanted(follow=follow))
+    found = logs.lines(whole(), ["ast-api"], None, logs.Selection(follow=follow))
     assert next(found).endswith("first")
     with pytest.raises(InfraError, match="does not answer"):
         next(found)
@@ -67,7 +67,7 @@ def test_a_host_that_does_not_answer_is_reported_after_what_others_said(saying, 
 def test_a_host_that_says_more_than_it_was_asked_for_is_not_waited_for(saying):
     saying["watchme"] = (event(number, "on and on") for number in itertools.count())
     saying["watchme@ap-southeast-2"] = [event(1.5, "other")]
-    found = logs.lines(whole(), ["ast-api"], None, logs.Wanted(count=2))
+    found = logs.lines(whole(), ["ast-api"], None, logs.Selection(count=2))
     assert [next(found).rsplit(": ", 1)[1] for _ in range(3)] == ["on and on", "on and on", "other"]
     with pytest.raises(InfraError, match="watchme sent more of ast-api than the 2 lines requested"):
         next(found)
@@ -76,7 +76,7 @@ def test_a_host_that_says_more_than_it_was_asked_for_is_not_waited_for(saying):
 def test_a_fault_while_one_host_is_listened_to_ends_the_command(saying):
     saying["watchme"] = [ValueError("not foreseen")]
     with pytest.raises(ValueError, match="not foreseen"):
-        list(logs.lines(whole(), ["ast-api"], "watchme", logs.Wanted(follow=True)))
+        list(logs.lines(whole(), ["ast-api"], "watchme", logs.Selection(follow=True)))
 
 
 MISTAKES = {
@@ -90,13 +90,13 @@ MISTAKES = {
 @pytest.mark.parametrize(("asked", "said"), MISTAKES.values(), ids=MISTAKES)
 def test_a_mistake_names_what_there_is(saying, asked, said):
     with pytest.raises(InfraError, match=said):
-        list(logs.lines(whole(), *asked, logs.Wanted()))
+        list(logs.lines(whole(), *asked, logs.Selection()))
 
 
 def test_several_services_and_those_of_a_system_come_as_one_stream(saying):
     saying["watchme ast-api"] = [event(10, "first"), event(30, "third")]
     saying["watchme web"] = [event(20, "second")]
-    assert [line.rsplit(" ", 1)[1] for line in logs.lines(whole(), ["ast-api", "web"], "watchme", logs.Wanted())] == [
+    assert [line.rsplit(" ", 1)[1] for line in logs.lines(whole(), ["ast-api", "web"], "watchme", logs.Selection())] == [
         "first", "second", "third",
     ]  # fmt: skip
     found = logs.services_of(whole(), ["whisper", "ast-api", "nginx"])
@@ -106,11 +106,11 @@ def test_several_services_and_those_of_a_system_come_as_one_stream(saying):
 
 def test_a_pattern_that_is_none_is_refused_before_anything_is_asked(saying):
     with pytest.raises(InfraError, match=r"--grep \(: .*a regular expression of Python's"):
-        list(logs.lines(whole(), ["ast-api"], None, logs.Wanted(grep="(")))
+        list(logs.lines(whole(), ["ast-api"], None, logs.Selection(grep="(")))
 
 
 def test_what_is_asked_for_goes_to_the_host(saying, monkeypatch):
     asked = []
     monkeypatch.setattr(logs.remote, "stream", lambda target, verb, payload: asked.append(payload) or iter(()))
-    list(logs.lines(whole(), ["ast-api"], "watchme", logs.Wanted(9, False, 60.0, "error|oops")))
+    list(logs.lines(whole(), ["ast-api"], "watchme", logs.Selection(9, False, 60.0, "error|oops")))
     assert asked == [{"service": "ast-api", "lines": 9, "follow": False, "since": 60.0, "grep": "error|oops"}]

@@ -119,7 +119,7 @@ def test_without_an_address_nothing_is_made_and_nothing_sent(here):
 def test_an_alarm_comes_after_the_release_of_its_host_and_goes_before_it(here):
     """Before the host publishes anything its silence would be an alarm."""
     values = {**PROD, "infra:sshPublicKey": "ssh-ed25519 AAAA", "infra:sshPrivateKey": "K", **KEYS}
-    graph = recording.run(ROOT, "prod", values, mocked.Known({}, {}))["resources"]
+    graph = recording.run(ROOT, "prod", values, mocked.KnownFacts({}, {}))["resources"]
     alarmed = [resource for resource in graph if resource["type"] == ALARM]
     assert len(alarmed) == 6
     for resource in alarmed:

@@ -10,7 +10,7 @@ from catalogue.problems import Problem, errors
 from infra.move.costs import Cost
 from infra.move.facts import Facts
 from infra.move.findings import RULES, cost, findings, fine
-from infra.move.remembered import Lowered
+from infra.move.remembered import LoweredTtl
 from tests.catalogue.containers import with_database
 from tests.support import catalogue, whole
 
@@ -109,15 +109,15 @@ def test_an_administrator_who_could_not_connect():
 
 
 def test_a_short_time_to_live_counts_once_the_long_one_before_has_passed():
-    text = "\n".join(map(str, findings(MADE, REGION, replace(FINE, lowered=Lowered(3600, AGO)))))
+    text = "\n".join(map(str, findings(MADE, REGION, replace(FINE, lowered=LoweredTtl(3600, AGO)))))
     assert "error: ap-southeast-2: names: had a TTL of 3600 s until" in text and LATER in text
     seconds = int(text.split("UTC: for ")[1].split(" s more")[0])
     assert 0 < seconds <= 3500
-    assert others(MADE, replace(FINE, lowered=Lowered(90, AGO))) == []
+    assert others(MADE, replace(FINE, lowered=LoweredTtl(90, AGO))) == []
 
 
 def test_what_was_made_by_hand_may_be_remembered_for_longer():
-    (found,) = others(MADE, replace(FINE, lowered=Lowered(None, AGO)))
+    (found,) = others(MADE, replace(FINE, lowered=LoweredTtl(None, AGO)))
     assert "warning: ap-southeast-2: names: were adopted by an update at" in str(found)
 
 

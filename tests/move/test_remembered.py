@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from infra.move.remembered import Lowered, find_lowering
+from infra.move.remembered import LoweredTtl, find_lowering
 
 DEFAULT = 60
 
@@ -21,17 +21,20 @@ def at(minute: int) -> datetime:
 CASES = {
     "always as it is": ([update(9, 60), update(8, None)], None),
     "never made": ([], None),
-    "lowered, and updated since": ([update(9, 60), update(8, 60), update(7, 3600)], Lowered(3600, at(8))),
-    "lowered to the default": ([update(9, None), update(8, 300)], Lowered(300, at(9))),
+    "lowered, and updated since": ([update(9, 60), update(8, 60), update(7, 3600)], LoweredTtl(3600, at(8))),
+    "lowered to the default": ([update(9, None), update(8, 300)], LoweredTtl(300, at(9))),
     "raised": ([update(9, 300), update(8, 60)], None),
     "a failed update ends nothing": (
         [update(9, 60), update(8, 60, "failed"), update(7, 600)],
-        Lowered(600, at(9)),
+        LoweredTtl(600, at(9)),
     ),
-    "a failed one may have begun it": ([update(9, 60), update(8, 600, "failed"), update(7, 60)], Lowered(600, at(9))),
+    "a failed one may have begun it": (
+        [update(9, 60), update(8, 600, "failed"), update(7, 60)],
+        LoweredTtl(600, at(9)),
+    ),
     "not lowered yet": ([update(9, 60, "failed"), update(8, 600)], None),
-    "refreshes do not count": ([update(9, 60, kind="refresh"), update(8, 60), update(7, 90)], Lowered(90, at(8))),
-    "made by hand": ([update(9, 60), update(8, 60), update(7, 60, kind="resource-import")], Lowered(None, at(8))),
+    "refreshes do not count": ([update(9, 60, kind="refresh"), update(8, 60), update(7, 90)], LoweredTtl(90, at(8))),
+    "made by hand": ([update(9, 60), update(8, 60), update(7, 60, kind="resource-import")], LoweredTtl(None, at(8))),
 }
 
 
@@ -41,4 +44,4 @@ def test_when_it_was_lowered(updates, found):
 
 
 def test_until_when_the_longer_one_can_be_remembered():
-    assert Lowered(600, at(9)).over == at(19)
+    assert LoweredTtl(600, at(9)).over == at(19)

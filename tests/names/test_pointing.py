@@ -11,7 +11,7 @@ from catalogue.records import Record as Described
 from infra import hosts, names, pointing, secret, zone_records
 from infra.errors import InfraError
 from infra.main import app
-from infra.pointing import Wanted, closing, lines, look, wait, wanted_records
+from infra.pointing import ExpectedRecord, closing, expected_records, lines, look, wait
 from lab.cloud.dns import Zone
 from tests.catalogue.changes import configured
 from tests.support import catalogue
@@ -49,7 +49,7 @@ def at(server, **more):
 def test_what_is_needed(made):
     described = [{"name": "hey-watch.me", "type": "TXT", "values": ["v=spf1 -all"]}]
     of = catalogue(config=configured(dns={"provider": "external", "challenges": "acme.example.net"}, records=described))
-    assert [(record.name, record.type, record.values) for record in wanted_records(of)] == [
+    assert [(record.name, record.type, record.values) for record in expected_records(of)] == [
         ("api.hey-watch.me", "A", [ADDRESS]),
         ("_acme-challenge.api.hey-watch.me", "CNAME", ["api.hey-watch.me.acme.example.net"]),
         ("hey-watch.me", "TXT", ["v=spf1 -all"]),
@@ -76,21 +76,21 @@ def test_what_a_server_says(there, wrong, right):
     kind, found, *values = there
     with served([entry("x.hey-watch.me", found, *values)]) as server:
         stack = at(server).stack
-        record = Wanted("x.hey-watch.me", kind, [VALUES[kind]], 60)
+        record = ExpectedRecord("x.hey-watch.me", kind, [VALUES[kind]], 60)
         look(stack, [record], [])
         assert record.wrong == [line.replace("127.0.0.1:PORT", server) for line in wrong] and record.is_right is right
 
 
 def test_an_address_of_ipv6_leads_elsewhere():
     with served([entry("x.hey-watch.me", "A", ADDRESS), entry("x.hey-watch.me", "AAAA", "2001:db8::9")]) as server:
-        record = Wanted("x.hey-watch.me", "A", [ADDRESS], 60)
+        record = ExpectedRecord("x.hey-watch.me", "A", [ADDRESS], 60)
         look(at(server).stack, [record], [])
     assert record.wrong == ["there is an AAAA 2001:db8::9 too: clients with IPv6 go there"] and not record.is_right
 
 
 def test_servers_that_do_not_answer_are_not_counted_as_right(monkeypatch):
     monkeypatch.setattr(names, "PATIENCE", 0.2)
-    record = Wanted("x.hey-watch.me", "A", [ADDRESS], 60)
+    record = ExpectedRecord("x.hey-watch.me", "A", [ADDRESS], 60)
     look(at("127.0.0.1:1").stack, [record], ["127.0.0.1:1"])
     assert not record.is_right and not record.wrong
     assert "not known: none answers" in lines(at("127.0.0.1:1").stack, [record])[0]
@@ -98,13 +98,13 @@ def test_servers_that_do_not_answer_are_not_counted_as_right(monkeypatch):
 
 def test_control_characters_of_others_are_shown_as_text():
     with served([entry("x.hey-watch.me", "TXT", '"\\027[2J"')]) as server:
-        record = Wanted("x.hey-watch.me", "TXT", ["a"], 60)
+        record = ExpectedRecord("x.hey-watch.me", "TXT", ["a"], 60)
         look(at(server).stack, [record], [])
     assert "\x1b" not in "".join(lines(at(server).stack, [record]))
 
 
 def test_what_a_person_has_to_do():
-    late = [Wanted("x.hey-watch.me", "A", [ADDRESS], 60)]
+    late = [ExpectedRecord("x.hey-watch.me", "A", [ADDRESS], 60)]
     external = catalogue(config=configured(dns={"provider": "external"})).stack
     assert closing(external, late).startswith("1 of 1 record(s) to be written where hey-watch.me is kept")
     assert "pulumi up --refresh what was changed since (--stack prod)" in closing(catalogue().stack, late)
@@ -114,7 +114,7 @@ def test_it_waits_for_a_person(monkeypatch):
     monkeypatch.setattr(pointing, "PAUSE", 0.05)
     records, said = [], []
     with served(records) as server:
-        record = Wanted("x.hey-watch.me", "A", [ADDRESS], 60)
+        record = ExpectedRecord("x.hey-watch.me", "A", [ADDRESS], 60)
         timer = threading.Timer(0.5, lambda: records.append(entry("x.hey-watch.me", "A", ADDRESS)))
         timer.start()
         wait(at(server).stack, [record], [], 30, said.append)
@@ -126,7 +126,7 @@ def test_an_address_of_ipv6_that_is_taken_out_while_it_waits_is_no_stray_any_mor
     monkeypatch.setattr(pointing, "PAUSE", 0.05)
     records = [entry("x.hey-watch.me", "A", ADDRESS), entry("x.hey-watch.me", "AAAA", "2001:db8::9")]
     with served(records) as server:
-        record = Wanted("x.hey-watch.me", "A", [ADDRESS], 60)
+        record = ExpectedRecord("x.hey-watch.me", "A", [ADDRESS], 60)
         timer = threading.Timer(0.5, records.pop)
         timer.start()
         wait(at(server).stack, [record], [], 30, print)
@@ -251,16 +251,16 @@ def test_the_command_ends_with_one_where_a_name_leads_elsewhere(made, monkeypatc
 def test_while_a_region_is_left_names_are_to_lead_to_the_new_one(monkeypatch):
     monkeypatch.setattr(hosts, "outputs", lambda stack: {"addresses": {"watchme": ADDRESS}, "region": "ap-southeast-2"})
     monkeypatch.setattr(hosts, "addresses_from_state", lambda stack: {"watchme": "192.0.2.55"})
-    assert [record.values for record in wanted_records(catalogue())] == [["192.0.2.55"]]
+    assert [record.values for record in expected_records(catalogue())] == [["192.0.2.55"]]
     monkeypatch.setattr(hosts, "addresses_from_state", lambda stack: {})
-    assert wanted_records(catalogue()) == []
+    assert expected_records(catalogue()) == []
 
 
 @pytest.mark.parametrize("text", ['say "hi" now', "back\\slash", "a" * 300, "Case Counts"])
 def test_texts_are_compared_as_they_are(text):
     quoted = Described(name="x.hey-watch.me", type="TXT", values=[text]).provider_values[0]
     with served([entry("x.hey-watch.me", "TXT", f'"{quoted}"')]) as server:
-        record = Wanted("x.hey-watch.me", "TXT", [text], 60)
+        record = ExpectedRecord("x.hey-watch.me", "TXT", [text], 60)
         look(at(server).stack, [record], [])
     assert record.is_right, record.found
 
@@ -268,8 +268,8 @@ def test_texts_are_compared_as_they_are(text):
 def test_an_address_of_ipv6_that_is_wanted_leads_nowhere_else():
     with served([entry("x.hey-watch.me", "A", ADDRESS), entry("x.hey-watch.me", "AAAA", "2001:db8::9")]) as server:
         records = [
-            Wanted("x.hey-watch.me", "A", [ADDRESS], 60),
-            Wanted("x.hey-watch.me", "AAAA", ["2001:db8:0::9"], 60),
+            ExpectedRecord("x.hey-watch.me", "A", [ADDRESS], 60),
+            ExpectedRecord("x.hey-watch.me", "AAAA", ["2001:db8:0::9"], 60),
         ]
         look(at(server).stack, records, [])
     assert all(record.is_right for record in records), [record.wrong for record in records]

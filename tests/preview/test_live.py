@@ -119,7 +119,7 @@ def test_only_what_the_program_warns_of_now_is_shown():
     assert news([always, now], [standing]) == [now]
 
 
-def previewed(monkeypatch, code: int, **said) -> pulumi.Previewed:
+def previewed(monkeypatch, code: int, **said) -> pulumi.PreviewResult:
     done = CompletedProcess([], code, json.dumps(said), "")
     monkeypatch.setattr(pulumi, "attempt", lambda *_: done)
     return pulumi.preview("--stack", "prod")
