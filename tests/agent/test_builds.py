@@ -52,5 +52,5 @@ def test_no_docker_says_nothing():
 
 
 def test_how_a_person_reads_it():
-    assert build({"commit": COMMIT, "created": "2026-11-30T01:02:03Z"}) == "commit 0123456789ab, 2026-11-30 01:02"
+    assert build({"commit": COMMIT, "created": "2026-11-30T01:02:03Z"}) == "commit 0123456789ab, 2026-11-30 01:02 UTC"
     assert build({"version": "1.2", "commit": "main"}) == "1.2, commit main"

@@ -12,7 +12,11 @@ from tests.support import ROOT
 
 GROUP = get_command(app)
 FOLDERS = ("docs", "starter", "benchmarks")
-PAGES = sorted([*ROOT.glob("*.md"), *(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.md"))])
+# A list of messages, whose sentences begin with a command's name too
+MESSAGES = ROOT / "docs/reference/messages.md"
+PAGES = sorted(
+    [*ROOT.glob("*.md"), *(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.md") if path != MESSAGES)]
+)
 # A command ends where the shell's grammar, a comment or prose begins
 END = re.compile(r"\s(?:[|&>#…]|\\$|2>| ).*|…$", re.DOTALL)
 CALL = re.compile(r"(?:^|(?<=[\s`$(]))(?:uv run |\.venv/bin/)?infra (?=[a-z-])")
