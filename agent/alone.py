@@ -31,7 +31,7 @@ def narrow(ready: Plan, services: Iterable[str], restarts: Iterable[str] = ()) -
         remove=[path for path in ready.change.remove if path in differing],
         link={path: to for path, to in ready.change.link.items() if path in differing},
     )
-    changed = {*units.of_paths(ready.target.manifest, {*change.paths}), *restarts}
+    changed = {*units.units_with_files(ready.target.manifest, {*change.paths}), *restarts}
     return replace(
         ready,
         change=change,

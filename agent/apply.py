@@ -34,9 +34,9 @@ from agent import (
     units,
 )
 from agent.backups import making
-from agent.desired import digest, wanted_files
+from agent.desired import desired_files, digest
 from agent.documents.jobs import Secrets
-from agent.documents.manifest import HeldNow
+from agent.documents.manifest import ActiveRequestHold
 from agent.documents.transaction import PathState
 from agent.job import Job
 from agent.outcome import Failed, Outcome, Refused, reason_of
@@ -98,7 +98,7 @@ def unpack_release(id: str, contents: dict[str, bytes], secrets: Secrets) -> Rel
         content = contents.get(f"files{file['path']}")
         if content is None or digest(content) != file["sha256"]:
             raise Refused(f"{file['path']} was damaged in transfer; run again")
-    return Release(id, manifest, wanted_files(manifest, contents, secrets))
+    return Release(id, manifest, desired_files(manifest, contents, secrets))
 
 
 def _bring(world: World, job: Job, target: Release) -> Outcome:
@@ -129,7 +129,7 @@ def _bring(world: World, job: Job, target: Release) -> Outcome:
         probes = ready.target.manifest["probes"]
         public = [probe["public"] for probe in probes if probe["public"] and probe["service"] in services]
         job.confirm(maintenance.serving_urls(world, public))
-        _still_well(world, ready, begun.began)
+        _confirm_health(world, ready, begun.began)
         transaction.commit(world, begun)
     except Exception as error:
         edits.drop(world, job.id)
@@ -142,7 +142,7 @@ def _prepare(world: World, job: Job, target: Release) -> tuple[Plan, list[PathSt
     """All that can be known and fetched while the present release serves, what of the host's certificates it has
     replaced, and which it has obtained. Raises Refused, after which the host has its own again."""
     base = store.base(world, job.say)
-    with credentials.of_release(world, target) as identity:
+    with credentials.aws_environment(world, target) as identity:
         preflight.check(world, job, base, target)
         absent, parcels = images.absent(world, target, identity), artefacts.absent(world, target)
         artefacts.clear(world, target, parcels)
@@ -213,7 +213,7 @@ def _unhealthy_services(world: World, ready: Plan) -> list[str]:
         return []
     probes = slots.probes(world, ready.base.manifest)
     if any(map(proxies.has_file, ready.change.paths)):
-        probes = [slots.by_itself(probe) for probe in probes]
+        probes = [slots.own_probe(probe) for probe in probes]
     return [name for name, status in health.once(world, probes).items() if status != 200]
 
 
@@ -231,11 +231,13 @@ def _switch(world: World, job: Job, ready: Plan, begun: Transaction) -> tuple[di
     owners.note(world, manifest)
     if "docker-compose" in manifest["commands"]:
         compose.make_command(world, compose.demand(world.can.compose))
-    waiting_entries: list[HeldNow] = []
+    waiting_entries: list[ActiveRequestHold] = []
     if ready.base:
         rolling.leave(world, ready.base.manifest, ready.leaves)
-        wanted = holding.entries_to_hold(ready.base.manifest, manifest, {*ready.stops, *ready.starts, *ready.leaves})
-        waiting_entries = holding.close(world, ready.base.manifest, wanted)
+        entries_to_hold = holding.entries_to_hold(
+            ready.base.manifest, manifest, {*ready.stops, *ready.starts, *ready.leaves}
+        )
+        waiting_entries = holding.close(world, ready.base.manifest, entries_to_hold)
         if waiting_entries:
             job.say(f"holding requests for {', '.join(entry['service'] for entry in waiting_entries)}")
     units.stop(world, [*ready.stops, *ready.leaves])
@@ -264,7 +266,7 @@ def _switch(world: World, job: Job, ready: Plan, begun: Transaction) -> tuple[di
     exempt = [probe for probe in probes if probe["service"] in begun.sick and probe["service"] not in touched]
     moving = {rollout.service for rollout in ready.rollouts if rollout.link in later}
     waited_for = {entry["service"] for entry in waiting_entries}
-    first = [slots.by_itself(p) if p["service"] in moving | waited_for else p for p in probes if p not in exempt]
+    first = [slots.own_probe(p) if p["service"] in moving | waited_for else p for p in probes if p not in exempt]
     needed = {service: int(manifest["health"]["successes"]) for service in touched}
     job.say(f"waiting for {len(first)} services to be healthy, {limit:.0f} s at most")
     services = health.wait(world, first, needed, patience)
@@ -277,9 +279,9 @@ def _switch(world: World, job: Job, ready: Plan, begun: Transaction) -> tuple[di
     if moving | waited_for:
         through_proxy = [probe for probe in probes if probe["service"] in moving | waited_for]
         services |= health.wait(world, through_proxy, needed, patience)
-    seen = health.once(world, exempt)
-    services |= {name: status for name, status in seen.items() if status == 200}
-    return services, [name for name, status in seen.items() if status != 200]
+    statuses = health.once(world, exempt)
+    services |= {name: status for name, status in statuses.items() if status == 200}
+    return services, [name for name, status in statuses.items() if status != 200]
 
 
 def _write(world: World, ready: Plan, later: set[str], is_whole: bool) -> None:
@@ -296,13 +298,13 @@ def _write(world: World, ready: Plan, later: set[str], is_whole: bool) -> None:
             world.link(path, target)
 
 
-def _still_well(world: World, ready: Plan, since: float) -> None:
+def _confirm_health(world: World, ready: Plan, since: float) -> None:
     manifest = ready.target.manifest
     stopped = slots.stopped_units(world, manifest) & {*ready.starting_units}
     if names := [probe["service"] for probe in manifest["probes"] if probe["unit"] in stopped]:
         raise Failed(f"{', '.join(names)} was stopped to free memory during the release")
     probes = slots.probes(world, manifest)
-    health.still(world, [probe for probe in probes if probe["unit"] in ready.starting_units], since)
+    health.confirm(world, [probe for probe in probes if probe["unit"] in ready.starting_units], since)
 
 
 def _outcome(
@@ -315,8 +317,8 @@ def _outcome(
     if base:
         ours = {*(file.path for file in base.files), *(link["path"] for link in base.manifest["links"])}
     for why, theirs in (("edited by hand and overwritten", False), ("existed before, and was overwritten", True)):
-        kept = "; ".join(f"{path} is kept at {copy}" for path, copy in edited.items() if (path not in ours) is theirs)
-        warnings += [f"{why}: {kept}"] if kept else []
+        copies = "; ".join(f"{path} is kept at {copy}" for path, copy in edited.items() if (path not in ours) is theirs)
+        warnings += [f"{why}: {copies}"] if copies else []
     line = f"restarted on {job.host}: {', '.join(job.only)}, healthy; release {ready.target.id[:12]} keeps serving"
     if not job.restarts:
         files, units = count(len(ready.change.paths), "file"), count(len(ready.starting_units), "unit")

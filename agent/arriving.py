@@ -75,7 +75,7 @@ def ready(world: World, payload: ReadyPayload, say: Say) -> ReadyAnswer:
         begun: ArrivalRecord = {
             "system": system, "id": payload["id"], "region": payload["region"], "units": own, "was": was,
             "what": payload["what"],
-            "running": [] if was else [unit for unit in data.still_on(world, own) if unit not in resting],
+            "running": [] if was else [unit for unit in data.active_units(world, own) if unit not in resting],
             "others": others,
             "moved": [
                 {"path": path, "aside": f"{path}.before-{stamp}", "staged": staged}
@@ -157,7 +157,7 @@ def undo(world: World, payload: UndoPayload, say: Say) -> UndoAnswer:
 def _is_on(world: World, names: list[str]) -> bool:
     """Whether one may run still."""
     try:
-        return bool(data.still_on(world, names) or data.containers_on(world, _release(world).manifest, names))
+        return bool(data.active_units(world, names) or data.running_containers(world, _release(world).manifest, names))
     except (Failed, Refused):
         return True
 

@@ -77,15 +77,20 @@ def edited_paths(world: World, folder: str) -> list[str] | None:
 
 def absent(world: World, target: Release) -> list[Parcel]:
     """The artefacts that are to be fetched, as the registry has them. Raises Refused."""
-    wanted = {entry["folder"]: entry["image"] for entry in target.manifest["artefacts"]}
+    image_of_folder = {entry["folder"]: entry["image"] for entry in target.manifest["artefacts"]}
     # What was edited stays, and is drift: a service may run from it
-    wanted = {folder: image for folder, image in wanted.items() if edited_paths(world, folder) is None}
-    if unknown := sorted({image for image in wanted.values() if "@" not in image}):
+    image_of_folder = {
+        folder: image for folder, image in image_of_folder.items() if edited_paths(world, folder) is None
+    }
+    if unknown := sorted({image for image in image_of_folder.values() if "@" not in image}):
         push = "; ".join(f"uv run infra push {_name(image)} --from YOUR-DIRECTORY" for image in unknown)
         raise Refused(f"{len(unknown)} artefact(s) are missing in the registry. Push them and run again: {push}")
-    hosts = sorted({image.partition("/")[0] for image in wanted.values()})
+    hosts = sorted({image.partition("/")[0] for image in image_of_folder.values()})
     logins = ecr.auths(world, hosts) if hosts else {}
-    return [_parcel(world, folder, image, logins[image.partition("/")[0]]["auth"]) for folder, image in wanted.items()]
+    return [
+        _parcel(world, folder, image, logins[image.partition("/")[0]]["auth"])
+        for folder, image in image_of_folder.items()
+    ]
 
 
 def _parcel(world: World, folder: str, image: str, login: str) -> Parcel:
@@ -228,18 +233,18 @@ def prune(world: World) -> None:
     _keep_only(world, set())
 
 
-def _keep_only(world: World, wanted: set[str]) -> None:
+def _keep_only(world: World, folders: set[str]) -> None:
     """Removes all but what kept releases need, and these; nothing where a release cannot be read, and may need any."""
     if store.unreadable(world):
         return
-    kept = {entry["folder"] for id in store.kept_ids(world) for entry in store.manifest(world, id)["artefacts"]}
-    kept |= wanted
-    kept |= {_aside(folder) for folder in kept}
+    kept_folders = {entry["folder"] for id in store.kept_ids(world) for entry in store.manifest(world, id)["artefacts"]}
+    kept_folders |= folders
+    kept_folders |= {_aside(folder) for folder in kept_folders}
     for name in world.listing(PLACE):
-        if f"{PLACE}/{name}" not in kept:
+        if f"{PLACE}/{name}" not in kept_folders:
             world.remove_tree(f"{PLACE}/{name}")
     for name in world.listing(RECORDS):
-        if f"{PLACE}/{name[: -len('.json')]}" not in kept:
+        if f"{PLACE}/{name[: -len('.json')]}" not in kept_folders:
             world.remove(f"{RECORDS}/{name}")
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 
 from agent import managers
-from agent.documents.answers import MilestoneReached
+from agent.documents.answers import MilestoneResult
 from agent.store import Release
 from agent.world import World
 
 STARTED = "39f53479d3a045ac8e11786248231fbf"
 
 
-def boot_times(world: World, release: Release) -> list[MilestoneReached]:
+def boot_times(world: World, release: Release) -> list[MilestoneResult]:
     """An entry a milestone: `name`, `unit`, `within`, and `seconds` (None when it was not reached yet)."""
     begun, offset = _begin(world)
     return [
@@ -26,10 +26,12 @@ def _begin(world: World) -> tuple[int, int]:
 
     In a container the kernel is another machine's and has run for long: there the boot begins with systemd.
     """
-    shown = world.run(
+    properties = world.run(
         "systemctl", "show", "-p", "UserspaceTimestampMonotonic", "-p", "FirmwareTimestampMonotonic"
     ).output
-    times = {name: int(value) for name, value in (line.split("=", 1) for line in shown.splitlines() if "=" in line)}
+    times = {
+        name: int(value) for name, value in (line.split("=", 1) for line in properties.splitlines() if "=" in line)
+    }
     if world.run("systemd-detect-virt", "--quiet", "--container").code == 0:
         return times["UserspaceTimestampMonotonic"], 0
     return 0, times.get("FirmwareTimestampMonotonic", 0)

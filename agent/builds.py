@@ -19,7 +19,7 @@ LONGEST = 80  # characters of one
 PATIENCE = 20  # seconds for Docker
 
 
-def of_release(world: World, manifest: Manifest) -> dict[str, dict[str, str]]:
+def build_labels(world: World, manifest: Manifest) -> dict[str, dict[str, str]]:
     """Service → what its image says; none of one that says nothing, or that Docker cannot say."""
     labels_by_image = _build_labels(world, store.images_of(manifest))
     labels_of = {

@@ -273,10 +273,12 @@ def _is_trusted(world: World, target: Release, item: Certificate) -> bool:
     """Would a client take it, one that has the release's own roots too, and is its key there."""
     name = item["name"]
     # Of all names below a domain any is one
-    shown = (item.get("domain") or name).replace("*", "any")
+    name_to_verify = (item.get("domain") or name).replace("*", "any")
     chain, key = (f"{lineages.HOME}/live/{name}/{part}" for part in ("fullchain.pem", "privkey.pem"))
     bundle = _trust(world, target).get("REQUESTS_CA_BUNDLE", SYSTEM_BUNDLE)
-    checked = world.run("openssl", "verify", "-CAfile", bundle, "-untrusted", chain, "-verify_hostname", shown, chain)
+    checked = world.run(
+        "openssl", "verify", "-CAfile", bundle, "-untrusted", chain, "-verify_hostname", name_to_verify, chain
+    )
     public = [
         world.run("openssl", *words, "-in", path)
         for words, path in ((("x509", "-noout", "-pubkey"), chain), (("pkey", "-pubout"), key))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 
 from agent import quoting, store
-from agent.desired import Wanted
+from agent.desired import DesiredFile
 from agent.documents.answers import Contents
 from agent.documents.manifest import EnvironmentFile
 from agent.world import World
@@ -57,17 +57,17 @@ def _text(content: bytes) -> str:
         return f"(binary, {len(content)} bytes, {hashlib.sha256(content).hexdigest()[:12]})\n"
 
 
-def _without_secrets(file: Wanted, content: bytes, item: EnvironmentFile) -> str:
+def _without_secrets(file: DesiredFile, content: bytes, item: EnvironmentFile) -> str:
     between = item.get("between", "=")
     ours = _parse_assignments(file.content, between)
     lines = [item["head"]] if item["head"] else []
     for name, value in sorted(_parse_assignments(content, between).items()):
         if value != ours.get(name):
-            shown = value if name in item["values"] else "[another value, not shown]"
+            visible_value = value if name in item["values"] else "[another value, not shown]"
         else:
             version = item["versions"].get(item["secrets"].get(name, ""), "not set")
-            shown = item["values"].get(name, f"[secret {version}]")
-        lines.append(f"{name}{between}{shown}")
+            visible_value = item["values"].get(name, f"[secret {version}]")
+        lines.append(f"{name}{between}{visible_value}")
     return "\n".join(lines) + "\n"
 
 

@@ -22,7 +22,7 @@ class _Preparation:
 
 
 @contextmanager
-def of_release(world: World, target: Release) -> Generator[dict[str, str]]:
+def aws_environment(world: World, target: Release) -> Generator[dict[str, str]]:
     """The environment for programs that talk to AWS; empty where the machine has a role."""
     content = next((file.content for file in target.files if file.path == CREDENTIALS), None)
     if content is None:

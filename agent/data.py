@@ -35,7 +35,7 @@ def foreign_parent(world: World, path: str) -> str:
     return ""
 
 
-def still_on(world: World, names: list[str]) -> list[str]:
+def active_units(world: World, names: list[str]) -> list[str]:
     """Those that run, or are on their way down. Raises Failed where systemd does not answer."""
     return [unit for unit, state in units.settled_states(world, names).items() if state["active"]]
 
@@ -43,14 +43,14 @@ def still_on(world: World, names: list[str]) -> list[str]:
 def stop(world: World, manifest: Manifest, names: list[str]) -> None:
     """Raises Failed where one goes on, or its container does."""
     units.stop(world, list(reversed(names)))
-    if still := still_on(world, names):
+    if still := active_units(world, names):
         raise Failed(f"{', '.join(still)} does not stop")
     # systemd stops nothing of a unit whose start has failed, and its container may be there
-    if still_running := containers_on(world, manifest, names):
+    if still_running := running_containers(world, manifest, names):
         units.must(world, "docker", "stop", *still_running)
 
 
-def containers_on(world: World, manifest: Manifest, names: list[str]) -> list[str]:
+def running_containers(world: World, manifest: Manifest, names: list[str]) -> list[str]:
     """The containers of units that run. Raises Failed where Docker does not answer."""
     own = {entry["name"] for entry in manifest["containers"] if entry["unit"] in names}
     if not own:

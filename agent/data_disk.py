@@ -76,11 +76,11 @@ class Machine:
     def is_blank(self, device: str) -> bool:
         """Are its first bytes all zero, as those of a new disk are."""
         with open(device, "rb") as disk:
-            left = BLANK
-            while left > 0 and (chunk := disk.read(min(left, 1024**2))):
+            remaining = BLANK
+            while remaining > 0 and (chunk := disk.read(min(remaining, 1024**2))):
                 if chunk.count(0) != len(chunk):
                     return False
-                left -= len(chunk)
+                remaining -= len(chunk)
         return True
 
     def read(self, path: str) -> str:
@@ -157,18 +157,20 @@ def _device(machine: Machine, serial: str, name: str) -> str:
 
 def identify(machine: Machine, device: str, say: Say) -> tuple[str, str]:
     """Kind and UUID of its file system, which is made where the disk has nothing at all on it. Raises Refused."""
-    known = _probe(machine, device)
-    if not known:
+    file_system = _probe(machine, device)
+    if not file_system:
         _demand_nothing(machine, device)
         say(f"making a file system ({KIND}) on the new disk {device}")
         must(machine, f"mkfs.{KIND}", "-q", "-m", "1", device)
-        known = _probe(machine, device)
-    if not known.get("TYPE") or not known.get("UUID"):
-        what = "a partition table" if known.get("PTTYPE") else known.get("TYPE", "something unknown")
+        file_system = _probe(machine, device)
+    if not file_system.get("TYPE") or not file_system.get("UUID"):
+        what = "a partition table" if file_system.get("PTTYPE") else file_system.get("TYPE", "something unknown")
         raise Refused(f"{device} has {what}, and no file system of its own: nothing on it was touched")
-    if known["TYPE"] not in GROW:
-        raise Refused(f"{device} has {known['TYPE']}, which is no file system for data: nothing on it was touched")
-    return known["TYPE"], known["UUID"]
+    if file_system["TYPE"] not in GROW:
+        raise Refused(
+            f"{device} has {file_system['TYPE']}, which is no file system for data: nothing on it was touched"
+        )
+    return file_system["TYPE"], file_system["UUID"]
 
 
 def _probe(machine: Machine, device: str) -> dict[str, str]:
@@ -219,18 +221,18 @@ def remember(machine: Machine, place: str, line: str) -> None:
     there = [number for number, entry in enumerate(lines) if not entry.startswith("#") and place in entry.split()[1:2]]
     if any(MARK not in lines[number] for number in there):
         raise Refused(f"{FSTAB} has a line of its own for {place}: take it out, and run again")
-    kept = [entry for number, entry in enumerate(lines) if number not in there[1:]]
+    remaining_lines = [entry for number, entry in enumerate(lines) if number not in there[1:]]
     if there:
-        kept[there[0]] = line
-    wanted = "".join(f"{entry}\n" for entry in (kept if there else [*kept, line]))
-    if wanted != text:
-        machine.write(FSTAB, wanted)
+        remaining_lines[there[0]] = line
+    new_text = "".join(f"{entry}\n" for entry in (remaining_lines if there else [*remaining_lines, line]))
+    if new_text != text:
+        machine.write(FSTAB, new_text)
         must(machine, "systemctl", "daemon-reload")
 
 
-def mount(machine: Machine, device: str, place: str, known: tuple[str, str], say: Say) -> None:
+def mount(machine: Machine, device: str, place: str, file_system: tuple[str, str], say: Say) -> None:
     """Mounts the disk, now and at each boot. A boot does not wait for it: what needs it does. Raises Refused."""
-    kind, uuid = known
+    kind, uuid = file_system
     there = mounts_of(machine).get(place)
     if there and machine.resolve(there) != device:
         raise Refused(f"{there} is mounted at {place}, and not {device}: unmount it, and run again")
@@ -279,10 +281,10 @@ def hold_docker(machine: Machine, root: str, uuid: str, say: Say) -> None:
         machine.run("systemctl", "start", "docker.service")
 
 
-def grow(machine: Machine, device: str, place: str, wanted: tuple[str, int], say: Say) -> None:
-    """The file system takes all of its disk, in use, once the disk has its size. `wanted` is the file system's kind
+def grow(machine: Machine, device: str, place: str, kind_and_size: tuple[str, int], say: Say) -> None:
+    """The file system takes all of its disk, in use, once the disk has its size. `kind_and_size` is its kind
     and the size in GiB. Raises Refused."""
-    kind, size = wanted
+    kind, size = kind_and_size
     end = machine.now() + PATIENCE
     while (has := int(must(machine, "blockdev", "--getsize64", device).strip())) < size * 1024**3:
         if machine.now() > end:
@@ -298,12 +300,12 @@ def grow(machine: Machine, device: str, place: str, wanted: tuple[str, int], say
 def carry_out(machine: Machine, payload: Payload, say: Say) -> dict[str, str]:
     """The whole of it: which device it is. Raises Refused."""
     device = find(machine, payload, say)
-    known = identify(machine, device, say)
+    file_system = identify(machine, device, say)
     root, *others = payload["mounts"]
-    mount(machine, device, root, known, say)
-    grow(machine, device, root, (known[0], int(payload["size"])), say)
+    mount(machine, device, root, file_system, say)
+    grow(machine, device, root, (file_system[0], int(payload["size"])), say)
     if DOCKER in others:
-        hold_docker(machine, root, known[1], say)
+        hold_docker(machine, root, file_system[1], say)
     return {"device": device}
 
 

@@ -30,7 +30,7 @@ def release(world: World, payload: Payload) -> Release:
 
 def exchange(world: World, id: str, before: str, after: str) -> Release:
     """A kept release with the image `after` instead of `before`, both by their digests. Raises Refused."""
-    kept = store.load(world, id)
+    kept_release = store.load(world, id)
     text = (world.read(f"{store.RELEASES}/{id}/manifest.json") or b"").decode(errors="surrogatepass")
     if before not in text:
         raise Refused(f"release {id[:12]} no longer has {before}")
@@ -40,7 +40,7 @@ def exchange(world: World, id: str, before: str, after: str) -> Release:
     own = {entry["path"] for entry in manifest["files"]}
     files = [
         replace(file, content=file.content.replace(before.encode(), after.encode())) if file.path in own else file
-        for file in kept.files
+        for file in kept_release.files
     ]
     contents = {file.path: file.content for file in files}
     for entry in manifest["files"]:

@@ -19,7 +19,7 @@ def digest(content: bytes) -> str:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class DesiredFile:
     """A file as it is to be. No `group` stands for the owner's own."""
 
     path: str
@@ -29,7 +29,7 @@ class Wanted:
     group: str
 
     @classmethod
-    def of(cls, entry: File | EnvironmentFile, content: bytes) -> Wanted:
+    def of(cls, entry: File | EnvironmentFile, content: bytes) -> DesiredFile:
         """The file of a manifest's entry."""
         return cls(entry["path"], content, entry["mode"], entry["owner"], entry["group"])
 
@@ -40,10 +40,10 @@ class Wanted:
         return (present.owner, present.mode) != (self.owner, self.mode) or self.group not in ("", present.group)
 
 
-def wanted_files(manifest: Manifest, contents: dict[str, bytes], secrets: Secrets) -> list[Wanted]:
+def desired_files(manifest: Manifest, contents: dict[str, bytes], secrets: Secrets) -> list[DesiredFile]:
     """Every file of the release. Raises Refused naming each secret that did not come along."""
-    files = [Wanted.of(file, contents[f"files{file['path']}"]) for file in manifest["files"]]
-    return files + [Wanted.of(item, _environment(item, secrets)) for item in manifest["environment_files"]]
+    files = [DesiredFile.of(file, contents[f"files{file['path']}"]) for file in manifest["files"]]
+    return files + [DesiredFile.of(item, _environment(item, secrets)) for item in manifest["environment_files"]]
 
 
 def _environment(item: EnvironmentFile, secrets: Secrets) -> bytes:
@@ -67,7 +67,7 @@ def _quote(value: str) -> str:
 class Difference:
     """What an apply has to do to the files: `write`, `remove` and `link`; `paths` names them all."""
 
-    write: list[Wanted]
+    write: list[DesiredFile]
     remove: list[str]
     link: dict[str, str]
 
@@ -76,15 +76,15 @@ class Difference:
         return sorted([*(file.path for file in self.write), *self.remove, *self.link])
 
 
-def difference(world: World, files: list[Wanted], links: list[Link], previous: Manifest | None) -> Difference:
+def difference(world: World, files: list[DesiredFile], links: list[Link], previous: Manifest | None) -> Difference:
     """The host's files against the wanted ones; what the previous manifest had and this one has not goes."""
-    kept = {file.path for file in files} | {link["path"] for link in links}
+    kept_paths = {file.path for file in files} | {link["path"] for link in links}
     before = {
         item["path"] for kind in ("files", "environment_files", "links") for item in (previous or {}).get(kind, [])
     }
     return Difference(
         [file for file in files if file.differs(world)],
-        sorted(path for path in before - kept if exists(world, path)),
+        sorted(path for path in before - kept_paths if exists(world, path)),
         {link["path"]: link["target"] for link in links if world.link_target(link["path"]) != link["target"]},
     )
 

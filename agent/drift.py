@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 
 from agent import artefacts, environments, overrides, quoting, slots, store, units
-from agent.desired import Wanted
+from agent.desired import DesiredFile
 from agent.documents.answers import Finding
 from agent.overrides import Override
 from agent.world import World
@@ -38,7 +38,7 @@ def drift(world: World, overriding: list[Override] | None = None) -> list[Findin
     for folder, paths in environments.differing(world, release.manifest):
         gone = "is incomplete, or its Python is missing; the next release builds it again"
         findings.append(_folder(folder, paths, "the next lock replaces it", gone))
-    overriding = overrides.of_release(world, release) if overriding is None else overriding
+    overriding = overrides.list_overrides(world, release) if overriding is None else overriding
     findings += [Finding(path=entry.path, found=entry.found) for entry in overriding]
     return findings + _units(world, release)
 
@@ -48,7 +48,7 @@ def _folder(folder: str, paths: list[str] | None, later: str, gone: str) -> Find
     return {"path": folder, "found": f"was edited: {', '.join(paths[:3])}{more}; {later}" if paths else gone}
 
 
-def _file(world: World, file: Wanted, plain: dict[str, str] | None) -> list[Finding]:
+def _file(world: World, file: DesiredFile, plain: dict[str, str] | None) -> list[Finding]:
     try:
         entry = world.entry(file.path)
     except OSError as error:
@@ -68,7 +68,7 @@ def _file(world: World, file: Wanted, plain: dict[str, str] | None) -> list[Find
     return findings
 
 
-def _diff(file: Wanted, content: bytes, plain: dict[str, str] | None) -> str:
+def _diff(file: DesiredFile, content: bytes, plain: dict[str, str] | None) -> str:
     if max(len(file.content), len(content)) > LARGEST:
         # To compare such files takes minutes
         return f"[{len(file.content)} bytes in the release, {len(content)} bytes here: too large to show]"

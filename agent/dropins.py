@@ -65,7 +65,7 @@ def overridden_settings(
     environment files."""
     last = {(entry.section, entry.name): entry for entry in released}
     variables = {name: value for entry in released if entry.name == "Environment" for name, value in _variables(entry)}
-    asked = {entry[:3] for entry in released}
+    released_settings = {entry[:3] for entry in released}
     names_overridden: list[str] = []
     for entry in others:
         ours = last.get((entry.section, entry.name))
@@ -80,7 +80,7 @@ def overridden_settings(
                 f"UnsetEnvironment={name}" for name in names if name in variables or name in from_files
             ]
         elif entry.name.startswith(ASKED) and entry.value:
-            names_overridden += [entry.name] if entry[:3] not in asked else []
+            names_overridden += [entry.name] if entry[:3] not in released_settings else []
         elif ours and (
             not entry.value if entry.name in ADDED else _meaning(entry) != _meaning(ours) and entry.file > ours.file
         ):

@@ -29,8 +29,10 @@ def request(region: str) -> aws.Request:
 
 
 def _token(world: World, registry: str) -> str:
-    asked = request(registry.split(".")[3])
-    status, body = aws.ask_as_host(world, asked)
+    token_request = request(registry.split(".")[3])
+    status, body = aws.ask_as_host(world, token_request)
     if status != 200:
-        raise Refused(f"AWS refuses this host a login for {registry}: {status or 'no answer'} from {asked.host}")
+        raise Refused(
+            f"AWS refuses this host a login for {registry}: {status or 'no answer'} from {token_request.host}"
+        )
     return json.loads(body)["authorizationData"][0]["authorizationToken"]

@@ -18,7 +18,7 @@ def edited_paths(world: World, base: Release | None, change: Difference) -> list
     slots = base.manifest["slots"] if base else []
     links |= {slot["link"]: {choice["target"] for choice in slot["choices"]} for slot in slots}
 
-    def by_hand(path: str) -> bool:
+    def is_hand_edited(path: str) -> bool:
         if not exists(world, path):
             return False
         target = world.link_target(path)
@@ -26,20 +26,20 @@ def edited_paths(world: World, base: Release | None, change: Difference) -> list
             return target not in links.get(path, set())
         return path not in file_at or world.read(path) != file_at[path].content
 
-    return [path for path in change.paths if by_hand(path)]
+    return [path for path in change.paths if is_hand_edited(path)]
 
 
 def keep_aside(world: World, paths: list[str], job: str) -> dict[str, str]:
     """Path → where its content is kept, for root alone."""
-    kept: dict[str, str] = {}
+    copies: dict[str, str] = {}
     for path in paths:
         content = world.read(path)
         if content is not None:
-            kept[path] = f"{EDITED}/{job}{path}"
-            world.write(kept[path], content, 0o600, "root", "root")
-    if kept:
+            copies[path] = f"{EDITED}/{job}{path}"
+            world.write(copies[path], content, 0o600, "root", "root")
+    if copies:
         world.directory(EDITED, 0o700, "root", "root")
-    return kept
+    return copies
 
 
 def forget_old(world: World, current: str) -> None:

@@ -188,10 +188,10 @@ def _commands(making: Making, index: str) -> list[list[str]]:
     if not index:
         return [[program, "sync", "--frozen", "--no-install-project", "--no-install-workspace", *chosen]]
     source = ["--no-index", "--find-links", index] if index.startswith("/") else ["--default-index", index]
-    given = ["--output-file", REQUIREMENTS]
+    output = ["--output-file", REQUIREMENTS]
     return [
         [program, "venv", "--python", making.python, making.place],
-        [program, "export", "--frozen", "--quiet", "--no-emit-project", "--no-emit-workspace", *chosen, *given],
+        [program, "export", "--frozen", "--quiet", "--no-emit-project", "--no-emit-workspace", *chosen, *output],
         [
             program, "pip", "install", "--require-hashes", "--python", f"{making.place}/bin/python", *source,
             "--requirement", REQUIREMENTS,
@@ -232,9 +232,9 @@ def _run(world: World, making: Making, number: int, command: list[str]) -> None:
             "on with what was fetched, or give it more time (limit of its python)"
         )
     if ran.code:
-        said = ran.last_lines(LINES) or f"uv ended with {ran.code}"
+        output = ran.last_lines(LINES) or f"uv ended with {ran.code}"
         raise Refused(
-            f"the environment of {service} cannot be made: {said}. Correct its lock or its index, and run again"
+            f"the environment of {service} cannot be made: {output}. Correct its lock or its index, and run again"
         )
 
 
@@ -278,19 +278,21 @@ def differing(world: World, manifest: Manifest) -> list[tuple[str, list[str] | N
     return changed
 
 
-def _keep_only(world: World, wanted: set[str]) -> None:
+def _keep_only(world: World, folders: set[str]) -> None:
     """Removes all but what kept releases need, and these; nothing where a release cannot be read, and may need any."""
     if store.unreadable(world):
         return
-    kept = {entry["folder"] for id in store.kept_ids(world) for entry in entries(store.manifest(world, id))} | wanted
-    kept |= {_end(world, folder) for folder in kept}
-    kept |= {_aside(folder) for folder in kept}
+    kept_folders = {
+        entry["folder"] for id in store.kept_ids(world) for entry in entries(store.manifest(world, id))
+    } | folders
+    kept_folders |= {_end(world, folder) for folder in kept_folders}
+    kept_folders |= {_aside(folder) for folder in kept_folders}
     for name in world.listing(PLACE):
-        if f"{PLACE}/{name}" not in kept:
+        if f"{PLACE}/{name}" not in kept_folders:
             world.remove_tree(f"{PLACE}/{name}")
     records = artefacts.record_of(f"{PLACE}/x").rsplit("/", 1)[0]
     for name in world.listing(records):
-        if f"{PLACE}/{name[: -len('.json')]}" not in kept:
+        if f"{PLACE}/{name[: -len('.json')]}" not in kept_folders:
             world.remove(f"{records}/{name}")
 
 

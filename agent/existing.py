@@ -26,7 +26,7 @@ def list_containers(world: World) -> list[ListedContainer]:
     return json.loads(world.docker_has("/containers/json?all=1"))
 
 
-def in_the_way(
+def conflicts(
     world: World,
     manifest: Manifest,
     units: list[str],

@@ -68,7 +68,7 @@ def restart(world: World, manifests: list[Manifest]) -> None:
     container runs that nothing would start again."""
     ours = {entry["name"] for manifest in manifests for entry in manifest["containers"]}
     try:
-        lost = sorted(_without_a_policy(world, ours))
+        lost = sorted(_containers_without_policy(world, ours))
     except UNKNOWN as error:
         raise Failed(
             phrase(
@@ -87,7 +87,7 @@ def restart(world: World, manifests: list[Manifest]) -> None:
     must(world, "systemctl", "restart", UNIT)
 
 
-def _without_a_policy(world: World, ours: set[str]) -> Iterator[str]:
+def _containers_without_policy(world: World, ours: set[str]) -> Iterator[str]:
     for container in existing.list_containers(world):
         names = [name.lstrip("/") for name in container.get("Names") or []]
         if container.get("State") == "running" and names and not ours & {*names}:
@@ -138,25 +138,25 @@ def _missing_rules(world: World, manifests: list[Manifest]) -> list[str]:
             # Not known, so that nothing follows
             return []
         rules += [f"{table} {line}" for line in ran.output.splitlines()]
-    wanted = {
+    needed_rules = {
         "nat DOCKER": r"nat -N DOCKER$",
         "nat PREROUTING": r"nat -A PREROUTING .*-j DOCKER$",
         "filter DOCKER": r"filter -N DOCKER$",
         "filter FORWARD": JUMP,
     }
-    wanted |= {
+    needed_rules |= {
         f"nat POSTROUTING of {subnet}": rf"nat -A POSTROUTING -s {re.escape(subnet)} .*-j (MASQUERADE|SNAT)\b"
         for subnet in translated
     }
-    wanted |= {
+    needed_rules |= {
         f"nat DOCKER of port {port}": rf"nat -A DOCKER .*-p {protocol} .*--dport {port} .*-j DNAT\b"
         for port, protocol in sorted(published)
     }
     if "filter -N DOCKER-FORWARD" in rules:
-        wanted["filter DOCKER-FORWARD"] = r"filter -A DOCKER-FORWARD "
+        needed_rules["filter DOCKER-FORWARD"] = r"filter -A DOCKER-FORWARD "
     elif any(re.match(OF_A_BRIDGE, line) for line in rules):
-        wanted |= {f"filter {chain}": rf"filter -N {chain}$" for chain in ISOLATION}
-    missing = [name for name, rule in wanted.items() if not any(re.match(rule, line) for line in rules)]
+        needed_rules |= {f"filter {chain}": rf"filter -N {chain}$" for chain in ISOLATION}
+    missing = [name for name, rule in needed_rules.items() if not any(re.match(rule, line) for line in rules)]
     return [*missing, *(["filter FORWARD before a DROP"] if _drops_first(rules) else [])]
 
 

@@ -43,8 +43,8 @@ class Patience:
 
 def once(world: World, probes: list[AimedProbe], end: float = inf) -> dict[str, int]:
     """Service → status, each asked one time; no entry for one whose turn did not come until `end`, by World.now."""
-    asked = ask_until(world, probes, lambda probe: status(world, probe), end)
-    return {probe["service"]: answer for probe, answer in asked}
+    statuses = ask_until(world, probes, lambda probe: status(world, probe), end)
+    return {probe["service"]: answer for probe, answer in statuses}
 
 
 def ask_until(
@@ -70,27 +70,27 @@ def wait(world: World, probes: list[AimedProbe], needed: dict[str, int], patienc
     end, remind_at = world.now() + deadline, world.now() + REMINDER
     waiting = {probe["service"]: probe for probe in probes}
     rows = dict.fromkeys(waiting, 0)
-    seen = dict.fromkeys(waiting, NOT_ASKED)
+    statuses = dict.fromkeys(waiting, NOT_ASKED)
     hopeless = _Hopeless(world)
     while True:
-        asked = _own_statuses(world, list(waiting.values()), end)
-        seen |= asked
-        for name in [name for name in waiting if name in asked]:
-            rows[name] = rows[name] + 1 if seen[name] == 200 else 0
+        new_statuses = _own_statuses(world, list(waiting.values()), end)
+        statuses |= new_statuses
+        for name in [name for name in waiting if name in new_statuses]:
+            rows[name] = rows[name] + 1 if statuses[name] == 200 else 0
             if rows[name] >= needed.get(name, 1):
                 del waiting[name]
         if not waiting:
-            return seen
-        if world.now() >= end or hopeless.are(list(waiting.values()), seen):
+            return statuses
+        if world.now() >= end or hopeless.are(list(waiting.values()), statuses):
             each, late = quoting.REASON // len(waiting), f" within {deadline:.0f} s" if world.now() >= end else ""
             complaints: list[str] = []
             for name, probe in waiting.items():
-                fault = f"{_describe_status(world, probe, seen[name])}{late or hopeless.why(name)}"
+                fault = f"{_describe_status(world, probe, statuses[name])}{late or hopeless.why(name)}"
                 complaints.append(_complaint(world, probe, fault, each, patience.since))
             raise Failed("; ".join(complaints))
         if world.now() >= remind_at:
             remind_at = world.now() + REMINDER
-            patience.say(_reminder({name: seen[name] for name in waiting}, end - world.now()))
+            patience.say(_reminder({name: statuses[name] for name in waiting}, end - world.now()))
         world.sleep(INTERVAL)
 
 
@@ -103,12 +103,12 @@ class _Hopeless:
         self._alone: dict[str, int] = {}
         self._ends: dict[str, int] = {}
 
-    def are(self, waiting: list[AimedProbe], seen: dict[str, int]) -> bool:
+    def are(self, waiting: list[AimedProbe], statuses: dict[str, int]) -> bool:
         """Is none of these going to be healthy."""
         if self._world.now() < self._next:
             return False
         self._next = self._world.now() + LOOK
-        if any(seen[probe["service"]] == 200 for probe in waiting):
+        if any(statuses[probe["service"]] == 200 for probe in waiting):
             return False
         self._ends = ends = {probe["service"]: units.ends(self._world, probe["unit"]) for probe in waiting}
         if {*self._alone} != {*ends}:
@@ -130,23 +130,23 @@ def _reminder(waiting: dict[str, int], seconds: float) -> str:
 
 def _own_statuses(world: World, probes: list[AimedProbe], end: float = inf) -> dict[str, int]:
     """As `once`; ANOTHERS for an answer at the port of a service whose unit is not active: it is another program's."""
-    seen = once(world, probes, end)
-    answering = [probe for probe in probes if probe["url"] and seen.get(probe["service"]) == 200]
+    statuses = once(world, probes, end)
+    answering = [probe for probe in probes if probe["url"] and statuses.get(probe["service"]) == 200]
     active = units.active(world, [probe["unit"] for probe in answering])
-    return seen | {probe["service"]: ANOTHERS for probe in answering if not active[probe["unit"]]}
+    return statuses | {probe["service"]: ANOTHERS for probe in answering if not active[probe["unit"]]}
 
 
-def still(world: World, probes: list[AimedProbe], since: float) -> None:
+def confirm(world: World, probes: list[AimedProbe], since: float) -> None:
     """The last look before a release is final; `since` as in Patience. Raises Failed naming who was healthy and is not
     any more."""
-    seen = _own_statuses(world, probes)
+    statuses = _own_statuses(world, probes)
     if strangers := _strangers(world, probes):
         raise Failed("; ".join(strangers))
-    unhealthy = [probe for probe in probes if seen[probe["service"]] != 200]
+    unhealthy = [probe for probe in probes if statuses[probe["service"]] != 200]
     if unhealthy:
         each = quoting.REASON // len(unhealthy) - len(", after it had been healthy; ")
         complaints = [
-            _complaint(world, probe, _describe_status(world, probe, seen[probe["service"]]), each, since)
+            _complaint(world, probe, _describe_status(world, probe, statuses[probe["service"]]), each, since)
             for probe in unhealthy
         ]
         raise Failed("; ".join(f"{complaint}, after it had been healthy" for complaint in complaints))
@@ -154,9 +154,11 @@ def still(world: World, probes: list[AimedProbe], since: float) -> None:
 
 def faults(world: World, probes: list[AimedProbe]) -> list[str]:
     """What is wrong with services that run and are not asked by HTTP, each in a few words."""
-    asked = [(probe, url) for probe in probes if (url := probe["url"]) and not url.startswith("http")]
-    active = units.active(world, [probe["unit"] for probe, _ in asked])
-    faults_by_service = [(probe["service"], checks.fault(world, url)) for probe, url in asked if active[probe["unit"]]]
+    own_probes = [(probe, url) for probe in probes if (url := probe["url"]) and not url.startswith("http")]
+    active = units.active(world, [probe["unit"] for probe, _ in own_probes])
+    faults_by_service = [
+        (probe["service"], checks.fault(world, url)) for probe, url in own_probes if active[probe["unit"]]
+    ]
     return [f"{service} {fault}" for service, fault in faults_by_service if fault]
 
 
@@ -165,11 +167,11 @@ def _strangers(world: World, probes: list[AimedProbe]) -> list[str]:
     own = [(probe, url) for probe in probes if (url := probe["url"]) and checks.port_of(url) and probe.get("container")]
     if not own:
         return []
-    shown = world.run("docker", "ps", "--format", "{{.Names}} {{.Ports}}", timeout=30)
-    if shown.code:
-        return [f"the ports of the containers are unknown: docker ps: {shown.last_lines(1)}"]
+    ran = world.run("docker", "ps", "--format", "{{.Names}} {{.Ports}}", timeout=30)
+    if ran.code:
+        return [f"the ports of the containers are unknown: docker ps: {ran.last_lines(1)}"]
     published: dict[int, set[str]] = {}
-    for name, _, ports in (line.partition(" ") for line in shown.output.splitlines()):
+    for name, _, ports in (line.partition(" ") for line in ran.output.splitlines()):
         # At another address, or over UDP, it is no service's of ours
         for first, last in re.findall(r"(?:0\.0\.0\.0|127\.0\.0\.1|\[::\]|::):(\d+)(?:-(\d+))?->[\d-]+/tcp", ports):
             for port in range(int(first), int(last or first) + 1):

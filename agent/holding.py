@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Literal, cast
 
 from agent import proxies, slots, units
-from agent.documents.manifest import Held, HeldNow, Manifest
+from agent.documents.manifest import ActiveRequestHold, Manifest, RequestHold
 from agent.outcome import Failed
 from agent.world import World
 
@@ -22,51 +22,53 @@ PROGRAM = "/lib/systemd/systemd-socket-proxyd"  # as in infra-waiting@.service
 HANDED_OVER = 5.0  # seconds in which the proxy's earlier workers take no more connections
 
 
-def entries_to_hold(base: Manifest | None, manifest: Manifest, concerned: Collection[str]) -> list[HeldNow]:
+def entries_to_hold(base: Manifest | None, manifest: Manifest, concerned: Collection[str]) -> list[ActiveRequestHold]:
     """Of the units that restart, stop for a while or leave, the services of the base whose requests can wait: the proxy
     knows both ways already, and the release leads there as well. `to` is the port that it is going to have."""
     after = {entry["service"]: entry for entry in manifest.get("held", [])}
-    entries: list[HeldNow] = []
+    entries: list[ActiveRequestHold] = []
     for entry in (base or {}).get("held", []):
         then = after.get(entry["service"])
         if then and entry["unit"] in concerned and (then["link"], then["target"]) == (entry["link"], entry["target"]):
-            entries.append(cast("HeldNow", {**entry, "limit": then["limit"], "to": then["port"]}))
+            entries.append(cast("ActiveRequestHold", {**entry, "limit": then["limit"], "to": then["port"]}))
     return entries
 
 
-def close(world: World, manifest: Manifest, entries: Iterable[HeldNow]) -> list[HeldNow]:
+def close(world: World, manifest: Manifest, entries: Iterable[ActiveRequestHold]) -> list[ActiveRequestHold]:
     """From here on requests of these wait, and those under way have ended, or their time is over. The ones that it was
     possible for: a link that was edited by hand stays as it is."""
-    wanted = [entry for entry in entries if world.link_target(entry["link"]) in (entry["target"], entry["waiting"])]
-    if not wanted or not world.exists(PROGRAM):
+    entries_to_close = [
+        entry for entry in entries if world.link_target(entry["link"]) in (entry["target"], entry["waiting"])
+    ]
+    if not entries_to_close or not world.exists(PROGRAM):
         return []
     try:
-        _close(world, manifest, wanted)
+        _close(world, manifest, entries_to_close)
     except (Failed, OSError):
         # A full disk, or a proxy that does not read its configuration: which is not this step's to complain of
         with contextlib.suppress(Failed, OSError):
-            open_again(world, manifest, wanted)
+            open_again(world, manifest, entries_to_close)
         return []
-    slots.drain(world, {entry["port"]: float(entry["drain"]) for entry in wanted})
-    return wanted
+    slots.drain(world, {entry["port"]: float(entry["drain"]) for entry in entries_to_close})
+    return entries_to_close
 
 
-def _close(world: World, manifest: Manifest, wanted: list[HeldNow]) -> None:
+def _close(world: World, manifest: Manifest, entries: list[ActiveRequestHold]) -> None:
     world.directory(PLACE, 0o755, "root", "root")
-    _await_ends(world, wanted)
-    for entry in wanted:
+    _await_ends(world, entries)
+    for entry in entries:
         # They wait while the earlier ones end, too
         until = round(world.wall()) + entry["limit"] + entry["drain"]
         settings = f"PORT={entry['to']}\nUNTIL={until}\n"
         world.write(f"{PLACE}/{entry['service']}.env", settings.encode(), 0o600, "root", "root")
         world.write(_flag_path(entry), b"", 0o644, "root", "root")
-    units.must(world, "systemctl", "start", *(entry["socket"] for entry in wanted))
+    units.must(world, "systemctl", "start", *(entry["socket"] for entry in entries))
     before = _workers(world, manifest)
-    _lead(world, manifest, wanted, "waiting")
+    _lead(world, manifest, entries, "waiting")
     _await_handover(world, manifest, before)
 
 
-def open_again(world: World, manifest: Manifest, entries: Iterable[Held]) -> None:
+def open_again(world: World, manifest: Manifest, entries: Iterable[RequestHold]) -> None:
     """Those that waited are let through, and the proxy leads to the services themselves again. Safe to repeat. Raises
     Failed, and OSError."""
     listed = [*entries]
@@ -75,19 +77,21 @@ def open_again(world: World, manifest: Manifest, entries: Iterable[Held]) -> Non
     _lead(world, manifest, waiting(world, listed), "target")
 
 
-def waiting(world: World, entries: Iterable[Held]) -> list[Held]:
+def waiting(world: World, entries: Iterable[RequestHold]) -> list[RequestHold]:
     """Those to whose waiting place the proxy leads now."""
     return [entry for entry in entries if world.link_target(entry["link"]) == entry["waiting"]]
 
 
-def _lead(world: World, manifest: Manifest, entries: Sequence[Held], where: Literal["target", "waiting"]) -> None:
+def _lead(
+    world: World, manifest: Manifest, entries: Sequence[RequestHold], where: Literal["target", "waiting"]
+) -> None:
     for entry in entries:
         world.link(entry["link"], entry[where])
     if entries:
         units.react(world, [manifest], {entry["link"] for entry in entries})
 
 
-def _await_ends(world: World, entries: Sequence[Held]) -> None:
+def _await_ends(world: World, entries: Sequence[RequestHold]) -> None:
     """A place that still leads requests on from the time before would have none wait; it ends with the last of them."""
     end_of = {entry["socket"].replace(".socket", ".service"): world.now() + entry["drain"] for entry in entries}
     while end_of := {unit: end for unit, end in end_of.items() if _leads(world, unit)}:
@@ -102,7 +106,7 @@ def _leads(world: World, unit: str) -> bool:
     return world.run("systemctl", "is-active", unit).output.strip() in ("active", "activating")
 
 
-def _flag_path(entry: Held) -> str:
+def _flag_path(entry: RequestHold) -> str:
     return f"{PLACE}/{entry['service']}.closed"
 
 

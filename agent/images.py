@@ -28,7 +28,7 @@ SPARE = 256 * 1024**2
 
 
 @dataclass(frozen=True)
-class Absent:
+class MissingImages:
     """The images of a release that are not on its host, and what fetching them takes: Docker's configuration as the
     release is going to have it, and the environment for programs that talk to AWS."""
 
@@ -37,12 +37,12 @@ class Absent:
     environment: dict[str, str]
 
 
-def absent(world: World, target: Release, environment: dict[str, str]) -> Absent:
+def absent(world: World, target: Release, environment: dict[str, str]) -> MissingImages:
     """Asks this host. Raises Refused for an image of another architecture, and when AWS gives no login."""
     here = _architectures(world, target.images)
     _fitting(world, {image: {architecture} for image, architecture in here.items() if architecture is not None})
     images = [image for image, architecture in here.items() if architecture is None]
-    return Absent(images, _config(world, target) if images else {}, environment)
+    return MissingImages(images, _config(world, target) if images else {}, environment)
 
 
 def _architectures(world: World, images: list[str]) -> dict[str, str | None]:
@@ -77,7 +77,7 @@ def _config(world: World, target: Release) -> dict[str, Any]:
     return json.loads(content) | {"auths": ecr.auths(world, target.manifest["logins"])}
 
 
-def bytes_needed(world: World, absent: Absent) -> int:
+def bytes_needed(world: World, absent: MissingImages) -> int:
     """Bytes of disk that pulling takes, as far as the registry says, with something to spare. Raises Refused for an
     image that the registry does not have for this host's architecture."""
     ours = registry.architecture(world)
@@ -92,7 +92,7 @@ def bytes_needed(world: World, absent: Absent) -> int:
     return SPARE + UNPACKED * sum(offer.size or 0 for offer in offers.values())
 
 
-def pull(world: World, absent: Absent, say: Callable[[str], None]) -> None:
+def pull(world: World, absent: MissingImages, say: Callable[[str], None]) -> None:
     """Brings what is not here. Raises Refused naming every image that cannot be had, or is of another architecture."""
     unknown = [image for image in absent.images if "@" not in image]
     if unknown:

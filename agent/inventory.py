@@ -57,8 +57,8 @@ def take(world: World, manifests: Collection[Manifest]) -> Inventory:
         "listening": lambda: _listening(world, own["units"], ports),
     }
     for kind, look in looks.items():
-        seen: dict[str, str] | None = _answer(look) if _has_such(world, kind) else {}
-        inventory[kind] = seen and {key: name for key, name in seen.items() if name not in own.get(kind, ())}
+        present: dict[str, str] | None = _answer(look) if _has_such(world, kind) else {}
+        inventory[kind] = present and {key: name for key, name in present.items() if name not in own.get(kind, ())}
     return inventory
 
 
@@ -210,8 +210,8 @@ def _units_that_stay(world: World) -> dict[str, str]:
     names = list(_units(world, "active"))
     if not names:
         return {}
-    asked = "--property=Id,Type,BusName,TriggeredBy,Transient"
-    ran = world.run("systemctl", "show", asked, *names, timeout=30)
+    property_option = "--property=Id,Type,BusName,TriggeredBy,Transient"
+    ran = world.run("systemctl", "show", property_option, *names, timeout=30)
     if ran.code:
         raise OSError(ran.output)
     blocks = [

@@ -131,8 +131,8 @@ def _without_the_lock(world: World, job: Job, release: str, reason: str) -> Outc
 
 def secret_values(world: World, payload: Payload | None) -> set[str]:
     """Every secret that comes with a job or is kept on the host: a service may say its own in its log."""
-    given = {value for values in (payload or {}).get("secrets", {}).values() for value in values.values()}
-    return given.union(*(store.secrets_of(world, id) for id in store.readable(world)))
+    payload_secrets = {value for values in (payload or {}).get("secrets", {}).values() for value in values.values()}
+    return payload_secrets.union(*(store.secrets_of(world, id) for id in store.readable(world)))
 
 
 def with_history(world: World, job: Job, began: float, mask: Mask) -> Job:
@@ -258,18 +258,18 @@ def answer(world: World, id: str, verdict: Verdict) -> None:
     _write(world, f"{JOBS}/{id}/answer", verdict)
 
 
-def follow(world: World, id: str, seen: int) -> Iterator[Event]:
-    """The job's events after the first `seen`, up to its result, or to where it waits for an answer; now and then an
-    empty one as a sign of life. One that still waits for an answer says so again (`again`) to a new connection. An
-    unknown job ends with `{"gone": true}`."""
+def follow(world: World, id: str, received_count: int) -> Iterator[Event]:
+    """The job's events after the first `received_count`, up to its result, or to where it waits for an answer; now and
+    then an empty one as a sign of life. One that still waits for an answer says so again (`again`) to a new connection.
+    An unknown job ends with `{"gone": true}`."""
     beat, idle = world.now(), 0
-    waiting = _open_question(world, id, seen)
+    waiting = _open_question(world, id, received_count)
     if waiting:
         yield {**waiting, "again": True}
         return
     while True:
-        for event in _events(world, id)[seen:]:
-            seen += 1
+        for event in _events(world, id)[received_count:]:
+            received_count += 1
             yield event
             if "result" in event or "awaiting" in event:
                 return
@@ -295,10 +295,12 @@ def _events(world: World, id: str) -> list[Event]:
     return events
 
 
-def _open_question(world: World, id: str, seen: int) -> Event | None:
+def _open_question(world: World, id: str, received_count: int) -> Event | None:
     events = _events(world, id)
     answered = world.read(f"{JOBS}/{id}/answer") is not None
-    return events[-1] if events and len(events) <= seen and "awaiting" in events[-1] and not answered else None
+    return (
+        events[-1] if events and len(events) <= received_count and "awaiting" in events[-1] and not answered else None
+    )
 
 
 def _last_word(world: World, id: str) -> Event | None:

@@ -41,7 +41,7 @@ from agent import (
 from agent import recover as recovery
 from agent.backups import asking as backing_up
 from agent.backups import restoring
-from agent.documents.answers import Pruned
+from agent.documents.answers import PruneAnswer
 from agent.documents.jobs import Payload, Spec
 from agent.documents.requests import (
     AccessPayload,
@@ -192,7 +192,7 @@ def free(_: NoPayload) -> int:
             _print({"say": f"no image is removed: kept release {id[:12]} cannot be read, and may need any of them"})
         artefacts.prune(world)
         environments.prune(world)
-        answer: Pruned = {"freed": environments.empty_cache(world) + prune.images(world)}
+        answer: PruneAnswer = {"freed": environments.empty_cache(world) + prune.images(world)}
         _print(answer)
     return 0
 

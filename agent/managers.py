@@ -84,8 +84,17 @@ def _is_of_host(entry: dict[str, Any]) -> bool:
 
 
 def _journal_entries(world: World, matches: list[str], within: float, timeout: float) -> list[dict[str, Any]]:
-    asked = [f"MESSAGE_ID={matches[0]}", *matches[1:], "--since", f"-{within}s", "-o", "json", "--no-pager", "-q"]
-    ran = world.run("journalctl", *asked, "--output-fields=UNIT,USER_UNIT,_PID,_UID", timeout=timeout)
+    journal_options = [
+        f"MESSAGE_ID={matches[0]}",
+        *matches[1:],
+        "--since",
+        f"-{within}s",
+        "-o",
+        "json",
+        "--no-pager",
+        "-q",
+    ]
+    ran = world.run("journalctl", *journal_options, "--output-fields=UNIT,USER_UNIT,_PID,_UID", timeout=timeout)
     if ran.code:
         raise OSError(f"journalctl: {ran.last_lines(1)}")
     entries: list[dict[str, Any]] = []
@@ -133,8 +142,8 @@ def control_groups(world: World, units: list[str]) -> dict[str, str]:
     groups: dict[str, str] = {}
     for account, names in group_by_account(units).items():
         prefix = f"{account}/" if account else ""
-        shown = ask(world, account, "show", "-p", "Id", "-p", "ControlGroup", *names).output
-        for entry in shown.split("\n\n"):
+        output = ask(world, account, "show", "-p", "Id", "-p", "ControlGroup", *names).output
+        for entry in output.split("\n\n"):
             fields = dict(line.split("=", 1) for line in entry.splitlines() if "=" in line)
             if fields.get("ControlGroup"):
                 groups[f"{prefix}{fields.get('Id', '')}"] = fields["ControlGroup"]

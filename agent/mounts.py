@@ -12,10 +12,10 @@ from agent.world import World
 def demand(world: World, manifest: Manifest) -> None:
     """Raises Refused where something is not mounted."""
     # Kept releases of an earlier version have none
-    wanted = manifest.get("mounts", [])
-    lines = os.fsdecode(world.read("/proc/mounts") or b"").split("\n") if wanted else []
+    needed_places = manifest.get("mounts", [])
+    lines = os.fsdecode(world.read("/proc/mounts") or b"").split("\n") if needed_places else []
     places = {fields[1] for line in lines if len(fields := line.split(" ")) > 3}
-    if missing := [place for place in wanted if place not in places]:
+    if missing := [place for place in needed_places if place not in places]:
         raise Refused(
             f"{' and '.join(missing)} of the data disk is not mounted: systemctl status srv.mount on the host says "
             "why; pulumi up mounts it (docs/data-disk.md)"

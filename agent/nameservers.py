@@ -87,10 +87,10 @@ def addresses(servers: list[Server], name: str, timeout: float) -> list[str] | N
             records = ask(server, name, "A", timeout / len(servers))
         except Silent:
             continue
-        given = sorted(str(record.value) for record in records if record.kind == KINDS["A"])
-        if agreed is not None and given != agreed:
-            return sorted({*agreed, *given})
-        agreed = given
+        own_addresses = sorted(str(record.value) for record in records if record.kind == KINDS["A"])
+        if agreed is not None and own_addresses != agreed:
+            return sorted({*agreed, *own_addresses})
+        agreed = own_addresses
     return agreed
 
 
@@ -110,17 +110,17 @@ def ask(server: Server, name: str, kind: str, timeout: float) -> list[Record]:
     """The records of the answer of a server (address and port); none of a name that is not there. Raises Silent."""
     id = secrets.randbelow(65536)
     try:
-        asked = struct.pack(">HHHHHH", id, 0x0100, 1, 0, 0, 0) + _encode_name(name) + struct.pack(">HH", KINDS[kind], 1)
+        query = struct.pack(">HHHHHH", id, 0x0100, 1, 0, 0, 0) + _encode_name(name) + struct.pack(">HH", KINDS[kind], 1)
         end = time.monotonic() + timeout
         # A connected socket gets what comes from there alone
         with socket.socket(_family(server), socket.SOCK_DGRAM) as out:
             out.settimeout(timeout)
             out.connect(server)
-            out.send(asked)
+            out.send(query)
             answer = out.recv(SIZE)
         if len(answer) > 2 and answer[2] & 0x02:
-            answer = _over_tcp(server, asked, end)
-        return _read(answer, id, asked[12:])
+            answer = _over_tcp(server, query, end)
+        return _read(answer, id, query[12:])
     except (OSError, struct.error, IndexError, ValueError, OverflowError) as error:
         raise Silent(f"{server[0]}: {error}") from None
 
@@ -129,7 +129,7 @@ def _family(server: Server) -> int:
     return socket.AF_INET6 if ":" in server[0] else socket.AF_INET
 
 
-def _over_tcp(server: Server, asked: bytes, end: float) -> bytes:
+def _over_tcp(server: Server, query: bytes, end: float) -> bytes:
     """One that sends a byte now and then has no longer than one that is silent."""
     with socket.socket(_family(server), socket.SOCK_STREAM) as out:
 
@@ -150,7 +150,7 @@ def _over_tcp(server: Server, asked: bytes, end: float) -> bytes:
 
         wait()
         out.connect(server)
-        out.sendall(struct.pack(">H", len(asked)) + asked)
+        out.sendall(struct.pack(">H", len(query)) + query)
         (length,) = struct.unpack(">H", receive(2))
         return receive(length)
 

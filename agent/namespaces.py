@@ -16,19 +16,19 @@ REACH = 3.0  # seconds in which a connection is answered
 Answer = TypeVar("Answer")
 
 
-def resolve(asked: list[tuple[int, str]]) -> list[str]:
+def resolve(names: list[tuple[int, str]]) -> list[str]:
     """See World.resolve_inside."""
-    return _inside([(pid, partial(_address, name)) for pid, name in asked], "")
+    return _inside([(pid, partial(_address, name)) for pid, name in names], "")
 
 
-def reach(asked: list[tuple[int, str, int]]) -> list[bool]:
+def reach(addresses: list[tuple[int, str, int]]) -> list[bool]:
     """See World.reach_inside."""
-    return _inside([(pid, partial(_answers, address, port)) for pid, address, port in asked], False)
+    return _inside([(pid, partial(_answers, address, port)) for pid, address, port in addresses], False)
 
 
-def _inside(asked: list[tuple[int, Callable[[], Answer]]], otherwise: Answer) -> list[Answer]:
+def _inside(questions: list[tuple[int, Callable[[], Answer]]], otherwise: Answer) -> list[Answer]:
     """For each process what a question gives in its network; `otherwise` where it fails."""
-    results = [otherwise] * len(asked)
+    results = [otherwise] * len(questions)
 
     def ask(index: int, pid: int, question: Callable[[], Answer]) -> None:
         try:
@@ -38,7 +38,7 @@ def _inside(asked: list[tuple[int, Callable[[], Answer]]], otherwise: Answer) ->
             pass
 
     # A thread each, which ends there: one that has gone into another network never comes back
-    threads = [threading.Thread(target=ask, args=(i, *pair)) for i, pair in enumerate(asked)]
+    threads = [threading.Thread(target=ask, args=(i, *pair)) for i, pair in enumerate(questions)]
     for thread in threads:
         thread.start()
     for thread in threads:

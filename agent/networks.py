@@ -90,7 +90,7 @@ def _address(word: str) -> str:
 def _addresses(world: World, base: Release | None, target: Release) -> None:
     """An address of the release's is free, or its own containers'."""
     ours = {entry["name"] for release in (base, target) if release for entry in release.manifest["containers"]}
-    taken = {
+    container_at = {
         (network, settings.get("IPAddress")): name
         for container in existing.list_containers(world)
         for name in [(container.get("Names") or ["/"])[0].lstrip("/")]
@@ -98,7 +98,7 @@ def _addresses(world: World, base: Release | None, target: Release) -> None:
         if name not in ours
     }
     for entry in target.manifest["containers"]:
-        occupant = entry["address"] and taken.get((entry["network"], entry["address"]))
+        occupant = entry["address"] and container_at.get((entry["network"], entry["address"]))
         if occupant:
             raise Refused(
                 f"address {entry['address']} of {entry['service']} is taken in the network {entry['network']} by the "

@@ -11,7 +11,7 @@ from agent.wording import Speaker
 OUTCOMES = {"applied": 0, "unchanged": 0, "refused": 3, "rolled back": 4, "rollback failed": 5, "unknown": 6}
 
 
-class Reasoned(Exception):
+class EndWithReason(Exception):
     """Ends what is being done, for a reason that people read: one line, bounded."""
 
     def __init__(self, reason: str) -> None:
@@ -23,13 +23,13 @@ class Reasoned(Exception):
         return quoting.quote(say.of(self.reason), quoting.REASON)
 
 
-class Refused(Reasoned):
+class Refused(EndWithReason):
     """Raised before anything that serves was touched. `untouched` says so."""
 
     untouched = "nothing touched"
 
 
-class Failed(Reasoned):
+class Failed(EndWithReason):
     """Raised after the switch: the host is to go back to what it was."""
 
 

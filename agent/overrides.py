@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from agent import away, proxies
-from agent.desired import Wanted
+from agent.desired import DesiredFile
 from agent.dropins import directives, overridden_settings, starts_otherwise, variables_of
 from agent.managers import split
 from agent.outcome import Refused
@@ -52,9 +52,9 @@ def check(world: World, base: Release | None, target: Release) -> None:
     links = {link["path"] for release in (base, target) if release for link in release.manifest["links"]}
     folders = Folders(world, ours)
     overriding = [
-        *_of_units(folders, target),
-        *_of_proxies(folders, target),
-        *_of_other_sites(world, target, ours | links),
+        *_unit_overrides(folders, target),
+        *_proxy_overrides(folders, target),
+        *_site_overrides(world, target, ours | links),
     ]
     if overriding:
         path, what = overriding[0]
@@ -69,27 +69,27 @@ def check(world: World, base: Release | None, target: Release) -> None:
         )
 
 
-def of_release(world: World, release: Release) -> list[Override]:
+def list_overrides(world: World, release: Release) -> list[Override]:
     """What is in force in the place of the release that serves."""
     ours = {file.path for file in release.files} | {link["path"] for link in release.manifest["links"]}
     folders = Folders(world, ours)
     return [
-        *_of_units(folders, release),
-        *_of_proxies(folders, release),
+        *_unit_overrides(folders, release),
+        *_proxy_overrides(folders, release),
         *_not_read(world, release),
-        *_of_other_sites(world, release, ours, serves=True),
-        *_of_running_proxies(world, release),
+        *_site_overrides(world, release, ours, serves=True),
+        *_process_overrides(world, release),
     ]
 
 
-def _of_other_sites(world: World, release: Release, ours: set[str], serves: bool = False) -> Iterator[Override]:
+def _site_overrides(world: World, release: Release, ours: set[str], serves: bool = False) -> Iterator[Override]:
     """Configuration of proxies, beside the release's, that has one of its public names."""
     for proxy in proxies.PROXIES.values():
         if proxy.has(release):
             yield from (Override(*entry) for entry in proxy.others(world, release.manifest["names"], ours, serves))
 
 
-def _of_running_proxies(world: World, release: Release) -> Iterator[Override]:
+def _process_overrides(world: World, release: Release) -> Iterator[Override]:
     """What a proxy runs in the place of its files."""
     for proxy in proxies.PROXIES.values():
         if proxy.has(release):
@@ -117,10 +117,10 @@ def _places(world: World, account: str | None, home: str) -> Places:
     return Places((f"{own}.control", *first), own, ("/etc/systemd/user", *later, *shared, *last))
 
 
-def _of_units(folders: Folders, release: Release) -> Iterator[Override]:
+def _unit_overrides(folders: Folders, release: Release) -> Iterator[Override]:
     world = folders.world
     homes = {account["name"]: account["home"] for account in release.manifest["accounts"]}
-    files_of = _by_unit(release)
+    files_of = _files_of_units(release)
     for unit in release.manifest["units"]:
         account, name = split(unit["name"])
         places = _places(world, account, homes.get(account or "", ""))
@@ -133,8 +133,8 @@ def _of_units(folders: Folders, release: Release) -> Iterator[Override]:
         for path in _hiding(world, places, name, folders.ours):
             yield Override(path, phrase("replaces {name}", name=unit["name"]))
         files = {entry.value.lstrip("-") for entry in released if entry.name == "EnvironmentFile"}
-        given = (variables_of(file.content) for file in release.files if file.path in files)
-        variables = frozenset(name for names in given for name in names)
+        names_of_files = (variables_of(file.content) for file in release.files if file.path in files)
+        variables = frozenset(name for names in names_of_files for name in names)
         named = {_order(file): file.path for file in of_unit}
         count, size = 0, 0
         for path in _drop_ins(folders, places, name):
@@ -156,7 +156,7 @@ def _of_units(folders: Folders, release: Release) -> Iterator[Override]:
                 yield Override(path, phrase("sets {names} of {unit}", names=", ".join(names), unit=unit["name"]))
 
 
-def _of_proxies(folders: Folders, release: Release) -> Iterator[Override]:
+def _proxy_overrides(folders: Folders, release: Release) -> Iterator[Override]:
     """What starts a proxy, whose unit is a package's, with another configuration than the release's."""
     world = folders.world
     for proxy in filter(None, (proxies.by_unit(unit["name"]) for unit in release.manifest["units"])):
@@ -192,8 +192,10 @@ def _not_read(world: World, release: Release) -> Iterator[Override]:
     """Units whose files, and drop-ins, are not those that systemd has read."""
     names = [unit["name"] for unit in release.manifest["units"] if not split(unit["name"])[0]]
     names = [name for name in names if "@." not in name]
-    shown = world.run("systemctl", "show", "--property=Id,NeedDaemonReload", *names, timeout=30).output if names else ""
-    for block in shown.split("\n\n"):
+    output = (
+        world.run("systemctl", "show", "--property=Id,NeedDaemonReload", *names, timeout=30).output if names else ""
+    )
+    for block in output.split("\n\n"):
         state = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
         if state.get("NeedDaemonReload") == "yes" and (name := state.get("Id")) in names:
             what = phrase(
@@ -202,7 +204,7 @@ def _not_read(world: World, release: Release) -> Iterator[Override]:
             yield Override(f"{SYSTEM}/{name}", what)
 
 
-def _order(file: Wanted) -> str:
+def _order(file: DesiredFile) -> str:
     return file.path.rsplit("/", 1)[1] if file.path.rsplit("/", 1)[0].endswith(".d") else ""
 
 
@@ -238,21 +240,21 @@ def _drop_ins(folders: Folders, places: Places, name: str) -> Iterator[str]:
     """Those that are not of the release, in systemd's order: its own name's before its kind's."""
     kind = f"{name.rpartition('.')[2]}.d"
     everywhere = (*places.first, places.own, *places.later)
-    wanted = [(place, folder) for place in everywhere for folder in _folders(name) if folder != kind]
+    places_and_folders = [(place, folder) for place in everywhere for folder in _folders(name) if folder != kind]
     # In /run it is of the machine that this one runs in (LXC), made again at each boot
-    wanted += [(place, kind) for place in everywhere if not place.startswith("/run/")]
-    seen: set[str] = set()
-    for place, folder in wanted:
+    places_and_folders += [(place, kind) for place in everywhere if not place.startswith("/run/")]
+    seen_paths: set[str] = set()
+    for place, folder in places_and_folders:
         # Of two of a name the first counts
-        here = [file for file in folders.listing(place, folder) if file not in seen]
+        here = [file for file in folders.listing(place, folder) if file not in seen_paths]
         for file in here:
             is_fence = place in FENCED and file.startswith(away.DROP_IN)
             if file.endswith(".conf") and not is_fence and f"{place}/{folder}/{file}" not in folders.ours:
                 yield f"{place}/{folder}/{file}"
-        seen.update(here)
+        seen_paths.update(here)
         if place == places.own:
             # Those that the release is yet to bring, too
-            seen.update(folders.ours_in(f"{place}/{folder}"))
+            seen_paths.update(folders.ours_in(f"{place}/{folder}"))
 
 
 def _head(world: World, path: str, size: int) -> bytes:
@@ -261,9 +263,9 @@ def _head(world: World, path: str, size: int) -> bytes:
     return b""
 
 
-def _by_unit(release: Release) -> dict[str, list[Wanted]]:
+def _files_of_units(release: Release) -> dict[str, list[DesiredFile]]:
     """A release's files by the path of the unit that they are, or are drop-ins of."""
-    files_of: dict[str, list[Wanted]] = {}
+    files_of: dict[str, list[DesiredFile]] = {}
     for file in release.files:
         folder = file.path.rpartition("/")[0]
         unit = folder[: -len(".d")] if folder.endswith(".d") else file.path

@@ -51,6 +51,6 @@ def note(world: World, manifest: Manifest) -> None:
     for place in manifest.get("mounts", [])[:1]:
         present = {account["name"]: world.account(account["name"]) for account in manifest["accounts"]}
         numbers_now = {name: entry.uid for name, entry in present.items() if entry}
-        wanted = json.dumps({**_noted_numbers(world, manifest), **numbers_now}, sort_keys=True).encode()
-        if numbers_now and wanted != world.read(f"{place}/{NAME}"):
-            world.write(f"{place}/{NAME}", wanted, 0o644, "root", "root")
+        new_content = json.dumps({**_noted_numbers(world, manifest), **numbers_now}, sort_keys=True).encode()
+        if numbers_now and new_content != world.read(f"{place}/{NAME}"):
+            world.write(f"{place}/{NAME}", new_content, 0o644, "root", "root")

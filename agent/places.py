@@ -35,7 +35,7 @@ def parent_of(path: str, make: bool = False) -> Generator[tuple[int, str]]:
         os.close(here)
 
 
-def _enter(here: int, part: str, shown: str, make: bool, depth: int = 0) -> int:
+def _enter(here: int, part: str, full_path: str, make: bool, depth: int = 0) -> int:
     if make:
         with suppress(FileExistsError):
             os.mkdir(part, 0o755, dir_fd=here)
@@ -44,27 +44,27 @@ def _enter(here: int, part: str, shown: str, make: bool, depth: int = 0) -> int:
         return os.open(part, flags, dir_fd=here)
     if not stat.S_ISLNK(os.lstat(part, dir_fd=here).st_mode):
         return os.open(part, flags | os.O_NOFOLLOW, dir_fd=here)
-    parent, name = _follow(here, part, shown, depth)
+    parent, name = _follow(here, part, full_path, depth)
     try:
-        return _enter(parent, name, shown, False, depth + 1) if name else os.dup(parent)
+        return _enter(parent, name, full_path, False, depth + 1) if name else os.dup(parent)
     finally:
         os.close(parent)
 
 
-def _follow(here: int, part: str, shown: str, depth: int) -> tuple[int, str]:
+def _follow(here: int, part: str, full_path: str, depth: int) -> tuple[int, str]:
     """Where a link leads: a descriptor of the directory, and the last part ("" for the directory itself). Its text is
     gone through piece by piece, since an account may own a directory on that way. Raises OSError."""
     status = os.lstat(part, dir_fd=here)
     if status.st_uid != 0 or os.fstat(here).st_uid != 0:
-        raise OSError(errno.ELOOP, "a symbolic link that root does not own is not followed", shown)
+        raise OSError(errno.ELOOP, "a symbolic link that root does not own is not followed", full_path)
     if depth >= DEEPEST:
-        raise OSError(errno.ELOOP, "too many symbolic links", shown)
+        raise OSError(errno.ELOOP, "too many symbolic links", full_path)
     target = os.readlink(part, dir_fd=here)
     *pieces, last = [piece for piece in target.split("/") if piece not in ("", ".")] or [""]
     place = os.open("/", os.O_RDONLY | os.O_DIRECTORY) if target.startswith("/") else os.dup(here)
     try:
         for piece in pieces:
-            inside = _enter(place, piece, shown, False, depth + 1)
+            inside = _enter(place, piece, full_path, False, depth + 1)
             os.close(place)
             place = inside
     except BaseException:
@@ -213,21 +213,21 @@ def _explain_lease(path: str) -> Generator[None]:
         raise OSError(errno.EAGAIN, "another program has a lease on it", path) from None
 
 
-def _open_following(parent: int, name: str, shown: str) -> int:
+def _open_following(parent: int, name: str, full_path: str) -> int:
     """A descriptor of a file, of root's own links the last one's."""
     flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW
     place = os.dup(parent)
     try:
         for depth in range(DEEPEST):
             if not name or name == "..":
-                raise OSError(errno.EISDIR, "is a directory", shown)
+                raise OSError(errno.EISDIR, "is a directory", full_path)
             if not stat.S_ISLNK(os.lstat(name, dir_fd=place).st_mode):
-                with _explain_lease(shown):
+                with _explain_lease(full_path):
                     return os.open(name, flags, dir_fd=place)
-            there, name = _follow(place, name, shown, depth)
+            there, name = _follow(place, name, full_path, depth)
             os.close(place)
             place = there
-        raise OSError(errno.ELOOP, "too many symbolic links", shown)
+        raise OSError(errno.ELOOP, "too many symbolic links", full_path)
     finally:
         os.close(place)
 

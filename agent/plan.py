@@ -65,7 +65,7 @@ def plan(world: World, base: Release | None, target: Release, restarts: Collecti
     except Failed as failure:
         raise Refused(str(failure)) from None
     change = difference(world, target.files, target.manifest["links"], base.manifest if base else None)
-    changed = {*units.of_paths(target.manifest, set(change.paths)), *restarts}
+    changed = {*units.units_with_files(target.manifest, set(change.paths)), *restarts}
     rollouts = slots.rollouts(world, target.manifest, changed, states)
     ordinary = [name for name in target.unit_names if name not in slots.units_of(target.manifest)]
     resting = slots.resting(world, target.manifest)

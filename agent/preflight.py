@@ -26,11 +26,11 @@ from agent import (
     units,
 )
 from agent.documents.manifest import Artefact, Environment, Listener, Manifest
-from agent.images import Absent
+from agent.images import MissingImages
 from agent.job import Job
 from agent.outcome import Refused
 from agent.store import Release
-from agent.transaction import in_the_way
+from agent.transaction import obstacle_line
 from agent.world import World
 
 MiB = 1024**2
@@ -54,7 +54,7 @@ def check(world: World, job: Job, base: Release | None, target: Release) -> None
     if target.manifest["networks"]:
         networks.check(world, base, target)
         forwarding.check(world, [*([base.manifest] if base else []), target.manifest])
-    existing.in_the_way(world, target.manifest, target.unit_names)
+    existing.conflicts(world, target.manifest, target.unit_names)
     overrides.check(world, base, target)
 
 
@@ -106,18 +106,18 @@ def _programs(target: Release) -> dict[str, str]:
 
 def check_programs(world: World, target: Release) -> None:
     """Everything that the release does not bring and cannot do without is named at once."""
-    brought = {file.path for file in target.files}
-    wanted = [item for item in target.manifest["requirements"] if item["path"] not in brought]
+    release_paths = {file.path for file in target.files}
+    requirements = [item for item in target.manifest["requirements"] if item["path"] not in release_paths]
     # What an artefact brings is looked at once it is here
-    wanted = [item for item in wanted if artefacts.locate(target.manifest, item["path"]) == item["path"]]
-    missing = [item for item in wanted if not _is_here(world, item["path"])]
+    requirements = [item for item in requirements if artefacts.locate(target.manifest, item["path"]) == item["path"]]
+    missing = [item for item in requirements if not _is_here(world, item["path"])]
     if missing:
         named = "; ".join(dict.fromkeys(f"{item['path']} ({item['reason']})" for item in missing))
         raise Refused(f"missing on this host: {named}. Create it or correct the path, and run again")
 
-    started, paths = programs.started_programs(target.files), [item["path"] for item in wanted]
+    started, paths = programs.started_programs(target.files), [item["path"] for item in requirements]
     complaint_of = {path: programs.complaint(world, path, is_started=path in started) for path in paths}
-    complaint_of |= {path: programs.of_its_mount(world, path) for path in sorted(started & brought)}
+    complaint_of |= {path: programs.mount_fault(world, path) for path in sorted(started & release_paths)}
     wrong = [f"{path} {complaint}" for path, complaint in complaint_of.items() if complaint]
     if wrong:
         raise Refused(f"cannot be started on this host: {'; '.join(wrong)}. Replace it and run again")
@@ -148,8 +148,10 @@ def _check_behind(
 ) -> None:
     what, remedy = words
     links = {entry["into"] for entry in entries}
-    brought = {file.path for file in target.files}
-    paths = {item["path"]: item["reason"] for item in target.manifest["requirements"] if item["path"] not in brought}
+    release_paths = {file.path for file in target.files}
+    paths = {
+        item["path"]: item["reason"] for item in target.manifest["requirements"] if item["path"] not in release_paths
+    }
     place = partial(artefacts.locate, target.manifest)
     place_of = {path: place(path) for path in paths}
     place_of = {path: at for path, at in place_of.items() if any(f"{path}/".startswith(f"{into}/") for into in links)}
@@ -233,7 +235,7 @@ def _places(world: World, target: Release) -> None:
     for path in [item["path"] for kind in kinds for item in target.manifest[kind]]:
         entry = world.entry(path)
         if entry.kind == "other":
-            raise Refused(in_the_way(path, entry.what))
+            raise Refused(obstacle_line(path, entry.what))
 
 
 def _memory(world: World, target: Release) -> None:
@@ -285,22 +287,22 @@ def _own(world: World, entry: Listener) -> bool:
     return ran.output.split() == [entry["container"]]
 
 
-def disk(world: World, target: Release, absent: Absent, unpacked: int = 0) -> None:
+def disk(world: World, target: Release, absent: MissingImages, unpacked: int = 0) -> None:
     """Is there room for the release, the images that it brings, and the bytes that its artefacts take. Raises Refused,
     saying how much could be freed."""
-    wanted = {store.STATE: sum(len(file.content) for file in target.files) * 4 + 16 * MiB}
+    needed_bytes = {store.STATE: sum(len(file.content) for file in target.files) * 4 + 16 * MiB}
     if unpacked:
-        wanted[artefacts.PLACE] = unpacked + 64 * MiB
+        needed_bytes[artefacts.PLACE] = unpacked + 64 * MiB
     if any("@" in image for image in absent.images):
         root = world.run("docker", "info", "--format", "{{.DockerRootDir}}", timeout=30).output.strip()
-        wanted[root] = images.bytes_needed(world, absent)
+        needed_bytes[root] = images.bytes_needed(world, absent)
     disks: dict[int, list[str]] = {}
-    for path in wanted:
+    for path in needed_bytes:
         usage = world.usage(path) or world.usage("/")
         disks.setdefault(usage.device if usage else 0, []).append(path)
     for paths in disks.values():
         # What lies on one disk is added up; the largest part names it
-        path, need = max(paths, key=lambda path: wanted[path]), sum(wanted[path] for path in paths)
+        path, need = max(paths, key=lambda path: needed_bytes[path]), sum(needed_bytes[path] for path in paths)
         free = world.free(path)
         if free < need:
             gain = prune.reclaimable(world) if "docker" in target.manifest["commands"] else 0

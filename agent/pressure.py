@@ -41,7 +41,7 @@ def room(service: LowPriorityService, size: int) -> int:
 
 
 @dataclass
-class Going:
+class StoppingService:
     """A service that was asked to end."""
 
     service: LowPriorityService
@@ -57,7 +57,7 @@ class Watch:
     world: World
     services: list[LowPriorityService]
     say: Callable[[str], None]
-    going: Going | None = None
+    going: StoppingService | None = None
     calm_since: float | None = None
 
     @property
@@ -101,14 +101,16 @@ class Watch:
         if entry["container"]:
             self.world.signal_container(entry["container"], "SIGTERM")
         self.world.run("systemctl", "stop", "--no-block", entry["unit"])
-        self.going = Going(entry, self.world.now())
-        self._record(entry, "make room", f"{entry['service']} was stopped: {_of(available, size)} were left")
+        self.going = StoppingService(entry, self.world.now())
+        self._record(
+            entry, "make room", f"{entry['service']} was stopped: {_share_of_memory(available, size)} were left"
+        )
 
-    def _has_gone(self, going: Going) -> bool:
+    def _has_gone(self, going: StoppingService) -> bool:
         state = self.world.run("systemctl", "is-active", going.service["unit"]).output.strip()
         return state in ("inactive", "failed") or self.world.now() - going.since > GIVEN_UP
 
-    def _kill(self, going: Going) -> None:
+    def _kill(self, going: StoppingService) -> None:
         """Ends it at once: its memory is wanted now."""
         going.killed = True
         if going.service["container"]:
@@ -130,7 +132,9 @@ class Watch:
         entry, self.calm_since = stopped[-1], None
         self.world.remove(flag(entry["service"]))
         self.world.run("systemctl", "start", "--no-block", entry["unit"])
-        self._record(entry, "bring back", f"{entry['service']} was started again: {_of(available, size)} are left")
+        self._record(
+            entry, "bring back", f"{entry['service']} was started again: {_share_of_memory(available, size)} are left"
+        )
 
     def _calm(self, entry: LowPriorityService) -> float:
         past = [
@@ -150,7 +154,7 @@ def flag(service: str) -> str:
     return f"{STOPPED}/{service}"
 
 
-def _of(part: int, size: int) -> str:
+def _share_of_memory(part: int, size: int) -> str:
     return f"{part // 1024**2} of {size // 1024**2} MiB"
 
 

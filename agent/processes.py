@@ -95,9 +95,9 @@ def can_read(pipe: IO[bytes], seconds: float) -> bool:
 
 def _can(pipe: IO[bytes], what: int, seconds: float) -> bool:
     # A process with a thousand open files can ask select nothing
-    asked = select.poll()
-    asked.register(pipe, what)
-    return bool(asked.poll(seconds * 1000))
+    poller = select.poll()
+    poller.register(pipe, what)
+    return bool(poller.poll(seconds * 1000))
 
 
 def _feed(pipe: IO[bytes], data: bytes) -> None:

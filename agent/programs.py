@@ -9,7 +9,7 @@ import struct
 from collections.abc import Callable, Iterable
 
 from agent import registry
-from agent.desired import Wanted
+from agent.desired import DesiredFile
 from agent.world import World
 
 # ELF's numbers of machines, in Docker's words
@@ -29,7 +29,7 @@ UNIT = re.compile(r"\.service(\.d/[^/]+\.conf)?$")
 LOADER = 3  # of ELF's program headers, the one that names it
 
 
-def started_programs(files: Iterable[Wanted]) -> set[str]:
+def started_programs(files: Iterable[DesiredFile]) -> set[str]:
     """The programs that units among these files start by themselves, and not by a shell or another program."""
     texts = [file.content.decode(errors="replace") for file in files if UNIT.search(file.path)]
     return {path for text in texts for path in STARTS.findall(text)}
@@ -45,11 +45,11 @@ def complaint(world: World, path: str, place: Callable[[str], str] = str, is_sta
         return "has a byte order mark before its #!: save it as UTF-8 without one"
     if head.startswith(b"MZ"):
         return "is a program for Windows"
-    if is_started and (reason := _not_by_itself(head) or of_its_mount(world, path)):
+    if is_started and (reason := _not_by_itself(head) or mount_fault(world, path)):
         return reason
     if head.startswith(b"#!"):
-        return _of_script(world, head, place)
-    return _of_binary(world, head)
+        return _script_fault(world, head, place)
+    return _binary_fault(world, head)
 
 
 def _not_by_itself(head: bytes) -> str | None:
@@ -64,7 +64,7 @@ def _not_by_itself(head: bytes) -> str | None:
     return "has no #! in its first line, but a unit starts it without a shell: add #!/bin/sh or another interpreter"
 
 
-def of_its_mount(world: World, path: str) -> str | None:
+def mount_fault(world: World, path: str) -> str | None:
     """Why the file system on which a path lies lets nothing of it be started."""
     end = _end(world, path)
     options, longest = "", ""
@@ -96,8 +96,8 @@ def _end(world: World, path: str) -> str:
     return done
 
 
-def _of_binary(world: World, head: bytes) -> str | None:
-    return architecture_complaint(world, head) or _without_loader(world, head)
+def _binary_fault(world: World, head: bytes) -> str | None:
+    return architecture_complaint(world, head) or _loader_fault(world, head)
 
 
 def architecture_complaint(world: World, head: bytes) -> str | None:
@@ -117,7 +117,7 @@ def machine_of(head: bytes) -> str:
     return MACHINES.get(machine, f"ELF machine {machine}")
 
 
-def _without_loader(world: World, head: bytes) -> str | None:
+def _loader_fault(world: World, head: bytes) -> str | None:
     """A program that another C library's loader starts (musl's, on a host of glibc) is not found, says the kernel."""
     loader = loader_of(head)
     return (
@@ -145,7 +145,7 @@ def loader_of(head: bytes) -> str:
     return ""
 
 
-def _of_script(world: World, head: bytes, place: Callable[[str], str]) -> str | None:
+def _script_fault(world: World, head: bytes, place: Callable[[str], str]) -> str | None:
     line = head[2:].split(b"\n", 1)[0]
     words = line.decode(errors="replace").split(maxsplit=1)
     if line.endswith(b"\r"):
@@ -154,14 +154,14 @@ def _of_script(world: World, head: bytes, place: Callable[[str], str]) -> str | 
         return None
     if not world.exists(place(words[0])):
         return f"needs the interpreter {words[0]}, which does not exist on this host"
-    if fault := _of_interpreter(world, place(words[0]), place):
+    if fault := _interpreter_fault(world, place(words[0]), place):
         return f"needs the interpreter {words[0]}, which {fault}"
     if words[0].endswith("/env") and words[1:]:
-        return _of_env(world, words[1].rstrip())
+        return _env_fault(world, words[1].rstrip())
     return None
 
 
-def _of_interpreter(world: World, path: str, place: Callable[[str], str]) -> str | None:
+def _interpreter_fault(world: World, path: str, place: Callable[[str], str]) -> str | None:
     """Why what is there starts no script; None where nothing is wrong, or it is not known."""
     end = path
     for _ in range(LINKS):
@@ -177,10 +177,10 @@ def _of_interpreter(world: World, path: str, place: Callable[[str], str]) -> str
     head = world.head(end, HEAD)
     if head is None:
         return None
-    return _of_binary(world, head) if world.is_executable(end) else "is not executable (chmod +x)"
+    return _binary_fault(world, head) if world.is_executable(end) else "is not executable (chmod +x)"
 
 
-def _of_env(world: World, rest: str) -> str | None:
+def _env_fault(world: World, rest: str) -> str | None:
     """What `env` starts: the kernel gives it all that follows as one word, which `-S` splits."""
     name = rest
     if rest.startswith(("-S", "-vS", "--split-string")):

@@ -170,8 +170,8 @@ class Cloudflare:
 
     def write(self, value: str) -> None:
         zone, id = self._zone()
-        asked = f"/zones/{id}/dns_records?type=CNAME&name={quote(self.name)}"
-        entries: list[dict[str, Any]] = self._ask("GET", asked) or []
+        query = f"/zones/{id}/dns_records?type=CNAME&name={quote(self.name)}"
+        entries: list[dict[str, Any]] = self._ask("GET", query) or []
         for entry in entries:
             # Of a stack that has its names proved elsewhere no more (infra:dns.challenges)
             if LEADS_ELSEWHERE.fullmatch(str(entry.get("comment") or "")):

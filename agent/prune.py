@@ -13,8 +13,8 @@ from agent.world import World
 def surplus(world: World, keep: int) -> list[str]:
     """Ids of the releases that are not kept: the oldest to serve, and those that never did."""
     served = store.returnable(world)
-    kept = {*served[:keep], store.current_id(world)}
-    return [id for id in store.kept_ids(world) if id not in kept]
+    ids_to_keep = {*served[:keep], store.current_id(world)}
+    return [id for id in store.kept_ids(world) if id not in ids_to_keep]
 
 
 def images_of(world: World, ids: list[str]) -> set[str]:
@@ -26,9 +26,9 @@ def needed_images(world: World) -> list[str] | None:
     any."""
     if store.unreadable(world):
         return None
-    kept = store.kept_ids(world)
-    unpacked = {entry["image"] for id in kept for entry in store.manifest(world, id)["artefacts"]}
-    return sorted(images_of(world, kept) | unpacked)
+    kept_ids = store.kept_ids(world)
+    unpacked = {entry["image"] for id in kept_ids for entry in store.manifest(world, id)["artefacts"]}
+    return sorted(images_of(world, kept_ids) | unpacked)
 
 
 def _unneeded_images(world: World, going: list[str], warn: Callable[[str], None]) -> set[str]:
@@ -79,8 +79,8 @@ def _sizes_of_unneeded(world: World) -> list[tuple[int, list[str]]]:
     ours = tuple({f"{image.split('/')[0]}/" for image in images_of(world, releases)})
     if not ids or not ours:
         return []
-    shown = world.run("docker", "image", "inspect", "-f", "{{.Size}} {{json .RepoDigests}}", *ids, timeout=60).output
-    lines = [line.split(" ", 1) for line in shown.splitlines() if re.match(r"\d+ (\[|null)", line)]
+    output = world.run("docker", "image", "inspect", "-f", "{{.Size}} {{json .RepoDigests}}", *ids, timeout=60).output
+    lines = [line.split(" ", 1) for line in output.splitlines() if re.match(r"\d+ (\[|null)", line)]
     sizes: list[tuple[int, list[str]]] = [(int(size), json.loads(names) or []) for size, names in lines]
     return [
         (size, names)

@@ -116,8 +116,10 @@ def _shorten(value: Any, entries: int | None, limit: int, name: str = "line") ->
         return cut(visible(value), LINE if name == "line" else limit)
     if isinstance(value, list):
         items = cast("list[Any]", value)
-        kept = [_shorten(item, entries, limit, "") for item in items[:entries]]
-        return kept + ([MORE.format(len(items) - len(kept))] if len(kept) < len(items) else [])
+        shortened_items = [_shorten(item, entries, limit, "") for item in items[:entries]]
+        return shortened_items + (
+            [MORE.format(len(items) - len(shortened_items))] if len(shortened_items) < len(items) else []
+        )
     if isinstance(value, dict):
         mapping = cast("dict[str, Any]", value)
         # Of a result itself no field goes

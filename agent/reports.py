@@ -19,7 +19,7 @@ from agent import (
 )
 from agent import boot_times as milestones
 from agent import drift as differences
-from agent.documents.answers import BootTimes, Drift, Releases, Repair, Status, Unfinished
+from agent.documents.answers import BootTimes, Drift, Releases, Repair, Status, UnfinishedSwitch
 from agent.monitor import history
 from agent.monitor.conditions import firing
 from agent.monitor.look import HostFacts
@@ -57,14 +57,14 @@ def status(world: World) -> Status:
         "drifted": sorted({entry["path"] for entry in findings if look is None or entry["path"] not in look.running}),
         "repairs": repairs,
         "resting": sorted(slots.waiting(world, release.manifest) - away.resting(world)) if release else [],
-        "builds": builds.of_release(world, release.manifest) if release else {},
+        "builds": builds.build_labels(world, release.manifest) if release else {},
         "maintenance": maintenance.sites(world),
         "away": away.resting_systems(world, release.manifest if release else None),
         "follows": tags.states(world),
     }
 
 
-def _unfinished_switch(world: World) -> Unfinished | None:
+def _unfinished_switch(world: World) -> UnfinishedSwitch | None:
     begun = transaction.load_unfinished(world)
     return {"release": begun.release, "who": begun.who, "reason": begun.reason} if begun else None
 

@@ -43,7 +43,7 @@ Say = Callable[[str], None]
 
 
 @dataclass
-class Brought:
+class CopyResult:
     """Files and bytes that came, files that were here already, and what could not be brought, each with its reason."""
 
     files: int = 0
@@ -56,12 +56,12 @@ class Signs:
     """Says how far it is, every SIGN seconds at most."""
 
     def __init__(self, say: Say) -> None:
-        self.say, self.size, self.said = say, 0, time.monotonic()
+        self.say, self.size, self.said_at = say, 0, time.monotonic()
 
     def came(self, size: int) -> None:
         self.size += size
-        if time.monotonic() - self.said >= SIGN:
-            self.said = time.monotonic()
+        if time.monotonic() - self.said_at >= SIGN:
+            self.said_at = time.monotonic()
             self.say(f"{self.size // 1024**2} MiB so far")
 
 
@@ -91,15 +91,15 @@ def restore(world: World, payload: DiskPayload, say: Say) -> DiskAnswer:
         steps.forget_done(world)
         for path in present:
             say(f"bringing {path}")
-            brought = bring(f"{there}{own[path]}", path, ids, Signs(say).came)
+            result = bring(f"{there}{own[path]}", path, ids, Signs(say).came)
             results[path] = {
-                "files": brought.files, "bytes": brought.size, "kept": brought.kept, "failed": len(brought.failed),
+                "files": result.files, "bytes": result.size, "kept": result.kept, "failed": len(result.failed),
             }  # fmt: skip
             # Said at once: the rest comes all the same
-            for line in brought.failed[:SHOWN]:
+            for line in result.failed[:SHOWN]:
                 say(f"not restored: {line}")
-            if len(brought.failed) > SHOWN:
-                say(f"not restored: {len(brought.failed) - SHOWN} more below {path}")
+            if len(result.failed) > SHOWN:
+                say(f"not restored: {len(result.failed) - SHOWN} more below {path}")
     return {"brought": results, "absent": [path for path in payload["paths"] if path not in present]}
 
 
@@ -168,9 +168,11 @@ def owners_noted(path: str, own_passwd: str, own_group: str) -> Ids:
     with contextlib.suppress(OSError, ValueError), open(path, errors="replace") as file:
         noted = json.load(file)
     # As agent/owners.py wrote it
-    known = cast("dict[str, int]", noted) if isinstance(noted, dict) else {}
+    noted_numbers = cast("dict[str, int]", noted) if isinstance(noted, dict) else {}
     users, groups = dict(_names(own_passwd)), dict(_names(own_group))
-    changed = {number: (users[name], groups.get(name, number)) for name, number in known.items() if name in users}
+    changed = {
+        number: (users[name], groups.get(name, number)) for name, number in noted_numbers.items() if name in users
+    }
     return lambda user, group: (changed.get(user, (user, 0))[0], changed.get(group, (0, group))[1])
 
 
@@ -206,23 +208,23 @@ def absent(source: str, target: str, failed: list[str]) -> Iterator[tuple[str, o
                 left_out(entry.path, error)
 
 
-def bring(source: str, target: str, ids: Ids, came: Callable[[int], None] = lambda size: None) -> Brought:
+def bring(source: str, target: str, ids: Ids, came: Callable[[int], None] = lambda size: None) -> CopyResult:
     """Copies what is absent, with its owner, its mode without setuid, setgid and sticky bits, and a file's times; not
     extended attributes. Neither sockets nor devices are data. `came` gets bytes as they come."""
-    brought = Brought(kept=_files(source))
+    result = CopyResult(kept=_files(source))
     if not os.path.lexists(target):
         _directory(target, os.lstat(source), ids)
-    for path, status in absent(source, target, brought.failed):
+    for path, status in absent(source, target, result.failed):
         try:
             _bring_one(os.path.join(source, path), os.path.join(target, path), status, ids, came)
             if stat.S_ISREG(status.st_mode):
-                brought.files, brought.size = brought.files + 1, brought.size + status.st_size
+                result.files, result.size = result.files + 1, result.size + status.st_size
         except OSError as error:
             if error.errno not in OF_ONE_PATH:
                 raise
-            brought.failed.append(f"{os.path.join(target, path)}: {error.strerror}")
-    brought.kept -= brought.files
-    return brought
+            result.failed.append(f"{os.path.join(target, path)}: {error.strerror}")
+    result.kept -= result.files
+    return result
 
 
 def _bring_one(there: str, here: str, status: os.stat_result, ids: Ids, came: Callable[[int], None]) -> None:

@@ -208,7 +208,7 @@ def _restore_units(
     complaints.attempt(units.enable, [name for name in states if states[name]["enabled"] and not now[name]["enabled"]])
     # What ran without a release of ours too
     order = list(dict.fromkeys([*(unit["name"] for unit in (base or {}).get("units", ())), *states]))
-    changed = units.of_paths(base, begun.paths) if base and interrupted else []
+    changed = units.units_with_files(base, begun.paths) if base and interrupted else []
     replicas = {member["unit"] for group in (base or {"replicas": []})["replicas"] for member in group["members"]}
     touched = {*begun.starts, *begun.stops, *changed, *(one["unit"] for one in begun.rolled)}
     again = [

@@ -113,7 +113,7 @@ def restart_each(world: World, job: Job, ready: Plan, begun: Transaction, probes
 
 def _own(probes: list[AimedProbe], one: Roll) -> list[AimedProbe]:
     """Asked at its own port: the proxy leads to the others meanwhile."""
-    return [slots.by_itself(probe) for probe in probes if probe["unit"] == one.unit]
+    return [slots.own_probe(probe) for probe in probes if probe["unit"] == one.unit]
 
 
 def _restart(world: World, manifest: Manifest, one: Roll, own: list[AimedProbe], patience: health.Patience) -> None:

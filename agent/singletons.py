@@ -55,7 +55,7 @@ class Route53:
     timeout: float
     zone: str
     zone_id: str = ""
-    known: tuple[float, aws.Identity] | None = None
+    known_identity: tuple[float, aws.Identity] | None = None
 
     def addresses(self, name: str) -> Addresses:
         """None when it does not say."""
@@ -65,7 +65,7 @@ class Route53:
             query = (("maxitems", "1"), ("name", name), ("type", "A"))
             root = self._get(f"/2013-04-01/hostedzone/{self.zone_id}/rrset", query)
         except (Refused, OSError, ValueError, KeyError, ElementTree.ParseError):
-            self.known = None
+            self.known_identity = None
             return None
         for record in _all(root, "ResourceRecordSet"):
             if _text(record, "Name").rstrip(".") == name and _text(record, "Type") == "A":
@@ -81,10 +81,10 @@ class Route53:
 
     def _get(self, path: str, query: tuple[tuple[str, str], ...]) -> ElementTree.Element:
         now = self.world.now()
-        if self.known is None or now - self.known[0] > IDENTITY_LIFE:
-            self.known = (now, aws.identity(self.world))
+        if self.known_identity is None or now - self.known_identity[0] > IDENTITY_LIFE:
+            self.known_identity = (now, aws.identity(self.world))
         request = aws.Request("GET", "route53.amazonaws.com", "us-east-1", "route53", path, query)
-        status, body = aws.ask(self.world, self.known[1], request, self.timeout)
+        status, body = aws.ask(self.world, self.known_identity[1], request, self.timeout)
         if status != 200:
             raise Refused(f"Route 53 answered {status}")
         return ElementTree.fromstring(body)
@@ -99,19 +99,19 @@ class NameServers:
     named: list[str]
     timeout: float
     now: Callable[[], float]
-    known: tuple[float, list[nameservers.Server]] | None = None
+    known_servers: tuple[float, list[nameservers.Server]] | None = None
 
     def addresses(self, name: str) -> Addresses:
         """None when none of them says."""
         try:
-            if self.known is None or self.now() - self.known[0] > SERVERS_LIFE:
-                self.known = (self.now(), nameservers.servers_of(self.zone, self.named, self.timeout / 2))
+            if self.known_servers is None or self.now() - self.known_servers[0] > SERVERS_LIFE:
+                self.known_servers = (self.now(), nameservers.servers_of(self.zone, self.named, self.timeout / 2))
         except nameservers.Silent:
-            if self.known is None:
+            if self.known_servers is None:
                 return None
-        addresses = nameservers.addresses(self.known[1], name, self.timeout / 2)
+        addresses = nameservers.addresses(self.known_servers[1], name, self.timeout / 2)
         if addresses is None:
-            self.known = None
+            self.known_servers = None
         return addresses
 
 

@@ -92,9 +92,9 @@ def _serving(world: World, manifest: Manifest, planned: list[Rollout]) -> list[s
 
 def leftover_links(world: World, before: Manifest | None, manifest: Manifest) -> list[str]:
     """Links of services that have no slots any more."""
-    kept = {slot["link"] for slot in manifest["slots"]}
+    kept_links = {slot["link"] for slot in manifest["slots"]}
     links = [slot["link"] for slot in (before or {}).get("slots", [])]
-    return [link for link in links if link not in kept and world.link_target(link) is not None]
+    return [link for link in links if link not in kept_links and world.link_target(link) is not None]
 
 
 def probes(world: World, manifest: Manifest, planned: list[Rollout] | None = None) -> list[AimedProbe]:
@@ -119,10 +119,10 @@ def probes(world: World, manifest: Manifest, planned: list[Rollout] | None = Non
 def own_probes(world: World, manifest: Manifest, services: list[str]) -> list[AimedProbe]:
     """Of these services that are to run, each asked at its own port: the proxy may not know it yet."""
     own = [probe for probe in probes(world, manifest) if probe["service"].partition("/")[0] in services]
-    return [by_itself(probe) for probe in own]
+    return [own_probe(probe) for probe in own]
 
 
-def by_itself(probe: AimedProbe) -> AimedProbe:
+def own_probe(probe: AimedProbe) -> AimedProbe:
     """A probe without the way through the proxy."""
     return {**probe, "public": None}
 

@@ -36,11 +36,11 @@ def pending(world: World, manifest: Manifest) -> list[Step]:
         step
         for step in manifest["steps"]
         if step["key"] not in done_keys
-        and not rest & {unit for name in (step["service"], *step["needs"]) for unit in _of(manifest, name)}
+        and not rest & {unit for name in (step["service"], *step["needs"]) for unit in _units_of(manifest, name)}
     ]
 
 
-def _of(manifest: Manifest, service: str) -> list[str]:
+def _units_of(manifest: Manifest, service: str) -> list[str]:
     return slots.units_of_service(manifest, service)
 
 
@@ -58,14 +58,14 @@ def split(world: World, manifest: Manifest, changing: set[str]) -> tuple[list[St
 
 
 def _units(manifest: Manifest, step: Step) -> list[str]:
-    return [unit for service in step["needs"] for unit in _of(manifest, service)]
+    return [unit for service in step["needs"] for unit in _units_of(manifest, service)]
 
 
 def run_before_the_switch(world: World, target: Release, steps: list[Step], say: Say) -> None:
     """Raises Refused where a step cannot run or fails: the present release keeps serving."""
     for number, step in enumerate(steps):
-        asked = slots.own_probes(world, target.manifest, step["needs"])
-        if ill := [name for name, status in health.once(world, asked).items() if status != 200]:
+        own_probes = slots.own_probes(world, target.manifest, step["needs"])
+        if ill := [name for name, status in health.once(world, own_probes).items() if status != 200]:
             raise (StepFailed if number else Refused)(
                 f"{', '.join(ill)} is unhealthy, but release step {step['name']} of {step['service']} needs it: see "
                 f"infra logs {ill[0]}, and run again"
@@ -94,12 +94,12 @@ def run_within_the_switch(
 
 def run(world: World, target: Release, step: Step, say: Say) -> None:
     """Runs one step to its end, with the files of its release, and remembers that it was done. Raises Failed."""
-    place, wanted = step["place"], {file.path: file for file in target.files}
+    place, release_files = step["place"], {file.path: file for file in target.files}
     say(f"running release step {step['name']} of {step['service']}, {step['limit']:.0f} s at most: {step['said']}")
     _clear(world, step)
     try:
         world.directory(place, 0o700, "root", "root")
-        for file in (wanted[path] for path in step["files"]):
+        for file in (release_files[path] for path in step["files"]):
             world.write(f"{place}{file.path}", file.content, file.mode, file.owner, file.group)
         world.write(f"{place}/compose.yml", step["document"].encode(), 0o600, "root", "root")
         for volume in step["volumes"]:
@@ -145,8 +145,8 @@ def forget_done(world: World, keys: list[str] | None = None) -> None:
 
 def note_done(world: World, keys: list[str], done: list[str]) -> None:
     """Data has come from another host: of these steps it has seen those that were `done` there, and no others."""
-    kept = [key for key in _done_keys(world) if key not in keys]
-    _write_done(world, [*kept, *(key for key in keys if key in done)][-REMEMBERED:])
+    other_keys = [key for key in _done_keys(world) if key not in keys]
+    _write_done(world, [*other_keys, *(key for key in keys if key in done)][-REMEMBERED:])
 
 
 def _write_done(world: World, done: list[str]) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
-from agent.desired import Wanted, digest
+from agent.desired import DesiredFile, digest
 from agent.documents.jobs import HistoryEntry
 from agent.documents.manifest import LEFT_OUT, Manifest
 from agent.outcome import Refused
@@ -49,7 +49,7 @@ class Release:
 
     id: str
     manifest: Manifest
-    files: list[Wanted]
+    files: list[DesiredFile]
 
     @property
     def images(self) -> list[str]:
@@ -142,11 +142,11 @@ def load(world: World, id: str) -> Release:
 def kept_release(world: World, id: str) -> Release:
     """A stored release with those of its files that are what they were."""
     own_manifest = manifest(world, id)
-    files: list[Wanted] = []
+    files: list[DesiredFile] = []
     for entry in [*own_manifest["files"], *own_manifest["environment_files"]]:
         content = world.read(f"{RELEASES}/{id}/files{entry['path']}")
         if content is not None and entry.get("sha256", digest(content)) == digest(content):
-            files.append(Wanted.of(entry, content))
+            files.append(DesiredFile.of(entry, content))
     return Release(id, own_manifest, files)
 
 
@@ -278,8 +278,8 @@ def _job(text: bytes) -> HistoryEntry | None:
 
 def last_update(world: World) -> str | None:
     """The release that the last successful update brought, whether or not it was rolled back since."""
-    brought = [job["release"] for job in history(world) if job["kind"] == "apply" and job["code"] == 0]
-    return brought[-1] if brought else None
+    applied_ids = [job["release"] for job in history(world) if job["kind"] == "apply" and job["code"] == 0]
+    return applied_ids[-1] if applied_ids else None
 
 
 def _served_number(world: World, id: str) -> int:

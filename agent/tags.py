@@ -26,7 +26,7 @@ SILENT = -1  # in a status's place, where this host has no login
 
 
 @dataclass(frozen=True)
-class Followed:
+class FollowedTag:
     """A tag of an image `host/name`, and the services that follow it."""
 
     image: str
@@ -62,9 +62,9 @@ class Note:
         self.after = now + min(PAUSE * 2 ** (self.failed - 1), LONGEST)
 
 
-def read_list(world: World) -> list[Followed]:
+def read_list(world: World) -> list[FollowedTag]:
     """The tags that the release which serves follows."""
-    return [Followed(**entry) for entry in json.loads(world.read(CONFIG) or b"[]")]
+    return [FollowedTag(**entry) for entry in json.loads(world.read(CONFIG) or b"[]")]
 
 
 def run(world: World, say: Callable[[str], None]) -> int:
@@ -78,17 +78,17 @@ def run(world: World, say: Callable[[str], None]) -> int:
 
 def look(world: World, say: Callable[[str], None]) -> None:
     """Starts at most one job: another tag has its turn in a later round."""
-    wanted = read_list(world)
-    release = store.current(world) if wanted else None
+    followed_tags = read_list(world)
+    release = store.current(world) if followed_tags else None
     if release is None or lock.holder() is not None or transaction.load_unfinished(world):
         return
     notes = _notes(world)
     if any(note.job and jobs.is_on(world, note.job) for note in notes.values()):
         return
     before = json.dumps({name: asdict(note) for name, note in notes.items()})
-    notes = {entry.name: notes.get(entry.name, Note()) for entry in wanted}
+    notes = {entry.name: notes.get(entry.name, Note()) for entry in followed_tags}
     end = world.now() + ROUND
-    for entry in wanted:
+    for entry in followed_tags:
         note = notes[entry.name]
         _settle(world, note)
         if world.now() > end:
@@ -133,7 +133,7 @@ def _settle(world: World, note: Note) -> None:
     note.settled, note.fault, note.failed = True, ended["line"] if ended["code"] else "", 0
 
 
-def _is_new(world: World, entry: Followed, note: Note, release: Release) -> bool:
+def _is_new(world: World, entry: FollowedTag, note: Note, release: Release) -> bool:
     """Does the tag mean another image than the deployed one, which was not tried yet and suits this host. What the
     registry says is noted."""
     config: dict[str, Any] = json.loads(world.read(ecr.CONFIG) or b"{}")
@@ -166,7 +166,7 @@ def _is_new(world: World, entry: Followed, note: Note, release: Release) -> bool
     return True
 
 
-def _begin(world: World, entry: Followed, note: Note, release: Release, say: Callable[[str], None]) -> None:
+def _begin(world: World, entry: FollowedTag, note: Note, release: Release, say: Callable[[str], None]) -> None:
     """Raises Refused."""
     old, new = (f"{entry.image}@{digest}" for digest in (entry.digest_in(release), note.digest))
     target = derived.exchange(world, release.id, old, new)

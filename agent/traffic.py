@@ -80,10 +80,10 @@ def main(payload: TrafficPayload) -> None:
     latest was (None: none in a log), and how many are `open`. `logs` and `processes` are those of proxies."""
     now = time.time()
     entries = [entry for log in payload["logs"] for entry in read_answers(latest_lines(log), log)]
-    seen = [entry for entry in entries if entry[1] and entry[2] not in UNSERVED]
-    lately = [client for when, client, _ in seen if when >= now - payload["within"]]
+    served_entries = [entry for entry in entries if entry[1] and entry[2] not in UNSERVED]
+    lately = [client for when, client, _ in served_entries if when >= now - payload["within"]]
     clients = sorted({client: lately.count(client) for client in set(lately)}.items(), key=lambda item: -item[1])
-    latest = max((when for when, _, _ in seen), default=None)
+    latest = max((when for when, _, _ in served_entries), default=None)
     print(json.dumps({
         "requests": len(lately), "clients": clients[:3], "ago": None if latest is None else max(0.0, now - latest),
         "open": count_open_requests(payload["processes"]),

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 
 from agent import accounts, answers, existing, inventory, quoting, slots, store
-from agent.desired import Wanted, digest
+from agent.desired import DesiredFile, digest
 from agent.documents.inventory import Inventory
 from agent.documents.manifest import Manifest
 from agent.documents.transaction import (
@@ -79,7 +79,7 @@ def begin(
     manifest, served = plan.target.manifest, _services(plan.base.manifest if plan.base else None)
     starting = [*plan.starting_units, *slots.resting(world, manifest)]
     gone = [*plan.stops, *plan.leaves]
-    aside = existing.in_the_way(world, manifest, starting, plan.base.manifest if plan.base else None, gone)
+    aside = existing.conflicts(world, manifest, starting, plan.base.manifest if plan.base else None, gone)
     slot_links = {rollout.link for rollout in plan.rollouts}
     before = [*_directories(world, manifest), *_remember_paths(world, plan.change.paths, slot_links)]
     new = [probe for probe in slots.probes(world, manifest, plan.rollouts) if probe["service"] not in served]
@@ -173,7 +173,7 @@ def _remember_paths(world: World, paths: list[str], slot_links: set[str]) -> lis
     for number, path in enumerate(paths):
         present, is_slot = world.entry(path), path in slot_links
         if present.kind == "other":
-            raise Refused(in_the_way(path, present.what))
+            raise Refused(obstacle_line(path, present.what))
         if present.kind == "link":
             entries.append(_link_state(path, present.target, is_slot))
         elif present.kind == "file":
@@ -196,7 +196,7 @@ def _file_state(path: str, present: Entry, is_slot: bool, copy: str) -> EarlierF
     }  # fmt: skip
 
 
-def in_the_way(path: str, what: str) -> str:
+def obstacle_line(path: str, what: str) -> str:
     """Why a release cannot have a file at a path."""
     return f"{path} is {what}, but the release has a file or a link there: move it away and run again"
 
@@ -299,7 +299,7 @@ def _put_back(world: World, entry: PathState) -> None:
             world.link(path, entry["target"])
     else:
         copy = world.entry(entry["copy"])
-        before = Wanted(path, copy.content, copy.mode, copy.owner, copy.group)
+        before = DesiredFile(path, copy.content, copy.mode, copy.owner, copy.group)
         # What the switch had not come to needs no space to be as it was
         if copy.kind == "file" and before.differs(world):
             world.move(entry["copy"], path)

@@ -102,15 +102,15 @@ def is_healthy(world: World, unit: str) -> bool:
     """Does a unit without a port do what it is for: it runs, waits for its time, or has done its
     work. One that systemd skipped for a condition, or is about to start once more, does not."""
     account, name = split(unit)
-    shown = ask(world, account, "show", "-p", "ActiveState", "--value", name)
-    return shown.code == 0 and shown.output.strip() == "active"
+    ran = ask(world, account, "show", "-p", "ActiveState", "--value", name)
+    return ran.code == 0 and ran.output.strip() == "active"
 
 
 def ends(world: World, unit: str) -> int:
     """How many times a unit has ended since it was last started by hand; GIVEN_UP where systemd starts it no more."""
     account, name = split(unit)
-    shown = ask(world, account, "show", "-p", "ActiveState", "-p", "NRestarts", name)
-    state = dict(line.split("=", 1) for line in shown.output.splitlines() if "=" in line)
+    ran = ask(world, account, "show", "-p", "ActiveState", "-p", "NRestarts", name)
+    state = dict(line.split("=", 1) for line in ran.output.splitlines() if "=" in line)
     if state.get("ActiveState") == "failed":
         return GIVEN_UP
     number = state.get("NRestarts", "")
@@ -120,16 +120,16 @@ def ends(world: World, unit: str) -> int:
 def why_not(world: World, unit: str) -> str:
     """What systemd says about an unhealthy unit."""
     account, name = split(unit)
-    shown = ask(
+    ran = ask(
         world, account, "show", "-p", "ActiveState", "-p", "SubState", "-p", "Result", "-p", "ConditionResult", name
     )
-    state = dict(line.split("=", 1) for line in shown.output.splitlines() if "=" in line)
+    state = dict(line.split("=", 1) for line in ran.output.splitlines() if "=" in line)
     if state.get("ConditionResult") == "no" and state.get("ActiveState") != "active":
         return "was skipped, since a condition of its unit is not met"
     return f"is {state.get('ActiveState', 'unknown')} ({state.get('SubState', '?')}, {state.get('Result', '?')})"
 
 
-def of_paths(manifest: Manifest, paths: set[str]) -> list[str]:
+def units_with_files(manifest: Manifest, paths: set[str]) -> list[str]:
     """The units that one of these files belongs to, in the manifest's order."""
     return [unit["name"] for unit in manifest["units"] if paths & {*unit["files"]}]
 

@@ -27,10 +27,10 @@ def validate(world: World, target: Release, change: Difference) -> None:
     """Raises Refused with the first complaint of each program. Only what changes is judged."""
     world.run("rm", "-rf", STAGE)
     world.directory(STAGE, 0o700, "root", "root")
-    brought = {file.path for file in target.files if file.mode & 0o111}
+    program_paths = {file.path for file in target.files if file.mode & 0o111}
     try:
         for file in target.files:
-            content = _runnable(file.content, brought, target.manifest) if _is_unit(file.path) else file.content
+            content = _runnable(file.content, program_paths, target.manifest) if _is_unit(file.path) else file.content
             world.write(STAGE + file.path, content, file.mode, "root", "root")
         complaints = [
             *_units(world, change, UNITS),
@@ -53,11 +53,11 @@ def _is_unit(path: str) -> bool:
     return path.startswith(UNITS) or f"/{OF_ACCOUNT}/" in path
 
 
-def _runnable(unit: bytes, brought: set[str], manifest: Manifest) -> bytes:
+def _runnable(unit: bytes, program_paths: set[str], manifest: Manifest) -> bytes:
     """A unit whose programs come with the release, as it would be with them in place."""
 
     def substitute(match: re.Match[str]) -> str:
-        return match[1] + ("/bin/true" if match[2] in brought else artefacts.locate(manifest, match[2]))
+        return match[1] + ("/bin/true" if match[2] in program_paths else artefacts.locate(manifest, match[2]))
 
     return re.sub(r"^(Exec\w+=[-@:+!|]*)(\S+)", substitute, unit.decode(), flags=re.MULTILINE).encode()
 
@@ -75,11 +75,11 @@ def _units(world: World, change: Difference, place: str, *options: str) -> list[
         environment={"SYSTEMD_UNIT_PATH": f"{STAGE}{place.rstrip('/')}:", "XDG_RUNTIME_DIR": STAGE},
     )  # fmt: skip
     if not alone:
-        ran = of_units(ran, [path.rsplit("/", 1)[1] for path in paths])
+        ran = units_verdict(ran, [path.rsplit("/", 1)[1] for path in paths])
     return [f"systemd-analyze verify: {ran.last_lines().replace(STAGE, '')}"] if ran.code else []
 
 
-def of_units(ran: Ran, names: list[str]) -> Ran:
+def units_verdict(ran: Ran, names: list[str]) -> Ran:
     """What systemd before 250 found, as later ones would say it of these units alone: it ends well for a warning, and
     fails for a unit that is required and not among them."""
     about: list[str] = []

@@ -22,9 +22,9 @@ class Said(str):
 
 def phrase(form: str, **values: Any) -> Said:
     """`said("{name} is missing", name=path)`; a value may be such a text itself."""
-    made = Said(form.format(**values))
-    made.form, made.values = form, values
-    return made
+    text = Said(form.format(**values))
+    text.form, text.values = form, values
+    return text
 
 
 def join_phrases(separator: str, texts: Iterable[str]) -> Said:

@@ -133,12 +133,12 @@ class World:
         """What is at a path, in one look; a file's owner and group by name, or by number where they have none. Raises
         OSError where the way is barred."""
         entry = look_at(path)
-        return _with_names(entry) if entry.kind == "file" else entry
+        return _name_owners(entry) if entry.kind == "file" else entry
 
     def directory_entry(self, path: str) -> Entry | None:
         """Owner, group and mode of a directory, in one look; None where there is none that root may go to."""
         entry = look_at_directory(path)
-        return entry and _with_names(entry)
+        return entry and _name_owners(entry)
 
     def owner_and_mode(self, path: str) -> tuple[str, str, int]:
         """Owner, group and permission bits of a file that exists."""
@@ -265,13 +265,13 @@ class World:
                 finally:
                     os.close(descriptor)
 
-    def resolve_inside(self, asked: list[tuple[int, str]]) -> list[str]:
+    def resolve_inside(self, names: list[tuple[int, str]]) -> list[str]:
         """For each (process, name): the address that Docker's resolver gives in the process's network; "" for none."""
-        return namespaces.resolve(asked)
+        return namespaces.resolve(names)
 
-    def reach_inside(self, asked: list[tuple[int, str, int]]) -> list[bool]:
+    def reach_inside(self, addresses: list[tuple[int, str, int]]) -> list[bool]:
         """For each (process, address, port): does anything come back from there to its network, a refusal included."""
-        return namespaces.reach(asked)
+        return namespaces.reach(addresses)
 
     def reachable_address(self, name: str, port: int) -> str:
         """The address of a name that takes connections from this host itself; "" where none does."""
@@ -327,7 +327,7 @@ def _surroundings(environment: dict[str, str]) -> dict[str, str]:
     return {**os.environ, "HOME": "/root", "LC_ALL": "C.UTF-8", **environment}
 
 
-def _with_names(entry: Entry) -> Entry:
+def _name_owners(entry: Entry) -> Entry:
     owner, group = _name(pwd.getpwuid, int(entry.owner)), _name(grp.getgrgid, int(entry.group))
     return replace(entry, owner=owner, group=group)
 

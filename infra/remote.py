@@ -18,7 +18,7 @@ from typing import Any, Literal, overload
 
 import paramiko
 
-from agent.documents.answers import BootTimes, Contents, Drift, Pruned, Releases, Status
+from agent.documents.answers import BootTimes, Contents, Drift, PruneAnswer, Releases, Status
 from infra.answers import check_answer, checked_job_event
 from infra.errors import InfraError
 from infra.foreign import clean, one_line
@@ -320,7 +320,7 @@ def ask(target: Target, verb: Literal["boot-times"]) -> BootTimes: ...
 @overload
 def ask(target: Target, verb: Literal["contents"]) -> Contents: ...
 @overload
-def ask(target: Target, verb: Literal["prune"]) -> Pruned: ...
+def ask(target: Target, verb: Literal["prune"]) -> PruneAnswer: ...
 @overload
 def ask(target: Target, verb: str, payload: Mapping[str, Any]) -> Any: ...
 def ask(target: Target, verb: str, payload: Mapping[str, Any] | None = None) -> Any:

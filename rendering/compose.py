@@ -21,7 +21,7 @@ from catalogue.services import ComposeService
 from catalogue.shapes import is_list, is_mapping
 from catalogue.stack import Stack
 from rendering.environment import Secrets, secret_file
-from rendering.files import Container, EnvironmentFile, File, HostFiles, Network, Published, Unit
+from rendering.files import Container, EnvironmentFile, File, HostFiles, Network, PublishedPorts, Unit
 from rendering.places import Place, Project, environment_path, file_path, places, plain_variables, projects
 from rendering.templates import BANNER, fill, literal
 from rendering.waits import waits_for
@@ -249,7 +249,7 @@ def containers(catalogue: Catalogue, system: System, owner: str, digests: Digest
             for place in places(service)
         ],
         published=[
-            Published(port.first, port.last, port.protocol, service.name, service.unit, service.container)
+            PublishedPorts(port.first, port.last, port.protocol, service.name, service.unit, service.container)
             for service in services
             for port in service.publish
         ],

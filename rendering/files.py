@@ -101,7 +101,7 @@ class Replicas:
 
 
 @dataclass(frozen=True)
-class Held:
+class RequestHold:
     """A service before which requests wait while its unit restarts: the proxy's `link` leads to `target`, or to
     `waiting`, where systemd's `socket` has them for `limit` seconds at most. Those under way get `drain` seconds."""
 
@@ -127,7 +127,7 @@ class Port:
 
 
 @dataclass(frozen=True)
-class Published:
+class PublishedPorts:
     """Ports of the host, `first` to `last`, at which the world reaches a service's container past the proxy."""
 
     first: int
@@ -315,9 +315,9 @@ class HostFiles:
     logins: list[str] = field(default_factory=list[str])
     slots: list[Slots] = field(default_factory=list[Slots])
     replicas: list[Replicas] = field(default_factory=list[Replicas])
-    held: list[Held] = field(default_factory=list[Held])
+    held: list[RequestHold] = field(default_factory=list[RequestHold])
     ports: list[Port] = field(default_factory=list[Port])
-    published: list[Published] = field(default_factory=list[Published])
+    published: list[PublishedPorts] = field(default_factory=list[PublishedPorts])
     accounts: list[Account] = field(default_factory=list[Account])
     requirements: list[Requirement] = field(default_factory=list[Requirement])
     milestones: list[Milestone] = field(default_factory=list[Milestone])

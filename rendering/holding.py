@@ -5,7 +5,7 @@ from catalogue.models import System
 from catalogue.service import Service
 from catalogue.services import ComposeService, NativeService
 from rendering import units
-from rendering.files import File, Held, HostFiles, Link
+from rendering.files import File, HostFiles, Link, RequestHold
 from rendering.templates import fill
 
 UPSTREAMS = "/etc/nginx/upstreams"
@@ -31,7 +31,7 @@ def can_wait(service: Service) -> bool:
 
 def held_upstreams(system: System) -> HostFiles:
     """The upstream of each such service: a link selects its port, or the socket at which requests wait."""
-    files, links, entries = list[File](), list[Link](), list[Held]()
+    files, links, entries = list[File](), list[Link](), list[RequestHold]()
     for service in held_services(system):
         name = upstream_name(service)
         serving, waiting = (f"{UPSTREAMS}/{service.name}.{kind}" for kind in ("serving", "waiting"))
@@ -43,7 +43,7 @@ def held_upstreams(system: System) -> HostFiles:
         unit = units.qualified_name(service, service.units[0]) if isinstance(service, NativeService) else service.unit
         drain = DRAIN if service.drain is None else service.drain
         entries.append(
-            Held(
+            RequestHold(
                 service.name, unit, service.listens or 0, link, serving, waiting, f"{UNIT}{service.name}.socket",
                 service.hold, drain,
             )

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from agent.desired import wanted_files
+from agent.desired import desired_files
 from catalogue.checks import ensure_valid
 from catalogue.loading import Catalogue, load
 from catalogue.stack import stack_from
@@ -221,7 +221,7 @@ def put(proxy: Proxy, made: Catalogue) -> None:
     host = render(made, "box")
     release, sent = build(host), secrets_for(made, "box", {})
     contents = {f"files{file.path}": file.content for file in host.files}
-    files = wanted_files(release.manifest, contents, sent)
+    files = desired_files(release.manifest, contents, sent)
     places = ("/etc/nginx/", "/etc/caddy/", "/var/www/")
     names = [site.name for site in made.systems["shop"].sites]
     proxy.run("sh", "-c", "rm -rf /etc/caddy/sites /etc/nginx/sites-enabled/* /etc/nginx/sites-available/*")

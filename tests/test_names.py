@@ -60,6 +60,21 @@ def test_functions_are_verbs_or_nouns_and_variables_say_what_they_hold(package):
     assert paths and complaints == []
 
 
+# A reader cannot tell from these what a variable holds
+VAGUE = "given wanted asked kept seen shown known said brought taken made read left written"
+
+
+def test_variables_of_the_agent_are_nouns():
+    trees = {path: ast.parse(path.read_text()) for path in sorted((ROOT / "agent").rglob("*.py"))}
+    complaints = [
+        f"{path.relative_to(ROOT)}:{line}: variable {name}"
+        for path, tree in trees.items()
+        for line, name in variables(tree)
+        if name in VAGUE.split()
+    ]
+    assert trees and complaints == []
+
+
 def test_participles_are_known_from_verbs_and_nouns():
     refused = ["told", "_asked", "named", "shown", "left", "made", "listed", "_opened", "overridden"]
     allowed = ["tell", "ask_all", "unit_names", "kept_releases", "read", "_run", "split", "seed", "render_site"]

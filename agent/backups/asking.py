@@ -44,8 +44,8 @@ def _verify(world: World, payload: VerifyPayload, say: Say) -> VerifyAnswer:
 def _restore(world: World, payload: RestorePayload, say: Say) -> RestoreAnswer:
     service, snapshot = payload["service"], payload["snapshot"]
     if payload["to"] is not None:
-        return restoring.into(world, service, snapshot, payload["to"], say)
-    return restoring.in_place(world, service, snapshot, say)
+        return restoring.restore_into(world, service, snapshot, payload["to"], say)
+    return restoring.restore_in_place(world, service, snapshot, say)
 
 
 def _drill(world: World, payload: DrillPayload, say: Say) -> DrillAnswer:

@@ -24,13 +24,13 @@ DEADLINE = 300.0  # seconds until a container on restored data is healthy
 Say = Callable[[str], None]
 
 
-def drill(world: World, service: str, wanted: str | None, say: Say) -> DrillAnswer:
+def drill(world: World, service: str, id_prefix: str | None, say: Say) -> DrillAnswer:
     """What was restored, how long it took, and whether the service was started on it. Raises Refused, and remembers
     why."""
     entry = making.entry_of(world, service)
     with lock.lock(f"drill of {service}", say, making.LOCK, making.PATIENCE):
         began = world.wall()
-        snapshot = restic.choose_snapshot(world, service, wanted)
+        snapshot = restic.choose_snapshot(world, service, id_prefix)
         data.demand_room(world, STATE, restic.size(world, snapshot))
         _clear(world, entry)
         try:

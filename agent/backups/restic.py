@@ -101,15 +101,15 @@ def _utc(text: str) -> str:
     return datetime.strptime(f"{parts[1]}{offset}", "%Y-%m-%dT%H:%M:%S%z").astimezone(timezone.utc).isoformat()
 
 
-def choose_snapshot(world: World, service: str, wanted: str | None) -> Snapshot:
-    """The newest backup of a service, or the one whose id begins with what is `wanted`. Raises Refused."""
+def choose_snapshot(world: World, service: str, id_prefix: str | None) -> Snapshot:
+    """The newest backup of a service, or the one whose id begins with `id_prefix`. Raises Refused."""
     available = snapshots(world, service)
-    fitting = [snapshot for snapshot in available if not wanted or snapshot.id.startswith(wanted)]
+    fitting = [snapshot for snapshot in available if not id_prefix or snapshot.id.startswith(id_prefix)]
     if not available:
         raise Refused(f"there is no backup of {service}")
-    if not fitting or (wanted and len(fitting) > 1):
+    if not fitting or (id_prefix and len(fitting) > 1):
         there = "; ".join(map(str, available[:5])) + (f" and {len(available) - 5} more" if len(available) > 5 else "")
-        begin = f"{len(fitting)} backups of {service} begin with {quoting.quote(wanted or '')}"
+        begin = f"{len(fitting)} backups of {service} begin with {quoting.quote(id_prefix or '')}"
         raise Refused(f"{begin}; there is {there}")
     return fitting[0]
 

@@ -36,7 +36,7 @@ class Replacement:
     staged: dict[str, str]
 
 
-def into(world: World, service: str, wanted: str | None, directory: str, say: Say) -> RestoreAnswer:
+def restore_into(world: World, service: str, id_prefix: str | None, directory: str, say: Say) -> RestoreAnswer:
     """Puts a backup into a directory that is empty or not there yet. Raises Refused."""
     entry = making.entry_of(world, service)
     if not re.fullmatch(r"(/[^/\0-\x1f]+)+", directory) or {".", ".."} & {*directory.split("/")}:
@@ -44,7 +44,7 @@ def into(world: World, service: str, wanted: str | None, directory: str, say: Sa
     if world.exists(directory):
         raise Refused(f"{quoting.quote(directory)} already exists: name a new directory")
     _demand_own_parent(world, directory)
-    snapshot = restic.choose_snapshot(world, service, wanted)
+    snapshot = restic.choose_snapshot(world, service, id_prefix)
     data.demand_room(world, directory, restic.size(world, snapshot))
     say(f"restoring {service} from backup {snapshot} into {directory}")
     world.directory(directory, 0o700, "root", "root")
@@ -60,9 +60,9 @@ def into(world: World, service: str, wanted: str | None, directory: str, say: Sa
     }
 
 
-def in_place(world: World, service: str, wanted: str | None, say: Say) -> RestoreAnswer:
-    """Gives a service the data of a backup, the newest where none is `wanted`, and starts it and what depends on it.
-    What was there is kept beside it. Raises Refused, after which it has its own data again."""
+def restore_in_place(world: World, service: str, id_prefix: str | None, say: Say) -> RestoreAnswer:
+    """Gives a service the data of a backup, the newest where there is no `id_prefix`, and starts it and what depends on
+    it. What was there is kept beside it. Raises Refused, after which it has its own data again."""
     # A connection that is cut ends no restore
     say = alive.outlive_connection(say)
     # What is stopped meanwhile is not dumped
@@ -74,7 +74,7 @@ def in_place(world: World, service: str, wanted: str | None, say: Say) -> Restor
             )
         release, entry = store.current(world), making.entry_of(world, service)
         assert release, "it has an entry"
-        snapshot = restic.choose_snapshot(world, service, wanted)
+        snapshot = restic.choose_snapshot(world, service, id_prefix)
         if missing := [path for path in entry["paths"] if not entry["dump"] and path not in snapshot.paths]:
             raise Refused(
                 f"backup {snapshot} of {service} does not have {', '.join(missing)}: restore it with --to DIR"
@@ -129,7 +129,7 @@ def _switch(world: World, replacement: Replacement, say: Say) -> RestoreAnswer:
     dependents = [unit for name in entry["dependents"] for unit in slots.units_of_service(release.manifest, name)]
     concerned = [unit for unit in release.unit_names if unit in {*entry["units"], *dependents}]
     # One that starts again and again is to run as well: what is wrong with it may be its data
-    running = data.still_on(world, concerned)
+    running = data.active_units(world, concerned)
     ill = _unhealthy(world, release, entry["dependents"])
     stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime(world.wall()))
     begun: RestoreRecord = {
@@ -223,7 +223,7 @@ def undo(world: World, begun: RestoreRecord, say: Say, keep: bool = False) -> li
     restore something may have been written to its place: with `keep` it is set aside too."""
     units.stop(world, list(reversed(begun["stops"])))
     try:
-        if still := data.still_on(world, begun["stops"]):
+        if still := data.active_units(world, begun["stops"]):
             return [f"{', '.join(still)} does not stop, so {begun['moved'][0]['aside']} stays where it is"]
     except Failed as failure:
         return [str(failure)]

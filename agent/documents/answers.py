@@ -8,7 +8,7 @@ from agent.documents.jobs import HistoryEntry
 from agent.documents.manifest import Manifest
 
 
-class Unfinished(TypedDict):
+class UnfinishedSwitch(TypedDict):
     """A switch under way, or left."""
 
     release: str
@@ -50,7 +50,7 @@ class Status(TypedDict):
     kept: list[str]
     last_job: HistoryEntry | None
     brought: HistoryEntry | None
-    unfinished: Unfinished | None
+    unfinished: UnfinishedSwitch | None
     holder: str | None
     units: dict[str, bool]
     certificates: list[list[str | int]]
@@ -105,7 +105,7 @@ class Releases(TypedDict):
     damaged_jobs: list[str]
 
 
-class MilestoneReached(TypedDict):
+class MilestoneResult(TypedDict):
     """`seconds` are None until it is reached."""
 
     name: str
@@ -115,10 +115,10 @@ class MilestoneReached(TypedDict):
 
 
 class BootTimes(TypedDict):
-    milestones: list[MilestoneReached]
+    milestones: list[MilestoneResult]
 
 
-class Pruned(TypedDict):
+class PruneAnswer(TypedDict):
     """`freed` are bytes."""
 
     freed: int

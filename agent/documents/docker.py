@@ -15,7 +15,7 @@ class Endpoint(_AnyEndpoint, total=False):
     GlobalIPv6Address: str
 
 
-class Attached(TypedDict, total=False):
+class NetworkSettings(TypedDict, total=False):
     Networks: dict[str, Endpoint] | None
 
 
@@ -28,17 +28,17 @@ class Port(_AnyPort, total=False):
     IP: str
 
 
-class _AnyListed(TypedDict):
+class _AnyListedContainer(TypedDict):
     Id: str
 
 
-class ListedContainer(_AnyListed, total=False):
+class ListedContainer(_AnyListedContainer, total=False):
     """An entry of /containers/json."""
 
     Names: list[str] | None
     State: str
     Labels: dict[str, str] | None
-    NetworkSettings: Attached | None
+    NetworkSettings: NetworkSettings | None
     Ports: list[Port] | None
 
 

@@ -114,7 +114,7 @@ class Replicas(TypedDict):
     awaited: list[str]
 
 
-class Held(TypedDict):
+class RequestHold(TypedDict):
     service: str
     unit: str
     port: int
@@ -126,7 +126,7 @@ class Held(TypedDict):
     drain: int
 
 
-class HeldNow(Held):
+class ActiveRequestHold(RequestHold):
     """One whose requests wait during a switch: `to` is the port that its service is going to have."""
 
     to: int
@@ -145,7 +145,7 @@ class Listener(Port):
     protocol: str
 
 
-class Published(TypedDict):
+class PublishedPorts(TypedDict):
     first: int
     last: int
     protocol: str
@@ -319,8 +319,8 @@ class Manifest(_Sometimes):
     steps: list[Step]
     backups: list[Backup]
     artefacts: list[Artefact]
-    published: list[Published]
+    published: list[PublishedPorts]
     replicas: list[Replicas]
-    held: list[Held]
+    held: list[RequestHold]
     kind: str
     region: str

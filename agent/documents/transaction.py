@@ -12,7 +12,7 @@ class _AnyState(TypedDict):
     slot: bool
 
 
-class _Owned(_AnyState):
+class _OwnedState(_AnyState):
     owner: str
     group: str
     mode: int
@@ -41,20 +41,20 @@ class EarlierFile(_AnyFile, total=False):
     mode: int
 
 
-class EarlierText(_Owned):
+class EarlierText(_OwnedState):
     """A small file without secrets, with its content."""
 
     kind: Literal["text"]
     content: str
 
 
-class EarlierDirectory(_Owned):
+class EarlierDirectory(_OwnedState):
     """Whose a directory was; what is in it is no part of it."""
 
     kind: Literal["directory"]
 
 
-class EarlierOwner(_Owned):
+class EarlierOwner(_OwnedState):
     """Whose a file was; its content stays what it is."""
 
     kind: Literal["owned"]

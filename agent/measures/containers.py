@@ -24,12 +24,12 @@ def network(look: HostFacts, _: Alert) -> Measures:
     """1 for a network that is missing, or has another subnet or gateway. One that others are in too is not recreated:
     it could not be."""
     ours = {container["name"] for container in look.manifest["containers"]}
-    for wanted in look.manifest["networks"]:
-        name, present = wanted["name"], look.networks.get(wanted["name"])
+    for definition in look.manifest["networks"]:
+        name, present = definition["name"], look.networks.get(definition["name"])
         if present is None:
             yield Measured(name, 1, phrase("it is missing"))
             continue
-        right = present.subnet == wanted["subnet"] and present.gateway in ("", wanted["gateway"])
+        right = present.subnet == definition["subnet"] and present.gateway in ("", definition["gateway"])
         inside = {other for other, container in look.containers.items() if name in container.addresses}
         is_now = phrase("its subnet is {subnet}, its gateway {gateway}", subnet=present.subnet, gateway=present.gateway)
         yield Measured(name, 0 if right else 1, is_now, inside <= ours)
@@ -37,15 +37,15 @@ def network(look: HostFacts, _: Alert) -> Measures:
 
 def attachment(look: HostFacts, _: Alert) -> Measures:
     """1 for a running container that is not in its network, or at another address than it is to have there."""
-    for wanted in _in_networks(look.expected_containers):
-        container = look.containers.get(wanted["name"])
+    for definition in _in_networks(look.expected_containers):
+        container = look.containers.get(definition["name"])
         if container and container.running:
-            at = container.addresses.get(wanted["network"])
+            at = container.addresses.get(definition["network"])
             where = phrase(
                 "its address in {network} is {at}, expected {wanted}",
-                at=at or phrase("none"), wanted=wanted["address"] or phrase("any"), network=wanted["network"],
+                at=at or phrase("none"), wanted=definition["address"] or phrase("any"), network=definition["network"],
             )  # fmt: skip
-            yield Measured(wanted["name"], 0 if at and at == (wanted["address"] or at) else 1, where)
+            yield Measured(definition["name"], 0 if at and at == (definition["address"] or at) else 1, where)
 
 
 def legacy(look: HostFacts, _: Alert) -> Measures:
@@ -56,9 +56,9 @@ def legacy(look: HostFacts, _: Alert) -> Measures:
         return
     projects = {match[1] for unit in look.manifest["units"] for file in unit["files"] if (match := _folder(file))}
     inside: dict[str, list[str]] = {}
-    for wanted in _in_networks(look.manifest["containers"]):
-        for name in look.containers[wanted["name"]].addresses if wanted["name"] in look.containers else ():
-            inside.setdefault(name, []).append(wanted["name"])
+    for definition in _in_networks(look.manifest["containers"]):
+        for name in look.containers[definition["name"]].addresses if definition["name"] in look.containers else ():
+            inside.setdefault(name, []).append(definition["name"])
     for name, docker_network in look.networks.items():
         if name not in ours:
             members = inside.get(name, [])
@@ -79,29 +79,29 @@ def _folder(path: str) -> re.Match[str] | None:
 def resolution(look: HostFacts, _: Alert) -> Measures:
     """1 for a container whose name another one of its network cannot resolve. Each asks for the next: every resolver
     and every name has its turn."""
-    asked = [pair for ring in _rings(look).values() for pair in ring]
-    pairs = [(look.containers[asker["name"]].pid, wanted["name"]) for asker, wanted in asked]
-    for (asker, wanted), address in zip(asked, look.world.resolve_inside(pairs)):
-        at = _places(look, wanted)
+    container_pairs = [pair for ring in _rings(look).values() for pair in ring]
+    pairs = [(look.containers[asker["name"]].pid, definition["name"]) for asker, definition in container_pairs]
+    for (asker, definition), address in zip(container_pairs, look.world.resolve_inside(pairs)):
+        at = _places(look, definition)
         detail = phrase(
             " in {asker}: {address}, expected {wanted}",
             asker=asker["name"], address=address or phrase("no answer"), wanted=join_phrases(" or ", at),
         )  # fmt: skip
-        yield Measured(wanted["name"], 0 if address in at else 1, detail)
+        yield Measured(definition["name"], 0 if address in at else 1, detail)
 
 
-def _places(look: HostFacts, wanted: Container) -> list[str]:
+def _places(look: HostFacts, definition: Container) -> list[str]:
     """The addresses that a container's name may lead to: its own, and those of replicas that share it. What has no
     address of its own is where Docker has put it."""
-    network = wanted["network"]
+    network = definition["network"]
     others = [
         other
         for other in look.expected_containers
-        if other["network"] == network and wanted["name"] in other["aliases"]
+        if other["network"] == network and definition["name"] in other["aliases"]
     ]
     addresses = [
         other["address"] or look.containers[other["name"]].addresses.get(network, "")
-        for other in [wanted, *(other for other in others if other is not wanted)]
+        for other in [definition, *(other for other in others if other is not definition)]
         if other["name"] in look.containers
     ]
     return [address for address in addresses if address]
@@ -110,11 +110,14 @@ def _places(look: HostFacts, wanted: Container) -> list[str]:
 def _rings(look: HostFacts) -> dict[str, list[tuple[Container, Container]]]:
     """Network → pairs of running containers in it, so that each asks once and is asked for once."""
     by_network: dict[str, list[Container]] = {}
-    for wanted in look.expected_containers:
-        container = look.containers.get(wanted["name"])
-        if container and container.running and wanted["network"] in container.addresses:
-            by_network.setdefault(wanted["network"], []).append(wanted)
-    return {name: [(ring[index - 1], wanted) for index, wanted in enumerate(ring)] for name, ring in by_network.items()}
+    for definition in look.expected_containers:
+        container = look.containers.get(definition["name"])
+        if container and container.running and definition["network"] in container.addresses:
+            by_network.setdefault(definition["network"], []).append(definition)
+    return {
+        name: [(ring[index - 1], definition) for index, definition in enumerate(ring)]
+        for name, ring in by_network.items()
+    }
 
 
 def traffic(look: HostFacts, _: Alert) -> Measures:
@@ -126,14 +129,18 @@ def traffic(look: HostFacts, _: Alert) -> Measures:
     faults = forwarding.faults(look.world, [look.manifest])
     yield Measured("Docker", 1 if faults else 0, join_phrases("; ", faults))
     rings = _rings(look)
-    pairs = [(asker, wanted) for ring in rings.values() for asker, wanted in ring if asker is not wanted]
-    asked = [
-        (look.containers[asker["name"]].pid, look.containers[wanted["name"]].addresses[wanted["network"]], ANY_PORT)
-        for asker, wanted in pairs
+    pairs = [(asker, definition) for ring in rings.values() for asker, definition in ring if asker is not definition]
+    connections = [
+        (
+            look.containers[asker["name"]].pid,
+            look.containers[definition["name"]].addresses[definition["network"]],
+            ANY_PORT,
+        )
+        for asker, definition in pairs
     ]
-    for (asker, wanted), answers in zip(pairs, look.world.reach_inside(asked)):
+    for (asker, definition), answers in zip(pairs, look.world.reach_inside(connections)):
         silence = phrase("{asker} cannot connect to it", asker=asker["name"])
-        yield Measured(wanted["name"], 0 if answers else 1, silence, False)
+        yield Measured(definition["name"], 0 if answers else 1, silence, False)
     registry = next((image.split("/")[0] for image in look.release.images if "." in image.split("/")[0]), "")
     host, _sign, port = registry.partition(":")
     address = look.world.reachable_address(host, int(port or 443)) if rings and host else ""
@@ -176,11 +183,11 @@ def near_limit(look: HostFacts, _: Alert) -> Measures:
 def memory(look: HostFacts) -> list[tuple[str, int, int]]:
     """Container, bytes that it uses (without what could be dropped), bytes that it may use."""
     usage: list[tuple[str, int, int]] = []
-    for wanted in look.manifest["containers"]:
-        container = look.containers.get(wanted["name"])
+    for definition in look.manifest["containers"]:
+        container = look.containers.get(definition["name"])
         used = look.world.memory_of(container.pid) if container and container.running else None
-        if used is not None and wanted["limit"]:
-            usage.append((wanted["name"], used, wanted["limit"]))
+        if used is not None and definition["limit"]:
+            usage.append((definition["name"], used, definition["limit"]))
     return usage
 
 

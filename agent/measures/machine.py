@@ -55,15 +55,15 @@ def inodes(look: HostFacts, _: Alert) -> Measures:
 
 def _disks(look: HostFacts) -> Iterable[tuple[str, Usage]]:
     """What can be full, each once: every file system that is mounted to be written to, but for containers' own."""
-    seen: dict[int, tuple[str, Usage]] = {}
+    usage_of_device: dict[int, tuple[str, Usage]] = {}
     lines = os.fsdecode(look.world.read("/proc/mounts") or b"").split("\n")
     mounts = [fields for line in lines if len(fields := line.split(" ")) > 3]
     places = [place for _, place, kind, options, *_ in mounts if kind in DISKS and "ro" not in options.split(",")]
     for path in ["/", *sorted(place for place in places if not place.startswith(NOT_OURS))]:
         usage = look.world.usage(path)
         if usage and usage.size:
-            seen.setdefault(usage.device, (path, usage))
-    return seen.values()
+            usage_of_device.setdefault(usage.device, (path, usage))
+    return usage_of_device.values()
 
 
 def clock(look: HostFacts, _: Alert) -> Measures:
@@ -77,6 +77,6 @@ def clock(look: HostFacts, _: Alert) -> Measures:
         return
     daemons = look.world.run("systemctl", "is-active", *TIME_DAEMONS).output.split()
     if "active" in daemons:
-        shown = look.world.run("timedatectl", "show", "-p", "NTPSynchronized", "--value").output.strip()
+        answer = look.world.run("timedatectl", "show", "-p", "NTPSynchronized", "--value").output.strip()
         wrong = phrase(" or more: the time daemon reports that it is not synchronised")
-        yield Measured(phrase("the clock"), 0.0 if shown == "yes" else UNKNOWN, wrong)
+        yield Measured(phrase("the clock"), 0.0 if answer == "yes" else UNKNOWN, wrong)

@@ -21,13 +21,13 @@ def down(look: HostFacts, _: Alert) -> Measures:
 def restarts(look: HostFacts, condition: Alert) -> Measures:
     """How often systemd started a unit again by itself."""
     try:
-        seen = Counter(managers.announcements(look.world, RESTART_SCHEDULED, condition["within"], 2 * LOOK))
+        restart_counts = Counter(managers.announcements(look.world, RESTART_SCHEDULED, condition["within"], 2 * LOOK))
     except OSError as error:
         raise Unanswered(str(error)) from None
     for name in look.running:
         account, unit = managers.split(name)
         user = look.world.account(account) if account else None
-        yield Measured(name, seen[str(user.uid) if user else "", unit])
+        yield Measured(name, restart_counts[str(user.uid) if user else "", unit])
 
 
 def failed_units(look: HostFacts, _: Alert) -> Measures:

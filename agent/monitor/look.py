@@ -157,7 +157,7 @@ class HostFacts:
     @cached_property
     def overrides(self) -> list[Override]:
         """What is in force in the release's place."""
-        return overrides.of_release(self.world, self.release)
+        return overrides.list_overrides(self.world, self.release)
 
     @cached_property
     def certificates(self) -> list[tuple[str, int, str]]:

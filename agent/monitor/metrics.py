@@ -46,6 +46,6 @@ def publish(world: World, manifest: Manifest, results: list[ConditionResult]) ->
     where, values = manifest["metrics"], worst(manifest, results)
     if not where or not values:
         return ""
-    asked = request(where, values)
-    status, _ = aws.ask(world, aws.identity(world, TIMEOUT), asked, TIMEOUT)
-    return "" if status == 200 else f"metrics were not published: {status or 'no answer'} from {asked.host}"
+    metrics_request = request(where, values)
+    status, _ = aws.ask(world, aws.identity(world, TIMEOUT), metrics_request, TIMEOUT)
+    return "" if status == 200 else f"metrics were not published: {status or 'no answer'} from {metrics_request.host}"

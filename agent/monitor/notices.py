@@ -32,7 +32,7 @@ def due(
 ) -> Notices:
     """What is to be sent, by what was sent before and what is not right now (subject → text). Pure."""
     lines: list[str] = []
-    kept: dict[str, Notice] = {}
+    new_state: dict[str, Notice] = {}
     for key, text in met.items():
         last_notice = state.get(key)
         last_sent = now
@@ -40,7 +40,7 @@ def due(
             lines.append(text if last_notice is None else say("still: {text}", text=text))
         else:
             last_sent = last_notice["told"]
-        kept[key] = {"told": last_sent, "text": text, "quiet": 0}
+        new_state[key] = {"told": last_sent, "text": text, "quiet": 0}
     for key, last_notice in state.items():
         if key in met:
             continue
@@ -48,9 +48,9 @@ def due(
         if quiet >= QUIET_RUNS:
             lines.append(say("over: {text}", text=last_notice["text"]))
         else:
-            kept[key] = {**last_notice, "quiet": quiet}
+            new_state[key] = {**last_notice, "quiet": quiet}
     lines += [say("repaired: {done}", done=entry.said) for entry in repairs if entry.worked]
-    return Notices(lines, kept)
+    return Notices(lines, new_state)
 
 
 def send(world: World, ended: HostRun, repairs: list[Repair], say: Speaker = ENGLISH) -> str:

@@ -114,7 +114,7 @@ def html(value: Page, language: str = "en", zone: tzinfo = timezone.utc) -> str:
     policy = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
     title = say("{host} in {region}", host=value["host"], region=value["region"]) if value["region"] else value["host"]
     heading = say("All healthy") if value["well"] else say("{count} alert condition(s) met", count=len(value["met"]))
-    seen = f'<span class="{_class(value["well"])}">{heading}</span>'
+    state_line = f'<span class="{_class(value["well"])}">{heading}</span>'
     old = say(
         "This page was written {minutes} minutes ago: the monitor of this host is not running, and this page is out of "
         "date.",
@@ -139,7 +139,7 @@ def html(value: Page, language: str = "en", zone: tzinfo = timezone.utc) -> str:
             f"<style>{STYLE}</style></head>",
             f'<body class="stale" data-at="{value["at"]:.0f}" data-stale="{STALE}">',
             f"<main><h1>{escape(title)}</h1>",
-            f'<p role="status">{say("{seen}, as of {at}.", seen=seen, at=_time(value["at"], zone))}</p>',
+            f'<p role="status">{say("{seen}, as of {at}.", seen=state_line, at=_time(value["at"], zone))}</p>',
             f'<p id="age" role="alert" data-old="{escape(old)}"><noscript>{say.word(UNSEEN)}</noscript></p>',
             *_conditions(value["met"], say),
             *_services(value, say),
@@ -175,9 +175,11 @@ def _services(value: Page, say: Speaker) -> Iterator[str]:
 
 
 def _day(cells: list[int], say: Speaker) -> str:
-    seen = [cell for cell in cells if cell >= 0]
+    checked_cells = [cell for cell in cells if cell >= 0]
     label = (
-        say("healthy in {good} of {all} half-hours", good=seen.count(1), all=len(seen)) if seen else say("not checked")
+        say("healthy in {good} of {all} half-hours", good=checked_cells.count(1), all=len(checked_cells))
+        if checked_cells
+        else say("not checked")
     )
     bars = "".join(f'<i class="{ {1: "g", 0: "b"}.get(cell, "") }"></i>' for cell in cells)
     return f'<div class="day" role="img" aria-label="{label}" title="{label}">{bars}</div>'

@@ -54,14 +54,14 @@ def _make_network(look: HostFacts, subject: str) -> str:
 
 def _attach(look: HostFacts, subject: str) -> str:
     """Only where no other container has its address: it would be nowhere then."""
-    wanted = _container(look, subject)
-    network, address = wanted["network"], wanted["address"]
+    definition = _container(look, subject)
+    network, address = definition["network"], definition["address"]
     for other, container in look.containers.items():
         if address and other != subject and container.addresses.get(network) == address:
             form = "{address} of {network} is taken by {other}, which is not attached as defined either"
             raise Failed(phrase(form, address=address, network=network, other=other))
     before = look.containers[subject].addresses.get(network)
-    names = [word for alias in wanted["aliases"] for word in ("--alias", alias)]
+    names = [word for alias in definition["aliases"] for word in ("--alias", alias)]
     if before:
         must(look.world, "docker", "network", "disconnect", network, subject)
     try:

@@ -32,10 +32,10 @@ def main(world: World, arguments: list[str]) -> int:
     parser.add_argument("--now", action="store_true", help="with --fix: also repair what was tried too often lately")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--quiet", action="store_true", help="print only conditions that are met")
-    asked = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     with lock.lock("the monitor", lambda line: None, LOCK, patience=60):
-        ended = run(world, asked.fix, asked.now)
-    print(json.dumps(ended) if asked.json else text(ended, asked.quiet), flush=True)
+        ended = run(world, options.fix, options.now)
+    print(json.dumps(ended) if options.json else text(ended, options.quiet), flush=True)
     return 0 if ended["well"] else 2
 
 

@@ -32,16 +32,16 @@ def others(world: World, names: list[str], ours: set[str], _serves: bool = False
     one (capitals, a path, a scheme, an address of the host) that site alone, without a word."""
     spelling_of = {name.lower(): name for name in names}
     conflicts: dict[str, str] = {}
-    seen: set[str] = set()
-    wanted = [SITES] if names else []
-    while wanted:
-        for path in _matching(world, wanted.pop()):
-            if path in seen or path in ours:
+    seen_paths: set[str] = set()
+    pending_patterns = [SITES] if names else []
+    while pending_patterns:
+        for path in _matching(world, pending_patterns.pop()):
+            if path in seen_paths or path in ours:
                 continue
-            seen.add(path)
+            seen_paths.add(path)
             for directive, value in _outermost(_head(world, path)):
                 if directive == "import":
-                    wanted.append(os.path.normpath(os.path.join(os.path.dirname(path), value)))
+                    pending_patterns.append(os.path.normpath(os.path.join(os.path.dirname(path), value)))
                 elif name := spelling_of.get(_host(value)):
                     conflicts[path] = phrase(
                         "also has the public name {name}: Caddy uses only one of the two sites, or rejects the "

@@ -67,15 +67,15 @@ def others(world: World, names: list[str], ours: set[str], serves: bool = False)
         return []
     conflicts: dict[str, str] = {}
     blocks, parts = _parse_dump(ran.output)
-    read = list(_servers_of(blocks, parts, _host(world)))
+    servers_read = list(_servers_of(blocks, parts, _host(world)))
     for name in unread_names(world, ran.output, names, ours) if serves else []:
         conflicts[MAIN] = phrase("does not include {path}: that site is not served", path=f"{ENABLED}/{name}")
-    for path, guard in _of_all_sites(blocks, parts):
+    for path, guard in _http_guards(blocks, parts):
         if path not in ours:
             conflicts[path] = phrase(
                 "has {guard} outside any site, which applies to the requests of every site", guard=guard
             )
-    for server in (server for server in read if server.path not in ours):
+    for server in (server for server in servers_read if server.path not in ours):
         if server.proxied & OURS:
             port = min(server.proxied & OURS)
             conflicts[server.path] = phrase(
@@ -98,8 +98,8 @@ def unread_names(world: World, dump: str, names: list[str], ours: set[str]) -> l
     """The names that no file of `ours` has, in the answer of `nginx -T`; none where it is no such answer."""
     if not FIRST.search(dump):
         return []
-    read = list(_servers_of(*_parse_dump(dump), _host(world)))
-    return [name for name in names if not any(server.path in ours and server.has(name) for server in read)]
+    servers_read = list(_servers_of(*_parse_dump(dump), _host(world)))
+    return [name for name in names if not any(server.path in ours and server.has(name) for server in servers_read)]
 
 
 def unread(world: World, release: Release, answer: str) -> list[str]:
@@ -145,32 +145,34 @@ def _parse_dump(dump: str) -> tuple[list[Server], dict[str, Server]]:
     return blocks, parts
 
 
-def _of_all_sites(blocks: list[Server], parts: dict[str, Server]) -> Iterator[tuple[str, str]]:
+def _http_guards(blocks: list[Server], parts: dict[str, Server]) -> Iterator[tuple[str, str]]:
     """What of GUARDS stands in `http` itself, or in a file that it takes in there: its path, and which."""
-    seen: set[str] = set()
-    wanted = [block for block in blocks if block.is_http]
-    while wanted:
-        block = wanted.pop()
+    seen_paths: set[str] = set()
+    pending_blocks = [block for block in blocks if block.is_http]
+    while pending_blocks:
+        block = pending_blocks.pop()
         yield from ((block.path, guard) for guard in block.guards)
         for pattern in block.includes:
             # What lies deeper a site may take in
             depth = pattern.count("/")
-            new = [path for path in parts if path not in seen and path.count("/") == depth and fnmatch(path, pattern)]
-            seen.update(new)
-            wanted += [parts[path] for path in new]
+            new = [
+                path for path in parts if path not in seen_paths and path.count("/") == depth and fnmatch(path, pattern)
+            ]
+            seen_paths.update(new)
+            pending_blocks += [parts[path] for path in new]
 
 
 def _servers_of(blocks: list[Server], parts: dict[str, Server], host: str) -> Iterator[Server]:
     """The `server` blocks with what they take in from other files. `host` is this host's name, which a site can have by
     a variable."""
     for server in (block for block in blocks if not block.is_http):
-        seen: set[str] = set()
-        wanted = [*server.includes]
-        while wanted:
-            pattern = wanted.pop()
-            for part in (part for name, part in parts.items() if name not in seen and fnmatch(name, pattern)):
-                seen.add(part.path)
-                wanted += part.includes
+        seen_paths: set[str] = set()
+        pending_includes = [*server.includes]
+        while pending_includes:
+            pattern = pending_includes.pop()
+            for part in (part for name, part in parts.items() if name not in seen_paths and fnmatch(name, pattern)):
+                seen_paths.add(part.path)
+                pending_includes += part.includes
                 server.names += part.names
                 server.ports |= part.ports
                 server.addresses += part.addresses

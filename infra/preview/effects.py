@@ -9,7 +9,7 @@ from itertools import chain
 from agent import holding
 from agent.documents.manifest import Manifest, Unit
 from agent.rolling import Disturbance, rolls
-from agent.units import of_paths
+from agent.units import units_with_files
 from infra.preview.files import KINDS
 from rendering import proxies
 
@@ -92,7 +92,7 @@ class Units:
     @cached_property
     def to_restart(self) -> set[str]:
         """The units that restart, since something that they were started from changes."""
-        return {*of_paths(self.new, self.paths), *(self.by_name.keys() & self.drifted)}
+        return {*units_with_files(self.new, self.paths), *(self.by_name.keys() & self.drifted)}
 
     @cached_property
     def services(self) -> dict[str, list[str]]:

@@ -121,10 +121,10 @@ def test_its_files_are_applied_and_its_log_is_read():
 
 def test_what_is_in_force_beside_it_is_named():
     world = serving_host()
-    assert overrides.of_release(world, current(world)) == []
+    assert overrides.list_overrides(world, current(world)) == []
     world.files[OTHER] = (b"", 0o644, "root", "root")
     world.files["/run/courier.else"] = (b"", 0o644, "root", "root")
-    named = overrides.of_release(world, current(world))
+    named = overrides.list_overrides(world, current(world))
     assert named == [(OTHER, f"has {NAME} too"), (UNIT, "runs something else")]
 
 

@@ -82,7 +82,7 @@ def test_it_is_in_its_place_and_nothing_uses_it_before_the_start(host):
     assert "db.service" not in slots.running(host, manifest)
     assert not any(probe["unit"] == "db.service" for probe in slots.probes(host, manifest))
     assert f"/etc/systemd/system/db.service.d/{away.DROP_IN}watchme.conf" in host.files
-    assert not [found for found in overrides.of_release(host, store.current(host)) if away.DROP_IN in found.path]
+    assert not [found for found in overrides.list_overrides(host, store.current(host)) if away.DROP_IN in found.path]
     answer = start(host)
     assert answer["started"] and host.active == before and host.rows() == "of the other host"
     assert not away.records(host) and not slots.resting(host, manifest) - slots.waiting(host, manifest)

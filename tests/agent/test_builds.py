@@ -14,7 +14,7 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 def said(lines, code=0):
     world = FakeWorld()
     world.answers["docker image inspect"] = Ran(code, "\n".join(lines))
-    return builds.of_release(world, release().manifest)
+    return builds.build_labels(world, release().manifest)
 
 
 def line(image, **labels):

@@ -3,7 +3,7 @@
 import pytest
 
 from agent import capabilities, compose
-from agent.validate import STAGE, of_units
+from agent.validate import STAGE, units_verdict
 from agent.world import Ran
 from tests.agent.fake import FakeWorld
 from tests.agent.releases import AVATAR_UNIT, applied, bigger, release, serving, world_for
@@ -136,7 +136,7 @@ OLD = {
 @pytest.mark.parametrize("case", OLD)
 def test_an_older_systemd_judges_as_a_later_one_does(case):
     output, code, names, expected = OLD[case]
-    judged = of_units(Ran(code, output), names)
+    judged = units_verdict(Ran(code, output), names)
     assert bool(judged.code) is bool(expected)
     if expected:
         assert judged.output == expected

@@ -18,7 +18,7 @@ OTHER = b"[Service]\nExecStart=\nExecStart=/bin/other\n"
 def found(world: FakeWorld) -> list[tuple[str, str]]:
     current = store.current(world)
     assert current
-    return [(path, what) for path, what in overrides.of_release(world, current)]
+    return [(path, what) for path, what in overrides.list_overrides(world, current)]
 
 
 def lay(world: FakeWorld, path: str, text: bytes) -> None:

@@ -160,7 +160,7 @@ def test_a_later_release_sets_aside_what_displaced_its_own():
 def test_only_our_own_project_is_ours(labels, aside):
     world = world_for(release())
     world.docker.run_by_hand(IDS[AVATAR], AVATAR, labels)
-    found = existing.in_the_way(world, release().manifest, [AVATAR_UNIT])
+    found = existing.conflicts(world, release().manifest, [AVATAR_UNIT])
     assert [entry["name"] for entry in found] == ([AVATAR] if aside else [])
 
 
@@ -169,10 +169,10 @@ def test_going_back_to_an_older_release_sets_aside_what_ours_left():
     manifest = older(release().manifest)
     world = world_for(release())
     world.docker.run_by_hand(IDS[AVATAR], AVATAR, {existing.UNIT: AVATAR_UNIT, existing.PROJECT: "infra-avatar"})
-    assert existing.in_the_way(world, manifest, [AVATAR_UNIT])
+    assert existing.conflicts(world, manifest, [AVATAR_UNIT])
     world.docker.foreign.clear()
     world.docker.run_by_hand(IDS[AVATAR], AVATAR, {existing.UNIT: AVATAR_UNIT, existing.PROJECT: "avatar"})
-    assert not existing.in_the_way(world, manifest, [AVATAR_UNIT])
+    assert not existing.conflicts(world, manifest, [AVATAR_UNIT])
 
 
 def test_a_network_with_another_subnet_is_refused_before_anything_is_touched():
@@ -326,7 +326,7 @@ def test_what_the_release_before_made_goes_when_its_unit_stops(stops, aside):
     """Where the unit is not running, and so is not stopped, its container is left over and has the name."""
     world = world_for(release())
     world.docker.run_by_hand(IDS[AVATAR], AVATAR, {existing.UNIT: AVATAR_UNIT, existing.PROJECT: "avatar"})
-    found = existing.in_the_way(world, release().manifest, [AVATAR_UNIT], older(release().manifest), stops)
+    found = existing.conflicts(world, release().manifest, [AVATAR_UNIT], older(release().manifest), stops)
     assert bool(found) is aside
 
 

@@ -173,13 +173,13 @@ def test_leftovers_of_nginx_are_no_matter_of_caddys():
     world.answers["nginx -T -q"] = sites(
         MAIN, ("/etc/nginx/conf.d/legacy.conf", "server { listen 443; server_name example.com; }")
     )
-    assert overrides.of_release(world, current(world)) == []
+    assert overrides.list_overrides(world, current(world)) == []
 
 
 def test_what_the_machine_around_writes_at_each_boot_is_no_override():
     world = watchme()
     drop_in(world, "/run/systemd/system/service.d/zzz-lxc-service.conf")
-    assert overrides.of_release(world, current(world)) == []
+    assert overrides.list_overrides(world, current(world)) == []
 
 
 @pytest.mark.parametrize("error", [OSError(40, "Too many levels of symbolic links"), OSError(27, "File too large")])
@@ -191,14 +191,14 @@ def test_what_an_account_lays_there_stops_nothing(error, monkeypatch):
         raise error
 
     monkeypatch.setattr(world, "head", refuse)
-    assert overrides.of_release(world, current(world)) == []
+    assert overrides.list_overrides(world, current(world)) == []
     monkeypatch.setattr(world, "listing", refuse)
-    assert overrides.of_release(world, current(world)) == []
+    assert overrides.list_overrides(world, current(world)) == []
 
 
 def test_drop_ins_of_the_release_itself_are_its_own():
     world = native_serving(native_release("services", "recall"))
-    assert overrides.of_release(world, current(world)) == []
+    assert overrides.list_overrides(world, current(world)) == []
 
 
 def test_what_a_package_brings_is_no_override():
@@ -209,7 +209,7 @@ def test_what_a_package_brings_is_no_override():
         world, f"{NGINX}.d/rlimit.conf", b"[Service]\nExecStart=\nExecStart=nginx -g 'daemon on; worker_priority 1;'\n"
     )
     drop_in(world, f"/etc/systemd/system/{UNIT}.d/notes.txt")
-    assert overrides.of_release(world, current(world)) == []
+    assert overrides.list_overrides(world, current(world)) == []
 
 
 RELEASED = b"""[Unit]
@@ -283,10 +283,10 @@ def test_what_caddy_runs_is_compared_with_its_files(adapted, answer, found):
         return answer
 
     world.socket_has = has  # type: ignore[method-assign]
-    assert overrides.of_release(world, current(world)) == ([Override("caddy.service", found)] if found else [])
+    assert overrides.list_overrides(world, current(world)) == ([Override("caddy.service", found)] if found else [])
     # One that is not running is named for that alone, and a release starts it
     world.active.discard("caddy.service")
-    named = [entry.found for entry in overrides.of_release(world, current(world))]
+    named = [entry.found for entry in overrides.list_overrides(world, current(world))]
     assert named == ([] if found in ("", SILENT, DECLINES) else [found])
     overrides.check(world, None, current(world))
 
@@ -296,7 +296,7 @@ def test_a_unit_that_systemd_has_not_read_again_is_named():
     world = serving(release())
     shown = f"Id=docker.service\nNeedDaemonReload=yes\n\nId={UNIT}\nNeedDaemonReload={{}}\n"
     world.answers["systemctl show --property=Id,NeedDaemonReload"] = Ran(0, shown.format("no"))
-    assert overrides.of_release(world, current(world)) == []
+    assert overrides.list_overrides(world, current(world)) == []
     world.answers["systemctl show --property=Id,NeedDaemonReload"] = Ran(0, shown.format("yes"))
-    (found,) = overrides.of_release(world, current(world))
+    (found,) = overrides.list_overrides(world, current(world))
     assert found.path == f"/etc/systemd/system/{UNIT}" and "systemctl daemon-reload" in found.found

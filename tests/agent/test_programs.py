@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from agent import preflight, programs
-from agent.desired import Wanted
+from agent.desired import DesiredFile
 from agent.outcome import Refused
 from agent.store import Release
 from agent.world import World
@@ -103,9 +103,9 @@ UNITS = {
 @pytest.mark.parametrize(("line", "is_started"), UNITS.items(), ids=UNITS)
 def test_what_units_start_by_themselves(line, is_started):
     for path in ("/etc/systemd/system/a.service", "/home/ice/.config/systemd/user/a.service.d/infra.conf"):
-        unit = Wanted(path, f"[Service]\n{line}\n".encode(), 0o644, "root", "")
+        unit = DesiredFile(path, f"[Service]\n{line}\n".encode(), 0o644, "root", "")
         assert ("/opt/x" in programs.started_programs([unit])) is is_started
-    assert not programs.started_programs([Wanted("/opt/a", f"{line}\n".encode(), 0o644, "root", "")])
+    assert not programs.started_programs([DesiredFile("/opt/a", f"{line}\n".encode(), 0o644, "root", "")])
 
 
 @pytest.mark.parametrize("place", ["/opt/totton_audio", "/data"])
@@ -129,8 +129,8 @@ def test_where_a_later_mount_covers_it_a_program_is_started():
 
 def test_a_program_of_the_releases_is_started_only_where_that_is_allowed():
     world, path = machine(), "/srv/x/serve"
-    unit = Wanted("/etc/systemd/system/x.service", f"[Service]\nExecStart={path}\n".encode(), 0o644, "root", "")
-    brought = Release("a", {"requirements": []}, [unit, Wanted(path, AMD64, 0o755, "root", "")])
+    unit = DesiredFile("/etc/systemd/system/x.service", f"[Service]\nExecStart={path}\n".encode(), 0o644, "root", "")
+    brought = Release("a", {"requirements": []}, [unit, DesiredFile(path, AMD64, 0o755, "root", "")])
     preflight.check_programs(world, brought)
     world.files["/proc/mounts"] = (MOUNTS.format("/srv").encode(), 0o444, "root", "root")
     with pytest.raises(Refused, match=f"{path} is on /srv, which is mounted noexec"):
@@ -161,15 +161,15 @@ def test_only_the_beginning_of_a_large_file_is_read(tmp_path):
 def test_a_program_that_the_release_brings_is_of_this_machine_too():
     """On a host of kind ssh the catalogue does not know the processor."""
     world, path = machine(), "/opt/x/bin/server"
-    brought = Release("a", {"requirements": []}, [Wanted(path, ARM64, 0o755, "root", "")])
+    brought = Release("a", {"requirements": []}, [DesiredFile(path, ARM64, 0o755, "root", "")])
     with pytest.raises(Refused, match=f"{path} is built for arm64, but this machine is amd64"):
         preflight.check_programs(world, brought)
-    preflight.check_programs(world, Release("a", {"requirements": []}, [Wanted(path, ARM64, 0o644, "root", "")]))
-    preflight.check_programs(world, Release("a", {"requirements": []}, [Wanted(path, AMD64, 0o755, "root", "")]))
+    preflight.check_programs(world, Release("a", {"requirements": []}, [DesiredFile(path, ARM64, 0o644, "root", "")]))
+    preflight.check_programs(world, Release("a", {"requirements": []}, [DesiredFile(path, AMD64, 0o755, "root", "")]))
 
 
 def test_a_site_that_listens_in_a_family_that_the_host_lacks_is_refused():
-    site = Wanted("/etc/nginx/sites-available/a", b"server { listen [::]:443 ssl; }", 0o644, "root", "")
+    site = DesiredFile("/etc/nginx/sites-available/a", b"server { listen [::]:443 ssl; }", 0o644, "root", "")
     world = machine()
     preflight.check_families(world, Release("a", {"host": "home"}, [site]))
     world.lacks = {"ipv6"}

@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from agent.images import PAUSES, Absent, pull
+from agent.images import PAUSES, MissingImages, pull
 from agent.outcome import Refused
 from agent.world import Ran
 from tests.agent.fake import FakeWorld
@@ -39,19 +39,19 @@ def pulling(complaint: str, times: int) -> tuple[FakeWorld, list[float]]:
 )
 def test_what_may_pass_is_pulled_again_with_growing_pauses(complaint):
     world, asked = pulling(complaint, times=4)
-    pull(world, Absent([IMAGE], {}, {}), lambda line: None)
+    pull(world, MissingImages([IMAGE], {}, {}), lambda line: None)
     assert [after - before for before, after in itertools.pairwise(asked)] == [0, *PAUSES]
 
 
 def test_what_stays_is_reported_in_its_own_words():
     world, asked = pulling("toomanyrequests: Rate exceeded", times=100)
     with pytest.raises(Refused, match=r"1 image\(s\) cannot be pulled, .*: toomanyrequests: Rate exceeded"):
-        pull(world, Absent([IMAGE], {}, {}), lambda line: None)
+        pull(world, MissingImages([IMAGE], {}, {}), lambda line: None)
     assert len(asked) == 2 + len(PAUSES)
 
 
 def test_an_image_that_is_not_there_is_waited_for_by_no_one():
     world, asked = pulling("manifest unknown", times=100)
     with pytest.raises(Refused, match="missing in the registry"):
-        pull(world, Absent([IMAGE], {}, {}), lambda line: None)
+        pull(world, MissingImages([IMAGE], {}, {}), lambda line: None)
     assert asked == [0, 0]

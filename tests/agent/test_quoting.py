@@ -109,7 +109,7 @@ PLACES = {
     "many unhealthy services": lambda w: health.wait(
         w, [{**PROBE, "service": f"s{number}"} for number in range(40)], {}, health.Patience(0)
     ),
-    "one that was healthy": lambda w: health.still(w, [PROBE], 0.0),
+    "one that was healthy": lambda w: health.confirm(w, [PROBE], 0.0),
     "Docker's socket": lambda w: (_ for _ in ()).throw(Failed(_why(json.dumps({"message": NOISE}).encode()))),
     "an unexpected error": lambda w: (_ for _ in ()).throw(Failed(quoting.error(OSError(NOISE)))),
 }

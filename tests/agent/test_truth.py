@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from agent import aws, credentials, edits, jobs, main, store
-from agent.desired import Wanted
+from agent.desired import DesiredFile
 from agent.outcome import Failed, Refused
 from agent.recover import recover
 from agent.world import Ran
@@ -279,9 +279,9 @@ def of_another_process(world: FakeWorld) -> str:
 def test_a_key_that_is_only_being_prepared_is_the_preparations_alone():
     world = FakeWorld(files={credentials.CREDENTIALS: (key("SERVES"), 0o600, "root", "root")})
     target = store.Release(
-        "r", {"files": []}, [Wanted(credentials.CREDENTIALS, key("PREPARED"), 0o600, "root", "root")]
+        "r", {"files": []}, [DesiredFile(credentials.CREDENTIALS, key("PREPARED"), 0o600, "root", "root")]
     )
-    with pytest.raises(Killed), credentials.of_release(world, target):
+    with pytest.raises(Killed), credentials.aws_environment(world, target):
         assert aws.identity(world).key == "PREPARED"
         assert world.read(credentials.STAGED) and of_another_process(world) == "SERVES"
         world.kill_at = world.changes + 1

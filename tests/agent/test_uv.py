@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from agent import artefacts, environments, uv
-from agent.desired import Wanted
+from agent.desired import DesiredFile
 from agent.outcome import Refused
 from agent.processes import Ran
 from agent.store import Release
@@ -79,7 +79,7 @@ def release(tmp_path: Path, text: bytes, index: str = "", name: str = "one", lim
         "limit": limit, "needs": 0, "programs": [], "scripts": [],
     }  # fmt: skip
     files = {"pyproject.toml": PROJECT, "uv.lock": text}
-    wanted = [Wanted(f"{entry['lock']}/{file}", content, 0o644, "root", "root") for file, content in files.items()]
+    wanted = [DesiredFile(f"{entry['lock']}/{file}", content, 0o644, "root", "root") for file, content in files.items()]
     manifest: Any = {"artefacts": [], "environments": [entry]}
     return Release("id", manifest, wanted)
 

@@ -17,7 +17,7 @@ from tests.document_types import misfits
 from tests.support import catalogue, whole
 
 PARTS = [
-    "EnvironmentFile", "Unit", "Choice", "Slots", "Member", "Replicas", "Held", "Port", "Published", "Health", "Probe",
+    "EnvironmentFile", "Unit", "Choice", "Slots", "Member", "Replicas", "RequestHold", "Port", "PublishedPorts", "Health", "Probe",
     "Certificate", "Account", "Requirement", "Milestone", "Reaction", "Link", "Artefact", "Network", "Container",
     "Step", "Backup", "Environment",
 ]  # fmt: skip
