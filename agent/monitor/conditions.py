@@ -67,13 +67,13 @@ def _evaluate(look: HostFacts, condition: Alert) -> list[ConditionResult]:
     alert = names.current_alert(condition["alert"])
     try:
         measure = MEASURES[names.current_measure(condition["measure"])]
-        return [_result(look.say, measured, condition) for measured in measure(look, condition)]
+        return [_result(look, measured, condition) for measured in measure(look, condition)]
     except Exception as error:
         text = look.say("{alert} could not be checked: {error}", alert=alert, error=quoting.error(error))
         return [ConditionResult(alert, UNSEEN, 0, True, text)]
 
 
-def _result(say: Speaker, measured: Measured, condition: Alert) -> ConditionResult:
+def _result(look: HostFacts, measured: Measured, condition: Alert) -> ConditionResult:
     subject, value, detail, mendable = measured
     met = value > condition["above"]
     text = ""
