@@ -1,6 +1,14 @@
-"""The shape of a value out of YAML or JSON, of which nothing is known before it is looked at. Pure."""
+"""The shapes of values out of YAML and JSON: names for what is not validated yet, and questions to ask of it. Pure."""
 
 from typing import Any, TypeGuard
+
+# A service of a compose file, and the whole file, as Compose reads them
+ComposeBody = dict[str, Any]
+ComposeDocument = dict[str, Any]
+# A service of the catalogue by its fields, before its model validates them
+ServiceFields = dict[str, Any]
+# A mount of a compose file in the long form: type, source, target and its options
+MountParts = dict[str, Any]
 
 
 def is_mapping(value: object) -> TypeGuard[dict[str, Any]]:

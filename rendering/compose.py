@@ -18,7 +18,7 @@ from catalogue.loading import Catalogue
 from catalogue.models import ContainerNetwork, System
 from catalogue.service import Image
 from catalogue.services import ComposeService
-from catalogue.shapes import is_list, is_mapping
+from catalogue.shapes import ComposeBody, ComposeDocument, is_list, is_mapping
 from catalogue.stack import Stack
 from rendering.environment import Secrets, secret_file
 from rendering.files import Container, EnvironmentFile, File, HostFiles, Network, PublishedPorts, Unit
@@ -43,12 +43,10 @@ def full_name(image: Image, stack: Stack, digests: Digests) -> str:
     return f"{stack.registry}/{image.repository}{f'@{digest}' if digest else image.suffix}"
 
 
-def body(
-    service: ComposeService, image: str, unit: str, environment_file: str | None, below: str = ""
-) -> dict[str, Any]:
+def body(service: ComposeService, image: str, unit: str, environment_file: str | None, below: str = "") -> ComposeBody:
     """What a container of a service has wherever it runs: no name, no port, no network. Its files lie `below` a
     directory by their own paths."""
-    fields: dict[str, Any] = {
+    fields: ComposeBody = {
         "image": image,
         "mem_limit": service.memory.limit,
         **writing.body(service, service.health),
@@ -72,12 +70,12 @@ def body(
     return fields
 
 
-def document(project: Project, network: ContainerNetwork, stack: Stack, digests: Digests) -> dict[str, Any]:
+def document(project: Project, network: ContainerNetwork, stack: Stack, digests: Digests) -> ComposeDocument:
     """The compose file's content: ports on loopback only, the network external, as the document demands. Compose of
     either generation takes it; without the document's `version`, which v2 warns of at each start and v1 from 1.27 on
     does not ask for. A name is given to each container, and none to the project: v1 takes none from the file."""
 
-    def entry(service: ComposeService, place: Place) -> dict[str, Any]:
+    def entry(service: ComposeService, place: Place) -> ComposeBody:
         # Other containers know a service by its container's name, whichever slot it is in
         alias_names = [*([service.container] if place.slot else []), *service.aliases]
         aliases = {"aliases": alias_names} if alias_names else {}
@@ -86,7 +84,7 @@ def document(project: Project, network: ContainerNetwork, stack: Stack, digests:
         beside = f"{'..' if place.slot else '.'}/{path.rsplit('/', 1)[1]}" if path else None
         whole = body(service, full_name(service.image, stack, digests), place.unit, beside)
         ports = _ports(service, place)
-        fields: dict[str, Any] = {
+        fields: ComposeBody = {
             "image": whole.pop("image"),
             "container_name": place.container,
             **({"ports": ports} if ports else {}),
@@ -157,7 +155,7 @@ def _is_alike(value: Any) -> bool:
     return not isinstance(value, str) or not value or ALIKE.fullmatch(value) is not None
 
 
-def text_of(document: dict[str, Any]) -> str:
+def text_of(document: ComposeDocument) -> str:
     """A compose file's text."""
     dumper = _FastDumper if _is_alike(document) else _Dumper
     return yaml.dump(document, Dumper=dumper, sort_keys=False, allow_unicode=True)

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from catalogue.compose.container import ContainerOptions
 from catalogue.compose.values import HealthCommand, Mount
 from catalogue.compose.writing import PLAIN
-from catalogue.shapes import is_list, is_mapping, mapping_or_empty
+from catalogue.shapes import MountParts, ServiceFields, is_list, is_mapping, mapping_or_empty
 from catalogue.sizes import MiB
 
 # Said elsewhere in the catalogue, or of no meaning where a unit runs the project
@@ -38,10 +38,10 @@ def memory_limit(body: Mapping[str, Any]) -> Any:
 
 def options(
     body: Mapping[str, Any], folder: str, volumes: Mapping[str, str], unsaid: list[tuple[str, str]]
-) -> dict[str, Any]:
+) -> ServiceFields:
     """The fields of `ContainerOptions` that a body fills, but for `depends_on` and `files`; and `replicas`. `folder` is
     the file's, `volumes` are the names of Docker's volumes by their target; to `unsaid` come (key, reason)."""
-    fields: dict[str, Any] = {}
+    fields: ServiceFields = {}
     for name in (*PLAIN, *READ):
         if body.get(name) is not None:
             _take(fields, name, lambda name=name: _plain(name, body[name]), unsaid)
@@ -59,7 +59,7 @@ def options(
     return fields
 
 
-def _take(fields: dict[str, Any], name: str, reader: Callable[[], Any], unsaid: list[tuple[str, str]]) -> None:
+def _take(fields: ServiceFields, name: str, reader: Callable[[], Any], unsaid: list[tuple[str, str]]) -> None:
     """Reads one option; what has another shape than Compose takes is no fault of ours."""
     try:
         value = reader()
@@ -179,9 +179,9 @@ def _is_composes(label: str) -> bool:
     return label.startswith(("com.docker.compose.", "object_systemd_unit"))
 
 
-def _deploy_options(body: Mapping[str, Any], unsaid: list[tuple[str, str]]) -> dict[str, Any]:
+def _deploy_options(body: Mapping[str, Any], unsaid: list[tuple[str, str]]) -> ServiceFields:
     """What stands under `deploy` and means something on one host."""
-    fields: dict[str, Any] = {"gpus": body["gpus"]} if body.get("gpus") else {}
+    fields: ServiceFields = {"gpus": body["gpus"]} if body.get("gpus") else {}
     deploy = mapping_or_empty(body.get("deploy"))
     resources = mapping_or_empty(deploy.get("resources"))
     limits, reserved = mapping_or_empty(resources.get("limits")), mapping_or_empty(resources.get("reservations"))
@@ -242,7 +242,7 @@ def _mount(item: Any, folder: str, volumes: Mapping[str, str], unsaid: list[tupl
     return _fitting(fields | ({"read_only": True} if parts.get("read_only") else {}), target, unsaid)
 
 
-def mount_parts(item: Any) -> dict[str, Any]:
+def mount_parts(item: Any) -> MountParts:
     """A mount in the long form, however it is written; options that it has beyond that by their names."""
     if is_mapping(item):
         return dict(item)
@@ -258,14 +258,14 @@ def mount_parts(item: Any) -> dict[str, Any]:
     return {"source": parts[0], "target": parts[1], "read_only": read_only, **rest}
 
 
-def _fitting(fields: dict[str, Any], target: str, unsaid: list[tuple[str, str]]) -> dict[str, Any] | None:
+def _fitting(fields: MountParts, target: str, unsaid: list[tuple[str, str]]) -> MountParts | None:
     if why := _refused_mount(fields):
         unsaid.append(("volumes", f"{target}: {why}"))
         return None
     return fields
 
 
-def _refused_mount(fields: dict[str, Any]) -> str:
+def _refused_mount(fields: MountParts) -> str:
     try:
         Mount.model_validate(fields)
     except ValidationError as error:

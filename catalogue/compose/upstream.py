@@ -15,7 +15,7 @@ from catalogue.compose.ports import ports
 from catalogue.compose.top_level import top_level
 from catalogue.compose.variables import fill_variables, missing
 from catalogue.problems import Problem
-from catalogue.shapes import is_list, is_mapping
+from catalogue.shapes import ComposeBody, ServiceFields, is_list, is_mapping
 from catalogue.sizes import to_bytes
 
 STATIC = "files/static/"
@@ -56,7 +56,7 @@ class Upstream:
             self.add(*finding)
         beside = {key: entry for entry in own if isinstance(key := _key(entry), str)}
         names = {str(key): str(beside[key].get("name")) for key in document["services"] if key in beside}
-        by_identity: dict[int, dict[str, Any]] = {}
+        by_identity: dict[int, ServiceFields] = {}
         self.once = once.owners({key: _without(body, beside.get(key)) for key, body in document["services"].items()})
         for key, body in document["services"].items():
             if not is_mapping(body):
@@ -78,9 +78,9 @@ class Upstream:
                 by_identity[id(beside[key])] = self._with_steps(str(key), body, beside[key], document, names)
         return [by_identity.get(id(entry), entry) for entry in own]
 
-    def _with_steps(self, key: str, body: Any, own: Any, document: Any, names: Mapping[str, str]) -> dict[str, Any]:
+    def _with_steps(self, key: str, body: Any, own: Any, document: Any, names: Mapping[str, str]) -> ServiceFields:
         whole = self._service(key, body, own, document, names)
-        steps: list[dict[str, Any]] = []
+        steps: list[ServiceFields] = []
         depends_on: object = whole.get("depends_on")
         waits = {**depends_on} if is_mapping(depends_on) else {}
         for name in [name for name, owner in self.once.items() if owner == key]:
@@ -88,7 +88,7 @@ class Upstream:
             if not is_mapping(step_body):
                 self.add(f"service {key}: depends_on.{name}", "is no service of the file", "one that is")
                 continue
-            entry: dict[str, Any] = {"name": name, "secrets": own.get("secrets"), "memory": {}}
+            entry: ServiceFields = {"name": name, "secrets": own.get("secrets"), "memory": {}}
             run_once = {word: value for word, value in step_body.items() if word not in ("restart", "healthcheck")}
             fields = self._service(name, run_once, entry, document, names)
             step_image, image = (fill_variables(each.get("image"), self.variables) for each in (step_body, body))
@@ -110,11 +110,11 @@ class Upstream:
     def _service(
         self,
         key: str,
-        upstream_body: dict[str, Any],
-        own: dict[str, Any],
+        upstream_body: ComposeBody,
+        own: ServiceFields,
         document: Mapping[str, Any],
         names: Mapping[str, str],
-    ) -> dict[str, Any]:
+    ) -> ServiceFields:
         where = f"service {key}"
         without: Any = own.get("without") or []
         if not is_list(without) or not all(isinstance(name, str) for name in without):
@@ -165,7 +165,7 @@ class Upstream:
             whole.pop("container_port", None)
         return whole
 
-    def _files(self, where: str, body: dict[str, Any]) -> list[dict[str, Any]]:
+    def _files(self, where: str, body: ComposeBody) -> list[dict[str, Any]]:
         """Mounts of files that lie beside the compose file: they come with the release."""
         mounts: list[Any] = []
         files: list[dict[str, Any]] = []
@@ -189,7 +189,7 @@ class Upstream:
             body["volumes"] = mounts
         return files
 
-    def _variables_of_files(self, where: str, body: dict[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    def _variables_of_files(self, where: str, body: ComposeBody, options: Mapping[str, Any]) -> dict[str, Any]:
         """`environment` with what the files of `env_file` say, where they lie beside the compose file."""
         paths = _env_files(body)
         texts = {path: self.beside(normpath(path)) for path in paths}

@@ -8,10 +8,8 @@ import re
 from collections.abc import Callable
 from functools import lru_cache
 
+from .detectors import HEADERS, OF_COMMANDS, OF_LINES, is_option_secret, mask_line
 from .names import (
-    BEHIND_WORDS,
-    DEFAULT,
-    DEFINED,
     DIGEST,
     MARK,
     MARKED,
@@ -19,14 +17,13 @@ from .names import (
     PGPASS,
     QUOTED,
     SHAPES,
-    SHORT,
     WORD,
     is_secrets_name,
     looks_secret,
     with_letters,
 )  # fmt: skip
 from .nested import end_of_brackets, end_within, items_before, mask_nested, quoted_mark, says_nothing
-from .proxies import CADDY, COLON, COMPARED, HANDED_ON, HEADER, MAP, PAIR, STATEMENT
+from .proxies import MAP, STATEMENT
 
 GOES_ON = re.compile(r"[:=][ \t]*(?:[|>][-+0-9]*[ \t]*(?:#.*)?|(?P<closing>\"{3}|'{3}|[\"'])(?!.*(?P=closing)).*)$")
 # With a space after a colon, or a quote before it: FOLDER:/FOLDER is none. A run of letters
@@ -42,12 +39,6 @@ TOO_LONG = re.compile(r"[^\n]{8193,}")
 UNSAID = re.compile(rf"[\"']?{MARK}\w*[\"']?(?:[\s,;}}\])]|$)|[{{\[(]\s*$")
 ENDED = re.compile(r"[\s,;}\])]|$")
 ONE_QUOTED = re.compile(rf"(?P<quoted>{QUOTED})(?P<rest>[\s,;}}\])]*)")
-# What an option's value is, before the next option; a list in one line ends a plain value at a comma
-OPTION = re.compile(
-    rf"(?P<head>(?<!\w)--?(?P<name>{WORD})(?:(?P<comma>[\"']?,[ ]*)|[\"']?[ ]+|=))(?P<value>(?![\"']?-){QUOTED}"
-    r"|(?![\"']?-)(?(comma)[^\s\"',\]]+|[^\s\"']+))"
-)
-GLUED = re.compile(r"(?P<head>(?<![\w-])-(?P<name>u|U|H) ?)(?P<value>[\w.-]+:(?=[^\s/])[^\s\"',\]]+)")
 CREDENTIAL = re.compile(r"(\s*[#;]?\s*SetCredential(?:Encrypted)?\s*=\s*[^:]*:?)(.*)")
 VARIABLE = re.compile(
     rf"(?:(?P<quote>[\"'])|(?<![A-Za-z0-9_.]))(?P<name>{WORD})="
@@ -116,7 +107,7 @@ class Masker:
             whole = re.sub(r"\\\n(?:[ \t]*[#;].*\n)*[ \t]*", " ", text)
             return "\n".join(self._of_unit(line) for line in _lines_of(whole)) + ending
         text = STATEMENT.sub(
-            lambda match: match["before"] + HEADER.sub(self._header, match["rest"]), MAP.sub(self._map, text)
+            lambda match: match["before"] + HEADERS.mask(match["rest"], self._mark), MAP.sub(self._map, text)
         )
         # A statement of Nginx's ends where it ended: without its end the next one would be a part of it
         masked_lines = self._text(_lines_of(text), ENDS if "/nginx/" in path else None)
@@ -156,7 +147,7 @@ class Masker:
             return self._plain(line)
         # Directives are no secrets, whatever they are called; what is handed to a program may be one
         head, sep, rest = line.partition("=")
-        rest = VARIABLE.sub(self._variable, self._arguments(rest))
+        rest = VARIABLE.sub(self._variable, mask_line(rest, OF_COMMANDS, self._mark))
         described = head.strip() in ("Description", "Documentation")
         return head + sep + (rest if described else self._mask_assignments(rest, lambda name, _: is_secrets_name(name)))
 
@@ -164,27 +155,6 @@ class Masker:
         quote = match["quote"] or ""
         secret = looks_secret(match["name"], match["value"]) or self._plain(match["value"]) != match["value"]
         return f"{quote}{match['name']}={self._mark(match['value']) if secret else match['value']}{quote}"
-
-    def _arguments(self, line: str, before: str = "") -> str:
-        """A command line; `before` is what of the command stands on other lines."""
-        line = GLUED.sub(self._option, OPTION.sub(self._option, line))
-        for program, option in SHORT:
-            if program.search(f"{before} {line}"):
-                line = option.sub(lambda match: match[1] + self._mark(match[2]), line)
-        return line
-
-    def _option(self, match: re.Match[str]) -> str:
-        secret = _is_secret(match["name"], match["value"])
-        return match["head"] + (self._mark(match["value"]) if secret else match["value"])
-
-    def _header(self, match: re.Match[str]) -> str:
-        secret = match["name"] is None or looks_secret(match["name"], match["value"])
-        is_harmless = HANDED_ON.fullmatch(match["value"]) or match["value"].startswith("/")
-        return match["head"] + (self._mark(match["value"]) if secret and not is_harmless else match["value"])
-
-    def _pair(self, match: re.Match[str]) -> str:
-        is_harmless = not looks_secret(match["name"], match["value"]) or match["value"].startswith("{")
-        return match["head"] + (match["value"] if is_harmless else self._mark(match["value"])) + match["rest"]
 
     def _map(self, match: re.Match[str]) -> str:
         """What a map compares with and what comes of it; what it includes would say as much."""
@@ -199,14 +169,7 @@ class Masker:
         return match["head"] + dropped + masked_body
 
     def _mask_line(self, line: str, before: str = "") -> str:
-        for pattern in (CADDY, PAIR):
-            line = pattern.sub(self._pair, line)
-        line = COLON.sub(lambda match: self._pair(match) if is_secrets_name(match["name"]) else match[0], line)
-        for pattern in BEHIND_WORDS:
-            line = pattern.sub(lambda match: match["head"] + self._mark(match["value"]), line)
-        for pattern in (DEFINED, DEFAULT):
-            line = pattern.sub(self._option, line)
-        line = COMPARED.sub(self._option, HEADER.sub(self._header, self._arguments(line, before)))
+        line = mask_line(line, OF_LINES, self._mark, before)
         # What is masked further on in a line is no matter of the names before it
         return self._mask_assignments(
             line, lambda name, value: looks_secret(name, value.replace(MARK, "")) or MARK in value.split()[0]
@@ -282,7 +245,7 @@ class Masker:
             return ""
         opened = OPENED.search(next((text for text in reversed(masked_lines[-9:]) if not says_nothing(text)), ""))
         match = NEXT.fullmatch(line)
-        if not opened or not match or not _is_secret(opened["name"], match["value"]):
+        if not opened or not match or not is_option_secret(opened["name"], match["value"]):
             return ""
         return f"{match['head']}{self._mark(match['value'])}{self._plain(match['rest'])}"
 
@@ -318,17 +281,6 @@ class Masker:
         sep = match["sep"] if match["sep"] == "=" or match["sep"].endswith(" ") else f"{match['sep']} "
         end = match["quote"] if match["sep"] == "=" else ""
         return f"{match['indent']}{match['item'] or ''}{match['quote']}{match['name']}{sep}{self._mark(value)}{end}"
-
-
-def _is_secret(option: str, value: str) -> bool:
-    """Whether an option's value is one."""
-    bare = value.strip("\"' ")
-    name, _, rest = bare.partition(":")
-    if option in ("u", "U", "user", "proxy-user"):
-        return bool(rest) and not (name.isdigit() and rest.isdigit())
-    if option in ("H", "header"):
-        return bool(rest) and looks_secret(name, rest)
-    return bool(bare) and looks_secret(option, bare) and not bare.startswith(("/", "-"))
 
 
 def _lines_of(text: str) -> list[str]:

@@ -51,38 +51,6 @@ DIGIT_AND_LETTER = re.compile(r"(?=[^0-9]*[0-9])[^A-Za-z]*[A-Za-z]")
 WORD = r"[A-Za-z_][\w.-]*"
 QUOTED = r"\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'"
 
-# Programs of which one letter means a password
-SHORT = (
-    (re.compile(r"\bredis-cli\b"), re.compile(r"((?<![\w-])-a(?:[ =]|[\"']?,[ ]*)?[\"']?)([^\s\"',\]]+)")),
-    (
-        re.compile(r"mysql|mariadb|\bmongo|\bsshpass\b|\blogin\b"),
-        re.compile(r"((?<![\w-])-p(?:[ =]|[\"']?,[ ]*)?[\"']?)(?![\d.:]*:\d+(?:/\w+)?(?![^\s\"',\]]))([^\s\"',\]]+)"),
-    ),
-    (re.compile(r"\bopenssl\b"), re.compile(r"((?<![\w-])-k[ ]+[\"']?)([^\s\"']+)")),
-    (re.compile(r"\bldap[a-z]+\b"), re.compile(r"((?<![\w-])-w[ ]+[\"']?)([^\s\"']+)")),
-    (
-        re.compile(r"\bhtpasswd\b"),
-        re.compile(r"((?<![\w-])-[a-zA-Z]*b[a-zA-Z]*[ ]+(?:\S+[ ]+)*[\"']?)([^\s\"']+)$"),
-    ),
-)
-# What stands behind words, in files of programs that have no other sign for it
-BEHIND_WORDS = (
-    re.compile(r"(?P<head>\bmachine\s+\S+\s+(?:login\s+\S+\s+)?password\s+)(?P<value>\S+)"),
-    re.compile(rf"(?P<head>\b(?:PASSWORD|IDENTIFIED\s+(?:WITH\s+\S+\s+)?BY)\s+)(?P<value>{QUOTED})", re.IGNORECASE),
-    re.compile(r"(?P<head>^\s*user\s+\S+\s+(?:\S+\s+)*?)(?P<value>[>#]\S+)"),  # Redis
-    re.compile(
-        r"(?P<head>[?&](?:sig|signature|X-Amz-Signature|X-Goog-Signature)=)(?P<value>[^\s&\"']+)", re.IGNORECASE
-    ),
-    re.compile(r"(?P<head>^\s*user=[\w.-]+:)(?P<value>[^\s:]+)$"),  # coturn
-    re.compile(r"(?P<head>^\s*stats\s+auth\s+[^\s:]+:)(?P<value>\S+)"),  # HAProxy
-    re.compile(r"(?P<head>\binsecure-password\s+)(?P<value>\S+)"),
-    re.compile(r"(?P<head>^\s*bindpw\s+)(?P<value>\S.*)$"),  # LDAP
-)
-# A constant of PHP; what a variable is where nothing sets it, in a shell and in Compose
-DEFINED = re.compile(rf"(?P<head>\bdefine\(\s*[\"'](?P<name>{WORD})[\"']\s*,\s*)(?P<value>{QUOTED})")
-DEFAULT = re.compile(
-    rf"(?P<head>\$\{{(?P<name>{WORD}):?[-=+])(?P<value>{QUOTED}|(?!\$\{{\w+\}}\}})(?:[^{{}}\n]|\$\{{[^{{}}\n]*\}})+)(?=\}})"
-)
 # How systemd, YAML, JSON and shells write a letter by its number
 ESCAPED = re.compile(r"\\(?:x([0-9A-Fa-f]{2})|u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8})|(1[0-7]{2}|0[4-7][0-7]))")
 PGPASS = re.compile(r"(?P<head>^(?:[^:#\n]*:){4})(?P<value>\S.*)$", re.MULTILINE)

@@ -103,7 +103,7 @@ def plan_inclusion(root: Path, system: str, request: Request, theirs: bool = Fal
         raise InfraError(f"{system!r} is no name of a system: lower-case letters, digits and . _ -")
     before = origins(root).get(system)
     if not request.source and before is None:
-        raise InfraError(f"{system} comes from nowhere yet: name a directory, or what git can clone")
+        raise InfraError(f"{system} has no source yet: name a directory, or a repository that git can clone")
     place = request.source or (before.source if before else "")
     if PASSWORD.search(place):
         raise InfraError(

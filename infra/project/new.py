@@ -79,14 +79,16 @@ def check_answer(question: str, answer: str) -> str:
     except ValidationError:
         raise InfraError(f"--{question} {answer}: {allowed}") from None
     if question == "system" and answer in TAKEN:
-        raise InfraError(f"--system {answer}: this word has a meaning of its own; another name, such as shop")
+        raise InfraError(f"--system {answer}: is reserved; must be another name, such as shop")
     return answer
 
 
 def create(folder: Path, answers: Answers) -> tuple[Program, str]:
     """The project as a whole, or nothing; and why git has no first commit of it ("": it has). Raises InfraError."""
     if folder.resolve() == Path.cwd():
-        raise InfraError("a project is made as a directory of its own, and this is the current one: run it from above")
+        raise InfraError(
+            "a project needs a directory of its own, and this is the current one: run it in the parent directory"
+        )
     folder = folder.absolute()
     refuse_system(folder)
     for question in QUESTIONS:

@@ -54,7 +54,7 @@ def test_what_the_catalogue_would_write_comes_back():
     found, remarks = read(BODY)
     assert found == PLAIN
     network = {r.text for r in remarks if r.kind == "does not fit"}
-    assert network == {"no unit makes it: shop-network.service will"}
+    assert network == {"no unit creates it: shop-network.service will"}
 
 
 def without(name: str) -> dict[str, Any]:
@@ -145,14 +145,14 @@ WAYS: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any], str]] = {
         {"port": None, "publish": ["51820/udp"], "exceptions": {"public-ports": FOUND}}, "public at 51820/udp",
     ),
     "a port out of a range": (BODY | {"ports": ["127.0.0.1:8001:8001", "80-81:90"]}, {}, {}, "publishes 80-81:90, which the catalogue cannot say: left out"),
-    "a migration": (BODY | {"depends_on": {"m": {"condition": "service_completed_successfully"}}}, {}, {}, "waits for m to have ended"),
+    "a migration": (BODY | {"depends_on": {"m": {"condition": "service_completed_successfully"}}}, {}, {}, "waits for m to end"),
     "what is not there": (BODY | {"depends_on": ["db"]}, {}, {}, "waits for db, which the catalogue does not have"),
     "two ports": (BODY | {"ports": ["127.0.0.1:8001:8001", "127.0.0.1:8002:8002"]}, {}, {}, "publishes 127.0.0.1:8002 too: the catalogue has one port of its host, 8001"),
     "memory of a deployment": (without("mem_limit") | {"deploy": {"resources": {"limits": {"memory": "512M"}}}}, {}, {"memory": {"limit": "512m"}}, ""),
     "memory with a point": (BODY | {"mem_limit": "1.5g"}, {}, {"memory": {"limit": "1536m"}}, ""),
     "memory in bytes": (BODY | {"mem_limit": 209715200}, {}, {"memory": {"limit": "200m"}}, ""),
     "memory that Docker limits": (without("mem_limit"), {"limit": 1024**3}, {}, ""),
-    "no memory limit": (without("mem_limit"), {"limit": 0, "memory": 150 * 1024**2}, {"memory": {"limit": "320m", "observed": "150m"}}, "nothing limits its memory: it gets 320m"),
+    "no memory limit": (without("mem_limit"), {"limit": 0, "memory": 150 * 1024**2}, {"memory": {"limit": "320m", "observed": "150m"}}, "has no memory limit: it gets 320m"),
     "memory in use": (BODY, {"memory": 700 * 1024**2 + 1}, {"memory": {"limit": "1g", "observed": "701m"}}, ""),
     "an address of Docker's": (BODY | {"networks": ["shop-network"]}, {"networks": {"shop-network": "172.28.0.3"}}, NO_ADDRESS, ""),
     "two networks": (BODY, {"networks": {"shop-network": "172.28.0.9", "db": "172.20.0.2"}}, {}, "is in db too: the catalogue's containers are in shop-network alone"),
@@ -233,7 +233,7 @@ def test_containers_without_a_network_get_one_of_their_own():
     found = understanding.derive_system(facts, {}, stack(), "shop")
     assert found.system.network and found.system.network.name == "shop-network"
     assert found.system.compose_services[0].address is None
-    assert "the containers share none: they get shop-network" in " ".join(remark.text for remark in found.remarks)
+    assert "the containers share no network: they get shop-network" in " ".join(remark.text for remark in found.remarks)
 
 
 @pytest.mark.parametrize("subnet", ["", "fd00::/64", "no"])
@@ -241,7 +241,7 @@ def test_a_network_without_an_ipv4_place_is_none_of_theirs(subnet):
     facts = host(without("networks")) | {"networks": [{"name": "shop-network", "subnet": subnet, "gateway": ""}]}
     found = understanding.derive_system(facts, {}, stack(), "shop")
     assert found.system.network and str(found.system.network.subnet) == "172.30.0.0/16"
-    assert "the containers share none" in " ".join(remark.text for remark in found.remarks)
+    assert "the containers share no network" in " ".join(remark.text for remark in found.remarks)
 
 
 def test_a_gateway_of_the_other_kind_is_not_taken():
@@ -281,7 +281,7 @@ def test_a_file_that_masking_broke_is_said():
     facts = host(BODY)
     remarks: list[Remark] = []
     compose.entries(facts | {"compose": {PATH: f"services: {{api: {{secret: {MARK}"}}, remarks)
-    assert any("cannot be read, perhaps since a secret stood in it" in remark.text for remark in remarks)
+    assert any("cannot be read, perhaps since a secret was masked" in remark.text for remark in remarks)
 
 
 def test_a_container_that_its_file_does_not_have_is_said():
@@ -289,7 +289,7 @@ def test_a_container_that_its_file_does_not_have_is_said():
     facts["containers"].append(facts["containers"][0] | {"name": "other", "key": "other", "files": [PATH]})
     remarks: list[Remark] = []
     assert len(compose.entries(facts, remarks)) == 1
-    assert "does not have it (any more)" in remarks[0].text and remarks[0].where == "other"
+    assert "does not define it (any more)" in remarks[0].text and remarks[0].where == "other"
 
 
 @pytest.mark.parametrize("text", ["services: {api: x}", "services: x", "x", "networks: x", "networks: {a: x}", "- a"])

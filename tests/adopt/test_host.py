@@ -155,7 +155,7 @@ def test_images_are_named_by_what_runs_and_that_is_said_in_a_line():
 
 UNITS = {
     "disabled": ({"enabled": False, "active": False}, "is neither enabled nor running"),
-    "a job": ({"text": "[Service]\nType=oneshot\nExecStart=/bin/true\n"}, "says not that it did (RemainAfterExit)"),
+    "a job": ({"text": "[Service]\nType=oneshot\nExecStart=/bin/true\n"}, "is a oneshot without RemainAfterExit"),
     "a template": ({"name": "x@.service"}, "of which no instance is enabled"),
     "old cgroups": ({"text": "[Service]\nExecStart=/bin/x\nCPUShares=10\n"}, "use CPUWeight, whose values have another meaning; it is left out"),
     "two ports": ({"ports": [1, 2]}, "listens on 1, 2: a service has one port, 1 is taken"),

@@ -43,8 +43,16 @@ BENT = {
     "slashes that do not match": (f"location /x {{ {AT}/; }}", "is taken as /x/, / inside", [route("/x/")]),
     "any size": (f"location /x/ {{ {AT}/; client_max_body_size 0; }}", "taken as 1g", [route("/x/", max_body="1g")]),
     "days": (f"location /x/ {{ {AT}/; proxy_read_timeout 1d; }}", "taken as 3600", [route("/x/", timeout=3600)]),
-    "a pattern": (r"location ~ \.php$ { proxy_pass http://127.0.0.1:1; }", "a pattern: a route is a path", []),
-    "a page that is another inside": (f"location = /x {{ {AT}/y; }}", "leads to /y: a page alone keeps its path", []),
+    "a pattern": (
+        r"location ~ \.php$ { proxy_pass http://127.0.0.1:1; }",
+        "is a pattern, but a route must be a path",
+        [],
+    ),
+    "a page that is another inside": (
+        f"location = /x {{ {AT}/y; }}",
+        "leads to /y: a single page must keep its path",
+        [],
+    ),
     "a variable": ("location /x/ { proxy_pass http://$where; }", "a variable, and a route leads to one service", []),
     "TLS inside": ("location /x/ { proxy_pass https://127.0.0.1:8443/; }", "https, and services are asked by http", []),
     "a Host that is made up": (
@@ -93,7 +101,7 @@ def test_what_is_included_is_in_place():
 
 SERVERS = {
     "no name": ("server { listen 80; location / { proxy_pass http://127.0.0.1:1; } }", "no public name"),
-    "a name that is a pattern": (f"server {{ {HEAD} server_name *.example.com; location / {{ {AT}; }} }}", "a site has whole names"),
+    "a name that is a pattern": (f"server {{ {HEAD} server_name *.example.com; location / {{ {AT}; }} }}", "a site needs whole names"),
     "no encryption": (f"server {{ listen 80; server_name a.example.com; location / {{ {AT}; }} }}", "without encryption"),
 }  # fmt: skip
 
@@ -218,7 +226,7 @@ def test_what_a_route_can_say_it_says(text, expected):
 def test_files_before_a_service_are_the_services():
     text = f"location / {{ try_files $uri @app; }} location @app {{ {AT}; }}"
     found = seen(f"server {{ {HEAD} {text} }}")
-    assert found.routes == [route("/")] and "the service answers all of it" in found.remarks[0].text
+    assert found.routes == [route("/")] and "the service answers all requests" in found.remarks[0].text
 
 
 def test_cors_is_read_with_its_origin_headers_and_cookies():

@@ -150,7 +150,7 @@ WRONG = {
     "no such version": ({"version": "v9"}, "has no such tag, branch or commit"),
     "an option": ({"source": "--upload-pack=x"}, "is neither a place nor a version"),
     "a password": ({"source": "https://me:secret@example.com/shop.git"}, "the address holds a password"),
-    "nothing to go by": ({"source": ""}, "shop comes from nowhere yet"),
+    "nothing to go by": ({"source": ""}, "shop has no source yet"),
 }
 
 

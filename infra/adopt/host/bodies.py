@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 from catalogue.masking import MARK, mask_secrets
-from catalogue.shapes import is_list, is_mapping
+from catalogue.shapes import ComposeBody, is_list, is_mapping
 from infra.adopt.host.remarks import Remark, unfit
 
 # What may stand under a name that is looked into; masking may have put a word there
@@ -25,7 +25,7 @@ PASSWORD = re.compile(
 )
 
 
-def readable(where: str, service: dict[str, Any], remarks: list[Remark]) -> dict[str, Any]:
+def readable(where: str, service: ComposeBody, remarks: list[Remark]) -> ComposeBody:
     """With environments by their names, and nothing that is not what compose takes there."""
     body = dict(service)
     if isinstance(body.get("environment"), list):

@@ -33,17 +33,26 @@ class Change:
 
 @dataclass(frozen=True)
 class Comparison:
-    """`gone` are settings of the host that would not be there any more, `other` those with another value; `starts` and
-    `restarts` are units, `stays` those of the host that the release does not touch, `twice` files of Nginx that have a
-    site's name too."""
+    """What a release would change on a host."""
 
     changes: list[Change] = field(default_factory=list[Change])
     gone: list[str] = field(default_factory=list[str])
+    """Settings of the host that the release does not have."""
+
     other: list[str] = field(default_factory=list[str])
+    """Settings that would have another value."""
+
     starts: list[str] = field(default_factory=list[str])
+    """Units that run only with the release."""
+
     restarts: list[str] = field(default_factory=list[str])
+    """Units that run now, and whose files change."""
+
     stays: list[str] = field(default_factory=list[str])
+    """Units of the host that the release does not touch."""
+
     twice: list[str] = field(default_factory=list[str])
+    """Other files of Nginx that serve a name of the release too."""
 
 
 def with_system(catalogue: Catalogue, system: System, host: str, spec: Host) -> Catalogue:
@@ -74,6 +83,24 @@ def wanted_paths(files: HostFiles) -> tuple[list[str], list[str]]:
 
 def compare(files: HostFiles, facts: Facts, entries: Entries) -> Comparison:
     changes = list(_changes(files, entries))
+    gone, other = _setting_lines(files, facts, entries)
+    changed = {change.path for change in changes if change.how != "same"}
+    running = {_unit_name(unit) for unit in facts["units"] if unit["active"]}
+    ours = [unit for unit in files.units if unit.files]
+    return Comparison(
+        changes=changes,
+        gone=gone,
+        other=other,
+        starts=[unit.name for unit in ours if not _runs(unit, running, facts)],
+        restarts=[unit.name for unit in ours if _runs(unit, running, facts) and changed & set(unit.files)],
+        stays=_unaffected_units(files, facts),
+        twice=list(_twice(files, facts)),
+    )
+
+
+def _setting_lines(files: HostFiles, facts: Facts, entries: Entries) -> tuple[list[str], list[str]]:
+    """A line for each setting of the host that would be gone, and for each that would have another value. Images that
+    the release names by the digest which runs now are counted in one line."""
     gone: list[str] = []
     other: list[str] = []
     pinned = 0
@@ -81,29 +108,23 @@ def compare(files: HostFiles, facts: Facts, entries: Entries) -> Comparison:
         moved = _moved_variables(files, place)
         lost = [key for key in before if key not in after and key.partition(".environment.")[2] not in moved]
         gone += [f"{place}: {key}: {' | '.join(before[key])}" for key in lost]
-        differing = [key for key in before if key in after and before[key] != after[key]]
-        images = [key for key in differing if _is_pin(before[key][0], after[key][0])]
-        pinned += len(images)
-        shown = [key for key in differing if key not in images]
-        other += [f"{place}: {key}: {' | '.join(before[key])} → {' | '.join(after[key])}" for key in shown]
+        for key in [key for key in before if key in after and before[key] != after[key]]:
+            if _is_pin(before[key][0], after[key][0]):
+                pinned += 1
+            else:
+                other.append(f"{place}: {key}: {' | '.join(before[key])} → {' | '.join(after[key])}")
     if pinned:
         other.append(
             f"{pinned} image(s): named by the digest that runs now, and not by a tag; each restarts once for it"
         )
-    changed = {change.path for change in changes if change.how != "same"}
-    running = {_unit_name(unit) for unit in facts["units"] if unit["active"]}
-    ours = [unit for unit in files.units if unit.files]
+    return gone, other
+
+
+def _unaffected_units(files: HostFiles, facts: Facts) -> list[str]:
+    """The units of the host that the release does not touch."""
     touched = {file.path for file in files.files} | {unit.name for unit in files.units}
-    stays = [
-        _unit_name(u)
-        for u in facts["units"]
-        if u["path"] not in touched and not {_unit_name(u), *_instances(u)} & touched
-    ]
-    return Comparison(
-        changes, gone, other, [unit.name for unit in ours if not _runs(unit, running, facts)],
-        [unit.name for unit in ours if _runs(unit, running, facts) and changed & set(unit.files)],
-        stays, list(_twice(files, facts)),
-    )  # fmt: skip
+    untouched = [unit for unit in facts["units"] if unit["path"] not in touched]
+    return [_unit_name(unit) for unit in untouched if not {_unit_name(unit), *_instances(unit)} & touched]
 
 
 def _moved_variables(files: HostFiles, place: str) -> set[str]:

@@ -15,7 +15,7 @@ from catalogue.compose.ports import PortEntry, port_entry
 from catalogue.environment import control
 from catalogue.files import ComposeLoader, parse_yaml
 from catalogue.masking import MARK
-from catalogue.shapes import is_list, is_mapping
+from catalogue.shapes import ComposeBody, ComposeDocument, ServiceFields, is_list, is_mapping
 from catalogue.sizes import MiB, format_size
 from catalogue.stack import Stack
 from infra.adopt.host.bodies import inner, is_literal, readable
@@ -37,7 +37,7 @@ class Entry:
 
     path: str
     key: str
-    body: dict[str, Any]
+    body: ComposeBody
     container: Container | None
     unit: Unit | None
 
@@ -102,7 +102,7 @@ def entries(facts: Facts, remarks: list[Remark]) -> list[Entry]:
     for container in facts["containers"] or []:
         if container["running"] and not any((path, container["key"]) in named for path in container["files"]):
             missing = ", ".join(container["files"])
-            remarks.append(unfit(container["name"], f"runs, and {missing} does not have it (any more): left out"))
+            remarks.append(unfit(container["name"], f"runs, and {missing} does not define it (any more): left out"))
     return all_entries
 
 
@@ -111,9 +111,9 @@ def _unit_of(facts: Facts, path: str) -> Unit | None:
     return next((unit for unit in running if unit["enabled"]), running[0] if running else None)
 
 
-def _services(path: str, text: str, remarks: list[Remark]) -> Iterator[tuple[str, dict[str, Any]]]:
+def _services(path: str, text: str, remarks: list[Remark]) -> Iterator[tuple[str, ComposeBody]]:
     try:
-        data: dict[str, Any] = parse_yaml(text, ComposeLoader) or {}
+        data: ComposeDocument = parse_yaml(text, ComposeLoader) or {}
         services: dict[str, Any] = data.get("services") or {}
         for key, body in services.items():
             if is_mapping(body):
@@ -123,7 +123,7 @@ def _services(path: str, text: str, remarks: list[Remark]) -> Iterator[tuple[str
     except (yaml.YAMLError, AttributeError) as error:
         reason = str(error).splitlines()[0]
         remarks.append(
-            unfit(path, f"cannot be read, perhaps since a secret stood in it ({reason}): its services are left out")
+            unfit(path, f"cannot be read, perhaps since a secret was masked ({reason}): its services are left out")
         )
 
 
@@ -151,10 +151,10 @@ def shared_network(facts: Facts, compose_entries: list[Entry], name: str, remark
     free = (f"{name}-network", str(FREE_NETWORK), str(FREE_NETWORK[1]))
     chosen, subnet, gateway = networks[inside.most_common(1)[0][0]] if inside else free
     if not inside:
-        remarks.append(unfit("network", f"the containers share none: they get {chosen}, {FREE_NETWORK}"))
+        remarks.append(unfit("network", f"the containers share no network: they get {chosen}, {FREE_NETWORK}"))
     unit = network_unit(facts, chosen)
     if unit is None:
-        remarks.append(unfit(f"network {chosen}", f"no unit makes it: {chosen}.service will"))
+        remarks.append(unfit(f"network {chosen}", f"no unit creates it: {chosen}.service will"))
     gateway = gateway if "." in gateway else str(IPv4Network(subnet)[1])
     return Shared({"name": chosen, "subnet": subnet, "gateway": gateway, "unit": unit or f"{chosen}.service"})
 
@@ -185,9 +185,7 @@ def _describes(text: str, name: str) -> bool:
     return any(network["name"] == name and not network.get("external") for network in definitions)
 
 
-def service(
-    entry: Entry, net: Shared, stack: Stack, variables: Entries, remarks: list[Remark]
-) -> dict[str, Any] | None:
+def service(entry: Entry, net: Shared, stack: Stack, variables: Entries, remarks: list[Remark]) -> ServiceFields | None:
     """A service of the catalogue, without its routes; None where its image or port is unknown."""
     running = entry.container
     image_name = str(entry.literal_value("image") or (running["image"] if running else ""))
@@ -212,7 +210,7 @@ def service(
     }  # fmt: skip
 
 
-def _options(entry: Entry, folder: str, remarks: list[Remark]) -> dict[str, Any]:
+def _options(entry: Entry, folder: str, remarks: list[Remark]) -> ServiceFields:
     """What its file says of the container itself, and how its health is asked where that is no address."""
     unsaid: list[tuple[str, str]] = []
     body = {key: value for key, value in entry.body.items() if is_literal(key, value, unsaid)}
@@ -231,7 +229,7 @@ def _waits(entry: Entry, remarks: list[Remark]) -> dict[str, Any]:
         condition = needed.get("condition", "service_started") if is_mapping(needed) else "service_started"
         if condition == "service_completed_successfully":
             remarks.append(
-                unfit(entry.where, f"waits for {key} to have ended: write what that runs as release of this one")
+                unfit(entry.where, f"waits for {key} to end: write its command under release of this service")
             )
         else:
             waits[str(key)] = {"condition": condition}
@@ -247,7 +245,7 @@ def _published_ports(entry: Entry) -> list[PortEntry]:
     ]
 
 
-def _ports(entry: Entry, remarks: list[Remark]) -> dict[str, Any]:
+def _ports(entry: Entry, remarks: list[Remark]) -> ServiceFields:
     """`port` and, where its program listens on another one, `container_port`, for the first that the proxy can lead to;
     `publish` for those that the world reaches beside it."""
     ports = _published_ports(entry)
@@ -299,7 +297,7 @@ def _memory(entry: Entry, remarks: list[Remark]) -> dict[str, str]:
     if limit is None:
         # Twice of what it uses, in steps that people write
         limit = f"{max(256, -(-used * 2 // (64 * MiB)) * 64)}m"
-        remarks.append(unfit(entry.where, f"nothing limits its memory: it gets {limit}"))
+        remarks.append(unfit(entry.where, f"has no memory limit: it gets {limit}"))
     return {"limit": limit, **observed}
 
 

@@ -13,7 +13,7 @@ def image_of(name: str, where: str, digests: list[str], stack: Stack, remarks: l
     """An image's name as a catalogue has it; `digests` are those of the one that runs. None where it has no name."""
     match = IMAGE.fullmatch(name)
     if not match:
-        fault = f"its image {name} is no image's name" if name else "its image has no name"
+        fault = f"its image {name} is not the name of an image" if name else "its image has no name"
         remarks.append(unfit(where, f"{fault}: it is left out"))
         return None
     repository = match["name"]

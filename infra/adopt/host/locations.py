@@ -110,7 +110,12 @@ def patterns(where: str, facts: SiteFacts, server: Tree, remarks: list[Remark]) 
             remarks.append(unfit(where, text))
         elif only_some:
             facts.shut = True
-            remarks.append(unfit(where, f"{label} lets in only some, and can be of any path: the whole site is closed"))
+            remarks.append(
+                unfit(
+                    where,
+                    f"{label} allows only some clients, and its pattern can match any path: the whole site is closed",
+                )
+            )
         elif is_guarded:
             text = f"{label} keeps back what the routes above it would answer: close each such path"
             remarks.append(unfit(where, text))
@@ -143,17 +148,21 @@ def location(reading: SiteReading, entry: Directive, around: list[Tree], comment
     inner = _behind_files(entry, around[1])
     named = serving.location_settings(where, [inner, *around[1:]], []) if inner else serving.LocationSettings()
     if inner:
-        remarks.append(unfit(where, "serves files where they are, else a service: the service answers all of it"))
+        remarks.append(unfit(where, "serves files where they exist, else a service: the service answers all requests"))
         around = [[e for e in inside(entry) if e["directive"] != "try_files"] + inner, *around[1:]]
     passed = [] if all_of(around[0], "return") else all_of(around[0], "proxy_pass")
     served = serving.location_settings(where, around, remarks)
     if kind in ("~", "~*"):
         if passed:
-            remarks.append(unfit(where, "a pattern: a route is a path; it is left out"))
+            remarks.append(unfit(where, "is a pattern, but a route must be a path: it is left out"))
         return None
     if not SITE_PATH.fullmatch(path) or "//" in path:
         begin = re.match(r"/[A-Za-z0-9._~/-]*", path)
-        remarks.append(unfit(where, "a path with other characters: it is left out, and all that begins so is closed"))
+        remarks.append(
+            unfit(
+                where, "has characters that no route may have: it is left out, and all paths that begin so are closed"
+            )
+        )
         facts.close(f"{begin[0].rstrip('/') if begin else ''}*" if begin and len(begin[0]) > 1 else "/")
         return None
     is_own = path == "/status" or path.startswith(OWN)
@@ -188,7 +197,7 @@ def location(reading: SiteReading, entry: Directive, around: list[Tree], comment
         public = path.rstrip("/") or "/"
         if internal != public or public == "/" or path != public:
             remarks.append(
-                unfit(where, f"leads to {internal}: a page alone keeps its path inside; it is left out, and closed")
+                unfit(where, f"leads to {internal}: a single page must keep its path: it is left out, and closed")
             )
             _close(facts, place)
             return None
@@ -231,7 +240,7 @@ def without_service(reading: SiteReading, place: Place, around: list[Tree], sett
     public = path if kind == "=" or path.endswith("/") else f"{path}/"
     if all_of(location, "return") and (redirection := redirect(location, public)) and "$" not in str(redirection["to"]):
         if kind == "=" and public == "/":
-            remarks.append(unfit(where, "sends the page / alone on, which a site cannot say: it is left out"))
+            remarks.append(unfit(where, "redirects the page / alone, which a site cannot do: it is left out"))
         elif redirection["public"] not in {entry["public"] for entry in facts.redirects}:
             facts.redirects.append(redirection)
         return
@@ -256,7 +265,9 @@ def without_service(reading: SiteReading, place: Place, around: list[Tree], sett
         return
     names = dict.fromkeys(entry["directive"] for entry in location if entry["directive"] != "#")
     why = ", of which a program runs some, or some are kept back" if facts.runs and plain else ""
-    remarks.append(unfit(where, f"{', '.join(names) or 'files'}{why}: no route, files or redirect; it is closed"))
+    remarks.append(
+        unfit(where, f"{', '.join(names) or 'files'}{why}: neither a route, nor files, nor a redirect: it is closed")
+    )
     _close(facts, place)
 
 

@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 from catalogue.masking import MARK, VARIABLE
+from catalogue.shapes import ServiceFields
 from catalogue.systemd.directives import Sections, judge, text, texts
 from catalogue.systemd.parsing import sections
 from infra.adopt.host.documents import Entries, Facts, Unit
@@ -28,7 +29,7 @@ def service_units(facts: Facts, used: set[str], remarks: list[Remark]) -> list[U
             remarks.append(unfit(where, "is neither enabled nor running: it is left out"))
         elif _is_oneshot(own) and text(_one(own, "RemainAfterExit", "no")) not in ("yes", "true"):
             remarks.append(
-                unfit(where, "does something once, and says not that it did (RemainAfterExit): it is left out")
+                unfit(where, "is a oneshot without RemainAfterExit, so its success cannot be seen: it is left out")
             )
         elif "@." in unit["name"] and not unit["instances"]:
             remarks.append(unfit(where, "is a template of which no instance is enabled: it is left out"))
@@ -60,7 +61,7 @@ def name_of(unit: Unit) -> str:
     return f"{stem.removesuffix('@')}-instances" if stem.endswith("@") else stem
 
 
-def service(unit: Unit, facts: Facts, files: Entries, remarks: list[Remark]) -> dict[str, Any]:
+def service(unit: Unit, facts: Facts, files: Entries, remarks: list[Remark]) -> ServiceFields:
     """A service of the catalogue, without its routes."""
     name, where = name_of(unit), _unit_label(unit)
     kind = "timer" if unit["name"].endswith(".timer") else "oneshot" if _is_oneshot(sections(unit["text"])) else "unit"
@@ -72,7 +73,7 @@ def service(unit: Unit, facts: Facts, files: Entries, remarks: list[Remark]) -> 
     main = dict((job if kind == "timer" else own).get("Service", {}))
     if kind == "timer" and main.get("Type") == "oneshot":
         del main["Type"]
-    fields: dict[str, Any] = {
+    fields: ServiceFields = {
         "name": name, "kind": kind, "purpose": texts(own.get("Unit", {}).get("Description", name))[-1],
         "unit": unit["name"], "account": unit["account"] or None, "instances": unit["instances"],
         **_variables(where, name, main, files, remarks),
@@ -124,11 +125,11 @@ def _variables(where: str, name: str, main: dict[str, Any], files: Entries, rema
     paths = [line.removeprefix("-") for line in texts(main.pop("EnvironmentFile", [])) if line]
     hidden += [name for path in paths for name in _names(files, path)]
     if len(paths) > 1:
-        remarks.append(unfit(where, f"has {len(paths)} environment files: all goes into {paths[0]}"))
+        remarks.append(unfit(where, f"has {len(paths)} environment files: all variables go into {paths[0]}"))
     secrets = list(dict.fromkeys(hidden))
     if secrets and not paths:
         paths = [f"/etc/{name}.env"]
-        remarks.append(unfit(where, f"has secrets in its unit, where everybody reads them: they go into {paths[0]}"))
+        remarks.append(unfit(where, f"has secrets in its unit, which every user can read: they go into {paths[0]}"))
     remarks += [secret(name, variable) for variable in secrets]
     plain = {name: value for name, value in values.items() if name not in secrets}
     fields: dict[str, Any] = {"environment": plain, "secrets": secrets, "environment_file": paths[0] if paths else None}

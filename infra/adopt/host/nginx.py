@@ -164,11 +164,11 @@ def _server(
     if not (answers or sends_on):
         # What sends a name on to itself by HTTPS the program does by itself
         if public and is_secure:
-            result.remarks.append(unfit(where, "nothing that it answers is understood: it is left out"))
+            result.remarks.append(unfit(where, "answers nothing that a site can have: it is left out"))
         return
     if listens and all(PRIVATE.match(args[0]) for args in listens):
         words = ", ".join(args[0] for args in listens)
-        result.remarks.append(unfit(where, f"listens at {words} alone: no public site, and left out"))
+        result.remarks.append(unfit(where, f"listens at {words} only, so it is no public site: it is left out"))
         return
     if not public:
         text = "no public name: the catalogue's sites have one each; its locations are left out"
@@ -176,7 +176,7 @@ def _server(
         return
     site = public[0]
     if (site, is_secure) in public_locations:
-        result.remarks.append(unfit(where, "a second server of this name, which Nginx passes over: it is left out"))
+        result.remarks.append(unfit(where, "is a second server of this name, which Nginx ignores: it is left out"))
         return
     public_locations.add((site, is_secure))
     if not is_secure:
@@ -185,7 +185,7 @@ def _server(
     facts = result.facts.setdefault(site, SiteFacts())
     facts.aliases += [name for name in public[1:] if name not in facts.aliases]
     if strange := [name for name in names if name not in public and name != "_"]:
-        result.remarks.append(unfit(where, f"its other names {', '.join(strange)}: a site has whole names; left out"))
+        result.remarks.append(unfit(where, f"its other names {', '.join(strange)}: a site needs whole names; left out"))
     headers = serving.plain_headers(where, server, result.remarks)
     if is_secure:
         # Browsers are not kept from asking a name without encryption that they were not kept from before

@@ -23,7 +23,7 @@ MASKING = Path(masking.__file__).parent
 PLACES = Path(places.__file__)
 # Its modules, each after those that it imports, and the package itself
 BESIDE = ("by_run", "kernel")  # what on_host.py imports
-MODULES = ("names", "nested", "proxies", "lines", "")
+MODULES = ("names", "nested", "proxies", "detectors", "lines", "")
 
 
 class Connection:
@@ -49,7 +49,7 @@ class Connection:
             if answer in event:
                 return event[answer]
             self.say(one_line(str(event.get("step", ""))))
-        raise InfraError(f"{self.target}: the host said nothing of its {answer}")
+        raise InfraError(f"{self.target}: the host did not report its {answer}")
 
 
 def program() -> str:

@@ -116,10 +116,10 @@ def guards(around: list[Tree], result: LocationSettings) -> None:
     realm = nearest_value(around, "auth_basic")
     if realm not in (None, "off"):
         file = nearest_value(around, "auth_basic_user_file") or "a file"
-        result.closed = f"asks for passwords of {file}, whose words no hash gives back: say basic_auth, and set them"
+        result.closed = f"asks for passwords of {file}, which their hashes do not reveal: add basic_auth, and set them"
     gate = nearest_value(around, "auth_request")
     if gate not in (None, "off"):
-        result.closed = f"asks {gate} first (auth_request): say forward_auth with the service that answers there"
+        result.closed = f"asks {gate} first (auth_request): add forward_auth with the service that answers there"
     if nearest_value(around, "satisfy") == "any":
         result.closed = "lets in those of a network, or with a password (satisfy any): a route asks for both"
     if nearest_value(around, "ssl_verify_client") not in (None, "off"):

@@ -89,7 +89,7 @@ def _challenge(name: str, facts: Facts, stack: Stack, remarks: list[Remark]) -> 
     by_dns = stack.in_zone(name) and (stack.dns.is_ours or stack.dns.challenges)
     challenge, way = "dns-01" if by_dns else "http-01", facts["certificates"].get(name)
     if way is None:
-        remarks.append(unfit(f"site {name}", "no certificate of certbot's has this name: it gets one"))
+        remarks.append(unfit(f"site {name}", "certbot has no certificate of this name: it gets one"))
     elif way.startswith("dns-") != (challenge == "dns-01"):
         of = "inside" if stack.in_zone(name) else "outside"
         text = f"its certificate came by {way}: a name {of} infra:zone ({stack.zone}) is proved by {challenge}"

@@ -10,7 +10,7 @@ from catalogue.models import Account, Directory, DropIn, System
 from catalogue.rules.openings import openings
 from catalogue.rules.places import OWN_PAGE, PORTS
 from catalogue.services import AnyService, ComposeService
-from catalogue.shapes import is_list, is_mapping
+from catalogue.shapes import ServiceFields, is_list, is_mapping
 from catalogue.stack import Stack
 from catalogue.systemd.directives import text, texts
 from catalogue.systemd.parsing import sections
@@ -38,7 +38,7 @@ class DerivedSystem:
 class _Draft:
     """A service on its way: `published` is its port on the host, `address` where its container is asked."""
 
-    fields: dict[str, Any]
+    fields: ServiceFields
     published: int | None
     address: str = ""
     health: str | None = None
@@ -85,7 +85,7 @@ def derive_system(facts: Facts, entries: Entries, stack: Stack, name: str) -> De
     first = {id(route): number for number, route in enumerate(served.routes)}
     drafts.sort(key=lambda draft: min((first[id(route)] for route in draft.routes), default=len(first)))
     cors = served.cors
-    services: list[dict[str, Any]] = []
+    services: list[ServiceFields] = []
     led: set[tuple[str, str]] = set()
     for draft in _waiting(_named_once(drafts), remarks):
         fields = _complete_service(draft, cors, remarks)
@@ -164,7 +164,7 @@ def _native(
 def _sites(facts: Facts, remarks: list[Remark]) -> nginx.Sites:
     caddy = facts["caddy"]
     if isinstance(caddy, dict) and caddy["active"]:
-        remarks.append(unfit("Caddy", "its sites are not read: write sites: and the services' routes: down"))
+        remarks.append(unfit("Caddy", "its sites are not read: write sites: and the routes of services by hand"))
     try:
         served = nginx.sites(facts["nginx"])
     except InfraError as error:
@@ -184,10 +184,10 @@ def _lead(route: nginx.RouteDraft, drafts: list[_Draft], remarks: list[Remark]) 
         if (draft.published == route.port if here else (draft.address, draft.inside) == (route.host, route.port))
     ]
     if f"{route.public}/".startswith(OWN_PAGE):
-        remarks.append(unfit(where, "is the place of the host's own page: it is left out"))
+        remarks.append(unfit(where, "is reserved for the host's own page: it is left out"))
     elif not to:
         remarks.append(
-            unfit(where, f"leads to {route.host}:{route.port}, where no service is: it is left out, and closed")
+            unfit(where, f"leads to {route.host}:{route.port}, where no service listens: it is left out, and closed")
         )
     else:
         to[0].routes.append(route)
@@ -220,11 +220,11 @@ def _waiting(drafts: list[_Draft], remarks: list[Remark]) -> list[_Draft]:
     return drafts
 
 
-def _complete_service(draft: _Draft, cors: dict[str, dict[str, Any]], remarks: list[Remark]) -> dict[str, Any]:
+def _complete_service(draft: _Draft, cors: dict[str, dict[str, Any]], remarks: list[Remark]) -> ServiceFields:
     fields, name = dict(draft.fields), draft.fields["name"]
     fields["purpose"] = draft.purpose or next((r.comment for r in draft.routes if r.comment), None) or draft.fallback
     if not fields["purpose"]:
-        remarks.append(guess(name, "what it is for: its name is used"))
+        remarks.append(guess(name, "its purpose: its name is used"))
         fields["purpose"] = name
     port = fields.get("port")
     if port:
@@ -250,11 +250,11 @@ def _health(draft: _Draft, remarks: list[Remark]) -> str:
     if health_path:
         remarks.append(unfit(name, f"its health check asks {health_path}, which no route leads to: {path} is taken"))
     else:
-        remarks.append(guess(name, f"its health path, for no health check says one: {path} is taken"))
+        remarks.append(guess(name, f"its health path, since no health check names one: {path} is taken"))
     return path
 
 
-def _fits(fields: dict[str, Any], remarks: list[Remark]) -> bool:
+def _fits(fields: ServiceFields, remarks: list[Remark]) -> bool:
     form = TypeAdapter(AnyService)
     try:
         form.validate_python(_without_nothing(fields))
@@ -272,17 +272,17 @@ def _without_nothing(value: Any) -> Any:
     return [_without_nothing(item) for item in value] if is_list(value) else value
 
 
-def _mains(services: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _mains(services: list[ServiceFields]) -> list[dict[str, Any]]:
     wholes: list[dict[str, Any]] = [service.get("job") or service.get("directives") or {} for service in services]
     return [whole.get("Service", {}) for whole in wholes]
 
 
-def _account_of(fields: dict[str, Any]) -> set[str]:
+def _account_of(fields: ServiceFields) -> set[str]:
     named = {text(value) for main in _mains([fields]) for value in texts(main.get("User", []))}
     return named | ({fields["account"]} if fields.get("account") else set())
 
 
-def _has_account(fields: dict[str, Any], facts: Facts, remarks: list[Remark]) -> bool:
+def _has_account(fields: ServiceFields, facts: Facts, remarks: list[Remark]) -> bool:
     """Can the accounts that it runs as be written in the catalogue."""
     accounts = {account["name"]: account for account in facts["accounts"]}
     wrong = [name for name in sorted(_account_of(fields)) if name in accounts and not _is_fit(Account, accounts[name])]
@@ -300,7 +300,7 @@ def _is_fit(model: type[BaseModel], entry: documents.Account) -> bool:
     return True
 
 
-def _accounts(facts: Facts, services: list[dict[str, Any]], remarks: list[Remark]) -> list[dict[str, Any]]:
+def _accounts(facts: Facts, services: list[ServiceFields], remarks: list[Remark]) -> list[dict[str, Any]]:
     names = [text(value) for main in _mains(services) for value in texts(main.get("User", []))]
     names += [service["account"] for service in services if service.get("account")]
     accounts_by_name = {account["name"]: account for account in facts["accounts"]}
@@ -308,7 +308,7 @@ def _accounts(facts: Facts, services: list[dict[str, Any]], remarks: list[Remark
     for name in dict.fromkeys(name for name in names if name != "root"):
         account = accounts_by_name.get(name)
         if account is None:
-            remarks.append(unfit(f"account {name}", "units run as it, and it is not there"))
+            remarks.append(unfit(f"account {name}", "units run as it, but it does not exist"))
         else:
             groups = [group for group in account["groups"] if _is_fit(Account, {**account, "name": group})]
             if other_groups := sorted({*account["groups"]} - {*groups}):
@@ -321,7 +321,7 @@ def _accounts(facts: Facts, services: list[dict[str, Any]], remarks: list[Remark
 
 
 def _directories(
-    services: list[dict[str, Any]], entries: Entries, accounts: list[dict[str, Any]], facts: Facts
+    services: list[ServiceFields], entries: Entries, accounts: list[dict[str, Any]], facts: Facts
 ) -> list[dict[str, Any]]:
     """Where the services' own accounts work and write."""
     names = {account["name"] for account in accounts}
