@@ -16,7 +16,7 @@ ENGLISH = "en"
 Language = Literal["en", "ja"]
 
 
-def said_in(language: str, alerts: Sequence[AnyAlert], root: Path) -> list[AnyAlert]:
+def alerts_in(language: str, alerts: Sequence[AnyAlert], root: Path) -> list[AnyAlert]:
     """The alerts with their texts in a language; one that has none there keeps its English text. Raises CatalogueError
     naming every entry that is wrong."""
     if language == ENGLISH:

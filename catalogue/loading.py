@@ -21,7 +21,7 @@ from catalogue.compose.values import Dependency, HealthCommand, Limits, Mount
 from catalogue.fields import Model
 from catalogue.files import SourceText, parse_toml, read_bytes, read_compose, read_text, read_yaml
 from catalogue.instances import instance_of
-from catalogue.languages import said_in
+from catalogue.languages import alerts_in
 from catalogue.models import Account, ComposeSource, ContainerNetwork, Directory, DropIn, Milestone, System
 from catalogue.problems import CatalogueError, Problem
 from catalogue.service import Artefact, ConfigFile, Image, Memory, Route
@@ -255,7 +255,7 @@ def load(root: Path, stack: Stack) -> Catalogue:
             systems[one.known_as] = instance_of(origins[one.known_as], one)
     folder = root / STATIC
     static = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
-    alerts = said_in(stack.language, read_alerts(root / ALERTS), root)
+    alerts = alerts_in(stack.language, read_alerts(root / ALERTS), root)
     return Catalogue(stack, systems, read_sources(root, systems, static), alerts, static, origins)
 
 

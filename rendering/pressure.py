@@ -14,7 +14,7 @@ FLAGS = "/run/infra/stopped"
 PARTS = ["pressure", "singletons", "world", "places", "lock", "health", "monitor/history"]
 
 
-def yielding(catalogue: Catalogue, host: str) -> list[Service]:
+def services_to_stop(catalogue: Catalogue, host: str) -> list[Service]:
     """The services of a host that are stopped under memory pressure, in the order in which they are stopped."""
     services = [service for system in catalogue.systems_on(host) for service in system.active if service.stop_priority]
     return sorted(services, key=lambda service: (service.stop_priority or 0, service.name))
@@ -33,7 +33,7 @@ def bar_units(files: HostFiles, catalogue: Catalogue, system: System) -> HostFil
 
 def watch(catalogue: Catalogue, host: str) -> HostFiles:
     """The watch of memory, for a host with services that can be stopped."""
-    services = yielding(catalogue, host)
+    services = services_to_stop(catalogue, host)
     if not services:
         return HostFiles("")
     entries = [

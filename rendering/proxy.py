@@ -10,7 +10,7 @@ from catalogue.sites import Site
 from rendering.files import HostFiles
 
 
-def _nothing_of_its_own(_: System) -> HostFiles:
+def _no_files(_: System) -> HostFiles:
     return HostFiles("")
 
 
@@ -61,7 +61,7 @@ class Proxy:
     files changes."""
     site_text: SiteText
     """How its sites' files are read."""
-    upstreams: Callable[[System], HostFiles] = _nothing_of_its_own
+    upstreams: Callable[[System], HostFiles] = _no_files
     """What a system's sites lead to, where that is more than the services' ports."""
     rollouts: Callable[[System], Iterable[HostFiles]] = _no_rollouts
     """What chooses between the slots or replicas of a system's services. The catalogue's rules refuse both on a host

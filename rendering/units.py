@@ -162,7 +162,7 @@ def _requirements(catalogue: Catalogue, system: System, service: NativeService) 
             path = str(look_up(settings, key))
             full = path if path.startswith("/") else f"{file.path.rsplit('/', 1)[0]}/{path}"
             requirements.append(Requirement(full, f"{key} of {file.path} names it"))
-    return [_with_source(system, requirement) for requirement in requirements]
+    return [_with_restore_hint(system, requirement) for requirement in requirements]
 
 
 def _interpreter(content: bytes) -> str:
@@ -175,7 +175,7 @@ def _interpreter(content: bytes) -> str:
     return next((word for word in words[1:] if not word.startswith("-") and "=" not in word), "")
 
 
-def _with_source(system: System, requirement: Requirement) -> Requirement:
+def _with_restore_hint(system: System, requirement: Requirement) -> Requirement:
     if not any(requirement.path.startswith(f"{place}/") for place in system.data):
         return requirement
     return replace(requirement, reason=f"{requirement.reason}; on a replaced machine: infra restore")

@@ -188,7 +188,7 @@ def reservations(catalogue: Catalogue) -> Iterator[Problem]:
             yield Problem(file, f"service {service.name}", fault, "must be at most the limit")
 
 
-def one_owner(catalogue: Catalogue) -> Iterator[Problem]:
+def volume_owners(catalogue: Catalogue) -> Iterator[Problem]:
     """A volume is one system's: another one would write into its data."""
     for host in catalogue.stack.hosts:
         owners: dict[str, str] = {}

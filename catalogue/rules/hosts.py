@@ -59,7 +59,7 @@ def _placed_twice(stack: Stack) -> dict[str, list[str]]:
     return {system: hosts_of[system] for system in sorted(hosts_of) if len(hosts_of[system]) > 1}
 
 
-def one_machine_each(catalogue: Catalogue) -> Iterator[Problem]:
+def unique_machines(catalogue: Catalogue) -> Iterator[Problem]:
     """Two hosts at one address would undo each other's releases; what a proxy listens on is not SSH's."""
     host_at: dict[tuple[str, int], str] = {}
     ssh_hosts = {name: host for name, host in catalogue.stack.hosts.items() if isinstance(host, SshHost)}
@@ -101,7 +101,7 @@ def names(catalogue: Catalogue) -> Iterator[Problem]:
         )
 
 
-def one_stack_each(catalogue: Catalogue, others: Iterable[Catalogue]) -> Iterator[Problem]:
+def unique_public_names(catalogue: Catalogue, others: Iterable[Catalogue]) -> Iterator[Problem]:
     """A public name is one stack's: two would each write its record and ask for its certificate. A stack with another
     certificate authority is no part of the public world."""
     stack = catalogue.stack

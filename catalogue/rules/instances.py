@@ -24,12 +24,12 @@ def instances(catalogue: Catalogue) -> Iterator[Problem]:
             where = f"infra:hosts.{host}.systems.{one.known_as}"
             if one.known_as in catalogue.origins:
                 origin, instance = catalogue.origins[one.known_as], catalogue.systems[one.known_as]
-                yield from _what_it_says(origin, one, file, where)
+                yield from _definition_faults(origin, one, file, where)
                 if one.known_as != one.system and (owners := _namesakes(catalogue, one.known_as)):
                     fault = f"as: {one.known_as} is the name of a service of {owners[0]}, whose secrets have that name"
                     yield Problem(file, where, fault, "must be a name that is not a service's")
-                yield from _one_each(origin, instance, file, where)
-                yield from _beside_others(catalogue, host, one, file, where)
+                yield from _unique_resources(origin, instance, file, where)
+                yield from _conflicts_on_host(catalogue, host, one, file, where)
             elif one.known_as in catalogue.systems:
                 fault = f"as: {one.known_as} is the system of {SYSTEMS}/{one.known_as}.yaml"
                 yield Problem(file, where, fault, "must be a name that is not a system's")
@@ -44,7 +44,7 @@ def _namesakes(catalogue: Catalogue, name: str) -> list[str]:
     return [system.system for system in others for service in system.active if service.name == name]
 
 
-def _what_it_says(origin: System, one: Instance, file: str, where: str) -> Iterator[Problem]:
+def _definition_faults(origin: System, one: Instance, file: str, where: str) -> Iterator[Problem]:
     if one.known_as in (MONITOR, REGISTRIES, BACKUP, DNS):
         yield Problem(file, where, f"as: {one.known_as} is reserved under infra:secrets", "must be another name")
     if one.subnet and not origin.compose_services:
@@ -60,7 +60,7 @@ def _what_it_says(origin: System, one: Instance, file: str, where: str) -> Itera
         yield Problem(file, f"{where}.ports", f"{one.system} has no container {name} with a port", rule)
 
 
-def _one_each(origin: System, system: System, file: str, where: str) -> Iterator[Problem]:
+def _unique_resources(origin: System, system: System, file: str, where: str) -> Iterator[Problem]:
     """What is two in the file is two of an instance."""
     named: dict[tuple[str, str], set[str]] = {}
     for was, now in zip(origin.active, system.active, strict=True):
@@ -78,7 +78,7 @@ def _one_each(origin: System, system: System, file: str, where: str) -> Iterator
             yield Problem(file, where, fault, f"must be other names for them in {SYSTEMS}/{origin.system}.yaml")
 
 
-def _beside_others(catalogue: Catalogue, host: str, one: Instance, file: str, where: str) -> Iterator[Problem]:
+def _conflicts_on_host(catalogue: Catalogue, host: str, one: Instance, file: str, where: str) -> Iterator[Problem]:
     """Units of one's own say paths, accounts and ports: a host has one of each. What containers write to is one's."""
     system = catalogue.systems[one.known_as]
     for other in [other for other in catalogue.systems_on(host) if other is not system]:
@@ -115,7 +115,7 @@ def _contended_paths(mine: dict[str, bool], theirs: dict[str, bool]) -> list[str
     )
 
 
-def secrets_apart(catalogue: Catalogue) -> Iterator[Problem]:
+def secret_groups(catalogue: Catalogue) -> Iterator[Problem]:
     """By its service's name a secret is given, whatever host that is on."""
     owners: dict[str, tuple[System, Service]] = {}
     for system in catalogue.running.values():

@@ -38,7 +38,7 @@ def blue_green(catalogue: Catalogue) -> Iterator[Problem]:
             yield Problem(file, where, "has rollout: blue-green, but no address", rule)
 
 
-def several(catalogue: Catalogue) -> Iterator[Problem]:
+def parallel_containers(catalogue: Catalogue) -> Iterator[Problem]:
     """Of which several run, it needs a proxy that chooses between them, and may run more than once."""
     for file, system, service in compose_services(catalogue):
         if service.is_blue_green:
@@ -82,7 +82,7 @@ def several(catalogue: Catalogue) -> Iterator[Problem]:
             )
 
 
-def waiting(catalogue: Catalogue) -> Iterator[Problem]:
+def held_requests(catalogue: Catalogue) -> Iterator[Problem]:
     """How long requests wait, and those under way get to end, is said where either happens."""
     default = Service.model_fields["hold"].default
     for file, system, service in services(catalogue):

@@ -70,7 +70,7 @@ def aliases(catalogue: Catalogue) -> Iterator[Problem]:
                 yield Problem(file, f"service {service.name}", fault, f"site: {site.alias_of}")
 
 
-def one_thing_each(catalogue: Catalogue) -> Iterator[Problem]:
+def unique_targets(catalogue: Catalogue) -> Iterator[Problem]:
     """Each path of a site leads to one thing. The order of what is written does not matter: the longest path wins."""
     for file, system, site, where in _sites(catalogue):
         named = [
@@ -98,12 +98,12 @@ def redirects(catalogue: Catalogue) -> Iterator[Problem]:
     """None leads to itself, by itself or by others."""
     for file, system, site, where in _sites(catalogue):
         for redirect in site.redirects:
-            if _goes_round(system, site, redirect):
+            if _is_loop(system, site, redirect):
                 fault = f"redirect {redirect.public} leads to {redirect.to}, which redirects in a loop"
                 yield Problem(file, where, fault, "must lead to a path that no redirect covers, or to another site")
 
 
-def _goes_round(system: System, site: Site, redirect: Redirect) -> bool:
+def _is_loop(system: System, site: Site, redirect: Redirect) -> bool:
     visited: list[Redirect] = []
     at: Redirect | None = redirect
     while at is not None:
@@ -194,7 +194,7 @@ def pages(catalogue: Catalogue) -> Iterator[Problem]:
             yield Problem(file, where, fault, "must be the CA certificates that clients are checked against, in PEM")
 
 
-def by_hand(catalogue: Catalogue) -> Iterator[Problem]:
+def site_snippets(catalogue: Catalogue) -> Iterator[Problem]:
     """What is written by hand stays inside of its site: no listener, no other site, no other file."""
     for _, system, site, where in _sites(catalogue):
         snippet = site.snippet or Snippet()
@@ -261,7 +261,7 @@ def serving(catalogue: Catalogue) -> Iterator[Problem]:
                 )
 
 
-def of_the_proxy(catalogue: Catalogue) -> Iterator[Problem]:
+def proxy_abilities(catalogue: Catalogue) -> Iterator[Problem]:
     """Not every proxy limits clients' requests; a snippet is written for one proxy."""
     for name, host in catalogue.stack.hosts.items():
         can, called = abilities(host.proxy), host.proxy.capitalize()

@@ -104,7 +104,7 @@ def _shape_problems(service: NativeService) -> Iterator[tuple[str, str]]:
         yield "has memory and MemoryMax", "must have one of the two: memory.limit is rendered as MemoryMax"
 
 
-def growing(catalogue: Catalogue) -> Iterator[Problem]:
+def unbounded_logs(catalogue: Catalogue) -> Iterator[Problem]:
     """What a unit writes into a file grows until the disk is full, unless something rotates it."""
     for file, system, service in native_services(catalogue):
         paths = [config.path for other in system.native_services for config in other.files]
@@ -221,7 +221,7 @@ def unique_units(catalogue: Catalogue) -> Iterator[Problem]:
             yield Problem(file, f"service {service.name}", fault, OWN_NAME)
 
 
-def acting_on_others(catalogue: Catalogue) -> Iterator[Problem]:
+def foreign_units(catalogue: Catalogue) -> Iterator[Problem]:
     """No unit of a product stops, renames or joins one of the host's own."""
     for file, _, service in native_services(catalogue):
         directives = [

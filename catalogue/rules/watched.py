@@ -63,7 +63,7 @@ def _required_units(service: NativeService) -> set[str]:
     return {name for tie in TIES for line in texts(unit.get(tie, [])) for name in line.split()}
 
 
-def yielding(catalogue: Catalogue) -> Iterator[Problem]:
+def stop_priorities(catalogue: Catalogue) -> Iterator[Problem]:
     """What makes room has one place, and memory that is known."""
     for file, _, service in services(catalogue):
         where = f"service {service.name}"

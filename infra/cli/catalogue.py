@@ -29,10 +29,10 @@ def check(
     also what an update would lack: secrets' values, and in AWS rights (policies, boundaries, the organisation's),
     quotas, regions, names that are taken."""
     from catalogue.checks import check as problems_of
-    from catalogue.rules.hosts import one_stack_each
+    from catalogue.rules.hosts import unique_public_names
 
     catalogue = catalogue_of(stack)
-    problems = [*one_stack_each(catalogue, _other_catalogues(stack)), *problems_of(catalogue)]
+    problems = [*unique_public_names(catalogue, _other_catalogues(stack)), *problems_of(catalogue)]
     unset = sum(bool(problem.unset) for problem in problems)
     problems = problems if live else before_values(problems)
     if not errors(problems):

@@ -23,7 +23,7 @@ Entry = dict[str, Any]
 
 
 class Refusal(Exception):
-    """What the API answers in a record's place."""
+    """The error that the API answers instead of a result."""
 
     def __init__(self, status: int, code: int, message: str, after: str = "") -> None:
         super().__init__(message)
@@ -60,7 +60,7 @@ class Cloudflare:
         return list(sets.values())
 
     def instead_of(self, others: list[Entry]) -> list[Entry]:
-        """What DNS answers: a name that is kept here leads where it does here, whatever another provider has of it."""
+        """The records that DNS answers: for a name of these zones only those that are here."""
         own = self.records()
         own_keys = {(record["Name"].rstrip("."), record["Type"]) for record in own}
         return own + [record for record in others if (record["Name"].rstrip("."), record["Type"]) not in own_keys]

@@ -120,7 +120,7 @@ def _enlarge(image: Path, size: int) -> bool:
 
 
 def release(lab: Lab) -> None:
-    """What a lab that ended left of loop devices."""
+    """Detaches the loop devices that a lab left behind."""
     for line in run("losetup", "--list", "--noheadings", "--output", "NAME,BACK-FILE").splitlines():
         name, file = line.split(maxsplit=1)
         if file.startswith(f"{lab.directory}/"):

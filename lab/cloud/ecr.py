@@ -25,7 +25,7 @@ Refusal = tuple[int, str, str]  # status, ECR's code, message
 
 
 def refusal(lab: Lab, region: str, path: str, authorization: str | None, exists: Exists) -> Refusal | None:
-    """What ECR would say to a request that it refuses; None for what it lets through. `exists(region, repository)`."""
+    """ECR's answer to a request that it refuses; None for a request that it allows. `exists(region, repository)`."""
     if authorization is None:
         return 401, "UNAUTHORIZED", "Not Authorized"
     reason = registry.login_complaint(lab, _password(authorization))
@@ -39,7 +39,7 @@ def refusal(lab: Lab, region: str, path: str, authorization: str | None, exists:
 
 
 def elsewhere(method: str) -> Refusal | None:
-    """As `refusal`, of the registry that stands for the public ones: anyone may read, and nothing more."""
+    """As `refusal`, for the registry that stands for the public ones: any client may read, and none may write."""
     return None if method in ("GET", "HEAD") else (401, "UNAUTHORIZED", "authentication required")
 
 
@@ -66,7 +66,7 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
-        """The handshake is the connection's own affair: a slow one holds up no other."""
+        """The handshake happens in the connection's own thread: a slow client delays no other."""
         try:
             request.settimeout(60)
             request = self.context.wrap_socket(request, server_side=True)

@@ -74,7 +74,7 @@ def seed() -> dict[str, str]:
 
 
 def enforce_permissions() -> None:
-    """From now on every request is judged by its caller's policies."""
+    """From now on the policies of its caller decide on every request."""
     permissions.install()
     simulation.install()
     settings.INITIAL_NO_AUTH_ACTION_COUNT = 0
@@ -165,7 +165,7 @@ class Credentials:
 
 class Services(DomainDispatcherApplication):
     """AWS's services alone. moto's own pages show every key that it knows, without a login, and its metadata service
-    hands out credentials to everybody; neither is there, whatever path, name or signature a request comes with."""
+    hands out credentials to any client; neither exists here, whatever path, name or signature a request comes with."""
 
     CLOSED = ("moto_api", "instance_metadata")
 
@@ -218,7 +218,7 @@ class Application:
 
     @staticmethod
     def _without_length(start: Callable[..., Any]) -> Callable[..., Any]:
-        """The answer may get another length."""
+        """The headers without Content-Length: the answer may get another length."""
 
         def begin(status: str, headers: list[tuple[str, str]], *more: Any) -> Any:
             return start(status, [(name, value) for name, value in headers if name.lower() != "content-length"], *more)

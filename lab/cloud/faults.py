@@ -1,4 +1,4 @@
-"""AWS's bad days: requests that are refused, or done and never answered, for as long as a test says so."""
+"""Faults of AWS that a test asks for: requests that are refused, or carried out and never answered."""
 
 import json
 import re
@@ -50,14 +50,14 @@ def fault(file: Path, request: ApiRequest) -> str | None:
 
 
 def hold(file: Path) -> None:
-    """Returns once the file of faults is gone: by then the one who asked has been killed."""
+    """Returns once the file of faults is gone: by then the test has killed the client."""
     end = time.monotonic() + LIMIT
     while file.exists() and time.monotonic() < end:
         time.sleep(0.05)
 
 
 def remember(file: Path, request: ApiRequest) -> None:
-    """What was refused or held back, for a test that wants to know: a line a request, beside the file of faults."""
+    """Notes a refused or held request for the test: one line each, in a file beside the file of faults."""
     with open_for_append(file.with_suffix(".log")) as log:
         log.write(f"{request.region} {request.action}\n".encode())
 

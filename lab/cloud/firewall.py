@@ -19,7 +19,7 @@ OWNERS_MACHINES = 254  # the third number of public addresses that no instance h
 
 @dataclass(frozen=True)
 class Opening:
-    """What one rule lets in: `first`–`last` are ports (0–65535 for a protocol without any, or all), `cidr` who."""
+    """What one rule allows: `first`–`last` are ports (0–65535 for a protocol without any, or all), `cidr` who."""
 
     protocol: str
     first: int
@@ -54,7 +54,7 @@ class Firewall:
 
 
 def openings(groups: Iterable[Any], members: Callable[[str], Iterable[str]]) -> tuple[Opening, ...]:
-    """What moto's security groups let in; `members(group id)` are the private addresses of a group's instances."""
+    """What moto's security groups allow; `members(group id)` are the private addresses of a group's instances."""
     entries = []
     for group in groups:
         for rule in group.ingress_rules:

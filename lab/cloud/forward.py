@@ -8,7 +8,7 @@ Place = tuple[str, int]
 
 class Forwarder:
     """An asyncio loop in a thread of its own; `set_routes` opens and closes listeners to match. `delays` are the
-    seconds that all takes on its way to an inner address, and again on its way back."""
+    seconds that each byte takes to an inner address, and again back."""
 
     def __init__(self) -> None:
         self.loop = asyncio.new_event_loop()
@@ -49,7 +49,7 @@ class Forwarder:
 
 
 async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, delay: float = 0.0) -> None:
-    """All that comes, until its end; `delay` is in seconds."""
+    """Copies a stream until its end; each byte arrives `delay` seconds later."""
     try:
         while data := await reader.read(65536):
             if delay:

@@ -157,7 +157,7 @@ def _seed(seed: Path, instance: Any) -> None:
 
 
 class DockerFailed(Exception):
-    """What Docker refused, and why, in one line."""
+    """The command that Docker refused, and its reason, in one line."""
 
 
 def _docker(*arguments: str) -> str:

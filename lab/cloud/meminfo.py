@@ -15,7 +15,7 @@ PAUSE = 0.2
 
 
 def write(file: Path, size: int, used: int, cache: int) -> None:
-    """In place, since the file itself is mounted; every number as wide as ever, so that no reader finds a torn one."""
+    """Writes in place, since the file itself is mounted. Numbers keep their width: no reader sees a part of one."""
     free = max(0, size - used)
     values = {"MemTotal": size, "MemFree": free, "MemAvailable": free + cache, "Buffers": 0, "Cached": cache}
     text = "".join(f"{name + ':':<16}{value // 1024:>12} kB\n" for name, value in values.items())

@@ -1,4 +1,4 @@
-"""What moto's IAM leaves out and the program depends on: resources and conditions of a policy.
+"""The parts of IAM that moto lacks and the program depends on: resources and conditions of a policy.
 
 moto calls every resource "*", denies any statement with a condition it does not know, trusts no account as a whole, and
 takes what a request is signed for as the service that policies name. Here the resources of ECR and Route 53 requests,

@@ -31,8 +31,8 @@ DNS_DELAY = 5.0  # seconds until a changed record is answered
 
 @dataclass
 class Day:
-    """A bad day: what is drawn from its seed, and what AWS does not know yet → how many requests it still refuses, and
-    until when at most."""
+    """The faults of one run: the draws from its seed, and each resource that AWS does not know yet → how many requests
+    about it are still refused, and until when at most."""
 
     text: str
     share: float
@@ -67,7 +67,7 @@ class Unsteady:
             return None
 
     def note_answer(self, request: ApiRequest, answer: bytes) -> bytes:
-        """Notes what a request made; the answer as it is given today."""
+        """Notes what a request created; returns the answer, as the faults of this run leave it."""
         with self.lock:
             day = self._today()
             if day is None:

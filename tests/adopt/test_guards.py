@@ -159,7 +159,7 @@ def test_what_the_catalogue_could_not_say_ends_no_adoption(server):
     facts = {"certificates": {}}
     made = sites.sites_of(found, {(r.site, r.public) for r in found.routes}, facts, stack(), [])
     for entry in made:
-        sites.Site.model_validate(understanding._without_nothing(entry))
+        sites.Site.model_validate(understanding._without_none(entry))
 
 
 def test_what_docker_run_was_given_stays_on_the_host_whatever_it_is_in():

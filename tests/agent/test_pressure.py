@@ -230,7 +230,7 @@ def test_at_its_usual_load_our_own_host_has_room_for_all_of_them():
     usual = sum(min(service.observed_memory or service.limit, service.limit) for service in services)
     size = 7836 * MiB
     left = size - usual - 512 * MiB
-    for yielding in pressure.yielding(catalogue, "watchme"):
+    for yielding in pressure.services_to_stop(catalogue, "watchme"):
         assert left + yielding.observed_memory >= room({"needs": yielding.limit}, size), (yielding.name, left // MiB)
 
 

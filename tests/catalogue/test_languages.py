@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from catalogue.languages import file_of, said_in
+from catalogue.languages import alerts_in, file_of
 from catalogue.loading import ALERTS, read_alerts
 from catalogue.problems import CatalogueError
 from rendering.archive import build
@@ -80,14 +80,14 @@ def test_what_is_wrong_in_it_is_said(tmp_path: Path, text, line):
     (tmp_path / "files").mkdir()
     (tmp_path / FILE).write_text(f"{text}\n")
     with pytest.raises(CatalogueError) as error:
-        said_in("ja", read_alerts(ROOT / ALERTS), tmp_path)
+        alerts_in("ja", read_alerts(ROOT / ALERTS), tmp_path)
     assert line in str(error.value) and str(error.value).startswith(f"error: {FILE}: ")
 
 
 def test_an_alert_without_a_text_keeps_its_english_one(tmp_path: Path):
     (tmp_path / "files").mkdir()
     (tmp_path / FILE).write_text("swap: {text: スワップ}\n")
-    found = {alert.alert: alert.text for alert in said_in("ja", read_alerts(ROOT / ALERTS), tmp_path)}
+    found = {alert.alert: alert.text for alert in alerts_in("ja", read_alerts(ROOT / ALERTS), tmp_path)}
     assert found["swap"] == "スワップ" and found["disk"] == "the disk of {subject} is {value} % full"
 
 

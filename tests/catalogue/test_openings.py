@@ -6,7 +6,7 @@ from pydantic import ValidationError
 
 from catalogue.checks import check, ensure_valid
 from catalogue.compose.ports import port_entry
-from catalogue.compose.values import Published
+from catalogue.compose.values import PublishedPort
 from catalogue.problems import errors
 from catalogue.rules.openings import INSTEAD
 from components.network import openings as openings_of_network
@@ -117,13 +117,15 @@ def test_the_firewall_opens_what_is_published_and_nothing_else():
 )
 def test_what_is_no_port_is_refused(given):
     with pytest.raises(ValidationError):
-        Published.model_validate(given)
+        PublishedPort.model_validate(given)
 
 
 @pytest.mark.parametrize("text", ["25", "8883:1883", "51820/udp", "10000-10002/udp", "100-102:200-202"])
 def test_a_port_is_written_as_it_was_read(text):
-    assert Published.model_validate(text).model_dump() == text
-    assert Published.model_validate(Published.model_validate(text).model_dump()) == Published.model_validate(text)
+    assert PublishedPort.model_validate(text).model_dump() == text
+    assert PublishedPort.model_validate(
+        PublishedPort.model_validate(text).model_dump()
+    ) == PublishedPort.model_validate(text)
 
 
 @pytest.mark.parametrize(

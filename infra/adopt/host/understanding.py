@@ -87,7 +87,7 @@ def derive_system(facts: Facts, entries: Entries, stack: Stack, name: str) -> De
     cors = served.cors
     services: list[ServiceFields] = []
     led: set[tuple[str, str]] = set()
-    for draft in _waiting(_named_once(drafts), remarks):
+    for draft in _waiting(_with_unique_names(drafts), remarks):
         fields = _complete_service(draft, cors, remarks)
         if _fits(fields, remarks) and _has_account(fields, facts, remarks):
             services.append(fields)
@@ -111,7 +111,7 @@ def derive_system(facts: Facts, entries: Entries, stack: Stack, name: str) -> De
     text = "purpose_ja, single (one in the world), stop_priority, data, retired services, packages, milestones"
     remarks.append(guess(name, f"{text}: write them down where there are any"))
     try:
-        system = System.model_validate(_without_nothing(data))
+        system = System.model_validate(_without_none(data))
     except ValidationError as error:
         containers = problems_of(error, Document("", lambda path: ".".join(map(str, path))), System)
         reasons = "; ".join(f"{problem.where}: {problem.found}; {problem.allowed}" for problem in containers[:3])
@@ -195,7 +195,7 @@ def _lead(route: nginx.RouteDraft, drafts: list[_Draft], remarks: list[Remark]) 
     return False
 
 
-def _named_once(drafts: list[_Draft]) -> list[_Draft]:
+def _with_unique_names(drafts: list[_Draft]) -> list[_Draft]:
     used: set[str] = set()
     for draft in drafts:
         plain = re.sub(r"[^a-z0-9_.-]", "-", draft.fields["name"].lower()).lstrip("_.-") or "service"
@@ -257,7 +257,7 @@ def _health(draft: _Draft, remarks: list[Remark]) -> str:
 def _fits(fields: ServiceFields, remarks: list[Remark]) -> bool:
     form = TypeAdapter(AnyService)
     try:
-        form.validate_python(_without_nothing(fields))
+        form.validate_python(_without_none(fields))
     except ValidationError as error:
         for problem in problems_of(error, Document("", lambda path: ".".join(map(str, path[1:]))), form):
             text = f"{problem.where}: {problem.found}; {problem.allowed}: the service is left out"
@@ -266,19 +266,19 @@ def _fits(fields: ServiceFields, remarks: list[Remark]) -> bool:
     return True
 
 
-def _without_nothing(value: Any) -> Any:
+def _without_none(value: Any) -> Any:
     if is_mapping(value):
-        return {key: _without_nothing(item) for key, item in value.items() if item is not None}
-    return [_without_nothing(item) for item in value] if is_list(value) else value
+        return {key: _without_none(item) for key, item in value.items() if item is not None}
+    return [_without_none(item) for item in value] if is_list(value) else value
 
 
-def _mains(services: list[ServiceFields]) -> list[dict[str, Any]]:
+def _main_sections(services: list[ServiceFields]) -> list[dict[str, Any]]:
     wholes: list[dict[str, Any]] = [service.get("job") or service.get("directives") or {} for service in services]
     return [whole.get("Service", {}) for whole in wholes]
 
 
 def _account_of(fields: ServiceFields) -> set[str]:
-    named = {text(value) for main in _mains([fields]) for value in texts(main.get("User", []))}
+    named = {text(value) for main in _main_sections([fields]) for value in texts(main.get("User", []))}
     return named | ({fields["account"]} if fields.get("account") else set())
 
 
@@ -301,7 +301,7 @@ def _is_fit(model: type[BaseModel], entry: documents.Account) -> bool:
 
 
 def _accounts(facts: Facts, services: list[ServiceFields], remarks: list[Remark]) -> list[dict[str, Any]]:
-    names = [text(value) for main in _mains(services) for value in texts(main.get("User", []))]
+    names = [text(value) for main in _main_sections(services) for value in texts(main.get("User", []))]
     names += [service["account"] for service in services if service.get("account")]
     accounts_by_name = {account["name"]: account for account in facts["accounts"]}
     accounts: list[dict[str, Any]] = []
@@ -327,13 +327,13 @@ def _directories(
     names = {account["name"] for account in accounts}
     groups = {account["name"]: account["group"] for account in facts["accounts"]}
     directories: list[dict[str, Any]] = []
-    for path in dict.fromkeys(path for main in _mains(services) for path in native.directories(main)):
+    for path in dict.fromkeys(path for main in _main_sections(services) for path in native.directories(main)):
         entry = entries.get(path, {"kind": "none"})
         owner, group = entry.get("owner", ""), entry.get("group")
         if entry["kind"] == "directory" and owner in names:
             other_group = group if group != groups[owner] else None
             directories.append({"path": path, "owner": owner, "group": other_group, "mode": entry.get("mode")})
-    return [Directory.model_validate(_without_nothing(item)).model_dump(exclude_defaults=True) for item in directories]
+    return [Directory.model_validate(_without_none(item)).model_dump(exclude_defaults=True) for item in directories]
 
 
 def _drop_ins(facts: Facts, remarks: list[Remark]) -> list[dict[str, Any]]:

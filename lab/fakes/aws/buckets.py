@@ -1,4 +1,4 @@
-"""S3: buckets, and what holds for them."""
+"""S3: buckets and their settings."""
 
 from typing import Any
 
