@@ -208,10 +208,10 @@ def machines_served(outputs: StackOutputs, hosts: dict[str, Hosts]) -> frozenset
     """The machines that the last whole update left in a region that served or stood by."""
     region = outputs.get("region")
     regions = {region, *outputs.get("standby", [])} if region else set[str]()
-    own, kept = generations(outputs), kept_generations(outputs)
+    current, earlier = generations(outputs), kept_generations(outputs)
     machines: set[HostAt] = set()
     for place, host in hosts_at(hosts):
-        numbers = [own.get(host, FIRST), *kept.get(host, [])]
+        numbers = [current.get(host, FIRST), *earlier.get(host, [])]
         if region_of(place) in regions and place in [place_of(region_of(place), number) for number in numbers]:
             machines.add((place, host))
     return frozenset(machines)

@@ -14,6 +14,7 @@ from infra.cli import (
     backups,
     catalogue,
     changes,
+    error_output,
     hosts,
     machines,
     moves,
@@ -22,7 +23,6 @@ from infra.cli import (
     projects,
     secrets,
     services,
-    shown,
 )
 from infra.cli.examples import epilog
 from infra.errors import InfraError
@@ -65,7 +65,7 @@ def run() -> None:
     try:
         app()
     except Exception as error:
-        if shown.traceback:
+        if error_output.traceback:
             raise
         if isinstance(error, CatalogueError):
             line = str(error)

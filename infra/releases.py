@@ -71,26 +71,28 @@ def build(labels: dict[str, str]) -> str:
     return ", ".join(filter(None, (version, f"commit {commit}" if commit else "", times.show_text(created))))
 
 
-def state(stack: str, host: str, answer: Status, wanted: str | None) -> tuple[list[str], bool]:
-    """Lines about a host, and whether all is in order. `wanted` is the release that the stack brought last."""
-    serving, brought = answer["release"], answer["brought"]
+def state(stack: str, host: str, answer: Status, of_stack: str | None) -> tuple[list[str], bool]:
+    """Lines about a host, and whether all is in order. `of_stack` is the release that the stack brought last."""
+    serving, delivery = answer["release"], answer["brought"]
     if serving is None:
         return [f"{host}: no release yet"], False
-    began, who = (brought.get("began", "?"), brought.get("who", "?")) if brought else ("?", "?")
+    began, who = (delivery.get("began", "?"), delivery.get("who", "?")) if delivery else ("?", "?")
     lines = [f"{host}: serves {serving[:SHORT]}, deployed {times.show_text(began)} by {who}"]
     orderly = True
-    if wanted and wanted != serving and brought and brought["kind"] == FOLLOWED:
-        lines.append(f"  ahead of the stack, which has {wanted[:SHORT]}: it follows a tag, and pulumi up takes that in")
-    elif wanted and wanted != serving:
+    if of_stack and of_stack != serving and delivery and delivery["kind"] == FOLLOWED:
+        lines.append(
+            f"  ahead of the stack, which has {of_stack[:SHORT]}: it follows a tag, and pulumi up takes that in"
+        )
+    elif of_stack and of_stack != serving:
         ahead = (
-            f"  ahead of the stack, which has {wanted[:SHORT]}: an update deployed it here and failed elsewhere; fix "
+            f"  ahead of the stack, which has {of_stack[:SHORT]}: an update deployed it here and failed elsewhere; fix "
             "that and run pulumi up"
         )
         behind = (
-            f"  behind the stack, which has {wanted[:SHORT]}: fix why it is not served here and run pulumi up, or "
-            f"return to it with: infra rollback --stack {stack} --host {host} {wanted[:SHORT]}"
+            f"  behind the stack, which has {of_stack[:SHORT]}: fix why it is not served here and run pulumi up, or "
+            f"return to it with: infra rollback --stack {stack} --host {host} {of_stack[:SHORT]}"
         )
-        lines.append(ahead if brought and brought.get("kind") == "apply" else behind)
+        lines.append(ahead if delivery and delivery.get("kind") == "apply" else behind)
         orderly = False
     # While a job is at work that is its own doing
     if answer["unfinished"] and not answer["holder"]:

@@ -79,8 +79,8 @@ def _result(look: HostFacts, measured: Measured, condition: Alert) -> ConditionR
     text = ""
     if met:
         # The condition's own text came in the stack's language
-        said = condition["text"].format(subject=look.say.of(subject), value=value, **condition)
-        text = times.in_text(f"{said}{look.say.of(detail)}", look.zone)
+        sentence = condition["text"].format(subject=look.say.of(subject), value=value, **condition)
+        text = times.in_text(f"{sentence}{look.say.of(detail)}", look.zone)
     repair = (condition.get("repair") if mendable else "") or ""
     return ConditionResult(names.current_alert(condition["alert"]), subject, value, met, text, repair)
 

@@ -223,10 +223,10 @@ def _cell(text: str) -> str:
     return text if isinstance(text, Markup) else escape(text)
 
 
-def _time(written: str | float, zone: tzinfo) -> Markup:
+def _time(value: str | float, zone: tzinfo) -> Markup:
     """A time in the owners' zone, and for programs in UTC; a text that is none as it stands."""
-    at = times.read(written) if isinstance(written, str) else written
+    at = times.read(value) if isinstance(value, str) else value
     if at is None:
-        return Markup(escape(str(written)))
+        return Markup(escape(str(value)))
     in_utc = times.show(at, timezone.utc, "%Y-%m-%dT%H:%M:%SZ")
     return Markup(f'<time datetime="{in_utc}">{times.show(at, zone)}</time>')

@@ -22,13 +22,13 @@ HostName = Annotated[str | None, typer.Option("--host", help=ONE_HOST)]
 
 
 @dataclass
-class Shown:
+class ErrorOutput:
     """What is shown of an error."""
 
     traceback: bool = False
 
 
-shown = Shown()
+error_output = ErrorOutput()
 
 
 def stack_of(name: str) -> Stack:
@@ -61,9 +61,9 @@ def duration(option: str, text: str) -> float:
         raise InfraError(f"{option} {text}: a time such as 45s, 30m or 2h; a day is 24h") from None
 
 
-def show_version(wanted: bool) -> None:
+def show_version(is_asked: bool) -> None:
     """Prints the version and ends, where it was asked for."""
-    if wanted:
+    if is_asked:
         typer.echo(f"infra {version('watchme-infra')}")
         raise typer.Exit
 
@@ -79,4 +79,4 @@ def infra(
 
     `infra COMMAND --help` has examples; `infra --install-completion` completes commands in your shell.
     """
-    shown.traceback = debug
+    error_output.traceback = debug

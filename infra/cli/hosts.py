@@ -177,7 +177,7 @@ def _with_service(stack: str, name: str) -> "Catalogue | None":
 @app.command()
 def rollback(
     stack: StackName,
-    wanted: Annotated[
+    release_or_service: Annotated[
         str | None,
         typer.Argument(
             help="First characters of a kept release's ID, or a service's name; default: the previous release."
@@ -191,12 +191,12 @@ def rollback(
 
     from infra import delivery, hosts, outside
 
-    if wanted and (catalogue := _with_service(stack, wanted)):
+    if release_or_service and (catalogue := _with_service(stack, release_or_service)):
         from infra import deploying
         from infra.move.command import may_remove_lock
 
         say = partial(typer.echo, err=True)
-        typer.echo(deploying.roll_back(catalogue, [wanted], host, say, may_remove_lock))
+        typer.echo(deploying.roll_back(catalogue, [release_or_service], host, say, may_remove_lock))
         return
     stack_model = stack_of(stack)
     targets = hosts.targets(stack_model, host)
@@ -204,7 +204,8 @@ def rollback(
         raise InfraError(f"name the host with --host: {', '.join(sorted(targets))}")
     (target,) = targets.values()
     look = partial(outside.complaint, target.address, stack_model.trustedRoots)
-    ended = delivery.go_back(target, wanted, stack_model.confirmDeadline, look, lambda line: typer.echo(line, err=True))
+    deadline, say = stack_model.confirmDeadline, partial(typer.echo, err=True)
+    ended = delivery.go_back(target, release_or_service, deadline, look, say)
     typer.echo(ended["line"])
     raise typer.Exit(ended["code"])
 

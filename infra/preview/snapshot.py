@@ -268,7 +268,7 @@ def placement(snapshot: "Snapshot") -> "Placement":
     return {
         "region": snapshot["region"], "standby": snapshot["standby"], "systems": systems_of(snapshot["configuration"]),
         "generations": {name: spec["generation"] for name, spec in hosts.items() if "generation" in spec},
-        "kept": {name: [kept["generation"] for kept in spec.get("kept", [])] for name, spec in hosts.items()},
+        "kept": {name: [earlier["generation"] for earlier in spec.get("kept", [])] for name, spec in hosts.items()},
     }  # fmt: skip
 
 

@@ -89,8 +89,6 @@ class Disks:
             image.parent.mkdir(parents=True, exist_ok=True)
             if self._image(volume.snapshot_id).exists():
                 run("cp", "--sparse=always", str(self._image(volume.snapshot_id)), str(image))
-            else:
-                image.touch()
         _enlarge(image, volume.size)
         loop = run("losetup", "--find", "--show", str(image)).strip()
         self.shown[volume.id] = (loop, instance)
@@ -112,10 +110,9 @@ class Disks:
 
 def _enlarge(image: Path, size: int) -> bool:
     """Whether the image was smaller than `size` GiB, which it has then; what was not written takes no space."""
-    if image.stat().st_size >= size * GiB:
+    if image.exists() and image.stat().st_size >= size * GiB:
         return False
-    with open(image, "r+b") as file:
-        file.truncate(size * GiB)
+    run("truncate", "--size", f"{size}G", str(image))
     return True
 
 

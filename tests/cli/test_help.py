@@ -72,7 +72,7 @@ def test_a_fault_of_its_own_is_a_line_and_with_debug_all_of_it(monkeypatch, caps
         "infra: internal error: KeyError: 'x'; infra --debug COMMAND shows where it happened: please report it"
         in capsys.readouterr().err
     )
-    monkeypatch.setattr(main.shown, "traceback", True)
+    monkeypatch.setattr(main.error_output, "traceback", True)
     with pytest.raises(KeyError):
         main.run()
 

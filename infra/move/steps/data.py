@@ -155,10 +155,10 @@ class Moving:
 
     def _taken_from(self, home: Host, gone: MoveRecord, at_home: DescribeAnswer) -> Host | None:
         """Of a host that has given its data to this one: whether it came, or went back."""
-        taken = at_home["taken"]
-        if taken and taken["id"] == gone["id"] and not taken.get("undone"):
+        arrival = at_home["taken"]
+        if arrival and arrival["id"] == gone["id"] and not arrival.get("undone"):
             return None
-        if taken and taken["id"] == gone["id"]:
+        if arrival and arrival["id"] == gone["id"]:
             # It did not run here, and the answer was lost
             home.do("lift", self.name, id=gone["id"])
             return home
@@ -271,18 +271,20 @@ class Moving:
             "system": self.name, "id": id, "services": self.entry["services"], "done": there["steps"],
             "what": self.what,
         }  # fmt: skip
-        given = f"{home} has handed the data of {self.what} over"
+        handed_over = f"{home} has handed the data of {self.what} over"
         try:
             answer: StartAnswer = self._ask_at(self.here, "start", request)
         except InfraError as error:
-            raise InfraError(f"{error}. {given}, and whether it runs here is unknown: run again") from None
+            raise InfraError(f"{error}. {handed_over}, and whether it runs here is unknown: run again") from None
         if answer["started"]:
             if aside := answer.get("aside"):
                 self.say(f"{self.what}: the replaced data of {self.here} is kept at {', '.join(aside)}")
             return
         why = answer.get("why", "it did not start")
         if not answer.get("off"):
-            raise InfraError(f"{why}. {given}, and does not start it again while it may be running here: run again")
+            raise InfraError(
+                f"{why}. {handed_over}, and does not start it again while it may be running here: run again"
+            )
         home.do("lift", self.name, id=id)
         raise InfraError(f"{why}; {home} still serves {self.what}")
 
