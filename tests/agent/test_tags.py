@@ -17,6 +17,7 @@ from rendering.host import render
 from tests.agent.fake import FakeWorld, Killed
 from tests.agent.releases import JOB, applied, world_for
 from tests.agent.stored import all_of
+from tests.rows import changes
 from tests.support import catalogue, digests, service
 
 REGISTRY = "754724220380.dkr.ecr.ap-northeast-1.amazonaws.com"
@@ -266,7 +267,7 @@ def test_killed_at_any_change_the_host_ends_at_one_release_as_a_whole_and_goes_o
     done = copy.deepcopy(start)
     do(done, spec)
     after = done.seen_by_programs()
-    for number in range(1, done.changes - start.changes + 1, 3):
+    for number in changes(done.changes - start.changes):
         world = copy.deepcopy(start)
         world.kill_at = world.changes + number
         with pytest.raises(Killed):

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rendering import compose
@@ -29,7 +29,6 @@ def by_pyyaml(document: Any) -> str:
     return yaml.dump(document, Dumper=compose._Dumper, sort_keys=False, allow_unicode=True)
 
 
-@settings(max_examples=300, deadline=None)
 @given(st.dictionaries(texts, values, max_size=4))
 @example({"one": SHARED, "other": [SHARED]})
 @example({"a" * 127: 1, "b" * 128: 1, "c" * 129: 1, "": ""})

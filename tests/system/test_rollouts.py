@@ -5,7 +5,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.rows import EVERYTHING
 from tests.support import WATCHME
 from tests.system import faults
 from tests.system.conftest import System
@@ -55,6 +54,7 @@ def test_what_the_units_cost(system):
     assert 1 < cost <= 100
 
 
+@pytest.mark.nightly
 def test_a_units_pattern_is_kept(system):
     """After the infrastructure unit; restart within 10 s; stop stops the container; logs in the journal."""
     unit = faults.UNIT
@@ -70,10 +70,11 @@ def test_a_units_pattern_is_kept(system):
     wait_until_well(system, 40)
 
 
+@pytest.mark.nightly
 def test_a_blue_green_release_loses_none_at_all(blue_green):
     watchme = blue_green
     assert instances(watchme) == ["watchme-avatar-uploader-blue"]
-    for slot in ("green", "blue") if EVERYTHING else ("green",):
+    for slot in ("green", "blue"):
         push(watchme)
         with Load(watchme, PATHS).going() as load:
             output = watchme.must_up()
