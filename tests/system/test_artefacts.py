@@ -89,7 +89,7 @@ def test_a_build_for_another_processor_is_refused(system: System, tmp_path):
     assert "for arm64" in push(system, build(tmp_path / "dist", content=elf))
     ran = system.up()
     assert (
-        ran.code != 0 and "refused on services, nothing touched: this host is amd64, and whisper-backend@" in ran.output
+        ran.code != 0 and "refused on services, nothing touched: this host is amd64, but whisper-backend@" in ran.output
     )
     assert "is for arm64" in ran.output and (link(system), main_pid(system, HOST, UNIT)) == (before, pid)
 
