@@ -1,7 +1,7 @@
 """What hosts report of their releases, made readable. Pure: the agent's answers in, tables and lines out."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC
 
 from rich.table import Table
@@ -73,67 +73,79 @@ def build(labels: dict[str, str]) -> str:
 
 def state(stack: str, host: str, answer: Status, of_stack: str | None) -> tuple[list[str], bool]:
     """Lines about a host, and whether all is in order. `of_stack` is the release that the stack brought last."""
-    serving, delivery = answer["release"], answer["brought"]
-    if serving is None:
+    if answer["release"] is None:
         return [f"{host}: no release yet"], False
+    delivery, holder = answer["brought"], answer["holder"]
     began, who = (delivery.get("began", "?"), delivery.get("who", "?")) if delivery else ("?", "?")
-    lines = [f"{host}: serves {serving[:SHORT]}, deployed {times.show_text(began)} by {who}"]
-    orderly = True
-    if of_stack and of_stack != serving and delivery and delivery["kind"] == FOLLOWED:
-        lines.append(
-            f"  ahead of the stack, which has {of_stack[:SHORT]}: it follows a tag, and pulumi up takes that in"
-        )
-    elif of_stack and of_stack != serving:
-        ahead = (
-            f"  ahead of the stack, which has {of_stack[:SHORT]}: an update deployed it here and failed elsewhere; fix "
-            "that and run pulumi up"
-        )
-        behind = (
-            f"  behind the stack, which has {of_stack[:SHORT]}: fix why it is not served here and run pulumi up, or "
-            f"return to it with: infra rollback --stack {stack} --host {host} {of_stack[:SHORT]}"
-        )
-        lines.append(ahead if delivery and delivery.get("kind") == "apply" else behind)
-        orderly = False
-    # While a job is at work that is its own doing
-    if answer["unfinished"] and not answer["holder"]:
-        lines.append(
-            f"  interrupted: release {answer['unfinished']['release'][:SHORT]} is neither committed nor rolled back"
-        )
-        orderly = False
-    if answer["holder"]:
-        lines.append(f"  running: {times.in_text(answer['holder'])}")
+    differences, is_expected = _differences_from_stack(stack, host, answer, of_stack)
     unhealthy = [f"{name} ({status or 'no answer'})" for name, status in answer["services"].items() if status != 200]
     stopped = [name for name, active in answer["units"].items() if not active]
+    # While a job runs that is its own doing
+    is_interrupted = answer["unfinished"] is not None and not holder
+    lines = [f"{host}: serves {answer['release'][:SHORT]}, deployed {times.show_text(began)} by {who}", *differences]
+    if answer["unfinished"] and is_interrupted:
+        unfinished = answer["unfinished"]["release"][:SHORT]
+        lines.append(f"  interrupted: release {unfinished} is neither committed nor rolled back")
+    if holder:
+        lines.append(f"  running: {times.in_text(holder)}")
     lines.append(f"  services: {len(answer['services']) - len(unhealthy)} of {len(answer['services'])} healthy")
     if unhealthy:
         lines.append(f"  unhealthy: {', '.join(unhealthy)}")
-    if resting := answer.get("resting"):
-        lines.append(
-            f"  waiting until their name points here; by what this host resolves it does not yet: {', '.join(resting)}"
-        )
-    for system, there in sorted(answer.get("away", {}).items()):
-        lines.append(f"  stopped, since the data is on {there}: {system}")
-    lines += [f"  {service} follows tag {tag}" for service, tag in sorted(answer.get("follows", {}).items())]
-    lines += [f"  {site} {until(details)}" for site, details in sorted(answer.get("maintenance", {}).items())]
-    lines += [f"  build of {name}: {build(details)}" for name, details in sorted(answer.get("builds", {}).items())]
+    lines += _conditions_of_services(answer)
     if stopped:
         lines.append(f"  not running: {', '.join(stopped)}")
-    lines += [
-        f"  certificate of {name}: {wrong or f'{days} days left'}" for name, days, wrong in answer["certificates"]
-    ]
-    lines += [f"  alert {current_alert(alert['alert'])}: {times.in_text(alert['text'])}" for alert in answer["alerts"]]
+    lines += _alerts_and_changes(stack, answer)
+    return lines, is_expected and not (is_interrupted or unhealthy or stopped or answer["alerts"])
+
+
+def _differences_from_stack(stack: str, host: str, answer: Status, of_stack: str | None) -> tuple[list[str], bool]:
+    """A line where the host serves another release than the stack brought last, and whether it may."""
+    delivery = answer["brought"]
+    if not of_stack or of_stack == answer["release"]:
+        return [], True
+    ahead = f"  ahead of the stack, which has {of_stack[:SHORT]}:"
+    if delivery and delivery["kind"] == FOLLOWED:
+        return [f"{ahead} it follows a tag, and pulumi up takes that in"], True
+    if delivery and delivery.get("kind") == "apply":
+        return [f"{ahead} an update deployed it here and failed elsewhere; fix that and run pulumi up"], False
+    return [
+        f"  behind the stack, which has {of_stack[:SHORT]}: fix why it is not served here and run pulumi up, or return "
+        f"to it with: infra rollback --stack {stack} --host {host} {of_stack[:SHORT]}"
+    ], False
+
+
+def _conditions_of_services(answer: Status) -> Iterator[str]:
+    """What is as it is on purpose: waiting, stopped elsewhere, a tag that is followed, maintenance, builds."""
+    if resting := answer.get("resting"):
+        names = ", ".join(resting)
+        yield f"  waiting until their name points here; by what this host resolves it does not yet: {names}"
+    for system, there in sorted(answer.get("away", {}).items()):
+        yield f"  stopped, since the data is on {there}: {system}"
+    for service, tag in sorted(answer.get("follows", {}).items()):
+        yield f"  {service} follows tag {tag}"
+    for site, details in sorted(answer.get("maintenance", {}).items()):
+        yield f"  {site} {until(details)}"
+    for name, details in sorted(answer.get("builds", {}).items()):
+        yield f"  build of {name}: {build(details)}"
+
+
+def _alerts_and_changes(stack: str, answer: Status) -> Iterator[str]:
+    """Certificates, alerts, changes by hand, repairs, and how the last job ended where it failed."""
+    for name, days, wrong in answer["certificates"]:
+        yield f"  certificate of {name}: {wrong or f'{days} days left'}"
+    for alert in answer["alerts"]:
+        yield f"  alert {current_alert(alert['alert'])}: {times.in_text(alert['text'])}"
     if (drifted := answer.get("drifted")) and not answer["holder"]:
-        lines.append(f"  changed by hand: {summarise_paths(drifted)} (infra drift --stack {stack} shows it)")
+        yield f"  changed by hand: {summarise_paths(drifted)} (infra drift --stack {stack} shows it)"
     for repair in answer.get("repairs", []):
         done = f"{'repaired' if repair['worked'] else 'could not repair'} {current_alert(repair['alert'])}"
         did = {"make room": "freed memory", "bring back": "had memory again"}.get(repair["repair"], done)
-        lines.append(f"  {did} at {times.show(repair['at'])}: {repair['said']}")
+        yield f"  {did} at {times.show(repair['at'])}: {repair['said']}"
     last = answer["last_job"]
     if last and last["code"]:
         began = last.get("began", "")
         when = f" ({times.show_text(began, form=times.SECONDS)})" if began else ""
-        lines.append(f"  the last job failed{when}: {last['line']}")
-    return lines, orderly and not unhealthy and not stopped and not answer["alerts"]
+        yield f"  the last job failed{when}: {last['line']}"
 
 
 def boot_times(host: str, answer: BootTimes) -> tuple[list[str], bool]:
