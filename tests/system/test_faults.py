@@ -74,10 +74,12 @@ def directory_full(system: System) -> Iterator[None]:
 def state_full(system: System) -> Iterator[None]:
     """The disk that releases are kept on has a few kilobytes left."""
     move = (
-        "cp -a /var/lib/infra /run/kept-infra && mount -t tmpfs -o size=4m tmpfs /var/lib/infra && chmod 700 "
-        "/var/lib/infra"
+        "cp -a /var/lib/infra /run/kept-infra && size=$(du -sk /run/kept-infra | cut -f1) && "
+        "mount -t tmpfs -o size=$((size + 64))k tmpfs /var/lib/infra && chmod 700 /var/lib/infra && "
+        "cp -a /run/kept-infra/. /var/lib/infra/"
     )
-    assert system.on_host("sh", "-c", f"{move} && cp -a /run/kept-infra/. /var/lib/infra/").code == 0
+    moved = system.on_host("sh", "-c", move)
+    assert moved.code == 0, moved.output
     try:
         yield
     finally:
@@ -130,7 +132,7 @@ ROWS = {
     "killed while waiting for our word": Row(killed_at("awaiting"), "rolled back", "the agent was ended midway"),
     "power lost in the switch": Row(rebooted, "rolled back", "the host restarted midway", True),
     "never well": Row(image_that("never"), "rolled back", f"{faults.SERVICE} answered 503 at http://127.0.0.1:8014/health within 12 s; its log ends: .*no database at db.internal:5432"),
-    "flaps": Row(image_that("flaps"), "rolled back", "did not answer 200 often enough in succession"),
+    "flaps": Row(image_that("flaps"), "rolled back", f"{faults.SERVICE} (did not answer 200 often enough in succession|answered 503)"),
     "disk full at the switch": Row(directory_full, "rolled back", "No space left on device"),
     "disk full": Row(state_full, "refused", "no space left on device: "),
     "invalid unit": Row(edited("files/templates/compose.service.j2", "TimeoutStartSec=0", "TimeoutStartSec=soon\nExecStart=relative"), "refused", "systemd-analyze verify"),
