@@ -123,7 +123,7 @@ def exactly() -> list[str]:
 
 
 def main(payload: Payload) -> None:
-    # One of its own: what is left of a killed run may still be at work in another
+    # One of its own: what is left of a killed run may still be running in another
     directory = tempfile.mkdtemp(prefix="infra-copying-", dir=RUN)
     login = f"{directory}/auth.json"
     with open(os.open(login, os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:

@@ -84,7 +84,7 @@ def make(world: World, target: Release, say: Say) -> None:
             raise Refused(f"the account {ACCOUNT}, which makes environments, cannot be made: {ran.last_lines()}")
     world.directory(PLACE, 0o755, "root", "root")
     world.directory(CACHE, 0o700, ACCOUNT, "")
-    # Of an agent that was killed one may still be at work
+    # Of an agent that was killed one may still be running
     world.run("systemctl", "stop", f"{UNITS}*")
     for entry in coming:
         _bring(world, target, entry, say)

@@ -100,8 +100,8 @@ def _there(repository: str, region: str, stack: str) -> None:
             raise InfraError(f"ECR in {region}: {error}") from None
         raise InfraError(
             f"{region} has no repository {repository}. If it is new: run pulumi up --stack {stack}, which makes it and "
-            "is refused for want of what it holds; then push, and run it again. If the stack is in another region: "
-            "push to that one (--region), a move takes it along"
+            "is refused because the artefact is missing; then push, and run it again. If the stack is in another "
+            "region: push to that one (--region), a move takes it along"
         ) from None
     except BotoCoreError as error:
         raise InfraError(f"ECR in {region}: {error}") from None

@@ -71,11 +71,9 @@ def restore(catalogue: Catalogue, host: str, id: str | None, say: Callable[[str]
     outputs = hosts.outputs(stack)
     name, paths, region = _data_of(catalogue, host, outputs)
     target = hosts.select_targets(stack, outputs, host, hosts.private_key(stack))[host]
-    at_work = times.in_text(remote.ask(target, "status")["holder"] or "")
-    if PURPOSE in at_work:
-        raise InfraError(
-            f"{host}: a restore is already running: {at_work}. Wait until it ends, then check what is missing"
-        )
+    job = times.in_text(remote.ask(target, "status")["holder"] or "")
+    if PURPOSE in job:
+        raise InfraError(f"{host}: a restore is already running: {job}. Wait until it ends, then check what is missing")
     with _in_words(region):
         ec2 = _client(region)
         snapshot = _choose_snapshot(_snapshots(ec2, stack, name, region), id, name)

@@ -25,7 +25,7 @@ def moving(catalogue: Catalogue, host: str, files: HostFiles, alone: str = "") -
     own |= {unit.name for unit in files.units if unit.name.rpartition(".")[0] in stems}
     backing_up = {backups.unit_name(service.name) for service in active if service.backup}
     timers = {f"{name}.{kind}" for name in backing_up for kind in ("timer", "service")}
-    # What a timer starts has no unit of its own in a release, and may be at work
+    # What a timer starts has no unit of its own in a release, and may be running
     timers |= {f"{name.rpartition('.')[0]}.service" for name in own if name.endswith(".timer")}
     single = {service.name for system in systems for service in singletons.singletons(system)}
     names = [unit.name for unit in files.units if unit.name in own | timers]

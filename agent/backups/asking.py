@@ -68,7 +68,7 @@ def handle(world: World, what: str, payload: Any, say: Say) -> Answer:
 
 @contextmanager
 def _explaining(world: World, say: Say) -> Generator[None]:
-    """Whatever ends the body is a refusal, and quotes no secret; it says now and then that it is at work."""
+    """Whatever ends the body is a refusal, and quotes no secret; it says now and then that it is running."""
     mask = Mask(jobs.secret_values(world, None))
     with quoting.hiding(mask.all_of), _signs(say):
         try:
@@ -81,7 +81,7 @@ def _explaining(world: World, say: Say) -> Generator[None]:
 
 @contextmanager
 def _signs(say: Say) -> Generator[None]:
-    """Says now and then that it is at work: who hears signs of life alone gives up after an hour."""
+    """Says now and then that it is running: who hears signs of life alone gives up after an hour."""
     done, began = threading.Event(), time.monotonic()
 
     def beat() -> None:

@@ -191,7 +191,7 @@ def memory(look: HostFacts) -> list[tuple[str, int, int]]:
     return usage
 
 
-def memory_kills(look: HostFacts, condition: Alert) -> Measures:
+def oom_kills(look: HostFacts, condition: Alert) -> Measures:
     """How often the kernel killed something of a container or unit to free memory."""
     names = _kills_in_containers(look, condition["within"]) if look.manifest["containers"] else []
     counts = Counter(names) + Counter(_kills_in_units(look, condition["within"]))

@@ -42,7 +42,7 @@ def failed_units(look: HostFacts, _: Alert) -> Measures:
         yield Measured("units", 0)
 
 
-def unwell(look: HostFacts, _: Alert) -> Measures:
+def unhealthy_services(look: HostFacts, _: Alert) -> Measures:
     """1 for a service that runs and does not answer 200 on its health path."""
     units = {probe["service"]: probe["unit"] for probe in look.manifest["probes"]}
     for service, status in look.services.items():
@@ -58,7 +58,7 @@ def stopped_units(look: HostFacts, _: Alert) -> Measures:
         yield Measured(name, 1 if name in gone else 0)
 
 
-def twice(look: HostFacts, _: Alert) -> Measures:
+def singletons_elsewhere(look: HostFacts, _: Alert) -> Measures:
     """1 for a service of which only one may run in the world, and that runs although its name points elsewhere."""
     for unit in look.manifest["units"]:
         if unit.get("flag") and not look.world.exists(unit["flag"]):

@@ -41,7 +41,7 @@ def main(world: World, arguments: list[str]) -> int:
 
 def run(world: World, fix: bool, now: bool = False) -> Run:
     """What was found (`conditions`), what was done about it (`repairs`), what was left alone and why (`left`)."""
-    began, at_work = world.now(), lock.holder(lock.LOCK)
+    began, job = world.now(), lock.holder(lock.LOCK)
     release = store.current(world)
     if release is None:
         return {"at": world.wall(), "release": None, "well": False, "conditions": [], "repairs": [], "left": []}
@@ -51,7 +51,7 @@ def run(world: World, fix: bool, now: bool = False) -> Run:
     not_done: list[str] = []
     if fix and any(entry.met for entry in results):
         look, results, attempts, not_done = _repair_all(look, results, now)
-    at_work = at_work or lock.holder(lock.LOCK)
+    job = job or lock.holder(lock.LOCK)
     # Beside a release too: there silence is an alarm
     _step(not_done, "publishing metrics", lambda: metrics.publish(world, look.manifest, results))
     ended: HostRun = {
@@ -62,9 +62,9 @@ def run(world: World, fix: bool, now: bool = False) -> Run:
         "resting": sorted(slots.waiting(world, look.manifest)),
         "stopped": sorted(slots.stopped_units(world, look.manifest)), "took": round(world.now() - began, 2),
     }  # fmt: skip
-    if at_work:
+    if job:
         # What a release stops and starts is no outage
-        not_done.append(f"no notice was sent, since a job is running: {at_work}")
+        not_done.append(f"no notice was sent, since a job is running: {job}")
     else:
         _step(not_done, "sending notices", lambda: notices.send(world, ended, attempts, look.say))
         _step(not_done, "storing the state", lambda: history.remember_sample(world, sample(look)))
@@ -86,7 +86,7 @@ def _step(not_done: list[str], what: str, do: Callable[[], str | None]) -> None:
 def _repair_all(
     look: HostFacts, results: list[ConditionResult], now: bool
 ) -> tuple[HostFacts, list[ConditionResult], list[Repair], list[str]]:
-    """The host afterwards, what was done, and what was left alone. A release at work knows better: nothing is touched
+    """The host afterwards, what was done, and what was left alone. A running release knows better: nothing is touched
     beside it, and what it has changed is looked at again."""
     world = look.world
     attempts: list[Repair] = []

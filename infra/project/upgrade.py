@@ -218,7 +218,7 @@ def alone(root: Path) -> Generator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise InfraError("another upgrade is at work in this project: wait for its end") from None
+            raise InfraError("another upgrade is running in this project: wait for its end") from None
         yield
 
 

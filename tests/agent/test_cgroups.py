@@ -5,7 +5,7 @@ import json
 import pytest
 
 from agent.cgroups import UNIFIED, own_kills
-from agent.measures.containers import memory_kills
+from agent.measures.containers import oom_kills
 from agent.monitor.look import HostFacts
 from agent.world import Ran
 from tests.agent.conditions import watchme
@@ -51,7 +51,7 @@ def journal_of(*entries: dict[str, str]) -> Ran:
 
 
 def subjects(world: FakeWorld) -> dict[str, float]:
-    return {found.subject: found.value for found in memory_kills(HostFacts(world, current(world)), {"within": 3600})}
+    return {found.subject: found.value for found in oom_kills(HostFacts(world, current(world)), {"within": 3600})}
 
 
 @pytest.mark.parametrize("unified", [True, False], ids=["v2", "v1"])

@@ -73,7 +73,7 @@ CAUSES = {
         lambda w: w.answers.update({"systemctl list-units --failed": Ran(0, "backup.service loaded failed failed Backup\n")}),
         "backup.service has failed",
     ),
-    "an unwell service": (
+    "an unhealthy service": (
         lambda w: setattr(w, "web", lambda url: 500 if ":8017/" in url else 200),
         "ast-api is running, but unhealthy (it answered 500)",
     ),
@@ -137,7 +137,7 @@ def test_a_container_whose_unit_is_down_is_one_finding_and_not_five():
     assert [entry.alert for entry in fired(world)] == ["unit-down"]
 
 
-def test_a_machine_of_somebodys_own_goes_by_its_time_daemon():
+def test_an_ssh_host_goes_by_its_time_daemon():
     world = native_serving(native_release("home"))
     assert not [entry for entry in evaluate(HostFacts(world, current(world))) if entry.alert == "clock"]
     world.answers["systemctl is-active systemd-timesyncd.service"] = Ran(0, "active\ninactive")

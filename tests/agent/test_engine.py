@@ -112,7 +112,7 @@ def test_an_answer_byte_by_byte_ends_with_the_time_that_it_has(says, monkeypatch
     assert next(clock) <= 70
 
 
-def test_a_no_that_nests_without_an_end_has_no_reason(says):
+def test_a_deeply_nested_refusal_has_no_reason(says):
     says(no(b"[" * 200_000))
     with pytest.raises(engine.Declined, match=r"404 to /networks$"):
         engine.ask("GET", "/networks", 5)

@@ -147,7 +147,7 @@ def test_beside_a_release_nothing_is_touched(cause, said):
     assert ended["repairs"] == [] and said in ended["left"][0] and not world.commands("systemctl start")
 
 
-def test_a_release_at_work_is_left_alone():
+def test_a_running_release_is_left_alone():
     world = watchme()
     world.active.discard(AST)
     with lock.lock("apply of release abc", lambda line: None, lock.LOCK):

@@ -39,7 +39,7 @@ def unhealthy(port: int):
     return lambda url: 503 if f":{port}" in url else 200
 
 
-def test_a_service_that_never_gets_well_brings_the_old_release_back_and_says_why():
+def test_a_service_that_never_becomes_healthy_brings_the_old_release_back_and_says_why():
     world = serving(release())
     before = world.seen_by_programs()
     world.web = unhealthy(8020)
@@ -119,7 +119,7 @@ def test_only_what_was_touched_restarts_on_the_way_back():
     assert world.commands("systemctl restart") == [f"systemctl restart {AVATAR_UNIT}"] * 2
 
 
-def test_one_that_gets_well_and_then_dies_is_not_committed():
+def test_one_that_fails_after_it_was_healthy_is_not_committed():
     world = serving(release())
 
     def confirm(urls):

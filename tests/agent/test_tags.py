@@ -238,7 +238,7 @@ def test_an_image_that_cannot_be_pulled_is_tried_again_later():
     assert fault(world) == ""
 
 
-def test_while_a_job_is_at_work_the_next_round_has_its_turn():
+def test_while_a_job_is_running_the_next_round_has_its_turn():
     registry = Registry()
     world = host(registry)
     registry.tag = SECOND

@@ -91,13 +91,13 @@ def test_hand_edits_and_repairs_are_shown(answers):
     assert "  freed memory at 2026-11-25 00:31 UTC: sed-aggregator was stopped: 140 of 8192 MiB were left" in said
 
 
-@pytest.mark.parametrize("is_at_work", [True, False])
-def test_what_a_job_at_work_has_in_hand_is_no_damage(answers, is_at_work):
+@pytest.mark.parametrize("is_running", [True, False])
+def test_what_a_running_job_has_in_hand_is_no_damage(answers, is_running):
     unfinished = {"unfinished": {"release": "c" * 64}, "drifted": ["/opt/web/docker-compose.prod.yml"]}
-    answers["watchme"] = {**STATUS, **unfinished, "holder": "apply of release c" if is_at_work else None}
+    answers["watchme"] = {**STATUS, **unfinished, "holder": "apply of release c" if is_running else None}
     said = "\n".join(status.lines(found()))
-    assert ("running: apply of release c" in said) is is_at_work
-    assert ("neither committed nor rolled back" in said, "changed by hand" in said) == (not is_at_work,) * 2
+    assert ("running: apply of release c" in said) is is_running
+    assert ("neither committed nor rolled back" in said, "changed by hand" in said) == (not is_running,) * 2
 
 
 def test_a_service_that_was_deployed_alone_is_named(answers, monkeypatch):

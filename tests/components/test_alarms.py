@@ -93,7 +93,7 @@ def test_the_hosts_alarms_are_about_what_their_releases_publish(here):
         }
 
 
-def test_a_machine_of_somebodys_own_has_alarms_of_what_it_says_and_may_say_it(here):
+def test_an_ssh_host_has_alarms_of_what_it_says_and_may_say_it(here):
     made = run_program({"infra:hosts": {"desktop": DESKTOP}})
     assert {alarm["namespace"] for alarm in found(made).values()} == {"infra/prod/desktop"} and len(found(made)) == 4
     (policy,) = made.of("aws:iam/userPolicy:UserPolicy")

@@ -157,7 +157,7 @@ def without_compose(system: System) -> Ran:
     return ran
 
 
-def never_well(system: System) -> Ran:
+def never_healthy(system: System) -> Ran:
     """The new host's release comes to nothing: a port of it is deaf while the others are healthy."""
     rule = ["INPUT", "-i", "lo", "-p", "tcp", "--dport", "9000", "-j", "DROP"]
     system.on_host("iptables", "-I", *rule, region=NEW)
@@ -222,7 +222,7 @@ ROWS = {
     "the registry goes away": Row(registry_down, "image(s) not copied"),
     "killed while copying": Row(killed_at("copied watchme-"), ""),
     "the release is refused": Row(without_compose, "not installed: docker-compose"),
-    "the release is never well": Row(never_well, "rolled back on watchme"),
+    "the release is never healthy": Row(never_healthy, "rolled back on watchme"),
     "killed while releasing": Row(killed_at("switching"), ""),
     "an alarm is refused": Row(aws_refuses("PutMetricAlarm"), "AccessDenied"),
     "the proxy ends before the gate": Row(proxy_down, "no name was switched"),

@@ -272,7 +272,7 @@ def test_what_an_owner_has_in_a_checkout_is_no_part_of_the_program(path):
 
 def test_one_upgrade_at_a_time(tmp_path):
     root = project(tmp_path)
-    with upgrade.alone(root), pytest.raises(InfraError, match="another upgrade is at work"), upgrade.alone(root):
+    with upgrade.alone(root), pytest.raises(InfraError, match="another upgrade is running"), upgrade.alone(root):
         pass
 
 

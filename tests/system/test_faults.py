@@ -131,7 +131,7 @@ ROWS = {
     "killed while probing": Row(killed_at("waiting for"), "rolled back", "the agent was ended midway"),
     "killed while waiting for our word": Row(killed_at("awaiting"), "rolled back", "the agent was ended midway"),
     "power lost in the switch": Row(rebooted, "rolled back", "the host restarted midway", True),
-    "never well": Row(image_that("never"), "rolled back", f"{faults.SERVICE} answered 503 at http://127.0.0.1:8014/health within 12 s; its log ends: .*no database at db.internal:5432"),
+    "never healthy": Row(image_that("never"), "rolled back", f"{faults.SERVICE} answered 503 at http://127.0.0.1:8014/health within 12 s; its log ends: .*no database at db.internal:5432"),
     "flaps": Row(image_that("flaps"), "rolled back", f"{faults.SERVICE} (did not answer 200 often enough in succession|answered 503)"),
     "disk full at the switch": Row(directory_full, "rolled back", "No space left on device"),
     "disk full": Row(state_full, "refused", "no space left on device: "),
@@ -141,7 +141,7 @@ ROWS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", rows(ROWS, always=["killed while switching", "never well"]))
+@pytest.mark.parametrize("name", rows(ROWS, always=["killed while switching", "never healthy"]))
 def test_fault(watchme, name):
     row = ROWS[name]
     before, image = serving(watchme), image_of(watchme)
@@ -165,7 +165,7 @@ def test_fault(watchme, name):
 
 
 @pytest.mark.nightly
-def test_well_and_then_dead(watchme):
+def test_a_service_that_fails_after_it_was_healthy(watchme):
     """It dies while the machine that runs Pulumi looks from outside: the last look finds it."""
     before = serving(watchme)
     push(watchme, "dies")

@@ -21,13 +21,13 @@ def run(request: dict[str, Any], say: Say) -> dict[str, Any]:
     began = time.monotonic()
     end = began + request["deadline"]
     say(f"{len(resolvers)} name server(s) give the new address of {', '.join(request['names'])}")
-    _well(request["urls"], request["roots"], end, 1.0)
+    _wait_until_healthy(request["urls"], request["roots"], end, 1.0)
     late = sum(map(len, request["singles"].values()))
     if late:
         say(f"{late} path(s) of single services are checked after {request['check']} s")
         # Asked for before it can be there, it would count as a fault
         time.sleep(max(0.0, began + EARLIEST * request["check"] - time.monotonic()))
-        _well(request["singles"], request["roots"], end, request["check"] / 5)
+        _wait_until_healthy(request["singles"], request["roots"], end, request["check"] / 5)
     say("every name answers from the new host")
     return {"servers": len(resolvers)}
 
@@ -59,7 +59,7 @@ def _wait_for_names(request: dict[str, Any], say: Say) -> list[tuple[str, int]]:
         time.sleep(1)
 
 
-def _well(urls: dict[str, list[str]], roots: list[str], end: float, pause: float) -> None:
+def _wait_until_healthy(urls: dict[str, list[str]], roots: list[str], end: float, pause: float) -> None:
     for address, expected in urls.items():
         while reason := outside.complaint(address, roots, expected, patience=0):
             if time.monotonic() > end:
