@@ -31,7 +31,7 @@ Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
-class Parcel:
+class MissingArtefact:
     """An artefact that is not on its host: where it goes, its layers as its registry has them, and the bytes that its
     files take."""
 
@@ -75,7 +75,7 @@ def edited_paths(world: World, folder: str) -> list[str] | None:
     return sorted(path for path in differing if path in record or "__pycache__" not in path.split("/"))
 
 
-def absent(world: World, target: Release) -> list[Parcel]:
+def absent(world: World, target: Release) -> list[MissingArtefact]:
     """The artefacts that are to be fetched, as the registry has them. Raises Refused."""
     image_of_folder = {entry["folder"]: entry["image"] for entry in target.manifest["artefacts"]}
     # What was edited stays, and is drift: a service may run from it
@@ -88,12 +88,12 @@ def absent(world: World, target: Release) -> list[Parcel]:
     hosts = sorted({image.partition("/")[0] for image in image_of_folder.values()})
     logins = ecr.auths(world, hosts) if hosts else {}
     return [
-        _parcel(world, folder, image, logins[image.partition("/")[0]]["auth"])
+        _missing_artefact(world, folder, image, logins[image.partition("/")[0]]["auth"])
         for folder, image in image_of_folder.items()
     ]
 
 
-def _parcel(world: World, folder: str, image: str, login: str) -> Parcel:
+def _missing_artefact(world: World, folder: str, image: str, login: str) -> MissingArtefact:
     ours, name = registry.architecture(world), _name(image)
     offered = _retry(world, lambda: registry.look_up(world, image, ours, login), lambda offered: offered.may_pass)
     if offered.architectures and ours not in offered.architectures:
@@ -120,7 +120,7 @@ def _parcel(world: World, folder: str, image: str, login: str) -> Parcel:
     if others := [layer["mediaType"] for layer in layers if not str(layer["mediaType"]).endswith(KINDS)]:
         packed = quoting.quote(str(others[0]))
         raise Refused(f"{name} is packed as {packed}, not as tar or tar+gzip: push it again, and run again")
-    return Parcel(
+    return MissingArtefact(
         image, folder, layers, int(size_noted) if str(size_noted).isdigit() else GUESSED * size, f"Basic {login}"
     )
 
@@ -142,45 +142,45 @@ def _is_layer(layer: dict[str, Any]) -> bool:
     return is_digest and type(layer["size"]) is int and layer["size"] >= 0
 
 
-def clear(world: World, target: Release, parcels: list[Parcel]) -> None:
+def clear(world: World, target: Release, missing: list[MissingArtefact]) -> None:
     """What jobs that did not end have left, and artefacts of releases that were refused: room for what is to come."""
-    coming = {layer["digest"].rpartition(":")[2] for parcel in parcels for layer in parcel.layers}
+    coming = {layer["digest"].rpartition(":")[2] for artefact in missing for layer in artefact.layers}
     for name in world.listing(COMING):
         if name not in coming:
             world.remove(f"{COMING}/{name}")
     _keep_only(world, {COMING, *(entry["folder"] for entry in target.manifest["artefacts"])})
 
 
-def bytes_needed(world: World, parcels: list[Parcel]) -> int:
+def bytes_needed(world: World, missing: list[MissingArtefact]) -> int:
     """Bytes of disk that fetching takes: the downloads, as far as they are not here, and what comes out of them."""
     here = sum(int(facts.split()[2]) for facts in world.tree(COMING).values() if not facts.endswith("directory"))
-    return max(0, sum(parcel.size + parcel.unpacked for parcel in parcels) - here)
+    return max(0, sum(artefact.size + artefact.unpacked for artefact in missing) - here)
 
 
-def fetch(world: World, parcels: list[Parcel], say: Callable[[str], None]) -> None:
+def fetch(world: World, missing: list[MissingArtefact], say: Callable[[str], None]) -> None:
     """Brings what is not here; what a connection that broke has brought is not fetched again. Raises Refused."""
-    if parcels:
-        size = sum(parcel.size for parcel in parcels)
-        say(f"fetching {len(parcels)} artefacts, {size / MiB:.1f} MiB")
+    if missing:
+        size = sum(artefact.size for artefact in missing)
+        say(f"fetching {len(missing)} artefacts, {size / MiB:.1f} MiB")
         world.directory(PLACE, 0o755, "root", "root")
         world.directory(COMING, 0o700, "root", "root")
-    for parcel in parcels:
-        _unpack(world, parcel, [_download(world, parcel, layer) for layer in parcel.layers], say)
+    for artefact in missing:
+        _unpack(world, artefact, [_download(world, artefact, layer) for layer in artefact.layers], say)
 
 
-def _download(world: World, parcel: Parcel, layer: dict[str, Any]) -> str:
-    host, _, rest = parcel.image.partition("/")
+def _download(world: World, artefact: MissingArtefact, layer: dict[str, Any]) -> str:
+    host, _, rest = artefact.image.partition("/")
     path = f"{COMING}/{layer['digest'].rpartition(':')[2]}"
     url = f"https://{host}/v2/{rest.partition('@')[0]}/blobs/{layer['digest']}"
-    if why := _retry(world, lambda: world.download(url, parcel.authorization, path, layer["size"]), bool):
-        raise Refused(f"{parcel.name} cannot be fetched: {quoting.quote(why)}. Run again to continue from there")
+    if why := _retry(world, lambda: world.download(url, artefact.authorization, path, layer["size"]), bool):
+        raise Refused(f"{artefact.name} cannot be fetched: {quoting.quote(why)}. Run again to continue from there")
     if world.digest_of(path) != layer["digest"]:
         world.remove(path)
-        raise Refused(f"{parcel.name} was damaged in transfer; run again")
+        raise Refused(f"{artefact.name} was damaged in transfer; run again")
     return path
 
 
-def _unpack(world: World, parcel: Parcel, archives: list[str], say: Callable[[str], None]) -> None:
+def _unpack(world: World, artefact: MissingArtefact, archives: list[str], say: Callable[[str], None]) -> None:
     world.remove_tree(UNPACKING)
     world.directory(UNPACKING, 0o755, "root", "root")
     try:
@@ -192,20 +192,21 @@ def _unpack(world: World, parcel: Parcel, archives: list[str], say: Callable[[st
         world.settle(UNPACKING)
     except Unfit as error:
         world.remove_tree(UNPACKING)
-        raise Refused(f"{parcel.name} cannot be unpacked: {quoting.quote(str(error))}. Push it again") from None
+        raise Refused(f"{artefact.name} cannot be unpacked: {quoting.quote(str(error))}. Push it again") from None
     except OSError:
         world.remove_tree(UNPACKING)
         raise
     # First, so that none that is there as a whole is without
     record = json.dumps(world.tree(UNPACKING), sort_keys=True).encode()
-    world.write(record_of(parcel.folder), record, 0o600, "root", "root")
-    if world.exists(parcel.folder):
+    world.write(record_of(artefact.folder), record, 0o600, "root", "root")
+    if world.exists(artefact.folder):
         # Something of it is gone: what is left is kept
-        aside = _aside(parcel.folder)
+        aside = _aside(artefact.folder)
         world.remove_tree(aside)
-        say(f"{parcel.folder} differed from what was unpacked, and is fetched again; its earlier content is in {aside}")
-        world.rename_tree(parcel.folder, aside)
-    world.rename_tree(UNPACKING, parcel.folder)
+        folder = artefact.folder
+        say(f"{folder} differed from what was unpacked, and is fetched again; its earlier content is in {aside}")
+        world.rename_tree(artefact.folder, aside)
+    world.rename_tree(UNPACKING, artefact.folder)
 
 
 def check(world: World, target: Release) -> None:

@@ -8,7 +8,7 @@ import re
 from urllib.parse import urlsplit
 
 from agent.documents.transaction import PathAside
-from agent.wording import Said, phrase
+from agent.wording import Phrase, phrase
 from agent.world import World
 
 HOME = "/etc/letsencrypt"
@@ -77,15 +77,15 @@ def fault(world: World, name: str) -> str:
     )
 
 
-def _missing(path: str) -> Said:
+def _missing(path: str) -> Phrase:
     return phrase("{path} is missing", path=path)
 
 
-def _empty(path: str) -> Said:
+def _empty(path: str) -> Phrase:
     return phrase("{path} is empty", path=path)
 
 
-def _damage(path: str) -> Said:
+def _damage(path: str) -> Phrase:
     return phrase("{path} is damaged", path=path)
 
 

@@ -15,7 +15,7 @@ from agent.outcome import Refused
 from agent.proxy import Proxy
 from agent.store import Release
 from agent.units import OF_ACCOUNT
-from agent.wording import Said, phrase
+from agent.wording import Phrase, phrase
 from agent.world import World
 
 SYSTEM = "/etc/systemd/system"
@@ -169,7 +169,7 @@ def _proxy_overrides(folders: Folders, release: Release) -> Iterator[Override]:
                 yield Override(path, _another_configuration(proxy))
 
 
-def _another_configuration(proxy: Proxy) -> Said:
+def _another_configuration(proxy: Proxy) -> Phrase:
     return phrase("sets ExecStart of {unit} to a command that may not read {file}", unit=proxy.unit, file=proxy.main)
 
 

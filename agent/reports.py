@@ -41,7 +41,7 @@ def status(world: World) -> Status:
     # What an earlier version repaired is shown by the alert's present name
     repairs = [
         cast("Repair", {**asdict(entry), "alert": current_alert(entry.alert)})
-        for entry in history.recent_doings(world)[-REPAIRS_SHOWN:]
+        for entry in history.recent_repairs(world)[-REPAIRS_SHOWN:]
     ]
     return {
         "release": id,

@@ -13,21 +13,21 @@ ENGLISH = "en"
 TABLES: dict[str, Mapping[str, str]] = {"ja": TEXTS}
 
 
-class Said(str):
+class Phrase(str):
     """A text in English that remembers its form and what was filled in: it can still be said in another language."""
 
     form: str
     values: dict[str, Any]
 
 
-def phrase(form: str, **values: Any) -> Said:
+def phrase(form: str, **values: Any) -> Phrase:
     """`said("{name} is missing", name=path)`; a value may be such a text itself."""
-    text = Said(form.format(**values))
+    text = Phrase(form.format(**values))
     text.form, text.values = form, values
     return text
 
 
-def join_phrases(separator: str, texts: Iterable[str]) -> Said:
+def join_phrases(separator: str, texts: Iterable[str]) -> Phrase:
     """Several texts as one, each of which may be in another language later."""
     values = {f"part{number}": text for number, text in enumerate(texts)}
     return phrase("{between}".join(f"{{{name}}}" for name in values), between=phrase(separator), **values)
@@ -57,7 +57,7 @@ class Speaker:
 
     def of(self, text: Any) -> Any:
         """A text that was made by `phrase` in this language; any other text, or number, as it stands."""
-        return self(text.form, **text.values) if isinstance(text, Said) else text
+        return self(text.form, **text.values) if isinstance(text, Phrase) else text
 
 
 def speaker(language: str) -> Speaker:

@@ -5,11 +5,14 @@ from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
+from infra.backup_forms import Backups, DrillResult, MadeBackup, RestoredBackup, VerifiedBackups
 from infra.forms import MOST, Form, Names, Number, Seconds, Text, Whole, WholeSeconds, check_form
 from infra.move.forms import MOVING, Moving, PreparedData, ReadyData, StartedData, UndoneData
 
 
-class Said(Form):
+class ProgressLine(Form):
+    """A line for people on the way to an answer."""
+
     say: str
 
 
@@ -40,7 +43,9 @@ class HistoryEntry(Form):
     line: Text
 
 
-class Brought(Form):
+class DeliveryInfo(Form):
+    """How the release that serves came: since when, by whom, by which kind of job."""
+
     began: Text = "?"
     who: Text = "?"
     kind: Text = ""
@@ -88,7 +93,7 @@ class InMaintenance(Form):
 
 class Status(Form):
     release: Text | None
-    brought: Brought | None
+    brought: DeliveryInfo | None
     unfinished: Unfinished | None
     holder: Text | None
     units: Annotated[dict[str, bool], Field(max_length=MOST)]
@@ -116,7 +121,9 @@ class Drift(Form):
     maintenance: Sites = {}
 
 
-class Reached(Form):
+class AccessRecord(Form):
+    """That a person ran a program in a service (`infra exec`, `shell`): when, who and how."""
+
     at: Seconds
     who: Text
     how: Text
@@ -130,7 +137,7 @@ class Releases(Form):
     history: Annotated[list[HistoryEntry], Field(max_length=MOST)]
     images: Names | None = None
     services: dict[Text, dict[Text, Names]] = {}
-    reached: Annotated[list[Reached], Field(max_length=MOST)] = []
+    reached: Annotated[list[AccessRecord], Field(max_length=MOST)] = []
     damaged: Names = []
     damaged_jobs: Names = []
 
@@ -144,7 +151,9 @@ class Reach(Form):
     host: bool = False
 
 
-class Pruned(Form):
+class PruneResult(Form):
+    """How many bytes `infra prune` freed."""
+
     freed: Annotated[Whole, Field(ge=0)]
 
 
@@ -196,81 +205,25 @@ class LogLine(Form):
     origin: Annotated[Text, Field(alias="from")]
 
 
-class Came(Form):
+class RestoredFiles(Form):
+    """What came of one directory: files and bytes that were copied, files that were kept, and those that failed."""
+
     files: Whole
     bytes: Whole
     kept: Whole
     failed: Whole = 0
 
 
-class Restored(Form):
-    brought: Annotated[dict[str, Came], Field(max_length=MOST)]
+class RestoreResult(Form):
+    """What `infra restore` copied from a volume, by directory, and which directories the volume does not have."""
+
+    brought: Annotated[dict[str, RestoredFiles], Field(max_length=MOST)]
     absent: Names
 
 
-class Backup(Form):
-    id: Text
-    at: Text
+class CopyResult(Form):
+    """How the copy of one image ended: its digest, or the reason why it has none."""
 
-
-class GoodBackup(Form):
-    at: Seconds
-    bytes: Annotated[Whole, Field(ge=0)]
-
-
-class BadBackup(Form):
-    at: Seconds
-    why: Text
-
-
-class Drill(Form):
-    at: Seconds
-    why: Text = ""
-
-
-class BackedUp(Form):
-    service: Text
-    backups: Annotated[list[Backup], Field(max_length=MOST)]
-    good: GoodBackup | None = None
-    failed: BadBackup | None = None
-    drill: Drill | None = None
-
-
-class Backups(Form):
-    services: Annotated[list[BackedUp], Field(max_length=MOST)]
-
-
-class MadeBackup(Form):
-    service: Text
-    snapshot: Text
-    bytes: Annotated[Whole, Field(ge=0)]
-    seconds: Seconds
-    warning: Text = ""
-
-
-class VerifiedBackups(Form):
-    line: Text
-
-
-class RestoredBackup(Form):
-    service: Text
-    snapshot: Text
-    at: Text
-    into: Text = ""
-    aside: Names = []
-    started: Names = []
-
-
-class Drilled(Form):
-    service: Text
-    snapshot: Text
-    of: Text
-    bytes: Annotated[Whole, Field(ge=0)]
-    started: bool
-    seconds: Seconds
-
-
-class Copied(Form):
     to: Text
     how: Text
     digest: Text | None
@@ -280,8 +233,8 @@ class Copied(Form):
 class Copying(Form):
     """Of a host that copies images; `{}` is a sign of life."""
 
-    image: Copied | None = None
-    images: Annotated[list[Copied], Field(max_length=MOST)] = []
+    image: CopyResult | None = None
+    images: Annotated[list[CopyResult], Field(max_length=MOST)] = []
 
 
 class Mounting(Form):
@@ -304,10 +257,10 @@ class Traffic(Form):
 
 
 FORMS: dict[str, type[Form]] = {
-    "status": Status, "drift": Drift, "releases": Releases, "prune": Pruned, "boot-times": BootTimes,
-    "maintenance": InMaintenance, "reach": Reach, "contents": Contents, "logs": LogLine, "restore": Restored,
+    "status": Status, "drift": Drift, "releases": Releases, "prune": PruneResult, "boot-times": BootTimes,
+    "maintenance": InMaintenance, "reach": Reach, "contents": Contents, "logs": LogLine, "restore": RestoreResult,
     "backup-list": Backups, "backup-now": MadeBackup, "backup-verify": VerifiedBackups,
-    "backup-restore": RestoredBackup, "backup-drill": Drilled,
+    "backup-restore": RestoredBackup, "backup-drill": DrillResult,
     "arrive-prepare": PreparedData, "arrive-ready": ReadyData, "arrive-start": StartedData, "arrive-undo": UndoneData,
 }  # fmt: skip
 
@@ -315,7 +268,7 @@ FORMS: dict[str, type[Form]] = {
 def check_answer(verb: str, event: dict[str, Any], host: str) -> dict[str, Any]:
     """The event itself, when it has the form of an answer to the verb, or of a line on the way to it. Raises
     InfraError, naming the host and the field."""
-    return check_form(Said if set(event) == {"say"} else FORMS[verb], event, f"the answer to {verb!r}", host)
+    return check_form(ProgressLine if set(event) == {"say"} else FORMS[verb], event, f"the answer to {verb!r}", host)
 
 
 def checked_job_event(event: dict[str, Any], host: str) -> dict[str, Any]:

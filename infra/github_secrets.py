@@ -43,7 +43,7 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Wish:
+class SecretTarget:
     """A GitHub secret `name`, and the stack's secret that it gets; None for the stack's passphrase."""
 
     name: str
@@ -63,11 +63,11 @@ def place_of(repository: str, environment: str) -> Place:
     return Place(repository, environment)
 
 
-def wishes_of(catalogue: Catalogue, texts: Iterable[str]) -> list[Wish]:
+def secret_targets(catalogue: Catalogue, texts: Iterable[str]) -> list[SecretTarget]:
     """Of words as a person gives them: SERVICE.NAME, OTHER=SERVICE.NAME, or the passphrase's name. Raises InfraError
     for a secret without a value, and for a name that GitHub does not take."""
     secrets = {entry.path: entry for entry in secret.stack_secrets(catalogue)}
-    wishes: dict[str, Wish] = {}
+    targets: dict[str, SecretTarget] = {}
     for word in texts:
         other, has_other, path = word.rpartition("=")
         if path != PASSPHRASE and path not in secrets:
@@ -79,12 +79,12 @@ def wishes_of(catalogue: Catalogue, texts: Iterable[str]) -> list[Wish]:
         if not NAME.fullmatch(name):
             rule = "capital letters, digits and _, and not GITHUB_ at the beginning"
             raise InfraError(f"{name}: GitHub takes {rule}: give it another name (NAME={path})")
-        if name in wishes:
+        if name in targets:
             raise InfraError(
-                f"{name} is listed twice: {wishes[name].origin} and {path}; give one another name (NAME=…)"
+                f"{name} is listed twice: {targets[name].origin} and {path}; give one another name (NAME=…)"
             )
-        wishes[name] = Wish(name, entry)
-    return list(wishes.values())
+        targets[name] = SecretTarget(name, entry)
+    return list(targets.values())
 
 
 def names_there(place: Place) -> Mapping[str, str]:
@@ -98,25 +98,25 @@ def names_there(place: Place) -> Mapping[str, str]:
         raise InfraError(f"gh secret list: its answer cannot be read: {one_line(text)[:200]}") from None
 
 
-def lines(wishes: Iterable[Wish], there: Mapping[str, str]) -> list[str]:
+def lines(targets: Iterable[SecretTarget], there: Mapping[str, str]) -> list[str]:
     """What would be written, a line for each; without values."""
     states = {name: f"replaces that of {one_line(since)}" for name, since in there.items()}
-    return [f"{wish.name}  from {wish.origin}  ({states.get(wish.name, 'new')})" for wish in wishes]
+    return [f"{target.name}  from {target.origin}  ({states.get(target.name, 'new')})" for target in targets]
 
 
-def write(stack: Stack, place: Place, wish: Wish) -> None:
+def write(stack: Stack, place: Place, target: SecretTarget) -> None:
     """Raises InfraError."""
-    value = _value(stack, wish)
+    value = _value(stack, target)
     if len(value.encode()) > LARGEST:
-        raise InfraError(f"{wish.name}: GitHub takes {LARGEST // 1024} KB of a secret; it was not written")
-    _gh("secret", "set", wish.name, *place.words, value=value)
+        raise InfraError(f"{target.name}: GitHub takes {LARGEST // 1024} KB of a secret; it was not written")
+    _gh("secret", "set", target.name, *place.words, value=value)
 
 
-def _value(stack: Stack, wish: Wish) -> str:
-    if wish.of is None:
+def _value(stack: Stack, target: SecretTarget) -> str:
+    if target.of is None:
         return _passphrase()
-    group, name = wish.of.group, wish.of.name
-    if wish.of.source:
+    group, name = target.of.group, target.of.name
+    if target.of.source:
         alone = stack.model_copy(update={"secretsFrom": {group: {name: stack.secretsFrom[group][name]}}})
         return sources.resolve_values(alone, {})[group][name]
     return pulumi("config", "get", "--stack", stack.name, "--path", secret.key(group, name))

@@ -87,7 +87,7 @@ def left_elsewhere(stack: Stack, state: State) -> list[str]:
     return [urn for urn, provider in providers.items() if provider not in ("", stack.dns.provider)]
 
 
-def without(state: State, urns: Collection[str]) -> State:
+def remove_resources(state: State, urns: Collection[str]) -> State:
     """A state in which these resources are no more; what was made after them is as it was. Pure."""
     changed = copy.deepcopy(state)
     remaining = [entry for entry in _resources(changed) if entry["urn"] not in urns]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lab.run import find_program, surroundings
+from lab.run import environment, find_program
 
 GiB = 1 << 30
 TIMEOUT = 20  # seconds that one question to a program may take
@@ -193,7 +193,7 @@ def _output(*argv: str) -> str:
     """A program's output; "" where there is no such program, or it does not answer."""
     try:
         done = subprocess.run(
-            argv, env=surroundings(), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=TIMEOUT
+            argv, env=environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=TIMEOUT
         )
     except (OSError, subprocess.TimeoutExpired):
         return ""

@@ -14,7 +14,7 @@ LONGEST = 1800.0  # seconds of any command: a build, or packages over a slow lin
 ANSWER = 30.0  # seconds of a question
 
 
-def surroundings(env: dict[str, str] | None = None) -> dict[str, str]:
+def environment(env: dict[str, str] | None = None) -> dict[str, str]:
     """The environment of a command: ours, with the administrator's directories that a user's PATH lacks on Debian."""
     variables = {**os.environ, **(env or {})}
     return {**variables, "PATH": f"{variables['PATH']}:/usr/local/sbin:/usr/sbin:/sbin"}
@@ -22,7 +22,7 @@ def surroundings(env: dict[str, str] | None = None) -> dict[str, str]:
 
 def find_program(program: str) -> str | None:
     """Where a program is, the administrator's directories included."""
-    return shutil.which(program, path=surroundings()["PATH"])
+    return shutil.which(program, path=environment()["PATH"])
 
 
 def run(
@@ -37,7 +37,7 @@ def run(
     seconds."""
     try:
         done = subprocess.run(
-            argv, cwd=cwd, env=surroundings(env), text=True, check=False, input=stdin, timeout=timeout,
+            argv, cwd=cwd, env=environment(env), text=True, check=False, input=stdin, timeout=timeout,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE if quiet else None,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
@@ -52,7 +52,7 @@ def succeeds(*argv: str) -> bool:
     """Whether a command exits with 0; False too if there is no such program, or it does not end in time."""
     try:
         done = subprocess.run(
-            argv, env=surroundings(), stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=ANSWER
+            argv, env=environment(), stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=ANSWER
         )
     except (FileNotFoundError, subprocess.TimeoutExpired):
         return False
@@ -79,7 +79,7 @@ class Daemon:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env=surroundings(env),
+                env=environment(env),
                 start_new_session=True,
             )
         put(self.record, f"{process.pid} {_start_time(process.pid)}")

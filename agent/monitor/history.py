@@ -1,4 +1,4 @@
-"""What a host remembers of its own doings: what was put right, what made room, and how it was, for a day. Bounded."""
+"""What a host remembers of its repairs: what was put right, what made room, and how it was, for a day. Bounded."""
 
 from __future__ import annotations
 
@@ -62,14 +62,14 @@ def is_time(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < LATEST
 
 
-def doings(world: World) -> list[Repair]:
+def all_repairs(world: World) -> list[Repair]:
     """Both, oldest first."""
     return sorted([*repairs(world), *memory_repairs(world)], key=lambda entry: entry.at)
 
 
-def recent_doings(world: World) -> list[Repair]:
+def recent_repairs(world: World) -> list[Repair]:
     """Those of the last day."""
-    return [entry for entry in doings(world) if world.wall() - entry.at < DAY]
+    return [entry for entry in all_repairs(world) if world.wall() - entry.at < DAY]
 
 
 def remember_room(world: World, repair: Repair) -> None:

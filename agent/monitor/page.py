@@ -79,7 +79,7 @@ def facts(world: World, look: HostFacts, ended: HostRun) -> Page:
         "machine": [(e["alert"], e["subject"], e["value"]) for e in ended["conditions"] if e["alert"] in MACHINE],
         "certificates": look.certificates,
         "jobs": [{key: job[key] for key in JOB} for job in jobs],
-        "repairs": [_repair(entry, look.say) for entry in reversed(history.doings(world)[-JOBS:])],
+        "repairs": [_repair(entry, look.say) for entry in reversed(history.all_repairs(world)[-JOBS:])],
     }  # fmt: skip
 
 

@@ -44,7 +44,7 @@ def catalogue_of(stack: str) -> "Catalogue":
     return load(project_root(), stack_of(stack))
 
 
-def sound_catalogue_of(stack: str, with_values: bool = True) -> "Catalogue":
+def valid_catalogue(stack: str, with_values: bool = True) -> "Catalogue":
     """One that no rule speaks against; `with_values` also its secrets are set. Raises CatalogueError."""
     from catalogue.checks import ensure_valid
 

@@ -9,7 +9,7 @@ import typer
 
 from catalogue.problems import CatalogueError, Problem, before_values, errors
 from catalogue.stack import stack_names
-from infra.cli import StackName, app, catalogue_of, sound_catalogue_of, stack_of
+from infra.cli import StackName, app, catalogue_of, stack_of, valid_catalogue
 from infra.errors import InfraError
 from infra.paths import project_root
 
@@ -100,7 +100,7 @@ def rights(
 
     if role not in policies.ROLES:
         raise InfraError(f"no role {role!r}; roles: {', '.join(policies.ROLES)}")
-    policy = policies.policy(sound_catalogue_of(stack, with_values=False), role)
+    policy = policies.policy(valid_catalogue(stack, with_values=False), role)
     typer.echo(json.dumps(policy, indent=2))
     if (size := policies.size(policy)) > policies.LIMIT:
         warning = (

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from infra.cli import HostName, StackName, app, catalogue_of, duration, sound_catalogue_of
+from infra.cli import HostName, StackName, app, catalogue_of, duration, valid_catalogue
 from infra.errors import InfraError
 from infra.paths import project_root
 
@@ -80,7 +80,7 @@ def deploy(
     services = list(dict.fromkeys(services))
     if image is not None and (len(services) > 1 or follow):
         raise InfraError("--image says which build of one service is deployed: name one, without --follow")
-    catalogue = sound_catalogue_of(stack)
+    catalogue = valid_catalogue(stack)
     place, services_by_name = deploying.host_of(catalogue, services, host)
     region, account = catalogue.stack.region, catalogue.stack.accountId
     images = {
@@ -108,7 +108,7 @@ def promote(
     from infra import deploying, promoting
     from infra.move.command import may_remove_lock
 
-    catalogue = sound_catalogue_of(target)
+    catalogue = valid_catalogue(target)
     promotion = promoting.plan_promotion(catalogue_of(source), catalogue, service, source_host, host)
     for line in promoting.lines(promotion, catalogue):
         typer.echo(line)

@@ -10,7 +10,7 @@ import typer
 from catalogue.problems import CatalogueError
 from catalogue.proxies import NAMES as PROXIES
 from catalogue.stack import Stack
-from infra.cli import HostName, StackName, app, catalogue_of, duration, sound_catalogue_of, stack_of
+from infra.cli import HostName, StackName, app, catalogue_of, duration, stack_of, valid_catalogue
 from infra.errors import InfraError, gather_errors
 
 if TYPE_CHECKING:
@@ -165,7 +165,7 @@ def _with_service(stack: str, name: str) -> "Catalogue | None":
     """The catalogue, where it has a service of that name. The way back to a release does not hang on one that is
     sound. Raises CatalogueError where the name can be no release's."""
     try:
-        catalogue = sound_catalogue_of(stack)
+        catalogue = valid_catalogue(stack)
     except CatalogueError:
         if re.fullmatch("[0-9a-f]+", name):
             return None

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from infra.cli import StackName, app, sound_catalogue_of
+from infra.cli import StackName, app, valid_catalogue
 
 group = typer.Typer(no_args_is_help=True, help="Replace or retire machines of a host, without an outage.")
 app.add_typer(group, name="host")
@@ -42,12 +42,13 @@ def replace(
 
     if (back or give_up) and (type or check or not keep or (back and give_up)):
         raise InfraError("--back and --give-up use an existing machine: combine them only with --yes and --report")
-    way = replacing.Way.BACK if back else replacing.Way.GIVE_UP if give_up else replacing.Way.FORWARD
-    catalogue = sound_catalogue_of(stack)
+    requests = replacing.ReplaceRequest
+    request = requests.BACK if back else requests.GIVE_UP if give_up else requests.FORWARD
+    catalogue = valid_catalogue(stack)
     if check:
         replacing.check(catalogue, host, type)
     else:
-        replacing.replace_machine(catalogue, host, replacing.Wish(type, way, keep, yes, report))
+        replacing.replace_machine(catalogue, host, replacing.ReplaceOptions(type, request, keep, yes, report))
 
 
 @group.command(name="retire")
@@ -55,4 +56,4 @@ def retire(host: Named, stack: StackName, yes: Yes = False) -> None:
     """Delete the earlier machines that a host keeps, with their disks, once they get no more requests."""
     from infra.move import replacing
 
-    replacing.retire(sound_catalogue_of(stack), host, yes)
+    replacing.retire(valid_catalogue(stack), host, yes)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from infra.cli import StackName, app, catalogue_of, sound_catalogue_of
+from infra.cli import StackName, app, catalogue_of, valid_catalogue
 from infra.foreign import visible
 
 
@@ -52,7 +52,7 @@ def move(
     exit code 2 when something does."""
     from infra.move import command
 
-    catalogue = sound_catalogue_of(stack)
+    catalogue = valid_catalogue(stack)
     if check:
         command.check(catalogue, region)
     else:
@@ -81,7 +81,7 @@ def adopt_aws(
     from infra.adopt import command
 
     candidate, owner = command.Candidate(region, host, instance), command.Owner(user, identity, host_key)
-    command.adopt(sound_catalogue_of(stack), candidate, owner, yes)
+    command.adopt(valid_catalogue(stack), candidate, owner, yes)
 
 
 @adopting.command(name="host")
@@ -108,10 +108,10 @@ def adopt_host(
     from infra.adopt.host import command
 
     catalogue = catalogue_of(stack)
-    wish = command.parse_wish(catalogue, host, system, write, diff)
+    options = command.parse_options(catalogue, host, system, write, diff)
     key = keys.confirmed_host_key(address, port, host_key, yes)
     machine = keys.Machine(address, port, user, identity.expanduser(), key)
-    command.adopt(catalogue, machine, wish)
+    command.adopt(catalogue, machine, options)
 
 
 @adopting.command(name="workflow")
@@ -129,8 +129,8 @@ def adopt_workflow(
     written: `git apply` takes the diff, in the product's repository."""
     from infra.adopt.workflow import command
 
-    wish = command.Wish(infra, service, image, role or command.ROLE, token)
-    diff, remarks = command.adopt(catalogue_of(stack), file, wish)
+    options = command.AdoptOptions(infra, service, image, role or command.ROLE, token)
+    diff, remarks = command.adopt(catalogue_of(stack), file, options)
     # A program gets it byte for byte
     typer.echo(visible(diff) if sys.stdout.isatty() else diff, nl=False)
     for line in remarks:

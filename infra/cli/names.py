@@ -89,7 +89,7 @@ def leave(
         typer.echo(urn.rsplit("::", 1)[-1].removeprefix(NAMED))
     if not yes and not (sys.stdin.isatty() and typer.confirm(f"Forget these {len(urns)} records?")):
         raise InfraError("nothing was touched; confirm with --yes")
-    pulumi("stack", "import", "--stack", stack, value=json.dumps(zone_records.without(state, urns)))
+    pulumi("stack", "import", "--stack", stack, value=json.dumps(zone_records.remove_resources(state, urns)))
     typer.echo(f"{len(urns)} record(s) no longer belong to stack {stack}, and stay where they are")
 
 

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from catalogue.stack import API_TOKEN, DNS
-from infra.cli import HostName, StackName, app, catalogue_of, sound_catalogue_of
+from infra.cli import HostName, StackName, app, catalogue_of, valid_catalogue
 from infra.errors import InfraError
 
 group = typer.Typer(no_args_is_help=True, help="Secrets of services: list, set, rotate and compare them.")
@@ -100,7 +100,7 @@ def rotate(
 
     if again and generate:
         raise InfraError("--again brings the value that the stack has: leave out --generate")
-    catalogue = sound_catalogue_of(stack)
+    catalogue = valid_catalogue(stack)
     rotation = rotating.plan_rotation(catalogue, path, again)
     say, undo = partial(typer.echo, err=True), lambda: None
     now = rotating.ready(catalogue, rotation, again, may_remove_lock, say)
@@ -179,12 +179,12 @@ def push_github(
 
     catalogue = catalogue_of(stack)
     place = github_secrets.place_of(repository, environment)
-    wishes = github_secrets.wishes_of(catalogue, names)
-    for line in github_secrets.lines(wishes, github_secrets.names_there(place)):
+    targets = github_secrets.secret_targets(catalogue, names)
+    for line in github_secrets.lines(targets, github_secrets.names_there(place)):
         typer.echo(line)
     if not write:
-        typer.echo(f"nothing was written; --write writes {len(wishes)} secret(s) to {place}")
+        typer.echo(f"nothing was written; --write writes {len(targets)} secret(s) to {place}")
         return
-    for wish in wishes:
-        github_secrets.write(catalogue.stack, place, wish)
-        typer.echo(f"{wish.name} is written to {place}")
+    for target in targets:
+        github_secrets.write(catalogue.stack, place, target)
+        typer.echo(f"{target.name} is written to {place}")

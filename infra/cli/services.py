@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from infra.cli import HostName, StackName, app, catalogue_of, sound_catalogue_of
+from infra.cli import HostName, StackName, app, catalogue_of, valid_catalogue
 from infra.errors import InfraError
 
 Service = Annotated[str, typer.Argument(help="A service; NAME/2 is its second replica.")]
@@ -22,7 +22,7 @@ def restart(
     from infra import delivery, deploying, hosts, outside
 
     services = list(dict.fromkeys(services))
-    catalogue = sound_catalogue_of(stack)
+    catalogue = valid_catalogue(stack)
     place, _ = deploying.host_of(catalogue, services, host, "infra restart")
     stack_model = catalogue.stack
     (target,) = hosts.targets(stack_model, place).values()

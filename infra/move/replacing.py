@@ -156,7 +156,7 @@ def given_up(now: Machines, host: str) -> Aim:
     return Aim(now.serving, now.types[now.serving], now.there(*now.kept))
 
 
-class Way(StrEnum):
+class ReplaceRequest(StrEnum):
     """What `infra host replace` is asked to do."""
 
     FORWARD = ""
@@ -165,21 +165,21 @@ class Way(StrEnum):
 
 
 @dataclass(frozen=True)
-class Wish:
+class ReplaceOptions:
     """How a person wants a host's machine to be replaced: the instance `type` of the new one ("" for as it is), the
-    `way`, whether to `keep` the old one; `yes` asks nothing before it begins, `written` is the file of the report
+    `request`, whether to `keep` the old one; `yes` asks nothing before it begins, `written` is the file of the report
     (None: one in the project)."""
 
     type: str
-    way: Way
+    request: ReplaceRequest
     keep: bool
     yes: bool
     written: Path | None
 
 
-def replace_machine(catalogue: Catalogue, host: str, wish: Wish) -> None:
+def replace_machine(catalogue: Catalogue, host: str, options: ReplaceOptions) -> None:
     """The whole of it. Raises InfraError where it stopped; run again, it continues."""
-    stack, way = catalogue.stack, wish.way
+    stack, request = catalogue.stack, options.request
     run.settle(stack.name, lambda line: typer.echo(line), command.may_remove_lock)
     now = machines(stack, host)
     typer.echo(f"{host} of stack {stack.name} runs on {machine_label(now.serving, now.types)} in {now.region}")
@@ -188,16 +188,18 @@ def replace_machine(catalogue: Catalogue, host: str, wish: Wish) -> None:
         typer.echo("finishing the remaining steps of the last replacement")
         spec = stack.ec2_hosts[host]
         aim = Aim(now.serving, spec.instanceType, {number: spec.kept_types[number] for number in now.wanted_kept})
-    elif way is Way.GIVE_UP:
+    elif request is ReplaceRequest.GIVE_UP:
         aim = given_up(now, host)
+    elif request is ReplaceRequest.BACK:
+        aim = back(now, host)
     else:
-        aim = back(now, host) if way is Way.BACK else forward(now, stack.ec2_hosts[host], wish.type, wish.keep)
+        aim = forward(now, stack.ec2_hosts[host], options.type, options.keep)
     if now.is_under_way:
-        how = "is cancelled" if way is Way.GIVE_UP else "continues"
+        how = "is cancelled" if request is ReplaceRequest.GIVE_UP else "continues"
         typer.echo(f"an unfinished replacement by machine {now.wanted}: it {how}")
-    elif way is Way.FORWARD and aim.generation != now.serving:
+    elif request is ReplaceRequest.FORWARD and aim.generation != now.serving:
         _preflight(catalogue, host, now, aim)
-    _carry_out(catalogue, host, now, aim, wish)
+    _carry_out(catalogue, host, now, aim, options)
 
 
 def check(catalogue: Catalogue, host: str, type: str) -> None:
@@ -269,21 +271,22 @@ def _change(host: str, aim: Aim) -> run.Change:
     return run.with_machine(host, aim.generation, aim.type, aim.kept)
 
 
-def _carry_out(catalogue: Catalogue, host: str, now: Machines, aim: Aim, wish: Wish) -> None:
+def _carry_out(catalogue: Catalogue, host: str, now: Machines, aim: Aim, options: ReplaceOptions) -> None:
     name = catalogue.stack.name
     mark = f"{host}-g{aim.generation}"
     so_far = (attempts.read_attempts(name, mark) if now.is_under_way else None) or Attempts(
         time.time(), run.latencies(catalogue)
     )
-    planned = command.agree(name, _change(host, aim), command.ask_for, wish.yes)
+    planned = command.agree(name, _change(host, aim), command.ask_for, options.yes)
 
     def why(progress: Progress) -> list[str]:
         went = {step for step, _ in progress.times}
         words = f"uv run infra host replace {host}"
         lines = [progress.reasons[0].strip()]
         lines.append("The new machine serves." if "retire" in went else "Nothing that was serving was deleted.")
-        lines.append(f"Continue: {words}{wish.way}{'' if wish.keep or wish.way else ' --retire'} --stack {name}")
-        if wish.way is not Way.GIVE_UP and "retire" not in went:
+        retire = "" if options.keep or options.request else " --retire"
+        lines.append(f"Continue: {words}{options.request}{retire} --stack {name}")
+        if options.request is not ReplaceRequest.GIVE_UP and "retire" not in went:
             lines.append(f"Cancel: {words} --give-up --stack {name}")
         return lines
 
@@ -303,7 +306,7 @@ def _carry_out(catalogue: Catalogue, host: str, now: Machines, aim: Aim, wish: W
         )
     title = f"{host}, {machine_label(now.serving, now.types)} → {machine_label(aim.generation, types_now)}"
     ended = replace(run.report_of(catalogue, now.region, now.region, so_far), title=title, remaining=remaining)
-    target = command.put_report(ended, so_far, wish.written)
+    target = command.put_report(ended, so_far, options.written)
     typer.echo(f"\n{host} of stack {name} runs on {machine_label(aim.generation, types_now)}; the report: {target}")
     if remaining:
         typer.echo(remaining.replace("`", ""))

@@ -78,13 +78,13 @@ def build_report(
     was, will = there["region"], head["region"]
     moved = (was, will) if was and was != will else None
     replaced = [] if moved else replacing(steps)
-    gone = {} if moved else going(there, head)
+    gone = {} if moved else moving_systems(there, head)
     changes = hosts.compare_hosts(there["hosts"], head["hosts"], was, will, replaced)
     return StackReport(
         head["stack"],
         fingerprint(source, steps, there, head, host_reports.bound),
         steps=steps,
-        hosts=hosts.going(changes, gone),
+        hosts=hosts.mark_moving_systems(changes, gone),
         cost=Cost(_monthly(there), _monthly(head), str(table().as_of)),
         findings=rules.findings(replace(facts(head), shrinking=shrinking(steps))),
         problems=[_problem_line(p) for p in head["problems"] if p not in there["problems"]],
@@ -110,7 +110,7 @@ def is_gated(steps: Sequence[Step]) -> bool:
     return any(step.op == "create" and "infra:index:Gate$" in step.urn for step in steps)
 
 
-def going(there: Present, head: Snapshot) -> dict[str, tuple[str, str]]:
+def moving_systems(there: Present, head: Snapshot) -> dict[str, tuple[str, str]]:
     """System → the host that it leaves and the one that it goes to; those of which both are known."""
     sides = there["systems"], systems_of(head["configuration"])
     before, after = ({system: host for host, names in side.items() for system in names} for side in sides)

@@ -58,7 +58,7 @@ def compare_hosts(
     return changes
 
 
-def going(hosts: list[HostChange], systems: Mapping[str, tuple[str, str]]) -> list[HostChange]:
+def mark_moving_systems(hosts: list[HostChange], systems: Mapping[str, tuple[str, str]]) -> list[HostChange]:
     """The same, where `systems` go from one host to another one: what one of them stops and the other starts goes."""
 
     def services(host: str, how: str) -> set[str]:

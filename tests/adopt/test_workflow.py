@@ -12,15 +12,15 @@ from infra.main import app
 from tests.adopt.workflows import NOTIFIED, ONE_JOB, ONE_JOB_AFTER, PUSHED_APART, TWO_JOBS, TWO_JOBS_AFTER
 from tests.support import ROOT, catalogue, service
 
-WISH = command.Wish(infra="acme/infra")
+OPTIONS = command.AdoptOptions(infra="acme/infra")
 STACK = catalogue(lambda data: service(data, "admin").update(secrets=["TOKEN"]))
 
 
-def adopt(folder, text, wish=WISH, stack=STACK):
+def adopt(folder, text, options=OPTIONS, stack=STACK):
     """The new text as `patch` makes it of the diff, and the remarks."""
     path = folder / "deploy.yml"
     path.write_bytes(text.encode())
-    diff, remarks = command.adopt(stack, path, wish)
+    diff, remarks = command.adopt(stack, path, options)
     ran = subprocess.run(
         ["patch", "--quiet", "--binary", "--output=-", str(path)],
         input=diff.encode(), capture_output=True, timeout=60, check=False,
@@ -108,8 +108,8 @@ def test_lines_of_windows_and_a_file_without_a_last_line_end_stay_so(tmp_path):
 
 def test_what_a_person_names_counts(tmp_path):
     unclear = TWO_JOBS.replace("REPOSITORY: watchme-admin", "REPOSITORY: ${{ secrets.NAME }}")
-    wish = command.Wish("acme/infra", "web", "watchme-web", "arn:aws:iam::123456789012:role/x", "SHIP")
-    text, remarks = adopt(tmp_path, unclear, wish)
+    options = command.AdoptOptions("acme/infra", "web", "watchme-web", "arn:aws:iam::123456789012:role/x", "SHIP")
+    text, remarks = adopt(tmp_path, unclear, options)
     call = yaml.safe_load(text)["jobs"]["build"]
     assert call["with"]["service"] == "web" and call["with"]["role"].endswith(":role/x")
     assert call["secrets"] == {"dispatch": "${{ secrets.SHIP }}"} and "AWS_ROLE_PUSH" not in "".join(remarks)
@@ -160,14 +160,17 @@ def test_what_cannot_be_replaced_is_refused_in_a_sentence(tmp_path, text, line):
 
 
 def test_wishes_that_fit_nothing_are_refused(tmp_path):
-    for wish, line in (
-        (command.Wish("acme"), "--infra acme: is no OWNER/NAME"),
-        (command.Wish("acme/infra", "wob"), "--service wob: did you mean 'web'?"),
-        (command.Wish("acme/infra", "web"), "web of stack prod has no image watchme-admin (it has: watchme-web)"),
-        (command.Wish("acme/infra", token="a b"), "--token a b: is no name of a secret"),
+    for options, line in (
+        (command.AdoptOptions("acme"), "--infra acme: is no OWNER/NAME"),
+        (command.AdoptOptions("acme/infra", "wob"), "--service wob: did you mean 'web'?"),
+        (
+            command.AdoptOptions("acme/infra", "web"),
+            "web of stack prod has no image watchme-admin (it has: watchme-web)",
+        ),
+        (command.AdoptOptions("acme/infra", token="a b"), "--token a b: is no name of a secret"),
     ):
         with pytest.raises(InfraError) as error:
-            adopt(tmp_path, TWO_JOBS, wish)
+            adopt(tmp_path, TWO_JOBS, options)
         assert line in str(error.value)
 
 

@@ -73,10 +73,10 @@ def test_what_a_full_disk_or_a_refusal_left_is_gone_with_the_next_release():
 def test_what_is_here_of_a_download_takes_no_room_twice():
     world = host()
     made = release(world.publish("recall", FILES))
-    (parcel,) = artefacts.absent(world, Release(made.id, made.manifest, []))
-    whole = artefacts.bytes_needed(world, [parcel])
-    world.files[f"{COMING}/{parcel.layers[0]['digest'][7:]}"] = (b"x" * 10, 0o600, "root", "root")
-    assert artefacts.bytes_needed(world, [parcel]) == whole - 10
+    (artefact,) = artefacts.absent(world, Release(made.id, made.manifest, []))
+    whole = artefacts.bytes_needed(world, [artefact])
+    world.files[f"{COMING}/{artefact.layers[0]['digest'][7:]}"] = (b"x" * 10, 0o600, "root", "root")
+    assert artefacts.bytes_needed(world, [artefact]) == whole - 10
 
 
 @pytest.mark.parametrize("places", [{"directories": [INTO]}, {"directories": [f"{INTO}/a"]}, {"files": [f"{INTO}/b"]}])

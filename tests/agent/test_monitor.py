@@ -254,7 +254,7 @@ def test_odd_memories_stop_no_run(text):
     ended = run.run(world, True)
     assert ended["release"] and not [line for line in ended["left"] if "failed" in line], ended["left"]
     assert [entry["subject"] for entry in ended["repairs"]] == [AST]
-    assert history.recent_doings(world)[-1].subject == AST
+    assert history.recent_repairs(world)[-1].subject == AST
 
 
 def test_people_read_a_line_a_condition(capsys):

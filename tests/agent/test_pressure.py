@@ -151,14 +151,14 @@ def test_they_come_back_last_one_first_each_after_a_calm_with_room():
     assert stopped(watch) == ["first"]
     looks(watch, calm + 1)
     assert stopped(watch) == [] and world.active == {OTHER, *(e["unit"] for e in ORDER)}
-    repairs = [(e.subject, e.repair) for e in history.doings(world)]
+    repairs = [(e.subject, e.repair) for e in history.all_repairs(world)]
     assert repairs == [
         ("first", "make room"),
         ("second", "make room"),
         ("second", "bring back"),
         ("first", "bring back"),
     ]
-    assert history.doings(world)[0].said == "first was stopped: 0 of 2048 MiB were left"
+    assert history.all_repairs(world)[0].said == "first was stopped: 0 of 2048 MiB were left"
 
 
 def test_no_room_for_all_that_it_may_use_no_return():

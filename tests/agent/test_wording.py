@@ -13,7 +13,7 @@ from agent import derived
 from agent.japanese import TEXTS
 from agent.monitor import page
 from agent.outcome import OUTCOMES
-from agent.wording import Said, Speaker, join_phrases, phrase, speaker
+from agent.wording import Phrase, Speaker, join_phrases, phrase, speaker
 from tests.support import ROOT
 
 JAPANESE = re.compile("[\u3000-\u30ff\u4e00-\u9fff\uff00-\uffef]")
@@ -75,5 +75,7 @@ def test_what_is_not_known_stays_as_it_is():
 def test_a_text_is_copied_and_written_as_any_other():
     text = copy.deepcopy(phrase("{path} is missing", path="/a"))
     assert (
-        isinstance(text, Said) and speaker("ja").of(text) == "/aがありません" and json.dumps(text) == '"/a is missing"'
+        isinstance(text, Phrase)
+        and speaker("ja").of(text) == "/aがありません"
+        and json.dumps(text) == '"/a is missing"'
     )

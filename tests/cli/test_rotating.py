@@ -197,7 +197,7 @@ def test_the_command_reads_the_value_from_standard_input_and_shows_it_nowhere(wo
         world.file.write_text(NEW)
 
     monkeypatch.setattr(secret, "put", setting)
-    monkeypatch.setattr("infra.cli.secrets.sound_catalogue_of", lambda stack: made())
+    monkeypatch.setattr("infra.cli.secrets.valid_catalogue", lambda stack: made())
     monkeypatch.setattr(live, "catalogue_of", lambda stack: made("new"))
     ran = CliRunner().invoke(app, ["secret", "rotate", PATH, "--stack", "prod"], input="hunter2\n")
     assert ran.exit_code == 0 and put == [("web", "TOKEN", "hunter2")] and "hunter2" not in ran.output
@@ -215,7 +215,7 @@ def test_the_command_reads_the_value_from_standard_input_and_shows_it_nowhere(wo
 
 def test_a_value_that_cannot_be_read_back_or_is_there_already_is_not_left_in_the_file(world, monkeypatch):
     monkeypatch.setattr(secret, "put", lambda *_: world.file.write_text(NEW))
-    monkeypatch.setattr("infra.cli.secrets.sound_catalogue_of", lambda stack: made())
+    monkeypatch.setattr("infra.cli.secrets.valid_catalogue", lambda stack: made())
     rotation = ["secret", "rotate", PATH, "--stack", "prod"]
 
     def unreadable(stack):

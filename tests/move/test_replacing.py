@@ -8,7 +8,7 @@ from catalogue.host import Ec2Host
 from infra.errors import InfraError
 from infra.move import replacing
 from infra.move.phases import Phase
-from infra.move.replacing import Aim, Machines, Way, back, forward, given_up, machines, types
+from infra.move.replacing import Aim, Machines, ReplaceRequest, back, forward, given_up, machines, types
 from tests.support import stack
 
 TOKYO = "ap-northeast-1"
@@ -106,7 +106,7 @@ def test_what_is_no_machine_of_the_programs_or_not_settled_is_a_line(known):
 
 
 def test_the_words_of_each_way_can_be_said_again():
-    assert [f"infra host replace watchme{way}" for way in Way] == [
+    assert [f"infra host replace watchme{request}" for request in ReplaceRequest] == [
         "infra host replace watchme", "infra host replace watchme --back", "infra host replace watchme --give-up",
     ]  # fmt: skip
 

@@ -101,8 +101,8 @@ def read_off(system: System, made: handmade.HandMade) -> Read:
     file = system.project / "read-off.yaml"
     before = state(made.container)
     owner = ["--user", "ubuntu", "--identity", str(made.identity), "--yes"]
-    wish = ["--host", "watchme", "--system", "watchme", "--write", str(file), "--diff"]
-    ran = system.command("infra", "adopt", "host", made.address, "--stack", "lab", *owner, *wish)
+    options = ["--host", "watchme", "--system", "watchme", "--write", str(file), "--diff"]
+    ran = system.command("infra", "adopt", "host", made.address, "--stack", "lab", *owner, *options)
     assert ran.code == 0, ran.output
     return Read(ran.output, file.read_text(), before, state(made.container))
 

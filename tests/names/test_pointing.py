@@ -302,7 +302,7 @@ LEFT = {
 def test_records_at_another_provider_can_be_left_as_they_are(provider, left):
     stack = catalogue(config=configured(dns={"provider": provider})).stack
     assert zone_records.left_elsewhere(stack, LEFT) == left
-    after = zone_records.without(LEFT, left)["deployment"]["resources"]
+    after = zone_records.remove_resources(LEFT, left)["deployment"]["resources"]
     assert not {entry["urn"] for entry in after} & {*left}
     (last,) = [entry for entry in after if entry["urn"] == "urn:x::verified"]
     assert (

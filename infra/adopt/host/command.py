@@ -26,7 +26,7 @@ VARIABLE, SERVICE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*"), re.compile(r"[a-z0-9]
 
 
 @dataclass(frozen=True)
-class Wish:
+class AdoptOptions:
     """What a person wants to see. `host` is the stack's host that it is, `system` what the system is to be called,
     `write` the file that the YAML goes into."""
 
@@ -36,7 +36,9 @@ class Wish:
     diff: bool
 
 
-def parse_wish(catalogue: Catalogue, host: str | None, system: str | None, write: Path | None, diff: bool) -> Wish:
+def parse_options(
+    catalogue: Catalogue, host: str | None, system: str | None, write: Path | None, diff: bool
+) -> AdoptOptions:
     """What is wrong with it is said before anything is asked of a host. Raises InfraError."""
     if host and host not in catalogue.stack.hosts:
         raise InfraError(f"--host {host}: stack {catalogue.stack.name} has {', '.join(catalogue.stack.hosts)}")
@@ -50,7 +52,7 @@ def parse_wish(catalogue: Catalogue, host: str | None, system: str | None, write
         source = f"--system {name}" if system else f"--write {write}: a system is called as its file, and {name}"
         allowed = "a-z, 0-9, _, . and -, and begins with a letter or digit"
         raise InfraError(f"{source} is no name of a system, which is of {allowed}: --system NAME") from None
-    return Wish(host, name, write, diff)
+    return AdoptOptions(host, name, write, diff)
 
 
 @dataclass(frozen=True)
@@ -64,31 +66,31 @@ class Survey:
     comparison: Comparison
 
 
-def adopt(catalogue: Catalogue, machine: Machine, wish: Wish) -> None:
+def adopt(catalogue: Catalogue, machine: Machine, options: AdoptOptions) -> None:
     """Raises InfraError."""
     with connect(machine, lambda step: typer.echo(f"reading {step} …", err=True)) as host:
-        survey = look(catalogue, host, machine, wish)
+        survey = look(catalogue, host, machine, options)
     head = [f"Read off {machine.address} by `infra adopt host`; what it printed says which parts are guesses."]
     text = written.yaml_of(survey.derived.system, head)
-    if wish.write:
-        put(wish.write, text)
-        typer.echo(f"written: {wish.write}")
+    if options.write:
+        put(options.write, text)
+        typer.echo(f"written: {options.write}")
     else:
         typer.echo(visible(text))
-    for line in report_lines(survey, wish.diff):
+    for line in report_lines(survey, options.diff):
         typer.echo(visible(line))
 
 
-def look(catalogue: Catalogue, host: Connection, machine: Machine, wish: Wish) -> Survey:
+def look(catalogue: Catalogue, host: Connection, machine: Machine, options: AdoptOptions) -> Survey:
     """Asks the host three times: what it runs, what that names, and what it has of what a release would bring. Raises
     InfraError."""
     facts = host.facts()
     if facts["adopted"]:
         raise InfraError(f"{machine.address} runs a release already: infra drift shows what was changed by hand")
-    name = wish.system or understanding.name_of(facts["hostname"])
+    name = options.system or understanding.name_of(facts["hostname"])
     names, stat = understanding.wanted_paths(facts)
     derived = understanding.derive_system(facts, host.entries([], names, stat), catalogue.stack, name)
-    own, spec = _host(catalogue, machine, facts, wish.host)
+    own, spec = _host(catalogue, machine, facts, options.host)
     extended_catalogue = comparing.with_system(catalogue, derived.system, own, spec)
     files = comparing.render_release(extended_catalogue, own, facts)
     text, variables = comparing.wanted_paths(files)

@@ -30,7 +30,7 @@ DEFAULTS = {"stack": "prod", "region": "ap-northeast-1", "context": ".", "file":
 
 
 @dataclass(frozen=True)
-class Wish:
+class AdoptOptions:
     """What a person says beside the file; "" where it is to be read off. `infra` is OWNER/NAME of this project, `role`
     what may push, `token` the secret that may ask for deployments."""
 
@@ -41,19 +41,19 @@ class Wish:
     token: str = "DEPLOY"
 
 
-def adopt(catalogue: Catalogue, path: Path, wish: Wish) -> tuple[str, list[str]]:
+def adopt(catalogue: Catalogue, path: Path, options: AdoptOptions) -> tuple[str, list[str]]:
     """A unified diff of the file, and what is to be known and done beside. Raises InfraError, CatalogueError."""
     workflow = read_workflow(one_line(path.name), read_text(path, str(path)))
     if calls := [job.id for job in workflow.jobs if f"/{REUSABLE}@" in str(job.value.get("uses", ""))]:
         raise InfraError(f"{workflow.file}: job {calls[0]} calls {REUSABLE} already")
-    if not TOKEN.fullmatch(wish.token):
-        raise InfraError(f"--token {wish.token}: is no name of a secret of GitHub Actions")
+    if not TOKEN.fullmatch(options.token):
+        raise InfraError(f"--token {options.token}: is no name of a secret of GitHub Actions")
     draft = plan_parts(workflow, "")
     build = _build(draft)
-    image = wish.image or _image(workflow, build)
-    service = _service(catalogue, image, wish.service)
+    image = options.image or _image(workflow, build)
+    service = _service(catalogue, image, options.service)
     plan = plan_parts(workflow, service)
-    call = _call(catalogue, plan, build, (service, image), wish)
+    call = _call(catalogue, plan, build, (service, image), options)
     changed = replace_parts(plan, call)
     # As git names it in the product's repository
     parts = path.resolve().parts
@@ -61,7 +61,7 @@ def adopt(catalogue: Catalogue, path: Path, wish: Wish) -> tuple[str, list[str]]
     diff = difflib.unified_diff(
         workflow.text.splitlines(keepends=True), changed.splitlines(keepends=True), f"a/{name}", f"b/{name}"
     )
-    return "".join(_whole_lines(diff)), remarks(catalogue, plan, build, call["with"], wish.role == ROLE)
+    return "".join(_whole_lines(diff)), remarks(catalogue, plan, build, call["with"], options.role == ROLE)
 
 
 def _whole_lines(diff: Iterator[str]) -> Iterator[str]:
@@ -132,10 +132,18 @@ def _infra(repository: str) -> str:
     raise InfraError("which repository is this project's? --infra OWNER/NAME")
 
 
-def _call(catalogue: Catalogue, plan: Plan, build: Build, named: tuple[str, str], wish: Wish) -> dict[str, Any]:
+def _call(
+    catalogue: Catalogue, plan: Plan, build: Build, named: tuple[str, str], options: AdoptOptions
+) -> dict[str, Any]:
     """The job that takes their place."""
-    infra = _infra(wish.infra)
-    inputs = {"service": named[0], "stack": catalogue.stack.name, "infra": infra, "image": named[1], "role": wish.role}
+    infra = _infra(options.infra)
+    inputs = {
+        "service": named[0],
+        "stack": catalogue.stack.name,
+        "infra": infra,
+        "image": named[1],
+        "role": options.role,
+    }
     inputs |= {"region": catalogue.stack.region, "context": build.context.removeprefix("./") or ".", "file": build.file}
     platform = _platform(catalogue, named[0], build)
     inputs |= {"platform": platform, "environment": _environment(plan)}
@@ -148,7 +156,7 @@ def _call(catalogue: Catalogue, plan: Plan, build: Build, named: tuple[str, str]
         "uses": f"{infra}/{REUSABLE}@main",
         "permissions": {"contents": "read", "id-token": "write"},
         "with": explicit,
-        "secrets": {"dispatch": f"${{{{ secrets.{wish.token} }}}}"},
+        "secrets": {"dispatch": f"${{{{ secrets.{options.token} }}}}"},
     }
 
 
