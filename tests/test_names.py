@@ -64,6 +64,11 @@ def test_functions_are_verbs_or_nouns_and_variables_say_what_they_hold(package):
     assert paths and complaints == []
 
 
+def test_the_page_names_the_words_that_no_variable_is_called_by():
+    text = (ROOT / "docs/style.md").read_text()
+    assert [word for word in VAGUE.split() if f"`{word}`" not in text] == []
+
+
 def test_participles_are_known_from_verbs_and_nouns():
     refused = ["told", "_asked", "named", "shown", "left", "made", "listed", "_opened", "overridden"]
     allowed = ["tell", "ask_all", "unit_names", "kept_releases", "read", "_run", "split", "seed", "render_site"]
