@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from agent.outcome import Refused
 
 if TYPE_CHECKING:
-    from agent.world import Ran, World
+    from agent.world import CommandResult, World
 
 UNITS_RUN = "/usr/bin/docker-compose"  # as in files/templates/compose.service.j2
 FOLDERS = (
@@ -41,7 +41,7 @@ class Compose:
         numbers = re.search(r"(\d+)\.(\d+)", self.version)
         return numbers is None or (int(numbers[1]), int(numbers[2])) < OLDEST
 
-    def fault(self, world: World, file: str) -> Ran | None:
+    def fault(self, world: World, file: str) -> CommandResult | None:
         """What it says of a compose file that it does not take, without its warnings; None when it takes it."""
         ran = world.run(self.path, "-f", file, "config", "-q")
         if ran.code == 0:

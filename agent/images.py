@@ -12,7 +12,7 @@ from typing import Any
 from agent import ecr, registry
 from agent.outcome import Refused
 from agent.store import Release
-from agent.world import Ran, World
+from agent.world import CommandResult, World
 
 ABSENT = ("manifest unknown", "not found", "does not exist")
 # What a registry says of itself, and not of the image; of a new role its rights are not known everywhere at once
@@ -111,8 +111,8 @@ def pull(world: World, absent: MissingImages, say: Callable[[str], None]) -> Non
     )
 
 
-def _pull_all(world: World, images: list[str], environment: dict[str, str]) -> dict[str, Ran]:
-    def pull_one(image: str) -> Ran:
+def _pull_all(world: World, images: list[str], environment: dict[str, str]) -> dict[str, CommandResult]:
+    def pull_one(image: str) -> CommandResult:
         return world.run("docker", "--config", LOGIN, "pull", "-q", image, timeout=1800, environment=environment)
 
     # The first fetches the registry's token for the others; asked for by all at once, some get none
@@ -128,7 +128,7 @@ def _pull_all(world: World, images: list[str], environment: dict[str, str]) -> d
     return pulled
 
 
-def _describe_failures(images: list[str], pulled: dict[str, Ran]) -> str:
+def _describe_failures(images: list[str], pulled: dict[str, CommandResult]) -> str:
     absent = [image for image in images if image not in pulled or any(sign in pulled[image].output for sign in ABSENT)]
     failed = [image for image in images if image not in absent]
     lines: list[str] = []

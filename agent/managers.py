@@ -6,7 +6,7 @@ import json
 from contextlib import suppress
 from typing import Any, cast
 
-from agent.world import TIMED_OUT, Ran, World
+from agent.world import TIMED_OUT, CommandResult, World
 
 ANSWER = 20.0  # seconds
 
@@ -31,14 +31,14 @@ def has_manager(world: World, account: str) -> bool:
     return user is not None and world.exists(f"/run/user/{user.uid}/systemd/private")
 
 
-def systemctl(world: World, account: str | None, *words: str, timeout: float = 300.0) -> Ran:
+def systemctl(world: World, account: str | None, *words: str, timeout: float = 300.0) -> CommandResult:
     """Has a manager do something, for `timeout` seconds at most. That of an account that is not there, or does not
     linger, has no units."""
     if account is None:
         return world.run("systemctl", *words, timeout=timeout)
     user = world.account(account)
     if user is None:
-        return Ran(1, "")
+        return CommandResult(1, "")
     place = f"/run/user/{user.uid}"
     return world.run(
         "runuser", "-u", account, "--", "env", f"XDG_RUNTIME_DIR={place}",
@@ -46,7 +46,7 @@ def systemctl(world: World, account: str | None, *words: str, timeout: float = 3
     )  # fmt: skip
 
 
-def ask(world: World, account: str | None, *words: str) -> Ran:
+def ask(world: World, account: str | None, *words: str) -> CommandResult:
     """As `systemctl`, for what a manager answers at once: one that hangs holds up nothing for minutes."""
     return systemctl(world, account, *words, timeout=ANSWER)
 
@@ -116,12 +116,12 @@ def journal_of(world: World, units: list[str]) -> list[str]:
     return words[:-1] if words and words[-1] == "+" else words
 
 
-def journal(world: World, unit: str, lines: int) -> Ran:
+def journal(world: World, unit: str, lines: int) -> CommandResult:
     """The end of a unit's log."""
     return _end(world, journal_of(world, [unit]), lines)
 
 
-def last_words(world: World, unit: str, lines: int, since: float) -> Ran:
+def last_words(world: World, unit: str, lines: int, since: float) -> CommandResult:
     """The end of what a unit's own program said since a time (seconds since 1970): of its containers, which Docker logs
     for it, else of its processes. Only where these said nothing, what its manager says of it."""
     account, name = split(unit)
@@ -132,7 +132,7 @@ def last_words(world: World, unit: str, lines: int, since: float) -> Ran:
     return _end(world, manager_matches(world, unit), lines, since)
 
 
-def _end(world: World, words: list[str], lines: int, since: float = 0.0) -> Ran:
+def _end(world: World, words: list[str], lines: int, since: float = 0.0) -> CommandResult:
     limit = [f"--since=@{int(since)}"] if since else []
     return world.run("journalctl", *words, "-n", str(lines), "-o", "cat", "--no-pager", "-q", *limit)
 

@@ -20,7 +20,7 @@ KEPT = 64 << 10  # and of one whose output goes into another one
 
 
 @dataclass(frozen=True)
-class Ran:
+class CommandResult:
     """A command that ended: its exit code and what it printed (both streams, secrets never among the arguments)."""
 
     code: int
@@ -30,6 +30,11 @@ class Ran:
         """The end of the output in one line, bounded; what is said again and again is said once. `whole` names the
         service whose log has all of it."""
         return quoting.last_lines(self.output, count, limit, whole)
+
+
+def command_environment(more: dict[str, str]) -> dict[str, str]:
+    """The variables of a command: the agent's own, root's home, messages in English, and `more`."""
+    return {**os.environ, "HOME": "/root", "LC_ALL": "C.UTF-8", **more}
 
 
 def arguments_of(program: str, parent: str = "") -> list[list[str]]:
@@ -106,7 +111,9 @@ def _feed(pipe: IO[bytes], data: bytes) -> None:
         pipe.write(data)
 
 
-def pipe(source: list[str], sink: list[str], timeout: float, environment: dict[str, str]) -> tuple[Ran, Ran, int]:
+def pipe(
+    source: list[str], sink: list[str], timeout: float, environment: dict[str, str]
+) -> tuple[CommandResult, CommandResult, int]:
     """Runs two commands, the second of which reads what the first writes: both, and how many bytes passed. One that was
     ended, since it took too long or the other one had failed, has the code TIMED_OUT. The second one gets the end of
     its input only once the first has ended with 0 and written something; else it is killed. Raises OSError where one
@@ -143,8 +150,10 @@ def pipe(source: list[str], sink: list[str], timeout: float, environment: dict[s
             for thread in listening:
                 thread.join(1)
     texts = [bytes(text).decode(errors="replace") for text in (errors, output)]
-    source_ran, sink_ran = (Ran(TIMED_OUT if code is None else code, text) for code, text in zip(codes, texts))
-    return source_ran, sink_ran, passed
+    source_result, sink_result = (
+        CommandResult(TIMED_OUT if code is None else code, text) for code, text in zip(codes, texts)
+    )
+    return source_result, sink_result, passed
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from agent.wording import phrase
-from agent.world import Ran, World
+from agent.world import CommandResult, World
 
 # As the kernel calls a machine → as images do
 ARCHITECTURES = {
@@ -132,5 +132,5 @@ def login_for(world: World, host: str, config: dict[str, Any], environment: dict
     return base64.b64encode(f"{answer['Username']}:{answer['Secret']}".encode()).decode()
 
 
-def _ask_helper(world: World, helper: str, host: str, environment: dict[str, str]) -> Ran:
+def _ask_helper(world: World, helper: str, host: str, environment: dict[str, str]) -> CommandResult:
     return world.run(f"docker-credential-{helper}", "get", stdin=host, timeout=30, environment=environment)

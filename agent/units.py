@@ -5,7 +5,7 @@ from __future__ import annotations
 from agent.documents.manifest import Manifest
 from agent.managers import ask, group_by_account, has_manager, last_words, split, systemctl
 from agent.outcome import Failed
-from agent.world import NOT_STARTED, TIMED_OUT, Ran, World
+from agent.world import NOT_STARTED, TIMED_OUT, CommandResult, World
 
 # Below an account's home; as in rendering/units.py
 OF_ACCOUNT = ".config/systemd/user"
@@ -91,7 +91,7 @@ def _answers(world: World, account: str | None, question: str, names: list[str])
     }
 
 
-def _is_silence(world: World, account: str | None, ran: Ran) -> bool:
+def _is_silence(world: World, account: str | None, ran: CommandResult) -> bool:
     """Is it no answer of systemd's at all. An account without a manager runs nothing."""
     if ran.code in (TIMED_OUT, NOT_STARTED):
         return True
@@ -216,6 +216,6 @@ def _must(world: World, account: str | None, *words: str) -> None:
         raise Failed(_describe_failure(account, words[0], list(words[1:]), ran))
 
 
-def _describe_failure(account: str | None, verb: str, names: list[str], ran: Ran) -> str:
+def _describe_failure(account: str | None, verb: str, names: list[str], ran: CommandResult) -> str:
     who = f"systemctl --user of {account}" if account else "systemctl"
     return f"{who} {' '.join([verb, *names])}: {ran.last_lines()}"

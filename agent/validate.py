@@ -13,7 +13,7 @@ from agent.outcome import Refused
 from agent.proxy import Proxy
 from agent.store import Release
 from agent.units import OF_ACCOUNT
-from agent.world import Ran, World
+from agent.world import CommandResult, World
 
 STAGE = "/run/infra/stage"
 UNITS = "/etc/systemd/system/"
@@ -79,7 +79,7 @@ def _units(world: World, change: Difference, place: str, *options: str) -> list[
     return [f"systemd-analyze verify: {ran.last_lines().replace(STAGE, '')}"] if ran.code else []
 
 
-def units_verdict(ran: Ran, names: list[str]) -> Ran:
+def units_verdict(ran: CommandResult, names: list[str]) -> CommandResult:
     """What systemd before 250 found, as later ones would say it of these units alone: it ends well for a warning, and
     fails for a unit that is required and not among them."""
     about: list[str] = []
@@ -92,8 +92,8 @@ def units_verdict(ran: Ran, names: list[str]) -> Ran:
             about.append(line)
         others = others or bool(name)
     if about or (ran.code and not others):
-        return Ran(ran.code or 1, "\n".join(about) or ran.output)
-    return Ran(0, ran.output)
+        return CommandResult(ran.code or 1, "\n".join(about) or ran.output)
+    return CommandResult(0, ran.output)
 
 
 def _unit_of(path: str) -> str:
@@ -108,7 +108,7 @@ def _compose(world: World, change: Difference) -> list[str]:
         return []
     program = compose.demand(world.can.compose)
 
-    def fault(path: str) -> Ran | None:
+    def fault(path: str) -> CommandResult | None:
         return program.fault(world, STAGE + path)
 
     with ThreadPoolExecutor(2) as pool:

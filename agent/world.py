@@ -19,7 +19,7 @@ from pathlib import Path
 from agent import cgroups, ending, engine, namespaces, places, processes, trees, web
 from agent.capabilities import Capabilities
 from agent.places import Entry, aside, look_at, look_at_directory, open_directory, parent_of, read_file, unlink, way_to
-from agent.processes import TIMED_OUT, Ran
+from agent.processes import TIMED_OUT, CommandResult, command_environment
 
 # Of a mode; the bits that give a program its owner's rights are never installed
 PERMISSIONS = 0o777
@@ -76,23 +76,26 @@ class World:
         """Is there anything at a path, a directory included."""
         return os.path.lexists(path)
 
-    def run(self, *argv: str, timeout: float = 300, environment: dict[str, str] | None = None, stdin: str = "") -> Ran:
+    def run(
+        self, *argv: str, timeout: float = 300, environment: dict[str, str] | None = None, stdin: str = ""
+    ) -> CommandResult:
         """Runs a command to its end; a missing program is code 127, one that cannot be started 126, a timeout 124."""
         try:
-            code, output = processes.run(argv, stdin.encode(), timeout, _surroundings(environment or {}))
+            code, output = processes.run(argv, stdin.encode(), timeout, command_environment(environment or {}))
         except FileNotFoundError:
-            return Ran(127, f"{argv[0]}: not found")
+            return CommandResult(127, f"{argv[0]}: not found")
         except OSError as error:
             # No memory for another process, for one
-            return Ran(NOT_STARTED, f"{argv[0]}: {error.strerror}")
+            return CommandResult(NOT_STARTED, f"{argv[0]}: {error.strerror}")
         text = output.decode(errors="replace")
-        return Ran(TIMED_OUT, f"{text}\nno end after {timeout:.0f} s") if code is None else Ran(code, text)
+        ended = (TIMED_OUT, f"{text}\nno end after {timeout:.0f} s") if code is None else (code, text)
+        return CommandResult(*ended)
 
     def pipe(
         self, source: list[str], sink: list[str], timeout: float, environment: dict[str, str]
-    ) -> tuple[Ran, Ran, int]:
+    ) -> tuple[CommandResult, CommandResult, int]:
         """See processes.pipe."""
-        return processes.pipe(source, sink, timeout, _surroundings(environment))
+        return processes.pipe(source, sink, timeout, command_environment(environment))
 
     def stream(self, *argv: str, pause: float = 5.0) -> Iterator[str | None]:
         """The lines of a command as it says them, and None after each pause in which it says nothing; it ends with
@@ -321,10 +324,6 @@ class World:
 
     def sleep(self, seconds: float) -> None:
         time.sleep(seconds)
-
-
-def _surroundings(environment: dict[str, str]) -> dict[str, str]:
-    return {**os.environ, "HOME": "/root", "LC_ALL": "C.UTF-8", **environment}
 
 
 def _name_owners(entry: Entry) -> Entry:

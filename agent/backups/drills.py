@@ -14,7 +14,7 @@ from agent.documents.manifest import Backup
 from agent.engine import Declined
 from agent.outcome import Failed, Refused, reason_of
 from agent.store import STATE
-from agent.world import Ran, World
+from agent.world import CommandResult, World
 
 PLACE = "/run/infra/drills"
 SCRATCH = f"{STATE}/drill"
@@ -104,7 +104,7 @@ def _files(world: World, entry: Backup, snapshot: restic.Snapshot) -> int:
     return restic.size(world, snapshot)
 
 
-def _compose(world: World, entry: Backup, *words: str, timeout: float) -> Ran:
+def _compose(world: World, entry: Backup, *words: str, timeout: float) -> CommandResult:
     program = compose.demand(world.can.compose).path
     return world.run(program, "-p", f"{NAME}{entry['service']}", "-f", f"{PLACE}/compose.yml", *words, timeout=timeout)
 

@@ -18,7 +18,7 @@ from agent.documents.backups import (
 from agent.documents.manifest import Backup, Manifest
 from agent.outcome import Refused
 from agent.store import STATE
-from agent.world import TIMED_OUT, Ran, World
+from agent.world import TIMED_OUT, CommandResult, World
 
 RECORDS = f"{STATE}/backups"
 # One at a time: restic refuses what meets a removal of old backups, or a check
@@ -125,7 +125,7 @@ def _back_up_files(world: World, entry: Backup) -> BackupSize:
     return {"snapshot": id, "bytes": int(restic.answer(ran).get("total_bytes_processed", 0))}
 
 
-def _snapshot(ran: Ran) -> str:
+def _snapshot(ran: CommandResult) -> str:
     summary = restic.answer(ran)
     id = cast("dict[str, object]", summary).get("snapshot_id") if isinstance(summary, dict) else None
     if not isinstance(id, str) or not id:

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from agent import quoting
 from agent.outcome import Refused
-from agent.world import Ran, World
+from agent.world import CommandResult, World
 
 ENVIRONMENT = "/etc/infra/backup.env"  # as in rendering/backups.py
 LONG = 12 * 3600.0  # seconds
@@ -53,7 +53,7 @@ def command(*words: str) -> list[str]:
     return ["restic", "--quiet", *words]
 
 
-def run(world: World, *words: str, timeout: float = LONG) -> Ran:
+def run(world: World, *words: str, timeout: float = LONG) -> CommandResult:
     return world.run(*command(*words), timeout=timeout, environment=environment(world))
 
 
@@ -124,13 +124,13 @@ def size(world: World, snapshot: Snapshot) -> int:
     return total
 
 
-def reason(ran: Ran) -> str:
+def reason(ran: CommandResult) -> str:
     """What restic says of a failure, without its question whether there is a repository."""
     lines = [line for line in ran.output.splitlines() if line.strip() and not HINT.match(line)]
-    return Ran(ran.code, "\n".join(lines)).last_lines(3) or f"it ended with {ran.code} and printed nothing"
+    return CommandResult(ran.code, "\n".join(lines)).last_lines(3) or f"it ended with {ran.code} and printed nothing"
 
 
-def answer(ran: Ran) -> Any:
+def answer(ran: CommandResult) -> Any:
     """The last line that is JSON; None where none is. What restic warns of stands before it."""
     for line in reversed(ran.output.splitlines()):
         try:

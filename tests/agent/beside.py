@@ -2,7 +2,7 @@
 
 from agent import store, transaction
 from agent.inventory import BOOT
-from agent.world import Ran
+from agent.world import CommandResult
 from tests.agent.fake import FakeWorld
 from tests.agent.releases import AVATAR, release, serving
 
@@ -51,8 +51,8 @@ def busy() -> FakeWorld:
     world.docker.run_by_hand("e" * 64, "nightly", AutoRemove=True)
     world.docker.networks["shop_default"] = ("172.30.0.0/16", "172.30.0.1", "shop")
     world.docker.volumes = {"shop_data", "e" * 64}
-    world.answers |= {UNITS: Ran(0, LISTS), PORTS: Ran(0, LISTENS)}
-    world.answers[SHOWS] = Ran(
+    world.answers |= {UNITS: CommandResult(0, LISTS), PORTS: CommandResult(0, LISTENS)}
+    world.answers[SHOWS] = CommandResult(
         0,
         "Id=packagekit.service\nType=dbus\n\nId=run-u7.service\nTransient=yes\n\nId=cron.service\nType=simple\nTriggeredBy=\n",
     )
@@ -62,5 +62,5 @@ def busy() -> FakeWorld:
     return world
 
 
-def without(text: str, word: str) -> Ran:
-    return Ran(0, "".join(line for line in text.splitlines(True) if word not in line))
+def without(text: str, word: str) -> CommandResult:
+    return CommandResult(0, "".join(line for line in text.splitlines(True) if word not in line))

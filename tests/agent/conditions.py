@@ -4,7 +4,7 @@ import json
 from email.utils import formatdate
 
 from agent.credentials import CREDENTIALS
-from agent.world import Ran
+from agent.world import CommandResult
 from rendering.archive import build
 from rendering.host import render
 from tests.agent.docker import Docker
@@ -26,7 +26,7 @@ def watchme(change: Change = unchanged, config: Change = unchanged) -> FakeWorld
     world = serving(made)
     world.docker = Docker.of(made.manifest)
     world.files["/proc/meminfo"] = (MEMINFO.encode(), 0o444, "root", "root")
-    world.answers["docker-credential-ecr-login get"] = Ran(0, LOGIN)
+    world.answers["docker-credential-ecr-login get"] = CommandResult(0, LOGIN)
     world.fetch = lambda url, *_, **__: (200, b"")  # type: ignore[method-assign]
     world.date = formatdate(world.time, usegmt=True)
     world.files[CREDENTIALS] = (KEY, 0o600, "root", "root")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from agent.engine import Declined
-from agent.world import Ran
+from agent.world import CommandResult
 
 
 @dataclass
@@ -83,7 +83,7 @@ class Docker:
             return b"".join(json.dumps(event).encode() + b"\n" for event in events)
         raise Declined(f"Docker answered 404 to {path}")
 
-    def answer(self, argv: tuple[str, ...]) -> Ran | None:
+    def answer(self, argv: tuple[str, ...]) -> CommandResult | None:
         """What the docker command says, or None for what this does not play."""
         if argv[:3] == ("docker", "network", "disconnect"):
             del self.containers[argv[4]][argv[3]]
@@ -97,7 +97,7 @@ class Docker:
             return self._changed(argv[1], argv[2:])
         else:
             return None
-        return Ran(0, "")
+        return CommandResult(0, "")
 
     def run_by_hand(self, id: str, name: str, labels: dict[str, str] | None = None, **host: Any) -> None:
         """`docker run`, or another one's compose file: a container that runs and has an anonymous volume."""
@@ -108,24 +108,24 @@ class Docker:
             "Mounts": [{"Type": "volume", "Name": f"volume-of-{name}"}],
         }  # fmt: skip
 
-    def _changed(self, verb: str, words: tuple[str, ...]) -> Ran:
+    def _changed(self, verb: str, words: tuple[str, ...]) -> CommandResult:
         ids = [word for word in words if word in self.foreign]
         if not ids:
-            return Ran(1, f"Error: No such container: {words[0]}")
+            return CommandResult(1, f"Error: No such container: {words[0]}")
         for entry in (self.foreign[id] for id in ids):
             if verb == "update":
                 name, _sign, count = words[0].removeprefix("--restart=").partition(":")
                 entry["HostConfig"]["RestartPolicy"] = {"Name": name, "MaximumRetryCount": int(count or 0)}
             elif verb == "rename":
                 if f"/{words[1]}" in [other["Name"] for other in self.foreign.values()]:
-                    return Ran(1, f'Error: Conflict. The container name "/{words[1]}" is already in use')
+                    return CommandResult(1, f'Error: Conflict. The container name "/{words[1]}" is already in use')
                 entry["Name"] = f"/{words[1]}"
             elif verb in ("stop", "start"):
                 entry["State"]["Running"] = verb == "start"
         if verb == "rm":
             for id in ids:
                 del self.foreign[id]
-        return Ran(0, "")
+        return CommandResult(0, "")
 
     def _container(self, name: str) -> dict[str, Any]:
         networks = {network: {"IPAddress": address} for network, address in self.containers[name].items()}

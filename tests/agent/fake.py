@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from agent import capabilities, compose
 from agent.places import Entry
-from agent.world import Account, Ran, Usage, World
+from agent.world import Account, CommandResult, Usage, World
 from tests.agent import certbot
 from tests.agent.docker import Docker
 
@@ -55,7 +55,7 @@ class FakeWorld(World):
     links_of_users: dict[str, str] = field(default_factory=dict)
     skipped: set[str] = field(default_factory=set)
     certificates: dict[str, tuple[float, str]] = field(default_factory=dict)
-    answers: dict[str, Ran] = field(default_factory=dict)
+    answers: dict[str, CommandResult] = field(default_factory=dict)
     web: Callable[[str], int] = lambda url: 200
     lacks: set[str] = field(default_factory=set)  # options that its programs do not have
     compose_version: str = "2.40.3"
@@ -114,38 +114,38 @@ class FakeWorld(World):
         elif argv[0] == "docker":
             return self._docker(argv)
         elif argv[0] in compose.PLACES:
-            return Ran(0, self.compose_version if "version" in argv else "")
+            return CommandResult(0, self.compose_version if "version" in argv else "")
         elif verb == ("systemd-analyze", "--help"):
-            return Ran(0, "\n".join(f"  {option}" for option in OPTIONS[argv[0]] if option not in self.lacks))
+            return CommandResult(0, "\n".join(f"  {option}" for option in OPTIONS[argv[0]] if option not in self.lacks))
         elif argv[0] in OPTIONS and (unknown := [word for word in argv if word.split("=")[0] in self.lacks]):
-            return Ran(1, f"{argv[0]}: unrecognized option '{unknown[0]}'")
+            return CommandResult(1, f"{argv[0]}: unrecognized option '{unknown[0]}'")
         elif verb in (("ss", "-Hltnp"), ("ss", "-Hlunp")):
             taken = self.listening.get(int(argv[2].rsplit(":", 1)[1]) * (1 if verb[1] == "-Hltnp" else -1))
-            return Ran(0, f"LISTEN 0 128 127.0.0.1:80 0.0.0.0:* {taken}" if taken else "")
+            return CommandResult(0, f"LISTEN 0 128 127.0.0.1:80 0.0.0.0:* {taken}" if taken else "")
         elif argv[0] == "certbot":
             self.certify(argv[argv.index("--cert-name") + 1], argv[argv.index("--server") + 1])
         elif verb == ("rm", "-rf"):
             self._drop(argv[2])
-        return Ran(0, "")
+        return CommandResult(0, "")
 
     def _systemctl(self, verb, names):
         if verb == "show" and names[:3] == ("-p", "ActiveState", "--value"):
-            return Ran(0, "active" if names[3] in self.active else "inactive")
+            return CommandResult(0, "active" if names[3] in self.active else "inactive")
         if verb == "show":
             met = "no" if names[-1] in self.skipped else "yes"
-            return Ran(0, f"ActiveState=inactive\nSubState=dead\nResult=success\nConditionResult={met}")
+            return CommandResult(0, f"ActiveState=inactive\nSubState=dead\nResult=success\nConditionResult={met}")
         if verb == "is-active":
-            return Ran(0, "\n".join("active" if name in self.active else "inactive" for name in names))
+            return CommandResult(0, "\n".join("active" if name in self.active else "inactive" for name in names))
         if verb == "is-enabled":
             names = [name for name in names if not name.startswith("-")]
             answers = ["enabled" if name in self.enabled else "disabled" for name in names]
-            return Ran(0 if "enabled" in answers else 1, "\n".join(answers))
+            return CommandResult(0 if "enabled" in answers else 1, "\n".join(answers))
         if verb == "enable":
             self.enabled |= set(names)
         elif verb == "disable":
             self.enabled -= set(names)
         elif (verb, *names) == ("try-reload-or-restart", "nginx") and (missing := self._missing_upstreams()):
-            return Ran(1, f"host not found in upstream {missing}")
+            return CommandResult(1, f"host not found in upstream {missing}")
         elif verb == "restart":
             started = [name for name in names if name not in self.skipped]
             self.active |= {name if "." in name else f"{name}.service" for name in started}
@@ -153,22 +153,22 @@ class FakeWorld(World):
             self.active |= {name for name in names if not name.startswith("-")} - self.skipped
         elif verb == "stop":
             self.active -= set(names)
-        return Ran(0, "")
+        return CommandResult(0, "")
 
     def _docker(self, argv):
         image = argv[-1]
         if "pull" in argv:
             if image not in self.registry:
-                return Ran(1, "manifest unknown")
+                return CommandResult(1, "manifest unknown")
             self.images.add(image)
         elif argv[:3] == ("docker", "image", "inspect"):
             known = self.architectures.get(image, "amd64")
-            return Ran(0, known) if image in self.images else Ran(1, "No such image")
+            return CommandResult(0, known) if image in self.images else CommandResult(1, "No such image")
         elif argv[:3] == ("docker", "image", "rm"):
             self.images.discard(image)
         elif argv[1] == "info":
-            return Ran(0, "/var/lib/docker")
-        return Ran(0, "")
+            return CommandResult(0, "/var/lib/docker")
+        return CommandResult(0, "")
 
     def _missing_upstreams(self):
         """Upstreams that a site names and no file of conf.d defines: Nginx does not start without them."""

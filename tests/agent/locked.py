@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 
 from agent import environments, uv
-from agent.world import Ran
+from agent.world import CommandResult
 from rendering.archive import build
 from rendering.host import render
 from tests.agent.fake import INSTALLED
@@ -24,12 +24,12 @@ FILES = {"bin/gunicorn": "#!/bin/sh\n", "bin/python": "x", "lib/x.py": "text"}
 class LockedWorld(ParcelWorld):
     """`fails` is how uv ends when it fails; `made` is what it puts into an environment."""
 
-    fails: Ran | None = None
+    fails: CommandResult | None = None
     made: dict[str, str] = field(default_factory=lambda: dict(FILES))
 
     def _pretend(self, argv):
         if argv[0].startswith("python3"):
-            return Ran(0, PYTHON if argv[0] in self.installed else f"{argv[0]}: not found")
+            return CommandResult(0, PYTHON if argv[0] in self.installed else f"{argv[0]}: not found")
         if argv[0] != "systemd-run":
             return super()._pretend(argv)
         place = next(word for word in argv if "UV_PROJECT_ENVIRONMENT=" in word).rpartition("=")[2]
@@ -37,7 +37,7 @@ class LockedWorld(ParcelWorld):
         for name, text in {**self.made, "lib/lock": hashlib.sha256(lock).hexdigest()}.items():
             self._change(takes_space=True)
             self.files[f"{place}/{name}"] = (text.encode(), 0o755, environments.ACCOUNT, "")
-        return self.fails or Ran(0, "")
+        return self.fails or CommandResult(0, "")
 
     def _at(self, path):
         """Where a path leads, by the links on its way."""

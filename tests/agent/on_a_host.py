@@ -23,7 +23,7 @@ from agent.job import Job
 from agent.monitor import run as monitor
 from agent.places import read_file
 from agent.recover import recover
-from agent.world import Ran, World
+from agent.world import CommandResult, World
 from tests.agent.docker import Docker
 from tests.agent.fake import FakeWorld, Killed
 
@@ -77,7 +77,7 @@ def run(releases: dict[str, dict[str, str]]) -> dict[str, Any]:
 
     unhealthy, invalid, both = serving(), serving(), serving()
     unhealthy.web = lambda url: 500 if "8014" in url else 200
-    invalid.answers["/usr/bin/docker-compose -f"] = Ran(1, "x: no such thing")
+    invalid.answers["/usr/bin/docker-compose -f"] = CommandResult(1, "x: no such thing")
     observed = fresh()
     apply(observed, JOB, *watched, {})
     scenes = {

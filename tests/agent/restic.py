@@ -9,7 +9,7 @@ from functools import cache
 
 from agent.backups import asking
 from agent.places import Entry
-from agent.world import TIMED_OUT, Ran
+from agent.world import TIMED_OUT, CommandResult
 from tests.agent.fake import FakeWorld
 from tests.agent.releases import applied, images, release
 from tests.catalogue.backups import CONFIG, PASSWORD, with_backups
@@ -26,7 +26,7 @@ class BackupWorld(FakeWorld):
 
     kept: dict[str, tuple[str, str, object]] = field(default_factory=dict)
     is_there: bool = True
-    fails: dict[str, Ran] = field(default_factory=dict)
+    fails: dict[str, CommandResult] = field(default_factory=dict)
 
     def rows(self, place: str = DATABASE) -> str:
         return self.files[f"{place}/rows"][0].decode() if f"{place}/rows" in self.files else ""
@@ -35,7 +35,7 @@ class BackupWorld(FakeWorld):
         self.directories.setdefault(place, ("70", "70", 0o700))
         self.files[f"{place}/rows"] = (text.encode(), 0o600, "70", "70")
 
-    def _failing(self, command: str) -> Ran | None:
+    def _failing(self, command: str) -> CommandResult | None:
         beginning = next((known for known in self.fails if command.startswith(known)), None)
         return self.fails.pop(beginning) if beginning else None
 
@@ -53,18 +53,18 @@ class BackupWorld(FakeWorld):
             self._change()
             self.ran.append(command)
             self.directories.setdefault(f"/var/lib/docker/volumes/{argv[-1]}/_data", ("root", "root", 0o701))
-            return Ran(0, argv[-1])
+            return CommandResult(0, argv[-1])
         if argv[:3] == ("docker", "volume", "rm"):
             self._change()
             self.ran.append(command)
             self._drop(f"/var/lib/docker/volumes/{argv[-1]}")
-            return Ran(0, "")
+            return CommandResult(0, "")
         return super().run(*argv, timeout=timeout, environment=environment, stdin=stdin)
 
-    def _restic(self, words: list[str]) -> Ran:
+    def _restic(self, words: list[str]) -> CommandResult:
         verb = words[0]
         if not self.is_there and verb != "init":
-            return Ran(
+            return CommandResult(
                 1, "Fatal: unable to open config file: Stat: The specified key does not exist.\nIs there a repository"
             )
         self._change()
@@ -81,11 +81,11 @@ class BackupWorld(FakeWorld):
                 for id, (at, owner, what) in self.kept.items()
                 if owner == service
             ]
-            return Ran(0, json.dumps(found))
+            return CommandResult(0, json.dumps(found))
         elif verb == "backup":
             paths = [word for word in words[1:] if word.startswith("/")]
             files = {path: {n: f for n, f in self.files.items() if n.startswith(f"{path}/")} for path in paths}
-            return Ran(
+            return CommandResult(
                 0,
                 json.dumps(
                     {"message_type": "summary", "snapshot_id": self._keep(words, files), "total_bytes_processed": 7}
@@ -98,10 +98,10 @@ class BackupWorld(FakeWorld):
             for id in words[1:]:
                 del self.kept[id]
         elif verb == "stats":
-            return Ran(0, '{"total_size": 1000}')
+            return CommandResult(0, '{"total_size": 1000}')
         elif verb == "restore":
             self._restore(words)
-        return Ran(0, "")
+        return CommandResult(0, "")
 
     def _keep(self, words: list[str], what: object) -> str:
         id = f"{len(self.kept) + 1:08x}"
@@ -124,18 +124,22 @@ class BackupWorld(FakeWorld):
         self._change()
         first, second = self._failing(" ".join(source)), self._failing(" ".join(sink))
         if first or second:
-            return first or Ran(TIMED_OUT, ""), second or Ran(TIMED_OUT, ""), 10
+            return first or CommandResult(TIMED_OUT, ""), second or CommandResult(TIMED_OUT, ""), 10
         if source[0] == "docker":
             text = self.rows()
             if not text:
-                return Ran(0, ""), Ran(TIMED_OUT, ""), 0
+                return CommandResult(0, ""), CommandResult(TIMED_OUT, ""), 0
             id = self._keep(sink[2:], text)
-            return Ran(0, ""), Ran(0, json.dumps({"message_type": "summary", "snapshot_id": id})), len(text)
+            return (
+                CommandResult(0, ""),
+                CommandResult(0, json.dumps({"message_type": "summary", "snapshot_id": id})),
+                len(text),
+            )
         text = str(self.kept[source[3]][2])
         if not sink[3].startswith("infra-drill-"):
             assert "db.service" in self.active and not self.rows(), "it is loaded into an empty one that runs"
             self.write_rows(text)
-        return Ran(0, ""), Ran(0, ""), len(text)
+        return CommandResult(0, ""), CommandResult(0, ""), len(text)
 
     def directory_entry(self, path):
         found = super().directory_entry(path)

@@ -14,7 +14,7 @@ from agent.measures.proxy import server_errors
 from agent.monitor.look import HostFacts
 from agent.proxy import Conflict, Log
 from agent.proxy import Proxy as ProxyOfAgent
-from agent.world import Ran
+from agent.world import CommandResult
 from catalogue.proxies import NAMES
 from infra.preview import serving
 from rendering import proxies as rendered
@@ -102,7 +102,7 @@ def test_its_sites_are_rendered():
 
 def test_its_configuration_is_tested_before_the_switch():
     world = machine()
-    world.answers["unshare"] = Ran(1, "line 1: no such path")
+    world.answers["unshare"] = CommandResult(1, "line 1: no such path")
     ended = applied(world, release())
     assert ended.outcome == "refused" and "courier check: line 1: no such path" in ended.line
     assert FILE not in world.files
@@ -113,7 +113,7 @@ def test_its_files_are_applied_and_its_log_is_read():
     assert FILE in world.files and UNIT in world.active
     look = HostFacts(world, current(world))
     lines = "".join(f"{world.time - 5:.0f} 192.0.2.1 {status}\n" for status in [200] * 15 + [502] * 5)
-    world.answers[f"tail -n 20000 {LOG}"] = Ran(0, lines + "no answer\n")
+    world.answers[f"tail -n 20000 {LOG}"] = CommandResult(0, lines + "no answer\n")
     (condition,) = [alert for alert in look.manifest["alerts"] if alert["measure"] == "proxy server errors"]
     (measured,) = server_errors(look, condition)
     assert (measured.subject, measured.value) == (UNIT, 25.0)

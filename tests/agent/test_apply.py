@@ -8,7 +8,7 @@ import pytest
 
 from agent import jobs, registry, store
 from agent.outcome import Failed, Mask
-from agent.world import Ran
+from agent.world import CommandResult
 from tests.agent.releases import (
     AVATAR,
     AVATAR_UNIT,
@@ -116,17 +116,17 @@ def test_a_wrong_mode_is_put_right(served):
 
 def missing(world):
     image = next(i for i in world.registry if "api-ast" in i)
-    world.answers[f"docker --config /run/infra/docker pull -q {image}"] = Ran(1, "manifest unknown")
+    world.answers[f"docker --config /run/infra/docker pull -q {image}"] = CommandResult(1, "manifest unknown")
 
 
 REFUSALS = {
     "missing image": (missing, "docker push 754724220380.dkr.ecr.ap-northeast-1.amazonaws.com/watchme-api-ast"),
     "no docker": (lambda w: w.installed.discard("docker"), "not installed: docker. Install them on the host and run again"),
-    "docker down": (lambda w: w.answers.update({"docker info": Ran(1, "Cannot connect")}), "Docker does not answer: Cannot connect"),
-    "no certificate": (lambda w: w.answers.update({"certbot": Ran(1, "no such zone")}), "no certificate for api.hey-watch.me"),
-    "nginx": (lambda w: w.answers.update({"unshare": Ran(1, "unknown directive")}), "nginx -t: unknown directive"),
-    "units": (lambda w: w.answers.update({"systemd-analyze": Ran(1, "bad unit")}), "systemd-analyze verify: bad unit"),
-    "compose": (lambda w: w.answers.update({"/usr/bin/docker-compose -f": Ran(1, "bad file")}), "docker-compose config /home"),
+    "docker down": (lambda w: w.answers.update({"docker info": CommandResult(1, "Cannot connect")}), "Docker does not answer: Cannot connect"),
+    "no certificate": (lambda w: w.answers.update({"certbot": CommandResult(1, "no such zone")}), "no certificate for api.hey-watch.me"),
+    "nginx": (lambda w: w.answers.update({"unshare": CommandResult(1, "unknown directive")}), "nginx -t: unknown directive"),
+    "units": (lambda w: w.answers.update({"systemd-analyze": CommandResult(1, "bad unit")}), "systemd-analyze verify: bad unit"),
+    "compose": (lambda w: w.answers.update({"/usr/bin/docker-compose -f": CommandResult(1, "bad file")}), "docker-compose config /home"),
     "port": (lambda w: w.listening.update({8017: 'users:(("python3",pid=7,fd=3))'}), 'port 8017 of ast-api is taken on the host (users:(("python3",pid=7,fd=3)))'),
     "disk": (lambda w: setattr(w, "space", 100), "no space left on device: 0 MiB are free under /var/lib/docker, this release needs about 272 MiB. `infra prune` frees up to 0 MiB"),
     "memory": (lambda w: setattr(w, "memory", lambda: {"MemTotal": 1024**3}), "MiB, but this machine has 1024 MiB: lower them, or move a service"),
@@ -152,7 +152,7 @@ def test_the_disk_that_images_need_is_asked_of_the_registry(monkeypatch):
     world = world_for(made)
     big = json.dumps({"layers": [{"size": 2 * 1024**3}]}).encode()
     world.fetch = lambda url, headers: (200, big)
-    world.answers["docker-credential-ecr-login get"] = Ran(0, '{"Username": "AWS", "Secret": "token"}')
+    world.answers["docker-credential-ecr-login get"] = CommandResult(0, '{"Username": "AWS", "Secret": "token"}')
     line = applied(world, made).line
     assert "10240 MiB are free under /var/lib/docker, this release needs about 80" in line
 
@@ -160,7 +160,7 @@ def test_the_disk_that_images_need_is_asked_of_the_registry(monkeypatch):
 def test_every_missing_image_is_named():
     made = release()
     world = world_for(made)
-    world.answers["docker --config /run/infra/docker pull"] = Ran(1, "manifest unknown")
+    world.answers["docker --config /run/infra/docker pull"] = CommandResult(1, "manifest unknown")
     assert applied(world, made).line.count("docker push") == 13
 
 
@@ -177,7 +177,7 @@ def test_an_image_without_a_digest_is_not_in_the_registry():
 def test_a_registry_that_refuses_is_no_missing_image():
     made = release()
     world = world_for(made)
-    world.answers["docker --config /run/infra/docker pull"] = Ran(1, "no basic auth credentials")
+    world.answers["docker --config /run/infra/docker pull"] = CommandResult(1, "no basic auth credentials")
     line = applied(world, made).line
     assert "13 image(s) cannot be pulled" in line and "no basic auth credentials" in line and "docker push" not in line
 
@@ -280,11 +280,11 @@ def test_a_port_of_the_services_own_container_is_not_taken():
     made = release()
     world = world_for(made)
     world.listening[8017] = 'users:(("docker-proxy",pid=7,fd=3))'
-    world.answers["docker ps --filter publish=8017"] = Ran(0, "ast-api")
+    world.answers["docker ps --filter publish=8017"] = CommandResult(0, "ast-api")
     assert applied(world, made).outcome == "applied"
     other = world_for(made)
     other.listening[8017] = world.listening[8017]
-    other.answers["docker ps --filter publish=8017"] = Ran(0, "somebodys")
+    other.answers["docker ps --filter publish=8017"] = CommandResult(0, "somebodys")
     assert "port 8017 of ast-api is taken" in applied(other, made).line
 
 

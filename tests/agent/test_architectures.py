@@ -6,7 +6,7 @@ import pytest
 
 from agent import registry
 from agent.registry import Offer, offer
-from agent.world import Ran
+from agent.world import CommandResult
 from tests.agent.fake import FakeWorld
 from tests.agent.releases import applied, images, release, serving, world_for
 
@@ -30,7 +30,7 @@ SINGLE = json.dumps({"layers": [{"size": 7}, {"size": 3}]}).encode()
 
 
 def with_registry(world: FakeWorld, body: bytes) -> FakeWorld:
-    world.answers["docker-credential-ecr-login get"] = Ran(0, LOGIN)
+    world.answers["docker-credential-ecr-login get"] = CommandResult(0, LOGIN)
     last = {"sha256:amd64", "sha256:arm64"}
     world.fetch = lambda url, *_, **__: (200, SINGLE if url.rsplit("/", 1)[1] in last else body)  # type: ignore[method-assign]
     return world

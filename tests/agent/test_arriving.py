@@ -8,7 +8,7 @@ import pytest
 from agent import arriving, away, overrides, slots, steps, store
 from agent.backups import asking
 from agent.outcome import Refused
-from agent.world import Ran
+from agent.world import CommandResult
 from rendering.host import render
 from rendering.moving import moving
 from tests.agent.fake import Killed
@@ -115,9 +115,9 @@ def test_undone_all_is_as_it_was_and_what_was_copied_is_still_there(host):
 @pytest.mark.parametrize(
     ("command", "answer"),
     [
-        ("systemctl restart", Ran(1, "Job failed")),
-        ("/usr/bin/docker-compose -p infra-step-", Ran(1, "no such table")),
-        ("systemctl daemon-reload", Ran(1, "refused")),
+        ("systemctl restart", CommandResult(1, "Job failed")),
+        ("/usr/bin/docker-compose -p infra-step-", CommandResult(1, "no such table")),
+        ("systemctl daemon-reload", CommandResult(1, "refused")),
     ],
 )
 def test_where_it_does_not_start_nothing_here_uses_it_and_the_reason_is_said(host, command, answer):
@@ -131,7 +131,7 @@ def test_where_it_does_not_start_nothing_here_uses_it_and_the_reason_is_said(hos
 def test_where_it_does_not_stop_either_the_other_host_must_not_start(host):
     arriving.ready(host, prepared(host), say)
     host.web = lambda url: 500
-    host.answers["systemctl stop"] = Ran(1, "timed out")
+    host.answers["systemctl stop"] = CommandResult(1, "timed out")
     ended = start(host)
     assert not ended["started"] and not ended["off"]
 
@@ -228,7 +228,7 @@ def test_a_restore_and_an_arrival_keep_out_of_each_others_way(host):
 
 def test_a_failed_start_that_is_killed_is_undone_by_the_next_and_never_taken_for_the_data(host):
     arriving.ready(host, prepared(host), say)
-    host.answers["systemctl restart"] = Ran(1, "Job failed")
+    host.answers["systemctl restart"] = CommandResult(1, "Job failed")
     finished = copy.deepcopy(host)
     assert not start(finished)["started"]
     for number in changes(finished.changes - host.changes - 1):
@@ -245,8 +245,8 @@ def test_a_failed_start_that_is_killed_is_undone_by_the_next_and_never_taken_for
 
 def test_a_container_that_a_failed_start_left_is_stopped_too(host):
     arriving.ready(host, prepared(host), say)
-    host.fails["systemctl restart"] = Ran(1, "Job failed")
-    host.answers["docker ps --format {{.Names}}"] = Ran(0, "db\nother")
+    host.fails["systemctl restart"] = CommandResult(1, "Job failed")
+    host.answers["docker ps --format {{.Names}}"] = CommandResult(0, "db\nother")
     answer = start(host)
     assert "docker stop db" in host.commands("docker stop") and not answer["off"], "docker ps has it still"
 

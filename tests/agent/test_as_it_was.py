@@ -10,7 +10,7 @@ import pytest
 
 from agent import images, jobs, prune, slots, store, transaction, validate, web
 from agent.job import Job
-from agent.world import Ran, World
+from agent.world import CommandResult, World
 from tests.agent.fake import Killed
 from tests.agent.releases import (
     AVATAR,
@@ -35,7 +35,7 @@ def deaf_to(world, *words):
     def run(*argv, **options):
         if argv[: len(words) - 1] == words[:-1] and words[-1] in argv:
             asked(*(word for word in argv if word != words[-1]), **options)
-            return Ran(124, "no end after 300 s")
+            return CommandResult(124, "no end after 300 s")
         return asked(*argv, **options)
 
     world.run = run
@@ -75,7 +75,7 @@ def test_a_rollback_that_systemd_does_not_follow_claims_no_success(words, compla
 def test_a_port_that_another_container_has_is_not_the_services(shown, outcome):
     """Docker publishes a port once; a container of another network, or of host's, may have taken it before."""
     world = serving(release())
-    world.answers["docker ps --format {{.Names}} {{.Ports}}"] = Ran(0, f"{shown}\n")
+    world.answers["docker ps --format {{.Names}} {{.Ports}}"] = CommandResult(0, f"{shown}\n")
     ended = applied(world, release(bigger))
     assert ended.outcome == outcome, ended.line
     complaint = "avatar-uploader: the container another has its port instead of watchme-avatar-uploader"
@@ -84,7 +84,7 @@ def test_a_port_that_another_container_has_is_not_the_services(shown, outcome):
 
 def test_a_docker_that_does_not_say_who_has_a_port_is_no_proof():
     world = serving(release())
-    world.answers["docker ps --format {{.Names}} {{.Ports}}"] = Ran(124, "\nno end after 30 s")
+    world.answers["docker ps --format {{.Names}} {{.Ports}}"] = CommandResult(124, "\nno end after 30 s")
     ended = applied(world, release(bigger))
     assert ended.outcome == "rolled back" and "the ports of the containers are unknown: docker ps" in ended.line
 

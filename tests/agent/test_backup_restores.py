@@ -9,7 +9,7 @@ from agent import install, steps, transaction
 from agent.backups import asking, drills, making, restic, restoring
 from agent.documents.backups import RestoreRecord
 from agent.outcome import Refused
-from agent.world import Ran, World
+from agent.world import CommandResult, World
 from tests.agent.fake import Killed
 from tests.agent.restic import DATABASE, OUTBOX, now, say, served_world
 from tests.document_types import misfits
@@ -159,11 +159,11 @@ def test_what_becomes_unhealthy_by_it_undoes_it(served):
 
 
 FAILED = {
-    "the load": ("docker exec -i db", Ran(3, "ERROR: role reader does not exist"), "the load command ended with 3"),
-    "the repository in the middle": ("restic --quiet dump", Ran(1, "Fatal: blob not found"), "restic: Fatal: blob not found"),
-    "the start": ("systemctl restart db.service", Ran(1, "Job failed"), "could not be restored from backup"),
-    "a migration": ("/usr/bin/docker-compose -p infra-step-", Ran(1, "no such table"), "ended with 1"),
-    "the start of what depends on it": ("systemctl restart watchme-web-app", Ran(1, "Job failed"), "could not be restored"),
+    "the load": ("docker exec -i db", CommandResult(3, "ERROR: role reader does not exist"), "the load command ended with 3"),
+    "the repository in the middle": ("restic --quiet dump", CommandResult(1, "Fatal: blob not found"), "restic: Fatal: blob not found"),
+    "the start": ("systemctl restart db.service", CommandResult(1, "Job failed"), "could not be restored from backup"),
+    "a migration": ("/usr/bin/docker-compose -p infra-step-", CommandResult(1, "no such table"), "ended with 1"),
+    "the start of what depends on it": ("systemctl restart watchme-web-app", CommandResult(1, "Job failed"), "could not be restored"),
 }  # fmt: skip
 
 
@@ -238,7 +238,7 @@ def test_what_was_written_after_an_interrupted_restore_is_kept_too(served):
 def test_what_does_not_start_again_holds_up_no_release_once_the_data_is_right(served):
     now(served)
     served.write_rows("newer")
-    served.answers["systemctl restart watchme-web-app"] = Ran(1, "Job failed")
+    served.answers["systemctl restart watchme-web-app"] = CommandResult(1, "Job failed")
     with pytest.raises(Refused, match="and its earlier data is back in place"):
         restored(served)
     assert served.rows() == "newer" and restoring.RECORD not in served.files
@@ -272,7 +272,7 @@ def test_times_of_restic_are_compared_and_shown_in_utc(served):
 
 def test_docker_that_is_down_is_said_in_words(served):
     now(served)
-    served.fails["docker volume create"] = Ran(1, "Cannot connect to the Docker daemon")
+    served.fails["docker volume create"] = CommandResult(1, "Cannot connect to the Docker daemon")
     with pytest.raises(Refused, match="Cannot connect to the Docker daemon"):
         restored(served)
 
@@ -280,7 +280,11 @@ def test_docker_that_is_down_is_said_in_words(served):
 def test_a_dump_whose_container_depends_on_others_is_read_whole(served):
     now(served)
     entry = {**making.entry_of(served, "db"), "health": ""}
-    served.pipe = lambda source, sink, timeout, environment: (Ran(0, ""), Ran(0, ""), 7 if source[0] == "restic" else 0)
+    served.pipe = lambda source, sink, timeout, environment: (
+        CommandResult(0, ""),
+        CommandResult(0, ""),
+        7 if source[0] == "restic" else 0,
+    )
     assert drills._try_restore(served, entry, restic.choose_snapshot(served, "db", None), say) == 7
 
 

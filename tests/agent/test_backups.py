@@ -5,7 +5,7 @@ import pytest
 from agent.backups import asking, making, restic
 from agent.measures import backups as measured
 from agent.outcome import Refused
-from agent.world import Ran
+from agent.world import CommandResult
 from tests.agent.releases import release
 from tests.agent.restic import OUTBOX, now, say, served_world
 from tests.catalogue.backups import CONFIG, PASSWORD, with_backups
@@ -35,12 +35,12 @@ def test_files_are_taken_where_there_is_no_dump(served):
 
 
 FAULTS = {
-    "a dump that fails": ("docker exec db", Ran(1, "pg_dump: error: connection refused"), "its dump ended with 1: pg_dump: error: connection refused"),
-    "a dump that takes too long": ("docker exec db", Ran(124, ""), "its dump did not finish"),
-    "restic": ("restic --quiet backup", Ran(1, "Fatal: server says no"), "restic: Fatal: server says no"),
-    "a wrong password": ("restic --quiet cat config", Ran(1, "Fatal: wrong password or no key found"), "cannot be read: Fatal: wrong password"),
+    "a dump that fails": ("docker exec db", CommandResult(1, "pg_dump: error: connection refused"), "its dump ended with 1: pg_dump: error: connection refused"),
+    "a dump that takes too long": ("docker exec db", CommandResult(124, ""), "its dump did not finish"),
+    "restic": ("restic --quiet backup", CommandResult(1, "Fatal: server says no"), "restic: Fatal: server says no"),
+    "a wrong password": ("restic --quiet cat config", CommandResult(1, "Fatal: wrong password or no key found"), "cannot be read: Fatal: wrong password"),
     "a region that does not answer": (
-        "restic --quiet cat config", Ran(1, "Fatal: unable to open config file: dial tcp: i/o timeout\nIs there a repository at"),
+        "restic --quiet cat config", CommandResult(1, "Fatal: unable to open config file: dial tcp: i/o timeout\nIs there a repository at"),
         "the repository of backups cannot be read",
     ),
 }  # fmt: skip
@@ -67,7 +67,7 @@ def test_an_empty_dump_is_none(served):
 
 
 def test_files_that_cannot_be_read_make_no_good_backup(served):
-    served.fails["restic --quiet backup"] = Ran(3, "error: open /srv/web/outbox/x: permission denied")
+    served.fails["restic --quiet backup"] = CommandResult(3, "error: open /srv/web/outbox/x: permission denied")
     with pytest.raises(Refused, match="some files could not be read"):
         now(served, "worker")
     served.remove_tree(OUTBOX)
@@ -77,7 +77,7 @@ def test_files_that_cannot_be_read_make_no_good_backup(served):
 
 
 def test_old_ones_that_cannot_be_removed_are_said_and_the_backup_is_good(served):
-    served.fails["restic --quiet forget"] = Ran(1, "unable to create lock: repository is already locked")
+    served.fails["restic --quiet forget"] = CommandResult(1, "unable to create lock: repository is already locked")
     assert "already locked" in now(served)["warning"] and "good" in making.record(served, "db")
 
 
@@ -97,7 +97,7 @@ def test_they_are_listed_newest_first(served):
 
 @pytest.mark.parametrize("text", ["", "{", "[1]", '[{"id": 1}]', '{"x": 2}', "[" * 5000])
 def test_odd_answers_of_restic_are_refused_in_words(served, text):
-    served.fails["restic --quiet snapshots"] = Ran(0, text)
+    served.fails["restic --quiet snapshots"] = CommandResult(0, text)
     try:
         assert restic.snapshots(served, "db") == []
     except Refused as refusal:
@@ -118,7 +118,7 @@ def test_the_monitor_waits_for_the_first_one_and_alerts_when_the_last_one_is_old
     assert hours()["db"][0] == 1
     now(served)
     assert hours()["db"][0] == -30 and hours()["worker"][0] == 1
-    served.fails["docker exec db"] = Ran(1, "connection refused")
+    served.fails["docker exec db"] = CommandResult(1, "connection refused")
     with pytest.raises(Refused):
         now(served)
     served.time += 40 * 3600
@@ -135,13 +135,13 @@ def test_it_is_verified_by_another_tenth_each_day(served):
         served.time += 86400
         parts.add(served.commands("restic --quiet check")[-1])
     assert len(parts) == 10
-    absent = Ran(1, "Fatal: unable to open config file: Stat: The specified key does not exist.")
+    absent = CommandResult(1, "Fatal: unable to open config file: Stat: The specified key does not exist.")
     served.fails["restic --quiet check"] = absent
     assert making.verify(served, True, say) == "there is no backup to verify yet"
     now(served)
     served.fails["restic --quiet check"] = absent
     with pytest.raises(Refused, match="damaged or cannot be read"):
         making.verify(served, True, say)
-    served.fails["restic --quiet check"] = Ran(1, "pack 12ab: contains 1 errors")
+    served.fails["restic --quiet check"] = CommandResult(1, "pack 12ab: contains 1 errors")
     with pytest.raises(Refused, match="damaged or cannot be read: pack 12ab"):
         making.verify(served, True, say)

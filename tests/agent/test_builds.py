@@ -3,7 +3,7 @@
 import json
 
 from agent import builds
-from agent.world import Ran
+from agent.world import CommandResult
 from infra.releases import build
 from tests.agent.fake import FakeWorld
 from tests.agent.releases import images, release
@@ -13,7 +13,7 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 def said(lines, code=0):
     world = FakeWorld()
-    world.answers["docker image inspect"] = Ran(code, "\n".join(lines))
+    world.answers["docker image inspect"] = CommandResult(code, "\n".join(lines))
     return builds.build_labels(world, release().manifest)
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from agent import capabilities, compose
 from agent.validate import STAGE, units_verdict
-from agent.world import Ran
+from agent.world import CommandResult
 from tests.agent.fake import FakeWorld
 from tests.agent.releases import AVATAR_UNIT, applied, bigger, release, serving, world_for
 from tests.support import ROOT
@@ -136,7 +136,7 @@ OLD = {
 @pytest.mark.parametrize("case", OLD)
 def test_an_older_systemd_judges_as_a_later_one_does(case):
     output, code, names, expected = OLD[case]
-    judged = units_verdict(Ran(code, output), names)
+    judged = units_verdict(CommandResult(code, output), names)
     assert bool(judged.code) is bool(expected)
     if expected:
         assert judged.output == expected
@@ -145,7 +145,7 @@ def test_an_older_systemd_judges_as_a_later_one_does(case):
 def test_a_unit_with_a_fault_is_refused_by_an_older_systemd_too():
     world = without_option("--recursive-errors")
     fault = f"{UNITS}/{AVATAR_UNIT}:9: Unknown key name 'Restrat' in section 'Service', ignoring."
-    world.answers["systemd-analyze verify"] = Ran(0, fault)
+    world.answers["systemd-analyze verify"] = CommandResult(0, fault)
     ended = applied(world, release(with_a_new_unit))
     assert ended.outcome == "refused" and "Unknown key name 'Restrat'" in ended.line and STAGE not in ended.line
 
@@ -163,7 +163,7 @@ SAID = {
 @pytest.mark.parametrize("version", SAID)
 def test_a_compose_file_that_is_not_taken_is_refused_in_the_words_of_either_generation(version):
     world = at_version(version)
-    world.answers["/usr/bin/docker-compose -f"] = Ran(1, SAID[version])
+    world.answers["/usr/bin/docker-compose -f"] = CommandResult(1, SAID[version])
     ended = applied(world, release(bigger))
     assert ended.outcome == "refused" and "docker-compose config /home/ubuntu" in ended.line
     assert "mem_limitz" in ended.line and "level=warning" not in ended.line

@@ -7,7 +7,7 @@ import pytest
 from agent.cgroups import UNIFIED, own_kills
 from agent.measures.containers import oom_kills
 from agent.monitor.look import HostFacts
-from agent.world import Ran
+from agent.world import CommandResult
 from tests.agent.conditions import watchme
 from tests.agent.fake import FakeWorld
 from tests.agent.native import release as native_release
@@ -46,8 +46,8 @@ def test_a_kill_is_one_units(tree):
     assert own_kills(counts, groups, repeats) == own
 
 
-def journal_of(*entries: dict[str, str]) -> Ran:
-    return Ran(0, "".join(json.dumps(entry) + "\n" for entry in entries))
+def journal_of(*entries: dict[str, str]) -> CommandResult:
+    return CommandResult(0, "".join(json.dumps(entry) + "\n" for entry in entries))
 
 
 def subjects(world: FakeWorld) -> dict[str, float]:
@@ -76,7 +76,7 @@ def test_a_unit_that_only_repeats_the_one_inside_it_is_no_subject():
     world.answers["journalctl MESSAGE_ID=fe6faa94"] = journal_of(
         *({"UNIT": unit, "_PID": "1"} for unit in ("outer.service", "inner.scope", "system.slice"))
     )
-    world.answers["systemctl show -p Id"] = Ran(
+    world.answers["systemctl show -p Id"] = CommandResult(
         0, "Id=outer.service\nControlGroup=/a\n\nId=inner.scope\nControlGroup=/a/b\n"
     )
     assert subjects(world) == {"inner.scope": 1}

@@ -7,7 +7,7 @@ import pytest
 
 from agent.monitor.conditions import MEASURES, ConditionResult, evaluate, firing
 from agent.monitor.look import HostFacts
-from agent.world import Ran, Usage
+from agent.world import CommandResult, Usage
 from tests.agent.conditions import MEMINFO, NETWORK, TRANSACTION, moved, watchme
 from tests.agent.fake import FakeWorld
 from tests.agent.native import release as native_release
@@ -66,11 +66,11 @@ CAUSES = {
         "the name ast-api does not resolve as expected in watchme-avatar-uploader: no answer, expected 172.27.0.17",
     ),
     "a port for the world": (
-        lambda w: w.answers.update({"ss -Hltn": Ran(0, LISTENS.format(at="0.0.0.0:8017") + LISTENS.format(at="127.0.0.1:8018") + LISTENS.format(at="*:443"))}),
+        lambda w: w.answers.update({"ss -Hltn": CommandResult(0, LISTENS.format(at="0.0.0.0:8017") + LISTENS.format(at="127.0.0.1:8018") + LISTENS.format(at="*:443"))}),
         "port 8017 of ast-api listens beyond the loopback interface at 0.0.0.0",
     ),
     "a unit that failed": (
-        lambda w: w.answers.update({"systemctl list-units --failed": Ran(0, "backup.service loaded failed failed Backup\n")}),
+        lambda w: w.answers.update({"systemctl list-units --failed": CommandResult(0, "backup.service loaded failed failed Backup\n")}),
         "backup.service has failed",
     ),
     "an unhealthy service": (
@@ -102,7 +102,7 @@ CAUSES = {
         lambda w: w.files.update({"/var/lib/infra/transaction.json": (TRANSACTION, 0o600, "root", "root")}),
         "an interrupted switch was neither committed nor rolled back: the release (abc, by alice@laptop)",
     ),
-    "no login": (lambda w: w.answers.update({"docker-credential-ecr-login get": Ran(1, "no")}), "this host cannot log in to 754724220380.dkr.ecr.ap-northeast-1.amazonaws.com: no login is available"),
+    "no login": (lambda w: w.answers.update({"docker-credential-ecr-login get": CommandResult(1, "no")}), "this host cannot log in to 754724220380.dkr.ecr.ap-northeast-1.amazonaws.com: no login is available"),
     "a login that is not taken": (lambda w: setattr(w, "fetch", lambda url, *_, **__: (401, b"")), "amazonaws.com: it answered 401"),
 }  # fmt: skip
 
@@ -140,13 +140,13 @@ def test_a_container_whose_unit_is_down_is_one_finding_and_not_five():
 def test_an_ssh_host_goes_by_its_time_daemon():
     world = native_serving(native_release("home"))
     assert not [entry for entry in evaluate(HostFacts(world, current(world))) if entry.alert == "clock"]
-    world.answers["systemctl is-active systemd-timesyncd.service"] = Ran(0, "active\ninactive")
-    world.answers["timedatectl"] = Ran(0, "no\n")
+    world.answers["systemctl is-active systemd-timesyncd.service"] = CommandResult(0, "active\ninactive")
+    world.answers["timedatectl"] = CommandResult(0, "no\n")
     assert "the clock is 3600 s off or more: the time daemon" in "".join(entry.text for entry in fired(world))
 
 
-def journal_of(unit: str, count: int) -> Ran:
-    return Ran(0, f'{{"UNIT":"{unit}","_UID":"0","_PID":"1"}}\n' * count)
+def journal_of(unit: str, count: int) -> CommandResult:
+    return CommandResult(0, f'{{"UNIT":"{unit}","_UID":"0","_PID":"1"}}\n' * count)
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def journal_of(unit: str, count: int) -> Ran:
         (lambda w: w.answers.update({"journalctl MESSAGE_ID=5eb": journal_of("recall-api.service", 4)}), "recall-api.service was restarted 4 times in the last 600 s"),
         (lambda w: w.certificates.update({"example.com": (w.time + 20 * 86400, "")}), "the certificate for example.com is missing, not trusted or about to expire"),
         (lambda w: w.certificates.update({"example.com": (0.0, "certificate has expired")}), "about to expire: certificate has expired"),
-        (lambda w: w.answers.update({"tail": Ran(0, log(w, 500, 2) + log(w, 200, 18))}), "10.0 % of nginx.service's responses in the last 300 s were server errors (2 of 20)"),
+        (lambda w: w.answers.update({"tail": CommandResult(0, log(w, 500, 2) + log(w, 200, 18))}), "10.0 % of nginx.service's responses in the last 300 s were server errors (2 of 20)"),
     ],
 )  # fmt: skip
 def test_what_fires_on_a_host_of_units(cause, text):
@@ -171,7 +171,7 @@ def test_restarts_of_an_accounts_unit_are_its_own():
     world = native_serving(native_release("home"))
     uid = world.account("ice").uid
     lines = f'{{"USER_UNIT":"vocoder.service","_UID":"{uid}"}}\n' * 4 + '{"USER_UNIT":"vocoder.service","_UID":"9"}\n'
-    world.answers["journalctl MESSAGE_ID=5eb"] = Ran(0, lines + '{"UNIT":"vocoder.service"}\nno line\n')
+    world.answers["journalctl MESSAGE_ID=5eb"] = CommandResult(0, lines + '{"UNIT":"vocoder.service"}\nno line\n')
     assert [entry.text for entry in fired(world)] == ["ice/vocoder.service was restarted 4 times in the last 600 s"]
 
 
@@ -189,7 +189,7 @@ FORGED = [
 @pytest.mark.parametrize("line", FORGED)
 def test_what_an_account_writes_into_the_journal_is_no_managers_word(line, message):
     world = recall()
-    world.answers[f"journalctl MESSAGE_ID={message}"] = Ran(0, f"{line}\n" * 9)
+    world.answers[f"journalctl MESSAGE_ID={message}"] = CommandResult(0, f"{line}\n" * 9)
     assert not [entry for entry in fired(world) if entry.subject == "recall-api.service"]
 
 
@@ -201,7 +201,7 @@ def log(world, status, count, age=10):
 @pytest.mark.parametrize("lines", [(500, 19, 10), (500, 100, 301)], ids=["too few", "too old"])
 def test_what_does_not_fire(lines):
     world = native_serving(native_release("services", "recall"))
-    world.answers["tail"] = Ran(0, log(world, *lines))
+    world.answers["tail"] = CommandResult(0, log(world, *lines))
     assert fired(world) == []
 
 
@@ -214,7 +214,7 @@ def test_caddys_log_is_read_too():
     answer, failure = '{"logger":"http.log.access.log0",' + entry, '{"logger":"http.log.error.log0",' + entry
     cut, plain = '{"logger":"http.log.access","status":20', "serving initial configuration"
     lines = (answer % 200) * 18 + (failure % 502 + answer % 502) * 2 + f"{cut}\n{plain}\n"
-    world.answers["journalctl -u caddy.service"] = Ran(0, lines)
+    world.answers["journalctl -u caddy.service"] = CommandResult(0, lines)
     (found,) = fired(world)
     assert "10.0 % of caddy.service's responses in the last 300 s were server errors (2 of 20)" in found.text
 
@@ -222,6 +222,6 @@ def test_caddys_log_is_read_too():
 def test_what_a_client_sends_cannot_break_the_look():
     world = native_serving(native_release("services", "recall"))
     hostile = log(world, 500, 30).replace("- - [", "- [a [")
-    world.answers["tail"] = Ran(0, hostile + log(world, 200, 1).replace("/20", "/xx"))
+    world.answers["tail"] = CommandResult(0, hostile + log(world, 200, 1).replace("/20", "/xx"))
     (found,) = fired(world)
     assert "(30 of 30)" in found.text

@@ -9,7 +9,7 @@ from agent import artefacts, drift, environments, preflight, store, uv
 from agent.documents.manifest import Directory
 from agent.outcome import Refused
 from agent.recover import recover
-from agent.world import Ran
+from agent.world import CommandResult
 from tests.agent.fake import Killed
 from tests.agent.locked import INTO, PYTHON, UNIT, UV, folder_of, host, lock, release
 from tests.agent.releases import JOB, applied, gone_back
@@ -63,12 +63,12 @@ def test_a_release_that_is_unhealthy_goes_back_to_the_environment_before():
 @pytest.mark.parametrize(
     ("prepare", "own", "expected"),
     [
-        (lambda world: setattr(world, "fails", Ran(1, "x\n× no wheel of gunicorn\n")), {}, "cannot be made: x | × no wheel of gunicorn"),
-        (lambda world: setattr(world, "fails", Ran(124, "")), {"limit": "90s"}, "was not made within 90 s"),
+        (lambda world: setattr(world, "fails", CommandResult(1, "x\n× no wheel of gunicorn\n")), {}, "cannot be made: x | × no wheel of gunicorn"),
+        (lambda world: setattr(world, "fails", CommandResult(124, "")), {"limit": "90s"}, "was not made within 90 s"),
         (lambda world: None, {"version": "3.12"}, "this host has no python3.12, which the environment of recall-api"),
         (lambda world: world.made.pop("bin/gunicorn"), {}, f"{INTO}/bin/gunicorn is not in it"),
         (lambda world: setattr(world, "space", 1024), {}, "no space left on device"),
-        (lambda world: world.answers.update(useradd=Ran(1, "no more numbers")) or world.accounts.clear(), {},
+        (lambda world: world.answers.update(useradd=CommandResult(1, "no more numbers")) or world.accounts.clear(), {},
          "the account infra-python, which makes environments, cannot be made: no more numbers"),
     ],
     ids=["uv", "time", "python", "program", "disk", "account"],
@@ -88,7 +88,7 @@ def test_what_cannot_be_made_is_refused_before_anything_is_touched(prepare, own,
 
 def test_one_that_takes_too_long_is_ended_with_all_that_it_started():
     world = host()
-    world.fails = Ran(124, "")
+    world.fails = CommandResult(124, "")
     applied(world, release())
     made = folder_of(release()).rsplit("/", 1)[1]
     assert world.commands("systemctl stop ") == [
@@ -158,7 +158,7 @@ def test_one_of_which_something_is_gone_is_made_again_and_put_back_where_that_fa
     world.remove(f"{folder_of(made)}/lib/x.py")
     assert "is incomplete" in drift.drift(world)[0]["found"]
     before = world.tree(folder_of(made))
-    world.fails = Ran(1, "no network")
+    world.fails = CommandResult(1, "no network")
     assert applied(world, made).outcome == "refused" and world.tree(folder_of(made)) == before
     assert world.exists(artefacts.record_of(folder_of(made)))
     world.fails = None

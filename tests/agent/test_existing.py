@@ -7,7 +7,7 @@ import pytest
 
 from agent import certificates, existing, store, transaction
 from agent.recover import recover
-from agent.world import Ran
+from agent.world import CommandResult
 from tests.agent.fake import FakeWorld, Killed
 from tests.agent.releases import AVATAR_UNIT, JOB, applied, bigger, release, serving, world_for
 from tests.rows import changes
@@ -89,7 +89,7 @@ def test_killed_at_any_change_they_are_all_back_or_all_replaced():
 
 def test_a_container_that_does_not_come_back_is_named():
     world = make_unhealthy(by_hand())
-    world.answers[f"docker start {IDS[AVATAR]}"] = Ran(1, "driver failed programming external connectivity")
+    world.answers[f"docker start {IDS[AVATAR]}"] = CommandResult(1, "driver failed programming external connectivity")
     outcome = applied(world, release())
     assert outcome.outcome == "rollback failed"
     assert f"the container {AVATAR} is not as it was" in outcome.line and "external connectivity" in outcome.line
@@ -273,7 +273,7 @@ def test_how_certbot_renews_is_as_it_was(end):
     world = with_a_certificate_of("https://other.example/directory")
     before = world.files[RENEWAL]
     if end == "refused":
-        world.answers["unshare"] = Ran(1, "unknown directive")
+        world.answers["unshare"] = CommandResult(1, "unknown directive")
     else:
         make_unhealthy(world)
     assert applied(world, release()).outcome == end
@@ -306,7 +306,7 @@ def test_killed_before_the_switch_its_certificates_are_in_force_again():
 def test_a_certificate_that_has_ended_stays_replaced():
     """The new one took one of the authority's few attempts, and nothing needs the old one."""
     world = make_unhealthy(with_a_certificate_of("https://other.example/directory"))
-    ended, certify = {"openssl x509 -noout -checkend": Ran(1, "Certificate will expire")}, world.certify
+    ended, certify = {"openssl x509 -noout -checkend": CommandResult(1, "Certificate will expire")}, world.certify
     world.answers |= ended
     world.certify = lambda *of: (world.answers.pop(*ended), certify(*of))  # type: ignore[method-assign]
     assert applied(world, release()).outcome == "rolled back"

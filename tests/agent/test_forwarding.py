@@ -14,7 +14,7 @@ from agent.monitor.look import HostFacts
 from agent.outcome import Failed
 from agent.recover import recover
 from agent.store import current
-from agent.world import Ran
+from agent.world import CommandResult
 from tests.agent.conditions import watchme
 from tests.agent.fake import FakeWorld, Killed
 from tests.agent.releases import JOB, applied, bigger, release
@@ -59,7 +59,7 @@ def rules(world: FakeWorld, nat: list[str] = NAT, filters: list[str] = FILTERS["
     world.installed.add("iptables")
     world.processes["dockerd"] = [["/usr/sbin/dockerd", "-H", "fd://"]]
     for table, lines in (("nat", nat), ("filter", filters)):
-        world.answers[f"iptables --wait 10 --table {table} --list-rules"] = Ran(0, "\n".join(lines))
+        world.answers[f"iptables --wait 10 --table {table} --list-rules"] = CommandResult(0, "\n".join(lines))
     return world
 
 
@@ -161,7 +161,7 @@ ELSEWHERE = {
         w.files.update({"/etc/d.json": (b'{"iptables": false}', 0o644, "root", "root")}),
     ),
     "Docker does not run": lambda w: w.processes.pop("dockerd"),
-    "rules cannot be listed": lambda w: w.answers.update({"iptables": Ran(4, "Another app is currently holding the xtables lock")}),
+    "rules cannot be listed": lambda w: w.answers.update({"iptables": CommandResult(4, "Another app is currently holding the xtables lock")}),
     "the network is not there": lambda w: (w.docker.networks.pop("watchme-network"), rules(w, without(NAT, SUBNET))),
     "settings that are none": lambda w: w.files.update({forwarding.SETTINGS: (b"[1", 0o644, "root", "root")}),
 }  # fmt: skip

@@ -8,7 +8,7 @@ from agent import certificates, existing, lineages
 from agent.outcome import Refused
 from agent.recover import recover
 from agent.store import Release
-from agent.world import Ran
+from agent.world import CommandResult
 from tests.agent.fake import FakeWorld
 from tests.agent.releases import JOB, applied, bigger, release, serving, world_for
 from tests.rows import changes
@@ -49,7 +49,7 @@ def test_those_that_the_proxy_does_not_take_are_given_back():
     world = serving(release())
     world.certify(NAME, "https://other.example/directory")
     before = world.files[RENEWAL]
-    world.answers["systemctl try-reload-or-restart nginx"] = Ran(1, "nginx: [emerg] host not found")
+    world.answers["systemctl try-reload-or-restart nginx"] = CommandResult(1, "nginx: [emerg] host not found")
     outcome = applied(world, release())
     assert outcome.outcome == "refused" and "nothing touched" in outcome.line and "host not found" in outcome.line
     assert world.commands("certbot certonly") and world.files[RENEWAL] == before

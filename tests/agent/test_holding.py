@@ -9,7 +9,7 @@ import pytest
 from agent import holding, store, transaction
 from agent.apply import go_back
 from agent.proxies import nginx
-from agent.world import Ran
+from agent.world import CommandResult
 from tests.agent.releases import AVATAR, JOB, applied, bigger, gone_back, killed_at_each_change, release, serving
 from tests.catalogue.changes import both, setting
 
@@ -28,7 +28,7 @@ BEFORE, AFTER = release(), release(bigger)
 def host(*made):
     world = serving(*made or (BEFORE,))
     world.there.add(holding.PROGRAM)
-    world.answers["systemctl is-active infra-waiting"] = Ran(3, "inactive")
+    world.answers["systemctl is-active infra-waiting"] = CommandResult(3, "inactive")
     return world
 
 
@@ -132,7 +132,7 @@ def test_where_they_cannot_wait_it_restarts_as_ever(lacks):
     if lacks == "the program":
         world.there.discard(holding.PROGRAM)
     elif lacks == "a socket that starts":
-        world.answers[f"systemctl start {SOCKET}"] = Ran(1, "Failed to start")
+        world.answers[f"systemctl start {SOCKET}"] = CommandResult(1, "Failed to start")
     else:
         world.links.pop(LINK)
     outcome = applied(world, AFTER)
@@ -157,7 +157,7 @@ def test_what_cannot_be_prepared_is_no_fault_of_the_releases():
     def ran(*argv, **options):
         if " ".join(argv) == RELOAD and not failed:
             failed.append(True)
-            return Ran(1, "nginx: [emerg] a file by hand")
+            return CommandResult(1, "nginx: [emerg] a file by hand")
         return run(*argv, **options)
 
     world.run = ran
@@ -182,7 +182,7 @@ def test_several_end_their_requests_at_the_same_time():
     names = ["avatar-uploader", "vault-api", "admin", "web"]
     change = both(*(setting(name, environment={"A": "1"}) for name in names))
     world = host()
-    world.answers["ss -Htn"] = Ran(0, "0 0 127.0.0.1:40000 127.0.0.1:8000")
+    world.answers["ss -Htn"] = CommandResult(0, "0 0 127.0.0.1:40000 127.0.0.1:8000")
     start, stops = world.clock, []
     run = world.run
 
@@ -232,7 +232,7 @@ def test_those_that_waited_are_led_to_the_new_port_and_back_to_the_old_one():
 def test_those_under_way_get_their_time_and_no_more():
     changed = both(bigger, setting(NAME, drain=4))
     world = host(release(setting(NAME, drain=4)))
-    world.answers[DRAIN] = Ran(0, "0 0 127.0.0.1:40000 127.0.0.1:8014")
+    world.answers[DRAIN] = CommandResult(0, "0 0 127.0.0.1:40000 127.0.0.1:8014")
     start = world.clock
     assert applied(world, release(changed)).outcome == "applied" and 4 <= world.clock - start < 30
 
@@ -241,7 +241,7 @@ def test_those_under_way_get_their_time_and_no_more():
 def test_requests_that_waited_before_and_run_on_are_ended_in_peace(state):
     """Else the place would lead the new ones on at once."""
     world = host()
-    world.answers["systemctl is-active infra-waiting"] = Ran(3, state)
+    world.answers["systemctl is-active infra-waiting"] = CommandResult(3, state)
     assert applied(world, AFTER).outcome == "applied"
     assert world.ran.index(f"systemctl stop {LEADING}") < world.ran.index(f"systemctl start {SOCKET}")
 
@@ -259,7 +259,7 @@ def test_the_proxys_earlier_workers_have_handed_over_before_it_stops():
     def ran(*argv, **options):
         if argv == nginx.LISTENS:
             listed.append(f"systemctl stop {UNIT}" in world.ran)
-            return Ran(0, next(workers))
+            return CommandResult(0, next(workers))
         return run(*argv, **options)
 
     world.run = ran

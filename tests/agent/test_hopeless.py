@@ -6,7 +6,7 @@ import pytest
 
 from agent import health
 from agent.outcome import Failed
-from agent.world import Ran
+from agent.world import CommandResult
 from tests.agent.fake import FakeWorld
 
 DEADLINE = 180.0
@@ -30,7 +30,7 @@ class Restarting(FakeWorld):
         if verb == "show" and "NRestarts" in names:
             number = self.ends(self.clock) if "api.service" in names else 0
             state = self.state if "api.service" in names else "active"
-            return Ran(0, f"ActiveState={state}\nNRestarts={number}")
+            return CommandResult(0, f"ActiveState={state}\nNRestarts={number}")
         return super()._systemctl(verb, names)
 
     def status_of(self, url, name=None):
@@ -83,7 +83,7 @@ def test_one_that_runs_and_is_slow_is_waited_for_to_the_end(state):
 
 def test_an_answer_of_systemd_that_says_nothing_ends_nothing():
     world = Restarting(web=lambda url: 0)
-    world.answers["systemctl show -p ActiveState -p NRestarts"] = Ran(1, "Failed to connect to bus")
+    world.answers["systemctl show -p ActiveState -p NRestarts"] = CommandResult(1, "Failed to connect to bus")
     assert waited(world)[0] >= DEADLINE
 
 

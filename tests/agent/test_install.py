@@ -6,7 +6,7 @@ import pytest
 
 from agent import install, jobs
 from agent.outcome import Failed, Refused
-from agent.world import Ran
+from agent.world import CommandResult
 from tests.agent.fake import FakeWorld, Killed
 
 SOURCES = {"agent/__init__.py": b"", "agent/main.py": b"def command(): ..."}
@@ -41,7 +41,7 @@ def test_what_recovers_at_boot_is_enabled_after_a_killed_installation(kill_at):
 
 def test_a_unit_that_systemd_does_not_take_is_no_installation():
     world = FakeWorld()
-    world.answers["systemctl enable"] = Ran(1, "Failed to enable unit: Read-only file system")
+    world.answers["systemctl enable"] = CommandResult(1, "Failed to enable unit: Read-only file system")
     with pytest.raises(Failed, match="Read-only file system"):
         install.install(world, SOURCES)
 

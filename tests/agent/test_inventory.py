@@ -11,7 +11,7 @@ from agent.documents.inventory import Inventory
 from agent.engine import NotRunning
 from agent.inventory import BOOT
 from agent.recover import recover
-from agent.world import Ran, World
+from agent.world import CommandResult, World
 from tests.agent.beside import LISTENS, LISTS, PORTS, UNITS, busy, unhealthy, without
 from tests.agent.fake import FakeWorld, Killed
 from tests.agent.releases import AVATAR, JOB, applied, bigger, release, world_for
@@ -109,10 +109,14 @@ def test_what_comes_and_goes_makes_no_rollback_fail(happens):
 SILENT = {
     "systemd": (
         UNITS,
-        Ran(124, "no end after 30 s"),
+        CommandResult(124, "no end after 30 s"),
         "whether other units are unchanged is unknown: systemd does not",
     ),
-    "ss": (PORTS, Ran(127, "ss: not found"), "whether other ports are unchanged is unknown: ss does not answer"),
+    "ss": (
+        PORTS,
+        CommandResult(127, "ss: not found"),
+        "whether other ports are unchanged is unknown: ss does not answer",
+    ),
 }
 
 
@@ -188,9 +192,9 @@ def test_an_odd_answer_of_dockers_ends_no_comparison(path, answer):
 def test_many_that_are_missing_are_one_line_and_one_question():
     world = busy()
     names = [f"unit-{number}.service" for number in range(500)]
-    world.answers[UNITS] = Ran(0, "".join(f"{name} loaded active running x\n" for name in names))
+    world.answers[UNITS] = CommandResult(0, "".join(f"{name} loaded active running x\n" for name in names))
     before = inventory.take(world, [])
-    world.answers[UNITS] = Ran(0, "")
+    world.answers[UNITS] = CommandResult(0, "")
     world.ran.clear()
     assert inventory.losses(world, before) == [
         "units unit-0.service, unit-1.service, unit-2.service and 497 more ran before and do not run now"
@@ -238,7 +242,7 @@ def test_what_comes_back_by_itself_is_waited_for():
         world.clock += seconds
         asked.append(seconds)
         if len(asked) > 3:
-            world.answers[UNITS] = Ran(0, LISTS)
+            world.answers[UNITS] = CommandResult(0, LISTS)
 
     def stop() -> None:
         stop_the_service(world)
@@ -252,7 +256,11 @@ def test_what_starts_again_and_again_is_there():
     before = inventory.take(world, [])
     listed = f"{UNITS} --type=service,socket,timer --state=active"
     again = LISTS.replace("active running Regular", "activating auto-restart Regular")
-    world.answers = {f"{listed} ": without(LISTS, "cron"), f"{listed},activating": Ran(0, again), **world.answers}
+    world.answers = {
+        f"{listed} ": without(LISTS, "cron"),
+        f"{listed},activating": CommandResult(0, again),
+        **world.answers,
+    }
     world.docker.foreign["d" * 64]["State"]["Running"] = False
     listing = world.docker_has("/containers/json?all=1").replace(b"exited", b"restarting")
     ask = world.docker_has

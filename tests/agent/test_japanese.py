@@ -10,7 +10,7 @@ from agent import pressure, store
 from agent.monitor import history, page, run
 from agent.monitor.notices import CONFIG, due
 from agent.wording import speaker
-from agent.world import Ran
+from agent.world import CommandResult
 from tests.agent.conditions import NETWORK, moved, watchme
 
 # Units of measurement, and what the release and the host have names for
@@ -118,7 +118,7 @@ def test_what_begins_goes_on_and_ends(state, met, line):
 def test_a_repair_that_did_not_help_says_so():
     world = in_japanese()
     world.active.discard("watchme-ast-api.service")
-    world.answers["systemctl start"] = Ran(0, "")
+    world.answers["systemctl start"] = CommandResult(0, "")
     text = shown(world, fix=True)
     (made, *_) = history.repairs(world)
     assert made.worked or "しかし解消していません：" in made.said

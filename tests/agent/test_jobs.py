@@ -8,7 +8,7 @@ import pytest
 
 from agent import jobs, store
 from agent.outcome import Failed, Mask, Refused
-from agent.world import Ran
+from agent.world import CommandResult
 from tests.agent.fake import FakeWorld, Killed
 from tests.agent.releases import JOB, bigger, images, release, serving, with_echo, world_for
 from tests.support import service
@@ -165,7 +165,7 @@ def test_what_is_too_short_for_a_secret_spoils_no_message():
 def test_a_secret_in_a_programs_complaint_is_masked():
     made = release(lambda data: service(data, "web").update(secrets=["TOKEN"]))
     world = world_for(made)
-    world.answers["/usr/bin/docker-compose -f"] = Ran(1, "unterminated quoted value hunter2")
+    world.answers["/usr/bin/docker-compose -f"] = CommandResult(1, "unterminated quoted value hunter2")
     done(world, made, secrets={"web": {"TOKEN": "hunter2"}})
     (entry,) = store.history(world)
     assert "hunter2" not in json.dumps(entry) and "unterminated quoted value [secret]" in entry["line"]

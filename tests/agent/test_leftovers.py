@@ -7,7 +7,7 @@ import pytest
 from agent import install, jobs, store, transaction
 from agent.lock import lock
 from agent.outcome import Refused
-from agent.world import TIMED_OUT, Ran
+from agent.world import TIMED_OUT, CommandResult
 from tests.agent.releases import AVATAR_UNIT, JOB, applied, bigger, release, serving, with_echo, world_for
 
 SPEC = {"id": "0123", "kind": "apply", "release": "a" * 64}
@@ -28,7 +28,7 @@ def test_one_that_does_not_start_again_is_named():
     world = serving(release())
     world.active.add("echo.service")
     world.web = lambda url: 500 if ":8020" in url else 200
-    world.answers["systemctl restart echo.service"] = Ran(0, "")
+    world.answers["systemctl restart echo.service"] = CommandResult(0, "")
     outcome = applied(world, release(with_echo))
     assert outcome.outcome == "rollback failed"
     assert "echo.service ran before and does not now" in outcome.line
@@ -61,10 +61,10 @@ def test_one_that_is_just_being_handed_to_systemd_keeps_them():
 def test_a_systemd_run_without_an_answer_may_have_begun_the_job(monkeypatch, tmp_path):
     world = world_for(release())
     monkeypatch.setattr(jobs, "JOBS", str(tmp_path))
-    world.answers["systemd-run"] = Ran(TIMED_OUT, "")
+    world.answers["systemd-run"] = CommandResult(TIMED_OUT, "")
     jobs.start(world, SPEC, {"archive": ""}, "/agent")
     assert [path for path in world.files if path.endswith("payload.json")], "what it is to read stays"
-    world.answers["systemd-run"] = Ran(1, "no such method")
+    world.answers["systemd-run"] = CommandResult(1, "no such method")
     with pytest.raises(Refused, match="systemd-run: no such method"):
         jobs.start(world, {**SPEC, "id": "4567"}, {"archive": ""}, "/agent")
     assert not [path for path in world.files if "4567" in path]

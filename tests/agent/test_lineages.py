@@ -11,7 +11,7 @@ from agent.monitor.conditions import firing
 from agent.monitor.look import HostFacts
 from agent.recover import recover
 from agent.store import current
-from agent.world import Ran
+from agent.world import CommandResult
 from tests.agent.conditions import watchme
 from tests.agent.fake import FakeWorld, Killed
 from tests.agent.releases import JOB, applied, bigger, longer, release, serving
@@ -168,10 +168,12 @@ def test_the_monitor_names_it_long_before_it_matters(kind):
 
 
 UNUSABLE = {
-    "it ends within a month": lambda w: w.answers.update({LEFT: Ran(1, "Certificate will expire")}),
-    "it is not trusted": lambda w: w.answers.update({"openssl verify": Ran(2, "error 20: unable to get local issuer")}),
-    "its key is another's": lambda w: w.answers.update({"openssl pkey": Ran(0, "another")}),
-    "its key is missing": lambda w: w.answers.update({"openssl pkey": Ran(1, "No such file")}),
+    "it ends within a month": lambda w: w.answers.update({LEFT: CommandResult(1, "Certificate will expire")}),
+    "it is not trusted": lambda w: w.answers.update(
+        {"openssl verify": CommandResult(2, "error 20: unable to get local issuer")}
+    ),
+    "its key is another's": lambda w: w.answers.update({"openssl pkey": CommandResult(0, "another")}),
+    "its key is missing": lambda w: w.answers.update({"openssl pkey": CommandResult(1, "No such file")}),
 }
 
 
@@ -206,7 +208,7 @@ def test_a_second_damage_keeps_the_first_one_aside_too():
 def test_where_none_is_available_the_damaged_one_is_where_it_was():
     world = damaged("plain files")
     UNUSABLE["it is not trusted"](world)
-    world.answers["certbot"] = Ran(1, "too many certificates already issued")
+    world.answers["certbot"] = CommandResult(1, "too many certificates already issued")
     before, links = dict(world.files), dict(world.links)
     outcome = applied(world, release(bigger))
     assert outcome.outcome == "refused" and "too many certificates already issued" in outcome.line
@@ -253,7 +255,7 @@ def test_an_unchanged_release_keeps_the_new_one_and_has_it_served():
 def test_a_release_that_is_refused_afterwards_asks_the_authority_once():
     world = damaged("plain files")
     UNUSABLE["it is not trusted"](world)
-    world.answers["unshare"] = Ran(1, "unknown directive")
+    world.answers["unshare"] = CommandResult(1, "unknown directive")
     asked = 0
     for _ in range(3):
         assert applied(world, release(longer)).outcome == "refused"
@@ -266,6 +268,6 @@ def test_what_certbot_puts_elsewhere_is_named():
     for path in [path for path in [*world.files, *world.links] if path.startswith("/etc/letsencrypt/")]:
         world.files.pop(path, None)
         world.links.pop(path, None)
-    world.answers["certbot"] = Ran(0, "Certificate is saved at: /etc/letsencrypt/live/other/fullchain.pem")
+    world.answers["certbot"] = CommandResult(0, "Certificate is saved at: /etc/letsencrypt/live/other/fullchain.pem")
     outcome = applied(world, release(bigger))
     assert outcome.outcome == "refused" and f"certbot obtained a certificate for {NAME}, but not where" in outcome.line

@@ -7,7 +7,7 @@ import pytest
 from agent import managers, store
 from agent.logs import Excerpt, logs, units_of
 from agent.outcome import Refused
-from agent.world import Ran
+from agent.world import CommandResult
 from tests.agent.fake import FakeWorld
 from tests.agent.native import release as native_release
 from tests.agent.native import serving as native_serving
@@ -132,6 +132,6 @@ WORDS = [
 @pytest.mark.parametrize("first", range(3))
 def test_a_services_last_words_are_its_own_where_it_said_any(first):
     world = world_for(release())
-    world.answers |= {command: Ran(0, text) for command, text in WORDS[first:]}
-    world.answers |= {command: Ran(0, "") for command, _ in WORDS[:first]}
+    world.answers |= {command: CommandResult(0, text) for command, text in WORDS[first:]}
+    world.answers |= {command: CommandResult(0, "") for command, _ in WORDS[:first]}
     assert managers.last_words(world, "a.service", 5, 9.0).output == WORDS[first][1]

@@ -6,7 +6,7 @@ import pytest
 
 from agent import maintenance
 from agent.outcome import Refused
-from agent.world import Ran
+from agent.world import CommandResult
 from infra.answers import check_answer
 from infra.releases import drift, until
 from tests.agent.native import release, serving
@@ -36,7 +36,7 @@ def test_it_begins_with_what_ends_it(world):
 
 
 def test_without_what_ends_it_it_does_not_begin(world):
-    world.answers["systemd-run"] = Ran(1, "no such unit type")
+    world.answers["systemd-run"] = CommandResult(1, "no such unit type")
     with pytest.raises(
         Refused, match=r"the end of the maintenance of example.com cannot be scheduled: systemd-run: no such unit type"
     ):
@@ -59,7 +59,7 @@ def test_a_second_one_lasts_from_now_and_began_when_the_first_did(world):
 
 def test_a_second_one_that_nothing_would_end_leaves_the_first_as_it_was(world):
     first = asked(world)
-    world.answers["systemd-run"] = Ran(1, "no")
+    world.answers["systemd-run"] = CommandResult(1, "no")
     with pytest.raises(Refused, match=r"the present maintenance ends as planned"):
         asked(world, seconds=100)
     assert {"maintenance": maintenance.sites(world)} == first

@@ -4,14 +4,14 @@ import pytest
 
 from agent import units
 from agent.managers import ANSWER
-from agent.world import Ran
+from agent.world import CommandResult
 from tests.agent.fake import FakeWorld
 from tests.agent.native import release, serving
 from tests.agent.releases import applied
 from tests.support import service
 
 OF_ICE = "runuser -u ice -- env systemctl --user"
-SILENT = Ran(124, "\nno end after 20 s")
+SILENT = CommandResult(124, "\nno end after 20 s")
 
 
 def louder(data):

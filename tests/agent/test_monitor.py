@@ -11,7 +11,7 @@ from agent.monitor.conditions import ConditionResult, evaluate
 from agent.monitor.history import Repair
 from agent.monitor.look import HostFacts
 from agent.monitor.repairs import PER_DAY, why_not
-from agent.world import Ran, Usage
+from agent.world import CommandResult, Usage
 from tests.agent.conditions import NETWORK, TRANSACTION, moved, watchme
 from tests.agent.fake import FakeWorld
 from tests.agent.stored import current
@@ -33,8 +33,8 @@ def image(world: FakeWorld) -> None:
     world.disk = Usage(1, 30 * 1024**3, 1024**3, 10, 9)
     old = "754724220380.dkr.ecr.ap-northeast-1.amazonaws.com/watchme-web@sha256:old"
     world.answers |= {
-        "docker image ls": Ran(0, "sha256:1\n"),
-        "docker image inspect -f {{.Size}}": Ran(0, f'2000000000 ["{old}"]\n'),
+        "docker image ls": CommandResult(0, "sha256:1\n"),
+        "docker image inspect -f {{.Size}}": CommandResult(0, f'2000000000 ["{old}"]\n'),
     }
 
     def removed(*argv, **_):
@@ -117,7 +117,7 @@ def test_a_repair_that_does_not_last_is_no_success_and_is_tried_less_and_less():
 def test_one_that_fails_says_why():
     world = watchme()
     unattached(world)
-    world.answers["docker network connect"] = Ran(1, "Error response from daemon: Address already in use")
+    world.answers["docker network connect"] = CommandResult(1, "Error response from daemon: Address already in use")
     (repair,) = fixed(world)["repairs"]
     assert not repair["worked"] and "Address already in use" in repair["said"]
 

@@ -7,7 +7,7 @@ import pytest
 
 from agent import boot_times, store, units
 from agent.recover import recover
-from agent.world import Ran
+from agent.world import CommandResult
 from tests.agent.fake import FakeWorld, Killed
 from tests.agent.native import USER, machine, release, serving
 from tests.agent.releases import JOB, applied
@@ -95,8 +95,8 @@ def test_a_unit_that_systemd_skips_brings_everything_back_and_says_why():
 def test_a_unit_that_does_not_start_is_reported_with_its_own_log():
     world = machine()
     restart = "runuser -u ice -- env systemctl --user restart"
-    world.answers[restart] = Ran(1, "See systemctl status for details")
-    world.answers["journalctl _SYSTEMD_USER_UNIT=vocoder.service _UID=1003"] = Ran(0, "no microphone")
+    world.answers[restart] = CommandResult(1, "See systemctl status for details")
+    world.answers["journalctl _SYSTEMD_USER_UNIT=vocoder.service _UID=1003"] = CommandResult(0, "no microphone")
     outcome = applied(world, release("home"))
     assert outcome.outcome == "rolled back" and "its log ends: no microphone" in outcome.line
     assert "See systemctl status" not in outcome.line
@@ -217,7 +217,7 @@ def test_a_group_that_is_not_there_is_refused():
 
 def test_an_expired_certificate_is_obtained_again():
     world = serving(release("services", "recall"))
-    ended = {"openssl x509 -noout -checkend 0 -in /etc/letsencrypt/live/example.com": Ran(1, "will expire")}
+    ended = {"openssl x509 -noout -checkend 0 -in /etc/letsencrypt/live/example.com": CommandResult(1, "will expire")}
     world.answers |= ended
     certify = world.certify
     world.certify = lambda *of: (world.answers.pop(*ended), certify(*of))  # type: ignore[method-assign]
@@ -236,16 +236,16 @@ def test_attempts_that_were_used_up_do_not_count_for_the_next_release():
 
 def test_boot_times_count_from_the_hosts_own_beginning_and_take_the_first_start():
     world = serving(release("home"))
-    world.answers["systemctl show -p Userspace"] = Ran(
+    world.answers["systemctl show -p Userspace"] = CommandResult(
         0, "UserspaceTimestampMonotonic=5000000\nFirmwareTimestampMonotonic=2000000"
     )
     entry = '{"__MONOTONIC_TIMESTAMP":"%d"}\n'
-    world.answers["journalctl -b UNIT=totton-audio-gadget.service"] = Ran(
+    world.answers["journalctl -b UNIT=totton-audio-gadget.service"] = CommandResult(
         0, entry % 4_000_000 + entry % 7_000_000 + entry % 9_000_000
     )
     in_container = [entry["seconds"] for entry in boot_times.boot_times(world, current(world))]
     assert in_container == [2.0, None, None]
-    world.answers["systemd-detect-virt"] = Ran(1, "none")
+    world.answers["systemd-detect-virt"] = CommandResult(1, "none")
     on_metal = [entry["seconds"] for entry in boot_times.boot_times(world, current(world))]
     assert on_metal == [6.0, None, None]
 

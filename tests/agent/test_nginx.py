@@ -3,7 +3,7 @@
 import pytest
 
 from agent.proxies import nginx
-from agent.world import Ran
+from agent.world import CommandResult
 from tests.agent.fake import FakeWorld
 from tests.agent.releases import applied, longer, release, serving
 
@@ -31,7 +31,9 @@ FOUND = {
 def world(*files: tuple[str, str]) -> FakeWorld:
     made = FakeWorld()
     made.files["/proc/sys/kernel/hostname"] = (f"{NAME}\n".encode(), 0o444, "root", "root")
-    made.answers["nginx -T -q"] = Ran(0, "\n".join(f"# configuration file {path}:\n{text}" for path, text in files))
+    made.answers["nginx -T -q"] = CommandResult(
+        0, "\n".join(f"# configuration file {path}:\n{text}" for path, text in files)
+    )
     return made
 
 
@@ -103,7 +105,7 @@ READS = {
 @pytest.mark.parametrize(("dump", "is_read"), READS.values(), ids=READS)
 def test_a_site_that_nginx_would_not_read_is_refused_before_the_switch(dump, is_read):
     made = serving(release())
-    made.answers["unshare"] = Ran(0, dump)
+    made.answers["unshare"] = CommandResult(0, dump)
     before = made.seen_by_programs()
     outcome = applied(made, release(longer))
     assert outcome.outcome == ("applied" if is_read else "refused")

@@ -14,7 +14,7 @@ from agent.measures import machine
 from agent.monitor.look import HostFacts
 from agent.places import look_at, read_file
 from agent.store import current
-from agent.world import Ran, Usage
+from agent.world import CommandResult, Usage
 from tests.agent.conditions import watchme
 from tests.agent.releases import AVATAR, SITE, release, serving
 from tests.support import ROOT, execute
@@ -88,10 +88,12 @@ def test_a_mount_whose_name_is_no_utf_8_hides_no_disk():
 def test_what_an_account_writes_pushes_out_nothing_of_the_hosts_own():
     """The end of what journalctl says is kept; each is asked for by itself."""
     world = watchme()
-    world.answers["journalctl MESSAGE_ID=abc _PID=1"] = Ran(
+    world.answers["journalctl MESSAGE_ID=abc _PID=1"] = CommandResult(
         0, 'broken off"}\n{"UNIT":"a.service","_PID":"1","_UID":"0"}\n'
     )
-    world.answers["journalctl MESSAGE_ID=abc --since"] = Ran(0, '{"USER_UNIT":"b.service","_UID":"1001"}\n' * 2)
+    world.answers["journalctl MESSAGE_ID=abc --since"] = CommandResult(
+        0, '{"USER_UNIT":"b.service","_UID":"1001"}\n' * 2
+    )
     assert managers.announcements(world, "abc", 60, 10) == [("", "a.service"), *[("1001", "b.service")] * 2]
 
 

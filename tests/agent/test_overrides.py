@@ -13,7 +13,7 @@ from agent.overrides import Override
 from agent.proxies import nginx
 from agent.proxies.caddy import ADMIN as CADDY_ADMIN
 from agent.store import current
-from agent.world import Ran
+from agent.world import CommandResult
 from tests.agent.conditions import watchme
 from tests.agent.fake import FakeWorld
 from tests.agent.native import release as native_release
@@ -28,8 +28,8 @@ ELSEWHERE = b"[Service]\nExecStart=\nExecStart=/usr/sbin/nginx -c /srv/nginx.con
 TIMEOUT = b"[Service]\nTimeoutStartSec=5\n"
 
 
-def sites(*files: tuple[str, str]) -> Ran:
-    return Ran(0, "\n".join(f"# configuration file {path}:\n{text}" for path, text in files))
+def sites(*files: tuple[str, str]) -> CommandResult:
+    return CommandResult(0, "\n".join(f"# configuration file {path}:\n{text}" for path, text in files))
 
 
 OURS = ("/etc/nginx/sites-enabled/api.hey-watch.me", f"server {{ listen 443 ssl; server_name {NAME}; }}")
@@ -84,7 +84,7 @@ def test_anything_else_is_none(text):
 
 def test_where_nginx_cannot_say_it_nothing_follows():
     world = serving(release())
-    world.answers["nginx -T -q"] = Ran(1, 'unknown directive "x"')
+    world.answers["nginx -T -q"] = CommandResult(1, 'unknown directive "x"')
     assert nginx.others(world, [NAME], set()) == []
     world.installed.discard("nginx")
     assert nginx.others(world, [NAME], set()) == [] and nginx.others(world, [], set()) == []
@@ -257,14 +257,14 @@ OTHERWISE = "runs a configuration other than /etc/caddy/Caddyfile"
 SILENT = f"does not answer at {CADDY_ADMIN}: its running configuration is unknown. systemctl restart caddy.service"
 DECLINES = SILENT.replace("does not answer", "refuses requests")
 RUNS = {
-    "the same": (Ran(0, f'2026/11/28 WARN x\n{json.dumps(CADDY)}\n'), json.dumps(CADDY).encode(), ""),
-    "another": (Ran(0, json.dumps(CADDY)), b'{"apps": {}}', OTHERWISE),
-    "nothing answers": (Ran(0, json.dumps(CADDY)), OSError(), SILENT),
-    "it declines": (Ran(0, json.dumps(CADDY)), Declined(), DECLINES),
-    "nothing answers, and its files are not taken": (Ran(1, "Error"), OSError(), SILENT),
-    "files that it does not take": (Ran(1, "Error: adapting config"), b"{}", ""),
-    "no JSON": (Ran(0, "{x"), b"{}", ""),
-    "JSON without an end": (Ran(0, json.dumps(CADDY)), b"[" * 200_000, ""),
+    "the same": (CommandResult(0, f'2026/11/28 WARN x\n{json.dumps(CADDY)}\n'), json.dumps(CADDY).encode(), ""),
+    "another": (CommandResult(0, json.dumps(CADDY)), b'{"apps": {}}', OTHERWISE),
+    "nothing answers": (CommandResult(0, json.dumps(CADDY)), OSError(), SILENT),
+    "it declines": (CommandResult(0, json.dumps(CADDY)), Declined(), DECLINES),
+    "nothing answers, and its files are not taken": (CommandResult(1, "Error"), OSError(), SILENT),
+    "files that it does not take": (CommandResult(1, "Error: adapting config"), b"{}", ""),
+    "no JSON": (CommandResult(0, "{x"), b"{}", ""),
+    "JSON without an end": (CommandResult(0, json.dumps(CADDY)), b"[" * 200_000, ""),
 }  # fmt: skip
 
 
@@ -295,8 +295,8 @@ def test_a_unit_that_systemd_has_not_read_again_is_named():
     """Edited, read, and put back by hand: its file is right, and what is in force is another one."""
     world = serving(release())
     shown = f"Id=docker.service\nNeedDaemonReload=yes\n\nId={UNIT}\nNeedDaemonReload={{}}\n"
-    world.answers["systemctl show --property=Id,NeedDaemonReload"] = Ran(0, shown.format("no"))
+    world.answers["systemctl show --property=Id,NeedDaemonReload"] = CommandResult(0, shown.format("no"))
     assert overrides.list_overrides(world, current(world)) == []
-    world.answers["systemctl show --property=Id,NeedDaemonReload"] = Ran(0, shown.format("yes"))
+    world.answers["systemctl show --property=Id,NeedDaemonReload"] = CommandResult(0, shown.format("yes"))
     (found,) = overrides.list_overrides(world, current(world))
     assert found.path == f"/etc/systemd/system/{UNIT}" and "systemctl daemon-reload" in found.found

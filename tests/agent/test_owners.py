@@ -7,7 +7,7 @@ import pytest
 
 from agent import accounts, owners, restore
 from agent.outcome import Refused
-from agent.world import Ran
+from agent.world import CommandResult
 from tests.agent.fake import FakeWorld
 
 PLACE = "/srv/.infra-accounts"
@@ -22,7 +22,7 @@ def world(noted=None, present=True) -> FakeWorld:
     if noted is not None:
         made.files[PLACE] = (json.dumps(noted).encode(), 0o644, "root", "root")
     # No other account has a number
-    made.answers["getent"] = Ran(2, "")
+    made.answers["getent"] = CommandResult(2, "")
     return made
 
 
@@ -62,7 +62,7 @@ def test_an_account_without_a_number_is_made_as_ever():
 @pytest.mark.parametrize("present", [True, False], ids=["has another", "is another's"])
 def test_a_number_that_it_cannot_have_is_refused(present):
     host = world({"shop": 997}, present)
-    host.answers["getent"] = Ran(0, "other:x:997:997::/:/bin/sh")
+    host.answers["getent"] = CommandResult(0, "other:x:997:997::/:/bin/sh")
     with pytest.raises(Refused, match=r"account shop .*997"):
         owners.agree(host, MANIFEST)
 

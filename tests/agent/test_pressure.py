@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from agent import lock
 from agent.monitor import history
 from agent.pressure import CALM, LONGEST_CALM, LOOK, MARGIN, PATIENCE, STOPPED, Watch, flag, floor, room
-from agent.world import Ran
+from agent.world import CommandResult
 from rendering import pressure
 from tests.agent.fake import FakeWorld
 from tests.support import whole
@@ -49,13 +49,13 @@ class Host(FakeWorld):
             case ("systemctl", "kill", "-s", "KILL", unit):
                 self._gone(unit)
             case ("systemctl", "is-active", unit):
-                return Ran(
+                return CommandResult(
                     0, "deactivating" if unit in self.ending else "active" if unit in self.active else "inactive"
                 )
             case _:
                 raise AssertionError(argv)
         self.ran.append(" ".join(argv))
-        return Ran(0, "")
+        return CommandResult(0, "")
 
     def signal_container(self, name, signal):
         self.ran.append(f"{signal} {name}")

@@ -6,7 +6,7 @@ import pytest
 
 from agent.images import PAUSES, MissingImages, pull
 from agent.outcome import Refused
-from agent.world import Ran
+from agent.world import CommandResult
 from tests.agent.fake import FakeWorld
 
 IMAGE = "1.dkr.ecr.ap-northeast-1.amazonaws.com/watchme-web@sha256:" + "a" * 64
@@ -21,7 +21,7 @@ def pulling(complaint: str, times: int) -> tuple[FakeWorld, list[float]]:
         if "pull" not in argv:
             return run(*argv, **options)
         asked.append(world.clock)
-        return Ran(1, complaint) if len(asked) <= times else Ran(0, "")
+        return CommandResult(1, complaint) if len(asked) <= times else CommandResult(0, "")
 
     world.run = watched
     return world, asked

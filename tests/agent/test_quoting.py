@@ -10,7 +10,7 @@ from agent import health, quoting, units
 from agent.engine import _why
 from agent.job import Job
 from agent.outcome import Failed, Mask, Outcome, Refused
-from agent.world import Ran
+from agent.world import CommandResult
 from tests.agent.releases import applied, bigger, release, serving
 
 TEXTS = st.text(st.characters(codec=None), max_size=200) | st.text(max_size=20).map(lambda text: text * 3000)
@@ -36,7 +36,7 @@ def test_several_texts_share_the_length(texts, limit):
 
 @given(TEXTS, st.integers(1, 8))
 def test_the_end_of_an_output_is_bounded(text, count):
-    made = Ran(1, text).last_lines(count)
+    made = CommandResult(1, text).last_lines(count)
     assert is_one_visible_line(made) and quoting.size(made) <= quoting.PIECE
 
 
@@ -86,13 +86,13 @@ def test_a_secret_is_masked_before_it_is_cut():
     with quoting.hiding(Mask([secret]).all_of):
         for limit in range(16, 400):
             assert "s3c" not in quoting.quote("x" * 100 + secret, limit)
-        assert "s3c" not in Ran(1, "x" * 900 + secret).last_lines()
+        assert "s3c" not in CommandResult(1, "x" * 900 + secret).last_lines()
         assert "s3c" not in str(Refused("x" * (quoting.REASON - 10) + secret))
 
 
 def test_a_secret_of_several_lines_is_masked_before_lines_are_chosen():
     with quoting.hiding(Mask(["first half\nsecond half"]).all_of):
-        assert Ran(1, "a\nfirst half\nsecond half\n").last_lines() == "a | [secret]"
+        assert CommandResult(1, "a\nfirst half\nsecond half\n").last_lines() == "a | [secret]"
 
 
 def test_what_is_said_of_terminals_and_line_breaks():
@@ -121,9 +121,9 @@ def test_every_reason_is_bounded_and_visible(place):
     world = serving(release())
     world.web = lambda url: 500
     world.answers = {
-        "systemctl daemon-reload": Ran(1, NOISE),
-        "systemctl restart": Ran(1, NOISE),
-        "journalctl": Ran(0, NOISE * 5),
+        "systemctl daemon-reload": CommandResult(1, NOISE),
+        "systemctl restart": CommandResult(1, NOISE),
+        "journalctl": CommandResult(0, NOISE * 5),
     }
     with pytest.raises((Failed, Refused)) as caught:
         PLACES[place](world)
@@ -133,7 +133,7 @@ def test_every_reason_is_bounded_and_visible(place):
 
 def test_every_one_of_many_unhealthy_services_is_named():
     world = serving(release())
-    world.web, world.answers = lambda url: 500, {"journalctl": Ran(0, NOISE * 5)}
+    world.web, world.answers = lambda url: 500, {"journalctl": CommandResult(0, NOISE * 5)}
     probes = [{**PROBE, "service": f"service-{number}"} for number in range(15)]
     with pytest.raises(Failed) as caught:
         health.wait(world, probes, {}, health.Patience(0))
@@ -151,7 +151,7 @@ SAYING = {
 @pytest.mark.parametrize("program", SAYING)
 def test_whatever_program_says_it_the_end_of_a_release_is_one_bounded_line(program):
     world = serving(release())
-    world.answers = {SAYING[program]: Ran(1, NOISE * 5), "journalctl": Ran(0, NOISE * 5)}
+    world.answers = {SAYING[program]: CommandResult(1, NOISE * 5), "journalctl": CommandResult(0, NOISE * 5)}
     world.files.pop("/etc/letsencrypt/live/api.hey-watch.me/fullchain.pem", None)
     lines: list[str] = []
     job = Job("j2", "apply", "a", "watchme", say=lines.append)
@@ -164,7 +164,7 @@ def test_a_rollback_that_fails_has_both_reasons_and_what_to_do():
     world = serving(release())
     job = Job("j2", "apply", "a", "watchme")
     world.web = lambda url: 500 if world.commands("systemctl restart") and ":8014" in url else 200
-    world.answers = {"journalctl": Ran(0, NOISE * 5)}
+    world.answers = {"journalctl": CommandResult(0, NOISE * 5)}
     outcome = applied(world, release(bigger), job=job)
     assert outcome.outcome == "rollback failed" and quoting.size(outcome.line) <= quoting.LINE
     assert "avatar-uploader answered 500" in outcome.line and outcome.line.endswith("run pulumi up again")

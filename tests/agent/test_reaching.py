@@ -13,7 +13,7 @@ import pytest
 from agent import jobs, reaching, store
 from agent.apply import go_back
 from agent.outcome import Refused
-from agent.world import Ran
+from agent.world import CommandResult
 from infra.answers import check_answer
 from tests.agent import native
 from tests.agent.releases import JOB, applied, bigger, blue_green, blue_green_changed, release, serving
@@ -60,13 +60,13 @@ def test_of_replicas_it_is_the_one_that_is_named():
 
 def test_a_native_services_command_is_as_its_process():
     world = native.serving(native.release("services", "whisper"))
-    world.answers["systemctl show -p MainPID"] = Ran(0, "MainPID=4711\nUser=whisper\nGroup=audio")
+    world.answers["systemctl show -p MainPID"] = CommandResult(0, "MainPID=4711\nUser=whisper\nGroup=audio")
     words = ["sh", "-c", 'echo "${d}" $$ $HOME']
     wanted = {"pid": 4711, "account": "whisper", "group": "audio", "words": words}
     assert waits(world, "whisper-backend", words=words) == wanted
-    world.answers["systemctl show -p MainPID"] = Ran(0, "MainPID=4711\nUser=\nGroup=")
+    world.answers["systemctl show -p MainPID"] = CommandResult(0, "MainPID=4711\nUser=\nGroup=")
     assert waits(world, "whisper-backend", words=words)["account"] == "root"
-    world.answers["systemctl show -p MainPID"] = Ran(0, "MainPID=0")
+    world.answers["systemctl show -p MainPID"] = CommandResult(0, "MainPID=0")
     with pytest.raises(Refused, match="whisper-backend has no process that a command could run besid"):
         asked(world, "whisper-backend")
 
@@ -196,7 +196,7 @@ def test_a_host_is_entered_by_its_own_shell():
 def test_a_port_is_the_services_own_or_one_in_its_container():
     world = serving(release())
     assert asked(world, how="forward", words=()) == {"address": "127.0.0.1", "port": 8000}
-    world.answers["docker inspect --format"] = Ran(0, "172.27.0.14 ")
+    world.answers["docker inspect --format"] = CommandResult(0, "172.27.0.14 ")
     assert asked(world, how="forward", words=(), port=5432) == {"address": "172.27.0.14", "port": 5432}
     timers = native.serving(native.release("home", "vocoder"))
     with pytest.raises(

@@ -8,7 +8,7 @@ import pytest
 
 from agent import restore
 from agent.outcome import Refused
-from agent.world import Ran, World
+from agent.world import CommandResult, World
 from tests.agent.fake import FakeWorld
 
 SAME = lambda user, group: (user, group)  # noqa: E731
@@ -215,7 +215,7 @@ class Disks(FakeWorld):
     def run(self, *argv, **options):
         match argv:
             case ("blkid", *_, device):
-                return Ran(0, self.kinds[device.rsplit("/", 1)[1]])
+                return CommandResult(0, self.kinds[device.rsplit("/", 1)[1]])
             case ("mount", "-o", _, device, _):
                 self.mounted = device.rsplit("/", 1)[1]
             case ("umount", _):

@@ -7,7 +7,7 @@ import pytest
 
 from agent import edits, prune, store, transaction
 from agent.recover import recover
-from agent.world import Ran
+from agent.world import CommandResult
 from tests.agent.fake import Killed
 from tests.agent.releases import (
     AVATAR,
@@ -43,9 +43,9 @@ def test_a_service_that_never_becomes_healthy_brings_the_old_release_back_and_sa
     world = serving(release())
     before = world.seen_by_programs()
     world.web = unhealthy(8020)
-    world.answers["journalctl OBJECT_SYSTEMD_UNIT=echo.service"] = Ran(0, "echo: no database")
-    world.answers["journalctl _SYSTEMD_UNIT=echo.service"] = Ran(0, " Container echo  Started")
-    world.answers["journalctl UNIT=echo.service"] = Ran(0, "echo.service: Scheduled restart job")
+    world.answers["journalctl OBJECT_SYSTEMD_UNIT=echo.service"] = CommandResult(0, "echo: no database")
+    world.answers["journalctl _SYSTEMD_UNIT=echo.service"] = CommandResult(0, " Container echo  Started")
+    world.answers["journalctl UNIT=echo.service"] = CommandResult(0, "echo.service: Scheduled restart job")
     outcome = applied(world, release(much))
     assert (outcome.outcome, outcome.code) == ("rolled back", 4)
     assert (
@@ -59,7 +59,7 @@ def test_a_service_that_never_becomes_healthy_brings_the_old_release_back_and_sa
 def test_a_unit_that_waits_for_its_next_attempt_holds_nothing_up_and_is_left_alone():
     """It crashes by itself, as before: a release of something else is no business of its, nor the way back."""
     world = serving(release())
-    world.answers["systemctl is-active"] = Ran(3, "active")
+    world.answers["systemctl is-active"] = CommandResult(3, "active")
     asked = world.run
 
     def run(*argv, **options):
@@ -67,7 +67,7 @@ def test_a_unit_that_waits_for_its_next_attempt_holds_nothing_up_and_is_left_alo
         if argv[:2] == ("systemctl", "is-active"):
             names = argv[2:]
             lines = ["activating" if name == "watchme-admin.service" else "active" for name in names]
-            return Ran(3, "\n".join(lines))
+            return CommandResult(3, "\n".join(lines))
         return ran
 
     world.run = run
@@ -173,7 +173,7 @@ def test_a_rollback_brings_a_hand_edit_back_too():
     world = serving(release())
     world.files[AVATAR] = (b"edited by hand", 0o644, "root", "root")
     before = world.seen_by_programs()
-    world.answers["systemctl restart"] = Ran(1, "no")
+    world.answers["systemctl restart"] = CommandResult(1, "no")
     del world.answers["systemctl restart"]
     world.web = lambda url: 503 if ":8014" in url and b"300m" in world.files[AVATAR][0] else 200
     outcome = applied(world, release(bigger))
@@ -334,7 +334,7 @@ def test_the_images_that_kept_releases_need_are_known():
 def test_what_cannot_be_pruned_fails_no_healthy_release():
     made = [release(version=n, config=lambda config: config.update({"infra:keepReleases": 2})) for n in range(1, 4)]
     world = serving(*made[:2])
-    world.answers["docker image rm"] = Ran(1, "image is being used")
+    world.answers["docker image rm"] = CommandResult(1, "image is being used")
     outcome = applied(world, made[2])
     assert outcome.outcome == "applied" and "could not remove the image" in outcome.line
 

@@ -5,7 +5,7 @@ import copy
 import pytest
 
 from agent import slots, store, transaction
-from agent.world import Ran
+from agent.world import CommandResult
 from tests.agent.releases import applied, gone_back, killed_at_each_change, release, serving
 from tests.catalogue.changes import both, networked, setting
 from tests.catalogue.reaching import balanced
@@ -68,7 +68,7 @@ def test_the_proxy_leads_to_it_no_more_before_it_restarts():
 
 def test_draining_waits_for_its_last_request():
     world = serving(THREE)
-    world.answers["ss -Htn"] = Ran(0, "0 0 127.0.0.1:40000 127.0.0.1:8000")
+    world.answers["ss -Htn"] = CommandResult(0, "0 0 127.0.0.1:40000 127.0.0.1:8000")
     start = world.clock
     assert applied(world, CHANGED).outcome == "applied" and world.clock - start >= 3 * slots.DRAIN
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from agent import nameservers
 from agent.singletons import LOOKS, NameServers, Route53, Watch
-from agent.world import Ran
+from agent.world import CommandResult
 from tests.agent.fake import FakeWorld
 from tests.agent.releases import applied, release, world_for
 
@@ -153,7 +153,7 @@ def test_a_watch_that_begins_ends_what_an_earlier_one_left():
 
 
 def test_one_that_does_not_stop_is_killed():
-    world = Host(there=set(), answers={"systemctl stop": Ran(124, "no end after 10 s")})
+    world = Host(there=set(), answers={"systemctl stop": CommandResult(124, "no end after 10 s")})
     world.write(FLAG, b"", 0o644, "root", "root")
     Watch(world, CONFIG, lambda name: HERE, lambda line: None).stop_all()
     assert "systemctl kill -s KILL watchme-scheduler.service" in world.ran
@@ -163,7 +163,7 @@ def test_a_container_that_docker_does_not_stop_is_killed():
     said: list[str] = []
     single = CONFIG["singles"][0] | {"container": "watchme-scheduler-prod"}
     world = Host(there=set())
-    world.answers["systemctl stop"] = Ran(124, "no end after 10 s")
+    world.answers["systemctl stop"] = CommandResult(124, "no end after 10 s")
     Watch(world, CONFIG | {"singles": [single]}, lambda name: HERE, said.append).stop(single)
     assert world.ran[-2:] == [
         "systemctl kill -s KILL watchme-scheduler.service",

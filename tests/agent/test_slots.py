@@ -5,7 +5,7 @@ import copy
 import pytest
 
 from agent import slots, store, transaction
-from agent.world import Ran
+from agent.world import CommandResult
 from tests.agent.releases import (
     applied,
     blue_green,
@@ -85,7 +85,7 @@ def test_one_that_fails_behind_the_proxy_is_handed_back_before_it_stops():
 
 def test_draining_waits_for_the_last_request():
     world = serving(release(blue_green))
-    world.answers["ss -Htn"] = Ran(0, "0 0 127.0.0.1:40000 127.0.0.1:8000")
+    world.answers["ss -Htn"] = CommandResult(0, "0 0 127.0.0.1:40000 127.0.0.1:8000")
     start = world.clock
     assert applied(world, release(blue_green_changed)).outcome == "applied"
     assert world.clock - start >= slots.DRAIN and BLUE not in world.active

@@ -7,7 +7,7 @@ import pytest
 
 from agent import desired, jobs, steps, store
 from agent.recover import recover
-from agent.world import Ran
+from agent.world import CommandResult
 from tests.agent.fake import FakeWorld, Killed
 from tests.agent.releases import JOB, applied, gone_back, images, release, serving
 from tests.catalogue.changes import both, setting
@@ -102,7 +102,7 @@ def test_where_all_it_needs_runs_unchanged_it_runs_before_the_switch(served):
 
 def test_a_failed_step_is_a_refusal_and_says_what_it_said(served):
     before = served.seen_by_programs()
-    served.answers[f"{RUN}"] = Ran(1, "Applying 0002_orders\nrelation orders exists already")
+    served.answers[f"{RUN}"] = CommandResult(1, "Applying 0002_orders\nrelation orders exists already")
     outcome = applied_with(served, made(newer_web))
     assert outcome.outcome == "refused" and served.seen_by_programs() == before
     assert "nothing switched; what the step has done stays: release step release of web ended with 1" in outcome.line
@@ -115,21 +115,21 @@ def test_a_failed_step_is_a_refusal_and_says_what_it_said(served):
 
 def test_a_failed_step_within_the_switch_rolls_back(served):
     before = served.seen_by_programs()
-    served.answers[RUN] = Ran(3, "no such column")
+    served.answers[RUN] = CommandResult(3, "no such column")
     outcome = applied_with(served, made(newer_web, newer_database))
     assert outcome.outcome == "rolled back" and "no such column" in outcome.line
     assert served.seen_by_programs() == before
 
 
 def test_one_that_does_not_end_is_ended(served):
-    served.answers[RUN] = Ran(124, "waiting\nno end after 90 s")
+    served.answers[RUN] = CommandResult(124, "waiting\nno end after 90 s")
     outcome = applied_with(served, made(newer_web, limit="90s"))
     assert outcome.outcome == "refused" and "did not finish within 90 s and was ended" in outcome.line
     assert served.ran[position(served, RUN) + 1].startswith("docker rm --force --volumes infra-step-")
 
 
 def test_a_step_that_ends_with_124_itself_is_not_taken_for_late(served):
-    served.answers[RUN] = Ran(124, "upstream timed out")
+    served.answers[RUN] = CommandResult(124, "upstream timed out")
     assert "ended with 124" in applied_with(served, made(newer_web)).line
 
 
@@ -212,7 +212,7 @@ def test_a_kill_at_any_change_leaves_no_container_and_one_of_the_two_releases(se
 
 def test_a_container_of_a_killed_job_is_removed_by_the_next_one(served):
     served.files[f"{steps.STAGED}/infra-step-web/compose.yml"] = (b"", 0o600, "root", "root")
-    served.answers["docker ps --all --quiet --filter label=infra.step"] = Ran(0, "abc\n")
+    served.answers["docker ps --all --quiet --filter label=infra.step"] = CommandResult(0, "abc\n")
     jobs.forget_leftovers(served)
     steps.forget_leftovers(served)
     assert served.commands("docker rm --force --volumes abc")

@@ -10,7 +10,7 @@ import pytest
 from agent import derived, jobs, lock, store, tags
 from agent.job import Job
 from agent.recover import recover
-from agent.world import Ran
+from agent.world import CommandResult
 from catalogue.deployed import pin_images
 from rendering.archive import build
 from rendering.host import render
@@ -74,7 +74,9 @@ def host(registry: Registry) -> FakeWorld:
     jobs.with_history(world, JOB, world.wall(), jobs.Mask([])).record(ended)
     assert ended.outcome == "applied", ended.line
     world.registry |= {f"{REGISTRY}/{REPOSITORY}@{digest_of(body)}" for body in (FIRST, SECOND, THIRD)}
-    world.answers["docker-credential-ecr-login get"] = Ran(0, json.dumps({"Username": "AWS", "Secret": "token"}))
+    world.answers["docker-credential-ecr-login get"] = CommandResult(
+        0, json.dumps({"Username": "AWS", "Secret": "token"})
+    )
     world.fetch = registry.fetch  # type: ignore[method-assign]
     look(world)
     return world

@@ -12,7 +12,7 @@ from agent import aws, credentials, edits, jobs, main, store
 from agent.desired import DesiredFile
 from agent.outcome import Failed, Refused
 from agent.recover import recover
-from agent.world import Ran
+from agent.world import CommandResult
 from tests.agent.fake import FakeWorld, Killed
 from tests.agent.releases import (
     AVATAR,
@@ -134,7 +134,7 @@ def test_a_removed_service_that_does_not_stop_stays_in_the_next_plan():
     def run(*argv, **options):
         if argv[:2] == ("systemctl", "stop") and "watchme-admin.service" in argv:
             asked(*(word for word in argv if word != "watchme-admin.service"), **options)
-            return Ran(124, "no end after 300 s")
+            return CommandResult(124, "no end after 300 s")
         return asked(*argv, **options)
 
     world.run = run
@@ -155,7 +155,7 @@ def test_a_unit_that_is_being_restarted_when_a_release_is_planned_runs_after_its
         if argv[:2] == ("systemctl", "is-active") and restarting and unit in argv:
             lines = ran.output.split("\n")
             lines[argv[2:].index(unit)] = "deactivating"
-            return Ran(3, "\n".join(lines))
+            return CommandResult(3, "\n".join(lines))
         if argv[:2] == ("systemctl", "restart"):
             restarting.clear()
         return ran

@@ -5,15 +5,15 @@ import pytest
 from agent import rollback, store, transaction, units
 from agent.outcome import Failed, Refused
 from agent.plan import plan
-from agent.world import NOT_STARTED, TIMED_OUT, Ran
+from agent.world import NOT_STARTED, TIMED_OUT, CommandResult
 from tests.agent.fake import FakeWorld
 from tests.agent.native import release, serving
 
 OF_ICE = "runuser -u ice"
 SILENCES = {
-    "no end": Ran(TIMED_OUT, "no end after 20 s"),
-    "no memory": Ran(NOT_STARTED, "runuser: Cannot allocate memory"),
-    "no bus": Ran(1, "Failed to connect to bus: Connection refused"),
+    "no end": CommandResult(TIMED_OUT, "no end after 20 s"),
+    "no memory": CommandResult(NOT_STARTED, "runuser: Cannot allocate memory"),
+    "no bus": CommandResult(1, "Failed to connect to bus: Connection refused"),
 }
 
 
@@ -46,6 +46,6 @@ def test_a_rollback_says_that_it_does_not_know(silent):
 
 def test_an_account_without_a_manager_runs_nothing():
     world = FakeWorld(accounts={"ice": "/home/ice"})
-    world.answers = {OF_ICE: Ran(1, "Failed to connect to bus: No medium found")}
+    world.answers = {OF_ICE: CommandResult(1, "Failed to connect to bus: No medium found")}
     off = {"active": False, "enabled": False}
     assert units.settled_states(world, ["ice/vocoder.service"]) == {"ice/vocoder.service": off}

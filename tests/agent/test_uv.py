@@ -13,7 +13,7 @@ import pytest
 from agent import artefacts, environments, uv
 from agent.desired import DesiredFile
 from agent.outcome import Refused
-from agent.processes import Ran
+from agent.processes import CommandResult
 from agent.store import Release
 from agent.world import Account, World
 from tests.agent.parcels import ParcelWorld
@@ -45,7 +45,7 @@ class Disk(World):
 
     def run(self, *argv, timeout=300, environment=None, stdin=""):
         if argv[0] == "chown" or argv[0] == "systemctl":
-            return Ran(0, "")
+            return CommandResult(0, "")
         if argv[0] != "systemd-run":
             return super().run(*argv, timeout=timeout)
         command = list(argv[argv.index("--") + 1 :])
@@ -127,7 +127,7 @@ def test_a_wheel_with_another_hash_is_refused_and_nothing_is_left(world, tmp_pat
 def test_what_takes_too_long_is_refused(world, tmp_path):
     one = release(tmp_path, lock(wheels(tmp_path / "wheels", "1.0")), limit=0.0)
     world.run = lambda *argv, timeout=300, **more: (
-        Ran(124, "no end") if argv[0] == "systemd-run" else Disk.run(world, *argv, timeout=timeout)
+        CommandResult(124, "no end") if argv[0] == "systemd-run" else Disk.run(world, *argv, timeout=timeout)
     )
     with pytest.raises(Refused, match="was not made within 0 s"):
         environments.make(world, one, lambda line: None)
@@ -215,10 +215,10 @@ def test_where_uv_cannot_be_had_the_hosts_own_serves_if_it_is_able(binary, chang
         uv.bring(world, given)
     assert not world.exists(PROGRAM)
     world.installed.add("uv")
-    world.answers["uv sync --help"] = Ran(0, "  --frozen\n  --no-install-workspace")
+    world.answers["uv sync --help"] = CommandResult(0, "  --frozen\n  --no-install-workspace")
     with pytest.raises(Refused, match=said):
         uv.bring(world, given)
-    world.answers["uv sync --help"] = Ran(0, "\n".join(uv.NEEDED))
+    world.answers["uv sync --help"] = CommandResult(0, "\n".join(uv.NEEDED))
     assert uv.bring(world, given) == "uv"
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from agent import arriving, away, moving
 from agent.outcome import Refused
-from agent.world import Ran
+from agent.world import CommandResult
 from infra.errors import InfraError
 from infra.move.copies import id_map_options
 from infra.move.steps import data
@@ -187,7 +187,7 @@ def test_what_fails_leaves_the_old_host_serving_and_says_why(hosts, trouble):
 
 
 def _failed():
-    return Ran(1, "it cannot be done")
+    return CommandResult(1, "it cannot be done")
 
 
 def test_where_the_new_host_may_still_run_the_old_one_does_not_start(hosts):
