@@ -44,7 +44,7 @@ def stop(world: World, manifest: Manifest, names: list[str]) -> None:
     """Raises Failed where one goes on, or its container does."""
     units.stop(world, list(reversed(names)))
     if still := active_units(world, names):
-        raise Failed(f"{', '.join(still)} does not stop")
+        raise Failed(f"still running after the stop: {', '.join(still)}")
     # systemd stops nothing of a unit whose start has failed, and its container may be there
     if still_running := running_containers(world, manifest, names):
         units.must(world, "docker", "stop", *still_running)

@@ -188,7 +188,7 @@ def hold(payload: moves.HoldPayload) -> moves.HoldAnswer:
         for account, names in by_manager(list(reversed(units))).items():
             systemctl(account, "stop", *names, timeout=STOPS)  # one that this host does not have is no fault
         if still := running(units):
-            raise Failed(f"{', '.join(still)} does not stop")
+            raise Failed(f"still running after the stop: {', '.join(still)}")
         if others := writers(payload["paths"]):
             raise Failed(f"its data is in use by {', '.join(others)}, which belongs to no release of this stack")
     except BaseException:

@@ -234,8 +234,8 @@ def _alone_with_its_tag(deployment: Deployment, served: Mapping[str, str]) -> No
         for name, digest in images.items():
             if served.get(name, digest) != digest:
                 raise InfraError(
-                    f"{name} is what others follow too, and they serve {served[name][:SHORT]}: run pulumi up, which "
-                    f"brings them what the tag means now, then infra deploy {service} --follow"
+                    f"other services follow tag {name} too and serve {served[name][:SHORT]}: run pulumi up, which "
+                    f"deploys its current image to them, then infra deploy {service} --follow"
                 )
 
 

@@ -1,4 +1,4 @@
-"""What a field or a key means, in the words of the reference: the tables of the project's own pages."""
+"""What a field, a key, an alert or a term means, in the words of the tables of the project's own pages."""
 
 import difflib
 import re
@@ -12,7 +12,8 @@ from infra.errors import InfraError
 
 FIELDS = "reference/catalogue.md"
 ALERTS = "reference/alerts.md"
-PAGES = (FIELDS, "catalogue.md", "sites.md", "backups.md", "reference/configuration.md", ALERTS)
+GLOSSARY = "glossary.md"
+PAGES = (FIELDS, "catalogue.md", "sites.md", "backups.md", "reference/configuration.md", ALERTS, GLOSSARY)
 LINK = re.compile(r"\[([^\]]+)\]\([^)]*\)")
 CODE = re.compile(r"`([^`]+)`")
 ROW = re.compile(r"^\|(.+)\|\s*$")
@@ -20,6 +21,7 @@ ROW = re.compile(r"^\|(.+)\|\s*$")
 NAMED = re.compile(r"(infra:|aws:)?[A-Za-z_][A-Za-z0-9_.-]*")
 WIDTH = 100
 MOST = 3
+SIMILAR = 0.65  # 1 is the same word; names less alike than this are not offered
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ def explain(root: Path, field: str) -> Iterator[str]:
     matches = [*below(all_entries, name), *matches, *alert_sections(root / "docs", name)]
     matches = matches or (list(mentions(root / "docs", name))[:MOST] if name else [])
     if not matches:
-        raise InfraError(f"nothing is called {field!r}{_alternatives(name, all_entries)}")
+        raise InfraError(f"no field, key, alert or term is named {field!r}{_alternatives(name, all_entries)}")
     for number, entry in enumerate(matches):
         if number:
             yield ""
@@ -56,10 +58,10 @@ def explain(root: Path, field: str) -> Iterator[str]:
 
 
 def _alternatives(name: str, all_entries: list[Entry]) -> str:
-    """The nearest names, and where all of them are."""
+    """Names that are written alike; where there is none, the pages that have all of them."""
     names = sorted({name for entry in all_entries for name in entry.names if len(name) > 2})
-    near = difflib.get_close_matches(name, names, MOST, cutoff=0.5)
-    pages = "docs/reference/catalogue.md, docs/reference/configuration.md and docs/reference/alerts.md"
+    near = difflib.get_close_matches(name, names, MOST, cutoff=SIMILAR)
+    pages = "docs/reference/catalogue.md, docs/reference/configuration.md, docs/reference/alerts.md, docs/glossary.md"
     return f"; the nearest names: {', '.join(near)}" if near else f"; all names: {pages}"
 
 
@@ -76,12 +78,21 @@ def entries(docs: Path) -> Iterator[Entry]:
             elif match := ROW.match(line):
                 # A | within code is written as \|
                 first, *rest = [cell.strip() for cell in re.split(r"(?<!\\)\|", match[1])]
-                names = tuple(name[0] for code in CODE.findall(first) if (name := NAMED.match(code)))
+                names = _terms(first) if page == GLOSSARY else _in_code(first)
                 if names and rest:
                     cells = [_plain(cell) for cell in rest if cell]
                     is_field = page == FIELDS and len(cells) == 3
                     text = _of_field(*cells) if is_field else "; ".join(cells)
                     yield Entry(names, text, f"docs/{page}", heading, cells[0] if is_field else "")
+
+
+def _in_code(cell: str) -> tuple[str, ...]:
+    return tuple(name[0] for code in CODE.findall(cell) if (name := NAMED.match(code)))
+
+
+def _terms(cell: str) -> tuple[str, ...]:
+    """A row's term; a table's head and the line below it have none."""
+    return () if cell == "term" or cell.startswith("---") else (_plain(cell),)
 
 
 def below(all_entries: list[Entry], path: str) -> list[Entry]:

@@ -17,15 +17,20 @@ REPORTERS = {
     "worded", "_check_behind", "_error", "_finding", "_folder", "_give_up", "_not_started", "_one_line",
     "_print_refusal", "_refuse",
 }  # fmt: skip
-# A command, markup, an expression, a Japanese text
+# A command, a program's source, markup, an expression, a Japanese text
 NO_MESSAGE = re.compile(
-    r"^(aws|uv run|sudo|docker|systemctl|curl|infra) |^([#|-]|@@) |^\[ |\$\$|<[a-z/!]|\x1b|[ぁ-んァ-ン]"
+    r"^(aws|uv run|sudo|docker|systemctl|curl|infra|import) |^([#|-]|@@) |^\[ |\$\$|<[a-z/!]|\x1b|\bexec\(|[ぁ-んァ-ン]"
 )
 FEWEST_WORDS = 3
 PROBLEM = ("file", "where", "found", "allowed")  # the arguments of a finding about a file
 LEAVES = (ast.Constant, ast.Name, ast.expr_context, ast.arguments, ast.operator, ast.cmpop)
 # What is filled in by name: `{name}`, `{name:.0f}`
 NAMED = re.compile(r"\{(\w+)(?:![rs])?(?::[.,\d]*[a-z%]?)?\}")
+# Names that do not say what stands there
+VAGUE = {
+    "all", "asks", "at_work", "back", "did", "good", "has", "have", "how_many", "must", "needs", "now", "own",
+    "passed", "still", "there", "took", "was",
+}  # fmt: skip
 # Attributes that say less than what they belong to
 PLAIN = {"name", "value", "text", "id", "path", "stdout", "stderr", "line", "strerror"}
 
@@ -172,11 +177,12 @@ class _Reader:
         """A literal with what is filled in by name."""
         match node:
             case ast.Constant(value=str(text)):
-                return NAMED.sub(lambda match: match[1].upper(), text)
+                return NAMED.sub(_placeholder, text)
             case ast.JoinedStr(values=parts):
                 return self._join(parts, scope)
-            case ast.FormattedValue(value=value, conversion=conversion):
-                return f"'{self.filled_in(value)}'" if conversion == ord("r") else self._sentence(value, scope)
+            case ast.FormattedValue(value=value, conversion=conversion, format_spec=form):
+                piece = self._sentence(value, scope)
+                return f"'{self.filled_in(value)}'" if conversion == ord("r") else _as_printed(piece, form)
             case ast.BinOp(left=left, op=ast.Add(), right=right):
                 return self.text(left, scope) + self.text(right, scope)
             case _:
@@ -217,5 +223,22 @@ class _Reader:
                 return "…"
 
 
+def _placeholder(match: re.Match[str]) -> str:
+    """What follows a word without a blank is more of a sentence, as in _join."""
+    is_glued = re.search(r"[\w)}]$", match.string[: match.start()])
+    return "…" if is_glued else _capitals(match[1])
+
+
+def _as_printed(piece: str, form: ast.expr | None) -> str:
+    """A number as the program prints it: `{10.0:.0f}` is 10."""
+    match form:
+        case ast.JoinedStr(values=[ast.Constant(value=str(written))]) if re.fullmatch(r"\d+(\.\d+)?", piece):
+            return format(float(piece) if written.endswith("f") else int(piece), written)
+        case _:
+            return piece
+
+
 def _capitals(name: str) -> str:
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).strip("_").upper() if len(name) > 1 and name != "self" else "…"
+    if len(name) == 1 or name == "self" or name.strip("_") in VAGUE:
+        return "…"
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).strip("_").upper()

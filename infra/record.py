@@ -57,7 +57,7 @@ def remove_record(request: dict[str, Any], record: Record, token: str) -> str:
             zone = Zone(request["zone"], now)
     except NoZone:
         return f"there is no zone {request['zone']} for this token any more: nothing was removed"
-    return "removed at Cloudflare" if zone.remove(record) else "there is none any more that this stack wrote"
+    return "removed at Cloudflare" if zone.remove(record) else "no record that this stack wrote is left"
 
 
 def _token_of(stack: str) -> str:

@@ -132,9 +132,9 @@ def check(group: str, name: str, value: str, is_password: bool = False) -> None:
     for sign, where in ((value[0], "begins"), (value[-1], "ends")):
         # Copied along with it from a page or a document
         if sign != "\t" and (not sign.isprintable() or visible(sign) != sign):
-            what = unicodedata.name(sign, "a character that is not seen")
+            what = unicodedata.name(sign, "a character without a name")
             raise InfraError(
-                f"{group}.{name}: the value {where} with U+{ord(sign):04X} ({what}), which is not seen: give it "
+                f"{group}.{name}: the value {where} with U+{ord(sign):04X} ({what}), an invisible character: give it "
                 "without that character; nothing was set"
             )
 

@@ -55,7 +55,7 @@ def problems(stack: Stack) -> list[Problem]:
     try:
         resolve_values(stack, {})
     except InfraError as error:
-        rule = "an update asks for it: look at the rights, the name and the login that it needs"
+        rule = "an update asks for it: check the permissions, the name and the login"
         parts = [line.partition(" (") for line in str(error).splitlines()]
         return [Problem(stack.file, where, f"({reason}", rule) for where, _, reason in parts]
     return []
@@ -109,7 +109,7 @@ def _command(words: list[str]) -> str:
         own = {name: value for name, value in os.environ.items() if not name.startswith("PULUMI_CONFIG")}
         ran = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, timeout=LIMIT, check=False, env=own)
     except subprocess.TimeoutExpired:
-        raise InfraError(f"no end after {LIMIT} s: does it ask for something?") from None
+        raise InfraError(f"did not finish within {LIMIT} s: does it wait for input?") from None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "no command can be called so"
         raise InfraError(f"{words[0]!a} cannot be started: {reason}") from None

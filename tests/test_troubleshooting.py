@@ -72,6 +72,7 @@ def test_the_tables_list_a_module_once():
 
 SOURCE = '''
 LIMIT = 5
+PATIENCE = 10.0
 WHY = {"a": "the first of two reasons", "b": "the second of two reasons"}
 def check(host, files):
     """A docstring is no message."""
@@ -82,7 +83,10 @@ def check(host, files):
     reason = "it cannot be read" if host else "it cannot be written"
     raise Refused(reason) from None
     say("copying {name} to {place:.0f}", name=1, place=2)
+    say("in {count} steps{ends} for the {kind}{many}", count=2, ends="", kind="", many="")
     warn(WHY[host])
+    raise Refused(f"no answer after {PATIENCE:.0f} s from {own}")
+    say("import sys, types\\nexec(text, module.__dict__)")
     run("docker compose up --detach", "this is not shown to people")
     return f"aws ec2 describe-instances {host}"
 '''
@@ -96,8 +100,10 @@ def test_texts_are_read_with_what_differs_left_open():
         "it cannot be read",
         "it cannot be written",
         "copying NAME to PLACE",
+        "in COUNT steps… for the KIND…",
         "the first of two reasons",
         "the second of two reasons",
+        "no answer after 10 s from …",
     ]
 
 

@@ -39,7 +39,7 @@ def config_files(
         elif normpath(path).startswith(("..", "/")) or beside(normpath(path)) is None:
             unsaid.append(("configs", f"{name}: {path} is not beside the compose file"))
         elif (mode := _mode(entry.get("mode"))) is None:
-            unsaid.append(("configs", f"{name}: mode {entry['mode']!r} is none, such as 0440"))
+            unsaid.append(("configs", f"{name}: {entry['mode']!r} is not a mode; use one such as 0440"))
         else:
             yield {"path": target, "source": normpath(f"{dirname(file)}/{path}"), **mode}
 

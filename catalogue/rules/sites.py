@@ -22,7 +22,7 @@ PLACEHOLDER = re.compile(r"\{\$?[A-Za-z]")
 # How the fault of a snippet begins → what is allowed
 OF_SNIPPETS = {
     "has the directive": "directives that concern this site alone, such as location, return or add_header",
-    "leads to": "a port of one of this host's services, such as 127.0.0.1:8017, or another machine by its name",
+    "points to": "a port of one of this host's services, such as 127.0.0.1:8017, or another machine by its name",
     "serves files of": "files below /srv/NAME/, /opt/NAME/ or /var/www/NAME/, or in a directory of the system",
     "has a file_server": "a root before it: a directory below /srv/NAME/, /opt/NAME/ or /var/www/NAME/",
 }
@@ -264,19 +264,19 @@ def serving(catalogue: Catalogue) -> Iterator[Problem]:
 def proxy_abilities(catalogue: Catalogue) -> Iterator[Problem]:
     """Not every proxy limits clients' requests; a snippet is written for one proxy."""
     for name, host in catalogue.stack.hosts.items():
-        can, called = abilities(host.proxy), host.proxy.capitalize()
+        can, proxy = abilities(host.proxy), host.proxy.capitalize()
         for system in catalogue.systems_on(name):
             file = catalogue.file_of(system)
             for where, one in _all_serving(system):
                 options = [field for field in ("rate", "connections") if getattr(one, field) is not None]
                 values = [value for part in (one.headers, one.request_headers) for value in part.values()]
                 if can.takes_placeholders and any(PLACEHOLDER.search(value) for value in values):
-                    fault = f"a header's value with {{ and a letter, on host {name}, whose proxy is {called}"
+                    fault = f"a header's value with {{ and a letter, on host {name}, whose proxy is {proxy}"
                     yield Problem(
                         file, where, fault, f"must be a value without them, or proxy: nginx of infra:hosts.{name}"
                     )
                 if options and not can.limits_clients:
-                    fault = f"{' and '.join(options)} on host {name}, whose proxy {called} does not support that"
+                    fault = f"{' and '.join(options)} on host {name}, whose proxy {proxy} does not support that"
                     yield Problem(
                         file, where, fault, f"proxy: nginx of infra:hosts.{name}, or a limit in the service itself"
                     )

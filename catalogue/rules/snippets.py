@@ -90,12 +90,16 @@ def faults_of_nginx(text: str, own: Own) -> Iterator[str]:
                 yield f"has the directive {token}"
             words.append(token)
         if INSIDE.search(token):
-            yield f"leads to {token}"
+            yield _points_to(token)
         if depth < 0:
             yield "closes a { that is not open"
             return
     if depth or words:
         yield "has a { or a quote that is not closed, or no ; at its end"
+
+
+def _points_to(target: str) -> str:
+    return f"points to {target}, which a snippet may not use"
 
 
 def _leading_away(words: list[str], own: Own) -> Iterator[str]:
@@ -106,7 +110,7 @@ def _leading_away(words: list[str], own: Own) -> Iterator[str]:
     elif name.endswith("_pass"):
         # A request's whole path begins with a slash
         addresses = [address.replace("$request_uri", "/", 1) for address in arguments]
-        yield from (f"leads to {address}" for address in addresses if not own.is_service(address))
+        yield from (_points_to(address) for address in addresses if not own.is_service(address))
     elif name in BY_PATH:
         if name == "rewrite":
             # What is found goes behind all else, once: two could be two dots
@@ -196,7 +200,7 @@ def faults_of_caddy(text: str, own: Own) -> Iterator[str]:
             yield f"has the directive {first}"
         for word, _ in words:
             if INSIDE.search(word):
-                yield f"leads to {word}"
+                yield _points_to(word)
         if (closes and len(blocks.open) == 1) or first == "{":
             yield "closes a { that is not open"
             return
@@ -225,7 +229,7 @@ def _leading_away_in_caddy(words: list[str], own: Own) -> Iterator[str]:
     name, arguments = words[0], words[1:]
     if name in ("reverse_proxy", "forward_auth", "to"):
         addresses = arguments[1:] if arguments and name != "to" and arguments[0][:1] in ("@", "/", "*") else arguments
-        yield from (f"leads to {address}" for address in addresses if not own.is_service(address))
+        yield from (_points_to(address) for address in addresses if not own.is_service(address))
     elif name == "root" or (name == "vars" and "root" in arguments):
         path = arguments[-1] if arguments else ""
         if "{" in path or not own.has(path):

@@ -136,7 +136,7 @@ def test_where_something_goes_on_writing_nothing_is_stopped_for_good(systemd, tr
             moving.os.getpid, own = (lambda: -1), moving.os.getpid
         try:
             with pytest.raises(
-                moving.Failed, match=r"does not stop|is in use by process|systemd-run: it cannot be done"
+                moving.Failed, match=r"still running after the stop|is in use by process|systemd-run: it cannot be done"
             ):
                 moving.hold(ASKED)
         finally:

@@ -64,7 +64,7 @@ REACHING = {
     "the metadata service": (
         "nginx",
         "location /x { proxy_pass http://169.254.169.254/; }",
-        "leads to http://169.254.169.254/",
+        "points to http://169.254.169.254/",
     ),
     "a block that stays open": ("nginx", "location /x {", "has a { or a quote that is not closed"),
     "a quote that stays open": ("nginx", 'return 200 "x;', "has a { or a quote that is not closed"),
@@ -81,7 +81,7 @@ REACHING = {
     "Caddy's own door": (
         "caddy",
         "reverse_proxy unix//var/lib/caddy/admin.sock",
-        "leads to unix//var/lib/caddy/admin.sock",
+        "points to unix//var/lib/caddy/admin.sock",
     ),
     **{f"what is no space for Nginx: {sign!a}": ("nginx", f'set $a x{sign}"; }} server {{ listen 1; }} set $b y{sign}";', "has a control character") for sign in "\x0b\x0c\x1c\x1f\x85\xa0\u2028\u3000"},
     "what ends no line for Caddy": ("caddy", "respond a\x0bb", "has a control character"),
@@ -103,13 +103,13 @@ REACHING = {
     **{f"where Caddy works: {text}": ("caddy", text, "has a file_server without a root") for text in (
         "file_server browse", "handle /a {\n root * /srv/shop\n}\nhandle /b {\n file_server\n}", "root /x/* /srv/shop\nfile_server", "root @x /srv/shop\nfile_server {\n browse\n}",
     )},
-    **{f"elsewhere: {text}": ("nginx", text, "leads to") for text in (
+    **{f"elsewhere: {text}": ("nginx", text, "points to") for text in (
         "proxy_pass http://2852039166/;", "set $h 169.25; proxy_pass http://${h}4.169.254/;", "proxy_pass http://127.0.0.1:2375;", "proxy_pass http://127.0.0.1;", "proxy_pass $x;",
         "proxy_pass http://0xa9fea9fe/;", "proxy_pass http://[::1]:8041;", "proxy_pass http://0:8041;", "proxy_pass http://127.1:8041;", "proxy_pass http://10.0.0.1:8041;",
         "proxy_pass http://localhost:22;", "proxy_pass http://x.localhost:22;", "fastcgi_pass 127.0.0.1:22;", "uwsgi_pass $x:8041;", "proxy_pass http://a@127.0.0.1:8041;",
         "proxy_pass http://127.0.0.1:8041@x;", "proxy_pass http://a.example:$x;", "proxy_pass http://a.example$x;", "proxy_pass http://instance-data/;",
     )},
-    **{f"elsewhere: {text}": ("caddy", text, "leads to") for text in (
+    **{f"elsewhere: {text}": ("caddy", text, "points to") for text in (
         "reverse_proxy 127.0.0.1:2375", "reverse_proxy /x/* 127.0.0.1:8041 127.0.0.1:2019", "reverse_proxy {\n to :2019\n}", "forward_auth {http.request.host}", "reverse_proxy @x 2852039166",
         "reverse_proxy 127.0.0.1:8000-9000", "reverse_proxy http://localhost:2019", "reverse_proxy tcp/127.0.0.1:22",
     )},

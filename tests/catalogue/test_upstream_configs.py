@@ -42,7 +42,7 @@ REFUSED = {
     "a name that is not there": ("[other]", "configs: the file has no config other"),
     "out of its directory": ("[away]", "configs: away: ../x is not beside the compose file"),
     "an owner": ("[{source: web, uid: '33'}]", "configs: web: uid: the catalogue has no such option"),
-    "a mode that is none": ("[{source: web, mode: rw}]", "configs: web: mode 'rw' is none, such as 0440"),
+    "a mode that is none": ("[{source: web, mode: rw}]", "configs: web: 'rw' is not a mode; use one such as 0440"),
     "a number": ("5", "configs: the file has no config 5"),
     "a list in it": ("[[web]]", "configs: the file has no config ['web']"),
 }  # fmt: skip

@@ -321,7 +321,7 @@ def test_what_serves_already_is_nothing_to_do(stack):
 
 def test_a_tag_that_others_follow_is_not_followed_alone(stack):
     stack.outputs = {**WHOLE, "images": {"watchme-admin:latest": OLD}}
-    with pytest.raises(InfraError, match="watchme-admin:latest is what others follow too, and they serve sha256:bbbb"):
+    with pytest.raises(InfraError, match="other services follow tag watchme-admin:latest too and serve sha256:bbbb"):
         deploy(Deployment("watchme", WANTED.images, follow=True))
 
 

@@ -25,7 +25,7 @@ def test_a_key_is_found_without_its_namespace_and_a_part_by_its_last_name():
     assert said("image.tag").startswith("tag (docs/reference/catalogue.md, Image)")
     assert said("backup.keep.daily").startswith("daily (docs/reference/catalogue.md, Keep)")
     assert said("sites.timeout").startswith("timeout (docs/reference/catalogue.md, Serving)")
-    with pytest.raises(InfraError, match=r"nothing is called 'nothing\.name'"):
+    with pytest.raises(InfraError, match=r"no field, key, alert or term is named 'nothing\.name'"):
         said("nothing.name")
 
 
@@ -43,8 +43,20 @@ def test_an_alert_is_explained():
 
 
 def test_what_there_is_not_is_a_line():
-    with pytest.raises(InfraError, match=r"^nothing is called 'hodl'; the nearest names: hold"):
+    with pytest.raises(InfraError, match=r"^no field, key, alert or term is named 'hodl'; the nearest names: hold$"):
         said("hodl")
+
+
+def test_names_that_are_not_alike_are_not_offered():
+    with pytest.raises(InfraError, match=r"is named 'nonsense'; all names: docs/"):
+        said("nonsense")
+
+
+def test_a_term_of_the_glossary_is_explained():
+    assert said("holding").startswith("holding (docs/glossary.md, Releases)\n  Requests of a restarting service wait")
+    assert said("roll back").startswith("roll back (docs/glossary.md, Releases)")
+    with pytest.raises(InfraError):
+        said("term")
 
 
 @pytest.mark.parametrize("word", ["nonsense", "mem limit", "qqqqqqqq", "", "東京"])

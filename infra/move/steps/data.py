@@ -132,8 +132,8 @@ class Moving:
         gone, source_region = at_home["away"], self.source if self.source in self.others else ""
         # Whom it was given to may have given it on since, and be gone
         region = source_region if not gone or (source_region and gone["region"] not in self.others) else gone["region"]
-        passed: list[str] = []
-        while region and region not in passed:
+        regions: list[str] = []
+        while region and region not in regions:
             home = self._other(region)
             status = self._describe_data(home)
             gone = status["away"]
@@ -147,11 +147,11 @@ class Moving:
                 return home
             if gone["region"] == self.here.region:
                 return self._taken_from(home, gone, at_home)
-            passed.append(region)
+            regions.append(region)
             region = gone["region"]
         if not region:
             return None
-        raise InfraError(f"the data of {self.what}: {', '.join(passed)} each report that another host has it")
+        raise InfraError(f"the data of {self.what}: {', '.join(regions)} each report that another host has it")
 
     def _taken_from(self, home: Host, gone: MoveRecord, at_home: DescribeAnswer) -> Host | None:
         """Of a host that has given its data to this one: whether it came, or went back."""
