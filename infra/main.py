@@ -24,7 +24,7 @@ from infra.cli import (
     secrets,
     services,
 )
-from infra.cli.examples import epilog
+from infra.cli.examples import epilog, first_sentence
 from infra.errors import InfraError
 from infra.foreign import visible
 
@@ -33,7 +33,7 @@ MODULES = (backups, catalogue, changes, hosts, machines, moves, names, orphans, 
 
 
 def _teach() -> None:
-    """Every command's help ends with examples."""
+    """Every command's help ends with examples; in a list of commands its first sentence stands alone."""
     for group, prefix in (
         (app, ""),
         (moves.adopting, "adopt "),
@@ -46,6 +46,7 @@ def _teach() -> None:
         for command in group.registered_commands:
             named = command.name or (command.callback.__name__ if command.callback else "")
             command.epilog = epilog(f"{prefix}{named}")
+            command.short_help = first_sentence((command.callback and command.callback.__doc__) or "")
 
 
 _teach()

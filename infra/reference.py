@@ -46,7 +46,10 @@ def commands(_: Path) -> str:
         examples = "".join(f"    {line}\n" for line in EXAMPLES.get(name, []))
         pieces = [f"## infra {name}", _help(command), options, examples.rstrip("\n")]
         parts.append("\n\n".join(piece for piece in pieces if piece))
-    head = "`infra COMMAND --help` shows the same. Exit codes: 0 as wished, 1 refused or failed, 2 not all is in order."
+    head = (
+        "`infra COMMAND --help` shows the same. "
+        "Exit codes: 0 success, 1 refused or failed, 2 something needs attention."
+    )
     return page("Commands", "the commands in `infra/cli/`", head, "\n\n".join(parts))
 
 
@@ -115,8 +118,11 @@ def _help(command: Any) -> str:
 
 def _parameter(parameter: Any) -> tuple[str, str, str]:
     is_option = parameter.param_type_name == "option"
-    names = ", ".join(code(name) for name in (parameter.opts if is_option else [parameter.name.upper()]))
+    opts = [*parameter.opts, *parameter.secondary_opts] if is_option else [parameter.name.upper()]
+    names = ", ".join(code(name) for name in opts)
     default = parameter.default
+    if parameter.secondary_opts and isinstance(default, bool):
+        default = (parameter.opts if default else parameter.secondary_opts)[0]
     default_text = "required" if parameter.required else "" if default in (None, False, "", ()) else f"`{default}`"
     variable = f" (or `{parameter.envvar}`)" if isinstance(parameter.envvar, str) else ""
     return names, default_text, re.sub(r"\s+", " ", getattr(parameter, "help", "") or "") + variable

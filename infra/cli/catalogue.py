@@ -93,7 +93,8 @@ def rights(
     role: Annotated[str, typer.Argument(help="plan, deploy or operator.")],
     stack: StackName,
 ) -> None:
-    """Print the least policy of IAM that a role needs for a stack, beside those of the roles before it."""
+    """Print the smallest IAM policy that a role (plan, deploy, operator) needs, in addition to those of the roles
+    before it."""
     import json
 
     from infra.account import policies
@@ -195,7 +196,7 @@ def push(
 def explain(
     field: Annotated[str, typer.Argument(help="A field of the catalogue, a key of the stack, or an alert.")],
 ) -> None:
-    """Print what a field of files/systems/, a key of Pulumi.STACK.yaml or an alert means."""
+    """Print what a field of files/systems/, a key of Pulumi.STACK.yaml, an alert or a term of the glossary means."""
     from infra import explaining
 
     for line in explaining.explain(project_root(), field):

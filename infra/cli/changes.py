@@ -128,7 +128,9 @@ def comment(
         str | None, typer.Option("--from", help="OWNER:BRANCH of the pull request, instead of its number.")
     ] = None,
     head: Annotated[str | None, typer.Option(help="Expected commit; with another one nothing is written.")] = None,
-    api: Annotated[str, typer.Option(envvar="GITHUB_API_URL")] = "https://api.github.com",
+    api: Annotated[
+        str, typer.Option(envvar="GITHUB_API_URL", help="Address of GitHub's API.")
+    ] = "https://api.github.com",
 ) -> None:
     """Write previews as comments of a pull request, one for each stack, edited in place. GITHUB_TOKEN is the token."""
     from catalogue.stack import stack_names

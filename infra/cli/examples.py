@@ -1,5 +1,7 @@
 """What people type: shown under each command's help, and held against the command itself by a test."""
 
+import re
+
 EXAMPLES: dict[str, list[str]] = {
     "new": ["infra new ../shop --zone example.com", "infra new ../shop --compose ../old/docker-compose.yml"],
     "include": [
@@ -129,3 +131,8 @@ EXAMPLES: dict[str, list[str]] = {
 def epilog(command: str) -> str:
     """Each example is a paragraph of its own."""
     return "\n\n".join(f"$ {example}" for example in EXAMPLES.get(command, []))
+
+
+def first_sentence(text: str) -> str:
+    """Of a command's help, on one line."""
+    return re.split(r"(?<=\.) ", " ".join(text.split()))[0]

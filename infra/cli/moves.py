@@ -118,10 +118,15 @@ def adopt_host(
 def adopt_workflow(
     file: Annotated[Path, typer.Argument(help="A workflow of the product's repository, such as deploy.yml.")],
     stack: StackName,
-    infra: Annotated[str, typer.Option("--infra", help="OWNER/NAME of this project; else what origin is.")] = "",
+    infra: Annotated[
+        str,
+        typer.Option("--infra", help="OWNER/NAME of this project; default: the repository of the git remote origin."),
+    ] = "",
     service: Annotated[str, typer.Option("--service", help="The service, where several have the image.")] = "",
     image: Annotated[str, typer.Option("--image", help="The image's repository, where the file does not say it.")] = "",
-    role: Annotated[str, typer.Option("--role", help="ARN that may push; else the variable AWS_ROLE_PUSH there.")] = "",
+    role: Annotated[
+        str, typer.Option("--role", help="ARN that may push; default: the repository variable AWS_ROLE_PUSH.")
+    ] = "",
     token: Annotated[str, typer.Option("--token", help="The secret with the token for deployments.")] = "DEPLOY",
 ) -> None:
     """Read a workflow that builds, pushes and deploys over SSH, and print a diff that has one call of deploy.yml in the

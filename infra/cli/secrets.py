@@ -87,13 +87,15 @@ def rotate(
     again: Annotated[
         bool,
         typer.Option(
-            "--again", help="Bring the value that the stack has: set before, changed at its source, or cut off."
+            "--again",
+            help="Apply the stack's current value: set earlier, changed at its source, or left by an interrupted "
+            "rotation.",
         ),
     ] = False,
 ) -> None:
-    """Set another value and restart the services that use it, and nothing else, with the gate and the way back of every
-    release: where they are not healthy with it, host and stack have the former value again. The value is asked for, or
-    read from standard input."""
+    """Set another value and restart the services that use it, and nothing else, with health gate and rollback; if
+    a service is unhealthy with it, host and stack keep the previous value. The value is asked for, or read from
+    standard input."""
     from infra import rotating, secret, secret_hosts
     from infra.move.command import may_remove_lock
     from infra.preview.live import catalogue_of as catalogue_with_values

@@ -47,6 +47,16 @@ def test_an_example_is_one_of_its_command_and_is_shown(name, example):
     assert shown.exit_code == 0 and f"$ {example}" in shown.output, shown.output
 
 
+def test_a_list_of_commands_has_the_first_sentence_of_each():
+    shown = CliRunner().invoke(app, ["--help"], env={"COLUMNS": "300"})
+    line = next(line for line in shown.output.splitlines() if " preview " in line)
+    assert "Show what a change does to the cloud, to every host and to the bill." in line and "Pulumi" not in line
+    assert (
+        "and by whom that was changed last, by the commits of the stack's file."
+        in named(["secret", "list"])[0].short_help
+    )
+
+
 def test_it_says_its_version():
     shown = CliRunner().invoke(app, ["--version"])
     assert shown.exit_code == 0 and shown.output == f"infra {version('watchme-infra')}\n"
