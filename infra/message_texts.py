@@ -28,8 +28,11 @@ LEAVES = (ast.Constant, ast.Name, ast.expr_context, ast.arguments, ast.operator,
 NAMED = re.compile(r"\{(\w+)(?:![rs])?(?::[.,\d]*[a-z%]?)?\}")
 # Names that do not say what stands there
 VAGUE = {
-    "all", "asks", "at_work", "back", "did", "good", "has", "have", "how_many", "must", "needs", "now", "own",
-    "passed", "still", "there", "took", "was",
+    "above", "ago", "all", "all_of_them", "around", "asks", "at_work", "away", "back", "began", "beside", "did",
+    "done", "ended", "fine", "gone", "good", "had", "has", "have", "here", "how", "how_many", "ill", "instead",
+    "is_of_none", "late", "looks", "meant", "more", "must", "narrow", "near", "need", "needs", "now", "ours", "own",
+    "passed", "runs", "said", "seen", "serves", "should", "still", "strange", "theirs", "there", "too_open", "took",
+    "twice", "untold", "uses", "want", "was", "way", "weak", "whose", "wide", "will", "wish", "without", "wrong",
 }  # fmt: skip
 # Attributes that say less than what they belong to
 PLAIN = {"name", "value", "text", "id", "path", "stdout", "stderr", "line", "strerror"}
@@ -184,7 +187,7 @@ class _Reader:
                 piece = self._sentence(value, scope)
                 return f"'{self.filled_in(value)}'" if conversion == ord("r") else _as_printed(piece, form)
             case ast.BinOp(left=left, op=ast.Add(), right=right):
-                return self.text(left, scope) + self.text(right, scope)
+                return self._join([left, right], scope)
             case _:
                 return self._sentence(node, scope)
 
@@ -193,7 +196,8 @@ class _Reader:
         text = ""
         for part in parts:
             piece = self.text(part, scope)
-            is_glued = isinstance(part, ast.FormattedValue) and re.search(r"[\w)…]$", text) and piece.isupper()
+            is_filled_in = isinstance(part, ast.FormattedValue | ast.Name)
+            is_glued = is_filled_in and re.search(r"[\w)…]$", text) and piece.isupper()
             text += "…" if is_glued else piece
         return re.sub("…+", "…", text)
 

@@ -157,7 +157,7 @@ NOT_IMPORTED = {
     "a form feed": (f"API_KEY={VALUE}\x0cx", "the value has a control character (U+000C)"),
     "Latin-1's next line": (f"API_KEY={VALUE}\x85x", "the value has a control character (U+0085)"),
     "a separator of files": (f"API_KEY={VALUE}\x1cx", "the value has a control character (U+001C)"),
-    "a space of no width": (f"API_KEY={VALUE}\u200b", "the value ends with U+200B (ZERO WIDTH SPACE), which is not"),
+    "a space of no width": (f"API_KEY={VALUE}\u200b", "the value ends with U+200B (ZERO WIDTH SPACE), an invisible"),
     "a space that does not break": (f"API_KEY=\u00a0{VALUE}", "the value begins with U+00A0 (NO-BREAK SPACE)"),
     "a mark of Windows": (f"API_KEY=\ufeff{VALUE}", "the value begins with U+FEFF (ZERO WIDTH NO-BREAK SPACE)"),
     "one of two": (f"SHARED=x\nAPI_KEY={VALUE}'", "the value has a ', which an environment file cannot hold"),
