@@ -224,7 +224,7 @@ def undo(world: World, begun: RestoreRecord, say: Say, keep: bool = False) -> li
     units.stop(world, list(reversed(begun["stops"])))
     try:
         if still := data.active_units(world, begun["stops"]):
-            return [f"{begun['moved'][0]['aside']} stays where it is, still running after the stop: {', '.join(still)}"]
+            return [f"{begun['moved'][0]['aside']} stays where it is, since these still run: {', '.join(still)}"]
     except Failed as failure:
         return [str(failure)]
     failures: list[str] = []

@@ -101,7 +101,7 @@ def rotate(
     from infra.preview.live import catalogue_of as catalogue_with_values
 
     if again and generate:
-        raise InfraError("--again brings the value that the stack has: leave out --generate")
+        raise InfraError("--again applies the stack's current value: leave out --generate")
     catalogue = valid_catalogue(stack)
     rotation = rotating.plan_rotation(catalogue, path, again)
     say, undo = partial(typer.echo, err=True), lambda: None
