@@ -104,7 +104,7 @@ def test_killed_at_any_moment_one_host_writes_and_the_same_command_goes_on(
     reader: Reader, home: tuple[str, str]
 ) -> None:
     here, there = home
-    for number, moment in enumerate(["serves meanwhile", "stops what writes", "moved and in use"]):
+    for number, moment in enumerate(["serves meanwhile", "stops the services that write", "moved and in use"]):
         source = points_to(reader.system) or here
         target = there if source == here else here
         mark(reader, source, f"kill{number}")

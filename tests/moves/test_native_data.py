@@ -95,7 +95,7 @@ def test_killed_while_it_is_stopped_one_host_writes_and_the_same_command_goes_on
     target = other(source)
     goes_to(dav.system, target, source)
     with writing(dav, "second") as confirmed:
-        dav.system.up_killed_at("stops what writes")
+        dav.system.up_killed_at("stops the services that write")
         until("one host writes", lambda: runs(dav, target) != runs(dav, source), 90)
         moves(dav, target)
         written = len(confirmed)
