@@ -34,7 +34,8 @@ def status(world: World) -> Status:
     id = store.current_id(world)
     release = store.load(world, id) if id else None
     look = HostFacts(world, release) if release else None
-    jobs_of_release = [entry for entry in store.history(world) if entry["release"] == id and entry["code"] == 0]
+    jobs = store.history(world)
+    jobs_of_release = [entry for entry in jobs if entry["release"] == id and entry["code"] == 0]
     deliveries = [entry for entry in jobs_of_release if entry["kind"] != "restart"]
     alerts = firing(look) if look else []
     findings = differences.drift(world, look.overrides) if look else differences.drift(world)
@@ -46,7 +47,7 @@ def status(world: World) -> Status:
     return {
         "release": id,
         "kept": store.returnable(world),
-        "last_job": (store.history(world) or [None])[-1],
+        "last_job": (jobs or [None])[-1],
         "brought": deliveries[-1] if deliveries else None,
         "unfinished": _unfinished_switch(world),
         "holder": lock.holder(),

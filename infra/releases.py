@@ -81,11 +81,10 @@ def state(stack: str, host: str, answer: Status, of_stack: str | None) -> tuple[
     unhealthy = [f"{name} ({status or 'no answer'})" for name, status in answer["services"].items() if status != 200]
     stopped = [name for name, active in answer["units"].items() if not active]
     # While a job runs that is its own doing
-    is_interrupted = answer["unfinished"] is not None and not holder
+    interrupted = None if holder else answer["unfinished"]
     lines = [f"{host}: serves {answer['release'][:SHORT]}, deployed {times.show_text(began)} by {who}", *differences]
-    if answer["unfinished"] and is_interrupted:
-        unfinished = answer["unfinished"]["release"][:SHORT]
-        lines.append(f"  interrupted: release {unfinished} is neither committed nor rolled back")
+    if interrupted:
+        lines.append(f"  interrupted: release {interrupted['release'][:SHORT]} is neither committed nor rolled back")
     if holder:
         lines.append(f"  running: {times.in_text(holder)}")
     lines.append(f"  services: {len(answer['services']) - len(unhealthy)} of {len(answer['services'])} healthy")
@@ -95,7 +94,7 @@ def state(stack: str, host: str, answer: Status, of_stack: str | None) -> tuple[
     if stopped:
         lines.append(f"  not running: {', '.join(stopped)}")
     lines += _alerts_and_changes(stack, answer)
-    return lines, is_expected and not (is_interrupted or unhealthy or stopped or answer["alerts"])
+    return lines, is_expected and not (interrupted or unhealthy or stopped or answer["alerts"])
 
 
 def _differences_from_stack(stack: str, host: str, answer: Status, of_stack: str | None) -> tuple[list[str], bool]:

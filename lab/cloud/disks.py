@@ -51,8 +51,9 @@ class Disks:
             if id not in self.shown:
                 self._attach(volume)
             self._grow(volume)
-        for image in self._image("x").parent.glob("vol-*.img"):
-            if image.stem not in {volume.id for volume in volumes}:
+        existing = {volume.id for volume in volumes}
+        for image in self.lab.path("disks").glob("vol-*.img"):
+            if image.stem not in existing:
                 image.unlink()
 
     def _image(self, id: str | None) -> Path:
