@@ -11,7 +11,7 @@ from lab import workspace
 from lab.cloud import faults
 from lab.settings import ZONE
 from lab.table import address_of
-from tests.system.conftest import System
+from tests.system.conftest import Ran, System
 
 SYDNEY, TOKYO = "ap-southeast-2", "ap-northeast-1"
 NAME = f"api.{ZONE}"
@@ -26,7 +26,7 @@ def stays_in(system: System, *standby: str) -> None:
 
 def other_region(system: System) -> str:
     """Leaves the stack in the region where it serves alone; the other one, which is ready to be added."""
-    other = TOKYO if points_to(system) == SYDNEY else SYDNEY
+    other = opposite(points_to(system) or TOKYO)
     stays_in(system)
     system.must_up()
     if other == SYDNEY:
@@ -38,6 +38,21 @@ def other_region(system: System) -> str:
 def goes_to(system: System, region: str, *standby: str) -> None:
     system.set("aws:region", region)
     stays_in(system, *standby)
+
+
+def opposite(region: str) -> str:
+    return TOKYO if region == SYDNEY else SYDNEY
+
+
+def move(system: System, region: str) -> Ran:
+    """One command of the operator, which keeps the machines it leaves."""
+    return system.command("infra", "move", region, "--keep", "--yes", "--stack", "lab")
+
+
+def must_move(system: System, region: str) -> str:
+    ran = move(system, region)
+    assert ran.code == 0, ran.output
+    return ran.output
 
 
 def client(system: System, service: str, region: str = TOKYO):

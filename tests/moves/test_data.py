@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.moves.on import goes_to, other_region, points_to, stays_in
+from tests.moves.on import goes_to, move, must_move, opposite, other_region, points_to, stays_in
 from tests.product import HOST
 from tests.reader import Reader, in_lab
 from tests.system.conftest import System
@@ -29,7 +29,7 @@ def home(reader: Reader) -> tuple[str, str]:
     """The region where it runs when the first test begins, and the other one."""
     here = points_to(reader.system)
     assert here
-    return here, "ap-northeast-1" if here == "ap-southeast-2" else "ap-southeast-2"
+    return here, opposite(here)
 
 
 def query(reader: Reader, region: str, text: str) -> str:
@@ -53,19 +53,13 @@ def marks(reader: Reader, region: str) -> set[str]:
     return set(query(reader, region, "select id from marks").split())
 
 
-def moves(reader: Reader, region: str) -> str:
-    ran = reader.system.command("infra", "move", region, "--keep", "--yes", "--stack", "lab")
-    assert ran.code == 0, ran.output
-    return ran.output
-
-
 def test_a_move_takes_the_data_along_and_the_old_host_rests(reader: Reader, home: tuple[str, str]) -> None:
     here, there = home
     mark(reader, here, "first")
     ticks = int(query(reader, here, "select count(*) from ticks"))
     checked = reader.system.command("infra", "move", there, "--check", "--stack", "lab")
     assert f"host {HOST}: its data is moved: /var/lib/docker/volumes/reader-db/_data" in checked.output
-    said = moves(reader, there)
+    said = must_move(reader.system, there)
     assert "in use; stopped for" in said and "data" in said
     assert marks(reader, there) == {"first"} and int(query(reader, there, "select count(*) from ticks")) >= ticks
     assert not writes(reader, here)
@@ -82,7 +76,7 @@ def test_a_copy_that_fails_leaves_the_old_host_serving(reader: Reader, home: tup
     here, there = home
     mark(reader, there, "second")
     reader.system.on_host("mv", "/usr/bin/rsync", "/usr/bin/rsync.away", host=HOST, region=here)
-    ran = reader.system.command("infra", "move", here, "--keep", "--yes", "--stack", "lab")
+    ran = move(reader.system, here)
     reader.system.on_host("mv", "/usr/bin/rsync.away", "/usr/bin/rsync", host=HOST, region=here)
     assert ran.code != 0 and "has no rsync, which the data is copied with" in ran.output, ran.output
     assert writes(reader, there) and not writes(reader, here) and "second" in marks(reader, there)
@@ -94,7 +88,7 @@ def test_data_that_does_not_start_goes_back_to_the_old_host(reader: Reader, home
     broken = "/etc/systemd/system/reader-db.service.d/broken.conf"
     spoil = f"mkdir -p {broken.rsplit('/', 1)[0]}; printf '[Service]\\nExecStartPre=/bin/false\\n' > {broken}"
     reader.system.on_host("sh", "-c", f"{spoil}; systemctl daemon-reload", host=HOST, region=here)
-    ran = reader.system.command("infra", "move", here, "--keep", "--yes", "--stack", "lab")
+    ran = move(reader.system, here)
     reader.system.on_host("sh", "-c", f"rm {broken}; systemctl daemon-reload", host=HOST, region=here)
     assert ran.code != 0 and f"{HOST} in {there} still serves reader" in ran.output, ran.output
     assert writes(reader, there) and not writes(reader, here) and "second" in marks(reader, there)
@@ -103,16 +97,16 @@ def test_data_that_does_not_start_goes_back_to_the_old_host(reader: Reader, home
 def test_killed_at_any_moment_one_host_writes_and_the_same_command_goes_on(
     reader: Reader, home: tuple[str, str]
 ) -> None:
-    here, there = home
+    here, _ = home
     for number, moment in enumerate(["serves meanwhile", "stops the services that write", "moved and in use"]):
         source = points_to(reader.system) or here
-        target = there if source == here else here
+        target = opposite(source)
         mark(reader, source, f"kill{number}")
         goes_to(reader.system, target, source)
         reader.system.up_killed_at(moment)
         # The lease of an update that is gone ends by itself
         until("one host writes", lambda t=target, s=source: writes(reader, t) != writes(reader, s), 90)
-        moves(reader, target)
+        must_move(reader.system, target)
         assert writes(reader, target) and not writes(reader, source)
         assert f"kill{number}" in marks(reader, target)
     assert reader.ask("/healthcheck") == (200, b"OK")

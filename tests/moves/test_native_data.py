@@ -9,7 +9,7 @@ from time import sleep
 import pytest
 
 from tests.dav import EVENT, FIRST, Dav, in_lab
-from tests.moves.on import goes_to, other_region, points_to, stays_in
+from tests.moves.on import goes_to, must_move, opposite, other_region, points_to, stays_in
 from tests.product import HOST
 from tests.system.conftest import System
 from tests.system.on import until
@@ -28,10 +28,6 @@ def dav(sydney: System, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Da
         assert made.request("MKCALENDAR", "/me/work/")[0] == 201
         yield made
         stays_in(sydney)
-
-
-def other(region: str) -> str:
-    return "ap-northeast-1" if region == "ap-southeast-2" else "ap-southeast-2"
 
 
 def runs(dav: Dav, region: str) -> bool:
@@ -68,23 +64,17 @@ def writing(dav: Dav, name: str) -> Iterator[set[str]]:
         client.join(30)
 
 
-def moves(dav: Dav, region: str) -> str:
-    ran = dav.system.command("infra", "move", region, "--keep", "--yes", "--stack", "lab")
-    assert ran.code == 0, ran.output
-    return ran.output
-
-
 def test_a_move_takes_files_artefact_and_environment_along(dav: Dav) -> None:
     here = points_to(dav.system)
     assert here
     with writing(dav, "first") as confirmed:
         until("the client writes", lambda: len(confirmed) > 3, 30)
-        said = moves(dav, other(here))
+        said = must_move(dav.system, opposite(here))
         written = len(confirmed)
         until("the client writes to the new host", lambda: len(confirmed) > written + 3, 90)
     assert "in use; stopped for" in said, said
     assert confirmed <= set(dav.events()), "an event that was confirmed is missing"
-    assert runs(dav, other(here)) and not runs(dav, here)
+    assert runs(dav, opposite(here)) and not runs(dav, here)
     assert dav.is_asked()
     assert dav.system.pulumi("preview", "--expect-no-changes").code == 0
 
@@ -92,12 +82,12 @@ def test_a_move_takes_files_artefact_and_environment_along(dav: Dav) -> None:
 def test_killed_while_it_is_stopped_one_host_writes_and_the_same_command_goes_on(dav: Dav) -> None:
     source = points_to(dav.system)
     assert source
-    target = other(source)
+    target = opposite(source)
     goes_to(dav.system, target, source)
     with writing(dav, "second") as confirmed:
         dav.system.up_killed_at("stops the services that write")
         until("one host writes", lambda: runs(dav, target) != runs(dav, source), 90)
-        moves(dav, target)
+        must_move(dav.system, target)
         written = len(confirmed)
         until("the client writes to the new host", lambda: len(confirmed) > written + 3, 90)
     assert confirmed <= set(dav.events()), "an event that was confirmed is missing"
