@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from infra.preview import compare
+from infra.preview import commits, compare
 from infra.preview.formats import as_json, markdown, page, terminal
 from infra.preview.report import Report
 from tests.preview.changes import PLANTED, ROTATED, ROWS, SECRET, Row, clone, nothing
@@ -77,23 +77,24 @@ def test_a_branch_against_main_by_the_command_itself(tmp_path, monkeypatch):
     git(root, "switch", "-q", "-c", "topic")
     ROWS["port changed"].change(root)
     git(root, "commit", "-q", "-a", "-m", "topic")
+    # Without a remote, as in a new project: with what is committed
+    monkeypatch.chdir(root)
+    assert commits.usual() == "HEAD"
+    git(root, "update-ref", "refs/remotes/origin/main", "main")
+    assert commits.usual() == "origin/main"
     bare = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
     infra = Path(sys.executable).with_name("infra")
 
     def preview(*words: str):
         return execute(infra, "preview", *words, cwd=root, env=bare, code=None)
 
-    ran = preview("--base", "main", "--stack", "prod")
+    ran = preview("--stack", "prod")
     assert ran.returncode == 0 and "prod: 1 service restarts while its requests wait: ast-api" in ran.stdout, (
         ran.stdout + ran.stderr
     )
     plan = re.search(r"plan (mocks-\S+)", ran.stdout)
     assert plan and (root / f".infra/plans/{plan[1]}.json").exists()
     assert "no such commit; fetch it" in preview("--base", "nowhere").stderr
-    # Without a remote, as in a new project: with what is committed
-    assert preview("--stack", "prod").returncode == 0
-    git(root, "update-ref", "refs/remotes/origin/main", "main")
-    assert "prod: 1 service restarts while its requests wait: ast-api" in preview("--stack", "prod").stdout
     assert "no stack staging; stacks: dev, lab, prod" in preview("--base", "main", "--stack", "staging").stderr
     (root / "files/systems/watchme.yaml").write_text("system: [")
     ran = preview("--base", "main", "--stack", "prod", "--format", "json")
