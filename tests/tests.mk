@@ -1,5 +1,5 @@
 # Targets for tests and benchmarks; included by the Makefile.
-.PHONY: test test-all test-machine test-pythons bench bench-preview bench-scan
+.PHONY: test test-all test-machine test-pythons bench bench-preview bench-scan recordings
 
 test: $(UV) ## checks style and types, and runs the tests of a pull request
 	@$(RUN) python -m tests.all
@@ -21,3 +21,6 @@ bench-scan: $(UV) ## measures infra scan-regions; no lab
 
 bench: $(UV) ## measures the figures of benchmarks/README.md in a running lab
 	@$(RUN) python -m benchmarks
+
+recordings: $(UV) ## records the README's terminal sessions in a running lab
+	@$(RUN) python -m benchmarks.recording
