@@ -10,24 +10,13 @@ from collections.abc import Iterator
 import pytest
 
 from lab import workspace
-from lab.images import build_programs
-from lab.registry import push_stub, tags
-from lab.stubs import stubs
-from tests.support import WATCHME
 from tests.system.conftest import Ran, System
 from tests.system.on import REGION, until, wait_until_well
+from tests.system.one_service import CONTAINER, REPOSITORY, SERVICE, push, serving, started
 
 pytestmark = pytest.mark.lab
 YAML = "files/systems/watchme.yaml"
-CONTAINERS = [entry["container"] for entry in WATCHME["services"] if not entry.get("retired")]
-SERVICE, CONTAINER, REPOSITORY = "admin", "watchme-admin", "watchme-admin"
 OTHER, OTHERS_REPOSITORY = "web", "watchme-web"
-
-
-def push(system: System, repository: str, tag: str = "latest", **facts: str) -> str:
-    """Another build of an image under a tag; its digest."""
-    push_stub(system.lab, REGION, f"{repository}:{tag}", {**stubs()[repository], **facts}, build_programs())
-    return tags(system.lab, REGION, repository)[tag]
 
 
 def infra(system: System, *argv: str) -> Ran:
@@ -37,18 +26,6 @@ def infra(system: System, *argv: str) -> Ran:
 def must(ran: Ran) -> str:
     assert ran.code == 0, ran.output
     return ran.output
-
-
-def started(system: System) -> dict[str, str]:
-    form = "{{.Name}} {{.State.StartedAt}}"
-    lines = system.on_host("docker", "inspect", "-f", form, *CONTAINERS).output.splitlines()
-    return {name.removeprefix("/"): time for name, time in (line.split(" ", 1) for line in lines)}
-
-
-def serving(system: System, container: str = CONTAINER) -> str:
-    """The digest of the image that a container runs."""
-    image = system.on_host("docker", "inspect", "-f", "{{.Config.Image}}", container).output
-    return image.strip().partition("@")[2]
 
 
 def changes(system: System) -> bool:
