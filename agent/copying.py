@@ -27,13 +27,11 @@ Skopeo = Callable[..., "subprocess.CompletedProcess[bytes]"]
 
 
 class Image(TypedDict):
-    """What is copied: `source` and `to` are its names, `digest` is what it must be (None: what the source has now),
-    `optional` says that it need not be in the source any more."""
+    """What is copied: `source` and `to` are its names, `digest` is what it must be (None: what the source has now)."""
 
     source: str
     to: str
     digest: str | None
-    optional: bool
 
 
 class _AnyCopy(TypedDict):

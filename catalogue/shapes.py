@@ -2,6 +2,8 @@
 
 from typing import Any, TypeGuard
 
+# What a program printed or a host said, as JSON has it, until its reader knows its form
+JsonObject = dict[str, Any]
 # A service of a compose file, and the whole file, as Compose reads them
 ComposeBody = dict[str, Any]
 ComposeDocument = dict[str, Any]

@@ -3,13 +3,13 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import pulumi
 import pulumi_command as command
 
 from catalogue.stack import Stack
 from components.naming import inside
+from rendering.requests import ReadyRequest, TargetFields
 from rendering.user_data import PREPARE
 
 
@@ -18,19 +18,21 @@ class ReachableHost(pulumi.ComponentResource):
 
     address: pulumi.Output[str]
     machine: pulumi.Output[str]
-    target: pulumi.Output[dict[str, Any]]
+    target: pulumi.Output[TargetFields]
     ready: command.local.Command
 
 
-def target(stack: Stack, host: str, address: pulumi.Output[str]) -> pulumi.Output[dict[str, Any]]:
+def target(stack: Stack, host: str, address: pulumi.Output[str]) -> pulumi.Output[TargetFields]:
     """The fields of `infra.ssh.Target`."""
     login = stack.login(host)
-    return address.apply(
-        lambda resolved: {
+
+    def fields(resolved: str) -> TargetFields:
+        return {
             "host": host, "address": resolved, "port": login.port, "user": login.user,
-            "host_key": login.host_key, "private_key": stack.sshPrivateKey,
-        }
-    )  # fmt: skip
+            "host_key": login.host_key, "private_key": stack.sshPrivateKey or "",
+        }  # fmt: skip
+
+    return address.apply(fields)
 
 
 @dataclass(frozen=True)
@@ -49,19 +51,20 @@ def ready(
 ) -> command.local.Command:
     """Waits until the host answers SSH with its own key, and prepares it. The script comes along and is safe to repeat:
     what failed at the first boot is reported now, and can be fixed."""
-    script = {
-        "script": PREPARE.read_text(encoding="utf-8"), "first": preparation.first,
-        "arguments": [str(preparation.swap_mib), *preparation.needs],
-    }  # fmt: skip
-    request = host.target.apply(
-        lambda resolved: json.dumps({"target": resolved, "limit": stack.readyTimeout, **script}, sort_keys=True)
-    )
+
+    def request(resolved: TargetFields) -> str:
+        fields: ReadyRequest = {
+            "target": resolved, "limit": stack.readyTimeout, "script": PREPARE.read_text(encoding="utf-8"),
+            "first": preparation.first, "arguments": [str(preparation.swap_mib), *preparation.needs],
+        }  # fmt: skip
+        return json.dumps(fields, sort_keys=True)
+
     # Its own limit ends it with the reason; the engine's is for a program that hangs
     limit = f"{stack.readyTimeout + 60}s"
     return command.local.Command(
         f"{name}-ready",
         create=here("infra.ready"),
-        stdin=pulumi.Output.secret(request),
+        stdin=pulumi.Output.secret(host.target.apply(request)),
         triggers=[host.machine],
         logging=command.local.Logging.STDERR,
         add_previous_output_in_env=False,

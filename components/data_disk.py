@@ -13,6 +13,7 @@ from catalogue.stack import Stack
 from components import access
 from components.before import Disk
 from components.naming import inside
+from rendering.requests import MountRequest, TargetFields
 
 # As EC2 calls the first further disk; a machine shows it by the volume's id, or (Xen) as xvdf
 DEVICE = "/dev/sdf"
@@ -59,21 +60,21 @@ def attach(
         skip_destroy=True,
         opts=inside(host, delete_before_replace=True),
     )
-    request = pulumi.Output.all(host.target, volume.id, volume.size).apply(
-        lambda resolved: json.dumps(
-            {
-                "target": resolved[0],
-                "limit": stack.readyTimeout,
-                "program": program("data_disk"),
-                "payload": {"volume": resolved[1], "size": resolved[2], "device": DEVICE, "mounts": disk.mounts},
-            },
-            sort_keys=True,
-        )
-    )
+
+    def request(target: TargetFields, id: str, size: float) -> str:
+        fields: MountRequest = {
+            "target": target,
+            "limit": stack.readyTimeout,
+            "program": program("data_disk"),
+            "payload": {"volume": id, "size": size, "device": DEVICE, "mounts": disk.mounts},
+        }
+        return json.dumps(fields, sort_keys=True)
+
+    stdin = pulumi.Output.all(host.target, volume.id, volume.size).apply(lambda resolved: request(*resolved))
     return command.local.Command(
         f"{name}-data-disk-mounted",
         create=access.here("infra.data_disk"),
-        stdin=pulumi.Output.secret(request),
+        stdin=pulumi.Output.secret(stdin),
         triggers=[host.machine, volume.id],
         logging=command.local.Logging.STDERR,
         add_previous_output_in_env=False,

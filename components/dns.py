@@ -16,6 +16,7 @@ from components.access import here
 from components.lookup import Zone
 from components.naming import inside
 from rendering.proofs import proved_names
+from rendering.requests import RecordRequest
 
 PROGRAM = "infra.record"
 # Which part of a stack owns a record at Cloudflare, as the record's comment names it
@@ -107,25 +108,25 @@ def _record(
             opts=inside(parent),
         )
         return record.fqdn
-    # In plain: a preview shows what changes
-    request = pulumi.Output.all(*record_set.values).apply(
-        lambda addresses: json.dumps(
-            {
-                "zone": stack.zone,
-                "name": record_set.name,
-                "type": record_set.type,
-                "ttl": record_set.ttl,
-                "values": addresses,
-                "owner": stack.dns_owner(OWNERS[parent.__class__.__name__]),
-                "stack": stack.name,
-            }
-        )
-    )
+
+    def request(values: list[str]) -> str:
+        fields: RecordRequest = {
+            "zone": stack.zone,
+            "name": record_set.name,
+            "type": record_set.type,
+            "ttl": record_set.ttl,
+            "values": values,
+            "owner": stack.dns_owner(OWNERS[parent.__class__.__name__]),
+            "stack": stack.name,
+        }
+        return json.dumps(fields)
+
     writer = command.local.Command(
         f"{NAMED}{resource}",
         create=here(PROGRAM, "put"),
         delete=here(PROGRAM, "remove"),
-        stdin=request,
+        # In plain: a preview shows what changes
+        stdin=pulumi.Output.all(*record_set.values).apply(request),
         environment={API_TOKEN: pulumi.Output.secret(stack.dns_token)},
         logging=command.local.Logging.STDERR,
         add_previous_output_in_env=False,

@@ -5,7 +5,7 @@ all of it; only one that has been through every step is written down.
 """
 
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import cast
 
 import pulumi
 
@@ -15,9 +15,11 @@ from catalogue.machines import FIRST, region_of
 from catalogue.stack import Stack
 from components.access import target
 from components.before import Before, Hosts
+from components.state import LastMove
 from components.transfers import Transfers, demand_possible, settled_hosts, transfers
 from rendering.host import data, render
 from rendering.moving import moving
+from rendering.requests import TargetFields
 
 SYSTEM = "system:"
 
@@ -148,7 +150,7 @@ class Arrival:
     host: str
     place: str
     source: str
-    others: dict[str, pulumi.Output[dict[str, Any]]]
+    others: dict[str, pulumi.Output[TargetFields]]
 
 
 def arrivals_of(
@@ -182,6 +184,6 @@ def _host_label(stack: Stack, host: str) -> str:
     return f"{host}@{stack.place(host)}"
 
 
-def move_output(move: Move) -> dict[str, Any]:
+def move_output(move: Move) -> LastMove:
     """The move as the stack's outputs keep it."""
-    return asdict(move) if move else {}
+    return cast(LastMove, asdict(move)) if move else {}

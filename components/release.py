@@ -5,12 +5,12 @@ import contextlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pulumi
 import pulumi_command as command
 
 from agent import receive_source
+from agent.documents.jobs import Secrets
 from catalogue.loading import Catalogue
 from catalogue.stack import BACKUP, DNS, MONITOR, PROOF_TOKEN, Stack
 from components.access import ReachableHost, here
@@ -19,9 +19,8 @@ from components.passwords import hash_password
 from rendering import backups, images, proofs
 from rendering.archive import Release as Built
 from rendering.host import AWS
+from rendering.requests import ReleaseRequest, TargetFields
 from rendering.sites import HASHED
-
-Secrets = dict[str, dict[str, str]]
 
 
 @dataclass(frozen=True)
@@ -79,23 +78,22 @@ def to_settle(host: str, before: str) -> str:
     return before
 
 
-def request(stack: Stack, release: Built, target: dict[str, Any], secrets: Secrets, settles: str = "") -> str:
+def request(stack: Stack, release: Built, target: TargetFields, secrets: Secrets, settles: str = "") -> str:
     """The request to `infra.deliver`. It is deterministic: the same release and secrets are no change for Pulumi."""
-    return json.dumps(
-        {
-            "target": target,
-            "release": release.id,
-            "receive": receive_source(),
-            "archive": base64.b64encode(release.archive).decode(),
-            "secrets": secrets,
-            "confirm": stack.confirmDeadline,
-            "roots": stack.trustedRoots,
-            "images": images.images_of(release.manifest),
-            "owner": images.owner(stack.name, target["host"]),
-            **({SETTLES: settles} if settles else {}),
-        },
-        sort_keys=True,
-    )
+    fields: ReleaseRequest = {
+        "target": target,
+        "release": release.id,
+        "receive": receive_source(),
+        "archive": base64.b64encode(release.archive).decode(),
+        "secrets": secrets,
+        "confirm": stack.confirmDeadline,
+        "roots": stack.trustedRoots,
+        "images": images.images_of(release.manifest),
+        "owner": images.owner(stack.name, target["host"]),
+    }
+    if settles:
+        fields["settles"] = settles
+    return json.dumps(fields, sort_keys=True)
 
 
 def secrets_for(catalogue: Catalogue, host: str, credentials: dict[str, str]) -> Secrets:

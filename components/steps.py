@@ -2,6 +2,7 @@
 components/serving.py."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +14,19 @@ from catalogue.stack import Stack
 from components.access import here, target
 from components.move import Arrival, Move
 from components.naming import inside
+from components.state import GateOutputs
+from rendering.requests import (
+    CopiedImage,
+    DataRequest,
+    DrainedHost,
+    DrainRequest,
+    GateRequest,
+    GateResult,
+    ImagesRequest,
+    StepRequest,
+    TargetFields,
+    VerifyRequest,
+)
 
 
 @dataclass(frozen=True)
@@ -21,10 +35,10 @@ class StepArgs:
     One that is done `once` is not repeated by later updates. `outputs` are kept in the state once it has passed."""
 
     step: str
-    request: pulumi.Input[dict[str, Any]]
+    request: pulumi.Output[StepRequest]
     region: str
     once: bool = True
-    outputs: dict[str, Any] = field(default_factory=dict[str, Any])
+    outputs: Mapping[str, object] = field(default_factory=dict[str, object])
 
 
 class Step(pulumi.ComponentResource):
@@ -65,25 +79,31 @@ class CopyingHost:
     """The host on which images are copied (its `target`, as components.access has it), and the IAM role with whose
     rights."""
 
-    target: pulumi.Output[dict[str, Any]]
+    target: pulumi.Output[TargetFields]
     role: pulumi.Input[str]
 
 
 def images(name: str, stack: Stack, copy: ImageCopy, host: CopyingHost, opts: pulumi.ResourceOptions) -> Step:
     """The step that copies images into the stack's region."""
-    entries = copy.digests.apply(
-        lambda digests_known: [
-            {"repository": key[: len(key) - len(reference)], "reference": reference, "digest": digests_known[key]}
-            for key in sorted(digests_known)
-            for reference in [key[key.index("@") :] if "@" in key else key[key.index(":") :]]
-        ]
-    )
-    request = {
-        "label": f"images {copy.source} → {stack.region}", "account": stack.accountId, "source": copy.source,
-        "region": stack.region, "target": host.target, "images": entries, "newest": copy.newest, "role": host.role,
-        "program": program("copying"),
-    }  # fmt: skip
-    return Step("Images", name, StepArgs("images", request, stack.region, copy.once), opts)
+
+    def request(digest_of: dict[str, str], target: TargetFields, role: str) -> ImagesRequest:
+        return {
+            "label": f"images {copy.source} → {stack.region}", "account": stack.accountId, "source": copy.source,
+            "region": stack.region, "target": target, "images": _copied_images(digest_of), "newest": copy.newest,
+            "role": role, "program": program("copying"),
+        }  # fmt: skip
+
+    resolved = pulumi.Output.all(copy.digests, host.target, host.role).apply(lambda inputs: request(*inputs))
+    return Step("Images", name, StepArgs("images", resolved, stack.region, copy.once), opts)
+
+
+def _copied_images(digest_of: dict[str, str]) -> list[CopiedImage]:
+    """Of `repository:tag` or `repository@digest` → digest."""
+    return [
+        {"repository": key[: len(key) - len(reference)], "reference": reference, "digest": digest_of[key]}
+        for key in sorted(digest_of)
+        for reference in [key[key.index("@") :] if "@" in key else key[key.index(":") :]]
+    ]
 
 
 @dataclass(frozen=True)
@@ -101,30 +121,38 @@ class GateArgs:
 def gate(name: str, stack: Stack, args: GateArgs, opts: pulumi.ResourceOptions) -> Step:
     """No name is pointed to a host before it answers."""
     move = args.move
-    request = {
-        "label": f"gate {stack.region}", "urls": _by_address(args.urls, args.addresses), "roots": stack.trustedRoots,
-        "deadline": stack.confirmDeadline, "resting": args.resting, "names": args.names, "zone": stack.zone,
-        "servers": stack.nameServers, "provider": stack.dns.provider,
-    }  # fmt: skip
+
+    def request(urls: dict[str, list[str]]) -> GateRequest:
+        return {
+            "label": f"gate {stack.region}", "urls": urls, "roots": stack.trustedRoots,
+            "deadline": stack.confirmDeadline, "resting": args.resting, "names": args.names, "zone": stack.zone,
+            "servers": stack.nameServers, "provider": stack.dns.provider,
+        }  # fmt: skip
+
     machines = {host: stack.place(host) for host in stack.ec2_hosts}
     takers = {system: host for host, spec in stack.hosts.items() for system in spec.runs if system in move.systems}
-    passed = {"at": move.at, "ttl": move.ttl, "machines": machines, "systems": takers}
-    return Step("Gate", name, StepArgs("gate", request, stack.region, outputs=passed), opts)
+    outputs: GateOutputs = {"at": move.at, "ttl": move.ttl, "machines": machines, "systems": takers}
+    resolved = _by_address(args.urls, args.addresses).apply(request)
+    return Step("Gate", name, StepArgs("gate", resolved, stack.region, outputs=outputs), opts)
 
 
 def data_here(
     name: str,
     stack: Stack,
     arrival: Arrival,
-    machine: pulumi.Output[dict[str, Any]],
+    machine: pulumi.Output[TargetFields],
     opts: pulumi.ResourceOptions,
 ) -> Step:
     """The data comes from the host that has it. It stays in the state when that is gone, as every step does."""
-    request = {
-        "label": f"data {arrival.place}/{arrival.entry['what']}", "entry": arrival.entry, "target": machine,
-        "region": arrival.place, "source": arrival.source, "others": arrival.others, "program": source("moving"),
-    }  # fmt: skip
-    return Step("Data", name, StepArgs("data", request, stack.region), opts)
+
+    def request(target: TargetFields, others: dict[str, TargetFields]) -> DataRequest:
+        return {
+            "label": f"data {arrival.place}/{arrival.entry['what']}", "entry": arrival.entry, "target": target,
+            "region": arrival.place, "source": arrival.source, "others": others, "program": source("moving"),
+        }  # fmt: skip
+
+    resolved = pulumi.Output.all(machine, arrival.others).apply(lambda targets: request(*targets))
+    return Step("Data", name, StepArgs("data", resolved, stack.region), opts)
 
 
 @dataclass(frozen=True)
@@ -140,37 +168,49 @@ class VerifyArgs:
 
 def verify_step(name: str, stack: Stack, args: VerifyArgs, opts: pulumi.ResourceOptions) -> Step:
     """After the switch: the zone's own servers, and every public path."""
-    request = {
-        "label": f"verify {stack.region}", "zone": stack.zone, "servers": stack.nameServers, "names": args.names,
-        "urls": _by_address(args.urls, args.addresses), "singles": _by_address(args.singles, args.addresses),
-        "roots": stack.trustedRoots,
-        "check": stack.singleCheck, "provider": stack.dns.provider, "wait": stack.dns.wait,
-        # A single service starts here two checks after the switch
-        "deadline": stack.confirmDeadline + 2 * stack.singleCheck,
-    }  # fmt: skip
-    return Step("Verified", name, StepArgs("verify", request, stack.region), opts)
+
+    def request(names: dict[str, str], urls: dict[str, list[str]], singles: dict[str, list[str]]) -> VerifyRequest:
+        return {
+            "label": f"verify {stack.region}", "zone": stack.zone, "servers": stack.nameServers, "names": names,
+            "urls": urls, "singles": singles, "roots": stack.trustedRoots,
+            "check": stack.singleCheck, "provider": stack.dns.provider, "wait": stack.dns.wait,
+            # A single service starts here two checks after the switch
+            "deadline": stack.confirmDeadline + 2 * stack.singleCheck,
+        }  # fmt: skip
+
+    urls, singles = _by_address(args.urls, args.addresses), _by_address(args.singles, args.addresses)
+    resolved = pulumi.Output.all(args.names, urls, singles).apply(lambda inputs: request(*inputs))
+    return Step("Verified", name, StepArgs("verify", resolved, stack.region), opts)
 
 
 def drain_step(name: str, stack: Stack, move: Move, gated: Step, opts: pulumi.ResourceOptions) -> Step:
     """The regions that are about to be deleted get no more requests; the gate has looked how long the names could be
     remembered."""
-    # One of an earlier version has not
-    ttl = gated.done.apply(lambda report: max(move.ttl, report.get("ttl", 0)))
     hosts = [
         {"region": place, "target": target(stack, host, pulumi.Output.from_input(address))}
         for place, leaving in sorted(move.leaving.items())
         for host, address in sorted(leaving.items())
         if host in stack.hosts
     ]
-    request = {
-        "label": f"drain {' '.join(sorted({*move.leaving, *move.systems})) or 'nothing'}", "hosts": hosts, "ttl": ttl,
-        "quiet": stack.drainQuiet, "limit": stack.drainLimit, "program": program("traffic"),
-    }  # fmt: skip
-    return Step("Drained", name, StepArgs("drain", request, stack.region), opts)
+
+    def request(result: GateResult, hosts: list[DrainedHost]) -> DrainRequest:
+        return {
+            "label": f"drain {' '.join(sorted({*move.leaving, *move.systems})) or 'nothing'}", "hosts": hosts,
+            # The result of an earlier version has none
+            "ttl": max(move.ttl, result.get("ttl", 0)),
+            "quiet": stack.drainQuiet, "limit": stack.drainLimit, "program": program("traffic"),
+        }  # fmt: skip
+
+    resolved = pulumi.Output.all(gated.done, hosts).apply(lambda inputs: request(*inputs))
+    return Step("Drained", name, StepArgs("drain", resolved, stack.region), opts)
 
 
-def _by_address(urls: dict[str, list[str]], addresses: dict[str, pulumi.Output[str]]) -> pulumi.Output[dict[str, Any]]:
+def _by_address(
+    urls: dict[str, list[str]], addresses: dict[str, pulumi.Output[str]]
+) -> pulumi.Output[dict[str, list[str]]]:
     hosts = sorted(host for host in urls if urls[host])
-    return pulumi.Output.all(*(addresses[host] for host in hosts)).apply(
-        lambda resolved: {address: urls[host] for host, address in zip(hosts, resolved, strict=True)}
-    )
+
+    def by_address(resolved: list[str]) -> dict[str, list[str]]:
+        return {address: urls[host] for host, address in zip(hosts, resolved, strict=True)}
+
+    return pulumi.Output.all(*(addresses[host] for host in hosts)).apply(by_address)

@@ -1,10 +1,14 @@
 """What a host's agent may answer: the part of each answer that is read here. A host can be broken or hostile, so every
 answer is held against its form before anything is made of it."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, TypedDict
 
 from pydantic import Field, model_validator
 
+from agent.copying import Copy
+from agent.documents.jobs import Event
+from agent.documents.moves import TrafficAnswer
+from catalogue.shapes import JsonObject
 from infra.backup_forms import Backups, DrillResult, MadeBackup, RestoredBackup, VerifiedBackups
 from infra.forms import MOST, Form, Names, Number, Seconds, Text, Whole, WholeSeconds, check_form
 from infra.move.forms import MOVING, Moving, PreparedData, ReadyData, StartedData, UndoneData
@@ -265,35 +269,58 @@ FORMS: dict[str, type[Form]] = {
 }  # fmt: skip
 
 
-def check_answer(verb: str, event: dict[str, Any], host: str) -> dict[str, Any]:
+class CopyingEvent(TypedDict, total=False):
+    """What a host says while it copies: one image after the other, and all `images` at its end."""
+
+    image: Copy
+    images: list[Copy]
+
+
+class MountingEvent(TypedDict, total=False):
+    """What a host says while it mounts its data disk: lines, and at its end the directories that are mounted (`done`),
+    or why they are not."""
+
+    say: str
+    refused: str
+    done: dict[str, str]
+
+
+class MovingEvent(TypedDict, total=False):
+    """What a host says of its data: its answer (`done`), as agent/documents/moves.py has it, or why there is none."""
+
+    failed: str
+    done: Any
+
+
+def check_answer(verb: str, event: JsonObject, host: str) -> Any:
     """The event itself, when it has the form of an answer to the verb, or of a line on the way to it. Raises
     InfraError, naming the host and the field."""
     return check_form(ProgressLine if set(event) == {"say"} else FORMS[verb], event, f"the answer to {verb!r}", host)
 
 
-def checked_job_event(event: dict[str, Any], host: str) -> dict[str, Any]:
+def checked_job_event(event: JsonObject, host: str) -> Event:
     """An event of a job, when it has the form of one. Raises InfraError."""
     return check_form(JobEvent, event, "what is said of the job", host)
 
 
-def checked_copying(event: dict[str, Any], host: str) -> dict[str, Any]:
+def checked_copying(event: JsonObject, host: str) -> CopyingEvent:
     """What a host says while it copies images, when it has that form. Raises InfraError."""
     return check_form(Copying, event, "what is said of the images", host)
 
 
-def checked_mounting(event: dict[str, Any], host: str) -> dict[str, Any]:
+def checked_mounting(event: JsonObject, host: str) -> MountingEvent:
     """What a host says while it mounts its data disk, when it has that form. Raises InfraError."""
     return check_form(Mounting, event, "what is said of the data disk", host)
 
 
-def checked_moving(what: str, event: dict[str, Any], host: str) -> dict[str, Any]:
+def checked_moving(what: str, event: JsonObject, host: str) -> MovingEvent:
     """What a host says of its data that moves, when it has that form. Raises InfraError."""
-    check_form(Moving, event, "what is said of its data", host)
-    if what in MOVING and "done" in event:
-        check_form(MOVING[what], event["done"], f"the answer to {what!r}", host)
-    return event
+    checked: MovingEvent = check_form(Moving, event, "what is said of its data", host)
+    if what in MOVING and "done" in checked:
+        check_form(MOVING[what], checked["done"], f"the answer to {what!r}", host)
+    return checked
 
 
-def checked_traffic(event: dict[str, Any], host: str) -> dict[str, Any]:
+def checked_traffic(event: JsonObject, host: str) -> TrafficAnswer:
     """What a host says of its requests, when it has that form. Raises InfraError."""
     return check_form(Traffic, event, "what is said of the requests", host)

@@ -4,7 +4,6 @@ request is JSON on standard input."""
 import json
 import sys
 from dataclasses import dataclass
-from typing import Any
 
 from infra.answers import checked_mounting
 from infra.errors import InfraError
@@ -12,6 +11,7 @@ from infra.foreign import clean
 from infra.remote import run_program
 from infra.ssh import Target, connect
 from infra.supervised import Ended, Say, Work, run
+from rendering.requests import MountRequest
 
 
 @dataclass
@@ -21,7 +21,7 @@ class Mount(Work):
     host: str = ""
 
     def do(self, say: Say) -> Ended:
-        request = json.load(sys.stdin)
+        request: MountRequest = json.load(sys.stdin)
         target = Target(**request["target"])
         self.host = target.host
         return mount(target, request, say)
@@ -33,19 +33,19 @@ class Mount(Work):
         )
 
 
-def mount(target: Target, request: dict[str, Any], say: Say) -> Ended:
-    """`request` has the `program` (agent/data_disk.py) and its `payload`. Raises InfraError."""
+def mount(target: Target, request: MountRequest, say: Say) -> Ended:
+    """Raises InfraError."""
     payload = request["payload"]
-    done = False
+    is_mounted = False
     with connect(target) as transport:
         for raw_event in run_program(transport, target, request["program"], payload):
             event = checked_mounting(clean(raw_event), str(target))
-            if event.get("refused"):
-                raise InfraError(f"{target.host}: {event['refused']}")
-            if event.get("say"):
-                say(event["say"])
-            done = done or event.get("done") is not None
-    if not done:
+            if refusal := event.get("refused"):
+                raise InfraError(f"{target.host}: {refusal}")
+            if line := event.get("say"):
+                say(line)
+            is_mounted = is_mounted or event.get("done") is not None
+    if not is_mounted:
         raise InfraError(f"{target.host} stopped in the middle of mounting its data disk: run again")
     line = f"the data disk of {target.host} ({payload['volume']}) is mounted at {payload['mounts'][0]}"
     return Ended(0, line, {"host": target.host, "volume": payload["volume"]})

@@ -5,11 +5,11 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import cast
 
 from catalogue.stack import DEPLOYING
 from infra import delivery, outside, unfinished
@@ -21,6 +21,7 @@ from infra.ssh import Target
 from infra.supervised import Ended, Say, Work, run
 from infra.unfinished import Unfinished
 from rendering.images import NEWEST, RIGHTS, images_in_ecr
+from rendering.requests import ReleaseRequest
 
 REFUSED = 3
 
@@ -33,9 +34,15 @@ def kept_before(name: str) -> str | None:
         return None
 
 
-def limit_outcome(ended: dict[str, Any]) -> dict[str, Any]:
+class Delivered(delivery.Ending, total=False):
+    """An outcome with all that the host says of it; `tagged` is the mark of the images whose tags keep them."""
+
+    tagged: str
+
+
+def limit_outcome(delivered: Delivered) -> Mapping[str, object]:
     """What Pulumi keeps of an outcome, however much a host says about it."""
-    whole = {"release": None, **ended, "line": one_line(ended["line"])}
+    whole: dict[str, object] = {"release": None, **delivered, "line": one_line(delivered["line"])}
     if len(json.dumps(whole).encode()) <= RESULT:
         return whole
     return {name: whole[name] for name in ("code", "line", "outcome", "release", "tagged") if name in whole}
@@ -73,9 +80,9 @@ class ImageTags:
         from infra import image_tags
 
         with self._report_errors():
-            needed = ask(self.target, "releases").get("images")
-            if needed is not None:
-                image_tags.keep_only({*needed, *self.images}, self.owner)
+            kept_images = ask(self.target, "releases").get("images")
+            if kept_images is not None:
+                image_tags.keep_only({*kept_images, *self.images}, self.owner)
             return True
         return False
 
@@ -99,15 +106,15 @@ class Delivery(Work):
     is_interrupted: bool = False
 
     def do(self, say: Say) -> Ended:
-        request = json.load(sys.stdin)
-        ended = self.deliver(request, say)
-        return Ended(ended["code"], ended["line"], limit_outcome(ended))
+        delivered = self.deliver(json.load(sys.stdin), say)
+        return Ended(delivered["code"], delivered["line"], limit_outcome(delivered))
 
-    def deliver(self, request: dict[str, Any], say: Say) -> dict[str, Any]:
+    def deliver(self, request: ReleaseRequest, say: Say) -> Delivered:
         """How it ended. A host that cannot be talked to is a refusal: nothing was touched."""
         target = Target(**request["target"])
         self.host = target.host
         look = partial(outside.complaint, target.address, request["roots"])
+        delivered: Delivered
         tags = ImageTags(target, request["images"], request["owner"], say)
         try:
             planned = kept_before("release")
@@ -117,15 +124,15 @@ class Delivery(Work):
             only = json.loads(os.environ.get(DEPLOYING) or "{}").get("services", [])
             self.job = delivery.sending(target, delivery.Delivery(request, base, only), look, say)
             self.job.on_sending = lambda id: unfinished.remember(target, Unfinished(id, request["release"], planned))
-            ended: dict[str, Any] = {**self.job.run()}
+            delivered = cast(Delivered, {**self.job.run()})
         except InfraError as error:
             line = f"refused on {target.host}, nothing touched: {error}"
-            ended = {"outcome": "refused", "code": REFUSED, "line": line}
-        if self.job and self.job.is_sent and ended["outcome"] != "unknown" and not self.is_interrupted:
+            delivered = {"outcome": "refused", "code": REFUSED, "line": line}
+        if self.job and self.job.is_sent and delivered["outcome"] != "unknown" and not self.is_interrupted:
             unfinished.forget(target)
-        if not ended["code"] and (tags.is_done or tags.settle()):
-            ended["tagged"] = tags.mark
-        return ended
+        if not delivered["code"] and (tags.is_done or tags.settle()):
+            delivered["tagged"] = tags.mark
+        return delivered
 
     def on_interrupt(self) -> str:
         if not (self.job and self.job.is_sent):
@@ -154,8 +161,8 @@ def settle_base(target: Target, planned: str | None, look: OutsideLook, say: Say
         return planned
     say(f"an interrupted update left job {job.id} on {target.host}: following it to its end")
     try:
-        ended = delivery.following(target, job.id, look, say).run()
-        say(f"job {job.id}: {ended['line']}")
+        outcome = delivery.following(target, job.id, look, say).run()
+        say(f"job {job.id}: {outcome['line']}")
         current = ask(target, "releases").get("current")
     except InfraError:
         # What is wrong with the host is said by what is sent next

@@ -10,14 +10,17 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, NotRequired, TypedDict, cast
+from typing import NotRequired, TypedDict
 
 from agent.documents.jobs import Event, HistoryEntry, Result, Spec
+from agent.documents.requests import ReceivePayload
+from catalogue.shapes import JsonObject
 from infra.answers import checked_job_event
 from infra.errors import InfraError
 from infra.foreign import clean
 from infra.remote import Command, events
 from infra.ssh import ConnectionLost, Target, connect
+from rendering.requests import ReleaseRequest
 
 RETURN = 120.0  # seconds that a lost host has to come back
 SIGNS = 1500  # signs of life without an event: hours, at one in some seconds
@@ -66,15 +69,15 @@ def spec(kind: str, release: str, target: Target, base: str | None, confirm: flo
 
 @dataclass(frozen=True)
 class Delivery:
-    """A release on its way to a host: the `request` of components/release.py, the release that the host is to serve
+    """A release on its way to a host: its `request`, the release that the host is to serve
     until then (`base`, None for any), and the services that may change (`only`), where not all may."""
 
-    request: dict[str, Any]
+    request: ReleaseRequest
     base: str | None
     only: Sequence[str] = ()
 
 
-def send(target: Target, request: dict[str, Any], base: str | None, outside: OutsideLook, say: Say) -> Outcome:
+def send(target: Target, request: ReleaseRequest, base: str | None, outside: OutsideLook, say: Say) -> Outcome:
     """Brings a release to a host; how that ended. Raises InfraError when the host cannot be talked to."""
     return sending(target, Delivery(request, base), outside, say).run()
 
@@ -85,7 +88,7 @@ def sending(target: Target, delivery: Delivery, outside: OutsideLook, say: Say) 
     job = spec("apply", request["release"], target, delivery.base, request["confirm"])
     if delivery.only:
         job["only"] = [*delivery.only]
-    payload = {key: request[key] for key in ("archive", "secrets")} | {"spec": job}
+    payload: ReceivePayload = {"spec": job, "archive": request["archive"], "secrets": request["secrets"]}
     return Job(target, job["id"], Command("receive", payload, request["receive"]), outside, say)
 
 
@@ -204,7 +207,7 @@ class Job:
     def _follow_connection(self) -> Outcome | None:
         """The result, when it comes over this connection; None when the host knows nothing of the job (yet)."""
         for raw_event in self._conversation():
-            event = cast(Event, checked_job_event(clean(raw_event), str(self.target)))
+            event = checked_job_event(clean(raw_event), str(self.target))
             self.progress.add_event(event)
             if self.progress.is_silent:
                 return _silent(self.target, self.id)
@@ -216,7 +219,7 @@ class Job:
                 return event["result"]
         return None
 
-    def _conversation(self) -> Iterator[dict[str, Any]]:
+    def _conversation(self) -> Iterator[JsonObject]:
         """The events over one connection; where the agent waits for our word it gets it."""
         with connect(self.target) as transport:
             look_at: list[str] | None = None
@@ -244,7 +247,7 @@ class Job:
         self.progress.is_uploaded = True
 
 
-def is_own(event: Mapping[str, Any]) -> bool:
+def is_own(event: Mapping[str, object]) -> bool:
     """Is it one of the job's own events, which are counted; not a sign of life, nor one that is repeated."""
     return bool(event) and not {"started", "again"} & set(event)
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from catalogue.shapes import is_list, is_mapping
+from catalogue.shapes import JsonObject, is_list, is_mapping
 from infra.errors import InfraError
 
 DEEPEST = 50  # levels of an answer
@@ -23,7 +23,7 @@ class Form(BaseModel):
     model_config = ConfigDict(extra="allow", strict=True)
 
 
-def mapping_in(line: str) -> dict[str, Any] | None:
+def mapping_in(line: str) -> JsonObject | None:
     """The mapping that a line of JSON is; None where it is something else, or has more than DEEPEST levels."""
     try:
         value = json.loads(line)
@@ -43,8 +43,9 @@ def _depth(value: Any) -> int:
     return depth
 
 
-def check_form(form: type[Form], event: Any, what: str, host: str) -> dict[str, Any]:
-    """A value itself, when it has that form. Raises InfraError, naming the host and the field."""
+def check_form(form: type[Form], event: Any, what: str, host: str) -> Any:
+    """A value itself, when it has that form: the caller may then take it for the type that has it too. Raises
+    InfraError, naming the host and the field."""
     try:
         form.model_validate(event)
     except ValidationError as error:

@@ -7,7 +7,6 @@ import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import boto3
 
@@ -15,6 +14,7 @@ from infra.errors import InfraError
 from infra.move.steps.images import login, registry
 from infra.skopeo import Copier
 from infra.supervised import Ended, Say, Work, run
+from rendering.requests import MirrorRequest
 
 
 @dataclass
@@ -24,7 +24,7 @@ class Mirror(Work):
     image: str = ""
 
     def do(self, say: Say) -> Ended:
-        request = json.load(sys.stdin)
+        request: MirrorRequest = json.load(sys.stdin)
         self.image = f"{request['repository']}{request['reference']}"
         digest, is_new = mirror_image(request, say)
         line = f"{self.image} is in {request['region']}: {digest}" if is_new else ""
@@ -34,10 +34,8 @@ class Mirror(Work):
         return f"failed: interrupted while {self.image or 'an image'} was copied; nothing uses it yet. Run again"
 
 
-def mirror_image(request: dict[str, Any], say: Say) -> tuple[str, bool]:
-    """The image's digest in the stack's registry, and whether it was copied now. `request` has account, region,
-    repository, reference (`:TAG` or `@DIGEST`), the `digest` that is wanted, and `logins`: host → user, password.
-    Raises InfraError."""
+def mirror_image(request: MirrorRequest, say: Say) -> tuple[str, bool]:
+    """The image's digest in the stack's registry, and whether it was copied now. Raises InfraError."""
     name, want = f"{request['repository']}{request['reference']}", request["digest"]
     host = registry(request["account"], request["region"])
     target = f"docker://{host}/{name}"

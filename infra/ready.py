@@ -6,12 +6,14 @@ import shlex
 import sys
 import time
 from dataclasses import dataclass, field
-from typing import Any
+
+from paramiko import Transport
 
 from infra.errors import InfraError
 from infra.remote import Script, run_script
 from infra.ssh import AccessDenied, NeverConnects, Target, connect
 from infra.supervised import Ended, Say, Work, run
+from rendering.requests import ReadyRequest
 
 PAUSE = 2.0  # seconds between two attempts
 DENIED = 120.0  # seconds that a starting host may not know its user yet
@@ -33,13 +35,13 @@ class Ready(Work):
     _said: dict[str, float] = field(default_factory=dict[str, float])
 
     def do(self, say: Say) -> Ended:
-        request = json.load(sys.stdin)
+        request: ReadyRequest = json.load(sys.stdin)
         target = Target(**request["target"])
         self.host = target.host
         return self.wait(target, request, say)
 
-    def wait(self, target: Target, request: dict[str, Any], say: Say) -> Ended:
-        """`request` has the `limit` in seconds, the `script`, its `arguments`, and what runs `first`."""
+    def wait(self, target: Target, request: ReadyRequest, say: Say) -> Ended:
+        """Until the host is prepared, or the time of the request is over."""
         began, limit = time.monotonic(), float(request["limit"])
         denied_since = 0.0
         while True:
@@ -62,7 +64,7 @@ class Ready(Work):
             self._remind(f"waiting for {target.host}: {reason}", say)
             time.sleep(self.pause)
 
-    def _prepare(self, transport: Any, target: Target, request: dict[str, Any], remaining: float, say: Say) -> None:
+    def _prepare(self, transport: Transport, target: Target, request: ReadyRequest, remaining: float, say: Say) -> None:
         shell = "sh -s" if target.user == "root" else "sudo -n sh -s"
         command = f"{request['first']}{shell} {shlex.join(request['arguments'])}"
         self.is_preparing = True

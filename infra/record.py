@@ -5,7 +5,6 @@ import json
 import os
 import sys
 from dataclasses import dataclass
-from typing import Any
 
 from catalogue.problems import CatalogueError
 from catalogue.stack import API_TOKEN, read_stack
@@ -14,6 +13,7 @@ from infra.cloudflare import NoZone, Record, RefusedToken, Zone
 from infra.errors import InfraError
 from infra.paths import config_file, project_root
 from infra.supervised import Ended, Say, Work, run
+from rendering.requests import RecordRequest
 
 
 @dataclass
@@ -25,7 +25,7 @@ class Writing(Work):
 
     def do(self, say: Say) -> Ended:
         try:
-            fields = json.load(sys.stdin)
+            fields: RecordRequest = json.load(sys.stdin)
             record = Record(fields["name"], fields["type"], tuple(fields["values"]), fields["ttl"], fields["owner"])
         except (KeyError, ValueError, TypeError) as error:
             raise InfraError(f"infra.record is run by pulumi up, with the record on standard input: {error}") from None
@@ -33,15 +33,15 @@ class Writing(Work):
         label, token = self.name, os.environ.get(API_TOKEN, "")
         if self.verb == "remove":
             return Ended(0, f"{label}: {remove_record(fields, record, token)}")
-        done = Zone(fields["zone"], token).put(record)
-        line = f"{label}: {', '.join(record.values)} at Cloudflare" if done else ""
+        changes = Zone(fields["zone"], token).put(record)
+        line = f"{label}: {', '.join(record.values)} at Cloudflare" if changes else ""
         return Ended(0, line, {"name": record.name, "values": list(record.values), "ttl": record.ttl})
 
     def interruption_line(self) -> str:
         return f"failed: interrupted while {self.name or 'a record'} was written. Run again to go on"
 
 
-def remove_record(request: dict[str, Any], record: Record, token: str) -> str:
+def remove_record(request: RecordRequest, record: Record, token: str) -> str:
     """What became of a record that the stack has no more. The token is that of the update that wrote it, and may have
     ended since; the stack may have another. Raises InfraError."""
     try:

@@ -19,6 +19,7 @@ from typing import Any, Literal, overload
 import paramiko
 
 from agent.documents.answers import BootTimes, Contents, Drift, PruneAnswer, Releases, Status
+from catalogue.shapes import JsonObject
 from infra.answers import check_answer, checked_job_event
 from infra.errors import InfraError
 from infra.foreign import clean, one_line
@@ -57,7 +58,7 @@ class Command:
     its end in time where it `has_end`."""
 
     name: str
-    payload: Any
+    payload: object
     program: str | None = None
     most: int | None = MOST
     has_end: bool = True
@@ -79,7 +80,7 @@ def events(
     command: Command,
     on_start: Callable[[], None] = lambda: None,
     on_sent: Callable[[], None] = lambda: None,
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[JsonObject]:
     """What a command on the host says, object by object; `on_start` is called before anything is sent to it, `on_sent`
     once it has taken all. Raises NotStarted, ConnectionLost, and InfraError when the command itself fails, says more
     than it may or does not come to its end."""
@@ -288,21 +289,22 @@ def _short_lines(channel: paramiko.Channel) -> Iterator[str]:
         yield rest.decode(errors="replace")
 
 
-def run_program(transport: paramiko.Transport, target: Target, program: str, payload: Any) -> Iterator[dict[str, Any]]:
+def run_program(transport: paramiko.Transport, target: Target, program: str, payload: object) -> Iterator[JsonObject]:
     """What a program says that goes to the host by itself, and leaves nothing there."""
     yield from events(transport, target, Command("program", payload, program))
 
 
-def stream(target: Target, verb: str, payload: Mapping[str, Any] | None = None) -> Iterator[dict[str, Any]]:
-    """What the host's agent says, one after the other. Raises InfraError, a refusal of the agent's included."""
+def stream(target: Target, verb: str, payload: Mapping[str, object] | None = None) -> Iterator[Any]:
+    """What the host's agent says, one after the other: lines for people, and answers of the verb's type.
+    Raises InfraError, a refusal of the agent's included."""
     with connect(target) as transport:
         # Logs can be followed for days
         follows = verb == "logs" and bool((payload or {}).get("follow"))
         command = Command(verb, payload or {}, most=None if follows else MOST, has_end=not follows)
         for raw_event in events(transport, target, command):
             if "result" in raw_event:
-                refused = checked_job_event(clean(raw_event), str(target))
-                raise InfraError(f"{target.host}: {refused['result']['line']}")
+                refusal = checked_job_event(clean(raw_event), str(target)).get("result")
+                raise InfraError(f"{target.host}: {refusal['line'] if refusal else f'the agent refused {verb!r}'}")
             # What the host's files hold is compared with what they are to hold, and is made visible where it is shown
             event = raw_event if verb == CONTENTS else clean(raw_event)
             if event:
@@ -322,14 +324,14 @@ def ask(target: Target, verb: Literal["contents"]) -> Contents: ...
 @overload
 def ask(target: Target, verb: Literal["prune"]) -> PruneAnswer: ...
 @overload
-def ask(target: Target, verb: str, payload: Mapping[str, Any]) -> Any: ...
-def ask(target: Target, verb: str, payload: Mapping[str, Any] | None = None) -> Any:
+def ask(target: Target, verb: str, payload: Mapping[str, object]) -> Any: ...
+def ask(target: Target, verb: str, payload: Mapping[str, object] | None = None) -> Any:
     """The one answer of the host's agent, of the type in agent/documents that belongs to the verb; an older one leaves
     out what it does not know yet. Raises InfraError."""
     # What is said on the way to it is for people, and not kept
-    answer: dict[str, Any] = {}
+    answer: Any = None
     for event in stream(target, verb, payload):
-        answer = {} if set(event) == {"say"} else event
+        answer = None if set(event) == {"say"} else event
     if not answer:
         raise InfraError(f"{target}: the agent did not answer {verb!r}")
     return answer

@@ -13,7 +13,7 @@ import select
 import signal
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any, NoReturn
@@ -33,7 +33,7 @@ class Ended:
 
     code: int
     line: str = ""
-    result: dict[str, Any] | None = None
+    result: Mapping[str, object] | None = None
 
 
 class Work:

@@ -5,11 +5,11 @@ import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from agent.documents.manifest import Manifest
 from catalogue.service import Image as Named
 from catalogue.stack import Stack
+from rendering.requests import MirrorRequest
 
 # An index of two architectures counts as three images
 NEWEST = 60
@@ -25,7 +25,7 @@ REFERENCE = re.compile(
 )
 
 
-def copy_request(stack: Stack, image: Named, digest: str) -> dict[str, Any]:
+def copy_request(stack: Stack, image: Named, digest: str) -> MirrorRequest:
     """The request to `infra.mirror`: an image of another registry, and its digest in the stack's registry."""
     return {
         "account": stack.accountId,

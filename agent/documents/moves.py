@@ -76,6 +76,16 @@ class TrafficPayload(TrafficSigns):
     within: float
 
 
+class TrafficAnswer(TypedDict):
+    """How many `requests` were answered lately, how many are `open`, how many seconds `ago` the latest was (None: none
+    in a log), and the clients with the most, each with how many."""
+
+    requests: int
+    open: int
+    ago: float | None
+    clients: list[tuple[str, int]]
+
+
 class _AnyMoveRecord(TypedDict):
     id: str
     to: str

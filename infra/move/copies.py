@@ -15,7 +15,7 @@ from agent.documents.moves import (
     ShareAnswer,
 )
 from infra import remote
-from infra.answers import checked_moving
+from infra.answers import MovingEvent, checked_moving
 from infra.errors import InfraError
 from infra.foreign import clean, one_line
 from infra.joined import Side, join
@@ -63,7 +63,7 @@ class Host:
     def do(self, verb: str, system: str, **more: Any) -> Any:
         """The answer of agent/moving.py. Raises InfraError."""
         payload = {"do": verb, "system": system, **more}
-        answer: dict[str, Any] = {}
+        answer: MovingEvent = {}
         with connect(self.target) as transport:
             for event in remote.run_program(transport, self.target, f"{self.program}\n\nmain(payload)\n", payload):
                 answer = checked_moving(verb, clean(event), str(self.target)) or answer

@@ -3,13 +3,17 @@ input; progress goes to standard error, the result of a success to standard outp
 
 import json
 import sys
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from infra.errors import InfraError
 from infra.move.steps import data, drain, gate, images, verify
 from infra.supervised import FAILED, Ended, Say, Work, run
 
-STEPS = {"images": images.run, "gate": gate.run, "data": data.run, "verify": verify.run, "drain": drain.run}
+STEPS: dict[str, Callable[[Any, Say], Mapping[str, object]]] = {
+    "images": images.run, "gate": gate.run, "data": data.run, "verify": verify.run, "drain": drain.run,
+}  # fmt: skip
 
 
 @dataclass

@@ -13,7 +13,7 @@ import time
 import uuid
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 from agent.documents.moves import (
     DescribeAnswer,
@@ -29,6 +29,7 @@ from infra import remote
 from infra.errors import InfraError
 from infra.move.copies import Copy, Declined, Host, MiB, id_map_options
 from infra.ssh import Target
+from rendering.requests import DataRequest
 
 ROUNDS = 4  # copies while the old host serves, at most
 LITTLE = 20.0  # seconds that a copy takes when the rest is little
@@ -43,7 +44,14 @@ handing_over = threading.Event()
 Say = Callable[[str], None]
 
 
-def run(request: dict[str, Any], say: Say) -> dict[str, Any]:
+class DataResult(TypedDict):
+    """How many bytes moved, and for how many seconds their services were stopped."""
+
+    bytes: int
+    seconds: float
+
+
+def run(request: DataRequest, say: Say) -> DataResult:
     """`entry`, as in rendering/moving.py, to `target` from `source` or wherever `others` (region → target) say that
     they went. Safe to repeat: what is here stays here."""
     here = Host(Target(**request["target"]), request["region"], request["program"])
@@ -73,7 +81,7 @@ class Moving:
         """For people: the systems."""
         return self.entry["what"]
 
-    def run(self) -> dict[str, Any]:
+    def run(self) -> DataResult:
         at_home = self._settle_attempt()
         home = self._home(at_home)
         if home is None:
@@ -111,60 +119,60 @@ class Moving:
     def _settle_attempt(self) -> DescribeAnswer:
         """How it is here, once an earlier attempt that broke off is finished, or undone."""
         status = self._describe_data(self.here)
-        begun = status["arriving"]
-        if not begun or begun.get("system") != self.name:
+        arrival = status["arriving"]
+        if not arrival or arrival.get("system") != self.name:
             return status
-        giver = self._other(begun["region"])
+        giver = self._other(arrival["region"])
         there = self._describe_data(giver)
-        if there["away"] and there["away"]["id"] == begun["id"]:
+        if there["away"] and there["away"]["id"] == arrival["id"]:
             self.say(f"{self.what}: {giver} had handed its data over when an earlier attempt ended: starting it here")
             handing_over.set()
             try:
-                self._start(giver, begun["id"], there)
+                self._start(giver, arrival["id"], there)
             finally:
                 handing_over.clear()
         else:
-            self._undo(self.here, begun["id"])
+            self._undo(self.here, arrival["id"])
         return self._describe_data(self.here)
 
     def _home(self, at_home: DescribeAnswer) -> Host | None:
         """The host that has the data; None where that is this one."""
-        gone, source_region = at_home["away"], self.source if self.source in self.others else ""
+        away, source_region = at_home["away"], self.source if self.source in self.others else ""
         # Whom it was given to may have given it on since, and be gone
-        region = source_region if not gone or (source_region and gone["region"] not in self.others) else gone["region"]
+        region = source_region if not away or (source_region and away["region"] not in self.others) else away["region"]
         regions: list[str] = []
         while region and region not in regions:
             home = self._other(region)
             status = self._describe_data(home)
-            gone = status["away"]
-            if not gone and (record := self._in_another_move(status["records"])):
+            away = status["away"]
+            if not away and (record := self._in_another_move(status["records"])):
                 place = f"{record['to']} in {record['region']} at {record.get('at', '?')}"
                 raise InfraError(
                     f"{home} handed data of {self.what} over to {place} "
                     f"in another move: bring it back with that move first. The copy on {home} is older"
                 )
-            if not gone or (status["arriving"] and status["arriving"]["id"] == gone["id"]):
+            if not away or (status["arriving"] and status["arriving"]["id"] == away["id"]):
                 return home
-            if gone["region"] == self.here.region:
-                return self._taken_from(home, gone, at_home)
+            if away["region"] == self.here.region:
+                return self._taken_from(home, away, at_home)
             regions.append(region)
-            region = gone["region"]
+            region = away["region"]
         if not region:
             return None
         raise InfraError(f"the data of {self.what}: {', '.join(regions)} each report that another host has it")
 
-    def _taken_from(self, home: Host, gone: MoveRecord, at_home: DescribeAnswer) -> Host | None:
+    def _taken_from(self, home: Host, away: MoveRecord, at_home: DescribeAnswer) -> Host | None:
         """Of a host that has given its data to this one: whether it came, or went back."""
         arrival = at_home["taken"]
-        if arrival and arrival["id"] == gone["id"] and not arrival.get("undone"):
+        if arrival and arrival["id"] == away["id"] and not arrival.get("undone"):
             return None
-        if arrival and arrival["id"] == gone["id"]:
+        if arrival and arrival["id"] == away["id"]:
             # It did not run here, and the answer was lost
-            home.do("lift", self.name, id=gone["id"])
+            home.do("lift", self.name, id=away["id"])
             return home
         raise InfraError(
-            f"{home} handed the data of {self.what} over to {gone['to']} in {gone['region']} at "
-            f"{gone.get('at', '?')}, but the present host there does not have it. If the earlier host is lost, {home} "
+            f"{home} handed the data of {self.what} over to {away['to']} in {away['region']} at "
+            f"{away.get('at', '?')}, but the present host there does not have it. If the earlier host is lost, {home} "
             f"still has its own copy from that time: to use it, run `sudo rm /etc/infra/away/{self.name}.json` on "
             f"{home}, then run this again"
         )
@@ -185,7 +193,7 @@ class Moving:
                     "run again"
                 )
 
-    def _move_data(self, home: Host, there: DescribeAnswer, at_home: DescribeAnswer) -> dict[str, Any]:
+    def _move_data(self, home: Host, there: DescribeAnswer, at_home: DescribeAnswer) -> DataResult:
         id = uuid.uuid4().hex[:12]
         # Nothing that a host names besides is put anywhere
         sizes = {path: there["bytes"][path] for path in self.entry["paths"] if path in there["bytes"]}
@@ -209,7 +217,7 @@ class Moving:
         finally:
             handing_over.clear()
 
-    def _handed_over(self, there: DescribeAnswer, id: str, copy: Copy, size: int) -> dict[str, Any]:
+    def _handed_over(self, there: DescribeAnswer, id: str, copy: Copy, size: int) -> DataResult:
         home, began = copy.home, time.monotonic()
         self.say(f"{self.what}: {home} stops the services that write")
         with self._keep_renewing(home, id):

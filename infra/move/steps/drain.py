@@ -3,24 +3,34 @@
 import socket
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import TypedDict
 
 from agent import proxies
+from agent.documents.moves import TrafficAnswer, TrafficPayload
 from infra.answers import checked_traffic
 from infra.errors import InfraError
 from infra.foreign import clean
 from infra.remote import run_program
 from infra.ssh import Target, connect
+from rendering.requests import DrainRequest
 
 EVERY = 5.0  # seconds between two lines
 SURE = 3  # times in a row that a host must be found gone
 
 Say = Callable[[str], None]
+# Host → its requests within the quiet time; None where it does not report them
+Busy = dict[str, TrafficAnswer | None]
 
 
-def run(request: dict[str, Any], say: Say) -> dict[str, Any]:
-    """Waits `ttl` seconds, then until each of `hosts` (targets) saw no request for `quiet` seconds, `limit` seconds at
-    most. Only a host on which nothing serves any more needs not say so."""
+class DrainResult(TypedDict):
+    """After how many seconds no requests came any more."""
+
+    seconds: int
+
+
+def run(request: DrainRequest, say: Say) -> DrainResult:
+    """Waits `ttl` seconds, then until each of `hosts` saw no request for `quiet` seconds, `limit` seconds at most. Only
+    a host on which nothing serves any more needs not say so. Raises InfraError."""
     began = time.monotonic()
     hosts = {f"{entry['region']}/{entry['target']['host']}": Target(**entry["target"]) for entry in request["hosts"]}
     wait = f"{request['ttl']} s, then quiet for {request['quiet']} s"
@@ -28,35 +38,35 @@ def run(request: dict[str, Any], say: Say) -> dict[str, Any]:
     say(f"until {what}")
     last_report, silent = 0.0, dict.fromkeys(hosts, 0)
     while True:
-        gone = time.monotonic() - began
-        busy = {} if gone < request["ttl"] or not request["quiet"] else _busy(hosts, request, silent)
-        if gone >= request["ttl"] and not busy:
-            say(f"quiet after {gone:.0f} s")
-            return {"seconds": round(gone)}
-        if gone > request["ttl"] + request["limit"]:
+        waited = time.monotonic() - began
+        busy = {} if waited < request["ttl"] or not request["quiet"] else _busy(hosts, request, silent)
+        if waited >= request["ttl"] and not busy:
+            say(f"quiet after {waited:.0f} s")
+            return {"seconds": round(waited)}
+        if waited > request["ttl"] + request["limit"]:
             raise InfraError(
-                f"after {gone:.0f} s {_describe_busy(busy)}. Nothing was deleted, and everything is served. Run again "
-                "to continue waiting; infra:drainQuiet 0 skips the wait, infra:standbyRegions keeps the region"
+                f"after {waited:.0f} s {_describe_busy(busy)}. Nothing was deleted, and everything is served. Run "
+                "again to continue waiting; infra:drainQuiet 0 skips the wait, infra:standbyRegions keeps the region"
             )
-        if gone - last_report >= EVERY:
-            last_report = gone
+        if waited - last_report >= EVERY:
+            last_report = waited
             say(
                 _describe_busy(busy)
                 if busy
-                else f"resolvers may have the old addresses cached for {request['ttl'] - gone:.0f} s more"
+                else f"resolvers may have the old addresses cached for {request['ttl'] - waited:.0f} s more"
             )
         time.sleep(1)
 
 
-def _busy(hosts: dict[str, Target], request: dict[str, Any], silent: dict[str, int]) -> dict[str, dict[str, Any]]:
+def _busy(hosts: dict[str, Target], request: DrainRequest, silent: dict[str, int]) -> Busy:
     """The hosts that were asked within the quiet time, and by whom; and those that do not say, but that are gone."""
-    traffic_by_host: dict[str, dict[str, Any]] = {}
+    traffic_by_host: Busy = {}
     for name, target in hosts.items():
         traffic = _traffic(target, request)
-        gone = traffic is None and not _serves(target.address)
-        silent[name] = silent[name] + 1 if gone else 0
+        is_gone = traffic is None and not _serves(target.address)
+        silent[name] = silent[name] + 1 if is_gone else 0
         if traffic is None and silent[name] < SURE:
-            traffic_by_host[name] = {"requests": None}
+            traffic_by_host[name] = None
         elif traffic and (traffic["requests"] or traffic["open"]):
             traffic_by_host[name] = traffic
     return traffic_by_host
@@ -71,26 +81,27 @@ def _serves(address: str) -> bool:
     return True
 
 
-def _traffic(target: Target, request: dict[str, Any]) -> dict[str, Any] | None:
+def _traffic(target: Target, request: DrainRequest) -> TrafficAnswer | None:
     try:
         with connect(target, timeout=5) as transport:
-            payload = {"within": request["quiet"], **proxies.signs_of_traffic()}
+            payload: TrafficPayload = {"within": request["quiet"], **proxies.signs_of_traffic()}
             answer = next(
                 (event for event in run_program(transport, target, request["program"], payload) if event), None
             )
-            return answer and checked_traffic(clean(answer), str(target))
+            return checked_traffic(clean(answer), str(target)) if answer else None
     except InfraError:
         return None
 
 
-def _describe_busy(busy: dict[str, dict[str, Any]]) -> str:
-    def of(name: str, traffic: dict[str, Any]) -> str:
-        if traffic["requests"] is None:
+def _describe_busy(busy: Busy) -> str:
+    def of(name: str, traffic: TrafficAnswer | None) -> str:
+        if traffic is None:
             return f"{name} does not report its requests"
         if traffic["open"] and not traffic["requests"]:
             return f"{name} is still answering {traffic['open']} request(s)"
         clients = ", ".join(f"{client} ({count})" for client, count in traffic["clients"])
         count, ago = traffic["requests"], traffic["ago"]
-        return f"{name} still answered {count} request(s), the last {ago:.0f} s ago, from {clients}"
+        last = "" if ago is None else f", the last {ago:.0f} s ago"
+        return f"{name} still answered {count} request(s){last}, from {clients}"
 
     return "; ".join(of(name, traffic) for name, traffic in busy.items())

@@ -2,10 +2,10 @@
 
 import time
 from collections.abc import Callable
-from typing import Any
 
 from infra import names, outside
 from infra.errors import InfraError
+from rendering.requests import GateRequest, GateResult
 
 TIMES = 3
 PAUSE = 1.0
@@ -13,9 +13,8 @@ PAUSE = 1.0
 Say = Callable[[str], None]
 
 
-def run(request: dict[str, Any], say: Say) -> dict[str, Any]:
-    """`urls` maps a host's address to what it must answer, several times in a row within `deadline` seconds; those of
-    `resting` may rest there until their data comes. `names` are those that are pointed there next."""
+def run(request: GateRequest, say: Say) -> GateResult:
+    """Until the hosts answer several times in a row. Raises InfraError where they do not in their time."""
     count = sum(len(urls) for urls in request["urls"].values())
     say(f"{count} public paths, {TIMES} times in a row")
     end = time.monotonic() + request["deadline"]
@@ -35,7 +34,7 @@ def run(request: dict[str, Any], say: Say) -> dict[str, Any]:
     return {"paths": count, "ttl": _longest(request, say)}
 
 
-def _longest(request: dict[str, Any], say: Say) -> int:
+def _longest(request: GateRequest, say: Say) -> int:
     """For how many seconds resolvers may keep what the names' records are now: of records that the program writes the
     stack knows it."""
     longest = 0

@@ -5,25 +5,34 @@ import base64
 import time
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
+from typing import TypedDict
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
+from agent.copying import Copy, Image, Payload
 from infra import aws
 from infra.answers import checked_copying
 from infra.errors import InfraError
 from infra.foreign import clean
 from infra.remote import run_program
 from infra.ssh import Target, connect
+from rendering.requests import ImagesRequest
 
 Say = Callable[[str], None]
 PATIENCE = 60  # seconds until a role that was just made is known to all of AWS
 
 
-def run(request: dict[str, Any], say: Say) -> dict[str, Any]:
-    """`images` are {repository, reference, digest}, `newest` takes what the source has under their tags now."""
-    source, here = (registry(request["account"], request[key]) for key in ("source", "region"))
+class ImagesResult(TypedDict):
+    """Image → digest in the new region, and how many were copied in this run."""
+
+    images: dict[str, str | None]
+    copied: int
+
+
+def run(request: ImagesRequest, say: Say) -> ImagesResult:
+    """Raises InfraError naming every image that is not in the new region as it should be."""
+    source, here = (registry(request["account"], region) for region in (request["source"], request["region"]))
     target = Target(**request["target"])
     session = assume_role(request["role"], request["region"])
     auths = {here: {"auth": login(session, request["account"], request["region"])}}
@@ -32,7 +41,7 @@ def run(request: dict[str, Any], say: Say) -> dict[str, Any]:
     except InfraError as error:
         # It may be why the stack leaves: what is here already is enough
         say(f"the registry in {request['source']} is not available: {error}")
-    images = [
+    images: list[Image] = [
         {
             "source": f"{source}/{image['repository']}{image['reference']}",
             "to": f"{here}/{image['repository']}{image['reference']}",
@@ -41,28 +50,29 @@ def run(request: dict[str, Any], say: Say) -> dict[str, Any]:
         for image in request["images"]
     ]  # fmt: skip
     say(f"{len(images)} images to copy, by {target.host} itself")
-    done: list[dict[str, Any]] = []
+    copies: list[Copy] = []
+    payload: Payload = {"images": images, "auths": auths}
     with connect(target) as transport:
-        for raw_event in run_program(transport, target, request["program"], {"images": images, "auths": auths}):
+        for raw_event in run_program(transport, target, request["program"], payload):
             event = checked_copying(clean(raw_event), str(target))
-            if event.get("image") and event["image"]["how"] == "copied":
-                say(f"copied {short(event['image']['to'])} {event['image']['digest'][:19]}")
-            done = event.get("images", done)
-    return copy_result(request, done, say)
+            if (copy := event.get("image")) and copy["how"] == "copied":
+                say(f"copied {short(copy['to'])} {(copy['digest'] or '')[:19]}")
+            copies = event.get("images", copies)
+    return copy_result(request, copies, say)
 
 
-def copy_result(request: dict[str, Any], done: list[dict[str, Any]], say: Say) -> dict[str, Any]:
+def copy_result(request: ImagesRequest, copies: list[Copy], say: Say) -> ImagesResult:
     """The result. Raises InfraError naming every image that is not in the new region as it should be."""
-    wrong = [image for image in done if image["how"] in ("failed", "nowhere")]
-    if wrong or len(done) != len(request["images"]):
+    wrong = [image for image in copies if image["how"] in ("failed", "nowhere")]
+    if wrong or len(copies) != len(request["images"]):
         reasons = [f"{short(image['to'])}: {image.get('reason', 'is in neither region')}" for image in wrong]
         raise InfraError(f"{len(wrong)} image(s) not copied: {'; '.join(reasons) or 'the host stopped before the end'}")
-    counted = Counter(image["how"] for image in done)
+    counted = Counter(image["how"] for image in copies)
     say(
-        f"{len(done)} images have the same digest in both regions: "
+        f"{len(copies)} images have the same digest in both regions: "
         f"{', '.join(f'{count} {how}' for how, count in sorted(counted.items()))}"
     )
-    return {"images": {short(image["to"]): image["digest"] for image in done}, "copied": counted["copied"]}
+    return {"images": {short(image["to"]): image["digest"] for image in copies}, "copied": counted["copied"]}
 
 
 def registry(account: str, region: str) -> str:

@@ -2,10 +2,11 @@
 
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import TypedDict
 
 from infra import names, outside
 from infra.errors import InfraError
+from rendering.requests import VerifyRequest
 
 EARLIEST = 1.1  # of a check
 REMINDED = 60  # seconds
@@ -13,10 +14,15 @@ REMINDED = 60  # seconds
 Say = Callable[[str], None]
 
 
-def run(request: dict[str, Any], say: Say) -> dict[str, Any]:
-    """`names` maps a name to its new address, `urls` an address to what it must answer, `singles` an address to what
-    starts there a whole `check` after the switch; all within `deadline` seconds of the switch, for which a person has
-    `wait` seconds where the program does not write the records."""
+class VerifyResult(TypedDict):
+    """How many name servers give the new addresses."""
+
+    servers: int
+
+
+def run(request: VerifyRequest, say: Say) -> VerifyResult:
+    """Until the names are switched, for which a person has `wait` seconds where the program does not write the records;
+    then until all answers, within `deadline` seconds of that."""
     resolvers = _wait_for_names(request, say)
     began = time.monotonic()
     end = began + request["deadline"]
@@ -32,7 +38,7 @@ def run(request: dict[str, Any], say: Say) -> dict[str, Any]:
     return {"servers": len(resolvers)}
 
 
-def _wait_for_names(request: dict[str, Any], say: Say) -> list[tuple[str, int]]:
+def _wait_for_names(request: VerifyRequest, say: Say) -> list[tuple[str, int]]:
     """Waits until the servers of the zone that answer give the names' new addresses; who they are. Raises
     InfraError."""
     by_hand = request["provider"] == "external"
@@ -53,9 +59,9 @@ def _wait_for_names(request: dict[str, Any], say: Say) -> list[tuple[str, int]]:
             raise InfraError(f"{reason}{rest}")
         if by_hand and now - reported > REMINDED:
             reported = now
-            missing = ", ".join(f"{name} A {address}" for name, address in request["names"].items())
+            changes = ", ".join(f"{name} A {address}" for name, address in request["names"].items())
             zone = request["zone"]
-            say(f"waiting for a change by hand, {end - now:.0f} s at most: in {zone} set {missing} ({reason})")
+            say(f"waiting for a change by hand, {end - now:.0f} s at most: in {zone} set {changes} ({reason})")
         time.sleep(1)
 
 
