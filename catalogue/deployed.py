@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TypeVar
+from typing import NotRequired, TypedDict, TypeVar
 
 from catalogue.loading import Catalogue
 from catalogue.models import System
@@ -12,6 +12,21 @@ from catalogue.services import ComposeService, NativeService
 
 # Host → service → image as the catalogue names it (repository:tag) → digest
 Deployed = Mapping[str, Mapping[str, Mapping[str, str]]]
+
+
+class DeployRequest(TypedDict):
+    """What `infra deploy` and `infra secret rotate` ask of an update: services of a host alone, with the images that
+    are deployed after it. It was worked out from the images of `basis` and the host's `release`; `versions` are
+    secrets that change (`SERVICE/NAME` → digest of the value that is running)."""
+
+    host: str
+    services: list[str]
+    deployed: Deployed
+    basis: NotRequired[Deployed]
+    release: NotRequired[str | None]
+    versions: NotRequired[dict[str, str]]
+
+
 DIGEST = re.compile("sha256:[0-9a-f]{64}")
 Named = TypeVar("Named", bound=Image)
 

@@ -4,6 +4,10 @@ from typing import Any, TypeGuard
 
 # What a program printed or a host said, as JSON has it, until its reader knows its form
 JsonObject = dict[str, Any]
+# What a resource in Pulumi is asked for with, or has become, by its provider's names
+ResourceValues = dict[str, Any]
+# An answer of AWS, or a part of one, as its API has it
+AwsEntry = dict[str, Any]
 # A service of a compose file, and the whole file, as Compose reads them
 ComposeBody = dict[str, Any]
 ComposeDocument = dict[str, Any]

@@ -1,7 +1,7 @@
 """Secrets that the stack's file does not hold: where each comes from when the program runs."""
 
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, TypedDict
 
 from pydantic import BeforeValidator, Field, model_serializer
 
@@ -14,6 +14,10 @@ _MANAGER = re.compile(
     r"secretsmanager:(?P<name>arn:aws:secretsmanager:[A-Za-z0-9:/_+=.@-]+|[A-Za-z0-9/_+=.@!-]+)(#(?P<key>[A-Za-z0-9_.-]+))?"
 )
 FORMS = "ssm:/prod/shop/token, secretsmanager:prod/shop#token, or {command: [op, read, op://prod/shop/token]}"
+
+
+# `ssm:…` or `secretsmanager:…`, or `command` and its words
+WrittenSource = str | dict[str, list[str]]
 
 
 class Source(Model):
@@ -30,7 +34,7 @@ class Source(Model):
     """A command, word by word, that prints the value; written as `{command: [op, read, …]}`."""
 
     @model_serializer
-    def _as_written(self) -> str | dict[str, list[str]]:
+    def as_written(self) -> WrittenSource:
         """As it stands in a stack's file, so that what was loaded can be loaded again."""
         return {"command": self.command} if self.command else str(self)
 
@@ -57,3 +61,19 @@ def _source(value: Any) -> Any:
 
 
 AnySource = Annotated[Source, BeforeValidator(_source)]
+
+
+class SourcesRequest(TypedDict):
+    """To `infra.sources`: `sources` are group → name → where its value comes from, `given` group → names of those that
+    have one already."""
+
+    region: str
+    sources: dict[str, dict[str, WrittenSource]]
+    given: dict[str, list[str]]
+
+
+class SourcesAnswer(TypedDict, total=False):
+    """The `values` by group and name, or what is `wrong`."""
+
+    values: dict[str, dict[str, str]]
+    wrong: str

@@ -7,15 +7,16 @@ import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import boto3
 import pulumi
 from pulumi.runtime.config import CONFIG, get_config_env, is_config_secret
 
-from catalogue.deployed import Deployed
+from catalogue.deployed import Deployed, DeployRequest
 from catalogue.files import mapping, read_mapping
 from catalogue.problems import CatalogueError, Problem
+from catalogue.shapes import JsonObject
+from catalogue.sources import SourcesAnswer, SourcesRequest
 from catalogue.stack import (
     APPROVED_IMAGES,
     DEPLOYING,
@@ -44,35 +45,40 @@ def stack() -> Stack:
     return _with_secrets_of_others(stack_from(name, config_values, file), config_values, file)
 
 
-def _with_secrets_of_others(own_stack: Stack, config_values: dict[str, Any], file: str) -> Stack:
+def _with_secrets_of_others(own_stack: Stack, config_values: JsonObject, file: str) -> Stack:
     """The stack with the values of infra:secretsFrom, which only this process holds. Raises CatalogueError that names
     each secret without a value."""
     own: dict[str, dict[str, str]] = config_values.get(f"{PROJECT}:secrets") or {}
     if not any(name not in own.get(group, {}) for group, names in own_stack.secretsFrom.items() for name in names):
         return own_stack
-    sources = {
-        group: {name: source.model_dump() for name, source in names.items()}
-        for group, names in own_stack.secretsFrom.items()
-    }
-    request = {
-        "region": own_stack.region,
-        "sources": sources,
-        "given": {group: [*names] for group, names in own.items()},
-    }
+    request = sources_request(own_stack, own)
     try:
         ran = subprocess.run(
             [sys.executable, "-m", "infra.sources"],
             input=json.dumps(request), capture_output=True, text=True, timeout=SOURCES, check=True,
         )  # fmt: skip
-        answer: dict[str, Any] = json.loads(ran.stdout)
+        answer: SourcesAnswer = json.loads(ran.stdout)
     except (subprocess.SubprocessError, ValueError):
         # Its output may contain a secret
         answer = {"wrong": "the values could not be read"}
-    if "wrong" in answer:
+    if (fault := answer.get("wrong")) is not None:
         rule = "check the name, the login and the rights that its source needs"
-        raise CatalogueError([Problem(file, "infra:secretsFrom", answer["wrong"].replace("\n", "; "), rule)])
-    secrets = {group: own.get(group, {}) | answer["values"].get(group, {}) for group in {*own, *answer["values"]}}
+        raise CatalogueError([Problem(file, "infra:secretsFrom", fault.replace("\n", "; "), rule)])
+    asked_values = answer.get("values", {})
+    secrets = {group: own.get(group, {}) | asked_values.get(group, {}) for group in {*own, *asked_values}}
     return stack_from(own_stack.name, {**config_values, f"{PROJECT}:secrets": secrets}, file)
+
+
+def sources_request(own_stack: Stack, own: dict[str, dict[str, str]]) -> SourcesRequest:
+    """What `infra.sources` is asked for a stack whose `own` secrets have a value already (group → name → value)."""
+    return {
+        "region": own_stack.region,
+        "sources": {
+            group: {name: source.as_written() for name, source in names.items()}
+            for group, names in own_stack.secretsFrom.items()
+        },
+        "given": {group: [*names] for group, names in own.items()},
+    }
 
 
 def stack_file_name(name: str) -> str:
@@ -112,7 +118,8 @@ def deploying(stack: str) -> Deploying | None:
     the outcome of an interrupted `infra deploy` is unknown."""
     requested, note = os.environ.get(DEPLOYING), Path(UNSETTLED.format(stack=stack))
     if requested:
-        return Deploying(**json.loads(requested))
+        fields: DeployRequest = json.loads(requested)
+        return Deploying(**fields)
     if note.exists():
         raise pulumi.RunError(
             "nothing was touched: an infra deploy of this checkout was interrupted, and its outcome is unknown: run it "
@@ -128,9 +135,9 @@ def schema() -> dict[str, str]:
     return {key: mapping(entry, "Pulumi.yaml", key, "its type").get("type", "string") for key, entry in keys.items()}
 
 
-def values(raw: dict[str, str], types: dict[str, str]) -> dict[str, Any]:
+def values(raw: dict[str, str], types: dict[str, str]) -> JsonObject:
     """The values of the configuration: the engine passes each as text, which is JSON for all types but strings."""
-    decoded: dict[str, Any] = {}
+    decoded: JsonObject = {}
     for key, text in raw.items():
         if key.startswith(f"{PROJECT}:") and types.get(key, "string") != "string":
             try:

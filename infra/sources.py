@@ -9,13 +9,13 @@ import sys
 from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
+from pydantic import TypeAdapter
 
 from catalogue.environment import unwritable
 from catalogue.problems import Problem
-from catalogue.sources import Source
+from catalogue.sources import AnySource, Source, SourcesAnswer, SourcesRequest
 from catalogue.stack import PROJECT, Stack
 from infra import aws
 from infra.errors import InfraError
@@ -79,8 +79,8 @@ def _of_aws(stack: Stack, source: Source) -> str:
             client = aws.client("ssm", stack.region)
             return client.get_parameter(Name=source.ssm, WithDecryption=True)["Parameter"]["Value"]
         # An ARN names its own region
-        named = source.secretsmanager.split(":")
-        client = aws.client("secretsmanager", named[3] if named[0] == "arn" else stack.region)
+        parts = source.secretsmanager.split(":")
+        client = aws.client("secretsmanager", parts[3] if parts[0] == "arn" else stack.region)
         text = client.get_secret_value(SecretId=source.secretsmanager).get("SecretString")
     except ClientError as error:
         fault = error.response.get("Error", {})
@@ -123,21 +123,20 @@ def _command(words: list[str]) -> str:
 
 
 def main() -> None:
-    """`stack` are the fields of the stack that it takes, `given` the secrets that have a value."""
-    request: dict[str, Any] = json.load(sys.stdin)
+    """Answers a request on standard input."""
+    request: SourcesRequest = json.load(sys.stdin)
+    answer: SourcesAnswer
     try:
-        answer = {"values": resolve_values(Stack.model_construct(**_fields(request)), request["given"])}
+        answer = {"values": resolve_values(stack_of(request), request["given"])}
     except InfraError as error:
         answer = {"wrong": str(error)}
     json.dump(answer, sys.stdout)
 
 
-def _fields(request: dict[str, Any]) -> dict[str, Any]:
-    sources = {
-        group: {name: Source.model_validate(source) for name, source in names.items()}
-        for group, names in request["sources"].items()
-    }
-    return {"region": request["region"], "secretsFrom": sources}
+def stack_of(request: SourcesRequest) -> Stack:
+    """A stack with the fields that are needed here, and no others."""
+    form: TypeAdapter[dict[str, dict[str, Source]]] = TypeAdapter(dict[str, dict[str, AnySource]])
+    return Stack.model_construct(region=request["region"], secretsFrom=form.validate_python(request["sources"]))
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import pytest
 
 from catalogue.problems import CatalogueError
 from catalogue.stack import ENCRYPTED, read_stack
+from components import configuration
 from infra import secret, sources
 from infra.errors import InfraError
 from infra.preview.marks import mark_sources
@@ -122,6 +123,15 @@ def test_a_source_without_a_value_stops_the_program(monkeypatch):
         run_program({"infra:secretsFrom": {"web": {"TOKEN": {"command": ["false"]}}}})
     assert "nothing was touched" in str(error.value)
     assert "infra:secretsFrom.web.TOKEN (command false): exit code 1" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "source", ["ssm:/prod/token", "secretsmanager:prod/shop#token", {"command": ["op", "read", "op://prod/shop/token"]}]
+)
+def test_the_program_asks_for_each_form_as_the_stack_has_it(source):
+    made = taking(A=source)
+    request = json.loads(json.dumps(configuration.sources_request(made, {"web": {"B": "x"}})))
+    assert sources.stack_of(request).secretsFrom == made.secretsFrom and request["given"] == {"web": ["B"]}
 
 
 def test_what_a_command_prints_beside_an_error_is_no_part_of_it():
