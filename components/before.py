@@ -4,22 +4,21 @@ import contextlib
 import json
 import time
 from dataclasses import dataclass, field
-from typing import Any
 
 import pulumi
 
 from catalogue.dns import COMMAND, RECORD, keeper
 from catalogue.machines import FIRST, of_data_disk, of_instance, place_of, region_of
+from catalogue.outputs import LastMove, StackOutputs
+from catalogue.shapes import JsonObject
 from components.state import (
     CommandOutputs,
     GateOutputs,
     HostOutputs,
-    LastMove,
     MachineOutputs,
     RecordOutputs,
     ReleaseOutputs,
     Resources,
-    StackOutputs,
     VolumeOutputs,
     outputs_of,
 )
@@ -137,7 +136,7 @@ def before() -> Before:
     for tries_left in reversed(range(TRIES)):
         try:
             answer = pulumi.runtime.invoke("pulumi:pulumi:readStackResourceOutputs", {"stackName": name})
-            values: dict[str, Any] = answer.value or {}
+            values: JsonObject = answer.value or {}
             return read(values.get("outputs") or {})
         except Exception as error:
             if HALF_WRITTEN not in str(error) or not tries_left:

@@ -2,11 +2,11 @@
 login of that role, never one of the operator's."""
 
 import json
-from typing import Any
 
 import pulumi
 import pulumi_aws as aws
 
+from catalogue.iam import PolicyDocument, allow
 from catalogue.stack import Stack
 from components.naming import inside, tags
 from components.permissions import PULL
@@ -14,7 +14,7 @@ from components.permissions import PULL
 PUSH = ["ecr:InitiateLayerUpload", "ecr:UploadLayerPart", "ecr:CompleteLayerUpload", "ecr:PutImage"]
 
 
-def trust(account: str) -> dict[str, Any]:
+def trust(account: str) -> PolicyDocument:
     """Principals of the account that may assume roles, which no host may."""
     operators = {"AWS": f"arn:aws:iam::{account}:root"}
     return {
@@ -23,13 +23,10 @@ def trust(account: str) -> dict[str, Any]:
     }
 
 
-def policy(account: str, repositories: list[str]) -> dict[str, Any]:
+def policy(account: str, repositories: list[str]) -> PolicyDocument:
     """Pull and push of these repositories, in any region."""
     arns = [f"arn:aws:ecr:*:{account}:repository/{name}" for name in repositories]
-    statements = [
-        {"Effect": "Allow", "Action": "ecr:GetAuthorizationToken", "Resource": "*"},
-        {"Effect": "Allow", "Action": [*PULL, *PUSH], "Resource": arns},
-    ]
+    statements = [allow("ecr:GetAuthorizationToken", "*"), allow([*PULL, *PUSH], arns)]
     return {"Version": "2012-10-17", "Statement": statements}
 
 

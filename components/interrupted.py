@@ -13,6 +13,7 @@ from pulumi.runtime.mocks import MockMonitor
 from pulumi.runtime.settings import get_monitor
 
 from catalogue.problems import printable
+from components.state import Deployment, ExportedState
 
 LIMIT = 60  # seconds
 TRIES, PAUSE = 3, 0.5  # seconds between them
@@ -99,11 +100,12 @@ def _object(line: str) -> None:
     pulumi.log.warn(line)
 
 
-def creations(state: dict[str, Any]) -> list[tuple[str, str]]:
+def creations(state: ExportedState) -> list[tuple[str, str]]:
     """Name and type of the resources whose creation did not finish. Pure."""
-    deployment: dict[str, Any] = state.get("deployment") or {}
-    operations: list[dict[str, Any]] = deployment.get("pending_operations") or []
-    resources = [operation["resource"] for operation in operations if operation.get("type") == "creating"]
+    deployment: Deployment = state.get("deployment") or {}
+    operations = deployment.get("pending_operations") or []
+    # Of what another program wrote nothing is certain
+    resources: list[Any] = [entry.get("resource") for entry in operations if entry.get("type") == "creating"]
     type_of: dict[Any, Any] = {resource["urn"]: resource["type"] for resource in resources}
     if not all(isinstance(text, str) for text in (*type_of, *type_of.values())):
         raise TypeError("a resource without a name or a kind")

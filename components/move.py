@@ -12,10 +12,10 @@ import pulumi
 from agent.documents.moves import MovingData
 from catalogue.loading import Catalogue
 from catalogue.machines import FIRST, region_of
+from catalogue.outputs import LastMove
 from catalogue.stack import Stack
 from components.access import target
 from components.before import Before, Hosts
-from components.state import LastMove
 from components.transfers import Transfers, demand_possible, settled_hosts, transfers
 from rendering.host import data, render
 from rendering.moving import moving

@@ -4,11 +4,11 @@ metrics, nothing else."""
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import pulumi
 import pulumi_aws as aws
 
+from catalogue.iam import Condition, PolicyDocument, Statement, allow
 from catalogue.stack import Stack
 from components.naming import inside, tags
 from rendering.host import CREDENTIALS
@@ -28,56 +28,36 @@ def policy(
     watched: str = "",
     namespace: str = "",
     backups: str = "",
-) -> dict[str, Any]:
+) -> PolicyDocument:
     """The role's policy: `proofs` are the TXT records that it may write (by their zone's ARN), which prove its public
     names; `watched` is the ARN of the zone in which it reads where they point; under `namespace` it may publish
     metrics; `backups` is the bucket and, after a /, the host's own part of it."""
-    statements: list[dict[str, Any]] = []
+    statements: list[Statement] = []
     if namespace:
-        own = {"StringEquals": {"cloudwatch:namespace": namespace}}
-        statements += [{"Effect": "Allow", "Action": "cloudwatch:PutMetricData", "Resource": "*", "Condition": own}]
+        own: Condition = {"StringEquals": {"cloudwatch:namespace": namespace}}
+        statements.append(allow("cloudwatch:PutMetricData", "*", own))
     if watched:
-        statements += [
-            {"Effect": "Allow", "Action": "route53:ListHostedZonesByName", "Resource": "*"},
-            {"Effect": "Allow", "Action": "route53:ListResourceRecordSets", "Resource": watched},
-        ]
+        statements.append(allow("route53:ListHostedZonesByName", "*"))
+        statements.append(allow("route53:ListResourceRecordSets", watched))
     if repository_arns:
-        statements += [
-            {"Effect": "Allow", "Action": "ecr:GetAuthorizationToken", "Resource": "*"},
-            {"Effect": "Allow", "Action": PULL, "Resource": repository_arns},
-        ]
+        statements += [allow("ecr:GetAuthorizationToken", "*"), allow(PULL, repository_arns)]
     if backups:
         bucket, _, host = backups.partition("/")
-        statements += [
-            # Of the whole bucket: else S3 says of an object that is not there that it is forbidden, and restic asks
-            # whether there is a bucket. Names of objects say nothing but a host's name
-            {
-                "Effect": "Allow",
-                "Action": ["s3:GetBucketLocation", "s3:ListBucket"],
-                "Resource": f"arn:aws:s3:::{bucket}",
-            },
-            # What it deletes stays for a while as an earlier version, which it cannot delete
-            {
-                "Effect": "Allow",
-                "Action": ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"],
-                "Resource": f"arn:aws:s3:::{bucket}/{host}/*",
-            },
-        ]
+        # Of the whole bucket: else S3 says of an object that is not there that it is forbidden, and restic asks whether
+        # there is a bucket. Names of objects say nothing but a host's name
+        statements.append(allow(["s3:GetBucketLocation", "s3:ListBucket"], f"arn:aws:s3:::{bucket}"))
+        # What it deletes stays for a while as an earlier version, which it cannot delete
+        changes = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"]
+        statements.append(allow(changes, f"arn:aws:s3:::{bucket}/{host}/*"))
     if proofs:
-        statements += [{"Effect": "Allow", "Action": ["route53:ListHostedZones", "route53:GetChange"], "Resource": "*"}]
+        statements.append(allow(["route53:ListHostedZones", "route53:GetChange"], "*"))
     for zone_arn, records in sorted(proofs.items()):
-        challenges = {
+        challenges: dict[str, str | list[str]] = {
             "route53:ChangeResourceRecordSetsNormalizedRecordNames": records,
             "route53:ChangeResourceRecordSetsRecordTypes": ["TXT"],
         }
-        statements += [
-            {
-                "Effect": "Allow",
-                "Action": "route53:ChangeResourceRecordSets",
-                "Resource": zone_arn,
-                "Condition": {"ForAllValues:StringEquals": challenges},
-            },
-        ]
+        condition: Condition = {"ForAllValues:StringEquals": challenges}
+        statements.append(allow("route53:ChangeResourceRecordSets", zone_arn, condition))
     return {"Version": "2012-10-17", "Statement": statements}
 
 

@@ -5,11 +5,11 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable
-from typing import Any
 
 import pulumi
 import pulumi_aws as aws
 
+from catalogue.iam import PolicyDocument
 from catalogue.loading import Catalogue
 from catalogue.pushers import AUDIENCE, ISSUER, Pusher
 from catalogue.rules.pushers import own_repositories
@@ -17,9 +17,9 @@ from components import copier
 from components.naming import inside, tags
 
 
-def trust(account: str, repository: str, pusher: Pusher) -> dict[str, Any]:
+def trust(account: str, repository: str, pusher: Pusher) -> PolicyDocument:
     """Workflows of that repository, by the tokens that GitHub gives them."""
-    conditions = {f"{ISSUER}:aud": AUDIENCE, f"{ISSUER}:sub": pusher.subject(repository)}
+    conditions: dict[str, str | list[str]] = {f"{ISSUER}:aud": AUDIENCE, f"{ISSUER}:sub": pusher.subject(repository)}
     return {
         "Version": "2012-10-17",
         "Statement": [

@@ -9,39 +9,16 @@ from typing import Any, TypedDict
 
 
 class Resource(TypedDict, total=False):
-    """A resource of any type; the classes below describe the outputs of some types."""
+    """A resource of any type; `urn` is its name in an exported state. The classes below describe the outputs
+    of some types; those of the stack: catalogue/outputs.py."""
 
     type: str
+    urn: str
     outputs: Any
 
 
 # URN → what is there
 Resources = Mapping[str, Resource]
-
-
-class LastMove(TypedDict, total=False):
-    """The outputs of `Move` (components/move.py)."""
-
-    at: str
-    source: str
-    leaving: dict[str, dict[str, str]]
-    ttl: int
-    data: list[str]
-    homes: dict[str, str]
-    systems: dict[str, list[str]]
-
-
-class StackOutputs(TypedDict, total=False):
-    """What the program puts out; numbers come as Pulumi writes them. `systems`, `generations` and `kept` are by
-    host."""
-
-    region: str
-    standby: list[str]
-    systems: dict[str, list[str]]
-    generations: dict[str, float]
-    kept: dict[str, list[float]]
-    move: LastMove
-    deployed: dict[str, dict[str, dict[str, str]]]
 
 
 class _AnyHost(TypedDict):
@@ -94,6 +71,23 @@ class ReleaseOutputs(TypedDict, total=False):
 
 class CommandOutputs(TypedDict, total=False):
     stdout: str
+
+
+class PendingOperation(TypedDict, total=False):
+    """What was under way when an update was killed; `type` is what it was, such as `creating`."""
+
+    type: str
+    resource: Resource
+
+
+class Deployment(TypedDict, total=False):
+    pending_operations: list[PendingOperation] | None
+
+
+class ExportedState(TypedDict, total=False):
+    """What `pulumi stack export` prints."""
+
+    deployment: Deployment | None
 
 
 def outputs_of(resources: Resources, kind: str) -> list[Any]:

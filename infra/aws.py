@@ -29,6 +29,13 @@ def client(service: str, region: str, attempts: int = ATTEMPTS, session: boto3.S
     return api_client
 
 
+class Filter(TypedDict):
+    """Of EC2's lists: those that have one of the values."""
+
+    Name: str
+    Values: list[str]
+
+
 class _Fault(TypedDict, total=False):
     Code: str
 

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from agent.documents.answers import Releases
 from catalogue.loading import Catalogue
 from catalogue.stack import STALE, UNSETTLED, Stack
 from infra import hosts
 from infra.errors import InfraError
+from infra.hosts import LastOutputs
 from infra.locks import Locked, Unsettled
 from infra.move import run
 from infra.paths import project_root
@@ -21,10 +21,10 @@ Say = Callable[[str], None]
 CERTAIN = ("rolled back on ", "refused on ", "nothing was touched")
 
 
-def ensure_whole(catalogue: Catalogue, outputs: dict[str, Any], host: str) -> None:
+def ensure_whole(catalogue: Catalogue, outputs: LastOutputs, host: str) -> None:
     """Raises InfraError for a stack that has more to make than a release."""
     stack = catalogue.stack
-    if "images" not in outputs:
+    if "images" not in outputs or "region" not in outputs:
         raise InfraError(f"stack {stack.name} has not been brought up as a whole yet: pulumi up --stack {stack.name}")
     if outputs["region"] != stack.region:
         raise InfraError(
@@ -52,7 +52,7 @@ def ensure_whole(catalogue: Catalogue, outputs: dict[str, Any], host: str) -> No
         )
 
 
-def ask_settled(stack: Stack, outputs: dict[str, Any], host: str, command: str) -> Releases:
+def ask_settled(stack: Stack, outputs: LastOutputs, host: str, command: str) -> Releases:
     """What a host says of its releases, where it serves what the stack brought last, or what an interrupted run of the
     same `command` brought. Raises InfraError."""
     target = hosts.select_targets(stack, outputs, host, hosts.private_key(stack))[host]
@@ -61,7 +61,7 @@ def ask_settled(stack: Stack, outputs: dict[str, Any], host: str, command: str) 
     if note.exists() and (pending := note.read_text().strip()) != command:
         raise InfraError(f"another deploy was interrupted here: run it again first ({pending}), or remove {note}")
     # One that was interrupted here is what the host may serve
-    if answer["current"] != outputs["releases"].get(host, {}).get("id") and not note.exists():
+    if answer["current"] != hosts.release_of(outputs, host) and not note.exists():
         if any(job["release"] == answer["current"] and job["kind"] == FOLLOWED for job in answer["history"]):
             raise InfraError(
                 f"{host} has deployed a new image of a tag that it follows: run pulumi up --stack {stack.name} first, "

@@ -10,7 +10,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from agent.documents.answers import Releases
-from catalogue.deployed import DIGEST, standing
+from catalogue.deployed import DIGEST, DeployRequest, standing
 from catalogue.loading import Catalogue
 from catalogue.problems import nearest
 from catalogue.service import Image, Service
@@ -195,7 +195,7 @@ def deploy(catalogue: Catalogue, deployment: Deployment, say: Say, ask_lock: run
     stack = catalogue.stack
     outputs = hosts.outputs(stack)
     bringing.ensure_whole(catalogue, outputs, deployment.host)
-    before, served = outputs.get("deployed", {}), outputs["images"]
+    before, served = outputs.get("deployed", {}), outputs.get("images", {})
     records = {**before, **standing(catalogue, {deployment.host: before.get(deployment.host, {})})}
     after = deployment.records(records)
     command = _command(stack.name, deployment)
@@ -208,7 +208,7 @@ def deploy(catalogue: Catalogue, deployment: Deployment, say: Say, ask_lock: run
     own = {name: digest for images in deployment.images.values() for name, digest in images.items()}
     # Of everything else what was brought last, whatever was pushed since
     images = {**served, **own} if deployment.follow else dict(served)
-    basis = before, outputs["releases"].get(deployment.host, {}).get("id")
+    basis = before, hosts.release_of(outputs, deployment.host)
     update = bringing.Update(
         command, bringing.targets(catalogue, deployment.host), _variables(images, deployment, after, basis),
         _variables(images, deployment, before),
@@ -246,9 +246,9 @@ def _variables(
     basis: tuple[Records, str | None] | None = None,
 ) -> dict[str, str]:
     """What an update for some services alone is given; `basis` is what it was worked out from."""
-    deploying: dict[str, Any] = {"host": deployment.host, "services": [*deployment.images], "deployed": deployed}
+    deploying: DeployRequest = {"host": deployment.host, "services": [*deployment.images], "deployed": deployed}
     if basis:
-        deploying |= {"basis": basis[0], "release": basis[1]}
+        deploying["basis"], deploying["release"] = basis
     return {APPROVED_IMAGES: json.dumps(images), DEPLOYING: json.dumps(deploying)}
 
 

@@ -2,52 +2,61 @@
 stack's configuration."""
 
 import json
-from typing import Any
+from typing import cast
 
 from catalogue.host import SshHost
+from catalogue.outputs import RegionOutputs, StackOutputs
+from catalogue.shapes import JsonObject
 from catalogue.stack import PROJECT, Stack
 from infra.errors import InfraError
+from infra.orphans.state import State, resources_of
+from infra.orphans.state import name as resource_name
 from infra.pulumi import pulumi
 from infra.ssh import Target
+
+
+class LastOutputs(StackOutputs, RegionOutputs):
+    """The outputs of a stack's last update; a host of a region that stands by is `HOST@REGION` there."""
+
 
 ADDRESS = "aws:ec2/eip:Eip"  # named HOST-PLACE-address by components/host.py
 
 
-def outputs(stack: Stack) -> dict[str, Any]:
-    """The outputs of the stack's last update; a host of a region that stands by is `HOST@REGION` there. Raises
-    InfraError."""
-    stack_outputs: dict[str, Any] = json.loads(pulumi("stack", "output", "--json", "--stack", stack.name) or "{}")
-    if "addresses" not in stack_outputs:
-        stack_outputs = {"addresses": addresses_from_state(stack), "releases": {}, "standby": []}
-    if not stack_outputs["addresses"]:
+def outputs(stack: Stack) -> LastOutputs:
+    """Raises InfraError."""
+    raw: JsonObject = json.loads(pulumi("stack", "output", "--json", "--stack", stack.name) or "{}")
+    if "addresses" not in raw:
+        raw = {"addresses": addresses_from_state(stack), "releases": {}, "standby": []}
+    last = cast(LastOutputs, {"releases": {}, **raw})
+    if not last["addresses"]:
         raise InfraError(f"stack {stack.name} has no hosts yet: pulumi up --stack {stack.name}")
-    standby: list[str] = stack_outputs.get("standby", [])
-    for region in standby:
-        for kind, values in stack_outputs[f"standby_{region}"].items():
-            stack_outputs[kind] |= {f"{host}@{region}": value for host, value in values.items()}
-    return stack_outputs
+    for region in last.get("standby", []):
+        standby: RegionOutputs = raw[f"standby_{region}"]
+        last["addresses"] |= {f"{host}@{region}": address for host, address in standby["addresses"].items()}
+        last["releases"] |= {f"{host}@{region}": release for host, release in standby["releases"].items()}
+    return last
+
+
+def release_of(last: LastOutputs, host: str) -> str | None:
+    """The release that the last update brought to a host; None where it brought none."""
+    release = last["releases"].get(host)
+    return release["id"] if release else None
 
 
 def addresses_from_state(stack: Stack) -> dict[str, str]:
     """Host → address, of the hosts that are there although no update has come to its end yet: there are no outputs."""
-    state: dict[str, Any] = json.loads(pulumi("stack", "export", "--stack", stack.name) or "{}")
-    deployment: dict[str, Any] = state.get("deployment") or {}
-    resources: list[dict[str, Any]] = deployment.get("resources") or []
+    state: State = json.loads(pulumi("stack", "export", "--stack", stack.name) or "{}")
+    resources = resources_of(state)
     if not resources:
         return {}
     elastic = {
-        resource["urn"].rsplit("::", 1)[-1]: _public_address(resource)
+        resource_name(resource): (resource.get("outputs") or {}).get("publicIp", "")
         for resource in resources
         if resource.get("type") == ADDRESS
     }
-    named = {host: elastic.get(f"{stack.made_as(host)}-address", "") for host in stack.ec2_hosts}
-    named |= {host: spec.address for host, spec in stack.hosts.items() if isinstance(spec, SshHost)}
-    return {host: address for host, address in named.items() if address}
-
-
-def _public_address(resource: dict[str, Any]) -> str:
-    outputs: dict[str, str] = resource.get("outputs") or {}
-    return outputs.get("publicIp", "")
+    addresses = {host: elastic.get(f"{stack.made_as(host)}-address", "") for host in stack.ec2_hosts}
+    addresses |= {host: spec.address for host, spec in stack.hosts.items() if isinstance(spec, SshHost)}
+    return {host: address for host, address in addresses.items() if address}
 
 
 def targets(stack: Stack, host: str | None = None) -> dict[str, Target]:
@@ -55,9 +64,9 @@ def targets(stack: Stack, host: str | None = None) -> dict[str, Target]:
     return select_targets(stack, outputs(stack), host, private_key(stack))
 
 
-def select_targets(stack: Stack, stack_outputs: dict[str, Any], host: str | None, key: str) -> dict[str, Target]:
+def select_targets(stack: Stack, last: LastOutputs, host: str | None, key: str) -> dict[str, Target]:
     """The same by a stack's outputs and key. Raises InfraError."""
-    addresses = stack_outputs["addresses"]
+    addresses = last["addresses"]
     if host is not None and host not in addresses:
         raise InfraError(f"stack {stack.name} has no host {host!r}; hosts: {', '.join(sorted(addresses))}")
     return {name: _target(stack, name, addresses[name], key) for name in addresses if host in (None, name)}

@@ -2,9 +2,11 @@
 
 import json
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypedDict
+from typing import TypedDict
 
+from catalogue.shapes import ResourceValues
 from infra.errors import InfraError
 from infra.paths import project_root
 
@@ -13,8 +15,8 @@ class ResourceState(TypedDict, total=False):
     """A resource before or after a step."""
 
     id: str
-    inputs: dict[str, Any]
-    outputs: dict[str, Any]
+    inputs: ResourceValues
+    outputs: ResourceValues
 
 
 class UrnStep(TypedDict):
@@ -30,7 +32,7 @@ class PreviewStep(UrnStep, total=False):
 
     oldState: ResourceState | None
     newState: ResourceState | None
-    detailedDiff: dict[str, Any] | None
+    detailedDiff: Mapping[str, object] | None
     diffReasons: list[str] | None
     replaceReasons: list[str] | None
 

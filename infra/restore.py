@@ -18,9 +18,12 @@ from agent.documents.requests import DiskPayload
 from agent.restore import PURPOSE
 from catalogue.data_disks import MOUNT, data_disk_name, has_disk, inside, is_on_disk
 from catalogue.loading import Catalogue
+from catalogue.shapes import AwsEntry
 from catalogue.stack import Stack
 from infra import aws, hosts, remote
+from infra.aws import Filter
 from infra.errors import InfraError
+from infra.hosts import LastOutputs
 from rendering.host import data, render
 
 DEVICE = "/dev/sdz"
@@ -49,7 +52,7 @@ def snapshots(catalogue: Catalogue, host: str) -> list[Snapshot]:
         return _snapshots(_client(region), stack, name, region)
 
 
-def _data_of(catalogue: Catalogue, host: str, outputs: dict[str, Any]) -> tuple[str, list[str], str]:
+def _data_of(catalogue: Catalogue, host: str, outputs: LastOutputs) -> tuple[str, list[str], str]:
     """A host's name, what it has of data, and where it is now, whatever the configuration says that comes next."""
     stack, name = catalogue.stack, host.partition("@")[0]
     if name not in stack.hosts:
@@ -116,7 +119,7 @@ def _in_words(region: str) -> Generator[None]:
         raise InfraError(f"AWS, {region}: {error}; fix that and run again: nothing is lost") from None
 
 
-def _name_filters(stack: Stack, host: str) -> list[dict[str, Any]]:
+def _name_filters(stack: Stack, host: str) -> list[Filter]:
     """As the program names a host's machine and its disk, and a snapshot of it after them."""
     return [
         {"Name": "tag:stack", "Values": [stack.name]},
@@ -151,13 +154,13 @@ def _snapshots(ec2: Any, stack: Stack, host: str, region: str) -> list[Snapshot]
 
 
 def _choose_snapshot(candidates: list[Snapshot], id: str | None, host: str) -> Snapshot:
-    chosen = [snapshot for snapshot in candidates if id in (None, snapshot.id)]
-    if not chosen:
+    matching = [snapshot for snapshot in candidates if id in (None, snapshot.id)]
+    if not matching:
         raise InfraError(f"{id} is not a snapshot of {host}'s disk; snapshots: {'; '.join(map(str, candidates))}")
-    return chosen[0]
+    return matching[0]
 
 
-def _instance(ec2: Any, stack: Stack, host: str, region: str, address: str) -> dict[str, Any]:
+def _instance(ec2: Any, stack: Stack, host: str, region: str, address: str) -> AwsEntry:
     running = {"Name": "instance-state-name", "Values": ["running"]}
     reservations = ec2.describe_instances(Filters=[*_name_filters(stack, host), running])["Reservations"]
     instances = [instance for reservation in reservations for instance in reservation["Instances"]]
@@ -173,7 +176,7 @@ def _instance(ec2: Any, stack: Stack, host: str, region: str, address: str) -> d
 
 
 @contextmanager
-def _attach_volume(ec2: Any, stack: Stack, host: str, snapshot: Snapshot, instance: dict[str, Any]) -> Generator[str]:
+def _attach_volume(ec2: Any, stack: Stack, host: str, snapshot: Snapshot, instance: AwsEntry) -> Generator[str]:
     """A volume made of a snapshot, at a machine, while it is needed. One that a killed command left is used."""
     zone = instance["Placement"]["AvailabilityZone"]
     filters = [

@@ -5,15 +5,15 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from catalogue.deployed import standing
+from catalogue.deployed import DeployRequest, standing
 from catalogue.loading import Catalogue
 from catalogue.shapes import is_mapping
 from catalogue.stack import APPROVED_IMAGES, DEPLOYING, UNSETTLED, Stack
 from infra import bringing, hosts, notes, remote, secret
 from infra.bringing import Say
 from infra.errors import InfraError
+from infra.hosts import LastOutputs
 from infra.move import run
 from infra.paths import config_file, project_root
 from infra.secret_hosts import environment_files, versions_of
@@ -69,7 +69,7 @@ class Ready:
     before a run that was interrupted."""
 
     rotation: Rotation
-    outputs: dict[str, Any]
+    outputs: LastOutputs
     versions: Mapping[str, str]
     is_interrupted: bool = False
 
@@ -145,12 +145,12 @@ def _variables(catalogue: Catalogue, now: Ready, is_back: bool = False) -> dict[
     outputs = now.outputs
     before = outputs.get("deployed", {})
     deployed = {**before, **standing(catalogue, {host: before.get(host, {})})}
-    deploying: dict[str, Any] = {
+    deploying: DeployRequest = {
         "host": host, "services": now.rotation.services, "deployed": deployed, "versions": dict(now.versions),
     }  # fmt: skip
     if not is_back:
-        deploying |= {"basis": before, "release": outputs["releases"].get(host, {}).get("id")}
-    return {APPROVED_IMAGES: json.dumps(outputs["images"]), DEPLOYING: json.dumps(deploying)}
+        deploying["basis"], deploying["release"] = before, hosts.release_of(outputs, host)
+    return {APPROVED_IMAGES: json.dumps(outputs.get("images", {})), DEPLOYING: json.dumps(deploying)}
 
 
 def is_there(digests: Mapping[str, str], now: Ready) -> bool:

@@ -4,7 +4,6 @@ import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
 
 from agent.documents.answers import Status
 from catalogue.host import Ec2Host
@@ -48,7 +47,7 @@ class HostStatus:
         return [lines[0].replace(f"{self.host}:", f"{self.host} ({self.region}):", 1), *lines[1:]], orderly
 
     @property
-    def as_value(self) -> dict[str, Any]:
+    def as_value(self) -> dict[str, object]:
         """The status as JSON."""
         return {
             "region": self.region, "orderly": self.summary[1], "error": self.error, "wanted": self.wanted,
@@ -65,7 +64,7 @@ def of_stack(stack: Stack, host: str | None = None) -> list[HostStatus]:
         pending_outputs, key = pool.submit(hosts.outputs, stack), pool.submit(hosts.private_key, stack)
         outputs = pending_outputs.result()
         targets = hosts.select_targets(stack, outputs, host, key.result())
-    release_ids = {name: release.get("id") or "" for name, release in outputs.get("releases", {}).items()}
+    release_ids = {name: release["id"] or "" for name, release in outputs["releases"].items()}
 
     def of(name: str) -> HostStatus:
         spec = stack.hosts.get(name.partition("@")[0])

@@ -51,12 +51,12 @@ def shrinking_disks(file: str, planned: list[ResourceRecord], existing: list[Aws
     """Data disks of the state that the configuration would make smaller. Pure."""
     size_of = {entry["urn"]: int(entry["inputs"].get("size") or 0) for entry in planned if entry["type"] == VOLUME}
     for entry in existing:
-        named = of_data_disk(entry["urn"].rsplit("::", 1)[-1]) if entry["type"] == VOLUME else None
+        host_and_place = of_data_disk(entry["urn"].rsplit("::", 1)[-1]) if entry["type"] == VOLUME else None
         inputs = entry.get("inputs") or {}
         size = int(inputs.get("size") or 0)
-        if named and entry["urn"] in size_of and size_of[entry["urn"]] < size:
+        if host_and_place and entry["urn"] in size_of and size_of[entry["urn"]] < size:
             fault = f"{size_of[entry['urn']]} GiB, and the data disk has {size}: AWS cannot shrink a disk"
-            yield Problem(file, f"infra:hosts.{named[0]}.dataDisk.size", fault, f"{size} or more")
+            yield Problem(file, f"infra:hosts.{host_and_place[0]}.dataDisk.size", fault, f"{size} or more")
 
 
 def _collect_problems(what: str, region: str, ask: Callable[[], Iterable[Problem]]) -> list[Problem]:

@@ -2,14 +2,15 @@
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import yaml
 
+from catalogue.iam import Condition, PolicyDocument, allow
 from catalogue.loading import Catalogue
 from catalogue.sizes import INSTANCE_TYPES
 
@@ -30,8 +31,34 @@ PASSED_TO = ["ec2.amazonaws.com", "dlm.amazonaws.com"]
 LIMIT = 6144
 
 
+class TypeActions(TypedDict):
+    """What a resource type's plugin asks to read it, and to write it."""
+
+    read: list[str]
+    write: list[str]
+
+
+class _AnyLimit(TypedDict):
+    actions: list[str]
+    resources: list[str]
+
+
+class Limit(_AnyLimit, total=False):
+    """These actions (patterns) are for these resources alone, where the `condition` is so."""
+
+    condition: Condition
+
+
+class Table(TypedDict):
+    """actions.yaml; `commands` are by command and role."""
+
+    types: dict[str, TypeActions]
+    commands: dict[str, dict[str, list[str]]]
+    limits: list[Limit]
+
+
 @cache
-def table() -> dict[str, Any]:
+def table() -> Table:
     return yaml.safe_load((Path(__file__).parent / "actions.yaml").read_text(encoding="utf-8"))
 
 
@@ -43,55 +70,52 @@ def uses(role: str) -> dict[str, list[str]]:
         for type, actions in table()["types"].items():
             for action in {"plan": actions["read"], "deploy": actions["write"]}.get(one, ()):
                 first_uses.setdefault(action, (one, []))[1].append(type.rsplit(":", 1)[-1])
-        for command, actions in table()["commands"].items():
-            for action in actions.get(one, ()):
+        for command, by_role in table()["commands"].items():
+            for action in by_role.get(one, ()):
                 first_uses.setdefault(action, (one, []))[1].append(command)
     return {action: list(dict.fromkeys(whose)) for action, (one, whose) in sorted(first_uses.items()) if one == role}
 
 
-def policy(catalogue: Catalogue, role: str) -> dict[str, Any]:
+def policy(catalogue: Catalogue, role: str) -> PolicyDocument:
     """The policy document that a role has beside those before it, for a stack: its account, repositories, regions."""
     stack, actions = catalogue.stack, set(uses(role))
     # A login for a registry is for all of an account's repositories
-    named = {action for action in actions if any(_is_limited(action, limit) for limit in table()["limits"])}
-    anything = {action for action in actions if READS.match(action) and (UNNAMED.match(action) or action not in named)}
+    of_resources = {action for action in actions if any(_is_limited(action, limit) for limit in table()["limits"])}
+    anything = {
+        action for action in actions if READS.match(action) and (UNNAMED.match(action) or action not in of_resources)
+    }
     writes = actions - anything
-    statements = [_allow(anything, ["*"])] if anything else []
+    statements = [allow(sorted(anything), ["*"])] if anything else []
     if PASS in writes:
         writes.discard(PASS)
-        passed = _allow({PASS}, _resources(catalogue, _limit_of("iam:CreateRole")))
-        statements.append({**passed, "Condition": {"StringEquals": {"iam:PassedToService": PASSED_TO}}})
+        roles = _resources(catalogue, _limit_of("iam:CreateRole"))
+        statements.append(allow([PASS], roles, {"StringEquals": {"iam:PassedToService": [*PASSED_TO]}}))
     for limit in table()["limits"]:
         limited = {action for action in writes if _is_limited(action, limit)}
         writes -= limited
         # Without a repository in the catalogue there is nothing to allow
         if limited and (resources := _resources(catalogue, limit["resources"])):
-            condition = {"Condition": limit["condition"]} if "condition" in limit else {}
-            statements.append({**_allow(limited, resources), **condition})
+            statements.append(allow(sorted(limited), resources, limit.get("condition")))
     here = {action for action in writes if not action.startswith(EVERYWHERE)}
     if writes - here:
-        statements.append(_allow(writes - here, ["*"]))
+        statements.append(allow(sorted(writes - here), ["*"]))
     if here:
         regions = sorted({stack.region, *stack.standbyRegions})
-        statements.append({**_allow(here, ["*"]), "Condition": {"StringEquals": {"aws:RequestedRegion": regions}}})
+        statements.append(allow(sorted(here), ["*"], {"StringEquals": {"aws:RequestedRegion": [*regions]}}))
     return {"Version": "2012-10-17", "Statement": statements}
 
 
-def size(document: dict[str, Any]) -> int:
+def size(document: PolicyDocument) -> int:
     """As AWS counts a policy: without white space."""
     return len(json.dumps(document, separators=(",", ":")))
 
 
-def _is_limited(action: str, limit: dict[str, Any]) -> bool:
+def _is_limited(action: str, limit: Limit) -> bool:
     return any(fnmatchcase(action, pattern) for pattern in limit["actions"])
 
 
 def _limit_of(action: str) -> list[str]:
     return next(limit["resources"] for limit in table()["limits"] if _is_limited(action, limit))
-
-
-def _allow(actions: Iterable[str], resources: list[str]) -> dict[str, Any]:
-    return {"Effect": "Allow", "Action": sorted(actions), "Resource": resources}
 
 
 def _below_root(parameter: str) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from catalogue.shapes import AwsEntry
 from catalogue.sizes import INSTANCE_TYPES
 from infra import aws
 from infra.errors import InfraError
@@ -120,7 +121,7 @@ class Region:
         return {entry["repositoryName"] for page in pages for entry in page["repositories"]}
 
 
-def _vcpus(entry: dict[str, Any]) -> int:
+def _vcpus(entry: AwsEntry) -> int:
     options: dict[str, int] = entry.get("CpuOptions") or {}
     if "CoreCount" in options:
         return options["CoreCount"] * options.get("ThreadsPerCore", 1)

@@ -6,8 +6,10 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from catalogue.iam import Statement, as_list
 from catalogue.loading import Catalogue
 from catalogue.problems import Problem
+from catalogue.shapes import AwsEntry
 from infra import aws
 from infra.account.policies import policy
 
@@ -51,12 +53,12 @@ def _principal(arn: str) -> str:
     return aws.client("iam", "").get_role(RoleName=name)["Role"]["Arn"]
 
 
-def _denied_actions(statements: list[dict[str, Any]], principal: str, region: str) -> dict[str, set[str]]:
+def _denied_actions(statements: list[Statement], principal: str, region: str) -> dict[str, set[str]]:
     """Why → actions."""
     iam = aws.client("iam", "")
     actions_by_reason: dict[str, set[str]] = {}
     for statement in statements:
-        actions = statement["Action"]
+        actions = as_list(statement["Action"])
         # What belongs to no region is asked in this one
         place = aws.EVERYWHERE if all(action.startswith(GLOBAL) for action in actions) else region
         context: Any = [
@@ -67,7 +69,7 @@ def _denied_actions(statements: list[dict[str, Any]], principal: str, region: st
             simulation = iam.get_paginator("simulate_principal_policy").paginate(
                 PolicySourceArn=principal,
                 ActionNames=actions[begin : begin + AT_ONCE],
-                ResourceArns=[_example(arn, region) for arn in statement["Resource"]],
+                ResourceArns=[_example(arn, region) for arn in as_list(statement.get("Resource", "*"))],
                 ContextEntries=context,
             )
             for entry in (entry for page in simulation for entry in page["EvaluationResults"]):
@@ -79,7 +81,7 @@ def _denied_actions(statements: list[dict[str, Any]], principal: str, region: st
     return actions_by_reason
 
 
-def _conditions(statement: dict[str, Any]) -> dict[str, str]:
+def _conditions(statement: Statement) -> dict[str, str]:
     """A value for each key that the statement asks for: that with which an update does it."""
     pairs = [pair for keys in statement.get("Condition", {}).values() for pair in keys.items()]
     return {key: value if isinstance(value, str) else value[0] for key, value in pairs}
@@ -94,7 +96,7 @@ def _example(arn: str, region: str) -> str:
     return ":".join(parts).replace("*", "x") if arn != "*" else arn
 
 
-def _reason(entry: dict[str, Any]) -> str:
+def _reason(entry: AwsEntry) -> str:
     if entry.get("OrganizationsDecisionDetail", {}).get("AllowedByOrganizations") is False:
         return "denied by a policy of the organisation (SCP)"
     if entry.get("PermissionsBoundaryDecisionDetail", {}).get("AllowedByPermissionsBoundary") is False:

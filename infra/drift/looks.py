@@ -8,6 +8,7 @@ from typing import Any
 
 from agent import times
 from catalogue.networks import too_wide
+from catalogue.shapes import AwsEntry
 from infra.drift.finding import Finding
 
 # Of a scheduled event → what AWS does then, and what a person can do before
@@ -63,7 +64,7 @@ def machines(ec2: Any, own_machines: list[Machine]) -> Iterator[Finding]:
         yield from _instance_events(ec2, there)
 
 
-def _describe_instances(ec2: Any, own_machines: list[Machine]) -> dict[str, dict[str, Any]]:
+def _describe_instances(ec2: Any, own_machines: list[Machine]) -> dict[str, AwsEntry]:
     filters = [
         {"Name": "instance-id", "Values": [machine.id for machine in own_machines]},
         {"Name": "instance-state-name", "Values": ["pending", "running", "stopping", "stopped"]},
@@ -119,19 +120,19 @@ def openings(ec2: Any, region: str, groups: list[str], rules: set[str]) -> Itera
         yield Finding(f"security group {group} ({region})", f"{opening}, which the stack does not define", close + keep)
 
 
-def _may_be_an_operators(rule: dict[str, Any]) -> bool:
+def _may_be_an_operators(rule: AwsEntry) -> bool:
     """Does it open SSH for a network that infra:adminCidrs can have: one of IPv4, and no part of the world."""
     network = rule.get("CidrIpv4", "")
     is_of_ssh = not rule["IsEgress"] and (rule.get("FromPort"), rule.get("ToPort")) == (22, 22)
     return is_of_ssh and bool(network) and not too_wide([network])
 
 
-def _peer(rule: dict[str, Any]) -> str:
+def _peer(rule: AwsEntry) -> str:
     other = rule.get("ReferencedGroupInfo", {}).get("GroupId") or rule.get("PrefixListId")
     return rule.get("CidrIpv4") or rule.get("CidrIpv6") or other or "?"
 
 
-def _ports(rule: dict[str, Any]) -> str:
+def _ports(rule: AwsEntry) -> str:
     """`port 22`, `ports 1000–2000 of UDP`, `every port`."""
     first, last, protocol = rule.get("FromPort", -1), rule.get("ToPort", -1), rule["IpProtocol"]
     if protocol == "-1" or first == -1:
@@ -176,7 +177,7 @@ def snapshots(ec2: Any, own_machines: list[Machine], keep: int) -> Iterator[Find
         return
     filters = [{"Name": "volume-id", "Values": sorted(disks)}]
     pages = ec2.get_paginator("describe_snapshots").paginate(OwnerIds=["self"], Filters=filters)
-    by_volume: dict[str, list[dict[str, Any]]] = {}
+    by_volume: dict[str, list[AwsEntry]] = {}
     for entry in (entry for page in pages for entry in page["Snapshots"]):
         by_volume.setdefault(entry["VolumeId"], []).append(entry)
     for disk, entries in sorted(by_volume.items()):

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Collection, Iterator
 from typing import Any
 
+from catalogue.shapes import AwsEntry
 from infra.aws import record_name
 from infra.drift.finding import Finding, text
 from infra.orphans import state
@@ -25,8 +26,7 @@ def find_added(route53: Any, pulumi_state: State, keepable: Collection[str]) -> 
     """Those beside the stack's own; the names of `keepable` may have others in infra:records."""
     own: dict[str, set[tuple[str, str, str]]] = {}
     for entry in (entry for entry in state.of_aws(pulumi_state) if entry["type"] == RECORD):
-        outputs: dict[str, Any] = entry.get("outputs") or {}
-        properties: dict[str, Any] = {**entry.get("inputs", {}), **outputs}
+        properties = {**entry.get("inputs", {}), **(entry.get("outputs") or {})}
         key = (record_name(properties["name"]), properties["type"], properties.get("setIdentifier") or "")
         own.setdefault(properties["zoneId"], set()).add(key)
     for zone, keys in sorted(own.items()):
@@ -38,7 +38,7 @@ def find_added(route53: Any, pulumi_state: State, keepable: Collection[str]) -> 
                     yield _finding(zone, name, entry, name in keepable)
 
 
-def _finding(zone: str, name: str, entry: dict[str, Any], may_be_kept: bool) -> Finding:
+def _finding(zone: str, name: str, entry: AwsEntry, may_be_kept: bool) -> Finding:
     target = entry.get("AliasTarget", {}).get("DNSName")
     values = [target] if target else [value["Value"] for value in entry.get("ResourceRecords", ())]
     policy = "".join(f" ({word})" for key, word in POLICIES.items() if key in entry)

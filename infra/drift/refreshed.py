@@ -5,12 +5,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from catalogue.shapes import is_list, is_mapping
+from catalogue.shapes import ResourceValues, is_list, is_mapping
 from infra.drift.finding import Finding, apart
 from infra.preview.graph import Step, differences
 from infra.pulumi import PreviewStep, ResourceState
 
-Outputs = dict[str, Any]
 # A path of Pulumi's: `rootBlockDevice.volumeSize`, `routes[0].cidrBlock`, `tags["a.b"]`
 PART = re.compile(r'\["((?:[^"\\]|\\.)*)"\]|\[(\d+)\]|([^.\[\]]+)')
 
@@ -62,10 +61,10 @@ def _is_more(now: Any, before: Any) -> bool:
     return len(numbers) == 2 and numbers[0] > numbers[1]
 
 
-def _paths(entry: PreviewStep, old: Outputs, new: Outputs) -> list[str]:
+def _paths(entry: PreviewStep, old: ResourceValues, new: ResourceValues) -> list[str]:
     """As deep as the values differ: some providers name the uppermost key alone."""
-    named = sorted(entry.get("detailedDiff") or entry.get("diffReasons") or ())
-    return [deeper for path in named for deeper in differences(_at(old, path), _at(new, path), path) or [path]]
+    paths = sorted(entry.get("detailedDiff") or entry.get("diffReasons") or ())
+    return [deeper for path in paths for deeper in differences(_at(old, path), _at(new, path), path) or [path]]
 
 
 def _at(outputs: Any, path: str) -> Any:

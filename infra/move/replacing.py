@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
 
 import typer
 
@@ -101,10 +100,9 @@ def types(state: State, host: str, region: str) -> dict[int, str]:
     """Generation → instance type, of a host's machines that are in the stack's state. Pure."""
     by_generation: dict[int, str] = {}
     for entry in of_aws(state):
-        named = of_instance(name_of(entry)) if entry["type"] == INSTANCE else None
-        if named and named[0] == host and region_of(named[1]) == region:
-            inputs: dict[str, Any] = entry.get("inputs") or {}
-            by_generation[generation_of(named[1])] = inputs.get("instanceType", "")
+        name, place = (of_instance(name_of(entry)) if entry["type"] == INSTANCE else None) or ("", "")
+        if name == host and region_of(place) == region:
+            by_generation[generation_of(place)] = (entry.get("inputs") or {}).get("instanceType", "")
     return by_generation
 
 

@@ -4,8 +4,9 @@ import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache, partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
+from catalogue.shapes import ResourceValues
 from catalogue.stack import Stack
 from infra import aws
 from infra.errors import InfraError
@@ -94,7 +95,7 @@ def find_tagged(stack: Stack, pulumi_state: State, but: Iterable[str]) -> list[O
     return sorted(orphans, key=lambda orphan: order.index(orphan.type))
 
 
-def _find_ids(type: str, find: kinds.Find, region: str, inputs: dict[str, Any]) -> list[str]:
+def _find_ids(type: str, find: kinds.Find, region: str, inputs: ResourceValues) -> list[str]:
     return _ask_aws(type, region, lambda: find(_asker(region), inputs))
 
 

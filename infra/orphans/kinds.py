@@ -8,12 +8,12 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from infra.aws import is_absence, record_name
+from catalogue.shapes import AwsEntry, ResourceValues
+from infra.aws import Filter, is_absence, record_name
 
-Inputs = dict[str, Any]
 Client = Callable[[str], Any]
 # A kind's ids in AWS, the newest first where AWS says when it was made
-Find = Callable[[Client, Inputs], list[str]]
+Find = Callable[[Client, ResourceValues], list[str]]
 # How Pulumi names what the program gives no name
 AUTONAMED = re.compile(r"-[0-9a-f]{7}$")
 
@@ -28,7 +28,7 @@ def _answer_or_none(ask: Callable[[], Any]) -> Any:
         raise
 
 
-def _tag_filters(inputs: Inputs) -> list[dict[str, Any]]:
+def _tag_filters(inputs: ResourceValues) -> list[Filter]:
     tags: dict[str, str] = inputs.get("tags") or {}
     return [{"Name": f"tag:{name}", "Values": [value]} for name, value in sorted(tags.items())]
 
@@ -37,7 +37,7 @@ def _find_by_tags(operation: str, answer: str, id: str, **more: str) -> Find:
     """Of EC2: whatever has the tags of the inputs. `more` are further filters (with `_` for `-`) → the input that each
     compares with, where it is given."""
 
-    def find(client: Client, inputs: Inputs) -> list[str]:
+    def find(client: Client, inputs: ResourceValues) -> list[str]:
         if not inputs.get("tags"):
             return []
         filters = _tag_filters(inputs)
@@ -49,14 +49,14 @@ def _find_by_tags(operation: str, answer: str, id: str, **more: str) -> Find:
     return find
 
 
-def _instances(client: Client, inputs: Inputs) -> list[str]:
+def _instances(client: Client, inputs: ResourceValues) -> list[str]:
     alive = {"Name": "instance-state-name", "Values": ["pending", "running", "stopping", "stopped"]}
     pages = client("ec2").get_paginator("describe_instances").paginate(Filters=[*_tag_filters(inputs), alive])
     instances = [entry for page in pages for reservation in page["Reservations"] for entry in reservation["Instances"]]
     return [e["InstanceId"] for e in sorted(instances, key=lambda e: e["LaunchTime"], reverse=True)]
 
 
-def _volumes(client: Client, inputs: Inputs) -> list[str]:
+def _volumes(client: Client, inputs: ResourceValues) -> list[str]:
     there = {"Name": "status", "Values": ["creating", "available", "in-use"]}
     pages = client("ec2").get_paginator("describe_volumes").paginate(Filters=[*_tag_filters(inputs), there])
     # A machine's root disk has the stack's tags too, and goes with the machine
@@ -69,11 +69,9 @@ def _volumes(client: Client, inputs: Inputs) -> list[str]:
     return [e["VolumeId"] for e in sorted(volumes, key=lambda e: e["CreateTime"], reverse=True)]
 
 
-def _route_table_associations(client: Client, inputs: Inputs) -> list[str]:
+def _route_table_associations(client: Client, inputs: ResourceValues) -> list[str]:
     ask = client("ec2").describe_route_tables
-    tables: list[dict[str, Any]] = (
-        _answer_or_none(lambda: ask(RouteTableIds=[inputs["routeTableId"]])["RouteTables"]) or []
-    )
+    tables: list[AwsEntry] = _answer_or_none(lambda: ask(RouteTableIds=[inputs["routeTableId"]])["RouteTables"]) or []
     return [
         entry["RouteTableAssociationId"]
         for table in tables
@@ -83,11 +81,11 @@ def _route_table_associations(client: Client, inputs: Inputs) -> list[str]:
 
 
 def _rules(is_egress: bool) -> Find:
-    def find(client: Client, inputs: Inputs) -> list[str]:
+    def find(client: Client, inputs: ResourceValues) -> list[str]:
         filters = [{"Name": "group-id", "Values": [inputs["securityGroupId"]]}]
         rules = client("ec2").describe_security_group_rules(Filters=filters)["SecurityGroupRules"]
 
-        def is_it(rule: dict[str, Any]) -> bool:
+        def is_it(rule: AwsEntry) -> bool:
             ports = (rule.get("FromPort", -1), rule.get("ToPort", -1))
             return (rule["IsEgress"], rule["IpProtocol"], rule.get("CidrIpv4"), *ports) == (
                 is_egress, inputs["ipProtocol"], inputs.get("cidrIpv4"),
@@ -102,7 +100,7 @@ def _rules(is_egress: bool) -> Find:
 def _identity(operation: str, argument: str) -> Find:
     """Of IAM: what has a name, by which it is asked for and Pulumi knows it."""
 
-    def find(client: Client, inputs: Inputs) -> list[str]:
+    def find(client: Client, inputs: ResourceValues) -> list[str]:
         name = inputs["name"]
         return [name] if _answer_or_none(lambda: getattr(client("iam"), operation)(**{argument: name})) else []
 
@@ -112,7 +110,7 @@ def _identity(operation: str, argument: str) -> Find:
 def _inline_policy(operation: str, owner: str) -> Find:
     """A policy inside a role or a user: `owner` is which of them."""
 
-    def find(client: Client, inputs: Inputs) -> list[str]:
+    def find(client: Client, inputs: ResourceValues) -> list[str]:
         holder, name = inputs[owner], inputs["name"]
         identity = {f"{owner.capitalize()}Name": holder, "PolicyName": name}
         return [f"{holder}:{name}"] if _answer_or_none(lambda: getattr(client("iam"), operation)(**identity)) else []
@@ -120,24 +118,24 @@ def _inline_policy(operation: str, owner: str) -> Find:
     return find
 
 
-def _access_keys(client: Client, inputs: Inputs) -> list[str]:
+def _access_keys(client: Client, inputs: ResourceValues) -> list[str]:
     ask = client("iam").list_access_keys
-    keys: list[dict[str, Any]] = _answer_or_none(lambda: ask(UserName=inputs["user"])["AccessKeyMetadata"]) or []
+    keys: list[AwsEntry] = _answer_or_none(lambda: ask(UserName=inputs["user"])["AccessKeyMetadata"]) or []
     return [e["AccessKeyId"] for e in sorted(keys, key=lambda e: e["CreateDate"], reverse=True)]
 
 
-def _repository(client: Client, inputs: Inputs) -> list[str]:
+def _repository(client: Client, inputs: ResourceValues) -> list[str]:
     name = inputs["name"]
     return [name] if _answer_or_none(lambda: client("ecr").describe_repositories(repositoryNames=[name])) else []
 
 
-def _bucket(client: Client, inputs: Inputs) -> list[str]:
+def _bucket(client: Client, inputs: ResourceValues) -> list[str]:
     name = inputs["bucket"]
     # One of another account has the name too
     return [name] if _answer_or_none(lambda: client("s3").get_bucket_tagging(Bucket=name)) else []
 
 
-def _record(client: Client, inputs: Inputs) -> list[str]:
+def _record(client: Client, inputs: ResourceValues) -> list[str]:
     zone, name, kind = inputs["zoneId"], inputs["name"], inputs["type"]
     record_sets = client("route53").list_resource_record_sets(
         HostedZoneId=zone, StartRecordName=name, StartRecordType=kind, MaxItems="1"
@@ -161,19 +159,19 @@ def _record(client: Client, inputs: Inputs) -> list[str]:
     return [f"{zone}_{name}_{kind}"] if ours in there else []
 
 
-def _topic(client: Client, inputs: Inputs) -> list[str]:
+def _topic(client: Client, inputs: ResourceValues) -> list[str]:
     pages = client("sns").get_paginator("list_topics").paginate()
     arns = [entry["TopicArn"] for page in pages for entry in page["Topics"]]
     return [arn for arn in arns if arn.rsplit(":", 1)[-1] == inputs["name"]]
 
 
-def _budget(client: Client, inputs: Inputs) -> list[str]:
+def _budget(client: Client, inputs: ResourceValues) -> list[str]:
     account, name = client("sts").get_caller_identity()["Account"], inputs["name"]
     budget = _answer_or_none(lambda: client("budgets").describe_budget(AccountId=account, BudgetName=name))
     return [f"{account}:{name}"] if budget else []
 
 
-def _snapshot_policies(client: Client, inputs: Inputs) -> list[str]:
+def _snapshot_policies(client: Client, inputs: ResourceValues) -> list[str]:
     policies = client("dlm").get_lifecycle_policies()["Policies"]
     return [entry["PolicyId"] for entry in policies if _has(entry.get("Tags") or {}, inputs["tags"])]
 
@@ -186,7 +184,7 @@ def _read_tags(entries: list[dict[str, str]]) -> dict[str, str]:
     return {entry["Key"]: entry["Value"] for entry in entries}
 
 
-def _tagged_repositories(client: Client, inputs: Inputs) -> list[str]:
+def _tagged_repositories(client: Client, inputs: ResourceValues) -> list[str]:
     ecr = client("ecr")
     pages = ecr.get_paginator("describe_repositories").paginate()
     repositories = [entry for page in pages for entry in page["repositories"]]
@@ -197,7 +195,7 @@ def _tagged_repositories(client: Client, inputs: Inputs) -> list[str]:
     return [e["repositoryName"] for e in repositories if _has(tags(e["repositoryArn"]), inputs["tags"])]
 
 
-def _tagged_topics(client: Client, inputs: Inputs) -> list[str]:
+def _tagged_topics(client: Client, inputs: ResourceValues) -> list[str]:
     sns = client("sns")
     arns = [entry["TopicArn"] for page in sns.get_paginator("list_topics").paginate() for entry in page["Topics"]]
 
@@ -210,7 +208,7 @@ def _tagged_topics(client: Client, inputs: Inputs) -> list[str]:
 def _tagged_identities(listing: str, reading: str, key: str) -> Find:
     """Of IAM, which lists without tags: they are asked only of what has a name as Pulumi gives."""
 
-    def find(client: Client, inputs: Inputs) -> list[str]:
+    def find(client: Client, inputs: ResourceValues) -> list[str]:
         iam, name = client("iam"), f"{key}Name"
         pages = iam.get_paginator(listing).paginate()
         names = [entry[name] for page in pages for entry in page[f"{key}s"]]

@@ -2,9 +2,10 @@
 
 import copy
 from dataclasses import dataclass
-from typing import Any, TypedDict, cast
+from typing import TypedDict, cast
 
-Inputs = dict[str, Any]  # a resource's, as its provider names them
+from catalogue.shapes import ResourceValues
+
 PROVIDER = "pulumi:providers:aws"
 STACK = "pulumi:pulumi:Stack"
 ORPHAN = "orphan-"
@@ -21,8 +22,8 @@ class StateResource(_AnyResource, total=False):
     id: str
     custom: bool
     delete: bool
-    inputs: Inputs
-    outputs: dict[str, Any]
+    inputs: ResourceValues
+    outputs: ResourceValues
     parent: str
     provider: str
     dependencies: list[str]
@@ -33,8 +34,8 @@ class AwsResource(_AnyResource):
     """One that is in AWS: it has an id there, and was made with inputs."""
 
     id: str
-    inputs: Inputs
-    outputs: dict[str, Any]
+    inputs: ResourceValues
+    outputs: ResourceValues
     provider: str
 
 
@@ -61,7 +62,7 @@ class Creation:
 
     urn: str
     type: str
-    inputs: Inputs
+    inputs: ResourceValues
     provider: str
     region: str
 
@@ -105,23 +106,23 @@ def name(entry: StateResource | AwsResource) -> str:
 
 def of_aws(state: State) -> list[AwsResource]:
     """The resources that are in AWS, without those that wait to be deleted."""
-    resources = (entry for entry in _resources(state) if entry.get("type", "").startswith("aws:"))
+    resources = (entry for entry in resources_of(state) if entry.get("type", "").startswith("aws:"))
     return [cast(AwsResource, entry) for entry in resources if entry.get("id") and not entry.get("delete")]
 
 
-def _resources(state: State) -> list[StateResource]:
-    return state.get("deployment", {}).get("resources") or []
+def resources_of(state: State) -> list[StateResource]:
+    return (state.get("deployment") or Deployment()).get("resources") or []
 
 
 def _operations(state: State) -> list[Operation]:
-    return state.get("deployment", {}).get("pending_operations") or []
+    return (state.get("deployment") or Deployment()).get("pending_operations") or []
 
 
 def providers(state: State) -> dict[str, str]:
     """Each AWS provider, as resources refer to it → its region."""
     return {
         f"{entry['urn']}::{entry.get('id', '')}": entry.get("inputs", {}).get("region", "")
-        for entry in _resources(state)
+        for entry in resources_of(state)
         if entry.get("type") == PROVIDER
     }
 
@@ -153,7 +154,7 @@ def ids(state: State, type: str, region: str) -> set[str]:
     is_global = type.startswith(GLOBAL)
     return {
         id
-        for entry in _resources(state)
+        for entry in resources_of(state)
         if entry.get("type") == type and (id := entry.get("id"))
         if is_global or regions.get(entry.get("provider", ""), "") == region
     }
@@ -161,11 +162,11 @@ def ids(state: State, type: str, region: str) -> set[str]:
 
 def id_of(state: State, urn: str) -> str:
     """The id of a resource that is not only waiting to be deleted; "" where the state has none of this name."""
-    return next((e.get("id", "") for e in _resources(state) if e["urn"] == urn and not e.get("delete")), "")
+    return next((e.get("id", "") for e in resources_of(state) if e["urn"] == urn and not e.get("delete")), "")
 
 
 def is_known(state: State, urn: str) -> bool:
-    return any(entry["urn"] == urn and not entry.get("delete") for entry in _resources(state))
+    return any(entry["urn"] == urn and not entry.get("delete") for entry in resources_of(state))
 
 
 def adopt_resource(state: State, creation: Creation, id: str) -> State:
@@ -173,7 +174,7 @@ def adopt_resource(state: State, creation: Creation, id: str) -> State:
     updated = copy.deepcopy(state)
     operation = next(o["resource"] for o in reversed(_operations(updated)) if o["resource"]["urn"] == creation.urn)
     entry: StateResource = {**operation, "custom": True, "id": id, "outputs": {**creation.inputs, "id": id}}
-    updated["deployment"]["resources"] = [*_resources(updated), entry]
+    updated["deployment"]["resources"] = [*resources_of(updated), entry]
     return updated
 
 
@@ -181,21 +182,21 @@ def add_unwanted(state: State, orphan: Orphan) -> tuple[State, str]:
     """With a resource that the program does not ask for, so that the next update deletes it; and its URN. Several are
     deleted in the reverse order."""
     updated = copy.deepcopy(state)
-    stack = next(entry["urn"] for entry in _resources(updated) if entry["type"] == STACK)
+    stack = next(entry["urn"] for entry in resources_of(updated) if entry["type"] == STACK)
     prefix = stack.rsplit("::", 2)[0]
     urn = f"{prefix}::{orphan.type}::{ORPHAN}{orphan.id}"
-    if any(entry["urn"] == urn and entry.get("provider") != orphan.provider for entry in _resources(updated)):
+    if any(entry["urn"] == urn and entry.get("provider") != orphan.provider for entry in resources_of(updated)):
         # Another region's of the same id
         urn = f"{prefix}::{orphan.type}::{ORPHAN}{orphan.region}-{orphan.id}"
     if is_known(updated, urn):
         return updated, urn
-    before = [entry["urn"] for entry in _resources(updated) if name(entry).startswith(ORPHAN)]
+    before = [entry["urn"] for entry in resources_of(updated) if name(entry).startswith(ORPHAN)]
     inputs = orphan.creation.inputs if orphan.creation else {}
     entry: StateResource = {
         "urn": urn, "type": orphan.type, "custom": True, "id": orphan.id, "inputs": inputs,
         "outputs": {**inputs, "id": orphan.id}, "parent": stack, "provider": orphan.provider, "dependencies": before,
     }  # fmt: skip
-    updated["deployment"]["resources"] = [*_resources(updated), entry]
+    updated["deployment"]["resources"] = [*resources_of(updated), entry]
     return updated, urn
 
 
@@ -205,7 +206,7 @@ def unread_urns(state: State) -> list[str]:
     waiting = {creation.urn for creation in interrupted_creations(state)}
     return [
         entry["urn"]
-        for entry in _resources(state)
+        for entry in resources_of(state)
         if entry.get("custom") and (entry["urn"] in waiting or name(entry).startswith(ORPHAN))
     ]
 

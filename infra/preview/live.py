@@ -213,7 +213,8 @@ def _hosts(catalogue: Catalogue) -> tuple[Present, list[str], list[str]]:
         elif answer["release"] is not None and (complaint := _complaint(answer)):
             unbound.append(worded(UNASKED, host=name, why=complaint))
         elif answer["release"] is not None:
-            if (last := outputs["releases"].get(name, {}).get("id")) not in (None, answer["release"]):
+            last = hosts.release_of(outputs, name)
+            if last and last != answer["release"]:
                 serves = one_line(answer["release"])[:12]
                 host_reports.append(worded(OTHER_RELEASE, host=name, release=serves, last=last[:12]))
             host_reports += [f"{name}: {entry['path']} {entry['found']}" for entry in answer["drift"]]
