@@ -11,9 +11,9 @@ from catalogue.models import System
 from catalogue.problems import Problem, nearest
 from catalogue.rules.each import services
 from catalogue.rules.hosts_own import STARTED_BY_NAME, elsewhere, is_anothers, is_the_hosts
-from catalogue.service import RetiredService
+from catalogue.service import RetiredService, Service
 from catalogue.services import ComposeService, repositories_of
-from catalogue.stack import BACKUP, DNS, ENCRYPTED, MONITOR, MONITOR_SECRETS, REGISTRIES, is_sealed
+from catalogue.stack import BACKUP, DNS, ENCRYPTED, MONITOR, MONITOR_SECRETS, REGISTRIES, Stack, is_sealed
 
 REPOSITORY = re.compile(r"[a-z0-9]+(?:[_-]+[a-z0-9]+)*(?:/[a-z0-9]+(?:[_-]+[a-z0-9]+)*)*")
 FOREIGN_REPOSITORY = re.compile(
@@ -69,11 +69,11 @@ def own_paths(catalogue: Catalogue) -> Iterator[Problem]:
         places = [("directories", item.path) for item in system.directories]
         places += [("data", path) for path in system.data]
         places += [(f"account {account.name}", account.home) for account in system.accounts]
-        named = [*files_of(system), *places, *(("monitor_names", path) for path in system.monitor_names)]
-        named += [(f"service {service.name}", service.directory) for service in system.compose_services]
+        paths = [*files_of(system), *places, *(("monitor_names", path) for path in system.monitor_names)]
+        paths += [(f"service {service.name}", service.directory) for service in system.compose_services]
         artefacts = [(f"service {s.name}", path) for s in system.native_services for path in s.links]
-        refused = [item for item in named if is_the_hosts(plain(item[1]))]
-        refused += [item for item in named if STARTED_BY_NAME.fullmatch(plain(item[1])) and item[0] != "monitor_names"]
+        refused = [item for item in paths if is_the_hosts(plain(item[1]))]
+        refused += [item for item in paths if STARTED_BY_NAME.fullmatch(plain(item[1])) and item[0] != "monitor_names"]
         refused += [item for item in artefacts if item not in refused and OF_NO_ARTEFACT.match(plain(item[1]))]
         # A file may lie in one of these; as a whole they are no product's
         places += artefacts
@@ -117,10 +117,10 @@ def unique_files(catalogue: Catalogue) -> Iterator[Problem]:
         # What an artefact or an environment of Python brings may be a directory
         native = [service for system in systems for service in system.native_services]
         links = {plain(path) for service in native for path in service.links}
-        named = [(system, *item) for system in systems for item in files_of(system)]
-        files = {plain(path) for _, _, path in named} - links
+        entries = [(system, *item) for system in systems for item in files_of(system)]
+        files = {plain(path) for _, _, path in entries} - links
         owners: dict[str, str] = {}
-        for system, where, path in named:
+        for system, where, path in entries:
             place = plain(path)
             above = [str(parent) for parent in PurePosixPath(place).parents if str(parent) in files]
             if place in owners:
@@ -189,66 +189,104 @@ def retired_services(catalogue: Catalogue) -> Iterator[Problem]:
 
 def environment(catalogue: Catalogue) -> Iterator[Problem]:
     """Every secret that a service names is set, and every value can stand in an environment file."""
-    stack, secrets = catalogue.stack, catalogue.secrets
+    secrets = catalogue.secrets
     for file, system, service in services(catalogue):
-        where = f"service {service.name}"
-        values = stack.secrets.get(service.name, {})
-        for secret in [name for name in service.secrets if name not in service.environment]:
-            if secret not in secrets.get(service.name, {}):
-                rule = f"set it: infra secret set {service.name}.{secret} --stack {stack.name}"
-                if sum(secret in other.secrets for other in system.active) > 1:
-                    rule += f", or once for all of the system: infra secret set {system.system}.{secret}"
-                yield Problem(stack.file, where, f"secret {secret} is missing", rule, unset=f"{service.name}.{secret}")
-        for name, value in service.environment.items():
-            # Of a container a plain value may stand in its compose file, which holds any text
-            fault = control(value) if isinstance(service, ComposeService) else unwritable(value)
-            if fault:
-                yield Problem(file, where, f"the value of {name} cannot be written: it has {fault}", ONE_LINE)
-        for secret in sorted(set(values) - set(service.secrets) - _usable_secrets(catalogue, service.name)):
-            rule = f"list it under secrets: in {file}, or remove it"
-            yield Problem(stack.file, where, f"secret {secret} is not used", rule, "warning")
+        yield from _missing_secrets(catalogue.stack, system, service, set(secrets.get(service.name, {})))
+        yield from _unwritable_environment(file, service)
+        yield from _unused_secrets(catalogue, f"service {service.name}", service.name, set(service.secrets), file)
+    yield from _missing_passwords(catalogue)
+    names = {service.name for _, _, service in services(catalogue)}
+    for name in sorted(set(catalogue.running) - names):
+        file = catalogue.file_of(catalogue.running[name])
+        yield from _unused_secrets(catalogue, f"system {name}", name, set(), file)
+    groups = names | set(catalogue.running)
+    yield from _ambiguous_groups(catalogue)
+    yield from _unwritable_secrets(catalogue, groups)
+    yield from _monitor_secrets(catalogue.stack)
+    yield from _registry_logins(catalogue.stack)
+    yield from _groups_without_owner(catalogue.stack, groups)
+
+
+def _missing_secrets(stack: Stack, system: System, service: Service, present: set[str]) -> Iterator[Problem]:
+    for secret in service.secrets:
+        if secret in service.environment or secret in present:
+            continue
+        rule = f"set it: infra secret set {service.name}.{secret} --stack {stack.name}"
+        if sum(secret in other.secrets for other in system.active) > 1:
+            rule += f", or once for all of the system: infra secret set {system.system}.{secret}"
+        path = f"{service.name}.{secret}"
+        yield Problem(stack.file, f"service {service.name}", f"secret {secret} is missing", rule, unset=path)
+
+
+def _unwritable_environment(file: str, service: Service) -> Iterator[Problem]:
+    for name, value in service.environment.items():
+        # Of a container a plain value may stand in its compose file, which holds any text
+        fault = control(value) if isinstance(service, ComposeService) else unwritable(value)
+        if fault:
+            text = f"the value of {name} cannot be written: it has {fault}"
+            yield Problem(file, f"service {service.name}", text, ONE_LINE)
+
+
+def _unused_secrets(catalogue: Catalogue, where: str, group: str, names: set[str], file: str) -> Iterator[Problem]:
+    """Secrets set for a service or a system (`group`) that neither `names` nor the system's services ask for."""
+    stack = catalogue.stack
+    for secret in sorted(set(stack.secrets.get(group, {})) - names - _usable_secrets(catalogue, group)):
+        rule = f"list it under secrets: in {file}, or remove it"
+        yield Problem(stack.file, where, f"secret {secret} is not used", rule, "warning")
+
+
+def _missing_passwords(catalogue: Catalogue) -> Iterator[Problem]:
+    stack = catalogue.stack
     for system in catalogue.running.values():
         for secret in sorted(system.passwords - set(stack.secrets.get(system.system, {}))):
             rule = f"set it: infra secret set {system.system}.{secret} --stack {stack.name}"
             fault, path = f"secret {secret} of basic_auth is missing", f"{system.system}.{secret}"
             yield Problem(stack.file, f"system {system.system}", fault, rule, unset=path)
-    names = {service.name for _, _, service in services(catalogue)}
-    for name in sorted(set(catalogue.running) - names):
-        for secret in sorted(set(stack.secrets.get(name, {})) - _usable_secrets(catalogue, name)):
-            rule = f"list it under secrets: in {catalogue.file_of(catalogue.running[name])}, or remove it"
-            yield Problem(stack.file, f"system {name}", f"secret {secret} is not used", rule, "warning")
-    names |= set(catalogue.running)
+
+
+def _ambiguous_groups(catalogue: Catalogue) -> Iterator[Problem]:
+    stack = catalogue.stack
     for file, system, service in services(catalogue):
         if service.name in set(catalogue.running) - {system.system} and service.name in stack.secrets:
             fault = f"is the name of a system and of a service in {file}: the owner of these secrets is ambiguous"
             yield Problem(stack.file, f"infra:secrets.{service.name}", fault, "must be another name for one of the two")
-    for group in sorted(names & set(stack.secrets)):
+
+
+def _unwritable_secrets(catalogue: Catalogue, groups: set[str]) -> Iterator[Problem]:
+    stack = catalogue.stack
+    for group in sorted(groups & set(stack.secrets)):
         passwords = catalogue.running[group].passwords if group in catalogue.running else set[str]()
         words = passwords - {n for system in catalogue.running.values() for s in system.active for n in s.secrets}
         for name, value in stack.secrets[group].items():
             if fault := control(value) if name in words else unwritable(value):
                 text = f"its value cannot be written: it has {fault}"
                 yield Problem(stack.file, f"infra:secrets.{group}.{name}", text, ONE_LINE)
-    for name in sorted(set(stack.secrets.get(MONITOR, {})) - set(MONITOR_SECRETS)):
+
+
+def _monitor_secrets(stack: Stack) -> Iterator[Problem]:
+    secrets = stack.secrets.get(MONITOR, {})
+    for name in sorted(set(secrets) - set(MONITOR_SECRETS)):
         rule = f"secrets of the monitor: {', '.join(MONITOR_SECRETS)}"
         yield Problem(stack.file, f"infra:secrets.{MONITOR}.{name}", "is not known", rule)
-    url = stack.secrets.get(MONITOR, {}).get("webhook", ENCRYPTED)
+    url = secrets.get("webhook", ENCRYPTED)
     if not is_sealed(url) and not ADDRESS.fullmatch(url):
         rule = "must be a URL that begins with https://, in ASCII and without spaces"
         yield Problem(stack.file, f"infra:secrets.{MONITOR}.webhook", "is not a URL", rule)
+
+
+def _registry_logins(stack: Stack) -> Iterator[Problem]:
     for host, login in stack.secrets.get(REGISTRIES, {}).items():
         if not is_sealed(login) and ":" not in login:
-            yield Problem(
-                stack.file,
-                f"infra:secrets.{REGISTRIES}.{host}",
-                "is not a login",
-                "must be USER:PASSWORD, or USER:TOKEN",
-            )
-    for name in sorted(set(stack.secrets) - names - {MONITOR, REGISTRIES, BACKUP, DNS}):
+            rule = "must be USER:PASSWORD, or USER:TOKEN"
+            yield Problem(stack.file, f"infra:secrets.{REGISTRIES}.{host}", "is not a login", rule)
+
+
+def _groups_without_owner(stack: Stack, groups: set[str]) -> Iterator[Problem]:
+    for name in sorted(set(stack.secrets) - groups - {MONITOR, REGISTRIES, BACKUP, DNS}):
         if not stack.secrets[name]:
             # Pulumi leaves the empty mapping of the last one that was removed
             continue
-        near = nearest(name, sorted(names), "a service that runs on this stack's hosts")
+        near = nearest(name, sorted(groups), "a service that runs on this stack's hosts")
         remove = "; ".join(
             f"infra secret unset {name}.{key} --stack {stack.name}" for key in sorted(stack.secrets[name])
         )

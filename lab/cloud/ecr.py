@@ -8,6 +8,7 @@ import ssl
 import threading
 from base64 import b64decode
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -31,9 +32,9 @@ def refusal(lab: Lab, region: str, path: str, authorization: str | None, exists:
     reason = registry.login_complaint(lab, _password(authorization))
     if reason:
         return 403, "DENIED", reason
-    named = NAME.match(path)
-    if named and not exists(region, named["name"]):
-        text = f"The repository with name '{named['name']}' does not exist in the registry with id '{ACCOUNT}'"
+    repository = NAME.match(path)
+    if repository and not exists(region, repository["name"]):
+        text = f"The repository with name '{repository['name']}' does not exist in the registry with id '{ACCOUNT}'"
         return 404, "NAME_UNKNOWN", text
     return None
 
@@ -56,7 +57,7 @@ def serve(lab: Lab, exists: Exists) -> None:
     context.load_cert_chain(lab.path("tls", "registry.crt"), lab.path("tls", "registry.key"))
     for region in REGISTRIES:
         place = (lab.registry_address(region), ports.HTTPS + lab.shift)
-        server = _Server(place, _handler(lab, region, exists))
+        server = _Server(place, type("RegionHandler", (Handler,), {"front": Front(lab, region, exists)}))
         server.context = context
         threading.Thread(target=server.serve_forever, daemon=True).start()
 
@@ -79,86 +80,94 @@ class _Server(ThreadingHTTPServer):
         """A client that closed its connection early is not reported."""
 
 
-def _handler(lab: Lab, region: str, exists: Exists) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+@dataclass(frozen=True)
+class Front:
+    """The registry of a region, and which repositories it has."""
 
-        def forward(self) -> None:
-            body = self._body()
-            if region == ELSEWHERE:
-                complaint = elsewhere(self.command)
-            else:
-                complaint = refusal(lab, region, self.path, self.headers.get("Authorization"), exists)
-            if complaint:
-                self._refuse(*complaint)
-                return
-            # Docker sends a header Accept for each kind that it knows
-            names = {name.title() for name in self.headers if name.lower() not in HOP_BY_HOP}
-            headers = {name: ", ".join(self.headers.get_all(name, [])) for name in names}
-            headers |= {"Authorization": registry.backend_login(lab), "Host": self.headers.get("Host", "")}
-            behind = http.client.HTTPConnection(*registry.backend(lab, region), timeout=300)
-            try:
-                chunked = body is not None and "Content-Length" not in headers
-                behind.request(self.command, self.path, body, headers, encode_chunked=chunked)
-                self._answer(behind.getresponse())
-            except (OSError, http.client.HTTPException):
-                self.close_connection = True
-                if not self.wfile.closed:
-                    self._refuse(502, "UNAVAILABLE", "the lab's registry does not answer")
-            finally:
-                behind.close()
+    lab: Lab
+    region: str
+    exists: Exists
 
-        do_GET = do_HEAD = do_PUT = do_POST = do_PATCH = do_DELETE = forward
 
-        def _body(self) -> Iterable[bytes] | None:
-            if self.headers.get("Transfer-Encoding", "").lower() == "chunked":
-                return self._chunks()
-            length = int(self.headers.get("Content-Length") or 0)
-            return self._pieces(length) if length else None
+class Handler(BaseHTTPRequestHandler):
+    front: Front
+    protocol_version = "HTTP/1.1"
 
-        def _pieces(self, length: int) -> Iterator[bytes]:
-            while length:
-                piece = self.rfile.read(min(CHUNK, length))
-                if not piece:
-                    return
-                length -= len(piece)
-                yield piece
-
-        def _chunks(self) -> Iterator[bytes]:
-            while size := int(self.rfile.readline().split(b";")[0] or b"0", 16):
-                yield from self._pieces(size)
-                self.rfile.readline()
-            while self.rfile.readline().strip():
-                pass
-
-        def _answer(self, answer: http.client.HTTPResponse) -> None:
-            self.send_response_only(answer.status, answer.reason)
-            length = answer.getheader("Content-Length")
-            for key, value in answer.getheaders():
-                if key.lower() not in HOP_BY_HOP:
-                    self.send_header(key, value)
-            if length is None and self.command != "HEAD" and answer.status not in (204, 304):
-                self.send_header("Connection", "close")
-                self.close_connection = True
-            self.end_headers()
-            while piece := answer.read(CHUNK):
-                self.wfile.write(piece)
-
-        def _refuse(self, status: int, code: str, message: str) -> None:
-            text = json.dumps({"errors": [{"code": code, "message": message}]}).encode()
-            self.send_response_only(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(text)))
-            if status == 401:
-                self.send_header("WWW-Authenticate", f'Basic realm="https://{self.headers.get("Host", "ecr")}/"')
-            # The unread rest of a body would be taken for the next request
-            self.send_header("Connection", "close")
+    def forward(self) -> None:
+        lab, region = self.front.lab, self.front.region
+        body = self._body()
+        if region == ELSEWHERE:
+            complaint = elsewhere(self.command)
+        else:
+            complaint = refusal(lab, region, self.path, self.headers.get("Authorization"), self.front.exists)
+        if complaint:
+            self._refuse(*complaint)
+            return
+        # Docker sends a header Accept for each kind that it knows
+        names = {name.title() for name in self.headers if name.lower() not in HOP_BY_HOP}
+        headers = {name: ", ".join(self.headers.get_all(name, [])) for name in names}
+        headers |= {"Authorization": registry.backend_login(lab), "Host": self.headers.get("Host", "")}
+        behind = http.client.HTTPConnection(*registry.backend(lab, region), timeout=300)
+        try:
+            chunked = body is not None and "Content-Length" not in headers
+            behind.request(self.command, self.path, body, headers, encode_chunked=chunked)
+            self._answer(behind.getresponse())
+        except (OSError, http.client.HTTPException):
             self.close_connection = True
-            self.end_headers()
-            if self.command != "HEAD":
-                self.wfile.write(text)
+            if not self.wfile.closed:
+                self._refuse(502, "UNAVAILABLE", "the lab's registry does not answer")
+        finally:
+            behind.close()
 
-        def log_message(self, format: str, *args: Any) -> None:
+    do_GET = do_HEAD = do_PUT = do_POST = do_PATCH = do_DELETE = forward
+
+    def _body(self) -> Iterable[bytes] | None:
+        if self.headers.get("Transfer-Encoding", "").lower() == "chunked":
+            return self._chunks()
+        length = int(self.headers.get("Content-Length") or 0)
+        return self._pieces(length) if length else None
+
+    def _pieces(self, length: int) -> Iterator[bytes]:
+        while length:
+            piece = self.rfile.read(min(CHUNK, length))
+            if not piece:
+                return
+            length -= len(piece)
+            yield piece
+
+    def _chunks(self) -> Iterator[bytes]:
+        while size := int(self.rfile.readline().split(b";")[0] or b"0", 16):
+            yield from self._pieces(size)
+            self.rfile.readline()
+        while self.rfile.readline().strip():
             pass
 
-    return Handler
+    def _answer(self, answer: http.client.HTTPResponse) -> None:
+        self.send_response_only(answer.status, answer.reason)
+        length = answer.getheader("Content-Length")
+        for key, value in answer.getheaders():
+            if key.lower() not in HOP_BY_HOP:
+                self.send_header(key, value)
+        if length is None and self.command != "HEAD" and answer.status not in (204, 304):
+            self.send_header("Connection", "close")
+            self.close_connection = True
+        self.end_headers()
+        while piece := answer.read(CHUNK):
+            self.wfile.write(piece)
+
+    def _refuse(self, status: int, code: str, message: str) -> None:
+        text = json.dumps({"errors": [{"code": code, "message": message}]}).encode()
+        self.send_response_only(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(text)))
+        if status == 401:
+            self.send_header("WWW-Authenticate", f'Basic realm="https://{self.headers.get("Host", "ecr")}/"')
+        # The unread rest of a body would be taken for the next request
+        self.send_header("Connection", "close")
+        self.close_connection = True
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(text)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass

@@ -2,7 +2,8 @@
 
 import pytest
 
-from infra.adopt.host.nginx import RouteDraft, shared_cors
+from infra.adopt.host.drafts import RouteDraft
+from infra.adopt.host.nginx import shared_cors
 from infra.errors import InfraError
 from tests.adopt.servers import AT, HEAD, read_of, seen
 from tests.support import GOLDEN

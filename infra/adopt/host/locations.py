@@ -1,16 +1,15 @@
 """What a location of Nginx leads to, and what of a site is not public: routes, redirects, files, closed paths. Pure."""
 
 import re
-from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
 from catalogue.site_values import SITE_PATH
 from infra.adopt.host import serving
+from infra.adopt.host.drafts import Place, RouteDraft, SiteFacts, SiteReading, Target
 from infra.adopt.host.remarks import Remark, unfit
 from infra.adopt.host.serving import Directive, Tree, all_of, inside, nearest_value
 
-OWN = ("/status/", "/.infra-", "/.well-known/acme-challenge/")  # of each host's own, and of the program's sites
 # What a location of files says, and nothing else
 OF_FILES = {
     "root", "alias", "index", "try_files", "expires", "add_header", "allow", "deny", "access_log", "log_not_found",
@@ -20,68 +19,6 @@ OF_FILES = {
 REDIRECTS = ("301", "302", "307", "308")
 WHOLE = ("$request_uri", "$uri$is_args$args")
 TARGET = re.compile(r"(https?://[a-z0-9.-]+(:[0-9]{1,5})?)?/([A-Za-z0-9._~%-]+/)*[A-Za-z0-9._~%-]*")
-
-
-@dataclass(frozen=True)
-class RouteDraft:
-    """A location that leads to `host`:`port`. `cors` is what CORS allows there (None: no CORS); `asked_as` is
-    the Host that the service gets (None: the one that was asked for), `more` other fields of a route."""
-
-    site: str
-    public: str
-    internal: str | None
-    host: str
-    port: int
-    comment: str
-    cors: dict[str, Any] | None = None
-    max_body: str | None = None
-    timeout: int | None = None
-    asked_as: str | None = None
-    more: dict[str, Any] = field(default_factory=dict[str, Any])
-
-
-@dataclass
-class SiteFacts:
-    """A server under its public name: `headers` are those that it adds to every answer, `aliases` its other names.
-    Beside what leads to services it has `redirects`, `static` files, and `closed` paths. `barred` is what
-    guarded patterns begin with. With `runs` some of its files are programs, or kept back; with `shut` nothing of it is
-    public."""
-
-    headers: dict[str, str] = field(default_factory=dict[str, str])
-    aliases: list[str] = field(default_factory=list[str])
-    redirects: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
-    static: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
-    closed: list[str] = field(default_factory=list[str])
-    compress: bool = False
-    has_hsts: bool = True
-    barred: list[str] = field(default_factory=list[str])
-    runs: bool = False
-    shut: bool = False
-
-    def close(self, path: str) -> None:
-        if path not in self.closed:
-            self.closed.append(path)
-
-
-@dataclass(frozen=True)
-class SiteReading:
-    """The reading of one server: the public name of its `site`, the `facts` and `remarks` so far, and the servers
-    behind each name of a group (`upstreams`)."""
-
-    site: str
-    facts: SiteFacts
-    upstreams: dict[str, list[str]]
-    remarks: list[Remark]
-
-
-@dataclass(frozen=True)
-class Place:
-    """The paths that a location is about: its `kind` ("" for none) and `path` as Nginx writes them; `where` is what
-    remarks call it."""
-
-    where: str
-    kind: str
-    path: str
 
 
 def split(entry: Directive) -> Directive:
@@ -139,84 +76,117 @@ def _beginnings(pattern: str) -> list[str]:
 def location(reading: SiteReading, entry: Directive, around: list[Tree], comment: str) -> RouteDraft | None:
     """What a location leads to. One that leads to no service is a redirect or files; one that cannot be said is closed,
     or what is above it would answer in its place."""
-    facts, remarks = reading.facts, reading.remarks
-    where = f"site {reading.site}: location {' '.join(entry['args'])}"
-    kind, path = ("", entry["args"][0]) if len(entry["args"]) == 1 else (entry["args"][0], entry["args"][1])
-    place = Place(where, kind, path)
-    if path.startswith("@"):
+    remarks = reading.remarks
+    place = _place(reading.site, entry)
+    if place.path.startswith("@"):
         return None
-    inner = _behind_files(entry, around[1])
-    named = serving.location_settings(where, [inner, *around[1:]], []) if inner else serving.LocationSettings()
-    if inner:
-        remarks.append(unfit(where, "serves files where they exist, else a service: the service answers all requests"))
-        around = [[e for e in inside(entry) if e["directive"] != "try_files"] + inner, *around[1:]]
-    passed = [] if all_of(around[0], "return") else all_of(around[0], "proxy_pass")
-    served = serving.location_settings(where, around, remarks)
-    if kind in ("~", "~*"):
-        if passed:
-            remarks.append(unfit(where, "is a pattern, but a route must be a path: it is left out"))
+    around, fallback = _with_fallback(place, entry, around, remarks)
+    has_proxy = bool(all_of(around[0], "proxy_pass")) and not all_of(around[0], "return")
+    served = serving.location_settings(place.where, around, remarks)
+    if place.is_pattern:
+        if has_proxy:
+            remarks.append(unfit(place.where, "is a pattern, but a route must be a path: it is left out"))
         return None
-    if not SITE_PATH.fullmatch(path) or "//" in path:
-        begin = re.match(r"/[A-Za-z0-9._~/-]*", path)
-        remarks.append(
-            unfit(
-                where, "has characters that no route may have: it is left out, and all paths that begin so are closed"
-            )
-        )
-        facts.close(f"{begin[0].rstrip('/') if begin else ''}*" if begin and len(begin[0]) > 1 else "/")
+    if not SITE_PATH.fullmatch(place.path) or "//" in place.path:
+        _leave_out(reading, place)
         return None
-    is_own = path == "/status" or path.startswith(OWN)
-    if is_own and not passed:
+    if place.is_own and not has_proxy:
         return None
-    closed = served.closed or named.closed
-    if serving.refuses(around[0]) or closed:
-        if closed and not serving.refuses(around[0]):
-            remarks.append(unfit(where, f"{closed}; until then it is closed (404)"))
-        if not is_own and (path != "/" or closed):
-            _close(facts, place)
+    closed = served.closed or fallback.closed
+    if closed or serving.refuses(around[0]):
+        _keep_closed(reading, place, closed if not serving.refuses(around[0]) else "", is_guarded=bool(closed))
         return None
-    if not passed:
+    if not has_proxy:
         without_service(reading, place, around, served.settings)
         return None
-    target = _target(passed[0]["args"][0], reading.upstreams)
-    if isinstance(target, str):
-        remarks.append(unfit(where, f"proxy_pass {passed[0]['args'][0]}: {target}; it is left out, and closed"))
-        _close(facts, place)
+    target = _service(reading, place, around[0])
+    paths = target and _paths(reading, place, target, served.settings)
+    if target is None or paths is None:
+        _close(reading.facts, place)
         return None
-    host, port, internal = target
-    rewritten = [e for e in around[0] if e["directive"] == "rewrite"]
-    if rewritten:
-        own = _rewrite_target(path, rewritten[0]["args"]) if len(rewritten) == 1 and internal is None else None
-        if own is None:
-            remarks.append(unfit(where, "rewrite: it is left out, and closed"))
-            _close(facts, place)
-            return None
-        internal = own
-    public, internal = path, internal if internal is not None else path
-    if kind == "=":
-        public = path.rstrip("/") or "/"
-        if internal != public or public == "/" or path != public:
-            remarks.append(
-                unfit(where, f"leads to {internal}: a single page must keep its path: it is left out, and closed")
-            )
-            _close(facts, place)
-            return None
-    elif not (path.endswith("/") and internal.endswith("/")):
-        public, internal = f"{path.rstrip('/')}/", f"{internal.rstrip('/')}/"
-        remarks.append(
-            unfit(where, f"is taken as {public}, {internal} inside: all below a path ends with / on both sides")
-        )
-        if set(served.settings) & {"allow", "deny"}:
-            # What begins so and is not below it would be open
-            facts.close(f"{path}*")
+    public, internal = paths
     default = "/" if public.endswith("/") else public
     return RouteDraft(
-        reading.site, public, None if internal == default else internal, host, port, comment,
-        serving.cors(where, around, remarks),
-        serving.size(where, nearest_value(around, "client_max_body_size"), remarks),
-        serving.timeout(where, nearest_value(around, "proxy_read_timeout"), remarks),
-        serving.asked_as(where, around, remarks), served.settings,
+        reading.site, public, None if internal == default else internal, target.host, target.port, comment,
+        serving.cors(place.where, around, remarks),
+        serving.size(place.where, nearest_value(around, "client_max_body_size"), remarks),
+        serving.timeout(place.where, nearest_value(around, "proxy_read_timeout"), remarks),
+        serving.asked_as(place.where, around, remarks), served.settings,
     )  # fmt: skip
+
+
+def _place(site: str, entry: Directive) -> Place:
+    args = entry["args"]
+    kind, path = ("", args[0]) if len(args) == 1 else (args[0], args[1])
+    return Place(f"site {site}: location {' '.join(args)}", kind, path)
+
+
+def _with_fallback(
+    place: Place, entry: Directive, around: list[Tree], remarks: list[Remark]
+) -> tuple[list[Tree], serving.LocationSettings]:
+    """The blocks around, and the settings of the named location that answers where there is no file: what that says
+    stands in place of `try_files`, where it leads to a service."""
+    inner = _behind_files(entry, around[1])
+    if not inner:
+        return around, serving.LocationSettings()
+    settings = serving.location_settings(place.where, [inner, *around[1:]], [])
+    text = "serves files where they exist, else a service: the service answers all requests"
+    remarks.append(unfit(place.where, text))
+    return [[e for e in inside(entry) if e["directive"] != "try_files"] + inner, *around[1:]], settings
+
+
+def _leave_out(reading: SiteReading, place: Place) -> None:
+    """A location whose path no route may have: what begins as it does, as far as a path can say it, is closed."""
+    text = "has characters that no route may have: it is left out, and all paths that begin so are closed"
+    reading.remarks.append(unfit(place.where, text))
+    begin = re.match(r"/[A-Za-z0-9._~/-]*", place.path)
+    reading.facts.close(f"{begin[0].rstrip('/')}*" if begin and len(begin[0]) > 1 else "/")
+
+
+def _keep_closed(reading: SiteReading, place: Place, reason: str, *, is_guarded: bool) -> None:
+    """A location that answers no client, or, with `is_guarded`, only some."""
+    if reason:
+        reading.remarks.append(unfit(place.where, f"{reason}; until then it is closed (404)"))
+    if not place.is_own and (place.path != "/" or is_guarded):
+        _close(reading.facts, place)
+
+
+def _service(reading: SiteReading, place: Place, block: Tree) -> Target | None:
+    """Where a location's `proxy_pass` leads; None, with a remark, where no route can lead there."""
+    passed = all_of(block, "proxy_pass")[0]["args"][0]
+    target = _target(passed, reading.upstreams)
+    if isinstance(target, str):
+        reading.remarks.append(unfit(place.where, f"proxy_pass {passed}: {target}; it is left out, and closed"))
+        return None
+    rewrites = all_of(block, "rewrite")
+    if not rewrites:
+        return target
+    internal = _rewrite_target(place.path, rewrites[0]["args"]) if len(rewrites) == 1 and target.path is None else None
+    if internal is None:
+        reading.remarks.append(unfit(place.where, "rewrite: it is left out, and closed"))
+        return None
+    return Target(target.host, target.port, internal)
+
+
+def _paths(reading: SiteReading, place: Place, target: Target, settings: dict[str, Any]) -> tuple[str, str] | None:
+    """The path outside and that inside; None, with a remark, where a route cannot have them."""
+    path, internal = place.path, place.path if target.path is None else target.path
+    if place.kind == "=":
+        public = path.rstrip("/") or "/"
+        if internal != public or public == "/" or path != public:
+            text = f"leads to {internal}: a single page must keep its path: it is left out, and closed"
+            reading.remarks.append(unfit(place.where, text))
+            return None
+        return public, internal
+    if path.endswith("/") and internal.endswith("/"):
+        return path, internal
+    public, internal = f"{path.rstrip('/')}/", f"{internal.rstrip('/')}/"
+    text = f"is taken as {public}, {internal} inside: all below a path ends with / on both sides"
+    reading.remarks.append(unfit(place.where, text))
+    if set(settings) & {"allow", "deny"}:
+        # What begins so and is not below it would be open
+        reading.facts.close(f"{path}*")
+    return public, internal
 
 
 def _rewrite_target(path: str, args: list[str]) -> str | None:
@@ -280,8 +250,8 @@ def _files(block: Tree, server: Tree) -> Directive | None:
 def _behind_files(entry: Directive, server: Tree) -> Tree:
     """What answers where there is no file: a named location that leads to a service; nothing where there is none."""
     tries = [arg for inner in all_of(inside(entry), "try_files") for arg in inner["args"]]
-    named = [inside(other) for other in all_of(server, "location") if tries and other["args"] == tries[-1:]]
-    return named[0] if named and tries[-1].startswith("@") and all_of(named[0], "proxy_pass") else []
+    blocks = [inside(other) for other in all_of(server, "location") if tries and other["args"] == tries[-1:]]
+    return blocks[0] if blocks and tries[-1].startswith("@") and all_of(blocks[0], "proxy_pass") else []
 
 
 def has_variable(text: str) -> bool:
@@ -306,11 +276,11 @@ def redirect(block: Tree, public: str) -> dict[str, Any] | None:
     return {"public": public, "to": to, "status": int(code)}
 
 
-def _target(passed: str, upstreams: dict[str, list[str]]) -> tuple[str, int, str | None] | str:
-    """Host, port and path inside (None: that of the request), or why it is none."""
-    if "$" in passed:
+def _target(address: str, upstreams: dict[str, list[str]]) -> Target | str:
+    """What the address of a `proxy_pass` leads to, or why that is no service."""
+    if "$" in address:
         return "a variable, and a route leads to one service"
-    parts = urlsplit(passed)
+    parts = urlsplit(address)
     if parts.scheme != "http":
         return f"{parts.scheme}, and services are asked by http on the host itself"
     servers = upstreams.get(parts.netloc, [parts.netloc])
@@ -318,6 +288,6 @@ def _target(passed: str, upstreams: dict[str, list[str]]) -> tuple[str, int, str
         return f"{len(servers)} servers take turns there, and a route leads to one service"
     try:
         place = urlsplit(f"//{servers[0]}")
-        return place.hostname or "", place.port or 80, parts.path or None
+        return Target(place.hostname or "", place.port or 80, parts.path or None)
     except ValueError:
         return "no host and port"

@@ -16,7 +16,8 @@ import crossplane  # pyright: ignore[reportMissingTypeStubs] - it has none
 from catalogue.fields import HOST_NAME
 from catalogue.site_values import HSTS
 from infra.adopt.host import locations, serving
-from infra.adopt.host.locations import REDIRECTS, RouteDraft, SiteFacts, SiteReading
+from infra.adopt.host.drafts import RouteDraft, SiteFacts, SiteReading
+from infra.adopt.host.locations import REDIRECTS
 from infra.adopt.host.remarks import Remark, unfit
 from infra.adopt.host.serving import Directive, Tree, all_of, inside, nearest_value
 from infra.errors import InfraError
@@ -97,10 +98,10 @@ def sites(files: dict[str, str]) -> Sites:
     """What the servers of a configuration serve. Raises InfraError."""
     top = [entry for entry in whole(files) if entry["directive"] == "http"]
     http = [entry for block in top for entry in inside(block)]
-    named, result = upstreams(http), Sites()
-    public_locations: set[tuple[str, bool]] = set()
-    for server in (inside(entry) for entry in http if entry["directive"] == "server"):
-        _server(server, http, named, result, public_locations)
+    groups, result = upstreams(http), Sites()
+    present: set[tuple[str, bool]] = set()
+    for block in (inside(entry) for entry in http if entry["directive"] == "server"):
+        _server(_read_server(block, http), groups, result, present)
     for name, facts in result.facts.items():
         if facts.shut:
             facts.close("/")
@@ -128,16 +129,16 @@ def upstreams(http: Tree) -> dict[str, list[str]]:
     }
 
 
-def resolve_upstreams(tree: Tree, named: dict[str, list[str]]) -> Tree:
+def resolve_upstreams(tree: Tree, groups: dict[str, list[str]]) -> Tree:
     """The same, where what leads to a group of one server leads to that server."""
     entries: Tree = []
     for entry in tree:
         resolved = entry.copy()
         args = entry["args"]
-        if entry["directive"] == "proxy_pass" and len(servers := named.get(urlsplit(args[0]).netloc, [])) == 1:
+        if entry["directive"] == "proxy_pass" and len(servers := groups.get(urlsplit(args[0]).netloc, [])) == 1:
             resolved["args"] = [args[0].replace(f"//{urlsplit(args[0]).netloc}", f"//{servers[0]}", 1)]
         if "block" in entry:
-            resolved["block"] = resolve_upstreams(entry["block"], named)
+            resolved["block"] = resolve_upstreams(entry["block"], groups)
         entries.append(resolved)
     return entries
 
@@ -147,78 +148,127 @@ def _is_closed(public: str, facts: SiteFacts) -> bool:
     return facts.shut or public in facts.closed or public.startswith(tuple(facts.barred))
 
 
-def _server(
-    server: Tree, http: Tree, upstreams: dict[str, list[str]], result: Sites, public_locations: set[tuple[str, bool]]
-) -> None:
-    names = [name for entry in all_of(server, "server_name") for name in entry["args"]]
+@dataclass(frozen=True)
+class Server:
+    """A server of a configuration as it is read: its `block` in `http`, all its `names`, the `public` ones among them,
+    and `redirection`, which it sends every request on to (None: it does not)."""
+
+    block: Tree
+    http: Tree
+    names: list[str]
+    public: list[str]
+    is_secure: bool
+    redirection: dict[str, Any] | None
+
+    @property
+    def where(self) -> str:
+        if self.public:
+            return f"site {self.public[0]}"
+        return f"server {' '.join(self.names) or 'without server_name'}"
+
+    @property
+    def addresses(self) -> list[str]:
+        """What it listens at."""
+        return [entry["args"][0] for entry in all_of(self.block, "listen")]
+
+
+def _read_server(block: Tree, http: Tree) -> Server:
+    names = [name for entry in all_of(block, "server_name") for name in entry["args"]]
     public = [name for name in names if re.fullmatch(HOST_NAME, name)]
-    listens = [entry["args"] for entry in all_of(server, "listen")]
+    listens = [entry["args"] for entry in all_of(block, "listen")]
     is_secure = any("ssl" in args or "443" in args[0] for args in listens)
-    blocks = all_of(server, "location")
-    where = f"site {public[0]}" if public else f"server {' '.join(names) or 'without server_name'}"
-    elsewhere = locations.redirect(server, "/") if all_of(server, "return") else None
-    sends_on = elsewhere and is_secure and "$" not in str(elsewhere["to"])
-    answers = any(_answers(inside(entry)) for entry in blocks if "acme-challenge" not in entry["args"][-1]) or bool(
-        all_of(server, "root") and is_secure
-    )
-    if not (answers or sends_on):
+    redirection = locations.redirect(block, "/") if all_of(block, "return") else None
+    if redirection and (not is_secure or "$" in str(redirection["to"])):
+        redirection = None
+    return Server(block, http, names, public, is_secure, redirection)
+
+
+def _server(server: Server, upstreams: dict[str, list[str]], result: Sites, present: set[tuple[str, bool]]) -> None:
+    """Adds what a server serves to `result`. `present` has the servers so far: a name, and is it by HTTPS."""
+    if not (server.redirection or _has_answers(server)):
         # What sends a name on to itself by HTTPS the program does by itself
-        if public and is_secure:
-            result.remarks.append(unfit(where, "answers nothing that a site can have: it is left out"))
+        if server.public and server.is_secure:
+            result.remarks.append(unfit(server.where, "answers nothing that a site can have: it is left out"))
         return
-    if listens and all(PRIVATE.match(args[0]) for args in listens):
-        words = ", ".join(args[0] for args in listens)
-        result.remarks.append(unfit(where, f"listens at {words} only, so it is no public site: it is left out"))
+    if remark := _why_no_site(server, present):
+        result.remarks.append(remark)
         return
-    if not public:
-        text = "no public name: the catalogue's sites have one each; its locations are left out"
-        result.remarks.append(unfit(where, text))
-        return
-    site = public[0]
-    if (site, is_secure) in public_locations:
-        result.remarks.append(unfit(where, "is a second server of this name, which Nginx ignores: it is left out"))
-        return
-    public_locations.add((site, is_secure))
-    if not is_secure:
-        text = "is served without encryption: the program gets a certificate, and sends port 80 to 443"
-        result.remarks.append(unfit(where, text))
+    site = server.public[0]
+    present.add((site, server.is_secure))
     facts = result.facts.setdefault(site, SiteFacts())
-    facts.aliases += [name for name in public[1:] if name not in facts.aliases]
-    if strange := [name for name in names if name not in public and name != "_"]:
-        result.remarks.append(unfit(where, f"its other names {', '.join(strange)}: a site needs whole names; left out"))
-    headers = serving.plain_headers(where, server, result.remarks)
-    if is_secure:
+    _names(server, facts, result.remarks)
+    _headers(server, facts, result.remarks)
+    if server.redirection:
+        facts.redirects.append(server.redirection)
+        return
+    if answers := all_of(server.block, "return"):
+        answer = " ".join(answers[0]["args"])
+        result.remarks.append(unfit(server.where, f"answers return {answer} before its locations: it is closed"))
+        facts.shut = True
+        return
+    if rewrites := [entry for entry in server.block if entry["directive"] == "rewrite"]:
+        words = "; ".join(" ".join(entry["args"]) for entry in rewrites)
+        result.remarks.append(unfit(server.where, f"rewrite {words}: not taken over"))
+    locations.patterns(server.where, facts, server.block, result.remarks)
+    result.routes.extend(_routes(server, SiteReading(site, facts, upstreams, result.remarks)))
+
+
+def _has_answers(server: Server) -> bool:
+    """Does it serve anything but proofs of its name, and redirects to itself by HTTPS."""
+    blocks = [entry for entry in all_of(server.block, "location") if "acme-challenge" not in entry["args"][-1]]
+    return any(_answers(inside(entry)) for entry in blocks) or bool(all_of(server.block, "root") and server.is_secure)
+
+
+def _why_no_site(server: Server, present: set[tuple[str, bool]]) -> Remark | None:
+    """Why a server that answers is left out."""
+    addresses = server.addresses
+    if addresses and all(PRIVATE.match(address) for address in addresses):
+        words = ", ".join(addresses)
+        return unfit(server.where, f"listens at {words} only, so it is no public site: it is left out")
+    if not server.public:
+        text = "no public name: the catalogue's sites have one each; its locations are left out"
+        return unfit(server.where, text)
+    if (server.public[0], server.is_secure) in present:
+        return unfit(server.where, "is a second server of this name, which Nginx ignores: it is left out")
+    return None
+
+
+def _names(server: Server, facts: SiteFacts, remarks: list[Remark]) -> None:
+    if not server.is_secure:
+        text = "is served without encryption: the program gets a certificate, and sends port 80 to 443"
+        remarks.append(unfit(server.where, text))
+    facts.aliases += [name for name in server.public[1:] if name not in facts.aliases]
+    if patterns := [name for name in server.names if name not in server.public and name != "_"]:
+        words = ", ".join(patterns)
+        remarks.append(unfit(server.where, f"its other names {words}: a site needs whole names; left out"))
+
+
+def _headers(server: Server, facts: SiteFacts, remarks: list[Remark]) -> None:
+    """The headers of all its answers, and their compression."""
+    headers = serving.plain_headers(server.where, server.block, remarks)
+    if server.is_secure:
         # Browsers are not kept from asking a name without encryption that they were not kept from before
         facts.has_hsts = "strict-transport-security" in {name.lower() for name in headers}
     if headers.get("Strict-Transport-Security") == HSTS:
         del headers["Strict-Transport-Security"]
     facts.headers.update(headers)
-    facts.compress = (
-        nearest_value([server, http], "gzip") == "on" and nearest_value([server, http], "gzip_types") is not None
-    )
-    if sends_on and elsewhere:
-        facts.redirects.append(elsewhere)
-        return
-    if all_of(server, "return"):
-        answer = " ".join(all_of(server, "return")[0]["args"])
-        result.remarks.append(unfit(where, f"answers return {answer} before its locations: it is closed"))
-        facts.shut = True
-        return
-    if lost := [e for e in server if e["directive"] == "rewrite"]:
-        words = "; ".join(" ".join(entry["args"]) for entry in lost)
-        result.remarks.append(unfit(where, f"rewrite {words}: not taken over"))
-    locations.patterns(where, facts, server, result.remarks)
-    reading = SiteReading(site, facts, upstreams, result.remarks)
+    around = [server.block, server.http]
+    facts.compress = nearest_value(around, "gzip") == "on" and nearest_value(around, "gzip_types") is not None
+
+
+def _routes(server: Server, reading: SiteReading) -> Iterator[RouteDraft]:
+    """The locations that lead to services, each with the comment above it. What the others serve goes to the facts."""
     comment = ""
-    for entry in server:
+    for entry in server.block:
         if entry["directive"] == "location":
-            around = [inside(entry), server, http]
-            route = locations.location(reading, locations.split(entry), around, comment)
-            result.routes.extend([route] if route else [])
+            around = [inside(entry), server.block, server.http]
+            if route := locations.location(reading, locations.split(entry), around, comment):
+                yield route
         comment = entry.get("comment", "").strip() if entry["directive"] == "#" else ""
-    if all_of(server, "root") and not any(locations.split(entry)["args"][-1:] == ["/"] for entry in blocks):
+    paths = [locations.split(entry)["args"][-1:] for entry in all_of(server.block, "location")]
+    if all_of(server.block, "root") and ["/"] not in paths:
         rest: Directive = {"directive": "location", "args": ["/"], "block": []}
-        locations.location(reading, rest, [[], server, http], "")
+        locations.location(reading, rest, [[], server.block, server.http], "")
 
 
 def _answers(block: Tree) -> bool:
