@@ -14,10 +14,10 @@ HEARTBEAT = 5.0  # seconds
 @contextlib.contextmanager
 def signs_of_life(say: Callable[[Event], None], every: float = HEARTBEAT) -> Generator[None]:
     """Says an empty event every so many seconds while the body runs."""
-    done = threading.Event()
+    ending = threading.Event()
 
     def beat() -> None:
-        while not done.wait(every):
+        while not ending.wait(every):
             say({})
 
     thread = threading.Thread(target=beat, daemon=True)
@@ -25,7 +25,7 @@ def signs_of_life(say: Callable[[Event], None], every: float = HEARTBEAT) -> Gen
     try:
         yield
     finally:
-        done.set()
+        ending.set()
         thread.join(every)
 
 

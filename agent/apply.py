@@ -116,7 +116,7 @@ def _bring(world: World, job: Job, target: Release) -> Outcome:
     try:
         store.keep(world, target)
         edited = edits.keep_aside(world, edits.edited_paths(world, ready.base, ready.change), job.id)
-        begun = transaction.begin(world, job, ready, _unhealthy_services(world, ready), replaced)
+        switch = transaction.begin(world, job, ready, _unhealthy_services(world, ready), replaced)
     except Exception:
         if not transaction.load_unfinished(world):
             # Nothing is switched, and so nothing may be another
@@ -125,17 +125,17 @@ def _bring(world: World, job: Job, target: Release) -> Outcome:
         raise
     try:
         certificates.forget(world)
-        services, still_unhealthy = _switch(world, job, ready, begun)
+        services, still_unhealthy = _switch(world, job, ready, switch)
         probes = ready.target.manifest["probes"]
         public = [probe["public"] for probe in probes if probe["public"] and probe["service"] in services]
         job.confirm(maintenance.serving_urls(world, public))
-        _confirm_health(world, ready, begun.began)
-        transaction.commit(world, begun)
+        _confirm_health(world, ready, switch.began)
+        transaction.commit(world, switch)
     except Exception as error:
         edits.drop(world, job.id)
-        return roll_back(world, job, begun, reason_of(error))
+        return roll_back(world, job, switch, reason_of(error))
     outcome = _outcome(job, ready, services, still_unhealthy, edited)
-    return _clear_up(world, job, ready, begun, outcome)
+    return _clear_up(world, job, ready, switch, outcome)
 
 
 def _prepare(world: World, job: Job, target: Release) -> tuple[Plan, list[PathState], list[str]]:
@@ -217,7 +217,7 @@ def _unhealthy_services(world: World, ready: Plan) -> list[str]:
     return [name for name, status in health.once(world, probes).items() if status != 200]
 
 
-def _switch(world: World, job: Job, ready: Plan, begun: Transaction) -> tuple[dict[str, int], list[str]]:
+def _switch(world: World, job: Job, ready: Plan, switch: Transaction) -> tuple[dict[str, int], list[str]]:
     """The services' statuses once all that is needed is healthy, and who was unhealthy before and still is.
 
     Raises Failed, and whatever else a host can do to us.
@@ -244,32 +244,32 @@ def _switch(world: World, job: Job, ready: Plan, begun: Transaction) -> tuple[di
     units.retire(world, ready.leaves)
     _write(world, ready, later | joining, not job.only)
     units.react(world, [manifest], paths - later - joining)
-    if begun.existing:
-        job.say(f"stopping and renaming {len(begun.existing)} existing containers")
-        existing.set_aside(world, begun.existing)
+    if switch.existing:
+        job.say(f"stopping and renaming {len(switch.existing)} existing containers")
+        existing.set_aside(world, switch.existing)
     units.enable(world, ready.enables)
     if ready.starting_units:
         job.say(f"(re)starting {count(len(ready.starting_units), 'unit')}")
     limit = manifest["health"]["deadline"]
-    patience = health.Patience.of(manifest, begun.began, job.say)
+    patience = health.Patience.of(manifest, switch.began, job.say)
     probes = slots.probes(world, manifest, ready.rollouts)
     try:
         remaining = steps.run_within_the_switch(world, ready.target, ready.late, ready.at_once, patience)
         if remaining:
             units.start(world, remaining, limit)
-        rolling.restart_each(world, job, ready, begun, probes)
+        rolling.restart_each(world, job, ready, switch, probes)
     except Failed as failure:
         # A unit that waits for another one's health says only that it is unhealthy
         raise Failed("; ".join([*health.faults(world, probes), str(failure)])) from None
 
     touched = [probe["service"] for probe in probes if probe["unit"] in ready.starting_units]
-    exempt = [probe for probe in probes if probe["service"] in begun.sick and probe["service"] not in touched]
+    exempt = [probe for probe in probes if probe["service"] in switch.sick and probe["service"] not in touched]
     moving = {rollout.service for rollout in ready.rollouts if rollout.link in later}
     waited_for = {entry["service"] for entry in waiting_entries}
     first = [slots.own_probe(p) if p["service"] in moving | waited_for else p for p in probes if p not in exempt]
-    needed = {service: int(manifest["health"]["successes"]) for service in touched}
+    successes = {service: int(manifest["health"]["successes"]) for service in touched}
     job.say(f"waiting for {len(first)} services to be healthy, {limit:.0f} s at most")
-    services = health.wait(world, first, needed, patience)
+    services = health.wait(world, first, successes, patience)
     holding.open_again(world, manifest, waiting_entries)
     if moving:
         job.say(f"directing {', '.join(sorted(moving))} to the new slot")
@@ -278,7 +278,7 @@ def _switch(world: World, job: Job, ready: Plan, begun: Transaction) -> tuple[di
         units.react(world, [manifest], later)
     if moving | waited_for:
         through_proxy = [probe for probe in probes if probe["service"] in moving | waited_for]
-        services |= health.wait(world, through_proxy, needed, patience)
+        services |= health.wait(world, through_proxy, successes, patience)
     statuses = health.once(world, exempt)
     services |= {name: status for name, status in statuses.items() if status == 200}
     return services, [name for name, status in statuses.items() if status != 200]
@@ -331,13 +331,13 @@ def _outcome(
     )  # fmt: skip
 
 
-def _clear_up(world: World, job: Job, ready: Plan, begun: Transaction, outcome: Outcome) -> Outcome:
+def _clear_up(world: World, job: Job, ready: Plan, switch: Transaction, outcome: Outcome) -> Outcome:
     """The release is committed: what is left to do can be said to have gone wrong, and makes nothing fail."""
     line, warnings = outcome.line, outcome.warnings
     try:
         store.note_served(world, ready.target.id)
         warnings += slots.settle(world, ready.target.manifest)
-        warnings += existing.remove(world, begun.existing)
+        warnings += existing.remove(world, switch.existing)
         job.record(outcome)
         transaction.end(world)
         making.note_begin(world, ready.target.manifest)

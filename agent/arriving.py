@@ -72,7 +72,7 @@ def ready(world: World, payload: ReadyPayload, say: Say) -> ReadyAnswer:
         was, others = away.record_of(world, system), away.overlapping(world, system, own)
         resting = {unit for record in others.values() for unit in record["units"]}
         stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime(world.wall()))
-        begun: ArrivalRecord = {
+        arrival: ArrivalRecord = {
             "system": system, "id": payload["id"], "region": payload["region"], "units": own, "was": was,
             "what": payload["what"],
             "running": [] if was else [unit for unit in data.active_units(world, own) if unit not in resting],
@@ -82,14 +82,14 @@ def ready(world: World, payload: ReadyPayload, say: Say) -> ReadyAnswer:
                 for path, staged in payload["places"].items()
             ],
         }  # fmt: skip
-        _write(world, begun)
+        _write(world, arrival)
         try:
             away.fence(world, system, _move_record(payload))
             data.stop(world, manifest, own)
-            for moved in begun["moved"]:
+            for moved in arrival["moved"]:
                 data.exchange(world, moved["path"], moved["aside"], moved["staged"])
         except BaseException as error:
-            failures = _undo(world, begun, say)
+            failures = _undo(world, arrival, say)
             more = f"; some of it could not be restored: {'; '.join(failures)}" if failures else ""
             why = reason_of(error) if isinstance(error, Exception) else "it was interrupted"
             raise Refused(f"the data of {payload['what']} could not be moved into place{more}: {why}") from None
@@ -109,21 +109,21 @@ def start(world: World, payload: StartPayload, say: Say) -> StartAnswer:
     seen. Safe to repeat. Where it does not run (`why`), `off` is set once nothing here uses that data."""
     system = payload["system"]
     with lock.lock(PURPOSE, say, patience=PATIENCE):
-        begun = _read_record(world)
-        if begun is None or (begun["system"], begun["id"]) != (system, payload["id"]):
+        arrival = _read_record(world)
+        if arrival is None or (arrival["system"], arrival["id"]) != (system, payload["id"]):
             raise Refused(f"no data of {payload['what']} has arrived on this host in this move")
         release, since = _release(world), world.wall()
         services = {*payload["services"]}
-        if begun.get("undoing"):
-            return _give_up(world, begun, "an earlier start with this data failed", say)
-        if missing := [moved["path"] for moved in begun["moved"] if world.exists(moved["staged"])]:
+        if arrival.get("undoing"):
+            return _give_up(world, arrival, "an earlier start with this data failed", say)
+        if missing := [moved["path"] for moved in arrival["moved"] if world.exists(moved["staged"])]:
             raise Refused(f"the data that arrived is not in place: {', '.join(missing)}")
         try:
-            away.lift(world, system, begun["units"])
-            for name in begun.get("others", {}):
-                away.let_go(world, name, begun["units"])
+            away.lift(world, system, arrival["units"])
+            for name in arrival.get("others", {}):
+                away.let_go(world, name, arrival["units"])
             steps.note_done(world, data.keys_of(release, services), payload["done"])
-            starting = [unit for unit in running(world, release.manifest) if unit in begun["units"]]
+            starting = [unit for unit in running(world, release.manifest) if unit in arrival["units"]]
             patience = health.Patience.of(release.manifest, since, say)
             data.start(world, release, services, starting, patience)
             # Through the proxy too: the names lead here next
@@ -132,26 +132,26 @@ def start(world: World, payload: StartPayload, say: Say) -> StartAnswer:
             ]
             health.wait(world, own_probes, {}, patience)
         except (Failed, Refused, OSError) as error:
-            return _give_up(world, begun, reason_of(error), say)
-        aside = _finish(world, begun)
+            return _give_up(world, arrival, reason_of(error), say)
+        aside = _finish(world, arrival)
     return {"started": True, "aside": aside}
 
 
-def _give_up(world: World, begun: ArrivalRecord, why: str, say: Say) -> StartAnswer:
+def _give_up(world: World, arrival: ArrivalRecord, why: str, say: Say) -> StartAnswer:
     """The answer of a start that failed: `off` once nothing here uses what arrived."""
-    failures = _undo(world, begun, say)
+    failures = _undo(world, arrival, say)
     more = f"; some of it could not be restored: {'; '.join(failures)}" if failures else ""
-    is_off = not failures or not _is_on(world, begun["units"])
-    return {"started": False, "off": is_off, "why": f"{begun['what']} did not start on this host{more}: {why}"}
+    is_off = not failures or not _is_on(world, arrival["units"])
+    return {"started": False, "off": is_off, "why": f"{arrival['what']} did not start on this host{more}: {why}"}
 
 
 def undo(world: World, payload: UndoPayload, say: Say) -> UndoAnswer:
     """Puts back what was here before data of this move arrived. Raises Refused where it cannot."""
     with lock.lock(PURPOSE, say):
-        begun = _read_record(world)
-        if begun and begun["id"] == payload["id"] and (failures := _undo(world, begun, say)):
+        arrival = _read_record(world)
+        if arrival and arrival["id"] == payload["id"] and (failures := _undo(world, arrival, say)):
             raise Refused(f"the earlier data could not be restored: {'; '.join(failures)}")
-    return {"undone": begun is not None}
+    return {"undone": arrival is not None}
 
 
 def _is_on(world: World, names: list[str]) -> bool:
@@ -162,29 +162,29 @@ def _is_on(world: World, names: list[str]) -> bool:
         return True
 
 
-def _finish(world: World, begun: ArrivalRecord) -> list[str]:
+def _finish(world: World, arrival: ArrivalRecord) -> list[str]:
     """Where what was here before is kept."""
-    _note(world, begun, undone=False)
-    aside = [moved["aside"] for moved in begun["moved"] if world.exists(moved["aside"])]
+    _note(world, arrival, undone=False)
+    aside = [moved["aside"] for moved in arrival["moved"] if world.exists(moved["aside"])]
     world.remove(RECORD)
     return aside
 
 
-def _undo(world: World, begun: ArrivalRecord, say: Say) -> list[str]:
+def _undo(world: World, arrival: ArrivalRecord, say: Say) -> list[str]:
     """What could not be put back. Safe to repeat: what arrived goes back to where it was copied to, and so is not
     copied again."""
-    say(f"restoring the earlier data of {begun['what']}")
+    say(f"restoring the earlier data of {arrival['what']}")
     # From here on no start takes what arrived for being in its place
-    _write(world, {**begun, "undoing": True})
+    _write(world, {**arrival, "undoing": True})
     try:
-        data.stop(world, _release(world).manifest, begun["units"])
+        data.stop(world, _release(world).manifest, arrival["units"])
         # Before what is older is in its place again
-        for name, record in begun.get("others", {}).items():
+        for name, record in arrival.get("others", {}).items():
             away.fence(world, name, record)
     except Failed as failure:
         return [str(failure)]
     failures: list[str] = []
-    for moved in begun["moved"]:
+    for moved in arrival["moved"]:
         try:
             if world.exists(moved["aside"]) or not world.exists(moved["staged"]):
                 if world.exists(moved["path"]):
@@ -196,24 +196,24 @@ def _undo(world: World, begun: ArrivalRecord, say: Say) -> list[str]:
     if failures:
         return failures
     try:
-        if begun["was"]:
-            away.fence(world, begun["system"], begun["was"])
+        if arrival["was"]:
+            away.fence(world, arrival["system"], arrival["was"])
         else:
-            away.lift(world, begun["system"], begun["units"])
-        _note(world, begun, undone=True)
+            away.lift(world, arrival["system"], arrival["units"])
+        _note(world, arrival, undone=True)
         world.remove(RECORD)
-        if begun["running"]:
-            units.start(world, begun["running"])
+        if arrival["running"]:
+            units.start(world, arrival["running"])
     except Failed as failure:
         say(f"a service that ran before does not start again: {failure}")
     return []
 
 
-def _note(world: World, begun: ArrivalRecord, undone: bool) -> None:
+def _note(world: World, arrival: ArrivalRecord, undone: bool) -> None:
     """What became of the last arrival, for who has lost the answer."""
-    record = {"id": begun["id"], "region": begun["region"], "at": world.wall(), "undone": undone}
+    record = {"id": arrival["id"], "region": arrival["region"], "at": world.wall(), "undone": undone}
     world.directory(TAKEN, 0o700, "root", "root")
-    world.write(f"{TAKEN}/{begun['system']}.json", json.dumps(record).encode(), 0o600, "root", "root")
+    world.write(f"{TAKEN}/{arrival['system']}.json", json.dumps(record).encode(), 0o600, "root", "root")
 
 
 def _release(world: World) -> Release:
@@ -239,9 +239,9 @@ def _read_record(world: World) -> ArrivalRecord | None:
     )
 
 
-def _write(world: World, begun: ArrivalRecord) -> None:
+def _write(world: World, arrival: ArrivalRecord) -> None:
     world.directory(STATE, 0o700, "root", "root")
-    world.write(RECORD, json.dumps(begun, sort_keys=True).encode(), 0o600, "root", "root")
+    world.write(RECORD, json.dumps(arrival, sort_keys=True).encode(), 0o600, "root", "root")
 
 
 Answer = Union[PrepareAnswer, ReadyAnswer, StartAnswer, UndoAnswer]

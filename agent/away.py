@@ -76,8 +76,8 @@ def let_go(world: World, system: str, names: list[str]) -> None:
     if record is None:
         return
     remaining = [unit for unit in record["units"] if unit not in names]
-    gone = [unit for unit in record["units"] if unit in names]
-    for path in _fences(system, gone):
+    fenced_units = [unit for unit in record["units"] if unit in names]
+    for path in _fences(system, fenced_units):
         world.remove(path)
     if remaining:
         record["units"] = remaining
@@ -85,7 +85,7 @@ def let_go(world: World, system: str, names: list[str]) -> None:
         world.write(f"{GONE}/{system}.json", text.encode(), 0o644, "root", "root")
     else:
         world.remove(f"{GONE}/{system}.json")
-    _reload(world, gone)
+    _reload(world, fenced_units)
 
 
 def lift(world: World, system: str, names: list[str]) -> None:

@@ -14,9 +14,9 @@ STARTED = "39f53479d3a045ac8e11786248231fbf"
 
 def boot_times(world: World, release: Release) -> list[MilestoneResult]:
     """An entry a milestone: `name`, `unit`, `within`, and `seconds` (None when it was not reached yet)."""
-    begun, offset = _begin(world)
+    beginning, offset = _begin(world)
     return [
-        {**milestone, "seconds": _seconds_to_start(world, milestone["unit"], begun, offset)}
+        {**milestone, "seconds": _seconds_to_start(world, milestone["unit"], beginning, offset)}
         for milestone in release.manifest["milestones"]
     ]
 
@@ -37,7 +37,7 @@ def _begin(world: World) -> tuple[int, int]:
     return 0, times.get("FirmwareTimestampMonotonic", 0)
 
 
-def _seconds_to_start(world: World, unit: str, begun: int, offset: int) -> float | None:
+def _seconds_to_start(world: World, unit: str, beginning: int, offset: int) -> float | None:
     """When the unit was first up; it may have been restarted since."""
     ran = world.run(
         "journalctl",
@@ -50,5 +50,5 @@ def _seconds_to_start(world: World, unit: str, begun: int, offset: int) -> float
         "-q",
     )
     times = [int(json.loads(line)["__MONOTONIC_TIMESTAMP"]) for line in ran.output.splitlines() if line.startswith("{")]
-    since = [time for time in times if time >= begun]
-    return round((min(since) - begun + offset) / 1e6, 1) if since else None
+    since = [time for time in times if time >= beginning]
+    return round((min(since) - beginning + offset) / 1e6, 1) if since else None

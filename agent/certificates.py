@@ -33,11 +33,11 @@ def obtain(
     The release's own roots are trusted on top of the system's. Raises Refused with what the ACME client said.
     """
     missing = [item for item in target.manifest["certificates"] if not _is_here(world, target, item, renewing)]
-    done = [line for item in missing for line in _issue(world, target, item, identity, replaced)]
+    lines = [line for item in missing for line in _issue(world, target, item, identity, replaced)]
     for item in target.manifest["certificates"]:
         if item.get("group", "root") != "root":
             _share(world, item["name"], item["group"])
-    return done
+    return lines
 
 
 def warnings(world: World, target: Release) -> list[str]:
@@ -138,14 +138,14 @@ def _issue(
     world: World, target: Release, item: Certificate, identity: dict[str, str], replaced: Sequence[PathState]
 ) -> list[str]:
     name = item["name"]
-    done: list[str] = []
+    lines: list[str] = []
     damaged = [entry for entry in replaced if entry["kind"] == "aside" and entry["path"] in lineages.places(name)]
     if damaged:
         fault = lineages.fault(world, name)
-        done.append(f"{fault}: set aside as {', '.join(lineages.set_aside(world, damaged))}")
+        lines.append(f"{fault}: set aside as {', '.join(lineages.set_aside(world, damaged))}")
     before = {link: world.link_target(link) for link in lineages.links(name)}
     if _is_used_again(world, item, before):
-        return [*done, f"the certificate of {name} of the earlier release is in use again"]
+        return [*lines, f"the certificate of {name} of the earlier release is in use again"]
     token = proofs.environment(target, item)
     proofs.check(world, item, token)
     around = identity | token | _trust(world, target)
@@ -161,7 +161,7 @@ def _issue(
     if damaged:
         _keep_new(world, name)
     _note(world, item, before)
-    return [*done, f"obtained the certificate of {name}"]
+    return [*lines, f"obtained the certificate of {name}"]
 
 
 def _read_notes(world: World) -> dict[str, ObtainedCertificate]:

@@ -36,9 +36,9 @@ def contents(world: World) -> Contents:
             item = environment.get(file.path)
             files[file.path] = _without_secrets(file, content, item) if item else _text(content)
     # Which slot a link names is no difference: it is the host's own affair
-    chosen = {slot["link"] for slot in release.manifest["slots"]}
+    slot_links = {slot["link"] for slot in release.manifest["slots"]}
     links = {link["path"]: _target(world, link["path"]) for link in release.manifest["links"]}
-    files |= {path: f"-> {target}\n" for path, target in links.items() if target and path not in chosen}
+    files |= {path: f"-> {target}\n" for path, target in links.items() if target and path not in slot_links}
     return {"release": release.id, "manifest": release.manifest, "files": files}
 
 

@@ -135,11 +135,11 @@ def main(payload: Payload) -> None:
 
     def one(image: Image) -> Copy:
         try:
-            done: Copy = copy_image(skopeo, image)
+            result: Copy = copy_image(skopeo, image)
         except (OSError, subprocess.SubprocessError) as error:
-            done = {"to": image["to"], "digest": None, "how": "failed", "reason": str(error)}
-        say(image=done)
-        return done
+            result = {"to": image["to"], "digest": None, "how": "failed", "reason": str(error)}
+        say(image=result)
+        return result
 
     over = threading.Event()
 

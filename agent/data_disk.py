@@ -143,8 +143,8 @@ def find(machine: Machine, payload: Payload, say: Say) -> str:
 def _device(machine: Machine, serial: str, name: str) -> str:
     if device := machine.resolve(f"{DEVICES}/{NAME}{serial}"):
         return device
-    _, listed = machine.run("lsblk", "-dno", "NAME,SERIAL")
-    disks = [line.split() for line in listed.splitlines() if line.strip()]
+    _, output = machine.run("lsblk", "-dno", "NAME,SERIAL")
+    disks = [line.split() for line in output.splitlines() if line.strip()]
     for disk in disks:
         if len(disk) > 1 and disk[1].replace("-", "") == serial:
             return f"/dev/{disk[0]}"

@@ -33,19 +33,19 @@ def drift(world: World, overriding: list[Override] | None = None) -> list[Findin
             findings.append({"path": link["path"], "found": f"links to {target or 'nothing'}, not to {link['target']}"})
     for entry in release.manifest["artefacts"]:
         if (paths := artefacts.edited_paths(world, entry["folder"])) != []:
-            gone = "is incomplete; the next release fetches it again"
-            findings.append(_folder(entry["folder"], paths, "the next build replaces it", gone))
+            reason = "is incomplete; the next release fetches it again"
+            findings.append(_folder(entry["folder"], paths, "the next build replaces it", reason))
     for folder, paths in environments.differing(world, release.manifest):
-        gone = "is incomplete, or its Python is missing; the next release builds it again"
-        findings.append(_folder(folder, paths, "the next lock replaces it", gone))
+        reason = "is incomplete, or its Python is missing; the next release builds it again"
+        findings.append(_folder(folder, paths, "the next lock replaces it", reason))
     overriding = overrides.list_overrides(world, release) if overriding is None else overriding
     findings += [Finding(path=entry.path, found=entry.found) for entry in overriding]
     return findings + _units(world, release)
 
 
-def _folder(folder: str, paths: list[str] | None, later: str, gone: str) -> Finding:
+def _folder(folder: str, paths: list[str] | None, later: str, reason: str) -> Finding:
     more = f", and {len(paths) - 3} more" if paths and len(paths) > 3 else ""
-    return {"path": folder, "found": f"was edited: {', '.join(paths[:3])}{more}; {later}" if paths else gone}
+    return {"path": folder, "found": f"was edited: {', '.join(paths[:3])}{more}; {later}" if paths else reason}
 
 
 def _file(world: World, file: DesiredFile, plain: dict[str, str] | None) -> list[Finding]:

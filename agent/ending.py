@@ -16,7 +16,7 @@ PROC = "/proc"
 def end(name: str) -> list[int]:
     """Kills the first process of every container of this name that still runs, and with it all others of the container;
     which processes these were."""
-    ended: list[int] = []
+    pids: list[int] = []
     for identifier, pid in _recorded_containers(name):
         # The number could be another process's by now: what is killed is what was looked at
         with contextlib.suppress(OSError):
@@ -24,10 +24,10 @@ def end(name: str) -> list[int]:
             try:
                 if identifier in _read(f"{PROC}/{pid}/cgroup"):
                     signal.pidfd_send_signal(descriptor, signal.SIGKILL)
-                    ended.append(pid)
+                    pids.append(pid)
             finally:
                 os.close(descriptor)
-    return ended
+    return pids
 
 
 def _recorded_containers(name: str) -> list[tuple[str, int]]:

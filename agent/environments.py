@@ -182,16 +182,16 @@ def _commands(making: Making, index: str) -> list[list[str]]:
     """By the addresses that are in the lock; or by what the lock says, out of another index: uv takes no other
     addresses than the lock's itself."""
     entry, program = making.entry, making.uv
-    chosen = ["--no-default-groups", "--project", STAGED, "--python", making.python]
+    options = ["--no-default-groups", "--project", STAGED, "--python", making.python]
     for option, names in (("--group", entry["groups"]), ("--extra", entry["extras"])):
-        chosen += [word for name in names for word in (option, name)]
+        options += [word for name in names for word in (option, name)]
     if not index:
-        return [[program, "sync", "--frozen", "--no-install-project", "--no-install-workspace", *chosen]]
+        return [[program, "sync", "--frozen", "--no-install-project", "--no-install-workspace", *options]]
     source = ["--no-index", "--find-links", index] if index.startswith("/") else ["--default-index", index]
     output = ["--output-file", REQUIREMENTS]
     return [
         [program, "venv", "--python", making.python, making.place],
-        [program, "export", "--frozen", "--quiet", "--no-emit-project", "--no-emit-workspace", *chosen, *output],
+        [program, "export", "--frozen", "--quiet", "--no-emit-project", "--no-emit-workspace", *options, *output],
         [
             program, "pip", "install", "--require-hashes", "--python", f"{making.place}/bin/python", *source,
             "--requirement", REQUIREMENTS,

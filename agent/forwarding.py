@@ -100,12 +100,12 @@ def faults(world: World, manifests: list[Manifest]) -> list[str]:
     """What is missing or was left behind, in words. Raises one of UNKNOWN where Docker does not say."""
     ports = {entry["port"] for manifest in manifests for entry in manifest["ports"] if entry.get("container")}
     missing = _twice(world, lambda: _missing_rules(world, manifests)) if _keeps_rules(world) else []
-    gone = phrase("firewall rules of Docker are missing ({rules})", rules=", ".join(missing)) if missing else ""
+    complaint = phrase("firewall rules of Docker are missing ({rules})", rules=", ".join(missing)) if missing else ""
     stale_ports = [
         phrase("port {port} is still held for a container that no longer exists", port=port)
         for port in sorted(_twice(world, lambda: _stale_proxy_ports(world, ports)))
     ]
-    return [*([gone] if gone else []), *stale_ports]
+    return [*([complaint] if complaint else []), *stale_ports]
 
 
 def _keeps_rules(world: World) -> bool:

@@ -60,8 +60,8 @@ def ask_until(
         return [(entry, answer) for entry, answer in pairs if answer is not None]
 
 
-def wait(world: World, probes: list[AimedProbe], needed: dict[str, int], patience: Patience) -> dict[str, int]:
-    """Service → 200, once each has answered 200 as many times in a row as `needed` says (1 where it says nothing).
+def wait(world: World, probes: list[AimedProbe], successes: dict[str, int], patience: Patience) -> dict[str, int]:
+    """Service → 200, once each has answered 200 as many times in a row as `successes` says (1 where it says nothing).
 
     Raises Failed naming every service that does not get there in time; earlier where all that are left end again and
     again, or are started no more, and nothing else is to come that they could wait for.
@@ -77,7 +77,7 @@ def wait(world: World, probes: list[AimedProbe], needed: dict[str, int], patienc
         statuses |= new_statuses
         for name in [name for name in waiting if name in new_statuses]:
             rows[name] = rows[name] + 1 if statuses[name] == 200 else 0
-            if rows[name] >= needed.get(name, 1):
+            if rows[name] >= successes.get(name, 1):
                 del waiting[name]
         if not waiting:
             return statuses

@@ -71,10 +71,10 @@ def _close(world: World, manifest: Manifest, entries: list[ActiveRequestHold]) -
 def open_again(world: World, manifest: Manifest, entries: Iterable[RequestHold]) -> None:
     """Those that waited are let through, and the proxy leads to the services themselves again. Safe to repeat. Raises
     Failed, and OSError."""
-    listed = [*entries]
-    for entry in listed:
+    holds = [*entries]
+    for entry in holds:
         world.remove(_flag_path(entry))
-    _lead(world, manifest, waiting(world, listed), "target")
+    _lead(world, manifest, waiting(world, holds), "target")
 
 
 def waiting(world: World, entries: Iterable[RequestHold]) -> list[RequestHold]:

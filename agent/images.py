@@ -65,9 +65,9 @@ def _fitting(world: World, offered: dict[str, set[str]]) -> None:
         if ours not in architectures and architectures - {""}
     }
     if others:
-        named = "; ".join(f"{image} is for {', '.join(architectures)}" for image, architectures in others.items())
+        misfits = "; ".join(f"{image} is for {', '.join(architectures)}" for image, architectures in others.items())
         raise Refused(
-            f"this host is {ours}, but {len(others)} image(s) are not: {named}. Build and push them for {ours} too "
+            f"this host is {ours}, but {len(others)} image(s) are not: {misfits}. Build and push them for {ours} too "
             f"(docker buildx build --platform linux/{ours} …), or choose a machine of their architecture, and run again"
         )
 

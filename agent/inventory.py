@@ -113,11 +113,11 @@ def _missing(world: World, before: Inventory, kind: Kind) -> list[str] | None:
     now = _answer(looks[kind])
     if now is None:
         return None
-    gone = {key: name for key, name in noted.items() if key not in now}
+    losses = {key: name for key, name in noted.items() if key not in now}
     if kind == "containers":
         same = before.get("docker") == _docker(world)
-        return [name for id, name in gone.items() if not (same and _has_done_its_work(world, id))]
-    return list(gone.values())
+        return [name for id, name in losses.items() if not (same and _has_done_its_work(world, id))]
+    return list(losses.values())
 
 
 def _answer(look: Callable[[], T]) -> T | None:
@@ -176,8 +176,8 @@ def _has_done_its_work(world: World, id: str) -> bool:
 
 
 def _networks(world: World) -> dict[str, str]:
-    listed: list[docker.Network] = json.loads(world.docker_has("/networks"))
-    foreign = [entry for entry in listed if not _is_ours(entry)]
+    networks: list[docker.Network] = json.loads(world.docker_has("/networks"))
+    foreign = [entry for entry in networks if not _is_ours(entry)]
     return {entry["Id"]: entry["Name"] for entry in foreign if entry["Name"] not in OF_DOCKER}
 
 

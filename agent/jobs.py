@@ -119,8 +119,8 @@ def run(world: World, id: str) -> int:
 
 def _without_the_lock(world: World, job: Job, release: str, reason: str) -> Outcome:
     """A job that begins has touched nothing; one that was killed in its switch may have."""
-    begun = transaction.load_unfinished(world)
-    if begun is None or begun.job != job.id:
+    switch = transaction.load_unfinished(world)
+    if switch is None or switch.job != job.id:
         return apply.refusal_outcome(world, job, release, reason)
     line = (
         f"unknown on {job.host}: the agent was ended midway of the switch, and {reason[0].lower()}{reason[1:]}. "
@@ -208,9 +208,9 @@ def _after_a_crash(world: World, job: Job, spec: Spec, was_stepping: bool) -> Ou
     recovered = recover(world, job, "the agent was ended midway")
     if recovered:
         return recovered[1]
-    ended = [entry for entry in store.history(world) if entry["job"] == job.id]
-    if ended:
-        entry = cast("dict[str, Any]", ended[-1])
+    entries = [entry for entry in store.history(world) if entry["job"] == job.id]
+    if entries:
+        entry = cast("dict[str, Any]", entries[-1])
         return Outcome(**{name: entry[name] for name in Outcome.__dataclass_fields__})
     untouched = steps.StepFailed.untouched if was_stepping else Refused.untouched
     return apply.refusal_outcome(
@@ -310,11 +310,11 @@ def _last_word(world: World, id: str) -> Event | None:
     events = _events(world, id)
     if events and "result" in events[-1]:
         return None
-    ended = [entry for entry in store.history(world) if entry["job"] == id]
-    if ended:
-        return {"result": ended[-1]}
-    begun = transaction.load_unfinished(world)
-    if begun is None or begun.job != id:
+    entries = [entry for entry in store.history(world) if entry["job"] == id]
+    if entries:
+        return {"result": entries[-1]}
+    switch = transaction.load_unfinished(world)
+    if switch is None or switch.job != id:
         return {"gone": True}
     # The agent was ended for good: what it left is undone as after a reboot
     world.run("systemctl", "start", "--no-block", install.UNIT)

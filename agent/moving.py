@@ -295,9 +295,9 @@ def commit(payload: moves.MovePayload) -> moves.CommitAnswer:
     """From here on the other host has the data: this one does not start what writes it, after a restart neither."""
     system = payload["system"]
     with hold_lock():
-        gone: moves.HoldRecord | None = read(f"{GONE}/{system}.json")
-        if gone:
-            return {"gone": gone["id"] == payload["id"]}
+        handover: moves.HoldRecord | None = read(f"{GONE}/{system}.json")
+        if handover:
+            return {"gone": handover["id"] == payload["id"]}
         record: moves.HoldRecord | None = read(f"{HELD}/{system}.json")
         if not record or record["id"] != payload["id"] or lease_left(system) <= 0 or running(record["units"]):
             return {"gone": False}

@@ -36,11 +36,11 @@ def server_of(text: str) -> Server:
     return name, int(port or PORT)
 
 
-def servers_of(zone: str, named: list[str], timeout: float, now: Callable[[], float] = time.monotonic) -> list[Server]:
-    """Address and port of each server of a zone: those `named`, else those that this host's resolver knows; none whose
-    address is not known. `timeout` is for all questions together. Raises Silent."""
+def servers_of(zone: str, names: list[str], timeout: float, now: Callable[[], float] = time.monotonic) -> list[Server]:
+    """Address and port of each server of a zone: those in `names`, else those that this host's resolver knows; none
+    whose address is not known. `timeout` is for all questions together. Raises Silent."""
     end = now() + timeout
-    hosts = [server_of(name) for name in named] or [(name, PORT) for name in _resolve(zone, "NS", end, now)]
+    hosts = [server_of(name) for name in names] or [(name, PORT) for name in _resolve(zone, "NS", end, now)]
     servers = [(address, port) for name, port in hosts for address in _addresses_of(name, end, now)[:1]]
     if not servers:
         raise Silent(f"no resolver of this host knows the name servers of {zone}")

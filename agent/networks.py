@@ -19,8 +19,8 @@ Network = ipaddress.IPv4Network
 
 def check(world: World, base: Release | None, target: Release) -> None:
     """Raises Refused for a subnet or an address that something else on the host has."""
-    listed: list[docker.Network] = json.loads(world.docker_has("/networks"))
-    by_name = {entry["Name"]: entry for entry in listed}
+    networks: list[docker.Network] = json.loads(world.docker_has("/networks"))
+    by_name = {entry["Name"]: entry for entry in networks}
     _subnets(base, target, by_name)
     _routes(world, base, target, by_name)
     _addresses(world, base, target)

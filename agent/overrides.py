@@ -135,7 +135,7 @@ def _unit_overrides(folders: Folders, release: Release) -> Iterator[Override]:
         files = {entry.value.lstrip("-") for entry in released if entry.name == "EnvironmentFile"}
         names_of_files = (variables_of(file.content) for file in release.files if file.path in files)
         variables = frozenset(name for names in names_of_files for name in names)
-        named = {_order(file): file.path for file in of_unit}
+        paths = {_order(file): file.path for file in of_unit}
         count, size = 0, 0
         for path in _drop_ins(folders, places, name):
             content = _head(world, path, MOST_BYTES - size + 1)
@@ -150,8 +150,8 @@ def _unit_overrides(folders: Folders, release: Release) -> Iterator[Override]:
                 yield Override(path, overrides)
                 break
             file = path.rsplit("/", 1)[1]
-            if file in named:
-                yield Override(path, phrase("replaces {name}", name=named[file]))
+            if file in paths:
+                yield Override(path, phrase("replaces {name}", name=paths[file]))
             elif names := overridden_settings(released, directives(content, file), variables):
                 yield Override(path, phrase("sets {names} of {unit}", names=", ".join(names), unit=unit["name"]))
 

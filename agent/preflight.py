@@ -78,8 +78,8 @@ def _commands(world: World, target: Release) -> None:
     packages = _programs(target)
     absent = [name for name in [*commands, *packages] if name != "docker-compose" and not world.has_command(name)]
     if absent:
-        named = [f"{name} (package {packages[name]})" if name in packages else name for name in dict.fromkeys(absent)]
-        raise Refused(f"packages not installed: {', '.join(named)}. Install them on the host and run again")
+        names = [f"{name} (package {packages[name]})" if name in packages else name for name in dict.fromkeys(absent)]
+        raise Refused(f"packages not installed: {', '.join(names)}. Install them on the host and run again")
     if "docker-compose" in commands:
         compose.demand(world.can.compose)
     if "docker" in commands:
@@ -101,7 +101,7 @@ def _programs(target: Release) -> dict[str, str]:
         (capabilities.FOR_CERTIFICATES, bool(target.manifest["certificates"])),
         (capabilities.FOR_PROXIES, has_proxy),
     )
-    return {name: package for programs, needed in needs if needed for name, package in programs.items()}
+    return {name: package for programs, is_needed in needs if is_needed for name, package in programs.items()}
 
 
 def check_programs(world: World, target: Release) -> None:
@@ -112,8 +112,8 @@ def check_programs(world: World, target: Release) -> None:
     requirements = [item for item in requirements if artefacts.locate(target.manifest, item["path"]) == item["path"]]
     missing = [item for item in requirements if not _is_here(world, item["path"])]
     if missing:
-        named = "; ".join(dict.fromkeys(f"{item['path']} ({item['reason']})" for item in missing))
-        raise Refused(f"missing on this host: {named}. Create it or correct the path, and run again")
+        places = "; ".join(dict.fromkeys(f"{item['path']} ({item['reason']})" for item in missing))
+        raise Refused(f"missing on this host: {places}. Create it or correct the path, and run again")
 
     started, paths = programs.started_programs(target.files), [item["path"] for item in requirements]
     complaint_of = {path: programs.complaint(world, path, is_started=path in started) for path in paths}
@@ -159,13 +159,17 @@ def _check_behind(
     programs_of, scripts_of = (
         {path: place(path) for entry in entries for path in entry.get(kind, [])} for kind in ("programs", "scripts")
     )
-    named = programs_of | scripts_of
+    paths_by_program = programs_of | scripts_of
     wrong = [
         f"{path} is not in it ({paths[path]})"
         for path, inside in place_of.items()
-        if path not in named and not world.exists(inside)
+        if path not in paths_by_program and not world.exists(inside)
     ]
-    wrong += [f"{path} is not in it, but a unit starts it" for path in named if not world.exists(named[path])]
+    wrong += [
+        f"{path} is not in it, but a unit starts it"
+        for path in paths_by_program
+        if not world.exists(paths_by_program[path])
+    ]
     wrong += [
         f"{path} is not executable, but a unit starts it (chmod +x)"
         for path, inside in programs_of.items()
@@ -215,9 +219,9 @@ def check_families(world: World, target: Release) -> None:
         )
 
 
-def _is_here(world: World, needed: str) -> bool:
+def _is_here(world: World, program: str) -> bool:
     """A path, or the name of a program."""
-    return world.exists(needed) if needed.startswith("/") else world.has_command(needed)
+    return world.exists(program) if program.startswith("/") else world.has_command(program)
 
 
 def _ways(world: World, target: Release) -> None:

@@ -79,21 +79,21 @@ def mount_fault(world: World, path: str) -> str | None:
 
 def _end(world: World, path: str) -> str:
     """Where a path leads, links of its directories followed."""
-    done, waiting, links = "", path.split("/"), 0
+    real_path, waiting, links = "", path.split("/"), 0
     while waiting:
         part = waiting.pop(0)
         if part in ("", "."):
             continue
         if part == "..":
-            done = posixpath.dirname(done).rstrip("/")
+            real_path = posixpath.dirname(real_path).rstrip("/")
             continue
-        target = world.link_target(f"{done}/{part}") if links < LINKS else None
+        target = world.link_target(f"{real_path}/{part}") if links < LINKS else None
         if target is None:
-            done = f"{done}/{part}"
+            real_path = f"{real_path}/{part}"
             continue
         links += 1
-        done, waiting = "" if target.startswith("/") else done, [*target.split("/"), *waiting]
-    return done
+        real_path, waiting = "" if target.startswith("/") else real_path, [*target.split("/"), *waiting]
+    return real_path
 
 
 def _binary_fault(world: World, head: bytes) -> str | None:

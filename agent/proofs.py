@@ -222,10 +222,10 @@ class Cloudflare:
 
     def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         headers = {"Authorization": f"Bearer {self._token()}", "Content-Type": "application/json"}
-        sent = json.dumps(body).encode() if body else None
+        payload = json.dumps(body).encode() if body else None
         status, body_read = 0, b""
         for pause in (*aws.PAUSES, 0):
-            status, body_read = self.world.fetch(CLOUDFLARE + path, headers, method, sent)
+            status, body_read = self.world.fetch(CLOUDFLARE + path, headers, method, payload)
             if status not in (0, 429) and status < 500:
                 break
             self.world.sleep(pause)
@@ -234,8 +234,8 @@ class Cloudflare:
         except ValueError:
             parsed = {}
         answer = cast("dict[str, Any]", parsed) if isinstance(parsed, dict) else {}
-        listed: list[object] = answer.get("errors") or []
-        errors = [cast("dict[str, Any]", error) for error in listed if isinstance(error, dict)]
+        entries: list[object] = answer.get("errors") or []
+        errors = [cast("dict[str, Any]", error) for error in entries if isinstance(error, dict)]
         if status == 200 and answer.get("success"):
             return answer.get("result")
         if any(error.get("code") in IS_THERE for error in errors):

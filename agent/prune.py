@@ -75,7 +75,7 @@ def _sizes_of_unneeded(world: World) -> list[tuple[int, list[str]]]:
         return []
     ids = sorted(set(world.run("docker", "image", "ls", "-q", "--no-trunc", timeout=60).output.split()))
     releases = store.kept_ids(world)
-    needed = images_of(world, store.returnable(world))
+    images = images_of(world, store.returnable(world))
     ours = tuple({f"{image.split('/')[0]}/" for image in images_of(world, releases)})
     if not ids or not ours:
         return []
@@ -85,5 +85,5 @@ def _sizes_of_unneeded(world: World) -> list[tuple[int, list[str]]]:
     return [
         (size, names)
         for size, names in sizes
-        if names and not needed & {*names} and all(n.startswith(ours) for n in names)
+        if names and not images & {*names} and all(n.startswith(ours) for n in names)
     ]

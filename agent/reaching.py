@@ -139,8 +139,8 @@ def enter(world: World, id: str) -> int:
     reader = select.poll()
     reader.register(1, 0)
     while True:
-        ended, status = os.waitpid(child, os.WNOHANG)
-        if ended:
+        pid, status = os.waitpid(child, os.WNOHANG)
+        if pid:
             return os.WEXITSTATUS(status) if os.WIFEXITED(status) else 128 + os.WTERMSIG(status)
         if reader.poll(100):
             os.kill(child, signal.SIGHUP)
@@ -232,8 +232,8 @@ def _running(world: World, manifest: Manifest, service: str) -> str:
     Refused."""
     own = [slot for slot in manifest["slots"] if slot["service"] == service]
     serving = [live["unit"] for slot in own if (live := slots.live(world, slot))]
-    named = [probe["unit"] for probe in manifest["probes"] if probe["service"] == service]
-    own_units = serving or named or slots.units_of_service(manifest, service)
+    probe_units = [probe["unit"] for probe in manifest["probes"] if probe["service"] == service]
+    own_units = serving or probe_units or slots.units_of_service(manifest, service)
     if not own_units:
         services = sorted({probe["service"] for probe in manifest["probes"]})
         raise Refused(f"this host runs no {service}; services: {', '.join(services)}")

@@ -13,30 +13,30 @@ from agent.world import World
 
 def recover(world: World, job: Job, why: str) -> tuple[Transaction, Outcome] | None:
     """How the unfinished switch ended, or None when there is none. Safe to repeat."""
-    begun = transaction.load_unfinished(world)
-    if begun is None:
+    switch = transaction.load_unfinished(world)
+    if switch is None:
         certificates.give_back(world)
         return None
     # The transaction has them
     certificates.forget(world)
-    job = job.instead_of(begun.job, begun.kind, begun.who, begun.host)
-    if not transaction.is_committed(world, begun):
-        if begun.reason and why not in begun.reason:
-            begun.reason = f"{begun.reason}; and then {why}"
-        return begun, roll_back(world, job, begun, why, interrupted=True)
-    store.note_served(world, begun.release)
+    job = job.instead_of(switch.job, switch.kind, switch.who, switch.host)
+    if not transaction.is_committed(world, switch):
+        if switch.reason and why not in switch.reason:
+            switch.reason = f"{switch.reason}; and then {why}"
+        return switch, roll_back(world, job, switch, why, interrupted=True)
+    store.note_served(world, switch.release)
     warnings: list[str] = []
     try:
-        manifest = store.manifest(world, begun.release)
+        manifest = store.manifest(world, switch.release)
         warnings += slots.settle(world, manifest)
         making.note_begin(world, manifest)
     except store.UNREADABLE:
         # It serves; the next release of the same files writes its copy again
-        warnings.append(f"the kept copy of release {begun.release[:12]} cannot be read")
-    warnings += existing.remove(world, begun.existing)
-    line = f"applied on {begun.host}: release {begun.release[:12]} was committed before {why}; it is complete now"
-    outcome = Outcome("applied", begun.release, line, sorted(begun.paths), begun.starts, warnings=warnings)
+        warnings.append(f"the kept copy of release {switch.release[:12]} cannot be read")
+    warnings += existing.remove(world, switch.existing)
+    line = f"applied on {switch.host}: release {switch.release[:12]} was committed before {why}; it is complete now"
+    outcome = Outcome("applied", switch.release, line, sorted(switch.paths), switch.starts, warnings=warnings)
     outcome.line = "; ".join([line, *warnings])
     job.record(outcome)
     transaction.end(world)
-    return begun, outcome
+    return switch, outcome

@@ -66,8 +66,8 @@ def status(world: World) -> Status:
 
 
 def _unfinished_switch(world: World) -> UnfinishedSwitch | None:
-    begun = transaction.load_unfinished(world)
-    return {"release": begun.release, "who": begun.who, "reason": begun.reason} if begun else None
+    switch = transaction.load_unfinished(world)
+    return {"release": switch.release, "who": switch.who, "reason": switch.reason} if switch else None
 
 
 def boot_times(world: World) -> BootTimes:

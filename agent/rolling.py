@@ -42,7 +42,7 @@ class Disturbance:
 
     starts: list[str]
     stops: list[str]
-    needed: set[str]
+    awaited_services: set[str]
 
 
 def rolls(
@@ -56,7 +56,7 @@ def rolls(
     for group in manifest["replicas"]:
         serving = [member["unit"] for member in group["members"] if states[member["unit"]]["active"]]
         together = {entry["unit"] for entry in manifest["networks"]} & disturbed or {*group["awaited"]} & starting
-        if base is None or not serving or together or group["service"] in disturbance.needed:
+        if base is None or not serving or together or group["service"] in disturbance.awaited_services:
             continue
         if all(_is_same(base, manifest, unit) for unit in serving) and _has_its_ports(base, group):
             concerned = [one for one in _members(group) if one.unit in starting]
@@ -97,18 +97,18 @@ def _unhealthy_first(ones: Iterable[Roll], probes: list[AimedProbe], unhealthy: 
     return sorted(ones, key=lambda one: not (one.is_new or one.unit in units_of_these))
 
 
-def restart_each(world: World, job: Job, ready: Plan, begun: Transaction, probes: list[AimedProbe]) -> None:
+def restart_each(world: World, job: Job, ready: Plan, switch: Transaction, probes: list[AimedProbe]) -> None:
     """Restarts a plan's replicas one after the other, and lets the proxy lead to each again once it is healthy. Raises
     Failed."""
     manifest = ready.target.manifest
-    for one in _unhealthy_first(ready.rolls, probes, begun.sick):
+    for one in _unhealthy_first(ready.rolls, probes, switch.sick):
         own = _own(probes, one)
         names = ", ".join(probe["service"] for probe in own)
         job.say(f"{'starting' if one.is_new else 'restarting'} {names} by itself")
         # What a kill leaves is put back by this
-        begun.rolled.append(cast("RolledReplica", asdict(one)))
-        begun.store(world)
-        _restart(world, manifest, one, own, health.Patience.of(manifest, begun.began))
+        switch.rolled.append(cast("RolledReplica", asdict(one)))
+        switch.store(world)
+        _restart(world, manifest, one, own, health.Patience.of(manifest, switch.began))
 
 
 def _own(probes: list[AimedProbe], one: Roll) -> list[AimedProbe]:
@@ -135,10 +135,10 @@ def take_out(world: World, manifest: Manifest, ones: Iterable[Roll]) -> None:
 
 def leave(world: World, base: Manifest, leaves: Iterable[str]) -> None:
     """The proxy leads no more to the replicas that go, where others of the service stay and take their requests."""
-    gone = {*leaves}
+    leaving = {*leaves}
     for group in base["replicas"]:
-        stays = [one for one in _members(group) if one.unit not in gone]
-        goes = [one for one in _members(group) if one.unit in gone]
+        stays = [one for one in _members(group) if one.unit not in leaving]
+        goes = [one for one in _members(group) if one.unit in leaving]
         if stays and goes:
             # Also where a person had taken one out: the proxy takes no list without any
             for one in stays:

@@ -96,7 +96,7 @@ class NameServers:
     where all that answer agree."""
 
     zone: str
-    named: list[str]
+    server_names: list[str]
     timeout: float
     now: Callable[[], float]
     known_servers: tuple[float, list[nameservers.Server]] | None = None
@@ -105,7 +105,10 @@ class NameServers:
         """None when none of them says."""
         try:
             if self.known_servers is None or self.now() - self.known_servers[0] > SERVERS_LIFE:
-                self.known_servers = (self.now(), nameservers.servers_of(self.zone, self.named, self.timeout / 2))
+                self.known_servers = (
+                    self.now(),
+                    nameservers.servers_of(self.zone, self.server_names, self.timeout / 2),
+                )
         except nameservers.Silent:
             if self.known_servers is None:
                 return None

@@ -102,10 +102,10 @@ def probes(world: World, manifest: Manifest, planned: list[Rollout] | None = Non
     going to."""
     rest = resting(world, manifest)
     containers = {(port["unit"], port["service"]): port.get("container", "") for port in manifest["ports"]}
-    chosen = {slot["service"]: live(world, slot) for slot in manifest["slots"]}
-    chosen |= {rollout.service: rollout.next for rollout in planned or []}
+    choices = {slot["service"]: live(world, slot) for slot in manifest["slots"]}
+    choices |= {rollout.service: rollout.next for rollout in planned or []}
     entries: list[Probe] = [
-        {**probe, "unit": choice["unit"], "url": choice["url"]} if (choice := chosen.get(probe["service"])) else probe
+        {**probe, "unit": choice["unit"], "url": choice["url"]} if (choice := choices.get(probe["service"])) else probe
         for probe in manifest["probes"]
         if probe["unit"] not in rest
     ]
@@ -148,10 +148,10 @@ def settle(world: World, manifest: Manifest) -> list[str]:
 def drain(world: World, ports: dict[int, float]) -> None:
     """Waits until the proxy's last request to each port has ended, for so many seconds at most, of all at the same
     time. One that the proxy has just taken may still be on its way to the port: it is looked at twice."""
-    begun, quiet = world.now(), dict.fromkeys(ports, 0)
+    beginning, quiet = world.now(), dict.fromkeys(ports, 0)
 
     def busy_ports() -> list[int]:
-        return [port for port, limit in ports.items() if quiet[port] < QUIET and world.now() < begun + limit]
+        return [port for port, limit in ports.items() if quiet[port] < QUIET and world.now() < beginning + limit]
 
     while waited_for := busy_ports():
         for port in waited_for:

@@ -50,9 +50,9 @@ def split(world: World, manifest: Manifest, changing: set[str]) -> tuple[list[St
     early: list[Step] = []
     late: list[Step] = []
     for step in pending(world, manifest):
-        needed = {step["network_unit"], *_units(manifest, step)}
+        prerequisites = {step["network_unit"], *_units(manifest, step)}
         running = units.states(world, [step["network_unit"]])[step["network_unit"]]["active"]
-        is_early = running and not needed & changing and all(map(world.exists, step["binds"]))
+        is_early = running and not prerequisites & changing and all(map(world.exists, step["binds"]))
         (early if is_early and not late else late).append(step)
     return early, late
 
@@ -83,10 +83,10 @@ def run_within_the_switch(
     start. Raises Failed."""
     remaining = list(touched)
     for step in steps:
-        needed = {step["network_unit"], *_units(target.manifest, step)}
-        if first := [unit for unit in remaining if unit in needed]:
+        prerequisites = {step["network_unit"], *_units(target.manifest, step)}
+        if first := [unit for unit in remaining if unit in prerequisites]:
             units.start(world, first, patience.deadline)
-            remaining = [unit for unit in remaining if unit not in needed]
+            remaining = [unit for unit in remaining if unit not in prerequisites]
         health.wait(world, slots.own_probes(world, target.manifest, step["needs"]), {}, patience)
         run(world, target, step, patience.say)
     return remaining
@@ -139,19 +139,19 @@ def forget_done(world: World, keys: list[str] | None = None) -> None:
     """Data has come back from another time: these steps, or all, are run on it again."""
     if keys is None:
         world.remove(DONE)
-    elif set(keys) & set(done := _done_keys(world)):
-        _write_done(world, [key for key in done if key not in keys])
+    elif set(keys) & set(done_keys := _done_keys(world)):
+        _write_done(world, [key for key in done_keys if key not in keys])
 
 
-def note_done(world: World, keys: list[str], done: list[str]) -> None:
-    """Data has come from another host: of these steps it has seen those that were `done` there, and no others."""
+def note_done(world: World, keys: list[str], done_keys: list[str]) -> None:
+    """Data has come from another host: of these steps it has seen those in `done_keys`, and no others."""
     other_keys = [key for key in _done_keys(world) if key not in keys]
-    _write_done(world, [*other_keys, *(key for key in keys if key in done)][-REMEMBERED:])
+    _write_done(world, [*other_keys, *(key for key in keys if key in done_keys)][-REMEMBERED:])
 
 
-def _write_done(world: World, done: list[str]) -> None:
+def _write_done(world: World, done_keys: list[str]) -> None:
     world.directory(STATE, 0o700, "root", "root")
-    world.write(DONE, json.dumps({"done": done}).encode(), 0o600, "root", "root")
+    world.write(DONE, json.dumps({"done": done_keys}).encode(), 0o600, "root", "root")
 
 
 def _done_keys(world: World) -> list[str]:

@@ -121,16 +121,16 @@ def _settle(world: World, note: Note) -> None:
     """Takes in how the job ended that was started last."""
     if not note.job:
         return
-    ended = next((entry for entry in store.history(world) if entry["job"] == note.job), None)
+    job_entry = next((entry for entry in store.history(world) if entry["job"] == note.job), None)
     note.job = ""
-    if ended is None:
+    if job_entry is None:
         # It did not get its turn, or was ended before it did anything
         return
-    if ended["outcome"] == "refused":
-        note.fault = ended["line"]
+    if job_entry["outcome"] == "refused":
+        note.fault = job_entry["line"]
         note.postpone(world.wall())
         return
-    note.settled, note.fault, note.failed = True, ended["line"] if ended["code"] else "", 0
+    note.settled, note.fault, note.failed = True, job_entry["line"] if job_entry["code"] else "", 0
 
 
 def _is_new(world: World, entry: FollowedTag, note: Note, release: Release) -> bool:

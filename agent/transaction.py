@@ -78,12 +78,12 @@ def begin(
     """From here on a switch may be half done, and the next job undoes it."""
     manifest, served = plan.target.manifest, _services(plan.base.manifest if plan.base else None)
     starting = [*plan.starting_units, *slots.resting(world, manifest)]
-    gone = [*plan.stops, *plan.leaves]
-    aside = existing.conflicts(world, manifest, starting, plan.base.manifest if plan.base else None, gone)
+    stopping = [*plan.stops, *plan.leaves]
+    aside = existing.conflicts(world, manifest, starting, plan.base.manifest if plan.base else None, stopping)
     slot_links = {rollout.link for rollout in plan.rollouts}
     before = [*_directories(world, manifest), *_remember_paths(world, plan.change.paths, slot_links)]
     new = [probe for probe in slots.probes(world, manifest, plan.rollouts) if probe["service"] not in served]
-    begun = Transaction(
+    switch = Transaction(
         job.id, job.kind, job.who, job.host, plan.target.id, store.current_id(world), world.wall(),
         before, plan.states, plan.stops, plan.at_once, unhealthy,
         certificates=list(certificates), existing=aside, answers=answers.collect(world, new),
@@ -91,20 +91,20 @@ def begin(
         made=_missing_directories(world, manifest, plan.change.paths),
         accounts=accounts.changes(world, manifest["accounts"]),
     )  # fmt: skip
-    begun.store(world)
-    return begun
+    switch.store(world)
+    return switch
 
 
-def commit(world: World, begun: Transaction) -> None:
+def commit(world: World, switch: Transaction) -> None:
     """From here on the release is the current one, and a kill is followed by the rest of the commit."""
-    store.make_current(world, begun.release)
-    if begun.base == begun.release:
+    store.make_current(world, switch.release)
+    if switch.base == switch.release:
         # Else the link to the current release is the mark: one write, and nothing in between
-        replace(begun, committed=True).store(world)
+        replace(switch, committed=True).store(world)
 
 
-def is_committed(world: World, begun: Transaction) -> bool:
-    return begun.committed if begun.base == begun.release else store.current_id(world) == begun.release
+def is_committed(world: World, switch: Transaction) -> bool:
+    return switch.committed if switch.base == switch.release else store.current_id(world) == switch.release
 
 
 def _services(manifest: Manifest | None) -> set[str]:
@@ -156,12 +156,12 @@ def _missing_directories(world: World, manifest: Manifest, paths: list[str]) -> 
     return sorted(missing, key=lambda path: (-path.count("/"), path))
 
 
-def remove_created(world: World, begun: Transaction) -> list[str]:
+def remove_created(world: World, switch: Transaction) -> list[str]:
     """What a switch made goes again where nothing is in it by now; those that stay."""
-    for path in begun.made:
+    for path in switch.made:
         if world.exists(path) and not world.why_barred(path):
             world.remove_empty(path)
-    return [path for path in reversed(begun.made) if world.exists(path)]
+    return [path for path in reversed(switch.made) if world.exists(path)]
 
 
 def _remember_paths(world: World, paths: list[str], slot_links: set[str]) -> list[PathState]:

@@ -121,8 +121,8 @@ def walk(
     while waiting:
         place = waiting.pop()
         try:
-            with os.scandir(place) as listed:
-                entries = sorted(listed, key=lambda entry: entry.name)
+            with os.scandir(place) as scan:
+                entries = sorted(scan, key=lambda entry: entry.name)
         except OSError as error:
             failed(place, error)
             continue

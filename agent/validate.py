@@ -86,8 +86,8 @@ def units_verdict(ran: CommandResult, names: list[str]) -> CommandResult:
     others = False
     for line in ran.output.splitlines():
         line = quoting.visible(line)
-        named = ABOUT.match(line)
-        name = (_unit_of(named["file"]) if named["file"] else named["name"] or named["unit"]) if named else ""
+        subject = ABOUT.match(line)
+        name = (_unit_of(subject["file"]) if subject["file"] else subject["name"] or subject["unit"]) if subject else ""
         if name in names and not MISSING.search(line):
             about.append(line)
         others = others or bool(name)

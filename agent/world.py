@@ -88,8 +88,8 @@ class World:
             # No memory for another process, for one
             return CommandResult(NOT_STARTED, f"{argv[0]}: {error.strerror}")
         text = output.decode(errors="replace")
-        ended = (TIMED_OUT, f"{text}\nno end after {timeout:.0f} s") if code is None else (code, text)
-        return CommandResult(*ended)
+        result = (TIMED_OUT, f"{text}\nno end after {timeout:.0f} s") if code is None else (code, text)
+        return CommandResult(*result)
 
     def pipe(
         self, source: list[str], sink: list[str], timeout: float, environment: dict[str, str]

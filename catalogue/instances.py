@@ -150,7 +150,7 @@ def _gates(site: Site, own: dict[str, str]) -> Site:
 
 def _rename_service(service: Service, own: dict[str, str]) -> Service:
     waits = service.depends_on if isinstance(service, ComposeService) else {}
-    changes = {"depends_on": {own.get(name, name): needed for name, needed in waits.items()}} if waits else {}
+    changes = {"depends_on": {own.get(name, name): need for name, need in waits.items()}} if waits else {}
     routes = [rename_gate(route, lambda name: own.get(name, name)) for route in service.routes]
     return service.model_copy(update={"name": own[service.name], "routes": routes, **changes})
 
@@ -237,7 +237,7 @@ class _Renaming:
                 "address": None,
                 "spare_address": None,
                 "volumes": [self._mount(mount) for mount in service.volumes],
-                "depends_on": {self.name(other): needed for other, needed in service.depends_on.items()},
+                "depends_on": {self.name(other): need for other, need in service.depends_on.items()},
             }
         )
         common = _common(service_copy, self.instance)

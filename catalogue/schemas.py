@@ -62,9 +62,11 @@ def place_of(model: Described | None, path: Path) -> Place:
         plain = [_plain(schema, definitions) for schema in schemas]
         below = [schemas_below for schema in plain for schemas_below in _below(schema, part)]
         if not below and (unions := [schema for schema in plain if schema["type"] == "union"]):
-            named = [choice for union in unions for choice in union["choices"] if _is_called(choice, part, definitions)]
-            chosen = named or [choice for union in unions for choice in union["choices"]]
-            schemas = [choice[0] if isinstance(choice, tuple) else choice for choice in chosen]
+            matches = [
+                choice for union in unions for choice in union["choices"] if _is_called(choice, part, definitions)
+            ]
+            choices = matches or [choice for union in unions for choice in union["choices"]]
+            schemas = [choice[0] if isinstance(choice, tuple) else choice for choice in choices]
             continue
         written_path.append(part)
         schemas = below

@@ -192,9 +192,9 @@ def _text(path: str) -> str:
 def _output(*argv: str) -> str:
     """A program's output; "" where there is no such program, or it does not answer."""
     try:
-        done = subprocess.run(
+        result = subprocess.run(
             argv, env=environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=TIMEOUT
         )
     except (OSError, subprocess.TimeoutExpired):
         return ""
-    return done.stdout
+    return result.stdout

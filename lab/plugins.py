@@ -112,12 +112,12 @@ def _download(home: Path, name: str) -> bool:
         return False
     command = [str(ensure_pulumi() / "pulumi"), "plugin", "install", "resource", name, PLUGINS[name][0]]
     try:
-        done = subprocess.run(
+        result = subprocess.run(
             command, env={**os.environ, "PULUMI_HOME": str(home)}, capture_output=True, timeout=300, check=False
         )
     except subprocess.TimeoutExpired:
         return False
-    if done.returncode:
+    if result.returncode:
         marker.parent.mkdir(parents=True, exist_ok=True)
         marker.touch()
-    return done.returncode == 0
+    return result.returncode == 0

@@ -137,10 +137,10 @@ class Manifest:
     text: str
 
 
-def _ask(lab: Lab, region: str, path: str, method: str = "GET", sent: Manifest | None = None) -> Any:
+def _ask(lab: Lab, region: str, path: str, method: str = "GET", manifest: Manifest | None = None) -> Any:
     """An answer of a region's registry itself. Raises HTTPError."""
     address, port = backend(lab, region)
-    kind, body = ({"Content-Type": sent.kind}, sent.text.encode()) if sent else ({}, None)
+    kind, body = ({"Content-Type": manifest.kind}, manifest.text.encode()) if manifest else ({}, None)
     headers = {"Authorization": backend_login(lab), "Accept": MANIFESTS, **kind}
     request = urllib.request.Request(f"http://{address}:{port}/v2/{path}", body, headers, method=method)
     return urllib.request.urlopen(request, timeout=10)

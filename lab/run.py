@@ -36,27 +36,27 @@ def run(
     """A command's stdout. Raises LabError with the end of its output when it fails, or takes longer than `timeout`
     seconds."""
     try:
-        done = subprocess.run(
+        result = subprocess.run(
             argv, cwd=cwd, env=environment(env), text=True, check=False, input=stdin, timeout=timeout,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE if quiet else None,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
         raise LabError(f"{' '.join(argv)}: did not end within {timeout:.0f} s, and was killed") from None
-    if done.returncode:
-        output = " | ".join(f"{done.stdout}\n{done.stderr or ''}".strip().splitlines()[-4:])
-        raise LabError(f"{' '.join(argv)}: exit code {done.returncode}: {output}")
-    return done.stdout
+    if result.returncode:
+        output = " | ".join(f"{result.stdout}\n{result.stderr or ''}".strip().splitlines()[-4:])
+        raise LabError(f"{' '.join(argv)}: exit code {result.returncode}: {output}")
+    return result.stdout
 
 
 def succeeds(*argv: str) -> bool:
     """Whether a command exits with 0; False too if there is no such program, or it does not end in time."""
     try:
-        done = subprocess.run(
+        result = subprocess.run(
             argv, env=environment(), stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=ANSWER
         )
     except (FileNotFoundError, subprocess.TimeoutExpired):
         return False
-    return done.returncode == 0
+    return result.returncode == 0
 
 
 class Daemon:

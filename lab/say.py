@@ -13,25 +13,25 @@ START = time.monotonic()
 def step(what: str, usual: int = 0) -> Iterator[None]:
     """Prints the step, a line every 10 seconds, and how long it took. `usual` are the seconds that it takes on two
     processors, for a step that takes long."""
-    begun, done = time.monotonic(), threading.Event()
+    start, ending = time.monotonic(), threading.Event()
     expected = f", usually about {usual} s" if usual else ""
     _print(f"· {what}{expected} …")
 
     def alive() -> None:
-        while not done.wait(10):
-            _print(f"  {what}: {time.monotonic() - begun:.0f} s so far{expected}")
+        while not ending.wait(10):
+            _print(f"  {what}: {time.monotonic() - start:.0f} s so far{expected}")
 
     thread = threading.Thread(target=alive, daemon=True)
     thread.start()
     try:
         yield
     except BaseException:
-        _print(f"✗ {what}: failed after {time.monotonic() - begun:.1f} s")
+        _print(f"✗ {what}: failed after {time.monotonic() - start:.1f} s")
         raise
     else:
-        _print(f"✓ {what} ({time.monotonic() - begun:.1f} s)")
+        _print(f"✓ {what} ({time.monotonic() - start:.1f} s)")
     finally:
-        done.set()
+        ending.set()
         thread.join()
 
 

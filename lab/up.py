@@ -175,8 +175,8 @@ def pulumi_up(lab: Lab, project: Path = ROOT) -> None:
                 raise LabError("what a killed update left could not be adopted; the lines above say why")
     with step("pulumi up on stack lab", usual=40):
         command = ["pulumi", "up", "--yes", "--skip-preview", "--stack", "lab", "--non-interactive"]
-        done = subprocess.run(command, cwd=project, env=env, check=False, timeout=LONGEST)
-        if done.returncode:
+        result = subprocess.run(command, cwd=project, env=env, check=False, timeout=LONGEST)
+        if result.returncode:
             raise LabError("pulumi up failed; its last lines say why. Fix the cause and run `make lab` again")
 
 

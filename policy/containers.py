@@ -99,9 +99,9 @@ def _of_project(path: str, parsed: dict[str, Any]) -> Iterator[tuple[str, str]]:
         network = mapping_or_empty(definition)
         external = network.get("external")
         options = " ".join(map(str, mapping_or_empty(network.get("driver_opts")).values()))
-        named = mapping_or_empty(external).get("name") or network.get("name", name)
+        network_name = mapping_or_empty(external).get("name") or network.get("name", name)
         if (
-            (external and _can_be(named, "host"))
+            (external and _can_be(network_name, "host"))
             or _can_be(network.get("driver"), *OUTSIDE)
             or re.search(r"\b(routed|nat-unprotected)\b", options)
         ):
@@ -300,14 +300,16 @@ def _beyond_by_option(option: str, attached: str, value: str) -> str:
         return f"a container is unconfined (--security-opt {value})"
     if option in ("-v", "--volume", "--mount"):
         parts = (part.partition("=") for part in value.split(","))
-        named = {name: of for name, _, of in parts}
-        source = (named.get("source") or named.get("src") or "") if option == "--mount" else _source(value)
+        options = {name: of for name, _, of in parts}
+        source = (options.get("source") or options.get("src") or "") if option == "--mount" else _source(value)
         # The unit's working directory is unknown: a path with .. may lead to the root
         place = _place("/", source) if source.startswith(("/", "..", "~", "$")) else ""
         if _reaches_sockets(place):
             return f"a container mounts the host's sockets ({option} {source})"
         is_read_only = option != "--mount" and bool(re.search(r":(?:\w+,)*ro(?:,|$)", value))
-        if _is_hosts_own(place, is_read_only or named.get("readonly", named.get("ro", "false")) not in ("false", "0")):
+        if _is_hosts_own(
+            place, is_read_only or options.get("readonly", options.get("ro", "false")) not in ("false", "0")
+        ):
             return f"a container mounts a host path ({option} {source})"
     if option == "--device" and value.startswith("/") and not _is_plain_device(_place("/", _source(value))):
         return f"a container has access to a host device ({option} {value})"

@@ -19,8 +19,8 @@ def refuse(files: HostFiles, stack_file: str) -> HostFiles:
 
 
 def _paths(files: HostFiles) -> list[str]:
-    named = [*files.files, *files.links, *files.environment_files]
-    return ["/" + normpath(item.path).lstrip("/") for item in named]
+    items = [*files.files, *files.links, *files.environment_files]
+    return ["/" + normpath(item.path).lstrip("/") for item in items]
 
 
 def _twice(kind: str, names: list[str]) -> Iterator[str]:

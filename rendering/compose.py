@@ -92,8 +92,8 @@ def document(project: Project, network: ContainerNetwork, stack: Stack, digests:
             **whole,
         }
         keys = {other.name: other.compose_key for other in project.services}
-        if waits := {keys[name]: needed for name, needed in service.depends_on.items() if name in keys}:
-            fields["depends_on"] = {key: {"condition": needed.condition} for key, needed in waits.items()}
+        if waits := {keys[name]: need for name, need in service.depends_on.items() if name in keys}:
+            fields["depends_on"] = {key: {"condition": need.condition} for key, need in waits.items()}
         return fields
 
     volumes = {name: {"external": True} for service in project.services for name in service.volume_names}

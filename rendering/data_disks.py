@@ -48,8 +48,10 @@ def _held_units(service: Service) -> dict[str, list[str]]:
     return {service.job_unit if isinstance(service, TimerService) else service.unit: service.units}
 
 
-def _hold(files: HostFiles, system: System, service: Service, source: str, held: tuple[str, list[str]]) -> HostFiles:
-    unit, names = held
+def _hold(
+    files: HostFiles, system: System, service: Service, source: str, held_units: tuple[str, list[str]]
+) -> HostFiles:
+    unit, names = held_units
     account = service.account or "" if isinstance(service, NativeService) else ""
     folder = f"{units.directory(system, service) if isinstance(service, NativeService) else UNITS}/{unit}.d"
     drop_in = File(
@@ -76,10 +78,10 @@ def _hold(files: HostFiles, system: System, service: Service, source: str, held:
 
 
 def _drop_in(system: System, source: str, for_account: bool = False) -> bytes:
-    needed = [MOUNT, *([DOCKER] if has_volumes(system) else [])]
+    mounts = [MOUNT, *([DOCKER] if has_volumes(system) else [])]
     lines = [BANNER.format(source=source), "# Never on empty directories of the root disk", "[Unit]"]
     if not for_account:
         # An account's own manager knows no mounts of the system's
-        lines.append(f"RequiresMountsFor={' '.join(needed)}")
-    lines += [f"AssertPathIsMountPoint={place}" for place in needed]
+        lines.append(f"RequiresMountsFor={' '.join(mounts)}")
+    lines += [f"AssertPathIsMountPoint={place}" for place in mounts]
     return "\n".join([*lines, ""]).encode()

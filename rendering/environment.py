@@ -16,9 +16,9 @@ def secret_file(
     """A file of secrets of one group (a service's name), whose values come along with a release; no plain values yet.
     `names` are those of the secrets, or name in the file → name of the secret."""
     values = secrets.get(group, {})
-    named = names if isinstance(names, dict) else dict(zip(names, names, strict=True))
-    places = {name: f"{group}/{secret}" for name, secret in named.items()}
-    versions = {f"{group}/{s}": _version(stack, f"{group}/{s}", values[s]) for s in named.values() if s in values}
+    by_name = names if isinstance(names, dict) else dict(zip(names, names, strict=True))
+    places = {name: f"{group}/{secret}" for name, secret in by_name.items()}
+    versions = {f"{group}/{s}": _version(stack, f"{group}/{s}", values[s]) for s in by_name.values() if s in values}
     return EnvironmentFile(path, {}, places, versions)
 
 

@@ -22,8 +22,8 @@ LOCKS = "/etc/infra/environments"
 def environments(catalogue: Catalogue, host: str, system: System, artefacts: list[Artefact]) -> HostFiles:
     """Those of a system's services, each with its link and its lock; `artefacts` are the system's, in which
     a lock may lie."""
-    named = [(service.name, service.python) for service in system.native_services if service.python]
-    started = [started_files(service, [one.into for _, one in named]) for service in system.native_services]
+    environments = [(service.name, service.python) for service in system.native_services if service.python]
+    started = [started_files(service, [one.into for _, one in environments]) for service in system.native_services]
     programs, scripts = ([path for each in started for path in each[kind]] for kind in (0, 1))
     entries = [
         Environment(
@@ -40,11 +40,11 @@ def environments(catalogue: Catalogue, host: str, system: System, artefacts: lis
             programs=below(one.into, programs),
             scripts=below(one.into, scripts),
         )
-        for name, one in named
+        for name, one in environments
     ]
     files = [
         File(f"{LOCKS}/{name}/{source.rsplit('/', 1)[1]}", catalogue.sources[source])
-        for name, one in named
+        for name, one in environments
         for source in one.sources
     ]
     return HostFiles("", files=files, environments=entries, links=[Link(one.into, one.folder) for one in entries])

@@ -250,8 +250,8 @@ def _ports(system: System) -> list[Port]:
         for place in places.places(service)
         if place.port
     ]
-    named = {port.service for port in of_compose}
-    native = [s for s in system.native_services if s.listens and s.name not in named]
+    port_services = {port.service for port in of_compose}
+    native = [s for s in system.native_services if s.listens and s.name not in port_services]
     return of_compose + [
         Port(s.listens or 0, s.name, units.socket(s) if s.socket else units.qualified_name(s, s.units[0]))
         for s in native
@@ -264,9 +264,9 @@ def _probes(catalogue: Catalogue, system: System, service: Service) -> list[Prob
     if isinstance(service, ComposeService):
         first, *others = places.places(service)
         # Of two slots that take turns there is one probe, which the agent aims at the one that serves
-        named = [(service.name, service.unit, first)]
-        named += [(f"{service.name}/{place.slot}", place.unit, place) for place in others if service.is_balanced]
-        return [Probe(name, unit, places.own_url(service, place), public) for name, unit, place in named]
+        probe_places = [(service.name, service.unit, first)]
+        probe_places += [(f"{service.name}/{place.slot}", place.unit, place) for place in others if service.is_balanced]
+        return [Probe(name, unit, places.own_url(service, place), public) for name, unit, place in probe_places]
     assert isinstance(service, NativeService), "there are no other kinds"
     url = f"http://127.0.0.1:{service.listens}{service.health}" if service.listens else None
     names = [f"{service.name}/{instance}" for instance in service.instances] or [service.name]

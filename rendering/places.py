@@ -102,9 +102,9 @@ def in_order(system: System) -> list[ComposeService]:
 def _after_its_needs(
     name: str, by_name: dict[str, ComposeService], ordered: dict[str, ComposeService], on_the_way: dict[str, None]
 ) -> None:
-    for needed in by_name[name].depends_on:
-        if needed in by_name and needed not in on_the_way:
-            _after_its_needs(needed, by_name, ordered, {**on_the_way, name: None})
+    for prerequisite in by_name[name].depends_on:
+        if prerequisite in by_name and prerequisite not in on_the_way:
+            _after_its_needs(prerequisite, by_name, ordered, {**on_the_way, name: None})
     ordered.setdefault(name, by_name[name])
 
 

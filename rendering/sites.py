@@ -163,8 +163,8 @@ def view(
     def origin(cors: Cors | None) -> str:
         if not cors or not cors.methods or cors.is_for_all:
             return ""
-        for existing, listed in origins.items():
-            if listed == cors.origins:
+        for existing, addresses in origins.items():
+            if addresses == cors.origins:
                 return existing
         origins[variable := f"infra_origin_{key}_{len(origins) + 1}"] = cors.origins
         return variable
@@ -314,14 +314,14 @@ def users(catalogue: Catalogue, system: System, site: Site, form: Passwords) -> 
     name, source = catalogue.stack.public_name(site.name), serving_site(system, site)
     by_path: dict[str, EnvironmentFile] = {}
     for number, (own, location) in enumerate(_locations(catalogue, system, source, name), 1):
-        listed = location.serving.basic_auth
-        if not listed:
+        users = location.serving.basic_auth
+        if not users:
             continue
         path = _users_path(form.place, name, number if own.basic_auth is not None else 0)
-        plain_file = secret_file(path, system.system, sorted({*listed.values()}), catalogue.secrets, catalogue.stack)
+        plain_file = secret_file(path, system.system, sorted({*users.values()}), catalogue.secrets, catalogue.stack)
         by_path[path] = replace(
             plain_file,
-            secrets={user: f"{plain_file.secrets[secret]}{HASHED}" for user, secret in listed.items()},
+            secrets={user: f"{plain_file.secrets[secret]}{HASHED}" for user, secret in users.items()},
             versions={f"{secret}{HASHED}": version for secret, version in plain_file.versions.items()},
             between=form.between,
             mode=0o640,

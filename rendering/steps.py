@@ -50,14 +50,14 @@ def _step(system: System, service: ComposeService, step: ReleaseStep, network: C
         "networks": {network.name: {"external": True}},
         **({"volumes": {volume: {"external": True} for volume in volumes}} if volumes else {}),
     }
-    needed = needs(system, service)
+    prerequisites = needs(system, service)
     return Step(
         service.name,
         step.name,
         " ".join([*(step.entrypoint or []), *(step.command or [])]) or image,
         name,
         project_name(name),
-        needed,
+        prerequisites,
         network.unit,
         compose.text_of(document),
         place,
@@ -65,13 +65,13 @@ def _step(system: System, service: ComposeService, step: ReleaseStep, network: C
         volumes,
         [mount.source for mount in service.volumes if mount.type == "bind" and mount.source],
         step.seconds,
-        _key(system, service, step, image, needed),
+        _key(system, service, step, image, prerequisites),
     )
 
 
-def _key(system: System, service: ComposeService, step: ReleaseStep, image: str, needed: Iterable[str]) -> str:
+def _key(system: System, service: ComposeService, step: ReleaseStep, image: str, needs: Iterable[str]) -> str:
     """The key by which a step runs once: a hash of its image, command and data, without the registry's name."""
-    concerned = [other for other in system.compose_services if other.name == service.name or other.name in needed]
+    concerned = [other for other in system.compose_services if other.name == service.name or other.name in needs]
     mounts = [[other.name, mount.target, mount.source] for other in concerned for mount in other.data_mounts]
     whole = [
         system.system, service.name, step.name, image.partition("/")[2], step.entrypoint, step.command, step.user,

@@ -12,9 +12,9 @@ def waits_for(project: Project, system: System) -> tuple[list[str], list[tuple[s
     """Units of other projects and of native services that start before a project does; and of those services whose
     health it waits for, the name with the shell command that asks."""
     inside = {service.name for service in project.services}
-    needed = [pair for service in project.services for pair in service.depends_on.items()]
-    waited = {name for name, need in needed if need.condition == "service_healthy"}
-    others = [service for service in system.active if service.name in dict(needed) and service.name not in inside]
+    needs = [pair for service in project.services for pair in service.depends_on.items()]
+    waited = {name for name, need in needs if need.condition == "service_healthy"}
+    others = [service for service in system.active if service.name in dict(needs) and service.name not in inside]
     units = [unit for service in others for unit in _units(service)]
     probed = [service for service in others if service.name in waited]
     return list(dict.fromkeys(units)), [(service.name, _asks(service)) for service in probed]

@@ -82,17 +82,17 @@ def _explaining(world: World, say: Say) -> Generator[None]:
 @contextmanager
 def _signs(say: Say) -> Generator[None]:
     """Says now and then that it is running: who hears signs of life alone gives up after an hour."""
-    done, began = threading.Event(), time.monotonic()
+    ending, began = threading.Event(), time.monotonic()
 
     def beat() -> None:
-        while not done.wait(EVERY):
+        while not ending.wait(EVERY):
             say(f"running for {(time.monotonic() - began) / 60:.0f} min")
 
     threading.Thread(target=beat, daemon=True).start()
     try:
         yield
     finally:
-        done.set()
+        ending.set()
 
 
 def run_scheduled(world: World, service: str, say: Say) -> int:

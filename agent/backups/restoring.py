@@ -132,15 +132,15 @@ def _switch(world: World, replacement: Replacement, say: Say) -> RestoreAnswer:
     running = data.active_units(world, concerned)
     ill = _unhealthy(world, release, entry["dependents"])
     stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime(world.wall()))
-    begun: RestoreRecord = {
+    restoration: RestoreRecord = {
         "service": service, "snapshot": snapshot.id, "running": running, "stops": concerned,
         "moved": [{"path": path, "aside": _beside(path, f"before-{stamp}")} for path in entry["paths"]],
     }  # fmt: skip
-    _write(world, begun)
+    _write(world, restoration)
     try:
         say(f"stopping {', '.join(running) or 'nothing'}")
         data.stop(world, release.manifest, concerned)
-        for moved in begun["moved"]:
+        for moved in restoration["moved"]:
             data.exchange(world, moved["path"], moved["aside"], replacement.staged.get(moved["path"]))
         starting = [unit for unit in slots.running(world, release.manifest) if unit in concerned]
         if entry["dump"]:
@@ -153,7 +153,7 @@ def _switch(world: World, replacement: Replacement, say: Say) -> RestoreAnswer:
     except BaseException as error:
         reason = reason_of(error) if isinstance(error, Exception) else "it was interrupted"
         say("restoring the earlier data")
-        failures = undo(world, begun, say)
+        failures = undo(world, restoration, say)
         how = (
             f"; some of it could not be restored: {'; '.join(failures)}"
             if failures
@@ -164,7 +164,7 @@ def _switch(world: World, replacement: Replacement, say: Say) -> RestoreAnswer:
         for path in replacement.staged:
             world.remove_tree(_beside(path, "restored"))
     world.remove(RECORD)
-    aside = [moved["aside"] for moved in begun["moved"] if world.exists(moved["aside"])]
+    aside = [moved["aside"] for moved in restoration["moved"] if world.exists(moved["aside"])]
     return {"service": service, "snapshot": snapshot.id, "at": snapshot.at, "aside": aside, "started": concerned}
 
 
@@ -206,29 +206,29 @@ def undo_interrupted(world: World, say: Say) -> None:
     if not text:
         return
     try:
-        begun: RestoreRecord = json.loads(text)
-        say(f"a restore of {begun['service']} was interrupted: its earlier data is restored")
-        failures = undo(world, begun, say, keep=True)
+        restoration: RestoreRecord = json.loads(text)
+        say(f"a restore of {restoration['service']} was interrupted: its earlier data is restored")
+        failures = undo(world, restoration, say, keep=True)
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         raise Refused(
             f"the record of an interrupted restore cannot be read: the earlier data is beside its place as "
             f"*.before-DATE; move it back by hand, then remove {RECORD}"
         ) from None
     if failures:
-        raise Refused(f"an interrupted restore of {begun['service']} could not be undone: {'; '.join(failures)}")
+        raise Refused(f"an interrupted restore of {restoration['service']} could not be undone: {'; '.join(failures)}")
 
 
-def undo(world: World, begun: RestoreRecord, say: Say, keep: bool = False) -> list[str]:
+def undo(world: World, restoration: RestoreRecord, say: Say, keep: bool = False) -> list[str]:
     """The data that was there, and what ran; what of the data could not be put back. Safe to repeat. Long after the
     restore something may have been written to its place: with `keep` it is set aside too."""
-    units.stop(world, list(reversed(begun["stops"])))
+    units.stop(world, list(reversed(restoration["stops"])))
     try:
-        if still := data.active_units(world, begun["stops"]):
-            return [f"{begun['moved'][0]['aside']} stays where it is, since these still run: {', '.join(still)}"]
+        if still := data.active_units(world, restoration["stops"]):
+            return [f"{restoration['moved'][0]['aside']} stays where it is, since these still run: {', '.join(still)}"]
     except Failed as failure:
         return [str(failure)]
     failures: list[str] = []
-    for moved in begun["moved"]:
+    for moved in restoration["moved"]:
         try:
             if world.exists(moved["aside"]):
                 if keep and world.exists(moved["path"]):
@@ -243,13 +243,13 @@ def undo(world: World, begun: RestoreRecord, say: Say, keep: bool = False) -> li
     # From here on the data is right, whatever does not start
     world.remove(RECORD)
     try:
-        if begun["running"]:
-            units.start(world, begun["running"])
+        if restoration["running"]:
+            units.start(world, restoration["running"])
     except Failed as failure:
         say(f"a service that ran before does not start again: {failure}")
     return []
 
 
-def _write(world: World, begun: RestoreRecord) -> None:
+def _write(world: World, restoration: RestoreRecord) -> None:
     world.directory(STATE, 0o700, "root", "root")
-    world.write(RECORD, json.dumps(begun, sort_keys=True).encode(), 0o600, "root", "root")
+    world.write(RECORD, json.dumps(restoration, sort_keys=True).encode(), 0o600, "root", "root")

@@ -145,8 +145,8 @@ def traffic(look: HostFacts, _: Alert) -> Measures:
     host, _sign, port = registry.partition(":")
     address = look.world.reachable_address(host, int(port or 443)) if rings and host else ""
     outward = [(name, ring[0][0]["name"]) for name, ring in rings.items() if address]
-    gone = [(look.containers[asker].pid, address, int(port or 443)) for _name, asker in outward]
-    for (name, asker), answers in zip(outward, look.world.reach_inside(gone)):
+    addresses = [(look.containers[asker].pid, address, int(port or 443)) for _name, asker in outward]
+    for (name, asker), answers in zip(outward, look.world.reach_inside(addresses)):
         closed = phrase("this host reaches {registry}, and {asker} does not", registry=registry, asker=asker)
         yield Measured(name, 0 if answers else 1, closed, False)
 

@@ -8,9 +8,9 @@ from agent.wording import phrase
 
 def unfinished_switch(look: HostFacts, _: Alert) -> Measures:
     """1 for a switch that was interrupted and that no job works on."""
-    begun = transaction.load_unfinished(look.world)
-    whose = phrase(" ({release}, by {who})", release=begun.release[:12], who=begun.who) if begun else ""
-    yield Measured(phrase("the release"), 1 if begun and lock.holder() is None else 0, whose)
+    switch = transaction.load_unfinished(look.world)
+    whose = phrase(" ({release}, by {who})", release=switch.release[:12], who=switch.who) if switch else ""
+    yield Measured(phrase("the release"), 1 if switch and lock.holder() is None else 0, whose)
 
 
 def overrides(look: HostFacts, _: Alert) -> Measures:

@@ -53,9 +53,9 @@ def unhealthy_services(look: HostFacts, _: Alert) -> Measures:
 
 def stopped_units(look: HostFacts, _: Alert) -> Measures:
     """1 for a unit that made room in memory."""
-    gone = slots.stopped_units(look.world, look.manifest)
+    stopped_units = slots.stopped_units(look.world, look.manifest)
     for name in [unit["name"] for unit in look.manifest["units"] if unit.get("bar")]:
-        yield Measured(name, 1 if name in gone else 0)
+        yield Measured(name, 1 if name in stopped_units else 0)
 
 
 def singletons_elsewhere(look: HostFacts, _: Alert) -> Measures:

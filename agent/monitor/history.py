@@ -96,8 +96,8 @@ def remember_sample(world: World, sample: Sample) -> None:
     write(world, SAMPLES, [*samples(world), sample][-SAMPLES_KEPT:])
 
 
-def remember_run(world: World, ended: Run) -> None:
-    write(world, LAST, ended)
+def remember_run(world: World, result: Run) -> None:
+    write(world, LAST, result)
 
 
 def read(world: World, path: str, nothing: T) -> T:

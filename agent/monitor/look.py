@@ -113,10 +113,10 @@ class HostFacts:
         """What Docker has, by name."""
         by_name: dict[str, Container] = {}
         end = self.world.now() + LOOK
-        for listed in self.docker("/containers/json?all=1")[0]:
+        for summary in self.docker("/containers/json?all=1")[0]:
             # One that is gone by now, or that Docker itself does not understand, hides no other
             with suppress(Declined):
-                entry: docker.Container = self.docker(f"/containers/{listed['Id']}/json", end - self.world.now())[0]
+                entry: docker.Container = self.docker(f"/containers/{summary['Id']}/json", end - self.world.now())[0]
                 networks = entry["NetworkSettings"]["Networks"]
                 by_name[entry["Name"].lstrip("/")] = Container(
                     entry["State"]["Running"],
@@ -128,8 +128,8 @@ class HostFacts:
     @cached_property
     def networks(self) -> dict[str, Network]:
         by_name: dict[str, Network] = {}
-        listed: list[docker.Network] = self.docker("/networks")[0]
-        for entry in listed:
+        networks: list[docker.Network] = self.docker("/networks")[0]
+        for entry in networks:
             plans: list[docker.NetworkPlan] = entry["IPAM"]["Config"] or [{}]
             plan, labels = plans[0], entry["Labels"]
             project = (labels or {}).get("com.docker.compose.project", "")

@@ -53,7 +53,7 @@ def due(
     return Notices(lines, new_state)
 
 
-def send(world: World, ended: HostRun, repairs: list[Repair], say: Speaker = ENGLISH) -> str:
+def send(world: World, result: HostRun, repairs: list[Repair], say: Speaker = ENGLISH) -> str:
     """Sends what is due, where there is a recipient. Why it could not be sent, which a later run repeats; "" when it
     was."""
     url = webhook(world)
@@ -62,10 +62,10 @@ def send(world: World, ended: HostRun, repairs: list[Repair], say: Speaker = ENG
     remembered: dict[str, Any] = history.read(world, SENT, {})
     owed = [line for line in _list(remembered.pop("owed", None)) if isinstance(line, str)]
     state: dict[str, Notice] = {_name_today(key): entry for key, entry in remembered.items() if _is_known(entry)}
-    met = {f"{e['alert']} {e['subject']}": e["text"] for e in ended["conditions"] if e["met"]}
-    notices = due(state, met, repairs, ended["at"], say)
+    met = {f"{e['alert']} {e['subject']}": e["text"] for e in result["conditions"] if e["met"]}
+    notices = due(state, met, repairs, result["at"], say)
     lines = [*owed, *notices.lines]
-    wrong = _post(world, url, ended["host"], lines, say) if lines else ""
+    wrong = _post(world, url, result["host"], lines, say) if lines else ""
     history.write(world, SENT, {**notices.state, **({"owed": lines[-50:]} if wrong else {})})
     return wrong
 

@@ -49,34 +49,34 @@ HEAD = (
 )
 
 
-def write(world: World, look: HostFacts, ended: HostRun) -> None:
+def write(world: World, look: HostFacts, result: HostRun) -> None:
     """Writes both where the host's proxy serves them; a host without public names has no such place."""
     if not world.exists(PLACE):
         return
-    value = facts(world, look, ended)
+    value = facts(world, look, result)
     page = html(value, look.manifest.get("language", wording.ENGLISH), look.zone)
     world.write(f"{PLACE}/index.html", page.encode(), 0o644, "root", "root")
     world.write(f"{PLACE}/status.json", json.dumps(value).encode(), 0o644, "root", "root")
 
 
-def facts(world: World, look: HostFacts, ended: HostRun) -> Page:
+def facts(world: World, look: HostFacts, result: HostRun) -> Page:
     """Everything that the page shows, as a value."""
-    samples = [entry for entry in history.samples(world) if ended["at"] - entry["at"] <= DAY]
+    samples = [entry for entry in history.samples(world) if result["at"] - entry["at"] <= DAY]
     limits = {name: (used, limit) for name, used, limit in containers.memory(look)}
     of_service = {entry["service"]: entry["name"] for entry in look.manifest["containers"] if entry["name"] in limits}
     services: list[ServiceOnPage] = [
         {
             "service": name, "status": status, "memory": limits.get(of_service.get(name, "")),
-            "day": day([(entry["at"], entry["services"].get(name)) for entry in samples], ended["at"]),
+            "day": day([(entry["at"], entry["services"].get(name)) for entry in samples], result["at"]),
         }
         for name, status in look.services.items()
     ]  # fmt: skip
     jobs = [cast("dict[str, str]", job) for job in reversed(store.history(world)[-JOBS:])]
     return {
-        "at": ended["at"], "host": ended["host"], "region": look.manifest["region"], "release": ended["release"],
-        "well": ended["well"], "met": [entry["text"] for entry in ended["conditions"] if entry["met"]],
-        "services": services, "resting": ended["resting"], "stopped": ended["stopped"],
-        "machine": [(e["alert"], e["subject"], e["value"]) for e in ended["conditions"] if e["alert"] in MACHINE],
+        "at": result["at"], "host": result["host"], "region": look.manifest["region"], "release": result["release"],
+        "well": result["well"], "met": [entry["text"] for entry in result["conditions"] if entry["met"]],
+        "services": services, "resting": result["resting"], "stopped": result["stopped"],
+        "machine": [(e["alert"], e["subject"], e["value"]) for e in result["conditions"] if e["alert"] in MACHINE],
         "certificates": look.certificates,
         "jobs": [{key: job[key] for key in JOB} for job in jobs],
         "repairs": [_repair(entry, look.say) for entry in reversed(history.all_repairs(world)[-JOBS:])],
@@ -84,12 +84,12 @@ def facts(world: World, look: HostFacts, ended: HostRun) -> Page:
 
 
 def _repair(entry: Repair, say: Speaker) -> list[str]:
-    done = say.again(entry.said, MADE_ROOM)
+    text = say.again(entry.said, MADE_ROOM)
     # As programs read it; the page has its owners' time
     return [
         times.show(entry.at, timezone.utc),
         current_alert(entry.alert),
-        done if entry.worked else say("not repaired: {why}", why=done),
+        text if entry.worked else say("not repaired: {why}", why=text),
     ]
 
 

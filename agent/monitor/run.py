@@ -34,9 +34,9 @@ def main(world: World, arguments: list[str]) -> int:
     parser.add_argument("--quiet", action="store_true", help="print only conditions that are met")
     options = parser.parse_args(arguments)
     with lock.lock("the monitor", lambda line: None, LOCK, patience=60):
-        ended = run(world, options.fix, options.now)
-    print(json.dumps(ended) if options.json else text(ended, options.quiet), flush=True)
-    return 0 if ended["well"] else 2
+        result = run(world, options.fix, options.now)
+    print(json.dumps(result) if options.json else text(result, options.quiet), flush=True)
+    return 0 if result["well"] else 2
 
 
 def run(world: World, fix: bool, now: bool = False) -> Run:
@@ -54,7 +54,7 @@ def run(world: World, fix: bool, now: bool = False) -> Run:
     job = job or lock.holder(lock.LOCK)
     # Beside a release too: there silence is an alarm
     _step(not_done, "publishing metrics", lambda: metrics.publish(world, look.manifest, results))
-    ended: HostRun = {
+    result: HostRun = {
         "at": world.wall(), "host": look.manifest["host"], "release": look.release.id,
         "well": not any(entry.met for entry in results),
         "conditions": [cast("Condition", asdict(entry)) for entry in results],
@@ -66,11 +66,11 @@ def run(world: World, fix: bool, now: bool = False) -> Run:
         # What a release stops and starts is no outage
         not_done.append(f"no notice was sent, since a job is running: {job}")
     else:
-        _step(not_done, "sending notices", lambda: notices.send(world, ended, attempts, look.say))
+        _step(not_done, "sending notices", lambda: notices.send(world, result, attempts, look.say))
         _step(not_done, "storing the state", lambda: history.remember_sample(world, sample(look)))
-    _step(not_done, "writing the page", lambda: page.write(world, look, ended))
-    _step(not_done, "storing this run", lambda: history.remember_run(world, ended))
-    return ended
+    _step(not_done, "writing the page", lambda: page.write(world, look, result))
+    _step(not_done, "storing this run", lambda: history.remember_run(world, result))
+    return result
 
 
 def _step(not_done: list[str], what: str, do: Callable[[], str | None]) -> None:
@@ -121,12 +121,12 @@ def _repair_all(
 def _attempt(look: HostFacts, entry: ConditionResult, now: bool, batch: list[Repair], not_done: list[str]) -> None:
     """Nothing is done that cannot be written down before: its pauses would not count."""
     world, at = look.world, look.world.wall()
-    begun = Repair(at, entry.alert, entry.subject, entry.repair, False, "begun")
+    attempt = Repair(at, entry.alert, entry.subject, entry.repair, False, "begun")
     if why := "" if now else repairs.why_not(entry, history.repairs(world), at):
         not_done.append(f"{entry.alert} {entry.subject}: {why}")
         return
     try:
-        history.remember_repairs(world, [begun])
+        history.remember_repairs(world, [attempt])
     except OSError as error:
         why = quoting.quote(str(error))
         not_done.append(
@@ -134,10 +134,10 @@ def _attempt(look: HostFacts, entry: ConditionResult, now: bool, batch: list[Rep
         )
         return
     try:
-        batch.append(replace(begun, worked=True, said=repairs.repair(look, entry)))
+        batch.append(replace(attempt, worked=True, said=repairs.repair(look, entry)))
     except (Failed, Unanswered) as failure:
         reason = failure.in_words(look.say) if isinstance(failure, Failed) else str(failure)
-        batch.append(replace(begun, said=reason))
+        batch.append(replace(attempt, said=reason))
 
 
 def _await_settled(
@@ -173,28 +173,28 @@ def sample(look: HostFacts) -> Sample:
     return {"at": round(look.world.wall()), "services": look.services}
 
 
-def text(ended: Run, quiet: bool = False) -> str:
+def text(result: Run, quiet: bool = False) -> str:
     """For people: a line for each condition (`quiet`: for each that is met), and one for each thing that is not
     right."""
-    if ended["release"] is None:
+    if result["release"] is None:
         return "this host has no release yet"
     lines: list[str] = []
     write = lines.append
-    names = list(dict.fromkeys(entry["alert"] for entry in ended["conditions"]))
+    names = list(dict.fromkeys(entry["alert"] for entry in result["conditions"]))
     for name in names:
-        entries = [entry for entry in ended["conditions"] if entry["alert"] == name]
+        entries = [entry for entry in result["conditions"] if entry["alert"] == name]
         met = [entry for entry in entries if entry["met"]]
         if quiet and not met:
             continue
         write(f"{'✗' if met else '✓'} {name}: {len(entries) - len(met)} of {len(entries)} healthy")
         for entry in met:
             write(f"    {entry['text']}")
-    for entry in ended["repairs"]:
+    for entry in result["repairs"]:
         write(
             f"{'repaired' if entry['worked'] else 'not repaired'}: {entry['alert']} {entry['subject']}: {entry['said']}"
         )
-    for line in ended["left"]:
+    for line in result["left"]:
         write(f"not repaired: {line}")
-    count = sum(entry["met"] for entry in ended["conditions"])
-    write(f"{cast('HostRun', ended)['host']}: {'healthy' if ended['well'] else f'{count} alert condition(s) met'}")
+    count = sum(entry["met"] for entry in result["conditions"])
+    write(f"{cast('HostRun', result)['host']}: {'healthy' if result['well'] else f'{count} alert condition(s) met'}")
     return "\n".join(lines)

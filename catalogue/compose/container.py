@@ -158,8 +158,8 @@ class ContainerOptions(Model):
     @field_validator("cap_add", "cap_drop", mode="before")
     @classmethod
     def _one_way(cls, value: Any) -> Any:
-        listed = is_list(value) and all(isinstance(item, str) for item in value)
-        return [item.removeprefix("CAP_") for item in value] if listed else value
+        is_names = is_list(value) and all(isinstance(item, str) for item in value)
+        return [item.removeprefix("CAP_") for item in value] if is_names else value
 
     @property
     def data_mounts(self) -> list[Mount]:

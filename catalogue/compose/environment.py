@@ -36,26 +36,26 @@ def of_file(text: str, dollar: str = "$$") -> dict[str, str | None]:
             continue
         end = text.find("\n", place)
         end = len(text) if end < 0 else end
-        named = _NAME.match(text, place, end)
-        if not named or (not named[2] and not _EMPTY.match(text, named.end())):
+        assignment = _NAME.match(text, place, end)
+        if not assignment or (not assignment[2] and not _EMPTY.match(text, assignment.end())):
             number = text.count("\n", 0, place) + 1
             raise ValueError(f"line {number} is not NAME=VALUE (quote a value of several lines)")
-        variables[named[1]], place = _value(text, named, end, dollar) if named[2] else (None, end)
+        variables[assignment[1]], place = _value(text, assignment, end, dollar) if assignment[2] else (None, end)
     return variables
 
 
-def _value(text: str, named: re.Match[str], end: int, dollar: str) -> tuple[str, int]:
+def _value(text: str, assignment: re.Match[str], end: int, dollar: str) -> tuple[str, int]:
     """The value after a name, and where the text goes on. Raises ValueError."""
-    raw = text[named.end() : end]
+    raw = text[assignment.end() : end]
     begins = end - len(raw.lstrip(" \t"))
     quote = text[begins : begins + 1]
     if quote not in _QUOTED:
         return _COMMENT.split(raw, maxsplit=1)[0].strip(" \t"), end
     quoted = _QUOTED[quote].match(text, begins)
     if not quoted:
-        raise ValueError(f"the value of {named[1]} begins with a {quote} that is not closed")
+        raise ValueError(f"the value of {assignment[1]} begins with a {quote} that is not closed")
     if not _EMPTY.match(text, quoted.end()):
-        raise ValueError(f"the value of {named[1]} has text after its closing {quote}")
+        raise ValueError(f"the value of {assignment[1]} has text after its closing {quote}")
     value = quoted[1].replace("$", dollar) if quote == "'" else _ESCAPE.sub(lambda each: _sign(each, dollar), quoted[1])
     return value, quoted.end()
 

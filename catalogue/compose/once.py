@@ -18,8 +18,8 @@ def conditions(body: Any) -> dict[str, str]:
     if not is_mapping(depends_on):
         return {str(key): "service_started" for key in depends_on} if is_list(depends_on) else {}
     return {
-        str(key): str(needed.get("condition", "service_started")) if is_mapping(needed) else "service_started"
-        for key, needed in depends_on.items()
+        str(key): str(need.get("condition", "service_started")) if is_mapping(need) else "service_started"
+        for key, need in depends_on.items()
     }
 
 
@@ -28,9 +28,9 @@ def owners(services: Mapping[Any, Any]) -> dict[str, str]:
     which they run."""
     owner_of: dict[str, str] = {}
     for key, body in services.items():
-        for needed, condition in conditions(body).items():
+        for prerequisite, condition in conditions(body).items():
             if condition == ENDED:
-                owner_of.setdefault(needed, str(key))
+                owner_of.setdefault(prerequisite, str(key))
     # A step may wait for another one: both are the service's that is there in the end
     for key in owner_of:
         visited = {key}
@@ -41,9 +41,9 @@ def owners(services: Mapping[Any, Any]) -> dict[str, str]:
     ordered: dict[str, str] = {}
 
     def take(key: str, way: tuple[str, ...]) -> None:
-        for needed in conditions(services.get(key)):
-            if needed in whole and needed not in way:
-                take(needed, (*way, needed))
+        for prerequisite in conditions(services.get(key)):
+            if prerequisite in whole and prerequisite not in way:
+                take(prerequisite, (*way, prerequisite))
         ordered.setdefault(key, whole[key])
 
     for key in whole:
@@ -60,11 +60,11 @@ def waits(services: Mapping[Any, Any], key: str, once: Mapping[str, str]) -> dic
         if name in visited:
             continue
         visited.add(name)
-        for needed, condition in conditions(services.get(name)).items():
-            if needed in once:
-                ways.append(needed)
-            elif needed != key:
-                conditions_by_key.setdefault(needed, condition)
+        for prerequisite, condition in conditions(services.get(name)).items():
+            if prerequisite in once:
+                ways.append(prerequisite)
+            elif prerequisite != key:
+                conditions_by_key.setdefault(prerequisite, condition)
     return conditions_by_key
 
 

@@ -67,8 +67,8 @@ def ports(body: Mapping[str, Any], own: Mapping[str, Any], unsaid: list[tuple[st
     """`port`, which a service publishes on its host alone, and `container_port`, where its program listens; none of
     those that the catalogue's `own` entry publishes to the world. To `unsaid` come (key, reason)."""
     world = own.get("publish")
-    named = [port_entry(item).publish_entry for item in (world if is_list(world) else [])]
-    inside_by_port = {(port.first, port.last, port.protocol): port.inside for port in named if port}
+    ports = [port_entry(item).publish_entry for item in (world if is_list(world) else [])]
+    inside_by_port = {(port.first, port.last, port.protocol): port.inside for port in ports if port}
     items: list[Any] = body.get("ports") or []
     entries = [port_entry(item) for item in items]
     single_ports: list[PortEntry] = []

@@ -100,8 +100,8 @@ class Upstream:
                 rule = f"the same as of {key}: a release step runs its service's container with another command"
                 self.add(f"service {name}", f"runs once, but differs in {', '.join(differing)}", rule)
             steps.append(step)
-        for needed, how in once.waits(document["services"], key, self.once).items():
-            waits.setdefault(names.get(needed, needed), {"condition": how})
+        for prerequisite, how in once.waits(document["services"], key, self.once).items():
+            waits.setdefault(names.get(prerequisite, prerequisite), {"condition": how})
         more: object = own.get("release") or []
         if steps and (is_mapping(more) or is_list(more)):
             whole["release"] = [*steps, *([more] if isinstance(more, dict) else more)]
@@ -262,9 +262,9 @@ class Upstream:
         depends_on: Any = body.get("depends_on") or {}
         needs: dict[str, Any] = depends_on if is_mapping(depends_on) else {str(key): {} for key in depends_on}
         waits: dict[str, Any] = {}
-        for key, needed in needs.items():
-            condition = needed.get("condition", "service_started") if is_mapping(needed) else "service_started"
-            if is_mapping(needed) and (more := set(needed) - {"condition", "required"}):
+        for key, need in needs.items():
+            condition = need.get("condition", "service_started") if is_mapping(need) else "service_started"
+            if is_mapping(need) and (more := set(need) - {"condition", "required"}):
                 rule = "remove it from the file: a service must reconnect by itself"
                 self.add(f"{where}: depends_on.{key}", f"{', '.join(sorted(more))} is not understood", rule)
             # One that runs once has ended before anything is started
@@ -314,8 +314,8 @@ def _without(body: Any, own: Any) -> Any:
 
 def _env_files(body: Mapping[str, Any]) -> list[str]:
     value = body.get("env_file")
-    listed = value if is_list(value) else [value] if value else []
-    return [str(item.get("path") if is_mapping(item) else item) for item in listed]
+    items = value if is_list(value) else [value] if value else []
+    return [str(item.get("path") if is_mapping(item) else item) for item in items]
 
 
 def _not_for_us(body: Mapping[str, Any]) -> list[tuple[str, str]]:

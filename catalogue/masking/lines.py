@@ -177,21 +177,21 @@ class Masker:
 
     def _mask_assignments(self, line: str, judge: Callable[[str, str], bool]) -> str:
         """Up to the line's end, where no quote or bracket says where a value ends: only its program knows."""
-        result, done = "", 0
+        result, position = "", 0
         for match in ASSIGNED.finditer(line):
             value = match["value"]
-            if match.start() < done or _is_done(value) or not judge(match["name"], value):
+            if match.start() < position or _is_done(value) or not judge(match["name"], value):
                 continue
             head, last = line[: match.end()], value.rstrip()[-1]
-            result += line[done : match.end()]
+            result += line[position : match.end()]
             if end := end_within(head, value):
-                result, done = result + quoted_mark(value[:end], self._mark), match.end() + end
+                result, position = result + quoted_mark(value[:end], self._mark), match.end() + end
             elif one := ONE_QUOTED.fullmatch(value):
                 return result + quoted_mark(one["quoted"], self._mark) + one["rest"]
             else:
                 # A quote that was opened before is still closed
                 return result + self._mark(value) + (last if last in "\"'" and head.count(last) % 2 else "")
-        return result + line[done:]
+        return result + line[position:]
 
     def _compose(self, lines: list[str]) -> list[str]:
         """YAML line by line, since the host may have nothing that reads it."""
@@ -256,8 +256,8 @@ class Masker:
             return text
         head, _, rest = text.partition(":")
         # Of what is quoted, only a name: a value may look like more of them
-        named = IN_FLOW.sub(lambda one: "".join(re.findall(rf"^.({WORD}=?)", one[0])) if _names_one(one) else "", rest)
-        names = re.findall(rf"[{{\[,]\s*({WORD})\s*[:=]", named)
+        flow = IN_FLOW.sub(lambda one: "".join(re.findall(rf"^.({WORD}=?)", one[0])) if _names_one(one) else "", rest)
+        names = re.findall(rf"[{{\[,]\s*({WORD})\s*[:=]", flow)
         masked_lines.append(f"{head}: {{{', '.join(f'{name}: {self._mark(rest)}' for name in names)}}}")
         return ""
 

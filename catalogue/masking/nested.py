@@ -120,21 +120,21 @@ def _element(match: re.Match[str], mark: Mark) -> str:
 def _below(text: str, of_yaml: bool, mark: Mark) -> str:
     """What stands in the brackets of a secret's name, or on lines that are indented more than it."""
     pieces: list[str] = []
-    done = 0
-    while match := OPENING.search(text, done):
+    position = 0
+    while match := OPENING.search(text, position):
         name = match["name"] or match["above"]
         begin = match.end()
         if not is_secrets_name(name) or (of_yaml and name in OF_COMPOSE):
             # What is inside may have names of its own
-            pieces.append(text[done:begin])
-            done = begin
+            pieces.append(text[position:begin])
+            position = begin
             continue
         end = end_of_brackets(text, begin - 1) if match["bracket"] else _end_of_lines(text, begin, match["indent"])
-        pieces.append(text[done:begin])
+        pieces.append(text[position:begin])
         inside = text[begin:end]
         pieces.append(_tokens(inside, mark) if match["bracket"] else "".join(_lines(inside, mark)))
-        done = end
-    return "".join([*pieces, text[done:]])
+        position = end
+    return "".join([*pieces, text[position:]])
 
 
 def end_of_brackets(text: str, begin: int) -> int:

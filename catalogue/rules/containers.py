@@ -44,7 +44,7 @@ def dependencies(catalogue: Catalogue) -> Iterator[Problem]:
     """What a container waits for is there, can be waited for, and does not wait for it."""
     for file, system, service in compose_services(catalogue):
         by_name = {other.name: other for other in system.active}
-        for name, needed in service.depends_on.items():
+        for name, need in service.depends_on.items():
             where, other = f"service {service.name}", by_name.get(name)
             if other is None or other is service:
                 others = sorted(set(by_name) - {service.name})
@@ -52,7 +52,7 @@ def dependencies(catalogue: Catalogue) -> Iterator[Problem]:
                     file, where, f"depends_on {name!r}", nearest(name, others, "other services of the system")
                 )
                 continue
-            if needed.condition == "service_healthy" and (why := _wait_obstacle(service, other)):
+            if need.condition == "service_healthy" and (why := _wait_obstacle(service, other)):
                 yield Problem(file, where, f"depends_on {name} with service_healthy, but {why[0]}", why[1])
         if circle := _circle(service, system):
             fault = f"depends_on itself through {' → '.join(circle)}"

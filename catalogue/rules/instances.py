@@ -62,17 +62,17 @@ def _definition_faults(origin: System, one: Instance, file: str, where: str) -> 
 
 def _unique_resources(origin: System, system: System, file: str, where: str) -> Iterator[Problem]:
     """What is two in the file is two of an instance."""
-    named: dict[tuple[str, str], set[str]] = {}
+    earlier_names: dict[tuple[str, str], set[str]] = {}
     for was, now in zip(origin.active, system.active, strict=True):
-        named.setdefault(("services", now.name), set()).add(was.name)
+        earlier_names.setdefault(("services", now.name), set()).add(was.name)
         if isinstance(was, ComposeService) and isinstance(now, ComposeService):
             for kind, old, new in (
                 ("directories", was.directory, now.directory), ("units", was.unit, now.unit),
                 ("containers", was.container, now.container),
                 *(("volumes", *pair) for pair in zip(was.volume_names, now.volume_names, strict=True)),
             ):  # fmt: skip
-                named.setdefault((kind, new), set()).add(old)
-    for (kind, new), old in named.items():
+                earlier_names.setdefault((kind, new), set()).add(old)
+    for (kind, new), old in earlier_names.items():
         if len(old) > 1:
             fault = f"{kind} {' and '.join(sorted(old))} of {origin.system} would both be {new}"
             yield Problem(file, where, fault, f"must be other names for them in {SYSTEMS}/{origin.system}.yaml")
@@ -136,9 +136,9 @@ def other_names(catalogue: Catalogue) -> Iterator[Problem]:
         others |= dict.fromkeys(
             _former_addresses(catalogue, system), "which is an address in the first instance's network"
         )
-        named = [(f"service {service.name}", *text) for service in system.active for text in _values(service)]
-        named += [(f"site {site.name}", f"header {n}", v) for site in system.sites for n, v in site.headers.items()]
-        for where, place, value in named:
+        texts = [(f"service {service.name}", *text) for service in system.active for text in _values(service)]
+        texts += [(f"site {site.name}", f"header {n}", v) for site in system.sites for n, v in site.headers.items()]
+        for where, place, value in texts:
             for name, what in others.items():
                 if re.search(rf"(?<![\w.-]){re.escape(name)}(?![\w-]|\.\w)", value, re.IGNORECASE):
                     rule = "set it in a variant (docs/catalogue.md)"

@@ -102,10 +102,10 @@ def _secrets(stack: Stack, is_proved: bool) -> Iterator[Problem]:
         yield Problem(
             stack.file, f"infra:secrets.{DNS}.{PROOF_TOKEN}", fault, "remove it: infra secret unset", "warning"
         )
-    needed = {API_TOKEN: "writes the records of infra:zone"} if is_cloudflare else {}
+    purposes = {API_TOKEN: "writes the records of infra:zone"} if is_cloudflare else {}
     if is_cloudflare and is_proved and not stack.dns.challenges:
-        needed[PROOF_TOKEN] = "lets the hosts prove their names"
-    for name, what in needed.items():
+        purposes[PROOF_TOKEN] = "lets the hosts prove their names"
+    for name, what in purposes.items():
         if not dns_secrets.get(name):
             fault = f"is not set: it {what}"
             rule = (

@@ -62,32 +62,32 @@ def _faults(
     catalogue: Catalogue, system: str, lock: python_locks.Lock, environment: PythonEnvironment
 ) -> Iterator[tuple[str, str]]:
     """What is wrong with a lock, and what to do."""
-    named = f"{STATIC}/{environment.lock}/{LOCK}"
+    lock_file = f"{STATIC}/{environment.lock}/{LOCK}"
     if not any(map(python_locks.is_project, lock.packages)):
-        yield f"{named} has no project in it", "must be the file that uv lock writes"
+        yield f"{lock_file} has no project in it", "must be the file that uv lock writes"
         return
-    for kind, chosen, available in (
+    for kind, names, available in (
         ("group", environment.groups, lock.groups), ("extra", environment.extras, lock.extras),
     ):  # fmt: skip
-        for name in sorted({*chosen} - {*available}):
+        for name in sorted({*names} - {*available}):
             yield f"{kind} {name!r}", nearest(name, available, f"{kind}s of the project")
     version = environment.version
     if version and python_locks.excludes(lock.requires_python, version):
         yield (
-            f"version {version}, and {named} is for {lock.requires_python}",
+            f"version {version}, and {lock_file} is for {lock.requires_python}",
             "must be a version that the project allows",
         )
         return
     packages = python_locks.certain_packages(lock, environment)
     for package in packages:
         if path := python_locks.local_path(package):
-            fault = f"package {package.get('name')} of {named} lies at {path}, and hosts do not have that"
+            fault = f"package {package.get('name')} of {lock_file} lies at {path}, and hosts do not have that"
             yield fault, "must be a package of an index, or an artefact with its wheel as index"
     for host, machine, architecture in _machines(catalogue, system):
         misfits = _without_wheels(packages, architecture, version, is_built=False)
         if misfits:
             python = f" and Python {version}" if version else ""
-            fault = f"{named} has no wheel of {misfits} for {host} ({machine}: Linux on {architecture}{python})"
+            fault = f"{lock_file} has no wheel of {misfits} for {host} ({machine}: Linux on {architecture}{python})"
             yield fault, "must be a version with such a wheel, another instanceType, or another version of Python"
 
 

@@ -73,7 +73,7 @@ def aliases(catalogue: Catalogue) -> Iterator[Problem]:
 def unique_targets(catalogue: Catalogue) -> Iterator[Problem]:
     """Each path of a site leads to one thing. The order of what is written does not matter: the longest path wins."""
     for file, system, site, where in _sites(catalogue):
-        named = [
+        routes = [
             (route.public, f"service {service.name}'s")
             for service in system.active
             for route in service.routes
@@ -81,7 +81,7 @@ def unique_targets(catalogue: Catalogue) -> Iterator[Problem]:
         ]
         own = [*site.static, *site.redirects]
         kinds = [*("a static directory's" for _ in site.static), *("a redirect's" for _ in site.redirects)]
-        owners = dict(named)
+        owners = dict(routes)
         for path, kind in [
             *zip((entry.public for entry in own), kinds, strict=True),
             *((p, "closed") for p in site.closed),
@@ -111,10 +111,10 @@ def _is_loop(system: System, site: Site, redirect: Redirect) -> bool:
             return True
         visited.append(at)
         parts = urlsplit(at.to)
-        named = system.site(parts.netloc) if parts.netloc else site
-        if named is None:
+        target = system.site(parts.netloc) if parts.netloc else site
+        if target is None:
             return False
-        site = named
+        site = target
         origin = (site.alias_of and system.site(site.alias_of)) or site
         at = _taken_by(system, origin, parts.path)
     return False

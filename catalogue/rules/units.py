@@ -125,8 +125,8 @@ def accounts(catalogue: Catalogue) -> Iterator[Problem]:
         where, account_names = f"service {service.name}", {"root", *(account.name for account in system.accounts)}
         rule = f"accounts of the system: {', '.join(sorted(account_names))}"
         main = service.program_sections.get("Service", {})
-        named = {*texts(main.get("User", [])), *(config.owner for config in service.files)}
-        for name in sorted(named - account_names):
+        accounts = {*texts(main.get("User", [])), *(config.owner for config in service.files)}
+        for name in sorted(accounts - account_names):
             yield Problem(file, where, f"account {name!r} is not defined", rule)
         owner = system.account(service.account) if service.account else None
         if service.account and owner is None:
@@ -170,8 +170,8 @@ def environment_files(catalogue: Catalogue) -> Iterator[Problem]:
 
 def settings(catalogue: Catalogue) -> Iterator[Problem]:
     """Every TOML file that a service reads can be read."""
-    named = {config.source for _, _, service in native_services(catalogue) for config in service.files}
-    for source in sorted(name for name in named if name.endswith(".toml") and name in catalogue.sources):
+    sources = {config.source for _, _, service in native_services(catalogue) for config in service.files}
+    for source in sorted(name for name in sources if name.endswith(".toml") and name in catalogue.sources):
         try:
             parse_toml(catalogue.sources[source], f"{STATIC}/{source}")
         except CatalogueError as error:

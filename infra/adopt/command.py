@@ -42,8 +42,8 @@ class Candidate:
 def adopt(catalogue: Catalogue, candidate: Candidate, owner: Owner, yes: bool) -> None:
     """Raises InfraError; nothing is half taken over: what is in the state already is left there."""
     stack, region = catalogue.stack, candidate.region
-    chosen = mapping.host_of(catalogue, candidate.host)
-    if chosen is None:
+    host = mapping.host_of(catalogue, candidate.host)
+    if host is None:
         raise InfraError(f"name the matching host of the stack with --host: {', '.join(stack.ec2_hosts)}")
     now = json.loads(pulumi("stack", "output", "--json", "--stack", stack.name) or "{}").get("region", region)
     if now != region:
@@ -51,25 +51,25 @@ def adopt(catalogue: Catalogue, candidate: Candidate, owner: Owner, yes: bool) -
             f"stack {stack.name} already serves from {now}: use another stack for {region}, or move this one"
         )
     in_route53 = stack.dns.provider == "route53"
-    names = zone_names(catalogue, chosen)
+    names = zone_names(catalogue, host)
     facts = looking.gather(stack.zone if in_route53 else "", names, region, candidate.instance)
-    imports = mapping.resources_to_import(catalogue, chosen, facts)
+    imports = mapping.resources_to_import(catalogue, host, facts)
     typer.echo(f"{region}: {facts.instance.id} ({facts.instance.type}) at {facts.address}")
     for entry in imports:
         typer.echo(f"  {entry.id:<40} → {entry.name}")
     typer.echo("differences:")
-    for line in mapping.differences(catalogue, chosen, facts):
+    for line in mapping.differences(catalogue, host, facts):
         typer.echo(f"  {line}")
     if stack.dns.provider == "cloudflare":
         typer.echo(f"  its names at Cloudflare are not changed: infra dns adopt {' '.join(names)} adopts them")
     key = owner.host_key or (keys.fingerprint(facts.address) if owner.identity else "")
     if key and not owner.host_key:
-        typer.echo(f"{chosen} has the host key {key}; compare it with the console log (EC2, Get system log)")
+        typer.echo(f"{host} has the host key {key}; compare it with the console log (EC2, Get system log)")
     if not yes and not typer.confirm("\nAdopt these resources?"):
         raise InfraError("nothing was touched")
     if owner.identity:
-        keys.install(stack, chosen, keys.Machine(facts.address, 22, owner.account, owner.identity, key))
-        typer.echo(f"{chosen} now accepts the stack's key, and has its own host key")
+        keys.install(stack, host, keys.Machine(facts.address, 22, owner.account, owner.identity, key))
+        typer.echo(f"{host} now accepts the stack's key, and has its own host key")
     for name, value in mapping.configuration(stack, facts).items():
         path = ["--path"] if name.startswith("infra:") else []
         pulumi("config", "set", "--stack", stack.name, *path, name, value)
@@ -85,18 +85,20 @@ def _import(catalogue: Catalogue, facts: looking.Facts, imports: list[mapping.Im
     ids = [str(uuid.uuid4()) for _ in range(2)]
     base = mapping.state(stack, facts, imports, version("pulumi-aws"), ids)
     state["deployment"]["resources"] = [*there, *(entry for entry in base if entry["urn"] not in existing)]
-    ended = {urn.rsplit("::", 1)[-1] for urn in existing if "::aws:" in urn or "$aws:" in urn}
-    remaining = [entry for entry in imports if entry.name not in ended]
+    existing_names = {urn.rsplit("::", 1)[-1] for urn in existing if "::aws:" in urn or "$aws:" in urn}
+    remaining = [entry for entry in imports if entry.name not in existing_names]
     pulumi("stack", "import", "--stack", stack.name, value=json.dumps(state))
     if not remaining:
         return
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "import.json"
         put(file, json.dumps(mapping.import_file(stack, remaining)))
-        done = attempt(
+        result = attempt(
             "import", "--file", str(file), "--stack", stack.name, "--yes", "--protect=false", "--generate-code=false",
             "--skip-preview",
         )  # fmt: skip
-    if done.returncode:
-        errors = [line.strip() for line in f"{done.stdout}\n{done.stderr}".splitlines() if "error:" in line]
-        raise InfraError(f"pulumi import: {errors[0] if errors else done.stderr.strip()[-300:]}; run again to continue")
+    if result.returncode:
+        errors = [line.strip() for line in f"{result.stdout}\n{result.stderr}".splitlines() if "error:" in line]
+        raise InfraError(
+            f"pulumi import: {errors[0] if errors else result.stderr.strip()[-300:]}; run again to continue"
+        )

@@ -49,18 +49,18 @@ class Facts:
     records: dict[str, tuple[list[str], int]] = field(default_factory=dict[str, tuple[list[str], int]])
 
 
-def gather(zone: str, names: list[str], region: str, chosen: str | None) -> Facts:
-    """Asks AWS. The instance is the one that is `chosen` by id, that a name leads to, or the only one.
+def gather(zone: str, names: list[str], region: str, instance: str | None) -> Facts:
+    """Asks AWS. The instance is the one of the id `instance`, that a name leads to, or the only one.
 
     Raises InfraError.
     """
     try:
-        return _gather_facts(zone, names, region, chosen)
+        return _gather_facts(zone, names, region, instance)
     except (BotoCoreError, ClientError) as error:
         raise InfraError(f"AWS cannot be asked about {region}: {error}") from None
 
 
-def _gather_facts(zone: str, names: list[str], region: str, chosen: str | None) -> Facts:
+def _gather_facts(zone: str, names: list[str], region: str, instance: str | None) -> Facts:
     ec2, ecr = aws.client("ec2", region), aws.client("ecr", region)
     zone_id, records = _records(zone, names)
     addresses = ec2.describe_addresses()["Addresses"]
@@ -70,11 +70,11 @@ def _gather_facts(zone: str, names: list[str], region: str, chosen: str | None) 
     pointed = {address for values, _ in records.values() for address in values}
     leading = [a for a in addresses if a["PublicIp"] in pointed and a.get("InstanceId") in instances]
     likely = [entry["InstanceId"] for entry in leading] or (list(instances) if len(instances) == 1 else [])
-    id = chosen or (likely[0] if likely else "")
+    id = instance or (likely[0] if likely else "")
     if id not in instances:
-        listed = ", ".join(sorted(instances)) or "none"
+        ids = ", ".join(sorted(instances)) or "none"
         raise InfraError(
-            f"{', '.join(names)} points to no instance in {region}; instances there: {listed}. Name one with --instance"
+            f"{', '.join(names)} points to no instance in {region}; instances there: {ids}. Name one with --instance"
         )
     own = next((a for a in addresses if a.get("InstanceId") == id), None)
     if own is None:

@@ -126,10 +126,10 @@ def configuration(stack: Stack, facts: Facts) -> dict[str, str]:
     }
 
 
-def host_of(catalogue: Catalogue, chosen: str | None) -> str | None:
+def host_of(catalogue: Catalogue, host: str | None) -> str | None:
     """The EC2 host that is meant: the chosen one, or the only one."""
     hosts = [name for name, spec in catalogue.stack.hosts.items() if isinstance(spec, Ec2Host)]
-    return chosen if chosen in hosts else hosts[0] if chosen is None and len(hosts) == 1 else None
+    return host if host in hosts else hosts[0] if host is None and len(hosts) == 1 else None
 
 
 def urn(stack: str, type: str, name: str, parent: str = "") -> str:

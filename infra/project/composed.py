@@ -34,15 +34,15 @@ def entries(document: Mapping[str, Any], system: str, beside: str = "") -> dict[
     file: what is no secret in it becomes a value of a variable."""
     values = {name: value for name, value in of_file(beside).items() if value and not looks_secret(name, value)}
     bodies = {str(key): body for key, body in document["services"].items() if is_mapping(body)}
-    ended = once.owners(bodies)  # release steps of others, without an entry
+    once_keys = once.owners(bodies)  # release steps of others, without an entry
     services: list[dict[str, Any]] = []
     names: set[str] = set()
     published = 0
     for key, body in bodies.items():
-        if body.get("profiles") or key in ended:
+        if body.get("profiles") or key in once_keys:
             continue
-        secrets, named = _variables(body)
-        names |= named
+        secrets, variable_names = _variables(body)
+        names |= variable_names
         entry: dict[str, Any] = {"name": key, "purpose": f"{key} of {system}"}
         if body.get("build") is not None:
             entry |= {"without": ["build"], "image": {"repository": f"{system}-{key}"}}
@@ -101,10 +101,10 @@ def _shows_secret(key: str, *items: str) -> bool:
         detector.has_secret |= looks_secret(key) and not _is_variable(" ".join(plain_items))
         detector.mask_secrets("", "\n".join(plain_items))
     else:
-        named = {key: plain_items[0]} if key not in ("", "environment", "args") else {"command": plain_items}
+        fields = {key: plain_items[0]} if key not in ("", "environment", "args") else {"command": plain_items}
         # An option of one letter is understood in one line alone, any other in words below each other
         for in_one_line in (False, None) if len(plain_items) > 1 else (False,):
-            detector.mask_secrets("compose.yml", yaml.safe_dump(named, width=2**20, default_flow_style=in_one_line))
+            detector.mask_secrets("compose.yml", yaml.safe_dump(fields, width=2**20, default_flow_style=in_one_line))
     return detector.has_secret
 
 
@@ -167,8 +167,8 @@ def _lists(value: Any, place: str = "") -> Iterator[tuple[str, list[str]]]:
 
 def _entry(place: str, number: int, item: Any) -> str:
     """One of a list as people find it: by its name where it has a secret's, else by which one it is."""
-    named = re.match(r"-{0,2}([A-Za-z_][\w-]*)=[^=]", item) if isinstance(item, str) else None
-    return f"{place}.{named[1]}" if named and looks_secret(named[1]) else f"{place}, entry {number + 1}"
+    option = re.match(r"-{0,2}([A-Za-z_][\w-]*)=[^=]", item) if isinstance(item, str) else None
+    return f"{place}.{option[1]}" if option and looks_secret(option[1]) else f"{place}, entry {number + 1}"
 
 
 def _variables(body: Mapping[str, Any]) -> tuple[set[str], set[str]]:

@@ -80,10 +80,10 @@ def file_at(place: Path) -> File | None:
 def program_in(root: Path) -> Program:
     """The program of a checkout, as its files are now, or of another project. Raises InfraError."""
     recorded = read_record(root)
-    listed = [path for path in [*recorded.files] if path] if recorded else _tracked_files(root)
+    paths = [path for path in [*recorded.files] if path] if recorded else _tracked_files(root)
     files: dict[str, File] = {}
     otherwise: list[str] = []
-    for path in listed:
+    for path in paths:
         if not recorded and not is_part(root, path):
             continue
         if not is_safe(path) or is_owners(path):
@@ -155,9 +155,9 @@ def is_owners(path: str) -> bool:
     return _is_in(_read_paths(HERE / PARTS, "owners"), path)
 
 
-def _is_in(listed: tuple[str, ...], path: str) -> bool:
+def _is_in(entries: tuple[str, ...], path: str) -> bool:
     is_listed = False
-    for entry in listed:
+    for entry in entries:
         name = entry.removeprefix("!")
         if fnmatchcase(path, name) or (name.endswith("/") and path.startswith(name)):
             is_listed = not entry.startswith("!")

@@ -159,10 +159,10 @@ def _merge_file(root: Path, path: str, before: Record, have: File, new: File) ->
             put(place, content)
         words = ["git", "merge-file", "--stdout", *map(str, places)]
         try:
-            done = subprocess.run(words, capture_output=True, check=False, timeout=60)
+            result = subprocess.run(words, capture_output=True, check=False, timeout=60)
         except (FileNotFoundError, subprocess.TimeoutExpired):
             return None
-    return File(done.stdout, executable) if done.returncode == 0 else None
+    return File(result.stdout, executable) if result.returncode == 0 else None
 
 
 def describe(upgrade_plan: Plan) -> Iterator[str]:

@@ -18,8 +18,8 @@ from lab.settings import ACCOUNT, Lab
 def show_images_of(lab: Lab) -> None:
     """ECR lists, tags and deletes what is in the lab's registries: images are pushed there, and not to moto."""
 
-    def list_images(self: Any, repository_name: str, *arguments: Any, **named: Any) -> list[Any]:
-        listed(self, repository_name, *arguments, **named)
+    def list_images(self: Any, repository_name: str, *arguments: Any, **options: Any) -> list[Any]:
+        list_all(self, repository_name, *arguments, **options)
         digest_of = registry.tags(lab, self.region_name, repository_name)
         return [SimpleNamespace(image_tags=[tag], image_digest=digest) for tag, digest in digest_of.items()]
 
@@ -64,12 +64,12 @@ def show_images_of(lab: Lab) -> None:
             registry.untag(lab, self.region_name, repository_name, image_id["imageTag"])
         return {"imageIds": image_ids, "failures": []}
 
-    def delete_repository(self: Any, repository_name: str, *arguments: Any, **named: Any) -> Any:
-        answer = deleted(self, repository_name, *arguments, **named)
+    def delete_repository(self: Any, repository_name: str, *arguments: Any, **options: Any) -> Any:
+        answer = delete_one(self, repository_name, *arguments, **options)
         registry.forget(lab, self.region_name, repository_name)
         return answer
 
-    listed, deleted = ECRBackend.list_images, ECRBackend.delete_repository
+    list_all, delete_one = ECRBackend.list_images, ECRBackend.delete_repository
     ECRBackend.list_images = list_images  # type: ignore[method-assign]
     ECRBackend.describe_images = describe_images  # type: ignore[method-assign]
     ECRBackend.delete_repository = delete_repository  # type: ignore[method-assign]

@@ -161,7 +161,7 @@ class DockerFailed(Exception):
 
 
 def _docker(*arguments: str) -> str:
-    done = subprocess.run(["docker", *arguments], capture_output=True, text=True, check=False, timeout=120)
-    if done.returncode:
-        raise DockerFailed(f"docker {arguments[0]}: {' '.join(done.stderr.split())}")
-    return done.stdout.strip()
+    result = subprocess.run(["docker", *arguments], capture_output=True, text=True, check=False, timeout=120)
+    if result.returncode:
+        raise DockerFailed(f"docker {arguments[0]}: {' '.join(result.stderr.split())}")
+    return result.stdout.strip()

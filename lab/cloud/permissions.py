@@ -53,10 +53,10 @@ def install() -> None:
             _request.reset(token)
 
     def element_matches(self: Any, element: Any, value: str) -> bool:
-        named, _ = _request.get()
-        if element != "Resource" or not named:
+        resources, _ = _request.get()
+        if element != "Resource" or not resources:
             return matches(self, element, value)
-        return all(matches(self, element, resource) for resource in named)
+        return all(matches(self, element, resource) for resource in resources)
 
     def check_conditions(self: Any, incoming: dict[str, str] | None) -> bool:
         _, values = _request.get()
@@ -67,8 +67,8 @@ def install() -> None:
 
     def check_action_permitted(self: Any, resource: str) -> None:
         service, _, action = str(self._action).partition(":")
-        named = S3_ACTIONS.get(action, action) if service == "s3" else action
-        self._action = f"{PREFIXES.get(service, service)}:{_budgets(named) if service == 'budgets' else named}"
+        api_name = S3_ACTIONS.get(action, action) if service == "s3" else action
+        self._action = f"{PREFIXES.get(service, service)}:{_budgets(api_name) if service == 'budgets' else api_name}"
         permitted(self, resource)
 
     IAMRequestBase.check_action_permitted = check_action_permitted  # type: ignore[method-assign]
@@ -101,9 +101,9 @@ def _budgets(action: str) -> str:
 
 def trusts(expected: dict[str, Any], principal: str) -> bool:
     """Is a principal's ARN among those that a role trusts. An account's root is all of the account."""
-    named = expected.get("AWS", [])
+    principals = expected.get("AWS", [])
     account = f"{':'.join(principal.split(':')[:5])}:root".replace(":sts:", ":iam:")
-    return bool({"*", principal, account} & set([named] if isinstance(named, str) else named))
+    return bool({"*", principal, account} & set([principals] if isinstance(principals, str) else principals))
 
 
 def holds(condition: dict[str, dict[str, Any]], values: dict[str, list[str]]) -> bool:

@@ -60,7 +60,7 @@ def test_rendered_again_a_host_of_ours_is_as_it_was(system):
     again = comparing.with_system(made, found.system, host, made.stack.hosts[host])
     release = comparing.render_release(again, host, facts)
     compared = comparing.compare(release, facts, entries(release, files))
-    assert compared.gone == []
+    assert compared.lost_settings == []
     assert set(compared.other) == RENDERED.get(system, set())
 
 
@@ -101,7 +101,7 @@ def test_what_a_release_would_do_to_the_documents_host_is_said():
         "location /vault/ › proxy_pass: http://localhost:8000/ → http://127.0.0.1:8000/" in line
         for line in compared.other
     )
-    assert compared.gone == ["watchme-infrastructure.service: [Unit] Wants: network-online.target"]
+    assert compared.lost_settings == ["watchme-infrastructure.service: [Unit] Wants: network-online.target"]
     assert "watchme-ast-api.service" in compared.restarts and "infra-monitor.timer" in compared.starts
     assert {c.how for c in compared.changes if c.path.endswith("docker-compose.prod.yml")} == {"changed"}
 
@@ -127,7 +127,10 @@ def test_what_would_be_lost_is_listed_by_name():
     again = comparing.with_system(made, found.system, "watchme", made.stack.hosts["watchme"])
     release = comparing.render_release(again, "watchme", facts)
     compared = comparing.compare(release, facts, entries(release, changed))
-    assert compared.gone == [f"{path}: services.api.restart: always", f"{path}: services.api.volumes: ./models:/models"]
+    assert compared.lost_settings == [
+        f"{path}: services.api.restart: always",
+        f"{path}: services.api.volumes: ./models:/models",
+    ]
     assert compared.restarts == ["watchme-ast-api.service"]
 
 

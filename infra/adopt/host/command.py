@@ -99,11 +99,11 @@ def look(catalogue: Catalogue, host: Connection, machine: Machine, options: Adop
     )
 
 
-def _host(catalogue: Catalogue, machine: Machine, facts: Facts, chosen: str | None) -> tuple[str, Host]:
+def _host(catalogue: Catalogue, machine: Machine, facts: Facts, host_option: str | None) -> tuple[str, Host]:
     """Which of the stack's hosts the machine is: the one chosen, the one of this address, or one that it could be."""
     hosts = catalogue.stack.hosts
     there = [name for name, spec in hosts.items() if isinstance(spec, SshHost) and spec.address == machine.address]
-    if host_name := chosen or next(iter(there), None):
+    if host_name := host_option or next(iter(there), None):
         return host_name, hosts[host_name]
     memory = f"{max(1, facts['memory'] // MiB)}m"
     spec = SshHost(
@@ -120,7 +120,7 @@ def report_lines(survey: Survey, diff: bool) -> list[str]:
     counted = {how: sum(change.how == how for change in comparison.changes) for how in ("same", "changed", "new")}
     parts = [
         ("does not fit", lines(remarks, "does not fit")),
-        ("would be gone", comparison.gone),
+        ("would be gone", comparison.lost_settings),
         ("would have another value", comparison.other),
         ("not to be read off a host", lines(remarks, "not to be read off a host")),
         (

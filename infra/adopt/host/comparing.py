@@ -36,7 +36,7 @@ class Comparison:
     """What a release would change on a host."""
 
     changes: list[Change] = field(default_factory=list[Change])
-    gone: list[str] = field(default_factory=list[str])
+    lost_settings: list[str] = field(default_factory=list[str])
     """Settings of the host that the release does not have."""
 
     other: list[str] = field(default_factory=list[str])
@@ -83,13 +83,13 @@ def wanted_paths(files: HostFiles) -> tuple[list[str], list[str]]:
 
 def compare(files: HostFiles, facts: Facts, entries: Entries) -> Comparison:
     changes = list(_changes(files, entries))
-    gone, other = _setting_lines(files, facts, entries)
+    lost_settings, other = _setting_lines(files, facts, entries)
     changed = {change.path for change in changes if change.how != "same"}
     running = {_unit_name(unit) for unit in facts["units"] if unit["active"]}
     ours = [unit for unit in files.units if unit.files]
     return Comparison(
         changes=changes,
-        gone=gone,
+        lost_settings=lost_settings,
         other=other,
         starts=[unit.name for unit in ours if not _runs(unit, running, facts)],
         restarts=[unit.name for unit in ours if _runs(unit, running, facts) and changed & set(unit.files)],
@@ -101,13 +101,13 @@ def compare(files: HostFiles, facts: Facts, entries: Entries) -> Comparison:
 def _setting_lines(files: HostFiles, facts: Facts, entries: Entries) -> tuple[list[str], list[str]]:
     """A line for each setting of the host that would be gone, and for each that would have another value. Images that
     the release names by the digest which runs now are counted in one line."""
-    gone: list[str] = []
+    lost_settings: list[str] = []
     other: list[str] = []
     pinned = 0
     for place, before, after in _settings(files, facts, entries):
         moved = _moved_variables(files, place)
         lost = [key for key in before if key not in after and key.partition(".environment.")[2] not in moved]
-        gone += [f"{place}: {key}: {' | '.join(before[key])}" for key in lost]
+        lost_settings += [f"{place}: {key}: {' | '.join(before[key])}" for key in lost]
         for key in [key for key in before if key in after and before[key] != after[key]]:
             if _is_pin(before[key][0], after[key][0]):
                 pinned += 1
@@ -117,7 +117,7 @@ def _setting_lines(files: HostFiles, facts: Facts, entries: Entries) -> tuple[li
         other.append(
             f"{pinned} image(s): named by the digest that runs now, and not by a tag; each restarts once for it"
         )
-    return gone, other
+    return lost_settings, other
 
 
 def _unaffected_units(files: HostFiles, facts: Facts) -> list[str]:

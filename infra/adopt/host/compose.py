@@ -98,9 +98,9 @@ def entries(facts: Facts, remarks: list[Remark]) -> list[Entry]:
             else:
                 reason = "is not running, and no unit starts it: left out; with retired: true it keeps a repository"
                 remarks.append(unfit(entry.where, f"{path}: {reason}"))
-    named = {(entry.path, entry.key) for entry in all_entries}
+    entry_keys = {(entry.path, entry.key) for entry in all_entries}
     for container in facts["containers"] or []:
-        if container["running"] and not any((path, container["key"]) in named for path in container["files"]):
+        if container["running"] and not any((path, container["key"]) in entry_keys for path in container["files"]):
             missing = ", ".join(container["files"])
             remarks.append(unfit(container["name"], f"runs, and {missing} does not define it (any more): left out"))
     return all_entries
@@ -134,8 +134,8 @@ def environment_files(compose_entries: Iterable[Entry]) -> dict[str, list[str]]:
 
 def _environment_files(entry: Entry) -> list[str]:
     value = entry.literal_value("env_file", [])
-    listed: list[Any] = value if is_list(value) else [value]
-    names: list[str] = [item["path"] if is_mapping(item) else item for item in listed]
+    items: list[Any] = value if is_list(value) else [value]
+    names: list[str] = [item["path"] if is_mapping(item) else item for item in items]
     return [os.path.normpath(os.path.join(os.path.dirname(entry.path), name)) for name in names]
 
 
@@ -149,14 +149,16 @@ def shared_network(facts: Facts, compose_entries: list[Entry], name: str, remark
     inside = Counter(name for entry in compose_entries for name in entry.networks if name in networks)
     inside.update(name for entry in compose_entries for name in entry.body.get("networks") or () if name in networks)
     free = (f"{name}-network", str(FREE_NETWORK), str(FREE_NETWORK[1]))
-    chosen, subnet, gateway = networks[inside.most_common(1)[0][0]] if inside else free
+    network_name, subnet, gateway = networks[inside.most_common(1)[0][0]] if inside else free
     if not inside:
-        remarks.append(unfit("network", f"the containers share no network: they get {chosen}, {FREE_NETWORK}"))
-    unit = network_unit(facts, chosen)
+        remarks.append(unfit("network", f"the containers share no network: they get {network_name}, {FREE_NETWORK}"))
+    unit = network_unit(facts, network_name)
     if unit is None:
-        remarks.append(unfit(f"network {chosen}", f"no unit creates it: {chosen}.service will"))
+        remarks.append(unfit(f"network {network_name}", f"no unit creates it: {network_name}.service will"))
     gateway = gateway if "." in gateway else str(IPv4Network(subnet)[1])
-    return Shared({"name": chosen, "subnet": subnet, "gateway": gateway, "unit": unit or f"{chosen}.service"})
+    return Shared(
+        {"name": network_name, "subnet": subnet, "gateway": gateway, "unit": unit or f"{network_name}.service"}
+    )
 
 
 def _is_ipv4(subnet: str) -> bool:
@@ -225,8 +227,8 @@ def _waits(entry: Entry, remarks: list[Remark]) -> dict[str, Any]:
     depends_on: Any = entry.body.get("depends_on") or {}
     pairs: Any = depends_on.items() if is_mapping(depends_on) else [(key, None) for key in depends_on]
     waits: dict[str, dict[str, Any]] = {}
-    for key, needed in pairs:
-        condition = needed.get("condition", "service_started") if is_mapping(needed) else "service_started"
+    for key, need in pairs:
+        condition = need.get("condition", "service_started") if is_mapping(need) else "service_started"
         if condition == "service_completed_successfully":
             remarks.append(
                 unfit(entry.where, f"waits for {key} to end: write its command under release of this service")

@@ -73,8 +73,8 @@ def facts(mask: Mask) -> Iterator[dict[str, Any]]:
     yield {"step": "containers"}
     unread: dict[str, str] = {}
     containers, networks = _containers(mask, unread), _networks()
-    named = [path for unit in units for path in unit["compose"]]
-    named += [path for container in containers or [] for path in container["files"]]
+    paths = [path for unit in units for path in unit["compose"]]
+    paths += [path for container in containers or [] for path in container["files"]]
     # What no file describes is said as one would
     by_hand = {entry["files"][0]: text for entry in containers or [] if (text := entry.pop("said", ""))}
     yield {"step": "proxy and certificates"}
@@ -84,7 +84,7 @@ def facts(mask: Mask) -> Iterator[dict[str, Any]]:
             "adopted": os.path.lexists("/var/lib/infra/current"), "accounts": accounts, "units": units,
             "containers": containers, "networks": networks, "unread": unread,
             "compose": {
-                **{path: text for path in dict.fromkeys(named) if (text := _text(path, mask)) is not None}, **by_hand,
+                **{path: text for path in dict.fromkeys(paths) if (text := _text(path, mask)) is not None}, **by_hand,
             },
             "nginx": _read_with_includes("/etc/nginx/nginx.conf", "/etc/nginx", mask),
             "caddy": os.path.exists("/etc/caddy/Caddyfile") and _state(["caddy.service"]).get("caddy.service"),
@@ -109,11 +109,11 @@ def paths(payload: dict[str, Any], mask: Mask) -> Iterator[dict[str, Any]]:
 
 def _ask(command: str, *words: str) -> str | None:
     try:
-        done = subprocess.run([*COMMANDS[command], *words], stdin=subprocess.DEVNULL, capture_output=True, timeout=25)
+        ran = subprocess.run([*COMMANDS[command], *words], stdin=subprocess.DEVNULL, capture_output=True, timeout=25)
     except (OSError, subprocess.TimeoutExpired):
         return None
     # What one of several things is missing for is still said of the others
-    return done.stdout.decode(errors="replace") if done.returncode == 0 or done.stdout.strip(b" \n[]") else None
+    return ran.stdout.decode(errors="replace") if ran.returncode == 0 or ran.stdout.strip(b" \n[]") else None
 
 
 def _raw(path: str) -> str | None:
@@ -236,9 +236,9 @@ def _compose_files(text: str) -> list[str]:
     folder = where[1] if where else "/"
     compose_files: list[str] = []
     for call in COMPOSE.finditer(re.sub(r"^\s*[#;].*$", "", text, flags=re.MULTILINE)):
-        named = list(_named_files(re.findall(r"[^\s'\"]+", call[1])))
+        file_names = list(_named_files(re.findall(r"[^\s'\"]+", call[1])))
         likely = [f"{folder}/{name}" for name in DEFAULTS if os.path.exists(f"{folder}/{name}")]
-        compose_files += [os.path.join(folder, name) for name in named] or likely[:1]
+        compose_files += [os.path.join(folder, name) for name in file_names] or likely[:1]
     return list(dict.fromkeys(compose_files))
 
 

@@ -167,7 +167,7 @@ def _networks(around: list[Tree], settings: dict[str, Any]) -> str:
     """Adds allow and deny; or why they cannot be said. A level with some has none of those above it."""
     of_levels = ([e for e in block if e["directive"] in ("allow", "deny")] for block in around)
     rules = next(filter(None, of_levels), Tree())
-    listed: dict[str, list[str]] = {"allow": [], "deny": []}
+    networks: dict[str, list[str]] = {"allow": [], "deny": []}
     ends = ""
     for number, entry in enumerate(rules):
         kind, what = entry["directive"], entry["args"][0]
@@ -184,14 +184,14 @@ def _networks(around: list[Tree], settings: dict[str, Any]) -> str:
             if kind == "deny":
                 return f"has deny {what}, and networks of routes are of IPv4"
             continue
-        if kind == "deny" and listed["allow"]:
+        if kind == "deny" and networks["allow"]:
             return "has deny behind allow, and of a route deny has the first word"
-        listed[kind].append(str(network))
-    if ends == "deny" and not listed["allow"]:
+        networks[kind].append(str(network))
+    if ends == "deny" and not networks["allow"]:
         return "is open to networks of IPv6 alone, and those of routes are of IPv4"
     # Without `deny all` what is allowed is what would be anyhow
-    settings |= {"deny": listed["deny"]} if listed["deny"] else {}
-    settings |= {"allow": listed["allow"]} if ends == "deny" else {}
+    settings |= {"deny": networks["deny"]} if networks["deny"] else {}
+    settings |= {"allow": networks["allow"]} if ends == "deny" else {}
     return ""
 
 
@@ -275,10 +275,10 @@ def cors(where: str, around: list[Tree], remarks: list[Remark]) -> dict[str, Any
     methods = by_lower_name.get(f"{CORS}methods")
     if methods is None:
         return None
-    named = [name for name in re.split(r"[,\s]+", methods.upper()) if name]
-    if strange := [name for name in named if name not in METHODS]:
+    method_names = [name for name in re.split(r"[,\s]+", methods.upper()) if name]
+    if strange := [name for name in method_names if name not in METHODS]:
         remarks.append(unfit(where, f"CORS for {', '.join(strange)}: the catalogue has {', '.join(METHODS)}"))
-    policy: dict[str, Any] = {"methods": [name for name in named if name in METHODS]}
+    policy: dict[str, Any] = {"methods": [name for name in method_names if name in METHODS]}
     origin = by_lower_name.get(f"{CORS}origin", "*")
     if ORIGIN.fullmatch(origin):
         policy["origins"] = [origin]
@@ -329,8 +329,8 @@ def timeout(where: str, value: str | None, remarks: list[Remark]) -> int | None:
 def asked_as(where: str, around: list[Tree], remarks: list[Remark]) -> str | None:
     """The Host that the service gets. A location with such headers of its own has none of its server's."""
     directives = _nearest(around, "proxy_set_header")
-    named = {entry["args"][0].lower(): entry["args"][1] for entry in directives if len(entry["args"]) == 2}
-    host = named.get("host", "$proxy_host")
+    headers = {entry["args"][0].lower(): entry["args"][1] for entry in directives if len(entry["args"]) == 2}
+    host = headers.get("host", "$proxy_host")
     if host in ("$host", "$http_host", "$proxy_host", "$server_name"):
         return None
     if re.fullmatch(HOST_NAME, host):

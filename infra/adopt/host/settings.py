@@ -86,6 +86,6 @@ def of_nginx(tree: Tree, place: str = "") -> Settings:
 
 
 def _server(entry: Directive) -> str:
-    named = [name for inner in inside(entry) if inner["directive"] == "server_name" for name in inner["args"]]
+    names = [name for inner in inside(entry) if inner["directive"] == "server_name" for name in inner["args"]]
     secure = any("ssl" in inner["args"] for inner in inside(entry) if inner["directive"] == "listen")
-    return f"{'https' if secure else 'http'}://{' '.join(named)}"
+    return f"{'https' if secure else 'http'}://{' '.join(names)}"

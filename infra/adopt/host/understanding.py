@@ -278,8 +278,8 @@ def _main_sections(services: list[ServiceFields]) -> list[dict[str, Any]]:
 
 
 def _account_of(fields: ServiceFields) -> set[str]:
-    named = {text(value) for main in _main_sections([fields]) for value in texts(main.get("User", []))}
-    return named | ({fields["account"]} if fields.get("account") else set())
+    users = {text(value) for main in _main_sections([fields]) for value in texts(main.get("User", []))}
+    return users | ({fields["account"]} if fields.get("account") else set())
 
 
 def _has_account(fields: ServiceFields, facts: Facts, remarks: list[Remark]) -> bool:

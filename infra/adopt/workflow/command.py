@@ -74,7 +74,7 @@ def _build(plan: Plan) -> Build:
     builds = [
         build
         for part in plan.parts
-        for step in part.gone
+        for step in part.removed_steps
         if kind_of(step, part.job) == "build"
         for build in builds_of(step, part.job)
     ]
@@ -95,20 +95,20 @@ def _image(workflow: Workflow, build: Build) -> str:
     return clear[0]
 
 
-def _service(catalogue: Catalogue, image: str, named: str) -> str:
+def _service(catalogue: Catalogue, image: str, service_name: str) -> str:
     """The one service that runs the image, or the one that is named. Raises InfraError."""
     stack = catalogue.stack.name
     services = {service.name: service for system in catalogue.running.values() for service in system.active}
-    if named and named not in services:
-        raise InfraError(f"--service {named}: {nearest(named, sorted(services), 'services')}")
+    if service_name and service_name not in services:
+        raise InfraError(f"--service {service_name}: {nearest(service_name, sorted(services), 'services')}")
     users = [name for name, service in services.items() if image in [own.repository for own in service.images]]
-    if named:
-        if named not in users:
-            own = ", ".join(one.repository for one in services[named].images) or "none"
+    if service_name:
+        if service_name not in users:
+            own = ", ".join(one.repository for one in services[service_name].images) or "none"
             raise InfraError(
-                f"{named} of stack {stack} has no image {image} (it has: {own}): name its own with --image"
+                f"{service_name} of stack {stack} has no image {image} (it has: {own}): name its own with --image"
             )
-        return named
+        return service_name
     if len(users) != 1:
         which = f"several services have it: {', '.join(users)}: name one with --service" if users else (
             "no service has it: describe it in the catalogue first, or name the image that it has there with --image"
@@ -133,19 +133,19 @@ def _infra(repository: str) -> str:
 
 
 def _call(
-    catalogue: Catalogue, plan: Plan, build: Build, named: tuple[str, str], options: AdoptOptions
+    catalogue: Catalogue, plan: Plan, build: Build, service_and_image: tuple[str, str], options: AdoptOptions
 ) -> dict[str, Any]:
     """The job that takes their place."""
     infra = _infra(options.infra)
     inputs = {
-        "service": named[0],
+        "service": service_and_image[0],
         "stack": catalogue.stack.name,
         "infra": infra,
-        "image": named[1],
+        "image": service_and_image[1],
         "role": options.role,
     }
     inputs |= {"region": catalogue.stack.region, "context": build.context.removeprefix("./") or ".", "file": build.file}
-    platform = _platform(catalogue, named[0], build)
+    platform = _platform(catalogue, service_and_image[0], build)
     inputs |= {"platform": platform, "environment": _environment(plan)}
     inputs |= {"runner": "ubuntu-24.04"} if platform == "linux/amd64" else {}
     explicit = {name: value for name, value in inputs.items() if value and value != DEFAULTS.get(name)}

@@ -161,8 +161,8 @@ def _job(file: str, lines: Sequence[str], job: tuple[str, Any, Any, Extent], sha
         (key,) = [key for key, _ in node.value if key.value == "needs"]
         prerequisites = value["needs"]
         extent_of_needs = Extent(key.start_mark.line, key.start_mark.line, own.end)
-        listed = prerequisites if is_list(prerequisites) else [prerequisites]
-        needs = (extent_of_needs, [str(other) for other in listed])
+        items = prerequisites if is_list(prerequisites) else [prerequisites]
+        needs = (extent_of_needs, [str(other) for other in items])
     return Job(name, value, extent, job_steps, node.start_mark.column, needs)
 
 

@@ -54,11 +54,11 @@ def _texts(steps: Iterable[Step]) -> str:
 
 
 def _of_secrets(catalogue: Catalogue, plan: Plan, service: str) -> Iterator[str]:
-    gone = set(SECRET.findall(_texts(plan.removed_steps)))
+    secrets = set(SECRET.findall(_texts(plan.removed_steps)))
     # Whatever still names one keeps it
     staying = "\n".join(str(dict(step.value)) for part in plan.parts for step in part.staying)
     staying += "\n".join(str(dict(job.value)) for job in plan.workflow.jobs if job.id in plan.kept_jobs)
-    unused = sorted(gone - set(SECRET.findall(staying)) - {"GITHUB_TOKEN"})
+    unused = sorted(secrets - set(SECRET.findall(staying)) - {"GITHUB_TOKEN"})
     env_secrets = {
         name for step in plan.removed_steps if ".env" in step.script for name in SECRET.findall(str(dict(step.value)))
     }
@@ -93,7 +93,7 @@ def _of_hosts(plan: Plan) -> Iterator[str]:
     copied: dict[str, None] = {}
     remarks_of_lines: dict[str, None] = {}
     for part in plan.parts:
-        for step in part.gone:
+        for step in part.removed_steps:
             if kind_of(step, part.job) != "remote":
                 continue
             copied |= dict.fromkeys(str(step.inputs["source"]).split(",") if "source" in step.inputs else [])

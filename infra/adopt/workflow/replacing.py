@@ -16,7 +16,7 @@ class Part:
     """A job that builds or deploys: its steps that go, and those that stay, before or after these."""
 
     job: Job
-    gone: list[Step]
+    removed_steps: list[Step]
     staying: list[Step]
     is_before: bool
 
@@ -41,7 +41,7 @@ class Plan:
 
     @property
     def removed_steps(self) -> list[Step]:
-        return [step for part in self.parts for step in part.gone]
+        return [step for part in self.parts for step in part.removed_steps]
 
     @property
     def needs(self) -> list[str]:
@@ -55,7 +55,7 @@ class Plan:
 def plan_parts(workflow: Workflow, service: str) -> Plan:
     """Raises InfraError where nothing is to be replaced, or steps of a job stand on both sides of it."""
     parts = [part for job in workflow.jobs if (part := _part(workflow.file, job))]
-    if not any(kind_of(step, part.job) == "build" for part in parts for step in part.gone):
+    if not any(kind_of(step, part.job) == "build" for part in parts for step in part.removed_steps):
         raise InfraError(
             f"{workflow.file}: no step builds and pushes an image (docker build with --push or docker push, or "
             "docker/build-push-action with push: true): nothing to replace"
@@ -87,8 +87,8 @@ def _part(file: str, job: Job) -> Part | None:
     prepares = [number for number, kind in enumerate(kinds) if kind in ("support", "words")]
     helping = [number for number in prepares if is_still_needed(job.steps[number], own)]
     stays = sorted({*others, *helping})
-    gone = [step for number, step in enumerate(job.steps) if number not in stays]
-    return Part(job, gone, [job.steps[number] for number in stays], not after)
+    removed_steps = [step for number, step in enumerate(job.steps) if number not in stays]
+    return Part(job, removed_steps, [job.steps[number] for number in stays], not after)
 
 
 def replace_parts(plan: Plan, call: Mapping[str, Any]) -> str:
@@ -108,7 +108,7 @@ def replace_parts(plan: Plan, call: Mapping[str, Any]) -> str:
                 tail = [""] if workflow.lines[extent.end : extent.end + 1] == [ending] else []
                 inserted.setdefault(extent.own, []).extend([*call_block, *tail])
         else:
-            for step in part.gone:
+            for step in part.removed_steps:
                 _blank(lines, Extent(step.extent.start, step.extent.own, _after(workflow, step.extent, extent)))
     if not plan.gone_jobs:
         end = plan.parts[0].job.extent.end

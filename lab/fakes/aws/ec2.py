@@ -20,10 +20,10 @@ def arn(call: Call, kind: str, id: str) -> str:
 
 def update_tags(call: Call, id: str, old: Values, new: Values) -> Values:
     ec2 = call.cloud.client("ec2")
-    gone = set(old.get("tags") or {}) - set(new.get("tags") or {})
+    removed_keys = set(old.get("tags") or {}) - set(new.get("tags") or {})
     with refusals(f"tagging {id}"):
-        if gone:
-            ec2.delete_tags(Resources=[id], Tags=[{"Key": key} for key in gone])
+        if removed_keys:
+            ec2.delete_tags(Resources=[id], Tags=[{"Key": key} for key in removed_keys])
         if new.get("tags"):
             ec2.create_tags(Resources=[id], Tags=tag_list(new["tags"]))
     return {}
