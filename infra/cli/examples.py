@@ -61,6 +61,8 @@ EXAMPLES: dict[str, list[str]] = {
     "drift": [
         "infra drift --stack prod",
         "infra drift --restore --stack prod --host watchme",
+        "infra drift --adopt --stack prod",
+        "infra drift --adopt /opt/whisper/config.toml --write --stack prod",
         "infra drift --cloud --stack prod",
     ],
     "releases": ["infra releases --stack prod --host watchme"],

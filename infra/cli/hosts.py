@@ -12,6 +12,7 @@ from catalogue.proxies import NAMES as PROXIES
 from catalogue.stack import Stack
 from infra.cli import HostName, StackName, app, catalogue_of, duration, stack_of, valid_catalogue
 from infra.errors import InfraError, gather_errors
+from infra.paths import project_root
 
 if TYPE_CHECKING:
     from agent.documents.answers import Drift
@@ -88,6 +89,7 @@ def boot_times(stack: StackName, host: HostName = None) -> None:
 @app.command()
 def drift(
     stack: StackName,
+    path: Annotated[str | None, typer.Argument(help="With --adopt: only this path of the host.")] = None,
     host: HostName = None,
     cloud: Annotated[bool, typer.Option("--cloud", help="Check AWS instead of the hosts.")] = False,
     notify: Annotated[
@@ -96,20 +98,33 @@ def drift(
     restore: Annotated[
         bool, typer.Option("--restore", help="Apply the running release again, after confirmation.")
     ] = False,
+    adopt: Annotated[
+        bool, typer.Option("--adopt", help="Show what the project would have to say for the host to stay as it is.")
+    ] = False,
+    write: Annotated[
+        bool, typer.Option("--write", help="With --adopt: change the files below files/static/ that this concerns.")
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="With --restore: do not ask for confirmation.")] = False,
 ) -> None:
     """Show what was changed by hand on each host since its release, as a unified diff; exit code 2 when there are
     changes. With --restore, the release's files are restored, and the changed ones are kept on the host. With
-    --cloud: differences between AWS and the last update, stopped machines, and events that AWS announces, each with
-    its remedy."""
+    --adopt: the file or the keys of the project in which each change would have to be made. With --cloud: differences
+    between AWS and the last update, stopped machines, and events that AWS announces, each with its remedy."""
     from infra import hosts, releases, remote, restoring
 
     if notify and not cloud:
         raise InfraError("--notify needs --cloud: drift of hosts is reported by their monitors")
     if restore and cloud:
         raise InfraError("--restore is for hosts: pulumi up --refresh restores drift in AWS")
+    if cloud and (adopt or path or write):
+        raise InfraError("--adopt is for hosts: infra drift --cloud names the key that keeps a change in AWS")
+    if ((path or write) and not adopt) or (adopt and restore):
+        raise InfraError("PATH and --write need --adopt, and --adopt and --restore exclude each other")
     if cloud:
         _drift_of_cloud(stack_of(stack), host, notify)
+        return
+    if adopt:
+        _adopt_hand_edits(stack, host, path, write)
         return
     stack_model = stack_of(stack)
     drifted: dict[str, tuple[Target, Drift]] = {}
@@ -129,6 +144,28 @@ def drift(
                 break
     if code or (drifted and not restore):
         raise typer.Exit(code or 2)
+
+
+def _adopt_hand_edits(stack: str, host: str | None, path: str | None, write: bool) -> None:
+    from infra import hosts, releases, remote
+    from infra.drift import hand_edits
+
+    catalogue = valid_catalogue(stack, with_values=False)
+    values = hand_edits.known_secrets(stack)
+    edits: list[hand_edits.Edit] = []
+    with gather_errors() as alone:
+        for name, target in hosts.targets(catalogue.stack, host).items():
+            with alone():
+                answer = remote.ask(target, "drift")
+                if not answer["drift"]:
+                    typer.echo(releases.drift(name, answer))
+                    continue
+                edits += hand_edits.edits_of(catalogue, name, answer, remote.ask(target, "contents"), values)
+    edits = hand_edits.select(edits, path)
+    for edit in edits:
+        typer.echo("\n".join(edit.lines()))
+    if hand_edits.write(project_root(), edits, typer.echo) if write else edits:
+        raise typer.Exit(2)
 
 
 def _drift_of_cloud(stack: Stack, host: str | None, notify: bool) -> None:
