@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 
 from agent import quoting, store
-from agent.desired import DesiredFile
+from agent.desired import DesiredFile, assignments
 from agent.documents.answers import Contents
 from agent.documents.manifest import EnvironmentFile
 from agent.world import World
@@ -59,9 +59,9 @@ def _text(content: bytes) -> str:
 
 def _without_secrets(file: DesiredFile, content: bytes, item: EnvironmentFile) -> str:
     between = item.get("between", "=")
-    ours = _parse_assignments(file.content, between)
+    ours = assignments(file.content.decode(errors="replace"), item)
     lines = [item["head"]] if item["head"] else []
-    for name, value in sorted(_parse_assignments(content, between).items()):
+    for name, value in sorted(assignments(content.decode(errors="replace"), item).items()):
         if value != ours.get(name):
             visible_value = value if name in item["values"] else "[another value, not shown]"
         else:
@@ -69,8 +69,3 @@ def _without_secrets(file: DesiredFile, content: bytes, item: EnvironmentFile) -
             visible_value = item["values"].get(name, f"[secret {version}]")
         lines.append(f"{name}{between}{visible_value}")
     return "\n".join(lines) + "\n"
-
-
-def _parse_assignments(content: bytes, between: str) -> dict[str, str]:
-    lines = content.decode(errors="replace").splitlines()
-    return dict(line.split(between, 1) for line in lines if between in line)

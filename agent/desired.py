@@ -11,6 +11,8 @@ from agent.documents.manifest import EnvironmentFile, File, Link, Manifest
 from agent.outcome import Refused
 from agent.world import World
 
+# Between the name and the value of a file's only secret, a text of several lines
+WHOLE = "\n"
 PLAIN = re.compile(r"[A-Za-z0-9_./:@%+,=-]*")
 
 
@@ -57,6 +59,15 @@ def _environment(item: EnvironmentFile, secrets: Secrets) -> bytes:
     between = item.get("between", "=")
     lines = [f"{n}{between}{_quote(v) if between == '=' else v}\n" for n, v in sorted(values.items())]
     return (head + "".join(lines)).encode()
+
+
+def assignments(text: str, item: EnvironmentFile) -> dict[str, str]:
+    """Name → value of a file of an entry's form, as `_environment` writes it."""
+    between = item.get("between", "=")
+    if between == WHOLE:
+        name, _, value = text.partition(WHOLE)
+        return {name: value[:-1] if value.endswith("\n") else value}
+    return dict(line.split(between, 1) for line in text.splitlines() if between in line)
 
 
 def _quote(value: str) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import difflib
 
 from agent import artefacts, environments, overrides, quoting, slots, store, units
-from agent.desired import DesiredFile
+from agent.desired import WHOLE, DesiredFile
 from agent.documents.answers import Finding
+from agent.documents.manifest import EnvironmentFile
 from agent.overrides import Override
 from agent.world import World
 
@@ -19,9 +20,9 @@ def drift(world: World, overriding: list[Override] | None = None) -> list[Findin
     release = store.current(world)
     if release is None:
         return []
-    plain = {item["path"]: item["values"] for item in release.manifest["environment_files"]}
+    environment = {item["path"]: item for item in release.manifest["environment_files"]}
     findings: list[Finding] = [
-        finding for file in release.files for finding in _file(world, file, plain.get(file.path))
+        finding for file in release.files for finding in _file(world, file, environment.get(file.path))
     ]
     for link in release.manifest["links"]:
         try:
@@ -48,7 +49,7 @@ def _folder(folder: str, paths: list[str] | None, later: str, reason: str) -> Fi
     return {"path": folder, "found": f"was edited: {', '.join(paths[:3])}{more}; {later}" if paths else reason}
 
 
-def _file(world: World, file: DesiredFile, plain: dict[str, str] | None) -> list[Finding]:
+def _file(world: World, file: DesiredFile, item: EnvironmentFile | None) -> list[Finding]:
     try:
         entry = world.entry(file.path)
     except OSError as error:
@@ -60,7 +61,7 @@ def _file(world: World, file: DesiredFile, plain: dict[str, str] | None) -> list
     findings: list[Finding] = []
     content = entry.content
     if content != file.content:
-        findings.append({"path": file.path, "found": "was edited", "diff": _diff(file, content, plain)})
+        findings.append({"path": file.path, "found": "was edited", "diff": _diff(file, content, item)})
     owner, group, mode = entry.owner, entry.group, entry.mode
     if (owner, mode) != (file.owner, file.mode) or file.group not in ("", group):
         is_, should = f"{mode:04o} {owner}:{group}", f"{file.mode:04o} {file.owner}:{file.group or group}"
@@ -68,12 +69,15 @@ def _file(world: World, file: DesiredFile, plain: dict[str, str] | None) -> list
     return findings
 
 
-def _diff(file: DesiredFile, content: bytes, plain: dict[str, str] | None) -> str:
+def _diff(file: DesiredFile, content: bytes, item: EnvironmentFile | None) -> str:
+    if item and item.get("between", "=") == WHOLE:
+        return "[another text, not shown]"
     if max(len(file.content), len(content)) > LARGEST:
         # To compare such files takes minutes
         return f"[{len(file.content)} bytes in the release, {len(content)} bytes here: too large to show]"
     before, after = _lines(file.content), _lines(content)
-    if plain is not None:
+    if item is not None:
+        plain = item["values"]
         ours = dict(line.split("=", 1) for line in before if "=" in line)
         before, after = [[_redact_line(line, plain, ours) for line in lines] for lines in (before, after)]
     return "\n".join(difflib.unified_diff(before, after, f"release{file.path}", f"host{file.path}", lineterm=""))

@@ -60,12 +60,18 @@ class Outcome:
         return json.dumps(asdict(self), sort_keys=True)
 
 
+def _lines_within(value: str) -> list[str]:
+    return [line for line in value.splitlines() if not line.startswith("-----")] if "\n" in value else []
+
+
 class Mask:
     """Takes secrets out of what is said: a program's complaint or log may quote one. Values of fewer than four
     characters are no secrets, and stay."""
 
     def __init__(self, values: Iterable[str]) -> None:
-        self.values = sorted((value for value in values if len(value) >= 4), key=len, reverse=True)
+        # A line of a log quotes a line of a text, and not all of it
+        parts = [part for value in values for part in (value, *_lines_within(value)) if len(part) >= 4]
+        self.values = sorted(parts, key=len, reverse=True)
 
     def all_of(self, value: Any) -> Any:
         """A JSON value with every text in it masked."""

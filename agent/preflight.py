@@ -17,6 +17,7 @@ from agent import (
     mounts,
     networks,
     overrides,
+    own_certificates,
     owners,
     programs,
     proxies,
@@ -56,6 +57,9 @@ def check(world: World, job: Job, base: Release | None, target: Release) -> None
         forwarding.check(world, [*([base.manifest] if base else []), target.manifest])
     existing.conflicts(world, target.manifest, target.unit_names)
     overrides.check(world, base, target)
+    if job.kind != "rollback":
+        # The way back stays open, whatever has ended meanwhile
+        own_certificates.check(world, target)
 
 
 def _demand_planned_base(world: World, job: Job, base: Release | None, target: Release) -> None:
@@ -98,7 +102,7 @@ def _programs(target: Release) -> dict[str, str]:
         (capabilities.ALWAYS, True),
         (capabilities.FOR_ACCOUNTS, bool(accounts_of_release or environments.entries(target.manifest))),
         (capabilities.FOR_MANAGERS, any(account["lingering"] for account in accounts_of_release)),
-        (capabilities.FOR_CERTIFICATES, bool(target.manifest["certificates"])),
+        (capabilities.FOR_CERTIFICATES, bool(target.manifest["certificates"] or own_certificates.entries(target))),
         (capabilities.FOR_PROXIES, has_proxy),
     )
     return {name: package for programs, is_needed in needs if is_needed for name, package in programs.items()}

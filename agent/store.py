@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
-from agent.desired import DesiredFile, digest
+from agent.desired import DesiredFile, assignments, digest
 from agent.documents.jobs import HistoryEntry
 from agent.documents.manifest import LEFT_OUT, Manifest
 from agent.outcome import Refused
@@ -156,9 +156,7 @@ def secrets_of(world: World, id: str) -> set[str]:
     for item in manifest(world, id)["environment_files"]:
         text = world.read(f"{RELEASES}/{id}/files{item['path']}") or b""
         # A damaged one stops no job
-        lines = text.decode(errors="replace").splitlines()
-        between = item.get("between", "=")
-        values = dict(line.split(between, 1) for line in lines if between in line)
+        values = assignments(text.decode(errors="replace"), item)
         secrets |= {values[name].strip("'") for name in item["secrets"] if name in values}
     return secrets
 

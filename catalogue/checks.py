@@ -73,6 +73,7 @@ RULES: Iterable[Callable[[Catalogue], Iterator[Problem]]] = (
     sites.pages,
     sites.site_snippets,
     sites.serving,
+    sites.own_certificates,
     sites.proxy_abilities,
     units.unique_units,
     units.foreign_units,

@@ -24,7 +24,7 @@ from catalogue.fields import (
 )
 from catalogue.service import Route, Service
 from catalogue.services import AnyService, ComposeService, NativeService, repositories_of
-from catalogue.sites import Cors, Serving, Site
+from catalogue.sites import CertificateSecrets, Cors, Serving, Site
 from catalogue.systemd.directives import Sections
 
 
@@ -187,6 +187,12 @@ class System(Model):
         entries = [route for service in self.active for route in service.routes]
         entries += [entry for site in self.sites for entry in (site, *site.static)]
         return {name for one in entries for name in (one.basic_auth or {}).values()}
+
+    @property
+    def certificate_secrets(self) -> set[str]:
+        """The secrets that are certificates of its sites, or their keys: texts in PEM. They are the system's."""
+        own = [site.certificate for site in self.sites if isinstance(site.certificate, CertificateSecrets)]
+        return {name for one in own for name in (one.chain_secret, one.key_secret)}
 
     def account(self, name: str) -> Account | None:
         return next((account for account in self.accounts if account.name == name), None)

@@ -239,6 +239,29 @@ class CertificateFiles(Model):
     """Its private key, a file of the host (PEM)."""
 
 
+class CertificateSecrets(Model):
+    """A certificate and its key, which are secrets of the system: `infra secret set SYSTEM.NAME < FILE`."""
+
+    chain_secret: EnvironmentName
+    """The secret that is the certificate with its chain (PEM), the name's own first."""
+    key_secret: EnvironmentName
+    """The secret that is its private key (PEM, without a passphrase)."""
+
+
+def _form_of_certificate(value: Any) -> str:
+    if isinstance(value, CertificateSecrets) or (isinstance(value, dict) and {"chain_secret", "key_secret"} & {*value}):
+        return "<secrets>"
+    return "<files>" if isinstance(value, dict | CertificateFiles) else "<text>"
+
+
+AnyCertificate = Annotated[
+    Annotated[Literal["wildcard"], Tag("<text>")]
+    | Annotated[CertificateFiles, Tag("<files>")]
+    | Annotated[CertificateSecrets, Tag("<secrets>")],
+    Discriminator(_form_of_certificate),
+]
+
+
 class Site(Serving):
     """A public name. What it says of serving holds for all of its routes and directories that say nothing else."""
 
@@ -247,9 +270,9 @@ class Site(Serving):
     challenge: Literal["dns-01", "http-01"] = "dns-01"
     """How the name is proved to the certificate authority: `dns-01` for a name of `infra:zone`, `http-01` for any
     other, which must point at the host first."""
-    certificate: Literal["wildcard"] | CertificateFiles | None = None
-    """`wildcard` is one certificate for all names beside this one (`*.example.com`); or files that the host has. By
-    default the name gets one of its own."""
+    certificate: AnyCertificate | None = None
+    """`wildcard` is one certificate for all names beside this one (`*.example.com`); or one of your own, as files of
+    the host or as secrets. By default the name gets one of its own."""
     alias_of: HostName | None = None
     """The site of which this is another name: it serves the same."""
     redirects: list[Redirect] = []
@@ -280,11 +303,16 @@ class Site(Serving):
     @property
     def is_proved_by_dns(self) -> bool:
         """Does its host prove its name by a record."""
-        return self.challenge == "dns-01" and not isinstance(self.certificate, CertificateFiles)
+        return self.challenge == "dns-01" and not self.has_own_certificate
 
     @property
     def is_proved_by_http(self) -> bool:
-        return self.challenge == "http-01" and not isinstance(self.certificate, CertificateFiles)
+        return self.challenge == "http-01" and not self.has_own_certificate
+
+    @property
+    def has_own_certificate(self) -> bool:
+        """Is its certificate one that no authority is asked for."""
+        return isinstance(self.certificate, CertificateFiles | CertificateSecrets)
 
     @property
     def leads_elsewhere(self) -> bool:

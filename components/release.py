@@ -97,8 +97,8 @@ def request(stack: Stack, release: Built, target: TargetFields, secrets: Secrets
 
 
 def secrets_for(catalogue: Catalogue, host: str, credentials: dict[str, str]) -> Secrets:
-    """The secrets of the host's own services, and no others'; of its sites' users hashes; and its own in AWS, where it
-    has no role."""
+    """The secrets of the host's own services, and no others'; its sites' certificates, and of their users hashes; and
+    its own in AWS, where it has no role."""
     services = {service.name for system in catalogue.systems_on(host) for service in system.active} | {MONITOR}
     services |= {BACKUP} if backups.backed_up(catalogue, host) else set()
     own = {service: values for service, values in catalogue.secrets.items() if service in services}
@@ -113,5 +113,6 @@ def secrets_for(catalogue: Catalogue, host: str, credentials: dict[str, str]) ->
         named = {name for service in system.active if service.name == system.system for name in service.secrets}
         rest = {n: v for n, v in own.get(system.system, {}).items() if n in named or n not in system.passwords}
         hashes = {f"{n}{HASHED}": hash_password(key, f"{system.system}.{n}", value) for n, value in passwords.items()}
-        own |= {system.system: rest | hashes} if hashes else {}
+        texts = {name: values[name] for name in sorted(system.certificate_secrets) if name in values}
+        own |= {system.system: rest | hashes | texts} if hashes or texts else {}
     return own | ({AWS: credentials} if credentials else {})

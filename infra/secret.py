@@ -5,10 +5,12 @@ import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Literal
 
 from catalogue.compose.environment import of_file
 from catalogue.environment import control, unwritable
 from catalogue.loading import Catalogue
+from catalogue.pem import chain_fault, key_fault
 from catalogue.problems import nearest
 from catalogue.rules.sites import LONGEST_PASSWORD
 from catalogue.stack import (
@@ -66,6 +68,8 @@ def stack_secrets(catalogue: Catalogue) -> list[Secret]:
                 used.setdefault(shared if shared in paths and own not in paths else own, []).append(service.name)
         for name in system.passwords:
             used.setdefault((system.system, name), []).append(f"{system.system}'s sites")
+        for name in system.certificate_secrets:
+            used.setdefault((system.system, name), []).append(f"{system.system}'s certificates")
     if catalogue.stack.dns.provider == "cloudflare":
         used[DNS, API_TOKEN] = ["records"]
         if any(has_token(catalogue, host) for host in catalogue.stack.hosts):
@@ -98,7 +102,7 @@ def settable(catalogue: Catalogue, path: str) -> tuple[str, str]:
     for system in catalogue.running.values():
         pairs = [(service.name, name) for service in system.active for name in service.secrets]
         named |= {f"{group}.{name}" for service, name in pairs for group in (service, system.system)}
-        named |= {f"{system.system}.{name}" for name in system.passwords}
+        named |= {f"{system.system}.{name}" for name in system.passwords | system.certificate_secrets}
     named |= {f"{MONITOR}.{name}" for name in MONITOR_SECRETS}
     named |= {f"{DNS}.{name}" for name in DNS_SECRETS} if catalogue.stack.dns.provider == "cloudflare" else set()
     if path not in named and not (group == REGISTRIES and name):
@@ -106,26 +110,38 @@ def settable(catalogue: Catalogue, path: str) -> tuple[str, str]:
     return group, name
 
 
-def is_password(catalogue: Catalogue, group: str, name: str) -> bool:
-    """Is it that of a site's user, and of nothing else."""
+Form = Literal["variable", "password", "pem"]
+
+
+def form_of(catalogue: Catalogue, group: str, name: str) -> Form:
+    """What a secret is: a variable, or of a site and of nothing else a user's password, or a certificate or its key."""
     system = catalogue.running.get(group)
-    return system is not None and name in system.passwords and all(name not in s.secrets for s in system.active)
+    if system is None or any(name in service.secrets for service in system.active):
+        return "variable"
+    return "password" if name in system.passwords else "pem" if name in system.certificate_secrets else "variable"
 
 
-def put(stack: Stack, group: str, name: str, value: str, is_password: bool = False) -> None:
+def put(stack: Stack, group: str, name: str, value: str, form: Form = "variable") -> None:
     """Raises InfraError as `check`."""
-    check(group, name, value, is_password)
+    check(group, name, value, form)
     pulumi("config", "set", "--stack", stack.name, "--secret", "--path", key(group, name), value=value)
 
 
-def check(group: str, name: str, value: str, is_password: bool = False) -> None:
+def check(group: str, name: str, value: str, form: Form = "variable") -> None:
     """Raises InfraError for a value that no environment file can hold, without showing it; a password of a site's user
-    is in none."""
+    is in none, and a certificate or a key is a text of several lines."""
     if not value:
         raise InfraError(f"{group}.{name}: no value was given; nothing was set")
-    if is_password and len(value.encode()) > LONGEST_PASSWORD:
+    if form == "pem":
+        if chain_fault(value) and key_fault(value):
+            raise InfraError(
+                f"{group}.{name}: the value is neither certificates nor a private key without a passphrase, "
+                "in PEM; nothing was set"
+            )
+        return
+    if form == "password" and len(value.encode()) > LONGEST_PASSWORD:
         raise InfraError(f"{group}.{name}: a proxy reads {LONGEST_PASSWORD} bytes of a password; nothing was set")
-    if fault := control(value) if is_password else unwritable(value):
+    if fault := control(value) if form == "password" else unwritable(value):
         raise InfraError(
             f"{group}.{name}: the value has {fault}, which an environment file cannot hold; nothing was set"
         )

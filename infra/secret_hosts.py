@@ -3,6 +3,7 @@ manifest. No value leaves the stack's file or a host."""
 
 from collections.abc import Iterable, Iterator, Mapping
 
+from agent.desired import assignments
 from agent.documents.answers import Contents
 from agent.documents.manifest import EnvironmentFile
 from catalogue.loading import Catalogue
@@ -81,9 +82,8 @@ def _edited_by_hand(
     catalogue: Catalogue, items: Iterable[EnvironmentFile], files: Mapping[str, str]
 ) -> Iterator[tuple[str, str]]:
     for item in items:
-        between = item.get("between", "=")
         text = files.get(item["path"])
-        values = dict(line.split(between, 1) for line in (text or "").splitlines() if between in line)
+        values = assignments(text or "", item)
         for name, place in item["secrets"].items():
             if place.startswith(f"{AWS}/") or place not in item["versions"]:
                 continue

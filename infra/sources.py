@@ -14,6 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import TypeAdapter
 
 from catalogue.environment import unwritable
+from catalogue.pem import is_pem
 from catalogue.problems import Problem
 from catalogue.sources import AnySource, Source, SourcesAnswer, SourcesRequest
 from catalogue.stack import PROJECT, Stack
@@ -66,7 +67,8 @@ def _ask_source(stack: Stack, source: Source) -> str | InfraError:
         value = _command(source.command) if source.command else _of_aws(stack, source)
         if not value:
             raise InfraError("it is empty")
-        if fault := unwritable(value):
+        # Certificates and keys are texts, which a rule looks at
+        if not is_pem(value) and (fault := unwritable(value)):
             raise InfraError(f"the value has {fault}, which an environment file cannot hold")
         return value
     except InfraError as error:

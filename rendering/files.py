@@ -31,7 +31,7 @@ class File:
 class EnvironmentFile:
     """An environment file. Its secrets are only named here: `SERVICE/NAME`, in `secrets` under their variable.
     `versions` differ with a secret's values without showing them; `head` is the first line, `between` what stands
-    between a name and its value: another sign than = is a list of users and their passwords, which have no quotes."""
+    between a name and its value: other than =, a list of users and their passwords, or by a line's end one text."""
 
     path: str
     values: dict[str, str]
@@ -174,6 +174,15 @@ class Certificate:
 
 
 @dataclass(frozen=True)
+class OwnCertificate:
+    """A certificate that no authority is asked for, of a public name, by its files."""
+
+    name: str
+    chain: str
+    key: str
+
+
+@dataclass(frozen=True)
 class Account:
     """An account that must exist. An existing one is unchanged except for lingering and its groups."""
 
@@ -309,6 +318,7 @@ class HostFiles:
     units: list[Unit] = field(default_factory=list[Unit])
     probes: list[Probe] = field(default_factory=list[Probe])
     certificates: list[Certificate] = field(default_factory=list[Certificate])
+    own_certificates: list[OwnCertificate] = field(default_factory=list[OwnCertificate])
     trusted_roots: list[str] = field(default_factory=list[str])
     reactions: list[Reaction] = field(default_factory=list[Reaction])
     commands: list[str] = field(default_factory=list[str])

@@ -32,6 +32,7 @@ from rendering import (
     ties,
     units,
 )
+from rendering.certificates import WHOLE
 from rendering.environment import Secrets, secret_file
 from rendering.files import Account, File, Health, HostFiles, Milestone, Port, Probe, Reaction, Unit, own_group
 from rendering.proxies import PROXIES
@@ -75,6 +76,7 @@ def render(
         units=_once(joined.units, lambda unit: not unit.files),
         accounts=_once(joined.accounts),
         certificates=_once(joined.certificates),
+        environment_files=_once(joined.environment_files, lambda file: file.between == WHOLE),
     )
     whole = collisions.refuse(once, stack.file)
     return replace(

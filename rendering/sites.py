@@ -202,7 +202,7 @@ def view(
     return SiteView(
         name=name,
         is_proved_by_http=site.is_proved_by_http,
-        certificate=certificates.pair(catalogue, site),
+        certificate=certificates.pair(catalogue, system, site, place),
         headers=source.all_headers,
         cors=source.cors if source.cors and source.cors.methods else None,
         origin=origin(source.cors),

@@ -8,7 +8,13 @@ from __future__ import annotations
 from typing import Any, TypedDict
 
 # What a manifest means where it says nothing of it: releases without any have the ids that they always had
-LEFT_OUT: dict[str, Any] = {"environments": [], "language": "en", "mounts": [], "timezone": "UTC"}
+LEFT_OUT: dict[str, Any] = {
+    "environments": [],
+    "language": "en",
+    "mounts": [],
+    "own_certificates": [],
+    "timezone": "UTC",
+}
 
 
 class File(TypedDict):
@@ -154,6 +160,12 @@ class PublishedPorts(TypedDict):
     container: str
 
 
+class OwnCertificate(TypedDict):
+    name: str
+    chain: str
+    key: str
+
+
 class Account(TypedDict):
     name: str
     home: str
@@ -284,6 +296,7 @@ class _Sometimes(TypedDict, total=False):
     language: str  # of the page and notices, where that is not English
     environments: list[Environment]  # of Python, where there are any
     timezone: str  # an IANA name: of the times that the page and notices show, where that is not UTC
+    own_certificates: list[OwnCertificate]  # that no authority is asked for, where there are some
     mounts: list[str]  # places that have to be mounted, where there are some
 
 

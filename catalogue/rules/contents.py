@@ -167,13 +167,13 @@ def both_plain_and_secret(catalogue: Catalogue) -> Iterator[Problem]:
 
 
 def _usable_secrets(catalogue: Catalogue, system: str) -> set[str]:
-    """What a system's group of secrets may hold: those that its services name, and its sites' passwords."""
+    """What a system's group of secrets may hold: those that its services name, and its sites' passwords and
+    certificates."""
     running_system = catalogue.running.get(system)
-    return (
-        running_system.passwords | {name for service in running_system.active for name in service.secrets}
-        if running_system
-        else set()
-    )
+    if not running_system:
+        return set()
+    of_services = {name for service in running_system.active for name in service.secrets}
+    return running_system.passwords | running_system.certificate_secrets | of_services
 
 
 def retired_services(catalogue: Catalogue) -> Iterator[Problem]:
@@ -242,6 +242,10 @@ def _missing_passwords(catalogue: Catalogue) -> Iterator[Problem]:
             rule = f"set it: infra secret set {system.system}.{secret} --stack {stack.name}"
             fault, path = f"secret {secret} of basic_auth is missing", f"{system.system}.{secret}"
             yield Problem(stack.file, f"system {system.system}", fault, rule, unset=path)
+        for secret in sorted(system.certificate_secrets - set(stack.secrets.get(system.system, {}))):
+            rule = f"set it: infra secret set {system.system}.{secret} --stack {stack.name} < FILE"
+            fault, path = f"secret {secret} of a site's certificate is missing", f"{system.system}.{secret}"
+            yield Problem(stack.file, f"system {system.system}", fault, rule, unset=path)
 
 
 def _ambiguous_groups(catalogue: Catalogue) -> Iterator[Problem]:
@@ -254,10 +258,15 @@ def _ambiguous_groups(catalogue: Catalogue) -> Iterator[Problem]:
 
 def _unwritable_secrets(catalogue: Catalogue, groups: set[str]) -> Iterator[Problem]:
     stack = catalogue.stack
+    of_services = {n for other in catalogue.running.values() for s in other.active for n in s.secrets}
     for group in sorted(groups & set(stack.secrets)):
-        passwords = catalogue.running[group].passwords if group in catalogue.running else set[str]()
-        words = passwords - {n for system in catalogue.running.values() for s in system.active for n in s.secrets}
+        system = catalogue.running.get(group)
+        words = (system.passwords if system else set[str]()) - of_services
+        texts = (system.certificate_secrets if system else set[str]()) - of_services
         for name, value in stack.secrets[group].items():
+            # What a text in PEM is to be is a rule of its own
+            if name in texts:
+                continue
             if fault := control(value) if name in words else unwritable(value):
                 text = f"its value cannot be written: it has {fault}"
                 yield Problem(stack.file, f"infra:secrets.{group}.{name}", text, ONE_LINE)

@@ -7,7 +7,6 @@ from catalogue.dns import domain_above
 from catalogue.loading import Catalogue
 from catalogue.problems import Problem
 from catalogue.records import Record
-from catalogue.sites import CertificateFiles
 
 # What the CAs of these directories call themselves in CAA records (their own documentation)
 ISSUERS = {
@@ -65,7 +64,7 @@ def issuers(catalogue: Catalogue) -> Iterator[Problem]:
     for system in catalogue.running.values():
         for site in system.sites:
             name, is_wildcard = stack.public_name(site.name), site.certificate == "wildcard"
-            if isinstance(site.certificate, CertificateFiles):
+            if site.has_own_certificate:
                 continue
             name = domain_above(name) if is_wildcard else name
             # The nearest name that has one decides (RFC 8659)

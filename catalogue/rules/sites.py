@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
+from catalogue import pem
 from catalogue.loading import STATIC, Catalogue
 from catalogue.models import System
 from catalogue.problems import Problem
@@ -12,8 +13,8 @@ from catalogue.rules import snippets
 from catalogue.rules.contents import ROOTS, plain
 from catalogue.rules.hosts_own import is_the_hosts
 from catalogue.rules.places import OWN_PAGE
-from catalogue.sites import Redirect, Serving, Site, Snippet
-from catalogue.stack import is_sealed
+from catalogue.sites import CertificateSecrets, Redirect, Serving, Site, Snippet
+from catalogue.stack import ENCRYPTED, is_sealed
 
 LONGEST_PASSWORD = 72  # bytes: what bcrypt, which both proxies know, reads of one
 OWN_FOLDERS = (OWN_PAGE, "/.infra-")
@@ -259,6 +260,26 @@ def serving(catalogue: Catalogue) -> Iterator[Problem]:
                 yield Problem(
                     catalogue.stack.file, f"infra:secrets.{system.system}.{name}", fault, "must be a shorter password"
                 )
+
+
+def own_certificates(catalogue: Catalogue) -> Iterator[Problem]:
+    """Secrets that are a certificate or a key look like one: the rest is looked at on the host, before the switch."""
+    for _, system, site, where in _sites(catalogue):
+        own, values = site.certificate, catalogue.stack.secrets.get(system.system, {})
+        if not isinstance(own, CertificateSecrets):
+            continue
+        for name, fault_of, rule in (
+            (
+                own.chain_secret,
+                pem.chain_fault,
+                "must be certificates in PEM, the name's own first",
+            ),
+            (own.key_secret, pem.key_fault, "must be the certificate's private key in PEM, without a passphrase"),
+        ):
+            value = values.get(name, ENCRYPTED)
+            if not is_sealed(value) and (fault := fault_of(value)):
+                place = f"infra:secrets.{system.system}.{name}"
+                yield Problem(catalogue.stack.file, place, f"of {where} {fault}", rule)
 
 
 def proxy_abilities(catalogue: Catalogue) -> Iterator[Problem]:

@@ -67,7 +67,7 @@ def set_secret(
     catalogue = catalogue_of(stack)
     owner, name = secret.settable(catalogue, path)
     value = _ask_value(path, generate)
-    secret.put(catalogue.stack, owner, name, value, secret.is_password(catalogue, owner, name))
+    secret.put(catalogue.stack, owner, name, value, secret.form_of(catalogue, owner, name))
     typer.echo(f"{path} is set in stack {stack}. {NEXT if path != OPERATORS else 'pulumi up uses it from now on'}")
 
 

@@ -42,14 +42,17 @@ def of_site(catalogue: Catalogue, host: str, system: System, site: Site) -> Host
     content = fill("site.caddy.j2", catalogue.file_of(system), site=site_view, **settings)
     # What HTTP proves it obtains itself
     own = HostFiles("") if site.is_proved_by_http else certificates.needed_files(catalogue, site, GROUP)
+    own_one = certificates.own_certificate(catalogue, system, site, PLACE, GROUP)
     return HostFiles(
         host="",
         files=[
             File(f"/etc/caddy/sites/{site_view.name}.caddy", content),
             *sites.files(catalogue, system, site, PLACE),
         ],
-        environment_files=sites.users(catalogue, system, site, Passwords(PLACE, GROUP, " ")),
+        environment_files=own_one.environment_files
+        + sites.users(catalogue, system, site, Passwords(PLACE, GROUP, " ")),
         certificates=own.certificates,
+        own_certificates=own_one.own_certificates,
         requirements=own.requirements,
         commands=["certbot"] if own.certificates else [],
         names=[site_view.name],

@@ -34,12 +34,15 @@ def of_site(catalogue: Catalogue, host: str, system: System, site: Site) -> Host
     content = fill("site.conf.j2", catalogue.file_of(system), site=site_view, **settings)
     available = f"/etc/nginx/sites-available/{site_view.name}"
     own = certificates.needed_files(catalogue, site)
+    own_one = certificates.own_certificate(catalogue, system, site, PLACE, "root")
     return HostFiles(
         host="",
         files=[File(available, content), *sites.files(catalogue, system, site, PLACE)],
-        environment_files=sites.users(catalogue, system, site, Passwords(PLACE, GROUP, ":")),
+        environment_files=own_one.environment_files
+        + sites.users(catalogue, system, site, Passwords(PLACE, GROUP, ":")),
         links=[Link(f"/etc/nginx/sites-enabled/{site_view.name}", available)],
         certificates=own.certificates,
+        own_certificates=own_one.own_certificates,
         requirements=own.requirements,
         names=[site_view.name],
     )

@@ -192,7 +192,7 @@ def test_what_shares_a_compose_file_restarts_too():
 def test_the_command_reads_the_value_from_standard_input_and_shows_it_nowhere(world, monkeypatch):
     put = []
 
-    def setting(stack, group, name, value, is_password=False):
+    def setting(stack, group, name, value, form="variable"):
         put.append((group, name, value))
         world.file.write_text(NEW)
 

@@ -19,7 +19,7 @@ from tests.support import catalogue, whole
 PARTS = [
     "EnvironmentFile", "Unit", "Choice", "Slots", "Member", "Replicas", "RequestHold", "Port", "PublishedPorts", "Health", "Probe",
     "Certificate", "Account", "Requirement", "Milestone", "Reaction", "Link", "Artefact", "Network", "Container",
-    "Step", "Backup", "Environment",
+    "Step", "Backup", "Environment", "OwnCertificate",
 ]  # fmt: skip
 
 ROOT = "-----BEGIN CERTIFICATE-----\nMIIB+/==\n-----END CERTIFICATE-----\n"
@@ -28,6 +28,7 @@ wide = both(
     with_backups,
     setting("web", rollout="blue-green", spare_port=8090, spare_address="172.27.0.90"),
     setting("vault-api", replicas=3, replica_ports=[8091, 8092], address=None),
+    lambda data: data["sites"][0].update(certificate={"chain_secret": "CHAIN", "key_secret": "KEY"}),
     setting("worker", publish=["25"], exceptions={"public-ports": "mail"}),
 )
 CONFIG = configured(
