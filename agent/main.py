@@ -158,6 +158,11 @@ def status(_: NoPayload) -> int:
     return 0
 
 
+def overview(_: NoPayload) -> int:
+    _print(reports.overview(World()))
+    return 0
+
+
 def show_boot_times(_: NoPayload) -> int:
     _print(reports.boot_times(World()))
     return 0
@@ -246,9 +251,10 @@ def arrive(what: str, payload: Any) -> int:
 
 # Each takes the payload of its name
 VERBS: dict[str, Callable[[Any], int]] = {
-    "follow": follow, "answer": answer, "rollback": rollback, "status": status, "drift": show_drift,
-    "releases": releases, "prune": free, "contents": show_contents, "boot-times": show_boot_times, "recover": recover,
-    "logs": show_logs, "restore": restore_from_disk, "maintenance": maintain, "restart": restart, "reach": reach,
+    "follow": follow, "answer": answer, "rollback": rollback, "status": status, "overview": overview,
+    "drift": show_drift, "releases": releases, "prune": free, "contents": show_contents,
+    "boot-times": show_boot_times, "recover": recover, "logs": show_logs, "restore": restore_from_disk,
+    "maintenance": maintain, "restart": restart, "reach": reach,
     **{f"backup-{what}": partial(backup, what) for what in backing_up.ANSWERS},
     **{f"arrive-{what}": partial(arrive, what) for what in arriving.ANSWERS},
 }  # fmt: skip

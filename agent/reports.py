@@ -19,14 +19,26 @@ from agent import (
 )
 from agent import boot_times as milestones
 from agent import drift as differences
-from agent.documents.answers import BootTimes, Drift, Releases, Repair, Status, UnfinishedSwitch
-from agent.monitor import history
+from agent.backups import making
+from agent.documents.answers import (
+    BackupState,
+    BootTimes,
+    Drift,
+    Overview,
+    Releases,
+    Repair,
+    Status,
+    UnfinishedSwitch,
+)
+from agent.measures import machine
+from agent.monitor import history, page, trends
 from agent.monitor.conditions import firing
 from agent.monitor.look import HostFacts
 from agent.monitor.names import current_alert
 from agent.world import World
 
 REPAIRS_SHOWN = 5
+JOBS_SHOWN = 10
 
 
 def status(world: World) -> Status:
@@ -68,6 +80,33 @@ def status(world: World) -> Status:
 def _unfinished_switch(world: World) -> UnfinishedSwitch | None:
     switch = transaction.load_unfinished(world)
     return {"release": switch.release, "who": switch.who, "reason": switch.reason} if switch else None
+
+
+def overview(world: World) -> Overview:
+    """How the host was in the last month, and what it remembers of its jobs and backups."""
+    id = store.current_id(world)
+    release = store.load(world, id) if id else None
+    look = HostFacts(world, release) if release else None
+    at = world.wall()
+    size, free = (look.memory.get(name, 0) for name in machine.MEMORY[1:]) if look else (0, 0)
+    return {
+        "at": at,
+        "hours": trends.hours(world),
+        "memory": {"subject": "memory", "size": size, "free": free} if size else None,
+        "disks": [
+            {"subject": path, "size": usage.size, "free": usage.free}
+            for path, usage in (machine.disks(look) if look else [])
+        ],
+        "days": page.days(world, at),
+        "jobs": store.history(world)[: -JOBS_SHOWN - 1 : -1],
+        "backups": [_backup_state(world, service) for service in sorted(making.entries(world))],
+    }
+
+
+def _backup_state(world: World, service: str) -> BackupState:
+    remembered = making.record(world, service)
+    remembered.pop("since", None)
+    return {**remembered, "service": service}
 
 
 def boot_times(world: World) -> BootTimes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TypedDict
 
+from agent.documents.backups import BackupResults
 from agent.documents.jobs import HistoryEntry
 from agent.documents.manifest import Manifest
 
@@ -74,6 +75,46 @@ class Finding(_AnyFinding, total=False):
     """What is not as the release left it: a path or a unit, and of a file's content the difference."""
 
     diff: str
+
+
+class Hour(TypedDict):
+    """An hour of a host, which began `at`: percent of its memory and of each disk that was in use at most, how many
+    `answers` its proxy gave, and how many were `errors` of the server's. None where that was not measured. The answers
+    are counted `until` then."""
+
+    at: int
+    until: float
+    memory: float | None
+    disks: dict[str, float]
+    answers: int | None
+    errors: int | None
+
+
+class MachineUse(TypedDict):
+    """The memory, or a disk by where it is mounted: bytes in all, and bytes that are not in use."""
+
+    subject: str
+    size: int
+    free: int
+
+
+class BackupState(BackupResults):
+    """What a host remembers of a service's backups."""
+
+    service: str
+
+
+class Overview(TypedDict):
+    """What the dashboard shows beside the status: the last month by hours, memory and disks now, each service's day by
+    the cells of the host's page, the latest jobs (the last one first), and backups."""
+
+    at: float
+    hours: list[Hour]
+    memory: MachineUse | None
+    disks: list[MachineUse]
+    days: dict[str, list[int]]
+    jobs: list[HistoryEntry]
+    backups: list[BackupState]
 
 
 class Drift(TypedDict):

@@ -1,24 +1,34 @@
 """The machine: memory, swap, disks, clock."""
 
+from __future__ import annotations
+
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from email.utils import parsedate_to_datetime
 
 from agent import aws, prune
 from agent.documents.manifest import Alert
 from agent.monitor.look import HostFacts, Measured, Measures
 from agent.wording import phrase
-from agent.world import Usage
+from agent.world import Usage, World
 
 UNKNOWN = 3600.0
-DISKS = {"ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs", "overlay", "tmpfs", "vfat"}
+ON_DEVICES = {"ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs", "vfat"}
+FILE_SYSTEMS = {*ON_DEVICES, "overlay", "tmpfs"}
 NOT_OURS = ("/var/lib/docker/", "/var/lib/containerd/", "/run/docker/", "/run/containerd/", "/dev/", "/proc/", "/sys/")
+MEMORY = ("memory", "MemTotal", "MemAvailable")  # the subject, and the kernel's names of all and of what is left
 TIME_DAEMONS = ("systemd-timesyncd.service", "chrony.service", "ntpsec.service", "ntp.service")
 
 
 def memory(look: HostFacts, _: Alert) -> Measures:
     """Percent of the memory that is not available."""
-    yield from _usage(look, "memory", "MemTotal", "MemAvailable")
+    yield from _usage(look, *MEMORY)
+
+
+def memory_used(look: HostFacts) -> float | None:
+    """The same as a number; None where the kernel does not say."""
+    return next((entry.value for entry in _usage(look, *MEMORY)), None)
 
 
 def swap(look: HostFacts, _: Alert) -> Measures:
@@ -39,7 +49,7 @@ def disk(look: HostFacts, condition: Alert) -> Measures:
     images = look.world.usage("/var/lib/docker")
     for path, usage in _disks(look):
         holds = bool(images and images.device == usage.device and look.manifest["containers"])
-        used = round(100 * (1 - usage.free / usage.size), 1)
+        used = percent_used(usage)
         # Docker is asked for long: only where a notice can be sent
         unneeded = prune.reclaimable(look.world) // 1024**2 if holds and used > condition["above"] else 0
         freed = phrase(", {size} MiB of them unused images", size=unneeded) if unneeded else ""
@@ -53,17 +63,39 @@ def inodes(look: HostFacts, _: Alert) -> Measures:
             yield Measured(path, round(100 * (1 - usage.free_inodes / usage.inodes), 1))
 
 
+def disks(look: HostFacts) -> list[tuple[str, Usage]]:
+    """The host's disks by where they are mounted, each once: `/`, and what is on a device. What is in memory, such as
+    /run, can be full too, and is no disk."""
+    return list(_file_systems(look, ON_DEVICES))
+
+
+def percent_used(usage: Usage) -> float:
+    return round(100 * (1 - usage.free / usage.size), 1)
+
+
 def _disks(look: HostFacts) -> Iterable[tuple[str, Usage]]:
     """What can be full, each once: every file system that is mounted to be written to, but for containers' own."""
+    return _file_systems(look, FILE_SYSTEMS)
+
+
+def _file_systems(look: HostFacts, kinds: set[str]) -> Iterable[tuple[str, Usage]]:
+    """Those of `kinds`, and the root's whatever it is, that are mounted to be written to. In a container single files
+    are mounted too (/etc/hostname), and /dev is in memory."""
     usage_of_device: dict[int, tuple[str, Usage]] = {}
     lines = os.fsdecode(look.world.read("/proc/mounts") or b"").split("\n")
     mounts = [fields for line in lines if len(fields := line.split(" ")) > 3]
-    places = [place for _, place, kind, options, *_ in mounts if kind in DISKS and "ro" not in options.split(",")]
-    for path in ["/", *sorted(place for place in places if not place.startswith(NOT_OURS))]:
+    places = [place for _, place, kind, options, *_ in mounts if kind in kinds and "ro" not in options.split(",")]
+    for path in ["/", *sorted(place for place in places if place != "/dev" and not place.startswith(NOT_OURS))]:
         usage = look.world.usage(path)
-        if usage and usage.size:
-            usage_of_device.setdefault(usage.device, (path, usage))
+        if usage and usage.size and usage.device not in usage_of_device and not _is_file(look.world, path):
+            usage_of_device[usage.device] = (path, usage)
     return usage_of_device.values()
+
+
+def _is_file(world: World, path: str) -> bool:
+    with suppress(OSError):
+        return path != "/" and world.head(path, 1) is not None
+    return False
 
 
 def clock(look: HostFacts, _: Alert) -> Measures:

@@ -4,7 +4,6 @@ from collections import Counter
 
 from agent import managers, slots
 from agent.documents.manifest import Alert
-from agent.measures.proxy import proxy_unit
 from agent.monitor.look import LOOK, HostFacts, Measured, Measures, Unanswered
 from agent.wording import phrase
 
@@ -14,7 +13,7 @@ RESTART_SCHEDULED = "5eb03494b6584870a536b337290809b3"
 def down(look: HostFacts, _: Alert) -> Measures:
     """1 for a unit of the release that does not run."""
     for name, state in look.units.items():
-        if name != proxy_unit(look.release):
+        if not look.proxy or name != look.proxy.unit:
             yield Measured(name, 0 if state["active"] else 1)
 
 

@@ -7,13 +7,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import tzinfo
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Optional
 
-from agent import ecr, health, overrides, quoting, registry, slots, times, units, wording
+from agent import ecr, health, managers, overrides, proxies, quoting, registry, slots, times, traffic, units, wording
 from agent.documents import docker
 from agent.documents import manifest as documents
 from agent.engine import Declined
 from agent.overrides import Override
+from agent.proxy import Proxy
 from agent.store import Release
 from agent.wording import Speaker
 from agent.world import World
@@ -30,6 +31,7 @@ class Measured(NamedTuple):
 
 
 Measures = Iterator[Measured]
+LOG_LINES = 20000  # of the proxy's log
 LOOK = 10.0  # seconds that Docker, or another program, is waited for
 GATHERED = ("units", "services", "containers", "networks", "certificates", "logins")
 
@@ -153,6 +155,23 @@ class HostFacts:
         except (OSError, ValueError) as error:
             self.silent = f"Docker did not answer: {quoting.quote(str(error))}"
             raise Unanswered(self.silent) from None
+
+    @cached_property
+    def proxy(self) -> Optional[Proxy]:
+        """What serves the release's sites; None on a host without any."""
+        return next(filter(None, map(proxies.by_unit, self.release.unit_names)), None)
+
+    @cached_property
+    def answers(self) -> list[tuple[float, int]]:
+        """The proxy's latest answers by its log: seconds since 1970, and the status."""
+        if self.proxy is None:
+            return []
+        log = self.proxy.log
+        if log.journal:
+            lines = managers.journal(self.world, log.journal, LOG_LINES).output.splitlines()
+        else:
+            lines = self.world.run("tail", "-n", str(LOG_LINES), log.file).output.splitlines()
+        return [(at, status) for at, _, status in traffic.read_answers(lines, log.document)]
 
     @cached_property
     def overrides(self) -> list[Override]:

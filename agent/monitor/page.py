@@ -7,14 +7,15 @@ import base64
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from datetime import timezone, tzinfo
 from html import escape
 from typing import cast
 
 from agent import store, times, wording
 from agent.documents.monitor import HostRun, Page, ServiceOnPage
-from agent.measures import containers
-from agent.monitor import history
+from agent.measures import containers, machine
+from agent.monitor import history, markup
 from agent.monitor.history import Repair
 from agent.monitor.look import HostFacts
 from agent.monitor.names import current_alert
@@ -61,13 +62,13 @@ def write(world: World, look: HostFacts, result: HostRun) -> None:
 
 def facts(world: World, look: HostFacts, result: HostRun) -> Page:
     """Everything that the page shows, as a value."""
-    samples = [entry for entry in history.samples(world) if result["at"] - entry["at"] <= DAY]
+    of_day = days(world, result["at"])
     limits = {name: (used, limit) for name, used, limit in containers.memory(look)}
     of_service = {entry["service"]: entry["name"] for entry in look.manifest["containers"] if entry["name"] in limits}
     services: list[ServiceOnPage] = [
         {
             "service": name, "status": status, "memory": limits.get(of_service.get(name, "")),
-            "day": day([(entry["at"], entry["services"].get(name)) for entry in samples], result["at"]),
+            "day": of_day.get(name, day([], result["at"])),
         }
         for name, status in look.services.items()
     ]  # fmt: skip
@@ -76,11 +77,23 @@ def facts(world: World, look: HostFacts, result: HostRun) -> Page:
         "at": result["at"], "host": result["host"], "region": look.manifest["region"], "release": result["release"],
         "well": result["well"], "met": [entry["text"] for entry in result["conditions"] if entry["met"]],
         "services": services, "resting": result["resting"], "stopped": result["stopped"],
-        "machine": [(e["alert"], e["subject"], e["value"]) for e in result["conditions"] if e["alert"] in MACHINE],
+        "machine": _machine_use(look, result),
         "certificates": look.certificates,
         "jobs": [{key: job[key] for key in JOB} for job in jobs],
         "repairs": [_repair(entry, look.say) for entry in reversed(history.all_repairs(world)[-JOBS:])],
     }  # fmt: skip
+
+
+def _machine_use(look: HostFacts, result: HostRun) -> list[tuple[str, str, float]]:
+    """What is in use of memory, swap and disks; what is in memory, such as /run, is no disk."""
+    disks: set[str] = set()
+    with suppress(OSError):
+        disks |= {path for path, _ in machine.disks(look)}
+    return [
+        (entry["alert"], entry["subject"], entry["value"])
+        for entry in result["conditions"]
+        if entry["alert"] in MACHINE and (entry["alert"] != "disk" or entry["subject"] in disks)
+    ]
 
 
 def _repair(entry: Repair, say: Speaker) -> list[str]:
@@ -91,6 +104,13 @@ def _repair(entry: Repair, say: Speaker) -> list[str]:
         current_alert(entry.alert),
         text if entry.worked else say("not repaired: {why}", why=text),
     ]
+
+
+def days(world: World, now: float) -> dict[str, list[int]]:
+    """The last day of each service that was checked in it, by its name."""
+    samples = [entry for entry in history.samples(world) if now - entry["at"] <= DAY]
+    names = dict.fromkeys(name for entry in samples for name in entry["services"])
+    return {name: day([(entry["at"], entry["services"].get(name)) for entry in samples], now) for name in names}
 
 
 def day(looks: Iterable[tuple[float, int | None]], now: float) -> list[int]:
@@ -104,17 +124,13 @@ def day(looks: Iterable[tuple[float, int | None]], now: float) -> list[int]:
     return cells
 
 
-class Markup(str):
-    """What stands on the page as it is."""
-
-
 def html(value: Page, language: str = "en", zone: tzinfo = timezone.utc) -> str:
     say = wording.speaker(language)
     digest = base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
     title = say("{host} in {region}", host=value["host"], region=value["region"]) if value["region"] else value["host"]
     heading = say("All healthy") if value["well"] else say("{count} alert condition(s) met", count=len(value["met"]))
-    state_line = f'<span class="{_class(value["well"])}">{heading}</span>'
+    state_line = markup.state(heading, value["well"])
     old = say(
         "This page was written {minutes} minutes ago: the monitor of this host is not running, and this page is out of "
         "date.",
@@ -122,7 +138,7 @@ def html(value: Page, language: str = "en", zone: tzinfo = timezone.utc) -> str:
     )
     jobs = [
         (
-            _time(job["began"], zone),
+            markup.time(job["began"], zone),
             job["who"],
             say.word(job["kind"]),
             job["release"][:12],
@@ -130,7 +146,7 @@ def html(value: Page, language: str = "en", zone: tzinfo = timezone.utc) -> str:
         )
         for job in value["jobs"]
     ]
-    repairs = [(_time(at, zone), *others) for at, *others in value["repairs"]]
+    repairs = [(markup.time(at, zone), *others) for at, *others in value["repairs"]]
     return "\n".join(
         [
             f'<!doctype html><html lang="{escape(language)}"><head>{HEAD}',
@@ -139,7 +155,7 @@ def html(value: Page, language: str = "en", zone: tzinfo = timezone.utc) -> str:
             f"<style>{STYLE}</style></head>",
             f'<body class="stale" data-at="{value["at"]:.0f}" data-stale="{STALE}">',
             f"<main><h1>{escape(title)}</h1>",
-            f'<p role="status">{say("{seen}, as of {at}.", seen=state_line, at=_time(value["at"], zone))}</p>',
+            f'<p role="status">{say("{seen}, as of {at}.", seen=state_line, at=markup.time(value["at"], zone))}</p>',
             f'<p id="age" role="alert" data-old="{escape(old)}"><noscript>{say.word(UNSEEN)}</noscript></p>',
             *_conditions(value["met"], say),
             *_services(value, say),
@@ -158,44 +174,32 @@ def _conditions(texts: list[str], say: Speaker) -> Iterator[str]:
 
 
 def _services(value: Page, say: Speaker) -> Iterator[str]:
-    yield f'<h2>{say("Services")}</h2><div class="wide"><table><thead><tr>'
-    yield "".join(f'<th scope="col">{say.word(head)}</th>' for head in SERVICES) + "</tr></thead><tbody>"
-    for entry in value["services"]:
-        well = entry["status"] == 200
-        wrong = say("answers {status}", status=entry["status"]) if entry["status"] else say("does not answer")
-        now = say("healthy") if well else wrong
-        yield (
-            f'<tr><th scope="row">{escape(entry["service"])}</th><td class="{_class(well)}">{now}</td>'
-            f'<td>{_day(entry["day"], say)}</td><td class="memory">{_memory(entry["memory"], say)}</td></tr>'
+    rows = [
+        (
+            entry["service"],
+            markup.service_state(entry["status"], say),
+            markup.day(entry["day"], say),
+            _memory(entry["memory"], say),
         )
+        for entry in value["services"]
+    ]
     resting, stopped = say("does not run on this host at present"), say("is stopped to free memory")
-    for unit, reason in [*((u, resting) for u in value["resting"]), *((u, stopped) for u in value["stopped"])]:
-        yield f'<tr><th scope="row">{escape(unit)}</th><td colspan="3">{reason}</td></tr>'
-    yield "</tbody></table></div>"
-
-
-def _day(cells: list[int], say: Speaker) -> str:
-    checked_cells = [cell for cell in cells if cell >= 0]
-    label = (
-        say("healthy in {good} of {all} half-hours", good=checked_cells.count(1), all=len(checked_cells))
-        if checked_cells
-        else say("not checked")
-    )
-    bars = "".join(f'<i class="{ {1: "g", 0: "b"}.get(cell, "") }"></i>' for cell in cells)
-    return f'<div class="day" role="img" aria-label="{label}" title="{label}">{bars}</div>'
+    rows += [(unit, resting, "", "") for unit in value["resting"]]
+    rows += [(unit, stopped, "", "") for unit in value["stopped"]]
+    yield f"<h2>{say('Services')}</h2>"
+    yield markup.table([say.word(head) for head in SERVICES], rows, with_row_heads=True)
 
 
 def _memory(usage: tuple[int, int] | None, say: Speaker) -> str:
     if not usage:
         return say("no limit")
     used, limit = (size // 1024**2 for size in usage)
-    return f'<meter min="0" max="{limit}" high="{limit * 95 // 100}" value="{used}"></meter> ' + say(
-        "{used} of {limit} MiB", used=used, limit=limit
-    )
+    text = say("{used} of {limit} MiB", used=used, limit=limit)
+    return markup.meter(used, limit, text)
 
 
 def _machine(value: Page, say: Speaker) -> Iterator[str]:
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (say.word(name) if name == subject else f"{say.word(name)} {subject}", say("{used} % in use", used=used))
         for name, subject, used in value["machine"]
     ]
@@ -207,26 +211,7 @@ def _machine(value: Page, say: Speaker) -> Iterator[str]:
     yield from _table(say("Host"), [say.word(head) for head in STATES], rows)
 
 
-def _table(title: str, heads: Iterable[str], rows: Iterable[Iterable[str]]) -> Iterator[str]:
+def _table(title: str, heads: Iterable[str], rows: list[tuple[str, ...]]) -> Iterator[str]:
     if rows:
-        yield f'<h2>{title}</h2><div class="wide"><table><thead><tr>'
-        yield "".join(f'<th scope="col">{head}</th>' for head in heads) + "</tr></thead><tbody>"
-        yield from ("<tr>" + "".join(f"<td>{_cell(cell)}</td>" for cell in row) + "</tr>" for row in rows)
-        yield "</tbody></table></div>"
-
-
-def _class(well: bool) -> str:
-    return "healthy" if well else "unhealthy"
-
-
-def _cell(text: str) -> str:
-    return text if isinstance(text, Markup) else escape(text)
-
-
-def _time(value: str | float, zone: tzinfo) -> Markup:
-    """A time in the owners' zone, and for programs in UTC; a text that is none as it stands."""
-    at = times.read(value) if isinstance(value, str) else value
-    if at is None:
-        return Markup(escape(str(value)))
-    in_utc = times.show(at, timezone.utc, "%Y-%m-%dT%H:%M:%SZ")
-    return Markup(f'<time datetime="{in_utc}">{times.show(at, zone)}</time>')
+        yield f"<h2>{title}</h2>"
+        yield markup.table(heads, rows)

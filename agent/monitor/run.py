@@ -12,7 +12,7 @@ from agent import lock, quoting, slots, store, transaction
 from agent.backups import restoring
 from agent.documents import answers
 from agent.documents.monitor import Condition, HostRun, Run, Sample
-from agent.monitor import history, metrics, notices, page, repairs
+from agent.monitor import history, metrics, notices, page, repairs, trends
 from agent.monitor.conditions import ConditionResult, evaluate
 from agent.monitor.history import Repair
 from agent.monitor.look import HostFacts, Unanswered
@@ -68,6 +68,7 @@ def run(world: World, fix: bool, now: bool = False) -> Run:
     else:
         _step(not_done, "sending notices", lambda: notices.send(world, result, attempts, look.say))
         _step(not_done, "storing the state", lambda: history.remember_sample(world, sample(look)))
+    _step(not_done, "storing the hour", lambda: trends.remember(world, look))
     _step(not_done, "writing the page", lambda: page.write(world, look, result))
     _step(not_done, "storing this run", lambda: history.remember_run(world, result))
     return result

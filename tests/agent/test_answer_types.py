@@ -10,6 +10,7 @@ from agent.documents import answers, moves
 from agent.documents import jobs as documents
 from agent.documents.certificates import ObtainedCertificate
 from agent.documents.transaction import EarlierAnswer, ExistingContainer, PathState
+from agent.monitor import run
 from agent.proxy import Log
 from tests.agent.fake import FakeWorld
 from tests.agent.releases import applied, bigger, longer, release, serving
@@ -30,6 +31,7 @@ def host(monkeypatch):
     ("verb", "form"),
     [
         ("status", answers.Status),
+        ("overview", answers.Overview),
         ("drift", answers.Drift),
         ("releases", answers.Releases),
         ("contents", answers.Contents),
@@ -52,6 +54,31 @@ def test_the_status_of_a_host_without_a_release_has_the_same_keys(monkeypatch, c
     of_an_empty_one = json.loads(capsys.readouterr().out)
     assert of_an_empty_one["release"] is None
     assert list(misfits(of_an_empty_one, answers.Status)) == []
+
+
+def test_the_overview_has_what_the_monitor_remembers(host, capsys):
+    entry = {
+        "outcome": "rolled back",
+        "code": 4,
+        "release": "a",
+        "line": "",
+        "kind": "apply",
+        "who": "alice",
+        "base": None,
+    }
+    store.record(host, {**entry, "job": "j", "began": "2026-11-30T00:00:00Z", "seconds": 1.5})
+    run.run(host, False)
+    main.VERBS["overview"]({})
+    overview = json.loads(capsys.readouterr().out)
+    assert list(misfits(overview, answers.Overview)) == []
+    assert len(overview["hours"]) == 1 and [job["outcome"] for job in overview["jobs"]] == ["rolled back"]
+    assert overview["days"] and overview["memory"]["size"] > overview["memory"]["free"] > 0
+
+
+def test_the_overview_of_a_host_without_a_release_is_one(monkeypatch, capsys):
+    monkeypatch.setattr(main, "World", FakeWorld)
+    main.VERBS["overview"]({})
+    assert list(misfits(json.loads(capsys.readouterr().out), answers.Overview)) == []
 
 
 def test_the_record_of_a_switch_fits(host, monkeypatch):
