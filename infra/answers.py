@@ -12,6 +12,7 @@ from catalogue.shapes import JsonObject
 from infra.backup_forms import Backups, DrillResult, MadeBackup, RestoredBackup, VerifiedBackups
 from infra.forms import MOST, Form, Names, Number, Seconds, Text, Whole, WholeSeconds, check_form
 from infra.move.forms import MOVING, Moving, PreparedData, ReadyData, StartedData, UndoneData
+from infra.overview_forms import HistoryEntry, Overview
 
 
 class ProgressLine(Form):
@@ -33,18 +34,6 @@ class JobEvent(Form):
     say: str = ""
     look_at: Annotated[list[Annotated[str, Field(max_length=2000)]], Field(max_length=500)] = []
     result: Result | None = None
-
-
-class HistoryEntry(Form):
-    release: Text
-    began: Text
-    who: Text
-    kind: Text
-    changed: Names
-    restarted: Names = []
-    outcome: Text
-    code: Whole
-    line: Text
 
 
 class DeliveryInfo(Form):
@@ -261,7 +250,8 @@ class Traffic(Form):
 
 
 FORMS: dict[str, type[Form]] = {
-    "status": Status, "drift": Drift, "releases": Releases, "prune": PruneResult, "boot-times": BootTimes,
+    "status": Status, "overview": Overview, "drift": Drift, "releases": Releases, "prune": PruneResult,
+    "boot-times": BootTimes,
     "maintenance": InMaintenance, "reach": Reach, "contents": Contents, "logs": LogLine, "restore": RestoreResult,
     "backup-list": Backups, "backup-now": MadeBackup, "backup-verify": VerifiedBackups,
     "backup-restore": RestoredBackup, "backup-drill": DrillResult,

@@ -64,10 +64,15 @@ def summarise_paths(paths: Sequence[str]) -> str:
     return paths[0] if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"
 
 
+def short_commit(commit: str) -> str:
+    """As much of a commit's hash as people write; any other text as it stands."""
+    return commit[:SHORT] if re.fullmatch(r"[0-9a-f]{40,64}", commit) else commit
+
+
 def build(labels: dict[str, str]) -> str:
     """What an image's labels say: of a commit as much as people write, of a time its day and minute here."""
     commit, version, created = (labels.get(key, "") for key in ("commit", "version", "created"))
-    commit = commit[:SHORT] if re.fullmatch(r"[0-9a-f]{40,64}", commit) else commit
+    commit = short_commit(commit)
     return ", ".join(filter(None, (version, f"commit {commit}" if commit else "", times.show_text(created))))
 
 

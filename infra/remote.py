@@ -18,7 +18,7 @@ from typing import Any, Literal, overload
 
 import paramiko
 
-from agent.documents.answers import BootTimes, Contents, Drift, PruneAnswer, Releases, Status
+from agent.documents.answers import BootTimes, Contents, Drift, Overview, PruneAnswer, Releases, Status
 from catalogue.shapes import JsonObject
 from infra.answers import check_answer, checked_job_event
 from infra.errors import InfraError
@@ -313,6 +313,8 @@ def stream(target: Target, verb: str, payload: Mapping[str, object] | None = Non
 
 @overload
 def ask(target: Target, verb: Literal["status"]) -> Status: ...
+@overload
+def ask(target: Target, verb: Literal["overview"]) -> Overview: ...
 @overload
 def ask(target: Target, verb: Literal["drift"]) -> Drift: ...
 @overload

@@ -3,21 +3,28 @@
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from agent.documents.answers import Status
+from agent.documents.answers import Overview, Status
+from agent.wording import phrase
 from catalogue.host import Ec2Host
 from catalogue.machines import FIRST
 from catalogue.stack import Stack
 from infra import hosts, releases, remote
 from infra.errors import InfraError
+from infra.ssh import Target
+
+TO_TAKE_OVER = "machine {number} is to take over: infra host replace {host} continues"
+NEVER_MADE = "is in the configuration, but no update with it has succeeded yet: pulumi up"
+EARLIER_AGENT = "its agent is of an earlier version: pulumi up updates it"
 
 
 @dataclass(frozen=True)
 class HostStatus:
     """What a host said (`answer`), or why it said nothing (`error`). `wanted` is the release that the stack brought
     last, "" where none is known, `deployed` what was deployed for a service alone: image → digest, `kept` are earlier
-    machines that stay beside it; `under_way` says what was begun with its machine and did not come to its end."""
+    machines that stay beside it; `under_way` says what was begun with its machine and did not come to its end. The
+    `overview` is there where it was asked for; `overview_error` says why it is not."""
 
     stack: str
     host: str
@@ -28,6 +35,8 @@ class HostStatus:
     deployed: dict[str, dict[str, str]] = field(default_factory=dict[str, dict[str, str]])
     kept: list[str] = field(default_factory=list[str])
     under_way: str = ""
+    overview: Overview | None = None
+    overview_error: str = ""
 
     @property
     def summary(self) -> tuple[list[str], bool]:
@@ -47,17 +56,21 @@ class HostStatus:
         return [lines[0].replace(f"{self.host}:", f"{self.host} ({self.region}):", 1), *lines[1:]], orderly
 
     @property
+    def is_orderly(self) -> bool:
+        return self.summary[1]
+
+    @property
     def as_value(self) -> dict[str, object]:
         """The status as JSON."""
         return {
-            "region": self.region, "orderly": self.summary[1], "error": self.error, "wanted": self.wanted,
+            "region": self.region, "orderly": self.is_orderly, "error": self.error, "wanted": self.wanted,
             "kept": self.kept, "under_way": self.under_way, "deployed": self.deployed,
             "is_the_stacks": self.answer is not None and self.answer["release"] == self.wanted,
             **(self.answer or {}),
         }  # fmt: skip
 
 
-def of_stack(stack: Stack, host: str | None = None) -> list[HostStatus]:
+def of_stack(stack: Stack, host: str | None = None, with_overview: bool = False) -> list[HostStatus]:
     """Of every host, or of one. A host that does not answer is reported, and holds up no other. Raises InfraError."""
     # Each is a run of Pulumi's own command
     with ThreadPoolExecutor(2) as pool:
@@ -77,23 +90,35 @@ def of_stack(stack: Stack, host: str | None = None) -> list[HostStatus]:
             # Since the last whole update, in the configuration's words
             types = spec.kept_types if isinstance(spec, Ec2Host) else {}
             numbers = [int(number) for number in outputs.get("kept", {}).get(name, [])]
-            machines = [f"machine {number} ({types[number]})" for number in numbers if number in types]
+            machines = [
+                phrase("machine {number} ({type})", number=number, type=types[number])
+                for number in numbers
+                if number in types
+            ]
             wanted_machine = spec.generation if isinstance(spec, Ec2Host) and "@" not in name else FIRST
             is_other = isinstance(spec, Ec2Host) and wanted_machine != outputs.get("generations", {}).get(name, FIRST)
-            under_way = (
-                f"machine {wanted_machine} is to take over: infra host replace {name} continues" if is_other else ""
-            )
+            under_way = phrase(TO_TAKE_OVER, number=wanted_machine, host=name) if is_other else ""
             answer = remote.ask(targets[name], "status")
-            return HostStatus(*common, answer=answer, deployed=deployed, kept=machines, under_way=under_way)
+            host_status = HostStatus(*common, answer=answer, deployed=deployed, kept=[*machines], under_way=under_way)
+            return _with_overview(host_status, targets[name]) if with_overview else host_status
         except InfraError as error:
             return HostStatus(*common, error=str(error))
 
     # One whose every update has failed so far has no address in the stack's outputs
     unknown = [name for name in stack.hosts if name not in targets and host is None]
-    never = "is in the configuration, but no update with it has succeeded yet: pulumi up"
+    never = phrase(NEVER_MADE)
     with ThreadPoolExecutor(16) as pool:
         statuses = list(pool.map(of, targets))
     return [*statuses, *(HostStatus(stack.name, name, "", "", error=never) for name in unknown)]
+
+
+def _with_overview(status: HostStatus, target: Target) -> HostStatus:
+    """With what the dashboard shows beside the status. An agent of an earlier version does not know it."""
+    try:
+        return replace(status, overview=remote.ask(target, "overview"))
+    except InfraError as error:
+        is_earlier = "KeyError: 'overview'" in str(error)
+        return replace(status, overview_error=phrase(EARLIER_AGENT) if is_earlier else str(error))
 
 
 def lines(statuses: list[HostStatus]) -> Iterator[str]:

@@ -15,6 +15,11 @@ class Markup(str):
     """What stands on the page as it is."""
 
 
+def fill(say: Speaker, form: str, **values: str) -> Markup:
+    """A text by its English form, which is the program's own, with values that may be markup."""
+    return Markup(say(form, **{name: cell(value) for name, value in values.items()}))
+
+
 def cell(text: str) -> str:
     return text if isinstance(text, Markup) else escape(text)
 

@@ -41,6 +41,7 @@ EXAMPLES: dict[str, list[str]] = {
     "orphans": ["infra orphans --stack prod", "infra orphans --adopt --stack prod"],
     "comment": ["infra comment --pull 12 --repository owner/name previews/prod.md"],
     "status": ["infra status --stack prod", "infra status --stack prod --json"],
+    "dashboard": ["infra dashboard --stack prod", "infra dashboard --all --out /tmp/dashboard.html"],
     "logs": [
         "infra logs ast-api --stack prod -n 100",
         "infra logs shop-web shop-worker nginx --stack prod --follow",

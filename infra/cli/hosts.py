@@ -3,13 +3,14 @@
 import re
 import sys
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from catalogue.problems import CatalogueError
 from catalogue.proxies import NAMES as PROXIES
-from catalogue.stack import Stack
+from catalogue.stack import Stack, stack_names
 from infra.cli import HostName, StackName, app, catalogue_of, duration, stack_of, valid_catalogue
 from infra.errors import InfraError, gather_errors
 from infra.paths import project_root
@@ -36,6 +37,34 @@ def status(
     typer.echo(looking.as_json(stack, statuses) if json else "\n".join(looking.lines(statuses)))
     if not all(entry.summary[1] for entry in statuses):
         raise typer.Exit(2)
+
+
+@app.command()
+def dashboard(
+    stack: Annotated[
+        list[str] | None,
+        typer.Option("--stack", envvar="PULUMI_STACK", help="Name of a stack; several times for several."),
+    ] = None,
+    all_stacks: Annotated[bool, typer.Option("--all", help="Every stack of the project.")] = False,
+    out: Annotated[Path, typer.Option("--out", help="The file to write.")] = Path("dashboard.html"),
+) -> None:
+    """Write a page about all hosts of stacks: state, release, services, certificates, alerts, backups, costs, and the
+    last 30 days of memory, disks and requests. One HTML file without scripts, in the first stack's infra:language and
+    infra:timezone. A host that does not answer is on it with the reason."""
+    import time
+
+    from infra import dashboard as dashboards
+    from infra import writing
+
+    names = stack_names(project_root()) if all_stacks else list(dict.fromkeys(stack or []))
+    if not names:
+        raise InfraError("name a stack with --stack, or all with --all")
+    facts = dashboards.collect(names, stack_of, time.time())
+    writing.put(out, dashboards.html(facts))
+    hosts = [host for one in facts.stacks for host in one.hosts]
+    typer.echo(f"{out}: {len(hosts)} host(s) of {len(names)} stack(s)")
+    for line in dashboards.silent(facts):
+        typer.echo(f"  {line}", err=True)
 
 
 @app.command()
