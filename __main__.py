@@ -10,6 +10,7 @@ from catalogue.checks import ensure_valid
 from catalogue.deployed import pin_images, standing
 from catalogue.loading import images_of, load
 from catalogue.machines import region_of
+from catalogue.parts import served_first
 from catalogue.problems import CatalogueError
 from components import before, budget, configuration, elsewhere, interrupted, lookup, move, region
 from components.alone import refuse_stale
@@ -18,6 +19,7 @@ from components.copier import Copier
 from components.data_disk import refuse_loss
 from components.dns import Proofs, Records, refuse_to_leave
 from components.host import Origin
+from components.parts import part_outputs, refuse_lost_data
 from components.pushers import Pushers
 from components.registry import Digests
 from components.serving import point, running, serve
@@ -52,6 +54,7 @@ deployed = deploying.deployed if deploying else standing(catalogue, prior.deploy
 as_it_was, catalogue = pin_images(catalogue, prior.deployed), pin_images(catalogue, deployed)
 refuse_to_leave(stack, prior.record_providers)
 refuse_loss(catalogue, prior.disks)
+refuse_lost_data(catalogue, prior)
 moving = move.is_under_way(stack, prior)
 now = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
 attempt = move.plan_move(stack, prior, now)
@@ -114,7 +117,7 @@ if attempt.source:
     region.images_here(here, f"images-{here.name}-{attempt.at}", ImageCopy(attempt.source, digests))
 elsewhere.copy_images(here, digests)
 gives = [host for host in stack.hosts if any(host in hosts for hosts in attempt.systems.values())]
-for host in stack.hosts:
+for host in served_first(stack):
     if host not in gives:
         region.release(here, host, digests_on(host), rights[here.name, host], everywhere)
 served = serve(here, attempt, digests, everywhere, prior.hosts)
@@ -129,7 +132,7 @@ for place in stack.standbyRegions:
     # What stands by comes last: it holds up nothing that serves, even where it is gone for good
     regions[place].waits = served.named
     region.images_here(regions[place], f"images-{place}", ImageCopy(here.name, running(here, digests), once=False))
-    for host in stack.ec2_hosts:
+    for host in [host for host in served_first(stack) if host in stack.ec2_hosts]:
         region.release(regions[place], host, digests_on(host), rights[place, host], everywhere)
 
 if stack.pushers:
@@ -144,6 +147,8 @@ if stack.creditsBudget:
 pulumi.export("region", last.apply(lambda _: stack.region))
 pulumi.export("standby", stack.standbyRegions)
 pulumi.export("systems", last.apply(lambda _: {host: spec.runs for host, spec in stack.hosts.items()}))
+if parts := part_outputs(catalogue):
+    pulumi.export("parts", last.apply(lambda _: parts))
 pulumi.export("generations", last.apply(lambda _: stack.generations))
 pulumi.export("kept", last.apply(lambda _: kept_machines))
 pulumi.export("move", last.apply(lambda _: move.move_output(attempt)))

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Discriminator, Field, Tag
 
 from catalogue.elsewhere import MachineAddress
-from catalogue.fields import Model, Name, PublicKey
+from catalogue.fields import Address, Model, Name, PublicKey
 from catalogue.instances import Instance
 from catalogue.machines import FIRST
 from catalogue.proxies import NAMES, USUAL
@@ -126,6 +126,9 @@ class SshHost(Host):
     """The public key that the machine must identify itself with."""
     memory: Size
     """How much memory the machine has."""
+    privateAddress: Address | None = None
+    """Its address in a private network that connects it with other hosts of the stack; needed where services of a
+    system run on one of them and the rest on another."""
     registryLogin: Literal["helper", "timer"] = "helper"
     """How it logs in to ECR: `helper` is ECR's credential helper; `timer` renews a login by a timer, where the helper
     is not packaged."""

@@ -53,10 +53,14 @@ class Instance(Model):
     name."""
     subnet: Annotated[Network, AfterValidator(_subnet)] | None = None
     """The subnet of its containers; else one is assigned by the name."""
+    services: list[Name] = []
+    """Only these services of a system that another host of the stack runs: they run here, and not there. By default
+    all of it."""
 
     @property
     def known_as(self) -> str:
-        return self.name or self.system
+        part = f"{self.system}-{self.services[0]}" if self.services else self.system
+        return self.name or part
 
 
 def instance_name(name: str, system: str, instance: str) -> str:

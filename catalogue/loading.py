@@ -23,6 +23,7 @@ from catalogue.files import SourceText, parse_toml, read_bytes, read_compose, re
 from catalogue.instances import instance_of
 from catalogue.languages import alerts_in
 from catalogue.models import Account, ComposeSource, ContainerNetwork, Directory, DropIn, Milestone, System
+from catalogue.parts import wholes, with_parts
 from catalogue.problems import CatalogueError, Problem
 from catalogue.service import Artefact, ConfigFile, Image, Memory, Route
 from catalogue.services import KINDS
@@ -81,7 +82,8 @@ class Catalogue:
         return [alert for alert in self.alerts if isinstance(alert, CloudAlert)]
 
     def file_of(self, system: System) -> str:
-        return f"{SYSTEMS}/{self.origin(system).system}.yaml"
+        # A part's is its whole system, which may be an instance
+        return f"{SYSTEMS}/{self.origin(self.origin(system)).system}.yaml"
 
     def origin(self, system: System) -> System:
         """What a system is an instance of; itself where it is none."""
@@ -112,7 +114,8 @@ class Catalogue:
         services share is written once."""
         groups = {group: dict(values) for group, values in self.stack.secrets.items()}
         for system in self.running.values():
-            shared = self.stack.secrets.get(system.system, {})
+            whole = wholes(self.stack).get(system.system, system.system)
+            shared = self.stack.secrets.get(whole, {}) | self.stack.secrets.get(system.system, {})
             for service in system.active:
                 values = {name: shared[name] for name in service.secrets if name in shared}
                 if values:
@@ -249,10 +252,11 @@ def load(root: Path, stack: Stack) -> Catalogue:
     origins: dict[str, System] = {}
     for one in [one for host in stack.hosts.values() for one in host.instances]:
         # Anything else is a rule's, which says what is wrong
-        if one.system in files and (one.known_as == one.system or one.known_as not in files):
+        if not one.services and one.system in files and (one.known_as == one.system or one.known_as not in files):
             variant = one.variant or stack.variants.get(one.known_as) or stack.variants.get(one.system)
             origins[one.known_as] = read_system(root / SYSTEMS / f"{one.system}.yaml", variant)
             systems[one.known_as] = instance_of(origins[one.known_as], one)
+    origins |= with_parts(stack, systems)
     folder = root / STATIC
     static = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
     alerts = alerts_in(stack.language, read_alerts(root / ALERTS), root)

@@ -1,7 +1,7 @@
 """The networks of a stack: of its hosts, and how much of the world a list of networks is."""
 
 from collections.abc import Iterable
-from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Network, collapse_addresses, ip_network
 
 # Of a region's hosts, where the stack makes their network
 HOSTS, SUBNET = IPv4Network("10.20.0.0/16"), IPv4Network("10.20.1.0/24")
@@ -9,12 +9,19 @@ HOSTS, SUBNET = IPv4Network("10.20.0.0/16"), IPv4Network("10.20.1.0/24")
 WIDEST = {4: 2**24, 6: 2**112}
 # Of RFC 1918: Python counts also link-local, documentation and reserved addresses as private
 PRIVATE = [IPv4Network(net) for net in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")]
+# Further that of RFC 6598, which private networks between machines use too
+BETWEEN_HOSTS = [*PRIVATE, IPv4Network("100.64.0.0/10")]
 FOR_CONTAINERS = "a private subnet, /8 to /29, of 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16, such as 172.27.0.0/16"
 
 
 def is_for_containers(subnet: IPv4Network) -> bool:
     """Can containers have a subnet to themselves, with room for some."""
     return subnet.prefixlen <= 29 and any(subnet.subnet_of(private) for private in PRIVATE)
+
+
+def is_between_hosts(address: IPv4Address) -> bool:
+    """Can hosts have an address in a private network of theirs."""
+    return any(address in network for network in BETWEEN_HOSTS)
 
 
 def too_wide(cidrs: Iterable[str]) -> str:

@@ -24,11 +24,12 @@ class ReleaseId(TypedDict):
 
 class StackOutputs(TypedDict, total=False):
     """The outputs of a stack; numbers come as Pulumi writes them. `systems`, `generations` and `kept` are by host,
-    `images` are `repository:tag` → digest, `deployed` is as catalogue/deployed.py says."""
+    `parts` are the services of each part of a system, `images` are `repository:tag` → digest, `deployed` is as catalogue/deployed.py says."""
 
     region: str
     standby: list[str]
     systems: dict[str, list[str]]
+    parts: dict[str, list[str]]
     generations: dict[str, float]
     kept: dict[str, list[float]]
     move: LastMove

@@ -14,9 +14,11 @@ from rendering.user_data import PREPARE
 
 
 class ReachableHost(pulumi.ComponentResource):
-    """A host that a release can go to. `machine` changes when the machine is replaced: a new one starts empty."""
+    """A host that a release can go to. `machine` changes when the machine is replaced: a new one starts empty. At its
+    `private` address other hosts of the stack reach it; "" where there is none."""
 
     address: pulumi.Output[str]
+    private: pulumi.Output[str]
     machine: pulumi.Output[str]
     target: pulumi.Output[TargetFields]
     ready: command.local.Command

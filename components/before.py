@@ -115,6 +115,9 @@ class Before:
     systems: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
     """The systems of each host."""
 
+    parts: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
+    """The services of each part of a system that runs on another host than the rest."""
+
     pending_hosts: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
     """The systems that were about to go to other hosts when updates ended, with these hosts."""
 
@@ -170,6 +173,7 @@ def read(resources: Resources) -> Before:
         last_releases=last_releases(resources),
         settled_jobs={name: release.get("settles") or "" for name, release in releases(resources).items()},
         deployed=deployed if isinstance(deployed := outputs.get("deployed"), dict) else {},
+        parts={part: list(names) for part, names in (outputs.get("parts") or {}).items()},
         systems={host: list(names) for host, names in (outputs.get("systems") or {}).items()},
         pending_hosts=pending_hosts(open_gates),
     )

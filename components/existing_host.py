@@ -25,6 +25,7 @@ class ExistingHost(access.ReachableHost):
     def __init__(self, name: str, args: ExistingHostArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("infra:index:ExistingHost", name, None, opts)
         self.address = pulumi.Output.from_input(args.spec.address)
+        self.private = pulumi.Output.from_input(str(args.spec.privateAddress or ""))
         # Another machine at the same address has another key
         self.machine = pulumi.Output.from_input(args.stack.login(args.host).host_key)
         self.target = access.target(args.stack, args.host, self.address)

@@ -65,7 +65,7 @@ class Host(access.ReachableHost):
             # What AWS does not say of one that was taken over is no reason to replace it
             opts=inside(self, ignore_changes=["allowReassociation"]),
         )
-        self.machine = instance.id
+        self.machine, self.private = instance.id, instance.private_ip
         self.address = pulumi.Output.all(address.public_ip, association.id).apply(lambda both: both[0])
         self.target = access.target(stack, host, self.address)
         preparation = access.Preparation(args.needs, to_bytes(spec.swap) // MiB, CLOUD_INIT, args.origin.is_kept)
@@ -90,7 +90,7 @@ class Host(access.ReachableHost):
             ami=args.origin.image,
             instance_type=spec.instanceType,
             subnet_id=args.network.subnet_id,
-            vpc_security_group_ids=[args.network.security_group_id],
+            vpc_security_group_ids=args.network.groups_of(host),
             associate_public_ip_address=True,
             iam_instance_profile=args.profile,
             # No container reaches the host's credentials: the answer does not survive a second hop

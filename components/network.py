@@ -1,12 +1,14 @@
-"""A region's network: one VPC with one public subnet, and the rules of its security group."""
+"""A region's network: one VPC with one public subnet, and the rules of its security groups."""
 
 from dataclasses import dataclass
 
 import pulumi
 import pulumi_aws as aws
 
+from catalogue.host import SshHost
 from catalogue.loading import Catalogue
 from catalogue.networks import HOSTS, SUBNET
+from catalogue.parts import host_of, parts
 from catalogue.stack import Stack
 from components.naming import inside, tags
 
@@ -26,6 +28,15 @@ class Opening:
     def label(self) -> str:
         ports = str(self.first) if self.first == self.last else f"{self.first}-{self.last}"
         return ports if self.protocol == "tcp" else f"{ports}-{self.protocol}"
+
+
+@dataclass(frozen=True)
+class Passage:
+    """The way from one host of the stack to a `port` of another."""
+
+    caller: str
+    server: str
+    port: int
 
 
 class Network(pulumi.ComponentResource):
@@ -62,9 +73,48 @@ class Network(pulumi.ComponentResource):
                 opts=inside(self),
             )
         )
+        self._own_groups = self._groups_between(name, stack, vpc, label, catalogue)
         self.subnet_id = pulumi.Output.from_input(subnet)
         self.security_group_id = pulumi.Output.all(group.id, *(rule.id for rule in rules)).apply(lambda ids: ids[0])
         self.register_outputs({"subnet_id": self.subnet_id, "security_group_id": self.security_group_id})
+
+    def groups_of(self, host: str) -> list[pulumi.Output[str]]:
+        """The security groups of a host's machine."""
+        return [self.security_group_id, *([self._own_groups[host]] if host in self._own_groups else [])]
+
+    def _groups_between(
+        self, name: str, stack: Stack, vpc: pulumi.Input[str], label: dict[str, str], catalogue: Catalogue
+    ) -> dict[str, pulumi.Output[str]]:
+        """A group of its own for each host that calls another one, or is called: who calls may reach the ports of the
+        services that are called, and no others."""
+        ways = passages(catalogue)
+        hosts = [host for host in stack.ec2_hosts if any(host in (way.caller, way.server) for way in ways)]
+        groups = {
+            host: aws.ec2.SecurityGroup(
+                f"{name}-of-{host}", description=f"What reaches {host} from hosts of the stack", vpc_id=vpc, tags=label,
+                opts=inside(self),
+            )
+            for host in hosts
+        }  # fmt: skip
+        rules: dict[str, list[pulumi.Output[str]]] = {}
+        for way in ways:
+            if way.server in groups:
+                rule = aws.vpc.SecurityGroupIngressRule(
+                    f"{name}-of-{way.server}-in-{way.port}-{way.caller}",
+                    security_group_id=groups[way.server].id,
+                    ip_protocol="tcp",
+                    from_port=way.port,
+                    to_port=way.port,
+                    referenced_security_group_id=groups[way.caller].id if way.caller in groups else None,
+                    cidr_ipv4=None if way.caller in groups else f"{_private_address(stack, way.caller)}/32",
+                    tags=label,
+                    opts=inside(self),
+                )
+                rules.setdefault(way.server, []).append(rule.id)
+        return {
+            host: pulumi.Output.all(group.id, *rules.get(host, [])).apply(lambda ids: ids[0])
+            for host, group in groups.items()
+        }
 
     def _create(
         self, name: str, stack: Stack, availability_zone: str, label: dict[str, str]
@@ -127,6 +177,21 @@ class Network(pulumi.ComponentResource):
             tags=label,
             opts=inside(self),
         )
+
+
+def _private_address(stack: Stack, host: str) -> str:
+    spec = stack.hosts[host]
+    return str(spec.privateAddress) if isinstance(spec, SshHost) else ""
+
+
+def passages(catalogue: Catalogue) -> list[Passage]:
+    """The ways between hosts: from each that runs the rest of a system to what runs apart from it."""
+    return [
+        Passage(host_of(catalogue.stack, entry.system), host, service.listens_inside)
+        for host, entry in parts(catalogue.stack)
+        for service in catalogue.systems[entry.known_as].compose_services
+        if service.listens_inside
+    ]
 
 
 def openings(catalogue: Catalogue) -> list[Opening]:

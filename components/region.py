@@ -12,6 +12,7 @@ from catalogue.data_disks import mounts
 from catalogue.dns import CHALLENGE
 from catalogue.host import Ec2Host
 from catalogue.loading import Catalogue
+from catalogue.parts import calls, neighbours
 from components import access, steps
 from components.alarms import HostAlarms, HostAlarmsArgs, Topic
 from components.alone import refuse_more, with_versions
@@ -187,6 +188,8 @@ def release(
     catalogue, stack = region.catalogue, region.catalogue.stack
     mine = host in stack.ec2_hosts
     secrets = rights.credentials.apply(lambda keys: secrets_for(catalogue, host, keys))
+    near = [one for one in neighbours(stack, host) if one in region.machines]
+    addresses = pulumi.Output.all(**{one: region.machines[one].private for one in near})
     name = stack.made_as(host)
 
     def build_release(resolved: list[Any]) -> Built:
@@ -199,9 +202,11 @@ def release(
         last = region.last_releases.get(f"{name}-release", LastRelease())
         return refuse_more(host, deploying.changes, before, after, last)
 
-    built = pulumi.Output.all(digests, secrets).apply(build_release)
+    built = pulumi.Output.all(digests, secrets, addresses).apply(build_release)
+    # What it calls serves before it asks for it
+    called = [region.releases[server] for server in calls(stack).get(host, []) if server in region.releases]
     options = pulumi.ResourceOptions.merge(
-        region.options if mine else everywhere, pulumi.ResourceOptions(depends_on=list(region.waits))
+        region.options if mine else everywhere, pulumi.ResourceOptions(depends_on=[*region.waits, *called])
     )
     settles = to_settle(host, region.settled_jobs.get(f"{name}-release", ""))
     args = ReleaseArgs(stack, region.machines[host], built, secrets, settles)

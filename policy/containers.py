@@ -3,6 +3,7 @@
 import re
 import shlex
 from collections.abc import Iterator
+from ipaddress import IPv4Address
 from posixpath import dirname, join, normpath
 from typing import Any
 
@@ -11,6 +12,8 @@ import yaml
 from catalogue.compose.container import ADDED, PLAIN_DEVICE
 from catalogue.compose.values import has_sockets
 from catalogue.files import ComposeLoader, parse_yaml
+from catalogue.networks import is_between_hosts
+from catalogue.parts import UNKNOWN
 from catalogue.rules.containers import READABLE
 from catalogue.rules.contents import ROOTS
 from catalogue.rules.hosts_own import OF_THE_HOST
@@ -18,6 +21,8 @@ from catalogue.shapes import mapping_or_empty
 from catalogue.systemd.parsing import assignments
 from policy.facts import Facts, Finding, files_ending
 
+# The way to a service that runs apart from its system: at its host's private address
+PRIVATE = "private-port"
 LOOPBACK = re.compile(r"^(127\.\d+\.\d+\.\d+|\[::1\]):")
 UNCONFINED = [
     f"{what}={how}" for what in ("seccomp", "apparmor", "label", "systempaths") for how in ("unconfined", "disable")
@@ -70,7 +75,7 @@ def ports(facts: Facts) -> Iterator[Finding]:
         for service, body in services.items():
             allowed = facts.exceptions.get(f"{place} {service}", {})
             for name, fault in _exposures(service, mapping_or_empty(body)):
-                if name not in allowed:
+                if name not in allowed and not (name == PRIVATE and "public-ports" in allowed):
                     yield Finding("loopback", place, fault, "publish 127.0.0.1:PORT:PORT, in a network of the project")
             for name, fault in _beyond(path, service, mapping_or_empty(body)):
                 if name not in allowed:
@@ -87,7 +92,7 @@ def ports(facts: Facts) -> Iterator[Finding]:
 def exceptions(facts: Facts) -> Iterator[Finding]:
     """Every exception that the catalogue grants a container is listed as a warning, each time."""
     for place, allowed in facts.exceptions.items():
-        for name, reason in allowed.items():
+        for name, reason in [item for item in allowed.items() if item[0] != PRIVATE]:
             yield Finding(
                 "exception", place.rpartition(" ")[0], f"{name}: {reason}", "remove it once it is not needed", "warning"
             )
@@ -167,12 +172,22 @@ def _weak(option: Any) -> bool:
     return _can_be(re.sub(r"^(\w+):(?=\w)", r"\1=", str(option)), *UNCONFINED)
 
 
+def _is_private(port: str) -> bool:
+    """Is a port bound to an address of a private network, or to one that is not known yet."""
+    address, _, rest = port.partition(":")
+    try:
+        return bool(rest) and (address.endswith(UNKNOWN) or is_between_hosts(IPv4Address(address)))
+    except ValueError:
+        return False
+
+
 def _exposures(service: str, body: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """Name of the exception that would allow it, and the fault, for each published port and the host's network."""
     ports = body.get("ports") or []
     for port in ports if isinstance(ports, list) else [ports]:
         if not LOOPBACK.match(_short_port(port)):
-            yield "public-ports", f"port {_short_port(port)} of {service} is not bound to loopback"
+            way = PRIVATE if _is_private(_short_port(port)) else "public-ports"
+            yield way, f"port {_short_port(port)} of {service} is not bound to loopback"
     mode = str(body.get("network_mode") or "")
     # A variable may be set to host
     if mode == "host" or "$" in mode:

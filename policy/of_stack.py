@@ -3,10 +3,12 @@
 from pathlib import Path
 
 from catalogue.loading import Catalogue, load
+from catalogue.parts import serving_hosts
 from catalogue.prices import machines_of, monthly_everywhere
 from catalogue.rules.openings import openings
 from catalogue.sizes import INSTANCE_TYPES
 from catalogue.stack import Stack, read_stack
+from policy.containers import PRIVATE
 from policy.facts import Facts, Limits, Resource
 from rendering.host import render
 from rendering.places import projects
@@ -47,6 +49,7 @@ def exceptions(catalogue: Catalogue, host: str) -> dict[str, dict[str, str]]:
     """The exceptions that the catalogue grants containers of a host: "path key" of each service in a compose file →
     name of the exception → its description and reason."""
     allowed_of = {}
+    apart = [service for service, server in serving_hosts(catalogue.stack).items() if server == host]
     for system in catalogue.systems_on(host):
         for project in projects(system):
             for service in project.services:
@@ -55,6 +58,8 @@ def exceptions(catalogue: Catalogue, host: str) -> dict[str, dict[str, str]]:
                     name: f"{service.name}: {what} ({reasons[name]})"
                     for name, what in openings(service, system).items()
                 }
+                if service.name in apart:
+                    allowed[PRIVATE] = f"{service.name}: reached from another host of the stack"
                 if allowed:
                     allowed_of[f"{project.path} {service.compose_key}"] = allowed
     return allowed_of

@@ -22,6 +22,7 @@ from catalogue.shapes import ComposeBody, ComposeDocument, is_list, is_mapping
 from catalogue.stack import Stack
 from rendering.environment import Secrets, secret_file
 from rendering.files import Container, EnvironmentFile, File, HostFiles, Network, PublishedPorts, Unit
+from rendering.neighbours import private_ports
 from rendering.places import Place, Project, environment_path, file_path, places, plain_variables, projects
 from rendering.templates import BANNER, fill, literal
 from rendering.waits import waits_for
@@ -83,7 +84,7 @@ def document(project: Project, network: ContainerNetwork, stack: Stack, digests:
         path = environment_path(service)
         beside = f"{'..' if place.slot else '.'}/{path.rsplit('/', 1)[1]}" if path else None
         whole = body(service, full_name(service.image, stack, digests), place.unit, beside)
-        ports = _ports(service, place)
+        ports = [*_ports(service, place), *private_ports(service, stack)]
         fields: ComposeBody = {
             "image": whole.pop("image"),
             "container_name": place.container,

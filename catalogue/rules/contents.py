@@ -8,6 +8,7 @@ from posixpath import normpath
 from catalogue.environment import control, unwritable
 from catalogue.loading import Catalogue
 from catalogue.models import System
+from catalogue.parts import parts, wholes
 from catalogue.problems import Problem, nearest
 from catalogue.rules.each import services
 from catalogue.rules.hosts_own import STARTED_BY_NAME, elsewhere, is_anothers, is_the_hosts
@@ -167,18 +168,21 @@ def both_plain_and_secret(catalogue: Catalogue) -> Iterator[Problem]:
 
 
 def _usable_secrets(catalogue: Catalogue, system: str) -> set[str]:
-    """What a system's group of secrets may hold: those that its services name, and its sites' passwords and
-    certificates."""
-    running_system = catalogue.running.get(system)
-    if not running_system:
-        return set()
-    of_services = {name for service in running_system.active for name in service.secrets}
-    return running_system.passwords | running_system.certificate_secrets | of_services
+    """What a system's group of secrets may hold: those that its services name, also on another host, and its sites'
+    passwords and certificates."""
+    own_parts = [part for part, whole in wholes(catalogue.stack).items() if whole == system]
+    running = [catalogue.running[name] for name in (system, *own_parts) if name in catalogue.running]
+    of_sites = {name for one in running for name in one.passwords | one.certificate_secrets}
+    return of_sites | {name for one in running for service in one.active for name in service.secrets}
 
 
 def retired_services(catalogue: Catalogue) -> Iterator[Problem]:
     for system in catalogue.running.values():
         names = {service.name for service in system.active}
+        # Also one that runs on another host than its system
+        names |= {
+            name for _, entry in parts(catalogue.stack) if entry.system == system.system for name in entry.services
+        }
         for service in system.services:
             if isinstance(service, RetiredService) and service.replaced_by not in names:
                 fault = f"replaced_by {service.replaced_by!r}"

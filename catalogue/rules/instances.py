@@ -7,6 +7,7 @@ from catalogue.compose.values import HealthCommand
 from catalogue.instances import Instance
 from catalogue.loading import SYSTEMS, Catalogue
 from catalogue.models import System
+from catalogue.parts import wholes
 from catalogue.problems import Problem, nearest
 from catalogue.rules.containers import is_below
 from catalogue.rules.contents import plain
@@ -20,7 +21,7 @@ def instances(catalogue: Catalogue) -> Iterator[Problem]:
     """Each is of a system that there is, under a name that no other one has, and says of it what it has."""
     file = catalogue.stack.file
     for host, spec in catalogue.stack.hosts.items():
-        for one in spec.instances:
+        for one in [one for one in spec.instances if not one.services]:
             where = f"infra:hosts.{host}.systems.{one.known_as}"
             if one.known_as in catalogue.origins:
                 origin, instance = catalogue.origins[one.known_as], catalogue.systems[one.known_as]
@@ -62,6 +63,9 @@ def _definition_faults(origin: System, one: Instance, file: str, where: str) -> 
 
 def _unique_resources(origin: System, system: System, file: str, where: str) -> Iterator[Problem]:
     """What is two in the file is two of an instance."""
+    if len(origin.active) != len(system.active):
+        # Some of it runs on another host (catalogue/parts.py)
+        return
     earlier_names: dict[tuple[str, str], set[str]] = {}
     for was, now in zip(origin.active, system.active, strict=True):
         earlier_names.setdefault(("services", now.name), set()).add(was.name)
@@ -172,6 +176,8 @@ def _former_addresses(catalogue: Catalogue, system: System) -> list[str]:
 
 def _renamed_sites(catalogue: Catalogue, system: System) -> dict[str, str]:
     """A system's sites: the names in its file → their public names here, where these are others."""
+    if system.system in wholes(catalogue.stack):
+        return {}
     pairs = zip(catalogue.origin(system).sites, system.sites, strict=True)
     public_names = {site.name: catalogue.stack.public_name(now.name) for site, now in pairs}
     return {name: public for name, public in public_names.items() if name != public}

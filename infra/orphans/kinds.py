@@ -87,8 +87,9 @@ def _rules(is_egress: bool) -> Find:
 
         def is_it(rule: AwsEntry) -> bool:
             ports = (rule.get("FromPort", -1), rule.get("ToPort", -1))
-            return (rule["IsEgress"], rule["IpProtocol"], rule.get("CidrIpv4"), *ports) == (
-                is_egress, inputs["ipProtocol"], inputs.get("cidrIpv4"),
+            group = rule.get("ReferencedGroupInfo", {}).get("GroupId")
+            return (rule["IsEgress"], rule["IpProtocol"], rule.get("CidrIpv4"), group, *ports) == (
+                is_egress, inputs["ipProtocol"], inputs.get("cidrIpv4"), inputs.get("referencedSecurityGroupId"),
                 int(inputs.get("fromPort", -1)), int(inputs.get("toPort", -1)),
             )  # fmt: skip
 

@@ -250,6 +250,7 @@ TEXTS = {
     "中のまま拡張し、ファイルシステムも拡張します（縮小と、6時間以内の再変更はAWSが拒否します）",
     "gets another disk while it runs": "のディスクの種類を稼働したまま変更します",
     "allows another network": "の許可元が変わります",
+    "allows other hosts of the stack": "が許可するスタックのホストが変わります",
     "points to another address": "の向き先が変わります",
     "gets another TTL": "のTTLが変わります",
     "points to another address, or gets another TTL": "の向き先またはTTLが変わります",

@@ -258,9 +258,15 @@ def pair_up(before: "Snapshot | None", after: "Snapshot", head: str, file: str, 
 def systems_of(configuration: "Configuration") -> dict[str, list[str]]:
     """Host → its systems."""
     hosts: dict[str, dict[str, Any]] = configuration["hosts"]
-    return {
-        n: [e if isinstance(e, str) else e.get("as") or e["system"] for e in s["systems"]] for n, s in hosts.items()
-    }
+
+    def name(entry: Any) -> str:
+        """As catalogue/instances.py has it."""
+        if isinstance(entry, str):
+            return entry
+        services: list[str] = entry.get("services") or []
+        return entry.get("as") or "-".join([entry["system"], *services[:1]])
+
+    return {host: [name(entry) for entry in spec["systems"]] for host, spec in hosts.items()}
 
 
 def placement(snapshot: "Snapshot") -> "Placement":

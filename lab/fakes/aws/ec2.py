@@ -197,13 +197,19 @@ def _group(call: Call, ec2: Any, values: Values) -> tuple[str, Values]:
     return id, {"arn": arn(call, "security-group", id)}
 
 
-RULE = {"ipProtocol": "IpProtocol", "fromPort": "FromPort", "toPort": "ToPort", "cidrIpv4": "CidrIpv4"}
+RULE = {
+    "ipProtocol": "IpProtocol", "fromPort": "FromPort", "toPort": "ToPort", "cidrIpv4": "CidrIpv4",
+    "referencedSecurityGroupId": "ReferencedGroupId",
+}  # fmt: skip
 
 
 def _rule(direction: str) -> Kind:
     def permission(values: Values) -> list[dict[str, Any]]:
         ports = {"FromPort": values["fromPort"], "ToPort": values["toPort"]} if "fromPort" in values else {}
-        return [{"IpProtocol": values["ipProtocol"], **ports, "IpRanges": [{"CidrIp": values["cidrIpv4"]}]}]
+        peers: dict[str, Any] = {"IpRanges": [{"CidrIp": values["cidrIpv4"]}]} if values.get("cidrIpv4") else {}
+        if group := values.get("referencedSecurityGroupId"):
+            peers["UserIdGroupPairs"] = [{"GroupId": group}]
+        return [{"IpProtocol": values["ipProtocol"], **ports, **peers}]
 
     def create(call: Call, ec2: Any, values: Values) -> tuple[str, Values]:
         add = getattr(ec2, f"authorize_security_group_{direction}")
@@ -219,13 +225,15 @@ def _rule(direction: str) -> Kind:
         getattr(ec2, f"revoke_security_group_{direction}")(GroupId=state["securityGroupId"], SecurityGroupRuleIds=[id])
 
     def change(ec2: Any, id: str, values: Values) -> None:
-        rule = {theirs: values[ours] for ours, theirs in RULE.items() if ours in values}
+        rule = {theirs: values[ours] for ours, theirs in RULE.items() if values.get(ours) is not None}
         updates = [{"SecurityGroupRuleId": id, "SecurityGroupRule": rule}]
         ec2.modify_security_group_rules(GroupId=values["securityGroupId"], SecurityGroupRules=updates)
 
     def read(ec2: Any, id: str, entry: Values) -> Values:
         # AWS answers -1 for the ports of a rule of all
         values = {ours: entry[theirs] for ours, theirs in RULE.items() if entry.get(theirs, -1) != -1}
+        if group := entry.get("ReferencedGroupInfo", {}).get("GroupId"):
+            values["referencedSecurityGroupId"] = group
         return {**values, "securityGroupId": entry["GroupId"], "securityGroupRuleId": id}
 
     inputs = {"securityGroupId": "replace", **dict.fromkeys(RULE, "update")}

@@ -1,0 +1,183 @@
+"""Services that run on another host than their system: what each host has, and what is refused."""
+
+from functools import partial
+
+import pytest
+import yaml
+
+from catalogue.checks import check
+from catalogue.parts import neighbours, served_first
+from catalogue.problems import errors
+from policy.containers import exceptions, ports
+from policy.facts import Facts
+from policy.of_stack import exceptions as granted
+from rendering.host import render
+from tests.catalogue.shop import lines, read_shop
+from tests.support import HOME, PROD
+
+HOST = PROD["infra:hosts"]["watchme"]
+
+
+def part(*services, **more):
+    return {**HOST, "systems": [{"system": "shop", "services": [*services], **more}]}
+
+
+def without_waits(text):
+    return text.replace("    depends_on: {shop-db: {condition: service_healthy}}\n", "")
+
+
+def guarded(text):
+    """Beside the shop a service that its worker's place asks first."""
+    return without_waits(text).replace(
+        "routes: [{public: /, site: shop.hey-watch.me}]",
+        "routes: [{public: /, site: shop.hey-watch.me, forward_auth: {service: gate, path: /ask}}]",
+    ).replace(
+        "variants:",
+        "  - {name: gate, kind: compose, purpose: Gate, image: {repository: gate}, port: 8041, memory: {limit: 64m}}\n"
+        "variants:",
+    )  # fmt: skip
+
+
+@pytest.fixture
+def project(tmp_path):
+    return partial(read_shop, tmp_path, change=without_waits)
+
+
+def test_each_host_has_its_services_and_the_proxy_leads_to_the_relay(project):
+    shop = project("shop", hosts={"gpu": part("web", "worker")})
+    assert errors(check(shop)) == [], lines(shop)
+    box, gpu = render(shop, "box"), render(shop, "gpu", addresses={"gpu": "10.20.1.77"})
+    assert {probe.service: (probe.url, probe.public) for probe in box.probes}["web-on-gpu"] == (
+        "http://127.0.0.1:8040/health", "https://shop.hey-watch.me/health",
+    )  # fmt: skip
+    assert {container.name for container in box.containers} == {"shop-db"}
+    assert {container.name for container in gpu.containers} == {"web", "shop_worker_1"}
+    assert not gpu.certificates and [c.name for c in box.certificates] == ["shop.hey-watch.me"]
+    composed = next(f.content for f in gpu.files if f.path == "/opt/web/docker-compose.prod.yml")
+    assert yaml.safe_load(composed)["services"]["web"]["ports"] == ["127.0.0.1:8040:8080", "10.20.1.77:8080:8080"]
+    assert shop.systems["shop-web"].data == ["/srv/shop/media"] and shop.systems["shop"].data == []
+    assert shop.file_of(shop.systems["shop-web"]) == "files/systems/shop.yaml"
+
+
+def test_containers_and_relay_know_the_private_address(project):
+    box = render(project("shop", hosts={"gpu": part("web", "worker")}), "box", addresses={"gpu": "10.20.1.77"})
+    text = {file.path: file.content.decode() for file in box.files}
+    relay = text["/etc/systemd/system/web-on-gpu.service"]
+    assert "systemd-socket-proxyd --connections-max=4096 10.20.1.77:8080" in relay
+    assert "ListenStream=127.0.0.1:8040" in text["/etc/systemd/system/web-on-gpu.socket"]
+    database = yaml.safe_load(text["/opt/shop-db/docker-compose.prod.yml"])["services"]["shop-db"]
+    assert database["extra_hosts"] == ["web:10.20.1.77"]
+
+
+def test_without_the_entry_nothing_differs(project):
+    whole, apart = project("shop"), project("shop", hosts={"gpu": {**HOST, "systems": []}})
+    assert render(whole, "box").files == render(apart, "box").files
+
+
+def test_gates_and_shared_secrets_go_with_a_service(project, tmp_path):
+    shop = project("shop", hosts={"gpu": part("gate")}, change=guarded)
+    assert errors(check(shop)) == [], lines(shop)
+    site = next(f.content.decode() for f in render(shop, "box").files if f.path.endswith("shop.hey-watch.me"))
+    assert "127.0.0.1:8041" in site or "gate-on-gpu" in site
+    database = project("shop", hosts={"gpu": part("shop-db")}, secrets={"shop": {"POSTGRES_PASSWORD": "x"}})
+    assert database.secrets["shop-db"] == {"POSTGRES_PASSWORD": "x"}
+    assert errors(check(database)) == [], lines(database)
+    assert "is not used" not in lines(database)
+
+
+def test_part_of_an_instance_and_its_network(project):
+    staging = {"system": "shop", "as": "blue", "names": {"shop.hey-watch.me": "blue.hey-watch.me"}}
+    entry = {"system": "blue", "services": ["blue-web", "blue-worker"], "as": "far", "subnet": "172.30.9.0/24"}
+    shop = project(staging, hosts={"gpu": {**HOST, "systems": [entry]}}, secrets={"blue": {"POSTGRES_PASSWORD": "x"}})
+    assert errors(check(shop)) == [], lines(shop)
+    network = shop.systems["far"].network
+    assert network and (network.name, str(network.subnet)) == ("far", "172.30.9.0/24")
+    assert shop.file_of(shop.systems["far"]) == "files/systems/shop.yaml"
+
+
+def test_host_that_is_called_is_released_first(project):
+    shop = project("shop", hosts={"gpu": part("web", "worker"), "spare": {**HOST, "systems": []}})
+    assert served_first(shop.stack) == ["gpu", "box", "spare"]
+    assert neighbours(shop.stack, "box") == ["gpu"] == neighbours(shop.stack, "gpu")
+    assert neighbours(shop.stack, "spare") == []
+
+
+def test_owners_machine_serves_at_its_private_address(project):
+    desk = {**HOME, "privateAddress": "10.8.0.4", "systems": part("web", "worker")["systems"]}
+    shop = project("shop", hosts={"desk": desk})
+    assert errors(check(shop)) == [], lines(shop)
+    composed = next(f.content.decode() for f in render(shop, "desk").files if f.path.startswith("/opt/web/docker"))
+    assert "10.8.0.4:8080:8080" in composed
+
+
+def test_policy_takes_a_private_port_only_of_a_service_that_runs_apart(project):
+    shop = project("shop", hosts={"gpu": part("web", "worker")})
+    files = {"gpu": {f.path: f.content.decode(errors="replace") for f in render(shop, "gpu").files}}
+    allowed = {f"gpu:{place}": reasons for place, reasons in granted(shop, "gpu").items()}
+    facts = Facts("prod", files=files, exceptions=allowed)
+    assert list(ports(facts)) == [] and list(exceptions(facts)) == []
+    assert [finding.rule for finding in ports(Facts("prod", files=files))] == ["loopback"]
+
+
+WEB = "    image: {repository: shop-web}\n    port: 8040\n"
+REFUSED = {
+    "no such system": (part("x") | {"systems": [{"system": "shap", "services": ["x"]}]}, None, "system 'shap'; did you mean 'shop'?"),
+    "no such service": (part("wep"), None, "shop has no running service wep; did you mean 'web'?"),
+    "a variant of its own": (part("web", "worker", variant="small"), None, "variant beside services; write it where the rest"),
+    "one unit": (part("web"), None, "service web is in one unit with worker, web.service; add worker to services:"),
+    "a wait": (part("web", "worker"), lambda text: text, "service web depends on shop-db, which stays on the other host; add shop-db"),
+    "single": (
+        part("web", "worker"), lambda text: without_waits(text).replace(WEB, f"{WEB}    single: true\n"),
+        "service web is single; leave it where its system is",
+    ),
+    "replicas": (
+        part("web", "worker"), lambda text: without_waits(text).replace(WEB, f"{WEB}    replicas: 2\n"), "service web has 2 replicas; leave",
+    ),
+    "no port": (
+        part("shop-db"), lambda text: text.replace("    health: {command: pg_isready}\n", "    container_port: 5432\n"),
+        "service shop-db has a container_port and no port; write a port",
+    ),
+    "no HTTP": (
+        part("web", "worker"), lambda text: without_waits(text).replace(WEB, f"{WEB}    health: tcp\n"),
+        "the health of service web is not asked by HTTP; write health: /PATH for web",
+    ),
+    "shared data": (
+        part("web", "worker"), lambda text: without_waits(text).replace('["shop-data:', '["/srv/shop/media/db:/x", "shop-data:'),
+        "service web shares /srv/shop/media with shop-db; add shop-db to services:",
+    ),
+    "SSH's port": (
+        part("web", "worker"), lambda text: without_waits(text).replace("container_port: 8080", "container_port: 22"),
+        "infra:hosts.gpu: web listens on port 22 in its container",
+    ),
+    "a machine without a private network": (
+        {**HOME, "systems": part("web", "worker")["systems"]}, None, "host gpu of kind ssh has no privateAddress; write privateAddress: 10.0.0.5",
+    ),
+    "a public address": (
+        {**HOME, "privateAddress": "203.0.113.9", "systems": part("web", "worker")["systems"]}, None,
+        "privateAddress 203.0.113.9 of host gpu is a public one",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("host", "change", "line"), REFUSED.values(), ids=REFUSED)
+def test_unsupported_placement_is_refused(project, host, change, line):
+    shop = project("shop", hosts={"gpu": host}, **({"change": change} if change else {}))
+    assert line in lines(shop)
+
+
+def test_entry_without_a_rest_or_beside_it_is_refused(project):
+    assert "no host runs the rest of system shop" in lines(project(hosts={"gpu": part("web", "worker")}))
+    both = {"system": "shop", "services": ["web", "worker"]}
+    assert "host box runs all of shop; remove this entry" in lines(project("shop", both))
+    twice = lines(project("shop", hosts={"gpu": part("shop-db"), "two": part("shop-db", **{"as": "two"})}))
+    assert "service shop-db is already placed on host gpu" in twice or "no running service shop-db" in twice
+
+
+def test_blue_green_service_is_restarted_there_with_a_warning(project):
+    def change(text):
+        own = "    rollout: blue-green\n    unit: shop-web.service\n    directory: /opt/shop-web\n"
+        return without_waits(text).replace(WEB, f"{WEB}{own}").replace("    release: {command: migrate}\n", "")
+
+    shop = project("shop", hosts={"gpu": part("web")}, change=change)
+    assert "rollout: blue-green of web has no effect there: a release restarts it" in lines(shop)
+    assert {c.name for c in render(shop, "gpu").containers} == {"web"}

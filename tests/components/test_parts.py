@@ -1,0 +1,103 @@
+"""Services on another host than their system: the program under mocks."""
+
+import base64
+import io
+import json
+import tarfile
+
+import pulumi
+import pytest
+
+from components.before import Before
+from components.parts import refuse_lost_data
+from tests.catalogue.shop import read_shop
+from tests.components.program import KEYS, Mocks, opened, run_program
+from tests.support import PROD, ROOT
+
+TOKYO = "ap-northeast-1"
+HOST = PROD["infra:hosts"]["watchme"]
+PART = {"system": "watchme", "services": ["ast-api"]}
+OF_BOTH = {
+    "infra:hostPublicKeys": {**KEYS["infra:hostPublicKeys"], "gpu": "ssh-ed25519 DDDD host"},
+    "infra:hostPrivateKeys": {**KEYS["infra:hostPrivateKeys"], "gpu": "PRIVATE-HOST-KEY"},
+}
+HOSTS = {"watchme": HOST, "gpu": {**HOST, "systems": [PART]}}
+
+
+class Addressed(Mocks):
+    """Machines have private addresses."""
+
+    def new_resource(self, args):
+        id, outputs = super().new_resource(args)
+        address = "10.20.1.77" if args.name.startswith("gpu") else "10.20.1.5"
+        return id, {**outputs, "privateIp": address}
+
+
+@pytest.fixture
+def made(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr("tests.components.program.Mocks", Addressed)
+    return run_program({**OF_BOTH, "infra:hosts": HOSTS})
+
+
+def files_of(made, host):
+    """Path → text, of a host's release."""
+    apply = next(r for r in made.of("command:local:Command") if r.name == f"{host}-{TOKYO}-release-apply")
+    request = json.loads(opened(apply.inputs["stdin"]))
+    with tarfile.open(fileobj=io.BytesIO(base64.b64decode(request["archive"]))) as archive:
+        members = [member for member in archive.getmembers() if member.isfile()]
+        return {member.name: archive.extractfile(member).read().decode() for member in members}
+
+
+def test_only_the_calling_host_reaches_the_port_of_the_service(made):
+    groups = {r.name: r for r in made.of("aws:ec2/securityGroup:SecurityGroup")}
+    assert {f"network-{TOKYO}-of-watchme", f"network-{TOKYO}-of-gpu"} < set(groups)
+    rules = [r.inputs for r in made.of("aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule")]
+    (rule,) = [rule for rule in rules if rule.get("referencedSecurityGroupId")]
+    assert rule["securityGroupId"] == f"network-{TOKYO}-of-gpu-id" and "cidrIpv4" not in rule
+    assert rule["referencedSecurityGroupId"] == f"network-{TOKYO}-of-watchme-id"
+    assert (rule["fromPort"], rule["toPort"], rule["ipProtocol"]) == (8017, 8017, "tcp")
+    machines = {r.name: r.inputs["vpcSecurityGroupIds"] for r in made.of("aws:ec2/instance:Instance")}
+    assert machines[f"gpu-{TOKYO}-instance"] == [f"network-{TOKYO}-hosts-id", f"network-{TOKYO}-of-gpu-id"]
+
+
+def test_host_that_serves_is_released_first_and_files_have_its_private_address(made):
+    names = [r.name for r in made.of("command:local:Command") if r.name.endswith("-release-apply")]
+    assert names == [f"gpu-{TOKYO}-release-apply", f"watchme-{TOKYO}-release-apply"]
+    for host in ("gpu", "watchme"):
+        texts = files_of(made, host).values()
+        assert any("10.20.1.77:8017" in text for text in texts)
+        assert not any("private-address" in text for text in texts)
+
+
+def test_stack_without_parts_has_one_group_and_no_output_of_them(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    plain = run_program()
+    assert [r.name for r in plain.of("aws:ec2/securityGroup:SecurityGroup")] == [f"network-{TOKYO}-hosts"]
+
+
+@pytest.mark.parametrize(
+    ("before", "line"),
+    [
+        (Before(region=TOKYO, systems={"box": ["shop"], "gpu": []}), "shop-db would go from host box to gpu without"),
+        (Before(region=TOKYO, systems={"box": ["shop"], "gpu": ["shop-shop-db"]}), ""),
+        (Before(), ""),
+    ],
+    ids=["new part", "existing part", "first update"],
+)
+def test_part_with_data_is_refused_once_its_system_runs(tmp_path, before, line):
+    gpu = {**HOST, "systems": [{"system": "shop", "services": ["shop-db"]}]}
+    shop = read_shop(tmp_path, "shop", hosts={"gpu": gpu})
+    if not line:
+        return refuse_lost_data(shop, before)
+    with pytest.raises(pulumi.RunError, match=line):
+        refuse_lost_data(shop, before)
+    refuse_lost_data(read_shop(tmp_path, "shop", hosts={"gpu": gpu}, moveData=False), before)
+
+
+def test_service_with_data_that_comes_back_is_refused(tmp_path):
+    before = Before(
+        region=TOKYO, systems={"box": ["shop"], "gpu": ["shop-shop-db"]}, parts={"shop-shop-db": ["shop-db"]}
+    )
+    with pytest.raises(pulumi.RunError, match="shop-db would go from host gpu to box without its data"):
+        refuse_lost_data(read_shop(tmp_path, "shop", hosts={"gpu": {**HOST, "systems": []}}), before)
