@@ -149,15 +149,16 @@ pulumi.export("standby", stack.standbyRegions)
 pulumi.export("systems", last.apply(lambda _: {host: spec.runs for host, spec in stack.hosts.items()}))
 if parts := part_outputs(catalogue):
     pulumi.export("parts", last.apply(lambda _: parts))
+    pulumi.export("privateAddresses", region.private_addresses(here, [*stack.hosts]))
 pulumi.export("generations", last.apply(lambda _: stack.generations))
 pulumi.export("kept", last.apply(lambda _: kept_machines))
 pulumi.export("move", last.apply(lambda _: move.move_output(attempt)))
 pulumi.export("addresses", here.addresses)
 pulumi.export("releases", region.release_outputs(here))
 for place in stack.standbyRegions:
-    pulumi.export(
-        f"standby_{place}", {"addresses": regions[place].addresses, "releases": region.release_outputs(regions[place])}
-    )
+    outputs = {"addresses": regions[place].addresses, "releases": region.release_outputs(regions[place])}
+    between = region.private_addresses(regions[place], [*stack.ec2_hosts])
+    pulumi.export(f"standby_{place}", outputs | ({"privateAddresses": between} if parts else {}))
 pulumi.export("images", running(here, digests))
 if deployed:
     # What a release that failed was to bring is not deployed

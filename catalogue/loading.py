@@ -47,7 +47,7 @@ class Catalogue:
     """Everything that a stack runs: the systems by name, and the stack that says which host runs which. `sources` are
     the static files that the systems' services name, by their path below `files/static/`, `static` the paths of all
     that are there, `alerts` the alert conditions, `origins` instances' names → the
-    system that each is one of, as its file has it."""
+    system that each is one of, as its file has it, `addresses` hosts' private ones, as far as they are known."""
 
     stack: Stack
     systems: dict[str, System]
@@ -55,6 +55,7 @@ class Catalogue:
     alerts: list[AnyAlert] = field(default_factory=list[AnyAlert])
     static: list[str] = field(default_factory=list[str])
     origins: dict[str, System] = field(default_factory=dict[str, System])
+    addresses: dict[str, str] = field(default_factory=dict[str, str])
 
     def systems_on(self, host: str) -> list[System]:
         return [self.systems[name] for name in dict.fromkeys(self.stack.hosts[host].runs) if name in self.systems]
@@ -82,7 +83,6 @@ class Catalogue:
         return [alert for alert in self.alerts if isinstance(alert, CloudAlert)]
 
     def file_of(self, system: System) -> str:
-        # A part's is its whole system, which may be an instance
         return f"{SYSTEMS}/{self.origin(self.origin(system)).system}.yaml"
 
     def origin(self, system: System) -> System:

@@ -1,7 +1,7 @@
 """What an update puts out and Pulumi's state keeps, as types: a later update and the commands read it there. They say
 nothing at run time; an earlier version, and an update that failed, left less."""
 
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 
 class LastMove(TypedDict, total=False):
@@ -24,7 +24,8 @@ class ReleaseId(TypedDict):
 
 class StackOutputs(TypedDict, total=False):
     """The outputs of a stack; numbers come as Pulumi writes them. `systems`, `generations` and `kept` are by host,
-    `parts` are the services of each part of a system, `images` are `repository:tag` → digest, `deployed` is as catalogue/deployed.py says."""
+    `parts` are the services of each part of a system, `images` are `repository:tag` → digest, `deployed` is as
+    catalogue/deployed.py says."""
 
     region: str
     standby: list[str]
@@ -38,8 +39,9 @@ class StackOutputs(TypedDict, total=False):
 
 
 class RegionOutputs(TypedDict):
-    """Of a region: host → address, and host → its release. Those of a region that stands by are under
-    `standby_REGION`."""
+    """Of a region: host → address, host → its release, and host → its address between hosts where parts of systems run
+    on other hosts. Those of a region that stands by are under `standby_REGION`."""
 
     addresses: dict[str, str]
     releases: dict[str, ReleaseId]
+    privateAddresses: NotRequired[dict[str, str]]

@@ -80,6 +80,12 @@ def release_outputs(region: Region) -> dict[str, dict[str, pulumi.Output[str]]]:
     return {host: {"id": release.id} for host, release in region.releases.items()}
 
 
+def private_addresses(region: Region, hosts: list[str]) -> pulumi.Output[dict[str, str]]:
+    """Of the hosts that have a machine in a region."""
+    addresses = {host: region.machines[host].private for host in hosts if host in region.machines}
+    return pulumi.Output.all(**addresses) if addresses else pulumi.Output.from_input(dict[str, str]())
+
+
 def begin(
     catalogue: Catalogue, region: str, availability_zone: str, zone: Zone, options: pulumi.ResourceOptions
 ) -> Region:
@@ -188,16 +194,16 @@ def release(
     catalogue, stack = region.catalogue, region.catalogue.stack
     mine = host in stack.ec2_hosts
     secrets = rights.credentials.apply(lambda keys: secrets_for(catalogue, host, keys))
-    near = [one for one in neighbours(stack, host) if one in region.machines]
-    addresses = pulumi.Output.all(**{one: region.machines[one].private for one in near})
+    addresses = private_addresses(region, neighbours(stack, host))
     name = stack.made_as(host)
 
     def build_release(resolved: list[Any]) -> Built:
-        after = build(render(catalogue, host, *resolved))
+        digest_of, values, private = resolved
+        after = build(render(replace(catalogue, addresses=private), host, digest_of, values))
         if region.alone is None or host != region.alone[0].host:
             return after
         deploying, as_it_was = region.alone
-        files = render(replace(as_it_was, stack=stack), host, *resolved)
+        files = render(replace(as_it_was, stack=stack, addresses=private), host, digest_of, values)
         before = build(with_versions(files, deploying.versions))
         last = region.last_releases.get(f"{name}-release", LastRelease())
         return refuse_more(host, deploying.changes, before, after, last)

@@ -34,6 +34,8 @@ def outputs(stack: Stack) -> LastOutputs:
         standby: RegionOutputs = raw[f"standby_{region}"]
         last["addresses"] |= {f"{host}@{region}": address for host, address in standby["addresses"].items()}
         last["releases"] |= {f"{host}@{region}": release for host, release in standby["releases"].items()}
+        between = standby.get("privateAddresses", {})
+        last["privateAddresses"] = last.get("privateAddresses", {}) | {f"{h}@{region}": a for h, a in between.items()}
     return last
 
 

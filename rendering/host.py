@@ -53,14 +53,13 @@ def render(
     host: str,
     digests: compose.Digests | None = None,
     secrets: Secrets | None = None,
-    addresses: neighbours.Addresses | None = None,
 ) -> HostFiles:
     """All files, units, certificates and probes of a host. Pure: the same arguments give the same value.
 
     Raises CatalogueError where two of its parts make one path, unit or container.
 
     An image whose digest is not known is named by its tag; no host takes such a release. Of `secrets` (the stack's,
-    where none are given) only versions come into it. `addresses` are the private ones of hosts, as far as known.
+    where none are given) only versions come into it.
     """
     files = HostFiles(host)
     stack_secrets = catalogue.secrets if secrets is None else secrets
@@ -80,7 +79,7 @@ def render(
         certificates=_once(joined.certificates),
         environment_files=_once(joined.environment_files, lambda file: file.between == WHOLE),
     )
-    whole = neighbours.with_addresses(collisions.refuse(once, stack.file), stack, addresses or {})
+    whole = neighbours.with_addresses(collisions.refuse(once, stack.file), catalogue)
     return replace(
         ties.tie_units(whole, catalogue.systems_on(host)),
         memory=limits,

@@ -1,23 +1,22 @@
 """Private addresses of hosts in the files of a host: known only once the machines are there."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 from catalogue.host import SshHost
-from catalogue.parts import UNKNOWN, neighbours, private_address, serving_hosts
+from catalogue.loading import Catalogue
+from catalogue.parts import UNKNOWN, private_address, serving_hosts
 from catalogue.services import ComposeService
 from catalogue.stack import Stack
 from rendering.files import File, HostFiles
 
-Addresses = Mapping[str, str]
 
-
-def with_addresses(files: HostFiles, stack: Stack, addresses: Addresses) -> HostFiles:
-    """A host's files with the private `addresses` (by host) in the places that are kept for them. An address that is
-    not known stays a name, which no host takes."""
-    by_host = {name: str(spec.privateAddress or "") for name, spec in stack.hosts.items() if isinstance(spec, SshHost)}
-    by_host |= addresses
-    pairs = [(private_address(host).encode(), by_host.get(host, "").encode()) for host in neighbours(stack, files.host)]
+def with_addresses(files: HostFiles, catalogue: Catalogue) -> HostFiles:
+    """A host's files with private addresses in the places that are kept for them. One that is not known stays a name,
+    which no host takes."""
+    hosts = catalogue.stack.hosts
+    by_host = {name: str(spec.privateAddress or "") for name, spec in hosts.items() if isinstance(spec, SshHost)}
+    by_host |= catalogue.addresses
+    pairs = [(private_address(host).encode(), (by_host.get(host) or "").encode()) for host in hosts]
 
     def resolve(file: File) -> File:
         content = file.content

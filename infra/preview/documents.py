@@ -100,7 +100,8 @@ class Snapshot(Failure, Program):
 
 class Present(TypedDict):
     """What an update starts from: `systems` are host → its systems, `machines` None where their prices are not known,
-    `deployed` the images of services that were deployed alone (`catalogue.deployed`)."""
+    `deployed` the images of services that were deployed alone (`catalogue.deployed`), `addresses` the private ones of
+    hosts."""
 
     region: str
     standby: list[str]
@@ -109,6 +110,7 @@ class Present(TypedDict):
     systems: dict[str, list[str]]
     machines: Machines | None
     deployed: Deployed
+    addresses: NotRequired[dict[str, str]]
 
 
 class Pair(TypedDict):

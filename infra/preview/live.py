@@ -204,6 +204,7 @@ def _hosts(catalogue: Catalogue) -> tuple[Present, list[str], list[str]]:
     present: Present = {
         "region": outputs.get("region", ""), "standby": outputs.get("standby", []), "problems": [], "hosts": {},
         "systems": outputs.get("systems", {}), "machines": None, "deployed": outputs.get("deployed", {}),
+        "addresses": outputs.get("privateAddresses", {}),
     }  # fmt: skip
     host_reports: list[str] = []
     unbound: list[str] = [worded("{host} leaves the stack; it was not contacted", host=name) for name in gone]
@@ -253,7 +254,7 @@ def _complaint(answer: dict[str, Any]) -> str:
 
 def _head(catalogue: Catalogue, there: Present, program: Program) -> tuple[Snapshot, list[str]]:
     """The stack as it is to be, its images by the digests that the registry has now; and what it does not list."""
-    catalogue = pin_images(catalogue, there["deployed"])
+    catalogue = replace(pin_images(catalogue, there["deployed"]), addresses=there.get("addresses", {}))
     serving: dict[str, str] = {}
     for host in there["hosts"].values():
         serving |= _serving(host["manifest"])

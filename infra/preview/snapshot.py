@@ -116,6 +116,9 @@ def hosts_of(catalogue: Any, images: dict[str, dict[str, str]], key: bytes) -> "
     by_name = {host: host_of(catalogue, host, images, key) for host in stack.hosts}
     for region in getattr(stack, "standbyRegions", []):
         there = replace(catalogue, stack=stack.at(region))
+        if own := getattr(catalogue, "addresses", {}):
+            regional = {name.partition("@")[0]: text for name, text in own.items() if name.endswith(f"@{region}")}
+            there = replace(there, addresses=regional)
         by_name |= {f"{host}@{region}": host_of(there, host, images, key) for host in stack.ec2_hosts}
     return by_name
 

@@ -77,3 +77,32 @@ def with_a_name_of_anothers(text: str) -> str:
     return text.replace("name: worker", "name: shop-staging-db").replace(
         "unit: web.service\n", "unit: web.service\n    secrets: [POSTGRES_PASSWORD]\n"
     )
+
+
+def part(system: str, *services: str, **more) -> dict:
+    """The entry of a host that runs only these services of a system."""
+    return {"system": system, "services": [*services], **more}
+
+
+def blue_green(text: str) -> str:
+    """A web service of its own unit, in two slots that take turns."""
+    own = "    rollout: blue-green\n    unit: shop-web.service\n    directory: /opt/shop-web\n"
+    return text.replace("    port: 8040\n", f"    port: 8040\n{own}").replace("    release: {command: migrate}\n", "")
+
+
+def apart_at_ssh(root: Path) -> Catalogue:
+    """A service on another host, at SSH's port, that waits for one which stays."""
+    gpu = {**SECOND, "systems": [part("shop", "web")]}
+    change = lambda text: blue_green(text).replace("container_port: 8080", "container_port: 22")  # noqa: E731
+    return read_shop(root, "shop", change=change, hosts={"gpu": gpu})
+
+
+def in_a_circle(root: Path) -> Catalogue:
+    """Two hosts, each of which runs a service of the other's system."""
+    second = {**SECOND, "systems": [STAGING, part("shop", "shop-db")]}
+    return read_shop(root, "shop", part("shop-staging", "shop-staging-db"), hosts={"second": second})
+
+
+def placed_apart(root: Path) -> list[Catalogue]:
+    """What is said against each way to place services apart."""
+    return [apart_at_ssh(root), in_a_circle(root)]

@@ -1,5 +1,6 @@
 """Services that run on another host than their system: what each host has, and what is refused."""
 
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -12,7 +13,7 @@ from policy.containers import exceptions, ports
 from policy.facts import Facts
 from policy.of_stack import exceptions as granted
 from rendering.host import render
-from tests.catalogue.shop import lines, read_shop
+from tests.catalogue.shop import blue_green, in_a_circle, lines, read_shop
 from tests.support import HOME, PROD
 
 HOST = PROD["infra:hosts"]["watchme"]
@@ -46,7 +47,7 @@ def project(tmp_path):
 def test_each_host_has_its_services_and_the_proxy_leads_to_the_relay(project):
     shop = project("shop", hosts={"gpu": part("web", "worker")})
     assert errors(check(shop)) == [], lines(shop)
-    box, gpu = render(shop, "box"), render(shop, "gpu", addresses={"gpu": "10.20.1.77"})
+    box, gpu = render(shop, "box"), render(replace(shop, addresses={"gpu": "10.20.1.77"}), "gpu")
     assert {probe.service: (probe.url, probe.public) for probe in box.probes}["web-on-gpu"] == (
         "http://127.0.0.1:8040/health", "https://shop.hey-watch.me/health",
     )  # fmt: skip
@@ -60,7 +61,8 @@ def test_each_host_has_its_services_and_the_proxy_leads_to_the_relay(project):
 
 
 def test_containers_and_relay_know_the_private_address(project):
-    box = render(project("shop", hosts={"gpu": part("web", "worker")}), "box", addresses={"gpu": "10.20.1.77"})
+    shop = replace(project("shop", hosts={"gpu": part("web", "worker")}), addresses={"gpu": "10.20.1.77"})
+    box = render(shop, "box")
     text = {file.path: file.content.decode() for file in box.files}
     relay = text["/etc/systemd/system/web-on-gpu.service"]
     assert "systemd-socket-proxyd --connections-max=4096 10.20.1.77:8080" in relay
@@ -174,10 +176,11 @@ def test_entry_without_a_rest_or_beside_it_is_refused(project):
 
 
 def test_blue_green_service_is_restarted_there_with_a_warning(project):
-    def change(text):
-        own = "    rollout: blue-green\n    unit: shop-web.service\n    directory: /opt/shop-web\n"
-        return without_waits(text).replace(WEB, f"{WEB}{own}").replace("    release: {command: migrate}\n", "")
-
-    shop = project("shop", hosts={"gpu": part("web")}, change=change)
+    shop = project("shop", hosts={"gpu": part("web")}, change=lambda text: blue_green(without_waits(text)))
+    assert errors(check(shop)) == [], lines(shop)
     assert "rollout: blue-green of web has no effect there: a release restarts it" in lines(shop)
     assert {c.name for c in render(shop, "gpu").containers} == {"web"}
+
+
+def test_hosts_that_call_each_other_are_refused(tmp_path):
+    assert "infra:hosts.box: box and second each run services of the other's systems" in lines(in_a_circle(tmp_path))

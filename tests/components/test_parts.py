@@ -4,12 +4,16 @@ import base64
 import io
 import json
 import tarfile
+from dataclasses import replace
 
 import pulumi
 import pytest
 
+from catalogue.loading import load
+from catalogue.stack import stack_from
 from components.before import Before
 from components.parts import refuse_lost_data
+from infra.preview.snapshot import hosts_of
 from tests.catalogue.shop import read_shop
 from tests.components.program import KEYS, Mocks, opened, run_program
 from tests.support import PROD, ROOT
@@ -68,6 +72,31 @@ def test_host_that_serves_is_released_first_and_files_have_its_private_address(m
         texts = files_of(made, host).values()
         assert any("10.20.1.77:8017" in text for text in texts)
         assert not any("private-address" in text for text in texts)
+
+
+def test_preview_of_hosts_has_private_addresses_where_they_are_known():
+    stack = load(ROOT, stack_from("prod", {**PROD, "infra:hosts": HOSTS}, "Pulumi.prod.yaml"))
+    known = {"gpu": "10.20.1.77", "gpu@ap-southeast-2": "10.20.1.9"}
+    there = replace(stack, addresses=known, stack=stack.stack.model_copy(update={"standbyRegions": ["ap-southeast-2"]}))
+    hosts = hosts_of(there, {}, b"key")
+    relays = {name: host["files"].get("/etc/systemd/system/ast-api-on-gpu.service", "") for name, host in hosts.items()}
+    assert "10.20.1.77:8017" in relays["watchme"] and "10.20.1.9:8017" in relays["watchme@ap-southeast-2"]
+    # Under mocks no address is known
+    assert "gpu.private-address.invalid:8017" in hosts_of(stack, {}, b"key")["watchme"]["files"][
+        "/etc/systemd/system/ast-api-on-gpu.service"
+    ]  # fmt: skip
+
+
+def test_standby_region_has_groups_and_addresses_of_its_own(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    made = run_program({**OF_BOTH, "infra:hosts": HOSTS, "infra:standbyRegions": ["ap-southeast-2"]})
+    names = [r.name for r in made.of("command:local:Command") if r.name.endswith("-release-apply")]
+    assert names == [
+        f"gpu-{TOKYO}-release-apply", f"watchme-{TOKYO}-release-apply", "gpu-ap-southeast-2-release-apply",
+        "watchme-ap-southeast-2-release-apply",
+    ]  # fmt: skip
+    groups = [r.name for r in made.of("aws:ec2/securityGroup:SecurityGroup")]
+    assert "network-ap-southeast-2-of-gpu" in groups
 
 
 def test_stack_without_parts_has_one_group_and_no_output_of_them(monkeypatch):
