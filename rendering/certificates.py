@@ -62,8 +62,8 @@ def own_certificate(catalogue: Catalogue, system: System, site: Site, proxy: str
 
 def _secret_text(catalogue: Catalogue, system: System, path: str, secret: str, group: str) -> EnvironmentFile:
     """A file that is one secret, below a line with its name, which readers of PEM pass over."""
-    named = {f"# {secret} of {system.system}": secret}
-    file = secret_file(path, system.system, named, catalogue.secrets, catalogue.stack)
+    by_line = {f"# {secret} of {system.system}": secret}
+    file = secret_file(path, system.system, by_line, catalogue.secrets, catalogue.stack)
     mode = 0o600 if group == "root" else 0o640
     return replace(file, between=WHOLE, mode=mode, group=group)
 

@@ -115,9 +115,9 @@ def _of_service(whole: System, entry: Instance, service: ComposeService) -> Iter
         shared += [str(path) for path in mount_sources([service]) if concerns(str(path), mount_sources([other]))]
         if shared:
             yield f"service {name} shares {', '.join(shared)} with {other.name}", f"add {other.name} to services:"
-    for needed in [needed for needed in service.depends_on if needed in originals and needed not in names]:
-        rule = f"add {needed} to services:, or leave {name} where its system is: it cannot reach the other host"
-        yield f"service {name} depends on {needed}, which stays on the other host", rule
+    for dependency in [other for other in service.depends_on if other in originals and other not in names]:
+        rule = f"add {dependency} to services:, or leave {name} where its system is: it cannot reach the other host"
+        yield f"service {name} depends on {dependency}, which stays on the other host", rule
 
 
 def placed_apart(catalogue: Catalogue) -> Iterator[Problem]:
