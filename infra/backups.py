@@ -60,7 +60,7 @@ def ask(target: Target, say: Say, what: Literal["drill"], *, service: str, snaps
 def ask(target: Target, say: Say, what: str, **payload: Any) -> Any:
     """The agent's answer; what it says on the way goes to `say`. `what` is list, now, verify, restore or drill. Raises
     InfraError."""
-    answer: dict[str, Any] = {}
+    answer: Any = None
     try:
         for event in remote.stream(target, f"backup-{what}", payload):
             if set(event) == {"say"}:

@@ -8,7 +8,7 @@ import inspect
 import json
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from types import NoneType, UnionType
@@ -141,7 +141,7 @@ def _list_of(hint: Any) -> str:
 
 def _with_bounds(words: str, hint: Any, marks: tuple[Any, ...]) -> str:
     """With the bounds that pydantic checks, and what the checks of the project's own ask for."""
-    limits: dict[str, Any] = {}
+    limits: dict[str, object] = {}
     for one in (part for mark in marks for part in (mark.metadata if isinstance(mark, FieldInfo) else [mark])):
         limits |= {name: value for name in LIMITS if (value := getattr(one, name, None)) is not None}
     first_demand = next((demand for demand in map(_demand, marks) if demand), "")
@@ -149,7 +149,7 @@ def _with_bounds(words: str, hint: Any, marks: tuple[Any, ...]) -> str:
         head, each, rest = words.partition(", each ")
         counts = [f"at {end} {limits[name]}" for name, end in COUNTS.items() if limits.get(name)]
         return ", ".join(["one, or a " * bool(first_demand) + head, *counts]) + each + rest
-    least, most, pattern = limits.get("ge"), limits.get("le"), limits.get("pattern", "")
+    least, most, pattern = limits.get("ge"), limits.get("le"), str(limits.get("pattern", ""))
     is_range = least is not None and most is not None
     bounds: list[str] = [
         _rule(pattern) if pattern in ALLOWED else first_demand,
@@ -228,7 +228,7 @@ def _is_model(hint: Any) -> TypeGuard[type[Model]]:
 
 
 @cache
-def _hints(model: type[Model]) -> dict[str, Any]:
+def _hints(model: type[Model]) -> Mapping[str, Any]:
     hints = get_type_hints(model, include_extras=True)
     return {name: hints[name] for name in model.model_fields}
 
@@ -262,7 +262,7 @@ def _parse(module: str) -> ast.Module:
 
 
 @cache
-def _following(model: type[Model]) -> dict[str, Any]:
+def _following(model: type[Model]) -> Mapping[str, object]:
     """The fields whose default follows from the entry's name: what the model itself makes of an entry with a name."""
     entry: Any = {"name": EXAMPLE}
     for name, validator in model.__pydantic_decorators__.model_validators.items():

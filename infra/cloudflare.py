@@ -38,7 +38,7 @@ PART = ", "  # between the stack that wrote a record and what part of it, in the
 # Of these a name has one set, and where it leads is decided by all of it
 EXCLUSIVE = ("A", "AAAA", "CNAME")
 
-Entry = dict[str, Any]
+Entry = dict[str, Any]  # a record, or an error, as the API has it
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypedDict
 
 from catalogue.files import read_text
 from catalogue.languages import Language
@@ -118,11 +118,24 @@ def _safe(text: str, head: str | None, language: str) -> str:
     return f"{mark}\n<sub>{origin}</sub>\n\n{quiet(rest)}"[:LIMIT]
 
 
-def _comments(pull: Pull) -> dict[str, Any]:
+class Author(TypedDict):
+    type: str
+
+
+class Comment(TypedDict):
+    """A comment as GitHub has it, as far as it is read here."""
+
+    id: int
+    body: str | None
+    user: Author
+
+
+def _comments(pull: Pull) -> dict[str, Comment]:
     """Our own by stack, of all pages: those of a bot which begin with the mark."""
     url: str | None = f"/repos/{pull.repository}/issues/{pull.number}/comments?per_page=100"
-    by_stack: dict[str, Any] = {}
+    by_stack: dict[str, Comment] = {}
     while url:
+        entries: list[Comment]
         entries, url = _page(pull, url)
         for entry in entries:
             mark = MARKED.match((entry.get("body") or "").replace("\r\n", "\n"))

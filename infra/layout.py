@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 INDEX = "application/vnd.oci.image.index.v1+json"
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -22,6 +22,23 @@ class Layer:
     diff_id: str
 
 
+class Descriptor(TypedDict):
+    """What names a blob (OCI image spec, descriptor)."""
+
+    mediaType: str
+    digest: str
+    size: int
+
+
+class Platform(TypedDict):
+    architecture: str
+    os: str
+
+
+class ImageDescriptor(Descriptor):
+    platform: Platform
+
+
 class Layout:
     """A folder that holds one image for several architectures. Blobs come first, then images, then `finish`."""
 
@@ -29,7 +46,7 @@ class Layout:
         self._folder = folder
         self._blobs = folder / "blobs" / "sha256"
         self._blobs.mkdir(parents=True)
-        self._images: list[dict[str, Any]] = []
+        self._images: list[ImageDescriptor] = []
 
     def blob_path(self, digest: str) -> Path:
         return self._blobs / digest.removeprefix("sha256:")
@@ -53,18 +70,18 @@ class Layout:
             "layers": [{"mediaType": LAYER, "digest": layer.digest, "size": layer.size}],
             **({"annotations": dict(annotations)} if annotations else {}),
         }  # fmt: skip
-        platform = {"architecture": architecture, "os": "linux"}
+        platform: Platform = {"architecture": architecture, "os": "linux"}
         self._images.append({**self._json(manifest, MANIFEST), "platform": platform})
 
     def finish(self, tag: str) -> str:
         """Writes the index; its digest is the image's."""
         index = self._json({"schemaVersion": 2, "mediaType": INDEX, "manifests": self._images}, INDEX)
-        named = {**index, "annotations": {"org.opencontainers.image.ref.name": tag}}
-        (self._folder / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [named]}))
+        tagged = {**index, "annotations": {"org.opencontainers.image.ref.name": tag}}
+        (self._folder / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [tagged]}))
         (self._folder / "oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}')
-        return str(index["digest"])
+        return index["digest"]
 
-    def _json(self, value: Any, media: str) -> dict[str, Any]:
+    def _json(self, value: object, media: str) -> Descriptor:
         content = json.dumps(value, sort_keys=True).encode()
         digest = _digest(content)
         self.blob_path(digest).write_bytes(content)

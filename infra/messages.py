@@ -6,7 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import yaml
 
@@ -50,12 +50,29 @@ class Message:
     module: str
 
 
+class _AnyTable(TypedDict):
+    headings: dict[str, dict[str, list[str]]]
+
+
+class Table(_AnyTable, total=False):
+    """A package's table: heading → page → modules, and of a package beside the program's the `errors` that people
+    read."""
+
+    errors: list[str]
+
+
 @cache
-def tables() -> dict[str, dict[str, Any]]:
-    """Package → its table: `headings`, and of a package beside the program's the `errors` that people read."""
+def tables() -> dict[str, Table]:
+    """Package → its table."""
     own = SOURCES / "infra/messages.yaml"
     others = sorted(path for path in SOURCES.glob("*/messages.yaml") if path != own)
     return {path.parent.name: yaml.safe_load(path.read_text(encoding="utf-8")) for path in (own, *others)}
+
+
+def errors_of(package: str) -> list[str] | None:
+    """The exceptions of a package that people read, where those of others are answers of stand-ins."""
+    table = tables().get(package)
+    return table.get("errors") if table else None
 
 
 @cache
@@ -86,7 +103,7 @@ def messages() -> tuple[Message, ...]:
     return tuple(
         Message(text, str(module))
         for module, tree in trees.items()
-        for text in texts_of(tree, constants, tables().get(module.parts[0], {}).get("errors"))
+        for text in texts_of(tree, constants, errors_of(module.parts[0]))
     )
 
 

@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import boto3
 
@@ -99,15 +99,25 @@ def lines(promotion: Promotion, target: Catalogue) -> Iterator[str]:
                 yield f"  {word}: {before.get(label, '-')} → {after.get(label, '-')}"
 
 
+class ContainerConfiguration(TypedDict, total=False):
+    """What an image says of its containers, as far as it is read here (OCI image spec, configuration)."""
+
+    Labels: dict[str, str] | None
+
+
+class ImageConfiguration(TypedDict, total=False):
+    config: ContainerConfiguration | None
+
+
 def _labels(account: str, region: str, repository: str, digest: str) -> dict[str, str]:
     """None where they cannot be read: they are a help, and no reason not to go on."""
     host = registry(account, region)
     try:
         with tempfile.TemporaryDirectory() as folder:
             copier = Copier(Path(folder), {host: {"auth": login(boto3.Session(), account, region)}}, {})
-            image: dict[str, Any] = json.loads(copier.configuration(f"docker://{host}/{repository}@{digest}"))
-            config: dict[str, Any] = image.get("config") or {}
-            labels: dict[str, Any] = config.get("Labels") or {}
+            image: ImageConfiguration = json.loads(copier.configuration(f"docker://{host}/{repository}@{digest}"))
+            config: ContainerConfiguration = image.get("config") or {}
+            labels = config.get("Labels") or {}
             return {label: one_line(str(labels[label])) for label in LABELS if label in labels}
     except (InfraError, ValueError, AttributeError):
         return {}

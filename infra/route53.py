@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from catalogue.shapes import AwsEntry
 from infra import aws
 
 
@@ -14,7 +15,7 @@ def zone_id(route53: Any, zone: str) -> str | None:
     return next((entry["Id"] for entry in zones if entry["Name"].rstrip(".") == zone), None)
 
 
-def address_records(route53: Any, zone_id: str) -> dict[str, dict[str, Any]]:
+def address_records(route53: Any, zone_id: str) -> dict[str, AwsEntry]:
     """Name → its record of type A."""
     pages = route53.get_paginator("list_resource_record_sets").paginate(HostedZoneId=zone_id)
     return {r["Name"].rstrip("."): r for page in pages for r in page["ResourceRecordSets"] if r["Type"] == "A"}

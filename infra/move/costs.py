@@ -8,6 +8,7 @@ from botocore.parsers import ResponseParserError
 
 from catalogue.prices import Prices, machines_of, table
 from catalogue.prices import monthly as monthly_by
+from catalogue.shapes import AwsEntry
 from catalogue.stack import Stack
 from infra import aws
 
@@ -58,7 +59,7 @@ def _price(client: Any, region: str, **fields: str) -> float | None:
     return min((price for price in prices if price > 0), default=None)
 
 
-def on_demand(product: dict[str, Any]) -> list[float]:
+def on_demand(product: AwsEntry) -> list[float]:
     """The prices of an entry of the list, in US dollars."""
     terms = product.get("terms", {}).get("OnDemand", {}).values()
     return [

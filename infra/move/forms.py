@@ -1,9 +1,10 @@
 """What the two hosts of a move may answer of data: agent/moving.py and agent/arriving.py."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
 
+from catalogue.shapes import JsonObject
 from infra.forms import MOST, Form, Names, Text, Whole
 
 
@@ -51,7 +52,7 @@ class Moving(Form):
     """Of a host whose data moves; `{}` is a sign of life."""
 
     failed: Text = ""
-    done: dict[str, Any] = {}
+    done: JsonObject = {}
 
 
 class PreparedData(Form):

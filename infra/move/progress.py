@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TypedDict
 
 from infra.move.phases import Phase, phase_of
 
@@ -10,18 +10,46 @@ Say = Callable[[str], None]
 COMMAND, STACK = "command:", "pulumi:pulumi:Stack"
 
 
+class ResourceMetadata(TypedDict):
+    """What an event says of a resource: what is done to which."""
+
+    urn: str
+    op: str
+
+
+class ResourceEvent(TypedDict):
+    metadata: ResourceMetadata
+
+
+class DiagnosticEvent(TypedDict, total=False):
+    """A message of the engine, of a provider or of the program; `urn` is that of the resource that it is about."""
+
+    urn: str
+    severity: str
+    message: str
+
+
+class EngineEvent(TypedDict, total=False):
+    """A line of `pulumi up --json`, as far as it is read here: each has one of these, or none."""
+
+    resourcePreEvent: ResourceEvent
+    resOutputsEvent: ResourceEvent
+    resOpFailedEvent: ResourceEvent
+    diagnosticEvent: DiagnosticEvent
+
+
 @dataclass
 class Timed:
-    """A phase that has begun, in seconds of the engine's own clock."""
+    """A phase that has begun, in seconds of the engine's own clock; `steps` is how many of its resources are done."""
 
-    began: float
-    ended: float = 0.0
-    done: int = 0
+    began_at: float
+    ended_at: float = 0.0
+    steps: int = 0
     failed: bool = False
 
     @property
     def seconds(self) -> float:
-        return max(0.0, self.ended - self.began)
+        return max(0.0, self.ended_at - self.began_at)
 
 
 @dataclass
@@ -37,7 +65,7 @@ class Progress:
     is_locked: bool = False
     _of_resources: int = 0
 
-    def follow(self, events: Iterable[dict[str, Any]]) -> None:
+    def follow(self, events: Iterable[EngineEvent]) -> None:
         for event in events:
             if "resourcePreEvent" in event:
                 self._began(event["resourcePreEvent"]["metadata"])
@@ -48,29 +76,29 @@ class Progress:
             elif "diagnosticEvent" in event:
                 self._report_diagnostic(event["diagnosticEvent"])
 
-    def _began(self, metadata: dict[str, Any]) -> None:
+    def _began(self, metadata: ResourceMetadata) -> None:
         key = phase_of(metadata["urn"], metadata["op"])
         if key and key not in self.times:
             self.times[key] = Timed(self.clock())
             self.say(f"· {self._step_label(key)} …")
 
-    def _end_step(self, metadata: dict[str, Any], failed: bool = False) -> None:
+    def _end_step(self, metadata: ResourceMetadata, failed: bool = False) -> None:
         key = phase_of(metadata["urn"], metadata["op"])
         if key is None:
             return
         timed = self.times.setdefault(key, Timed(self.clock()))
-        timed.done, timed.ended, timed.failed = timed.done + 1, self.clock(), timed.failed or failed
+        timed.steps, timed.ended_at, timed.failed = timed.steps + 1, self.clock(), timed.failed or failed
         phase = self.planned.get(key)
         if failed:
             self.say(f"✗ {self._step_label(key)} ({timed.seconds:.1f} s)")
-        elif phase is None or timed.done == len(phase.touches):
+        elif phase is None or timed.steps == len(phase.touches):
             what = f": {phase.what}" if phase else ""
             self.say(f"✓ {self._step_label(key)}{what} ({timed.seconds:.1f} s)")
 
     def _step_label(self, key: tuple[str, str]) -> str:
         return str(self.planned.get(key, Phase(*key)))
 
-    def _report_diagnostic(self, event: dict[str, Any]) -> None:
+    def _report_diagnostic(self, event: DiagnosticEvent) -> None:
         message = event.get("message", "")
         if event.get("severity") in ("info", "info#err"):
             for line in message.strip().splitlines():

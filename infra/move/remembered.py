@@ -4,9 +4,10 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TypedDict
 
 from catalogue.stack import PROJECT, Stack
+from infra.orphans.state import State, name, resources_of
 from infra.pulumi import attempt
 
 KEY = f"{PROJECT}:recordTtl"
@@ -31,26 +32,41 @@ class LoweredTtl:
 
 def of_stack(stack: Stack) -> LoweredTtl | None:
     """None where it was never longer, or where there is no history to ask."""
-    done = attempt("stack", "history", "--json", "--full-dates", "--stack", stack.name)
+    ran = attempt("stack", "history", "--json", "--full-dates", "--stack", stack.name)
     return (
         None
-        if done.returncode
-        else find_lowering(json.loads(done.stdout or "[]"), Stack.model_fields["recordTtl"].default)
+        if ran.returncode
+        else find_lowering(json.loads(ran.stdout or "[]"), Stack.model_fields["recordTtl"].default)
     )
 
 
 def repositories(stack: Stack, region: str) -> set[str]:
     """The repositories of a region that the stack has by its own state: none where there is none to ask."""
-    done = attempt("stack", "export", "--stack", stack.name)
-    if done.returncode:
+    ran = attempt("stack", "export", "--stack", stack.name)
+    if ran.returncode:
         return set()
-    deployment: dict[str, Any] = json.loads(done.stdout)["deployment"] or {}
-    resources: list[dict[str, Any]] = deployment.get("resources") or []
-    ours = [entry for entry in resources if entry["type"] == REPOSITORY and region in entry["urn"].rsplit("::", 1)[-1]]
+    state: State = json.loads(ran.stdout)
+    ours = [entry for entry in resources_of(state) if entry["type"] == REPOSITORY and region in name(entry)]
     return {entry["id"] for entry in ours if "id" in entry}
 
 
-def find_lowering(updates: Iterable[dict[str, Any]], default: int) -> LoweredTtl | None:
+class ConfigValue(TypedDict, total=False):
+    value: str
+
+
+class _AnyUpdate(TypedDict):
+    kind: str
+    result: str
+    endTime: str
+
+
+class PastUpdate(_AnyUpdate, total=False):
+    """An entry of `pulumi stack history --json`, as far as it is read here; `kind` is update, refresh and the like."""
+
+    config: dict[str, ConfigValue] | None
+
+
+def find_lowering(updates: Iterable[PastUpdate], default: int) -> LoweredTtl | None:
     """Out of a stack's updates, the newest first: when the TTL became what it is now, if it was longer before.
 
     A failed update may have written the record, or not: it ends no longer TTL, and it may have begun one.
@@ -62,8 +78,8 @@ def find_lowering(updates: Iterable[dict[str, Any]], default: int) -> LoweredTtl
             return LoweredTtl(None, since) if since else None
         if update["kind"] != "update":
             continue
-        config: dict[str, dict[str, Any]] = update.get("config") or {}
-        ttl = int(config.get(KEY, {}).get("value") or default)
+        config = update.get("config") or {}
+        ttl = int(config.get(KEY, ConfigValue()).get("value") or default)
         now = ttl if now is None else now
         if ttl > now:
             return LoweredTtl(ttl, since) if since else None

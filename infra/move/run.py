@@ -14,16 +14,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from agent import times
 from catalogue.loading import Catalogue
+from catalogue.shapes import is_mapping
 from catalogue.stack import OF_ONE_UPDATE, PROJECT
 from infra import locks, names
 from infra.errors import InfraError
 from infra.move.attempts import Attempts
 from infra.move.phases import STEPS, Phase, phases
-from infra.move.progress import Progress
+from infra.move.progress import EngineEvent, Progress
 from infra.move.report import Latency, Report
 from infra.orphans import command as orphans
 from infra.paths import config_file, project_root
@@ -238,14 +239,14 @@ def _as_interrupts(*signals: signal.Signals) -> Generator[None]:
             signal.signal(one, handler)
 
 
-def _events(lines: Iterator[str]) -> Iterator[dict[str, Any]]:
+def _events(lines: Iterator[str]) -> Iterator[EngineEvent]:
     for line in lines:
         try:
             event = json.loads(line)
         except ValueError:
             continue
-        if isinstance(event, dict):
-            yield event
+        if is_mapping(event):
+            yield cast(EngineEvent, event)
 
 
 def latencies(catalogue: Catalogue) -> dict[str, Latency]:
@@ -295,7 +296,7 @@ def finished_steps(progress: Progress) -> list[tuple[str, str, float]]:
     return [
         (str(phase), phase.what, timed.seconds)
         for key, timed in progress.times.items()
-        if not timed.failed and timed.ended and (phase := progress.planned.get(key, Phase(*key)))
+        if not timed.failed and timed.ended_at and (phase := progress.planned.get(key, Phase(*key)))
     ]
 
 

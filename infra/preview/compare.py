@@ -10,10 +10,11 @@ from agent import times
 from agent.wording import phrase as worded
 from catalogue.machines import of_release, region_of
 from catalogue.prices import monthly_everywhere, table
+from catalogue.shapes import ResourceValues
 from catalogue.stack import Stack
 from infra.move.phases import phases
 from infra.preview import graph, hosts
-from infra.preview.documents import Inputs, Pair, Present, ProblemRecord, Snapshot
+from infra.preview.documents import Pair, Present, ProblemRecord, Snapshot
 from infra.preview.graph import Step
 from infra.preview.report import Cost, StackReport
 from infra.preview.snapshot import systems_of
@@ -195,11 +196,11 @@ def shrinking(steps: list[Step]) -> dict[str, tuple[int, int]]:
     return sizes
 
 
-def _disk_size(type: str, inputs: Inputs | None) -> Any:
+def _disk_size(type: str, inputs: ResourceValues | None) -> Any:
     """Of a machine or a data disk, in GiB as Pulumi writes numbers; None of what has no disk."""
     if type == "aws:ebs/volume:Volume":
         return (inputs or {}).get("size")
-    device: Inputs = (inputs or {}).get("rootBlockDevice") or {}
+    device: ResourceValues = (inputs or {}).get("rootBlockDevice") or {}
     return device.get("volumeSize")
 
 

@@ -5,9 +5,9 @@ from typing import Any, NotRequired, TypedDict
 
 from agent.documents.manifest import Manifest
 from catalogue.deployed import Deployed
+from catalogue.shapes import JsonObject, ResourceValues
 
-Inputs = dict[str, Any]  # a resource's, as its provider names them
-Configuration = dict[str, Any]  # a stack's, as the commit's own catalogue/stack.py has it
+Configuration = JsonObject  # a stack's, as the commit's own catalogue/stack.py has it
 Machines = dict[str, list[Any]]  # host → instance type, GiB of its disk, and of its disk for data
 
 
@@ -15,7 +15,7 @@ class _AnyHost(TypedDict):
     manifest: Manifest
     files: dict[str, str]
     addresses: dict[str, str]
-    spec: dict[str, Any]
+    spec: JsonObject
     room: int | None
 
 
@@ -35,7 +35,7 @@ class ResourceRecord(TypedDict):
     name: str
     custom: bool
     parent: str
-    inputs: Inputs
+    inputs: ResourceValues
     dependencies: list[str]
     propertyDependencies: dict[str, list[str]]
     ignores: list[str]
@@ -46,14 +46,14 @@ class Program(TypedDict):
     """What a program asks for, in its order; `outputs` are those of components and of the stack, by their URN."""
 
     resources: list[ResourceRecord]
-    outputs: dict[str, dict[str, Any]]
+    outputs: dict[str, ResourceValues]
 
 
 class StateEntry(TypedDict):
     """A resource in the state that an update left."""
 
     type: str
-    outputs: dict[str, Any]
+    outputs: ResourceValues
 
 
 class ProblemRecord(TypedDict):

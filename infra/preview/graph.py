@@ -9,9 +9,9 @@ from typing import Any, Literal
 import yaml
 
 from agent.wording import phrase
-from catalogue.shapes import is_mapping
+from catalogue.shapes import ResourceValues, is_mapping
 from catalogue.sizes import INSTANCE_TYPES
-from infra.preview.documents import Inputs, ResourceRecord
+from infra.preview.documents import ResourceRecord
 
 Op = Literal["create", "update", "replace", "delete"]
 # What only this program's own components are, and what only says where to ask
@@ -43,8 +43,8 @@ class Step:
     op: Op
     changed: tuple[str, ...] = ()
     because: tuple[str, ...] = ()
-    old: Inputs | None = None
-    new: Inputs | None = None
+    old: ResourceValues | None = None
+    new: ResourceValues | None = None
 
     @property
     def type(self) -> str:
@@ -138,7 +138,7 @@ def _own(resources: Iterable[ResourceRecord]) -> dict[str, ResourceRecord]:
     }
 
 
-def _other_processor(old: Inputs, new: Inputs) -> str:
+def _other_processor(old: ResourceValues, new: ResourceValues) -> str:
     """AWS's provider asks for a new machine, which the pinned image of the old processor cannot start."""
     before, after = (INSTANCE_TYPES.get(str(inputs.get("instanceType"))) for inputs in (old, new))
     if before and after and before.architecture != after.architecture:

@@ -6,10 +6,11 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypedDict, cast
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from agent.documents.answers import Finding
 from agent.documents.manifest import Manifest
 from agent.wording import phrase as worded
 from catalogue.checks import check, ensure_valid
@@ -17,7 +18,7 @@ from catalogue.deployed import pin_images
 from catalogue.loading import Catalogue, load
 from catalogue.machines import of_data_disk, of_instance, place_of, region_of
 from catalogue.problems import CatalogueError, Problem
-from catalogue.shapes import is_mapping
+from catalogue.shapes import ResourceValues, is_mapping
 from catalogue.stack import PROJECT, read_stack, stack_from
 from infra import aws, hosts, remote, sources, ssh
 from infra.errors import InfraError
@@ -26,7 +27,7 @@ from infra.mirror import resolve_digests
 from infra.paths import config_file, project_root
 from infra.preview.commits import snapshots
 from infra.preview.compare import NOTHING, HostReports, build_report
-from infra.preview.documents import Host, Inputs, Machines, Present, Program, Snapshot
+from infra.preview.documents import Host, Machines, Present, Program, Snapshot
 from infra.preview.graph import PLUMBING, Op, Step, order_steps
 from infra.preview.hosts import compare_hosts
 from infra.preview.marks import mask_text, stable
@@ -100,7 +101,7 @@ def machines_before(after: Machines, region: str, pulumi_steps: list[Step]) -> M
     for host, step in here:
         # Another machine of the name may be made beside the one that is there
         if step.op != "create" and step.old:
-            disk: Inputs = step.old.get("rootBlockDevice") or {}
+            disk: ResourceValues = step.old.get("rootBlockDevice") or {}
             own = disk.get("volumeSize", after.get(host, [None, 0])[1])
             before[host] = [step.old["instanceType"], own, *after.get(host, [])[2:]]
     for step in pulumi_steps:
@@ -170,11 +171,11 @@ def steps(previewed: Iterable[PreviewStep]) -> Iterable[Step]:
     return order_steps(by_urn.values())
 
 
-def _inputs(state: ResourceState | None) -> Inputs:
+def _inputs(state: ResourceState | None) -> ResourceValues:
     return (state or {}).get("inputs", {})
 
 
-def _inner(names: Iterable[str], old: Inputs, new: Inputs) -> Iterator[str]:
+def _inner(names: Iterable[str], old: ResourceValues, new: ResourceValues) -> Iterator[str]:
     """Which inputs changed, by the parts of those that have parts: where Pulumi names the whole of it alone."""
     for name in names:
         before, after = old.get(name), new.get(name)
@@ -196,7 +197,7 @@ def _hosts(catalogue: Catalogue) -> tuple[Present, list[str], list[str]]:
     except InfraError as error:
         return NOTHING, [], [worded("no host was contacted: {why}", why=error)]
     addresses = {name: a for name, a in outputs["addresses"].items() if name.partition("@")[0] in catalogue.stack.hosts}
-    gone = sorted(set(outputs["addresses"]) - set(addresses))
+    leaving = sorted(set(outputs["addresses"]) - set(addresses))
     targets = hosts.targets_at(catalogue.stack, addresses)
     with ThreadPoolExecutor(8) as pool:
         answers = dict(zip(targets, pool.map(_ask_host, targets.values()), strict=True))
@@ -207,13 +208,13 @@ def _hosts(catalogue: Catalogue) -> tuple[Present, list[str], list[str]]:
         "addresses": outputs.get("privateAddresses", {}),
     }  # fmt: skip
     host_reports: list[str] = []
-    unbound: list[str] = [worded("{host} leaves the stack; it was not contacted", host=name) for name in gone]
+    unbound: list[str] = [worded("{host} leaves the stack; it was not contacted", host=name) for name in leaving]
     for name, answer in answers.items():
         if isinstance(answer, str):
             unbound.append(worded(UNASKED, host=name, why=answer))
-        elif answer["release"] is not None and (complaint := _complaint(answer)):
+        elif answer and (complaint := _complaint(answer)):
             unbound.append(worded(UNASKED, host=name, why=complaint))
-        elif answer["release"] is not None:
+        elif answer:
             last = hosts.release_of(outputs, name)
             if last and last != answer["release"]:
                 serves = one_line(answer["release"])[:12]
@@ -230,14 +231,25 @@ def _hosts(catalogue: Catalogue) -> tuple[Present, list[str], list[str]]:
     return present, host_reports, unbound
 
 
-def _ask_host(target: ssh.Target) -> dict[str, Any] | str:
+class ServedRelease(TypedDict):
+    """The release that a host serves, its files as they are, and what is not as the release left it."""
+
+    release: str
+    manifest: Manifest
+    files: dict[str, str]
+    drift: list[Finding]
+
+
+def _ask_host(target: ssh.Target) -> ServedRelease | str | None:
+    """None of a host without a release; why, where it does not answer."""
     try:
-        return {**remote.ask(target, "contents"), "drift": remote.ask(target, "drift")["drift"]}
+        contents, drift = remote.ask(target, "contents"), remote.ask(target, "drift")["drift"]
+        return None if contents["release"] is None else cast(ServedRelease, {**contents, "drift": drift})
     except InfraError as error:
         return str(error)
 
 
-def _complaint(answer: dict[str, Any]) -> str:
+def _complaint(answer: ServedRelease) -> str:
     """Why what a host says of its release cannot be compared with another one; "" where it can."""
     host: Host = {"manifest": answer["manifest"], "files": answer["files"], "addresses": {}, "spec": {}, "room": None}
     other = copy.deepcopy(host)

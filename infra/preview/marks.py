@@ -14,6 +14,8 @@ from typing import Any, TypeGuard
 MASKING = Path(__file__).resolve().parents[2] / "catalogue/masking"
 # Where no key is given, marks can be compared within this process alone
 PROCESS_KEY = os.urandom(32)
+# Of a configuration, by its keys, before anything is known of them
+Values = dict[str, Any]
 # An attempt of a region move is named by its time, which says nothing about the change
 ATTEMPT = re.compile(r"\d{8}T\d{6}Z")
 
@@ -69,16 +71,16 @@ def mark(text: str) -> str:
     return f"[secret {hashlib.sha256(text.encode()).hexdigest()[:12]}]"
 
 
-def mark_sources(values: dict[str, Any]) -> None:
+def mark_sources(values: Values) -> None:
     """Secrets that come from elsewhere are not asked for: a mark of where each comes from stands in its place."""
-    sources: dict[str, dict[str, Any]] = values.get("infra:secretsFrom") or {}
+    sources: dict[str, dict[str, object]] = values.get("infra:secretsFrom") or {}
     for group, names in sources.items():
         own = values.setdefault("infra:secrets", {}).setdefault(group, {})
         for name, source in names.items():
             own.setdefault(name, mark(json.dumps(source, sort_keys=True)))
 
 
-def mark_unset(values: dict[str, Any], unset: list[str]) -> dict[str, Any]:
+def mark_unset(values: Values, unset: list[str]) -> Values:
     """The configuration with marks for secrets (GROUP.NAME) that have no value yet, without which no program runs."""
     groups: dict[str, dict[str, str]] = values.get("infra:secrets") or {}
     secrets = {group: {**by_name} for group, by_name in groups.items()}
@@ -110,7 +112,7 @@ def mask_inputs(value: Any) -> Any:
 
 
 # As catalogue/shapes.py, which a checkout that is looked at may not have
-def _is_mapping(value: object) -> TypeGuard[dict[str, Any]]:
+def _is_mapping(value: object) -> TypeGuard[Values]:
     return isinstance(value, dict)
 
 

@@ -3,8 +3,9 @@
 import json
 import os
 import subprocess
+from collections.abc import Collection
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from catalogue.files import read_json
 from catalogue.problems import CatalogueError
@@ -67,26 +68,54 @@ def up(stack: str, approved: str, base: str) -> int:
         raise InfraError("nothing was touched: pulumi is not on PATH (https://www.pulumi.com/docs/install/)") from None
 
 
-def since(approved: str, now: dict[str, Any]) -> list[str]:
+class PlanStep(TypedDict):
+    """What is done to a resource; `asked` differs with what it is asked for."""
+
+    op: str
+    type: str
+    name: str
+    changed: list[str]
+    asked: str
+
+
+class PlanFile(TypedDict):
+    path: str
+    diff: str
+
+
+class PlanHost(TypedDict):
+    host: str
+    files: list[PlanFile]
+
+
+class Plan(TypedDict):
+    """A stack in a preview as JSON (formats/as_json.py), as far as plans are compared."""
+
+    steps: list[PlanStep]
+    hosts: list[PlanHost]
+    hosts_say: list[str]
+
+
+def since(approved: str, now: Plan) -> list[str]:
     """What changed since a plan was kept; nothing where it was made elsewhere."""
     path = project_root() / FOLDER / f"{approved}.json"
     if not path.exists():
         return [f"(no details: the plan is not in {FOLDER}, as it was made elsewhere)"]
     try:
-        return list(changes(read_json(path, f"{FOLDER}/{path.name}"), now))
+        return changes(read_json(path, f"{FOLDER}/{path.name}"), now)
     except CatalogueError as error:
         return [f"(no details: the plan cannot be compared: {error.problems[0].message})"]
     except (KeyError, TypeError, AttributeError):
         return [f"(no details: the plan cannot be compared: {FOLDER}/{path.name} is not in the form of a plan)"]
 
 
-def changes(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+def changes(before: Plan, now: Plan) -> list[str]:
     """Two kept reports of a stack, in lines. Pure."""
     was, will = ({(step["type"], step["name"]): step for step in plan["steps"]} for plan in (before, now))
     lines = [
         f"{key[1]}: {_step_summary(was.get(key))} → {_step_summary(will.get(key))}"
         for key in sorted({*was, *will})
-        if any(was.get(key, {}).get(part) != will.get(key, {}).get(part) for part in ("op", "changed", "asked"))
+        if _asks(was.get(key)) != _asks(will.get(key))
     ]
     one, other = (
         {f"{h['host']}:{f['path']}": f["diff"] for h in plan["hosts"] for f in h["files"]} for plan in (before, now)
@@ -97,12 +126,16 @@ def changes(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
     return lines + [line for line in now["hosts_say"] if line not in before["hosts_say"]]
 
 
-def _step_summary(step: dict[str, Any] | None) -> str:
+def _asks(step: PlanStep | None) -> tuple[str, list[str], str] | None:
+    return step and (step["op"], step["changed"], step["asked"])
+
+
+def _step_summary(step: PlanStep | None) -> str:
     if step is None:
         return "nothing"
     changed = f" ({', '.join(step['changed'])})" if step["changed"] else ""
     return f"{step['op']}{changed} [{step['asked']}]"
 
 
-def _file(path: str, before: dict[str, Any], now: dict[str, Any]) -> str:
+def _file(path: str, before: Collection[str], now: Collection[str]) -> str:
     return "now changes" if path not in before else "no longer changes" if path not in now else "changes differently"

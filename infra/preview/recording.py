@@ -21,7 +21,7 @@ if TYPE_CHECKING:
         RegisterResourceResponse,
     )
 
-    from infra.preview.documents import Program, ResourceRecord
+    from infra.preview.documents import Configuration, Program, ResourceRecord
 if __package__:
     from infra.preview import marks, mocked
 else:
@@ -37,10 +37,10 @@ class Mocks(pulumi.runtime.Mocks):
     def __init__(self, facts: mocked.KnownFacts) -> None:
         self.known = facts
 
-    def new_resource(self, args: mocked.Creation) -> tuple[str, dict[str, Any]]:
+    def new_resource(self, args: mocked.Creation) -> tuple[str, mocked.Values]:
         return mocked.mock_creation(args)
 
-    def call(self, args: mocked.Call) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+    def call(self, args: mocked.Call) -> tuple[mocked.Values, list[tuple[str, str]]]:
         return mocked.answer(args, self.known), []
 
 
@@ -50,7 +50,7 @@ class Recorder(MockMonitor):
     def __init__(self, mocks: Mocks) -> None:
         super().__init__(mocks)
         self.records: list[ResourceRecord] = []
-        self.outputs: dict[str, dict[str, Any]] = {}
+        self.outputs: dict[str, mocked.Values] = {}
 
     def RegisterResource(self, request: "RegisterResourceRequest") -> "RegisterResourceResponse":
         # Pulumi's own mocks have no types
@@ -85,7 +85,7 @@ def _stable_urns(urns: Any) -> list[str]:
     return sorted(marks.stable(urn) for urn in urns)
 
 
-def run(root: Path, stack: str, values: dict[str, Any], facts: mocked.KnownFacts) -> "Program":
+def run(root: Path, stack: str, values: "Configuration", facts: mocked.KnownFacts) -> "Program":
     """What the program in `root` asks for with the configuration `values` (key → value, JSON for what is no text)."""
     # Pulumi takes the loop that is set, and since Python 3.14 none is made for it
     asyncio.set_event_loop(asyncio.new_event_loop())

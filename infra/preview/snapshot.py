@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from catalogue.problems import Problem
+    from catalogue.shapes import JsonObject
     from infra.preview.documents import (
         Configuration,
         Failure,
@@ -159,7 +160,7 @@ def take(
 
     try:
         read_stack(root, name, file)
-        whole: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+        whole: JsonObject = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
         values = marks.mask_encrypted(whole.get("config") or {})
         marks.mark_sources(values)
         stack = stack_from(name, values, file.name)
@@ -260,7 +261,7 @@ def pair_up(before: "Snapshot | None", after: "Snapshot", head: str, file: str, 
 
 def systems_of(configuration: "Configuration") -> dict[str, list[str]]:
     """Host → its systems."""
-    hosts: dict[str, dict[str, Any]] = configuration["hosts"]
+    hosts: dict[str, JsonObject] = configuration["hosts"]
 
     def name(entry: Any) -> str:
         """As catalogue/instances.py has it."""

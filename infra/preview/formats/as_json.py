@@ -19,7 +19,7 @@ def text(report: Report) -> str:
     return json.dumps({**document, "stacks": [_stack(stack) for stack in report.stacks]}, indent=1, ensure_ascii=False)
 
 
-def _stack(stack: StackReport) -> dict[str, Any]:
+def _stack(stack: StackReport) -> dict[str, object]:
     steps = [
         {
             "op": step.op, "type": step.type, "name": step.name, "changed": step.changed, "because": step.because,
