@@ -130,7 +130,7 @@ last = pulumi.Output.all(served.last, *(here.releases[host].id for host in gives
 
 for place in stack.standbyRegions:
     # What stands by comes last: it holds up nothing that serves, even where it is gone for good
-    regions[place].waits = served.named
+    regions[place].waits = served.after_switch
     region.images_here(regions[place], f"images-{place}", ImageCopy(here.name, running(here, digests), once=False))
     for host in [host for host in served_first(stack) if host in stack.ec2_hosts]:
         region.release(regions[place], host, digests_on(host), rights[place, host], everywhere)

@@ -40,8 +40,8 @@ def refuse_more(host: str, changes: str, before: Built, after: Built, last: Last
         return after
     paths = {*before.hashes, *last.files}
     others = sorted(path for path in paths if before.hashes.get(path) != last.files.get(path))
-    named = ", ".join(others[:SHOWN]) + (f" and {len(others) - SHOWN} more" if len(others) > SHOWN else "")
-    more = named if last.files and others else "changes that no file shows"
+    differing_paths = ", ".join(others[:SHOWN]) + (f" and {len(others) - SHOWN} more" if len(others) > SHOWN else "")
+    more = differing_paths if last.files and others else "changes that no file shows"
     raise pulumi.RunError(
         f"nothing was touched: {host} has more to release than {changes}: {more}. Run pulumi up for all of it, or "
         "deploy from the commit that the last pulumi up ran from"

@@ -124,8 +124,8 @@ class Before:
     @property
     def serving(self) -> frozenset[HostAt]:
         """The machines that names point to; of a host without a name the one of the last whole update."""
-        named = {host for _, host in self.pointed}
-        others = {host for own in self.hosts.values() for host in own} - named
+        pointed_hosts = {host for _, host in self.pointed}
+        others = {host for own in self.hosts.values() for host in own} - pointed_hosts
         return self.pointed | {(place, host) for host in others if (place := self.place(host))}
 
     def place(self, host: str) -> str:

@@ -83,10 +83,10 @@ def sources_request(own_stack: Stack, own: dict[str, dict[str, str]]) -> Sources
 
 def stack_file_name(name: str) -> str:
     """The path of the stack's configuration file for messages: the one passed to Pulumi, or the project's."""
-    named = Path(os.environ.get("PULUMI_OPTION_CONFIG_FILE") or "")
-    if named.name != f"Pulumi.{name}.yaml":
+    path = Path(os.environ.get("PULUMI_OPTION_CONFIG_FILE") or "")
+    if path.name != f"Pulumi.{name}.yaml":
         return f"Pulumi.{name}.yaml"
-    return shown_path(named, Path.cwd())
+    return shown_path(path, Path.cwd())
 
 
 def approved_images() -> dict[str, str]:

@@ -88,8 +88,8 @@ def availability_zone(stack: Stack, is_new: bool, options: pulumi.InvokeOptions)
     where they are. A region offers an instance type in some of its zones only. Raises pulumi.RunError if no zone offers
     all types of the stack's hosts, or the configured one does not."""
     instance_types = sorted({spec.instanceType for spec in stack.ec2_hosts.values()})
-    chosen, network = stack.availabilityZones.get(stack.region, ""), stack.networks.get(stack.region)
-    if not instance_types or not (is_new or chosen):
+    required_zone, network = stack.availabilityZones.get(stack.region, ""), stack.networks.get(stack.region)
+    if not instance_types or not (is_new or required_zone):
         return ""
     with _one_line(f"instance types of {stack.region}", "is the region enabled in this account?"):
         filters = [aws.ec2.GetInstanceTypeOfferingsFilterArgs(name="instance-type", values=instance_types)]
@@ -97,11 +97,11 @@ def availability_zone(stack: Stack, is_new: bool, options: pulumi.InvokeOptions)
             filters=filters, location_type="availability-zone", region=stack.region, opts=options
         )
         if network:
-            chosen = aws.ec2.get_subnet(id=network.subnet, region=stack.region, opts=options).availability_zone
+            required_zone = aws.ec2.get_subnet(id=network.subnet, region=stack.region, opts=options).availability_zone
     zones: dict[str, set[str]] = {}
     for zone, offered in zip(offerings.locations, offerings.instance_types, strict=True):
         # Without local zones, which have no public addresses of the region
-        if zone[:-1] == stack.region or zone == chosen:
+        if zone[:-1] == stack.region or zone == required_zone:
             zones.setdefault(zone, set()).add(offered)
     if missing := [name for name in instance_types if not any(name in offered for offered in zones.values())]:
         raise pulumi.RunError(
@@ -109,9 +109,9 @@ def availability_zone(stack: Stack, is_new: bool, options: pulumi.InvokeOptions)
             "same processor and memory for those hosts"
         )
     whole = sorted(zone for zone, offered in zones.items() if offered.issuperset(instance_types))
-    if chosen and chosen not in whole:
-        lacking = [name for name in instance_types if name not in zones.get(chosen, set())]
-        place = f"{chosen} (the zone of {network.subnet})" if network else chosen
+    if required_zone and required_zone not in whole:
+        lacking = [name for name in instance_types if name not in zones.get(required_zone, set())]
+        place = f"{required_zone} (the zone of {network.subnet})" if network else required_zone
         remedy = (
             f"zones that offer all types: {', '.join(whole)}"
             if whole
@@ -124,7 +124,7 @@ def availability_zone(stack: Stack, is_new: bool, options: pulumi.InvokeOptions)
             f"nothing was touched: no availability zone of {stack.region} offers all of {', '.join(instance_types)} "
             f"({each}): the hosts of a region share one zone, so set another instanceType for some of them"
         )
-    return "" if network else chosen or whole[0]
+    return "" if network else required_zone or whole[0]
 
 
 def moving_images(catalogue: Catalogue, source: str, options: pulumi.InvokeOptions) -> dict[str, str]:

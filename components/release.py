@@ -59,7 +59,7 @@ class Release(pulumi.ComponentResource):
             opts=inside(self, depends_on=[args.host.ready]),
         )
         outcome = applied.stdout.apply(json.loads)
-        self.id = outcome.apply(lambda ended: ended["release"])
+        self.id = outcome.apply(lambda outcome_fields: outcome_fields["release"])
         files = pulumi.Output.all(outcome, release).apply(lambda both: both[1].hashes)
         self.register_outputs({"id": self.id, SETTLES: args.settles, "files": files})
 
@@ -110,8 +110,12 @@ def secrets_for(catalogue: Catalogue, host: str, credentials: dict[str, str]) ->
         passwords = {name: values[name] for name in sorted(system.passwords) if name in values}
         key = catalogue.stack.sshPrivateKey or ""
         # The words themselves go nowhere, unless a service names them as a secret of its own
-        named = {name for service in system.active if service.name == system.system for name in service.secrets}
-        rest = {n: v for n, v in own.get(system.system, {}).items() if n in named or n not in system.passwords}
+        service_secrets = {
+            name for service in system.active if service.name == system.system for name in service.secrets
+        }
+        rest = {
+            n: v for n, v in own.get(system.system, {}).items() if n in service_secrets or n not in system.passwords
+        }
         hashes = {f"{n}{HASHED}": hash_password(key, f"{system.system}.{n}", value) for n, value in passwords.items()}
         texts = {name: values[name] for name in sorted(system.certificate_secrets) if name in values}
         own |= {system.system: rest | hashes | texts} if hashes or texts else {}

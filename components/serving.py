@@ -23,11 +23,11 @@ def running(here: Region, digests: Digests) -> Digests:
 @dataclass(frozen=True)
 class Cutover:
     """How names come to point to the region that serves. `last` resolves after the last step (of a move that is the
-    drain); the resources in `named` exist once the names point here, those in `remaining` once no request goes to the
-    earlier place any more."""
+    drain); the resources of `after_switch` exist once the names point here, those of `remaining` once no request
+    goes to the earlier place any more."""
 
     last: pulumi.Output[Any]
-    named: list[pulumi.Resource]
+    after_switch: list[pulumi.Resource]
     remaining: list[pulumi.Resource]
 
 
@@ -74,11 +74,11 @@ def serve(
     expected = steps.VerifyArgs(moved, urls, singles, here.addresses)
     verified = steps.verify_step(f"verified-{name}", stack, expected, switched)
     if not attempt.leaving and not attempt.systems:
-        return Cutover(verified.done, [verified], [verified])
+        return Cutover(verified.result, [verified], [verified])
     drained = steps.drain_step(
         f"drained-{name}", stack, attempt, gates[0], pulumi.ResourceOptions(depends_on=[verified])
     )
-    return Cutover(drained.done, [verified], [drained])
+    return Cutover(drained.result, [verified], [drained])
 
 
 def point(

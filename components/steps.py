@@ -42,9 +42,10 @@ class StepArgs:
 
 
 class Step(pulumi.ComponentResource):
-    """One step: a command on this machine. `done` resolves once it has passed."""
+    """One step: a command on this machine. `result` is what its program said at its end: it resolves once the step has
+    passed."""
 
-    done: pulumi.Output[Any]
+    result: pulumi.Output[Any]
 
     def __init__(self, kind: str, name: str, args: StepArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(f"infra:index:{kind}", name, None, opts)
@@ -57,9 +58,9 @@ class Step(pulumi.ComponentResource):
             # An attempt's step is done once: what changes afterwards is none of its business
             opts=inside(self, depends_on=after, ignore_changes=["create", "stdin"] if args.once else []),
         )
-        self.done = command_run.stdout.apply(json.loads)
+        self.result = command_run.stdout.apply(json.loads)
         # In the state only when it has passed: see components.before
-        self.register_outputs({"region": self.done.apply(lambda _: args.region), **args.outputs})
+        self.register_outputs({"region": self.result.apply(lambda _: args.region), **args.outputs})
 
 
 @dataclass(frozen=True)
@@ -201,7 +202,7 @@ def drain_step(name: str, stack: Stack, move: Move, gated: Step, opts: pulumi.Re
             "quiet": stack.drainQuiet, "limit": stack.drainLimit, "program": program("traffic"),
         }  # fmt: skip
 
-    resolved = pulumi.Output.all(gated.done, hosts).apply(lambda inputs: request(*inputs))
+    resolved = pulumi.Output.all(gated.result, hosts).apply(lambda inputs: request(*inputs))
     return Step("Drained", name, StepArgs("drain", resolved, stack.region), opts)
 
 

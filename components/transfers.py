@@ -43,8 +43,9 @@ def demand_possible(stack: Stack, before: Before, givers_of: Transfers) -> None:
     takes = {host for host, spec in stack.hosts.items() if {*spec.runs} & {*givers_of}}
     what = ", ".join(f"{system} from {', '.join(hosts)}" for system, hosts in givers_of.items())
     why = ""
-    if gone := sorted(gives - {*stack.hosts}):
-        why = f"{', '.join(gone)} was removed from infra:hosts but still has it: remove the host in a later update"
+    if removed_hosts := sorted(gives - {*stack.hosts}):
+        names = ", ".join(removed_hosts)
+        why = f"{names} was removed from infra:hosts but still has it: remove the host in a later update"
     elif both := sorted(gives & takes):
         why = f"{', '.join(both)} gives up a system and receives one: make one update for each"
     elif before.region and before.region != stack.region:
@@ -68,8 +69,8 @@ def with_givers(catalogue: Catalogue, givers_of: Mapping[str, Sequence[str]]) ->
     stack = catalogue.stack
     hosts = dict(stack.hosts)
     for system, givers in givers_of.items():
-        named = [pair for spec in stack.hosts.values() for pair in zip(spec.runs, spec.systems, strict=True)]
-        entries = [entry for name, entry in named if name == system]
+        named_entries = [pair for spec in stack.hosts.values() for pair in zip(spec.runs, spec.systems, strict=True)]
+        entries = [entry for name, entry in named_entries if name == system]
         for host in givers:
             if host in hosts and system not in hosts[host].runs:
                 hosts[host] = hosts[host].model_copy(update={"systems": [*hosts[host].systems, *entries]})

@@ -91,8 +91,8 @@ def write(
                 layout.add_image(name, layer, {}, {UNPACKED: str(part.blocks)})
         digest = layout.finish("new")
     files, size = max(part.files for part in parts), max(part.size for part in parts)
-    named = f"{files} file{'s' if files > 1 else ''}"
-    return Packed(digest, f"{named}, {size / 1024**2:.1f} MiB, for {' and '.join(architectures)}")
+    counted_files = f"{files} file{'s' if files > 1 else ''}"
+    return Packed(digest, f"{counted_files}, {size / 1024**2:.1f} MiB, for {' and '.join(architectures)}")
 
 
 def _folder(source: Path, scratch: Path) -> Path:
@@ -187,11 +187,11 @@ def _made_elsewhere(head: bytes, inside: str, folder: Path, source: str, places:
     """A script that is started by a program of the same artefact, under a path where hosts do not have that. Raises
     InfraError."""
     line = head.split(b"\n", 1)[0].decode(errors="replace")
-    named = line[2:].split()[0] if line.startswith("#!") and line[2:].split() else ""
+    interpreter = line[2:].split()[0] if line.startswith("#!") and line[2:].split() else ""
     # The host's own interpreter is meant, whatever the artefact brings beside it
-    if not named or named.startswith(tuple(f"{place}/" for place in OF_HOSTS)):
+    if not interpreter or interpreter.startswith(tuple(f"{place}/" for place in OF_HOSTS)):
         return
-    parts = named.strip("/").split("/")
+    parts = interpreter.strip("/").split("/")
     ends = ["/".join(parts[number:]) for number in range(1, len(parts))]
     matching_places = [
         (into, end)
@@ -200,11 +200,11 @@ def _made_elsewhere(head: bytes, inside: str, folder: Path, source: str, places:
         if f"{inside}/".startswith(f"{part}/" if part else "") and os.path.lexists(folder / part / end)
     ]
     there = [f"{into}/{end}" for into, end in matching_places]
-    if there and named not in there:
+    if there and interpreter not in there:
         into = matching_places[0][0]
         raise InfraError(
-            f"{source}: {inside} begins with #!{named}, and hosts have that at {there[0]}: build it at {into}, and "
-            f"push it from there (a virtual environment: /usr/bin/python3 -m venv {into})"
+            f"{source}: {inside} begins with #!{interpreter}, and hosts have that at {there[0]}: build it at {into}, "
+            f"and push it from there (a virtual environment: /usr/bin/python3 -m venv {into})"
         )
 
 

@@ -211,8 +211,10 @@ def _walk(model: type[Model], group: str, by_model: dict[type[Model], Section]) 
     for base in [base for base in model.__bases__ if _is_model(base)]:
         _walk(base, group, by_model).heirs.append(model)
     for name in [name for name in model.model_fields if name in _descriptions(model)]:
-        for held in _models(_hints(model)[name]):
-            _walk(held, group, by_model).places.append(f"`{model.model_fields[name].alias or name}` of {_link(model)}")
+        for nested in _models(_hints(model)[name]):
+            _walk(nested, group, by_model).places.append(
+                f"`{model.model_fields[name].alias or name}` of {_link(model)}"
+            )
     return section
 
 

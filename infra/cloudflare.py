@@ -143,8 +143,8 @@ class Zone:
             ) from None
         try:
             reply: Entry = answer.json()
-            listed: list[Entry] = reply.get("errors") or []
-            errors = [(int(e.get("code", 0)), str(e.get("message", ""))) for e in listed]
+            entries: list[Entry] = reply.get("errors") or []
+            errors = [(int(e.get("code", 0)), str(e.get("message", ""))) for e in entries]
         except (ValueError, AttributeError, TypeError):
             what = f"Cloudflare answered {answer.status_code} to {method} {path}, and no JSON"
             raise InfraError(f"{what}. {_certain(method)}") from None

@@ -140,10 +140,10 @@ class Delivery(Work):
         self.is_interrupted = True
         return f"interrupted: waiting until the release on {self.host} ends; Ctrl-C once more leaves it to the host"
 
-    def after_interrupt(self, ended: Ended) -> str:
-        if ended.code:
-            return f"{ended.line} (interrupted)"
-        return f"{ended.line}. Pulumi was interrupted and recorded it as failed; the next pulumi up corrects that"
+    def after_interrupt(self, outcome: Ended) -> str:
+        if outcome.code:
+            return f"{outcome.line} (interrupted)"
+        return f"{outcome.line}. Pulumi was interrupted and recorded it as failed; the next pulumi up corrects that"
 
     def interruption_line(self) -> str:
         if self.job and self.job.is_sent:

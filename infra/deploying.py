@@ -119,10 +119,10 @@ def _main(service: Service, own: list[Image]) -> list[Image]:
 
 def _digest(repository: str, suffix: str, region: str, account: str) -> str:
     """The digest of an image in a region's registry. Raises InfraError."""
-    named = {"imageDigest": suffix[1:]} if suffix[0] == "@" else {"imageTag": suffix[1:]}
+    image_id = {"imageDigest": suffix[1:]} if suffix[0] == "@" else {"imageTag": suffix[1:]}
     client = aws.client("ecr", region)
     try:
-        details = client.describe_images(registryId=account, repositoryName=repository, imageIds=[named])[
+        details = client.describe_images(registryId=account, repositoryName=repository, imageIds=[image_id])[
             "imageDetails"
         ]
         (digest,) = {entry["imageDigest"] for entry in details}

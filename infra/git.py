@@ -47,12 +47,12 @@ def git(*arguments: str, root: Path | None = None) -> bytes:
     command = ["git", *(word for setting in PLAIN for word in ("-c", setting)), *arguments]
     environment = {name: value for name, value in os.environ.items() if name not in ELSEWHERE}
     try:
-        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, check=False, timeout=LIMIT)
+        ran = subprocess.run(command, cwd=folder, env=environment, capture_output=True, check=False, timeout=LIMIT)
     except FileNotFoundError:
         raise InfraError("git is not on PATH: install it (apt install git, brew install git); run again") from None
     except subprocess.TimeoutExpired:
         raise InfraError(f"git {arguments[0]}: no answer in {LIMIT} s. Run again") from None
-    if done.returncode:
-        lines = done.stderr.decode(errors="replace").strip().splitlines() or [f"exit code {done.returncode}"]
+    if ran.returncode:
+        lines = ran.stderr.decode(errors="replace").strip().splitlines() or [f"exit code {ran.returncode}"]
         raise InfraError(f"git {' '.join(arguments[:2])}: {lines[-1]}")
-    return done.stdout
+    return ran.stdout

@@ -136,8 +136,8 @@ def _tag(repository: Repository, digests: set[str], owner: str) -> tuple[dict[st
 
 
 def _tag_only(repository: Repository, digests: set[str], owner: str) -> None:
-    tags, needed = _tag(repository, digests, owner)
-    surplus = {tag: digest for tag, digest in tags.items() if images.is_of(owner, tag) and tag not in needed}
+    tags, current_tags = _tag(repository, digests, owner)
+    surplus = {tag: digest for tag, digest in tags.items() if images.is_of(owner, tag) and tag not in current_tags}
     others = {digest for tag, digest in tags.items() if tag not in surplus}
     # ECR deletes an image with its last tag
     for digest, manifest in repository.manifests(set(surplus.values()) - others).items():

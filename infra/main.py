@@ -44,8 +44,8 @@ def _teach() -> None:
         (machines.group, "host "),
     ):
         for command in group.registered_commands:
-            named = command.name or (command.callback.__name__ if command.callback else "")
-            command.epilog = epilog(f"{prefix}{named}")
+            command_name = command.name or (command.callback.__name__ if command.callback else "")
+            command.epilog = epilog(f"{prefix}{command_name}")
             command.short_help = first_sentence((command.callback and command.callback.__doc__) or "")
 
 

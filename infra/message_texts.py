@@ -117,7 +117,7 @@ class _Reader:
     def __init__(self, tree: ast.Module, constants: Mapping[str, str]) -> None:
         self.constants = constants
         self.nodes: list[tuple[ast.AST, Scope]] = []
-        self.held: dict[tuple[Scope, str], list[ast.expr]] = defaultdict(list)
+        self.values_of: dict[tuple[Scope, str], list[ast.expr]] = defaultdict(list)
         self._visit(tree, None)
 
     def _visit(self, parent: ast.AST, scope: Scope) -> None:
@@ -133,7 +133,7 @@ class _Reader:
 
     def _hold(self, target: ast.expr, value: ast.expr, scope: Scope) -> None:
         if isinstance(target, ast.Name):
-            self.held[scope, target.id].append(value)
+            self.values_of[scope, target.id].append(value)
         elif isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
             for one, its_value in zip(target.elts, value.elts, strict=False):
                 self._hold(one, its_value, scope)
@@ -161,7 +161,7 @@ class _Reader:
                 parts = [value, *arguments[1:]]
             case ast.Name(id=name) if name not in followed:
                 followed |= {name}
-                parts = self.held.get((scope, name)) or self.held.get((None, name), [])
+                parts = self.values_of.get((scope, name)) or self.values_of.get((None, name), [])
             case _:
                 parts = []
         for part in parts:
@@ -203,9 +203,9 @@ class _Reader:
 
     def _sentence(self, node: ast.expr, scope: Scope) -> str:
         """A name that holds one text is that text."""
-        held = self.held.get((scope, node.id), []) if isinstance(node, ast.Name) else []
-        is_text = len(held) == 1 and isinstance(held[0], ast.Constant | ast.JoinedStr)
-        text = self.text(held[0], None) if is_text else ""
+        values = self.values_of.get((scope, node.id), []) if isinstance(node, ast.Name) else []
+        is_text = len(values) == 1 and isinstance(values[0], ast.Constant | ast.JoinedStr)
+        text = self.text(values[0], None) if is_text else ""
         return text if is_message(text) else self.filled_in(node)
 
     def filled_in(self, node: ast.expr) -> str:

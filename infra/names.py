@@ -14,14 +14,14 @@ RESOLVERS = Path("/etc/resolv.conf")
 Server = tuple[str, int]
 
 
-def servers(zone: str, named: list[str], provider: str = "route53") -> list[Server]:
-    """Host and port of every server of a zone: those `named` (NAME or NAME:PORT), else those that its provider gives
-    it.
+def servers(zone: str, configured: list[str], provider: str = "route53") -> list[Server]:
+    """Host and port of every server of a zone: those that are `configured` (NAME or NAME:PORT), else those that its
+    provider gives it.
 
     Raises InfraError.
     """
-    if named:
-        return [server_of(name) for name in named]
+    if configured:
+        return [server_of(name) for name in configured]
     return _of_route53(zone) if provider == "route53" else _by_resolver(zone)
 
 

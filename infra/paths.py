@@ -17,5 +17,5 @@ def project_root() -> Path:
 
 def config_file(stack: str) -> Path | None:
     """The file that Pulumi itself is to use for this stack, if any."""
-    named = os.environ.get("PULUMI_OPTION_CONFIG_FILE")
-    return Path(named) if named and Path(named).name == f"Pulumi.{stack}.yaml" else None
+    configured = os.environ.get("PULUMI_OPTION_CONFIG_FILE")
+    return Path(configured) if configured and Path(configured).name == f"Pulumi.{stack}.yaml" else None

@@ -95,11 +95,11 @@ def expected_records(catalogue: Catalogue) -> list[ExpectedRecord]:
 def look(stack: Stack, records: Sequence[ExpectedRecord], resolvers: Sequence[str]) -> None:
     """Asks the zone's own servers, and these resolvers."""
     own: list[names.Server] = []
-    missing = ""
+    fault = ""
     try:
         own = names.servers(stack.zone, stack.nameServers, stack.dns.provider)
     except InfraError as error:
-        missing = str(error)
+        fault = str(error)
     others = [names.server_of(name) for name in resolvers]
 
     def ask_server(work: tuple[ExpectedRecord, names.Server]) -> list[str] | str:
@@ -125,9 +125,9 @@ def look(stack: Stack, records: Sequence[ExpectedRecord], resolvers: Sequence[st
     for (stray, _), answer in zip(strays, stray_answers, strict=True):
         for record in [record for record in led if record.name == stray.name and isinstance(answer, list)]:
             record.stray = sorted({*record.stray, *answer})
-    if missing:
+    if fault:
         for record in records:
-            record.found[stack.zone] = missing
+            record.found[stack.zone] = fault
 
 
 def _is_in(stack: Stack, record: ExpectedRecord) -> bool:

@@ -54,11 +54,11 @@ def pulumi(*arguments: str, value: str | None = None) -> str:
 
     Raises InfraError with the last line of its complaint.
     """
-    done = attempt(*arguments, value=value)
-    if done.returncode:
-        lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+    ran = attempt(*arguments, value=value)
+    if ran.returncode:
+        lines = ran.stderr.strip().splitlines() or [f"exit code {ran.returncode}"]
         raise InfraError(f"pulumi {' '.join(arguments[:2])}: {lines[-1]}{_remedy(lines[-1])}")
-    return done.stdout.rstrip("\n")
+    return ran.stdout.rstrip("\n")
 
 
 def _remedy(complaint: str) -> str:
@@ -106,17 +106,17 @@ ENDED = ("an unhandled error occurred", "error: an unhandled error occurred")
 
 
 def _digest(*arguments: str) -> Digest:
-    done = attempt(*arguments)
+    ran = attempt(*arguments)
     try:
-        digest: Digest = json.loads(done.stdout)
+        digest: Digest = json.loads(ran.stdout)
     except ValueError:
         digest = {}
-    if done.returncode or "steps" not in digest:
+    if ran.returncode or "steps" not in digest:
         # What a reader sees first is why
         messages = dict.fromkeys([*_messages(digest, "error"), *_messages(digest)])
         # Pulumi ends each of the program's refusals with a line of its own
         reasons = [line for line in messages if not line.startswith(ENDED)] or [*messages]
-        raise InfraError("\n".join(reasons) or done.stderr.strip() or f"the {arguments[0]} failed")
+        raise InfraError("\n".join(reasons) or ran.stderr.strip() or f"the {arguments[0]} failed")
     return digest
 
 

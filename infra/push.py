@@ -76,12 +76,14 @@ def next_step(catalogue: Catalogue, image: str) -> str:
     )
     if "." in repository.partition("/")[0]:
         # infra deploy takes a stack's own repositories alone
-        named = ", ".join(runs) or "none"
-        return f"{repository} is another registry's: pulumi up brings the tag that the catalogue names ({named})"
+        tags = ", ".join(runs) or "none"
+        return f"{repository} is another registry's: pulumi up brings the tag that the catalogue names ({tags})"
     if f"{repository}:{tag or 'latest'}" in runs:
         return f"infra deploy {' '.join(users)} --stack {stack} releases it alone, or pulumi up with all that is new"
-    named = f"infra deploy {users[0]} --image {tag} --stack {stack} releases it" if users else "no service runs it"
-    return f"no service follows this tag: {named}, or write it in the catalogue, which has {', '.join(runs) or 'none'}"
+    command = f"infra deploy {users[0]} --image {tag} --stack {stack} releases it" if users else "no service runs it"
+    return (
+        f"no service follows this tag: {command}, or write it in the catalogue, which has {', '.join(runs) or 'none'}"
+    )
 
 
 def _skopeo_source(source: str) -> str:
@@ -110,9 +112,9 @@ def _there(repository: str, region: str, stack: str) -> None:
 def _copy(source: str, target: str, logins: Path) -> None:
     """All architectures; an image of Docker's gets another digest on the way. Raises InfraError."""
     command = ["skopeo", "copy", "--all", "--authfile", str(logins), source, target]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode and any(words in done.stderr for words in ABSENT):
-        named = source.removeprefix("docker-daemon:")
-        raise InfraError(f"there is no image {named}: build or pull it, or name another --from")
-    if done.returncode:
-        raise InfraError(f"skopeo copy: {one_line((done.stderr.strip().splitlines() or ['no reason given'])[-1])}")
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    if ran.returncode and any(words in ran.stderr for words in ABSENT):
+        image = source.removeprefix("docker-daemon:")
+        raise InfraError(f"there is no image {image}: build or pull it, or name another --from")
+    if ran.returncode:
+        raise InfraError(f"skopeo copy: {one_line((ran.stderr.strip().splitlines() or ['no reason given'])[-1])}")

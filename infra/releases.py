@@ -142,8 +142,8 @@ def _alerts_and_changes(stack: str, answer: Status) -> Iterator[str]:
     if (drifted := answer.get("drifted")) and not answer["holder"]:
         yield f"  changed by hand: {summarise_paths(drifted)} (infra drift --stack {stack} shows it)"
     for repair in answer.get("repairs", []):
-        done = f"{'repaired' if repair['worked'] else 'could not repair'} {current_alert(repair['alert'])}"
-        did = {"make room": "freed memory", "bring back": "had memory again"}.get(repair["repair"], done)
+        outcome = f"{'repaired' if repair['worked'] else 'could not repair'} {current_alert(repair['alert'])}"
+        did = {"make room": "freed memory", "bring back": "had memory again"}.get(repair["repair"], outcome)
         yield f"  {did} at {times.show(repair['at'])}: {repair['said']}"
     last = answer["last_job"]
     if last and last["code"]:

@@ -93,16 +93,16 @@ def events(
         lines = _lines(channel, target, command.most)
         _wait_for(mark, lines, channel, target)
         on_start()
-        sent = {"first": FIRST, "name": command.name, "payload": command.payload, "program": command.program}
-        if is_read := _send_input(channel, json.dumps(sent).encode()):
+        request = {"first": FIRST, "name": command.name, "payload": command.payload, "program": command.program}
+        if is_read := _send_input(channel, json.dumps(request).encode()):
             on_sent()
-        begun = heard = marked = time.monotonic()
+        began_at = heard = marked = time.monotonic()
         for received in lines:
             now = time.monotonic()
-            if command.has_end and (now - heard > QUIET or now - begun > WHOLE):
+            if command.has_end and (now - heard > QUIET or now - began_at > WHOLE):
                 raise InfraError(
                     f"{target} responds, but did not finish {command.name!r} within "
-                    f"{min(now - heard, now - begun) / 60:.0f} min: the connection was closed"
+                    f"{min(now - heard, now - began_at) / 60:.0f} min: the connection was closed"
                 )
             if now - marked > SILENCE:
                 raise ConnectionLost(f"{target}: none of its output came from the agent for {SILENCE:.0f} s")
@@ -229,10 +229,10 @@ def _send_input(channel: paramiko.Channel, data: bytes) -> bool:
 
 def _lines(channel: paramiko.Channel, target: Target, total: int | None) -> Iterator[str]:
     """Lines as they come. A host that never ends its line, or goes on and on, fills no memory. Raises InfraError."""
-    rest, received, ended = bytearray(), 0, time.monotonic()
+    rest, received, line_began = bytearray(), 0, time.monotonic()
     while data := channel.recv(65536):
         received += len(data)
-        if time.monotonic() - ended > LINE:
+        if time.monotonic() - line_began > LINE:
             raise ConnectionLost(f"{target}: it did not finish a line within {LINE:.0f} s")
         if total is not None and received > total:
             raise InfraError(f"{target} sent more than {total // 1024**2} MiB; the connection was closed")
@@ -240,7 +240,7 @@ def _lines(channel: paramiko.Channel, target: Target, total: int | None) -> Iter
         for part in lines:
             yield (bytes(rest) + part).decode(errors="replace")
             rest.clear()
-            ended = time.monotonic()
+            line_began = time.monotonic()
         rest += last
         if len(rest) > LONGEST:
             raise InfraError(f"{target} sent a line of more than {LONGEST // 1024**2} MiB; the connection was closed")
@@ -257,8 +257,8 @@ def run_script(
     with ended_after(script.limit, transport.close) as is_late:
         try:
             with _connection_errors(target):
-                begun = f"printf '%s%s\\n' {halves[0]} {halves[1]}; "
-                channel = _open_channel(transport, target, begun + script.command, min(script.limit, 15))
+                print_mark = f"printf '%s%s\\n' {halves[0]} {halves[1]}; "
+                channel = _open_channel(transport, target, print_mark + script.command, min(script.limit, 15))
                 channel.set_combine_stderr(True)
                 lines = _short_lines(channel)
                 _wait_for("".join(halves), lines, channel, target)

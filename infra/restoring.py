@@ -30,9 +30,9 @@ def restore(stack: Stack, target: Target, answer: Drift, say: Callable[[str], No
     as another's drop-in, stays, and is named. Raises InfraError."""
     release = _serving(target.host, answer)
     look = partial(outside.complaint, target.address, stack.trustedRoots)
-    ended = delivery.go_back(target, release, stack.confirmDeadline, look, say)
-    if ended["code"]:
-        return ended["line"], ended["code"]
+    outcome = delivery.go_back(target, release, stack.confirmDeadline, look, say)
+    if outcome["code"]:
+        return outcome["line"], outcome["code"]
     drifted = remote.ask(target, "drift")["drift"]
     if drifted:
         description = "; ".join(f"{item['path']} {item['found']}" for item in drifted)

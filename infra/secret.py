@@ -98,15 +98,15 @@ def settable(catalogue: Catalogue, path: str) -> tuple[str, str]:
             f"{path} comes from {of} (infra:secretsFrom): change it there, or take it out of the stack first"
         )
     group, _, name = path.partition(".") if path.startswith(f"{REGISTRIES}.") else path.rpartition(".")
-    named = {entry.path for entry in stack_secrets(catalogue) if entry.used_by}
+    secret_paths = {entry.path for entry in stack_secrets(catalogue) if entry.used_by}
     for system in catalogue.running.values():
         pairs = [(service.name, name) for service in system.active for name in service.secrets]
-        named |= {f"{group}.{name}" for service, name in pairs for group in (service, system.system)}
-        named |= {f"{system.system}.{name}" for name in system.passwords | system.certificate_secrets}
-    named |= {f"{MONITOR}.{name}" for name in MONITOR_SECRETS}
-    named |= {f"{DNS}.{name}" for name in DNS_SECRETS} if catalogue.stack.dns.provider == "cloudflare" else set()
-    if path not in named and not (group == REGISTRIES and name):
-        raise InfraError(f"{path}: nothing names this secret: {nearest(path, sorted(named), 'secrets')}")
+        secret_paths |= {f"{group}.{name}" for service, name in pairs for group in (service, system.system)}
+        secret_paths |= {f"{system.system}.{name}" for name in system.passwords | system.certificate_secrets}
+    secret_paths |= {f"{MONITOR}.{name}" for name in MONITOR_SECRETS}
+    secret_paths |= {f"{DNS}.{name}" for name in DNS_SECRETS} if catalogue.stack.dns.provider == "cloudflare" else set()
+    if path not in secret_paths and not (group == REGISTRIES and name):
+        raise InfraError(f"{path}: nothing names this secret: {nearest(path, sorted(secret_paths), 'secrets')}")
     return group, name
 
 

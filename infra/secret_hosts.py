@@ -51,13 +51,13 @@ def wanted_versions(catalogue: Catalogue, host: str) -> tuple[Versions, set[str]
     catalogue has its values."""
     files = render(catalogue, host).environment_files
     versions = {place: version for file in files for place, version in file.versions.items()}
-    named = {place for file in files for place in file.secrets.values()}
-    return versions, {place for place in named if not place.startswith(f"{AWS}/")}
+    places = {place for file in files for place in file.secrets.values()}
+    return versions, {place for place in places if not place.startswith(f"{AWS}/")}
 
 
 def differences(catalogue: Catalogue, host: str, answer: Contents) -> list[str]:
     """What a host has otherwise than the stack, by its answer to `contents`: a line for each, no value in it. Pure."""
-    versions, named = wanted_versions(catalogue, host)
+    versions, places = wanted_versions(catalogue, host)
     items = environment_files(answer)
     serving = versions_of(items)
     lines = {
@@ -65,17 +65,17 @@ def differences(catalogue: Catalogue, host: str, answer: Contents) -> list[str]:
         if place in serving
         else "has no value on the host yet"
         for place, version in versions.items()
-        if place in named and serving.get(place) != version
+        if place in places and serving.get(place) != version
     }
-    gone = {
+    leftovers = {
         path_of(catalogue, place): "is on the host, and the stack has no value"
-        if place in named
+        if place in places
         else "is on the host, and nothing there names it any more"
         for place in serving
         if place not in versions
     }
     edited = dict(_edited_by_hand(catalogue, items, answer.get("files", {})))
-    return [f"{one_line(path)} {what}" for path, what in sorted((gone | lines | edited).items())]
+    return [f"{one_line(path)} {what}" for path, what in sorted((leftovers | lines | edited).items())]
 
 
 def _edited_by_hand(

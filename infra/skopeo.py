@@ -38,13 +38,13 @@ class Copier:
 
     def digest(self, name: str) -> str | None:
         """The digest of an image or an index; None where the registry has none of that name. Raises InfraError."""
-        done = self._run("inspect", "--raw", name)
-        if done.returncode == 0:
-            if not _is_manifest(done.stdout):
+        ran = self._run("inspect", "--raw", name)
+        if ran.returncode == 0:
+            if not _is_manifest(ran.stdout):
                 image = name.removeprefix("docker://")
                 raise InfraError(f"{image}: its registry answers with something else than an image. Run again")
-            return f"sha256:{hashlib.sha256(done.stdout).hexdigest()}"
-        error_output = done.stderr.decode(errors="replace")
+            return f"sha256:{hashlib.sha256(ran.stdout).hexdigest()}"
+        error_output = ran.stderr.decode(errors="replace")
         if any(sign in error_output for sign in ABSENT):
             return None
         raise InfraError(f"{name.removeprefix('docker://')}: {_reason(error_output)}")
@@ -52,20 +52,20 @@ class Copier:
     def configuration(self, name: str) -> bytes:
         """What an image's builder said of it: its configuration, as JSON; of an index that of this machine's
         architecture. Raises InfraError."""
-        done = self._run("inspect", "--config", "--raw", name)
-        if done.returncode:
-            error_output = done.stderr.decode(errors="replace")
+        ran = self._run("inspect", "--config", "--raw", name)
+        if ran.returncode:
+            error_output = ran.stderr.decode(errors="replace")
             raise InfraError(f"{name.removeprefix('docker://')}: {_reason(error_output)}")
-        return done.stdout
+        return ran.stdout
 
     def tags(self, repository: str) -> list[str]:
         """The tags of a repository. Raises InfraError."""
-        done = self._run("list-tags", repository)
-        if done.returncode:
-            error_output = done.stderr.decode(errors="replace")
+        ran = self._run("list-tags", repository)
+        if ran.returncode:
+            error_output = ran.stderr.decode(errors="replace")
             raise InfraError(f"the tags of {repository.removeprefix('docker://')}: {_reason(error_output)}")
         try:
-            tags: Any = json.loads(done.stdout)["Tags"] or []
+            tags: Any = json.loads(ran.stdout)["Tags"] or []
         except (ValueError, LookupError, TypeError):
             tags = None
         if not is_list(tags):
@@ -74,9 +74,9 @@ class Copier:
 
     def copy(self, source: str, target: str) -> None:
         """All architectures. Raises InfraError."""
-        done = self._run("copy", "--quiet", "--all", "--preserve-digests", source, target)
-        if done.returncode:
-            error_output = done.stderr.decode(errors="replace")
+        ran = self._run("copy", "--quiet", "--all", "--preserve-digests", source, target)
+        if ran.returncode:
+            error_output = ran.stderr.decode(errors="replace")
             raise InfraError(f"{source.removeprefix('docker://')} cannot be copied: {_reason(error_output)}")
 
     def _run(self, verb: str, *words: str) -> subprocess.CompletedProcess[bytes]:

@@ -51,9 +51,9 @@ class Work:
         """The last line when it ends at once, in the middle."""
         raise NotImplementedError
 
-    def after_interrupt(self, ended: Ended) -> str:
+    def after_interrupt(self, outcome: Ended) -> str:
         """The last line when it came to its end although it was interrupted: Pulumi counts that as a failure."""
-        return ended.line
+        return outcome.line
 
 
 def run(work: Work) -> NoReturn:
@@ -88,19 +88,21 @@ def _work(work: Work, alive: int) -> NoReturn:
     watch = threading.Thread(target=_watch, args=(work, writer, alive, _signals(), interrupted), daemon=True)
     watch.start()
     try:
-        ended = work.do(writer.say)
+        outcome = work.do(writer.say)
         if interrupted.is_set() or select.select([alive], [], [], 0)[0]:
-            writer.last(work.after_interrupt(ended))
+            writer.last(work.after_interrupt(outcome))
         else:
-            writer.last(ended.line, json.dumps(ended.result, sort_keys=True) if ended.result and not ended.code else "")
+            writer.last(
+                outcome.line, json.dumps(outcome.result, sort_keys=True) if outcome.result and not outcome.code else ""
+            )
     except InfraError as error:
-        ended = Ended(FAILED, f"failed: {error}")
+        outcome = Ended(FAILED, f"failed: {error}")
     except Exception as error:
         where = traceback.extract_tb(error.__traceback__)[-1]
         place = f"{os.path.basename(where.filename)}:{where.lineno}"
-        ended = Ended(FAILED, f"failed: internal error: {type(error).__name__}: {error} ({place})")
-    writer.last(ended.line)
-    os._exit(ended.code)
+        outcome = Ended(FAILED, f"failed: internal error: {type(error).__name__}: {error} ({place})")
+    writer.last(outcome.line)
+    os._exit(outcome.code)
 
 
 def _signals() -> int:

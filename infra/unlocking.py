@@ -101,8 +101,8 @@ def _objects(parts: SplitResult, place: str) -> Iterator[str]:
     prefix = "/".join(filter(None, (parts.path.strip("/"), ".pulumi", place)))
     try:
         client = aws.client("s3", "")
-        listed = client.list_objects_v2(Bucket=parts.netloc, Prefix=prefix, MaxKeys=MOST).get("Contents", [])
-        for entry in listed:
+        entries = client.list_objects_v2(Bucket=parts.netloc, Prefix=prefix, MaxKeys=MOST).get("Contents", [])
+        for entry in entries:
             yield client.get_object(Bucket=parts.netloc, Key=entry["Key"])["Body"].read().decode(errors="replace")
     except (ClientError, BotoCoreError) as error:
         raise InfraError(f"the locks in s3://{parts.netloc}/{prefix} cannot be read: {one_line(str(error))}") from None

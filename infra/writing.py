@@ -133,20 +133,20 @@ def _empty(path: Path) -> None:
         return
     if not stat.S_ISDIR(current.st_mode):
         raise InfraError(f"{path} is {describe(current.st_mode)}; a directory is to be made there: remove it first")
-    listed = _read_marker(path / MARKER)
+    marked_files = _read_marker(path / MARKER)
     # os.walk lists a link to a directory among the directories
     there = [Path(place, name) for place, folders, names in os.walk(path) for name in [*folders, *names]]
     files = {entry for entry in there if entry.is_symlink() or not entry.is_dir()}
     for file in sorted(files - {path / MARKER}):
         name = file.relative_to(path).as_posix()
-        if not is_file(file) or listed.get(name) != _hash(file.read_bytes()):
+        if not is_file(file) or marked_files.get(name) != _hash(file.read_bytes()):
             raise InfraError(
                 f"{path} has files that `infra` did not make, or that were changed since, such as {name}: "
                 "name another directory, or move them away"
             )
-    if there and not listed and not files:
+    if there and not marked_files and not files:
         raise InfraError(f"{path} has directories that `infra` did not make: name another directory, or move them away")
-    if files and not listed and path / MARKER in files:
+    if files and not marked_files and path / MARKER in files:
         raise InfraError(f"{path / MARKER} is none of `infra`'s: name another directory, or move it away")
     for file in files:
         file.unlink()

@@ -69,9 +69,9 @@ def findings(
     """Of what is created in a region beside what is `existing` there, where existing machines get `larger` more vCPUs:
     every quota that does not suffice, and names that are taken."""
     here = [resource for resource in created if region_of(resource) == region]
-    needed = Counter({kind: sum(resource["type"] == kind for resource in here) for kind in QUOTAS})
-    needed[INSTANCE] = larger + sum(_vcpus(resource) for resource in here if resource["type"] == INSTANCE)
-    for kind, more in needed.items():
+    quantities = Counter({kind: sum(resource["type"] == kind for resource in here) for kind in QUOTAS})
+    quantities[INSTANCE] = larger + sum(_vcpus(resource) for resource in here if resource["type"] == INSTANCE)
+    for kind, more in quantities.items():
         if more:
             yield from _short(QUOTAS[kind], more, region, account_region)
     had = _rules(entry for entry in existing if region_of(entry) == region)

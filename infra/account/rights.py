@@ -40,9 +40,11 @@ def missing(catalogue: Catalogue, role: str) -> Iterator[Problem]:
         yield Problem("AWS", where, fault, f"allow {SIMULATED} for a full check", "warning")
         return
     for reason, actions in denied.items():
-        listed = ", ".join(sorted(actions))
+        action_names = ", ".join(sorted(actions))
         remedy = f"infra rights {role} --stack {catalogue.stack.name} prints the required policy"
-        yield Problem("AWS", where, f"{reason}: {listed}", remedy, "warning" if reason == CONDITIONAL else "error")
+        yield Problem(
+            "AWS", where, f"{reason}: {action_names}", remedy, "warning" if reason == CONDITIONAL else "error"
+        )
 
 
 def _principal(arn: str) -> str:

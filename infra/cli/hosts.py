@@ -271,9 +271,9 @@ def rollback(
     (target,) = targets.values()
     look = partial(outside.complaint, target.address, stack_model.trustedRoots)
     deadline, say = stack_model.confirmDeadline, partial(typer.echo, err=True)
-    ended = delivery.go_back(target, release_or_service, deadline, look, say)
-    typer.echo(ended["line"])
-    raise typer.Exit(ended["code"])
+    outcome = delivery.go_back(target, release_or_service, deadline, look, say)
+    typer.echo(outcome["line"])
+    raise typer.Exit(outcome["code"])
 
 
 @app.command()

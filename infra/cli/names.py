@@ -59,13 +59,13 @@ def restore(stack: StackName) -> None:
         raise InfraError(
             f"stack {stack} is being moved from {moved_from}: pulumi up continues the move and writes the records"
         )
-    done = 0
+    count = 0
     for line in zone_records.restore(
         zone_records.zone_of(stack_model), zone_records.records_in_state(export_state(stack))
     ):
         typer.echo(line)
-        done += 1
-    if not done:
+        count += 1
+    if not count:
         typer.echo("every record is unchanged since the last update")
 
 

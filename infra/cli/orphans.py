@@ -37,15 +37,15 @@ def orphans(
         typer.echo(line)
     if not adopt and not delete:
         raise typer.Exit(2 if everything or leftovers.unknown else 0)
-    chosen, question = listing.choose(everything, adopt, delete or [])
-    if not chosen and not leftovers.ended:
+    selected_orphans, question = listing.choose(everything, adopt, delete or [])
+    if not selected_orphans and not leftovers.traceless:
         others = f"other resources with this stack's tags: infra orphans --stack {stack}"
         typer.echo(f"nothing to adopt: no interrupted creation is recorded; {others}")
         return
-    if chosen and not yes and not typer.confirm(f"\n{question}"):
+    if selected_orphans and not yes and not typer.confirm(f"\n{question}"):
         raise InfraError("nothing was touched")
-    command.write(stack, leftovers, chosen)
-    if chosen:
+    command.write(stack, leftovers, selected_orphans)
+    if selected_orphans:
         typer.echo(f"done. Check the next update: pulumi preview --diff --stack {stack}")
     else:
         typer.echo("done: the interrupted creations left nothing in AWS; their records were removed")

@@ -27,9 +27,9 @@ def restart(
     stack_model = catalogue.stack
     (target,) = hosts.targets(stack_model, place).values()
     look = partial(outside.complaint, target.address, stack_model.trustedRoots)
-    ended = delivery.restart(target, services, stack_model.confirmDeadline, look, partial(typer.echo, err=True))
-    typer.echo(ended["line"])
-    raise typer.Exit(ended["code"])
+    outcome = delivery.restart(target, services, stack_model.confirmDeadline, look, partial(typer.echo, err=True))
+    typer.echo(outcome["line"])
+    raise typer.Exit(outcome["code"])
 
 
 @app.command(name="exec")

@@ -94,7 +94,10 @@ def _machines(stack: Stack, pulumi_state: State, region: str) -> list[Machine]:
     here = state.ids(pulumi_state, MACHINE, region)
     names = {entry["id"]: state.name(entry) for entry in state.of_aws(pulumi_state) if entry["type"] == MACHINE}
     hosts_by_id = {id: of_instance(names[id]) for id in sorted(here)}
-    return [Machine(named[0] if named else names[id], id, region) for id, named in hosts_by_id.items()]
+    return [
+        Machine(host_and_place[0] if host_and_place else names[id], id, region)
+        for id, host_and_place in hosts_by_id.items()
+    ]
 
 
 def notify(stack: Stack, drift: Drift) -> str:

@@ -78,8 +78,8 @@ def move(catalogue: Catalogue, region: str, keep: bool, yes: bool, report_path: 
 
 def ask_for(planned: list[Phase]) -> str:
     """The question before an update, which names what it deletes."""
-    gone = [name for phase in planned for name in phase.deletions]
-    return f"Apply these steps, and delete {', '.join(gone)} at the end?" if gone else "Apply these steps?"
+    deletions = [name for phase in planned for name in phase.deletions]
+    return f"Apply these steps, and delete {', '.join(deletions)} at the end?" if deletions else "Apply these steps?"
 
 
 def agree(name: str, change: run.Change, question: Callable[[list[Phase]], str], yes: bool) -> list[Phase]:
@@ -114,11 +114,11 @@ def carry_out(
     return so_far
 
 
-def put_report(ended: report.Report, so_far: Attempts, report_path: Path | None) -> Path:
+def put_report(move_report: report.Report, so_far: Attempts, report_path: Path | None) -> Path:
     """Where it was put."""
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(so_far.began))
-    target = report_path or project_root() / f"move-{ended.stack}-{stamp}.md"
-    put(target, report.markdown(ended))
+    target = report_path or project_root() / f"move-{move_report.stack}-{stamp}.md"
+    put(target, report.markdown(move_report))
     return target
 
 

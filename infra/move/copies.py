@@ -106,9 +106,9 @@ class Copy:
                     taker, self.here.target,
                     taking(number, self.places[path], [*options, *([] if of_volume else self.owners)]),
                 )  # fmt: skip
-                ended = join(give, take, report_progress)
-                if ended.codes[1] not in good:
-                    words = ended.words[1] or ended.words[0] or f"it ended with {ended.codes[1]}"
+                exchange = join(give, take, report_progress)
+                if exchange.codes[1] not in good:
+                    words = exchange.words[1] or exchange.words[0] or f"it ended with {exchange.codes[1]}"
                     raise InfraError(
                         f"{path} of {self.what} could not be copied from {self.home}: rsync: {one_line(words)}"
                     )

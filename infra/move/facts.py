@@ -132,10 +132,10 @@ def _latency(endpoint: str) -> float | None:
     port = parts.port or (443 if parts.scheme == "https" else 80)
     times: list[float] = []
     for _ in range(ATTEMPTS):
-        begun = time.perf_counter()
+        began_at = time.perf_counter()
         try:
             with socket.create_connection((parts.hostname or "", port), 5):
-                times.append(1000 * (time.perf_counter() - begun))
+                times.append(1000 * (time.perf_counter() - began_at))
         except OSError:
             return None
     return round(min(times), 1)

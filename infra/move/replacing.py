@@ -303,8 +303,8 @@ def _carry_out(catalogue: Catalogue, host: str, now: Machines, aim: Aim, options
             f"--stack {name}`; return to it: `uv run infra host replace {host} --back --stack {name}`"
         )
     title = f"{host}, {machine_label(now.serving, now.types)} → {machine_label(aim.generation, types_now)}"
-    ended = replace(run.report_of(catalogue, now.region, now.region, so_far), title=title, remaining=remaining)
-    target = command.put_report(ended, so_far, options.written)
+    move_report = replace(run.report_of(catalogue, now.region, now.region, so_far), title=title, remaining=remaining)
+    target = command.put_report(move_report, so_far, options.written)
     typer.echo(f"\n{host} of stack {name} runs on {machine_label(aim.generation, types_now)}; the report: {target}")
     if remaining:
         typer.echo(remaining.replace("`", ""))

@@ -88,6 +88,6 @@ def _remaining_work(report: Report) -> list[str]:
     )
     retired = [step.removeprefix("retire ") for step, _, _ in report.steps if step.startswith("retire ")]
     # Of a region that stays a machine goes
-    gone = [f"- Nothing is left in {region}" for region in retired if not region.startswith("machine ")]
+    retirements = [f"- Nothing is left in {region}" for region in retired if not region.startswith("machine ")]
     own = [f"- {report.remaining}"] if report.remaining else []
-    return [*own, *retire, *gone, *([] if report.old == report.new else [scan])] or ["- Nothing"]
+    return [*own, *retire, *retirements, *([] if report.old == report.new else [scan])] or ["- Nothing"]

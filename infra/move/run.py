@@ -72,11 +72,11 @@ Change = Callable[[Sequence[str]], None]
 def in_region(region: str, standby: list[str]) -> Change:
     """The stack in a region, with others that stand by."""
 
-    def change(chosen: Sequence[str]) -> None:
-        pulumi("config", "set", *chosen, "aws:region", region)
-        attempt("config", "rm", *chosen, "--path", f"{PROJECT}:standbyRegions")
+    def change(selection: Sequence[str]) -> None:
+        pulumi("config", "set", *selection, "aws:region", region)
+        attempt("config", "rm", *selection, "--path", f"{PROJECT}:standbyRegions")
         for number, other in enumerate(standby):
-            pulumi("config", "set", *chosen, "--path", f"{PROJECT}:standbyRegions[{number}]", other)
+            pulumi("config", "set", *selection, "--path", f"{PROJECT}:standbyRegions[{number}]", other)
 
     return change
 
@@ -85,13 +85,13 @@ def with_machine(host: str, generation: int, type: str, earlier: Mapping[int, st
     """A host on one of its machines, with earlier ones that are kept (generation → instance type)."""
     place = f'{PROJECT}:hosts["{host}"]'
 
-    def change(chosen: Sequence[str]) -> None:
-        pulumi("config", "set", *chosen, "--path", f"{place}.generation", str(generation))
-        pulumi("config", "set", *chosen, "--path", f"{place}.instanceType", type)
-        attempt("config", "rm", *chosen, "--path", f"{place}.kept")
+    def change(selection: Sequence[str]) -> None:
+        pulumi("config", "set", *selection, "--path", f"{place}.generation", str(generation))
+        pulumi("config", "set", *selection, "--path", f"{place}.instanceType", type)
+        attempt("config", "rm", *selection, "--path", f"{place}.kept")
         for position, (number, its_type) in enumerate(sorted(earlier.items())):
-            pulumi("config", "set", *chosen, "--path", f"{place}.kept[{position}].generation", str(number))
-            pulumi("config", "set", *chosen, "--path", f"{place}.kept[{position}].instanceType", its_type)
+            pulumi("config", "set", *selection, "--path", f"{place}.kept[{position}].generation", str(number))
+            pulumi("config", "set", *selection, "--path", f"{place}.kept[{position}].instanceType", its_type)
 
     return change
 

@@ -37,8 +37,8 @@ class Step(Work):
         is_between = data.handing_over.is_set()
         return f"{self.label}: interrupted: waiting until the data is handed over" if is_between else ""
 
-    def after_interrupt(self, ended: Ended) -> str:
-        return ended.line or f"{self.label}: interrupted after the data was handed over. Run again to continue"
+    def after_interrupt(self, outcome: Ended) -> str:
+        return outcome.line or f"{self.label}: interrupted after the data was handed over. Run again to continue"
 
     def interruption_line(self) -> str:
         if data.handing_over.is_set():

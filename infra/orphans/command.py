@@ -23,12 +23,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Leftovers:
-    """`ended` are interrupted creations that left nothing behind, or nothing that another creation does not find;
+    """`traceless` are interrupted creations that left nothing behind, or nothing that another creation does not find;
     `unknown` are those of kinds that cannot be looked for."""
 
     state: State
     orphans: list[Orphan]
-    ended: list[Creation]
+    traceless: list[Creation]
     unknown: list[Creation]
 
 
@@ -46,12 +46,12 @@ def _asker(region: str) -> kinds.Client:
 def left_by_kills(pulumi_state: State) -> Leftovers:
     """What the creations that the state has as interrupted made in AWS. Raises InfraError where AWS cannot be asked."""
     orphans: list[Orphan] = []
-    ended: list[Creation] = []
+    traceless: list[Creation] = []
     unknown: list[Creation] = []
     for creation in state.interrupted_creations(pulumi_state):
         if not creation.type.startswith("aws:") or creation.type in REPEATABLE:
             # A command makes nothing in AWS; it is run again
-            ended.append(creation)
+            traceless.append(creation)
         elif (here := _made_by(creation)) is None:
             unknown.append(creation)
         else:
@@ -61,8 +61,8 @@ def left_by_kills(pulumi_state: State) -> Leftovers:
                 Orphan(creation.type, id, creation.region, creation.provider, creation, is_free and number == 0)
                 for number, id in enumerate(ids)
             ]
-            ended += [] if ids else [creation]
-    return Leftovers(pulumi_state, orphans, ended, unknown)
+            traceless += [] if ids else [creation]
+    return Leftovers(pulumi_state, orphans, traceless, unknown)
 
 
 def _made_by(creation: Creation) -> list[str] | None:
@@ -138,17 +138,19 @@ def write(stack: str, leftovers: Leftovers, orphans: list[Orphan]) -> None:
         if creation.type in FINISH and (id := state.id_of(changed, creation.urn)):
             _ask_aws(creation.type, creation.region, partial(FINISH[creation.type], _asker(creation.region), id))
     refresh(stack, list(dict.fromkeys([*urns, *state.unread_urns(leftovers.state)])))
-    chosen = {orphan.id for orphan in orphans}
-    unchosen = {orphan.creation.urn for orphan in leftovers.orphans if orphan.creation and orphan.id not in chosen}
-    over = {orphan.creation.urn for orphan in orphans if orphan.creation} - unchosen | {c.urn for c in leftovers.ended}
+    orphan_ids = {orphan.id for orphan in orphans}
+    unchosen = {orphan.creation.urn for orphan in leftovers.orphans if orphan.creation and orphan.id not in orphan_ids}
+    over = {orphan.creation.urn for orphan in orphans if orphan.creation} - unchosen | {
+        c.urn for c in leftovers.traceless
+    }
     if over:
         _import_state(stack, state.drop_creations(export_state(stack), over))
 
 
 def _import_state(stack: str, changed: State) -> None:
-    done = attempt("stack", "import", "--stack", stack, value=json.dumps(changed))
-    if done.returncode:
-        raise InfraError(f"Pulumi's state cannot be written: {done.stderr.strip() or f'exit code {done.returncode}'}")
+    ran = attempt("stack", "import", "--stack", stack, value=json.dumps(changed))
+    if ran.returncode:
+        raise InfraError(f"Pulumi's state cannot be written: {ran.stderr.strip() or f'exit code {ran.returncode}'}")
 
 
 def refresh(stack: str, urns: list[str]) -> None:
@@ -156,8 +158,8 @@ def refresh(stack: str, urns: list[str]) -> None:
     if not urns:
         return
     targets = [word for urn in urns for word in ("--target", urn)]
-    done = attempt("refresh", "--yes", "--skip-preview", "--stack", stack, *targets)
-    if done.returncode:
-        errors = [line.strip() for line in f"{done.stdout}\n{done.stderr}".splitlines() if "error:" in line]
-        reason = errors[0] if errors else done.stderr.strip()[-300:]
+    ran = attempt("refresh", "--yes", "--skip-preview", "--stack", stack, *targets)
+    if ran.returncode:
+        errors = [line.strip() for line in f"{ran.stdout}\n{ran.stderr}".splitlines() if "error:" in line]
+        reason = errors[0] if errors else ran.stderr.strip()[-300:]
         raise InfraError(f"what a killed update left could not be read from AWS: {reason}; run the same command again")

@@ -75,10 +75,10 @@ def snapshots(base: Path | None, head: Path, names: list[str]) -> dict[str, Pair
     """Stack → {base, head}, or {head} alone: see snapshot.py. Raises InfraError."""
     files = {name: str(config_file(name) or "") for name in names}
     request = json.dumps({"base": str(base or ""), "head": str(head), "stacks": files})
-    done = subprocess.run(
+    ran = subprocess.run(
         [sys.executable, str(PROGRAM)], input=request, text=True, capture_output=True, check=False
     )  # fmt: skip
-    if done.returncode:
-        lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+    if ran.returncode:
+        lines = ran.stderr.strip().splitlines() or [f"exit code {ran.returncode}"]
         raise InfraError(f"the programs did not run: {lines[-1]}")
-    return json.loads(done.stdout)
+    return json.loads(ran.stdout)

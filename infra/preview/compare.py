@@ -79,13 +79,13 @@ def build_report(
     was, will = there["region"], head["region"]
     moved = (was, will) if was and was != will else None
     replaced = [] if moved else replacing(steps)
-    gone = {} if moved else moving_systems(there, head)
+    moving = {} if moved else moving_systems(there, head)
     changes = hosts.compare_hosts(there["hosts"], head["hosts"], was, will, replaced)
     return StackReport(
         head["stack"],
         fingerprint(source, steps, there, head, host_reports.bound),
         steps=steps,
-        hosts=hosts.mark_moving_systems(changes, gone),
+        hosts=hosts.mark_moving_systems(changes, moving),
         cost=Cost(_monthly(there), _monthly(head), str(table().as_of)),
         findings=rules.findings(replace(facts(head), shrinking=shrinking(steps))),
         problems=[_problem_line(p) for p in head["problems"] if p not in there["problems"]],
@@ -93,10 +93,10 @@ def build_report(
         replaces=replaced,
         goes=[
             worded("{system} from {giver} to {taker}", system=system, giver=giver, taker=taker)
-            for system, (giver, taker) in sorted(gone.items())
+            for system, (giver, taker) in sorted(moving.items())
         ],
         phases=phases({"op": step.op, "urn": step.urn} for step in steps)
-        if moved or replaced or gone or is_gated(steps)
+        if moved or replaced or moving or is_gated(steps)
         else [],
         hosts_say=[*host_reports.bound, *host_reports.unbound],
         images=head.get("images", {}),
@@ -122,9 +122,9 @@ def moving_systems(there: Present, head: Snapshot) -> dict[str, tuple[str, str]]
 def replacing(steps: Sequence[Step]) -> list[str]:
     """The hosts that become another machine where they are: it gets their release, and the one that had it does not
     any more."""
-    releases = [(named, step.op) for step in steps if (named := of_release(step.name))]
-    gone = {(host, region_of(place)) for (host, place), op in releases if op == "delete"}
-    return sorted({host for (host, place), op in releases if op == "create" and (host, region_of(place)) in gone})
+    releases = [(host_and_place, step.op) for step in steps if (host_and_place := of_release(step.name))]
+    left_hosts = {(host, region_of(place)) for (host, place), op in releases if op == "delete"}
+    return sorted({host for (host, place), op in releases if op == "create" and (host, region_of(place)) in left_hosts})
 
 
 def fingerprint(source: str, steps: list[Step], there: Present, head: Snapshot, host_reports: Sequence[str]) -> str:

@@ -125,8 +125,8 @@ class Units:
     def with_waiting_requests(self) -> set[str]:
         """The units that restart while the proxy holds the requests for all of their services."""
         entries = holding.entries_to_hold(self.old, self.new, self.to_restart | (self.before - self.by_name.keys()))
-        held = {entry["service"] for entry in entries}
-        return {unit for unit, services in self.services.items() if held.issuperset(services)}
+        held_services = {entry["service"] for entry in entries}
+        return {unit for unit, services in self.services.items() if held_services.issuperset(services)}
 
     @cached_property
     def rolling(self) -> set[str]:
@@ -197,9 +197,9 @@ def restart_effects(units: Units) -> Iterator[Effect]:
 def stop_effects(units: Units) -> Iterator[Effect]:
     """Units that the new release does not have, but for those whose services other units run."""
     running = {*chain.from_iterable([*units.services.values(), *units.slot_services.values()])}
-    gone = units.before - units.by_name.keys() - (PROXIES if units.new_proxy else set[str]())
+    removed_units = units.before - units.by_name.keys() - (PROXIES if units.new_proxy else set[str]())
     labels = _services(units.old) if units.old else {}
-    for unit in sorted(gone):
+    for unit in sorted(removed_units):
         if unit not in units.services_before or not running.issuperset(units.services_before[unit]):
             yield Effect(", ".join(labels.get(unit, [unit])), unit, "stops permanently")
 
@@ -222,8 +222,8 @@ def _rolling_units(old: Manifest | None, new: Manifest, touched: set[str], runni
     # By the agent's own rule a step runs within the switch where what it needs changes with it
     units = {probe["service"].partition("/")[0]: probe["unit"] for probe in new["probes"]}
     late = [step for step in pending if any(units.get(name) in starting for name in step["needs"])]
-    needed = {name for step in late for name in step["needs"]}
-    disturbance = Disturbance([*starting], [*(touched & running)], needed)
+    needed_services = {name for step in late for name in step["needs"]}
+    disturbance = Disturbance([*starting], [*(touched & running)], needed_services)
     return {roll.unit for roll in rolls(old, new, disturbance, states)}
 
 

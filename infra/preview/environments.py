@@ -34,8 +34,8 @@ def _why(was: Manifest | None, will: Manifest, old: Environment, new: Environmen
         return phrase("lock")
     if old["version"] != new["version"]:
         return phrase("version of Python")
-    chosen = [(entry["groups"], entry["extras"]) for entry in (old, new)]
-    return phrase("groups or extras") if chosen[0] != chosen[1] else phrase("project")
+    selections = [(entry["groups"], entry["extras"]) for entry in (old, new)]
+    return phrase("groups or extras") if selections[0] != selections[1] else phrase("project")
 
 
 def _lock_of(manifest: Manifest | None, entry: Environment) -> str:

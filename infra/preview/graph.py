@@ -108,7 +108,7 @@ def steps(before: Iterable[ResourceRecord], after: Iterable[ResourceRecord]) -> 
     """Everything that is created, changed, replaced or deleted, what loses most first."""
     old, new = _own(before), _own(after)
     by_urn = {urn: Step(urn, "create", new=resource["inputs"]) for urn, resource in new.items() if urn not in old}
-    by_urn |= {urn: Step(urn, "delete", old=gone["inputs"]) for urn, gone in old.items() if urn not in new}
+    by_urn |= {urn: Step(urn, "delete", old=resource["inputs"]) for urn, resource in old.items() if urn not in new}
     for urn in sorted(new.keys() & old.keys()):
         if step := _compare_resource(urn, old[urn], new[urn]):
             by_urn[urn] = step
@@ -169,18 +169,18 @@ def _follow(steps_by_urn: dict[str, Step], new: dict[str, ResourceRecord]) -> No
     """What refers to a replaced resource changes with it, or has to be replaced itself."""
     replaced = sorted(urn for urn, step in steps_by_urn.items() if step.op == "replace")
     while replaced:
-        gone = replaced.pop(0)
-        if kind(_type(gone)).ends:
+        replaced_urn = replaced.pop(0)
+        if kind(_type(replaced_urn)).ends:
             continue
         for urn, resource in sorted(new.items()):
             step = steps_by_urn.get(urn)
-            holds = [key for key, urns in sorted(resource["propertyDependencies"].items()) if gone in urns]
+            holds = [key for key, urns in sorted(resource["propertyDependencies"].items()) if replaced_urn in urns]
             holds = [key for key in holds if key not in resource["ignores"]]
             if not holds or (step and step.op == "create"):
                 continue
             bound = [key for key in holds if key in kind(resource["type"]).new]
             current = step or Step(urn, "update", old=resource["inputs"], new=resource["inputs"])
-            of_it = phrase(kind(_type(gone)).name)
+            of_it = phrase(kind(_type(replaced_urn)).name)
             because = sorted(
                 {*current.because, *(phrase("{key} of the new {kind}", key=key, kind=of_it) for key in bound)}
             )

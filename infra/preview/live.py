@@ -85,7 +85,7 @@ def news(warnings: Iterable[str], standing: Iterable[Problem]) -> list[str]:
 
 def machines_before(after: Machines, region: str, pulumi_steps: list[Step]) -> Machines:
     """The machines as they are in the region that serves: what the steps make is not there yet. Pure."""
-    named = [(of_instance(step.name), step) for step in pulumi_steps if step.type == INSTANCE]
+    machine_steps = [(of_instance(step.name), step) for step in pulumi_steps if step.type == INSTANCE]
     # One that a host keeps beside its own is an entry of its own (catalogue/prices.py)
     kept_machines = {
         f"{host}@{place_of(region, int(number))}": f"{host} {number}"
@@ -94,7 +94,7 @@ def machines_before(after: Machines, region: str, pulumi_steps: list[Step]) -> M
     }
     here = [
         (kept_machines.get("@".join(host_and_place), host_and_place[0]), step)
-        for host_and_place, step in named
+        for host_and_place, step in machine_steps
         if host_and_place and region_of(host_and_place[1]) == region
     ]
     before = {host: machine for host, machine in after.items() if (host, "create") not in {(h, s.op) for h, s in here}}
@@ -309,10 +309,12 @@ Images = dict[str, dict[str, str]]
 
 def _serving(manifest: Manifest) -> dict[str, str]:
     """`repository:tag` → digest of what a host's containers run; repository → digest of what no container names."""
-    named = {entry["named"]: entry["image"].split("@")[1] for entry in manifest["containers"] if "@" in entry["image"]}
-    repositories = {name.split("@")[0].split(":")[0] for name in named}
+    digest_of = {
+        entry["named"]: entry["image"].split("@")[1] for entry in manifest["containers"] if "@" in entry["image"]
+    }
+    repositories = {name.split("@")[0].split(":")[0] for name in digest_of}
     whole = {image.split("@")[0].split("/", 1)[1]: image.split("@")[1] for image in images_of(manifest) if "@" in image}
-    return named | {name: digest for name, digest in whole.items() if name not in repositories}
+    return digest_of | {name: digest for name, digest in whole.items() if name not in repositories}
 
 
 def digests(catalogue: Catalogue, region: str, serving: Mapping[str, str] | None = None) -> tuple[Images, list[str]]:

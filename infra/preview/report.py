@@ -131,8 +131,8 @@ class StackReport:
             form = "another machine for {hosts} in {count} steps{ends}"
             lines = [say(form, hosts=", ".join(self.replaces), count=len(self.phases), ends=self._ends(say))]
             retired = {name for phase in self.phases if phase.step == "retire" for name in phase.touches}
-        gone = say(", ").join(say.of(system) for system in self.goes)
-        lines += [say("{systems} in {count} steps", systems=gone, count=len(self.phases))] if self.goes else []
+        systems = say(", ").join(say.of(system) for system in self.goes)
+        lines += [say("{systems} in {count} steps", systems=systems, count=len(self.phases))] if self.goes else []
         for step in (step for step in self.steps if step.name not in retired):
             for text in [phrase(step.danger)] if step.danger else step.notes:
                 steps_by_danger.setdefault((step.op, step.kind.name, text), []).append(step)

@@ -273,7 +273,7 @@ def test_what_no_update_knows_of_is_never_adopted(cli_engine, account):
 
 
 def test_the_question_names_both_ends():
-    creation = command.left_by_kills(state(operation("command:local:Command", {}))).ended[0]
+    creation = command.left_by_kills(state(operation("command:local:Command", {}))).traceless[0]
     orphans = [
         command.Orphan(VPC, id, REGION, "p", creation, wanted) for id, wanted in (("vpc-1", True), ("vpc-2", False))
     ]

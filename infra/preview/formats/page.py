@@ -26,15 +26,17 @@ class Row(NamedTuple):
 def rows(diff: tuple[str, ...]) -> Iterator[Row]:
     """A unified diff side by side: removed lines beside the added ones."""
     before = after = 0
-    gone: list[tuple[int, str]] = []
-    come: list[tuple[int, str]] = []
+    removed_lines: list[tuple[int, str]] = []
+    added_lines: list[tuple[int, str]] = []
 
     def flush_changes() -> Iterator[Row]:
-        for index in range(max(len(gone), len(come))):
-            (a, old), (b, new) = (side[index] if index < len(side) else (0, "") for side in (gone, come))
+        for index in range(max(len(removed_lines), len(added_lines))):
+            (a, old), (b, new) = (
+                side[index] if index < len(side) else (0, "") for side in (removed_lines, added_lines)
+            )
             yield Row("both" if a and b else "gone" if a else "come", a, old, b, new)
-        gone.clear()
-        come.clear()
+        removed_lines.clear()
+        added_lines.clear()
 
     for line in diff:
         if hunk := HUNK.match(line):
@@ -42,10 +44,10 @@ def rows(diff: tuple[str, ...]) -> Iterator[Row]:
             before, after = int(hunk[1]), int(hunk[2])
             yield Row("hunk", 0, line, 0, "")
         elif line.startswith("-"):
-            gone.append((before, line[1:]))
+            removed_lines.append((before, line[1:]))
             before += 1
         elif line.startswith("+"):
-            come.append((after, line[1:]))
+            added_lines.append((after, line[1:]))
             after += 1
         else:
             yield from flush_changes()

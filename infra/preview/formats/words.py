@@ -62,8 +62,8 @@ def _ways(counted: dict[str, int], say: Speaker) -> str:
 
 def phase_lines(stack: StackReport, say: Speaker = ENGLISH) -> Iterator[str]:
     for phase in stack.phases:
-        named = " ".join(part for part in (say.word(phase.title), phase.region) if part)
-        yield say("{step}: {what}", step=named, what=_ways(phase.ways, say))
+        step_name = " ".join(part for part in (say.word(phase.title), phase.region) if part)
+        yield say("{step}: {what}", step=step_name, what=_ways(phase.ways, say))
 
 
 def facts_of(host: HostChange, say: Speaker = ENGLISH) -> Iterator[str]:
