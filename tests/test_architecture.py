@@ -32,7 +32,7 @@ def imported(path: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("package", MAY)
-def test_a_package_imports_only_what_flows_to_it(package):
+def test_packages_import_only_allowed_packages(package):
     for path in (ROOT / package).rglob("*.py"):
         assert imported(path) & OURS <= MAY[package] | {package}, path
 
@@ -99,7 +99,7 @@ def test_a_test_module_is_imported_by_no_other():
     assert importing == set()
 
 
-def test_every_room_of_the_picture_is_there():
+def test_folders_of_the_picture_exist():
     text = (ROOT / "ARCHITECTURE.md").read_text()
     picture = text[text.index("    __main__.py") : text.index("## Who may")]
     for line in picture.splitlines():

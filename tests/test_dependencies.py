@@ -49,7 +49,7 @@ def imported(package: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("package", [*RUNTIME, "__main__.py", *DEVELOPMENT])
-def test_what_is_imported_is_declared(package):
+def test_imported_packages_are_declared(package):
     declared = OF_THE_TESTS if package in DEVELOPMENT else DEPENDENCIES
     missing = {
         module: path

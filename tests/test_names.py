@@ -76,7 +76,7 @@ def test_functions_are_verbs_or_nouns_and_variables_say_what_they_hold(package):
     assert paths and complaints == []
 
 
-def test_the_page_names_the_words_that_no_variable_is_called_by():
+def test_style_page_lists_the_vague_words():
     text = (ROOT / "docs/style.md").read_text()
     assert [word for word in VAGUE.split() if f"`{word}`" not in text] == []
 

@@ -131,7 +131,7 @@ def test_descriptions_templates_and_scripts_use_the_words_of_the_field(path):
     assert found_in(text) == []
 
 
-def test_every_comment_that_is_excepted_is_there():
+def test_excepted_comments_exist():
     texts = [path.read_text() for path in OTHER_FILES]
     assert [comment for comment in ON_HOSTS if not any(comment in text for text in texts)] == []
 

@@ -80,14 +80,14 @@ def test_only_the_pure_tests_come_in_any_order(run_suite):
     assert [order[len(pure[0]) :] for order in orders] == [LAB, LAB]
 
 
-def test_nightly_ones_are_deselected_unless_everything_runs(run_suite):
+def test_nightly_tests_are_deselected_by_default(run_suite):
     output, names = run_suite()
     assert "test_nightly" not in names and "1 deselected" in output and "skipped" not in output
     output, names = run_suite(TESTS_EVERYTHING="1")
     assert "test_nightly" in names and "deselected" not in output
 
 
-def test_a_program_that_does_not_end_is_ended_with_all_that_it_started(capsys):
+def test_hanging_program_is_killed_with_its_children(capsys):
     script = "import subprocess, time; subprocess.Popen(['sleep', '60'], process_group=0); print('begun', flush=True); time.sleep(60)"
     with pytest.raises(AssertionError, match="not ended after 1 s"):
         execute(sys.executable, "-c", script, timeout=1)
@@ -114,7 +114,7 @@ def test_every_target_of_the_makefile_has_one_rule():
     assert sorted(rules) == sorted(phony[1].split())
 
 
-def test_of_a_failure_in_a_lab_the_hosts_words_are_shown(run_suite, tmp_path):
+def test_failed_lab_test_shows_the_output_of_its_hosts(run_suite, tmp_path):
     """By a `docker` that plays one host: what is asked of it, and where its answer is shown."""
     (tmp_path / "bin").mkdir()
     docker = tmp_path / "bin/docker"
@@ -128,7 +128,7 @@ def test_of_a_failure_in_a_lab_the_hosts_words_are_shown(run_suite, tmp_path):
     assert "host wml-small-web" in output and "words: journalctl" in output
 
 
-def test_of_a_set_up_that_fails_the_hosts_words_are_shown_too(run_suite, tmp_path):
+def test_failed_lab_set_up_shows_the_output_of_its_hosts(run_suite, tmp_path):
     """Its end removes the hosts before pytest makes its report."""
     (tmp_path / "bin").mkdir()
     docker = tmp_path / "bin/docker"
@@ -168,7 +168,7 @@ def calls_without_limit(path: Path) -> list[int]:
 
 
 @pytest.mark.parametrize("folder", ["lab", "tests", "benchmarks"])
-def test_no_program_is_waited_for_without_end(folder):
+def test_every_subprocess_has_a_timeout(folder):
     found = {
         str(path.relative_to(ROOT)): lines
         for path in sorted((ROOT / folder).rglob("*.py"))
@@ -183,7 +183,7 @@ def test_no_program_is_waited_for_without_end(folder):
     [((0, 0), 0), ((0, 5), 0), ((5, 5), 5), ((0, -9), -9), ((2, 0, 5), 2), ((0, None), 1)],
     ids=["all pass", "one has no test", "none has", "one was killed", "one failed", "one raised"],
 )
-def test_parts_side_by_side_fail_when_one_does(codes, whole):
+def test_parallel_parts_fail_when_one_does(codes, whole):
     def part(code):
         assert code is not None
         return code

@@ -90,14 +90,14 @@ def link_to(language: str, page: Path) -> str:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=named)
-def test_a_page_has_a_japanese_one_and_links_to_it(page):
+def test_every_page_has_and_links_a_japanese_one(page):
     beside = translated(page)
     assert beside.is_file(), f"{named(page)}: {named(beside)} is missing"
     assert link_to("日本語", beside) in page.read_text()
 
 
 @pytest.mark.parametrize("page", COMPARED, ids=named)
-def test_a_japanese_page_has_what_its_original_has(page):
+def test_japanese_page_has_the_structure_of_its_original(page):
     beside = original(page)
     assert beside.is_file(), f"{named(page)}: {named(beside)} is missing"
     text = page.read_text()
@@ -143,7 +143,7 @@ def is_letter(character: str) -> bool:
 
 
 @pytest.mark.parametrize("page", TRANSLATIONS, ids=named)
-def test_what_is_bold_is_shown_so(page):
+def test_bold_marks_of_japanese_pages_are_rendered(page):
     """Japanese has no blank behind a mark, which Markdown waits for."""
     assert marks_that_stay(page.read_text()) == []
 
@@ -179,7 +179,7 @@ this -> that
 """
 
 
-def test_what_is_compared():
+def test_structure_and_code_of_pages_are_compared():
     parts = ["#", "row of 2", "row of 2", "row of 2", "##", "-"]
     assert shape_of(ENGLISH) == Shape(parts, [["do it --now", "curl http://h/#part"]])
     assert names_in_code(ENGLISH) == {"x", "infra check"}

@@ -29,7 +29,7 @@ def in_one_form(text: str) -> str:
 
 
 @pytest.mark.parametrize("beginning", [entry for entry in beginnings(PAGES[0]) if entry not in OTHERS])
-def test_a_message_is_one_of_the_programs(beginning):
+def test_quoted_messages_exist_in_the_program(beginning):
     script = (ROOT / "files/static/prepare-host.sh").read_text()
     said = [*(message.text for message in messages.messages()), *script.splitlines()]
     assert any(in_one_form(beginning) in in_one_form(text) for text in said), beginning
@@ -44,7 +44,7 @@ def examples() -> list[str]:
 
 
 @pytest.mark.parametrize("example", examples(), ids=lambda line: line[:20])
-def test_an_example_of_the_style_is_what_a_program_prints(example):
+def test_style_examples_are_messages_of_the_program(example):
     forms = [in_one_form(message.text).split("…") for message in messages.messages()]
     patterns = [".+".join(map(re.escape, form)) for form in forms if len("".join(form)) > len("is already used by ")]
     assert any(re.search(pattern, example) for pattern in patterns)
@@ -57,7 +57,7 @@ def test_each_module_that_has_messages_has_a_heading():
     )
 
 
-def test_the_table_names_what_exists():
+def test_message_table_names_existing_modules_and_pages():
     pages = {place.page for place in messages.places().values() if place.heading != messages.NOT_LISTED}
     assert [module for module in messages.places() if not (ROOT / module).exists()] == []
     assert [page for page in pages if not (ROOT / "docs" / page).is_file()] == []
@@ -92,7 +92,7 @@ def check(host, files):
 '''
 
 
-def test_texts_are_read_with_what_differs_left_open():
+def test_messages_are_read_with_placeholders():
     tree = ast.parse(SOURCE)
     assert list(texts_of(tree, constants_of([tree]))) == [
         "HOST does not answer within 5 s…: FILES",
@@ -107,7 +107,7 @@ def test_texts_are_read_with_what_differs_left_open():
     ]
 
 
-def test_of_some_packages_people_read_only_what_ends_their_commands():
+def test_only_raised_messages_of_some_packages_are_listed():
     tree = ast.parse(
         'raise LabError("no lab is running")\nraise Refusal("the zone is not yours")\nsay("one two three")\n'
     )

@@ -65,7 +65,7 @@ def test_the_job_that_may_comment_runs_no_code_of_the_pull_request():
     )
 
 
-def test_the_fingerprint_is_read_out_of_what_a_preview_writes(tmp_path):
+def test_fingerprint_is_read_from_the_preview(tmp_path):
     """By the workflow's own command, out of a file that no text of a host is in."""
     plan = "live-9bba4a3259-4f53cda18c-a8aaf8890b-1f3870be27"
     stack = StackReport(
@@ -78,7 +78,7 @@ def test_the_fingerprint_is_read_out_of_what_a_preview_writes(tmp_path):
     assert ran.stdout == f"{plan}\n"
 
 
-def test_prod_does_what_was_approved():
+def test_prod_applies_the_approved_plan():
     jobs = yaml.safe_load((ROOT / ".github/workflows/up.yml").read_text())["jobs"]
     assert jobs["prod"]["environment"] == "prod" and jobs["prod"]["needs"] == "plan"
     assert jobs["prod"]["steps"][-1]["run"] == '.venv/bin/infra up --stack prod --plan "$FINGERPRINT"'
@@ -88,7 +88,7 @@ TOKENS = r"secrets\.|github\.token"
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_other_peoples_code_is_installed_before_there_is_anything_to_take(path):
+def test_dependencies_are_installed_before_credentials_are_available(path):
     for name, job in yaml.safe_load(path.read_text())["jobs"].items():
         assert not re.search(TOKENS, str(job.get("env", {}))), name
         installing = [n for n, step in enumerate(job["steps"]) if re.search(r"make|pip|uv ", step.get("run", ""))]
@@ -97,7 +97,7 @@ def test_other_peoples_code_is_installed_before_there_is_anything_to_take(path):
         assert not any(re.search(TOKENS, str(job["steps"][n].get("env", {}))) for n in installing), name
 
 
-def test_what_builds_and_installs_the_project_is_locked_by_hash():
+def test_build_and_install_tools_are_locked_by_hash():
     project, lock = ((ROOT / name).read_text() for name in ("pyproject.toml", "uv.lock"))
     assert 'no-build-isolation-package = ["watchme-infra"]' in project
     for name in ("hatchling", "editables"):
@@ -113,7 +113,7 @@ def test_what_builds_and_installs_the_project_is_locked_by_hash():
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_pulumi_and_its_plugins_are_of_one_version_and_come_before_any_credentials(path):
+def test_pulumi_plugins_are_installed_in_one_version_before_credentials(path):
     """Else the engine fetches them itself, in the step that holds the passphrase and the session."""
     for name, job in yaml.safe_load(path.read_text())["jobs"].items():
         steps = job["steps"]
@@ -147,7 +147,7 @@ def programs(folder, **scripts):
     return {"PATH": f"{folder}/bin:/usr/bin:/bin"}
 
 
-def test_a_product_is_built_before_there_is_a_right_to_take():
+def test_product_is_built_before_credentials_are_available():
     steps = DEPLOY["jobs"]["push"]["steps"]
     built = next(n for n, step in enumerate(steps) if step.get("name") == "Build")
     assert built < next(n for n, step in enumerate(steps) if "configure-aws-credentials" in step.get("uses", ""))
@@ -157,7 +157,7 @@ def test_a_product_is_built_before_there_is_a_right_to_take():
             assert not any("${{" in step.get("run", "") for step in job["steps"]), "inputs go through the environment"
 
 
-def test_what_was_built_is_pushed_by_its_digest(tmp_path):
+def test_built_image_is_pushed_by_digest(tmp_path):
     env = programs(
         tmp_path,
         aws='case "$1" in sts) echo 123456789012;; ecr) echo PASSWORD;; esac',
@@ -181,7 +181,7 @@ def test_what_was_built_is_pushed_by_its_digest(tmp_path):
 
 
 @pytest.mark.parametrize(("outcome", "code"), [("success", 0), ("failure", 1), ("cancelled", 1)])
-def test_the_outcome_there_is_the_jobs(tmp_path, outcome, code):
+def test_outcome_of_the_called_workflow_is_that_of_the_job(tmp_path, outcome, code):
     view = f'if [ "$7" = conclusion ]; then cat {tmp_path}/conclusion; echo {outcome} > {tmp_path}/conclusion; else echo rolled back on box; fi'
     (tmp_path / "conclusion").write_text("\n")
     env = programs(tmp_path, gh=f'case "$1 $2" in "run list") echo 4711;; "run view") {view};; esac', sleep="true")

@@ -63,7 +63,7 @@ def region(value: float | None) -> Region:
         (INSTANCE, {"instanceType": "t4g.large"}, None, ["the quota of running on-demand vCPUs is unknown; 0 in use"]),
     ],
 )  # fmt: skip
-def test_a_quota_that_does_not_suffice_is_named_with_the_request_for_more(account, type, inputs, quota, found):
+def test_insufficient_quota_is_reported_with_the_request_that_raises_it(account, type, inputs, quota, found):
     for _ in range(3):
         boto3.client("ec2", region_name=REGION).allocate_address(Domain="vpc")
     lines = said(limits.findings([wanted(type, "a", **inputs), wanted(type, "b", **inputs)], REGION, region(quota)))
@@ -71,7 +71,7 @@ def test_a_quota_that_does_not_suffice_is_named_with_the_request_for_more(accoun
     assert all("service-quotas request-service-quota-increase" in line or "is unknown" in line for line in lines)
 
 
-def test_what_is_there_already_needs_no_room(account):
+def test_existing_resources_do_not_count_against_quotas(account):
     there = wanted(EIP, "a")
     created = limits.new([there, wanted(EIP, "b")], [there])
     assert [made["name"] for made in created] == ["b"]
@@ -152,7 +152,7 @@ def allowed(action: str) -> dict:
     return {"EvalDecision": "allowed"}
 
 
-def test_who_has_every_right_hears_nothing(caller):
+def test_no_right_is_reported_for_a_caller_with_all_of_them(caller):
     made = caller(allowed)
     assert said(rights.missing(catalogue(), "deploy")) == []
     assert {asked["PolicySourceArn"] for asked in made.asked} == {"arn:aws:iam::754724220380:user/ci"}
@@ -194,7 +194,7 @@ def denied(action: str) -> dict:
     raise ClientError({"Error": {"Code": "AccessDenied", "Message": ""}}, "SimulatePrincipalPolicy")
 
 
-def test_where_iam_may_not_be_asked_ec2_is_tried_and_the_rest_is_not_called_fine(caller):
+def test_denied_iam_simulation_is_a_warning_and_ec2_dry_runs_are_used(caller):
     caller(denied)
     (line,) = said(rights.missing(catalogue(), "deploy"))
     assert line.startswith("warning: AWS: rights of ") and "could not all be checked: AccessDenied" in line
@@ -210,7 +210,7 @@ def test_the_accounts_own_root_may_do_anything(caller):
     assert said(rights.missing(catalogue(), "deploy")) == [] and made.asked == []
 
 
-def test_credentials_of_another_account_are_said_first(monkeypatch):
+def test_credentials_of_another_account_are_the_only_finding(monkeypatch):
     class Sts:
         def get_caller_identity(self) -> dict:
             return {"Account": "123456789012"}
@@ -231,7 +231,7 @@ def test_a_stack_that_pulumi_does_not_know_has_nothing_yet(monkeypatch):
         command._state_resources("new")
 
 
-def test_who_may_ask_little_gets_what_could_be_found(monkeypatch, caller):
+def test_checks_that_are_denied_do_not_hide_the_findings_of_others(monkeypatch, caller):
     """Neither simulation nor a look at limits: the dry runs' denials stay, and the rest is not called fine."""
     caller(denied, dry="UnauthorizedOperation")
     monkeypatch.setattr(command, "_state_resources", lambda stack: [])
@@ -251,7 +251,7 @@ def test_who_may_ask_little_gets_what_could_be_found(monkeypatch, caller):
     assert len(lines) == len(set(lines))
 
 
-def test_a_quota_that_may_not_be_asked_is_not_called_exhausted(account):
+def test_unreadable_quota_is_not_reported_as_exhausted(account):
     class Closed(Quotas):
         def get_service_quota(self, **_: str) -> dict:
             raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": ""}}, "GetServiceQuota")
@@ -264,7 +264,7 @@ def test_a_quota_that_may_not_be_asked_is_not_called_exhausted(account):
     assert line.startswith("warning: ") and "is unknown; 6 in use, 1 more needed" in line
 
 
-def test_conditions_that_are_not_known_here_are_a_warning(caller):
+def test_unknown_policy_conditions_are_a_warning(caller):
     """A policy that wants MFA may allow it all the same."""
     answer = {"EvalDecision": "implicitDeny", "MissingContextValues": ["aws:MultiFactorAuthPresent"]}
     caller(lambda action: answer if action == "ec2:RunInstances" else allowed(action))
@@ -275,7 +275,7 @@ def test_conditions_that_are_not_known_here_are_a_warning(caller):
     )
 
 
-def test_what_is_simulated_is_as_the_stack_has_it(caller):
+def test_rights_are_simulated_with_the_resources_of_the_stack(caller):
     made = caller(allowed)
     assert said(rights.missing(catalogue(), "deploy")) == []
     stack = catalogue().stack

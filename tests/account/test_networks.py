@@ -45,7 +45,7 @@ def found(vpc: str, subnet: str, containers: str) -> list[Problem]:
     return list(networks.findings(made, REGION, Region(REGION)))
 
 
-def test_a_network_of_containers_within_the_existing_one_is_named(existing):
+def test_container_network_inside_the_vpc_is_reported(existing):
     vpc, subnet = existing
     (problem,) = found(vpc, subnet, "10.0.7.0/24")
     assert f"its subnet 10.0.7.0/24 overlaps 10.0.0.0/16 of {vpc} in {REGION}" in str(problem)
@@ -55,21 +55,21 @@ def test_a_network_of_containers_within_the_existing_one_is_named(existing):
 
 
 @pytest.mark.parametrize("own_table", [False, True])
-def test_so_is_one_that_covers_what_is_routed_to_from_there(existing, own_table):
+def test_container_network_that_covers_a_route_of_the_vpc_is_reported(existing, own_table):
     vpc, subnet = existing
     route(vpc, "192.168.0.0/18", subnet if own_table else "")
     (problem,) = found(vpc, subnet, "192.168.10.0/24")
     assert f"overlaps 192.168.0.0/18, which {subnet} has a route to" in str(problem)
 
 
-def test_another_one_is_not_nor_where_the_stack_makes_its_network(existing):
+def test_container_network_outside_the_vpc_or_in_a_created_one_is_accepted(existing):
     vpc, subnet = existing
     route(vpc, "192.168.0.0/18")
     assert found(vpc, subnet, "172.29.0.0/24") == []
     assert list(networks.findings(catalogue(), REGION, Region(REGION))) == []
 
 
-def test_an_existing_network_that_is_not_there_is_named(existing):
+def test_missing_existing_network_is_reported(existing):
     _, subnet = existing
     (problem,) = found("vpc-0123456789abcdef0", subnet, "172.29.0.0/24")
     assert f"this account has no vpc-0123456789abcdef0 in {REGION}" in str(problem)
@@ -83,7 +83,7 @@ def machine(type: str, name: str = "a") -> dict:
     }  # fmt: skip
 
 
-def test_a_machine_that_becomes_larger_needs_room_in_the_quota(existing):
+def test_larger_instance_type_counts_against_the_quota(existing):
     wanted, known = (
         [machine("t4g.xlarge"), machine("t4g.small", "b")],
         [machine("t4g.large"), machine("t4g.large", "b")],

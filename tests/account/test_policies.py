@@ -85,14 +85,14 @@ def test_every_kind_that_the_program_makes_is_in_the_table():
     assert set(policies.table()["types"]) == {type for type in kinds if type.startswith("aws:")}
 
 
-def test_every_action_is_one_of_awss():
+def test_every_action_exists_in_aws():
     known = {action for actions in operations().values() for action in actions}
     known |= {*NAMES.values(), "iam:PassRole", "budgets:ViewBudget", "budgets:ModifyBudget"}
     assert everything() - known == set()
 
 
 @pytest.mark.parametrize("role", policies.ROLES)
-def test_a_policy_fits_into_a_managed_one_and_is_no_wider_than_needed(role):
+def test_policy_fits_the_size_limit_and_is_not_wider_than_needed(role):
     made = policies.policy(whole(), role)
     assert policies.size(made) <= policies.LIMIT
     for statement in made["Statement"]:
@@ -102,7 +102,7 @@ def test_a_policy_fits_into_a_managed_one_and_is_no_wider_than_needed(role):
         assert not wide or all(action.startswith("budgets:") for action in written), written
 
 
-def test_values_of_others_are_not_read():
+def test_policy_does_not_allow_reading_other_secrets():
     """A parameter may be a secret, and a layer another product's program."""
     for role, action, resource in (
         ("plan", "ssm:GetParameter", "arn:aws:ssm:*:*:parameter/"),
@@ -115,7 +115,7 @@ def test_values_of_others_are_not_read():
     assert "AWSDataLifecycleManagerServiceRole" in attach["Condition"]["ArnEquals"]["iam:PolicyARN"]
 
 
-def test_of_secrets_those_that_the_stack_names_are_read():
+def test_policy_allows_reading_only_the_secrets_of_the_stack():
     def of(action, made):
         return [
             arn for s in policies.policy(made, "plan")["Statement"] if action in s["Action"] for arn in s["Resource"]
@@ -138,12 +138,12 @@ def test_a_stack_without_containers_has_a_valid_policy_too(role):
     assert stack and all(s["Resource"] for s in policies.policy(without, role)["Statement"])
 
 
-def test_who_only_reads_can_change_nothing():
+def test_plan_role_has_no_writing_action_but_sns_publish():
     writes = [action for action in policies.uses("plan") if not policies.READS.match(action)]
     assert writes == ["sns:Publish"]
 
 
-def test_each_action_is_in_the_first_role_that_needs_it():
+def test_each_action_is_in_only_one_role():
     roles = [set(policies.uses(role)) for role in policies.ROLES]
     assert not roles[0] & roles[1] and not (roles[0] | roles[1]) & roles[2]
 
@@ -157,6 +157,6 @@ def test_regions_and_repositories_are_the_stacks_own():
     }
 
 
-def test_a_role_that_there_is_not_names_those_there_are():
+def test_unknown_role_is_refused_with_the_known_ones():
     ran = CliRunner().invoke(app, ["rights", "admin", "--stack", "lab"])
     assert ran.exit_code == 1 and "no role 'admin'; roles: plan, deploy, operator" in str(ran.exception)

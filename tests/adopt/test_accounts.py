@@ -19,7 +19,7 @@ def machine(**account) -> dict:
 
 
 @pytest.mark.parametrize("home", ["/", "/home/a b", "relative"])
-def test_a_home_that_cannot_be_written_leaves_its_services_out_and_is_named(home):
+def test_services_of_an_account_with_an_unsupported_home_are_left_out(home):
     with pytest.raises(InfraError, match=r"runs as account 'recall' of home '.*', which the catalogue cannot name"):
         hosts.read(MACHINE, FILES, machine(home=home), "recall")
 
@@ -43,7 +43,7 @@ def test_a_group_that_the_catalogue_cannot_name_is_left_out_and_named():
     ("key", "value"),
     [("name", "x"), ("name", "a b.service"), ("name", "../x.service"), ("name", ".service"), ("name", "x.")],
 )
-def test_a_unit_of_no_name_is_refused(key, value):
+def test_unit_without_a_name_is_refused(key, value):
     facts = machine()
     facts["units"][0][key] = value
     with pytest.raises(InfraError, match="has another form than this program knows"):
@@ -51,12 +51,12 @@ def test_a_unit_of_no_name_is_refused(key, value):
 
 
 @pytest.mark.parametrize("caddy", [5, "active", [1]])
-def test_what_is_said_of_caddy_has_its_form(caddy):
+def test_malformed_facts_about_caddy_are_refused(caddy):
     with pytest.raises(InfraError, match=r"\(caddy"):
         checked_facts({**machine(), "caddy": caddy}, "web1")
 
 
-def test_a_path_that_a_host_does_not_answer_for_is_not_there(monkeypatch):
+def test_path_without_an_answer_counts_as_missing(monkeypatch):
     reader = object.__new__(reading.Connection)
     reader.target = "web1"
     monkeypatch.setattr(

@@ -36,7 +36,7 @@ def said(entry):
     return by_run.compose_document(entry, IMAGE)["services"]["notes"]
 
 
-def test_what_its_image_says_is_left_out():
+def test_defaults_of_the_image_are_left_out():
     assert said(PLAIN) == {"image": "ghcr.io/o/notes:1.2", "container_name": "notes"}
 
 
@@ -77,13 +77,13 @@ OPTIONS = {
 
 
 @pytest.mark.parametrize(("entry", "expected"), OPTIONS.values(), ids=OPTIONS)
-def test_an_option_is_composes(entry, expected):
+def test_docker_run_option_becomes_a_compose_option(entry, expected):
     found = said(entry)
     assert {key: found[key] for key in found if key not in ("image", "container_name")} == expected
 
 
 @pytest.mark.parametrize("entry", [entry for entry, _ in OPTIONS.values()], ids=OPTIONS)
-def test_its_text_says_the_same(entry):
+def test_yaml_text_parses_back_to_the_same_document(entry):
     made = by_run.compose_document(entry, IMAGE)
     assert yaml.safe_load(by_run.yaml_text(made)) == made
 
@@ -101,7 +101,7 @@ def read(monkeypatch, *entries):
     return last["facts"]
 
 
-def test_it_becomes_a_service(monkeypatch):
+def test_container_of_docker_run_becomes_a_service(monkeypatch):
     entry = started(
         {"Env": ["PATH=/bin", "LANG=C", "DB_PASSWORD=hunter2", "MODE=fast"]},
         {"PortBindings": {"80/tcp": [{"HostIp": "", "HostPort": "8001"}]}, "Memory": 256 * 1024**2},
@@ -121,7 +121,7 @@ def test_it_becomes_a_service(monkeypatch):
     assert service.unit == "notes.service" and service.directory == "/opt/notes"
 
 
-def test_one_that_does_not_run_is_left_out_and_said(monkeypatch):
+def test_stopped_container_is_left_out_with_a_remark(monkeypatch):
     facts = read(monkeypatch, {**PLAIN, "State": {"Running": False, "Pid": 0}})
     remarks: list = []
     assert understanding.compose.entries(facts, remarks) == []
@@ -141,7 +141,7 @@ ODD = {
 
 
 @pytest.mark.parametrize(("entry", "names", "said"), ODD.values(), ids=ODD)
-def test_one_that_cannot_be_read_concerns_no_other(monkeypatch, entry, names, said):
+def test_unreadable_container_does_not_affect_the_others(monkeypatch, entry, names, said):
     facts = checked_facts(read(monkeypatch, entry, started(Name="/other")), "box")
     assert [container["name"] for container in facts["containers"]] == [*names, "other"]
     assert [place[1] for container in facts["containers"] for place in container["ports"]] == [8001 for _ in names]

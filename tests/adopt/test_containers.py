@@ -50,7 +50,7 @@ PLAIN = {
 }  # fmt: skip
 
 
-def test_what_the_catalogue_would_write_comes_back():
+def test_rendered_compose_file_is_read_back_unchanged():
     found, remarks = read(BODY)
     assert found == PLAIN
     network = {r.text for r in remarks if r.kind == "does not fit"}
@@ -183,13 +183,13 @@ WAYS: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize(("body", "container", "changes", "said"), WAYS.values(), ids=WAYS)
-def test_every_way_of_writing_it(body, container, changes, said):
+def test_every_compose_notation_is_read(body, container, changes, said):
     found, remarks = read(body, **container)
     assert found == {key: value for key, value in {**PLAIN, **changes}.items() if value is not None}
     assert said in " | ".join(f"{remark.text}" for remark in remarks)
 
 
-def test_of_an_environment_file_only_the_names_are_known_and_all_are_secrets():
+def test_names_of_an_environment_file_become_secrets():
     body = BODY | {"env_file": [".env"], "environment": {"MODE": "x"}}
     assert understanding.wanted_paths(host(body))[0] == ["/srv/shop/.env"]
     found, remarks = read(body, {"/srv/shop/.env": {"kind": "file", "names": ["DB_URL", "MODE"]}})
@@ -204,7 +204,7 @@ LEFT_OUT = {
 
 
 @pytest.mark.parametrize(("body", "container", "said"), LEFT_OUT.values(), ids=LEFT_OUT)
-def test_what_cannot_be_a_service_is_left_out_and_said(monkeypatch, body, container, said):
+def test_entry_that_cannot_be_a_service_is_left_out_with_a_remark(monkeypatch, body, container, said):
     monkeypatch.setitem(UNIT, "enabled", False)
     with pytest.raises(InfraError, match=r"Old\.example has no service that the catalogue could describe") as raised:
         read(body, **container)
@@ -219,7 +219,7 @@ def test_a_container_elsewhere_moves_into_the_network():
     assert remarks[0].text == "its networks are shop_default: it moves into shop-network"
 
 
-def test_only_an_address_that_is_asked_for_is_kept():
+def test_only_a_configured_address_is_kept():
     remarks: list[Remark] = []
     net = compose.Shared({"name": "shop-network", "subnet": "172.28.0.0/16"})
     by_docker = compose.entries(host(without("networks"), networks={"shop-network": "172.28.0.2"}), remarks)[0]
@@ -228,7 +228,7 @@ def test_only_an_address_that_is_asked_for_is_kept():
     assert net.fixed_address(compose.entries(fixed, remarks)[0], remarks) == "172.28.0.9"
 
 
-def test_containers_without_a_network_get_one_of_their_own():
+def test_containers_without_a_network_get_a_new_one():
     facts = host(without("networks"), networks={"bridge": "172.17.0.2"}) | {"networks": []}
     found = understanding.derive_system(facts, {}, stack(), "shop")
     assert found.system.network and found.system.network.name == "shop-network"
@@ -237,14 +237,14 @@ def test_containers_without_a_network_get_one_of_their_own():
 
 
 @pytest.mark.parametrize("subnet", ["", "fd00::/64", "no"])
-def test_a_network_without_an_ipv4_place_is_none_of_theirs(subnet):
+def test_network_without_an_ipv4_subnet_is_not_taken_over(subnet):
     facts = host(without("networks")) | {"networks": [{"name": "shop-network", "subnet": subnet, "gateway": ""}]}
     found = understanding.derive_system(facts, {}, stack(), "shop")
     assert found.system.network and str(found.system.network.subnet) == "172.30.0.0/16"
     assert "the containers share no network" in " ".join(remark.text for remark in found.remarks)
 
 
-def test_a_gateway_of_the_other_kind_is_not_taken():
+def test_ipv6_gateway_is_not_taken_over():
     facts = host(BODY) | {"networks": [{"name": "shop-network", "subnet": "172.28.0.0/16", "gateway": "fd00::1"}]}
     found = understanding.derive_system(facts, {}, stack(), "shop")
     assert found.system.network and str(found.system.network.gateway) == "172.28.0.1"
@@ -277,14 +277,14 @@ def test_two_services_of_one_file_keep_their_keys_and_their_unit():
     }  # fmt: skip
 
 
-def test_a_file_that_masking_broke_is_said():
+def test_file_broken_by_masking_is_reported():
     facts = host(BODY)
     remarks: list[Remark] = []
     compose.entries(facts | {"compose": {PATH: f"services: {{api: {{secret: {MARK}"}}, remarks)
     assert any("cannot be read, perhaps since a secret was masked" in remark.text for remark in remarks)
 
 
-def test_a_container_that_its_file_does_not_have_is_said():
+def test_container_missing_from_its_compose_file_is_reported():
     facts = host(BODY)
     facts["containers"].append(facts["containers"][0] | {"name": "other", "key": "other", "files": [PATH]})
     remarks: list[Remark] = []
@@ -293,7 +293,7 @@ def test_a_container_that_its_file_does_not_have_is_said():
 
 
 @pytest.mark.parametrize("text", ["services: {api: x}", "services: x", "x", "networks: x", "networks: {a: x}", "- a"])
-def test_a_file_of_another_kind_is_said_or_means_nothing(text):
+def test_compose_file_of_another_kind_is_reported_or_ignored(text):
     remarks: list[Remark] = []
     assert compose.entries(host(BODY) | {"compose": {PATH: text}}, remarks) == []
     assert compose.network_unit(host(BODY) | {"compose": {PATH: text}}, "shop-network") is None

@@ -73,7 +73,7 @@ GUARDED = {
 
 
 @pytest.mark.parametrize(("text", "public", "closed"), GUARDED.values(), ids=GUARDED)
-def test_what_was_protected_is_closed(text, public, closed):
+def test_guarded_location_is_closed(text, public, closed):
     found, shut, said = of(text)
     assert (found, shut) == (public, closed)
     assert said or "deny all" in text or "return 503" in text
@@ -92,23 +92,23 @@ OPEN = {
 
 
 @pytest.mark.parametrize(("text", "public"), OPEN.values(), ids=OPEN)
-def test_what_was_open_stays_open(text, public):
+def test_open_location_stays_open(text, public):
     assert of(text)[:2] == (public, set())
 
 
-def test_a_redirect_of_all_below_a_path_is_one():
+def test_redirect_of_a_whole_path_becomes_one_redirect():
     found = read_of(
         f"server {{ {HEAD} location /was {{ return 301 https://b.example.com$request_uri; }} location / {{ {P} }} }}"
     )
     assert found.redirects == [{"public": "/was/", "to": "https://b.example.com/was/", "status": 301}]
 
 
-def test_a_header_that_is_taken_from_clients_is_taken_from_them_still():
+def test_cleared_request_header_stays_cleared():
     found = seen(f'server {{ {HEAD} location /x/ {{ proxy_set_header X-Remote-User ""; {P} }} }}')
     assert found.routes[0].more == {"request_headers": {"X-Remote-User": ""}}
 
 
-def test_cors_of_a_route_is_said_whole_beside_its_sites():
+def test_cors_of_a_route_states_every_field_that_its_site_sets():
     site = {"methods": ["GET"], "origins": ["https://b.example.com"], "credentials": True}
     own = nginx.RouteDraft(
         "a", "/z/", None, "127.0.0.1", 1, "", {"methods": ["GET"], "origins": ["https://c.example.com"]}
@@ -126,7 +126,7 @@ SECRET = {
 
 
 @pytest.mark.parametrize("text", SECRET.values(), ids=SECRET)
-def test_a_masked_value_takes_no_guard_with_it(text):
+def test_masking_keeps_the_guards_of_a_location(text):
     shown = mask_secrets("/etc/nginx/sites-enabled/a", text)
     assert "hunter2" not in shown
     public, closed, _ = of(shown)
@@ -153,7 +153,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("server", WRONG.values(), ids=WRONG)
-def test_what_the_catalogue_could_not_say_ends_no_adoption(server):
+def test_unsupported_settings_do_not_abort_the_adoption(server):
     """Whatever is read off it can be a site of the catalogue's."""
     found = seen(server)
     facts = {"certificates": {}}
@@ -162,7 +162,7 @@ def test_what_the_catalogue_could_not_say_ends_no_adoption(server):
         sites.Site.model_validate(understanding._without_none(entry))
 
 
-def test_what_docker_run_was_given_stays_on_the_host_whatever_it_is_in():
+def test_values_of_docker_run_are_escaped_for_compose_and_masked():
     body = {"environment": {"CONFIG": '{"db": {"password": "hunter2"}}', "B": "${X}y", "C": "it's"}}
     text = by_run.yaml_text({"services": {"a": body}})
     assert yaml.safe_load(text)["services"]["a"]["environment"]["B"] == "$${X}y"

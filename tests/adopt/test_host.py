@@ -28,14 +28,14 @@ def seen(system: str):
 
 
 @pytest.mark.parametrize(("system", "expected"), [(name, expected) for name, (_, expected) in SYSTEMS.items()])
-def test_a_systems_host_gives_its_yaml_back(system, expected):
+def test_rendered_host_is_read_back_as_its_yaml(system, expected):
     _, _, _, found = seen(system)
     assert hosts.differences(hosts.ours(system), found.system) == expected
     assert not [line for line in lines(found.remarks, "does not fit") if "not taken over" in line]
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
-def test_the_yaml_says_all_of_the_system(system):
+def test_yaml_of_a_system_is_complete(system):
     *_, found = seen(system)
     text = written.yaml_of(found.system, ["a comment"])
     assert System.model_validate(yaml.safe_load(text)) == found.system
@@ -43,7 +43,7 @@ def test_the_yaml_says_all_of_the_system(system):
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
-def test_what_was_found_passes_the_checks_of_the_catalogue(system):
+def test_derived_system_passes_the_checks_of_the_catalogue(system):
     made, _, _, found = seen(system)
     host = SYSTEMS[system][0]
     again = comparing.with_system(made, found.system, host, made.stack.hosts[host])
@@ -53,7 +53,7 @@ def test_what_was_found_passes_the_checks_of_the_catalogue(system):
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
-def test_rendered_again_a_host_of_ours_is_as_it_was(system):
+def test_derived_system_renders_the_same_units_and_sites(system):
     """Units, compose files and sites; what a description joins, or a limit in other words, is no other setting."""
     made, files, facts, found = seen(system)
     host = SYSTEMS[system][0]
@@ -74,7 +74,7 @@ def entries(release, files):
     return hosts.entries_of(files, [*text, *names])
 
 
-def test_a_host_by_hand_from_the_document_gives_watchme_back():
+def test_handmade_host_of_the_document_is_read_as_watchme():
     """Compose files, units, network and Nginx site as the document writes them, and not as we render them."""
     facts = watchme_by_hand()
     found = understanding.derive_system(facts, {}, stack(), "watchme")
@@ -87,7 +87,7 @@ def test_a_host_by_hand_from_the_document_gives_watchme_back():
     ]
 
 
-def test_what_a_release_would_do_to_the_documents_host_is_said():
+def test_changes_of_a_release_to_a_handmade_host_are_listed():
     facts = watchme_by_hand()
     made, _ = hosts.alone("watchme", "watchme")
     found = understanding.derive_system(facts, {}, made.stack, "watchme")
@@ -112,7 +112,7 @@ def by_hand_entries(facts, paths):
     return {path: about | {"text": texts[path]} if path in texts else {"kind": "none"} for path in paths}
 
 
-def test_what_would_be_lost_is_listed_by_name():
+def test_lost_settings_are_listed_by_name():
     made, files = hosts.alone("watchme", "watchme")
     path = "/home/ubuntu/api_ast/docker-compose.prod.yml"
     body = yaml.safe_load(next(f.content for f in files.files if f.path == path))
@@ -134,7 +134,7 @@ def test_what_would_be_lost_is_listed_by_name():
     assert compared.restarts == ["watchme-ast-api.service"]
 
 
-def test_another_file_of_nginx_with_the_name_is_in_the_way():
+def test_other_nginx_file_with_the_same_site_is_reported():
     made, files = hosts.alone("watchme", "watchme")
     facts = hosts.facts_of(made, files)
     facts["nginx"]["/etc/nginx/sites-enabled/old"] = "server { listen 80; server_name api.hey-watch.me; }"
@@ -143,7 +143,7 @@ def test_another_file_of_nginx_with_the_name_is_in_the_way():
     ]
 
 
-def test_images_are_named_by_what_runs_and_that_is_said_in_a_line():
+def test_images_are_pinned_to_running_digests_and_counted_in_one_line():
     made, files, facts, found = seen("watchme")
     for container in facts["containers"]:
         container["digests"] = [f"{container['image'].rsplit(':', 1)[0]}@sha256:{'a' * 64}"]
@@ -167,7 +167,7 @@ UNITS = {
 
 
 @pytest.mark.parametrize(("change", "said"), UNITS.values(), ids=UNITS)
-def test_what_does_not_fit_of_a_unit_is_said(change, said):
+def test_unsupported_unit_settings_are_reported(change, said):
     made, files = hosts.alone("recall", "services")
     facts = hosts.facts_of(made, files)
     text = "[Unit]\nDescription=X\n[Service]\nExecStart=/bin/x\n[Install]\nWantedBy=multi-user.target\n"
@@ -178,7 +178,7 @@ def test_what_does_not_fit_of_a_unit_is_said(change, said):
     assert said in " | ".join(lines(found.remarks, "does not fit"))
 
 
-def test_all_is_shown_in_order_with_the_diff_only_when_wanted():
+def test_output_is_ordered_and_has_the_diff_on_request_only():
     made, files, facts, found = seen("recall")
     again = comparing.with_system(made, found.system, "services", made.stack.hosts["services"])
     release = comparing.render_release(again, "services", facts)
@@ -196,7 +196,7 @@ def test_all_is_shown_in_order_with_the_diff_only_when_wanted():
     assert "\nunits that would restart:" in shown_by[False] and "  recall-api.service" in shown_by[False]
 
 
-def test_a_secret_in_a_units_command_is_said():
+def test_secret_in_a_unit_command_is_reported():
     made, files, facts, _ = seen("recall")
     unit = next(unit for unit in facts["units"] if unit["name"] == "recall-api.service")
     unit["text"] = hosts.mask_secrets(

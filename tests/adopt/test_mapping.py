@@ -21,7 +21,7 @@ FOUND = Facts(
 )  # fmt: skip
 
 
-def test_everything_has_the_programs_name_and_its_component():
+def test_imported_resources_have_the_names_of_the_program():
     names = {entry.name: (entry.id, entry.parent[1]) for entry in resources_to_import(MADE, "watchme", FOUND)}
     assert names == {
         f"watchme-{REGION}-instance": ("i-1", f"watchme-{REGION}"),
@@ -33,7 +33,7 @@ def test_everything_has_the_programs_name_and_its_component():
     }
 
 
-def test_a_security_group_of_others_too_is_left_to_them():
+def test_shared_security_group_is_not_adopted():
     found = replace(FOUND, instance=replace(INSTANCE, groups=[replace(OWN, shared=True)]))
     assert not [entry for entry in resources_to_import(MADE, "watchme", found) if "SecurityGroup" in entry.type]
     assert any("kept, since others use it" in line for line in differences(MADE, "watchme", found))
@@ -57,7 +57,7 @@ SAID = {
 
 
 @pytest.mark.parametrize(("change", "line"), SAID.values(), ids=SAID)
-def test_what_an_update_would_change_is_said_before(change, line):
+def test_differences_are_listed_before_the_adoption(change, line):
     found = replace(FOUND, instance=replace(INSTANCE, **change))
     assert line in "\n".join(differences(MADE, "watchme", found))
 
@@ -85,7 +85,7 @@ def launched(ec2) -> str:
     return made["Instances"][0]["InstanceId"]
 
 
-def test_the_only_instance_is_it_and_its_group_its_own(cloud):
+def test_only_instance_is_adopted_with_its_security_group(cloud):
     id = launched(cloud)
     address = cloud.allocate_address(Domain="vpc")
     cloud.associate_address(InstanceId=id, AllocationId=address["AllocationId"])
@@ -94,7 +94,7 @@ def test_the_only_instance_is_it_and_its_group_its_own(cloud):
     assert [(group.name, group.shared) for group in found.instance.groups] == [("own", False)]
 
 
-def test_of_two_instances_one_must_be_named(cloud):
+def test_instance_must_be_named_when_there_are_two(cloud):
     ids = sorted([launched(cloud)])
     ids.append(cloud.run_instances(ImageId=any_image(cloud), MinCount=1, MaxCount=1)["Instances"][0]["InstanceId"])
     with pytest.raises(
@@ -103,7 +103,7 @@ def test_of_two_instances_one_must_be_named(cloud):
         facts.gather("hey-watch.me", ["api.hey-watch.me"], REGION, None)
 
 
-def test_an_instance_without_a_lasting_address_is_to_get_one(cloud):
+def test_instance_without_an_elastic_address_is_refused(cloud):
     launched(cloud)
     with pytest.raises(InfraError, match="has no Elastic IP address"):
         facts.gather("hey-watch.me", ["api.hey-watch.me"], REGION, None)

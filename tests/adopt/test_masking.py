@@ -111,7 +111,7 @@ def test_a_secret_is_known_by_its_name(name):
 
 
 @pytest.mark.parametrize("name", secret_names.PLAIN)
-def test_other_names_are_no_secrets(name):
+def test_ordinary_names_are_not_secret(name):
     assert not looks_secret(name)
 
 
@@ -212,12 +212,12 @@ PROXIES = [text for path, text in WAYS.values() if path == NGINX and "{{" in tex
 
 
 @pytest.mark.parametrize("text", PROXIES)
-def test_what_is_masked_in_a_proxys_configuration_can_still_be_read(text):
+def test_masked_nginx_configuration_still_parses(text):
     assert nginx.parse(mask_secrets(NGINX, text.format(HIDDEN)))
 
 
 @pytest.mark.parametrize("name", [name for name, (path, text) in WAYS.items() if "MODE" in text and "DB" not in text])
-def test_what_stands_beside_it_is_still_read(name):
+def test_settings_beside_a_masked_value_stay_readable(name):
     path, text = WAYS[name]
     assert "MODE" in mask_secrets(path, text.format(HIDDEN))
 
@@ -236,7 +236,7 @@ WORDS = st.text("abcdefghijklmnopqrstuvwxyzABCXYZ0123456789!#$%*+,./:;<=>?@[]^_|
 
 
 @given(WORDS, st.sampled_from(["'", '"', ""]), st.booleans())
-def test_no_value_of_a_secret_name_gets_through(value, quote, as_list):
+def test_no_value_under_a_secret_name_is_left(value, quote, as_list):
     item = f"- {quote}DB_PASSWORD={value}{quote}" if as_list else f"DB_PASSWORD: {quote}{value}{quote}"
     text = f"services:\n  api:\n    environment:\n      {item}\n    image: x\n"
     assert value not in mask_secrets(COMPOSE, text)
@@ -247,7 +247,7 @@ AROUND = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"], i
 
 
 @given(AROUND, AROUND, st.booleans(), st.sampled_from([None, False, True]), st.integers(20, 200))
-def test_however_yaml_writes_a_value_it_does_not_get_through(before, after, as_list, flow, width):
+def test_secret_is_masked_in_every_yaml_notation(before, after, as_list, flow, width):
     value = f"{before}{HIDDEN}{after}"
     environment = [f"DB_PASSWORD={value}", "MODE=fast"] if as_list else {"DB_PASSWORD": value, "MODE": "fast"}
     data = {"services": {"api": {"environment": environment, "image": "x"}}}
@@ -256,7 +256,7 @@ def test_however_yaml_writes_a_value_it_does_not_get_through(before, after, as_l
 
 
 @pytest.mark.parametrize("path", ["compose.service.j2", "site.conf.j2", "network.service.j2"])
-def test_what_is_no_secret_stays_as_it_is(path):
+def test_templates_without_secrets_stay_unchanged(path):
     text = (ROOT / "files/templates" / path).read_text()
     assert mask_secrets(UNIT if "service" in path else NGINX, text) == text
 
@@ -274,7 +274,7 @@ KEPT = {
 
 
 @pytest.mark.parametrize(("path", "text"), KEPT.values(), ids=KEPT)
-def test_what_only_looks_alike_stays(path, text):
+def test_values_similar_to_secrets_stay_unchanged(path, text):
     assert mask_secrets(path, text) == text
 
 
@@ -298,7 +298,7 @@ def test_long_names_are_no_secrets(line):
     assert mask_secrets(COMPOSE, text) == text
 
 
-def test_a_file_of_which_the_rest_was_not_understood_cannot_be_read_as_if_it_were_whole():
+def test_partly_masked_file_cannot_be_parsed_as_a_whole_one():
     text = "services:\n  a:\n    environment: {MODE: it's}\n  b:\n    image: x\n"
     with pytest.raises(yaml.YAMLError):
         yaml.safe_load(mask_secrets(COMPOSE, text))
@@ -312,6 +312,6 @@ def test_no_command_is_made_of_a_name_that_no_variable_has(name):
     assert not line.startswith("infra") and "\x1b" not in line and "\n" not in line
 
 
-def test_a_secrets_command_names_it():
+def test_command_for_a_secret_names_the_secret():
     line = command._secret_line(Remark("secret", "app", "API_KEY"))
     assert line == "infra secret set app.API_KEY"

@@ -60,7 +60,7 @@ EXAMPLES = {
 
 @pytest.mark.parametrize(("name", "text", "kept"), EXAMPLES.values(), ids=EXAMPLES)
 @pytest.mark.parametrize("key", [None, b"key"])
-def test_it_is_masked_and_what_is_no_secret_is_not(name, text, kept, key):
+def test_only_nested_secrets_are_masked(name, text, kept, key):
     parts = text.split("SECRET")
     whole = parts[0] + "".join(f"hunter{number}{part}" for number, part in enumerate(parts[1:]))
     shown = Masker(key).mask_secrets(f"/etc/{name}", whole)
@@ -94,7 +94,7 @@ READABLE = [
 
 
 @pytest.mark.parametrize("text", READABLE)
-def test_a_document_is_one_afterwards(text):
+def test_masked_document_still_parses(text):
     shown = mask_secrets("/srv/compose.yml", text)
     assert "hunter2" not in shown and list(yaml.safe_load(shown)) == list(yaml.safe_load(text))
 
@@ -107,7 +107,7 @@ def test_a_document_is_one_afterwards(text):
         'set $pass "a;hunter2";\n',
     ],
 )
-def test_so_is_a_statement_of_nginx(text):
+def test_masked_nginx_statement_still_ends(text):
     shown = mask_secrets("/etc/nginx/nginx.conf", f"http {{\n{text}index a;\n}}\n")
     assert "hunter2" not in shown and shown.endswith(";\nindex a;\n}\n") and shown.count("\n") == 4
 
@@ -119,7 +119,7 @@ def test_many_secrets_in_one_line_are_all_masked():
 
 
 @pytest.mark.parametrize(("name", "text"), KEPT.values(), ids=KEPT)
-def test_what_is_no_secret_stays_as_it_is(name, text):
+def test_document_without_secrets_stays_unchanged(name, text):
     assert mask_secrets(f"/etc/{name}", text) == text
 
 
@@ -142,7 +142,7 @@ DOCUMENTS = st.recursive(
 
 
 @given(DOCUMENTS, st.sampled_from([None, 0, 1, 2, 4]))
-def test_wherever_it_is_in_a_document_it_is_masked(document, indent):
+def test_secret_is_masked_at_any_place_of_a_document(document, indent):
     assert "hunter2" not in mask_secrets("/etc/a.json", json.dumps(document, indent=indent) + "\n")
 
 
@@ -159,12 +159,12 @@ def test_a_document_with_a_line_for_each_value_keeps_its_form(document, indent):
     ["\\", "a=", '{"', "//x:y", "<a>", "- ", "name: a\n", "-----BEGIN PRIVATE KEY-----", "A1A1A1A1", "a-", " \n" * 16],
 )
 @pytest.mark.parametrize("begin", ['Environment="A=', "map $token x {", '{"credentials": {"', "//x:", "set\n"])
-def test_no_text_takes_for_ever(begin, unit):
+def test_masking_ends_in_time_for_any_text(begin, unit):
     # A pattern that tries every way to read this would run into the limit of all tests
     text = f"[Service]\n{begin}{unit * 1000}"
     for path in ("a.conf", "a.yml", "a.service"):
         assert mask_secrets(f"/etc/systemd/system/{path}", text)
 
 
-def test_a_line_beyond_all_that_people_write_is_not_looked_into():
+def test_extremely_long_line_is_masked_whole():
     assert mask_secrets("/etc/a.conf", f"a\n{'b ' * 5000}\nc\n") == f"a\n{MARK}\nc\n"

@@ -70,7 +70,7 @@ BENT = {
 
 
 @pytest.mark.parametrize(("location", "said", "expected"), BENT.values(), ids=BENT)
-def test_what_does_not_fit_is_said(location, said, expected):
+def test_unsupported_directives_are_reported(location, said, expected):
     found = seen(f"server {{ {HEAD} {location} }}")
     assert found.routes == expected
     assert said in " ".join(remark.text for remark in found.remarks)
@@ -84,7 +84,7 @@ def test_a_size_of_the_server_or_of_all_servers_counts():
     ] == ["3m"]
 
 
-def test_an_upstream_of_one_server_is_that_server_and_of_two_is_none():
+def test_upstream_is_resolved_only_when_it_has_one_server():
     http = "upstream one { server 127.0.0.1:8017; } upstream two { server 127.0.0.1:1; server 127.0.0.1:2; }"
     server = (
         f"server {{ {HEAD} location /x/ {{ proxy_pass http://one/; }} location /y/ {{ proxy_pass http://two/; }} }}"
@@ -94,7 +94,7 @@ def test_an_upstream_of_one_server_is_that_server_and_of_two_is_none():
     assert "2 servers take turns there" in found.remarks[0].text
 
 
-def test_what_is_included_is_in_place():
+def test_included_files_are_read_in_place():
     snippet = {"/etc/nginx/snippets/proxy.conf": "proxy_read_timeout 90;"}
     server = f"server {{ {HEAD} location /x/ {{ {AT}/; include snippets/*.conf; }} }}"
     assert seen(server, files=snippet).routes == [route("/x/", timeout=90)]
@@ -108,23 +108,23 @@ SERVERS = {
 
 
 @pytest.mark.parametrize(("server", "said"), SERVERS.values(), ids=SERVERS)
-def test_what_a_server_lacks_is_said(server, said):
+def test_missing_parts_of_a_server_are_reported(server, said):
     assert said in seen(server).remarks[0].text
 
 
-def test_a_server_that_leads_nowhere_is_no_site():
+def test_server_that_only_redirects_to_https_is_no_site():
     found = seen("server { listen 80; server_name a.example.com; return 301 https://$host$request_uri; }")
     assert (found.routes, found.facts, found.remarks) == ([], {}, [])
 
 
-def test_headers_of_the_server_are_the_sites_but_for_what_the_program_adds():
+def test_headers_of_a_server_become_the_sites_except_hsts():
     headers = 'add_header X-Frame-Options DENY always; add_header Strict-Transport-Security "max-age=63072000" always;'
     found = read_of(f"server {{ {HEAD} {headers} location / {{ {AT}; }} }}")
     assert found.headers == {"X-Frame-Options": "DENY"} and found.has_hsts
     assert not read_of(f"server {{ {HEAD} location / {{ {AT}; }} }}").has_hsts
 
 
-def test_other_names_are_aliases_and_a_name_that_is_sent_on_is_a_redirect():
+def test_other_names_become_aliases_and_redirecting_servers_redirects():
     server = f"""server {{ {HEAD} server_name b.example.com; location / {{ {AT}; }} }}
         server {{ listen 443 ssl; server_name www.example.com; return 301 https://a.example.com$request_uri; }}
         server {{ listen 80; server_name a.example.com; return 301 https://$host$request_uri; }}"""
@@ -158,7 +158,7 @@ NOT_SERVICES = {
 
 
 @pytest.mark.parametrize(("location", "expected"), NOT_SERVICES.values(), ids=NOT_SERVICES)
-def test_what_leads_to_no_service_is_said_or_closed(location, expected):
+def test_location_without_a_service_is_reported_or_closed(location, expected):
     found = seen(f"server {{ {HEAD} {location} location /else/ {{ {AT}; }} }}")
     assert [r.public for r in found.routes] == ["/else/"]
     read = found.facts["a.example.com"]
@@ -187,7 +187,7 @@ GUARDS = {
 
 @pytest.mark.parametrize("at", ["location", "server", "http"])
 @pytest.mark.parametrize(("guard", "expected"), GUARDS.values(), ids=GUARDS)
-def test_what_is_guarded_is_never_an_open_route(guard, expected, at):
+def test_guarded_location_never_becomes_an_open_route(guard, expected, at):
     if at == "http" and ("if" in guard or "limit_except" in guard):
         at = "location"
     put = {place: guard if place == at else "" for place in ("location", "server", "http")}
@@ -217,7 +217,7 @@ MORE = {
 
 
 @pytest.mark.parametrize(("text", "expected"), MORE.values(), ids=MORE)
-def test_what_a_route_can_say_it_says(text, expected):
+def test_supported_directives_become_fields_of_the_route(text, expected):
     http = """limit_req_zone $binary_remote_addr zone=one:1m rate=3r/s; limit_req_zone $uri zone=odd:1m rate=3r/s;
         limit_conn_zone $binary_remote_addr zone=two:1m;"""
     found = seen(f"server {{ {HEAD} location /x/ {{ {AT}/; {text} }} }}", http)
@@ -270,6 +270,6 @@ def test_the_documents_own_locations():
     assert shared_cors(found.routes) == {"methods": ["GET", "POST", "OPTIONS"]}
 
 
-def test_what_nginx_could_not_read_either_is_said():
+def test_invalid_nginx_configuration_is_reported():
     with pytest.raises(InfraError, match=r"/etc/nginx/sites-enabled/a: Nginx's configuration cannot be read"):
         seen("server { location / {")

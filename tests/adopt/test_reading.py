@@ -78,7 +78,7 @@ def asked(payload: dict) -> list[dict]:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def test_it_describes_any_machine():
+def test_facts_have_units_containers_and_proxy():
     *steps, last = asked({"ask": "facts"})
     assert [event["step"] for event in steps] == ["units", "containers", "proxy and certificates"]
     assert last["facts"]["memory"] > 0 and "root" in {account["name"] for account in last["facts"]["accounts"]}
@@ -86,7 +86,7 @@ def test_it_describes_any_machine():
     assert set(last["facts"]) == set(expected)
 
 
-def test_of_paths_it_says_what_they_are_and_of_variables_only_names(tmp_path):
+def test_environment_files_are_reported_by_the_names_of_their_variables(tmp_path):
     (tmp_path / ".env").write_text("# API_KEY=no\nAPI_KEY=hunter2\nexport MODE = fast\n")
     (tmp_path / "app.env").write_text("TOKEN=hunter2\n")
     (tmp_path / "a.conf").write_text("password = hunter2\nmode = fast\n")
@@ -105,7 +105,7 @@ def test_of_paths_it_says_what_they_are_and_of_variables_only_names(tmp_path):
     assert found[paths["no"]] == {"kind": "none"} and found[str(tmp_path)]["kind"] == "directory"
 
 
-def test_it_masks_there_as_it_does_here(tmp_path):
+def test_secrets_are_masked_on_the_host(tmp_path):
     """Two modules go there as one program: neither may take the other's names."""
     file = tmp_path / "docker-compose.yml"
     file.write_text("services:\n  a:\n    environment:\n      API_KEY: hunter2\n      MODE: fast\n    image: b\n")
@@ -113,7 +113,7 @@ def test_it_masks_there_as_it_does_here(tmp_path):
     assert found == hosts.mask_secrets(str(file), file.read_text()) and "MODE: fast" in found
 
 
-def test_units_are_read_with_drop_ins_instances_and_what_they_start(tmp_path):
+def test_units_are_read_with_drop_ins_instances_and_programs(tmp_path):
     unit = tmp_path / "app@.service"
     unit.write_text("[Service]\nEnvironment=API_KEY=hunter2\nExecStart=/usr/bin/x %i\n")
     (tmp_path / "app@.service.d").mkdir()
@@ -186,13 +186,13 @@ NETWORKS = {
 
 
 @pytest.mark.parametrize(("places", "expected"), NETWORKS.values(), ids=NETWORKS)
-def test_of_networks_their_ipv4_place_is_read(monkeypatch, places, expected):
+def test_only_ipv4_subnets_of_networks_are_read(monkeypatch, places, expected):
     answers = {"networks": "1", "network": json.dumps([{"Name": "net", "IPAM": {"Config": places}}])}
     monkeypatch.setattr(on_host, "_ask", lambda command, *_: answers[command])
     assert [network["subnet"] for network in on_host._networks()] == expected
 
 
-def test_what_docker_says_is_shown_without_a_value_of_a_variable(monkeypatch):
+def test_values_of_container_variables_are_not_reported(monkeypatch):
     inspected = {
         "Name": "/shop", "Image": "sha256:1", "State": {"Running": True, "Pid": 0},
         "Config": {
@@ -250,7 +250,7 @@ def run(there, *more: str):
     return CliRunner().invoke(app, ["adopt", "host", "127.0.0.1", *words])
 
 
-def test_the_command_shows_the_yaml_and_all_that_goes_with_it(there):
+def test_command_shows_the_yaml_and_its_remarks(there):
     ran = run(there, "--yes", "--system", "recall")
     assert ran.exit_code == 0, ran.output
     assert "system: recall" in ran.stdout and "unit: recall-api.service" in ran.stdout
@@ -259,7 +259,7 @@ def test_the_command_shows_the_yaml_and_all_that_goes_with_it(there):
     assert len(there[0].commands) == 3
 
 
-def test_it_writes_a_new_file_and_none_that_is_there(there):
+def test_existing_file_is_not_overwritten(there):
     path = there[2] / "recall.yaml"
     ran = run(there, "--yes", "--write", str(path))
     assert ran.exit_code == 0 and f"written: {path}" in ran.stdout, ran.output
@@ -268,7 +268,7 @@ def test_it_writes_a_new_file_and_none_that_is_there(there):
     assert isinstance(again.exception, InfraError) and "already exists" in str(again.exception)
 
 
-def test_the_system_is_called_after_the_host_unless_said_otherwise(there):
+def test_system_is_named_after_the_host_by_default(there):
     assert "system: old-server\n" in run(there, "--yes").stdout
 
 
@@ -302,42 +302,42 @@ WRONG = {
 
 
 @pytest.mark.parametrize(("more", "facts", "said"), WRONG.values(), ids=WRONG)
-def test_what_is_wrong_is_said_in_a_line(there, more, facts, said):
+def test_each_failure_is_one_line(there, more, facts, said):
     there[1]["facts"] |= facts
     ran = run(there, *more)
     assert isinstance(ran.exception, InfraError) and said in str(ran.exception), ran.output
 
 
 @pytest.mark.parametrize("more", [["--system", "My Shop"], ["--host", "elsewhere"], ["--write", "/etc/hosts"]])
-def test_a_wrong_wish_is_said_before_a_host_is_asked(there, more):
+def test_wrong_options_are_refused_before_the_host_is_asked(there, more):
     ran = run(there, *more)
     assert isinstance(ran.exception, InfraError) and "host key" not in ran.output
     assert there[0].commands == []
 
 
-def test_a_pinned_key_needs_no_question_and_another_question_is_asked(there):
+def test_host_key_is_confirmed_unless_it_is_pinned(there):
     assert run(there, "--host-key", key_of(there[0])).exit_code == 0
     ran = run(there)
     assert isinstance(ran.exception, SystemExit) or "nothing was read" in str(ran.exception)
     assert key_of(there[0]) in ran.output
 
 
-def test_without_sudo_it_says_what_to_do():
+def test_missing_sudo_is_reported_with_the_remedy():
     machine = keys.Machine("a", 22, "me", Path("key"), "SHA256:x")
     hint = reading._hint(machine, "me@a: sudo: a password is required")
     assert hint == "; me must be allowed `sudo -n python3`, since only root reads all of it: or --user root"
 
 
-def test_a_host_that_does_not_answer_is_said():
+def test_unreachable_host_is_reported():
     with pytest.raises(InfraError, match=r"127\.0\.0\.1 does not answer SSH: .*; check that its port 1 is open to you"):
         keys.confirmed_host_key("127.0.0.1", 1, None, True)
 
 
-def test_a_pinned_host_key_is_the_one_that_is_asked_for():
+def test_pinned_host_key_is_used_without_a_question():
     assert keys.confirmed_host_key("127.0.0.1", 1, "SHA256:x", False) == "SHA256:x"
 
 
-def test_another_host_key_than_the_pinned_one_is_refused(tmp_path):
+def test_host_key_that_differs_from_the_pinned_one_is_refused(tmp_path):
     server = Server(lambda *_: 0)
     with (
         pytest.raises(InfraError, match=r"127\.0\.0\.1 has the host key SHA256:\S+ instead of SHA256:x"),

@@ -29,7 +29,7 @@ def adopt(folder, text, options=OPTIONS, stack=STACK):
     return ran.stdout.decode(), remarks
 
 
-def test_jobs_that_build_and_deploy_become_one_call_and_the_rest_stays(tmp_path):
+def test_build_and_deploy_jobs_become_one_call(tmp_path):
     text, remarks = adopt(tmp_path, TWO_JOBS)
     assert text == TWO_JOBS_AFTER
     assert remarks == [
@@ -47,7 +47,7 @@ def test_jobs_that_build_and_deploy_become_one_call_and_the_rest_stays(tmp_path)
     ]
 
 
-def test_steps_of_its_own_stay_in_their_job_and_the_call_waits_for_it(tmp_path):
+def test_other_steps_stay_in_a_job_before_the_call(tmp_path):
     text, remarks = adopt(tmp_path, ONE_JOB)
     assert text == ONE_JOB_AFTER
     assert "the build's build-args is not carried over: write it into the Dockerfile" in remarks
@@ -55,7 +55,7 @@ def test_steps_of_its_own_stay_in_their_job_and_the_call_waits_for_it(tmp_path):
     assert "stays in job ship as it is: actions/checkout; Test" in remarks
 
 
-def test_an_image_that_is_pushed_in_a_step_of_its_own(tmp_path):
+def test_image_pushed_in_a_separate_step_is_recognised(tmp_path):
     text, remarks = adopt(tmp_path, PUSHED_APART)
     jobs = yaml.safe_load(text)["jobs"]
     assert list(jobs) == ["image"]
@@ -67,7 +67,7 @@ def test_an_image_that_is_pushed_in_a_step_of_its_own(tmp_path):
     assert not any("does on the host" in line for line in remarks)
 
 
-def test_a_machine_of_its_owners_has_the_processor_that_was_built_for(tmp_path):
+def test_platform_of_the_build_is_kept_for_an_ssh_host(tmp_path):
     def elsewhere(config):
         own = {"kind": "ssh", "address": "192.0.2.7", "user": "admin", "hostKey": "ssh-ed25519 AAAA", "memory": "16g"}
         config["infra:hosts"] = {"watchme": {**own, "systems": ["watchme"]}}
@@ -77,7 +77,7 @@ def test_a_machine_of_its_owners_has_the_processor_that_was_built_for(tmp_path):
     assert call["platform"] == "linux/amd64" and call["runner"] == "ubuntu-24.04"
 
 
-def test_steps_after_it_wait_for_the_call(tmp_path):
+def test_later_steps_wait_for_the_call(tmp_path):
     text, remarks = adopt(tmp_path, NOTIFIED)
     jobs = yaml.safe_load(text)["jobs"]
     assert jobs["ship"]["needs"] == "deploy" and [step.get("name") for step in jobs["ship"]["steps"]] == [
@@ -88,7 +88,7 @@ def test_steps_after_it_wait_for_the_call(tmp_path):
     assert "step 'Notify' stays and uses what step image gave, which goes: change it" in remarks
 
 
-def test_the_call_is_one_that_our_workflow_takes(tmp_path):
+def test_call_has_only_inputs_of_the_workflow(tmp_path):
     takes = yaml.safe_load((ROOT / ".github/workflows/deploy.yml").read_text())[True]["workflow_call"]
     for given in (TWO_JOBS, ONE_JOB, NOTIFIED):
         text, _ = adopt(tmp_path, given)
@@ -106,7 +106,7 @@ def test_lines_of_windows_and_a_file_without_a_last_line_end_stay_so(tmp_path):
     assert text == TWO_JOBS_AFTER.rstrip("\n")
 
 
-def test_what_a_person_names_counts(tmp_path):
+def test_options_take_precedence_over_the_workflow(tmp_path):
     unclear = TWO_JOBS.replace("REPOSITORY: watchme-admin", "REPOSITORY: ${{ secrets.NAME }}")
     options = command.AdoptOptions("acme/infra", "web", "watchme-web", "arn:aws:iam::123456789012:role/x", "SHIP")
     text, remarks = adopt(tmp_path, unclear, options)
@@ -153,13 +153,13 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("text", "line"), REFUSED.values(), ids=REFUSED)
-def test_what_cannot_be_replaced_is_refused_in_a_sentence(tmp_path, text, line):
+def test_workflow_that_cannot_be_replaced_is_refused_in_one_line(tmp_path, text, line):
     with pytest.raises(InfraError) as error:
         adopt(tmp_path, text)
     assert line in str(error.value) and "\n" not in str(error.value)
 
 
-def test_wishes_that_fit_nothing_are_refused(tmp_path):
+def test_options_that_match_nothing_are_refused(tmp_path):
     for options, line in (
         (command.AdoptOptions("acme"), "--infra acme: is no OWNER/NAME"),
         (command.AdoptOptions("acme/infra", "wob"), "--service wob: did you mean 'web'?"),
@@ -174,7 +174,7 @@ def test_wishes_that_fit_nothing_are_refused(tmp_path):
         assert line in str(error.value)
 
 
-def test_the_command_prints_a_diff_and_lists_the_rest_beside_it(tmp_path, monkeypatch):
+def test_command_prints_a_diff_and_remarks(tmp_path, monkeypatch):
     monkeypatch.setattr("infra.cli.moves.catalogue_of", lambda name: STACK)
     path = tmp_path / ".github/workflows/deploy.yml"
     path.parent.mkdir(parents=True)
@@ -186,7 +186,7 @@ def test_the_command_prints_a_diff_and_lists_the_rest_beside_it(tmp_path, monkey
     assert "- stays as it is: job test, report" in ran.stderr and path.read_text() == TWO_JOBS
 
 
-def test_what_steps_that_stay_are_given_stays_too(tmp_path):
+def test_inputs_of_remaining_steps_stay(tmp_path):
     """Variables that a step sets, and rights that another one gets."""
     text = NOTIFIED.replace(
         "      - id: image\n",

@@ -20,7 +20,7 @@ from tests.support import ROOT
 SENT = f"{history.PLACE}/told.json"
 
 
-def test_hosts_and_the_catalogue_know_the_same_names():
+def test_agent_and_catalogue_have_the_same_alert_names():
     assert names.ALERTS == alert_names.ALERTS and names.MEASURES == alert_names.MEASURES
     today = {alert.alert: alert for alert in read_alerts(ROOT / ALERTS)}
     assert {*names.ALERTS.values()} <= {*today} and not {*names.ALERTS} & {*today}
@@ -42,7 +42,7 @@ def test_a_file_of_an_earlier_version_means_the_same(tmp_path: Path):
     assert read_alerts(tmp_path / "alerts.yaml") == read_alerts(ROOT / ALERTS)
 
 
-def test_a_translation_by_an_earlier_name_is_taken_unless_there_is_one_by_the_name_of_today(tmp_path: Path):
+def test_translation_under_the_current_name_precedes_an_earlier_one(tmp_path: Path):
     file = tmp_path / "alerts.ja.yaml"
     file.write_text("made-room: {text: 前}\nswap: {text: スワップ}\n")
     assert {name: entry.text for name, entry in read_alert_texts(file).items()} == {
@@ -54,7 +54,7 @@ def test_a_translation_by_an_earlier_name_is_taken_unless_there_is_one_by_the_na
 
 
 @pytest.mark.parametrize(("earlier", "today"), names.ALERTS.items())
-def test_an_earlier_name_is_explained_too(earlier, today):
+def test_earlier_alert_name_is_explained(earlier, today):
     (entry,) = alert_sections(ROOT / "docs", earlier)
     assert entry.names == (today,)
 
@@ -102,7 +102,7 @@ def test_a_release_of_an_earlier_version_is_looked_at_by_the_names_of_today():
     assert conditions.evaluate(HostFacts(world, release)) == today
 
 
-def test_an_earlier_repair_is_shown_by_its_name_of_today():
+def test_earlier_repair_is_shown_under_the_current_name():
     world = watchme()
     history.remember_repairs(
         world, [Repair(world.time, "container-attached", "web", "attach", True, "web was attached")]

@@ -14,7 +14,7 @@ from agent.outcome import Refused
 from tests.agent.releases import release, serving
 
 
-def test_signs_of_life_come_while_something_runs_and_end_with_it():
+def test_signs_of_life_come_only_while_work_runs():
     beats, enough = [], threading.Event()
 
     def say(event):
@@ -29,14 +29,14 @@ def test_signs_of_life_come_while_something_runs_and_end_with_it():
     assert beats == [{}] * count
 
 
-def test_they_end_when_it_fails():
+def test_signs_of_life_end_when_the_work_fails():
     with pytest.raises(ValueError), alive.signs_of_life(lambda event: None, every=0.01):
         raise ValueError
     assert not [thread for thread in threading.enumerate() if "beat" in thread.name]
 
 
 @pytest.mark.parametrize("verb", ["status", "prune", "drift", "contents", "restore", "boot-times", "releases"])
-def test_every_verb_that_is_asked_shows_them_before_its_answer(monkeypatch, capsys, verb):
+def test_every_verb_shows_signs_of_life_before_its_answer(monkeypatch, capsys, verb):
     beaten = threading.Event()
     monkeypatch.setattr(alive.signs_of_life.__wrapped__, "__defaults__", (0.01,))
     monkeypatch.setattr(main, "_print", lambda event: (print(json.dumps(event)), event or beaten.set()))
@@ -62,7 +62,7 @@ def start(world, monkeypatch):
     )
 
 
-def test_what_is_compressed_takes_its_whole_room(monkeypatch):
+def test_space_is_checked_for_the_uncompressed_release(monkeypatch):
     made = release()
     contents = members(made.archive)
     size = sum(len(content) for content in contents.values())
@@ -75,7 +75,7 @@ def test_what_is_compressed_takes_its_whole_room(monkeypatch):
         jobs.start(world, {"id": "j1", "kind": "apply", "release": made.id}, {"archive": text, "secrets": {}}, "agent")
 
 
-def test_a_job_for_which_run_has_no_room_is_refused(monkeypatch):
+def test_job_is_refused_without_space_in_run(monkeypatch):
     world = serving(release())
     world.space = 1000
     monkeypatch.setattr(jobs, "_write", lambda *_: pytest.fail("nothing is written"))
@@ -86,7 +86,7 @@ def test_a_job_for_which_run_has_no_room_is_refused(monkeypatch):
     assert not world.commands("systemd-run")
 
 
-def test_one_that_cannot_be_written_is_refused_and_leaves_nothing(monkeypatch):
+def test_job_that_cannot_be_written_is_refused_without_leftovers(monkeypatch):
     world, removed = serving(release()), []
 
     def full(*_):

@@ -27,7 +27,7 @@ def image_of(name: str, change=unchanged) -> str:
 NAME = image_of("avatar-uploader")
 
 
-def test_another_image_of_it_is_brought():
+def test_new_image_of_one_service_is_applied():
     world = serving(release())
     ended = applied(world, with_image(NAME), job=ALONE)
     assert ended.outcome == "applied" and ended.changed == [AVATAR], ended.line
@@ -42,7 +42,7 @@ OTHERS = {
 
 
 @pytest.mark.parametrize("path", OTHERS.values(), ids=OTHERS)
-def test_what_was_edited_by_hand_elsewhere_stays(path):
+def test_hand_edits_of_other_services_stay(path):
     """It is drift, and another update's: nothing restarts for it."""
     world = serving(release())
     edited = world.files[path][0] + b"# by hand\n"
@@ -55,7 +55,7 @@ def test_what_was_edited_by_hand_elsewhere_stays(path):
     assert not [one for one in done if "ast-api" in one and one.split()[1] in ("start", "stop", "restart")], done
 
 
-def test_a_directory_of_others_stays_as_it_is():
+def test_directory_of_another_service_stays_unchanged():
     world = serving(release())
     place = "/home/ubuntu/api_ast"
     world.directories[place] = ("alice", "alice", 0o700)
@@ -63,7 +63,7 @@ def test_a_directory_of_others_stays_as_it_is():
     assert world.directories[place] == ("alice", "alice", 0o700)
 
 
-def test_the_same_again_asks_how_it_is_alone():
+def test_unchanged_deploy_checks_only_its_own_service():
     world = serving(release())
     assert applied(world, with_image(NAME), job=ALONE).outcome == "applied"
     world.web = lambda url: 503 if ":9000" in url else 200
@@ -71,7 +71,7 @@ def test_the_same_again_asks_how_it_is_alone():
     assert applied(world, with_image(NAME)).outcome == "refused"
 
 
-def test_another_service_that_is_stopped_stays_stopped():
+def test_stopped_service_stays_stopped_when_another_is_deployed():
     """It is not this deploy's affair, and would hold up its health."""
     world = serving(release())
     world.active.discard("watchme-admin.service")
@@ -95,7 +95,7 @@ def test_a_first_release_is_whole():
     assert ended.outcome == "refused" and "no release yet, so avatar-uploader cannot be deployed alone" in ended.line
 
 
-def test_another_value_of_a_secret_restarts_what_uses_it_and_nothing_else():
+def test_changed_secret_restarts_only_the_services_that_use_it():
     """As `infra secret rotate` brings it: the release differs in one digest."""
 
     def change(data):

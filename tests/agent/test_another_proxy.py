@@ -91,7 +91,7 @@ def test_every_proxy_is_described_on_both_sides_under_one_name():
         assert own.site_text.place.startswith(of_agent.place) and of_agent.main.startswith(of_agent.place)
 
 
-def test_its_sites_are_rendered():
+def test_sites_are_rendered_for_another_proxy():
     files = render(behind_courier(), "services")
     texts = {file.path: file.content.decode() for file in files.files}
     assert "path /ai/ to 127.0.0.1:" in texts[FILE] and UNIT in [unit.name for unit in files.units]
@@ -100,7 +100,7 @@ def test_its_sites_are_rendered():
     assert f"{NAME}/ai/" in serving.public_paths(texts) and not serving.guarded_paths(texts)
 
 
-def test_its_configuration_is_tested_before_the_switch():
+def test_configuration_of_another_proxy_is_tested_before_the_switch():
     world = machine()
     world.answers["unshare"] = CommandResult(1, "line 1: no such path")
     ended = applied(world, release())
@@ -108,7 +108,7 @@ def test_its_configuration_is_tested_before_the_switch():
     assert FILE not in world.files
 
 
-def test_its_files_are_applied_and_its_log_is_read():
+def test_files_are_applied_and_the_log_is_read_for_another_proxy():
     world = serving_host()
     assert FILE in world.files and UNIT in world.active
     look = HostFacts(world, current(world))
@@ -119,7 +119,7 @@ def test_its_files_are_applied_and_its_log_is_read():
     assert (measured.subject, measured.value) == (UNIT, 25.0)
 
 
-def test_what_is_in_force_beside_it_is_named():
+def test_other_configuration_in_force_is_reported():
     world = serving_host()
     assert overrides.list_overrides(world, current(world)) == []
     world.files[OTHER] = (b"", 0o644, "root", "root")
@@ -129,12 +129,12 @@ def test_what_is_in_force_beside_it_is_named():
 
 
 @pytest.mark.parametrize(("command", "otherwise"), [("/usr/bin/courier run", False), ("/opt/courier serve", True)])
-def test_what_starts_it_is_judged_by_its_description(command, otherwise):
+def test_start_command_is_judged_by_the_description_of_the_proxy(command, otherwise):
     text = f"[Service]\nExecStart={command}\n".encode()
     assert starts_otherwise(proxies.PROXIES["courier"], directives(text)) == otherwise
 
 
-def test_who_asks_a_host_that_retires_is_read_in_its_log(tmp_path, monkeypatch, capsys):
+def test_clients_of_a_retiring_host_are_read_from_the_log_of_another_proxy(tmp_path, monkeypatch, capsys):
     (tmp_path / "requests").write_text(f"{time.time() - 3:.0f} 192.0.2.1 200\n")
     own = proxies.PROXIES["courier"]
     log = replace(own.log, file=str(tmp_path / "requests"))

@@ -109,11 +109,11 @@ def test_an_entry_of_the_history_fits(host):
     )
 
 
-def test_what_is_kept_of_obtained_certificates_fits(host):
+def test_record_of_obtained_certificates_fits_its_type(host):
     noted = json.loads(host.files[certificates.OBTAINED][0])
     assert noted and list(misfits(noted, dict[str, ObtainedCertificate])) == []
 
 
-def test_what_shows_requests_fits():
+def test_description_of_proxy_logs_fits_its_type():
     assert list(misfits(json.loads(json.dumps(proxies.signs_of_traffic())), moves.TrafficSigns)) == []
     assert {field.name for field in fields(Log)} == set(moves.ProxyLog.__annotations__)

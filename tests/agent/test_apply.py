@@ -46,13 +46,13 @@ def test_first_apply_brings_everything():
     assert "/var/lib/infra/transaction.json" not in world.files
 
 
-def test_the_same_again_is_unchanged(served):
+def test_second_apply_is_unchanged(served):
     outcome = applied(served, release())
     assert (outcome.outcome, outcome.changed, outcome.restarted) == ("unchanged", [], [])
     assert not served.commands("systemctl restart") and not served.commands("systemctl reload")
 
 
-def test_unchanged_and_unhealthy_is_no_success(served):
+def test_unchanged_release_fails_when_it_is_unhealthy(served):
     served.web = lambda url: 500 if ":8015" in url else 200
     outcome = applied(served, release())
     assert outcome.outcome == "refused" and "unchanged, but unhealthy: scheduler" in outcome.line
@@ -78,7 +78,7 @@ def test_a_new_image_under_the_same_tag_is_another_release(served):
     assert images(after) <= served.images
 
 
-def test_what_is_here_is_not_pulled_again(served):
+def test_present_images_are_not_pulled_again(served):
     applied(served, release(bigger))
     assert not served.commands("docker --config")
 
@@ -88,7 +88,7 @@ def test_a_stopped_unit_starts_again(served):
     assert applied(served, release()).restarted == ["watchme-admin.service"]
 
 
-def test_what_left_the_release_leaves_the_host(served):
+def test_service_that_left_the_release_is_removed_from_the_host(served):
     def without_admin(data):
         data["services"] = [entry for entry in data["services"] if entry["name"] != "admin"]
 
@@ -100,7 +100,7 @@ def test_what_left_the_release_leaves_the_host(served):
     assert stop < served.ran.index("systemctl daemon-reload")
 
 
-def test_a_unit_is_stopped_by_the_files_that_started_it(served):
+def test_unit_is_stopped_with_the_files_that_started_it(served):
     applied(served, release(lambda data: service(data, "ast-api").update(directory="/srv/ast")))
     stop, restart = served.ran.index("systemctl stop watchme-ast-api.service"), served.commands("systemctl restart")[0]
     assert stop < served.ran.index("systemctl daemon-reload") < served.ran.index(restart)
@@ -145,7 +145,7 @@ def test_refused_before_anything_is_touched(breakage, line):
     assert world.seen_by_programs() == before
 
 
-def test_the_disk_that_images_need_is_asked_of_the_registry(monkeypatch):
+def test_disk_space_for_images_is_computed_from_the_registry(monkeypatch):
     # The digests of a test's releases are made up
     monkeypatch.setattr(registry, "is_of", lambda body, digest: True)
     made = release()
@@ -210,7 +210,7 @@ def test_secrets_are_written_for_root_alone():
     assert "p $x" not in outcome.to_json() and not any("p $x" in command for command in world.ran)
 
 
-def test_another_value_of_a_secret_is_another_release():
+def test_changed_secret_makes_another_release():
     def of(value):
         return release(
             lambda data: service(data, "web").update(secrets=["TOKEN"]),
@@ -227,7 +227,7 @@ def test_a_damaged_archive_is_refused():
     assert outcome.outcome == "refused" and f"{SITE} was damaged in transfer" in outcome.line
 
 
-def test_another_manifest_is_refused():
+def test_release_with_a_changed_manifest_is_refused():
     made = release()
     assert applied(world_for(made), made, **{"manifest.json": b"{}"}).outcome == "refused"
 
@@ -242,7 +242,7 @@ def test_certificates_are_asked_for_once_and_before_the_switch():
     assert not world.commands("certbot")
 
 
-def test_another_authoritys_certificate_is_replaced(served):
+def test_certificate_of_another_authority_is_replaced(served):
     staging = release(config=lambda config: config.update({"infra:acmeDirectory": "https://staging.example/dir"}))
     assert applied(served, staging).outcome == "applied"
     assert len(served.commands("certbot")) == 1
@@ -250,7 +250,7 @@ def test_another_authoritys_certificate_is_replaced(served):
     assert len(served.commands("certbot")) == 1
 
 
-def test_a_service_that_was_unhealthy_and_is_not_touched_holds_nothing_back(served):
+def test_untouched_unhealthy_service_does_not_fail_the_release(served):
     served.web = lambda url: 500 if ":8015" in url else 200
     outcome = applied(served, release(bigger))
     assert outcome.outcome == "applied" and "scheduler was unhealthy before and still is" in outcome.line
@@ -267,7 +267,7 @@ def test_confirmation_comes_after_health_and_before_the_commit(served):
     assert store.current_id(served) == after.id
 
 
-def test_no_confirmation_comes(served):
+def test_release_is_rolled_back_without_a_confirmation(served):
     def confirm(urls):
         raise Failed("not confirmed from outside within 60 s")
 
@@ -288,7 +288,7 @@ def test_a_port_of_the_services_own_container_is_not_taken():
     assert "port 8017 of ast-api is taken" in applied(other, made).line
 
 
-def test_what_is_still_waited_for_is_said_meanwhile():
+def test_waiting_services_are_reported_during_the_health_check():
     world, said = serving(release()), []
     world.web = lambda url: 404
     outcome = applied(world, release(bigger), job=replace(JOB, say=said.append))

@@ -56,7 +56,7 @@ def test_an_index_without_the_hosts_architecture_is_refused_before_anything_is_p
 
 
 @pytest.mark.parametrize(("machine", "ours", "theirs"), [("x86_64", "amd64", "arm64"), ("aarch64", "arm64", "amd64")])
-def test_an_image_that_turns_out_to_be_of_another_is_refused_before_the_switch(machine, ours, theirs):
+def test_pulled_image_of_another_architecture_is_refused_before_the_switch(machine, ours, theirs):
     world = one_of_another(machine, theirs)
     before = world.seen_by_programs()
     ended = applied(world, release())
@@ -67,7 +67,7 @@ def test_an_image_that_turns_out_to_be_of_another_is_refused_before_the_switch(m
     )
 
 
-def test_one_that_is_here_already_is_refused_too():
+def test_present_image_of_another_architecture_is_refused():
     world = one_of_another("x86_64", "arm64")
     world.images = images(release())
     ended = applied(world, release())
@@ -81,7 +81,7 @@ def test_images_of_the_hosts_architecture_are_applied(machine, ours):
     assert applied(world, release()).outcome == "applied"
 
 
-def test_what_a_registry_offers():
+def test_architectures_are_read_from_the_registry():
     world = with_registry(FakeWorld(), index("arm64", "amd64", "unknown"))
     config = {"credHelpers": {"r.example": "ecr-login"}}
     image = "r.example/web@sha256:1"
@@ -91,7 +91,7 @@ def test_what_a_registry_offers():
     assert offer(FakeWorld(), image, "amd64", config, {}) == Offer()
 
 
-def test_an_image_that_does_not_say_is_taken():
+def test_image_without_an_architecture_is_accepted():
     world = serving(release())
     world.architectures = dict.fromkeys(images(release()), "")
     assert applied(world, release(version=2)).outcome == "applied"

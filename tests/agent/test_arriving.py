@@ -62,7 +62,7 @@ def settle(world):
     return arriving.undo(world, ID, say)
 
 
-def test_what_moves_with_a_system_is_its_data_and_all_that_writes_it():
+def test_system_moves_with_its_data_and_every_unit_that_writes_it():
     assert ENTRY["paths"] == [DATABASE, OUTBOX] and ENTRY["volumes"] == ["web-db"]
     own = {unit.name for unit in render(MADE, "watchme").units if not unit.name.startswith("infra-")}
     assert {"db.service", "worker.service", "watchme-web-app.service", "infra-backup-db.timer"} <= {*ENTRY["units"]}
@@ -73,7 +73,7 @@ def test_what_moves_with_a_system_is_its_data_and_all_that_writes_it():
     assert "scheduler" not in " ".join(ENTRY["services"]), "it starts once its name points here"
 
 
-def test_it_is_in_its_place_and_nothing_uses_it_before_the_start(host):
+def test_data_is_in_place_and_unused_before_the_start(host):
     before = set(host.active)
     arriving.ready(host, prepared(host), say)
     assert host.rows() == "of the other host" and not {"db.service", "worker.service"} & host.active
@@ -103,7 +103,7 @@ def test_release_steps_that_the_data_has_seen_do_not_run_again(host):
     assert json.loads(host.files[steps.DONE][0])["done"] == [key]
 
 
-def test_undone_all_is_as_it_was_and_what_was_copied_is_still_there(host):
+def test_undone_arrival_restores_the_host_and_keeps_the_copy(host):
     before, asked = set(host.active), prepared(host)
     arriving.ready(host, asked, say)
     assert settle(host) == {"undone": True}
@@ -120,7 +120,7 @@ def test_undone_all_is_as_it_was_and_what_was_copied_is_still_there(host):
         ("systemctl daemon-reload", CommandResult(1, "refused")),
     ],
 )
-def test_where_it_does_not_start_nothing_here_uses_it_and_the_reason_is_said(host, command, answer):
+def test_failed_start_stops_all_users_of_the_data_and_gives_the_reason(host, command, answer):
     arriving.ready(host, prepared(host), say)
     host.fails[command] = answer
     ended = start(host)
@@ -128,7 +128,7 @@ def test_where_it_does_not_start_nothing_here_uses_it_and_the_reason_is_said(hos
     assert host.rows() == "empty"
 
 
-def test_where_it_does_not_stop_either_the_other_host_must_not_start(host):
+def test_failed_start_that_cannot_be_stopped_keeps_the_other_host_off(host):
     arriving.ready(host, prepared(host), say)
     host.web = lambda url: 500
     host.answers["systemctl stop"] = CommandResult(1, "timed out")
@@ -136,7 +136,7 @@ def test_where_it_does_not_stop_either_the_other_host_must_not_start(host):
     assert not ended["started"] and not ended["off"]
 
 
-def test_killed_at_any_change_before_the_start_it_is_undone_whole(host):
+def test_arrival_killed_before_the_start_is_undone_completely(host):
     asked = prepared(host)
     finished = copy.deepcopy(host)
     arriving.ready(finished, asked, say)
@@ -152,7 +152,7 @@ def test_killed_at_any_change_before_the_start_it_is_undone_whole(host):
         assert not [path for path in world.files if ".before-" in path or away.DROP_IN in path], number
 
 
-def test_killed_at_any_change_of_the_undoing_it_is_undone_by_the_next(host):
+def test_undoing_that_was_killed_is_completed_by_the_next_run(host):
     asked = prepared(host)
     arriving.ready(host, asked, say)
     finished = copy.deepcopy(host)
@@ -167,7 +167,7 @@ def test_killed_at_any_change_of_the_undoing_it_is_undone_by_the_next(host):
         assert world.rows() == "empty" and arriving.RECORD not in world.files, number
 
 
-def test_killed_at_any_change_of_the_start_the_next_one_ends_well(host):
+def test_killed_start_is_completed_by_the_next_run(host):
     arriving.ready(host, prepared(host), say)
     finished = copy.deepcopy(host)
     start(finished)
@@ -179,7 +179,7 @@ def test_killed_at_any_change_of_the_start_the_next_one_ends_well(host):
         assert not away.records(world), number
 
 
-def test_a_host_whose_data_had_gone_gets_it_back(host):
+def test_host_gets_back_data_that_it_gave_away(host):
     """As a standby to which the stack returns: its services rest, and its own old copy is kept."""
     units = [unit for unit in ENTRY["units"] if unit in host.active]
     record = {"id": "move0", "what": "watchme", "to": "watchme", "region": "ap-southeast-2", "units": ENTRY["units"]}
@@ -197,7 +197,7 @@ def test_a_host_whose_data_had_gone_gets_it_back(host):
     assert answer["started"] and host.active == before and answer["aside"] and not away.records(host)
 
 
-def test_a_record_that_is_damaged_is_named(host):
+def test_damaged_record_is_reported(host):
     host.files[arriving.RECORD] = (b"{", 0o600, "root", "root")
     with pytest.raises(Refused, match="cannot be read: the earlier data is beside it"):
         start(host)
@@ -208,7 +208,7 @@ def test_a_start_without_an_arrival_is_refused(host):
         start(host)
 
 
-def test_where_an_account_could_lay_a_link_it_is_copied_to_a_place_of_roots(host):
+def test_data_below_an_account_directory_is_copied_to_a_root_directory_first(host):
     host.directories["/srv"] = ("ice", "ice", 0o755)
     assert prepared(host)["places"][OUTBOX] == f"{arriving.INCOMING}{OUTBOX}"
 
@@ -219,7 +219,7 @@ def test_without_room_nothing_is_copied(host):
         prepared(host)
 
 
-def test_a_restore_and_an_arrival_keep_out_of_each_others_way(host):
+def test_restore_and_arrival_exclude_each_other(host):
     asked = prepared(host)
     arriving.ready(host, asked, say)
     with pytest.raises(Refused, match="is not on this host"):
@@ -251,7 +251,7 @@ def test_a_container_that_a_failed_start_left_is_stopped_too(host):
     assert "docker stop db" in host.commands("docker stop") and not answer["off"], "docker ps has it still"
 
 
-def test_a_host_whose_data_is_elsewhere_takes_releases_and_goes_back(host):
+def test_host_with_its_data_elsewhere_accepts_releases_and_rollbacks(host):
     record = {"id": "move0", "what": "watchme", "to": "watchme", "region": "ap-southeast-2", "units": ENTRY["units"]}
     away.fence(host, ID["system"], record)
     host.active -= {*ENTRY["units"]}
@@ -281,7 +281,7 @@ def of_another_move(world):
     away.fence(world, "whole", record | {"units": [*ENTRY["units"], "other.service"]})
 
 
-def test_what_rested_by_another_move_runs_once_its_data_came_and_nothing_else_does(host):
+def test_services_at_rest_start_once_their_data_arrived(host):
     of_another_move(host)
     arriving.ready(host, prepared(host), say)
     assert "db.service" in away.resting(host)
@@ -290,7 +290,7 @@ def test_what_rested_by_another_move_runs_once_its_data_came_and_nothing_else_do
     assert away.record_of(host, "whole")["units"] == ["other.service"]
 
 
-def test_where_it_does_not_start_it_rests_by_the_other_move_as_before(host):
+def test_failed_start_leaves_the_services_at_rest_by_the_earlier_move(host):
     of_another_move(host)
     before = away.record_of(host, "whole")
     arriving.ready(host, prepared(host), say)
@@ -300,7 +300,7 @@ def test_where_it_does_not_start_it_rests_by_the_other_move_as_before(host):
     assert "db.service" not in host.active
 
 
-def test_what_a_host_gave_away_for_good_is_not_shown_as_its_own(host):
+def test_data_given_away_is_not_reported_as_the_hosts_own(host):
     record = {"id": "then", "to": "box", "region": "box@ap-northeast-1", "what": "reader"}
     away.fence(host, "system:reader", record | {"units": ["reader-db.service"]})
     manifest = store.current(host).manifest

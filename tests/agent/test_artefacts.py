@@ -17,7 +17,7 @@ from tests.agent.releases import JOB, applied, gone_back
 from tests.rows import changes
 
 
-def test_an_artefact_is_unpacked_before_the_switch_and_linked_by_it():
+def test_artefact_is_unpacked_before_and_linked_by_the_switch():
     world = host()
     made = release(world.publish("recall", FILES))
     ended = applied(world, made)
@@ -28,7 +28,7 @@ def test_an_artefact_is_unpacked_before_the_switch_and_linked_by_it():
     assert applied(world, made).outcome == "unchanged" and len(world.asked) == 3
 
 
-def test_another_one_restarts_its_service_and_the_one_before_is_kept_to_go_back_to():
+def test_new_artefact_restarts_its_service_and_the_earlier_one_is_kept():
     world = host()
     first, second = (release(world.publish("recall", {**FILES, "v": text})) for text in ("1", "2"))
     applied(world, first)
@@ -39,7 +39,7 @@ def test_another_one_restarts_its_service_and_the_one_before_is_kept_to_go_back_
     assert world.links[INTO] == folder_of(first) and not world.asked
 
 
-def test_a_release_that_is_unhealthy_goes_back_to_the_artefact_before():
+def test_unhealthy_release_is_rolled_back_to_the_earlier_artefact():
     world = host()
     first, second = (release(world.publish("recall", {**FILES, "v": text})) for text in ("1", "2"))
     applied(world, first)
@@ -48,7 +48,7 @@ def test_a_release_that_is_unhealthy_goes_back_to_the_artefact_before():
     assert applied(world, second).outcome == "rolled back" and world.links[INTO] == before
 
 
-def test_what_no_kept_release_needs_goes_and_nothing_else():
+def test_artefacts_that_no_kept_release_needs_are_pruned():
     world = host()
     made = [release(world.publish("recall", {**FILES, "v": str(number)})) for number in range(8)]
     for one in made:
@@ -61,7 +61,7 @@ def test_what_no_kept_release_needs_goes_and_nothing_else():
     )
 
 
-def test_while_a_kept_release_cannot_be_read_nothing_goes():
+def test_nothing_is_pruned_while_a_kept_release_is_unreadable():
     world = host()
     made = [release(world.publish("recall", {**FILES, "v": str(number)})) for number in range(2)]
     for one in made:
@@ -91,7 +91,7 @@ def test_an_artefact_that_leaves_the_catalogue_leaves_no_link():
     ],
     ids=["architecture", "refused", "disk", "connection", "gone", "damaged", "swapped"],
 )  # fmt: skip
-def test_what_cannot_be_fetched_is_refused_before_anything_is_touched(prepare, expected):
+def test_release_is_refused_when_an_artefact_cannot_be_fetched(prepare, expected):
     world = host()
     first, second = (release(world.publish("recall", {**FILES, "v": text})) for text in ("1", "2"))
     applied(world, first)
@@ -116,7 +116,7 @@ def _swap(world: ParcelWorld) -> None:
             world.blobs[name] = content + b" "
 
 
-def test_an_image_that_was_never_pushed_is_named_with_what_to_do():
+def test_missing_artefact_image_is_reported_with_the_remedy():
     world = host()
     ended = applied(world, release(None))
     assert ended.outcome == "refused" and "uv run infra push recall:1 --from YOUR-DIRECTORY" in ended.line
@@ -169,7 +169,7 @@ def test_a_program_that_the_artefact_lacks_is_named_before_the_switch():
 
 
 @pytest.mark.parametrize("fault", ["is not in it, but a unit starts it", "is not executable, but a unit starts it"])
-def test_what_a_unit_starts_needs_no_word_of_its_own(fault, monkeypatch):
+def test_program_of_a_unit_is_required_from_the_artefact(fault, monkeypatch):
     """A path of ExecStart below `into` is known to be needed, by `needs` or without."""
     world = host()
     files = {"lib/x.py": "text"} if "not in it" in fault else FILES
@@ -194,7 +194,7 @@ def test_an_interpreter_may_come_with_the_artefact():
     )
 
 
-def test_a_part_of_it_is_linked_and_one_that_is_not_there_named():
+def test_missing_part_of_an_artefact_is_reported():
     world = host()
     inside = {f"dist/{name}": text for name, text in FILES.items()}
     made = release(world.publish("recall", inside), "dist")
@@ -204,14 +204,14 @@ def test_a_part_of_it_is_linked_and_one_that_is_not_there_named():
     assert ended.outcome == "refused" and "has no build" in ended.line and "it has: dist" in ended.line
 
 
-def test_a_directory_in_the_links_place_is_refused_with_what_it_is():
+def test_directory_in_place_of_the_artefact_link_is_refused():
     world = host()
     world.directories[INTO] = ("recall", "recall", 0o755)
     ended = applied(world, release(world.publish("recall", FILES)))
     assert ended.outcome == "refused" and f"{INTO} is a directory" in ended.line
 
 
-def test_where_a_path_lies_before_the_links_are_there():
+def test_path_is_located_in_the_artefact_before_its_link_exists():
     manifest = {"artefacts": [{"into": "/opt/a", "target": f"{PLACE}/a-1/dist"}]}
     assert locate(manifest, "/opt/a/bin/x") == f"{PLACE}/a-1/dist/bin/x"
     assert locate(manifest, "/opt/a") == f"{PLACE}/a-1/dist"
@@ -226,7 +226,7 @@ def on_the_way() -> tuple[ParcelWorld, Any]:
     return world, second
 
 
-def test_killed_anywhere_the_same_update_ends_at_the_new_artefact():
+def test_killed_update_ends_at_the_new_artefact_when_repeated():
     world, second = on_the_way()
     began = world.changes
     applied(world, second)

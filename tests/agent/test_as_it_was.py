@@ -72,7 +72,7 @@ def test_a_rollback_that_systemd_does_not_follow_claims_no_success(words, compla
         ("", "applied"),
     ],
 )
-def test_a_port_that_another_container_has_is_not_the_services(shown, outcome):
+def test_port_of_another_container_is_not_the_services(shown, outcome):
     """Docker publishes a port once; a container of another network, or of host's, may have taken it before."""
     world = serving(release())
     world.answers["docker ps --format {{.Names}} {{.Ports}}"] = CommandResult(0, f"{shown}\n")
@@ -82,7 +82,7 @@ def test_a_port_that_another_container_has_is_not_the_services(shown, outcome):
     assert (complaint in ended.line) is (outcome != "applied"), ended.line
 
 
-def test_a_docker_that_does_not_say_who_has_a_port_is_no_proof():
+def test_release_is_rolled_back_when_the_ports_of_containers_are_unknown():
     world = serving(release())
     world.answers["docker ps --format {{.Names}} {{.Ports}}"] = CommandResult(124, "\nno end after 30 s")
     ended = applied(world, release(bigger))
@@ -108,7 +108,7 @@ def test_an_earlier_slot_that_does_not_stop_is_named_and_fails_no_release():
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b'{"format": 99}'], ids=["empty", "another shape", "of a newer agent"])
-def test_a_kept_release_that_cannot_be_read_holds_up_no_clearing_and_is_named(content):
+def test_unreadable_kept_release_is_reported_and_does_not_block_pruning(content):
     first, second = release(), release(bigger)
     world = serving(first, second)
     world.files[f"{store.RELEASES}/{first.id}/manifest.json"] = (content, 0o600, "root", "root")
@@ -125,7 +125,7 @@ def test_damaged_entries_of_the_history_are_named():
     assert store.damaged_jobs(world) == ["00000009-j9.json"] and store.history(world) == []
 
 
-def test_what_a_killed_preparation_left_of_secrets_is_gone_before_the_next_job():
+def test_secrets_of_a_killed_preparation_are_removed_before_the_next_job():
     made = release()
     finished = world_for(made)
     applied(finished, made)
@@ -145,7 +145,7 @@ def test_what_a_killed_preparation_left_of_secrets_is_gone_before_the_next_job()
     assert kinds == {images.LOGIN, validate.STAGE}
 
 
-def test_a_job_begins_by_forgetting_them(monkeypatch):
+def test_job_removes_prepared_secrets_at_its_start(monkeypatch):
     world = serving(release())
     called = []
     monkeypatch.setattr(jobs, "forget_leftovers", lambda world: called.append(world))
@@ -167,7 +167,7 @@ def test_a_directorys_bits_that_lend_rights_are_never_installed(tmp_path):
     assert place.stat().st_mode & 0o7777 == 0o775
 
 
-def test_a_link_is_no_directory_whatever_it_leads_to(tmp_path, monkeypatch):
+def test_link_to_a_directory_is_not_accepted_as_a_directory(tmp_path, monkeypatch):
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "here").symlink_to(tmp_path / "elsewhere")
     (tmp_path / "file").write_text("x")
@@ -181,7 +181,7 @@ def test_a_link_is_no_directory_whatever_it_leads_to(tmp_path, monkeypatch):
     assert World().directory_entry(str(tmp_path / "nothing")) is None
 
 
-def test_of_the_directories_that_a_first_release_made_those_with_something_in_them_stay():
+def test_rollback_of_a_first_release_keeps_directories_with_files():
     world = world_for(release())
     kept = "/home/ubuntu/api_ast"
     assert not world.directories
@@ -195,7 +195,7 @@ def test_of_the_directories_that_a_first_release_made_those_with_something_in_th
     assert [path for path in world.directories if path.startswith("/home/")] == [kept]
 
 
-def test_what_stays_of_a_release_that_went_back_is_said():
+def test_rollback_reports_the_files_that_stay():
     world = world_for(release())
     world.web = lambda url: 503
     world.files["/home/ubuntu/api_ast/written.by.the.service"] = (b"x", 0o644, "ubuntu", "ubuntu")
@@ -206,7 +206,7 @@ def test_what_stays_of_a_release_that_went_back_is_said():
     )
 
 
-def test_a_link_that_was_there_for_a_moment_is_said():
+def test_rollback_reports_a_link_that_was_present_for_a_moment():
     """An account lays it while files are put back, and takes it away again."""
     world = serving(release())
     world.web = lambda url: 503 if ":8014" in url and b"300m" in world.files[AVATAR][0] else 200
@@ -223,7 +223,7 @@ def test_a_link_that_was_there_for_a_moment_is_said():
     assert f"{AVATAR} was not changed: a symbolic link" in outcome.line, outcome.line
 
 
-def test_a_directory_is_removed_where_nothing_is_in_it(tmp_path):
+def test_only_empty_directories_are_removed(tmp_path):
     (tmp_path / "full/deep").mkdir(parents=True)
     (tmp_path / "linked").symlink_to(tmp_path / "full/deep")
     for name in ("full", "linked", "nothing", "full/deep/not/there"):
@@ -234,7 +234,7 @@ def test_a_directory_is_removed_where_nothing_is_in_it(tmp_path):
     assert not (tmp_path / "full").exists()
 
 
-def test_a_handshake_that_goes_on_and_on_has_an_end(monkeypatch):
+def test_endless_tls_handshake_times_out(monkeypatch):
     monkeypatch.setattr(web, "WHOLE", 0.5)
     server = socket.create_server(("127.0.0.1", 0))
 
@@ -256,7 +256,7 @@ def test_a_handshake_that_goes_on_and_on_has_an_end(monkeypatch):
         server.close()
 
 
-def test_a_release_that_an_earlier_agent_kept_is_known_by_its_content():
+def test_release_of_an_earlier_agent_is_recognised_by_its_content():
     """It was spelled in one line then, and its hash is another."""
     first, second = release(), release(bigger)
     world = serving(first, second)

@@ -31,7 +31,7 @@ def position(world, beginning):
     return next(number for number, command in enumerate(world.ran) if command.startswith(beginning))
 
 
-def test_a_dump_is_restored_into_an_empty_database_and_what_depends_on_it_starts_after_it(served):
+def test_dump_is_restored_before_dependent_services_start(served):
     now(served)
     served.write_rows("one two three and a mistake")
     before = set(served.active)
@@ -48,7 +48,7 @@ def test_a_dump_is_restored_into_an_empty_database_and_what_depends_on_it_starts
     assert restoring.RECORD not in served.files
 
 
-def test_migrations_of_what_depends_on_it_run_again_on_the_older_data(served):
+def test_migrations_of_dependent_services_run_again_after_a_restore(served):
     now(served)
     restored(served)
     step, start = (
@@ -70,7 +70,7 @@ def test_files_are_restored_in_their_place(served):
     assert not [path for path in served.files if ".restored" in path]
 
 
-def test_an_earlier_one_by_the_beginning_of_its_id(served):
+def test_earlier_backup_is_chosen_by_an_id_prefix(served):
     first = now(served)
     served.write_rows("later")
     now(served)
@@ -101,7 +101,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("change", "line"), REFUSED.values(), ids=REFUSED)
-def test_what_cannot_be_restored_touches_nothing(served, change, line):
+def test_impossible_restore_is_refused_before_anything_is_touched(served, change, line):
     now(served)
     change(served)
     served.ran.clear()
@@ -110,7 +110,7 @@ def test_what_cannot_be_restored_touches_nothing(served, change, line):
     assert not served.commands("systemctl stop") and served.rows() == "one two"
 
 
-def test_where_another_account_could_lay_a_link_nothing_is_restored(served):
+def test_restore_is_refused_when_another_account_owns_a_parent_directory(served):
     now(served, "worker")
     served.ran.clear()
     for place in ("/srv/web", "/srv"):
@@ -124,7 +124,7 @@ def test_where_another_account_could_lay_a_link_nothing_is_restored(served):
     assert not served.commands("systemctl stop") and not served.commands("restic --quiet restore")
 
 
-def test_who_owns_the_way_is_seen_on_a_real_host_too(tmp_path):
+def test_owners_of_parent_directories_are_checked_on_a_real_host(tmp_path):
     restoring._demand_own_parent(World(), "/usr/share/nothing-of-ours/data")
     restoring._demand_own_parent(World(), "/data-of-ours")
     (tmp_path / "open").mkdir()
@@ -133,14 +133,14 @@ def test_who_owns_the_way_is_seen_on_a_real_host_too(tmp_path):
         restoring._demand_own_parent(World(), f"{tmp_path}/open/data")
 
 
-def test_what_is_down_for_its_data_runs_again_on_the_restored(served):
+def test_services_that_were_down_start_on_the_restored_data(served):
     now(served)
     served.active -= {"watchme-web-app.service", "db.service"}
     restored(served)
     assert {"watchme-web-app.service", "db.service"} <= served.active and served.rows() == "one two"
 
 
-def test_what_was_unhealthy_before_for_another_reason_undoes_no_restore(served):
+def test_service_unhealthy_before_does_not_undo_the_restore(served):
     now(served)
     served.write_rows("newer")
     served.web = lambda url: 500 if ":3001" in url else 200
@@ -149,7 +149,7 @@ def test_what_was_unhealthy_before_for_another_reason_undoes_no_restore(served):
     assert served.rows() == "one two" and any("was unhealthy before and still is: web" in line for line in said)
 
 
-def test_what_becomes_unhealthy_by_it_undoes_it(served):
+def test_service_unhealthy_after_the_restore_undoes_it(served):
     now(served)
     served.write_rows("newer")
     served.web = lambda url: 500 if ":3001" in url and served.rows() == "one two" else 200
@@ -168,7 +168,7 @@ FAILED = {
 
 
 @pytest.mark.parametrize(("command", "answer", "line"), FAILED.values(), ids=FAILED)
-def test_a_failed_restore_puts_back_what_was_there(served, command, answer, line):
+def test_failed_restore_puts_the_earlier_data_back(served, command, answer, line):
     now(served)
     served.write_rows("newer")
     before = set(served.active)
@@ -180,7 +180,7 @@ def test_a_failed_restore_puts_back_what_was_there(served, command, answer, line
     assert not [path for path in served.files if ".before-" in path] and restoring.RECORD not in served.files
 
 
-def test_killed_at_any_change_it_has_its_own_data_or_the_restored(served):
+def test_killed_restore_ends_with_earlier_or_restored_data(served):
     now(served)
     served.write_rows("newer")
     finished = copy.deepcopy(served)
@@ -198,7 +198,7 @@ def test_killed_at_any_change_it_has_its_own_data_or_the_restored(served):
         assert restoring.RECORD not in world.files
 
 
-def test_a_record_that_cannot_be_read_is_named_with_what_to_do(served):
+def test_unreadable_record_is_reported_with_the_remedy(served):
     served.files[restoring.RECORD] = (b"{", 0o600, "root", "root")
     with pytest.raises(Refused, match="is beside its place as"):
         restoring.undo_interrupted(served, say)
@@ -215,7 +215,7 @@ def test_a_connection_that_is_cut_ends_no_restore(served):
     assert served.rows() == "one two" and restoring.RECORD not in served.files
 
 
-def test_what_was_written_after_an_interrupted_restore_is_kept_too(served):
+def test_data_written_after_an_interrupted_restore_is_kept(served):
     now(served)
     served.write_rows("newer")
     finished = copy.deepcopy(served)
@@ -235,7 +235,7 @@ def test_what_was_written_after_an_interrupted_restore_is_kept_too(served):
     assert served.files[kept][0] == b"written since"
 
 
-def test_what_does_not_start_again_holds_up_no_release_once_the_data_is_right(served):
+def test_restore_that_cannot_restart_a_service_does_not_block_releases(served):
     now(served)
     served.write_rows("newer")
     served.answers["systemctl restart watchme-web-app"] = CommandResult(1, "Job failed")
@@ -249,7 +249,7 @@ def test_the_host_recovers_from_each_record_at_boot():
         assert f"ConditionPathExists=|{record}\n" in install.RECOVER
 
 
-def test_half_a_dump_of_an_agent_that_was_killed_is_no_backup(served):
+def test_partial_dump_of_a_killed_agent_is_not_a_backup(served):
     good = now(served)
     at, _, _ = served.kept[good["snapshot"]]
     served.kept["ffff"] = (at.replace("00Z", "59Z"), "unfinished=db", "half")
@@ -270,7 +270,7 @@ def test_times_of_restic_are_compared_and_shown_in_utc(served):
     assert restic.environment(served) == {"A": "it's", "B": "a\x85b", "C": "x=y", "TZ": "UTC"}
 
 
-def test_docker_that_is_down_is_said_in_words(served):
+def test_stopped_docker_is_reported(served):
     now(served)
     served.fails["docker volume create"] = CommandResult(1, "Cannot connect to the Docker daemon")
     with pytest.raises(Refused, match="Cannot connect to the Docker daemon"):
@@ -300,7 +300,7 @@ def test_a_drill_touches_nothing_that_serves_and_leaves_nothing(served):
     assert served.ran[-1].startswith("docker volume rm --force infra-drill-db-0")
 
 
-def test_a_drill_that_fails_says_why_is_remembered_and_leaves_nothing(served):
+def test_failed_drill_is_recorded_with_its_reason_and_leaves_nothing(served):
     now(served)
     served.docker.containers["infra-drill-db"] = {}
     served.docker.states["infra-drill-db"] = {"Health": {"Status": "unhealthy", "Log": []}}
@@ -310,7 +310,7 @@ def test_a_drill_that_fails_says_why_is_remembered_and_leaves_nothing(served):
     assert served.ran[-1].startswith("docker volume rm --force infra-drill-db-0")
 
 
-def test_one_that_depends_on_others_is_read_whole_and_not_started(served):
+def test_drill_of_a_dependent_service_reads_the_dump_without_starting_it(served):
     now(served, "worker")
     answer = drills.drill(served, "worker", None, say)
     assert answer["started"] is False and not served.commands("/usr/bin/docker-compose -p infra-drill")

@@ -16,7 +16,7 @@ def served():
     return served_world()
 
 
-def test_a_dump_goes_into_a_repository_that_is_made_at_the_first_time(served):
+def test_first_backup_creates_the_repository(served):
     served.is_there = False
     made = now(served)
     assert served.commands("restic --quiet init") and made["bytes"] == 7 and not made["warning"]
@@ -29,7 +29,7 @@ def test_a_dump_goes_into_a_repository_that_is_made_at_the_first_time(served):
     assert not any(PASSWORD in command for command in served.ran)
 
 
-def test_files_are_taken_where_there_is_no_dump(served):
+def test_files_are_backed_up_when_there_is_no_dump(served):
     assert now(served, "worker")["snapshot"]
     assert served.commands(f"restic --quiet backup --json --host watchme --tag service=worker {OUTBOX}")
 
@@ -47,7 +47,7 @@ FAULTS = {
 
 
 @pytest.mark.parametrize(("command", "answer", "line"), FAULTS.values(), ids=FAULTS)
-def test_what_fails_is_no_backup_and_is_remembered(served, command, answer, line):
+def test_failed_backup_is_recorded_as_failed(served, command, answer, line):
     before = now(served)
     served.fails[command] = answer
     with pytest.raises(Refused, match="no backup of db: ") as raised:
@@ -59,7 +59,7 @@ def test_what_fails_is_no_backup_and_is_remembered(served, command, answer, line
     assert len(served.kept) == 1
 
 
-def test_an_empty_dump_is_none(served):
+def test_empty_dump_is_refused(served):
     served.write_rows("")
     with pytest.raises(Refused, match="its dump is empty"):
         now(served)
@@ -76,7 +76,7 @@ def test_files_that_cannot_be_read_make_no_good_backup(served):
         now(served, "worker")
 
 
-def test_old_ones_that_cannot_be_removed_are_said_and_the_backup_is_good(served):
+def test_backup_succeeds_with_a_warning_when_old_ones_cannot_be_removed(served):
     served.fails["restic --quiet forget"] = CommandResult(1, "unable to create lock: repository is already locked")
     assert "already locked" in now(served)["warning"] and "good" in making.record(served, "db")
 
@@ -88,7 +88,7 @@ def test_a_service_without_a_backup_is_named(served):
         now(served, "web")
 
 
-def test_they_are_listed_newest_first(served):
+def test_backups_are_listed_newest_first(served):
     first, second = now(served), now(served)
     entry = asking.handle(served, "list", {}, say)["services"][0]
     assert entry["service"] == "db" and [b["id"] for b in entry["backups"]] == [second["snapshot"], first["snapshot"]]
@@ -109,7 +109,7 @@ class Look:
         self.world, self.manifest = world, release(with_backups, CONFIG).manifest
 
 
-def test_the_monitor_waits_for_the_first_one_and_alerts_when_the_last_one_is_old(served):
+def test_monitor_alerts_when_the_last_backup_is_old(served):
     def hours():
         return {m.subject: (m.value, m.detail) for m in measured.age(Look(served), {})}
 
@@ -128,7 +128,7 @@ def test_the_monitor_waits_for_the_first_one_and_alerts_when_the_last_one_is_old
     )
 
 
-def test_it_is_verified_by_another_tenth_each_day(served):
+def test_each_verification_reads_another_tenth_of_the_repository(served):
     parts = set()
     for _ in range(10):
         assert asking.handle(served, "verify", {"everything": False}, say) == {"line": "no errors found"}

@@ -25,7 +25,7 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="another account can o
 # Locks
 
 
-def test_the_locks_file_is_roots_alone_also_where_an_earlier_agent_left_it_readable(tmp_path):
+def test_lock_file_is_made_private_to_root(tmp_path):
     path = tmp_path / "run/lock"
     path.parent.mkdir()
     path.touch(0o644)
@@ -34,7 +34,7 @@ def test_the_locks_file_is_roots_alone_also_where_an_earlier_agent_left_it_reada
 
 
 @needs_root
-def test_another_account_cannot_hold_it(tmp_path):
+def test_lock_cannot_be_held_by_another_account(tmp_path):
     for place in (tmp_path, *tmp_path.parents[:2]):
         place.chmod(0o755)
     path = f"{tmp_path}/run/lock"
@@ -47,7 +47,7 @@ def test_another_account_cannot_hold_it(tmp_path):
     assert ran.returncode != 0 and "PermissionError" in ran.stderr
 
 
-def test_a_holder_that_says_nothing_has_a_name_all_the_same(tmp_path):
+def test_lock_holder_without_a_description_is_still_named(tmp_path):
     path = f"{tmp_path}/lock"
     with open(path, "w") as other:
         fcntl.flock(other, fcntl.LOCK_EX)
@@ -112,26 +112,26 @@ def test_a_clock_that_was_ahead_blocks_no_repair():
     assert repairs.why_not(wanted, [ahead], now) == ""
 
 
-def test_what_a_command_says_on_and_on_fills_no_memory(monkeypatch):
+def test_output_of_a_command_is_bounded_in_memory(monkeypatch):
     """A service's own account may write a journal of any size; its end is what is asked for."""
     monkeypatch.setattr(processes, "MOST", 100_000)
     ran = World().run("sh", "-c", "yes | head -c 5000000; echo the end")
     assert ran.code == 0 and len(ran.output) == 100_000 and ran.output.endswith("the end\n")
 
 
-def test_a_command_gets_its_input_while_it_speaks():
+def test_input_and_output_of_a_command_do_not_block_each_other():
     """Each would wait for the other, with a pipe that is full both ways."""
     text = "x" * 5_000_000
     assert World().run("cat", stdin=text).output == text
     assert World().run("true", stdin=text).code == 0
 
 
-def test_one_that_speaks_without_end_ends_in_time():
+def test_command_with_endless_output_times_out():
     ran = World().run("yes", timeout=0.5)
     assert ran.code == TIMED_OUT and ran.output.endswith("no end after 0 s")
 
 
-def test_an_answer_that_goes_on_and_on_is_none(monkeypatch):
+def test_endless_http_answer_is_a_failure(monkeypatch):
     class Endless(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(200)

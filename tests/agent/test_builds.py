@@ -33,7 +33,7 @@ def test_labels_are_shown_by_service():
     assert said([line(ast, **labels), *others]) == {"ast-api": {"commit": COMMIT, "created": "2026-11-30T01:02:03Z"}}
 
 
-def test_one_that_is_not_there_keeps_nothing_from_being_said():
+def test_missing_image_does_not_hide_the_builds_of_others():
     ast = next(image for image in images(release()) if "watchme-api-ast@" in image)
     found = said(
         [
@@ -47,10 +47,10 @@ def test_one_that_is_not_there_keeps_nothing_from_being_said():
     assert found == {"ast-api": {"version": "1" * 80}}
 
 
-def test_no_docker_says_nothing():
+def test_builds_are_empty_without_docker():
     assert said(["Cannot connect to the Docker daemon"], 1) == {} and said([]) == {}
 
 
-def test_how_a_person_reads_it():
+def test_build_is_written_as_one_line():
     assert build({"commit": COMMIT, "created": "2026-11-30T01:02:03Z"}) == "commit 0123456789ab, 2026-11-30 01:02 UTC"
     assert build({"version": "1.2", "commit": "main"}) == "1.2, commit main"

@@ -46,16 +46,16 @@ def world(text: str) -> FakeWorld:
 
 
 @pytest.mark.parametrize("text", HAS.values(), ids=HAS)
-def test_a_second_site_of_a_public_name_is_found(text):
+def test_second_caddy_site_of_a_public_name_is_reported(text):
     assert caddy.others(world(text), [NAME], {OURS}) == [(OTHER, SAME)]
 
 
 @pytest.mark.parametrize("text", HAS_NOT.values(), ids=HAS_NOT)
-def test_anything_else_is_none(text):
+def test_other_caddy_configuration_is_not_reported(text):
     assert caddy.others(world(text), [NAME], {OURS}) == []
 
 
-def test_what_a_file_imports_is_read_too():
+def test_imports_of_caddy_files_are_followed():
     made = world("import ../more/*.conf\nimport 0.caddy")
     made.files["/etc/caddy/more/x.conf"] = (f"import /srv/*/site\n{NAME} {{\n}}".encode(), *OWNED)
     made.files["/srv/a/site"] = (f"{NAME}/a {{\n}}".encode(), *OWNED)
@@ -71,7 +71,7 @@ def larger(data):
     data["services"][0]["memory"].update(limit="301m")
 
 
-def test_it_is_refused_before_the_switch_and_named_by_drift_and_the_monitor():
+def test_second_site_is_refused_and_reported_by_drift_and_monitor():
     made = serving(release("services", "recall", config=by_caddy))
     facts = current(made)
     assert facts

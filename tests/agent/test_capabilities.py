@@ -64,7 +64,7 @@ LACKS = {
 
 
 @pytest.mark.parametrize("lack", LACKS)
-def test_a_release_on_a_host_that_lacks(lack):
+def test_host_without_a_capability_applies_or_refuses_a_release(lack):
     make, outcome, words = LACKS[lack]
     world = make()
     before = world.seen_by_programs()
@@ -79,7 +79,7 @@ def test_every_missing_program_is_named_at_once():
     assert "not installed: nginx, ss (package iproute2), openssl (package openssl). Install them" in line
 
 
-def test_what_a_program_can_do_is_asked_once_a_job():
+def test_capabilities_of_programs_are_asked_once_per_job():
     world = serving(release())
     applied(world, release(with_a_new_unit))
     assert len(world.commands("systemd-analyze --help")) == 1
@@ -95,7 +95,7 @@ def test_units_run_the_plugin_by_a_link_where_there_is_no_command():
     assert applied(world, release()).outcome == "applied" and changes == []
 
 
-def test_a_command_that_is_there_is_left_alone():
+def test_existing_compose_command_is_not_replaced():
     world = world_for(release())
     world.there.add(f"{compose.FOLDERS[0]}/docker-compose")
     applied(world, release())
@@ -134,7 +134,7 @@ OLD = {
 
 
 @pytest.mark.parametrize("case", OLD)
-def test_an_older_systemd_judges_as_a_later_one_does(case):
+def test_verdict_of_an_older_systemd_matches_a_newer_one(case):
     output, code, names, expected = OLD[case]
     judged = units_verdict(CommandResult(code, output), names)
     assert bool(judged.code) is bool(expected)
@@ -142,7 +142,7 @@ def test_an_older_systemd_judges_as_a_later_one_does(case):
         assert judged.output == expected
 
 
-def test_a_unit_with_a_fault_is_refused_by_an_older_systemd_too():
+def test_faulty_unit_is_refused_by_an_older_systemd():
     world = without_option("--recursive-errors")
     fault = f"{UNITS}/{AVATAR_UNIT}:9: Unknown key name 'Restrat' in section 'Service', ignoring."
     world.answers["systemd-analyze verify"] = CommandResult(0, fault)
@@ -175,11 +175,11 @@ def test_versions_as_programs_call_themselves():
     assert {version: compose.Compose("x", version).is_too_old for version in known} == known
 
 
-def test_a_host_is_prepared_with_the_plugin_of_every_place_where_the_agent_looks_for_it():
+def test_preparation_and_agent_look_for_the_plugin_in_the_same_folders():
     text = (ROOT / "files/static/prepare-host.sh").read_text()
     folders = text.split('compose_folders="', 1)[1].split('"', 1)[0].split()
     assert folders == list(compose.FOLDERS)
 
 
-def test_units_run_what_the_agent_links_to():
+def test_units_run_the_compose_command_that_the_agent_links():
     assert f"={compose.UNITS_RUN} -p" in (ROOT / "files/templates/compose.service.j2").read_text()

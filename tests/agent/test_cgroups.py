@@ -41,7 +41,7 @@ TREES = {
 
 
 @pytest.mark.parametrize("tree", TREES)
-def test_a_kill_is_one_units(tree):
+def test_kill_is_counted_for_the_innermost_unit(tree):
     counts, groups, repeats, own = TREES[tree]
     assert own_kills(counts, groups, repeats) == own
 
@@ -55,7 +55,7 @@ def subjects(world: FakeWorld) -> dict[str, float]:
 
 
 @pytest.mark.parametrize("unified", [True, False], ids=["v2", "v1"])
-def test_one_kill_in_a_users_unit_is_one_subject(unified):
+def test_kill_in_a_user_unit_is_one_subject(unified):
     world = native_serving(native_release("home", "totton"))
     if unified:
         world.there.add(UNIFIED)
@@ -70,7 +70,7 @@ def test_one_kill_in_a_users_unit_is_one_subject(unified):
     assert subjects(world) == {"ice/probe1.service": 1}
 
 
-def test_a_unit_that_only_repeats_the_one_inside_it_is_no_subject():
+def test_unit_that_repeats_the_count_of_its_child_is_no_subject():
     world = watchme()
     world.there.add(UNIFIED)
     world.answers["journalctl MESSAGE_ID=fe6faa94"] = journal_of(
@@ -92,5 +92,5 @@ def test_a_container_counts_once_by_its_name():
     assert subjects(world) == {"superb-api": 1}
 
 
-def test_no_kill_is_one_subject_with_none():
+def test_host_without_kills_has_one_subject_with_count_zero():
     assert subjects(watchme()) == {"processes": 0}

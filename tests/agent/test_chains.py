@@ -35,7 +35,7 @@ def turned(host) -> None:
         os.lchown(host / "home" / name, ACCOUNT, ACCOUNT)
 
 
-def test_a_link_of_roots_is_followed_to_where_it_leads(host):
+def test_link_of_root_is_followed(host):
     world = World()
     world.write(f"{host}/srv/app/x", b"text", 0o644, "root", "root")
     assert (host / "home/app/x").read_text() == "text" and world.read(f"{host}/srv/app/x") == b"text"
@@ -53,7 +53,7 @@ def test_a_link_of_roots_is_followed_to_where_it_leads(host):
     ],
     ids=["whose it is", "a directory in it", "a file", "a link", "a removal"],
 )
-def test_an_account_that_turns_its_own_directory_leads_root_nowhere(host, act):
+def test_link_in_a_directory_of_an_account_is_not_followed(host, act):
     turned(host)
     before = os.stat(host / "etc")
     with pytest.raises(OSError, match="not followed"):
@@ -62,14 +62,14 @@ def test_an_account_that_turns_its_own_directory_leads_root_nowhere(host, act):
     assert os.stat(host / "etc").st_uid == before.st_uid
 
 
-def test_what_is_read_that_way_is_none_of_it(host):
+def test_files_behind_links_of_accounts_are_not_read(host):
     turned(host)
     world = World()
     assert world.read(f"{host}/srv/file") is None and world.read(f"{host}/srv/app/shadow") is None
     assert world.why_barred(f"{host}/srv/app/x") and world.directory_entry(f"{host}/srv/app") is None
 
 
-def test_links_of_roots_after_each_other_are_followed_and_a_circle_is_none(host):
+def test_chained_root_links_are_followed_and_circular_ones_refused(host):
     (host / "srv/one").symlink_to("two")
     (host / "srv/two").symlink_to("../etc/../etc/shadow")
     (host / "srv/round").symlink_to("round")
@@ -80,6 +80,6 @@ def test_links_of_roots_after_each_other_are_followed_and_a_circle_is_none(host)
 
 
 @pytest.mark.parametrize("path", ["/proc/self/mounts", "/proc/mounts", "/etc/os-release", "/bin/sh"])
-def test_what_every_host_has_behind_links_is_read(path):
+def test_system_files_behind_root_links_are_read(path):
     expected = subprocess.run(["cat", path], capture_output=True, check=False, timeout=10).stdout
     assert len(World().read(path) or b"") > 0 and bool(expected)

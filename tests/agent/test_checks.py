@@ -56,7 +56,7 @@ def test_a_database_is_healthy_when_docker_says_so():
         ({"Running": False, "ExitCode": 137, **HEALTHY}, "is not running: the container ended with code 137"),
     ],
 )
-def test_one_that_does_not_get_there_is_rolled_back_with_the_reason(state, said):
+def test_container_that_stays_unhealthy_is_rolled_back_with_the_reason(state, said):
     found = world()
     found.docker.states["db"] = state
     outcome = first(found)
@@ -104,7 +104,7 @@ def test_a_worker_has_to_stay_up():
 
 
 @pytest.mark.parametrize("text", [written(-3600, 1.8e9), "0001-01-01T00:00:00Z", "", "gestern"])
-def test_a_time_that_says_nothing_is_no_fault(text):
+def test_container_without_a_start_time_is_not_a_failure(text):
     found = world()
     found.docker.states["worker"] = {"StartedAt": text}
     assert checks.fault(found, "container://worker") == ""
@@ -139,14 +139,14 @@ def test_a_place_below_a_volume_is_kept():
 
 
 @pytest.mark.parametrize("answer", [b"null", b"[]", b'{"Config": 5}', b"x", b'{"Config": {"Volumes": 5}}'])
-def test_what_docker_says_of_an_image_must_be_readable(answer):
+def test_release_is_refused_when_the_description_of_an_image_is_unreadable(answer):
     found, asked = world(), FakeWorld.docker_has
     found.docker_has = lambda path, timeout=10: answer if path.startswith("/images/") else asked(found, path, timeout)
     outcome = first(found)
     assert outcome.outcome == "refused" and "cannot be read" in outcome.line
 
 
-def test_a_release_of_an_earlier_version_says_nothing_of_mounts():
+def test_earlier_release_without_mounts_has_no_complaint():
     found = serving(release())
     manifest = {"containers": [{"name": "x", "service": "x"}]}
     from agent import kept

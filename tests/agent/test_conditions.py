@@ -27,7 +27,7 @@ def recall() -> FakeWorld:
     return native_serving(native_release("services", "recall"))
 
 
-def test_every_measure_of_the_catalogue_is_one_of_the_agents():
+def test_agent_has_every_measure_of_the_catalogue():
     assert {alert.measure for alert in whole().host_alerts} == set(MEASURES)
 
 
@@ -108,14 +108,14 @@ CAUSES = {
 
 
 @pytest.mark.parametrize(("cause", "text"), CAUSES.values(), ids=CAUSES)
-def test_what_fires(cause, text):
+def test_condition_is_met_on_a_host_of_containers(cause, text):
     world = watchme()
     cause(world)
     found = [entry.text for entry in fired(world)]
     assert any(text in line for line in found), found
 
 
-def test_what_cannot_be_looked_at_hides_nothing_else():
+def test_failed_measurement_does_not_hide_other_conditions():
     world = watchme()
     world.active.discard("nginx.service")
 
@@ -129,7 +129,7 @@ def test_what_cannot_be_looked_at_hides_nothing_else():
     ]
 
 
-def test_a_container_whose_unit_is_down_is_one_finding_and_not_five():
+def test_stopped_unit_of_a_container_is_one_finding():
     world = watchme()
     world.active.discard("watchme-ast-api.service")
     del world.docker.containers["ast-api"]
@@ -160,14 +160,14 @@ def journal_of(unit: str, count: int) -> CommandResult:
         (lambda w: w.answers.update({"tail": CommandResult(0, log(w, 500, 2) + log(w, 200, 18))}), "10.0 % of nginx.service's responses in the last 300 s were server errors (2 of 20)"),
     ],
 )  # fmt: skip
-def test_what_fires_on_a_host_of_units(cause, text):
+def test_condition_is_met_on_a_host_of_native_units(cause, text):
     world = recall()
     cause(world)
     (found,) = fired(world)
     assert text in found.text
 
 
-def test_restarts_of_an_accounts_unit_are_its_own():
+def test_restarts_of_user_units_are_counted_per_account():
     world = native_serving(native_release("home"))
     uid = world.account("ice").uid
     lines = f'{{"USER_UNIT":"vocoder.service","_UID":"{uid}"}}\n' * 4 + '{"USER_UNIT":"vocoder.service","_UID":"9"}\n'
@@ -187,7 +187,7 @@ FORGED = [
 
 @pytest.mark.parametrize("message", ["5eb", "fe6faa94"])
 @pytest.mark.parametrize("line", FORGED)
-def test_what_an_account_writes_into_the_journal_is_no_managers_word(line, message):
+def test_journal_entries_of_accounts_are_not_taken_for_systemds(line, message):
     world = recall()
     world.answers[f"journalctl MESSAGE_ID={message}"] = CommandResult(0, f"{line}\n" * 9)
     assert not [entry for entry in fired(world) if entry.subject == "recall-api.service"]
@@ -199,13 +199,13 @@ def log(world, status, count, age=10):
 
 
 @pytest.mark.parametrize("lines", [(500, 19, 10), (500, 100, 301)], ids=["too few", "too old"])
-def test_what_does_not_fire(lines):
+def test_proxy_log_below_the_bounds_meets_no_condition(lines):
     world = native_serving(native_release("services", "recall"))
     world.answers["tail"] = CommandResult(0, log(world, *lines))
     assert fired(world) == []
 
 
-def test_caddys_log_is_read_too():
+def test_log_of_caddy_is_read():
     def caddy(config):
         config["infra:hosts"]["services"]["proxy"] = "caddy"
 
@@ -219,7 +219,7 @@ def test_caddys_log_is_read_too():
     assert "10.0 % of caddy.service's responses in the last 300 s were server errors (2 of 20)" in found.text
 
 
-def test_what_a_client_sends_cannot_break_the_look():
+def test_hostile_log_lines_do_not_break_the_measurement():
     world = native_serving(native_release("services", "recall"))
     hostile = log(world, 500, 30).replace("- - [", "- [a [")
     world.answers["tail"] = CommandResult(0, hostile + log(world, 200, 1).replace("/20", "/xx"))

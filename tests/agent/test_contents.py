@@ -8,11 +8,11 @@ from tests.support import service
 ENVIRONMENT = "/home/ubuntu/watchme-docker/web.env"
 
 
-def test_a_host_without_a_release_has_nothing_to_say():
+def test_contents_are_empty_without_a_release():
     assert contents(FakeWorld()) == {"release": None}
 
 
-def test_the_files_are_those_of_the_host_and_not_of_the_release():
+def test_contents_are_the_files_of_the_host():
     made = release()
     world = serving(made)
     content, *rest = world.files[AVATAR]
@@ -26,7 +26,7 @@ def test_the_files_are_those_of_the_host_and_not_of_the_release():
     assert world.changes == before
 
 
-def test_a_secret_is_its_version_and_what_a_person_wrote_is_not_shown():
+def test_contents_show_versions_of_secrets_only():
     made = release(lambda data: service(data, "web").update(environment={"MODE": "prod"}, secrets=["TOKEN"]))
     world = world_for(made)
     assert applied(world, made, {"web": {"TOKEN": "hunter2"}}).outcome == "applied"

@@ -102,13 +102,13 @@ def test_a_new_disk_gets_a_file_system_and_is_mounted_at_each_boot():
     assert said == ["making a file system (ext4) on the new disk /dev/nvme1n1", "mounting /dev/nvme1n1 at /srv"]
 
 
-def test_a_disk_with_a_file_system_is_mounted_as_it_is():
+def test_existing_file_system_is_mounted_unchanged():
     host = Host({"blkid": (0, OURS)})
     host.carry_out()
     assert not host.has_run("mkfs") and host.mounts["/srv"] == "/dev/nvme1n1"
 
 
-def test_run_again_it_changes_nothing():
+def test_second_run_changes_nothing():
     host = Host()
     host.carry_out(BOTH)
     before = (dict(host.files), dict(host.mounts), len(host.has_run("mkfs")), len(host.has_run("systemctl stop")))
@@ -128,7 +128,7 @@ NOT_EMPTY = {
 
 
 @pytest.mark.parametrize(("disk", "blank", "said"), NOT_EMPTY.values(), ids=NOT_EMPTY)
-def test_no_file_system_is_made_where_anything_is(disk, blank, said):
+def test_file_system_is_not_created_on_a_disk_with_content(disk, blank, said):
     host = Host(disk)
     host.blank = blank
     assert said in refusal(host)
@@ -143,7 +143,7 @@ def test_only_a_disk_of_zeros_is_blank(tmp_path):
     assert not data_disk.Machine().is_blank(disk)
 
 
-def test_a_disk_is_found_by_its_volume_however_the_machine_shows_it():
+def test_disk_is_found_by_its_volume_id():
     host = Host({"lsblk": (0, "nvme0n1 vol0fff\nnvme2n1 vol0abc\n")})
     host.links = {}
     assert data_disk.find(host, {"volume": VOLUME, "device": "/dev/sdf"}, print) == "/dev/nvme2n1"
@@ -153,33 +153,33 @@ def test_a_disk_is_found_by_its_volume_however_the_machine_shows_it():
     assert data_disk.find(host, {"volume": VOLUME, "device": "/dev/sdf"}, print) == "/dev/xvdf"
 
 
-def test_another_disk_is_never_taken_for_it():
+def test_disk_of_another_volume_is_not_used():
     host = Host({"lsblk": (0, "nvme0n1 vol0fff\nnvme2n1 vol0eee\n")})
     host.links = {"/dev/sdf": "/dev/nvme2n1", "/dev/xvdf": "/dev/nvme2n1"}
     assert "vol-0abc did not appear on this host within 120 s" in refusal(host)
 
 
-def test_what_is_on_the_root_disk_is_not_hidden():
+def test_mount_is_refused_when_it_would_hide_files():
     host = Host(listed={"/srv": ["shop", "lost+found"]})
     said = refusal(host)
     assert said.startswith("/srv has files on the root disk (shop), which the data disk would hide: nothing was moved")
     assert "UUID=u-1" in said and "/srv" not in host.mounts and "/srv" not in host.files["/etc/fstab"]
 
 
-def test_a_line_of_another_hand_in_fstab_stays():
+def test_foreign_fstab_line_stays():
     host = Host()
     host.files["/etc/fstab"] += "nas:/data /srv nfs defaults 0 0\n"
     assert "has a line of its own for /srv" in refusal(host)
     assert host.files["/etc/fstab"].endswith("nas:/data /srv nfs defaults 0 0\n")
 
 
-def test_another_disk_at_its_place_is_refused():
+def test_mount_is_refused_when_another_disk_is_mounted_there():
     host = Host()
     host.mounts["/srv"] = "/dev/nvme5n1"
     assert "/dev/nvme5n1 is mounted at /srv, and not /dev/nvme1n1" in refusal(host)
 
 
-def test_what_became_larger_is_enlarged_in_use():
+def test_file_system_is_enlarged_while_mounted():
     host = Host({"blkid": (0, OURS)})
     host.carry_out()
     host.size = 80
@@ -201,7 +201,7 @@ def test_a_disk_that_has_not_grown_yet_is_waited_for():
     assert not host.has_run("resize2fs")
 
 
-def test_named_volumes_lie_on_the_disk_and_docker_waits_for_it():
+def test_named_volumes_are_on_the_disk_and_docker_waits_for_the_mount():
     host = Host(listed={data_disk.DOCKER: ["backingFsBlockDev", "metadata.db"]})
     host.carry_out(BOTH)
     assert "/srv/.docker-volumes /var/lib/docker/volumes none bind,nofail," in host.files["/etc/fstab"]
@@ -225,7 +225,7 @@ def test_docker_runs_on_where_the_mount_fails():
     assert host.ran[-1] == "systemctl start docker.service" and data_disk.DROP_IN not in host.files
 
 
-def test_it_says_json_lines(monkeypatch, capsys):
+def test_data_disk_program_reports_in_json_lines(monkeypatch, capsys):
     monkeypatch.setattr(data_disk, "Machine", lambda: Host(listed={"/srv": ["a"]}))
     payload = {"volume": VOLUME, "size": 50, "device": "/dev/sdf", "mounts": ["/srv"]}
     data_disk.main(payload)

@@ -14,7 +14,7 @@ def with_secret():
     return world
 
 
-def test_nothing_changed_is_nothing_shown():
+def test_unchanged_host_has_no_drift():
     world = serving(release())
     before, changes = world.seen_by_programs(), world.changes
     assert drift(world) == [] and (world.seen_by_programs(), world.changes) == (before, changes)
@@ -46,7 +46,7 @@ def test_missing_file_wrong_mode_other_link_stopped_unit():
     }
 
 
-def test_no_secret_is_shown_neither_the_releases_nor_a_hand_edited_one():
+def test_drift_shows_no_secret():
     world = with_secret()
     edited = b"# password is swordfish\nEXTRA=swordfish\nMODE=debug\nTOKEN=swordfish\nswordfish\n"
     world.files[ENVIRONMENT] = (edited, 0o600, "root", "root")

@@ -36,7 +36,7 @@ OF_SYSTEM = [
 
 
 @pytest.mark.parametrize("path", OF_SYSTEM)
-def test_a_drop_in_is_found_wherever_systemd_reads_one(path):
+def test_drop_in_is_found_in_every_directory_of_systemd(path):
     world = watchme()
     lay(world, path, TIMEOUT)
     assert found(world) == [(path, f"sets TimeoutStartSec of {UNIT}")]
@@ -54,7 +54,7 @@ OF_ACCOUNT = [
 
 
 @pytest.mark.parametrize("path", OF_ACCOUNT)
-def test_an_instance_is_held_against_its_template(path):
+def test_instance_is_compared_with_its_template(path):
     world = serving(release("home"))
     lay(world, path, OTHER)
     assert (path, f"sets ExecStart of ice/{INSTANCE}") in found(world) and {entry[0] for entry in found(world)} == {
@@ -76,13 +76,13 @@ def test_a_unit_that_hides_the_releases_is_named(path):
     assert {entry[0] for entry in found(world)} == {path}
 
 
-def test_another_name_of_the_template_is_the_template():
+def test_alias_of_a_template_counts_as_the_template():
     world = serving(release("home"))
     world.links[f"{USER}/{INSTANCE}"] = f"{USER}/vocoder@.service"
     assert found(world) == []
 
 
-def test_of_two_drop_ins_of_a_name_the_first_counts():
+def test_first_of_two_drop_ins_with_one_name_counts():
     """The release's own is `override.conf`, in the account's directory."""
     world = serving(release("home"))
     lay(world, "/usr/local/lib/systemd/user/vocoder.service.d/override.conf", OTHER)
@@ -145,7 +145,7 @@ MEANT = {
 
 
 @pytest.mark.parametrize(("ours", "theirs", "names"), MEANT.values(), ids=MEANT)
-def test_values_are_compared_by_what_they_mean(ours, theirs, names):
+def test_equivalent_values_are_no_override(ours, theirs, names):
     parts = [directives(f"[Service]\n{text}\n".encode(), file) for text, file in ((ours, ""), (theirs, "x.conf"))]
     assert overridden_settings(*parts, frozenset({"IN_A_FILE"})) == names
 
@@ -170,7 +170,7 @@ COMMANDS = [(f"{name}.service", *row) for name, rows in STARTS.items() for row i
 
 
 @pytest.mark.parametrize(("unit", "command", "otherwise"), COMMANDS)
-def test_what_starts_a_proxy_with_another_configuration(unit, command, otherwise):
+def test_unit_that_starts_the_proxy_with_another_configuration_is_found(unit, command, otherwise):
     text = f"[Unit]\nExecStart=/bin/x\n[Service]\nExecStart=\nExecStart={command}\nExecReload=/bin/x\n"
     proxy = proxies.by_unit(unit)
     assert proxy and starts_otherwise(proxy, directives(text.encode())) == otherwise

@@ -25,7 +25,7 @@ KEY_FILE = b"[default]\naws_access_key_id=AKIA1\naws_secret_access_key=s/e+c%ret
 
 
 @pytest.mark.parametrize("token", ["", "session"])
-def test_the_signature_is_the_one_that_botocore_makes(token, monkeypatch):
+def test_signature_equals_that_of_botocore(token, monkeypatch):
     import datetime
 
     now = time.gmtime(1.8e9)
@@ -54,7 +54,7 @@ def test_a_users_key_gets_a_login_for_docker(monkeypatch):
     assert "Credential=AKIA1/" in asked[0][2]["Authorization"]
 
 
-def test_without_an_identity_it_says_so():
+def test_missing_identity_is_reported():
     with pytest.raises(Refused, match=r"no AWS credentials: neither /root/\.aws/credentials nor an instance role"):
         ecr.log_in(FakeWorld(), [REGISTRY])
 
@@ -100,7 +100,7 @@ PASSES = {
 
 
 @pytest.mark.parametrize("answer", PASSES.values(), ids=PASSES)
-def test_what_may_pass_is_asked_again_with_growing_pauses(answer):
+def test_transient_ecr_failures_are_retried_with_growing_pauses(answer):
     world = FakeWorld(files={CREDENTIALS: (KEY_FILE, 0o600, "root", "root")})
     asked, begun = [], world.clock
 
@@ -119,7 +119,7 @@ def test_what_may_pass_is_asked_again_with_growing_pauses(answer):
     [((400, b'{"__type": "ThrottlingException"}'), 5), ((400, b'{"__type": "InvalidParameterException"}'), 1)],
     ids=["for good", "another refusal"],
 )
-def test_what_does_not_pass_is_named(answer, attempts):
+def test_lasting_ecr_failure_is_reported(answer, attempts):
     world = FakeWorld(files={CREDENTIALS: (KEY_FILE, 0o600, "root", "root")})
     asked = []
     world.fetch = lambda *words, **_: asked.append(words) or answer

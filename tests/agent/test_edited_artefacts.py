@@ -19,7 +19,7 @@ def drifted(world, made):
     return {entry["path"]: entry["found"] for entry in drift.drift(world)}.get(folder_of(made))
 
 
-def test_an_edited_artefact_is_drift_and_a_release_takes_nothing_from_what_serves():
+def test_edited_artefact_is_drift_and_stays_until_the_next_artefact():
     world = host()
     made, other = (release(world.publish("recall", {**FILES, "v": text})) for text in ("1", "2"))
     applied(world, made)
@@ -36,7 +36,7 @@ def test_an_edited_artefact_is_drift_and_a_release_takes_nothing_from_what_serve
     assert gone_back(world, made.id).outcome == "applied"
 
 
-def test_what_python_compiled_is_no_edit():
+def test_compiled_python_files_are_not_drift():
     world = host()
     made = release(world.publish("recall", FILES))
     applied(world, made)
@@ -46,7 +46,7 @@ def test_what_python_compiled_is_no_edit():
     assert drifted(world, made) == "was edited: lib/new.py; the next build replaces it"
 
 
-def test_an_artefact_of_which_something_is_gone_is_drift_and_is_fetched_again_with_what_is_left_kept():
+def test_incomplete_artefact_is_drift_and_is_fetched_again():
     world = host()
     made = release(world.publish("recall", FILES))
     applied(world, made)
@@ -58,7 +58,7 @@ def test_an_artefact_of_which_something_is_gone_is_drift_and_is_fetched_again_wi
     assert world.files[f"{PLACE}/.edited-{folder_of(made).rsplit('/', 1)[1]}/bin/gunicorn"][0] == b"edited"
 
 
-def test_what_a_full_disk_or_a_refusal_left_is_gone_with_the_next_release():
+def test_leftovers_of_failed_releases_are_removed_by_the_next():
     world = host()
     made, other = (release(world.publish("recall", {**FILES, "v": text})) for text in ("1", "2"))
     wrong = [release(world.publish("recall", {"v": str(number)})) for number in range(3)]
@@ -70,7 +70,7 @@ def test_what_a_full_disk_or_a_refusal_left_is_gone_with_the_next_release():
     assert {f"{PLACE}/{name}" for name in world.listing(PLACE)} == {folder_of(made), folder_of(other)}
 
 
-def test_what_is_here_of_a_download_takes_no_room_twice():
+def test_partial_download_is_not_counted_twice_in_disk_space():
     world = host()
     made = release(world.publish("recall", FILES))
     (artefact,) = artefacts.absent(world, Release(made.id, made.manifest, []))
@@ -80,7 +80,7 @@ def test_what_is_here_of_a_download_takes_no_room_twice():
 
 
 @pytest.mark.parametrize("places", [{"directories": [INTO]}, {"directories": [f"{INTO}/a"]}, {"files": [f"{INTO}/b"]}])
-def test_a_release_writes_nothing_through_the_link_of_the_one_before(places):
+def test_release_does_not_write_through_the_link_of_an_earlier_artefact(places):
     """Root would give the artefact to an account, or write into it."""
     world = host()
     applied(world, release(world.publish("recall", FILES)))
@@ -93,7 +93,7 @@ def test_a_release_writes_nothing_through_the_link_of_the_one_before(places):
     preflight.check_former_artefacts(store.current(world), Release("x", after.manifest, []))
 
 
-def test_a_subpath_leads_out_by_no_link():
+def test_subpath_does_not_follow_a_link_out_of_the_artefact():
     world = host()
     world.tree = lambda folder: {"dist": "-> /etc", ".": "0 755 directory"}
     with pytest.raises(Refused, match=r"dist of recall@[0-9a-f]{12} is a link in the subpath of recall-api"):

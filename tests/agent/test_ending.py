@@ -35,12 +35,12 @@ def process():
         yield process
 
 
-def test_its_first_process_is_killed(host, process):
+def test_first_process_of_the_container_is_killed(host, process):
     host(process.pid)
     assert ending.end(NAME) == [process.pid] and process.wait(30) == -9
 
 
-def test_docker_can_have_its_directory_elsewhere(host, process, tmp_path, monkeypatch):
+def test_data_root_of_docker_is_respected(host, process, tmp_path, monkeypatch):
     host(process.pid)
     (tmp_path / "daemon.json").write_text(json.dumps({"data-root": str(tmp_path / "docker")}))
     monkeypatch.setattr(ending, "ROOT", "/nowhere")
@@ -59,7 +59,7 @@ def test_docker_can_have_its_directory_elsewhere(host, process, tmp_path, monkey
     ],
     ids=["another process has its number now", "another container", "a longer name", "no id", "no state", "no process"],
 )
-def test_nothing_else_is(host, process, about):
+def test_other_processes_are_not_killed(host, process, about):
     host(process.pid, **about)
     assert ending.end(NAME) == [] and process.poll() is None
 

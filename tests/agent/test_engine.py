@@ -39,7 +39,7 @@ def test_the_body_of_an_answer(says):
     assert asked[0] == b"GET /networks HTTP/1.1" and b"Host: localhost" in asked
 
 
-def test_another_program_is_asked_at_its_own_socket_and_without_a_host(says):
+def test_request_to_another_socket_has_no_host_header(says):
     """As Caddy's administration wants it there."""
     asked = says(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
     assert engine.ask("GET", "/config/", 5, engine.SOCKET) == b"{}"
@@ -63,13 +63,13 @@ UNHEALTHY = {
 
 
 @pytest.mark.parametrize(("raw", "kind", "said"), UNHEALTHY.values(), ids=UNHEALTHY)
-def test_a_no_is_no_silence_and_half_an_answer_is(says, raw, kind, said):
+def test_refusal_is_an_answer_and_a_partial_answer_is_silence(says, raw, kind, said):
     says(raw)
     with pytest.raises(kind, match=said):
         engine.ask("GET", "/containers/x/json?size=1", 5)
 
 
-def test_no_socket_is_silence(tmp_path, monkeypatch):
+def test_missing_socket_counts_as_silence(tmp_path, monkeypatch):
     monkeypatch.setattr(engine, "SOCKET", str(tmp_path / "none"))
     with pytest.raises(OSError, match="/none: No such file"):
         engine.ask("GET", "/networks", 5)
@@ -100,7 +100,7 @@ def test_an_answer_without_an_end_is_silence(says, raw, place, monkeypatch):
         engine.ask("GET", "/config/", 5, engine.SOCKET if place else "")
 
 
-def test_an_answer_byte_by_byte_ends_with_the_time_that_it_has(says, monkeypatch):
+def test_answer_sent_byte_by_byte_times_out(says, monkeypatch):
     """Each byte would be in time for itself."""
     clock = iter(range(1000))
     monkeypatch.setattr(engine, "time", SimpleNamespace(monotonic=lambda: next(clock)))

@@ -17,7 +17,7 @@ from tests.rows import changes
 from tests.support import ROOT
 
 
-def test_an_environment_is_made_before_the_switch_and_linked_by_it():
+def test_environment_is_built_before_and_linked_by_the_switch():
     world = host()
     made = release()
     ended = applied(world, made)
@@ -40,7 +40,7 @@ def test_an_environment_is_made_before_the_switch_and_linked_by_it():
     assert not world.tree(environments.STAGED)
 
 
-def test_an_unchanged_lock_costs_nothing_and_another_restarts_its_service():
+def test_only_a_changed_lock_rebuilds_and_restarts():
     world = host()
     first, second = release("1.0"), release("2.0")
     applied(world, first)
@@ -52,7 +52,7 @@ def test_an_unchanged_lock_costs_nothing_and_another_restarts_its_service():
     assert world.links[INTO] == folder_of(first) and not world.built
 
 
-def test_a_release_that_is_unhealthy_goes_back_to_the_environment_before():
+def test_unhealthy_release_is_rolled_back_to_the_earlier_environment():
     world = host()
     first, second = release("1.0"), release("2.0")
     applied(world, first)
@@ -73,7 +73,7 @@ def test_a_release_that_is_unhealthy_goes_back_to_the_environment_before():
     ],
     ids=["uv", "time", "python", "program", "disk", "account"],
 )  # fmt: skip
-def test_what_cannot_be_made_is_refused_before_anything_is_touched(prepare, own, expected):
+def test_release_is_refused_when_an_environment_cannot_be_built(prepare, own, expected):
     world = host()
     first, second = release("1.0"), release("2.0", **own)
     applied(world, first)
@@ -86,7 +86,7 @@ def test_what_cannot_be_made_is_refused_before_anything_is_touched(prepare, own,
     world.fails = None
 
 
-def test_one_that_takes_too_long_is_ended_with_all_that_it_started():
+def test_build_that_exceeds_its_limit_is_ended_with_its_processes():
     world = host()
     world.fails = CommandResult(124, "")
     applied(world, release())
@@ -109,7 +109,7 @@ def test_groups_extras_and_another_index():
     assert "--no-index --find-links /srv/wheels" in world.built[-1]
 
 
-def test_a_lock_may_lie_in_an_artefact_and_the_same_one_is_not_made_twice():
+def test_same_lock_inside_two_artefacts_is_built_once():
     world = host()
     files = {"deploy/uv.lock": lock("1.0").decode(), "deploy/pyproject.toml": "[project]"}
     builds = [release(artefact=world.publish("recall", {**files, "app.py": text})) for text in ("1", "2")]
@@ -128,7 +128,7 @@ def test_a_lock_may_lie_in_an_artefact_and_the_same_one_is_not_made_twice():
     assert environments.differing(world, builds[2].manifest) == []
 
 
-def test_what_no_kept_release_needs_goes_and_nothing_else():
+def test_environments_that_no_kept_release_needs_are_pruned():
     world = host()
     made = [release(f"{number}.0") for number in range(8)]
     for one in made:
@@ -141,7 +141,7 @@ def test_what_no_kept_release_needs_goes_and_nothing_else():
     assert world.environments == kept
 
 
-def test_an_edited_one_is_drift_and_stays():
+def test_edited_environment_is_drift_and_stays():
     world = host()
     made = release()
     applied(world, made)
@@ -151,7 +151,7 @@ def test_an_edited_one_is_drift_and_stays():
     assert applied(world, made).outcome == "unchanged" and not world.built
 
 
-def test_one_of_which_something_is_gone_is_made_again_and_put_back_where_that_fails():
+def test_incomplete_environment_is_rebuilt_and_restored_on_failure():
     world = host()
     made = release()
     applied(world, made)
@@ -165,7 +165,7 @@ def test_one_of_which_something_is_gone_is_made_again_and_put_back_where_that_fa
     assert applied(world, made).outcome == "unchanged" and drift.drift(world) == []
 
 
-def test_one_whose_python_is_gone_is_made_again():
+def test_environment_without_its_python_is_rebuilt():
     """As after an upgrade of the distribution."""
     world = host()
     made = release()
@@ -179,7 +179,7 @@ def test_one_whose_python_is_gone_is_made_again():
     assert environments.absent(world, store.Release(made.id, made.manifest, []))
 
 
-def test_killed_anywhere_the_same_update_ends_at_the_new_environment():
+def test_killed_update_ends_at_the_new_environment_when_repeated():
     def on_the_way():
         world = host()
         applied(world, release("1.0"))
@@ -201,7 +201,7 @@ def test_killed_anywhere_the_same_update_ends_at_the_new_environment():
         assert environments.differing(world, second.manifest) == [], number
 
 
-def test_one_that_leaves_the_catalogue_leaves_no_link():
+def test_removed_environment_leaves_no_link():
     world = host()
     applied(world, release())
     world.there |= {f"{INTO}/bin/gunicorn"}
@@ -209,7 +209,7 @@ def test_one_that_leaves_the_catalogue_leaves_no_link():
     assert ended.outcome == "applied" and INTO not in world.links, ended.line
 
 
-def test_nothing_is_written_through_the_link_of_the_one_before():
+def test_release_does_not_write_through_the_link_of_an_earlier_environment():
     base, later = release(), release(has=False)
     directory: Directory = {"path": INTO, "mode": 0o755, "owner": "recall", "group": ""}
     target = store.Release("x", {**later.manifest, "directories": [directory]}, [])
@@ -217,7 +217,7 @@ def test_nothing_is_written_through_the_link_of_the_one_before():
         preflight.check_former_artefacts(store.Release(base.id, base.manifest, []), target)
 
 
-def test_uv_is_the_one_that_the_project_itself_uses():
+def test_version_of_uv_is_that_of_the_project():
     text = (ROOT / "requirements-uv.txt").read_text()
     assert f"uv=={uv.VERSION} " in text
     assert all(f"sha256:{sha256}" in text for _, sha256, _ in uv.WHEELS.values())

@@ -57,7 +57,7 @@ def test_a_stopped_container_stays_stopped():
     assert containers(world) == before
 
 
-def test_a_committed_release_replaces_them_and_keeps_their_volumes():
+def test_committed_release_replaces_existing_containers_and_keeps_volumes():
     world = by_hand()
     outcome = applied(world, release())
     assert outcome.outcome == "applied" and not world.docker.foreign
@@ -65,7 +65,7 @@ def test_a_committed_release_replaces_them_and_keeps_their_volumes():
     assert not [command for command in world.commands("docker rm") if "-v" in command.split()]
 
 
-def test_killed_at_any_change_they_are_all_back_or_all_replaced():
+def test_killed_switch_leaves_all_existing_containers_or_none():
     start = by_hand()
     before, programs = containers(start), start.seen_by_programs()
     finished = copy.deepcopy(start)
@@ -96,7 +96,7 @@ def test_a_container_that_does_not_come_back_is_named():
     assert all(entry["State"]["Running"] for id, entry in world.docker.foreign.items() if id != IDS[AVATAR])
 
 
-def test_a_container_that_is_gone_is_named():
+def test_missing_container_is_reported_after_a_rollback():
     world = make_unhealthy(by_hand())
     asked = world.run
 
@@ -110,7 +110,7 @@ def test_a_container_that_is_gone_is_named():
     assert outcome.outcome == "rollback failed" and f"the container {AVATAR} is gone" in outcome.line
 
 
-def test_what_answered_before_must_answer_so_again():
+def test_rollback_fails_when_an_existing_container_no_longer_answers():
     """The containers run again, and the application in one does not come up."""
     world = by_hand()
     health = {"switched": False}
@@ -125,7 +125,7 @@ def test_what_answered_before_must_answer_so_again():
     assert "http://127.0.0.1:8017/health answered 200 before, and now 503" in outcome.line
 
 
-def test_one_that_a_stop_would_remove_is_refused():
+def test_existing_container_with_auto_remove_is_refused():
     world = by_hand(AutoRemove=True)
     before, programs = containers(world), world.seen_by_programs()
     outcome = applied(world, release())
@@ -139,7 +139,7 @@ def test_a_docker_that_does_not_answer_is_a_refusal():
     assert applied(world, release()).outcome == "refused" and store.current_id(world) is None
 
 
-def test_a_later_release_sets_aside_what_displaced_its_own():
+def test_later_release_sets_aside_a_container_with_its_name():
     """A script ran `docker rm` and `docker run` under the name of the release's container."""
     world = serving(release())
     world.docker.run_by_hand(IDS[AVATAR], AVATAR)
@@ -164,7 +164,7 @@ def test_only_our_own_project_is_ours(labels, aside):
     assert [entry["name"] for entry in found] == ([AVATAR] if aside else [])
 
 
-def test_going_back_to_an_older_release_sets_aside_what_ours_left():
+def test_rollback_to_an_older_release_sets_aside_leftover_containers():
     """It has no project of its own: Compose would find the name taken."""
     manifest = older(release().manifest)
     world = world_for(release())
@@ -253,7 +253,7 @@ def with_a_certificate_of(authority: str) -> FakeWorld:
     return world
 
 
-def test_nothing_touched_is_said_where_certificates_are_as_they_were():
+def test_nothing_touched_is_reported_only_with_unchanged_certificates():
     """The disk fills up after the new ones were obtained, and before the switch."""
     start, made, seen = with_a_certificate_of("https://other.example/directory"), release(), 0
     whole = copy.deepcopy(start)
@@ -269,7 +269,7 @@ def test_nothing_touched_is_said_where_certificates_are_as_they_were():
 
 
 @pytest.mark.parametrize("end", ["rolled back", "refused"])
-def test_how_certbot_renews_is_as_it_was(end):
+def test_renewal_settings_of_certbot_are_restored(end):
     world = with_a_certificate_of("https://other.example/directory")
     before = world.files[RENEWAL]
     if end == "refused":
@@ -281,7 +281,7 @@ def test_how_certbot_renews_is_as_it_was(end):
     assert world.files[RENEWAL] == before and world.links[CHAIN] == ARCHIVED
 
 
-def test_killed_before_the_switch_its_certificates_are_in_force_again():
+def test_certificates_are_restored_when_the_job_is_killed_before_the_switch():
     """Nothing was touched, says the next job: that is so."""
     start = with_a_certificate_of("https://other.example/directory")
     before = start.files[RENEWAL]
@@ -322,7 +322,7 @@ def older(manifest: dict) -> dict:
 
 
 @pytest.mark.parametrize(("stops", "aside"), [([AVATAR_UNIT], False), ([], True)])
-def test_what_the_release_before_made_goes_when_its_unit_stops(stops, aside):
+def test_container_of_the_earlier_release_is_no_conflict_when_its_unit_stops(stops, aside):
     """Where the unit is not running, and so is not stopped, its container is left over and has the name."""
     world = world_for(release())
     world.docker.run_by_hand(IDS[AVATAR], AVATAR, {existing.UNIT: AVATAR_UNIT, existing.PROJECT: "avatar"})
@@ -337,7 +337,7 @@ def into_another_file(data) -> None:
     service(data, "avatar-uploader").update(given, compose_key="avatar")
 
 
-def test_a_container_whose_unit_leaves_goes_with_it():
+def test_container_of_a_removed_unit_is_no_conflict():
     """It is the release's own, whichever unit has its name next: there is nothing to set aside."""
     world = serving(release())
     labels = {existing.UNIT: AVATAR_UNIT, existing.PROJECT: OURS[AVATAR]["project"]}

@@ -87,7 +87,7 @@ def faults(world: FakeWorld) -> list[str]:
 
 
 @pytest.mark.parametrize("version", FILTERS)
-def test_a_firewall_as_docker_leaves_it_has_no_fault(version):
+def test_firewall_rules_of_docker_have_no_fault(version):
     assert faults(rules(publishing(watchme()), filters=FILTERS[version])) == []
 
 
@@ -168,7 +168,7 @@ ELSEWHERE = {
 
 
 @pytest.mark.parametrize("change", ELSEWHERE.values(), ids=ELSEWHERE)
-def test_what_is_not_known_is_no_fault(change):
+def test_unknown_firewall_rules_are_not_a_fault(change):
     world = rules(watchme(), [], [])
     # The first answer that fits counts
     kept, world.answers = dict(world.answers), {}
@@ -220,7 +220,7 @@ def test_a_restart_that_changed_nothing_is_not_tried_again():
     assert "no more automatic attempts" in repairs.why_not(met, tried, 50_000.0)
 
 
-def test_a_port_that_is_held_for_a_container_that_is_gone():
+def test_port_held_for_a_removed_container_is_reported():
     world = rules(watchme())
     world.processes["docker-proxy"] = [LEFT]
     assert faults(world) == ["port 8014 is still held for a container that no longer exists"]
@@ -285,7 +285,7 @@ REACHES = {
 
 
 @pytest.mark.parametrize(("reaches", "said"), REACHES.values(), ids=REACHES)
-def test_what_a_container_does_not_reach_is_reported_and_left_to_people(reaches, said):
+def test_unreachable_address_of_a_container_is_reported_but_not_repaired(reaches, said):
     world = rules(watchme())
     world.reaches = reaches
     look = HostFacts(world, current(world))
@@ -293,7 +293,7 @@ def test_what_a_container_does_not_reach_is_reported_and_left_to_people(reaches,
     assert said in found.text and found.repair == ""
 
 
-def test_a_registry_that_the_host_does_not_reach_either_says_nothing(monkeypatch):
+def test_registry_unreachable_from_the_host_is_not_reported_for_containers(monkeypatch):
     world = rules(watchme())
     world.reaches = REACHES["a registry"][0]
     monkeypatch.setattr(world, "reachable_address", lambda name, port: "")

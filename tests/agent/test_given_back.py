@@ -23,7 +23,7 @@ def with_another_authoritys() -> FakeWorld:
     return world
 
 
-def test_a_disk_that_stays_full_is_no_nothing_touched_and_the_next_job_puts_them_back():
+def test_certificates_left_by_a_full_disk_are_restored_by_the_next_job():
     start, seen = with_another_authoritys(), 0
     before = start.files[RENEWAL]
     whole = copy.deepcopy(start)
@@ -44,7 +44,7 @@ def test_a_disk_that_stays_full_is_no_nothing_touched_and_the_next_job_puts_them
     assert seen > 3
 
 
-def test_those_that_the_proxy_does_not_take_are_given_back():
+def test_certificates_that_the_proxy_refuses_are_rolled_back():
     """Nothing changes but a certificate, and the proxy cannot be reloaded."""
     world = serving(release())
     world.certify(NAME, "https://other.example/directory")
@@ -58,7 +58,7 @@ def test_those_that_the_proxy_does_not_take_are_given_back():
 
 
 @pytest.mark.parametrize("text", [b'[{"path"', b"{}", b"[1]", b"null", b"7", b"[" * 5000, b'[{"path": "/x"}]'])
-def test_a_record_that_cannot_be_read_is_named_with_what_to_do(text):
+def test_unreadable_record_of_certificates_is_reported_with_the_remedy(text):
     world = serving(release())
     world.files[certificates.REPLACED] = (text, 0o600, "root", "root")
     with pytest.raises(Refused, match=f"remove {certificates.REPLACED} once they are correct"):
@@ -67,7 +67,7 @@ def test_a_record_that_cannot_be_read_is_named_with_what_to_do(text):
     assert applied(world, release(bigger)).outcome == "applied"
 
 
-def test_who_may_read_certificates_is_as_it_was():
+def test_permissions_of_certificates_are_restored():
     """The proxy is let read one before the switch, which does not come."""
     world = serving(release())
     for name in ("live", "archive"):

@@ -44,7 +44,7 @@ def no_waiting(monkeypatch):
     monkeypatch.setattr(copying.time, "sleep", lambda seconds: None)
 
 
-def test_a_program_carries_all_that_it_needs():
+def test_standalone_program_contains_its_modules():
     for name in ("copying", "data_disk", "moving", "traffic"):
         tree = ast.parse(program(name))
         tree.body = [node for node in tree.body if ast.unparse(node).split("\n")[0] != "if TYPE_CHECKING:"]
@@ -53,18 +53,18 @@ def test_a_program_carries_all_that_it_needs():
         assert program(name).rstrip().endswith("main(payload)")
 
 
-def test_an_image_is_copied_by_its_digest_and_looked_at_again():
+def test_image_is_copied_by_digest_and_verified():
     skopeo, copies = registries({"old/web:latest": MANIFEST})
     assert copying.copy_image(skopeo, IMAGE)["how"] == "copied"
     assert copies == [(f"docker://old/web@{DIGEST}", "docker://new/web:latest")]
 
 
-def test_one_that_is_there_is_not_copied_again():
+def test_present_image_is_not_copied_again():
     skopeo, copies = registries({"old/web:latest": MANIFEST, "new/web:latest": MANIFEST})
     assert copying.copy_image(skopeo, IMAGE)["how"] == "already present" and not copies
 
 
-def test_a_tag_that_has_gone_on_is_not_taken_back():
+def test_newer_tag_in_the_target_is_not_moved_back():
     """What was pushed since the update was planned stays under its tag; the planned image is there by its digest."""
     skopeo, copies = registries(
         {"old/web:latest": MANIFEST, "new/web:latest": b"pushed since", f"new/web@{DIGEST}": MANIFEST}
@@ -86,7 +86,7 @@ esac
 
 
 @pytest.mark.parametrize("help", ["", "      --preserve-digests   Preserve digests"], ids=["skopeo 1.2", "skopeo 1.9"])
-def test_an_older_skopeo_copies_without_the_option_that_it_does_not_have(help, tmp_path, monkeypatch, capsys):
+def test_older_skopeo_copies_without_unsupported_options(help, tmp_path, monkeypatch, capsys):
     log = tmp_path / "log"
     (tmp_path / "skopeo").write_text(SKOPEO.format(help=help, log=log, manifest=MANIFEST.decode()))
     (tmp_path / "skopeo").chmod(0o755)
@@ -99,7 +99,7 @@ def test_an_older_skopeo_copies_without_the_option_that_it_does_not_have(help, t
     assert ("--preserve-digests" in copy) is bool(help)
 
 
-def test_what_a_registry_says_is_one_visible_line():
+def test_message_of_a_registry_is_one_visible_line():
     assert copying.last_line("a\nb \x1b[31mred\x07\r") == "b  [31mred "
     assert len(copying.last_line("x" * 70000)) == 300
 
@@ -109,25 +109,25 @@ def test_a_broken_connection_is_tried_again():
     assert copying.copy_image(skopeo, IMAGE)["how"] == "copied" and len(copies) == 3
 
 
-def test_it_gives_up_with_the_registrys_own_words():
+def test_copy_fails_with_the_message_of_the_registry():
     skopeo, _ = registries({"old/web:latest": MANIFEST}, failing=9)
     with pytest.raises(OSError, match="connection reset by peer"):
         copying.copy_image(skopeo, IMAGE)
 
 
-def test_a_copy_that_is_not_the_same_is_none():
+def test_copy_with_another_digest_is_a_failure():
     skopeo, _ = registries({"old/web:latest": MANIFEST})
     with pytest.raises(OSError, match=f"the copy has {DIGEST}, the original {OTHER}"):
         copying.copy_image(skopeo, IMAGE | {"digest": OTHER})
 
 
 @pytest.mark.parametrize(("holds", "how"), [({}, "nowhere"), ({"new/web:latest": MANIFEST}, "only here")])
-def test_what_the_source_does_not_have_any_more(holds, how):
+def test_image_missing_in_the_source_is_skipped(holds, how):
     skopeo, copies = registries(holds)
     assert copying.copy_image(skopeo, IMAGE | {"digest": None})["how"] == how and not copies
 
 
-def test_a_login_is_seen_by_no_one(tmp_path, monkeypatch, capsys):
+def test_login_is_not_on_the_command_line(tmp_path, monkeypatch, capsys):
     """Not on a command line, and gone afterwards."""
     commands = []
 
@@ -151,7 +151,7 @@ def line(ago: float, client: str, status: int) -> str:
     return f'{client} - - [{when}] "GET /health HTTP/2.0" {status} 17 "-" "iOS [1/Jan/2026:00:00:00 +0000] \\"x"\n'
 
 
-def test_who_asks_by_the_proxys_log(tmp_path, monkeypatch, capsys):
+def test_clients_are_counted_from_the_log_of_the_proxy(tmp_path, monkeypatch, capsys):
     log = tmp_path / "access.log"
     log.write_text(
         line(90, "198.51.100.9", 200) + line(5, "198.51.100.1", 200) + line(3, "198.51.100.1", 502)

@@ -59,7 +59,7 @@ def watched(world, made):
     return outcome, questions
 
 
-def test_requests_wait_from_before_the_stop_until_it_is_healthy():
+def test_requests_wait_from_the_stop_until_the_service_is_healthy():
     world = host()
     outcome, questions = watched(world, AFTER)
     assert outcome.outcome == "applied" and outcome.restarted == [UNIT], outcome.line
@@ -77,7 +77,7 @@ def test_requests_wait_from_before_the_stop_until_it_is_healthy():
     assert 45 + 10 - 5 < until - world.wall() <= 45 + 10
 
 
-def test_others_are_led_to_all_the_time():
+def test_other_services_are_served_during_the_hold():
     world = host()
     others = {link: target for link, target in world.links.items() if link.startswith("/etc/nginx/") and link != LINK}
     assert applied(world, AFTER).outcome == "applied" and len(others) > 10
@@ -85,7 +85,7 @@ def test_others_are_led_to_all_the_time():
     assert not [path for path in world.files if path.startswith(holding.PLACE) and NAME not in path]
 
 
-def test_they_wait_on_while_an_unhealthy_release_goes_back():
+def test_requests_wait_until_an_unhealthy_release_is_rolled_back():
     world = host()
     before = seen(world)
     world.web = lambda url: 503 if f":{PORT}/" in url and new(world) else 200
@@ -98,7 +98,7 @@ def test_they_wait_on_while_an_unhealthy_release_goes_back():
     assert RELOAD in world.ran[last:], "led to it again once the earlier one answers"
 
 
-def test_what_fails_after_they_were_let_through_has_them_wait_again():
+def test_requests_wait_again_when_the_release_fails_after_the_hold():
     world = host()
     world.web = lambda url: 503 if "/avatar/" in url and new(world) else 200
     outcome, questions = watched(world, AFTER)
@@ -108,7 +108,7 @@ def test_what_fails_after_they_were_let_through_has_them_wait_again():
 
 
 @pytest.mark.parametrize("is_unhealthy", [False, True])
-def test_killed_at_any_change_none_waits_for_ever(is_unhealthy):
+def test_killed_job_leaves_no_request_waiting(is_unhealthy):
     start = host()
     before = seen(start)
     finished = copy.deepcopy(start)
@@ -127,7 +127,7 @@ def test_killed_at_any_change_none_waits_for_ever(is_unhealthy):
 
 
 @pytest.mark.parametrize("lacks", ["the program", "a socket that starts", "a proxy that knows the place"])
-def test_where_they_cannot_wait_it_restarts_as_ever(lacks):
+def test_service_restarts_normally_when_a_hold_is_impossible(lacks):
     world = host()
     if lacks == "the program":
         world.there.discard(holding.PROGRAM)
@@ -140,7 +140,7 @@ def test_where_they_cannot_wait_it_restarts_as_ever(lacks):
     assert world.links[LINK] == SERVING and CLOSED not in world.files and DRAIN not in world.ran
 
 
-def test_the_first_release_that_knows_such_places_restarts_nothing_for_them():
+def test_introducing_a_hold_restarts_nothing():
     old = release(setting(NAME, hold=0))
     world = host(old)
     assert LINK not in world.links
@@ -149,7 +149,7 @@ def test_the_first_release_that_knows_such_places_restarts_nothing_for_them():
     assert RELOAD in world.ran and f"systemctl start {SOCKET}" not in world.ran
 
 
-def test_what_cannot_be_prepared_is_no_fault_of_the_releases():
+def test_failed_preparation_of_a_hold_does_not_fail_the_release():
     """A proxy that reads no configuration now may read that of the release."""
     world = host()
     run, failed = world.run, []
@@ -195,7 +195,7 @@ def test_several_end_their_requests_at_the_same_time():
     assert applied(world, release(change)).outcome == "applied" and 10 <= stops[0] < 20
 
 
-def test_a_service_that_gets_another_unit_is_waited_for_too():
+def test_requests_wait_when_the_unit_of_a_service_changes():
     moved = release(setting(NAME, unit="avatar-two.service"))
     world = host()
     outcome, questions = watched(world, moved)
@@ -203,7 +203,7 @@ def test_a_service_that_gets_another_unit_is_waited_for_too():
     assert any(waits for url, waits, _ in questions if f":{PORT}/" in url) and world.links[LINK] == SERVING
 
 
-def test_where_the_release_before_cannot_be_read_none_waits_for_ever():
+def test_unreadable_earlier_release_leaves_no_request_waiting():
     world = host()
     manifest = f"/var/lib/infra/releases/{BEFORE.id}/manifest.json"
     world.web = lambda url: 503 if f":{PORT}/" in url and (new(world) and not world.files.pop(manifest, None)) else 200
@@ -211,14 +211,14 @@ def test_where_the_release_before_cannot_be_read_none_waits_for_ever():
     assert world.links[LINK] == SERVING and CLOSED not in world.files
 
 
-def test_with_a_hold_of_nothing_none_waits():
+def test_zero_hold_lets_no_request_wait():
     changed = both(bigger, setting(NAME, hold=0))
     world = host(release(setting(NAME, hold=0)))
     assert applied(world, release(changed)).outcome == "applied" and LINK not in world.links
     assert f"systemctl start {SOCKET}" not in world.ran
 
 
-def test_those_that_waited_are_led_to_the_new_port_and_back_to_the_old_one():
+def test_waiting_requests_follow_a_changed_port_and_its_rollback():
     moved = release(setting(NAME, port=8044, container_port=8014))
     world = host()
     assert applied(world, moved).outcome == "applied"
@@ -229,7 +229,7 @@ def test_those_that_waited_are_led_to_the_new_port_and_back_to_the_old_one():
     assert b"PORT=8044\n" in world.files[SETTINGS][0] and b"127.0.0.1:8044" in world.files[SERVING][0]
 
 
-def test_those_under_way_get_their_time_and_no_more():
+def test_requests_under_way_are_drained_within_their_limit():
     changed = both(bigger, setting(NAME, drain=4))
     world = host(release(setting(NAME, drain=4)))
     world.answers[DRAIN] = CommandResult(0, "0 0 127.0.0.1:40000 127.0.0.1:8014")
@@ -250,7 +250,7 @@ def _listening(pids):
     return "users:(" + ",".join(f'("nginx",pid={pid},fd=6)' for pid in pids) + ")"
 
 
-def test_the_proxys_earlier_workers_have_handed_over_before_it_stops():
+def test_service_stops_after_old_proxy_workers_released_their_sockets():
     world = host()
     workers = iter(_listening(pids) for pids in ([10, 11], [10, 11, 12], [10, 12]))
     world.files["/run/nginx.pid"] = (b"10\n", 0o644, "root", "root")

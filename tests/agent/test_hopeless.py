@@ -48,40 +48,40 @@ def waited(world: Restarting) -> tuple[float, str]:
     return world.clock, ""
 
 
-def test_what_ends_again_and_again_is_given_up_early_with_how_often():
+def test_crash_looping_unit_is_given_up_early_with_its_count():
     clock, said = waited(Restarting(web=lambda url: 0))
     assert 50 <= clock < 70 and "api did not answer at http://127.0.0.1:8001/health, and ended 5 times; its log" in said
 
 
-def test_one_that_systemd_starts_no_more_is_given_up_at_once():
+def test_failed_unit_is_given_up_at_once():
     world = Restarting(web=lambda url: 0)
     world.state = "failed"
     clock, said = waited(world)
     assert clock < 15 and "and was not restarted; its log is empty" in said
 
 
-def test_while_another_one_comes_up_it_may_wait_for_that():
+def test_failing_unit_is_awaited_while_its_dependency_starts():
     world = Restarting(web=lambda url: 0)
     world.db_at = 100.0
     clock, _ = waited(world)
     assert 120 <= clock < 140, "two ends more after the database answers"
 
 
-def test_one_that_comes_up_in_the_end_is_healthy():
+def test_unit_that_recovers_in_time_is_healthy():
     world = Restarting()
     world.db_at, world.web = 100.0, lambda url: 200 if world.clock > 112 else 0
     assert waited(world)[1] == ""
 
 
 @pytest.mark.parametrize("state", ["active", "activating"])
-def test_one_that_runs_and_is_slow_is_waited_for_to_the_end(state):
+def test_slow_running_unit_is_awaited_until_the_deadline(state):
     world = Restarting(web=lambda url: 0)
     world.state, world.ends = state, lambda clock: 4
     clock, said = waited(world)
     assert clock >= DEADLINE and "did not answer at http://127.0.0.1:8001/health within 180 s" in said
 
 
-def test_an_answer_of_systemd_that_says_nothing_ends_nothing():
+def test_unanswered_unit_state_does_not_end_the_wait():
     world = Restarting(web=lambda url: 0)
     world.answers["systemctl show -p ActiveState -p NRestarts"] = CommandResult(1, "Failed to connect to bus")
     assert waited(world)[0] >= DEADLINE

@@ -39,7 +39,7 @@ def remembered(path) -> list[dict]:
 # One look: content, owner and mode of the same file
 
 
-def test_a_file_that_becomes_a_link_while_it_is_looked_at_is_a_link(tmp_path, monkeypatch):
+def test_file_replaced_by_a_link_during_reading_counts_as_a_link(tmp_path, monkeypatch):
     """Its content is never that of one file, and its owner and mode another's."""
     path, secret = tmp_path / "app.service", tmp_path / "su"
     path.write_text("ours")
@@ -57,7 +57,7 @@ def test_a_file_that_becomes_a_link_while_it_is_looked_at_is_a_link(tmp_path, mo
 
 
 @pytest.mark.parametrize("bits", [0o4755, 0o2755, 0o1755, 0o7777], ids=oct)
-def test_the_bits_that_lend_an_owners_rights_are_never_put_back(kept, bits):
+def test_setuid_bits_are_not_restored_by_a_rollback(kept, bits):
     path = kept / "program"
     path.write_text("before")
     path.chmod(bits)
@@ -70,7 +70,7 @@ def test_the_bits_that_lend_an_owners_rights_are_never_put_back(kept, bits):
     assert all(stat.S_IMODE(file.stat().st_mode) <= 0o777 for file in (kept / "state/before").iterdir())
 
 
-def test_no_file_of_a_release_is_installed_with_them(tmp_path):
+def test_files_are_installed_without_setuid_bits(tmp_path):
     World().write(f"{tmp_path}/program", b"x", 0o6755, ME, "")
     assert stat.S_IMODE((tmp_path / "program").stat().st_mode) == 0o755
 
@@ -106,7 +106,7 @@ OTHERS = {
 
 
 @pytest.mark.parametrize(("make", "what"), OTHERS.values(), ids=OTHERS)
-def test_what_is_no_file_is_neither_read_nor_taken_for_nothing(kept, make, what):
+def test_special_file_is_neither_read_nor_counted_as_absent(kept, make, what):
     make(kept / "there")
     assert look_at(f"{kept}/there") == Entry("other", what=what)
     with pytest.raises(Refused, match=f"/there is {what}, but the release has a file or a link there"):
@@ -189,7 +189,7 @@ def test_an_account_without_a_name_any_more_keeps_nothing_else_from_going_back()
     assert world.links[link["path"]] == "/nowhere"
 
 
-def test_what_is_as_it_was_is_not_written_again():
+def test_unchanged_paths_are_not_rewritten_by_a_rollback():
     world = FakeWorld(links={"/a": "/b"})
     before = world.changes
     assert transaction.put_back(world, [{"path": "/a", "kind": "link", "target": "/b", "slot": False}]) == []
@@ -240,7 +240,7 @@ def test_a_damaged_entry_of_the_history_stops_no_job(content):
 
 
 @pytest.mark.parametrize("content", DAMAGE.values(), ids=DAMAGE)
-def test_a_damaged_kept_release_stops_no_job_and_is_not_gone_back_to(content):
+def test_damaged_kept_release_stops_no_job_and_is_no_rollback_target(content):
     first, second = release(), release(bigger)
     world = serving(first, second)
     world.files[f"{store.RELEASES}/{first.id}/manifest.json"] = (content, 0o600, "root", "root")
@@ -261,7 +261,7 @@ SHAPES = {
 
 
 @pytest.mark.parametrize("content", SHAPES.values(), ids=SHAPES)
-def test_a_damaged_copy_of_the_release_that_serves_holds_no_other_one_back(content):
+def test_damaged_copy_of_the_current_release_does_not_block_others(content):
     first, second = release(), release(bigger)
     world = serving(first, second)
     world.files[f"{store.RELEASES}/{second.id}/manifest.json"] = (content, 0o600, "root", "root")
@@ -320,7 +320,7 @@ def test_a_damaged_secret_of_a_kept_release_stops_no_job():
 
 
 @pytest.mark.parametrize("name", ["README", ".x", "1-x.json", "0000000x-j.json", "99999999", "a-b"])
-def test_whatever_else_lies_in_the_history_is_no_entry(name):
+def test_foreign_files_in_the_history_are_ignored(name):
     world = serving(release())
     entry = {"job": "j1", "kind": "apply", "release": "r", "code": 0, "who": "a"}
     store.record(world, entry)
@@ -330,7 +330,7 @@ def test_whatever_else_lies_in_the_history_is_no_entry(name):
     assert world.files[f"{store.HISTORY}/{name}"]
 
 
-def test_a_release_that_a_newer_agent_kept_stops_no_job_and_keeps_its_images():
+def test_release_of_a_newer_agent_keeps_its_images_and_stops_no_job():
     made = [release(change, version=number) for number, change in enumerate((unchanged, bigger, longer), 1)]
     world = serving(*made)
     newer = json.dumps({**made[1].manifest, "format": 99}).encode()

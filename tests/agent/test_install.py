@@ -13,7 +13,7 @@ SOURCES = {"agent/__init__.py": b"", "agent/main.py": b"def command(): ..."}
 COMPILED, ON_DISK = "/usr/bin/python3 -I -m compileall", "settle"
 
 
-def test_an_agent_is_compiled_and_on_disk_before_it_is_the_hosts():
+def test_agent_is_compiled_and_synced_before_activation():
     world = FakeWorld()
     place = install.install(world, SOURCES)
     assert world.link_target(install.BIN) == place and world.read(f"{place}/__main__.py") == install.MAIN
@@ -22,7 +22,7 @@ def test_an_agent_is_compiled_and_on_disk_before_it_is_the_hosts():
     ]  # fmt: skip
 
 
-def test_the_same_agent_comes_once():
+def test_same_agent_is_installed_once():
     world = FakeWorld()
     place, before = install.install(world, SOURCES), len(world.ran)
     assert install.install(world, SOURCES) == place
@@ -30,7 +30,7 @@ def test_the_same_agent_comes_once():
 
 
 @pytest.mark.parametrize("kill_at", range(1, 15))
-def test_what_recovers_at_boot_is_enabled_after_a_killed_installation(kill_at):
+def test_recovery_unit_is_enabled_after_a_killed_installation(kill_at):
     world = FakeWorld(kill_at=kill_at)
     with contextlib.suppress(Killed):
         install.install(world, SOURCES)
@@ -46,7 +46,7 @@ def test_a_unit_that_systemd_does_not_take_is_no_installation():
         install.install(world, SOURCES)
 
 
-def test_another_one_takes_its_place_and_it_goes_unless_a_job_runs_from_it():
+def test_replaced_agent_is_removed_unless_a_job_uses_it():
     world = FakeWorld()
     first = install.install(world, SOURCES)
     second = install.install(world, SOURCES | {"agent/new.py": b""})
@@ -56,7 +56,7 @@ def test_another_one_takes_its_place_and_it_goes_unless_a_job_runs_from_it():
     assert world.link_target(install.BIN) == second != first and world.read(f"{first}/__main__.py") is None
 
 
-def test_none_is_forgotten_while_another_one_is_being_installed(monkeypatch):
+def test_no_agent_is_removed_during_an_installation(monkeypatch):
     """It is not named by a job yet."""
     world, held, forgotten = FakeWorld(), [], []
 
@@ -91,7 +91,7 @@ def test_a_damaged_agent_is_built_again(damage):
 
 
 @pytest.mark.parametrize("kill_at", range(1, 14))
-def test_killed_at_any_change_the_host_has_a_whole_agent_or_none(kill_at):
+def test_killed_installation_leaves_a_whole_agent_or_none(kill_at):
     world = FakeWorld(kill_at=kill_at)
     try:
         install.install(world, SOURCES)

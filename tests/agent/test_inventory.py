@@ -61,13 +61,13 @@ LOST = {
 }
 
 
-def test_a_rollback_after_which_all_runs_says_so():
+def test_complete_rollback_is_reported_as_rolled_back():
     outcome = applied(unhealthy(busy()), release(bigger))
     assert outcome.outcome == "rolled back", outcome.line
 
 
 @pytest.mark.parametrize("name", LOST)
-def test_what_is_missing_after_a_rollback_is_named(name):
+def test_units_missing_after_a_rollback_are_reported(name):
     happens, complaint = LOST[name]
     world = busy()
     outcome = applied(unhealthy(world, lambda: happens(world)), release(bigger))
@@ -100,7 +100,7 @@ def test_what_is_missing_after_a_rollback_is_named(name):
         "a port of the release's own", "a container that had done its work", "one that Docker removes when it has ended",
     ],
 )  # fmt: skip
-def test_what_comes_and_goes_makes_no_rollback_fail(happens):
+def test_transient_units_do_not_fail_a_rollback(happens):
     world = busy()
     outcome = applied(unhealthy(world, lambda: happens(world)), release(bigger))
     assert outcome.outcome == "rolled back", outcome.line
@@ -121,7 +121,7 @@ SILENT = {
 
 
 @pytest.mark.parametrize("name", SILENT)
-def test_what_is_not_known_is_never_called_as_before(name):
+def test_unknown_inventory_is_reported_after_a_rollback(name):
     command, answer, line = SILENT[name]
     world = busy()
     outcome = applied(unhealthy(world, lambda: world.answers.update({command: answer})), release(bigger))
@@ -129,7 +129,7 @@ def test_what_is_not_known_is_never_called_as_before(name):
 
 
 @pytest.mark.parametrize("name", SILENT)
-def test_nor_is_what_was_not_known_before(name):
+def test_unknown_earlier_inventory_is_reported_after_a_rollback(name):
     command, answer, line = SILENT[name]
     world = busy()
     world.answers[command] = answer
@@ -137,7 +137,7 @@ def test_nor_is_what_was_not_known_before(name):
     assert outcome.outcome == "rollback failed" and line in outcome.line, outcome.line
 
 
-def test_a_docker_that_hangs_at_one_container_is_not_known():
+def test_hanging_docker_makes_the_inventory_unknown():
     world = busy()
     ask = world.docker_has
 
@@ -159,7 +159,7 @@ def test_an_inventory_fits_its_type(manifests):
     assert {name for name in Inventory.__annotations__ if noted[name] is not None} == set(Inventory.__annotations__)
 
 
-def test_where_no_docker_runs_there_is_nothing_of_it_to_lose():
+def test_host_without_docker_has_an_empty_docker_inventory():
     world = busy()
 
     def gone(path, timeout=10):
@@ -189,7 +189,7 @@ def test_an_odd_answer_of_dockers_ends_no_comparison(path, answer):
     assert (len(lines) == 1 and "is unknown: Docker does not answer" in lines[0]) or "containers blog" in lines[0]
 
 
-def test_many_that_are_missing_are_one_line_and_one_question():
+def test_many_missing_units_are_one_line_and_one_query():
     world = busy()
     names = [f"unit-{number}.service" for number in range(500)]
     world.answers[UNITS] = CommandResult(0, "".join(f"{name} loaded active running x\n" for name in names))
@@ -202,7 +202,7 @@ def test_many_that_are_missing_are_one_line_and_one_question():
     assert len(world.commands("systemctl show")) <= inventory.SETTLES + 1
 
 
-def test_killed_at_any_change_what_runs_beside_the_release_makes_no_rollback_fail():
+def test_killed_switch_does_not_report_foreign_units_as_lost():
     start, made, seen = busy(), release(bigger), set()
     whole = copy.deepcopy(start)
     assert applied(whole, made).outcome == "applied"
@@ -218,7 +218,7 @@ def test_killed_at_any_change_what_runs_beside_the_release_makes_no_rollback_fai
     assert seen >= {"rolled back"}
 
 
-def test_a_path_that_cannot_be_looked_at_keeps_nothing_else_from_being_said():
+def test_unreadable_path_does_not_hide_other_losses():
     world = unhealthy(busy(), lambda: None)
     look, move = world.entry, world.move
 
@@ -234,7 +234,7 @@ def test_a_path_that_cannot_be_looked_at_keeps_nothing_else_from_being_said():
     assert f"{AVATAR} could not be put back" in outcome.line and outcome.line.count(AVATAR) == 1 and move
 
 
-def test_what_comes_back_by_itself_is_waited_for():
+def test_restarting_units_are_awaited_before_the_comparison():
     world = busy()
     asked = []
 
@@ -251,7 +251,7 @@ def test_what_comes_back_by_itself_is_waited_for():
     assert applied(unhealthy(world, stop), release(bigger)).outcome == "rolled back"
 
 
-def test_what_starts_again_and_again_is_there():
+def test_crash_looping_unit_counts_as_present():
     world = busy()
     before = inventory.take(world, [])
     listed = f"{UNITS} --type=service,socket,timer --state=active"
@@ -268,7 +268,7 @@ def test_what_starts_again_and_again_is_there():
     assert inventory.losses(world, before) == []
 
 
-def test_after_another_boot_only_what_outlives_one_counts():
+def test_only_persistent_units_are_compared_after_a_reboot():
     world = busy()
 
     def reboot(*also) -> None:
@@ -290,7 +290,7 @@ def test_a_first_release_is_compared_too():
     assert "verything is as it was" not in outcome.line
 
 
-def test_what_docker_does_not_answer_takes_nothing_from_the_rest():
+def test_unanswered_docker_does_not_hide_the_rest_of_the_inventory():
     world = busy()
     ask = world.docker_has
 
@@ -319,7 +319,7 @@ def test_a_file_that_is_not_as_before_is_named():
     assert outcome.outcome == "rollback failed" and f"{AVATAR} is not restored" in outcome.line
 
 
-def test_a_real_host_says_what_runs_on_it():
+def test_inventory_is_taken_on_a_real_host():
     """By the kernel's own files, which a host in memory does not have."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]

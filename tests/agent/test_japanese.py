@@ -81,7 +81,7 @@ def test_an_english_page_has_no_other_language():
     assert "This page was written {minutes} minutes ago: the monitor of this host is not running" in text
 
 
-def test_notices_are_in_it_too():
+def test_notices_are_in_japanese():
     world, sent = in_japanese(), []
     world.files[CONFIG] = (b"webhook='https://hooks.example.com/T0/secret'\n", 0o600, "root", "root")
     own = world.fetch
@@ -111,11 +111,11 @@ LINES = {
 
 
 @pytest.mark.parametrize(("state", "met", "line"), LINES.values(), ids=LINES)
-def test_what_begins_goes_on_and_ends(state, met, line):
+def test_notices_of_beginning_and_ending_conditions_are_in_japanese(state, met, line):
     assert due(state, met, [], 0.0, speaker("ja")).lines == [line]
 
 
-def test_a_repair_that_did_not_help_says_so():
+def test_failed_repair_is_reported_in_japanese():
     world = in_japanese()
     world.active.discard("watchme-ast-api.service")
     world.answers["systemctl start"] = CommandResult(0, "")
@@ -125,7 +125,7 @@ def test_a_repair_that_did_not_help_says_so():
     assert english_in(text, world) == []
 
 
-def test_what_made_room_is_said_in_it_too():
+def test_freed_memory_is_reported_in_japanese():
     world = in_japanese()
     service = {"service": "ast-api", "unit": "watchme-ast-api.service", "container": "", "needs": 1}
     watch = pressure.Watch(world, [service], [].append)
@@ -141,7 +141,7 @@ def test_what_made_room_is_said_in_it_too():
     assert "ast-apiを再開しました（空きメモリ6835／7812 MiB）" in text and english_in(text, world) == []
 
 
-def test_a_release_of_an_earlier_program_is_said_in_english():
+def test_release_without_a_language_is_reported_in_english():
     world = watchme()
     assert "language" not in json.loads(world.files[f"{store.RELEASES}/{store.current_id(world)}/manifest.json"][0])
     assert store.current(world).manifest["language"] == "en"

@@ -61,7 +61,7 @@ def test_every_job_is_in_the_history():
     assert store.last_update(world) == second.id
 
 
-def test_a_killed_job_that_is_started_again_says_how_it_ended():
+def test_restarted_job_reports_the_outcome_of_the_killed_one():
     world, made = serving(release()), release(with_echo)
     world.registry |= images(made)
     interrupted(world, made)
@@ -70,13 +70,13 @@ def test_a_killed_job_that_is_started_again_says_how_it_ended():
     assert store.history(world)[-1]["outcome"] == "rolled back"
 
 
-def test_one_that_was_killed_before_the_switch_has_touched_nothing():
+def test_job_killed_before_the_switch_has_touched_nothing():
     world, made = serving(release()), release(bigger)
     outcome = again(world, made)
     assert outcome.outcome == "refused" and "ended before the switch; run again" in outcome.line
 
 
-def test_one_that_was_killed_after_the_commit_is_applied():
+def test_job_killed_after_the_commit_is_applied():
     made = release()
     world = world_for(made)
     done(world, made)
@@ -84,7 +84,7 @@ def test_one_that_was_killed_after_the_commit_is_applied():
     assert outcome.outcome == "applied" and len(store.history(world)) == 1
 
 
-def test_one_that_was_to_repair_the_release_that_serves_and_was_killed_before_has_repaired_nothing():
+def test_job_killed_before_repairing_the_current_release_is_refused():
     made = release()
     world = world_for(made)
     done(world, made)
@@ -92,7 +92,7 @@ def test_one_that_was_to_repair_the_release_that_serves_and_was_killed_before_ha
     assert outcome.outcome == "refused" and "ended before the switch" in outcome.line
 
 
-def test_one_that_was_killed_between_the_commit_and_the_history_is_applied(monkeypatch):
+def test_job_killed_between_commit_and_history_is_applied(monkeypatch):
     made = release()
     world = world_for(made)
 
@@ -106,14 +106,14 @@ def test_one_that_was_killed_between_the_commit_and_the_history_is_applied(monke
     assert again(world, made).outcome == "applied" and store.history(world)[-1]["outcome"] == "applied"
 
 
-def test_one_that_was_killed_right_after_its_rollback_does_not_say_that_nothing_was_touched(monkeypatch):
+def test_job_killed_after_its_rollback_reports_the_rollback(monkeypatch):
     world, made = serving(release()), release(with_echo)
     world.web = lambda url: 503 if ":8020" in url else 200
     assert done(world, made).outcome == "rolled back"
     assert again(world, made).outcome == "rolled back" and len(store.history(world)) == 1
 
 
-def test_the_next_job_first_ends_what_an_earlier_one_left():
+def test_next_job_first_settles_an_interrupted_one():
     world, made = serving(release()), release(with_echo)
     interrupted(world, made)
     said = []
@@ -158,7 +158,7 @@ def test_a_secret_that_a_service_logs_is_masked_also_by_a_job_that_brings_none()
     assert said == {"say": "its log ends: token [secret] is wrong", "code": 4, "list": ["[secret]"]}
 
 
-def test_what_is_too_short_for_a_secret_spoils_no_message():
+def test_short_secrets_are_not_masked_in_messages():
     assert Mask(["60", ""]).all_of({"say": "within 60 s"}) == {"say": "within 60 s"}
 
 
@@ -176,7 +176,7 @@ def events(*published):
     return {f"{jobs.JOBS}/j1/events": (text.encode(), 0o600, "root", "root")}
 
 
-def test_a_client_that_comes_back_is_asked_again_until_it_has_answered():
+def test_returning_client_is_asked_for_the_confirmation_again():
     awaiting = {"awaiting": 60, "look_at": []}
     world = FakeWorld(files=events({"say": "one"}, awaiting), active={jobs.unit("j1")})
     assert list(jobs.follow(world, "j1", 0)) == [{"say": "one"}, awaiting]
@@ -208,16 +208,16 @@ def confirm(world, **answer):
     return published
 
 
-def test_confirmation_says_what_to_look_at_and_takes_a_yes():
+def test_confirmation_names_urls_and_accepts_a_yes():
     assert confirm(FakeWorld(), well=True) == [{"awaiting": 60, "look_at": ["https://x/health"]}]
 
 
-def test_a_no_from_outside_says_why():
+def test_refused_confirmation_gives_its_reason():
     with pytest.raises(Failed, match="from outside: https://x answered 502"):
         confirm(FakeWorld(), well=False, reason="https://x answered 502")
 
 
-def test_no_answer_comes_and_the_clock_on_the_wall_does_not_matter():
+def test_confirmation_times_out_by_the_monotonic_clock():
     world = FakeWorld()
     world.time = 0.0
     with pytest.raises(Failed, match="not confirmed from outside within 60 s"):

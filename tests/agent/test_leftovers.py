@@ -13,7 +13,7 @@ from tests.agent.releases import AVATAR_UNIT, JOB, applied, bigger, release, ser
 SPEC = {"id": "0123", "kind": "apply", "release": "a" * 64}
 
 
-def test_a_unit_that_ran_by_hand_runs_again_after_a_later_release_goes_back():
+def test_handmade_unit_runs_again_after_a_rollback():
     """Its file was another one; the release before did not have it."""
     world = serving(release())
     world.files["/etc/systemd/system/echo.service"] = (b"by hand", 0o644, "root", "root")
@@ -24,7 +24,7 @@ def test_a_unit_that_ran_by_hand_runs_again_after_a_later_release_goes_back():
     assert "echo.service" in world.active and world.files["/etc/systemd/system/echo.service"][0] == b"by hand"
 
 
-def test_one_that_does_not_start_again_is_named():
+def test_unit_that_does_not_start_again_is_reported():
     world = serving(release())
     world.active.add("echo.service")
     world.web = lambda url: 500 if ":8020" in url else 200
@@ -41,7 +41,7 @@ def job_left(world, id: str, is_on: bool) -> None:
         world.active.add(jobs.unit(id))
 
 
-def test_secrets_of_a_job_that_never_began_are_gone_with_the_next_one():
+def test_secrets_of_an_unstarted_job_are_removed_by_the_next_one():
     world = world_for(release())
     job_left(world, "dead", is_on=False)
     job_left(world, "alive", is_on=True)
@@ -50,7 +50,7 @@ def test_secrets_of_a_job_that_never_began_are_gone_with_the_next_one():
     assert left == {"alive"}
 
 
-def test_one_that_is_just_being_handed_to_systemd_keeps_them():
+def test_secrets_of_a_starting_job_are_kept():
     world = world_for(release())
     job_left(world, "new", is_on=False)
     with lock("installing an agent", lambda _: None, install.LOCK):
@@ -79,7 +79,7 @@ def begun_on(world) -> dict:
     return json.loads(world.read(transaction.TRANSACTION))
 
 
-def test_what_a_newer_agent_noted_besides_is_passed_over():
+def test_unknown_keys_of_a_newer_agent_are_ignored():
     world = serving(release())
     entry = begun_on(world)
     world.write(transaction.TRANSACTION, json.dumps(entry | {"newer": 1}).encode(), 0o600, "root", "root")
@@ -87,7 +87,7 @@ def test_what_a_newer_agent_noted_besides_is_passed_over():
 
 
 @pytest.mark.parametrize("text", [b"{", b"[]", b"{}", b'{"job": 1}', b"null"])
-def test_a_record_that_cannot_be_read_is_named_with_what_to_do(text):
+def test_unreadable_transaction_is_reported_with_the_remedy(text):
     world = serving(release())
     world.write(transaction.TRANSACTION, text, 0o600, "root", "root")
     with pytest.raises(Refused, match=f"remove {transaction.TRANSACTION}"):

@@ -109,7 +109,7 @@ def damaged(kind: str) -> FakeWorld:
     return world
 
 
-def test_what_certbot_leaves_has_no_fault():
+def test_files_of_certbot_have_no_fault():
     world = serving(release())
     assert lineages.fault(world, NAME) == "" and lineages.server(world, NAME).startswith("https://acme-v02")
     world.links[CHAIN] = f"/etc/letsencrypt/archive/{NAME}/fullchain1.pem"
@@ -132,13 +132,13 @@ RENEWED = {
 
 
 @pytest.mark.parametrize(("old", "new"), RENEWED.values(), ids=RENEWED)
-def test_what_certbot_renews_has_no_fault(old, new):
+def test_renewed_certificates_have_no_fault(old, new):
     world = serving(release())
     saying(old, new)(world)
     assert lineages.fault(world, NAME) == ""
 
 
-def test_an_authority_in_quotes_is_the_same_one():
+def test_quoted_authority_is_the_same():
     world = serving(release())
     known = lineages.server(world, NAME)
     saying(f"server = {known}", f'server = "{known}"')(world)
@@ -159,7 +159,7 @@ def test_a_damaged_lineage_that_serves_is_named_and_not_asked_for_again(kind):
 
 
 @pytest.mark.parametrize("kind", DAMAGE)
-def test_the_monitor_names_it_long_before_it_matters(kind):
+def test_monitor_reports_a_damaged_lineage_early(kind):
     world = watchme()
     DAMAGE[kind][0](world)
     (alert,) = firing(HostFacts(world, current(world)))
@@ -182,7 +182,7 @@ PAIRS = [(kind, UNTRUSTED) for kind in DAMAGE] + [("plain files", why) for why i
 
 
 @pytest.mark.parametrize(("kind", "why"), PAIRS)
-def test_one_that_is_no_use_is_set_aside_and_obtained_once(kind, why):
+def test_unusable_certificate_is_set_aside_and_obtained_once(kind, why):
     world = damaged(kind)
     UNUSABLE[why](world)
     own = tuple(lineages.places(NAME))
@@ -196,7 +196,7 @@ def test_one_that_is_no_use_is_set_aside_and_obtained_once(kind, why):
     assert not world.commands("certbot certonly")
 
 
-def test_a_second_damage_keeps_the_first_one_aside_too():
+def test_second_damaged_lineage_is_set_aside_beside_the_first():
     world = damaged("an empty renewal file")
     UNUSABLE["it is not trusted"](world)
     applied(world, release(bigger))
@@ -205,7 +205,7 @@ def test_a_second_damage_keeps_the_first_one_aside_too():
     assert world.exists(f"{LIVE}.damaged-1") and world.exists(f"{LIVE}.damaged-2") and not lineages.fault(world, NAME)
 
 
-def test_where_none_is_available_the_damaged_one_is_where_it_was():
+def test_damaged_certificate_stays_when_no_new_one_is_obtained():
     world = damaged("plain files")
     UNUSABLE["it is not trusted"](world)
     world.answers["certbot"] = CommandResult(1, "too many certificates already issued")
@@ -217,7 +217,7 @@ def test_where_none_is_available_the_damaged_one_is_where_it_was():
     assert {p: t for p, t in world.links.items() if own in p} == {p: t for p, t in links.items() if own in p}
 
 
-def test_killed_at_any_change_there_is_a_certificate_to_serve():
+def test_killed_replacement_leaves_a_certificate_to_serve():
     start = damaged("plain files")
     UNUSABLE["it is not trusted"](start)
     whole = copy.deepcopy(start)
@@ -234,7 +234,7 @@ def test_killed_at_any_change_there_is_a_certificate_to_serve():
         assert store.current_id(world)
 
 
-def test_a_rollback_keeps_the_new_one():
+def test_rollback_keeps_the_new_certificate():
     """The damaged one could not be renewed, and the new one took one of the authority's few attempts."""
     world = damaged("an empty renewal file")
     UNUSABLE["it is not trusted"](world)
@@ -243,7 +243,7 @@ def test_a_rollback_keeps_the_new_one():
     assert lineages.fault(world, NAME) == "" and world.exists(f"{LIVE}.damaged-1")
 
 
-def test_an_unchanged_release_keeps_the_new_one_and_has_it_served():
+def test_unchanged_release_serves_the_new_certificate():
     world = damaged("an empty renewal file")
     UNUSABLE["it ends within a month"](world)
     assert applied(world, release()).outcome == "unchanged"
@@ -263,7 +263,7 @@ def test_a_release_that_is_refused_afterwards_asks_the_authority_once():
     assert asked == 1 and lineages.fault(world, NAME) == ""
 
 
-def test_what_certbot_puts_elsewhere_is_named():
+def test_certificate_at_an_unexpected_path_is_reported():
     world = serving(release())
     for path in [path for path in [*world.files, *world.links] if path.startswith("/etc/letsencrypt/")]:
         world.files.pop(path, None)

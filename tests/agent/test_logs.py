@@ -31,7 +31,7 @@ def logged(world: FakeWorld, name: str, lines: list[str | None], follow: bool = 
     return list(logs(world, name, Excerpt(which.pop("count", 20), follow, **which))), commands[0]
 
 
-def test_a_containers_lines_come_under_its_units_name():
+def test_lines_of_a_container_are_shown_under_its_unit():
     said = [entry("hello", CONTAINER_NAME="ast-api"), None, entry("Started.", _SYSTEMD_UNIT="init.scope"), "no json"]
     events, command = logged(serving(release()), "ast-api", said)
     assert events == [
@@ -43,7 +43,7 @@ def test_a_containers_lines_come_under_its_units_name():
     assert logged(serving(release()), "ast-api", [], follow=True)[1].endswith(" -f")
 
 
-def test_of_the_lines_with_a_pattern_the_last_ones_come():
+def test_last_lines_that_match_the_pattern_are_shown():
     said = [entry("error 1"), entry("fine"), None, entry("error 2"), entry("ERROR 3"), entry("error 4")]
     events, command = logged(serving(release()), "ast-api", said, count=2, grep="error [0-9]")
     assert [event.get("line") for event in events] == [None, "error 2", "error 4"]
@@ -53,18 +53,18 @@ def test_of_the_lines_with_a_pattern_the_last_ones_come():
     assert [event.get("line") for event in events] == ["error 1", None, "error 2", "error 4"]
 
 
-def test_of_a_time_those_since_then_come():
+def test_lines_since_a_time_are_requested():
     world = serving(release())
     _, command = logged(world, "ast-api", [], since=60.0)
     assert f" --since=@{int(world.wall() - 60)} " in command
 
 
-def test_what_is_no_text_is_shown_as_far_as_it_can_be():
+def test_undecodable_lines_are_shown_with_replacements():
     events, _ = logged(serving(release()), "ast-api", [entry([104, 105, 255]), entry(None)])
     assert [event["line"] for event in events] == ["hi\ufffd", "[not text]"]
 
 
-def test_an_accounts_unit_and_every_instance_of_it():
+def test_logs_include_user_units_and_instances():
     _, command = logged(native_serving(native_release("home")), "vocoder", [])
     assert "_SYSTEMD_USER_UNIT=vocoder.service _UID=" in command and " -u " not in command
     instances = units_of(native_release("home").manifest, "vocoder-mode")
@@ -100,7 +100,7 @@ def test_secrets_are_masked():
     ("name", "wanted"),
     [("nginx", "-u nginx.service"), ("monitor", "-u infra-monitor.service"), ("releases", "-t infra")],
 )
-def test_what_is_no_service_of_a_product(name, wanted):
+def test_logs_of_host_programs_are_found_by_their_names(name, wanted):
     assert wanted in logged(serving(release()), name, [])[1]
 
 
@@ -109,7 +109,7 @@ def test_a_service_that_does_not_run_here():
         list(logs(serving(release()), "whisper-backend", Excerpt(20)))
 
 
-def test_a_service_that_was_tried_and_never_healthy_has_a_log_too():
+def test_rolled_back_service_has_a_log():
     world = world_for(release())
     world.web = lambda url: 503
     assert applied(world, release()).outcome == "rolled back"
@@ -130,7 +130,7 @@ WORDS = [
 
 
 @pytest.mark.parametrize("first", range(3))
-def test_a_services_last_words_are_its_own_where_it_said_any(first):
+def test_last_lines_are_the_services_own_if_any(first):
     world = world_for(release())
     world.answers |= {command: CommandResult(0, text) for command, text in WORDS[first:]}
     world.answers |= {command: CommandResult(0, "") for command, _ in WORDS[:first]}

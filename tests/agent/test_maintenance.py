@@ -25,7 +25,7 @@ def asked(world, begin=True, sites=(NAME,), seconds=60):
     return maintenance.handle(world, {"sites": [*sites], "begin": begin, "seconds": seconds, "who": "kaya@laptop"})
 
 
-def test_it_begins_with_what_ends_it(world):
+def test_maintenance_begins_with_the_timer_that_ends_it(world):
     now = int(world.wall())
     found = asked(world)
     assert check_answer("maintenance", found, "box") == found
@@ -35,7 +35,7 @@ def test_it_begins_with_what_ends_it(world):
     assert len(timers) == 1 and "--on-active=60" in timers[0] and timers[0].endswith(f"rm -f {FILE}")
 
 
-def test_without_what_ends_it_it_does_not_begin(world):
+def test_maintenance_is_refused_without_its_timer(world):
     world.answers["systemd-run"] = CommandResult(1, "no such unit type")
     with pytest.raises(
         Refused, match=r"the end of the maintenance of example.com cannot be scheduled: systemd-run: no such unit type"
@@ -44,7 +44,7 @@ def test_without_what_ends_it_it_does_not_begin(world):
     assert FILE not in world.files
 
 
-def test_a_second_one_lasts_from_now_and_began_when_the_first_did(world):
+def test_second_maintenance_extends_the_first(world):
     began = asked(world)["maintenance"][NAME]["since"]
     world.sleep(30)
     found = asked(world, seconds=100)["maintenance"][NAME]
@@ -57,7 +57,7 @@ def test_a_second_one_lasts_from_now_and_began_when_the_first_did(world):
     ] * 2
 
 
-def test_a_second_one_that_nothing_would_end_leaves_the_first_as_it_was(world):
+def test_failed_second_maintenance_leaves_the_first_unchanged(world):
     first = asked(world)
     world.answers["systemd-run"] = CommandResult(1, "no")
     with pytest.raises(Refused, match=r"the present maintenance ends as planned"):
@@ -66,7 +66,7 @@ def test_a_second_one_that_nothing_would_end_leaves_the_first_as_it_was(world):
     assert not [command for command in world.ran if command.startswith("systemctl stop infra-maintenance")]
 
 
-def test_one_that_is_over_before_it_begins_is_over(world, monkeypatch):
+def test_maintenance_that_expires_before_its_file_exists_ends(world, monkeypatch):
     """Its timer looked before the file was there."""
     start = world.wall()
     times = iter([start, start + 2])
@@ -74,7 +74,7 @@ def test_one_that_is_over_before_it_begins_is_over(world, monkeypatch):
     assert asked(world, seconds=1) == {"maintenance": {}}
 
 
-def test_it_ends(world):
+def test_maintenance_ends_on_request(world):
     asked(world)
     assert asked(world, begin=False) == {"maintenance": {}}
     assert FILE not in world.files and asked(world, begin=False) == {"maintenance": {}}
@@ -88,7 +88,7 @@ def test_a_site_that_is_not_here_is_refused(world):
     assert maintenance.sites(world) == {}
 
 
-def test_it_lasts_no_longer_than_a_week(world):
+def test_maintenance_is_limited_to_a_week(world):
     found = asked(world, seconds=10**9)["maintenance"][NAME]
     assert found["until"] - found["since"] == maintenance.LONGEST
 
@@ -107,7 +107,7 @@ def test_it_lasts_no_longer_than_a_week(world):
         b'{"until": 99999999999999999999}',
     ],
 )
-def test_what_a_hand_left_there_counts_all_the_same(world, content):
+def test_handmade_maintenance_file_counts(world, content):
     """The proxy asks whether the file is there, and for nothing else."""
     world.files[FILE] = (content, 0o644, "root", "root")
     said = maintenance.sites(world)[NAME]
@@ -115,13 +115,13 @@ def test_what_a_hand_left_there_counts_all_the_same(world, content):
     check_answer("maintenance", {"maintenance": {NAME: said}}, "box")
 
 
-def test_a_release_does_not_ask_from_outside_what_is_not_served_there(world):
+def test_sites_in_maintenance_are_not_checked_from_outside(world):
     assert maintenance.serving_urls(world, URLS) == URLS
     asked(world)
     assert maintenance.serving_urls(world, URLS) == URLS[1:]
 
 
-def test_it_is_named_where_people_look(world):
+def test_maintenance_is_shown_in_status_and_alerts(world):
     said = {"since": 1_764_430_000, "until": 1_764_433_600, "who": "kaya@laptop"}
     line = until(said)
     assert line.startswith("is in maintenance until 2025-11-29 16:26 UTC, since 2025-11-29 15:26 UTC by kaya@laptop")

@@ -18,7 +18,7 @@ def louder(data):
     service(data, "vocoder")["drop_ins"]["override"]["Service"]["Environment"] = "DEBUG=2"
 
 
-def test_an_own_manager_that_hangs_is_a_refusal_that_says_what_to_do():
+def test_hanging_user_manager_is_refused_with_the_remedy():
     world = serving(release("home"))
     before = (dict(world.files), set(world.active))
     world.answers = {OF_ICE: SILENT}
@@ -29,7 +29,7 @@ def test_an_own_manager_that_hangs_is_a_refusal_that_says_what_to_do():
     assert (world.files, world.active) == before
 
 
-def test_what_hangs_is_asked_once_and_not_once_for_each_unit():
+def test_hanging_manager_is_asked_once_for_all_units():
     world = serving(release("home"))
     world.ran.clear()
     world.answers = {OF_ICE: SILENT}
@@ -47,13 +47,13 @@ class Timed(FakeWorld):
 
 
 @pytest.mark.parametrize(("number", "deadline", "limit"), [(1, 60, 305), (1, 900, 905), (200, 60, 1300)])
-def test_a_start_may_take_as_long_as_its_units_have_to_become_healthy(number, deadline, limit):
+def test_start_timeout_follows_the_health_deadline(number, deadline, limit):
     world = Timed()
     units.start(world, [f"web{index}.service" for index in range(number)], deadline)
     assert (("systemctl", "restart"), limit) in world.limits
 
 
-def test_a_release_gives_its_starts_its_own_deadline():
+def test_starts_use_the_health_deadline_of_the_release():
     world = Timed(active=set(), enabled=set(), accounts={"ice": "/home/ice"}, there=set(serving().there))
     made = release("home", config=lambda config: config.update({"infra:healthDeadline": 900}))
     assert applied(world, made).outcome == "applied"

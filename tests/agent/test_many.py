@@ -46,7 +46,7 @@ def many(limit: str = "16m") -> Release:
     return build(render(made, "watchme", digests))
 
 
-def test_a_release_of_all_of_them_and_the_way_back():
+def test_release_and_rollback_of_many_services():
     first, second = many(), many("17m")
     world = world_for(first, second)
     assert applied(world, first).outcome == "applied"

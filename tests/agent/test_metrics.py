@@ -59,7 +59,7 @@ def services() -> FakeWorld:
 
 
 @pytest.mark.parametrize(("make", "host"), [(watchme, "watchme"), (services, "services")])
-def test_what_is_published_is_exactly_what_the_hosts_alarms_are_about(make, host):
+def test_published_metrics_match_the_alarms_of_the_host(make, host):
     world = make()
     asked = listening(world)
     assert "CloudWatch" not in "".join(run.run(world, False)["left"])
@@ -84,7 +84,7 @@ def test_the_worst_of_all_subjects_is_published_in_the_conditions_own_unit():
     assert values(world) == {"ServerErrors": 0.0, "CertificateDaysOver": -12, "MemoryUsed": 50.0, "DiskUsed": 94.0}
 
 
-def test_of_what_could_not_be_looked_at_nothing_is_published():
+def test_failed_measurements_are_not_published():
     """Silence is an alarm; a value that was not measured is not."""
     world = watchme()
 
@@ -103,7 +103,7 @@ def test_an_earlier_release_publishes_nothing():
 
 
 @pytest.mark.parametrize("status", [0, 403, 503])
-def test_a_cloudwatch_that_does_not_take_it_is_reported_and_stops_nothing_else(status):
+def test_failed_publishing_is_reported_and_stops_nothing_else(status):
     world = watchme()
     listening(world, status)
     ended = run.run(world, False)
@@ -111,7 +111,7 @@ def test_a_cloudwatch_that_does_not_take_it_is_reported_and_stops_nothing_else(s
     assert ended["left"] == [wrong] and ended["well"]
 
 
-def test_a_host_without_an_identity_says_so():
+def test_missing_identity_is_reported_when_publishing():
     world = watchme()
     del world.files[CREDENTIALS]
     world.fetch = lambda url, *_, **__: (404 if "169.254" in url else 200, b"")  # type: ignore[method-assign]
@@ -120,7 +120,7 @@ def test_a_host_without_an_identity_says_so():
     assert left.startswith("publishing metrics failed: Refused: this host has no AWS credentials") and ended["well"]
 
 
-def test_it_is_published_beside_a_release_too():
+def test_metrics_are_published_during_a_release():
     """A long release must not look like a dead host."""
     world = watchme()
     asked = listening(world)

@@ -62,7 +62,7 @@ REPAIRS = {
 
 
 @pytest.mark.parametrize(("cause", "command"), REPAIRS.values(), ids=REPAIRS)
-def test_what_is_put_right(cause, command):
+def test_condition_is_repaired(cause, command):
     world = watchme()
     cause(world)
     world.ran.clear()
@@ -76,7 +76,7 @@ def test_what_is_put_right(cause, command):
     assert fixed(world)["repairs"] == []
 
 
-def test_what_no_repair_may_change_is_only_reported():
+def test_condition_without_a_safe_repair_is_only_reported():
     world = watchme()
     world.docker.networks["api_ast_default"] = ("172.20.0.0/16", "", "api_ast")
     ended = fixed(world)
@@ -100,7 +100,7 @@ def test_a_disk_without_images_is_left_to_people():
     assert ended["repairs"] == [] and not world.commands("docker image rm")
 
 
-def test_a_repair_that_does_not_last_is_no_success_and_is_tried_less_and_less():
+def test_ineffective_repair_is_retried_with_growing_pauses():
     world = watchme()
     world.active.discard(AST)
     world.skipped.add(AST)
@@ -114,7 +114,7 @@ def test_a_repair_that_does_not_last_is_no_success_and_is_tried_less_and_less():
     assert fixed(world, now=True)["repairs"]
 
 
-def test_one_that_fails_says_why():
+def test_failed_repair_gives_its_reason():
     world = watchme()
     unattached(world)
     world.answers["docker network connect"] = CommandResult(1, "Error response from daemon: Address already in use")
@@ -139,7 +139,7 @@ def test_a_day_has_a_limit():
     ],
     ids=["a switch that is not finished"],
 )  # fmt: skip
-def test_beside_a_release_nothing_is_touched(cause, said):
+def test_monitor_touches_nothing_during_a_release(cause, said):
     world = watchme()
     world.active.discard(AST)
     cause(world)
@@ -165,7 +165,7 @@ def test_a_docker_that_does_not_answer_recreates_nothing():
         assert not [e for e in ended["conditions"] if e["alert"] == "oom-kills" and silence in e["subject"]]
 
 
-def test_a_network_that_others_are_in_is_not_recreated():
+def test_network_with_foreign_containers_is_not_recreated():
     world = watchme()
     world.docker.networks[NETWORK] = ("172.28.0.0/16", "172.28.0.1", "")
     world.docker.containers["another-ones"] = {NETWORK: "172.28.0.9"}
@@ -173,7 +173,7 @@ def test_a_network_that_others_are_in_is_not_recreated():
     assert not ended["well"] and not world.commands("systemctl restart")
 
 
-def test_a_container_is_not_taken_away_from_where_it_is_for_an_address_that_another_has():
+def test_container_is_not_reattached_when_its_address_is_occupied():
     world = watchme()
     moved(world)
     world.docker.containers["other"] = {NETWORK: "172.27.0.17"}
@@ -182,7 +182,7 @@ def test_a_container_is_not_taken_away_from_where_it_is_for_an_address_that_anot
     assert world.docker.containers["ast-api"] == {NETWORK: "172.27.0.99"}
 
 
-def test_what_cannot_be_written_down_is_not_done_and_the_rest_is_reported():
+def test_repair_that_cannot_be_recorded_is_not_tried():
     """A full disk: pauses would not count, and a unit would be started with every run."""
     world = watchme()
     world.active.discard(AST)
@@ -201,7 +201,7 @@ def test_what_cannot_be_written_down_is_not_done_and_the_rest_is_reported():
     assert "storing this run failed" in said
 
 
-def test_what_has_come_right_meanwhile_is_not_repaired():
+def test_recovered_condition_is_not_repaired():
     """A release may have ended between the look and the lock: it is looked at again."""
     world = watchme()
     world.active.discard(AST)
@@ -212,7 +212,7 @@ def test_what_has_come_right_meanwhile_is_not_repaired():
     assert made == [] and left == [] and not [entry for entry in found if entry.met]
 
 
-def test_while_a_job_is_running_no_one_is_notified_and_no_day_is_spoiled():
+def test_running_job_suppresses_notices_and_samples():
     world = watchme()
     world.active.discard(AST)
     with lock.lock("apply of release abc", lambda line: None, lock.LOCK):
@@ -221,7 +221,7 @@ def test_while_a_job_is_running_no_one_is_notified_and_no_day_is_spoiled():
     assert history.samples(world) == []
 
 
-def test_what_is_remembered_is_bounded_and_a_torn_file_is_nothing():
+def test_history_is_bounded_and_torn_files_are_ignored():
     world = watchme()
     for _ in range(3):
         run.run(world, False)
@@ -279,6 +279,6 @@ def test_programs_read_json(capsys):
     )
 
 
-def test_a_host_without_a_release_says_so(capsys):
+def test_monitor_reports_a_host_without_a_release(capsys):
     assert run.main(FakeWorld(), []) == 2
     assert capsys.readouterr().out == "this host has no release yet\n"

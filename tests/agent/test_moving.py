@@ -51,7 +51,7 @@ def test_only_the_data_is_shared_and_only_to_read(systemd, tmp_path):
         moving.share({**ASKED, "paths": ["/srv/a\n[all]\npath = /"]})
 
 
-def test_what_is_held_is_stopped_and_nothing_starts_it(systemd):
+def test_held_units_are_stopped_and_cannot_be_started(systemd):
     assert moving.hold(ASKED) == {"running": UNITS}
     systemd("systemctl", "start", *UNITS)
     assert systemd.on == {"other.service"}
@@ -73,7 +73,7 @@ def test_a_watch_that_is_killed_ends_the_lease(systemd, clock):
     assert systemd.on == {*UNITS, "other.service"} and moving.commit(ASKED) == {"gone": False}
 
 
-def test_given_away_it_stays_down_through_a_boot_and_the_end_of_the_watch(systemd, clock):
+def test_data_given_away_stays_down_after_a_reboot(systemd, clock):
     moving.hold(ASKED)
     assert moving.commit(ASKED) == moving.commit(ASKED) == {"gone": True}
     moving.by_systemd("watch", "shop")
@@ -85,19 +85,19 @@ def test_given_away_it_stays_down_through_a_boot_and_the_end_of_the_watch(system
     assert (record["id"], record["to"], record["region"]) == ("move1", "box", "ap-northeast-1")
 
 
-def test_a_boot_while_it_is_held_starts_all_again_and_gives_nothing_away(systemd, clock):
+def test_reboot_during_a_hold_restarts_the_units_and_ends_the_hold(systemd, clock):
     moving.hold(ASKED)
     boots(systemd)
     assert systemd.on == {*UNITS, "other.service"} and moving.commit(ASKED) == {"gone": False}
 
 
-def test_what_started_meanwhile_is_not_given_away(systemd, clock):
+def test_commit_is_refused_when_a_held_unit_has_started(systemd, clock):
     moving.hold(ASKED)
     systemd.on.add("web.service")
     assert moving.commit(ASKED) == {"gone": False}
 
 
-def test_it_comes_back_for_the_move_that_took_it_and_for_no_other(systemd):
+def test_only_the_same_move_can_lift_its_hold(systemd):
     moving.hold(ASKED)
     moving.commit(ASKED)
     assert moving.lift({**ASKED, "id": "move2"}) == {"started": []} and systemd.on == {"other.service"}
@@ -106,14 +106,14 @@ def test_it_comes_back_for_the_move_that_took_it_and_for_no_other(systemd):
     assert systemd.on == {*UNITS, "other.service"}
 
 
-def test_only_what_ran_is_started_again(systemd):
+def test_only_units_that_ran_are_started_again(systemd):
     systemd.on.discard("web.service")
     moving.hold(ASKED)
     moving.lift(ASKED)
     assert systemd.on == {"db.service", "other.service"}
 
 
-def test_another_run_takes_nothing_that_is_held_or_gone(systemd):
+def test_hold_is_refused_while_another_move_has_the_data(systemd):
     moving.hold(ASKED)
     with pytest.raises(moving.Failed, match="another run"):
         moving.hold({**ASKED, "id": "move2"})
@@ -125,7 +125,7 @@ def test_another_run_takes_nothing_that_is_held_or_gone(systemd):
 
 
 @pytest.mark.parametrize("trouble", ["stuck", "open", "systemd-run"])
-def test_where_something_goes_on_writing_nothing_is_stopped_for_good(systemd, trouble, tmp_path):
+def test_hold_is_undone_when_a_writer_cannot_be_stopped(systemd, trouble, tmp_path):
     if trouble == "stuck":
         systemd.stuck = {"web.service"}
     if trouble == "systemd-run":
@@ -183,7 +183,7 @@ def test_a_path_of_a_containers_own_is_not_the_hosts(tmp_path, monkeypatch):
         process.wait()
 
 
-def test_one_answer_with_the_reason_of_a_failure(systemd, capsys):
+def test_failure_is_answered_once_with_its_reason(systemd, capsys):
     moving.main({"do": "renew", **ASKED})
     moving.main({"do": "share", **ASKED, "paths": ["/srv/100%"]})
     said = [json.loads(line) for line in capsys.readouterr().out.splitlines()]

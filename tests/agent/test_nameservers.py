@@ -101,13 +101,13 @@ NO_ANSWER = {
 
 
 @pytest.mark.parametrize("answer", NO_ANSWER.values(), ids=NO_ANSWER)
-def test_what_is_no_answer_is_silence(answer):
+def test_invalid_dns_answer_counts_as_silence(answer):
     with answering(answer) as server, pytest.raises(Silent):
         nameservers.ask(server, NAME, "A", 0.3)
 
 
 @given(st.binary(max_size=200), st.booleans())
-def test_no_packet_does_anything_else(junk, is_headed):
+def test_any_dns_packet_is_an_answer_or_silence(junk, is_headed):
     question = nameservers._encode_name(NAME) + struct.pack(">HH", 1, 1)
     head = struct.pack(">HHHHHH", 7, 0x8180, 1, 3, 0, 0) + question if is_headed else b""
     # What `ask` takes for silence
@@ -115,7 +115,7 @@ def test_no_packet_does_anything_else(junk, is_headed):
         nameservers._read(head + junk, 7, question)
 
 
-def test_a_name_that_is_not_there_has_no_address():
+def test_unknown_name_has_no_address():
     def absent(packet):
         reply = DNSRecord.parse(packet).reply()
         reply.header.rcode = 3
@@ -134,7 +134,7 @@ def test_servers_have_to_agree():
             assert nameservers.addresses([silent, silent], NAME, 0.4) is None
 
 
-def test_who_answers_for_a_zone_is_asked_of_the_resolver(monkeypatch):
+def test_name_servers_of_a_zone_are_asked_of_the_resolver(monkeypatch):
     def resolver(packet):
         asked = DNSRecord.parse(packet)
         known = {
@@ -160,7 +160,7 @@ def test_who_answers_for_a_zone_is_asked_of_the_resolver(monkeypatch):
             nameservers.servers_of("other.example", [], PATIENCE)
 
 
-def test_all_questions_together_have_one_time(monkeypatch):
+def test_timeout_is_shared_by_all_questions(monkeypatch):
     """The watch of single services is ended when it says nothing for a third of a check."""
     asked, clock = [], [0.0]
 
@@ -217,6 +217,6 @@ def test_a_name_that_cannot_be_asked_for_is_silence(name):
         nameservers.ask(server, name, "A", 0.2)
 
 
-def test_a_port_that_is_none_is_silence():
+def test_invalid_port_counts_as_silence():
     with pytest.raises(Silent):
         nameservers.ask(("127.0.0.1", 99999), NAME, "A", 0.2)

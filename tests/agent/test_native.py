@@ -29,7 +29,7 @@ def louder(data):
     service(data, "vocoder")["drop_ins"]["override"]["Service"]["Environment"] = "DEBUG=2"
 
 
-def test_accounts_are_made_and_each_unit_runs_under_its_own_manager():
+def test_accounts_are_created_and_units_run_under_their_managers():
     world = serving(release("home"))
     assert world.accounts == {"ice": "/home/ice", "totton_audio": "/opt/totton_audio"}
     assert "useradd --user-group --home-dir /opt/totton_audio --system --no-create-home" in " ".join(world.ran)
@@ -38,21 +38,21 @@ def test_accounts_are_made_and_each_unit_runs_under_its_own_manager():
     assert "runuser -u ice -- env systemctl --user daemon-reload" in world.ran
 
 
-def test_a_second_time_nothing_is_made_again():
+def test_second_apply_creates_no_account_again():
     world = serving(release("home"))
     outcome = applied(world, release("home"))
     assert outcome.outcome == "unchanged" and len(outcome.services) == 7
     assert not [command for command in world.ran if command.startswith(("useradd", "loginctl"))]
 
 
-def test_who_needs_a_changed_unit_is_restarted_with_it():
+def test_units_that_require_a_changed_unit_restart_with_it():
     """systemd stops the others with the gadget, and starts none of them with it."""
     world = serving(release("home"))
     outcome = applied(world, release("home", change=gadget_of_another_name))
     assert outcome.restarted == ["totton-audio-gadget.service", "gpu-upsampler.service", "totton-audio-web.service"]
 
 
-def test_a_drop_in_restarts_its_unit_alone_and_reloads_its_manager_alone():
+def test_changed_drop_in_restarts_only_its_unit():
     world = serving(release("home"))
     outcome = applied(world, release("home", "vocoder", louder))
     assert outcome.restarted == ["ice/vocoder.service"]
@@ -69,7 +69,7 @@ def test_everything_that_is_missing_is_named_at_once():
     assert world.accounts == {"ice": "/home/ice"}
 
 
-def test_what_an_artefact_brings_need_not_be_there():
+def test_files_of_an_artefact_are_not_required_on_the_host():
     world = machine()
     world.there.clear()
     outcome = applied(world, release("services", "whisper"))
@@ -84,7 +84,7 @@ def test_an_account_with_another_home_is_refused():
     assert "account ice has the home /home/eis on this host, not /home/ice" in outcome.line
 
 
-def test_a_unit_that_systemd_skips_brings_everything_back_and_says_why():
+def test_skipped_unit_rolls_the_release_back_with_its_reason():
     world = machine()
     world.skipped.add("gpu-upsampler.service")
     outcome = applied(world, release("home"))
@@ -92,7 +92,7 @@ def test_a_unit_that_systemd_skips_brings_everything_back_and_says_why():
     assert "upsampler (gpu-upsampler.service) was skipped, since a condition of its unit is not met" in outcome.line
 
 
-def test_a_unit_that_does_not_start_is_reported_with_its_own_log():
+def test_failed_unit_is_reported_with_its_log():
     world = machine()
     restart = "runuser -u ice -- env systemctl --user restart"
     world.answers[restart] = CommandResult(1, "See systemctl status for details")
@@ -102,7 +102,7 @@ def test_a_unit_that_does_not_start_is_reported_with_its_own_log():
     assert "See systemctl status" not in outcome.line
 
 
-def test_a_held_port_stays_open_while_its_service_restarts():
+def test_socket_of_a_service_stays_open_during_its_restart():
     def quieter(data):
         service(data, "recall-api")["environment"] = {"LEVEL": "warning"}
 
@@ -112,7 +112,7 @@ def test_a_held_port_stays_open_while_its_service_restarts():
     assert not [command for command in world.ran if command.startswith("systemctl stop")]
 
 
-def test_the_other_proxy_takes_its_place_and_gives_it_back():
+def test_changed_proxy_takes_over_and_is_rolled_back():
     def caddy(config):
         config["infra:hosts"]["services"]["proxy"] = "caddy"
 
@@ -139,7 +139,7 @@ SCENES = {
 
 
 @pytest.mark.parametrize("scene", SCENES)
-def test_killed_at_any_change_the_host_ends_at_one_release_as_a_whole(scene):
+def test_killed_native_switch_ends_at_one_whole_release(scene):
     make, target = SCENES[scene]
     made, start = target(), make()
     before, base = start.seen_by_programs(), store.current_id(start)
@@ -158,7 +158,7 @@ def test_killed_at_any_change_the_host_ends_at_one_release_as_a_whole(scene):
         assert applied(world, made).outcome in ("applied", "unchanged") and world.seen_by_programs() == after
 
 
-def test_what_stays_of_accounts_is_said():
+def test_rollback_reports_accounts_that_stay():
     world = machine()
     world.web = lambda url: 503
     outcome = applied(world, release("home"))
@@ -190,7 +190,7 @@ def test_a_link_laid_meanwhile_keeps_nothing_from_being_undone():
     assert outcome.line.count("was not changed: a link") == len(outcome.warnings) > 0
 
 
-def test_a_directory_that_was_there_is_its_owners_again():
+def test_rollback_restores_the_owner_of_an_existing_directory():
     world = machine()
     world.directories["/opt/totton_audio"] = ("michihito", "users", 0o750)
     world.skipped.add("gpu-upsampler.service")
@@ -198,7 +198,7 @@ def test_a_directory_that_was_there_is_its_owners_again():
     assert world.directories["/opt/totton_audio"] == ("michihito", "users", 0o750)
 
 
-def test_what_is_there_of_an_accounts_own_directories_stays_as_it_is():
+def test_existing_directories_of_an_account_stay_unchanged():
     world = machine()
     world.directories["/home/ice/.config"] = ("ice", "ice", 0o700)
     assert applied(world, release("home")).outcome == "applied"

@@ -19,7 +19,7 @@ ROUTES = {
 
 
 @pytest.mark.parametrize(("interface", "to", "gateway", "mask", "network"), ROUTES.values(), ids=ROUTES)
-def test_a_way_to_everything_is_no_network(interface, to, gateway, mask, network):
+def test_default_route_is_not_a_conflicting_network(interface, to, gateway, mask, network):
     world = FakeWorld()
     line = f"{interface}\t{to}\t{gateway}\t0003\t0\t0\t0\t{mask}\t0\t0\t0\n"
     world.files[networks.ROUTES] = ((HEAD + line).encode(), 0o444, "root", "root")

@@ -38,7 +38,7 @@ def world(*files: tuple[str, str]) -> FakeWorld:
 
 
 @pytest.mark.parametrize(("text", "found"), FOUND.values(), ids=FOUND)
-def test_what_is_beside_a_site(text, found):
+def test_other_nginx_server_of_a_site_is_found(text, found):
     made = world((nginx.MAIN, "http { }"), (PATH, OURS), (OTHER, text))
     assert nginx.others(made, [NAME], {PATH}, serves=True) == ([(OTHER, found)] if found else [])
 
@@ -68,7 +68,7 @@ WIDE = {
 
 
 @pytest.mark.parametrize(("text", "guard"), WIDE.values(), ids=WIDE)
-def test_what_refuses_requests_of_every_site(text, guard):
+def test_directive_that_refuses_requests_of_every_site_is_found(text, guard):
     main = (nginx.MAIN, "events { } http { include conf.d/*.conf; include sites-enabled/*; }")
     deep = ("/etc/nginx/deep.conf", "deny all;")
     made = world(main, (OTHER, text), *([deep] if "deep" in text else []), (PATH, OURS))
@@ -77,7 +77,7 @@ def test_what_refuses_requests_of_every_site(text, guard):
     assert nginx.others(made, [NAME], {PATH}) == expected
 
 
-def test_the_main_file_counts_and_what_sites_or_streams_take_in_does_not():
+def test_global_guards_are_read_from_the_main_file_only():
     snippet, stream = "/etc/nginx/conf.d/snippets/x.conf", "/etc/nginx/streams.conf"
     body = "events { } stream { include streams.conf; deny all; } http { include conf.d/*.conf; %s }"
     files = [
@@ -90,7 +90,7 @@ def test_the_main_file_counts_and_what_sites_or_streams_take_in_does_not():
     assert found == (nginx.MAIN, f"has auth_basic {REFUSES}")
 
 
-def test_a_guard_that_a_release_brings_is_its_own():
+def test_guard_of_the_release_is_not_reported():
     made = world((nginx.MAIN, "http { include conf.d/*.conf; }"), (OTHER, "deny all;"))
     assert nginx.others(made, [NAME], {OTHER}) == []
 

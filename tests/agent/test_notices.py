@@ -34,7 +34,7 @@ LOOKS = {
 
 
 @pytest.mark.parametrize(("sent", "wanted"), LOOKS.values(), ids=LOOKS)
-def test_what_is_sent_when(sent, wanted):
+def test_notices_are_sent_when_conditions_change(sent, wanted):
     assert sent == wanted
 
 
@@ -59,7 +59,7 @@ def listening():
     return world
 
 
-def test_it_goes_to_the_webhook_once(listening):
+def test_notice_goes_to_the_webhook_once(listening):
     listening.active.discard("watchme-ast-api.service")
     for _ in range(3):
         run.run(listening, False)
@@ -67,7 +67,7 @@ def test_it_goes_to_the_webhook_once(listening):
     assert said["text"] == "watchme: watchme-ast-api.service is not running" and said["host"] == "watchme"
 
 
-def test_what_could_not_be_sent_is_sent_later_and_said(listening):
+def test_failed_notice_is_sent_later_and_reported(listening):
     listening.active.discard("watchme-ast-api.service")
     listening.status = 503
     ended = run.run(listening, False)
@@ -80,7 +80,7 @@ def test_what_could_not_be_sent_is_sent_later_and_said(listening):
     assert len(listening.sent) == TRIES + 1
 
 
-def test_a_repair_is_reported_and_its_condition_never_was(listening):
+def test_repaired_condition_is_reported_only_as_a_repair(listening):
     listening.active.discard("watchme-ast-api.service")
     run.run(listening, True)
     assert [said["lines"] for said in listening.sent] == [["repaired: watchme-ast-api.service was started"]]
@@ -92,11 +92,11 @@ def test_the_address_is_a_secret(listening):
     assert "hooks.example.com" not in json.dumps(run.run(listening, False))
 
 
-def test_what_is_no_address_is_not_quoted():
+def test_invalid_webhook_is_not_quoted():
     assert World().fetch("hooks.example.com/T0/secret", {}) == (0, b"")
 
 
-def test_no_one_is_notified_where_no_one_is_named():
+def test_no_notice_is_sent_without_a_webhook():
     world = watchme()
     world.active.discard("watchme-ast-api.service")
     assert run.run(world, False)["left"] == [] and not [path for path in world.files if path.endswith("told.json")]

@@ -36,7 +36,7 @@ def barred(world, *paths):
     return world
 
 
-def test_drift_names_it_and_the_rest():
+def test_drift_reports_an_odd_path_and_the_rest():
     world = serving(release())
     content, *owned = world.files[SITE]
     world.files[SITE] = (content + b"# by hand\n", *owned)
@@ -85,7 +85,7 @@ def test_a_mount_whose_name_is_no_utf_8_hides_no_disk():
     assert {one.subject for one in machine.inodes(HostFacts(world, current(world)), {})} == {"/", "/data"}
 
 
-def test_what_an_account_writes_pushes_out_nothing_of_the_hosts_own():
+def test_journal_of_an_account_does_not_displace_the_hosts():
     """The end of what journalctl says is kept; each is asked for by itself."""
     world = watchme()
     world.answers["journalctl MESSAGE_ID=abc _PID=1"] = CommandResult(
@@ -106,7 +106,7 @@ def test_no_name_of_a_file_is_the_size_of_data(monkeypatch, said, size):
     assert moving.size("/data") == size
 
 
-def test_of_a_line_without_an_end_only_what_is_shown_is_gone_through(monkeypatch):
+def test_only_the_shown_part_of_an_endless_line_is_processed(monkeypatch):
     seen = []
     visible = quoting.visible
     monkeypatch.setattr(quoting, "visible", lambda text: (seen.append(len(text)), visible(text))[1])

@@ -65,7 +65,7 @@ OTHER = {
 
 
 @pytest.mark.parametrize("text", SAME.values(), ids=SAME)
-def test_a_second_site_of_a_public_name_is_found(text):
+def test_second_nginx_site_of_a_public_name_is_reported(text):
     world = serving(release())
     world.answers["nginx -T -q"] = sites(MAIN, ("/etc/nginx/conf.d/legacy.conf", text), OURS)
     (found,) = nginx.others(world, [NAME], {OURS[0]})
@@ -76,13 +76,13 @@ def test_a_second_site_of_a_public_name_is_found(text):
 
 
 @pytest.mark.parametrize("text", OTHER.values(), ids=OTHER)
-def test_anything_else_is_none(text):
+def test_other_nginx_configuration_is_not_reported(text):
     world = serving(release())
     world.answers["nginx -T -q"] = sites(MAIN, ("/etc/nginx/conf.d/legacy.conf", text), OURS)
     assert nginx.others(world, [NAME], {OURS[0]}) == []
 
 
-def test_where_nginx_cannot_say_it_nothing_follows():
+def test_nothing_is_reported_when_nginx_gives_no_configuration():
     world = serving(release())
     world.answers["nginx -T -q"] = CommandResult(1, 'unknown directive "x"')
     assert nginx.others(world, [NAME], set()) == []
@@ -156,7 +156,7 @@ def test_a_release_that_would_not_be_in_force_is_refused_with_the_file(make):
 
 
 @pytest.mark.parametrize("make", IN_FORCE.values(), ids=IN_FORCE)
-def test_drift_and_monitor_name_it_too(make):
+def test_override_is_reported_by_drift_and_monitor(make):
     world = watchme()
     path = make(world)
     assert path in [entry["path"] for entry in drift.drift(world)]
@@ -176,14 +176,14 @@ def test_leftovers_of_nginx_are_no_matter_of_caddys():
     assert overrides.list_overrides(world, current(world)) == []
 
 
-def test_what_the_machine_around_writes_at_each_boot_is_no_override():
+def test_drop_in_of_the_container_manager_is_no_override():
     world = watchme()
     drop_in(world, "/run/systemd/system/service.d/zzz-lxc-service.conf")
     assert overrides.list_overrides(world, current(world)) == []
 
 
 @pytest.mark.parametrize("error", [OSError(40, "Too many levels of symbolic links"), OSError(27, "File too large")])
-def test_what_an_account_lays_there_stops_nothing(error, monkeypatch):
+def test_drop_in_of_an_account_does_not_stop_a_release(error, monkeypatch):
     world = watchme()
     drop_in(world)
 
@@ -196,12 +196,12 @@ def test_what_an_account_lays_there_stops_nothing(error, monkeypatch):
     assert overrides.list_overrides(world, current(world)) == []
 
 
-def test_drop_ins_of_the_release_itself_are_its_own():
+def test_drop_ins_of_the_release_are_no_overrides():
     world = native_serving(native_release("services", "recall"))
     assert overrides.list_overrides(world, current(world)) == []
 
 
-def test_what_a_package_brings_is_no_override():
+def test_drop_in_of_a_package_is_no_override():
     world = watchme()
     drop_in(world, "/usr/lib/systemd/system/service.d/10-timeout-abort.conf")
     drop_in(world, "/etc/systemd/system/nginx.service.d/limits.conf", b"[Service]\nLimitNOFILE=65536\n")
@@ -246,7 +246,7 @@ DROP_INS = {
 
 
 @pytest.mark.parametrize(("text", "names"), DROP_INS.values(), ids=DROP_INS)
-def test_what_a_drop_in_overrides(text, names):
+def test_overridden_settings_of_a_drop_in_are_found(text, names):
     assert (
         overridden_settings([*directives(RELEASED), *directives(LATER, "y.conf")], directives(text, "x.conf")) == names
     )
@@ -269,7 +269,7 @@ RUNS = {
 
 
 @pytest.mark.parametrize(("adapted", "answer", "found"), RUNS.values(), ids=RUNS)
-def test_what_caddy_runs_is_compared_with_its_files(adapted, answer, found):
+def test_running_caddy_configuration_is_compared_with_its_files(adapted, answer, found):
     def caddy(config):
         config["infra:hosts"]["services"]["proxy"] = "caddy"
 

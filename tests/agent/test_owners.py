@@ -46,21 +46,21 @@ def test_without_a_data_disk_nothing_is_noted():
     assert host.read(PLACE) is None
 
 
-def test_another_machine_makes_the_account_with_its_number():
+def test_account_gets_its_recorded_number_on_another_machine():
     host = world({"shop": 997}, present=False)
     owners.agree(host, MANIFEST)
     accounts.ensure(host, [SHOP], owners.numbers(host, MANIFEST))
     assert "--uid 997 shop" in host.commands("useradd")[0]
 
 
-def test_an_account_without_a_number_is_made_as_ever():
+def test_account_without_a_recorded_number_gets_any():
     host = world(present=False)
     accounts.ensure(host, [SHOP], owners.numbers(host, MANIFEST))
     assert "--uid" not in host.commands("useradd")[0]
 
 
 @pytest.mark.parametrize("present", [True, False], ids=["has another", "is another's"])
-def test_a_number_that_it_cannot_have_is_refused(present):
+def test_occupied_account_number_is_refused(present):
     host = world({"shop": 997}, present)
     host.answers["getent"] = CommandResult(0, "other:x:997:997::/:/bin/sh")
     with pytest.raises(Refused, match=r"account shop .*997"):
@@ -68,7 +68,7 @@ def test_a_number_that_it_cannot_have_is_refused(present):
 
 
 @pytest.mark.parametrize("text", [b"", b"{", b"[1]"], ids=["empty", "torn", "another form"])
-def test_what_cannot_be_read_holds_up_nothing(text):
+def test_unreadable_record_of_owners_does_not_block_a_release(text):
     host = world()
     host.files[PLACE] = (text, 0o644, "root", "root")
     owners.agree(host, MANIFEST)
@@ -76,7 +76,7 @@ def test_what_cannot_be_read_holds_up_nothing(text):
     assert noted_on(host) == {"shop": NUMBER}
 
 
-def test_what_comes_back_from_a_data_disk_is_its_accounts(tmp_path):
+def test_files_on_a_data_disk_get_the_accounts_of_the_new_machine(tmp_path):
     (tmp_path / "noted").write_text('{"shop": 997}')
     (tmp_path / "passwd").write_text("shop:x:995:994::/srv/shop:/bin/sh\n")
     (tmp_path / "group").write_text("shop:x:994:\n")

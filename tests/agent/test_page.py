@@ -18,7 +18,7 @@ NOW = 1_800_000_000.0
 HALF_HOUR = page.DAY / page.CELLS
 
 
-def test_it_shows_every_service_with_its_memory_and_its_day():
+def test_page_shows_each_service_with_memory_and_day():
     _, value, text = written(runs=3)
     assert value["well"] and value["region"] == "ap-northeast-1" and len(value["services"]) == 13
     ast = next(entry for entry in value["services"] if entry["service"] == "ast-api")
@@ -29,7 +29,7 @@ def test_it_shows_every_service_with_its_memory_and_its_day():
     assert "certificate of api.hey-watch.me" in text and "90 days left" in text
 
 
-def test_what_is_not_right_is_said_first_and_escaped():
+def test_page_shows_met_conditions_first_and_escaped():
     def broken(world):
         world.certificates["api.hey-watch.me"] = (0.0, "<b>expired</b>")
 
@@ -39,7 +39,7 @@ def test_what_is_not_right_is_said_first_and_escaped():
     assert text.index("Not right") < text.index("Services")
 
 
-def test_it_asks_for_nothing_from_outside_and_is_stale_until_its_script_says_otherwise():
+def test_page_loads_nothing_and_is_stale_without_its_script():
     _, value, text = written()
     digest = base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
     assert f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'" in text
@@ -53,7 +53,7 @@ def test_a_host_without_public_names_has_none():
     assert not [path for path in world.files if path.startswith(page.PLACE)]
 
 
-def test_everybody_may_read_it_and_no_secret_is_in_it():
+def test_page_is_world_readable_and_has_no_secret():
     world, _, _ = written()
     assert world.files[f"{page.PLACE}/index.html"][1:] == (0o644, "root", "root")
 
@@ -70,7 +70,7 @@ DAYS = {
 
 
 @pytest.mark.parametrize(("looks", "cells"), DAYS.values(), ids=DAYS)
-def test_a_day(looks, cells):
+def test_day_of_samples_is_divided_into_cells(looks, cells):
     found = page.day(looks, NOW)
     assert {index: found[index] for index in cells} == cells
     assert sum(cell >= 0 for cell in found) == len(cells) and len(found) == page.CELLS

@@ -34,7 +34,7 @@ def made(tmp_path) -> Path:
     return path
 
 
-def test_a_young_page_has_its_colours_and_an_old_one_is_never_green(browser, made):
+def test_fresh_page_is_coloured_and_old_one_never_green(browser, made):
     page = browser.new_page()
     page.goto(made.as_uri())
     assert page.locator("body").get_attribute("class") == "fresh" and page.locator("#age").inner_text() == ""
@@ -46,7 +46,7 @@ def test_a_young_page_has_its_colours_and_an_old_one_is_never_green(browser, mad
     assert page.locator(".healthy").first.evaluate("element => getComputedStyle(element).color") != green
 
 
-def test_without_its_script_it_claims_nothing(browser, made):
+def test_page_without_script_claims_no_state(browser, made):
     page = browser.new_context(java_script_enabled=False).new_page()
     page.goto(made.as_uri())
     assert page.locator("body").get_attribute("class") == "stale"
@@ -54,7 +54,7 @@ def test_without_its_script_it_claims_nothing(browser, made):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_it_can_be_read_in_both_colour_schemes(browser, made, scheme):
+def test_page_is_readable_in_both_colour_schemes(browser, made, scheme):
     page = browser.new_page(color_scheme=scheme)
     page.goto(made.as_uri())
     for selector in ("h1", ".healthy", ".unhealthy", "td"):
@@ -67,7 +67,7 @@ def test_a_phone_needs_no_scrolling_from_side_to_side(browser, made):
     assert fits(page)
 
 
-def test_a_screen_reader_hears_what_the_colours_say(browser, made):
+def test_colours_of_the_page_are_also_written_as_text(browser, made):
     page = browser.new_page()
     page.goto(made.as_uri())
     row = page.get_by_role("row", name="ast-api").first
@@ -76,7 +76,7 @@ def test_a_screen_reader_hears_what_the_colours_say(browser, made):
     assert "alert condition(s) met" in page.get_by_role("status").inner_text()
 
 
-def test_it_asks_no_one_for_anything(browser, made):
+def test_page_makes_no_request(browser, made):
     page = browser.new_page()
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))

@@ -99,7 +99,7 @@ WANTS = {0: [], 1: ["first"], 250: ["first"], 251: ["first", "second"], 2000: ["
 
 
 @pytest.mark.parametrize(("missing", "gone"), WANTS.items(), ids=str)
-def test_as_many_make_room_as_it_takes_and_none_beyond_the_order(missing, gone):
+def test_only_as_many_services_stop_as_memory_needs(missing, gone):
     world = Host()
     watch = on(world)
     short_by(world, missing)
@@ -108,7 +108,7 @@ def test_as_many_make_room_as_it_takes_and_none_beyond_the_order(missing, gone):
     assert world.active == {OTHER, *(e["unit"] for e in ORDER if e["service"] not in gone)}
 
 
-def test_no_other_goes_while_one_is_going():
+def test_next_service_stops_only_after_the_earlier_one_has():
     world = Host(lingers=6)
     watch = on(world)
     short_by(world, 10)
@@ -118,7 +118,7 @@ def test_no_other_goes_while_one_is_going():
     assert stopped(watch) == ["first"]
 
 
-def test_one_that_does_not_end_is_killed_after_a_while_and_at_once_when_hardly_anything_is_left():
+def test_stopping_service_is_killed_after_its_patience_or_at_the_floor():
     for missing, within in ((10, PATIENCE + 2 * LOOK), (FLOOR // MiB, 2 * LOOK)):
         world, said = Host(lingers=10**6), []
         watch = on(world, said)
@@ -129,7 +129,7 @@ def test_one_that_does_not_end_is_killed_after_a_while_and_at_once_when_hardly_a
         assert "first did not stop in time and was killed" in said
 
 
-def test_a_native_one_is_killed_by_its_unit():
+def test_native_service_is_killed_through_its_unit():
     world = Host(lingers=10**6)
     watch = Watch(world, [entry("third")], lambda line: None)
     short_by(world, FLOOR // MiB)
@@ -137,7 +137,7 @@ def test_a_native_one_is_killed_by_its_unit():
     assert world.commands("systemctl kill") == ["systemctl kill -s KILL third.service"]
 
 
-def test_they_come_back_last_one_first_each_after_a_calm_with_room():
+def test_services_return_in_reverse_order_after_calm():
     world = Host()
     watch = on(world)
     short_by(world, 300)
@@ -161,7 +161,7 @@ def test_they_come_back_last_one_first_each_after_a_calm_with_room():
     assert history.all_repairs(world)[0].said == "first was stopped: 0 of 2048 MiB were left"
 
 
-def test_no_room_for_all_that_it_may_use_no_return():
+def test_service_stays_stopped_without_memory_for_its_limit():
     world = Host()
     watch = on(world)
     short_by(world, 1)
@@ -175,7 +175,7 @@ def test_no_room_for_all_that_it_may_use_no_return():
     assert stopped(watch) == []
 
 
-def test_who_has_to_go_again_and_again_stays_away_longer():
+def test_repeatedly_stopped_service_stays_away_longer():
     world = Host()
     watch = on(world)
     pauses = []
@@ -200,7 +200,7 @@ def test_nothing_comes_back_beside_a_release(monkeypatch):
     assert stopped(watch) == ["first"]
 
 
-def test_a_new_watch_goes_on_where_the_one_before_was():
+def test_new_watch_continues_the_earlier_one():
     world = Host()
     watch = on(world)
     short_by(world, 300)
@@ -211,7 +211,7 @@ def test_a_new_watch_goes_on_where_the_one_before_was():
     assert stopped(again) == []
 
 
-def test_a_watch_that_ended_in_the_middle_is_made_up_for():
+def test_new_watch_completes_an_interrupted_stop():
     """The flag is there, and the service runs: it would count as gone, and the next one would go."""
     world = Host()
     world.files[flag("first")] = (b"", 0o644, "root", "root")
@@ -223,7 +223,7 @@ def test_a_watch_that_ended_in_the_middle_is_made_up_for():
     assert world.listing(STOPPED) == ["first"]
 
 
-def test_at_its_usual_load_our_own_host_has_room_for_all_of_them():
+def test_watchme_fits_its_host_at_usual_load():
     """WatchMe's containers as the document saw them, and what their limits do not cap, on its t4g.large."""
     catalogue = whole()
     services = [s for system in catalogue.systems_on("watchme") for s in system.active]
@@ -234,7 +234,7 @@ def test_at_its_usual_load_our_own_host_has_room_for_all_of_them():
         assert left + yielding.observed_memory >= room({"needs": yielding.limit}, size), (yielding.name, left // MiB)
 
 
-def test_a_machine_that_does_not_say_what_is_left_is_left_alone():
+def test_nothing_is_stopped_without_a_memory_reading():
     world = Host()
     world.memory = lambda: {}  # type: ignore[method-assign]
     looks(on(world), 5)
@@ -256,7 +256,7 @@ def test_a_full_disk_holds_up_nothing():
     st.integers(0, 30),
     st.integers(0, 300),
 )
-def test_whatever_the_others_want_what_is_gone_is_a_beginning_of_the_order(spans, lingers, holds):
+def test_stopped_services_are_always_the_first_of_the_order(spans, lingers, holds):
     world = Host(lingers, holds)
     watch = on(world)
     names = [entry["service"] for entry in ORDER]

@@ -49,7 +49,7 @@ def found(name: str, parent: str = "") -> list[list[str]]:
     return [words[-2:] for words in ([w for w in entry if w] for entry in World().arguments_of(name, parent))]
 
 
-def test_a_program_of_roots_and_what_it_starts_are_found(place):
+def test_root_programs_and_their_children_are_found(place):
     with running([str(place / DAEMON), "-c", STARTS, str(place / PROXY), *NAMED]):
         assert found(DAEMON) == [NAMED] and found(PROXY, DAEMON) == found(PROXY) == [NAMED]
         # After an upgrade of the program
@@ -57,7 +57,7 @@ def test_a_program_of_roots_and_what_it_starts_are_found(place):
         assert found(PROXY, DAEMON) == [NAMED]
 
 
-def test_one_that_another_program_started_is_not_the_daemons(place):
+def test_process_of_another_parent_is_not_the_daemons(place):
     with running([str(place / PROXY), "-c", WAITS, *NAMED]):
         assert found(PROXY) == [NAMED] and found(PROXY, DAEMON) == []
 
@@ -69,7 +69,7 @@ FALSE = {
 
 
 @pytest.mark.parametrize(("program", "demote"), FALSE.values(), ids=FALSE)
-def test_what_only_calls_itself_so_is_not_found(place, program, demote):
+def test_process_with_a_borrowed_name_is_not_found(place, program, demote):
     with running([PROXY, "-c", WAITS, *NAMED], place.joinpath(*program), demote):
         assert found(PROXY) == []
 

@@ -75,7 +75,7 @@ def having(content: bytes, mode: int = 0o755) -> FakeWorld:
 
 
 @pytest.mark.parametrize(("content", "line"), WRONG.values(), ids=WRONG)
-def test_what_cannot_be_started_is_refused_and_named(content, line):
+def test_program_that_cannot_be_started_is_refused(content, line):
     world = having(content)
     outcome = applied(world, release("home"))
     assert outcome.outcome == "refused" and f"{PATH} {line}" in outcome.line
@@ -85,7 +85,7 @@ def test_what_cannot_be_started_is_refused_and_named(content, line):
 
 
 @pytest.mark.parametrize(("content", "line"), NOT_BY_ITSELF.values(), ids=NOT_BY_ITSELF)
-def test_what_only_a_shell_could_start_is_refused_where_a_unit_does(content, line):
+def test_script_without_an_interpreter_line_is_refused_for_a_unit(content, line):
     world = having(content)
     outcome = applied(world, release("home"))
     assert outcome.outcome == "refused" and f"{PATH} {line}" in outcome.line
@@ -101,7 +101,7 @@ UNITS = {
 
 
 @pytest.mark.parametrize(("line", "is_started"), UNITS.items(), ids=UNITS)
-def test_what_units_start_by_themselves(line, is_started):
+def test_programs_started_by_units_are_found(line, is_started):
     for path in ("/etc/systemd/system/a.service", "/home/ice/.config/systemd/user/a.service.d/infra.conf"):
         unit = DesiredFile(path, f"[Service]\n{line}\n".encode(), 0o644, "root", "")
         assert ("/opt/x" in programs.started_programs([unit])) is is_started
@@ -120,7 +120,7 @@ def test_a_program_where_none_may_be_started_is_refused(place):
     assert programs.complaint(world, PATH) is None, "what no unit starts"
 
 
-def test_where_a_later_mount_covers_it_a_program_is_started():
+def test_program_on_a_later_mount_may_be_started():
     world = having(AMD64)
     mounts = f"{MOUNTS.format('/opt')}/dev/sdc1 /opt/totton_audio ext4 rw 0 0\n/dev/sdd1 /opt/totton ext4 noexec 0 0\n"
     world.files["/proc/mounts"] = (mounts.encode(), 0o444, "root", "root")
@@ -138,11 +138,11 @@ def test_a_program_of_the_releases_is_started_only_where_that_is_allowed():
 
 
 @pytest.mark.parametrize("content", RIGHT.values(), ids=RIGHT)
-def test_what_can_be_started_is_not(content):
+def test_startable_program_is_accepted(content):
     assert programs.complaint(having(content), PATH) is None
 
 
-def test_a_script_of_the_releases_needs_its_interpreter():
+def test_script_of_a_release_needs_its_interpreter():
     world = having(AMD64)
     world.there.remove("/bin/bash")
     outcome = applied(world, release("home"))
@@ -158,7 +158,7 @@ def test_only_the_beginning_of_a_large_file_is_read(tmp_path):
     assert World().head(str(large), 10) == b"#!/bin/sh\n" and programs.complaint(World(), str(large)) is None
 
 
-def test_a_program_that_the_release_brings_is_of_this_machine_too():
+def test_program_of_a_release_must_match_the_architecture():
     """On a host of kind ssh the catalogue does not know the processor."""
     world, path = machine(), "/opt/x/bin/server"
     brought = Release("a", {"requirements": []}, [DesiredFile(path, ARM64, 0o755, "root", "")])

@@ -53,7 +53,7 @@ def texts(api):
     return [(entry["name"], entry["content"]) for entry in api.entries.values() if entry["type"] == "TXT"]
 
 
-def test_a_proof_at_cloudflare_comes_and_goes(api, monkeypatch):
+def test_proof_at_cloudflare_is_created_and_removed(api, monkeypatch):
     world = asking(api, monkeypatch)
     assert proofs.run(world, "prove", ["cloudflare"]) == 0
     proofs.run(world, "prove", ["cloudflare"])
@@ -65,7 +65,7 @@ def test_a_proof_at_cloudflare_comes_and_goes(api, monkeypatch):
     assert texts(api) == [(f"_acme-challenge.{NAME}", f'"{VALUE}"')]
 
 
-def test_it_waits_until_the_zones_servers_have_it(api, monkeypatch):
+def test_proof_waits_until_all_name_servers_have_it(api, monkeypatch):
     world, looks = asking(api, monkeypatch), iter([[[], None], [[b"other"], []], [[VALUE.encode()], None]])
     monkeypatch.setattr(proofs.nameservers, "servers_of", lambda *_: ["one", "two"])
     monkeypatch.setattr(proofs.nameservers, "texts", lambda *_: next(looks))
@@ -73,7 +73,7 @@ def test_it_waits_until_the_zones_servers_have_it(api, monkeypatch):
     assert next(looks, None) is None, "it looked three times"
 
 
-def test_servers_that_never_have_it_are_reported(api, monkeypatch):
+def test_name_servers_without_the_proof_are_reported(api, monkeypatch):
     world = asking(api, monkeypatch)
     monkeypatch.setattr(proofs.nameservers, "servers_of", lambda *_: ["one"])
     monkeypatch.setattr(proofs.nameservers, "texts", lambda *_: [[]])
@@ -93,7 +93,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize(("words", "environment", "line"), WRONG.values(), ids=WRONG)
-def test_what_cannot_be_proved_is_said(api, monkeypatch, words, environment, line):
+def test_unprovable_name_is_reported(api, monkeypatch, words, environment, line):
     world = asking(api, monkeypatch)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
@@ -122,7 +122,7 @@ def test_an_alias_of_a_stack_that_delegates_no_more_gives_way(api, monkeypatch):
 
 
 @pytest.mark.parametrize("code", [81057, 81058])
-def test_a_proof_that_an_earlier_try_wrote_is_there(api, monkeypatch, code):
+def test_proof_of_an_earlier_attempt_is_accepted(api, monkeypatch, code):
     world = asking(api, monkeypatch)
     monkeypatch.setattr("lab.cloud.cloudflare.IS_THERE", code)
     proofs.run(world, "prove", ["cloudflare"])
@@ -139,7 +139,7 @@ def test_no_authority_is_asked_where_the_proof_cannot_be_written():
     assert not any("certbot" in line for line in world.ran)
 
 
-def test_what_was_proved_by_dns_is_proved_by_http_where_a_person_keeps_the_zone():
+def test_challenge_changes_from_dns_to_http_for_an_external_zone():
     def by_http(data):
         data["sites"][0]["challenge"] = "http-01"
 
@@ -152,7 +152,7 @@ def test_what_was_proved_by_dns_is_proved_by_http_where_a_person_keeps_the_zone(
     assert not any("certbot certonly" in line for line in world.ran)
 
 
-def test_a_release_that_goes_back_again_and_again_asks_an_authority_once(monkeypatch):
+def test_repeated_rollbacks_obtain_a_certificate_once(monkeypatch):
     """Of one certificate it gives a few in a week."""
     monkeypatch.setattr(proofs, "check", lambda *_: None)
     world = serving(release(bigger))
@@ -200,7 +200,7 @@ def test_a_delegated_proof_is_written_in_its_zone(monkeypatch):
     assert "<Action>DELETE</Action>" in asked[-1][2]
 
 
-def test_a_zone_on_the_second_page_and_no_private_one(monkeypatch):
+def test_public_zone_is_found_on_the_second_page(monkeypatch):
     private = b"<Id>/hostedzone/Z0</Id><Name>acme.example.net.</Name><Config><PrivateZone>true</PrivateZone></Config>"
     first = (
         b"<R><HostedZones><HostedZone>"
@@ -218,7 +218,7 @@ def test_a_zone_on_the_second_page_and_no_private_one(monkeypatch):
     assert asked == [(), (("marker", "Z1"),)]
 
 
-def test_what_route_53_refuses_is_said(monkeypatch):
+def test_refusal_of_route_53_is_reported(monkeypatch):
     said = b"<E><Error><Message>not authorized to perform route53:ChangeResourceRecordSets</Message></Error></E>"
     monkeypatch.setattr(
         aws, "ask_as_host", lambda world, request: (200, ZONES) if request.method == "GET" else (403, said)
@@ -234,7 +234,7 @@ def of(**values):
     return {"name": NAME, "challenge": "dns-01", "server": "https://acme/dir", "email": "a@b.c", **values}
 
 
-def test_certbots_words():
+def test_commands_of_certbot_have_the_expected_options():
     assert "--dns-route53" in certificates.command(of()), "a manifest of an earlier version"
     assert "--dns-route53" in certificates.command(of(provider="route53", zone=""))
     assert "--webroot" in certificates.command(of(challenge="http-01", provider="external"))
@@ -315,7 +315,7 @@ def test_certbot_has_the_token_before_the_release_is_in_place(monkeypatch):
     assert environment["CLOUDFLARE_PROOF_TOKEN"] == "hosts" and not is_there and "hosts" not in words
 
 
-def test_a_way_back_takes_what_is_in_force():
+def test_rollback_keeps_the_current_certificates():
     """Without anything from the network, though another provider keeps the zone by now."""
     made = release()
     world = serving(made, release(bigger))
@@ -325,7 +325,7 @@ def test_a_way_back_takes_what_is_in_force():
     assert not any("certbot" in line for line in world.ran)
 
 
-def test_nothing_older_takes_the_place_of_what_was_put_there_since(monkeypatch):
+def test_rollback_does_not_replace_certificates_renewed_since(monkeypatch):
     """Such as a certificate whose key has got out, renewed by hand after a release went back."""
     monkeypatch.setattr(proofs, "check", lambda *_: None)
     world = serving(release(bigger))
@@ -341,7 +341,7 @@ def test_nothing_older_takes_the_place_of_what_was_put_there_since(monkeypatch):
 
 
 @pytest.mark.parametrize("damage", [b"{", b"[]", b'{"api.hey-watch.me": 1}'])
-def test_a_damaged_note_of_what_was_obtained_is_none(monkeypatch, damage):
+def test_damaged_record_of_obtained_certificates_is_ignored(monkeypatch, damage):
     monkeypatch.setattr(proofs, "check", lambda *_: None)
     world = serving(release(bigger))
     renewed_by(world, "dns-route53")

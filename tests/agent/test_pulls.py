@@ -37,20 +37,20 @@ def pulling(complaint: str, times: int) -> tuple[FakeWorld, list[float]]:
         "no basic auth credentials",
     ],
 )
-def test_what_may_pass_is_pulled_again_with_growing_pauses(complaint):
+def test_transient_pull_failures_are_retried_with_growing_pauses(complaint):
     world, asked = pulling(complaint, times=4)
     pull(world, MissingImages([IMAGE], {}, {}), lambda line: None)
     assert [after - before for before, after in itertools.pairwise(asked)] == [0, *PAUSES]
 
 
-def test_what_stays_is_reported_in_its_own_words():
+def test_lasting_pull_failure_is_reported_with_its_message():
     world, asked = pulling("toomanyrequests: Rate exceeded", times=100)
     with pytest.raises(Refused, match=r"1 image\(s\) cannot be pulled, .*: toomanyrequests: Rate exceeded"):
         pull(world, MissingImages([IMAGE], {}, {}), lambda line: None)
     assert len(asked) == 2 + len(PAUSES)
 
 
-def test_an_image_that_is_not_there_is_waited_for_by_no_one():
+def test_missing_image_is_not_pulled_again():
     world, asked = pulling("manifest unknown", times=100)
     with pytest.raises(Refused, match="missing in the registry"):
         pull(world, MissingImages([IMAGE], {}, {}), lambda line: None)

@@ -68,7 +68,7 @@ def _is_union(node: ast.AST) -> bool:
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_what_runs_on_a_host_needs_no_newer_python(path):
+def test_code_of_hosts_runs_on_their_oldest_python(path):
     assert needs(path.read_text()) == ""
 
 
@@ -91,7 +91,7 @@ def test_newer_words_are_found(name):
     assert needs(NEWER[name]) != ""
 
 
-def test_what_is_sent_to_a_host_by_itself_is_one_text_that_python_takes():
+def test_program_sent_to_a_host_compiles():
     compile(reading.program(), "on_host", "exec")
 
 
@@ -114,7 +114,7 @@ def test_the_scenes_that_other_pythons_are_held_against():
     assert len(made["modules"]) > 40 and len(made["monitor"]) > 20
 
 
-def test_a_host_whose_python_is_too_old_is_named_with_what_has_a_newer_one():
+def test_too_old_python_is_refused_with_the_required_version():
     source = (ROOT / "agent/receive.py").read_text()
     old = textwrap.dedent("""
         import sys

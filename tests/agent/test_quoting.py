@@ -22,7 +22,7 @@ def is_one_visible_line(text: str) -> bool:
 
 
 @given(TEXTS, LIMITS)
-def test_foreign_text_is_one_visible_line_of_a_known_length(text, limit):
+def test_quoted_text_is_one_bounded_visible_line(text, limit):
     made = quoting.quote(text, limit, "web")
     assert is_one_visible_line(made) and quoting.size(made) <= limit
     assert quoting.quote(made, limit) == made
@@ -50,7 +50,7 @@ EVENTS = TEXTS.map(lambda text: {"say": text}) | OUTCOMES.map(
 
 
 @given(EVENTS)
-def test_no_event_is_longer_than_its_limit_and_no_line_for_people_is(event):
+def test_events_and_lines_are_bounded(event):
     line = quoting.event_line(event)
     assert len(line) <= quoting.EVENT and "\n" not in line
     read = json.loads(line)
@@ -60,7 +60,7 @@ def test_no_event_is_longer_than_its_limit_and_no_line_for_people_is(event):
         assert read["result"].keys() == event["result"].keys()
 
 
-def test_a_result_that_is_short_enough_stays_as_it_is():
+def test_short_result_is_unchanged():
     made = {
         "result": {
             **json.loads(Outcome("applied", "a" * 64, "line", ["/etc/a"], services={"web": 200}).to_json()),
@@ -81,7 +81,7 @@ def test_names_that_are_looked_at_from_outside_are_all_there():
     assert json.loads(quoting.event_line(event)) == event
 
 
-def test_a_secret_is_masked_before_it_is_cut():
+def test_secret_is_masked_before_truncation():
     secret = "s3cret-" * 40
     with quoting.hiding(Mask([secret]).all_of):
         for limit in range(16, 400):
@@ -95,7 +95,7 @@ def test_a_secret_of_several_lines_is_masked_before_lines_are_chosen():
         assert CommandResult(1, "a\nfirst half\nsecond half\n").last_lines() == "a | [secret]"
 
 
-def test_what_is_said_of_terminals_and_line_breaks():
+def test_quoted_text_has_no_control_characters():
     assert quoting.quote("\x1b[31mred\x1b[0m\r\n\tnext\x07\u202e\u2028x") == "red next\\x07\\u202e x"
     assert quoting.quote("word " * 500, 60, "web").endswith("… (cut; the whole: infra logs web)")
 
@@ -131,7 +131,7 @@ def test_every_reason_is_bounded_and_visible(place):
     assert is_one_visible_line(reason) and quoting.size(reason) <= quoting.REASON
 
 
-def test_every_one_of_many_unhealthy_services_is_named():
+def test_all_unhealthy_services_are_named():
     world = serving(release())
     world.web, world.answers = lambda url: 500, {"journalctl": CommandResult(0, NOISE * 5)}
     probes = [{**PROBE, "service": f"service-{number}"} for number in range(15)]
@@ -149,7 +149,7 @@ SAYING = {
 
 
 @pytest.mark.parametrize("program", SAYING)
-def test_whatever_program_says_it_the_end_of_a_release_is_one_bounded_line(program):
+def test_outcome_with_output_of_a_program_is_one_bounded_line(program):
     world = serving(release())
     world.answers = {SAYING[program]: CommandResult(1, NOISE * 5), "journalctl": CommandResult(0, NOISE * 5)}
     world.files.pop("/etc/letsencrypt/live/api.hey-watch.me/fullchain.pem", None)
@@ -160,7 +160,7 @@ def test_whatever_program_says_it_the_end_of_a_release_is_one_bounded_line(progr
         assert is_one_visible_line(line) and quoting.size(line) <= quoting.LINE
 
 
-def test_a_rollback_that_fails_has_both_reasons_and_what_to_do():
+def test_failed_rollback_reports_both_reasons_and_the_remedy():
     world = serving(release())
     job = Job("j2", "apply", "a", "watchme")
     world.web = lambda url: 500 if world.commands("systemctl restart") and ":8014" in url else 200

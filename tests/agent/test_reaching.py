@@ -45,20 +45,20 @@ def test_a_command_is_run_in_the_services_container():
     assert waits(world, how="shell")["argv"][-3:-1] == ["sh", "-c"]
 
 
-def test_of_two_slots_it_is_the_one_that_serves():
+def test_command_runs_in_the_serving_slot():
     world = serving(release(blue_green))
     assert "watchme-vault-api-blue" in waits(world)["argv"]
     assert applied(world, release(blue_green_changed)).outcome == "applied"
     assert "watchme-vault-api-green" in waits(world)["argv"]
 
 
-def test_of_replicas_it_is_the_one_that_is_named():
+def test_command_runs_in_the_named_replica():
     world = serving(release(balanced()))
     assert "watchme-vault-api" in waits(world)["argv"]
     assert "watchme-vault-api-2" in waits(world, "vault-api/2")["argv"]
 
 
-def test_a_native_services_command_is_as_its_process():
+def test_command_of_a_native_service_runs_like_its_process():
     world = native.serving(native.release("services", "whisper"))
     world.answers["systemctl show -p MainPID"] = CommandResult(0, "MainPID=4711\nUser=whisper\nGroup=audio")
     words = ["sh", "-c", 'echo "${d}" $$ $HOME']
@@ -100,7 +100,7 @@ def process(tmp_path):
         running.kill()
 
 
-def test_what_is_entered_has_the_processs_environment_and_directory_and_its_words_unchanged(tmp_path, process):
+def test_command_has_environment_directory_and_arguments_of_the_process(tmp_path, process):
     script = "import json, os, sys; print(json.dumps([dict(os.environ), os.getcwd(), sys.argv[1:]]))"
     words = ["$HOME", "${d}", "$$", "%i", "a b", "-x"]
     ran = entered(tmp_path, {"pid": process.pid, "words": [sys.executable, "-c", script, *words]})
@@ -117,7 +117,7 @@ def test_what_is_entered_has_the_processs_environment_and_directory_and_its_word
         (["sh", "-c", "kill -2 $$"], 130), (["no-such-program"], 127), (["/etc/passwd"], 126),
     ],
 )  # fmt: skip
-def test_how_it_ended_is_said_as_shells_do(tmp_path, process, words, code):
+def test_exit_code_follows_the_convention_of_shells(tmp_path, process, words, code):
     ran = entered(tmp_path, {"pid": process.pid, "words": words})
     assert ran.returncode == code and b"Traceback" not in ran.stderr, ran.stderr
     assert (ran.stderr == b"") is (code not in (126, 127))
@@ -148,12 +148,12 @@ def test_a_command_has_the_account_and_groups_of_the_unit(tmp_path):
 
 
 @pytest.mark.parametrize("word", ["a\0b", "\ud800"])
-def test_what_can_be_no_command_is_a_line(tmp_path, process, word):
+def test_invalid_command_is_refused_in_one_line(tmp_path, process, word):
     ran = entered(tmp_path, {"pid": process.pid, "words": [word]})
     assert ran.returncode == 126 and b"no program can have this name" in ran.stderr, ran.stderr
 
 
-def test_two_that_ask_at_once_are_in_no_others_way_and_what_never_came_is_gone():
+def test_simultaneous_commands_are_separate_and_unused_ones_expire():
     world = serving(release())
     first, second = (f"{reaching.WAITING}/{asked(world)['enter']}" for _ in range(2))
     assert {first, second} <= {*world.files}
@@ -162,14 +162,14 @@ def test_two_that_ask_at_once_are_in_no_others_way_and_what_never_came_is_gone()
     assert [path for path in world.files if path.startswith(reaching.WAITING)] == [third]
 
 
-def test_of_a_whole_line_in_one_word_its_first_is_noted():
+def test_only_the_program_of_a_one_word_command_is_recorded():
     world = serving(release())
     asked(world, words=["/usr/bin/curl -H 'Authorization: hunter2'"])
     assert reaching.access_records(world)[-1]["program"] == "curl"
 
 
 @pytest.mark.parametrize("under_nohup", [False, True])
-def test_one_of_which_no_one_takes_what_it_prints_ends(tmp_path, process, under_nohup):
+def test_command_ends_when_its_connection_is_lost(tmp_path, process, under_nohup):
     """Its connection is gone; whether what began it ignores that, as under nohup, is no matter."""
     begun = ["sh", "-c", "trap '' HUP; exec \"$@\"", "sh"] if under_nohup else []
     way = {"pid": process.pid, "account": ME, "group": "", "words": ["sleep", "50"]}
@@ -182,18 +182,18 @@ def test_one_of_which_no_one_takes_what_it_prints_ends(tmp_path, process, under_
     assert running.wait(timeout=40) == 128 + signal.SIGHUP
 
 
-def test_what_is_not_there_to_be_entered_is_a_line(tmp_path):
+def test_expired_command_is_refused_in_one_line(tmp_path):
     world = serving(release())
     for id in ("0" * 32, "../../etc/passwd"):
         with pytest.raises(Refused, match="the command has expired: run it again"):
             reaching.enter(world, id)
 
 
-def test_a_host_is_entered_by_its_own_shell():
+def test_shell_of_a_host_needs_no_service():
     assert asked(serving(release()), "", how="host", words=()) == {"host": True}
 
 
-def test_a_port_is_the_services_own_or_one_in_its_container():
+def test_forwarded_port_is_the_services_or_its_containers():
     world = serving(release())
     assert asked(world, how="forward", words=()) == {"address": "127.0.0.1", "port": 8000}
     world.answers["docker inspect --format"] = CommandResult(0, "172.27.0.14 ")
@@ -206,7 +206,7 @@ def test_a_port_is_the_services_own_or_one_in_its_container():
     assert asked(timers, "vocoder", how="forward", words=(), port=9) == {"address": "127.0.0.1", "port": 9}
 
 
-def test_what_is_not_there_or_does_not_run_is_said():
+def test_unknown_or_stopped_service_is_reported():
     world = serving(release())
     with pytest.raises(Refused, match=r"this host runs no vault; services: .*vault-api"):
         asked(world, "vault")
@@ -218,7 +218,7 @@ def test_what_is_not_there_or_does_not_run_is_said():
     assert reaching.access_records(world) == [], "a refused visit is none"
 
 
-def test_who_got_where_is_noted_and_no_argument_of_a_command():
+def test_access_is_recorded_without_arguments():
     world = serving(release())
     asked(world, words=["/usr/bin/psql", "-c", "alter user x password 'hunter2'"])
     asked(world, "", how="host", words=())
@@ -238,14 +238,14 @@ def test_who_got_where_is_noted_and_no_argument_of_a_command():
 
 
 @pytest.mark.parametrize("text", [b"{", b"7", b'["x"]', b"[" * 100_000])
-def test_a_damaged_note_keeps_no_one_out(text):
+def test_damaged_access_record_does_not_block_access(text):
     world = serving(release())
     world.write(reaching.NOTED, text, 0o600, "root", "root")
     asked(world)
     assert [entry["program"] for entry in reaching.access_records(world)] == ["ls"]
 
 
-def test_a_full_disk_keeps_no_one_out():
+def test_full_disk_does_not_block_access():
     world = serving(release())
     write = world.write
 
@@ -273,7 +273,7 @@ def test_a_port_that_systemd_holds_is_the_services():
     assert asked(world, "recall-api", how="forward", words=()) == {"address": "127.0.0.1", "port": 8000}
 
 
-def test_a_restart_that_waited_restarts_what_serves_by_then(tmp_path):
+def test_delayed_restart_uses_the_current_release(tmp_path):
     """And does not go back to what served when it was asked for."""
     world = serving(release(), release(bigger))
     job = replace(JOB, kind="restart", only=("vault-api",))
@@ -297,7 +297,7 @@ def test_a_restart_restarts_that_service_alone():
     assert world.seen_by_programs() == before
 
 
-def test_a_restart_leaves_what_was_changed_by_hand_and_starts_what_was_stopped():
+def test_restart_keeps_hand_edits_and_starts_stopped_units():
     world = serving(release())
     path = "/home/ubuntu/api_ast/docker-compose.prod.yml"
     world.write(path, b"# by hand\n", 0o644, "root", "root")
@@ -306,7 +306,7 @@ def test_a_restart_leaves_what_was_changed_by_hand_and_starts_what_was_stopped()
     assert world.files[path][0] == b"# by hand\n"
 
 
-def test_a_restart_that_ends_unhealthy_says_so_and_the_history_has_it():
+def test_unhealthy_restart_is_reported_and_recorded():
     world = serving(release(), release(bigger))
     world.web = lambda url: 503 if ":8014/" in url and f"systemctl restart {UNIT}" in world.ran else 200
     outcome = restarted(world, "avatar-uploader", made=release(bigger))
@@ -314,7 +314,7 @@ def test_a_restart_that_ends_unhealthy_says_so_and_the_history_has_it():
 
 
 @pytest.mark.parametrize("change", [blue_green, balanced()], ids=["two slots", "replicas"])
-def test_a_restart_of_what_takes_turns_takes_turns(change):
+def test_restart_of_replicas_is_rolling(change):
     made = release(change)
     world = serving(made)
     assert restarted(world, "vault-api", made=made).outcome == "applied"
@@ -323,7 +323,7 @@ def test_a_restart_of_what_takes_turns_takes_turns(change):
     assert len(own) == (1 if change is blue_green else 3) and all(unit.count(".service") == 1 for unit in own)
 
 
-def test_a_restart_of_what_rests_or_is_not_there_is_refused():
+def test_restart_of_a_resting_or_unknown_service_is_refused():
     world = serving(release())
     world.there.discard("/run/infra/single/scheduler")
     assert "scheduler does not run on this host at present" in restarted(world, "scheduler").line

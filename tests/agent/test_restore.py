@@ -55,7 +55,7 @@ def test_the_bits_that_lend_an_owners_rights_do_not_come(disk, tmp_path):
     assert (tmp_path / "opt/whisper/models").stat().st_mode & 0o7777 == 0o775
 
 
-def test_what_is_here_stays_as_it_is(disk, tmp_path):
+def test_existing_files_are_not_overwritten(disk, tmp_path):
     here = tmp_path / "opt/whisper"
     here.mkdir(parents=True)
     (here / "server").write_bytes(b"newer")
@@ -65,7 +65,7 @@ def test_what_is_here_stays_as_it_is(disk, tmp_path):
     assert (again.files, again.kept) == (0, 2)
 
 
-def test_a_file_has_its_name_only_once_it_is_whole(disk, tmp_path, monkeypatch):
+def test_file_gets_its_name_once_complete(disk, tmp_path, monkeypatch):
     def torn(source, target, came):
         target.write(b"mod")
         raise OSError("cut off")
@@ -94,7 +94,7 @@ def test_a_link_that_a_user_laid_leads_nowhere(disk, tmp_path):
     assert (here / "server").exists(), "the rest comes all the same"
 
 
-def test_a_listener_hears_of_it_while_a_large_file_comes(disk, tmp_path, monkeypatch):
+def test_progress_is_reported_while_a_large_file_is_copied(disk, tmp_path, monkeypatch):
     """Its connection is given up after 30 silent seconds."""
     (disk / "models/large.bin").write_bytes(b"m" * 10 * restore.CHUNK)
     clock = iter(range(0, 1000, 2))
@@ -104,7 +104,7 @@ def test_a_listener_hears_of_it_while_a_large_file_comes(disk, tmp_path, monkeyp
     assert len(said) >= 3 and all(line.endswith("MiB so far") for line in said)
 
 
-def test_what_was_put_in_the_way_is_not_written_to(disk, tmp_path):
+def test_pipe_at_the_temporary_name_is_not_written_to(disk, tmp_path):
     """A service's own directory: a pipe would hold root up, and with it every release."""
     here = tmp_path / "opt/whisper"
     here.mkdir(parents=True)
@@ -114,7 +114,7 @@ def test_what_was_put_in_the_way_is_not_written_to(disk, tmp_path):
     assert (here / "server").read_bytes() == b"program" and (here / "models/large.bin").exists()
 
 
-def test_a_directory_has_its_name_only_once_it_is_its_owners(disk, tmp_path, monkeypatch):
+def test_directory_gets_its_name_once_owned(disk, tmp_path, monkeypatch):
     def refused(*_):
         raise OSError("cut off")
 
@@ -149,7 +149,7 @@ def nested(top, depth, length=1):
 
 
 @pytest.mark.parametrize(("depth", "length"), [(30, 190), pytest.param(1100, 1, marks=pytest.mark.nightly)])
-def test_what_is_deep_or_long_keeps_nothing_else_from_coming(disk, tmp_path, depth, length):
+def test_deep_or_long_paths_do_not_stop_the_restore(disk, tmp_path, depth, length):
     nested(disk / "models", depth, length)
     assert sum(1 for _ in restore.absent(str(disk), str(tmp_path / "here"), [])) > 20
     brought = restore.bring(str(disk), str(tmp_path / "here"), SAME)
@@ -229,7 +229,7 @@ def disks(kinds: dict[str, str], has: dict[str, set[str]]) -> Disks:
     return world
 
 
-def test_the_part_of_the_disk_that_has_it_is_found():
+def test_partition_with_the_data_is_found():
     kinds = {
         "nvme-Amazon_Elastic_Block_Store_vol0other": "ext4",
         DISK: "",
@@ -249,7 +249,7 @@ def test_the_part_of_the_disk_that_has_it_is_found():
     )
 
 
-def test_a_disk_without_it_is_refused_and_let_go():
+def test_disk_without_the_data_is_refused_and_released():
     world = disks({f"{DISK}-part1": "ext4"}, {})
     with (
         pytest.raises(Refused, match="the disk of vol-0123456789abcdef0 does not have /opt/whisper or /srv/recall"),

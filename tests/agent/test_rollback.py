@@ -39,7 +39,7 @@ def unhealthy(port: int):
     return lambda url: 503 if f":{port}" in url else 200
 
 
-def test_a_service_that_never_becomes_healthy_brings_the_old_release_back_and_says_why():
+def test_unhealthy_service_rolls_back_with_its_reason():
     world = serving(release())
     before = world.seen_by_programs()
     world.web = unhealthy(8020)
@@ -56,7 +56,7 @@ def test_a_service_that_never_becomes_healthy_brings_the_old_release_back_and_sa
     assert world.seen_by_programs() == before and store.current_id(world) == release().id
 
 
-def test_a_unit_that_waits_for_its_next_attempt_holds_nothing_up_and_is_left_alone():
+def test_crashing_foreign_unit_does_not_block_a_release():
     """It crashes by itself, as before: a release of something else is no business of its, nor the way back."""
     world = serving(release())
     world.answers["systemctl is-active"] = CommandResult(3, "active")
@@ -78,20 +78,20 @@ def test_a_unit_that_waits_for_its_next_attempt_holds_nothing_up_and_is_left_alo
     assert not world.commands("systemctl stop watchme-admin")
 
 
-def test_a_change_of_the_network_restarts_all_that_hangs_on_it():
+def test_changed_network_restarts_its_containers():
     world = serving(release())
     outcome = applied(world, release(lambda data: data["network"].update(gateway="172.27.255.254")))
     assert outcome.outcome == "applied" and len(outcome.restarted) == 14
 
 
-def test_a_proxy_that_was_down_exempts_no_service_from_its_repair():
+def test_stopped_proxy_does_not_exempt_services_from_health_checks():
     world = serving(release())
     world.web = lambda url: 0 if url.startswith("https") and b"max_body_size 20M" not in world.files[SITE][0] else 200
     outcome = applied(world, release(longer))
     assert outcome.outcome == "applied" and len(outcome.services) == 13 and not outcome.warnings
 
 
-def test_a_damaged_copy_of_what_serves_holds_nothing_back():
+def test_damaged_copy_of_the_current_release_does_not_block_a_release():
     made = release()
     world = serving(made)
     del world.files[f"/var/lib/infra/releases/{made.id}/files{SITE}"]
@@ -99,7 +99,7 @@ def test_a_damaged_copy_of_what_serves_holds_nothing_back():
     assert applied(world, release(bigger)).outcome == "applied"
 
 
-def test_a_first_release_that_fails_leaves_the_host_as_it_was():
+def test_failed_first_release_leaves_the_host_unchanged():
     made = release()
     world = world_for(made)
     before = world.seen_by_programs()
@@ -111,7 +111,7 @@ def test_a_first_release_that_fails_leaves_the_host_as_it_was():
     assert applied(world, made).outcome == "applied"
 
 
-def test_only_what_was_touched_restarts_on_the_way_back():
+def test_rollback_restarts_only_changed_services():
     world = serving(release())
     world.web = lambda url: 503 if ":8014" in url and b"300m" in world.files[AVATAR][0] else 200
     outcome = applied(world, release(bigger))
@@ -119,7 +119,7 @@ def test_only_what_was_touched_restarts_on_the_way_back():
     assert world.commands("systemctl restart") == [f"systemctl restart {AVATAR_UNIT}"] * 2
 
 
-def test_one_that_fails_after_it_was_healthy_is_not_committed():
+def test_service_that_fails_before_the_commit_rolls_back():
     world = serving(release())
 
     def confirm(urls):
@@ -130,7 +130,7 @@ def test_one_that_fails_after_it_was_healthy_is_not_committed():
     assert "after it had been healthy" in outcome.line
 
 
-def test_one_that_flaps_is_unhealthy():
+def test_flapping_service_is_unhealthy():
     world = serving(release())
     asked = []
 
@@ -144,7 +144,7 @@ def test_one_that_flaps_is_unhealthy():
     assert applied(world, release(bigger)).outcome == "rolled back"
 
 
-def test_a_rollback_whose_target_is_broken_too_says_so():
+def test_unhealthy_rollback_target_is_reported():
     world = serving(release())
     changed = release(bigger)
 
@@ -168,7 +168,7 @@ def test_a_hand_edit_is_kept_named_and_overwritten():
     assert f"edited by hand and overwritten: {SITE} is kept at" in outcome.line
 
 
-def test_a_rollback_brings_a_hand_edit_back_too():
+def test_rollback_restores_hand_edits():
     """What served before the release was the edited file."""
     world = serving(release())
     world.files[AVATAR] = (b"edited by hand", 0o644, "root", "root")
@@ -181,7 +181,7 @@ def test_a_rollback_brings_a_hand_edit_back_too():
     assert not world.listing(f"{edits.EDITED}/j1")
 
 
-def test_what_existed_before_the_first_release_is_kept_too():
+def test_file_overwritten_by_the_first_release_is_kept():
     made = release()
     world = world_for(made)
     world.files[SITE] = (b"the owner's own", 0o644, "root", "root")
@@ -209,7 +209,7 @@ def web_of(scene: str):
 
 
 @pytest.mark.parametrize("scene", SCENES)
-def test_killed_at_any_change_the_host_ends_at_one_release_as_a_whole(scene):
+def test_killed_switch_ends_at_one_whole_release(scene):
     make, target = SCENES[scene]
     made = target()
     start = make()
@@ -233,7 +233,7 @@ def test_killed_at_any_change_the_host_ends_at_one_release_as_a_whole(scene):
         assert world.seen_by_programs() == after
 
 
-def test_killed_at_any_change_of_the_recovery_itself():
+def test_killed_recovery_ends_at_one_whole_release():
     start, made = serving(release()), release(much)
     before = start.seen_by_programs()
 
@@ -302,20 +302,20 @@ def test_going_back_restores_the_secrets_of_that_release():
     assert world.read("/home/ubuntu/watchme-docker/web.env") == b"TOKEN=old\n"
 
 
-def test_a_release_that_is_not_kept_cannot_be_gone_back_to():
+def test_rollback_to_an_unkept_release_is_refused():
     world = serving(release())
     outcome = gone_back(world, "f" * 64)
     assert outcome.outcome == "refused" and f"is not kept here; kept: {release().id[:12]}" in outcome.line
 
 
-def test_a_damaged_copy_is_not_gone_back_to():
+def test_damaged_kept_release_is_refused_for_rollback():
     first = release()
     world = serving(first, release(bigger))
     world.files[f"/var/lib/infra/releases/{first.id}/files{SITE}"] = (b"rotten", 0o600, "root", "root")
     assert "is damaged: /etc/nginx" in gone_back(world, first.id).line
 
 
-def test_releases_beyond_the_kept_ones_go_with_their_images_and_no_others():
+def test_old_releases_are_pruned_with_their_images():
     def numbered(number):
         return release(version=number, config=lambda config: config.update({"infra:keepReleases": 2}))
 
@@ -331,7 +331,7 @@ def test_the_images_that_kept_releases_need_are_known():
     assert prune.needed_images(world) == sorted({image for one in made for image in images(one)})
 
 
-def test_what_cannot_be_pruned_fails_no_healthy_release():
+def test_failed_pruning_does_not_fail_a_healthy_release():
     made = [release(version=n, config=lambda config: config.update({"infra:keepReleases": 2})) for n in range(1, 4)]
     world = serving(*made[:2])
     world.answers["docker image rm"] = CommandResult(1, "image is being used")

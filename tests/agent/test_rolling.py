@@ -39,7 +39,7 @@ def watched(world, made, **more):
     return outcome, seen
 
 
-def test_the_first_release_starts_all_of_them():
+def test_first_release_starts_all_replicas():
     world = serving(THREE)
     assert running(world) == linked(world) == [True] * 3
     again = applied(world, THREE)
@@ -47,7 +47,7 @@ def test_the_first_release_starts_all_of_them():
     assert b"max_fails=0" in world.files["/etc/nginx/replicas/vault-api.members/2.conf"][0]
 
 
-def test_one_after_the_other_restarts_while_the_others_serve():
+def test_replicas_restart_one_after_the_other():
     world = serving(THREE)
     outcome, seen = watched(world, CHANGED)
     assert outcome.outcome == "applied" and outcome.restarted == UNITS
@@ -59,14 +59,14 @@ def test_one_after_the_other_restarts_while_the_others_serve():
     assert f"systemctl stop {UNITS[0]}" not in world.ran
 
 
-def test_the_proxy_leads_to_it_no_more_before_it_restarts():
+def test_replica_leaves_the_proxy_before_its_restart():
     world = serving(THREE)
     applied(world, CHANGED)
     drained = world.ran.index("ss -Htn state established dport = :8091")
     assert RELOAD in world.ran[:drained] and drained < world.ran.index(f"systemctl restart {UNITS[1]}")
 
 
-def test_draining_waits_for_its_last_request():
+def test_draining_waits_for_the_last_request_of_a_replica():
     world = serving(THREE)
     world.answers["ss -Htn"] = CommandResult(0, "0 0 127.0.0.1:40000 127.0.0.1:8000")
     start = world.clock
@@ -74,7 +74,7 @@ def test_draining_waits_for_its_last_request():
 
 
 @pytest.mark.parametrize("number", [0, 1, 2])
-def test_one_that_is_unhealthy_leaves_the_others_serving(number):
+def test_unhealthy_replica_leaves_the_others_serving(number):
     """What had restarted goes back one after the other too; the others are never touched."""
     world = serving(THREE)
     before = world.seen_by_programs()
@@ -94,7 +94,7 @@ def new(world):
     return b"300m" in world.files[COMPOSE][0]
 
 
-def test_more_of_them_join_once_they_are_healthy():
+def test_additional_replicas_join_once_healthy():
     world = serving(ONE)
     outcome, seen = watched(world, THREE)
     assert outcome.outcome == "applied" and outcome.restarted == UNITS[1:]
@@ -102,14 +102,14 @@ def test_more_of_them_join_once_they_are_healthy():
     assert running(world) == linked(world) == [True] * 3
 
 
-def test_one_more_that_is_unhealthy_is_gone_again():
+def test_unhealthy_additional_replica_is_removed():
     world = serving(TWO)
     before = world.seen_by_programs()
     world.web = lambda url: 503 if ":8092" in url else 200
     assert applied(world, THREE).outcome == "rolled back" and world.seen_by_programs() == before
 
 
-def test_fewer_of_them_are_drained_before_they_stop():
+def test_removed_replicas_are_drained_before_they_stop():
     world = serving(THREE)
     outcome, _ = watched(world, TWO)
     assert outcome.outcome == "applied" and running(world) == linked(world) == [True, True, False]
@@ -121,13 +121,13 @@ def test_fewer_of_them_are_drained_before_they_stop():
     assert not [command for command in world.ran if command == f"systemctl restart {UNITS[0]}"]
 
 
-def test_several_become_one():
+def test_replicas_are_reduced_to_one():
     world = serving(THREE)
     assert applied(world, ONE).outcome == "applied"
     assert running(world) == [True, False, False] and linked(world) == [False] * 3
 
 
-def test_where_their_network_changes_they_restart_together():
+def test_replicas_restart_together_when_their_network_changes():
     world = serving(THREE)
     moved = release(both(balanced(), networked("172.26.0.0/15")))
     outcome = applied(world, moved)
@@ -135,13 +135,13 @@ def test_where_their_network_changes_they_restart_together():
     assert any(command.startswith("systemctl restart") and all(u in command for u in UNITS) for command in world.ran)
 
 
-def test_where_none_runs_they_start_together():
+def test_stopped_replicas_start_together():
     world = serving(THREE)
     world.active -= {*UNITS}
     assert applied(world, CHANGED).outcome == "applied" and running(world) == [True] * 3
 
 
-def test_one_that_a_person_stopped_comes_back_first():
+def test_stopped_replica_restarts_first():
     world = serving(THREE)
     world.active.discard(UNITS[2])
     applied(world, CHANGED)
@@ -149,7 +149,7 @@ def test_one_that_a_person_stopped_comes_back_first():
     assert restarts == [f"systemctl restart {UNITS[number]}" for number in (2, 0, 1)]
 
 
-def test_going_back_restarts_one_after_the_other_too():
+def test_rollback_restarts_replicas_one_after_the_other():
     world = serving(THREE, CHANGED)
     assert gone_back(world, THREE.id).restarted == UNITS
     restarts = [command for command in world.ran if command.startswith("systemctl restart")]
@@ -157,7 +157,7 @@ def test_going_back_restarts_one_after_the_other_too():
 
 
 @pytest.mark.parametrize("is_unhealthy", [False, True])
-def test_killed_at_any_change(is_unhealthy):
+def test_killed_rolling_restart_ends_at_one_whole_release(is_unhealthy):
     start, made = serving(THREE), CHANGED
     before = start.seen_by_programs()
     finished = copy.deepcopy(start)
@@ -178,7 +178,7 @@ def restarted_together(world):
     return any(command.startswith("systemctl restart") and all(u in command for u in UNITS) for command in world.ran)
 
 
-def test_one_more_stops_while_its_unit_is_there():
+def test_additional_replica_is_stopped_before_its_unit_is_removed():
     """By its unit's file alone its container goes."""
     world = serving(TWO)
     world.web = lambda url: 503 if ":8092" in url else 200
@@ -202,7 +202,7 @@ def test_one_more_stops_while_its_unit_is_there():
     ],
     ids=["another port", "ports that change places", "another one's port"],
 )  # fmt: skip
-def test_where_a_port_changes_they_restart_together(change):
+def test_replicas_restart_together_when_a_port_changes(change):
     world = serving(THREE)
     assert applied(world, release(change)).outcome == "applied" and running(world) == linked(world) == [True] * 3
     assert not [command for command in world.ran if command.startswith("ss -Htn")], "one was taken out by itself"
@@ -213,14 +213,14 @@ def waits_for_it(condition):
 
 
 @pytest.mark.parametrize(("condition", "together"), [("service_healthy", True), ("service_started", False)])
-def test_where_one_that_starts_too_waits_for_their_health_they_restart_together(condition, together):
+def test_replicas_restart_together_when_a_starting_service_waits_for_them(condition, together):
     """The old one may never be healthy by the new release's measure."""
     world = serving(release(both(balanced(), waits_for_it(condition))))
     change = both(balanced(memory={"limit": "300m"}), waits_for_it(condition), setting("web", environment={"A": "2"}))
     assert applied(world, release(change)).outcome == "applied" and restarted_together(world) is together
 
 
-def test_a_step_of_another_service_within_the_switch_restarts_none_together():
+def test_step_of_another_service_keeps_the_rolling_restart():
     step = {"command": "migrate"}
     world = serving(THREE)
     change = both(
@@ -230,7 +230,7 @@ def test_a_step_of_another_service_within_the_switch_restarts_none_together():
     assert applied(world, release(change)).outcome == "applied" and not restarted_together(world)
 
 
-def test_those_that_are_unhealthy_restart_first():
+def test_unhealthy_replicas_restart_first():
     world = serving(THREE)
     world.web = lambda url: 503 if not new(world) and (":8091" in url or ":8092" in url) else 200
     assert applied(world, CHANGED).outcome == "applied"
@@ -238,7 +238,7 @@ def test_those_that_are_unhealthy_restart_first():
     assert restarts == [f"systemctl restart {UNITS[number]}" for number in (1, 2, 0)]
 
 
-def test_one_always_stays_in_the_proxy_when_another_one_goes():
+def test_proxy_always_keeps_one_replica():
     """Also where a person had taken the others out."""
     world = serving(THREE)
     for link in LINKS[:2]:

@@ -77,7 +77,7 @@ SPANS = st.lists(st.tuples(STEPS, st.integers(1, 3 * LOOKS)), min_size=1, max_si
 
 
 @given(SPANS, st.floats(0, STEP))
-def test_two_hosts_never_run_it_together(spans, shift):
+def test_singleton_never_runs_on_two_hosts(spans, shift):
     """The name moves to and fro, and either host may be cut off meanwhile, while it moves too: whatever each of them
     hears, and whenever it looks, there is never a moment for both."""
     steps = [step for step, times in spans for _ in range(times)]
@@ -132,7 +132,7 @@ def test_route_53_is_asked_by_the_hosts_own_role(status, name, found):
         )
 
 
-def test_a_release_leaves_alone_what_may_not_run_here():
+def test_release_does_not_start_a_barred_singleton():
     made = release()
     world = world_for(made)
     world.there = set()
@@ -144,7 +144,7 @@ def test_a_release_leaves_alone_what_may_not_run_here():
     assert applied(world, made).outcome == "unchanged"
 
 
-def test_a_watch_that_begins_ends_what_an_earlier_one_left():
+def test_new_watch_stops_singletons_of_an_earlier_one():
     world = Host(there=set())
     world.write(FLAG, b"", 0o644, "root", "root")
     watch = Watch(world, CONFIG, lambda name: HERE, lambda line: None)
@@ -152,7 +152,7 @@ def test_a_watch_that_begins_ends_what_an_earlier_one_left():
     assert not world.runs and "systemctl stop watchme-scheduler.service" in world.ran
 
 
-def test_one_that_does_not_stop_is_killed():
+def test_singleton_that_does_not_stop_is_killed():
     world = Host(there=set(), answers={"systemctl stop": CommandResult(124, "no end after 10 s")})
     world.write(FLAG, b"", 0o644, "root", "root")
     Watch(world, CONFIG, lambda name: HERE, lambda line: None).stop_all()
@@ -172,7 +172,7 @@ def test_a_container_that_docker_does_not_stop_is_killed():
     assert said == ["watchme-scheduler.service did not stop: its container was killed"]
 
 
-def test_the_zones_own_servers_are_asked_where_route_53_does_not_keep_it(monkeypatch):
+def test_name_servers_are_asked_for_zones_outside_route_53(monkeypatch):
     world, answers, asked = Host(there=set()), iter([["127.71.0.9"], None, ["127.71.0.2"]]), []
     monkeypatch.setattr(
         nameservers, "servers_of", lambda zone, named, timeout: asked.append((zone, named)) or ["server"]
@@ -183,7 +183,7 @@ def test_the_zones_own_servers_are_asked_where_route_53_does_not_keep_it(monkeyp
     assert asked == [("hey-watch.me", ["ns.example:53"])] * 2, "asked again who they are, since none answered"
 
 
-def test_it_says_nothing_while_no_server_is_known(monkeypatch):
+def test_singleton_check_has_no_answer_without_name_servers(monkeypatch):
     def unknown(*_):
         raise nameservers.Silent("no resolver")
 

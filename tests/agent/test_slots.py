@@ -52,7 +52,7 @@ def test_the_old_container_runs_until_the_release_is_committed():
     assert commands.index("ss -Htn state established dport = :8000") < commands.index(f"systemctl stop {BLUE}")
 
 
-def test_the_public_way_is_asked_only_once_it_leads_to_the_new_container():
+def test_public_url_is_checked_after_the_switch_of_slots():
     world = serving(release(blue_green))
     public = []
     world.web = lambda url: (
@@ -62,7 +62,7 @@ def test_the_public_way_is_asked_only_once_it_leads_to_the_new_container():
     assert set(public) == {"green"}
 
 
-def test_an_unhealthy_new_container_leaves_the_old_one_serving_all_along():
+def test_unhealthy_new_slot_leaves_the_old_one_serving():
     world = serving(release(blue_green))
     before = world.seen_by_programs()
     world.web = lambda url: 503 if ":8090" in url else 200
@@ -72,7 +72,7 @@ def test_an_unhealthy_new_container_leaves_the_old_one_serving_all_along():
     assert not [command for command in world.ran if BLUE in command and "restart" in command]
 
 
-def test_one_that_fails_behind_the_proxy_is_handed_back_before_it_stops():
+def test_slot_that_fails_behind_the_proxy_is_switched_back_before_it_stops():
     world = serving(release(blue_green))
     before = world.seen_by_programs()
     world.web = lambda url: 502 if url.startswith("https") and "/vault/" in url and slot(world) == "green" else 200
@@ -91,13 +91,13 @@ def test_draining_waits_for_the_last_request():
     assert world.clock - start >= slots.DRAIN and BLUE not in world.active
 
 
-def test_going_back_is_a_rollout_too():
+def test_rollback_switches_slots():
     first = release(blue_green)
     world = serving(first, release(blue_green_changed))
     assert gone_back(world, first.id).restarted == [BLUE]
 
 
-def test_a_service_that_becomes_blue_green_and_stops_being_it():
+def test_service_changes_to_blue_green_and_back():
     plain, slotted = release(), release(blue_green)
     world = serving(plain, slotted)
     assert "watchme-vault-api.service" not in world.active | world.enabled and slot(world) == "blue"
@@ -107,7 +107,7 @@ def test_a_service_that_becomes_blue_green_and_stops_being_it():
 
 
 @pytest.mark.parametrize("is_unhealthy", [False, True])
-def test_killed_at_any_change_of_a_rollout(is_unhealthy):
+def test_killed_rollout_ends_at_one_whole_release(is_unhealthy):
     start, made = serving(release(blue_green)), release(blue_green_changed)
     before = start.seen_by_programs()
     finished = copy.deepcopy(start)

@@ -74,7 +74,7 @@ def served(_served):
     return world
 
 
-def test_in_a_first_release_it_runs_once_what_it_needs_is_healthy(_served):
+def test_step_of_a_first_release_runs_once_its_prerequisites_are_healthy(_served):
     _, commands = _served
     step = next(number for number, command in enumerate(commands) if " run --rm " in command)
     started = [number for number, command in enumerate(commands) if command.startswith("systemctl restart")]
@@ -83,7 +83,7 @@ def test_in_a_first_release_it_runs_once_what_it_needs_is_healthy(_served):
     assert started[0] < step < started[1] and WEB in commands[started[1]]
 
 
-def test_where_what_it_needs_changes_too_it_runs_within_the_switch(served):
+def test_step_runs_within_the_switch_when_its_prerequisites_change(served):
     outcome = applied_with(served, made(version=2))
     assert outcome.outcome == "applied", outcome.line
     assert len(ran(served)) == 1
@@ -94,13 +94,13 @@ def newer_web(data):
     service(data, "web")["image"].update(tag="2")
 
 
-def test_where_all_it_needs_runs_unchanged_it_runs_before_the_switch(served):
+def test_step_runs_before_the_switch_when_its_prerequisites_are_unchanged(served):
     outcome = applied_with(served, made(newer_web))
     assert outcome.outcome == "applied", outcome.line
     assert len(ran(served)) == 1 and position(served, RUN) < position(served, "systemctl stop")
 
 
-def test_a_failed_step_is_a_refusal_and_says_what_it_said(served):
+def test_failed_step_refuses_the_release_with_its_output(served):
     before = served.seen_by_programs()
     served.answers[f"{RUN}"] = CommandResult(1, "Applying 0002_orders\nrelation orders exists already")
     outcome = applied_with(served, made(newer_web))
@@ -121,7 +121,7 @@ def test_a_failed_step_within_the_switch_rolls_back(served):
     assert served.seen_by_programs() == before
 
 
-def test_one_that_does_not_end_is_ended(served):
+def test_step_that_exceeds_its_limit_is_ended(served):
     served.answers[RUN] = CommandResult(124, "waiting\nno end after 90 s")
     outcome = applied_with(served, made(newer_web, limit="90s"))
     assert outcome.outcome == "refused" and "did not finish within 90 s and was ended" in outcome.line
@@ -133,7 +133,7 @@ def test_a_step_that_ends_with_124_itself_is_not_taken_for_late(served):
     assert "ended with 124" in applied_with(served, made(newer_web)).line
 
 
-def test_it_does_not_run_again_for_what_it_has_nothing_to_do_with(served):
+def test_step_does_not_run_again_for_unrelated_changes(served):
     assert applied_with(served, made(bigger)).outcome == "applied" and not ran(served)
     assert applied_with(served, made(bigger)).outcome == "unchanged" and not ran(served)
 
@@ -145,26 +145,26 @@ def test_going_back_migrates_nothing_and_coming_again_neither(served):
     assert applied_with(served, made(newer_web)).outcome == "applied" and not ran(served)
 
 
-def test_another_command_and_another_place_for_data_are_another_step(served):
+def test_changed_command_or_data_makes_another_step(served):
     assert applied_with(served, made(command="migrate more")).outcome == "applied" and len(ran(served)) == 1
     moved = setting("db", volumes=["other-db:/var/lib/postgresql/data"])
     assert applied_with(served, made(moved, command="migrate more")).outcome == "applied" and len(ran(served)) == 1
 
 
-def test_after_data_came_back_it_runs_again(served):
+def test_step_runs_again_after_a_restore(served):
     steps.forget_done(served)
     outcome = applied_with(served, made())
     assert (outcome.outcome, outcome.changed, outcome.restarted) == ("applied", [], []) and len(ran(served)) == 1
 
 
-def test_what_it_needs_and_is_unhealthy_refuses(served):
+def test_step_is_refused_when_a_prerequisite_is_unhealthy(served):
     served.docker.states["db"] = {"Health": {"Status": "unhealthy", "Log": []}}
     outcome = applied_with(served, made(newer_web))
     assert outcome.outcome == "refused" and not ran(served)
     assert "db is unhealthy, but release step release of web needs it: see infra logs db" in outcome.line
 
 
-def test_its_files_are_staged_for_root_alone_and_go(served):
+def test_staged_files_of_a_step_are_private_and_removed(served):
     written = {}
     original = served.run
 
@@ -189,7 +189,7 @@ def with_secret_of_web(data):
     service(data, "web").update(secrets=["DATABASE_URL"])
 
 
-def test_a_kill_at_any_change_leaves_no_container_and_one_of_the_two_releases(served):
+def test_killed_step_leaves_no_container_and_one_whole_release(served):
     after = made(newer_web)
     finished = copy.deepcopy(served)
     assert applied_with(finished, after).outcome == "applied"
@@ -210,7 +210,7 @@ def test_a_kill_at_any_change_leaves_no_container_and_one_of_the_two_releases(se
         assert again.outcome in ("applied", "unchanged") and world.seen_by_programs() == ends[1], (number, again.line)
 
 
-def test_a_container_of_a_killed_job_is_removed_by_the_next_one(served):
+def test_step_container_of_a_killed_job_is_removed(served):
     served.files[f"{steps.STAGED}/infra-step-web/compose.yml"] = (b"", 0o600, "root", "root")
     served.answers["docker ps --all --quiet --filter label=infra.step"] = CommandResult(0, "abc\n")
     jobs.forget_leftovers(served)
@@ -225,7 +225,7 @@ def test_a_damaged_record_runs_steps_once_more(served, text):
     assert len(json.loads(served.files[steps.DONE][0])["done"]) == 1
 
 
-def test_a_release_that_an_earlier_agent_kept_has_none(served):
+def test_kept_release_of_an_earlier_agent_has_no_steps(served):
     old = release(with_database)
     assert applied_with(served, old).outcome == "applied" and not ran(served)
     manifest = json.loads(served.files[f"{store.RELEASES}/{old.id}/manifest.json"][0])
@@ -236,5 +236,5 @@ def test_a_release_that_an_earlier_agent_kept_has_none(served):
     assert store.manifest(served, earlier)["steps"] == []
 
 
-def test_native_ones_have_none():
+def test_native_services_have_no_steps():
     assert serving(release()).commands(RUN) == []

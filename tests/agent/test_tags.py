@@ -125,7 +125,7 @@ def refuse_only(body: bytes, world: FakeWorld) -> None:
     world.web = lambda url: 503 if digest_of(body).encode() in world.files[compose][0] else 200
 
 
-def test_the_release_is_the_one_that_the_program_renders():
+def test_derived_release_equals_the_rendered_one():
     world = host(Registry())
     before, after = (f"{REGISTRY}/{REPOSITORY}@{digest_of(body)}" for body in (FIRST, SECOND))
     made = release_with(SECOND)
@@ -133,7 +133,7 @@ def test_the_release_is_the_one_that_the_program_renders():
     assert ours.id == made.id and ours.manifest == made.manifest
 
 
-def test_a_tag_that_means_what_serves_starts_nothing():
+def test_unchanged_tag_starts_no_job():
     registry = Registry()
     world = host(registry)
     before = dict(world.files)
@@ -141,7 +141,7 @@ def test_a_tag_that_means_what_serves_starts_nothing():
     assert world.files == before and len(registry.asked) == 2, "one question a round, and nothing is written"
 
 
-def test_a_tag_that_moved_is_deployed_and_the_next_update_finds_it_there():
+def test_moved_tag_is_deployed_and_known_to_the_next_update():
     registry = Registry()
     world = host(registry)
     ended = moved(registry, world, SECOND)
@@ -154,7 +154,7 @@ def test_a_tag_that_moved_is_deployed_and_the_next_update_finds_it_there():
     assert applied(world, release_with(SECOND), job=update).outcome == "unchanged"
 
 
-def test_an_update_that_was_planned_before_it_moved_is_not_refused_for_that():
+def test_update_planned_before_a_moved_tag_is_accepted():
     registry = Registry()
     world = host(registry)
     moved(registry, world, SECOND)
@@ -163,7 +163,7 @@ def test_an_update_that_was_planned_before_it_moved_is_not_refused_for_that():
     assert applied(world, made, job=update).outcome == "applied"
 
 
-def test_what_was_rolled_back_is_not_tried_again_until_the_tag_moves():
+def test_rolled_back_image_is_not_tried_again_until_the_tag_moves():
     registry = Registry()
     world = host(registry)
     refuse_only(SECOND, world)
@@ -179,7 +179,7 @@ def test_what_was_rolled_back_is_not_tried_again_until_the_tag_moves():
     assert fault(world) == ""
 
 
-def test_what_a_person_went_back_from_is_not_taken_again():
+def test_manually_rolled_back_image_is_not_deployed_again():
     registry = Registry()
     world = host(registry)
     moved(registry, world, SECOND)
@@ -190,7 +190,7 @@ def test_what_a_person_went_back_from_is_not_taken_again():
     assert not started(world) and fault(world) == ""
 
 
-def test_what_was_pinned_with_a_deploy_stays_when_the_tag_moves():
+def test_pinned_image_stays_when_the_tag_moves():
     registry = Registry()
     world = host(registry)
     made = pin_images(catalogue(following), {"watchme": {"avatar-uploader": {NAME: digest_of(THIRD)}}})
@@ -202,7 +202,7 @@ def test_what_was_pinned_with_a_deploy_stays_when_the_tag_moves():
     assert len(registry.asked) == asked and not started(world)
 
 
-def test_a_registry_that_does_not_answer_is_asked_ever_less_and_named_after_a_while():
+def test_silent_registry_is_asked_less_often_and_reported():
     registry = Registry(status=0)
     world = host(registry)
     for _ in range(120):
@@ -240,7 +240,7 @@ def test_an_image_that_cannot_be_pulled_is_tried_again_later():
     assert fault(world) == ""
 
 
-def test_while_a_job_is_running_the_next_round_has_its_turn():
+def test_moved_tag_waits_for_a_running_job():
     registry = Registry()
     world = host(registry)
     registry.tag = SECOND
@@ -257,7 +257,7 @@ def test_while_a_job_is_running_the_next_round_has_its_turn():
     assert len(started(world)) == 1
 
 
-def test_killed_at_any_change_the_host_ends_at_one_release_as_a_whole_and_goes_on():
+def test_killed_tag_deploy_ends_at_one_whole_release_and_continues():
     registry = Registry()
     start = host(registry)
     registry.tag = SECOND

@@ -28,7 +28,7 @@ SHOWN = {
 
 
 @pytest.mark.parametrize(("zone", "at", "line"), SHOWN.values(), ids=SHOWN)
-def test_a_time_has_its_zone(zone, at, line):
+def test_time_is_shown_with_its_zone(zone, at, line):
     assert times.show(at, times.zone_of(zone)) == line
     with machine_in(zone):
         assert times.show(at) == line
@@ -37,7 +37,7 @@ def test_a_time_has_its_zone(zone, at, line):
 
 
 @pytest.mark.parametrize("name", ["Asia/Tokyo", "UTC", "Nowhere/Land", "", "../etc/passwd", "/etc/localtime", "Asia"])
-def test_a_host_that_does_not_know_the_zone_shows_utc_and_says_so(name):
+def test_unknown_zone_falls_back_to_utc_with_a_note(name):
     with no_tzdata():
         assert times.show(AT, times.zone_of(name)) == "2026-11-29 17:00 UTC"
     if name != "Asia/Tokyo":
@@ -52,7 +52,7 @@ READ = {
 
 
 @pytest.mark.parametrize(("text", "at"), READ.items())
-def test_what_was_written_in_utc_is_read(text, at):
+def test_time_written_in_utc_is_parsed(text, at):
     assert times.read(text) == at
     assert times.show_text(text, UTC) == (text if at is None else "2026-11-29 17:00 UTC")
 
@@ -62,7 +62,7 @@ def test_no_time_ends_in_an_error(at):
     assert times.show(at, UTC) == times.UNKNOWN
 
 
-def test_times_in_a_message_are_the_readers():
+def test_times_in_a_message_use_the_readers_zone():
     tokyo = times.zone_of("Asia/Tokyo")
     text = "apply, since 2026-11-29 17:00:05 UTC, of backup 1 of 2026-11-29 17:00 UTC; on 2026-11-29"
     assert times.in_text(text, tokyo) == (
@@ -87,7 +87,7 @@ def page_of(world) -> tuple[str, dict]:
     return html.decode(), json.loads(facts)
 
 
-def test_the_page_shows_its_owners_zone_and_programs_read_utc():
+def test_page_shows_the_configured_zone_and_json_utc():
     html, facts = page_of(in_tokyo())
     assert '<time datetime="2026-11-25T00:00:00Z">2026-11-25 09:00 JST</time></td><td>alice@laptop' in html
     assert '<time datetime="2026-11-29T17:0' in html and " JST</time>.</p>" in html and "UTC" not in html
@@ -106,14 +106,14 @@ def test_a_page_without_the_key_is_in_utc():
     assert " UTC</time>.</p>" in html
 
 
-def test_a_damaged_time_in_the_history_stays_as_it_is():
+def test_invalid_time_in_the_history_is_shown_unchanged():
     world = in_tokyo()
     job = {"job": "j2", "who": "alice", "kind": "apply", "release": "a" * 64, "outcome": "applied", "code": 0}
     store.record(world, {**job, "began": "<b>soon</b>"})
     assert "<td>&lt;b&gt;soon&lt;/b&gt;</td>" in page_of(world)[0]
 
 
-def test_a_time_in_an_alert_and_its_notice_is_its_owners(monkeypatch):
+def test_times_in_alerts_and_notices_use_the_configured_zone(monkeypatch):
     world = in_tokyo()
     late = Measured("the clock", 1e6, ", since 2026-11-29 17:00 UTC")
     monkeypatch.setitem(conditions.MEASURES, "clock", lambda look, _: iter([late]))

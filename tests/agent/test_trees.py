@@ -84,14 +84,14 @@ def test_a_text_is_no_program(folder, tmp_path):
         ([("big", "x" * (MOST + 1))], "there is no space"),
     ],
 )
-def test_what_leads_out_or_is_no_file_is_refused(folder, tmp_path, members, expected):
+def test_archive_with_escaping_or_special_entries_is_refused(folder, tmp_path, members, expected):
     with pytest.raises(Unfit, match=expected):
         unpack(archive(tmp_path / "a", *members), str(folder), MOST)
     assert not list(tmp_path.rglob("evil"))
 
 
 @pytest.mark.parametrize("kind", [tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE])
-def test_a_header_beyond_all_names_is_refused_before_it_is_read(folder, tmp_path, kind):
+def test_oversized_header_is_refused_unread(folder, tmp_path, kind):
     entry = tarfile.TarInfo("././@LongLink")
     entry.type, entry.size = kind, 1 << 30
     (tmp_path / "a").write_bytes(entry.tobuf() + b"x" * 10240)
@@ -108,7 +108,7 @@ def test_long_names_are_names(folder, tmp_path, form):
     assert (folder / name).exists()
 
 
-def test_a_later_layer_may_replace_a_link_and_does_not_write_through_it(folder, tmp_path):
+def test_later_layer_replaces_a_link_without_writing_through_it(folder, tmp_path):
     outside = tmp_path / "outside"
     outside.write_text("safe")
     unpack(archive(tmp_path / "a", special("x", tarfile.SYMTYPE, str(outside))), str(folder), MOST)
@@ -117,13 +117,13 @@ def test_a_later_layer_may_replace_a_link_and_does_not_write_through_it(folder, 
 
 
 @pytest.mark.parametrize("content", [b"", b"no archive", b"\x1f\x8b" + b"x" * 99])
-def test_what_is_no_archive_is_said(folder, tmp_path, content):
+def test_invalid_archive_is_reported(folder, tmp_path, content):
     (tmp_path / "a").write_bytes(content)
     with pytest.raises(Unfit, match="it cannot be read"):
         unpack(str(tmp_path / "a"), str(folder), MOST)
 
 
-def test_a_torn_archive_is_said(folder, tmp_path):
+def test_truncated_archive_is_reported(folder, tmp_path):
     whole = archive(tmp_path / "a", ("x", "y" * 100_000), ("z", "z"), mode="w")
     with open(whole, "r+b") as file:
         file.truncate(50_000)
@@ -150,12 +150,12 @@ def test_a_look_sees_every_way_to_change_a_tree(folder):
     assert look(str(folder / "nothing")) == {}
 
 
-def test_what_is_deeper_than_anyone_builds_is_refused(folder, tmp_path):
+def test_too_deeply_nested_archive_is_refused(folder, tmp_path):
     with pytest.raises(Unfit, match="more than 100 nested directories"):
         unpack(archive(tmp_path / "a", ("a/" * 1500 + "x", "y")), str(folder), MOST)
 
 
-def test_empty_files_take_room_too(folder, tmp_path):
+def test_empty_files_count_as_disk_space(folder, tmp_path):
     """Each takes a place in its directory, and a disk that is full takes down what serves."""
     with pytest.raises(Unfit, match="there is no space"):
         unpack(archive(tmp_path / "a", *((str(number), "") for number in range(300))), str(folder), MOST)

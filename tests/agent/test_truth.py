@@ -46,7 +46,7 @@ def deaths(start: FakeWorld, made):
         yield number, world, recovered[1] if recovered else None
 
 
-def test_the_release_that_serves_applied_again_and_killed_is_whole_or_as_it_was():
+def test_killed_repair_leaves_the_current_release_whole_or_unchanged():
     start = serving(release())
     start.files |= {AVATAR: EDITED, SITE: EDITED}
     before = start.seen_by_programs()
@@ -71,7 +71,7 @@ def test_a_release_that_was_never_current_is_never_gone_back_to():
             assert main._choose_release(world, None) == release().id, number
 
 
-def test_what_is_listed_as_kept_can_be_gone_back_to(monkeypatch, capsys):
+def test_every_listed_release_can_be_rolled_back_to(monkeypatch, capsys):
     """A release that was rolled back is stored, and is none of them."""
     world = serving(release(longer), release())
     world.web = lambda url: 503
@@ -85,7 +85,7 @@ def test_what_is_listed_as_kept_can_be_gone_back_to(monkeypatch, capsys):
         main._choose_release(world, release(bigger).id[:8])
 
 
-def test_a_disk_that_is_full_at_the_commit_leaves_one_release_current():
+def test_full_disk_at_the_commit_leaves_one_current_release():
     start = serving(release(longer), release())
     finished = copy.deepcopy(start)
     applied(finished, release(bigger))
@@ -97,7 +97,7 @@ def test_a_disk_that_is_full_at_the_commit_leaves_one_release_current():
         assert committed == (outcome.outcome == "applied"), (number, outcome.line)
 
 
-def test_what_answers_at_the_port_of_a_unit_that_does_not_run_is_not_the_service():
+def test_answer_at_the_port_of_a_stopped_unit_is_not_health():
     world = serving(release())
     world.skipped.add(AVATAR_UNIT)
     outcome = applied(world, release(bigger))
@@ -108,7 +108,7 @@ def test_what_answers_at_the_port_of_a_unit_that_does_not_run_is_not_the_service
     )
 
 
-def test_a_service_that_made_room_in_memory_during_the_release_is_not_healthy():
+def test_service_stopped_for_memory_during_a_release_is_unhealthy():
     barred = next(unit for unit in release().manifest["units"] if unit.get("bar"))
     name = barred["bar"].rsplit("/", 1)[1]
     made = release(lambda data: next(s for s in data["services"] if s["name"] == name)["memory"].update(limit="900m"))
@@ -146,7 +146,7 @@ def test_a_removed_service_that_does_not_stop_stays_in_the_next_plan():
     assert applied(world, release(without_admin)).outcome == "applied" and "watchme-admin.service" not in world.active
 
 
-def test_a_unit_that_is_being_restarted_when_a_release_is_planned_runs_after_its_rollback():
+def test_unit_restarting_during_planning_runs_after_the_rollback():
     world, unit = serving(release()), "watchme-admin.service"
     asked, restarting = world.run, [unit]
 
@@ -189,7 +189,7 @@ def run_job(world: FakeWorld, made, has_payload: bool, capsys) -> dict:
     return json.loads(capsys.readouterr().out.splitlines()[-1])["result"]
 
 
-def test_a_job_that_was_killed_in_its_switch_and_does_not_get_the_lock_is_unknown(monkeypatch, capsys):
+def test_killed_job_without_the_lock_has_an_unknown_outcome(monkeypatch, capsys):
     made = release(with_echo)
     world = serving(release())
     world.registry |= images(made)
@@ -205,7 +205,7 @@ def test_a_job_that_was_killed_in_its_switch_and_does_not_get_the_lock_is_unknow
     assert (result["outcome"], result["code"]) == ("unknown", 6) and "nothing touched" not in result["line"]
 
 
-def test_a_job_that_does_not_get_the_lock_before_it_began_has_touched_nothing(monkeypatch, capsys):
+def test_job_without_the_lock_has_touched_nothing(monkeypatch, capsys):
     world = serving(release())
     monkeypatch.setattr(jobs, "lock", held)
     result = run_job(world, release(with_echo), True, capsys)
@@ -215,7 +215,7 @@ def test_a_job_that_does_not_get_the_lock_before_it_began_has_touched_nothing(mo
 @pytest.mark.parametrize(
     "problem", [OSError(28, "No space left on device"), Failed("systemctl enable: Read-only file system")]
 )
-def test_an_agent_that_cannot_be_installed_is_a_refusal_with_its_reason(monkeypatch, capsys, problem):
+def test_failed_agent_installation_is_refused_with_its_reason(monkeypatch, capsys, problem):
     def install():
         raise problem
 
@@ -227,7 +227,7 @@ def test_an_agent_that_cannot_be_installed_is_a_refusal_with_its_reason(monkeypa
     assert ("No space left" in result["line"]) or ("Read-only file system" in result["line"])
 
 
-def test_a_recovery_that_does_not_get_the_lock_is_a_failure_of_its_unit(monkeypatch):
+def test_recovery_without_the_lock_fails_its_unit(monkeypatch):
     monkeypatch.setattr(main.lock, "lock", held)
     monkeypatch.setattr(main, "World", FakeWorld)
     monkeypatch.setattr(sys, "argv", ["bin", "recover"])
@@ -236,7 +236,7 @@ def test_a_recovery_that_does_not_get_the_lock_is_a_failure_of_its_unit(monkeypa
     assert "rollback by bob" in str(ended.value.code)
 
 
-def test_a_release_that_was_not_stored_to_its_end_is_pruned():
+def test_incompletely_stored_release_is_pruned():
     start = serving(release())
     finished = copy.deepcopy(start)
     applied(finished, release(bigger))

@@ -24,18 +24,18 @@ def silent(request):
     return world
 
 
-def test_nothing_is_planned_by_what_is_not_known(silent):
+def test_release_is_refused_when_unit_states_are_unknown(silent):
     made = store.kept_release(silent, release("home").id)
     with pytest.raises(Refused, match=r"ice's systemd does not answer for ice/.*loginctl terminate-user ice"):
         plan(silent, made, made)
 
 
-def test_what_is_to_be_removed_is_not_called_gone(silent):
+def test_unit_without_an_answer_is_not_reported_as_removed(silent):
     with pytest.raises(Failed, match=r"whether ice/vocoder.service, which is to be removed, still runs is unknown"):
         units.retire(silent, ["ice/vocoder.service"])
 
 
-def test_a_rollback_says_that_it_does_not_know(silent):
+def test_rollback_reports_unknown_unit_states(silent):
     begun = transaction.Transaction(
         "j", "apply", "me", "home", "a" * 64, None, 0.0, [], {"ice/vocoder.service": {"active": True, "enabled": True}},
         [], ["ice/vocoder.service"], [],

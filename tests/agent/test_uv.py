@@ -90,7 +90,7 @@ def folder_of(made: Release) -> Path:
 
 @needs_uv
 @pytest.mark.parametrize("way", ["the lock's addresses", "a directory with wheels"])
-def test_an_environment_is_made_as_its_lock_says(world, tmp_path, way):
+def test_environment_is_built_from_its_lock(world, tmp_path, way):
     made = wheels(tmp_path / "wheels", "1.0")
     index = str(tmp_path / "wheels") if "directory" in way else ""
     said: list[str] = []
@@ -124,7 +124,7 @@ def test_a_wheel_with_another_hash_is_refused_and_nothing_is_left(world, tmp_pat
 
 
 @needs_uv
-def test_what_takes_too_long_is_refused(world, tmp_path):
+def test_build_beyond_its_limit_is_refused(world, tmp_path):
     one = release(tmp_path, lock(wheels(tmp_path / "wheels", "1.0")), limit=0.0)
     world.run = lambda *argv, timeout=300, **more: (
         CommandResult(124, "no end") if argv[0] == "systemd-run" else Disk.run(world, *argv, timeout=timeout)
@@ -208,7 +208,7 @@ def test_uv_comes_from_a_directory_with_wheels(binary):
     ],
     ids=["hash", "index", "name", "directory", "processor"],
 )  # fmt: skip
-def test_where_uv_cannot_be_had_the_hosts_own_serves_if_it_is_able(binary, change, given, said):
+def test_installed_uv_is_used_when_none_can_be_fetched(binary, change, given, said):
     world = index(binary)
     change(world)
     with pytest.raises(Refused, match=said):

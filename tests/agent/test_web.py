@@ -29,7 +29,7 @@ def url(tmp_path):
         yield f"https://localhost:{port}/"
 
 
-def test_what_the_host_trusts_may_change_while_a_watch_runs(url, tmp_path, monkeypatch):
+def test_changed_trusted_certificates_take_effect_in_a_running_watch(url, tmp_path, monkeypatch):
     make_root(tmp_path / "another")
     trusted = tmp_path / "trusted.pem"
     monkeypatch.setenv("SSL_CERT_FILE", str(trusted))
@@ -83,7 +83,7 @@ def blob(tmp_path, monkeypatch):
         yield f"https://localhost:{port}/blob"
 
 
-def test_a_download_gives_its_login_to_the_registry_alone(blob, tmp_path):
+def test_login_of_a_download_goes_only_to_the_registry(blob, tmp_path):
     path = tmp_path / "file"
     assert download(blob, "Basic right", str(path), len(CONTENT)) == ""
     assert path.read_bytes() == CONTENT and path.stat().st_mode & 0o777 == 0o600
@@ -92,7 +92,7 @@ def test_a_download_gives_its_login_to_the_registry_alone(blob, tmp_path):
 
 
 @pytest.mark.parametrize("ranges", [True, False])
-def test_a_download_that_broke_goes_on_where_it_was(blob, tmp_path, ranges):
+def test_interrupted_download_resumes(blob, tmp_path, ranges):
     path, Registry.breaks, Registry.ranges = tmp_path / "file", [100_000, 200_000], ranges
     said = [download(blob, "Basic right", str(path), len(CONTENT)) for _ in range(3)]
     assert path.read_bytes() == CONTENT and said[2] == ""
@@ -105,20 +105,20 @@ def test_a_download_that_broke_goes_on_where_it_was(blob, tmp_path, ranges):
     ("login", "place", "expected"),
     [("Basic wrong", "", "its registry answers 401"), ("Basic right", "/nothing", "its registry answers 400")],
 )
-def test_a_download_that_is_refused_says_so(blob, tmp_path, login, place, expected):
+def test_refused_download_gives_its_reason(blob, tmp_path, login, place, expected):
     assert download(blob + place, login, str(tmp_path / "file"), 5) == expected
 
 
-def test_a_download_from_nowhere_says_so(tmp_path):
+def test_download_from_an_unreachable_host_is_reported(tmp_path):
     assert "its registry does not answer: " in download("https://localhost:1/", "", str(tmp_path / "file"), 5)
 
 
-def test_a_download_of_more_than_was_said_ends_there(blob, tmp_path):
+def test_download_is_limited_to_the_announced_size(blob, tmp_path):
     assert download(blob, "Basic right", str(tmp_path / "file"), 1000) == ""
     assert (tmp_path / "file").read_bytes() == CONTENT[:1000]
 
 
-def test_a_download_goes_through_no_link(blob, tmp_path):
+def test_download_does_not_write_through_a_link(blob, tmp_path):
     (tmp_path / "file").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(OSError, match="Too many levels of symbolic links"):
         download(blob, "Basic right", str(tmp_path / "file"), 5)
@@ -143,7 +143,7 @@ class Refusing(http.server.BaseHTTPRequestHandler):
         pass
 
 
-def test_what_an_api_refuses_it_says_why(tmp_path, monkeypatch):
+def test_refusal_of_an_api_has_its_reason(tmp_path, monkeypatch):
     with served(tmp_path, "localhost", Refusing) as port:
         monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "root.crt"))
         found = fetch(f"https://localhost:{port}/", {}, "POST", b"x")

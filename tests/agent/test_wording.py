@@ -42,7 +42,7 @@ def names(form: str) -> set[str]:
     return {f"{name}:{how}" for _, name, how, _ in string.Formatter().parse(form) if name}
 
 
-def test_the_table_has_every_text_and_none_that_is_not_said():
+def test_japanese_table_has_exactly_the_used_texts():
     used = set().union(*(forms_of(path) for path in (ROOT / "agent").rglob("*.py") if path.name != "wording.py"))
     assert sorted((used | WORDS) - set(TEXTS)) == []
     assert sorted(set(TEXTS) - used - WORDS) == []
@@ -54,7 +54,7 @@ def test_a_text_has_the_same_values_in_both_languages(form):
     assert JAPANESE.search(TEXTS[form])
 
 
-def test_a_text_can_be_said_later_also_as_a_part_of_another_one():
+def test_phrase_can_be_translated_as_part_of_another():
     inner = phrase("{path} is missing", path="/a")
     outer = phrase("{asker} cannot connect to it", asker=inner)
     assert outer == "/a is missing cannot connect to it" and speaker("en").of(outer) == outer
@@ -66,7 +66,7 @@ def test_a_text_can_be_said_later_also_as_a_part_of_another_one():
     assert join_phrases("; ", []) == "" == speaker("ja").of("")
 
 
-def test_what_is_not_known_stays_as_it_is():
+def test_unknown_words_stay_in_english():
     assert speaker("ja").of("healthy") == "healthy" and speaker("ja").word("{odd") == "{odd"
     assert speaker("tlh")("{path} is missing", path="/a") == "/a is missing"
     assert Speaker({})("a {b}", b="{c}") == "a {c}"

@@ -11,7 +11,7 @@ from agent.world import World
 USER, GROUP = getpass.getuser(), grp.getgrgid(os.getgid()).gr_name
 
 
-def test_write_replaces_as_a_whole_with_its_mode(tmp_path):
+def test_write_replaces_a_file_atomically_with_its_mode(tmp_path):
     path = str(tmp_path / "a" / "file")
     World().write(path, b"old", 0o644, USER, GROUP)
     World().write(path, b"new", 0o600, USER, GROUP)
@@ -84,7 +84,7 @@ def test_a_file_takes_the_place_of_a_link(laid):
     assert (laid / "home" / "config").read_bytes() == b"x" and not (laid / "home" / "config").is_symlink()
 
 
-def test_what_lies_beside_a_link_for_a_moment_is_hidden(tmp_path, monkeypatch):
+def test_temporary_link_has_a_hidden_name(tmp_path, monkeypatch):
     """Nginx reads whatever `include sites-enabled/*` finds, also what a loss of power left there."""
     seen = []
     replace_as_ever = os.replace
@@ -100,7 +100,7 @@ def test_what_lies_beside_a_link_for_a_moment_is_hidden(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("put", [os.mkdir, lambda path: os.makedirs(f"{path}/x")], ids=["a directory", "a full one"])
-def test_what_an_account_puts_beside_a_file_holds_up_no_release(tmp_path, put):
+def test_occupied_temporary_name_does_not_block_a_release(tmp_path, put):
     """The name under which a file is prepared is known: an account may have taken it."""
     put(f"{tmp_path}/.app.conf.infra")
     put(f"{tmp_path}/.link.infra")

@@ -34,14 +34,14 @@ def slug(heading: str) -> str:
 
 
 @LANGUAGES
-def test_every_alert_is_explained_and_nothing_is_said_of_another(file):
+def test_explanations_cover_exactly_the_alerts(file):
     texts = EXPLANATIONS[file]
     assert list(texts) == list(ALERTS_BY_NAME)
     assert [name for name, text in texts.items() if not (text.title and text.meaning and text.actions)] == []
 
 
 @pytest.mark.parametrize("name", ALERTS_BY_NAME)
-def test_a_text_names_what_the_english_one_names(name):
+def test_translated_text_has_the_placeholders_of_the_english_one(name):
     assert fields_of(TEXTS[name].text) == fields_of(ALERTS_BY_NAME[name].text)
 
 

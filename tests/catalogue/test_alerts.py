@@ -24,7 +24,7 @@ def read(tmp_path, *entries: dict[str, Any]):
     return read_alerts(path)
 
 
-def test_each_entry_is_of_its_kind(tmp_path):
+def test_entries_are_host_or_cloud_alerts(tmp_path):
     host, cloud = read(tmp_path, HOST, CLOUD)
     assert isinstance(host, Alert) and isinstance(cloud, CloudAlert) and cloud.cloud.periods == 3
 
@@ -49,19 +49,19 @@ WRONG = {
 
 
 @pytest.mark.parametrize(("entry", "line"), WRONG.values(), ids=WRONG)
-def test_what_is_wrong_is_said(tmp_path, entry, line):
+def test_invalid_alert_is_reported(tmp_path, entry, line):
     with pytest.raises(CatalogueError) as error:
         read(tmp_path, entry)
     assert line in str(error.value)
 
 
-def test_a_file_that_is_no_list_is_said(tmp_path):
+def test_alerts_file_without_a_list_is_refused(tmp_path):
     (tmp_path / "alerts.yaml").write_text("disk: 85\n")
     with pytest.raises(CatalogueError, match=r"files/alerts.yaml: file: found"):
         read_alerts(tmp_path / "alerts.yaml")
 
 
-def test_the_cloud_knows_what_the_issue_asks_for():
+def test_only_the_expected_alerts_have_a_paid_alarm():
     """Status check, CPU credits, memory, disk, 5xx rate, certificate: what is paid for is not more than that."""
     made = whole()
     assert {alert.alert for alert in made.host_alerts if alert.metric} == {

@@ -32,19 +32,19 @@ PATHS = {
 
 
 @pytest.mark.parametrize(("change", "line"), PATHS.values(), ids=PATHS)
-def test_a_path_without_the_systems_name_is_one_hosts(project, change, line):
+def test_path_without_the_system_name_conflicts_on_one_host(project, change, line):
     assert f"{line}" in lines(project("shop", STAGING, change=change))
     assert "writes there" not in lines(project("shop", hosts={"second": SECOND}, change=change))
 
 
-def test_what_both_may_only_read_they_share(project):
+def test_instances_may_share_read_only_mounts(project):
     def change(text):
         return text.replace('"/srv/shop/media:/media"', '"/etc/localtime:/etc/localtime:ro"')
 
     assert "localtime" not in lines(project("shop", STAGING, change=change))
 
 
-def test_a_directory_with_another_owner_is_one_instances(project):
+def test_shared_directory_with_different_owners_is_refused(project):
     def change(text):
         directories = "directories: [{path: /srv/common}]\n"
         other = '  small: {directories: [{path: /srv/common, owner: "999"}], services'
@@ -76,7 +76,7 @@ def test_two_in_the_file_are_two_of_an_instance(project):
     assert "units shop-web.service and web.service of shop" in found
 
 
-def test_one_service_name_is_one_systems(project):
+def test_service_name_belongs_to_one_system(project):
     """By it a service is asked for, logged, and given its secrets."""
 
     found = lines(project("shop", STAGING, change=with_a_name_of_anothers))
@@ -94,7 +94,7 @@ def test_a_variant_of_an_instance_may_be_chosen_with_all_others(project):
     assert limits == ["256m", "128m"]
 
 
-def test_what_a_host_has_once_two_may_name(project):
+def test_instances_may_name_the_same_host_resources(project):
     def change(text):
         once = "enables: [cron.service]\naccounts: [{name: shop, home: /srv/shop}]\nmonitor_names: [/opt/check.sh]\n"
         drop_in = (
@@ -138,7 +138,7 @@ def test_a_value_that_leads_to_another_instance_is_a_warning(project):
     assert "which is dev.hey-watch.me in this instance" in lines(project("shop", change=leading_elsewhere, names=names))
 
 
-def test_a_value_with_another_ones_address_is_a_warning(project):
+def test_address_of_another_instance_is_a_warning(project):
     def change(text):
         return text.replace(
             "image: {repository: docker", "address: 10.176.61.9\n    image: {repository: docker"
@@ -165,6 +165,6 @@ LEADING = {
 
 
 @pytest.mark.parametrize(("old", "new", "line"), LEADING.values(), ids=LEADING)
-def test_wherever_a_name_leads_elsewhere_it_is_named(project, old, new, line):
+def test_name_of_another_instance_is_reported_wherever_it_stands(project, old, new, line):
     found = lines(project("shop", STAGING, change=lambda text: text.replace(old, new)))
     assert f"{line} shop.hey-watch.me, which is staging.hey-watch.me in this instance" in found, found

@@ -329,12 +329,12 @@ def test_every_rule_has_an_example(tmp_path):
     assert found == {rule.__name__ for rule in RULES}
 
 
-def test_the_catalogue_as_it_is_has_only_its_known_warnings():
+def test_catalogue_has_only_the_known_warnings():
     found = [str(problem) for problem in check(catalogue(config=configured(adminCidrs=["198.18.0.1/32"])))]
     assert len(found) == 1 and found[0].startswith(SUPERB)
 
 
-def test_a_volume_is_one_systems():
+def test_volume_belongs_to_one_system():
     found = [str(problem) for problem in check(with_two_of_one_volume()) if "volume" in str(problem)]
     assert len(found) == 1 and "service other-db: volume web-db is already used by watchme on host watchme" in found[0]
 

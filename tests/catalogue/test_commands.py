@@ -35,12 +35,12 @@ def recall(**values):
 
 
 @pytest.mark.parametrize(("line", "programs", "scripts"), STARTED.values(), ids=STARTED)
-def test_what_must_be_in_an_artefact(line, programs, scripts):
+def test_files_required_from_an_artefact_are_found(line, programs, scripts):
     _, own = recall(directives={"Service": {"ExecStart": line}})
     assert started_files(own, own.links) == (programs, scripts)
 
 
-def test_a_drop_in_takes_back_what_the_unit_says():
+def test_drop_in_resets_the_commands_of_its_unit():
     service = {"Service": {"ExecStart": f"{INTO}/bin/old", "ExecStopPost": f"{INTO}/bin/after"}}
     _, own = recall(directives=service, drop_ins={"other": {"Service": {"ExecStart": ["", f"{INTO}/bin/new"]}}})
     assert started_files(own, own.links) == ([f"{INTO}/bin/new"], []), "what runs after its end is not needed to start"
@@ -57,7 +57,7 @@ MENTIONS = {
 
 
 @pytest.mark.parametrize(("text", "expected"), MENTIONS.items(), ids=[*MENTIONS])
-def test_where_a_path_is_named(text, expected):
+def test_paths_in_values_are_found(text, expected):
     made, own = recall(
         directives={"Service": {"ExecStart": "/usr/bin/x"}}, environment={"PLACE": text}, needs=[], files=[]
     )

@@ -26,7 +26,7 @@ def runs(made, host="box") -> dict[str, str]:
     return {one.name: one.image.partition("@")[2] for one in files.containers}
 
 
-def test_one_service_has_it_and_no_other_with_the_same_image(project):
+def test_pinned_image_concerns_one_service_only(project):
     made = project("shop", STAGING)
     after = pin_images(made, {"box": {"shop-staging-web": {"shop-web:latest": NEW}}})
     found = runs(after)
@@ -35,12 +35,12 @@ def test_one_service_has_it_and_no_other_with_the_same_image(project):
     assert f"shop-web@{NEW}" in {image.name for image in after.images}, "what moves to another region has it too"
 
 
-def test_without_any_the_catalogue_is_as_it_was(project):
+def test_catalogue_is_unchanged_without_pinned_images(project):
     made = project("shop", STAGING)
     assert pin_images(made, {}).systems == made.systems
 
 
-def test_what_means_nothing_any_more_is_dropped(project):
+def test_obsolete_pinned_images_are_dropped(project):
     made = project("shop")
     deployed = {
         "box": {
@@ -52,7 +52,7 @@ def test_what_means_nothing_any_more_is_dropped(project):
     assert standing(made, deployed) == {"box": {"web": {"shop-web:latest": NEW}}}
 
 
-def test_another_tag_in_the_catalogue_has_the_last_word(project):
+def test_changed_tag_of_the_catalogue_overrides_a_pinned_image(project):
     made = project(
         "shop",
         change=lambda text: text.replace("image: {repository: shop-web}", "image: {repository: shop-web, tag: '2'}"),

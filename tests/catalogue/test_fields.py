@@ -37,7 +37,7 @@ def test_a_path_of_the_host_is_no_services(path):
 
 
 @pytest.mark.parametrize("path", FREE)
-def test_other_paths_are(path):
+def test_ordinary_paths_are_accepted(path):
     made = catalogue(lambda data: data.update(directories=[{"path": path, "owner": "root"}]))
     assert "belongs to the host or the agent" not in "\n".join(map(str, check(made)))
 
@@ -48,7 +48,7 @@ LINE_BREAKS = ["a\nb", "a\rb", "a\x00b", "a\x1b[2Jb", "a\u2028b", "a\u202eb", "a
 
 
 @pytest.mark.parametrize("text", LINE_BREAKS, ids=ascii)
-def test_what_stands_in_one_line_has_one(text):
+def test_text_of_one_line_has_no_line_break(text):
     """A purpose becomes a unit's Description, a header a line of the proxy's."""
     with pytest.raises(REFUSED, match="purpose"):
         catalogue(setting("admin", purpose=text))
@@ -73,7 +73,7 @@ NO_NAMES = [
 
 
 @pytest.mark.parametrize("name", NO_NAMES, ids=ascii)
-def test_what_is_no_host_name_is_refused(name):
+def test_invalid_host_name_is_refused(name):
     with pytest.raises(REFUSED, match="names"):
         catalogue(config=configured(names={"api.hey-watch.me": name}))
     with pytest.raises(REFUSED, match="name"):
@@ -83,12 +83,12 @@ def test_what_is_no_host_name_is_refused(name):
 
 
 @pytest.mark.parametrize("name", ["xn--jprz9m.example.com", "a" * 60 + ".me", "1.2.3.4.nip.io", "a-b.xn--q9jyb4c"])
-def test_other_names_are(name):
+def test_ordinary_host_names_are_accepted(name):
     catalogue(config=configured(names={"api.hey-watch.me": name}))
 
 
 @pytest.mark.parametrize("path", ["health", "/a b", "/a\nb", '/a"b', "/a{b}", "/a#b"], ids=ascii)
-def test_what_is_no_path_of_a_url_is_refused(path):
+def test_invalid_url_path_is_refused(path):
     with pytest.raises(REFUSED, match="health"):
         catalogue(setting("admin", health=path))
 
@@ -101,7 +101,7 @@ def test_a_source_lies_below_its_directory(source):
         changed(whole(), "recall", lambda data: service(data, "recall-api")["files"][0].update(source=source))
 
 
-def test_a_source_that_a_link_leads_out_of_its_directory_is_not_read(tmp_path):
+def test_source_behind_a_link_out_of_its_directory_is_not_read(tmp_path):
     project = tmp_path / "project"
     shutil.copytree(ROOT / "files", project / "files", symlinks=True)
     (tmp_path / "secret").write_text("key")
@@ -113,7 +113,7 @@ def test_a_source_that_a_link_leads_out_of_its_directory_is_not_read(tmp_path):
 
 
 @pytest.mark.parametrize(("field", "said"), INSTEAD.items())
-def test_a_word_of_composes_has_another_here(field, said):
+def test_compose_option_with_another_name_here_is_explained(field, said):
     with pytest.raises(ValidationError) as raised:
         catalogue(lambda data: data["services"][0].update({field: "x"}))
     (problem,) = problems_of(raised.value, Document("x.yaml", lambda _: "a service"))
@@ -121,6 +121,6 @@ def test_a_word_of_composes_has_another_here(field, said):
 
 
 @pytest.mark.parametrize("part", ["file", "where", "found", "allowed"])
-def test_a_problem_is_one_line_whatever_a_file_is_called(part):
+def test_problem_is_one_printable_line(part):
     parts = dict.fromkeys(("file", "where", "found", "allowed"), "x") | {part: "a\n::error::forged\x1b[31m\u202e"}
     assert str(Problem(**parts)).isprintable() and r"a\n::error::forged" in str(Problem(**parts))

@@ -125,7 +125,7 @@ OF_SYNTAX = {"syntax", "a wide colon", "a wide colon in a list", "quotes of a do
 
 
 @pytest.mark.parametrize("case", WRONG_YAML)
-def test_valid_yaml_is_not_asked_for_where_it_is_valid(tmp_path, case):
+def test_error_in_valid_yaml_does_not_ask_for_valid_yaml(tmp_path, case):
     path = tmp_path / "x.yaml"
     path.write_bytes(WRONG_YAML[case][0])
     with pytest.raises(CatalogueError) as error:
@@ -133,7 +133,7 @@ def test_valid_yaml_is_not_asked_for_where_it_is_valid(tmp_path, case):
     assert ("write valid YAML" in str(error.value)) == (case in OF_SYNTAX), str(error.value)
 
 
-def test_the_mark_that_windows_programs_begin_a_file_with_is_no_part_of_it(tmp_path):
+def test_byte_order_mark_is_ignored(tmp_path):
     path = tmp_path / "x"
     for text, read in (("a: 1\n", read_yaml), ('{"a": 1}', read_json)):
         path.write_text(text, encoding="utf-8-sig")
@@ -160,7 +160,7 @@ def test_wrong_toml_is_named_with_its_line(content, line):
     assert str(error.value).startswith("error: files/static/x.toml: ") and line in str(error.value)
 
 
-def test_what_yaml_allows_is_read(tmp_path):
+def test_yaml_anchors_and_merges_are_read(tmp_path):
     path = tmp_path / "x.yaml"
     path.write_text("a: &a {x: 1}\nb: *a\nc:\n  <<: *a\n  y: 'é'\n")
     assert read_yaml(path, "x.yaml") == {"a": {"x": 1}, "b": {"x": 1}, "c": {"x": 1, "y": "é"}}
@@ -192,7 +192,7 @@ NO_FILES = {
 
 
 @pytest.mark.parametrize(("make", "line"), NO_FILES.values(), ids=NO_FILES)
-def test_what_is_no_readable_file_is_refused_at_once(tmp_path, make, line):
+def test_unreadable_file_is_refused_at_once(tmp_path, make, line):
     path = tmp_path / "x"
     make(path)
     with pytest.raises(CatalogueError) as error:
@@ -219,7 +219,7 @@ def test_wrong_json_is_named(tmp_path, text, line):
 
 
 @pytest.mark.parametrize("text", [BOMB, "a: &a [*a]", "[" * 100_000, "a: 2026-13-01", "a: \x07"])
-def test_what_a_host_wrote_raises_one_kind_of_error(text):
+def test_invalid_yaml_of_a_host_raises_a_yaml_error(text):
     with pytest.raises(yaml.YAMLError):
         parse_yaml(text)
 

@@ -42,12 +42,12 @@ FAULTS = {
 
 
 @pytest.mark.parametrize(("change", "expected"), FAULTS.values(), ids=FAULTS)
-def test_what_cannot_be_followed_is_refused(change, expected):
+def test_tag_that_cannot_be_followed_is_refused(change, expected):
     messages = [str(problem) for problem in check(catalogue(change)) if problem.level == "error"]
     assert any(expected in message for message in messages), messages
 
 
-def test_no_region_stands_by_beside_it():
+def test_followed_tag_is_refused_with_a_standby_region():
     config = configured(standbyRegions=["ap-southeast-2"])
     messages = [str(problem) for problem in check(catalogue(FOLLOWS, config))]
     assert any("deploy: {watch: latest} in a stack with standby regions" in message for message in messages)
@@ -68,7 +68,7 @@ def test_a_host_has_the_timer_only_where_something_follows_a_tag():
     assert entries(catalogue(unchanged)) is None
 
 
-def test_what_was_pinned_with_a_deploy_is_followed_no_more():
+def test_pinned_image_is_no_longer_followed():
     """The timer stays, so that a deploy of one service changes no unit of the host's."""
     pinned = pin_images(catalogue(FOLLOWS), {"watchme": {"web": {image_name(): DIGEST}}})
     assert entries(pinned) == []

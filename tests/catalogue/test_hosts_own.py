@@ -49,14 +49,14 @@ def test_no_file_stands_before_a_program_that_the_agent_starts(name):
         "/var/lib/recall/x",
     ],
 )
-def test_what_a_product_needs_on_its_host_is_its_own(path):
+def test_product_may_own_paths_that_no_host_program_uses(path):
     def change(data):
         service(data, "recall-api")["files"].append({"path": path, "source": "recall/gunicorn.conf.py"})
 
     assert "belongs to the host or the agent" not in problems("recall", change)
 
 
-def test_below_a_file_there_is_nothing():
+def test_path_below_a_file_is_refused():
     def change(data):
         for path in ("/srv/recall/x", "/srv/recall/x/y"):
             service(data, "recall-api")["files"].append({"path": path, "source": "recall/gunicorn.conf.py"})

@@ -19,7 +19,7 @@ def project(tmp_path):
     return partial(read_shop, tmp_path)
 
 
-def test_two_of_one_system_share_nothing_on_a_host(project):
+def test_instances_share_nothing_on_a_host(project):
     made = project("shop", STAGING)
     assert errors(check(made)) == [], lines(made)
     both = render(made, "box")
@@ -39,7 +39,7 @@ def test_two_of_one_system_share_nothing_on_a_host(project):
         assert len(names) == len(set(names)), kind
 
 
-def test_its_names_follow_from_its_own(project):
+def test_names_of_an_instance_are_derived_from_its_name(project):
     system = project("shop", STAGING).systems["shop-staging"]
     database, web, worker = system.compose_services
     assert [service.name for service in (database, web, worker)] == [
@@ -57,7 +57,7 @@ def test_its_names_follow_from_its_own(project):
     assert system.network and system.network.subnet == subnet_of("shop-staging")
 
 
-def test_its_containers_find_each_other_by_their_earlier_names(project):
+def test_containers_of_an_instance_keep_their_network_aliases(project):
     """What the file says of other services (postgres://shop-db/shop) holds in each network."""
     both = render(project("shop", STAGING), "box")
     content = next(f.content for f in both.files if f.path == "/opt/shop-staging-db/docker-compose.prod.yml")
@@ -67,7 +67,7 @@ def test_its_containers_find_each_other_by_their_earlier_names(project):
     assert "shop_worker_1" in yaml.safe_load(web)["services"]["worker"]["networks"]["shop-staging"]["aliases"]
 
 
-def test_secrets_variants_ports_and_subnets_are_its_own(project):
+def test_instance_has_its_own_secrets_variant_ports_and_subnet(project):
     entry = {**STAGING, "variant": "small", "ports": {"web": "8041"}, "subnet": "172.30.1.0/24"}
     made = project("shop", entry)
     assert errors(check(made)) == [], lines(made)
@@ -77,13 +77,13 @@ def test_secrets_variants_ports_and_subnets_are_its_own(project):
     assert made.secrets["shop-staging-db"] == {"POSTGRES_PASSWORD": "x"}
 
 
-def test_on_two_hosts(project):
+def test_instances_on_two_hosts_are_independent(project):
     made = project("shop", hosts={"second": SECOND})
     assert errors(check(made)) == [], lines(made)
     assert "shop-staging-web.service" in {unit.name for unit in render(made, "second").units}
 
 
-def test_a_system_may_have_other_names_without_another_one(project):
+def test_single_system_may_have_other_public_names(project):
     made = project({"system": "shop", "names": {"shop.hey-watch.me": "www.hey-watch.me"}})
     assert errors(check(made)) == [], lines(made)
     (system,) = made.running.values()
@@ -127,7 +127,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("systems", "line"), REFUSED.values(), ids=REFUSED)
-def test_what_cannot_be_is_refused(project, tmp_path, systems, line):
+def test_impossible_instances_are_refused(project, tmp_path, systems, line):
     (tmp_path / "files/systems").mkdir(parents=True)
     (tmp_path / "files/systems/other.yaml").write_text("system: other\ndocument: x\nservices: []\n")
     assert line in lines(project(*systems))
@@ -160,7 +160,7 @@ def test_a_wrong_entry_is_named(project, entry, line):
     assert line in str(error.value)
 
 
-def test_units_of_ones_own_are_one_on_a_host(project):
+def test_handmade_unit_name_of_two_instances_is_refused(project):
     def change(text):
         unit = "  - {name: shop-agent, kind: unit, purpose: x, unit: shop-agent.service, directives: {Service: {ExecStart: /usr/bin/true}}}\n"
         return text.replace("variants:\n", f"{unit}variants:\n")
@@ -200,7 +200,7 @@ def test_ports_and_networks_follow_from_names_alone(project):
     assert (web.port, str(network.subnet)) == (29861, "10.176.61.0/24")
 
 
-def test_what_a_stack_says_of_instances_is_read_again(project):
+def test_instances_of_a_stack_are_serialised_and_read_back(project):
     """A preview compares configurations that were written down."""
     stack = project("shop", {**STAGING, "ports": {"web": 8041}, "subnet": "172.30.1.0/24"}).stack
     assert type(stack).model_validate(stack.model_dump(mode="json")).hosts == stack.hosts

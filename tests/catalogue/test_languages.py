@@ -36,13 +36,13 @@ def names(text: str) -> list[str]:
 
 
 @pytest.mark.parametrize("host", HOSTS)
-def test_english_is_what_a_release_was_without_the_key(host):
+def test_english_release_equals_one_without_a_language(host):
     unsaid, english = released("", host), released("en", host)
     assert (english.id, english.archive) == (unsaid.id, unsaid.archive) and "language" not in english.manifest
 
 
 @pytest.mark.parametrize("host", HOSTS)
-def test_in_japanese_nothing_of_a_release_differs_but_what_people_read(host):
+def test_japanese_release_differs_only_in_texts_for_people(host):
     one, other = released("en", host), released("ja", host)
     assert one.hashes == other.hashes
     english, japanese = copy.deepcopy(one.manifest), copy.deepcopy(other.manifest)
@@ -53,7 +53,7 @@ def test_in_japanese_nothing_of_a_release_differs_but_what_people_read(host):
     assert english == japanese
 
 
-def test_each_alert_has_its_text_with_the_same_values_and_none_is_left_over():
+def test_japanese_alert_texts_match_the_alerts_and_their_placeholders():
     texts = yaml.safe_load((ROOT / FILE).read_text())
     alerts = read_alerts(ROOT / ALERTS)
     assert list(texts) == [alert.alert for alert in alerts]
@@ -76,7 +76,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize(("text", "line"), WRONG.values(), ids=WRONG)
-def test_what_is_wrong_in_it_is_said(tmp_path: Path, text, line):
+def test_invalid_translation_file_is_reported(tmp_path: Path, text, line):
     (tmp_path / "files").mkdir()
     (tmp_path / FILE).write_text(f"{text}\n")
     with pytest.raises(CatalogueError) as error:
@@ -84,7 +84,7 @@ def test_what_is_wrong_in_it_is_said(tmp_path: Path, text, line):
     assert line in str(error.value) and str(error.value).startswith(f"error: {FILE}: ")
 
 
-def test_an_alert_without_a_text_keeps_its_english_one(tmp_path: Path):
+def test_alert_without_a_translation_stays_in_english(tmp_path: Path):
     (tmp_path / "files").mkdir()
     (tmp_path / FILE).write_text("swap: {text: スワップ}\n")
     found = {alert.alert: alert.text for alert in alerts_in("ja", read_alerts(ROOT / ALERTS), tmp_path)}
@@ -92,6 +92,6 @@ def test_an_alert_without_a_text_keeps_its_english_one(tmp_path: Path):
 
 
 @pytest.mark.parametrize("language", ["de", "japanese", "JA", 1])
-def test_any_other_language_is_refused(language):
+def test_unsupported_language_is_refused(language):
     with pytest.raises(CatalogueError, match=r"infra:language: found .*; en or ja"):
         stack(lambda values: values.update({"infra:language": language}))

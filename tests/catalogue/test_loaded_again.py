@@ -32,7 +32,7 @@ def project(tmp_path):
     return tmp_path / "project"
 
 
-def test_a_link_out_of_the_project_is_named_and_nothing_of_it_is_shown(project, tmp_path):
+def test_link_out_of_the_project_is_refused_without_its_content(project, tmp_path):
     (tmp_path / "shadow").write_text("root:hunter2:1::\n")
     (project / "files/systems/zz.yaml").symlink_to(tmp_path / "shadow")
     with pytest.raises(CatalogueError) as error:
@@ -54,7 +54,7 @@ def test_a_file_of_the_other_ending_is_not_passed_over(project):
         load(project, whole().stack)
 
 
-def test_a_source_that_is_no_file_is_called_what_it_is(project, tmp_path):
+def test_directory_as_a_source_is_reported_as_one(project, tmp_path):
     static = project / "files/static"
     (static / "conf").mkdir()
     (static / "conf/app.yaml").write_text("a: 1\n")

@@ -59,7 +59,7 @@ SIMPLER = {
 
 
 @pytest.mark.parametrize(("old", "new", "line"), [(old, *given) for old, given in SIMPLER.items()], ids=SIMPLER)
-def test_what_is_written_too_simply_is_shown_in_full(tmp_path, old, new, line):
+def test_short_form_in_place_of_a_mapping_is_shown_in_full(tmp_path, old, new, line):
     text = (ROOT / "files/systems/watchme.yaml").read_text()
     start = text.index("- name: ast-api")
     assert old in text[start:], text[start : start + 600]
@@ -122,7 +122,7 @@ def read_with(tmp_path, field, raw):
 
 
 @pytest.mark.parametrize(("field", "raw", "number"), NUMBERS)
-def test_a_number_is_one_in_digits_and_the_advice_works(tmp_path, field, raw, number):
+def test_number_in_another_notation_is_refused_with_working_advice(tmp_path, field, raw, number):
     with pytest.raises(CatalogueError) as error:
         read_with(tmp_path, field, raw)
     said = re.search(rf"{field}: found (\S+?)(, which YAML reads as .*)?; write (.*)", str(error.value))
@@ -141,7 +141,7 @@ def test_a_number_is_one_in_digits_and_the_advice_works(tmp_path, field, raw, nu
         ("infra:acmeDirectory", "null", "found nothing; an address such as https://acme.example.com/directory"),
     ],
 )
-def test_what_is_no_text_is_advised_no_quotes_where_they_would_not_help(tmp_path, field, raw, line):
+def test_quotes_are_advised_only_where_they_help(tmp_path, field, raw, line):
     with pytest.raises(CatalogueError) as error:
         read_with(tmp_path, field, raw)
     assert line in str(error.value)
@@ -158,7 +158,7 @@ def test_a_service_without_a_name_is_called_by_its_number(tmp_path, raw):
 
 
 @pytest.mark.parametrize(("field", "raw"), [("purpose", "on"), ("mode", "0700"), ("mode", "0644")])
-def test_a_native_services_fields_are_quoted_too(tmp_path, field, raw):
+def test_fields_of_native_services_are_quoted(tmp_path, field, raw):
     """Its kind, `unit`, is the name of one of its fields as well."""
     text = (ROOT / "files/systems/vocoder.yaml").read_text()
     old = re.search(rf"\b{field}: .*", text)
@@ -171,7 +171,7 @@ def test_a_native_services_fields_are_quoted_too(tmp_path, field, raw):
 
 
 @pytest.mark.parametrize("raw", READINGS)
-def test_a_stacks_file_is_quoted_too(tmp_path, raw):
+def test_fields_of_a_stack_file_are_quoted(tmp_path, raw):
     path = tmp_path / "Pulumi.prod.yaml"
     path.write_text(f"config:\n  aws:region: ap-northeast-1\n  infra:amiParameter: {raw}\n")
     with pytest.raises(CatalogueError) as error:
@@ -179,7 +179,7 @@ def test_a_stacks_file_is_quoted_too(tmp_path, raw):
     assert f'Pulumi.prod.yaml: infra:amiParameter: found {raw}; write it in quotes: "{raw}"' in str(error.value)
 
 
-def test_a_variant_is_quoted_where_it_says_something_else(tmp_path):
+def test_field_of_a_variant_is_quoted_at_its_place(tmp_path):
     path = tmp_path / "whisper.yaml"
     text = (ROOT / "files/systems/whisper.yaml").read_text()
     assert 'WHISPER_CUBLAS: "1"' in text
@@ -197,7 +197,7 @@ def test_a_variant_is_quoted_where_it_says_something_else(tmp_path):
         ("", "found nothing; write true or false"),
     ],
 )
-def test_what_is_not_true_or_false(tmp_path, raw, line):
+def test_invalid_boolean_is_reported(tmp_path, raw, line):
     path = tmp_path / "Pulumi.prod.yaml"
     path.write_text(
         f"config:\n  infra:hosts:\n    a: {{kind: ssh, systems: [], ipv6: {raw or '~'}, address: 127.0.0.1}}\n"
@@ -207,7 +207,7 @@ def test_what_is_not_true_or_false(tmp_path, raw, line):
     assert f"infra:hosts.a.ipv6: {line}" in str(error.value)
 
 
-def test_a_misspelt_field_is_not_missing_too(tmp_path):
+def test_misspelt_field_is_not_also_reported_as_missing(tmp_path):
     path = tmp_path / "watchme.yaml"
     path.write_text((ROOT / "files/systems/watchme.yaml").read_text().replace("limit: 2g", "limmit: 2g"))
     with pytest.raises(CatalogueError) as error:
@@ -322,7 +322,7 @@ def test_numbers_and_truth_are_read_as_pulumi_writes_them_back():
     assert made.protected is True and made.sharedRepositories is False and made.budget == 250
 
 
-def test_what_a_field_allows_is_said_in_words():
+def test_allowed_values_of_a_field_are_named_in_words():
     with pytest.raises(CatalogueError) as refused:
         catalogue(config=lambda config: config.update({"infra:names": {"api.hey-watch.me": "../x"}}))
     assert "found '../x'; a host name such as api.example.com" in str(refused.value)

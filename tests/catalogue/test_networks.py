@@ -31,7 +31,7 @@ def test_the_gateway_is_an_address_of_the_subnet(gateway, is_wrong):
 
 
 @pytest.mark.parametrize("subnet", ["172.28.0.0/16", "172.27.100.0/24"])
-def test_a_subnet_without_any_of_the_services_is_one_problem(subnet):
+def test_subnet_without_the_addresses_of_services_is_one_problem(subnet):
     def change(data):
         data["network"]["subnet"] = subnet
 

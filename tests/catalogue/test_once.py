@@ -28,7 +28,7 @@ MIGRATING = UPSTREAM.replace(
 )
 
 
-def test_one_that_runs_once_is_a_release_step_of_the_one_that_waits_for_it(tmp_path):
+def test_container_that_runs_once_becomes_a_release_step(tmp_path):
     found = services(read(tmp_path, MIGRATING))
     assert list(found) == ["webserver", "db", "broker"]
     web = found["webserver"]
@@ -38,7 +38,7 @@ def test_one_that_runs_once_is_a_release_step_of_the_one_that_waits_for_it(tmp_p
     assert web["depends_on"] == {"db": {"condition": "service_healthy"}, "broker": {}}
 
 
-def test_what_only_the_step_waits_for_its_service_does_too(tmp_path):
+def test_service_waits_for_the_prerequisites_of_its_step(tmp_path):
     given = MIGRATING.replace("      db: {condition: service_healthy}\n      broker", "      broker")
     assert services(read(tmp_path, given))["webserver"]["depends_on"]["db"] == {"condition": "service_healthy"}
 
@@ -81,7 +81,7 @@ ONCE_REFUSED = {
 
 
 @pytest.mark.parametrize(("change", "entry", "line"), ONCE_REFUSED.values(), ids=ONCE_REFUSED)
-def test_a_step_that_cannot_be_said_is_refused(tmp_path, change, entry, line):
+def test_unsupported_run_once_container_is_refused(tmp_path, change, entry, line):
     own = {"services": [*OWN["services"], entry]} if entry else {}
     assert MIGRATING.count(change[0])
     with pytest.raises(CatalogueError) as raised:
@@ -89,14 +89,14 @@ def test_a_step_that_cannot_be_said_is_refused(tmp_path, change, entry, line):
     assert line in str(raised.value)
 
 
-def test_who_leaves_the_dependency_out_has_no_step(tmp_path):
+def test_step_without_its_dependency_is_refused(tmp_path):
     entries = [{**OWN["services"][0], "without": ["depends_on"]}, *OWN["services"][1:]]
     with pytest.raises(CatalogueError) as raised:
         read(tmp_path, MIGRATING, services=entries)
     assert "service migrate: the catalogue does not list it" in str(raised.value)
 
 
-def test_a_chain_of_any_length_runs_from_its_beginning(tmp_path):
+def test_chained_steps_run_in_order(tmp_path):
     chain = "".join(
         f"  {name}:\n    image: ghcr.io/paperless-ngx/paperless-ngx:2.13\n    command: run {name}\n"
         + (f"    depends_on: {{{needed}: {{condition: service_completed_successfully}}}}\n" if needed else "")
@@ -110,13 +110,13 @@ def test_a_chain_of_any_length_runs_from_its_beginning(tmp_path):
     assert [step["name"] for step in steps] == ["a", "b", "c"]
 
 
-def test_another_version_of_the_service_is_one_of_its_migrations_too(tmp_path):
+def test_changed_tag_of_a_service_applies_to_its_step(tmp_path):
     entries = [{**OWN["services"][0], "image": {"tag": "2.14"}}, *OWN["services"][1:]]
     web = services(read(tmp_path, MIGRATING, services=entries))["webserver"]
     assert web["image"]["tag"] == "2.14" and "image" not in web["release"][0]
 
 
-def test_every_service_that_waits_for_one_that_runs_once_waits_for_what_that_needs(tmp_path):
+def test_services_inherit_the_prerequisites_of_a_step_that_they_wait_for(tmp_path):
     worker = (
         "  worker:\n    image: ghcr.io/x/y:1\n    depends_on: {migrate: {condition: service_completed_successfully}}\n"
     )

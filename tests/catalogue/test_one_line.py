@@ -31,7 +31,7 @@ def test_a_variable_in_two_places_is_one_line():
     assert "TOKEN is both under environment and under secrets" in said
 
 
-def test_one_system_on_two_hosts_is_one_line():
+def test_system_listed_on_two_hosts_is_one_problem():
     (said,) = lines(config=lambda v: v["infra:hosts"].update(second=copy.deepcopy(v["infra:hosts"]["watchme"])))
     assert "system watchme is listed twice: on host watchme and on host second" in said
 
@@ -46,13 +46,13 @@ PLACES = {
 
 
 @pytest.mark.parametrize(("place", "said"), PLACES.items())
-def test_what_lies_at_a_place_of_the_hosts_goes_where_the_catalogue_has_it(place, said):
+def test_path_of_the_host_is_refused_with_the_field_of_the_catalogue(place, said):
     assert is_the_hosts(place) and said in elsewhere(place) and "/etc/NAME/" not in elsewhere(place)
 
 
 @pytest.mark.parametrize("field", ["files", "tmpfs", "volumes"])
 @pytest.mark.parametrize("path", ["/", "/proc", "/proc/sys/x", "/sys/fs"])
-def test_nothing_is_put_over_what_the_kernel_has_in_a_container(field, path):
+def test_mount_over_kernel_file_systems_is_refused(field, path):
     given = {"files": [{"path": path, "source": "a"}], "tmpfs": [path], "volumes": [f"a:{path}"]}
     with pytest.raises((CatalogueError, ValueError), match=r"below /|outside /|belongs to the kernel"):
         catalogue(setting("web", **{field: given[field]}))

@@ -33,7 +33,7 @@ def body(change):
 
 
 @pytest.mark.parametrize("name", WAYS)
-def test_a_reason_allows_it_and_is_shown(name):
+def test_exception_with_a_reason_is_allowed_and_shown(name):
     change = allowed(name)
     made = catalogue(change, CONFIG)
     assert errors(check(made)) == []
@@ -44,7 +44,7 @@ def test_a_reason_allows_it_and_is_shown(name):
 
 
 @pytest.mark.parametrize("name", WAYS)
-def test_the_reason_for_one_is_none_for_another(name):
+def test_reason_for_one_exception_does_not_allow_another(name):
     others = {other: "a reason" for other in WAYS if other != name}
     found = [str(problem) for problem in errors(check(catalogue(needing(name, exceptions=others), CONFIG)))]
     assert len(found) == 1 and f"exceptions: {{{name}: REASON}}" in found[0], found
@@ -60,7 +60,7 @@ def test_a_reason_is_a_line(reason):
         catalogue(needing("privileged", exceptions={"privileged": reason}), CONFIG)
 
 
-def test_public_ports_are_on_every_address_and_its_own_on_loopback():
+def test_published_ports_bind_all_addresses_and_own_port_loopback():
     change = having(publish=["25", "8883:1883", "51820/udp", "10000-10002/udp"], exceptions=PUBLIC)
     assert body(change)["ports"] == [
         "127.0.0.1:3001:3001", "25:25/tcp", "8883:1883/tcp", "51820:51820/udp", "10000-10002:10000-10002/udp",
@@ -69,11 +69,11 @@ def test_public_ports_are_on_every_address_and_its_own_on_loopback():
     assert published[1:3] == [(8883, 8883, "tcp", "web"), (51820, 51820, "udp", "web")]
 
 
-def test_its_own_port_can_be_the_public_one():
+def test_published_port_may_equal_the_port_of_the_service():
     assert body(having(publish=["3001"], exceptions=PUBLIC))["ports"] == ["3001:3001/tcp"]
 
 
-def test_in_the_hosts_network_nothing_is_led_to_it():
+def test_host_network_publishes_no_port():
     change = having(**HOST | {"publish": ["5353/udp"], "exceptions": HOST["exceptions"] | PUBLIC})
     found = body(change)
     assert found["network_mode"] == "host" and "ports" not in found and "networks" not in found
@@ -88,7 +88,7 @@ def test_a_release_step_is_in_the_same_network():
     assert service["network_mode"] == "host" and "networks" not in service
 
 
-def test_dockers_socket_and_what_is_only_read_is_no_data():
+def test_docker_socket_and_read_only_mounts_are_no_data():
     both = {"docker-socket": "it shows logs", "host-paths": "of the host too"}
     change = having(volumes=["/var/run/docker.sock:/var/run/docker.sock", "/var/log:/logs:ro"], exceptions=both)
     [system] = [system for system in catalogue(change, CONFIG).running.values() if system.system == "watchme"]
@@ -97,12 +97,12 @@ def test_dockers_socket_and_what_is_only_read_is_no_data():
 
 
 @pytest.mark.parametrize("mount", ["/etc:/x", "/:/host", "/var/lib/docker:/x", "/root:/x"])
-def test_no_reason_lets_it_write_what_is_the_hosts(mount):
+def test_host_paths_stay_unwritable_with_a_reason(mount):
     found = errors(check(catalogue(having(volumes=[mount], exceptions={"host-paths": "a reason"}), CONFIG)))
     assert any("does not belong to the product" in str(problem) for problem in found)
 
 
-def test_the_firewall_opens_what_is_published_and_nothing_else():
+def test_firewall_opens_only_published_ports():
     change = having(publish=["25", "10000-10002/udp"], exceptions=PUBLIC)
     usual = openings_of_network(catalogue(lambda data: None, CONFIG))
     more = [one for one in openings_of_network(catalogue(change, CONFIG)) if one not in usual]
@@ -115,13 +115,13 @@ def test_the_firewall_opens_what_is_published_and_nothing_else():
 @pytest.mark.parametrize(
     "given", ["0", "65536", "25-20", "1-2:5-9", "25:2525:1", "a", "25/sctp", "", None, True, [25], "1-65535", "٢٥"]
 )
-def test_what_is_no_port_is_refused(given):
+def test_invalid_port_is_refused(given):
     with pytest.raises(ValidationError):
         PublishedPort.model_validate(given)
 
 
 @pytest.mark.parametrize("text", ["25", "8883:1883", "51820/udp", "10000-10002/udp", "100-102:200-202"])
-def test_a_port_is_written_as_it_was_read(text):
+def test_published_port_is_serialised_as_it_was_written(text):
     assert PublishedPort.model_validate(text).model_dump() == text
     assert PublishedPort.model_validate(
         PublishedPort.model_validate(text).model_dump()
@@ -142,7 +142,7 @@ def test_ports_of_compose_files(given, text, is_on_loopback):
     assert (entry.text, entry.is_on_loopback) == (text, is_on_loopback)
 
 
-def test_a_drill_has_none_of_it():
+def test_drill_gets_no_exceptions_of_its_service():
     """What it starts works on scratch data alone."""
     every = dict.fromkeys(
         ("host-paths", "docker-socket", "privileged", "capabilities", "devices", "unconfined"), "a reason"

@@ -28,7 +28,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize(("made", "said"), BROKEN.values(), ids=BROKEN)
-def test_what_the_kernel_could_not_start_is_refused(made, said):
+def test_program_of_an_unknown_format_is_refused(made, said):
     (problem,) = programs(made)
     assert str(problem).startswith("error: files/systems/recall.yaml: service recall-api: ") and said in str(problem)
 
@@ -42,7 +42,7 @@ WHOLE = {
 
 
 @pytest.mark.parametrize("made", WHOLE.values(), ids=WHOLE)
-def test_what_it_can_start_is_not(made):
+def test_startable_programs_are_accepted(made):
     assert list(programs(made)) == []
 
 

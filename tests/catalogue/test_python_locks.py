@@ -46,7 +46,7 @@ def found(made) -> list[str]:
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_what_is_wrong_with_a_lock_is_one_line(name):
+def test_fault_of_a_lock_is_one_line(name):
     text, own, said = EXAMPLES[name]
     (line,) = found(with_lock(text, **own))
     assert line.startswith("error: ") and said in line, line
@@ -71,7 +71,7 @@ GOOD_ONES = {
 
 
 @pytest.mark.parametrize("name", GOOD_ONES)
-def test_what_hosts_can_have_is_no_problem(name):
+def test_installable_lock_has_no_problem(name):
     text, own = GOOD_ONES[name]
     assert found(with_lock(text, **own)) == []
 
@@ -84,7 +84,7 @@ def test_what_hosts_can_have_is_no_problem(name):
         package("gunicorn", sdist=True),
     ],
 )
-def test_what_the_host_builds_is_a_warning(one):
+def test_package_built_on_the_host_is_a_warning(one):
     (line,) = found(with_lock(lock(one)))
     assert line.startswith(
         "warning: files/systems/recall.yaml: service recall-api: python: files/static/recall/python/"
@@ -92,7 +92,7 @@ def test_what_the_host_builds_is_a_warning(one):
     assert "uv.lock has no wheel of gunicorn, so that the host builds it; must be a version with a wheel; else" in line
 
 
-def test_the_bytes_that_it_takes_are_those_of_its_wheels():
+def test_size_of_an_environment_is_that_of_its_wheels():
     text = lock(package("gunicorn", ANY, OURS, OTHERS, needs='dependencies = [{ name = "lib" }]'), package("lib", OURS))
     made = with_lock(text)
     (entry,) = render(made, "services").environments
@@ -112,7 +112,7 @@ def test_the_bytes_that_it_takes_are_those_of_its_wheels():
         (GOOD, {"extras": ["fast"]}, False),
     ],
 )
-def test_another_environment_has_another_folder(text, own, same):
+def test_changed_environment_has_another_folder(text, own, same):
     folders = [render(made, "services").environments[0].folder for made in (with_lock(GOOD), with_lock(text, **own))]
     assert (folders[0] == folders[1]) is same
 
@@ -134,6 +134,6 @@ def test_the_unit_is_restarted_with_its_environment_and_its_program_is_known():
     ],
     ids=str,
 )  # fmt: skip
-def test_what_is_no_environment_is_refused(own):
+def test_invalid_environment_is_refused(own):
     with pytest.raises(ValueError, match=next(iter(own))):
         PythonEnvironment.model_validate({"lock": "a", "into": "/opt/a/venv", **own})

@@ -22,7 +22,7 @@ GOOD = [
 ]  # fmt: skip
 
 
-def test_those_that_are_right_are_taken():
+def test_valid_records_are_accepted():
     assert errors(check(catalogue(config=recorded(*GOOD)))) == []
 
 
@@ -42,7 +42,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("entry", BAD.values(), ids=BAD)
-def test_those_that_are_not_are_named(entry):
+def test_invalid_records_are_reported(entry):
     with pytest.raises(ValidationError):
         Record.model_validate(entry)
     with pytest.raises(CatalogueError) as error:
@@ -63,7 +63,7 @@ def test_a_quote_in_a_text_is_escaped_and_no_piece_ends_within_it():
     assert written == "a" * 254 + '" "' + '\\"\\\\b'
 
 
-def test_the_program_makes_each_and_no_move_touches_them(monkeypatch):
+def test_records_are_created_and_not_touched_by_a_move(monkeypatch):
     monkeypatch.chdir(ROOT)
     made = run_program({"infra:records": GOOD[:2]})
     own = {r.name: r.inputs for r in made.of("aws:route53/record:Record") if r.inputs["type"] != "A"}

@@ -73,7 +73,7 @@ def of_a_service(folder, line: str) -> list[str]:
 
 
 @pytest.mark.parametrize(("line", "said"), OF_A_SERVICE.items(), ids=[line[:40] for line in OF_A_SERVICE])
-def test_one_mistake_of_a_service_is_one_line_in_its_own_words(tmp_path, line, said):
+def test_invalid_service_field_is_one_line_without_pydantics_words(tmp_path, line, said):
     found = of_a_service(tmp_path, line)
     assert len(found) == 1, found
     assert f": {said}" in found[0] and not THEIRS.search(found[0]), found
@@ -106,7 +106,7 @@ OF_A_STACK = {
 
 
 @pytest.mark.parametrize(("key", "given", "said"), [(key, *row) for key, row in OF_A_STACK.items()], ids=OF_A_STACK)
-def test_one_mistake_of_a_stack_is_one_line_in_its_own_words(key, given, said):
+def test_invalid_stack_key_is_one_line_without_pydantics_words(key, given, said):
     with pytest.raises(CatalogueError) as error:
         stack(lambda values: values.update({f"infra:{key}": given}))
     (found,) = [problem.message for problem in error.value.problems]
@@ -120,7 +120,7 @@ def schemas(value) -> list[dict]:
     return [*own, *(found for one in inner for found in schemas(one))]
 
 
-def test_every_pattern_says_what_it_allows():
+def test_every_pattern_has_a_description():
     made = [System.__pydantic_core_schema__, Stack.__pydantic_core_schema__, ALERTS.core_schema]
     patterns = {one["pattern"] for one in schemas(made) if one["type"] == "str" and "pattern" in one}
     assert len(patterns) > 40 and patterns - set(ALLOWED) == set()
@@ -139,7 +139,7 @@ def test_every_kind_of_value_that_there_is_has_been_looked_at():
     assert {one["type"] for one in schemas(made)} - known == set()
 
 
-def test_an_alert_is_said_in_its_own_words():
+def test_invalid_alert_field_is_one_line_without_pydantics_words():
     from catalogue.validation import Document, problems_of
 
     given = [

@@ -15,7 +15,7 @@ from tests.support import catalogue
 
 
 @pytest.mark.parametrize(("change", "said"), sites.REFUSED.values(), ids=sites.REFUSED)
-def test_what_no_proxy_could_be_given_is_refused(change, said):
+def test_settings_that_no_proxy_supports_are_refused(change, said):
     with pytest.raises(ValidationError) as error:
         catalogue(change)
     document = Document("shop.yaml", lambda path: ".".join(map(str, path)))
@@ -146,14 +146,14 @@ STAYING = {
 
 
 @pytest.mark.parametrize(("proxy", "text", "said"), REACHING.values(), ids=REACHING)
-def test_what_is_written_by_hand_reaches_no_further_than_its_site(tmp_path, proxy, text, said):
+def test_snippet_that_affects_other_sites_is_refused(tmp_path, proxy, text, said):
     name = "shop/snippet.conf" if proxy == "nginx" else "shop/snippet.caddy"
     found = refused(tmp_path, proxy, static={name: text})
     assert said in found and f"files/static/{name}" in found
 
 
 @pytest.mark.parametrize(("proxy", "text"), STAYING.values(), ids=STAYING)
-def test_what_concerns_the_site_alone_is_taken(tmp_path, proxy, text):
+def test_snippet_that_affects_only_its_site_is_accepted(tmp_path, proxy, text):
     name = "shop/snippet.conf" if proxy == "nginx" else "shop/snippet.caddy"
     assert refused(tmp_path, proxy, static={name: text}) == ""
 
@@ -183,7 +183,7 @@ def test_redirects_that_never_end_are_refused(tmp_path, change):
     assert "which redirects in a loop" in refused(tmp_path, "nginx", change)
 
 
-def test_a_redirect_to_what_something_else_answers_ends(tmp_path):
+def test_redirect_to_an_answered_path_is_no_loop(tmp_path):
     change = (
         '    redirects: [{public: /, to: "https://shop.hey-watch.me/"}]',
         "    redirects: [{public: /, to: /app/}]\n    closed: [/app/]",
@@ -192,7 +192,7 @@ def test_a_redirect_to_what_something_else_answers_ends(tmp_path):
 
 
 @pytest.mark.parametrize("value", ["{env.HOME}", "a {host}", "{header.Authorization}", "{{x}}"])
-def test_what_caddy_would_fill_in_is_refused_there(tmp_path, value):
+def test_caddy_placeholders_in_header_values_are_refused_for_caddy(tmp_path, value):
     change = ('X-Site: "yes"', f'X-Site: "{value}"')
     assert refused(tmp_path, "nginx", change) == ""
     assert "a header's value with { and a letter, on host box" in refused(tmp_path, "caddy", change)
@@ -213,7 +213,7 @@ def test_an_instance_has_a_gate_and_an_alias_of_its_own(tmp_path):
     assert "return 301 https://store-staging.hey-watch.me/a" in found
 
 
-def test_cors_that_a_route_does_not_say_is_its_sites():
+def test_route_inherits_cors_fields_of_its_site():
     site = Site(name="a.example.com", cors=Cors(methods=["GET"], origins=["https://a.example"], credentials=True))
     own = Serving.model_validate({"cors": ["DELETE"]}).over(site).cors
     assert own == Cors(methods=["DELETE"], origins=["https://a.example"], credentials=True)
@@ -223,7 +223,7 @@ def test_cors_that_a_route_does_not_say_is_its_sites():
     )
 
 
-def test_a_fallback_is_one_of_its_files(tmp_path):
+def test_fallback_must_be_a_file_of_the_site(tmp_path):
     found = refused(tmp_path, "nginx", ("fallback: index.html", "fallback: none.html"))
     assert "fallback none.html is not in files/static/shop/web/" in found
 
@@ -239,7 +239,7 @@ def test_a_password_is_no_longer_than_a_proxy_reads(tmp_path, monkeypatch):
     assert "longer than 72 bytes" in found and "é" not in found
 
 
-def test_a_route_has_its_own_word_or_its_sites():
+def test_route_overrides_settings_of_its_site():
     site = Site(name="a.example.com", max_body="1m", timeout=5, headers={"X-A": "1", "X-B": "2"}, basic_auth={"u": "P"})
     own = Serving(timeout=9, headers={"x-a": "3"}, basic_auth={}).over(site)
     assert (own.max_body, own.timeout, own.headers) == ("1m", 9, {"X-B": "2", "x-a": "3"})
@@ -250,11 +250,11 @@ def test_a_route_has_its_own_word_or_its_sites():
     ("given", "value"),
     [(True, Hsts().value), (False, None), ({"max_age": 5, "preload": True}, "max-age=5; preload")],
 )
-def test_hsts_is_said_in_one_word_or_in_full(given, value):
+def test_hsts_has_a_short_and_a_long_form(given, value):
     found = Site.model_validate({"name": "a.example.com", "hsts": given}).all_headers
     assert found.get("Strict-Transport-Security") == value
 
 
-def test_cors_is_said_in_one_word_or_in_full():
+def test_cors_has_a_short_and_a_long_form():
     assert Site.model_validate({"name": "a.example.com", "cors": ["GET"]}).cors == Cors(methods=["GET"])
     assert Serving.model_validate({"cors": False}).cors == Cors(methods=[])

@@ -45,7 +45,7 @@ def test_a_unit_of_the_host_is_no_services(name):
 
 
 @pytest.mark.parametrize("name", OWN_UNITS)
-def test_a_products_own_unit_may_begin_like_one_of_the_hosts(name):
+def test_product_unit_may_share_a_prefix_with_a_host_unit(name):
     assert not is_of_the_host(name)
 
 
@@ -86,7 +86,7 @@ NOT_ROOTS = [
 
 @pytest.mark.parametrize("given", [{"owner": "recall"}, {"mode": "0666"}, {"mode": "0664", "group": "recall"}, {}])
 @pytest.mark.parametrize("path", NOT_ROOTS)
-def test_what_the_host_reads_or_runs_as_root_is_roots_alone(path, given):
+def test_files_that_the_host_uses_as_root_must_belong_to_root(path, given):
     def change(data):
         file = {"path": path, "source": "recall/gunicorn.conf.py", **given}
         service(data, "recall-api")["files"].append(file)
@@ -96,7 +96,7 @@ def test_what_the_host_reads_or_runs_as_root_is_roots_alone(path, given):
 
 
 @pytest.mark.parametrize("path", ["/etc/udev/rules.d", "/etc/default/recall", "/usr/local/bin/x", "/etc/recall.d"])
-def test_a_directory_of_what_the_host_reads_is_roots_alone(path):
+def test_directory_that_root_reads_must_belong_to_root(path):
     said = f"directories: path {path} is read or run by the host as root"
     assert said in problems("recall", lambda data: data["directories"].append({"path": path, "owner": "recall"}))
 
@@ -122,7 +122,7 @@ def test_an_accounts_home_is_no_directory_of_the_host():
 
 
 @pytest.mark.parametrize("name", ["openssh-server-", "wget-", "-y", "a b", "x;y"])
-def test_a_package_is_no_order_to_remove_one(name):
+def test_package_name_that_apt_takes_for_a_removal_is_refused(name):
     with pytest.raises(REFUSED, match="packages"):
         changed(whole(), "recall", lambda data: data.update(packages=[name]))
 
@@ -170,7 +170,7 @@ TWICE = {
 
 
 @pytest.mark.parametrize(("change", "what"), TWICE.values(), ids=TWICE)
-def test_what_would_be_made_twice_is_refused(change, what):
+def test_duplicate_definition_on_a_host_is_refused(change, what):
     with pytest.raises(CatalogueError) as error:
         render(changed(whole(), "recall", change), "services")
     assert f"infra:hosts.services: {what} is defined twice on this host" in str(error.value)
@@ -221,7 +221,7 @@ ADDRESSES = [
 
 
 @pytest.mark.parametrize("address", [*NO_ADDRESSES, *ADDRESSES])
-def test_an_address_of_a_machine_is_one_that_can_be(address):
+def test_machine_address_must_be_usable(address):
     host = {"kind": "ssh", "systems": [], "address": address, "hostKey": "ssh-ed25519 AAAA", "memory": "16g"}
     if address in ADDRESSES:
         assert SshHost.model_validate(host).address == address
@@ -233,7 +233,7 @@ def test_an_address_of_a_machine_is_one_that_can_be(address):
 @pytest.mark.parametrize(
     "address", ["224.0.0.1", "ff02::1", "255.255.255.255", "240.1.2.3", "169.254.169.254", "fe80::1"]
 )
-def test_an_address_of_no_machine_is_called_what_it_is(address):
+def test_unusable_machine_address_is_refused_with_its_kind(address):
     host = {"kind": "ssh", "systems": [], "address": address, "hostKey": "ssh-ed25519 AAAA", "memory": "16g"}
     with pytest.raises(REFUSED, match=r"the address of a single machine, but this is (of a group|link-local|reserved)"):
         SshHost.model_validate(host)
@@ -248,7 +248,7 @@ OTHER_TEXTS = {
 
 
 @pytest.mark.parametrize(("key", "value"), [(key, value) for key, values in OTHER_TEXTS.items() for value in values])
-def test_what_can_be_is_taken(key, value):
+def test_valid_addresses_are_accepted(key, value):
     catalogue(config=configured(**{key: value}))
 
 
@@ -316,6 +316,6 @@ def test_a_variable_of_a_unit_means_itself(value):
     assert text.replace("%%", "%") == f"PROBE={value}" and "%" not in text.replace("%%", "")
 
 
-def test_specifiers_are_read_where_a_service_says_so():
+def test_specifiers_are_expanded_on_request():
     text = {file.path: file.content.decode() for file in render(whole(), "home").files}
     assert "Environment=XDG_RUNTIME_DIR=/run/user/%U" in text["/home/ice/.config/systemd/user/vocoder.service"]

@@ -31,7 +31,7 @@ def released(zone: str | None) -> dict:
 
 
 @pytest.mark.parametrize(("name", "line"), WRONG.values(), ids=WRONG)
-def test_a_name_that_is_none_is_answered_with_the_nearest(name, line):
+def test_unknown_time_zone_is_refused_with_the_nearest_name(name, line):
     with pytest.raises(CatalogueError) as error:
         stack(lambda values: values.update({"infra:timezone": name}))
     assert line in str(error.value) and len(str(error.value).splitlines()) == 1
@@ -49,6 +49,6 @@ def test_a_machine_without_tzdata_leaves_the_name_to_the_hosts(monkeypatch):
         stack(lambda values: values.update({"infra:timezone": "Tokyo"}))
 
 
-def test_utc_is_what_a_release_was_without_the_key():
+def test_utc_release_equals_one_without_a_time_zone():
     assert "timezone" not in released(None) and released("UTC") == released(None)
     assert released("Asia/Tokyo") == {**released(None), "timezone": "Asia/Tokyo"}

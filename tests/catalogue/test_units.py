@@ -16,7 +16,7 @@ def test_rule(name):
     assert line in "\n".join(str(problem) for problem in check(changed(whole(), system, change)))
 
 
-def test_the_five_systems_as_they_are_have_no_error_and_no_warning_of_their_own():
+def test_five_systems_pass_without_warnings_of_units():
     found = check(whole())
     assert not errors(found)
     assert [problem.file for problem in found] == ["files/systems/watchme.yaml"]
@@ -34,7 +34,7 @@ def test_with_caddy_there_is_no_blue_green():
 
 
 @pytest.mark.parametrize("old", MOVED, ids=lambda old: f"[{old[0]}] {old[1]}")
-def test_an_obsolete_directive_is_rendered_under_its_name_of_now_with_a_warning(old):
+def test_obsolete_directive_is_renamed_with_a_warning(old):
     section, name = old
     home, now = MOVED[old]
     kind = table()[home][now]

@@ -12,7 +12,7 @@ from catalogue.problems import CatalogueError
 from tests.catalogue.upstream import OWN, UPSTREAM, read, services
 
 
-def test_what_it_says_and_what_is_our_own(tmp_path):
+def test_upstream_file_and_catalogue_are_combined(tmp_path):
     found = services(read(tmp_path))
     web, db, broker = found["webserver"], found["db"], found["broker"]
     assert list(found) == ["webserver", "db", "broker"], "in the catalogue's order"
@@ -98,7 +98,7 @@ KEYS = (
 
 
 @pytest.mark.parametrize("key", KEYS)
-def test_whatever_stands_at_a_key_is_read_or_refused(tmp_path, key):
+def test_odd_values_of_a_key_are_read_or_refused(tmp_path, key):
     for number, value in enumerate(ODD):
         changed(tmp_path / str(number), "broker", **{key: value})
 
@@ -130,7 +130,7 @@ SAID = {
 
 
 @pytest.mark.parametrize(("values", "line"), SAID.values(), ids=SAID)
-def test_what_means_something_else_here_is_said(tmp_path, values, line):
+def test_keys_with_another_meaning_here_are_refused(tmp_path, values, line):
     assert line in changed(tmp_path, "broker", **values)
 
 
@@ -142,14 +142,14 @@ TOP_LEVEL = {
 
 
 @pytest.mark.parametrize(("old", "new", "line"), TOP_LEVEL.values(), ids=TOP_LEVEL)
-def test_what_volumes_and_networks_mean_is_not_lost(tmp_path, old, new, line):
+def test_unsupported_volumes_and_networks_are_refused(tmp_path, old, new, line):
     assert old in UPSTREAM
     with pytest.raises(CatalogueError) as raised:
         read(tmp_path, UPSTREAM.replace(old, new))
     assert line in "\n".join(str(problem) for problem in raised.value.problems)
 
 
-def test_volumes_are_called_as_compose_calls_them(tmp_path):
+def test_volumes_have_the_names_of_compose(tmp_path):
     text = UPSTREAM.replace("  redisdata:\n", "  redisdata: {external: {name: old-redis}}\n").replace(
         "services:", "name: docs\nservices:", 1
     )
@@ -159,7 +159,7 @@ def test_volumes_are_called_as_compose_calls_them(tmp_path):
     )
 
 
-def test_files_beside_it_come_along(tmp_path):
+def test_files_beside_the_compose_file_are_included(tmp_path):
     static = tmp_path / "files/static/paperless"
     (static / "conf").mkdir(parents=True)
     (static / "conf/redis.conf").write_text("save 60 1\n")
@@ -185,12 +185,12 @@ def test_a_file_of_variables_that_compose_could_not_read_is_named(tmp_path):
     assert "hunter2" not in str(error.value)
 
 
-def test_a_file_that_is_not_beside_it_is_no_directory(tmp_path):
+def test_missing_mounted_file_is_refused(tmp_path):
     line = changed(tmp_path, "broker", volumes=["./conf/redis.conf:/etc/redis.conf:ro"])
     assert "./conf/redis.conf does not exist: Docker would create a directory with its name" in line
 
 
-def test_another_version_of_theirs(tmp_path):
+def test_tag_of_an_upstream_image_can_be_changed(tmp_path):
     own = [OWN["services"][0] | {"image": {"tag": "2.14"}}, *OWN["services"][1:]]
     found = services(read(tmp_path, services=own))["webserver"]["image"]
     assert found == {"repository": "ghcr.io/paperless-ngx/paperless-ngx", "tag": "2.14"}
@@ -220,13 +220,13 @@ def test_yaml_is_composes(tmp_path):
 
 
 @pytest.mark.parametrize("without", [5, "image", [["a"]], ["zzz"]])
-def test_what_is_left_out_is_a_list_of_keys_of_the_file(tmp_path, without):
+def test_without_must_list_keys_of_the_file(tmp_path, without):
     own = [OWN["services"][0] | {"without": without}, *OWN["services"][1:]]
     with pytest.raises(CatalogueError, match="without"):
         read(tmp_path, services=own)
 
 
-def test_what_is_left_out_on_purpose_is_named_in_the_catalogue(tmp_path):
+def test_keys_listed_under_without_are_left_out(tmp_path):
     own = [OWN["services"][0] | {"without": ["platform", "env_file"]}, *OWN["services"][1:]]
     more = "    mem_limit: 512m\n    platform: linux/386\n    env_file: x.env\n"
     found = services(read(tmp_path, UPSTREAM.replace("    mem_limit: 512m\n", more), services=own))

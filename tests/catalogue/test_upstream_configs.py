@@ -32,7 +32,7 @@ def laid(folder):
         ("[]", []),
     ],
 )
-def test_a_file_beside_it_comes_with_the_release(tmp_path, configs, files):
+def test_config_file_beside_the_compose_file_is_included(tmp_path, configs, files):
     found = services(read(laid(tmp_path), given(configs)))["webserver"]
     assert found.get("files", []) == files
 
@@ -49,7 +49,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("configs", "line"), REFUSED.values(), ids=REFUSED)
-def test_what_is_none_is_said(tmp_path, configs, line):
+def test_invalid_config_is_reported(tmp_path, configs, line):
     with pytest.raises(CatalogueError) as raised:
         read(laid(tmp_path), given(configs))
     assert line in str(raised.value)
@@ -58,7 +58,7 @@ def test_what_is_none_is_said(tmp_path, configs, line):
 @pytest.mark.parametrize(
     "top", ["configs: [web]\n", "configs: 5\n", "configs: {web: 5}\n", "configs: {web: {file: 5}}\n", ""]
 )
-def test_definitions_of_another_shape_are_said(tmp_path, top):
+def test_malformed_config_definitions_are_reported(tmp_path, top):
     with pytest.raises(CatalogueError) as raised:
         read(laid(tmp_path), given("[web]", top + TOP))
     assert "service webserver: configs: " in str(raised.value)

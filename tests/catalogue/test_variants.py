@@ -37,7 +37,7 @@ def test_the_first_is_the_default_and_mappings_are_laid_over_each_other():
         ({**DATA, "variants": {"big": {"services": {"u": {}}}}}, None, "changes the service 'u', which"),
     ],
 )
-def test_what_cannot_be_chosen(data, wanted, line):
+def test_unknown_variant_is_refused(data, wanted, line):
     with pytest.raises(ValueError, match=line):
         apply_variant(data, wanted)
 

@@ -52,7 +52,7 @@ def files_in(folder: Path) -> set[str]:
     return {path for path, facts in look(str(folder)).items() if not facts.endswith("directory")}
 
 
-def test_what_is_pushed_is_what_a_host_unpacks(tmp_path):
+def test_pushed_artefact_is_unpacked_unchanged_on_a_host(tmp_path):
     source = built(tmp_path / "dist", bin__run=program("arm64"), lib__text="hello", empty="")
     (source / "bin/run").chmod(0o700)
     (source / "bin/python3").symlink_to("/usr/bin/python3")
@@ -66,7 +66,7 @@ def test_what_is_pushed_is_what_a_host_unpacks(tmp_path):
     assert (out / "here").read_text() == "hello" and os.access(out / "bin/run", os.X_OK)
 
 
-def test_the_same_files_give_the_same_digest_whenever_they_were_built(tmp_path):
+def test_digest_does_not_depend_on_build_time(tmp_path):
     digests = set()
     for name, time in (("a", 1), ("b", 10**9)):
         source = built(tmp_path / name, x="1", y__z="2")
@@ -77,12 +77,12 @@ def test_the_same_files_give_the_same_digest_whenever_they_were_built(tmp_path):
     assert len(digests) == 1
 
 
-def test_what_no_processor_runs_is_for_all(tmp_path):
+def test_artefact_without_programs_is_for_all_architectures(tmp_path):
     write(tmp_path / "made", [str(built(tmp_path / "model", weights="text"))])
     assert set(manifests(tmp_path / "made")) == {"amd64", "arm64"}
 
 
-def test_one_source_for_each_architecture(tmp_path):
+def test_sources_are_assigned_to_their_architectures(tmp_path):
     sources = [str(built(tmp_path / name, run=program(name))) for name in MACHINES]
     assert write(tmp_path / "made", sources).line == "1 file, 0.0 MiB, for amd64 and arm64"
     for name in MACHINES:
@@ -122,7 +122,7 @@ def test_a_file_alone_and_an_archive(tmp_path):
         (lambda folder: os.mkfifo(folder / "pipe"), "pipe is a device, a pipe or a socket"),
     ],
 )
-def test_what_a_host_could_not_have_or_must_not_is_named(tmp_path, prepare, expected):
+def test_unsupported_or_secret_files_are_refused(tmp_path, prepare, expected):
     (tmp_path / "dist").mkdir()
     prepare(tmp_path / "dist")
     with pytest.raises(InfraError) as error:
@@ -138,7 +138,7 @@ def test_examples_certificates_and_packages_keys_are_no_secrets(tmp_path):
     assert write(tmp_path / "made", [str(built(tmp_path / "dist", **names))]).line.startswith("3 files")
 
 
-def test_a_file_that_changes_while_it_is_packed_is_said(tmp_path, monkeypatch):
+def test_file_that_changes_during_packing_is_reported(tmp_path, monkeypatch):
     source = built(tmp_path / "dist", log="x" * 1000)
 
     def shorter(layout, target, part):
@@ -166,7 +166,7 @@ def test_a_wrong_source_is_named(tmp_path):
 
 
 @pytest.mark.parametrize("part", ["", "dist"])
-def test_a_script_knows_where_hosts_have_its_interpreter(tmp_path, part):
+def test_script_gets_the_interpreter_path_of_hosts(tmp_path, part):
     """A virtual environment cannot be moved: its scripts name the place where it was made."""
     inner = f"{part}__" if part else ""
     names = {f"{inner}bin__python3": "x", f"{inner}bin__serve": "#!/home/me/venv/bin/python3\nimport x\n"}
@@ -184,7 +184,7 @@ def test_a_script_knows_where_hosts_have_its_interpreter(tmp_path, part):
         write(tmp_path / right.replace("/", "_"), [source], places=places)
 
 
-def test_what_packages_bring_may_begin_as_it_likes(tmp_path):
+def test_interpreter_lines_of_installed_packages_are_not_checked(tmp_path):
     source = built(
         tmp_path / "venv", bin__python="x", tools__build="#!/tmp/venv/bin/python\n",
         **{"lib__site-packages__x__tool.py": "#!/opt/local/bin/python\n"},
@@ -197,7 +197,7 @@ def test_what_packages_bring_may_begin_as_it_likes(tmp_path):
     write(tmp_path / "again", [str(source)], places=[("/opt/notes/venv", "")])
 
 
-def test_what_python_has_compiled_is_left_out(tmp_path):
+def test_compiled_python_files_are_left_out(tmp_path):
     source = built(tmp_path / "app", main__py="x = 1", lib____pycache____x_cpython_pyc="x")
     (tmp_path / "app/lib/__pycache__").mkdir(parents=True, exist_ok=True)
     (tmp_path / "app/lib/__pycache__/main.cpython-311.pyc").write_bytes(b"1")
@@ -206,7 +206,7 @@ def test_what_python_has_compiled_is_left_out(tmp_path):
     assert write(tmp_path / "two", [str(source)]).digest == first.digest
 
 
-def test_what_comes_after_a_push_is_certain():
+def test_next_step_after_a_push_names_the_command():
     """A tag that nothing runs is released by nothing."""
     found = changed(whole(), "recall", lambda data: data)
     assert push.next_step(found, "watchme-web:latest") == (

@@ -47,7 +47,7 @@ def api(monkeypatch):
 @pytest.mark.parametrize(
     "code", ["RequestLimitExceeded", "Throttling", "ThrottlingException", "TooManyRequestsException"]
 )
-def test_a_throttled_request_is_tried_again_and_said_once(api, capsys, code):
+def test_throttled_request_is_retried_and_reported_once(api, capsys, code):
     answers, asked = api
     answers.extend([(503 if code == "RequestLimitExceeded" else 400, code)] * 4)
     assert aws.client("ec2", "ap-northeast-1").describe_addresses()["Addresses"] == []
@@ -55,7 +55,7 @@ def test_a_throttled_request_is_tried_again_and_said_once(api, capsys, code):
     assert capsys.readouterr().err == f"AWS throttles DescribeAddresses in ap-northeast-1 ({code}): trying again\n"
 
 
-def test_one_that_stays_throttled_ends_in_one_line(api):
+def test_lasting_throttling_is_reported_in_one_line(api):
     answers, asked = api
     answers.extend([(503, "RequestLimitExceeded")] * 20)
     said = r"AWS cannot be asked for addresses in ap-northeast-1: .*RequestLimitExceeded"
@@ -85,6 +85,6 @@ def test_a_refusal_is_not_tried_again(api):
         ("InternalError", False, False),
     ],
 )
-def test_only_what_aws_says_is_not_there_counts_as_absent(code, is_absence, is_denial):
+def test_only_not_found_errors_count_as_absent(code, is_absence, is_denial):
     error = ClientError({"Error": {"Code": code, "Message": ""}}, "X")
     assert (aws.is_absence(error), aws.is_denial(error)) == (is_absence, is_denial)

@@ -58,13 +58,13 @@ def test_each_value_has_the_commit_that_wrote_it(project):
     }
 
 
-def test_what_is_in_no_commit_yet_is_said(project):
+def test_uncommitted_value_is_reported(project):
     (project / "Pulumi.prod.yaml").write_text(FILE.replace("v1:two", "v1:new"))
     assert words(project)["shop-web.TOKEN"] == "changed now, not committed"
     assert words(project)["shop-web.API_KEY"].endswith("by Ann")
 
 
-def test_what_git_cannot_say_is_unknown(project, tmp_path_factory):
+def test_value_without_a_git_history_is_unknown(project, tmp_path_factory):
     elsewhere = tmp_path_factory.mktemp("none")
     (elsewhere / "Pulumi.prod.yaml").write_text(FILE)
     assert blame.changes(elsewhere / "Pulumi.prod.yaml", KEYS) == {}

@@ -31,7 +31,7 @@ def test_every_model_of_the_catalogue_is_on_the_page():
 
 
 @pytest.mark.parametrize("model", MODELS, ids=title)
-def test_every_field_has_its_words(model):
+def test_every_field_has_a_description(model):
     for name, kind, default, text in rows(model):
         assert kind and default and text.endswith("."), name
         assert 10 <= len(text) <= 200, (name, len(text))
@@ -39,13 +39,13 @@ def test_every_field_has_its_words(model):
 
 
 @pytest.mark.parametrize("model", MODELS, ids=title)
-def test_every_field_is_in_a_table_of_the_model_or_of_one_whose_fields_it_has(model):
+def test_every_field_is_in_a_table_of_its_model_or_a_base(model):
     shown = {found[0].strip("`") for base in model.__mro__ if base in MODELS for found in rows(base)}
     written = {info.alias or name for name, info in model.model_fields.items() if name not in ADDED.get(model, ())}
     assert written <= shown
 
 
-def test_a_type_is_said_in_a_readers_words():
+def test_types_of_fields_are_described_in_words():
     assert row(Rate, "per")[1] == "one of `second`, `minute`"
     assert row(Rate, "requests")[1] == "whole number, from 1 to 100000"
     assert row(Service, "single")[1:3] == ("`true` or `false`", "`false`")
@@ -60,7 +60,7 @@ def test_a_type_is_said_in_a_readers_words():
     assert row(TimerService, "job")[1] == "mapping: section → directive → a value, or a list of values"
 
 
-def test_what_the_program_reads_before_it_makes_a_model_is_there_and_what_it_adds_is_not():
+def test_preprocessed_fields_are_listed_and_computed_ones_are_not():
     names = [found[0] for found in rows(System)]
     assert "`variants`" in names and "`variant`" not in names
     assert row(ComposeService, "without")[1] == "list of texts"

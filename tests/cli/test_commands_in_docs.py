@@ -92,5 +92,5 @@ def test_a_page_shows_commands_that_exist(page):
         ("COMMAND --help", ""),
     ],
 )
-def test_what_a_command_does_not_take_is_named(command, reason):
+def test_unknown_argument_of_a_command_is_reported(command, reason):
     assert complaint(command.split()) == reason

@@ -27,14 +27,14 @@ def posted(github: GitHub, *texts: str, head: str | None = HEAD, **named) -> lis
     return list(post(pull(github, **named), {text.split()[3]: text for text in texts}, head))
 
 
-def test_each_stack_with_a_change_gets_one_comment_and_mentions_no_one(github):
+def test_each_changed_stack_gets_one_comment_without_mentions(github):
     assert posted(github, PROD, DEV) == ["dev: no change, no comment", "prod: written"]
     (made,) = github.comments
     assert made["body"].startswith("<!-- infra preview prod -->") and "@team" not in made["body"]
     assert made["body"].split("\n")[1].startswith("<sub>Written by the code of this pull request itself at ")
 
 
-def test_it_is_edited_in_place_on_whatever_page_it_is(github):
+def test_comment_is_edited_on_any_page_of_comments(github):
     for number in range(5):
         github.says(f"hello {number}", "User")
     assert posted(github, PROD) == ["prod: written"]
@@ -45,7 +45,7 @@ def test_it_is_edited_in_place_on_whatever_page_it_is(github):
     assert github.writes == ["POST /repos/team/infra/issues/7/comments", "PATCH 105"]
 
 
-def test_a_change_that_is_gone_is_said_where_it_was_said(github):
+def test_comment_is_updated_when_its_change_is_gone(github):
     github.says(PROD.replace("prod", "dev"))
     assert posted(github, DEV) == ["dev: edited"] and "no change" in github.comments[0]["body"]
 
@@ -55,19 +55,19 @@ def test_a_comment_that_a_person_wrote_with_our_mark_is_not_ours(github):
     assert posted(github, PROD) == ["prod: written"] and len(github.comments) == 2
 
 
-def test_nothing_is_written_for_a_commit_that_is_no_more(github):
+def test_no_comment_is_written_for_a_superseded_commit(github):
     with pytest.raises(InfraError, match=r"is at aaaaaaaaaa by now, the preview is of bbbbbbbbbb: nothing written"):
         posted(github, PROD, head="b" * 40)
     assert github.writes == []
 
 
-def test_a_pull_request_is_found_by_where_it_comes_from(github):
+def test_pull_request_is_found_by_its_head(github):
     assert find_pull(github.url, "team/infra", TOKEN, "fork:topic", HEAD).number == 7
     with pytest.raises(InfraError, match="no open pull request from other:topic"):
         find_pull(github.url, "team/infra", TOKEN, "other:topic", HEAD)
 
 
-def test_what_passes_is_tried_again(github, monkeypatch):
+def test_transient_github_failures_are_retried(github, monkeypatch):
     monkeypatch.setattr(comment.time, "sleep", lambda seconds: None)
     github.failures = [502, 429]
     assert posted(github, PROD) == ["prod: written"]
@@ -88,11 +88,11 @@ def test_a_comment_that_may_be_there_already_is_not_written_again(github, monkey
     assert github.writes == [] and github.failures == []
 
 
-def test_a_text_of_one_line_is_posted_as_any_other(github):
+def test_preview_of_one_line_is_posted(github):
     assert posted(github, PROD.split("\n")[0]) == ["prod: written"]
 
 
-def test_a_change_whose_diff_looks_like_no_change_is_shown(github):
+def test_forged_no_change_line_does_not_suppress_a_comment(github):
     assert posted(github, PROD + "### ✅ nothing\n") == ["prod: written"]
 
 
@@ -139,7 +139,7 @@ def test_the_command(github, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     "tail", ["<!--", "```", "<details>", "cc &#64;octocat", "cc &commat;octocat", "cc &#x40;octocat"]
 )
-def test_no_text_hides_where_it_comes_from_or_mentions_an_account(github, tail):
+def test_comment_keeps_its_origin_and_mentions_no_account(github, tail):
     posted(github, f"{PROD}\n{tail}")
     (made,) = github.comments
     mark, origin, *rest = made["body"].split("\n")

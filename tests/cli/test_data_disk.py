@@ -25,7 +25,7 @@ def mounted(*events, code=0):
     return mount(target(Server(answer)), REQUEST, lines.append), lines
 
 
-def test_what_the_host_says_is_said_and_its_end_is_kept():
+def test_messages_and_result_of_the_host_are_passed_on():
     ended, lines = mounted({}, {"say": "mounting /dev/nvme1n1 at /srv"}, {"done": {"device": "/dev/nvme1n1"}})
     assert (ended.code, ended.result) == (0, {"host": "web1", "volume": "vol-1"})
     assert lines == ["mounting /dev/nvme1n1 at /srv"]
@@ -41,7 +41,7 @@ def test_what_the_host_says_is_said_and_its_end_is_kept():
     ],
     ids=["refused", "cut off", "another form"],
 )
-def test_what_went_wrong_is_the_reason_in_one_line(events, said):
+def test_failure_of_the_host_is_reported_in_one_line(events, said):
     with pytest.raises(InfraError) as failed:
         mounted(*events)
     assert said in str(failed.value) and "\n" not in str(failed.value)

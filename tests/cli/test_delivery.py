@@ -62,7 +62,7 @@ def sent(agent: Agent, outside=lambda urls: None, base=None) -> tuple[dict[str, 
     return delivery.send(agent.target, REQUEST, base, outside, said.append), said
 
 
-def test_one_connection_upload_to_confirmation():
+def test_delivery_uses_one_connection_from_upload_to_confirmation():
     agent = Agent([{"say": "pulling 2 images"}, {}, AWAITING], [{"say": "done"}, APPLIED])
     looked = []
     ended, said = sent(agent, lambda urls: looked.append(urls), base="r0")
@@ -83,7 +83,7 @@ def test_the_payload_is_on_no_command_line():
     assert "hunter2" not in agent.asked[0][0] and agent.asked[0][1]["secrets"] == REQUEST["secrets"]
 
 
-def test_what_is_wrong_outside_is_reported_to_the_host():
+def test_failed_outside_check_is_reported_to_the_host():
     agent = Agent([AWAITING], [{"result": {"outcome": "rolled back", "code": 4, "line": "…"}}])
     ended, _ = sent(agent, lambda urls: "https://x/health answered 502")
     assert ended["code"] == 4
@@ -104,7 +104,7 @@ def test_cut_after_the_answer_has_arrived():
     assert ended["outcome"] == "applied" and agent.verbs() == ["receive", "answer", "follow"]
 
 
-def test_cut_before_the_answer_has_arrived_gives_it_again():
+def test_lost_answer_is_sent_again_on_a_new_connection():
     agent = Agent([AWAITING], ["cut"], [{**AWAITING, "again": True}], [APPLIED])
     looked = []
     ended, _ = sent(agent, lambda urls: looked.append(urls))
@@ -112,7 +112,7 @@ def test_cut_before_the_answer_has_arrived_gives_it_again():
     assert len(looked) == 2 and agent.asked[3][1]["seen"] == 1
 
 
-def test_cut_while_the_job_says_nothing_yet_is_no_refusal():
+def test_lost_connection_before_the_first_event_is_not_a_refusal():
     agent = Agent([{"started": "j"}, {}, "cut"], ["cut"], [{"say": "validating"}, APPLIED])
     ended, said = sent(agent)
     assert ended["outcome"] == "applied" and "validating" in said
@@ -127,7 +127,7 @@ def test_a_follower_that_ends_after_the_start_is_started_again():
     assert ended["outcome"] == "unknown" and "nothing touched" not in ended["line"]
 
 
-def test_one_that_ends_before_the_start_touched_nothing():
+def test_delivery_that_ends_before_the_start_is_refused():
     """It is asked for the job all the same: it may have ended just after the start."""
     agent = Agent(["dies"])
     ended, _ = sent(agent)
@@ -150,7 +150,7 @@ class Refusing(Server):
 
 
 @pytest.mark.parametrize("size", [10, 6 * 1024**2])
-def test_a_sudo_that_refuses_is_reported_in_its_own_words(size):
+def test_refusal_of_sudo_is_reported_with_its_message(size):
     server = Refusing(lambda *_: 0)
     target = Target("web1", "127.0.0.1", server.port, "admin", server.host_public, server.user_private)
     with pytest.raises(InfraError, match=r"web1 .*: sudo: a password is required"):
@@ -158,7 +158,7 @@ def test_a_sudo_that_refuses_is_reported_in_its_own_words(size):
     server.close()
 
 
-def test_cut_after_the_upload_it_is_asked_until_it_would_have_begun(monkeypatch):
+def test_job_cut_after_the_upload_is_asked_for_until_it_must_have_begun(monkeypatch):
     """The host has the whole release: it installs the agent, and begins only then."""
     monkeypatch.setattr(delivery, "SURE_AFTER_UPLOAD", 5)
     agent = Agent(["cut"])
@@ -181,7 +181,7 @@ def test_a_host_that_does_not_come_back_is_unknown_and_no_success():
     assert "An unconfirmed release rolls back; see infra status" in ended["line"]
 
 
-def test_another_host_key_is_never_talked_to():
+def test_delivery_is_refused_for_another_host_key():
     agent = Agent([APPLIED])
     wrong = Target(**{**vars(agent.target), "host_key": key_pair("other")[1]})
     with pytest.raises(InfraError, match=r"has the host key SHA256:\S+, but SHA256:\S+ is pinned"):
@@ -189,7 +189,7 @@ def test_another_host_key_is_never_talked_to():
     assert agent.server.logins == 0 and not agent.asked
 
 
-def test_no_host_there_is_a_refusal_in_one_line(monkeypatch):
+def test_unreachable_host_is_a_refusal_in_one_line(monkeypatch):
     target = {**vars(Agent().target), "port": 9}
     ended = deliver.Delivery().deliver({**REQUEST, "target": target}, print)
     assert ended["code"] == 3 and ended["line"].startswith("refused on web1, nothing touched: web1 (root@127.0.0.1:9)")
@@ -197,7 +197,7 @@ def test_no_host_there_is_a_refusal_in_one_line(monkeypatch):
 
 
 @pytest.mark.parametrize(("text", "base"), [('{"release": "r0"}', "r0"), ("", None), ("no JSON", None), ("{}", None)])
-def test_the_base_is_what_pulumi_remembers(text, base, monkeypatch):
+def test_base_release_is_read_from_pulumi(text, base, monkeypatch):
     monkeypatch.setenv("PULUMI_COMMAND_STDOUT", text)
     assert deliver.kept_before("release") == base
 
@@ -214,7 +214,7 @@ def settling(
     return ended, said
 
 
-def test_a_job_that_an_interrupted_update_left_is_followed_to_its_end_first(monkeypatch, tmp_path):
+def test_job_of_an_interrupted_update_is_followed_first(monkeypatch, tmp_path):
     unchanged = {"result": {"outcome": "unchanged", "code": 0, "line": "unchanged on web1", "release": "r1"}}
     agent = Agent([{"say": "switching"}, APPLIED], [releases("r1")], [unchanged])
     ended, said = settling(monkeypatch, tmp_path, agent, "r0", Unfinished("j1", "r1", "r0"))
@@ -225,7 +225,7 @@ def test_a_job_that_an_interrupted_update_left_is_followed_to_its_end_first(monk
     assert unfinished.read_job(agent.target) is None
 
 
-def test_one_that_still_waits_for_our_word_gets_it(monkeypatch, tmp_path):
+def test_awaiting_job_of_an_interrupted_update_is_confirmed(monkeypatch, tmp_path):
     monkeypatch.setattr(deliver.outside, "complaint", lambda *_: None)
     agent = Agent([{**AWAITING, "again": True}], [APPLIED], [releases("r1")], [APPLIED])
     settling(monkeypatch, tmp_path, agent, "r0", Unfinished("j1", "r1", "r0"))
@@ -238,7 +238,7 @@ def test_one_that_still_waits_for_our_word_gets_it(monkeypatch, tmp_path):
     [("r0", "r9", "r9"), ("r0", "r0", "r0"), ("r0", "r5", "r0"), ("r7", "r9", "r7"), (None, "r9", "r9")],
     ids=["applied", "rolled back", "another's since", "Pulumi knows of a later one", "the first release"],
 )
-def test_what_the_next_update_is_planned_from(monkeypatch, tmp_path, remembered, current, base):
+def test_next_update_is_planned_from_the_release_on_the_host(monkeypatch, tmp_path, remembered, current, base):
     """What was interrupted and applied was this project's own update: the next one, with other files, is no conflict."""
     agent = Agent([{"gone": True}], [{"gone": True}], [{"gone": True}], [releases(current)], [APPLIED])
     left = Unfinished("j1", "r9", None if remembered is None else "r0")
@@ -270,7 +270,7 @@ ODD = ["null", "[]", "{", '{"id": "a"}', '{"id": 1, "release": "r", "base": null
 
 
 @pytest.mark.parametrize("text", ODD)
-def test_a_note_of_another_form_is_none(monkeypatch, tmp_path, text):
+def test_note_with_another_form_is_ignored(monkeypatch, tmp_path, text):
     monkeypatch.setattr(notes, "project_root", lambda: tmp_path)
     agent = Agent([APPLIED])
     unfinished.remember(agent.target, Unfinished("j1", "r1", None))
@@ -281,7 +281,7 @@ def test_a_note_of_another_form_is_none(monkeypatch, tmp_path, text):
     assert ended["outcome"] == "applied" and agent.verbs() == ["receive"]
 
 
-def test_an_interrupted_delivery_says_what_is_true(monkeypatch, tmp_path):
+def test_interrupted_delivery_reports_whether_the_host_was_touched(monkeypatch, tmp_path):
     """Before anything was sent it ends at once; afterwards the release comes to its end, and the note of it stays."""
     monkeypatch.setattr(notes, "project_root", lambda: tmp_path)
     work = deliver.Delivery()
@@ -324,7 +324,7 @@ def test_going_back_names_the_release_and_takes_nothing_along():
     assert set(agent.asked[0][1]) == {"release", "spec"} and agent.asked[0][1]["release"] == "abc"
 
 
-def test_one_answer():
+def test_question_gets_one_answer_or_a_refusal():
     unchanged = {"release": "r1", "drift": []}
     assert ask(Agent([unchanged]).target, "drift") == unchanged
     with pytest.raises(InfraError, match="web1: refused, nothing touched: no"):

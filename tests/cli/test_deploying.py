@@ -49,13 +49,13 @@ def registry(monkeypatch):
         yield digests
 
 
-def test_an_image_by_its_tag_another_tag_or_its_digest(registry):
+def test_image_is_found_by_tag_or_digest(registry):
     admin = service_of(catalogue(), "admin")
     for given, expected in ((None, "latest"), ("2", "2"), (registry["2"], "2")):
         assert digests_to_deploy(admin, given, REGION, ACCOUNT) == {"watchme-admin:latest": registry[expected]}
 
 
-def test_one_that_is_not_there_is_named_with_those_that_are(registry):
+def test_missing_image_is_reported_with_the_recent_ones(registry):
     with pytest.raises(InfraError) as error:
         digests_to_deploy(service_of(catalogue(), "admin"), "3", REGION, ACCOUNT)
     assert f"{REGION} has no watchme-admin:3 (pushed last: " in str(error.value)
@@ -63,12 +63,12 @@ def test_one_that_is_not_there_is_named_with_those_that_are(registry):
 
 
 @pytest.mark.parametrize("given", ["", "sha256:abc", "watchme-admin:2", "a b"])
-def test_what_is_neither_a_tag_nor_a_digest_is_a_line(registry, given):
+def test_invalid_image_option_is_refused_in_one_line(registry, given):
     with pytest.raises(InfraError, match="a tag alone, such as 2026-11-29, or a whole digest"):
         digests_to_deploy(service_of(catalogue(), "admin"), given, REGION, ACCOUNT)
 
 
-def test_an_image_with_several_tags_is_one(registry):
+def test_image_with_several_tags_is_found_once(registry):
     client = boto3.client("ecr", region_name=REGION)
     found = client.batch_get_image(repositoryName="watchme-admin", imageIds=[{"imageTag": "2"}])["images"][0]
     client.put_image(repositoryName="watchme-admin", imageManifest=found["imageManifest"], imageTag="released-1")
@@ -80,7 +80,7 @@ def test_an_image_with_several_tags_is_one(registry):
     assert "released-1" not in str(error.value)
 
 
-def test_what_a_tag_does_not_name_is_the_catalogues(registry):
+def test_image_pinned_in_the_catalogue_ignores_the_tag(registry):
     def by_digest(data):
         service(data, "admin")["image"] = {"repository": "watchme-admin", "digest": OLD}
 
@@ -107,14 +107,14 @@ def test_records_are_by_host_and_service():
     assert before["watchme"] == {"web": {"watchme-web:latest": OLD}}
 
 
-def test_an_image_that_is_not_named_stays_as_it_was_deployed():
+def test_other_images_of_a_service_keep_their_deployed_digests():
     """A migration's own image would follow its tag again, and run what was never deployed."""
     before = {"box": {"web": {"web:latest": OLD, "migrate:latest": OLD}}}
     after = Deployment("box", {"web": {"web:latest": NEW}}).records(before)
     assert after == {"box": {"web": {"web:latest": NEW, "migrate:latest": OLD}}}
 
 
-def test_what_serves_is_what_the_host_says():
+def test_serving_image_is_read_from_the_host():
     wanted = Deployment("watchme", {"admin": {"watchme-admin:latest": NEW}})
     for image, expected in (
         (f"x/watchme-admin@{NEW}", True),
@@ -138,7 +138,7 @@ def way(*releases: str, current: str, **images: str) -> dict:
 THIRD = f"sha256:{'c' * 64}"
 
 
-def test_the_image_before_is_that_of_the_last_other_one():
+def test_earlier_image_is_the_last_different_one():
     answer = way("r1", "r2", "r3", current="r3", r1=OLD, r2=NEW, r3=NEW)
     answer["history"].insert(1, job("r0", 1))
     assert former(answer, "web") == {"web": OLD}
@@ -146,7 +146,7 @@ def test_the_image_before_is_that_of_the_last_other_one():
         former(answer, "admin")
 
 
-def test_back_is_along_the_way_that_led_here():
+def test_repeated_back_follows_the_history_of_images():
     """Not to what was rolled back from; and twice is two steps back."""
     assert former(way("r0", "r1", "bad", "r1", current="r1", r0=OLD, r1=NEW, bad=THIRD), "web") == {"web": OLD}
     once = way("r0", "r1", "r2", current="r2", r0=OLD, r1=NEW, r2=THIRD)
@@ -158,7 +158,7 @@ def test_back_is_along_the_way_that_led_here():
 @pytest.mark.parametrize(
     "images", [[f"x/web@{OLD}", f"x/web@{NEW}"], ["x/web@sha256:../../../etc"], ["x/web:latest"]],
 )  # fmt: skip
-def test_what_is_not_one_image_by_its_digest_is_none(images):
+def test_answer_without_exactly_one_digest_has_no_image(images):
     answer = {
         "current": "r1",
         "services": {"r0": {"web": images}, "r1": {"web": ["x/web@y"]}},
@@ -232,7 +232,7 @@ def test_a_stack_that_is_not_whole_is_refused(stack, outputs, line):
     assert line in str(error.value) and not stack.asked
 
 
-def test_a_host_that_took_what_its_tag_means_needs_an_update_first(stack):
+def test_deploy_is_refused_after_a_followed_tag_until_an_update(stack):
     stack.answer = {"current": "r2", "services": {}, "history": [{**job("r2"), "kind": "watch"}]}
     with pytest.raises(
         InfraError, match="has deployed a new image of a tag that it follows: run pulumi up --stack prod"
@@ -240,7 +240,7 @@ def test_a_host_that_took_what_its_tag_means_needs_an_update_first(stack):
         deploy()
 
 
-def test_everything_else_stays_as_it_was_brought(stack):
+def test_deploy_keeps_the_images_of_other_services(stack):
     stack.outputs = {**WHOLE, "images": {"watchme-admin:latest": OLD, "watchme-web:latest": OLD}}
     assert deploy() == f"admin: {NEW[:19]} serves on watchme; pulumi up keeps it"
     ((words, given, noted),) = stack.asked
@@ -285,7 +285,7 @@ def test_a_host_that_is_ahead_of_the_stack_for_a_moment_is_waited_for(stack, mon
 @pytest.mark.parametrize(
     "reason", ["rolled back on watchme: admin is unhealthy", "refused on watchme, nothing touched: x"]
 )
-def test_a_failure_is_noted_back(stack, reason):
+def test_failed_deploy_restores_the_earlier_record(stack, reason):
     """So that the next update has nothing to do."""
     stack.ends = [reason]
     with pytest.raises(InfraError, match=reason.split(":")[0]):
@@ -299,7 +299,7 @@ def test_a_failure_is_noted_back(stack, reason):
 @pytest.mark.parametrize(
     "reason", ["interrupted; run the same command again", "unknown on watchme: no answer", "rollback failed on watchme: refused on watchme:5432"],
 )  # fmt: skip
-def test_what_is_not_certain_stays_noted_until_the_same_again(stack, reason):
+def test_deploy_with_unknown_outcome_stays_recorded_until_repeated(stack, reason):
     stack.ends = [reason]
     with pytest.raises(InfraError):
         deploy()
@@ -313,13 +313,13 @@ def test_what_is_not_certain_stays_noted_until_the_same_again(stack, reason):
     assert "serves on watchme" in deploy() and not stack.note.exists()
 
 
-def test_what_serves_already_is_nothing_to_do(stack):
+def test_deploy_of_the_serving_image_does_nothing(stack):
     stack.outputs = {**WHOLE, "deployed": {"watchme": {"admin": {"watchme-admin:latest": NEW}}}}
     stack.answer["services"] = {"r1": {"admin": [f"x/watchme-admin@{NEW}"]}}
     assert deploy() == f"admin: {NEW[:19]} serves on watchme already: nothing to do" and not stack.asked
 
 
-def test_a_tag_that_others_follow_is_not_followed_alone(stack):
+def test_deploy_of_a_tag_shared_by_services_is_refused(stack):
     stack.outputs = {**WHOLE, "images": {"watchme-admin:latest": OLD}}
     with pytest.raises(InfraError, match="other services follow tag watchme-admin:latest too and serve sha256:bbbb"):
         deploy(Deployment("watchme", WANTED.images, follow=True))

@@ -28,7 +28,7 @@ def project(tmp_path) -> Path:
 
 
 @pytest.mark.parametrize(("name", "content"), [(name, text) for name, texts in ODD.items() for text in texts])
-def test_an_odd_file_is_a_line_that_names_it(project, name, content):
+def test_malformed_file_is_refused_by_its_name(project, name, content):
     (project / name).write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises((InfraError, CatalogueError), match=name.replace(".", r"\.")):
         list(write_pages(project))
@@ -38,7 +38,7 @@ def test_an_odd_file_is_a_line_that_names_it(project, name, content):
     "name", ["Pulumi.yaml", "files/alerts.yaml", "docs/reference/alerts.md", "docs/systems/recall.md"]
 )
 @pytest.mark.parametrize("what", ["a pipe", "a directory"])
-def test_what_is_no_file_is_named_and_not_waited_for(project, name, what):
+def test_special_file_in_place_of_a_page_is_refused(project, name, what):
     place = project / name
     place.unlink()
     place.mkdir() if what == "a directory" else os.mkfifo(place)

@@ -12,7 +12,7 @@ def said(field):
     return "\n".join(explain(ROOT, field))
 
 
-def test_a_field_is_said_with_its_page():
+def test_field_is_explained_with_its_page():
     text = said("hold")
     assert text.startswith("hold (docs/reference/catalogue.md, Service)") and "new requests wait at most" in text
     assert "(whole number, from 0 to 600; default: 45)" in " ".join(text.split())
@@ -20,7 +20,7 @@ def test_a_field_is_said_with_its_page():
     assert "](" not in text and "`" not in text and max(map(len, text.splitlines())) < 110
 
 
-def test_a_key_is_found_without_its_namespace_and_a_part_by_its_last_name():
+def test_key_is_found_without_its_namespace_and_field_by_its_path():
     assert said("statusCidrs") == said("infra:statusCidrs") and "Networks that may see" in said("statusCidrs")
     assert said("image.tag").startswith("tag (docs/reference/catalogue.md, Image)")
     assert said("backup.keep.daily").startswith("daily (docs/reference/catalogue.md, Keep)")
@@ -29,7 +29,7 @@ def test_a_key_is_found_without_its_namespace_and_a_part_by_its_last_name():
         said("nothing.name")
 
 
-def test_what_several_have_is_said_of_each():
+def test_field_of_several_models_is_explained_for_each():
     assert said("health").count("(docs/") >= 1 and said("files").count("(docs/") >= 2
 
 
@@ -42,7 +42,7 @@ def test_an_alert_is_explained():
     assert said("cpu-credits").endswith("\n  See docs/runbooks/replace-host.md.")
 
 
-def test_what_there_is_not_is_a_line():
+def test_unknown_term_is_one_line_with_the_nearest():
     with pytest.raises(InfraError, match=r"^no field, key, alert or term is named 'hodl'; the nearest names: hold$"):
         said("hodl")
 
@@ -60,7 +60,7 @@ def test_a_term_of_the_glossary_is_explained():
 
 
 @pytest.mark.parametrize("word", ["nonsense", "mem limit", "qqqqqqqq", "", "東京"])
-def test_a_word_that_nothing_is_called_by_is_one_short_line(word):
+def test_unknown_word_is_refused_in_one_short_line(word):
     with pytest.raises(InfraError) as refused:
         said(word)
     assert len(str(refused.value)) < 200 and "\n" not in str(refused.value)
@@ -74,5 +74,5 @@ def test_every_field_of_the_catalogue_is_explained():
     assert len(FIELDS) > 250 and known >= FIELDS
 
 
-def test_what_no_table_has_is_explained_by_the_paragraph_that_names_it():
+def test_term_without_a_table_is_explained_by_its_paragraph():
     assert said("location").startswith("location (docs/sites.md, ")

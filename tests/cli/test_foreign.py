@@ -26,7 +26,7 @@ def test_visible(text, expected):
 
 
 @pytest.mark.parametrize("code", [0xAD, 0x34F, 0x115F, 0x180E, 0x3164, 0x206A, 0xFFA0, 0xE0001, 0xE007F])
-def test_what_cannot_be_seen_is_shown_by_its_number(code):
+def test_invisible_characters_are_shown_as_escapes(code):
     assert (
         visible(f"a{chr(code)}b")
         == "a" + (f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" if code < 65536 else f"\\U{code:08x}") + "b"

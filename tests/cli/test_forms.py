@@ -33,7 +33,7 @@ def unbounded(schema: Any, where: str) -> Iterator[str]:
             yield from unbounded(part, f"{where}.{key}")
 
 
-def test_every_number_that_a_host_says_has_bounds():
+def test_numbers_in_answers_of_hosts_are_bounded():
     forms = list(all_forms())
     assert infra.answers.Status in forms and infra.adopt.host.forms.FactsForm in forms
     assert [where for form in forms for where in unbounded(form.model_json_schema(), form.__name__)] == []

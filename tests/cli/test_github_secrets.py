@@ -59,7 +59,7 @@ def push(*words):
     return ran
 
 
-def test_without_write_it_is_only_said_what_would_be_written(gh):
+def test_secrets_are_only_listed_without_write(gh):
     ran = push("web.API_KEY", "OTHER=web.small")
     assert ran.exit_code == 0, ran.exception
     assert ran.stdout.splitlines() == [
@@ -70,7 +70,7 @@ def test_without_write_it_is_only_said_what_would_be_written(gh):
     assert [words[:2] for words, _, _ in asked(gh)] == [["secret", "list"]]
 
 
-def test_a_value_goes_by_standard_input_alone(gh):
+def test_secret_value_goes_only_through_standard_input(gh):
     ran = push("web.API_KEY", "web.TOKEN", "--write", "--environment", "deploy-prod")
     assert ran.exit_code == 0, ran.exception
     place = ["--repo", "acme/shop", "--env", "deploy-prod"]
@@ -81,7 +81,7 @@ def test_a_value_goes_by_standard_input_alone(gh):
     assert "TOKEN is written to acme/shop, environment deploy-prod" in ran.stdout
 
 
-def test_the_stacks_passphrase_is_taken_as_pulumi_takes_it(gh, monkeypatch, tmp_path):
+def test_passphrase_is_read_from_the_variables_of_pulumi(gh, monkeypatch, tmp_path):
     assert "PULUMI_CONFIG_PASSPHRASE is not set here" in str(push("PULUMI_CONFIG_PASSPHRASE", "--write").exception)
     (tmp_path / "phrase").write_text(f"{VALUE}\n")
     monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE_FILE", str(tmp_path / "phrase"))
@@ -101,17 +101,17 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("words", "line"), REFUSED.values(), ids=REFUSED)
-def test_what_cannot_be_is_refused_before_github_is_asked(gh, words, line):
+def test_invalid_arguments_are_refused_before_github_is_asked(gh, words, line):
     ran = push(*words, "--write")
     assert ran.exit_code == 1 and line in str(ran.exception) and asked(gh) == []
 
 
-def test_what_gh_says_against_it_is_said_without_the_value(gh):
+def test_failure_of_gh_is_reported_without_the_value(gh):
     gh.joinpath("fails").touch()
     assert "gh secret list: failed to set secret" in str(push("web.API_KEY", "--write").exception)
     assert asked(gh)[0][0][:2] == ["secret", "list"]
 
 
-def test_without_gh_it_is_said_where_it_is(gh, monkeypatch):
+def test_missing_gh_is_reported_with_its_address(gh, monkeypatch):
     monkeypatch.setenv("PATH", "/nowhere")
     assert "gh is not on PATH: install it (https://cli.github.com)" in str(push("web.API_KEY").exception)

@@ -38,7 +38,7 @@ def test_every_command_has_an_example():
 @pytest.mark.parametrize(
     ("name", "example"), [(name, example) for name, found in EXAMPLES.items() for example in found]
 )
-def test_an_example_is_one_of_its_command_and_is_shown(name, example):
+def test_example_belongs_to_its_command_and_is_shown(name, example):
     program, *words = shlex.split(example)
     command, rest = named(words)
     assert program == "infra" and " ".join(words).startswith(name)
@@ -57,19 +57,19 @@ def test_a_list_of_commands_has_the_first_sentence_of_each():
     )
 
 
-def test_it_says_its_version():
+def test_version_option_prints_the_version():
     shown = CliRunner().invoke(app, ["--version"])
     assert shown.exit_code == 0 and shown.output == f"infra {version('watchme-infra')}\n"
 
 
-def test_make_help_has_every_target_that_says_what_it_does():
+def test_make_help_lists_every_described_target():
     text = (ROOT / "Makefile").read_text() + (ROOT / "tests/tests.mk").read_text()
     described = dict(re.findall(r"^([a-z-]+):[^#\n]*## (.*)$", text, re.MULTILINE))
     said = execute("make", "help", cwd=ROOT).stdout
     assert len(described) > 8 and all(f"make {name}" in said and what in said for name, what in described.items())
 
 
-def test_a_fault_of_its_own_is_a_line_and_with_debug_all_of_it(monkeypatch, capsys):
+def test_internal_error_is_one_line_and_a_traceback_with_debug(monkeypatch, capsys):
     from infra import main
 
     def broken(*_):

@@ -82,13 +82,13 @@ class Dribbling(Server):
         (answers.checked_traffic, {"requests": 1, "open": 0, "ago": 1.0, "clients": [["a"]]}),
     ],
 )
-def test_what_a_move_asks_hosts_has_a_form_too(check, event):
+def test_malformed_answers_to_questions_of_a_move_are_refused(check, event):
     with pytest.raises(InfraError, match=r"web1: what is said of the (images|requests) has another form") as error:
         check(event, "web1")
     assert "\n" not in str(error.value)
 
 
-def test_what_a_move_is_answered_passes():
+def test_valid_answers_to_questions_of_a_move_are_accepted():
     copied = {"to": "r/a:1", "digest": None, "how": "failed", "reason": "no space"}
     for event in ({}, {"image": copied}, {"images": [copied]}):
         assert answers.checked_copying(event, "web1") == event
@@ -114,7 +114,7 @@ def test_logs_that_are_not_followed_have_an_end(monkeypatch):
 
 
 @pytest.mark.parametrize("text", ["[" * 100_000, "{" * 5000, "\x00\xff", "nonsense", "[1]", "null"])
-def test_what_is_no_event_is_no_answer(text):
+def test_invalid_event_is_not_an_answer(text):
     with pytest.raises(InfraError, match=r"the agent did not answer 'status'"):
         remote.ask(target(server(text)), "status")
 
@@ -236,7 +236,7 @@ def test_a_refusal_of_another_form_is_a_line(result):
         remote.ask(target(server(json.dumps({"result": result}))), "status")
 
 
-def test_a_refusal_is_no_terminal_control_whatever_was_asked():
+def test_terminal_controls_in_a_refusal_are_escaped():
     refused = {"result": {"outcome": "refused", "code": 3, "line": "\x1b]0;owned\x07\nx"}}
     with pytest.raises(InfraError) as error:
         remote.ask(target(server(json.dumps(refused))), "contents")
@@ -262,13 +262,13 @@ def test_a_command_that_does_not_end_is_not_waited_for(monkeypatch):
 
 
 @pytest.mark.parametrize("verb", ["prune", "status", "drift"])
-def test_what_is_only_said_on_the_way_is_no_answer(verb):
+def test_progress_message_is_not_an_answer(verb):
     with pytest.raises(InfraError, match=r"the agent did not answer"):
         remote.ask(target(server('{"say": "waiting"}')), verb)
 
 
 @pytest.mark.parametrize("deep", ["[" * 900 + "]" * 900, '{"a":' * 400 + "1" + "}" * 400])
-def test_an_answer_that_is_too_deep_is_none(deep):
+def test_too_deeply_nested_answer_is_refused(deep):
     with pytest.raises(InfraError, match=r"the agent did not answer"):
         remote.ask(target(server('{"say": "x", "d": ' + deep + "}")), "status")
 
@@ -282,7 +282,7 @@ def test_an_answer_that_is_too_deep_is_none(deep):
         {"release": "a", "manifest": {"memory": 1, "units": [{}], "environment_files": []}, "files": {}},
     ],
 )
-def test_contents_without_what_a_preview_reads_are_refused(event):
+def test_incomplete_contents_are_refused(event):
     with pytest.raises(InfraError, match=r"the answer to 'contents' has another form"):
         answers.check_answer("contents", event, "web1")
 
@@ -303,7 +303,7 @@ def test_a_result_of_another_form_is_unknown_and_never_a_success(monkeypatch, re
     assert any("what is said of the job has another form than this program knows (result" in line for line in said)
 
 
-def test_what_a_host_says_is_no_terminal_control(monkeypatch):
+def test_terminal_controls_of_a_host_are_escaped(monkeypatch):
     result = {"outcome": "applied", "code": 0, "line": "applied\x1b[2K"}
     ended, said = sent(monkeypatch, lambda: [{"say": "\x1b]0;owned\x07"}, {"result": result}])
     assert said == ["\\x1b]0;owned\\x07"] and ended["line"] == "applied\\x1b[2K"
@@ -322,12 +322,12 @@ URLS = {
 
 
 @pytest.mark.parametrize(("url", "said"), URLS.items(), ids=map(repr, URLS))
-def test_a_url_of_a_hosts_that_is_none_is_a_reason(url, said):
+def test_invalid_url_of_a_host_is_reported(url, said):
     assert said in (outside.complaint("127.0.0.1", [], [url], patience=0) or "")
 
 
 @pytest.mark.parametrize("look_at", [["x" * 3000], [f"https://x/{n}" for n in range(600)], "https://x/", [1]])
-def test_what_is_to_be_looked_at_is_bounded(look_at):
+def test_number_of_urls_to_check_is_bounded(look_at):
     with pytest.raises(InfraError, match=r"has another form than this program knows \(look_at"):
         answers.checked_job_event({"awaiting": 60, "look_at": look_at}, "web1")
 
@@ -336,14 +336,14 @@ NUMBERS = [-1, 10**12, 10**30, 10**400, 1.5, "1", None, [], True]
 
 
 @pytest.mark.parametrize("number", NUMBERS, ids=repr)
-def test_a_time_that_is_none_is_refused(number):
+def test_invalid_time_of_a_host_is_refused(number):
     event = {"release": "a", "drift": [], "maintenance": {"shop": {"since": 0, "until": number, "who": "x"}}}
     with pytest.raises(InfraError, match="the answer to 'drift' has another form"):
         answers.check_answer("drift", event, "web1")
 
 
 @pytest.mark.parametrize("restarted", [5, [5], {"a": 1}, "a", None])
-def test_a_job_that_restarted_what_is_no_name_is_refused(restarted):
+def test_job_with_an_invalid_restarted_name_is_refused(restarted):
     job = {"release": "a", "began": "b", "who": "w", "kind": "restart", "changed": [], "outcome": "applied", "code": 0}
     event = {"current": "a", "kept": [], "history": [{**job, "line": "l", "restarted": restarted}]}
     with pytest.raises(InfraError, match="the answer to 'releases' has another form"):

@@ -72,7 +72,7 @@ def test_the_images_of_a_release_are_tagged_and_once_is_enough(ecr):
     assert tags(ecr) == {"latest": first, images.tag(OWNER, first): first}
 
 
-def test_an_image_that_no_kept_release_needs_loses_its_tag_and_is_not_deleted(ecr):
+def test_unneeded_image_loses_its_tag_but_is_not_deleted(ecr):
     """ECR deletes an image with its last tag: CI has pushed another one as `latest` since."""
     old = push(ecr, 1, "latest")
     image_tags.keep([reference(old)], OWNER)
@@ -84,7 +84,7 @@ def test_an_image_that_no_kept_release_needs_loses_its_tag_and_is_not_deleted(ec
     assert digests(ecr) == {old, new}
 
 
-def test_what_another_stack_or_host_needs_keeps_its_tag(ecr):
+def test_image_of_another_stack_or_host_keeps_its_tag(ecr):
     shared, new = push(ecr, 1, "latest"), push(ecr, 2, "v2")
     others = [images.owner("dev", "watchme"), images.owner("prod", "services")]
     for owner in (OWNER, *others):
@@ -95,7 +95,7 @@ def test_what_another_stack_or_host_needs_keeps_its_tag(ecr):
     }  # fmt: skip
 
 
-def test_of_an_index_its_parts_are_kept_too(ecr):
+def test_parts_of_an_index_keep_their_tags(ecr):
     parts = (push(ecr, 1, "amd64"), push(ecr, 2, "arm64"))
     index = push(ecr, 3, "latest", parts)
     image_tags.keep_only([reference(index)], OWNER)
@@ -106,12 +106,12 @@ def test_of_an_index_its_parts_are_kept_too(ecr):
     assert digests(ecr) == {index, other, *parts}
 
 
-def test_an_image_that_is_not_there_is_the_releases_to_complain_of(ecr):
+def test_missing_image_does_not_fail_the_tagging(ecr):
     image_tags.keep([reference(f"sha256:{9:064x}")], OWNER)
     assert tags(ecr) == {}
 
 
-def test_a_repository_that_is_gone_has_nothing_to_keep(ecr):
+def test_missing_repository_is_ignored(ecr):
     """Of a release from before a move, or with a service that has left the catalogue."""
     here = push(ecr, 1, "latest")
     gone = reference(f"sha256:{9:064x}").replace(NAME, "no-such")
@@ -119,7 +119,7 @@ def test_a_repository_that_is_gone_has_nothing_to_keep(ecr):
     assert tags(ecr) == {"latest": here, images.tag(OWNER, here): here}
 
 
-def test_what_ecr_refuses_is_said_in_one_line(ecr, monkeypatch):
+def test_refusal_of_ecr_is_reported_in_one_line(ecr, monkeypatch):
     def refuse(_):
         raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": "not authorized"}}, "ListImages")
 
@@ -155,13 +155,13 @@ def test_nothing_is_asked_for_images_that_are_tagged(monkeypatch, asked):
 
 
 @pytest.mark.parametrize(("kept", "calls"), [(["old"], [("only", sorted([IMAGE, "old"]))]), (None, [])])
-def test_the_host_says_what_its_kept_releases_need(monkeypatch, asked, kept, calls):
+def test_images_of_kept_releases_are_asked_of_the_host(monkeypatch, asked, kept, calls):
     """A kept release that cannot be read may need any image: then none loses its tag."""
     monkeypatch.setattr(deliver, "ask", lambda target, verb: {"images": kept})
     assert tagging([], [IMAGE]).settle() and asked == calls
 
 
-def test_a_right_that_is_missing_holds_up_no_release_and_is_named(monkeypatch):
+def test_missing_right_is_reported_and_does_not_block_a_release(monkeypatch):
     def refuse(*_):
         raise InfraError("ECR in ap-northeast-1, repository a: AccessDeniedException")
 

@@ -84,7 +84,7 @@ def test_an_image_is_copied_once(registries):
     assert mirror.mirror_image(wanted(digest), said.append) == (digest, False) and len(said) == 1
 
 
-def test_by_its_digest_and_with_all_architectures(registries):
+def test_image_is_copied_by_digest_with_all_architectures(registries):
     digest = mirror.resolve_digests([NAME], {})[NAME]
     mirror.mirror_image(wanted(digest), lambda line: None)
     copy = next(line for line in (registries / "log").read_text().splitlines() if line.startswith("copy"))
@@ -92,12 +92,12 @@ def test_by_its_digest_and_with_all_architectures(registries):
     assert "bG9naW4=" not in copy, "a login on a command line is everyone's"
 
 
-def test_what_is_not_there_is_named_before_anything_is_made(registries):
+def test_missing_images_are_reported_before_anything_is_created(registries):
     with pytest.raises(InfraError, match=r"1 image\(s\) are not in their registries: docker.io/library/nothing:1"):
         mirror.resolve_digests([NAME, "docker.io/library/nothing:1"], {})
 
 
-def test_a_registry_that_is_down_is_its_own_reason(registries):
+def test_unreachable_registry_is_reported_apart_from_missing_images(registries):
     (registries / "down").touch()
     with pytest.raises(InfraError) as raised:
         mirror.resolve_digests([NAME], {})
@@ -109,20 +109,20 @@ def test_a_registry_that_is_down_is_its_own_reason(registries):
 
 
 @pytest.mark.parametrize("answer", ["", "<html>please log in</html>", "[]", '{"errors": []}'])
-def test_an_answer_that_is_no_image_is_none(registries, answer):
+def test_registry_answer_without_an_image_is_refused(registries, answer):
     (registries / NAME.replace("/", "+")).write_text(answer)
     with pytest.raises(InfraError, match="its registry answers with something else than an image"):
         mirror.resolve_digests([NAME], {})
 
 
-def test_a_copy_that_is_another_image_is_no_copy(registries):
+def test_copy_with_another_digest_is_refused(registries):
     digest = mirror.resolve_digests([NAME], {})[NAME]
     (registries / "wrong").write_text(manifest("something else"))
     with pytest.raises(InfraError, match="and the original sha256:"):
         mirror.mirror_image(wanted(digest), lambda line: None)
 
 
-def test_without_skopeo_it_says_how_to_get_it(monkeypatch, tmp_path):
+def test_missing_skopeo_is_reported_with_the_remedy(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(InfraError, match="skopeo is not on PATH: install it"):
         mirror.resolve_digests([NAME], {})
@@ -132,7 +132,7 @@ def stack(**secrets):
     return catalogue(with_database, configured(secrets={"db": {"POSTGRES_PASSWORD": "x"}, **secrets}))
 
 
-def test_what_the_stack_has_and_what_is_newer(registries):
+def test_images_are_listed_with_newer_tags(registries):
     (registries / "tags").write_text("14.1 16.4 16.5 16.10 17.2 17.2-alpine 18beta1 latest 16")
     (known,) = images.look(stack())
     assert known.line == f"{NAME}: not here yet: pulumi up copies it; newer: 16.10, 17.2"

@@ -44,7 +44,7 @@ def test_check_reports_every_problem_and_fails(project):
     assert "port 8017 is already used by ast-api" in ran.stderr and "is the gateway" in ran.stderr
 
 
-def test_a_public_name_is_one_stacks(project):
+def test_public_name_belongs_to_one_stack(project):
     path = project / "Pulumi.dev.yaml"
     path.write_text(path.read_text().replace("api-dev.hey-watch.me", "api.hey-watch.me"))
     for stack, other in (("dev", "prod"), ("prod", "dev")):
@@ -71,7 +71,7 @@ def test_check_works_in_a_folder_below(project):
 
 @pytest.mark.parametrize("content", [b"\xff", b"[", b"config: &a {x: *a}", b"config:\n  1: 2\n", b"hello"])
 @pytest.mark.parametrize("argv", [["check"], ["render", "--out", "out"]], ids=lambda argv: argv[0])
-def test_no_command_calls_an_odd_file_its_own_fault(project, argv, content):
+def test_malformed_file_is_not_an_internal_error(project, argv, content):
     (project / "Pulumi.prod.yaml").write_bytes(content)
     ran = infra(project, *argv, "--stack", "prod")
     assert ran.returncode == 1 and ran.stderr.startswith("error: Pulumi.prod.yaml: "), ran.stderr
@@ -90,7 +90,7 @@ def test_a_mistake_is_a_line_and_no_traceback(project, argv, line):
     assert ran.returncode != 0 and line in ran.stderr and "Traceback" not in ran.stderr
 
 
-def test_hosts_are_asked_whatever_the_catalogue_says(project):
+def test_status_works_with_an_invalid_catalogue(project):
     """A person who is about to fix it wants to see them."""
     (project / "files/systems/watchme.yaml").write_text("services: []\nhalf: done\n")
     assert "watchme.yaml" in infra(project, "check", "--stack", "prod").stderr
@@ -102,7 +102,7 @@ def test_outside_a_project(tmp_path):
     assert ran.returncode == 1 and "no Pulumi.yaml in" in ran.stderr
 
 
-def test_render_writes_what_a_release_carries(project):
+def test_render_writes_the_files_of_a_release(project):
     ran = infra(project, "render", "--stack", "prod", "--out", "out")
     assert ran.returncode == 0
     for file in render(catalogue(), "watchme").files:
@@ -130,6 +130,6 @@ def test_the_system_pages_are_the_catalogues():
         (["push", "watchme-nothing:latest", "--from", "x"], "the catalogue has no repository 'watchme-nothing'"),
     ],
 )
-def test_a_move_that_cannot_be_asked_about_is_one_line(project, argv, line):
+def test_impossible_move_is_refused_in_one_line(project, argv, line):
     ran = infra(project, *argv, "--stack", "prod")
     assert ran.returncode == 1 and line in ran.stderr and "Traceback" not in ran.stderr

@@ -66,14 +66,14 @@ def joined(hosts, give, take, came=lambda total: None):
         return join(Side(one, giver, ["sh", "-c", give]), Side(other, taker, ["sh", "-c", take]), came)
 
 
-def test_each_reads_what_the_other_writes_and_a_logins_words_are_passed_over(hosts):
+def test_joined_commands_exchange_data_without_login_banners(hosts):
     ended = joined(
         hosts, "echo question; read answer; echo $answer >&2; exit 3", "read asked; echo $asked, answered; exit 4"
     )
     assert ended.codes == (3, 4) and ended.words == ("question, answered", "")
 
 
-def test_a_great_deal_comes_as_it_was_and_is_counted(hosts):
+def test_large_stream_arrives_unchanged_and_is_counted(hosts):
     size, counted = 3_000_000, []
     made = f"head -c {size} /dev/zero | tr '\\0' 'x'"
     ended = joined(hosts, made, "sha256sum >&2", counted.append)
@@ -81,7 +81,7 @@ def test_a_great_deal_comes_as_it_was_and_is_counted(hosts):
     assert counted[-1] == size and counted == sorted(counted)
 
 
-def test_one_that_ends_early_ends_the_other(hosts):
+def test_early_end_of_one_command_ends_the_other(hosts):
     ended = joined(hosts, "cat /dev/zero; echo ended >&2", "echo disk is full >&2; exit 11")
     assert ended.codes[1] == 11 and ended.words[1] == "disk is full"
 

@@ -32,7 +32,7 @@ def test_a_long_line_is_split_between_characters_and_loses_nothing():
     assert "".join(pieces(text)) == text and len(list(pieces(text))) == 4
 
 
-def test_of_a_line_that_is_far_too_long_the_beginning_is_shown_and_how_much_there_is():
+def test_oversized_line_is_cut_with_its_length():
     *shown, mark = pieces("x" * 5_000_000)
     assert (
         "".join(shown) == "x" * LINE * PIECES and mark == "… (5000000 bytes in this line; the whole text: infra logs)"
@@ -73,7 +73,7 @@ class Read:
         return self.texts[0], self.texts[1]
 
 
-def test_what_comes_after_the_last_line_is_dropped():
+def test_lines_after_the_last_line_are_dropped():
     read = Read()
     read.writer.say("progress")
     read.writer.last("the reason", "{}")
@@ -94,7 +94,7 @@ def test_all_lines_together_fit_into_the_environment_of_the_next_run():
     )
 
 
-def test_a_result_that_the_next_run_could_not_take_is_an_error_before_it_is_written():
+def test_oversized_result_is_refused_before_it_is_written():
     read = Read()
     with pytest.raises(ValueError, match="at most 65536"):
         read.writer.last("", json.dumps({"images": "x" * 70_000}))

@@ -116,14 +116,14 @@ def test_a_login_that_runs_something_else_is_reported_at_once_and_gets_nothing(k
 
 
 @pytest.mark.parametrize("kind", [kind for kind in LOGINS if kind not in ("no python3", "sudo")])
-def test_such_a_host_is_not_prepared(kind):
+def test_host_with_a_forced_command_is_not_prepared(kind):
     make, words = LOGINS[kind]
     made = make()
     ended = Ready(pause=0.05).wait(target(made), PREPARATION, print)
     assert ended.code == 1 and words in ended.line and made.logins == 1 and not getattr(made, "given", b"")
 
 
-def test_one_that_never_begins_is_given_up(monkeypatch):
+def test_login_without_output_is_given_up(monkeypatch):
     monkeypatch.setattr(remote, "SILENCE", 1.0)
     made = Login(b"Password for web1: ", code=None)
     try:
@@ -145,7 +145,7 @@ NOISE = {
 
 
 @pytest.mark.parametrize("kind", NOISE)
-def test_what_a_login_shell_prints_is_noise(kind):
+def test_output_of_a_login_shell_is_ignored(kind):
     def answer(command, given, say):
         for line in ['{"started": "j"}', '{"say": "pulling"}', APPLIED]:
             say(line)
@@ -243,7 +243,7 @@ def test_a_refused_login_comes_with_the_servers_reason():
 
 
 @pytest.mark.parametrize("greeting", [b"Exceeded MaxStartups\r\n", b"HTTP/1.1 400 Bad Request\r\n"])
-def test_what_answers_there_instead_of_ssh_is_shown(greeting):
+def test_answer_of_another_protocol_is_shown(greeting):
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def serve():

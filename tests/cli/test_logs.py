@@ -47,7 +47,7 @@ def test_the_lines_of_all_hosts_come_in_the_order_of_their_time(saying):
     ]
 
 
-def test_one_host_needs_no_name(saying):
+def test_lines_of_a_single_host_have_no_host_name(saying):
     saying["watchme"] = [event(10, "first")]
     assert list(logs.lines(whole(), ["ast-api"], "watchme", logs.Selection(follow=True))) == [
         "1970-01-01 00:00:10 UTC ast-api: first"
@@ -55,7 +55,7 @@ def test_one_host_needs_no_name(saying):
 
 
 @pytest.mark.parametrize("follow", [True, False])
-def test_a_host_that_does_not_answer_is_reported_after_what_others_said(saying, follow):
+def test_silent_host_is_reported_after_the_lines_of_others(saying, follow):
     saying["watchme"] = [event(10, "first")]
     saying["watchme@ap-southeast-2"] = [InfraError("watchme@ap-southeast-2 does not answer")]
     found = logs.lines(whole(), ["ast-api"], None, logs.Selection(follow=follow))
@@ -64,7 +64,7 @@ def test_a_host_that_does_not_answer_is_reported_after_what_others_said(saying, 
         next(found)
 
 
-def test_a_host_that_says_more_than_it_was_asked_for_is_not_waited_for(saying):
+def test_host_that_exceeds_the_requested_lines_is_cut_off(saying):
     saying["watchme"] = (event(number, "on and on") for number in itertools.count())
     saying["watchme@ap-southeast-2"] = [event(1.5, "other")]
     found = logs.lines(whole(), ["ast-api"], None, logs.Selection(count=2))
@@ -73,7 +73,7 @@ def test_a_host_that_says_more_than_it_was_asked_for_is_not_waited_for(saying):
         next(found)
 
 
-def test_a_fault_while_one_host_is_listened_to_ends_the_command(saying):
+def test_unexpected_error_ends_the_logs(saying):
     saying["watchme"] = [ValueError("not foreseen")]
     with pytest.raises(ValueError, match="not foreseen"):
         list(logs.lines(whole(), ["ast-api"], "watchme", logs.Selection(follow=True)))
@@ -88,12 +88,12 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize(("asked", "said"), MISTAKES.values(), ids=MISTAKES)
-def test_a_mistake_names_what_there_is(saying, asked, said):
+def test_unknown_service_or_host_is_refused_with_the_known_ones(saying, asked, said):
     with pytest.raises(InfraError, match=said):
         list(logs.lines(whole(), *asked, logs.Selection()))
 
 
-def test_several_services_and_those_of_a_system_come_as_one_stream(saying):
+def test_lines_of_several_services_are_merged(saying):
     saying["watchme ast-api"] = [event(10, "first"), event(30, "third")]
     saying["watchme web"] = [event(20, "second")]
     assert [line.rsplit(" ", 1)[1] for line in logs.lines(whole(), ["ast-api", "web"], "watchme", logs.Selection())] == [
@@ -104,12 +104,12 @@ def test_several_services_and_those_of_a_system_come_as_one_stream(saying):
     assert len(logs.services_of(whole(), ["watchme"])["watchme"]) == 13
 
 
-def test_a_pattern_that_is_none_is_refused_before_anything_is_asked(saying):
+def test_invalid_pattern_is_refused_before_hosts_are_asked(saying):
     with pytest.raises(InfraError, match=r"--grep \(: .*a regular expression of Python's"):
         list(logs.lines(whole(), ["ast-api"], None, logs.Selection(grep="(")))
 
 
-def test_what_is_asked_for_goes_to_the_host(saying, monkeypatch):
+def test_options_of_logs_are_sent_to_the_host(saying, monkeypatch):
     asked = []
     monkeypatch.setattr(logs.remote, "stream", lambda target, verb, payload: asked.append(payload) or iter(()))
     list(logs.lines(whole(), ["ast-api"], "watchme", logs.Selection(9, False, 60.0, "error|oops")))

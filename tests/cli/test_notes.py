@@ -29,7 +29,7 @@ def remember_all() -> None:
     attempts.keep("prod", "ap-northeast-1", attempts.Attempts(1.0))
 
 
-def test_what_is_kept_is_remembered(project):
+def test_stored_notes_are_read_back(project):
     remember_all()
     assert locks.read_engine("prod") == locks.identify(os.getpid()) and unfinished.read_job(TARGET) == JOB
     assert attempts.read_attempts("prod", "ap-northeast-1") is not None
@@ -53,7 +53,7 @@ def test_a_link_on_the_way_leads_nowhere(project, tmp_path_factory, at):
 
 
 @pytest.mark.parametrize("text", [None, "", "[", "[1]", "5", '{"id": 1}', "[" * 100_000, '{"pid": Infinity}', "\xff"])
-def test_one_that_cannot_be_read_is_none(project, text):
+def test_unreadable_note_is_ignored(project, text):
     """None: a pipe, which no one writes to."""
     remember_all()
     for path in (project / ".infra").rglob("*.json"):
@@ -72,7 +72,7 @@ SPOILT = [
 
 
 @pytest.mark.parametrize("change", SPOILT)
-def test_a_move_of_another_form_is_none(project, change):
+def test_note_of_a_move_with_another_form_is_ignored(project, change):
     place = attempts._place("prod", "ap-northeast-1")
     notes.keep(place, MOVE)
     assert attempts.read_attempts("prod", "ap-northeast-1") == attempts.Attempts(

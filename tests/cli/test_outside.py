@@ -54,7 +54,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize(("change", "said"), WRONG.values(), ids=WRONG)
-def test_what_is_wrong_is_said(site, change, said):
+def test_failure_from_outside_is_reported(site, change, said):
     assert said in (looked(site, **change) or "")
 
 
@@ -65,7 +65,7 @@ def test_no_server_there():
 @pytest.mark.parametrize(
     "part", [b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 200 OK\r\nX: " + b"x" * 8], ids=["goes on", "never ends"]
 )
-def test_an_answer_of_which_each_part_comes_in_time_ends_too(tmp_path, monkeypatch, part):
+def test_slow_answer_ends_at_its_deadline(tmp_path, monkeypatch, part):
     monkeypatch.setattr(outside, "LONGEST", 1.0)
     make_root(tmp_path / "root")
     issue(tmp_path / "root", tmp_path / "site", ["api.test"])
@@ -150,7 +150,7 @@ OVER_HTTP2 = {
 
 
 @pytest.mark.parametrize(("server", "said"), OVER_HTTP2.values(), ids=OVER_HTTP2)
-def test_a_server_of_http2_is_asked_by_it_too(tmp_path, server, said):
+def test_http2_server_is_also_asked_over_http2(tmp_path, server, said):
     make_root(tmp_path / "root")
     issue(tmp_path / "root", tmp_path / "site", ["api.test"])
     newer = Newer(tmp_path, **server)

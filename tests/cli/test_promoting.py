@@ -70,12 +70,12 @@ def skopeo(monkeypatch):
     monkeypatch.setattr(promoting, "login", lambda *_: "login")
 
 
-def test_what_the_first_stack_serves_is_deployed_by_its_digest(serve):
+def test_serving_image_of_the_first_stack_is_promoted_by_digest(serve):
     made = promoting.plan_promotion(DEV, PROD, "admin", None, None)
     assert made.wanted.host == "watchme" and made.wanted.images == {"admin": {"watchme-admin:latest": NEW}}
 
 
-def test_the_difference_is_shown_with_what_labels_say(serve):
+def test_promotion_shows_the_labels_of_both_images(serve):
     prefix = "org.opencontainers.image."
     Copier.labels = {
         NEW: {f"{prefix}revision": "3f2a", f"{prefix}created": "2026-11-29", "other": "x"},
@@ -92,20 +92,20 @@ def test_labels_that_cannot_be_read_hold_up_nothing(serve):
     assert list(promoting.lines(made, PROD)) == [f"watchme-admin: {OLD[:19]} in prod → {NEW[:19]} of dev"]
 
 
-def test_what_the_other_catalogue_decides_about_is_named_and_not_copied(serve):
+def test_images_of_the_other_catalogue_are_reported_and_not_copied(serve):
     serve["dev"]["admin"].append(f"x.dkr.ecr.r.amazonaws.com/docker.io/library/flyway@{OLD}")
     made = promoting.plan_promotion(DEV, PROD, "admin", None, None)
     assert made.images == {"watchme-admin": NEW}
     assert "not promoted" in (said := next(promoting.lines(made, PROD))) and "docker.io/library/flyway" in said
 
 
-def test_what_serves_there_already_is_said(serve):
+def test_already_serving_image_is_reported(serve):
     serve["prod"] = serve["dev"]
     made = promoting.plan_promotion(DEV, PROD, "admin", None, None)
     assert list(promoting.lines(made, PROD)) == [f"watchme-admin: {NEW[:19]} serves in prod already"]
 
 
-def test_only_what_the_other_registry_lacks_is_copied(serve):
+def test_only_missing_images_are_copied(serve):
     made = promoting.plan_promotion(DEV, PROD, "admin", None, None)
     there = "754724220380.dkr.ecr.ap-southeast-2.amazonaws.com/watchme-admin"
     assert list(promoting.bring_images(made, PROD)) == [
@@ -119,7 +119,7 @@ def test_only_what_the_other_registry_lacks_is_copied(serve):
     assert list(promoting.bring_images(made, PROD)) == [] and len(Copier.copies) == 1
 
 
-def test_stacks_of_one_registry_copy_nothing(serve):
+def test_promotion_within_one_registry_copies_nothing(serve):
     made = promoting.plan_promotion(DEV, of_stack("prod"), "admin", None, None)
     assert list(promoting.bring_images(made, of_stack("prod"))) == [] and Copier.copies == []
 
@@ -146,7 +146,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("case", REFUSED.values(), ids=REFUSED)
-def test_what_cannot_be_promoted_is_said(serve, case):
+def test_impossible_promotion_is_refused(serve, case):
     source, target, says, line = case
     serve.update(says)
     with pytest.raises(InfraError) as error:

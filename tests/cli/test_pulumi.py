@@ -23,7 +23,7 @@ def test_a_complaint_has_a_remedy_where_pulumi_names_none(monkeypatch, complaint
     assert "\n" not in str(error.value)
 
 
-def test_of_what_a_preview_says_the_reason_comes_first(monkeypatch):
+def test_error_of_a_preview_comes_before_its_warnings(monkeypatch):
     said = [{"severity": "warning", "message": "warning: w"}, {"severity": "error", "message": "no plugin"}]
     answer = json.dumps({"diagnostics": [*said, {"severity": "info", "message": "i"}]})
     monkeypatch.setattr(pulumi, "attempt", lambda *_, **__: subprocess.CompletedProcess([], 255, answer, ""))

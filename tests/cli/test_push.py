@@ -19,11 +19,11 @@ from infra.push import _skopeo_source
         ("docker-archive:web.tar", "docker-archive:web.tar"),
     ],
 )
-def test_a_plain_name_is_an_image_of_docker_with_its_tag(given, named):
+def test_plain_name_is_an_image_of_the_local_docker(given, named):
     assert _skopeo_source(given) == named
 
 
-def test_an_image_that_is_not_there_is_said_without_skopeos_words(monkeypatch):
+def test_missing_image_is_reported_without_skopeos_message(monkeypatch):
     class Done:
         returncode = 1
         stderr = 'time="…" level=fatal msg="Error response from daemon: reference does not exist"'

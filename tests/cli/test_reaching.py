@@ -24,14 +24,14 @@ def test_all_that_is_printed_comes_also_after_the_status():
     assert len(ran.stdout) == 121_000 and ran.stderr.startswith(b"in error\n")
 
 
-def test_what_is_typed_holds_up_nothing_that_is_printed():
+def test_unread_input_does_not_block_output():
     """The command reads nothing before it has printed much."""
     asked = command(sizes=[30000] * 400, before=390)
     ran = subprocess.run(asked, input=b"y" * 1_000_000, capture_output=True, cwd=ROOT, timeout=60)
     assert len(ran.stdout) == 12_000_000
 
 
-def test_one_without_a_reader_is_no_error():
+def test_closed_output_is_not_an_error():
     first = subprocess.Popen(command(sizes=[30000] * 200), stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT)
     assert first.stdout and first.stderr
     first.stdout.read(10)
@@ -64,7 +64,7 @@ def test_an_answer_without_a_port_is_a_line(monkeypatch):
         reaching.forward("box", "web", None, None, print)  # type: ignore[arg-type]
 
 
-def test_each_way_of_a_forwarded_connection_goes_by_itself():
+def test_both_directions_of_a_forwarded_connection_are_independent():
     """Neither end reads before it has written all: each way has its own thread."""
     came: queue.Queue[bytes] = queue.Queue()
     pieces = iter([b"a" * 1000] * 50)

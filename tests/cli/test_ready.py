@@ -42,7 +42,7 @@ def closed_port() -> int:
         return closed.getsockname()[1]
 
 
-def test_the_script_comes_along_and_its_arguments_are_quoted():
+def test_preparation_script_is_sent_with_quoted_arguments():
     given = []
     made = server(lambda command, text, say: given.append((command, text)) or say("swap added") or 0)
     ended, lines = waited(target(made), first="cloud-init status --wait; ")
@@ -51,13 +51,13 @@ def test_the_script_comes_along_and_its_arguments_are_quoted():
     assert lines[:2] == ["preparing web1", "swap added"]
 
 
-def test_another_user_than_root_prepares_with_sudo():
+def test_preparation_by_another_user_uses_sudo():
     made = server()
     waited(target(made, user="ubuntu"))
     assert made.commands == ["sudo -n sh -s 2048 nginx 'a package'"]
 
 
-def test_what_fails_there_is_the_reason_in_one_line():
+def test_failed_preparation_is_reported_in_one_line():
     def answer(command, text, say):
         say("prepare-host: cannot install: nginx")
         return 1
@@ -69,7 +69,7 @@ def test_what_fails_there_is_the_reason_in_one_line():
     assert ended.line.startswith(f"failed: web1 (root@127.0.0.1:{made.port}) cannot be prepared: ")
 
 
-def test_a_wrong_host_key_ends_it_at_once_and_nothing_is_sent():
+def test_wrong_host_key_ends_the_wait_and_nothing_is_sent():
     made = server()
     began = time.monotonic()
     ended, lines = waited(target(made, host_key=key_pair("other")[1]), limit=600)
@@ -77,7 +77,7 @@ def test_a_wrong_host_key_ends_it_at_once_and_nothing_is_sent():
     assert "has the host key SHA256:" in ended.line and "is pinned: another machine may have its address" in ended.line
 
 
-def test_a_host_key_of_another_type_ends_it_at_once():
+def test_host_key_of_another_type_ends_the_wait():
     made = server()
     other = paramiko.ECDSAKey.generate()
     ended, _ = waited(target(made, host_key=f"{other.get_name()} {other.get_base64()}"), limit=600)
@@ -95,7 +95,7 @@ UNKNOWN = {"no such name": "no-such-host.invalid", "no name at all": f"{'a' * 64
 
 
 @pytest.mark.parametrize("address", UNKNOWN.values(), ids=UNKNOWN)
-def test_a_name_without_an_address_ends_it_at_once(monkeypatch, address):
+def test_unknown_host_name_ends_the_wait(monkeypatch, address):
     def unknown(*_, **__):
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
@@ -138,7 +138,7 @@ def test_a_user_that_is_not_known_yet_is_waited_for():
     assert ended.code == 0 and "rejects the stack's key (infra:sshPublicKey)" in lines[0]
 
 
-def test_a_key_that_stays_unknown_ends_it_long_before_the_limit():
+def test_rejected_user_key_ends_the_wait_early():
     ended, _ = waited(target(server(users=[])), limit=600)
     assert ended.code == 1 and "rejects the stack's key (infra:sshPublicKey)" in ended.line
 
@@ -157,7 +157,7 @@ def test_a_connection_that_breaks_in_the_middle_is_made_again():
     assert ended.code == 0 and made.logins == 2 and any("waiting for web1" in line for line in lines)
 
 
-def test_the_last_line_of_one_that_is_interrupted_says_whether_the_host_works_on():
+def test_interrupted_wait_reports_whether_the_host_was_changed():
     gate = Ready(host="web1")
     assert "while waiting for web1; nothing was changed there" in gate.interruption_line()
     gate.is_preparing = True
@@ -229,7 +229,7 @@ def test_keys_of_the_stack_in_every_form(kind, form):
 @pytest.mark.parametrize(
     "text", ["", "nonsense", "-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n-----END OPENSSH PRIVATE KEY-----"]
 )
-def test_what_is_no_key_is_said_without_it(text):
+def test_invalid_private_key_is_reported_without_its_text(text):
     with pytest.raises(InfraError, match="infra:sshPrivateKey is not a private key") as refused:
         private_key(target(server(), private_key=text))
     assert "AAAA" not in str(refused.value) and "nonsense" not in str(refused.value)
@@ -243,7 +243,7 @@ def test_a_key_with_a_passphrase_is_refused():
 
 
 @pytest.mark.parametrize("line", ["", "trust me", "ssh-dss AAAA", "ssh-ed25519 ???", "ssh-ed25519"])
-def test_what_is_no_host_key_is_said(line):
+def test_invalid_host_key_is_reported(line):
     with (
         pytest.raises(InfraError, match="is not a public key of a supported type: ssh-ed25519"),
         connect(target(server(), host_key=line)),

@@ -15,14 +15,14 @@ def shown(table) -> str:
     return console.export_text()
 
 
-def test_history_says_who_when_what_and_how_it_ended():
+def test_history_shows_author_time_changes_and_outcome():
     answer = {"current": "a" * 64, "kept": ["a" * 64, "c" * 64], "history": [{**JOB, "release": "c" * 64}, JOB, BAD]}
     text = shown(releases.history("web1", answer))
     assert "aaaaaaaaaaaa serves" in text and "cccccccccccc kept" in text and "2026-11-21 10:00:00" in text
     assert "alice@laptop" in text and "rolled back: web answered 500" in text
 
 
-def test_in_order():
+def test_healthy_host_is_in_order():
     lines, orderly = releases.state("prod", "web1", STATUS, "a" * 64)
     assert orderly and lines == [
         "web1: serves aaaaaaaaaaaa, deployed 2026-11-21 10:00 UTC by alice@laptop",
@@ -55,7 +55,7 @@ OUT_OF_ORDER = {
 }
 
 
-def test_what_is_not_in_order_is_said():
+def test_each_fault_of_a_host_is_reported():
     for change, wanted, line in OUT_OF_ORDER.values():
         lines, orderly = releases.state("prod", "web1", {**STATUS, **change}, wanted)
         assert not orderly and line in "\n".join(lines)

@@ -66,7 +66,7 @@ def test_the_newest_of_the_hosts_own_snapshots(ec2):
         restore._choose_snapshot(found, "snap-9", "services")
 
 
-def test_no_snapshot_says_what_makes_some(ec2):
+def test_missing_snapshot_is_reported_with_the_remedy(ec2):
     with pytest.raises(InfraError, match=r"no snapshot of services's disk in ap-northeast-1 .*infra:keepSnapshots"):
         restore._snapshots(ec2, STACK, "services", REGION)
     with pytest.raises(InfraError, match="no snapshot of services's disk"):
@@ -81,14 +81,14 @@ WRONG = {
 
 
 @pytest.mark.parametrize(("host", "said"), WRONG.items())
-def test_a_host_without_data_of_its_own_says_why(ec2, host, said):
+def test_host_without_data_is_refused_with_the_reason(ec2, host, said):
     with pytest.raises(InfraError, match=said):
         restore.snapshots(CATALOGUE, host)
     with pytest.raises(InfraError, match=said):
         restore.restore(CATALOGUE, host, None, print)
 
 
-def test_a_volume_is_there_for_as_long_as_it_is_needed(ec2):
+def test_restore_volume_is_deleted_afterwards(ec2):
     instance, snapped = machine(ec2), snapshot(ec2)
     (chosen,) = restore.snapshots(CATALOGUE, "services")
     found = restore._instance(ec2, STACK, "services", REGION, "192.0.2.1")
@@ -100,7 +100,7 @@ def test_a_volume_is_there_for_as_long_as_it_is_needed(ec2):
     assert volumes(ec2) == []
 
 
-def test_what_a_killed_command_left_is_used_or_goes(ec2):
+def test_volumes_of_a_killed_restore_are_reused_or_deleted(ec2):
     machine(ec2)
     snapshot(ec2), snapshot(ec2)
     new, old = restore.snapshots(CATALOGUE, "services")
@@ -115,7 +115,7 @@ def test_what_a_killed_command_left_is_used_or_goes(ec2):
     assert volumes(ec2) == []
 
 
-def test_one_that_is_being_deleted_is_not_used(ec2, monkeypatch):
+def test_volume_under_deletion_is_not_reused(ec2, monkeypatch):
     machine(ec2)
     snapshot(ec2)
     (chosen,) = restore.snapshots(CATALOGUE, "services")
@@ -128,7 +128,7 @@ def test_one_that_is_being_deleted_is_not_used(ec2, monkeypatch):
     assert {"Name": "status", "Values": ["creating", "available", "in-use"]} in asked[0]["Filters"]
 
 
-def test_what_went_wrong_is_said_before_what_could_not_be_cleared_up(ec2, monkeypatch):
+def test_failure_is_reported_before_the_failed_cleanup(ec2, monkeypatch):
     machine(ec2)
     snapshot(ec2)
     (chosen,) = restore.snapshots(CATALOGUE, "services")
@@ -144,32 +144,32 @@ def test_what_went_wrong_is_said_before_what_could_not_be_cleared_up(ec2, monkey
         raise InfraError("the host said no")
 
 
-def test_where_the_host_is_counts_and_not_where_it_is_to_be(ec2):
+def test_restore_uses_the_current_region_of_the_host(ec2):
     moved = STACK.model_copy(update={"region": "ap-southeast-2"})
     mine = snapshot(ec2)
     assert [entry.id for entry in restore.snapshots(replace(CATALOGUE, stack=moved), "services")] == [mine]
 
 
-def test_a_host_that_is_not_there_says_so(ec2):
+def test_restore_without_a_running_machine_is_refused(ec2):
     with pytest.raises(
         InfraError, match="0 machines of services run in ap-northeast-1, and exactly one is needed: pulumi up"
     ):
         restore._instance(ec2, STACK, "services", REGION, "192.0.2.1")
 
 
-def test_of_several_machines_the_one_that_serves_gets_it(ec2):
+def test_serving_machine_gets_the_restored_data(ec2):
     """One that is kept has the same name."""
     serving, kept = machine(ec2), machine(ec2)
     address = ec2.describe_instances(InstanceIds=[serving])["Reservations"][0]["Instances"][0]["PublicIpAddress"]
     assert restore._instance(ec2, STACK, "services", REGION, address)["InstanceId"] == serving != kept
 
 
-def test_aws_refusing_is_one_line(ec2):
+def test_refusal_of_aws_is_one_line(ec2):
     with pytest.raises(InfraError, match=r"AWS, ap-northeast-1: .*vol-1.*run again"), restore._in_words(REGION):
         restore._remove(ec2, "vol-1")
 
 
-def test_what_came_is_reported():
+def test_restored_files_are_reported():
     answer = {"brought": {"/opt/whisper": {"files": 3, "bytes": 7 * 1024**2, "kept": 2}}, "absent": ["/srv/recall"]}
     assert list(restore.lines("services", answer)) == [
         "services: /opt/whisper: 3 file(s) restored, 7 MiB, 2 were already present",
@@ -184,7 +184,7 @@ def on_a_data_disk():
     return changed(whole(config), "whisper", lambda data: data.update(data=["/srv/whisper/uploads"]))
 
 
-def test_a_data_disks_snapshots_have_its_own_paths(ec2, monkeypatch):
+def test_snapshots_of_a_data_disk_have_its_paths(ec2, monkeypatch):
     made = on_a_data_disk()
     of_root, of_data = snapshot(ec2), snapshot(ec2, "services-data")
     machine(ec2)

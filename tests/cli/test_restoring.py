@@ -38,7 +38,7 @@ def asked(*words, said=""):
     return CliRunner().invoke(app, ["drift", *words], input=said)
 
 
-def test_what_was_changed_is_put_back_after_a_question(host):
+def test_changed_files_are_restored_after_a_confirmation(host):
     answers, gone, _ = host
     answers += [[SITE], []]
     ran = asked("--restore", said="y\n")
@@ -57,13 +57,13 @@ def test_without_a_yes_nothing_is_done(host):
     assert gone == [] and isinstance(ran.exception, InfraError) and str(ran.exception) == "box: nothing was restored"
 
 
-def test_where_nothing_was_changed_nothing_is_asked(host):
+def test_unchanged_host_is_not_asked_to_restore(host):
     answers, gone, _ = host
     answers += [[]]
     assert asked("--restore").exit_code == 0 and gone == []
 
 
-def test_what_no_release_brings_stays_and_is_named(host):
+def test_foreign_files_stay_and_are_reported(host):
     answers, _, _ = host
     answers += [[SITE, DROP_IN], [DROP_IN]]
     ran = asked("--restore", "--yes")
@@ -71,7 +71,7 @@ def test_what_no_release_brings_stays_and_is_named(host):
     assert f"still changed, and not part of the release: {DROP_IN['path']} sets MemoryMax of a.service" in ran.output
 
 
-def test_one_that_fails_says_why(host):
+def test_failed_restoring_gives_its_reason(host):
     answers, _, how = host
     answers += [[SITE]]
     how.add("fails")
@@ -79,11 +79,11 @@ def test_one_that_fails_says_why(host):
     assert ran.exit_code == 1 and "rolled back on box: no" in ran.output
 
 
-def test_the_cloud_is_not_put_back_by_it(host):
+def test_restore_of_the_cloud_is_refused_with_the_command(host):
     ran = asked("--restore", "--cloud")
     assert isinstance(ran.exception, InfraError) and "pulumi up --refresh" in str(ran.exception)
 
 
-def test_the_question_names_one_path_and_counts_the_others():
+def test_question_names_one_path_and_counts_the_rest():
     answer = {"release": RELEASE, "drift": [SITE, DROP_IN]}
     assert restoring.question("box", answer).startswith(f"box: restore {SITE['path']} and 1 more from release")

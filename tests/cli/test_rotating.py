@@ -81,7 +81,7 @@ def rotate(world, again=False, path=PATH):
     return rotating.bring(made(), now, lambda _: False, world.said.append, undo)
 
 
-def test_the_new_value_is_brought_to_what_uses_it_and_nothing_else(world):
+def test_rotated_secret_is_delivered_only_to_its_users(world):
     assert rotate(world) == "web on watchme run with the new value of web.TOKEN"
     version = next(
         item["versions"][PLACE] for item in world.contents["manifest"]["environment_files"] if PLACE in item["versions"]
@@ -94,7 +94,7 @@ def test_the_new_value_is_brought_to_what_uses_it_and_nothing_else(world):
     assert not world.note.exists() and not (world.note.parent / "rotating-prod.json").exists()
 
 
-def test_a_shared_one_restarts_all_that_use_it():
+def test_shared_secret_restarts_all_its_users():
     rotation = rotating.plan_rotation(made(), "watchme.SHARED", False)
     assert sorted(rotation.services) == ["admin", "web"] and sorted(rotation.places) == ["admin/SHARED", "web/SHARED"]
 
@@ -102,7 +102,7 @@ def test_a_shared_one_restarts_all_that_use_it():
 @pytest.mark.parametrize(
     "reason", ["rolled back on watchme: web answered 500", "nothing was touched: x", "the stack is locked by x"]
 )
-def test_where_nothing_of_it_is_left_the_stack_has_the_former_value_too(world, reason):
+def test_failed_rotation_restores_the_former_value_in_the_stack(world, reason):
     world.ends = [reason]
     with pytest.raises(locks.Locked if "locked" in reason else InfraError, match=reason):
         rotate(world)
@@ -112,7 +112,7 @@ def test_where_nothing_of_it_is_left_the_stack_has_the_former_value_too(world, r
     assert back == ([] if "locked" in reason else [(FILE, False)])
 
 
-def test_a_file_that_another_changed_meanwhile_is_left_as_it_is(world):
+def test_concurrently_edited_stack_file_is_not_restored(world):
     world.ends = ["rolled back on watchme: x"]
     undo = rotating.set_value(made().stack, PATH, partial(world.file.write_text, NEW), world.said.append)
     world.file.write_text("config: another\n")
@@ -120,7 +120,7 @@ def test_a_file_that_another_changed_meanwhile_is_left_as_it_is(world):
     assert world.file.read_text() == "config: another\n" and "was changed meanwhile" in world.said[-1]
 
 
-def test_one_that_was_interrupted_goes_on_with_the_value_that_is_set(world):
+def test_interrupted_rotation_continues_with_the_stored_value(world):
     world.interrupts = True
     with pytest.raises(KeyboardInterrupt):
         rotate(world)
@@ -135,7 +135,7 @@ def test_one_that_was_interrupted_goes_on_with_the_value_that_is_set(world):
     assert world.asked[-1][0]["versions"] == before and world.file.read_text() == NEW and not world.note.exists()
 
 
-def test_without_knowing_how_it_ended_the_new_value_stays(world):
+def test_new_value_stays_after_an_unknown_outcome(world):
     world.ends = ["watchme: it did not come back to say how it ended"]
     with pytest.raises(InfraError, match="it did not come back"):
         rotate(world)
@@ -154,7 +154,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("path", "line"), REFUSED.values(), ids=REFUSED)
-def test_what_no_service_alone_uses_names_the_commands(path, line):
+def test_secret_without_a_single_user_is_refused_with_the_commands(path, line):
     with pytest.raises(InfraError, match=line):
         rotating.plan_rotation(made(), path, False)
 
@@ -169,7 +169,7 @@ def test_nothing_is_set_while_the_host_serves_something_else(world):
     assert world.file.read_text() == FILE and world.asked == []
 
 
-def test_one_of_another_manager_is_brought_once_it_was_changed_there():
+def test_secret_of_another_manager_is_delivered_after_its_change():
     source = {"infra:secretsFrom": {"web": {"TOKEN": "ssm:/prod/token"}}}
     named = catalogue(lambda data: service(data, "web").update(secrets=["TOKEN"]), lambda config: config.update(source))
     named.stack.secrets["web"] = {"TOKEN": "x"}
@@ -180,7 +180,7 @@ def test_one_of_another_manager_is_brought_once_it_was_changed_there():
     assert rotating.plan_rotation(named, PATH, True).services == ["web"]
 
 
-def test_what_shares_a_compose_file_restarts_too():
+def test_services_of_the_same_compose_file_restart_too():
     def change(data):
         service(data, "web").update(unit="watchme-admin.service", directory=service(data, "admin")["directory"])
         service(data, "web").update(secrets=["TOKEN"])
@@ -189,7 +189,7 @@ def test_what_shares_a_compose_file_restarts_too():
     assert rotating.plan_rotation(together, PATH, False).services == ["web", "admin"]
 
 
-def test_the_command_reads_the_value_from_standard_input_and_shows_it_nowhere(world, monkeypatch):
+def test_rotated_value_is_read_from_standard_input_and_not_shown(world, monkeypatch):
     put = []
 
     def setting(stack, group, name, value, form="variable"):
@@ -213,7 +213,7 @@ def test_the_command_reads_the_value_from_standard_input_and_shows_it_nowhere(wo
     assert len(world.asked) == 1
 
 
-def test_a_value_that_cannot_be_read_back_or_is_there_already_is_not_left_in_the_file(world, monkeypatch):
+def test_unreadable_or_unchanged_value_is_not_left_in_the_file(world, monkeypatch):
     monkeypatch.setattr(secret, "put", lambda *_: world.file.write_text(NEW))
     monkeypatch.setattr("infra.cli.secrets.valid_catalogue", lambda stack: made())
     rotation = ["secret", "rotate", PATH, "--stack", "prod"]

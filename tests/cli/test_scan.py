@@ -57,11 +57,11 @@ def test_line(line):
 @pytest.mark.parametrize(
     "line", ["us-ap-southeast-20", "xap-southeast-2", "ap-southeast-2abc", "AWS=ap-southeast-2 # infra:keep-region"]
 )
-def test_what_is_no_mention(line):
+def test_similar_names_are_not_mentions(line):
     assert not list(scan.mentions_of(line, OLD, NEW))
 
 
-def test_several_in_one_line_are_all_changed():
+def test_all_mentions_in_a_line_are_changed():
     line = "cp s3://a --source-region ap-southeast-2 --region ap-southeast-2\r\nap-southeast-2c"
     mentions = list(scan.mentions_of(line, OLD, NEW))
     assert [(m.line, m.column) for m in mentions] == [(1, 26), (1, 50), (2, 0)]
@@ -101,7 +101,7 @@ def infra(*argv):
     return execute(INFRA, "scan-regions", *argv, code=None)
 
 
-def test_it_shows_first_and_writes_on_request(repository):
+def test_scan_shows_changes_and_writes_on_request(repository):
     before = {path: path.read_bytes() for path in repository.rglob("*") if path.is_file()}
     shown = infra(repository, "--from", OLD, "--to", NEW)
     assert shown.returncode == 2 and "3 mention(s) of ap-southeast-2 in 3 file(s), 3 left" in shown.stdout
@@ -119,7 +119,7 @@ def test_it_shows_first_and_writes_on_request(repository):
     assert infra(repository, "--from", OLD, "--to", NEW).returncode == 0
 
 
-def test_a_name_is_left_and_said(repository):
+def test_name_with_a_region_is_left_and_reported(repository):
     (repository / "deploy.sh").write_text("aws s3 sync . s3://watchme-ap-southeast-2-backups\n")
     written = infra(repository, "--from", OLD, "--to", NEW, "--write")
     assert written.returncode == 2 and "cannot be changed without knowing what has this name" in written.stdout
@@ -134,7 +134,7 @@ def test_a_name_is_left_and_said(repository):
         (("/nowhere", "--from", OLD, "--to", NEW), "these paths do not exist: /nowhere"),
     ],
 )
-def test_a_mistake_is_one_line(argv, line):
+def test_invalid_arguments_are_refused_in_one_line(argv, line):
     ran = infra(*argv)
     assert ran.returncode == 1 and line in ran.stderr and "Traceback" not in ran.stderr
 
@@ -150,7 +150,7 @@ def test_a_place_beside_a_changed_region_is_named(tmp_path, place):
     assert ran.stdout.count("beside the region") == 1
 
 
-def test_no_other_line_is(tmp_path):
+def test_line_without_a_changed_region_is_not_reported(tmp_path):
     (tmp_path / "a.txt").write_text("Tokyo ap-southeast-2\nSydney\n")
     assert "beside the region" not in infra(tmp_path, "--from", OLD, "--to", NEW).stdout
 
@@ -221,7 +221,7 @@ def deeper(place: Path, levels: int) -> None:
     os.close(here)
 
 
-def test_a_tree_of_any_depth_is_looked_through_and_the_rest_of_it_named(tmp_path):
+def test_deep_tree_is_scanned_to_the_limit_and_the_rest_reported(tmp_path):
     (tmp_path / "z.txt").write_text(OLD)
     (tmp_path / "a").mkdir()
     deeper(tmp_path / "a", 1500)
@@ -254,7 +254,7 @@ def huge(path: Path) -> None:
 
 
 @pytest.mark.parametrize("make", [fifo, link, huge])
-def test_what_a_package_brought_is_read_out_of_a_plain_file_alone(tmp_path, make):
+def test_package_records_are_read_only_from_regular_files(tmp_path, make):
     (tmp_path / "pkg.dist-info").mkdir()
     make(tmp_path / "pkg.dist-info/RECORD")
     (tmp_path / "ours.py").write_text(OLD)

@@ -51,7 +51,7 @@ def command(*words, stdin=None):
     return ran
 
 
-def test_the_list_has_every_secret_once_with_its_state(asked):
+def test_list_shows_every_secret_once_with_its_state(asked):
     ran = command("list")
     assert [line.split(maxsplit=1) for line in ran.stdout.splitlines()] == [
         ["backup.RESTIC_PASSWORD", "missing          backups"],
@@ -74,13 +74,13 @@ SET = {
 
 
 @pytest.mark.parametrize(("path", "key"), SET.values(), ids=SET)
-def test_a_value_goes_to_pulumi_by_its_standard_input(asked, path, key):
+def test_value_goes_to_pulumi_through_standard_input(asked, path, key):
     ran = command("set", path, stdin=f"{VALUE}\n")
     assert ran.exit_code == 0, ran.output
     assert asked == [(("config", "set", "--stack", "prod", "--secret", "--path", key), VALUE)]
 
 
-def test_one_that_is_made_is_not_shown(asked):
+def test_generated_secret_is_not_shown(asked):
     ran = command("set", "shop-web.API_KEY", "--generate")
     ((_, value),) = asked
     assert len(value) >= 40 and value not in ran.output
@@ -106,7 +106,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("words", "stdin", "said"), REFUSED.values(), ids=REFUSED)
-def test_what_cannot_be_is_refused_and_nothing_is_set(asked, tmp_path, words, stdin, said):
+def test_invalid_secret_is_refused_and_not_stored(asked, tmp_path, words, stdin, said):
     (tmp_path / "FILE").write_text(f"OTHER={VALUE}\n")
     ran = command(*words, stdin=stdin)
     assert ran.exit_code == 1 and said in str(ran.exception) and asked == []
@@ -117,7 +117,7 @@ def test_a_value_is_removed(asked):
     assert asked == [(("config", "rm", "--stack", "prod", "--path", 'infra:secrets["shop-worker"]["OLD"]'), None)]
 
 
-def test_a_file_of_variables_gives_a_service_its_secrets_alone(asked, tmp_path):
+def test_import_sets_only_the_secrets_of_the_service(asked, tmp_path):
     (tmp_path / "FILE").write_text(f"export API_KEY='{VALUE}'\nLOG_LEVEL=debug\nSHARED=\n# X=1\n")
     ran = command("import", "FILE", "shop-web")
     assert ran.exit_code == 0 and "left out, since shop-web does not list them as secrets: LOG_LEVEL" in ran.stdout
@@ -140,7 +140,7 @@ IMPORTED = {
 
 
 @pytest.mark.parametrize(("text", "value"), IMPORTED.values(), ids=IMPORTED)
-def test_a_value_is_imported_as_docker_compose_reads_it(asked, tmp_path, text, value):
+def test_imported_value_equals_that_of_docker_compose(asked, tmp_path, text, value):
     (tmp_path / "FILE").write_bytes(text.encode())
     ran = command("import", "FILE", "shop-web")
     assert ran.exit_code == 0 and [given for _, given in asked] == [value], ran.exception
@@ -165,13 +165,13 @@ NOT_IMPORTED = {
 
 
 @pytest.mark.parametrize(("text", "said"), NOT_IMPORTED.values(), ids=NOT_IMPORTED)
-def test_what_would_become_another_value_is_refused_by_name(asked, tmp_path, text, said):
+def test_value_that_docker_compose_reads_differently_is_refused(asked, tmp_path, text, said):
     (tmp_path / "FILE").write_bytes(text.encode())
     ran = command("import", "FILE", "shop-web")
     assert ran.exit_code == 1 and said in str(ran.exception) and asked == []
 
 
-def test_pulumis_refusal_is_the_commands(asked, monkeypatch):
+def test_refusal_of_pulumi_fails_the_command(asked, monkeypatch):
     def refusing(*words, value=None):
         raise InfraError("pulumi config set: passphrase must be set")
 

@@ -41,7 +41,7 @@ def test_the_same_values_are_no_difference():
     assert differences(SPARE, SPARE) == []
 
 
-def test_each_difference_is_named_by_its_secret():
+def test_differing_secrets_are_named():
     other = {"web": {"TOKEN": "hunter3"}, "watchme": {"SHARED": "another"}}
     assert differences(SPARE, other) == [
         "watchme.SHARED has another value on the host than in the stack",
@@ -64,7 +64,7 @@ def test_each_difference_is_named_by_its_secret():
     ],
     ids=["another value", "no line"],
 )  # fmt: skip
-def test_what_a_person_changed_there_is_named_with_its_file(text, line):
+def test_manual_change_on_a_host_is_reported_with_its_file(text, line):
     assert differences(SPARE, SPARE, text) == [line]
 
 
@@ -73,7 +73,7 @@ def test_a_host_without_a_release_has_no_value_yet():
     assert lines == ["watchme.SHARED has no value on the host yet", "web.TOKEN has no value on the host yet"]
 
 
-def test_a_password_of_a_site_is_compared_by_its_hash():
+def test_site_password_is_compared_by_its_hash():
     def guarded(password):
         def change(data):
             data["sites"][0]["basic_auth"] = {"alice": "ALICE"}
@@ -116,7 +116,7 @@ def diff(*words):
     return ran
 
 
-def test_the_command_says_all_of_it_and_ends_with_2(asked):
+def test_command_lists_differences_and_exits_with_2(asked):
     asked["watchme"] = answer_of(made({"web": {"TOKEN": "hunter3"}, "watchme": {"SHARED": "of-all"}}))
     ran = diff("--host", "watchme")
     assert ran.exit_code == 2, ran.output

@@ -46,12 +46,12 @@ def test_values_come_from_aws(account):
     assert sources.resolve_values(taking(P="secretsmanager:prod/shop#port"), {}) == {"vault-api": {"P": "5432"}}
 
 
-def test_values_come_from_a_command_without_its_line_end():
+def test_line_end_of_a_command_is_removed_from_its_value():
     made = taking(A={"command": ["printf", f"{VALUE}\\n"]}, B={"command": ["printf", "%s", VALUE]})
     assert sources.resolve_values(made, {}) == {"vault-api": {"A": VALUE, "B": VALUE}}
 
 
-def test_what_has_a_value_is_not_asked_for():
+def test_secret_with_a_value_is_not_resolved():
     assert sources.resolve_values(taking(A={"command": ["false"]}), {"vault-api": {"A": "x"}}) == {}
 
 
@@ -74,7 +74,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize(("source", "line"), WRONG.values(), ids=WRONG)
-def test_what_has_no_value_is_named(account, source, line):
+def test_source_without_a_value_is_reported(account, source, line):
     with pytest.raises(InfraError, match=line) as error:
         sources.resolve_values(taking(A=source), {})
     assert str(error.value).startswith("infra:secretsFrom.vault-api.A (") and VALUE not in str(error.value)
@@ -101,13 +101,13 @@ def test_a_live_check_names_each_reference_without_a_value(account):
 @pytest.mark.parametrize(
     "source", ["prod/token", "ssm:", "ssm:/a b", "vault:x", {"command": []}, {"command": "op read"}, {"run": ["x"]}, 7]
 )
-def test_another_form_is_refused_with_the_known_ones(source):
+def test_unknown_source_is_refused_with_the_known_ones(source):
     with pytest.raises(CatalogueError) as error:
         taking(A=source)
     assert "infra:secretsFrom.vault-api.A" in str(error.value)
 
 
-def test_the_program_brings_them_with_the_release_and_nowhere_else(monkeypatch):
+def test_resolved_secrets_are_only_in_the_release(monkeypatch):
     monkeypatch.chdir(ROOT)
     url = "https://hooks.example/hunter2"
     made = run_program({"infra:secretsFrom": {"monitor": {"webhook": {"command": ["printf", url]}}}})
@@ -134,7 +134,7 @@ def test_the_program_asks_for_each_form_as_the_stack_has_it(source):
     assert sources.stack_of(request).secretsFrom == made.secretsFrom and request["given"] == {"web": ["B"]}
 
 
-def test_what_a_command_prints_beside_an_error_is_no_part_of_it():
+def test_output_of_a_failed_command_is_not_reported():
     request = {
         "region": "ap-northeast-1",
         "given": {},
@@ -153,7 +153,7 @@ def test_a_command_has_nothing_of_the_stacks_configuration(monkeypatch):
     assert sources.resolve_values(made, {}) == {"vault-api": {"A": "x"}}
 
 
-def test_without_asking_they_count_as_set(tmp_path):
+def test_unresolved_sources_count_as_set(tmp_path):
     file = tmp_path / "Pulumi.x.yaml"
     file.write_text(
         (ROOT / "Pulumi.prod.yaml").read_text() + "  infra:secretsFrom: {web: {TOKEN: 'ssm:/prod/token'}}\n"
@@ -166,7 +166,7 @@ def test_without_asking_they_count_as_set(tmp_path):
         read_stack(tmp_path, "x")
 
 
-def test_the_list_says_where_a_secret_comes_from_and_it_is_not_set_here():
+def test_list_shows_the_source_of_a_secret():
     made = catalogue(
         config=lambda values: values.update({"infra:secretsFrom": {"monitor": {"webhook": "ssm:/prod/hook"}}})
     )

@@ -47,7 +47,7 @@ def found() -> list[status.HostStatus]:
     return status.of_stack(whole().stack)
 
 
-def test_all_hosts_are_asked_at_once_and_each_says_where_it_is(answers):
+def test_hosts_are_asked_in_parallel_and_shown_with_their_regions(answers):
     said = list(status.lines(found()))
     for line in (
         "watchme (ap-northeast-1): serves aaaaaaaaaaaa, deployed 2026-11-21 10:00 UTC by alice@laptop",
@@ -57,14 +57,14 @@ def test_all_hosts_are_asked_at_once_and_each_says_where_it_is(answers):
         assert line in said
 
 
-def test_one_that_does_not_answer_holds_up_no_other(answers):
+def test_silent_host_does_not_delay_the_others(answers):
     answers["home"] = InfraError("home (u@192.0.2.7:22) does not answer: timed out")
     statuses = {entry.host: entry for entry in found()}
     assert statuses["home"].summary == (["home: home (u@192.0.2.7:22) does not answer: timed out"], False)
     assert statuses["watchme"].summary[1] is True
 
 
-def test_programs_get_all_of_it(answers):
+def test_status_as_json_has_every_field(answers):
     answers["home"] = InfraError("home does not answer")
     said = json.loads(status.as_json("lab", found()))
     assert said["orderly"] is False and said["hosts"]["watchme"]["is_the_stacks"] is True
@@ -92,7 +92,7 @@ def test_hand_edits_and_repairs_are_shown(answers):
 
 
 @pytest.mark.parametrize("is_running", [True, False])
-def test_what_a_running_job_has_in_hand_is_no_damage(answers, is_running):
+def test_files_of_a_running_job_are_not_drift(answers, is_running):
     unfinished = {"unfinished": {"release": "c" * 64}, "drifted": ["/opt/web/docker-compose.prod.yml"]}
     answers["watchme"] = {**STATUS, **unfinished, "holder": "apply of release c" if is_running else None}
     said = "\n".join(status.lines(found()))

@@ -77,7 +77,7 @@ def wait_until(true: Callable[[], Any]) -> None:
         time.sleep(0.02)
 
 
-def test_a_success_has_its_result_on_standard_output():
+def test_successful_program_prints_its_result():
     program = Program(steps=1)
     assert program.read() == ('{"a": 1}\n', ["step 1", "done"]) and program.process.returncode == 0
 
@@ -91,13 +91,13 @@ def test_a_success_has_its_result_on_standard_output():
         ("return Ended(0, '', {'a': 'x' * 70000})", 1, "failed: internal error: ValueError: a result of 70009 bytes"),
     ],
 )
-def test_a_failure_has_its_reason_last_and_nothing_on_standard_output(end, code, line):
+def test_failed_program_ends_with_its_reason_on_standard_error(end, code, line):
     program = Program(steps=1, end=end)
     out, lines = program.read()
     assert (out, program.process.returncode, len(lines)) == ("", code, 2) and lines[-1].startswith(line)
 
 
-def test_the_plugin_kills_what_it_started_and_the_work_comes_to_its_end():
+def test_work_finishes_when_the_plugin_kills_its_parent():
     """The first Ctrl-C: SIGKILL for the process that the plugin knows, which then waits for the pipes."""
     program = Program(steps=20, finishes="interrupted: it comes to its end").after_two_steps()
     program.process.kill()
@@ -106,7 +106,7 @@ def test_the_plugin_kills_what_it_started_and_the_work_comes_to_its_end():
     assert "interrupted: it comes to its end" in lines
 
 
-def test_work_that_may_stop_ends_at_once_when_its_parent_is_killed():
+def test_stoppable_work_ends_when_its_parent_is_killed():
     program = Program().after_two_steps()
     child = program.child
     program.process.kill()
@@ -117,7 +117,7 @@ def test_work_that_may_stop_ends_at_once_when_its_parent_is_killed():
 
 @pytest.mark.parametrize("word", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda word: word.name)
 @pytest.mark.parametrize("to_all", [False, True], ids=["to what the plugin started", "to its whole group"])
-def test_a_signal_ends_it_with_a_last_line(word, to_all):
+def test_signal_ends_the_program_with_a_last_line(word, to_all):
     program = Program(finishes="only an interruption of the plugin's").after_two_steps()
     (os.killpg if to_all else os.kill)(program.process.pid, word)
     out, lines = program.read()
@@ -125,7 +125,7 @@ def test_a_signal_ends_it_with_a_last_line(word, to_all):
     assert not any("Traceback" in line for line in lines)
 
 
-def test_a_second_ctrl_c_ends_what_was_coming_to_its_end():
+def test_second_interrupt_ends_the_work_at_once():
     program = Program(finishes="it comes to its end").after_two_steps()
     child = program.child
     program.process.kill()
@@ -136,7 +136,7 @@ def test_a_second_ctrl_c_ends_what_was_coming_to_its_end():
     assert program.read()[1][-1].startswith("left after step ")
 
 
-def test_the_work_is_killed_and_what_waits_for_it_says_so():
+def test_killed_work_is_reported_by_its_parent():
     program = Program().after_two_steps()
     os.kill(program.child, signal.SIGKILL)
     out, lines = program.read()
@@ -145,7 +145,7 @@ def test_the_work_is_killed_and_what_waits_for_it_says_so():
 
 
 @pytest.mark.parametrize("finishes", ["", "it comes to its end"])
-def test_nothing_goes_on_once_the_output_is_closed(finishes):
+def test_closed_output_ends_the_work(finishes):
     """The plugin was killed: its ends of the pipes are closed."""
     program = Program(finishes=finishes).after_two_steps()
     child = program.child

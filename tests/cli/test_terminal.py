@@ -64,7 +64,7 @@ FILES = {
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_name_in_a_file_of_the_project_is_no_order(project, name):
+def test_names_in_project_files_are_escaped(project, name):
     path, old, new = FILES[name]
     edited(project / path, old, new)
     said = shown(project, "check", "--stack", "prod")
@@ -77,13 +77,13 @@ def test_a_line_break_in_a_name_starts_no_line(project):
     assert b"forged" in said and b"\nerror: forged" not in said, said
 
 
-def test_a_stacks_file_is_no_order(project):
+def test_names_in_a_stack_file_are_escaped(project):
     (project / f"Pulumi.e{ESCAPE}.yaml").write_text("config: {}\n")
     said = shown(project, "check", "--stack", "nope")
     assert not any(order in said for order in ORDERS), said
 
 
-def test_what_a_scan_finds_is_no_order(project):
+def test_scanned_names_are_escaped(project):
     (project / f"files/static/recall/e{ESCAPE}").write_text(f"region ap-northeast-1 {ESCAPE}\n")
     scan = ("scan-regions", "--from", "ap-northeast-1", "--to", "us-east-1")
     for argv in ([*scan, "files/static"], [*scan, f"nope{ESCAPE}"]):
@@ -91,7 +91,7 @@ def test_what_a_scan_finds_is_no_order(project):
         assert b"owned" in said and not any(order in said for order in ORDERS), said
 
 
-def test_what_another_repository_has_is_no_order(project, tmp_path_factory):
+def test_names_of_another_repository_are_escaped(project, tmp_path_factory):
     other = tmp_path_factory.mktemp("other")
     (other / "static/shop").mkdir(parents=True)
     (other / "shop.yaml").write_text(f'system: shop\n"{YAML}x": 1\n')

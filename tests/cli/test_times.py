@@ -43,7 +43,7 @@ def test_the_history_keeps_the_order_of_utc_over_a_change_of_the_clocks():
     assert [str(cell) for cell in table.columns[1].cells] == ["2026-11-01 01:30:00 EDT", "2026-11-01 01:30:00 EST"]
 
 
-def test_a_time_in_an_error_too(monkeypatch, capsys):
+def test_times_in_errors_are_in_the_operators_zone(monkeypatch, capsys):
     def refuse():
         raise InfraError("another job is running on this host: apply, since 2026-11-29 17:00:05 UTC")
 
@@ -55,7 +55,7 @@ def test_a_time_in_an_error_too(monkeypatch, capsys):
     )
 
 
-def test_a_comment_has_the_zone_of_the_stack_wherever_it_is_made():
+def test_comment_uses_the_zone_of_the_stack():
     line = "web1: another job is running on this host: apply, since 2026-11-29 17:00:05 UTC"
     stack = StackReport("prod", hosts_say=[line], timezone="Asia/Tokyo")
     with machine_in("America/New_York"):

@@ -45,33 +45,33 @@ def test_a_secret_without_a_value_fails_no_check(project):
     assert "updates are refused until 1 secret(s) have a value" in ran.stdout
 
 
-def test_its_files_and_the_rights_of_its_roles_can_be_written(project):
+def test_render_and_rights_work_without_secret_values(project):
     ran = infra(project, "render", "--stack", "prod", "--out", "out")
     assert ran.returncode == 0, ran.stderr
     assert json.loads(infra(project, "rights", "plan", "--stack", "prod").stdout)["Statement"]
 
 
-def test_an_update_is_refused_until_it_has_one(project):
+def test_update_is_refused_without_the_secret_value(project):
     catalogue = load(project, read_stack(project, "prod"))
     with pytest.raises(CatalogueError, match="secret TOKEN is missing"):
         ensure_valid(catalogue)
     ensure_valid(catalogue, with_values=False)
 
 
-def test_a_value_that_is_encrypted_is_one(project):
+def test_encrypted_value_counts_as_set(project):
     path = project / "Pulumi.prod.yaml"
     path.write_text(path.read_text() + "  infra:secrets:\n    ast-api:\n      TOKEN:\n        secure: v1:abc:def\n")
     ran = infra(project, "check", "--stack", "prod")
     assert ran.returncode == 0 and "TOKEN" not in ran.stderr and "until" not in ran.stdout
 
 
-def test_a_mark_stands_for_it_where_the_program_runs_for_a_preview():
+def test_missing_value_is_a_mark_in_a_preview():
     made = mark_unset({"infra:secrets": {"a": {"X": "1"}}}, ["a.Y", "shop.dev.TOKEN"])
     assert set(made["infra:secrets"]["a"]) == {"X", "Y"} and "TOKEN" in made["infra:secrets"]["shop.dev"]
     assert mark_unset({"k": "v"}, []) == {"k": "v"}
 
 
-def test_a_preview_without_pulumi_shows_it_as_not_set(project):
+def test_preview_reports_a_missing_secret_value(project):
     found = take_apart(project)
     assert found["error"] == "" and found["resources"]
     assert [p for p in found["problems"] if p["unset"] == "ast-api.TOKEN" and p["level"] == "warning"]

@@ -20,7 +20,7 @@ OLD, NEW = "ap-southeast-2", "ap-northeast-1"
 INFRA = Path(sys.executable).with_name("infra")
 
 
-def test_a_file_is_replaced_as_a_whole_and_keeps_its_permissions(tmp_path):
+def test_file_is_replaced_atomically_and_keeps_its_permissions(tmp_path):
     path = tmp_path / "file"
     path.write_text("before")
     path.chmod(0o640)
@@ -47,7 +47,7 @@ def lay_directory(path, victim):
 
 
 @pytest.mark.parametrize(("lay", "what"), [(lay_link, "a link"), (lay_pipe, "a pipe"), (lay_directory, "a directory")])
-def test_what_is_no_file_is_not_written_through(tmp_path, lay, what):
+def test_link_or_special_file_is_not_written_to(tmp_path, lay, what):
     victim = tmp_path / "authorized_keys"
     victim.write_text("as it was")
     lay(tmp_path / "report.md", victim)
@@ -57,7 +57,7 @@ def test_what_is_no_file_is_not_written_through(tmp_path, lay, what):
 
 
 @pytest.mark.parametrize("what", ["a link", "a pipe", "a directory"])
-def test_nothing_is_appended_to_what_is_no_file(tmp_path, what):
+def test_link_or_special_file_is_not_appended_to(tmp_path, what):
     path, victim = tmp_path / "server.log", tmp_path / "victim"
     victim.write_text("kept")
     {"a link": lambda: path.symlink_to(victim), "a pipe": lambda: os.mkfifo(path), "a directory": path.mkdir}[what]()
@@ -95,7 +95,7 @@ def test_no_other_code_writes_files():
     assert found - {"infra/writing.py"} == BY_THEMSELVES
 
 
-def test_a_failure_leaves_the_file_and_nothing_beside_it(tmp_path, monkeypatch):
+def test_failed_write_leaves_the_file_without_leftovers(tmp_path, monkeypatch):
     path = tmp_path / "file"
     path.write_text("before")
 
@@ -137,7 +137,7 @@ def test_a_pipe_holds_up_no_scan(tmp_path):
 FILES = {"etc/a.conf": (b"a", 0o600), "etc/b/c": (b"c", 0o755)}
 
 
-def test_what_no_scan_looks_at_is_counted(tmp_path):
+def test_unscanned_files_are_counted(tmp_path):
     (tmp_path / "utf16.txt").write_text(f"region: {OLD}", encoding="utf-16")
     (tmp_path / "large.txt").write_text("x" * (scan.LARGEST + 1))
     (tmp_path / "latin.txt").write_bytes(f"r\xe9gion: {OLD}".encode("latin-1"))
@@ -184,7 +184,7 @@ STRANGE = {
 
 
 @pytest.mark.parametrize("change", STRANGE.values(), ids=STRANGE)
-def test_what_infra_did_not_make_is_never_deleted(tmp_path, change):
+def test_foreign_directories_are_not_deleted(tmp_path, change):
     own = tmp_path / "own"
     fill_directory(own, FILES)
     change(own)

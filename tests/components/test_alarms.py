@@ -71,7 +71,7 @@ def manifests(made: Mocks) -> dict[str, dict[str, Any]]:
     return found
 
 
-def test_the_hosts_alarms_are_about_what_their_releases_publish(here):
+def test_alarms_match_the_metrics_of_the_releases(here):
     """From the manifest of the release that each host gets, by the agent that it gets."""
     made = run_program({"infra:hosts": HOSTS, **KEYS})
     for name, manifest in manifests(made).items():
@@ -93,7 +93,7 @@ def test_the_hosts_alarms_are_about_what_their_releases_publish(here):
         }
 
 
-def test_an_ssh_host_has_alarms_of_what_it_says_and_may_say_it(here):
+def test_ssh_host_has_alarms_and_the_right_to_publish(here):
     made = run_program({"infra:hosts": {"desktop": DESKTOP}})
     assert {alarm["namespace"] for alarm in found(made).values()} == {"infra/prod/desktop"} and len(found(made)) == 4
     (policy,) = made.of("aws:iam/userPolicy:UserPolicy")
@@ -116,7 +116,7 @@ def test_without_an_address_nothing_is_made_and_nothing_sent(here):
     assert [manifest["metrics"] for manifest in manifests(made).values()] == [{}]
 
 
-def test_an_alarm_comes_after_the_release_of_its_host_and_goes_before_it(here):
+def test_alarm_is_created_after_and_deleted_before_the_release(here):
     """Before the host publishes anything its silence would be an alarm."""
     values = {**PROD, "infra:sshPublicKey": "ssh-ed25519 AAAA", "infra:sshPrivateKey": "K", **KEYS}
     graph = recording.run(ROOT, "prod", values, mocked.KnownFacts({}, {}))["resources"]
@@ -126,7 +126,7 @@ def test_an_alarm_comes_after_the_release_of_its_host_and_goes_before_it(here):
         assert any(urn.endswith("watchme-ap-northeast-1-release-apply") for urn in resource["dependencies"])
 
 
-def test_the_budget_watches_the_credits_and_not_what_they_leave_to_pay(here):
+def test_budget_counts_costs_before_credits(here):
     (made,) = run_program().of(BUDGET)
     assert made.inputs["limitAmount"] == "300" and made.inputs["timeUnit"] == "ANNUALLY"
     assert made.inputs["costTypes"] == {"includeCredit": False, "includeRefund": False}

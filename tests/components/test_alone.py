@@ -13,11 +13,11 @@ BEFORE = build(render(catalogue(), "watchme", digests()))
 AFTER = build(render(catalogue(), "watchme", digests(version=2)))
 
 
-def test_what_serves_with_other_images_is_brought():
+def test_release_that_differs_only_in_images_is_delivered():
     assert refuse_more("watchme", "images of admin", BEFORE, AFTER, LastRelease(BEFORE.id, BEFORE.hashes)) is AFTER
 
 
-def test_what_else_there_is_to_release_is_named():
+def test_other_pending_changes_refuse_a_deploy():
     edited = build(
         render(catalogue(lambda data: service(data, "web")["memory"].update(limit="99m")), "watchme", digests())
     )
@@ -34,7 +34,7 @@ def test_what_else_there_is_to_release_is_named():
 @pytest.mark.parametrize(
     "served", [LastRelease("other", BEFORE.hashes), LastRelease()], ids=["what no file shows", "no record"]
 )
-def test_what_no_file_shows_is_refused_too(served):
+def test_changes_without_a_file_refuse_a_deploy(served):
     with pytest.raises(pulumi.RunError, match="images of admin: changes that no file shows"):
         refuse_more("watchme", "images of admin", BEFORE, AFTER, served)
 
@@ -49,7 +49,7 @@ def with_token(value, limit="100m"):
     return render(made, "watchme", digests())
 
 
-def test_another_value_of_a_secret_is_brought_by_the_digest_of_the_one_that_serves():
+def test_changed_secret_is_delivered_with_the_serving_digests():
     old, new = with_token("old"), with_token("new")
     served = LastRelease(build(old).id, build(old).hashes)
     (version,) = {item.versions["web/TOKEN"] for item in old.environment_files if "web/TOKEN" in item.versions}
@@ -61,7 +61,7 @@ def test_another_value_of_a_secret_is_brought_by_the_digest_of_the_one_that_serv
         refuse_more("watchme", "secrets of web", more, build(new), served)
 
 
-def test_what_was_brought_last_is_what_the_command_said():
+def test_last_release_is_read_from_the_command_output():
     """An update that failed has written no outputs of the component."""
     urn = "urn:pulumi:prod::infra::infra:index:Release"
     component = {"type": "infra:index:Release", "outputs": {}}
@@ -74,7 +74,7 @@ def test_what_was_brought_last_is_what_the_command_said():
     assert read(resources).last_releases == {"box-release": LastRelease("r0", {"/a": "1"})}
 
 
-def test_what_is_no_record_is_none():
+def test_invalid_record_of_deployed_images_is_ignored():
     """An update in which something new was passed over may have written another value."""
 
     def state(deployed):

@@ -28,7 +28,7 @@ def made(**values) -> Mocks:
     return found
 
 
-def test_it_is_closed_to_the_public_keeps_versions_and_lets_go_of_them():
+def test_backup_bucket_is_private_versioned_and_expires_versions():
     found = made(backupRegion="ap-northeast-3")
     (bucket,) = found.of("aws:s3/bucket:Bucket")
     assert bucket.inputs["bucket"] == "prod-backups-754724220380-ap-northeast-3"
@@ -44,7 +44,7 @@ def test_it_is_closed_to_the_public_keeps_versions_and_lets_go_of_them():
     assert "days" not in rule["expiration"], "nothing that restic has not deleted expires"
 
 
-def test_no_update_deletes_anything_of_it(monkeypatch):
+def test_backup_bucket_is_retained_by_every_update(monkeypatch):
     kept, register = {}, mocks.MockMonitor.RegisterResource
 
     def noting(self, request):
@@ -56,11 +56,11 @@ def test_no_update_deletes_anything_of_it(monkeypatch):
     assert [kept[type] for type in kept if type.startswith("aws:")] == [True] * 4
 
 
-def test_an_existing_one_is_left_as_it_is():
+def test_existing_backup_bucket_is_not_managed():
     assert not [m for m in made(backupRegion="ap-northeast-3", backupBucket="theirs").made if m.typ.startswith("aws:")]
 
 
-def test_the_policy_and_the_preview_know_it():
+def test_backup_bucket_passes_policy_and_preview():
     found = made(backupRegion="ap-northeast-3")
     resources = [Resource(m.typ, m.name, m.inputs) for m in found.made if m.typ.startswith("aws:")]
     assert list(untagged(Facts("prod", resources, limits=LIMITS))) == []

@@ -32,14 +32,14 @@ def test_a_state_that_is_being_written_is_read_again(answers):
     assert before.before().region == "ap-northeast-1"
 
 
-def test_one_that_stays_torn_is_reported(answers):
+def test_unreadable_state_is_reported_after_retries(answers):
     answers += [TORN] * before.TRIES
     with pytest.raises(Exception, match="failed to load checkpoint"):
         before.before()
     assert answers == []
 
 
-def test_anything_else_is_reported_at_once(answers):
+def test_other_failure_is_reported_without_retries(answers):
     answers += [Exception("no such stack"), OUTPUTS]
     with pytest.raises(Exception, match="no such stack"):
         before.before()

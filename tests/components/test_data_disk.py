@@ -59,7 +59,7 @@ def options_of(monkeypatch, values, state=None) -> tuple[Mocks, dict]:
     return run_program(values, state), options
 
 
-def test_one_host_has_a_disk_of_its_own_for_its_data():
+def test_host_gets_its_own_data_disk():
     mocks = run_program(config())
     (volume,), (use,) = mocks.of(VOLUME), mocks.of(USE)
     assert volume.name == NAME
@@ -75,7 +75,7 @@ def test_one_host_has_a_disk_of_its_own_for_its_data():
     }  # fmt: skip
 
 
-def test_no_update_deletes_the_disk_or_puts_an_empty_one_in_its_place(monkeypatch):
+def test_data_disk_is_retained_and_not_replaced(monkeypatch):
     _, options = options_of(monkeypatch, config())
     volume, use, machine = (options[name] for name in (NAME, f"{NAME}-use", "services-ap-northeast-1-instance"))
     assert volume.retain_on_delete and {"availabilityZone", "encrypted"} <= {*volume.ignore_changes}
@@ -84,7 +84,7 @@ def test_no_update_deletes_the_disk_or_puts_an_empty_one_in_its_place(monkeypatc
     assert not options["watchme-ap-northeast-1-instance"].delete_before_replace
 
 
-def test_it_is_mounted_before_the_release():
+def test_data_disk_is_mounted_before_the_release():
     mocks = run_program(config())
     (mounted,) = [m for m in mocks.of("command:local:Command") if m.name == f"{NAME}-mounted"]
     assert mounted.inputs["create"] == access.here("infra.data_disk")
@@ -106,7 +106,7 @@ def test_snapshots_are_of_the_disk_with_the_data(monkeypatch):
     assert "services-ap-northeast-1-instance" not in marked and volume.inputs["tags"]["snapshots"] == "prod"
 
 
-def test_of_an_existing_subnet_the_zone_is_asked_for(monkeypatch):
+def test_data_disk_is_created_in_the_zone_of_an_existing_subnet(monkeypatch):
     monkeypatch.setattr(Mocks, "subnet_zone", "ap-northeast-1c")
     monkeypatch.setattr(Mocks, "zones", {"ap-northeast-1c": Mocks.offered})
     place = {"ap-northeast-1": {"vpc": "vpc-0a", "subnet": "subnet-0b"}}
@@ -125,14 +125,14 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("values", "state", "said"), REFUSED.values(), ids=REFUSED)
-def test_what_would_part_a_host_from_its_data_is_refused_before_anything_is_made(values, state, said):
+def test_update_that_would_detach_data_is_refused(values, state, said):
     values["infra:hosts"]["services"] = {k: v for k, v in values["infra:hosts"]["services"].items() if v is not None}
     with pytest.raises(pulumi.RunError) as refused:
         run_program(values, state)
     assert str(refused.value).startswith("nothing was touched: ") and said in str(refused.value)
 
 
-def test_a_larger_one_and_a_lost_machine_keep_the_disk(monkeypatch):
+def test_disk_is_kept_when_enlarged_or_its_machine_is_lost(monkeypatch):
     monkeypatch.setattr(program.Mocks, "lost", frozenset({"i-1"}))
     mocks, options = options_of(monkeypatch, on(dataDisk={"size": 80}), disk_state())
     (volume,) = mocks.of(VOLUME)

@@ -23,7 +23,7 @@ def said(monkeypatch) -> list[str]:
     return lines
 
 
-def test_what_is_deleted_is_named_with_what_keeps_it(said):
+def test_data_to_be_deleted_is_reported_with_the_remedy(said):
     left_behind = catalogue(with_database, lambda values: values.update({"infra:moveData": False}))
     warn_of_data(left_behind, Move("AT", "ap-southeast-2", LEAVING))
     assert said == [

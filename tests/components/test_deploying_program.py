@@ -14,7 +14,7 @@ from tests.components.program import run_program
 from tests.support import stack
 
 
-def test_what_stands_by_is_not_held_against_what_it_serves(monkeypatch):
+def test_standby_is_not_compared_with_its_serving_release(monkeypatch):
     asked = []
 
     def refuse_more(host, changes, before, after, served):
@@ -27,7 +27,7 @@ def test_what_stands_by_is_not_held_against_what_it_serves(monkeypatch):
     assert asked == [("watchme", "images of web", "ap-northeast-1")]
 
 
-def test_with_other_values_of_secrets_it_is_held_against_the_digests_that_serve(monkeypatch):
+def test_rotation_is_compared_by_the_serving_digests(monkeypatch):
     """What the program renders without the new value is the release that serves."""
     asked = []
 
@@ -64,7 +64,7 @@ SERVED = {"watchme-ap-northeast-1-release": LastRelease("r1")}
     ],
     ids=["an earlier version's", "as it is", "another release serves by now", "another service was deployed by now"],
 )
-def test_what_was_worked_out_before_another_update_ended_is_not_done(said, is_stale):
+def test_deploy_planned_before_another_update_is_refused(said, is_stale):
     """It would take back what that one brought."""
     deploying = Deploying("watchme", ["web"], {}, **said)
     prior = Before(last_releases=SERVED)

@@ -42,7 +42,7 @@ def copies(made: Mocks) -> dict[str, Any]:
     return {entry.name: entry for entry in found if "infra.mirror" in entry.inputs["create"]}
 
 
-def test_an_image_that_is_not_here_yet_is_resolved_where_it_comes_from(program):
+def test_missing_image_is_resolved_in_its_own_registry(program):
     made, asked = program(["latest"])
     assert asked == [[NAME]]
     (entry,) = copies(made).values()
@@ -52,26 +52,26 @@ def test_an_image_that_is_not_here_yet_is_resolved_where_it_comes_from(program):
     assert "docker.io/library/postgres" in [entry.inputs["name"] for entry in made.of("aws:ecr/repository:Repository")]
 
 
-def test_the_release_means_its_digest_in_the_preview(program):
+def test_preview_pins_the_foreign_image_to_its_digest(program):
     made, _ = program(["latest"])
     (apply,) = [entry for entry in made.of("command:local:Command") if "infra.deliver" in entry.inputs["create"]]
     images = json.loads(opened(apply.inputs["stdin"]))["images"]
     assert f"754724220380.dkr.ecr.ap-northeast-1.amazonaws.com/docker.io/library/postgres@{DIGEST}" in images
 
 
-def test_one_that_is_here_is_asked_for_nowhere_else(program):
+def test_present_image_is_not_resolved_elsewhere(program):
     made, asked = program(["latest", "16.4"])
     assert asked == [[]]
     (entry,) = copies(made).values()
     assert json.loads(opened(entry.inputs["stdin"]))["digest"] != DIGEST
 
 
-def test_where_another_stack_owns_the_repositories_it_brings_the_images(program):
+def test_owner_stack_of_shared_repositories_copies_the_images(program):
     made, _ = program(["latest", "16.4"], **{"infra:sharedRepositories": True})
     assert not copies(made) and not made.of("aws:ecr/repository:Repository")
 
 
-def test_where_it_cannot_be_asked_for_nothing_is_made(monkeypatch):
+def test_unresolvable_image_stops_the_update(monkeypatch):
     monkeypatch.chdir(ROOT)
     monkeypatch.setenv("PATH", "/nowhere")
     made = catalogue(with_database)
@@ -79,7 +79,7 @@ def test_where_it_cannot_be_asked_for_nothing_is_made(monkeypatch):
         elsewhere._resolve_digests(made.stack, made.foreign_images)
 
 
-def test_a_move_brings_what_the_region_that_is_left_runs(program):
+def test_move_copies_foreign_images_from_the_old_region(program):
     """No other registry is asked: it may have another image under the tag by now."""
     left = "ap-southeast-2"
     urn = "urn:pulumi:prod::infra::"

@@ -46,7 +46,7 @@ def stack_of(count: int, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     }
 
 
-def test_a_release_depends_on_the_repositories_of_its_own_host_alone(monkeypatch):
+def test_release_depends_only_on_the_repositories_of_its_host(monkeypatch):
     depends: dict[str, set[str]] = {}
     register = MockMonitor.RegisterResource
 

@@ -14,7 +14,7 @@ from tests.orphans.world import STACK, operation, state
 VPC = "aws:ec2/vpc:Vpc"
 
 
-def test_the_program_knows_which_creations_it_would_repeat():
+def test_interrupted_creations_are_read_from_the_state():
     kept = state(operation(VPC, {}), operation(VPC, {}), operation("command:local:Command", {}, "x-ready"))
     assert creations(kept) == [("Vpc", VPC), ("x-ready", "command:local:Command")]
     assert creations({}) == creations(state()) == []
@@ -63,14 +63,14 @@ def test_a_preview_only_warns_and_commands_are_no_reason(engine_says, monkeypatc
     assert "First: uv run infra orphans --adopt --stack prod" in engine_says.pop()
 
 
-def test_where_nothing_was_interrupted_the_update_goes_on(engine_says):
+def test_update_continues_without_interrupted_creations(engine_says):
     interrupted.refuse(Asked(json.dumps(state())))
     interrupted.refuse(None)
     assert engine_says == []
 
 
 @pytest.mark.parametrize("said", ["", "[]", '{"deployment": {"pending_operations": [{"type": "creating"}]}}'])
-def test_an_update_does_not_guess_what_it_cannot_read(engine_says, monkeypatch, said):
+def test_update_is_refused_when_the_state_is_unreadable(engine_says, monkeypatch, said):
     """A preview changes nothing, and goes on."""
     with pytest.raises(
         pulumi.RunError, match=r"nothing was touched: it is unknown whether .*: pulumi stack export: error: no access"

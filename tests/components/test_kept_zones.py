@@ -49,7 +49,7 @@ def is_open(value) -> bool:
     return any(map(is_open, value)) if isinstance(value, list) else "operators" in str(value)
 
 
-def test_the_operators_token_is_a_secret_and_goes_to_no_host():
+def test_operators_token_is_secret_and_not_sent_to_hosts():
     made = run_program(CLOUDFLARE)
     for resource in made.made:
         sealed = [key for key, value in resource.inputs.items() if "operators" in json.dumps(value) and is_open(value)]
@@ -74,7 +74,7 @@ def test_a_person_writes_the_records_of_an_external_zone():
 
 
 @pytest.mark.parametrize(("provider", "kind"), [("cloudflare", COMMAND), ("route53", RECORD)])
-def test_the_names_of_proofs_lead_to_their_zone_before_a_release_needs_it(provider, kind):
+def test_delegation_of_proofs_precedes_the_release(provider, kind):
     tokens = TOKENS if provider == "cloudflare" else {}
     made = run_program({"infra:dns": {"provider": provider, "challenges": "acme.example.net"}} | tokens)
     ((name, inputs),) = [(r.name, r.inputs) for r in made.of(kind) if "_acme-challenge" in r.name]
@@ -100,7 +100,7 @@ HOST = "urn:pulumi:prod::infra::infra:index:Host::watchme-ap-southeast-2"
         (None, set(), 0),
     ],
 )
-def test_where_names_point_is_known_by_what_was_written_last(stdout, pointed, ttl):
+def test_current_region_of_names_is_read_from_the_last_write(stdout, pointed, ttl):
     state = {
         URN: {"type": COMMAND, "outputs": {"stdout": stdout}},
         HOST: {

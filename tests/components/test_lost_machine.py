@@ -44,7 +44,7 @@ def test_the_engine_is_informed_of_a_lost_machine_until_another_is_lost(before, 
     assert said == [f"watchme: its machine {id} is gone in ap-northeast-1: a new one replaces it" for id in ours]
 
 
-def test_the_state_names_machines_and_what_they_replaced():
+def test_machines_and_their_predecessors_are_read_from_the_state():
     assert read(machine_state("i-2", "i-1")).machines == {"ap-northeast-1": {"watchme": Machine("i-2", "i-1")}}
     assert read(machine_state("i-1")).machines == {"ap-northeast-1": {"watchme": Machine("i-1")}}
 

@@ -129,7 +129,7 @@ def test_planned(stack, prior, expected):
     assert is_under_way(stack, prior) == bool(expected.source) or expected == DONE
 
 
-def test_the_state_says_where_a_stack_is():
+def test_region_of_a_stack_is_read_from_its_state():
     urn = "urn:pulumi:prod::infra::"
     state = {
         f"{urn}pulumi:pulumi:Stack::infra-prod": {

@@ -27,7 +27,7 @@ def steps(made: Mocks) -> list[str]:
     return [re.sub(r"\d{8}T\d{6}Z", "AT", name) for name in names]
 
 
-def test_a_changed_region_makes_another_and_has_its_steps(monkeypatch):
+def test_changed_region_creates_the_new_one_and_the_steps_of_a_move(monkeypatch):
     monkeypatch.chdir(ROOT)
     made = run_program(state=IN_SYDNEY)
     assert not [resource.name for resource in made.made if SYDNEY in resource.name], (
@@ -109,7 +109,7 @@ def test_data_that_is_not_to_come_has_no_step(monkeypatch, why):
     assert not [name for name in steps(with_data(monkeypatch, state, **values)) if name.endswith("-data")]
 
 
-def test_the_step_stays_when_the_region_that_was_left_is_gone(monkeypatch):
+def test_data_step_stays_after_the_old_region_is_retired(monkeypatch):
     """As the other steps do: else the next preview would have a change."""
     done = {"at": "20260101T000000Z", "source": SYDNEY, "data": ["services"]}
     outputs = {"region": "ap-northeast-1", "standby": [], "move": done}
@@ -117,7 +117,7 @@ def test_the_step_stays_when_the_region_that_was_left_is_gone(monkeypatch):
     assert "data-services-ap-northeast-1-AT-data" in steps(with_data(monkeypatch, state))
 
 
-def test_a_region_that_stands_by_is_made_like_the_other_and_not_left(monkeypatch):
+def test_standby_region_is_created_and_not_retired(monkeypatch):
     monkeypatch.chdir(ROOT)
     made = run_program({"infra:standbyRegions": [SYDNEY]}, IN_SYDNEY)
     assert {instance.name for instance in made.of("aws:ec2/instance:Instance")} == {
@@ -137,7 +137,7 @@ def test_images_that_are_nowhere_are_all_named_before_anything_is_made(monkeypat
     assert str(error.value).count("uv run infra push watchme-") == 13
 
 
-def test_a_stack_whose_repositories_are_anothers_moves_after_it(monkeypatch):
+def test_stack_with_shared_repositories_moves_after_their_owner(monkeypatch):
     """Two stacks that move at once: the one that owns the images goes first."""
     monkeypatch.chdir(ROOT)
     monkeypatch.setattr(Mocks, "empty", "ap-northeast-1")

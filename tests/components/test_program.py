@@ -33,7 +33,7 @@ def one(made: Mocks, type: str) -> dict[str, Any]:
     return resource.inputs
 
 
-def test_the_instance_is_as_the_document_says(made):
+def test_instance_matches_the_document(made):
     instance = one(made, "aws:ec2/instance:Instance")
     assert instance["instanceType"] == "t4g.large"
     root = instance["rootBlockDevice"]
@@ -85,7 +85,7 @@ def test_the_record_is_the_hosts_address_with_a_short_life(made):
     assert (record["type"], record["ttl"], record["records"]) == ("A", 60, ["127.71.0.2"])
 
 
-def test_the_host_is_known_before_it_is_talked_to(made):
+def test_host_key_is_pinned_before_the_first_connection(made):
     target = {
         "host": "watchme", "address": "127.71.0.2", "port": 22, "user": "ubuntu",
         "host_key": "ssh-ed25519 BBBB host", "private_key": "PRIVATE-USER-KEY",
@@ -93,7 +93,7 @@ def test_the_host_is_known_before_it_is_talked_to(made):
     assert sent(made)["target"] == target and sent(made, "ready")["target"] == target
 
 
-def test_the_gate_is_a_command_from_here_with_a_limit_of_its_own(made):
+def test_gate_is_a_local_command_with_its_own_limit(made):
     gate, request = command(made, "ready"), sent(made, "ready")
     assert gate["create"] == "exec .venv/bin/python -m infra.ready"
     assert gate["triggers"] == ["watchme-ap-northeast-1-instance-id"] and request["limit"] == 900
@@ -112,7 +112,7 @@ def sent(made: Mocks, step: str = "apply") -> dict[str, Any]:
     return json.loads(opened(command(made, step)["stdin"]))
 
 
-def test_one_archive_and_one_command_per_host(made):
+def test_each_host_gets_one_archive_and_one_command(made):
     apply, payload = command(made, "apply"), sent(made)
     assert apply["triggers"] == ["watchme-ap-northeast-1-instance-id"]
     assert apply["create"] == "exec .venv/bin/python -m infra.deliver"
@@ -121,7 +121,7 @@ def test_one_archive_and_one_command_per_host(made):
     assert set(payload) == {"target", "release", "receive", "archive", "secrets", "confirm", "roots", "images", "owner"}
 
 
-def test_every_image_is_pinned_to_what_the_registry_has(made):
+def test_every_image_is_pinned_to_its_digest(made):
     manifest = json.loads(members(base64.b64decode(sent(made)["archive"]))["manifest.json"])
     images = [image for unit in manifest["units"] for image in unit["images"]]
     assert len(images) == 13 and all("@sha256:" in image for image in images)
@@ -133,7 +133,7 @@ def test_only_ssh_is_narrow():
     assert found == [(80, 80, "0.0.0.0/0"), (443, 443, "0.0.0.0/0"), (22, 22, "127.0.0.0/8")]
 
 
-def test_the_role_may_pull_answer_its_own_challenge_and_publish_its_own_metrics_only():
+def test_host_role_has_only_the_documented_rights():
     statements = policy(["arn:repo"], {"arn:zone": ["_acme-challenge.api.hey-watch.me"]}, namespace="infra/prod")[
         "Statement"
     ]
@@ -167,7 +167,7 @@ SHOP = {
 }  # fmt: skip
 
 
-def test_a_host_pulls_what_its_own_systems_run_and_nothing_else(monkeypatch):
+def test_host_may_pull_only_the_images_of_its_systems(monkeypatch):
     monkeypatch.chdir(ROOT)
     real = loading.load
 
@@ -200,7 +200,7 @@ def test_a_host_without_images_or_sites_has_no_rights():
     assert policy([], {})["Statement"] == []
 
 
-def test_a_stack_that_shares_repositories_makes_none_and_may_pull_from_them(monkeypatch):
+def test_stack_with_shared_repositories_creates_none_and_may_pull(monkeypatch):
     monkeypatch.chdir(ROOT)
     shared = run_program({"infra:sharedRepositories": True})
     assert not shared.of("aws:ecr/repository:Repository")
@@ -210,7 +210,7 @@ def test_a_stack_that_shares_repositories_makes_none_and_may_pull_from_them(monk
     assert "arn:aws:ecr:ap-northeast-1:754724220380:repository/watchme-web" in pull["Resource"]
 
 
-def test_a_machine_that_is_there_gets_a_release_and_nothing_is_made_of_it(monkeypatch):
+def test_existing_machine_gets_a_release_and_no_resources(monkeypatch):
     monkeypatch.chdir(ROOT)
     made = run_program({"infra:hosts": {"desktop": DESKTOP}})
     assert not any(resource.typ.startswith("aws:ec2") for resource in made.made)
@@ -245,7 +245,7 @@ def test_a_machine_without_a_role_has_a_user_whose_key_only_the_release_carries(
     assert not any("*" in action for statement in statements for action in _actions(statement))
 
 
-def test_a_host_gets_rights_and_names_for_what_it_runs_and_no_others(monkeypatch):
+def test_host_gets_rights_and_names_only_for_its_systems(monkeypatch):
     """A native system pulls its own artefacts, an existing machine with a user's key; a foreign name has no record."""
     monkeypatch.chdir(ROOT)
     keys = {
@@ -296,7 +296,7 @@ def test_refused_before_anything_is_made(values, line, monkeypatch):
     assert line in str(error.value) and "nothing was touched" in str(error.value)
 
 
-def test_an_object_that_lost_its_last_secret_is_no_secret(monkeypatch):
+def test_empty_secret_group_is_accepted_in_plain_text(monkeypatch):
     monkeypatch.chdir(ROOT)
     monkeypatch.setattr("tests.components.program.SECRET", ["infra:sshPrivateKey", "infra:hostPrivateKeys"])
     assert run_program({"infra:secrets": {"web": {}}}).made

@@ -25,7 +25,7 @@ def roles(made):
     return {r.name: json.loads(r.inputs["assumeRolePolicy"])["Statement"][0] for r in found}
 
 
-def test_a_role_is_for_one_repository_and_branch():
+def test_pusher_role_is_for_one_repository_and_branch():
     made = run_program({"infra:pushers": PUSHERS})
     found = roles(made)
     assert sorted(found) == ["pusher-acme-search-b42d46-role", "pusher-acme-shop-web-a372a2-role"]
@@ -44,7 +44,7 @@ def test_a_role_is_for_one_repository_and_branch():
     assert who["token.actions.githubusercontent.com:sub"] == "repo:acme/search:environment:production"
 
 
-def test_it_pushes_the_images_of_its_services_and_nothing_else():
+def test_pusher_may_push_only_the_images_of_its_services():
     made = run_program({"infra:pushers": PUSHERS})
     (policy,) = [r for r in made.of("aws:iam/rolePolicy:RolePolicy") if r.name == "pusher-acme-shop-web-a372a2-policy"]
     statements = json.loads(policy.inputs["policy"])["Statement"]
@@ -67,12 +67,12 @@ WRONG = {
 
 
 @pytest.mark.parametrize("pushers", WRONG.values(), ids=WRONG)
-def test_what_would_be_anyone_is_refused(pushers):
+def test_pusher_open_to_anyone_is_refused(pushers):
     with pytest.raises(CatalogueError, match=r"infra:pushers"):
         catalogue(config=configured(pushers=pushers))
 
 
-def test_a_repository_in_other_letters_is_another_one():
+def test_repository_names_are_case_sensitive():
     made = run_program({"infra:pushers": {"acme/shop": {"services": ["web"]}}})
     assert "repo:acme/shop:" in json.dumps(roles(made))
 
@@ -90,7 +90,7 @@ def test_names_that_are_alike_have_roles_of_their_own():
     assert len(found) == 4 and max(map(len, found)) + 8 <= 64
 
 
-def test_a_repository_with_its_numbers_is_known_by_them():
+def test_repository_with_ids_is_matched_by_them():
     """As GitHub's tokens have it for repositories that were made or renamed lately."""
     made = run_program({"infra:pushers": {"octocat@123456/my-repo@456789": {"services": ["web"]}}})
     assert "repo:octocat@123456/my-repo@456789:ref:refs/heads/main" in json.dumps(roles(made))

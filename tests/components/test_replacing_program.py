@@ -52,7 +52,7 @@ def request(made: Mocks, end: str) -> Any:
     )
 
 
-def test_another_generation_is_a_machine_beside_the_old_one_in_the_same_network(monkeypatch):
+def test_new_generation_is_created_beside_the_old_machine(monkeypatch):
     monkeypatch.chdir(ROOT)
     made = run_program(watchme(generation=2, instanceType="t4g.xlarge"), stands())
     (instance,) = made.of("aws:ec2/instance:Instance")
@@ -68,14 +68,14 @@ def test_another_generation_is_a_machine_beside_the_old_one_in_the_same_network(
     assert alarms and all(f"{TOKYO}-g2/" in name for name in alarms)
 
 
-def test_what_an_update_changes_later_replaces_nothing(monkeypatch):
+def test_later_update_does_not_replace_the_new_generation(monkeypatch):
     monkeypatch.chdir(ROOT)
     made = run_program(watchme(generation=2), stands(2))
     assert steps(made) == []
     assert names(made, "aws:ec2/instance:Instance") == [f"watchme-{TOKYO}-g2-instance"]
 
 
-def test_a_machine_that_is_kept_stays_as_it_is_and_gets_no_release(monkeypatch):
+def test_kept_machine_is_unchanged_and_gets_no_release(monkeypatch):
     monkeypatch.chdir(ROOT)
     wanted = watchme(generation=2, instanceType="t4g.xlarge", kept=[{"generation": 1, "instanceType": "t4g.large"}])
     first = stands()
@@ -89,13 +89,13 @@ def test_a_machine_that_is_kept_stays_as_it_is_and_gets_no_release(monkeypatch):
         assert steps(made) == gone_through
 
 
-def test_a_kept_machine_that_is_not_there_is_not_made(monkeypatch):
+def test_unknown_kept_machine_is_not_created(monkeypatch):
     monkeypatch.chdir(ROOT)
     made = run_program(watchme(generation=3, kept=[{"generation": 2, "instanceType": "t4g.large"}]), stands())
     assert names(made, "aws:ec2/instance:Instance") == [f"watchme-{TOKYO}-g3-instance"]
 
 
-def test_a_machine_that_is_kept_no_longer_is_drained_before_it_goes(monkeypatch):
+def test_machine_no_longer_kept_is_drained_before_deletion(monkeypatch):
     monkeypatch.chdir(ROOT)
     made = run_program(watchme(generation=2), stands(2, kept=[1]))
     assert [entry["target"]["address"] for entry in request(made, "-drain")["hosts"]] == ["127.71.0.11"]
@@ -124,7 +124,7 @@ def test_a_checkout_from_before_a_replacement_takes_nothing_back(monkeypatch):
             run_program(watchme(), stands(2, kept=kept))
 
 
-def test_one_that_is_given_up_is_drained_before_it_goes(monkeypatch):
+def test_cancelled_machine_is_drained_before_deletion(monkeypatch):
     monkeypatch.chdir(ROOT)
     state = stands(1)
     state |= {urn: entry for urn, entry in stands(2).items() if "-g2" in urn}
@@ -134,7 +134,7 @@ def test_one_that_is_given_up_is_drained_before_it_goes(monkeypatch):
     assert [entry["target"]["address"] for entry in request(made, "-drain")["hosts"]] == ["127.71.0.12"]
 
 
-def test_what_the_new_machine_is_to_be_changes_nothing_of_one_that_is_kept(monkeypatch):
+def test_settings_of_the_new_machine_do_not_change_the_kept_one(monkeypatch):
     monkeypatch.chdir(ROOT)
     ignored: dict[str, list[str]] = {}
     register = MockMonitor.RegisterResource
@@ -153,7 +153,7 @@ def test_what_the_new_machine_is_to_be_changes_nothing_of_one_that_is_kept(monke
     assert ignored[f"{of_kept}-ready"] == ["create", "stdin"] and ignored[f"{of_new}-ready"] == []
 
 
-def test_a_kept_machine_that_is_gone_is_named_and_not_made(monkeypatch):
+def test_missing_kept_machine_is_reported_and_not_created(monkeypatch):
     monkeypatch.chdir(ROOT)
     warnings: list[str] = []
     monkeypatch.setattr(pulumi.log, "warn", lambda text, *_, **__: warnings.append(text))
@@ -180,14 +180,14 @@ def test_data_comes_from_the_machine_that_served(monkeypatch):
 VOLUME = "aws:ebs/volume:Volume"
 
 
-def test_a_data_disk_is_the_new_machines_where_the_kept_one_has_none(monkeypatch):
+def test_new_machine_gets_a_data_disk_beside_a_kept_one_without(monkeypatch):
     monkeypatch.chdir(ROOT)
     kept = [{"generation": 1, "instanceType": "t4g.large"}]
     made = run_program(watchme(generation=2, dataDisk={"size": 50}, kept=kept), stands(2, kept=[1]))
     assert names(made, VOLUME) == [f"watchme-{TOKYO}-g2-data-disk"]
 
 
-def test_each_of_two_machines_keeps_the_data_disk_that_it_has(monkeypatch):
+def test_both_machines_keep_their_data_disks(monkeypatch):
     monkeypatch.chdir(ROOT)
     kept, state = [{"generation": 1, "instanceType": "t4g.large"}], stands(2, kept=[1])
     for name in (f"watchme-{TOKYO}", f"watchme-{TOKYO}-g2"):

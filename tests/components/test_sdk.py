@@ -33,12 +33,12 @@ GIVE = f"import pulumi_aws as aws\nfound = [getattr(getattr(aws, p), n) for p, n
 WHERE = "print(json.dumps([f'{one.__module__}.{one.__qualname__}' for one in found]))"
 
 
-def test_they_give_the_same():
+def test_lazy_and_full_imports_give_the_same_names():
     assert len(NAMES) > 30
     assert asked(f"import components\n{GIVE}{WHERE}") == asked(f"{GIVE}{WHERE}")
 
 
-def test_what_is_not_used_is_not_loaded():
+def test_unused_modules_of_the_sdk_are_not_loaded():
     loaded = "print(json.dumps([name for name in sys.modules if name.startswith('pulumi_aws.ec2.')]))"
     lean, whole = asked(f"import components\n{GIVE}{loaded}"), asked(f"{GIVE}{loaded}")
     assert "pulumi_aws.ec2.ami" in whole and "pulumi_aws.ec2.ami" not in lean
@@ -46,12 +46,12 @@ def test_what_is_not_used_is_not_loaded():
 
 
 @pytest.mark.parametrize("name", ["Ami", "get_ami", "AmiEbsBlockDeviceArgs", "outputs"])
-def test_any_other_name_is_found_too(name):
+def test_unlisted_names_of_the_sdk_are_available(name):
     script = f"import components, pulumi_aws as aws\nprint(json.dumps([repr(aws.ec2.{name})]))"
     assert name.lower() in asked(script)[0].lower()
 
 
-def test_a_name_that_is_nowhere_is_an_error_of_its_kind():
+def test_unknown_name_raises_an_attribute_error():
     script = "import components, pulumi_aws as aws\nprint(json.dumps([hasattr(aws.ec2, 'Nowhere'), hasattr(aws.ec2, 'Ami')]))"
     assert asked(script) == [False, True]
 

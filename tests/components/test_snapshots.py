@@ -54,7 +54,7 @@ def test_a_snapshot_a_day_of_the_disks_that_have_data_and_of_no_other():
     )
 
 
-def test_the_manager_may_do_it_and_no_one_else_has_its_role():
+def test_only_the_lifecycle_manager_may_assume_the_snapshot_role():
     mocks = made()
     (role,) = [m for m in mocks.of("aws:iam/role:Role") if "snapshots" in m.name]
     assert json.loads(role.inputs["assumeRolePolicy"])["Statement"][0]["Principal"] == {"Service": "dlm.amazonaws.com"}
@@ -63,7 +63,7 @@ def test_the_manager_may_do_it_and_no_one_else_has_its_role():
     assert mocks.of(POLICY)[0].inputs["executionRoleArn"] == f"arn:{role.name}"
 
 
-def test_every_region_has_its_own():
+def test_every_region_has_its_own_snapshot_policy():
     mocks = made(standbyRegions=["ap-southeast-2"])
     assert {m.name for m in mocks.of(POLICY)} == {"snapshots-ap-northeast-1-policy", "snapshots-ap-southeast-2-policy"}
 

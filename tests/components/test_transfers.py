@@ -35,7 +35,7 @@ def was(begun: dict[str, list[str]] | None = None, **systems: list[str]) -> Befo
     return Before(region=TOKYO, hosts=hosts, gated=gated, systems=systems, pending_hosts=begun or {})
 
 
-def test_what_is_on_another_host_than_the_last_update_left_it_goes_there():
+def test_system_assigned_to_another_host_is_transferred():
     now = placed(a=[], b=["watchme"])
     assert transfers(now, was(a=["watchme"], b=[])) == {"watchme": ["a"]}
     homes = {"system:watchme": f"a@{TOKYO}"}
@@ -56,11 +56,11 @@ def test_what_is_on_another_host_than_the_last_update_left_it_goes_there():
     ],
     ids=["it is there already", "it is new", "the first update", "its host is not the stack's", "not known"],
 )
-def test_what_stays_where_it_is_goes_nowhere(before):
+def test_system_on_the_same_host_is_not_transferred(before):
     assert transfers(placed(a=[], b=["watchme"]), before) == {}
 
 
-def test_one_that_was_begun_goes_on_and_one_that_is_given_up_comes_back():
+def test_begun_transfer_continues_and_cancelled_one_returns():
     begun = was({"watchme": ["b"]}, a=["watchme"], b=[])
     assert transfers(placed(a=[], b=["watchme"]), begun) == {"watchme": ["a"]}
     assert transfers(placed(a=["watchme"], b=[]), begun) == {"watchme": ["b"]}
@@ -70,26 +70,26 @@ def test_one_that_was_begun_goes_on_and_one_that_is_given_up_comes_back():
     }
 
 
-def test_one_that_was_begun_and_goes_elsewhere_may_be_with_either():
+def test_redirected_transfer_has_two_possible_sources():
     begun = was({"watchme": ["b"]}, a=["watchme"], b=[], c=[])
     now = placed(a=[], b=[], c=["watchme"])
     assert transfers(now, begun) == {"watchme": ["a", "b"]}
     assert plan_move(now, begun, NOW).homes == {"system:watchme": f"a@{TOKYO}"}
 
 
-def test_what_is_given_up_is_fetched_from_nowhere_unless_the_host_says_that_it_gave_it_away():
+def test_cancelled_transfer_copies_nothing_unless_the_data_was_given_away():
     """The other host began with data of its own, which is empty."""
     begun = was({"watchme": ["b"]}, a=["watchme"], b=[])
     assert plan_move(placed(a=["watchme"], b=[]), begun, NOW).homes == {}
 
 
-def test_a_host_that_may_have_it_and_left_the_file_is_asked_back():
+def test_removed_host_with_transferred_data_is_refused():
     begun = was({"watchme": ["desktop"]}, a=["watchme"])
     with pytest.raises(pulumi.RunError, match="desktop was removed from infra:hosts but still has it"):
         plan_move(placed(a=["watchme"]), begun, NOW)
 
 
-def test_a_region_that_is_lost_is_left_without_what_was_begun_in_it():
+def test_lost_region_is_left_without_its_begun_transfers():
     begun = was({"watchme": ["b"]}, a=["watchme"], b=[])
     lost = placed(a=[], b=["watchme"]).model_copy(update={"region": SYDNEY, "moveData": False})
     assert transfers(lost, begun) == {}
@@ -102,7 +102,7 @@ def test_a_region_that_is_lost_is_left_without_what_was_begun_in_it():
         (placed(a=["y"], b=["watchme"]), was(a=["watchme"], b=["y"]), "a, b gives up a system and receives one"),
     ],
 )
-def test_what_cannot_go_in_one_update_is_refused(now, before, why):
+def test_impossible_transfer_is_refused(now, before, why):
     with pytest.raises(
         pulumi.RunError, match=r"nothing was touched: .*cannot go to another host in this update"
     ) as refusal:
@@ -110,7 +110,7 @@ def test_what_cannot_go_in_one_update_is_refused(now, before, why):
     assert why in str(refusal.value)
 
 
-def test_one_thing_after_the_other():
+def test_transfer_and_region_move_in_one_update_are_refused():
     found = {"watchme": ["a"]}
     moved = placed(a=[], b=["watchme"]).model_copy(update={"region": SYDNEY})
     with pytest.raises(pulumi.RunError, match=f"the stack moves from {TOKYO} to {SYDNEY}: make one update for each"):
@@ -130,7 +130,7 @@ def test_one_thing_after_the_other():
     demand_possible(now, Before(region=TOKYO, hosts={**hosts, f"{TOKYO}-g2": {}}, systems=half.systems), found)
 
 
-def test_the_host_that_gives_keeps_its_rights_until_then():
+def test_source_host_keeps_its_rights_until_its_release():
     made = catalogue()
     without = made.stack.model_copy(
         update={"hosts": made.stack.hosts | {"old": made.stack.hosts["watchme"].model_copy(update={"systems": []})}}
@@ -162,7 +162,7 @@ KEYS = {
 SERVICES = LAB["infra:hosts"]["services"]
 
 
-def test_its_data_comes_before_the_names_and_the_other_host_stops_it_last(monkeypatch):
+def test_transfer_copies_data_before_names_and_releases_the_source_last(monkeypatch):
     monkeypatch.chdir(ROOT)
     hosts = {"services": {**SERVICES, "systems": ["recall"]}, "box": {**SERVICES, "systems": ["whisper"]}}
     made = run_program({**KEYS, "infra:hosts": hosts}, state("services", ["whisper", "recall"], {"box": []}))
@@ -182,7 +182,7 @@ def test_its_data_comes_before_the_names_and_the_other_host_stops_it_last(monkey
     assert asked and not any("recall" in url for url in asked), "the host that gives has its release last"
 
 
-def test_to_a_machine_of_the_owners_it_goes_by_the_same_steps(monkeypatch):
+def test_transfer_to_an_ssh_host_has_the_same_steps(monkeypatch):
     monkeypatch.chdir(ROOT)
     hosts = {"watchme": {**PROD["infra:hosts"]["watchme"], "systems": []}, "desktop": DESKTOP}
     made = run_program({"infra:hosts": hosts}, state("watchme", ["watchme"], {"desktop": []}))
@@ -194,7 +194,7 @@ def test_to_a_machine_of_the_owners_it_goes_by_the_same_steps(monkeypatch):
     assert [name for name in commands if name in order] == order
 
 
-def test_what_was_done_stays_done(monkeypatch):
+def test_steps_of_a_completed_transfer_stay_unchanged(monkeypatch):
     monkeypatch.chdir(ROOT)
     hosts = {"services": {**SERVICES, "systems": ["recall"]}, "box": {**SERVICES, "systems": ["whisper"]}}
     before = state("services", ["recall"], {"box": ["whisper"]})
@@ -212,7 +212,7 @@ def test_what_was_done_stays_done(monkeypatch):
     run_program({**KEYS, "infra:hosts": hosts}, before)
 
 
-def test_the_state_says_what_was_begun():
+def test_begun_transfers_are_read_from_the_state():
     found = state("a", ["watchme"], {"b": []})
     found[f"{URN}infra:index:Gate::gate-{TOKYO}-2"] = {
         "type": "infra:index:Gate",

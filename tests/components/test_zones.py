@@ -52,7 +52,7 @@ def test_a_new_region_gets_a_zone_that_offers_all_types(monkeypatch, zones, valu
 
 
 @pytest.mark.parametrize(("zones", "values", "line"), REFUSED.values(), ids=REFUSED)
-def test_a_zone_that_does_not_is_refused_before_anything_is_made(monkeypatch, zones, values, line):
+def test_zone_without_the_instance_type_is_refused(monkeypatch, zones, values, line):
     monkeypatch.chdir(ROOT)
     monkeypatch.setattr(Mocks, "zones", zones)
     monkeypatch.setattr(Mocks, "subnet_zone", f"{REGION}a")
@@ -61,7 +61,7 @@ def test_a_zone_that_does_not_is_refused_before_anything_is_made(monkeypatch, zo
     assert str(error.value).startswith("nothing was touched: ") and line in str(error.value)
 
 
-def test_an_existing_network_is_where_it_is(monkeypatch):
+def test_zone_of_an_existing_subnet_is_used(monkeypatch):
     monkeypatch.chdir(ROOT)
     monkeypatch.setattr(Mocks, "zones", {f"{REGION}c": ONE})
     monkeypatch.setattr(Mocks, "subnet_zone", f"{REGION}c")
@@ -75,7 +75,7 @@ def test_an_existing_network_is_where_it_is(monkeypatch):
     [({}, True), ({"infra:availabilityZones": {REGION: f"{REGION}c"}}, False)],
     ids=["chosen", "named"],
 )
-def test_what_is_there_stays_where_it_is_unless_the_stack_names_another_zone(monkeypatch, values, kept):
+def test_existing_subnet_keeps_its_zone_unless_the_stack_names_another(monkeypatch, values, kept):
     monkeypatch.chdir(ROOT)
     monkeypatch.setattr(Mocks, "zones", {f"{REGION}a": ["t4g.medium"], f"{REGION}c": ONE})
     options = []
@@ -94,7 +94,7 @@ def test_what_is_there_stays_where_it_is_unless_the_stack_names_another_zone(mon
     assert options[0].delete_before_replace
 
 
-def test_what_is_no_zone_is_refused(monkeypatch):
+def test_invalid_zone_is_refused(monkeypatch):
     monkeypatch.chdir(ROOT)
     with pytest.raises((CatalogueError, pulumi.RunError), match="availabilityZones"):
         run_program({"infra:availabilityZones": {REGION: "tokyo"}})

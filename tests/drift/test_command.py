@@ -54,7 +54,7 @@ def run(*words: str):
     return CliRunner().invoke(app, ["drift", "--cloud", "--stack", "prod", *words])
 
 
-def test_what_is_as_the_last_update_left_it_ends_with_nothing(account, asked):
+def test_unchanged_account_has_no_drift(account, asked):
     asked(known(account, INSTANCE))
     ran = run()
     assert (ran.exit_code, ran.stdout) == (0, f"AWS matches the last update: 1 resources in {REGION}, us-east-1\n")  # fmt: skip
@@ -81,7 +81,7 @@ def test_everything_is_looked_at_and_ends_with_2(account, asked):
     assert not any("port 443" in line for line in lines), "the stack's own rule"
 
 
-def test_what_cannot_be_looked_at_is_never_called_fine(account, asked, monkeypatch):
+def test_failed_look_is_not_reported_as_no_drift(account, asked, monkeypatch):
     asked(known(account, INSTANCE))
     refused = ClientError({"Error": {"Code": "UnauthorizedOperation", "Message": "no"}}, "DescribeSnapshots")
 
@@ -94,13 +94,13 @@ def test_what_cannot_be_looked_at_is_never_called_fine(account, asked, monkeypat
     assert "AWS matches" not in ran.stdout
 
 
-def test_a_stack_with_nothing_in_aws_says_so(account, asked):
+def test_stack_without_resources_is_reported(account, asked):
     asked(state())
     ran = run()
     assert ran.exit_code == 1 and "stack prod has no resources in AWS yet: pulumi up --stack prod" in str(ran.exception)
 
 
-def test_what_is_found_is_sent_to_those_who_get_the_alarms(account, asked):
+def test_drift_is_sent_to_the_alarm_topic(account, asked):
     made = known(account, INSTANCE, "aws:sns/topic:Topic")
     asked(made)
     assert run("--notify").exit_code == 0 and not sent()
@@ -111,7 +111,7 @@ def test_what_is_found_is_sent_to_those_who_get_the_alarms(account, asked):
     assert subject == "prod: AWS differs from the last update (1 findings)" and text == ran.stdout.rstrip("\n")
 
 
-def test_who_has_confirmed_and_who_has_not_is_said(account, asked, monkeypatch):
+def test_confirmed_and_pending_subscribers_are_listed(account, asked, monkeypatch):
     asked(known(account, INSTANCE, "aws:sns/topic:Topic"))
     sns = boto3.client("sns", region_name=REGION)
     for address in ("ops@example.com", "new@example.com"):
@@ -139,7 +139,7 @@ def sent() -> list:
     return topic.sent_notifications
 
 
-def test_without_a_topic_nothing_is_said_to_be_sent(account, asked):
+def test_drift_is_not_sent_without_a_topic(account, asked):
     asked(known(account, INSTANCE))
     boto3.client("ec2", region_name=REGION).stop_instances(InstanceIds=[account.made["Instance"]])
     ran = run("--notify")

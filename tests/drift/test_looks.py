@@ -42,7 +42,7 @@ def test_a_machine_that_runs_is_no_finding(ec2, machine):
     assert said(looks.machines(ec2, [machine])) == []
 
 
-def test_a_stopped_machine_is_named_with_the_command_that_starts_it(ec2, machine):
+def test_stopped_machine_is_reported_with_the_starting_command(ec2, machine):
     ec2.stop_instances(InstanceIds=[machine.id])
     assert said(looks.machines(ec2, [machine])) == [
         f"machine of web ({machine.id}, {REGION}): is stopped; start it: aws ec2 start-instances --instance-ids "
@@ -50,7 +50,7 @@ def test_a_stopped_machine_is_named_with_the_command_that_starts_it(ec2, machine
     ]
 
 
-def test_a_machine_that_is_gone_is_left_to_the_refresh(ec2, machine):
+def test_terminated_machine_is_left_to_the_refresh(ec2, machine):
     ec2.terminate_instances(InstanceIds=[machine.id])
     never = Machine("home", "i-0123456789abcdef0", REGION)
     assert said(looks.machines(ec2, [machine, never])) == []
@@ -58,7 +58,7 @@ def test_a_machine_that_is_gone_is_left_to_the_refresh(ec2, machine):
 
 
 @pytest.mark.parametrize("code", [*looks.EVENTS, "something-new"])
-def test_what_aws_announces_is_said_with_its_time(ec2, machine, code):
+def test_scheduled_events_of_aws_are_reported_with_their_times(ec2, machine, code):
     over = {"Code": code, "NotBefore": AT, "Description": "[Completed] it was"}
     emulated(machine).events = [{"Code": code, "NotBefore": AT, "Description": "it will be"}, over]
     (line,) = said(looks.machines(ec2, [machine]))
@@ -93,7 +93,7 @@ def opened(**peer) -> dict:
     ],
     ids=["an operator", "the world", "the world by IPv6", "every port", "a range"],
 )  # fmt: skip
-def test_an_opening_made_by_hand_is_named_with_the_command_that_closes_it(ec2, account, group, permission, found):
+def test_manual_opening_is_reported_with_the_closing_command(ec2, account, group, permission, found):
     own = account.create("aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule")
     assert said(looks.openings(ec2, REGION, [group], {own})) == []
     made = ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[permission])["SecurityGroupRules"][0]
@@ -105,7 +105,7 @@ def test_an_opening_made_by_hand_is_named_with_the_command_that_closes_it(ec2, a
     assert ("infra:adminCidrs" in line) == ("198.51.100.7/32" in found)
 
 
-def test_a_way_out_made_by_hand_is_named_too(ec2, group):
+def test_manual_egress_rule_is_reported(ec2, group):
     permission = {"IpProtocol": "tcp", "FromPort": 25, "ToPort": 25, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}
     ec2.authorize_security_group_egress(GroupId=group, IpPermissions=[permission])
     (line,) = said(looks.openings(ec2, REGION, [group], set()))

@@ -42,7 +42,7 @@ def found(account, *keepable: str) -> list[str]:
     return [str(finding) for finding in records.find_added(account.client, state(resources=account.entries), keepable)]
 
 
-def test_the_stacks_own_is_no_finding(account):
+def test_records_of_the_stack_are_no_finding(account):
     assert found(account) == []
 
 
@@ -58,7 +58,7 @@ ADDED = {
 
 
 @pytest.mark.parametrize(("written", "more", "said"), ADDED.values(), ids=ADDED)
-def test_what_a_person_added_is_named_and_its_remedy_removes_it(account, written, more, said):
+def test_manually_added_record_is_reported_with_a_working_remedy(account, written, more, said):
     add(account, NAME, *written, **more)
     (line,) = found(account)
     assert line.startswith(f"record {NAME} {said}") and "infra:records" not in line
@@ -76,7 +76,7 @@ def of(*entries: dict) -> SimpleNamespace:
     return SimpleNamespace(get_paginator=lambda _: SimpleNamespace(paginate=lambda HostedZoneId: pages))
 
 
-def test_twins_and_names_as_route_53_writes_them():
+def test_escaped_names_and_record_sets_are_matched():
     """An alias of AWS's own, one of several by an identifier, and a wildcard."""
     given = {"zoneId": "Z1", "name": "*.example.com", "type": "A"}
     known = state(resources=[{"urn": "urn::a", "type": TYPE, "id": "a", "inputs": given}])
@@ -94,12 +94,12 @@ def test_twins_and_names_as_route_53_writes_them():
     ("name", "kind", "value"),
     [(NAME, "TXT", '"x"'), (NAME, "MX", "10 mail.example.com"), ("www.example.com", "A", "192.0.2.7")],
 )
-def test_what_leads_no_client_of_ours_elsewhere_is_no_finding(account, name, kind, value):
+def test_unrelated_record_is_no_finding(account, name, kind, value):
     add(account, name, kind, value)
     assert found(account) == []
 
 
-def test_the_command_looks_at_them(account, monkeypatch):
+def test_drift_command_checks_records(account, monkeypatch):
     add(account, NAME, "AAAA", "2001:db8::1")
     monkeypatch.setattr(command, "export_state", lambda stack: state(resources=account.entries))
     monkeypatch.setattr(command, "refresh_preview", lambda *_: [])

@@ -71,7 +71,7 @@ def test_a_step_is_a_line_with_its_remedy(step, line):
     assert lines(step) == [line]
 
 
-def test_of_a_policy_only_what_differs_is_shown():
+def test_only_the_difference_of_policies_is_shown():
     """Two long texts that begin alike would look the same."""
 
     def of(action: str) -> str:
@@ -90,7 +90,7 @@ def test_of_a_policy_only_what_differs_is_shown():
     assert apart(of("*"), again)[0] == apart(of("*"), again)[1], "the same policy, written otherwise"
 
 
-def test_what_is_unchanged_and_what_is_not_in_aws_is_no_drift():
+def test_unchanged_and_local_resources_are_no_drift():
     same = entry("refresh", INSTANCE, "web-x-instance", {"instanceType": "a"}, {"instanceType": "a"})
     command = entry("update", "command:local:Command", "web-ready", {"stdin": "a"}, {"stdin": "b"}, "stdin")
     provider = entry("update", "pulumi:providers:aws", "aws", {"region": "a"}, {"region": "b"}, "region")
@@ -117,5 +117,5 @@ def test_each_kind_that_can_be_gone_has_its_remedy():
         ([{"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270"}], "[secret]"),
     ],
 )
-def test_values_are_short_and_secrets_are_none(value, said):
+def test_values_are_shortened_and_secrets_hidden(value, said):
     assert text(value) == said

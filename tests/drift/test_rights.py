@@ -29,7 +29,7 @@ def found(iam) -> list[str]:
     return [str(finding) for finding in rights.find_added(iam, state(resources=iam.entries))]
 
 
-def test_what_the_stack_gives_is_no_finding(iam):
+def test_rights_of_the_stack_are_no_finding(iam):
     assert found(iam) == []
 
 
@@ -68,14 +68,14 @@ ADDED = {
 
 
 @pytest.mark.parametrize("name", ADDED)
-def test_what_was_added_by_hand_is_named(iam, name):
+def test_manually_added_rights_are_reported(iam, name):
     add, line = ADDED[name]
     add(iam)
     words = {"role": iam.role, "user": iam.user, "managed": iam.managed, "key": getattr(iam, "key", "")}
     assert found(iam) == [line.format(**words)]
 
 
-def test_a_policy_that_the_program_attached_is_its_own(iam):
+def test_policy_attached_by_the_program_is_no_finding(iam):
     iam.attach_role_policy(RoleName=iam.role, PolicyArn=iam.managed)
     inputs = {"role": iam.role, "policyArn": iam.managed}
     type = "aws:iam/rolePolicyAttachment:RolePolicyAttachment"
@@ -83,13 +83,13 @@ def test_a_policy_that_the_program_attached_is_its_own(iam):
     assert found(iam) == []
 
 
-def test_what_is_gone_is_left_to_the_refresh(iam):
+def test_missing_roles_are_left_to_the_refresh(iam):
     iam.entries.append({"urn": "urn::gone", "type": ROLE, "id": "gone", "inputs": {}})
     iam.entries.append({"urn": "urn::away", "type": USER, "id": "away", "inputs": {}})
     assert found(iam) == []
 
 
-def test_what_may_not_be_asked_is_not_called_fine(iam, monkeypatch):
+def test_denied_look_at_rights_is_not_reported_as_no_drift(iam, monkeypatch):
     refused = ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "ListRolePolicies")
 
     def refuse(_):

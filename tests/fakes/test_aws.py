@@ -65,22 +65,22 @@ def is_there(plugin: Plugin, type: str, id: str, state: dict[str, Any]) -> bool:
     return asyncio.run(plugin.read(request)).resource_id == id
 
 
-def test_it_refuses_a_type_it_does_not_know(plugin):
+def test_unknown_resource_type_is_refused(plugin):
     with pytest.raises(PluginError, match="does not know the resource type aws:sqs/queue:Queue"):
         check(plugin, "aws:sqs/queue:Queue", {})
 
 
-def test_it_refuses_an_input_it_does_not_know_instead_of_ignoring_it(plugin):
+def test_unknown_input_is_refused(plugin):
     (failure,) = check(plugin, VPC, {"cidrBlock": "10.0.0.0/16", "cidrBlok": "x"}).failures or []
     assert failure.property == "cidrBlok" and "no input of this name" in failure.reason
 
 
-def test_it_asks_for_what_is_required(plugin):
+def test_missing_required_input_is_refused(plugin):
     (failure,) = check(plugin, VPC, {}).failures or []
     assert (failure.property, failure.reason) == ("cidrBlock", "is required")
 
 
-def test_it_refuses_an_unknown_function(plugin):
+def test_unknown_function_is_refused(plugin):
     with pytest.raises(PluginError, match="does not know the function"):
         asyncio.run(plugin.invoke(api.InvokeRequest("aws:ec2/getAmi:getAmi", {})))
 
@@ -125,7 +125,7 @@ def test_a_repository_with_images_is_not_deleted_without_force(plugin):
     delete(plugin, REPOSITORY, id, {**state, "forceDelete": True})
 
 
-def test_deleting_what_is_gone_is_no_error(plugin):
+def test_deleting_a_missing_resource_is_no_error(plugin):
     for type, inputs in ((REPOSITORY, {"name": "gone"}), (VPC, {"cidrBlock": "10.0.0.0/16"})):
         id, state = create(plugin, type, inputs)
         delete(plugin, type, id, state)
@@ -168,7 +168,7 @@ def test_a_missing_zone_or_parameter_is_said_in_one_line(plugin):
         services.parameter(plugin.cloud, {"name": "/nothing"})
 
 
-def test_what_the_real_plugin_changes_in_place_and_this_one_cannot_is_refused(plugin):
+def test_unsupported_update_in_place_is_refused(plugin):
     no_one = '{"Version": "2012-10-17", "Statement": []}'
     id, state = create(plugin, "aws:iam/role:Role", {"name": "r", "assumeRolePolicy": no_one})
     news = {"name": "r", "assumeRolePolicy": "{}"}

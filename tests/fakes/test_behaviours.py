@@ -68,7 +68,7 @@ OUTPUTS = {
 
 
 @pytest.mark.parametrize(("inputs", "expected"), OUTPUTS.values(), ids=OUTPUTS)
-def test_what_a_command_says_is_its_outputs(plugin, inputs, expected):
+def test_output_of_a_command_becomes_its_outputs(plugin, inputs, expected):
     state = plugin.create(**inputs)
     assert {name: state[name] for name in expected} == expected
 
@@ -117,7 +117,7 @@ def test_the_longest_line_that_is_logged(plugin):
     assert [len(text) for text in plugin.engine.texts()] == [65_535]
 
 
-def test_a_longer_line_hangs_for_ever_whatever_is_tried(own):
+def test_oversized_line_hangs_the_command(own):
     """Why infra.lines bounds what our programs write."""
     going = own.creating(create=f"echo before; {LINE.format(65_536)}; echo after")
     own.engine.heard("before")
@@ -131,7 +131,7 @@ def state(**values: Any) -> dict[str, Any]:
     return {"create": "echo a", "triggers": ["t"], "stdout": "a", "stderr": "", **values}
 
 
-def test_an_update_knows_what_the_last_run_said_unless_it_must_not(plugin):
+def test_update_gets_the_last_output_unless_disabled(plugin):
     command = "echo was $PULUMI_COMMAND_STDOUT"
     assert plugin.update(state(), create=command)["stdout"] == "was a"
     assert plugin.update(state(), create=command, addPreviousOutputInEnv=False)["stdout"] == "was"
@@ -139,14 +139,14 @@ def test_an_update_knows_what_the_last_run_said_unless_it_must_not(plugin):
     assert plugin.update(state(), create="echo c", update="echo u")["stdout"] == "u"
 
 
-def test_an_update_after_a_run_that_said_too_much_fails(plugin):
+def test_update_after_oversized_output_fails(plugin):
     """Why infra.lines bounds all lines together."""
     with pytest.raises(Refused, match="fork/exec /bin/sh: argument list too long"):
         plugin.update(state(stdout="x" * 140_000), create="echo hi")
     assert plugin.update(state(stdout="x" * 130_000), create="echo hi")["stdout"] == "hi"
 
 
-def test_in_a_preview_the_outputs_of_what_changes_are_unknown(plugin):
+def test_outputs_of_a_change_are_unknown_in_a_preview(plugin):
     assert plugin.create(preview=True, create="false")["stdout"] == UNKNOWN
     assert plugin.update(state(), preview=True, create="echo b", triggers=["t"])["stdout"] == UNKNOWN
     assert plugin.update(state(), preview=True, create="echo a", triggers=["t"])["stdout"] == "a"
@@ -170,7 +170,7 @@ DIFFS = {
 
 
 @pytest.mark.parametrize(("old", "new", "changes", "replaces"), DIFFS.values(), ids=DIFFS)
-def test_what_a_change_of_inputs_is(plugin, old, new, changes, replaces):
+def test_changed_inputs_update_or_replace_a_command(plugin, old, new, changes, replaces):
     answer = plugin.diff(old, **new)
     kinds = {name: type(entry).Kind.Name(entry.kind) for name, entry in answer.detailedDiff.items()}
     assert (kinds, list(answer.replaces)) == (changes, replaces)
@@ -181,7 +181,7 @@ def test_an_unknown_input_is_refused(plugin):
     assert plugin.check(create="x", logging="stderr", triggers=["t"]) == []
 
 
-def test_what_a_removal_runs(plugin, tmp_path):
+def test_removal_runs_the_delete_command(plugin, tmp_path):
     plugin.delete(state(delete=f"touch {tmp_path}/gone"))
     assert (tmp_path / "gone").exists()
     with pytest.raises(Refused, match='exit status 2: running "echo bye; exit 2":\nbye\n'):
@@ -207,7 +207,7 @@ def test_the_plugins_own_path_is_not_the_commands(own):
     assert own.create(create="echo -$PYTHONPATH-")["stdout"] == "--"
 
 
-def test_a_cancelled_command_loses_its_shell_and_what_holds_its_pipes_is_waited_for(own, tmp_path):
+def test_cancelled_command_waits_for_holders_of_its_pipes(own, tmp_path):
     """The first Ctrl-C. What is said from then on is in the error, and nowhere else."""
     command = f"echo begun; sh -c 'while [ ! -e {tmp_path}/go ]; do sleep 0.05; done; echo orphan'; echo never"
     going = own.creating(create=command)

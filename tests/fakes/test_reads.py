@@ -31,7 +31,7 @@ def difference(account, type: str, id: str) -> list[str]:
 
 
 @pytest.mark.parametrize("type", INPUTS)
-def test_what_no_one_changed_reads_as_it_was_made(account, type):
+def test_unchanged_resource_is_read_as_created(account, type):
     assert difference(account, type, account.create_until(type)) == []
 
 

@@ -46,7 +46,7 @@ def disk(account) -> Disk:
     return Disk(account)
 
 
-def test_it_grows_and_does_not_shrink(disk):
+def test_volume_grows_but_does_not_shrink(disk):
     assert disk.state["Encrypted"] and disk.state["Size"] == 50
     disk.do(VOLUME, "update", disk.id, disk.inputs, disk.inputs | {"size": 80})
     assert disk.state["Size"] == 80
@@ -54,7 +54,7 @@ def test_it_grows_and_does_not_shrink(disk):
         disk.do(VOLUME, "update", disk.id, disk.inputs, disk.inputs | {"size": 60})
 
 
-def test_one_machine_has_it(disk):
+def test_volume_is_attached_to_one_machine(disk):
     id, _ = disk.do(USE, "create", disk.use)
     # An update that was killed in between asks once more
     assert disk.do(USE, "create", disk.use)[0] == id and len(disk.state["Attachments"]) == 1
@@ -64,7 +64,7 @@ def test_one_machine_has_it(disk):
         disk.do(VOLUME, "delete", disk.id, disk.inputs)
 
 
-def test_what_is_forgotten_stays_attached(disk):
+def test_forgotten_attachment_stays_attached(disk):
     id, _ = disk.do(USE, "create", disk.use)
     disk.do(USE, "delete", id, disk.use)
     assert [entry["InstanceId"] for entry in disk.state["Attachments"]] == [disk.machine]

@@ -28,7 +28,7 @@ def test_a_name_that_nothing_has_is_a_line(extras, line):
     assert unknown(extras) == [f"lab.yaml: {line}"]
 
 
-def test_names_that_are_there_are_none():
+def test_known_names_have_no_complaint():
     extras = {
         "images": {"watchme-web:latest": "mine", "recall-api:latest": "./x"}, "rehearse": ["watchme"],
         "machines": {"pc": {"memory": "1g", "systems": ["totton"]}}, "foreign_names": {"x.example": "recall"},
@@ -74,7 +74,7 @@ def test_all_that_is_wrong_of_artefacts_is_named_at_once(project):
     ]
 
 
-def test_what_was_pushed_by_hand_stays_until_its_folder_changes(project, monkeypatch):
+def test_manually_pushed_image_stays_until_its_folder_changes(project, monkeypatch):
     root, pushed, there = project(one="./app"), [], set()
     (root / "app").mkdir()
     (root / "app/run").write_text("1")

@@ -155,7 +155,7 @@ def test_decision(facts, expected):
     assert expected.warning in "\n".join(needs.warnings) if expected.warning else not needs.warnings
 
 
-def test_hosts_of_version_2_own_their_groups_and_those_of_version_1_share_the_machines():
+def test_hosts_own_their_cgroups_only_under_version_2():
     first, second = decide(replace(DEBIAN_12, cgroup=1)), decide(DEBIAN_12)
     assert (first.command, second.command[-1]) == (NO_REMOUNT, REMOUNT)
     assert "/sys/fs/cgroup:/sys/fs/cgroup:rw" in first.run and "/sys/fs/cgroup:/sys/fs/cgroup:rw" not in second.run
@@ -171,7 +171,7 @@ def test_all_problems_are_reported_at_once():
     assert len(decide(facts).problems) == 4
 
 
-def test_what_is_built_already_needs_neither_disk_nor_minutes():
+def test_built_images_need_neither_disk_nor_time():
     full = replace(DEBIAN_12, built=EVERYTHING)
     assert needed_disk(full) < needed_disk(DEBIAN_12)
     assert (decide(full).minutes, decide(DEBIAN_12).minutes > 0) == (0, True)
@@ -228,7 +228,7 @@ ENGINES = {
 
 
 @pytest.mark.parametrize(("info", "endpoint", "engine"), ENGINES.values(), ids=ENGINES)
-def test_an_engine_is_what_it_says_and_where_it_is_asked(info, endpoint, engine):
+def test_container_engine_is_recognised(info, endpoint, engine):
     assert engine_of(info, endpoint, 0) == engine
 
 

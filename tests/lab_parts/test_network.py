@@ -62,7 +62,7 @@ def host(number: int, *openings: Opening) -> Host:
     return Host(f"10.213.99.{number}", f"10.20.1.{number}", f"127.99.0.{number}", openings)
 
 
-def test_what_no_rule_lets_in_is_dropped(lab):
+def test_traffic_without_a_rule_is_dropped(lab):
     lines = firewall.rules(lab, [host(11, Opening("tcp", 443, 443, "0.0.0.0/0"))])
     public = [line for line in lines if "-d 127.99.0.11 " in line]
     assert public == [f"-A {lab.bridge}-sg -d 127.99.0.11 -p tcp -m conntrack --ctorigdstport 443:443 -j RETURN"]
@@ -91,7 +91,7 @@ def test_a_rule_for_every_port_publishes_none():
     assert firewall.published_ports([Opening("tcp", 0, 65535, "10.0.0.0/8"), Opening("tcp", 22, 22, "0.0.0.0/0")]) == []
 
 
-def test_who_is_not_in_the_range_is_dropped_too(lab):
+def test_traffic_from_outside_the_range_is_dropped(lab):
     lines = firewall.rules(lab, [host(11, Opening("tcp", 22, 22, "203.0.113.0/24"))])
     assert not any("127.99.0.11" in line for line in lines)
     assert (

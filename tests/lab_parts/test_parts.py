@@ -39,7 +39,7 @@ def test_an_unknown_condition_does_not_hold():
     assert not holds({"StringNotLike": {NAMES: ["*"]}}, {NAMES: ["a"]})
 
 
-def test_a_prefix_of_s3_is_held_against_its_pattern():
+def test_s3_prefix_is_matched_against_its_pattern():
     condition = {"StringLike": {"s3:prefix": "box/*"}}
     assert holds(condition, {"s3:prefix": ["box/locks/"]})
     assert not holds(condition, {"s3:prefix": ["other/locks/"]}) and not holds(condition, {"s3:prefix": ["box"]})
@@ -72,7 +72,7 @@ def metadata():
     return Metadata(known.get, lambda _: {"AccessKeyId": "k"}, lambda _: "role", lambda _: "127.71.0.2")
 
 
-def test_metadata_knows_who_asks(metadata):
+def test_metadata_answers_by_the_address_of_the_host(metadata):
     _, token = metadata.answer("PUT", "/latest/api/token", None, "10.0.0.2")
     assert metadata.answer("GET", "/latest/meta-data/instance-id", token, "10.0.0.2") == ("200 OK", "i-1")
     path = "/latest/meta-data/iam/security-credentials"
@@ -81,7 +81,7 @@ def test_metadata_knows_who_asks(metadata):
     assert metadata.answer("GET", f"{path}/other", token, "10.0.0.2")[0] == "404 Not Found"
 
 
-def test_metadata_answers_no_one_without_a_token_and_no_stranger(metadata):
+def test_metadata_needs_a_token_and_a_known_host(metadata):
     assert metadata.answer("GET", "/latest/meta-data/instance-id", None, "10.0.0.2")[0] == "401 Unauthorized"
     assert metadata.answer("PUT", "/latest/api/token", None, "10.0.0.9")[0] == "404 Not Found"
 
@@ -130,7 +130,7 @@ def test_two_labs_share_no_address(tmp_path):
     assert not set(one.host_names.values()) & set(two.host_names.values())
 
 
-def test_a_daemon_is_known_by_id_and_start_and_only_it_is_ended(tmp_path):
+def test_daemon_is_identified_by_pid_and_start_time(tmp_path):
     daemon = Daemon("sleeper", tmp_path)
     daemon.start("sleep", "30")
     assert daemon.alive
@@ -167,7 +167,7 @@ ASSUMED = "arn:aws:sts::111122223333:assumed-role/deploy/session"
         ([], ROLE, False),
     ],
 )
-def test_an_account_that_a_role_trusts_is_everybody_of_it(trusted, who, is_trusted):
+def test_trusted_account_includes_all_its_users(trusted, who, is_trusted):
     assert trusts({"AWS": trusted}, who) is is_trusted
     assert not trusts({"Service": "ec2.amazonaws.com"}, who)
 
@@ -182,7 +182,7 @@ def test_a_hosts_container_does_not_reach_the_machines_kernel_or_clock(tmp_path)
     assert rule["action"] == "SCMP_ACT_ERRNO"
 
 
-def test_an_edit_of_what_the_labs_configuration_was_made_from_is_noticed(tmp_path):
+def test_outdated_lab_configuration_is_noticed(tmp_path):
     lab = Lab("x", 79, tmp_path / ".lab-x")
     (tmp_path / "Pulumi.lab.yaml").write_text("config: {}\n")
     assert not workspace.is_outdated(lab, tmp_path), "a lab of an earlier version has no such note"

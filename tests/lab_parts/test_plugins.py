@@ -56,7 +56,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize(("names", "line"), WRONG.values(), ids=WRONG)
-def test_a_folder_without_one_that_fits_is_an_error_that_lists_what_there_is(tmp_path, names, line):
+def test_folder_without_a_matching_plugin_is_refused_with_its_files(tmp_path, names, line):
     folder = tmp_path / "given"
     if names is not None:
         folder.mkdir()

@@ -36,7 +36,7 @@ REGIONS = {
 
 
 @pytest.mark.parametrize(("config", "expected"), REGIONS.values(), ids=REGIONS)
-def test_its_aws_has_the_regions_that_it_needs(tmp_path, config, expected):
+def test_lab_has_the_regions_of_its_stack(tmp_path, config, expected):
     made = project(tmp_path, **config)
     assert made.regions == expected and made.account == "123456789012" and made.zone == "shop.example"
 
@@ -57,7 +57,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize(("text", "said"), WRONG.values(), ids=WRONG)
-def test_what_is_wrong_in_its_file_is_a_line(tmp_path, text, said):
+def test_fault_of_lab_yaml_is_one_line(tmp_path, text, said):
     with pytest.raises(LabError) as raised:
         project(tmp_path, text).check()
     assert "lab.yaml" in str(raised.value) and said in str(raised.value)
@@ -70,7 +70,7 @@ def test_a_stack_that_the_cloud_cannot_be_made_for_is_a_line(tmp_path, key, valu
         print(made.account, made.zone, made.regions)
 
 
-def test_without_a_file_it_has_nothing_more(tmp_path):
+def test_lab_without_lab_yaml_has_no_extras(tmp_path):
     assert project(tmp_path).extras.model_dump(exclude_defaults=True) == {}
 
 
@@ -117,7 +117,7 @@ def here(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(("asked", "expected"), NAMES.items())
-def test_a_lab_is_called_as_it_is_asked_for(here, monkeypatch, asked, expected):
+def test_lab_is_named_by_its_variable(here, monkeypatch, asked, expected):
     monkeypatch.setenv("LAB", asked)
     found = settings.default_lab()
     assert f"{found.name}:{found.number}" == expected
@@ -126,13 +126,13 @@ def test_a_lab_is_called_as_it_is_asked_for(here, monkeypatch, asked, expected):
 @pytest.mark.parametrize(
     "asked", ["shop", "shop:1", "shop:255", "Shop:76", "a b:76", "shop:76:1", "-x:76", "x" * 20 + ":76"]
 )
-def test_a_name_that_is_none_is_a_line(here, monkeypatch, asked):
+def test_invalid_lab_name_is_refused_in_one_line(here, monkeypatch, asked):
     monkeypatch.setenv("LAB", asked)
     with pytest.raises(LabError, match="NAME:NUMBER"):
         settings.default_lab()
 
 
-def test_a_lab_that_is_there_keeps_its_name(here, monkeypatch):
+def test_existing_lab_keeps_its_name(here, monkeypatch):
     (here / ".lab").mkdir()
     (here / ".lab/name").write_text("shop:76\n")
     assert settings.default_lab().name == "shop"
@@ -162,7 +162,7 @@ def test_an_edit_comes_into_the_labs_own_configuration(before, after, here, expe
     assert merge_changes(before, after, here) == expected
 
 
-def test_images_of_the_owners_own_machines_are_had_too(tmp_path, monkeypatch):
+def test_images_of_ssh_machines_are_included(tmp_path, monkeypatch):
     made = project(tmp_path, "machines: {office: {memory: 8g, systems: [watchme], kind: host}}")
     elsewhere_alone = replace(whole(), systems={**whole().systems})
     elsewhere_alone.stack.hosts.pop("watchme")

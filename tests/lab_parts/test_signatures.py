@@ -67,7 +67,7 @@ def key():
 
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
-def test_what_its_owner_signed_is_answered_and_a_guessed_secret_is_not(key, call):
+def test_signed_request_is_accepted_and_a_guessed_secret_refused(key, call):
     id, secret = key
     assert refusal(*sent(call, id, secret)) == ""
     assert refusal(*sent(call, id, "x" * 40)) == REFUSED
@@ -89,17 +89,17 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
-def test_what_was_changed_on_its_way_is_refused(key, change):
+def test_changed_request_is_refused(key, change):
     assert refusal(*change(*sent(CALLS["a path and a query"], *key))) == REFUSED
 
 
 @pytest.mark.parametrize("header", ["", "Bearer x", "AWS4-HMAC-SHA256 Credential=AKIA/20260101/x/ec2/aws4_request"])
-def test_what_is_not_signed_is_refused(key, header):
+def test_unsigned_request_is_refused(key, header):
     environ, body = sent(CALLS["json"], *key)
     assert refusal(environ | {"HTTP_AUTHORIZATION": header}, body) == "MissingAuthenticationToken"
 
 
-def test_a_roles_key_needs_its_token(key):
+def test_key_of_a_role_needs_its_token(key):
     sts = get_backend("sts")[ACCOUNT]["aws"]
     made = sts.assume_role("us-east-1", "session", f"arn:aws:iam::{ACCOUNT}:role/r", None, 3600, None)
     given = made.access_key_id, made.secret_access_key
@@ -107,6 +107,6 @@ def test_a_roles_key_needs_its_token(key):
     assert refusal(*sent(CALLS["json"], given[0], "x" * 40, made.session_token)) == REFUSED
 
 
-def test_a_key_that_it_never_gave_out_is_refused(key):
+def test_unknown_key_is_refused(key):
     assert refusal(*sent(CALLS["json"], "AKIAIOSFODNN7EXAMPLE", "x" * 40)) == "InvalidClientTokenId"
     assert refusal(*sent(CALLS["json"], *key, "a token")) == "InvalidClientTokenId"

@@ -29,12 +29,12 @@ def asks(action: str, body: str = "", service: str = "ec2") -> ApiRequest:
     return ApiRequest(service, "ap-northeast-1", action, body)
 
 
-def test_without_a_file_everything_is_as_ever(bad_day):
+def test_no_request_is_refused_without_a_file(bad_day):
     assert bad_day.refusal(asks("CreateVpc")) is None
     assert bad_day.records() == bad_day.known[0]
 
 
-def test_one_seed_refuses_the_same_requests_each_time(bad_day):
+def test_same_seed_refuses_the_same_requests(bad_day):
     def refused(seed: int) -> list[bool]:
         bad_day.file.unlink(missing_ok=True)
         bad_day.refusal(asks("x"))
@@ -45,7 +45,7 @@ def test_one_seed_refuses_the_same_requests_each_time(bad_day):
     assert refused(7) == first != refused(8) and 30 < sum(first) < 90
 
 
-def test_what_was_just_made_is_not_known_everywhere_for_some_requests(bad_day):
+def test_new_resource_is_unknown_to_some_requests(bad_day):
     counts = set()
     for seed in range(20):
         begins(bad_day, seed, 0.0)
@@ -56,7 +56,7 @@ def test_what_was_just_made_is_not_known_everywhere_for_some_requests(bad_day):
     assert counts == set(range(MOST + 1))
 
 
-def test_after_a_while_all_of_aws_knows_it_so_that_what_deletes_it_finds_it(bad_day, monkeypatch):
+def test_resource_is_known_everywhere_after_a_while(bad_day, monkeypatch):
     now = [100.0]
     monkeypatch.setattr("lab.cloud.unsteady.time.monotonic", lambda: now[0])
     for seed in range(20):
@@ -66,7 +66,7 @@ def test_after_a_while_all_of_aws_knows_it_so_that_what_deletes_it_finds_it(bad_
         assert bad_day.refusal(asks("DeleteVpc", "VpcId=vpc-0123456789abcdef0")) is None
 
 
-def test_a_role_is_not_known_either(bad_day):
+def test_new_role_is_unknown_to_some_requests(bad_day):
     begins(bad_day, 3, 0.0)
     for number in range(20):
         bad_day.note_answer(asks("CreateRole", f"RoleName=r{number}", "iam"), b"")
@@ -83,7 +83,7 @@ def test_a_role_cannot_be_assumed_at_once(bad_day):
     assert codes == {None, ("AccessDenied", "400 Bad Request")}
 
 
-def test_who_only_lists_records_delays_nothing(bad_day):
+def test_listing_records_does_not_delay_changes(bad_day):
     begins(bad_day, 1, 0.0)
     assert bad_day.refusal(asks("GET /2013-04-01/hostedzone/Z/rrset", "", "route53")) is None
     bad_day.known[0] = []
@@ -107,7 +107,7 @@ def test_a_changed_record_is_answered_later(bad_day, monkeypatch):
     )
 
 
-def test_the_stand_in_waits_for_what_it_made_itself_and_for_nothing_else(monkeypatch):
+def test_provider_waits_only_for_its_own_creations(monkeypatch):
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
     cloud = Cloud("ap-northeast-1")

@@ -78,7 +78,7 @@ def report_of(stage) -> str:
     return found.read_text()
 
 
-def test_it_asks_by_what_it_deletes_and_a_no_touches_nothing(stage):
+def test_question_lists_deletions_and_a_no_touches_nothing(stage):
     stage.answer = False
     with pytest.raises(InfraError, match="nothing was touched"):
         move()
@@ -88,14 +88,14 @@ def test_it_asks_by_what_it_deletes_and_a_no_touches_nothing(stage):
     )
 
 
-def test_what_is_in_the_way_ends_it_before_anything_is_asked(stage):
+def test_obstacle_ends_the_move_before_the_question(stage):
     stage.fine = False
     with pytest.raises(typer.Exit) as ended:
         move()
     assert ended.value.exit_code == 2 and stage.asked == [] and stage.config.read_text() == "as it was"
 
 
-def test_where_the_stack_is_there_already_nothing_is_done(stage):
+def test_move_to_the_current_region_does_nothing(stage):
     stage.standing, stage.planned = Standing(TOKYO, TOKYO, []), []
     with pytest.raises(InfraError, match=f"already serves from {TOKYO}"):
         move(yes=True)
@@ -108,7 +108,7 @@ def test_a_stack_that_is_nowhere_has_nothing_to_move(stage):
         move(yes=True)
 
 
-def test_one_that_stops_says_how_to_go_on_and_how_to_give_it_up(stage):
+def test_stopped_move_names_the_commands_to_continue_and_cancel(stage):
     stage.fails = "gate ap-northeast-1: failed: 502"
     with pytest.raises(InfraError) as stopped:
         move(yes=True)
@@ -121,7 +121,7 @@ def test_one_that_stops_says_how_to_go_on_and_how_to_give_it_up(stage):
     ]
 
 
-def test_the_report_of_one_that_went_on_is_of_all_of_it(stage, capsys):
+def test_report_of_a_continued_move_covers_all_attempts(stage, capsys):
     """How far the names were before the first attempt, and the steps of both."""
     stage.fails = "verify: failed: 502"
     with pytest.raises(InfraError):
@@ -135,7 +135,7 @@ def test_the_report_of_one_that_went_on_is_of_all_of_it(stage, capsys):
     assert attempts.read_attempts("prod", TOKYO) is None
 
 
-def test_one_that_is_given_up_has_no_report(stage, capsys):
+def test_cancelled_move_has_no_report(stage, capsys):
     stage.standing, stage.planned = Standing(SYDNEY, TOKYO, []), [Phase("retire", TOKYO, {"network-i": "delete"})]
     attempts.keep("prod", TOKYO, Attempts(1.0, BEFORE))
     move(SYDNEY, yes=True)
@@ -144,14 +144,14 @@ def test_one_that_is_given_up_has_no_report(stage, capsys):
     assert not list(stage.folder.glob("move-*.md")) and attempts.read_attempts("prod", TOKYO) is None
 
 
-def test_what_was_kept_by_no_one_is_nothing(stage):
+def test_damaged_note_of_a_move_is_ignored(stage):
     place = stage.folder / ".infra/moves/prod-x.json"
     place.parent.mkdir(parents=True)
     place.write_text("{")
     assert attempts.read_attempts("prod", "x") is None and attempts.read_attempts("prod", "y") is None
 
 
-def test_a_step_that_was_repeated_counts_once():
+def test_repeated_step_is_reported_once():
     both = Attempts(0.0, {}, [("gate", "a", 1.0), ("images", "b", 2.0)], 5.0).and_then([("gate", "c", 3.0)], 4.0)
     assert both.steps == [("images", "b", 2.0), ("gate", "c", 3.0)] and both.spent == 9.0
 
@@ -189,7 +189,7 @@ def running(folder, script: str, *ignored: signal.Signals):
     [(signal.SIGINT, ()), (signal.SIGTERM, ()), (signal.SIGHUP, ()), (signal.SIGTERM, (signal.SIGINT, signal.SIGHUP))],
     ids=["SIGINT", "SIGTERM", "SIGHUP", "SIGTERM under nohup"],
 )
-def test_however_it_ends_pulumi_is_asked_once_and_waited_for(tmp_path, word, ignored):
+def test_interrupted_pulumi_is_signalled_once_and_awaited(tmp_path, word, ignored):
     with running(tmp_path, ASKED, *ignored) as process:
         process.send_signal(word)
         said, _ = process.communicate(timeout=60)
@@ -198,7 +198,7 @@ def test_however_it_ends_pulumi_is_asked_once_and_waited_for(tmp_path, word, ign
 
 
 @pytest.mark.parametrize("word", [signal.SIGINT, signal.SIGHUP], ids=lambda word: word.name)
-def test_what_nohup_ignores_does_not_end_it(tmp_path, word):
+def test_signals_ignored_by_nohup_do_not_end_the_move(tmp_path, word):
     os.mkfifo(tmp_path / "log.go")
     with running(
         tmp_path, f"{ASKED.partition('while')[0]}read line < $LOG.go", signal.SIGINT, signal.SIGHUP
@@ -209,7 +209,7 @@ def test_what_nohup_ignores_does_not_end_it(tmp_path, word):
     assert said == "reasons: []\n" and not (tmp_path / "log").exists()
 
 
-def test_a_second_ctrl_c_is_handed_on_too(tmp_path):
+def test_second_interrupt_is_passed_on(tmp_path):
     script = ASKED.replace("sleep 0.3; exit 1", "[ $(wc -l < $LOG) = 2 ] && exit 1")
     with running(tmp_path, script) as process:
         assert process.stdout
@@ -222,7 +222,7 @@ def test_a_second_ctrl_c_is_handed_on_too(tmp_path):
     assert said.startswith("interrupted again: Pulumi ends at once") and INTERRUPTED in said
 
 
-def test_a_change_of_the_configuration_while_it_asks_is_not_overwritten(stage):
+def test_configuration_edited_during_the_question_is_not_overwritten(stage):
     def confirm(question):
         stage.config.write_text("as a second operator wants it")
         return True

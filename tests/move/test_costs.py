@@ -40,7 +40,7 @@ def test_machine_disk_and_address(pricing):
     assert found == (pytest.approx(730 * 0.1 + 30 * 0.096 + ADDRESS, abs=0.01), "AWS's price list")
 
 
-def test_what_the_list_does_not_have_the_dated_table_has(pricing):
+def test_missing_price_is_taken_from_the_dated_table(pricing):
     answers(pricing, ["0.0960000000"], [])
     assert costs.monthly(stack(), "ap-northeast-1") == (pytest.approx(BY_TABLE, abs=0.01), "prices of 2026-10-05")
 

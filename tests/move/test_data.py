@@ -140,7 +140,7 @@ def hosts(tmp_path, monkeypatch):
     return Hosts(tmp_path, monkeypatch)
 
 
-def test_all_that_was_written_is_there_and_the_old_host_rests(hosts):
+def test_moved_data_is_complete_and_the_old_host_rests(hosts):
     moved = hosts.move()
     assert moved["bytes"] == 2000 and hosts.new.rows() == " ".join(hosts.written)
     assert hosts.new_writes() and not hosts.old_writes()
@@ -156,7 +156,7 @@ CALLS = 11
 
 @pytest.mark.parametrize("number", range(1, CALLS + 2))
 @pytest.mark.parametrize("how", ["kill_at", "lose_at"])
-def test_ended_at_any_call_the_same_again_comes_to_its_end(hosts, how, number):
+def test_interrupted_transfer_completes_when_repeated(hosts, how, number):
     setattr(hosts, how, number)
     with contextlib.suppress(Killed, InfraError):
         hosts.move()
@@ -171,7 +171,7 @@ def test_ended_at_any_call_the_same_again_comes_to_its_end(hosts, how, number):
 
 
 @pytest.mark.parametrize("trouble", ["stuck", "ready", "start"])
-def test_what_fails_leaves_the_old_host_serving_and_says_why(hosts, trouble):
+def test_failed_transfer_leaves_the_old_host_serving_with_the_reason(hosts, trouble):
     if trouble == "stuck":
         hosts.systemd.stuck = {"db.service"}
     if trouble == "ready":
@@ -190,7 +190,7 @@ def _failed():
     return CommandResult(1, "it cannot be done")
 
 
-def test_where_the_new_host_may_still_run_the_old_one_does_not_start(hosts):
+def test_old_host_stays_off_while_the_new_one_may_run(hosts):
     hosts.new.web = lambda url: 500
     stop = hosts.new.answers
     original = arriving.start
@@ -216,7 +216,7 @@ def test_where_the_new_host_may_still_run_the_old_one_does_not_start(hosts):
     assert hosts.new_writes() and not hosts.old_writes() and hosts.new.rows() == " ".join(hosts.written)
 
 
-def test_a_failed_start_whose_answer_is_lost_goes_on_with_the_old_hosts_data(hosts):
+def test_lost_answer_of_a_failed_start_continues_with_the_old_data(hosts):
     hosts.new.fails["systemctl restart"] = _failed()
     hosts.lose_at = CALLS
     with pytest.raises(InfraError, match="whether it runs here is unknown"):
@@ -226,7 +226,7 @@ def test_a_failed_start_whose_answer_is_lost_goes_on_with_the_old_hosts_data(hos
     assert hosts.new_writes() and not hosts.old_writes() and hosts.new.rows() == " ".join(hosts.written)
 
 
-def test_what_a_host_names_besides_is_put_nowhere(hosts, monkeypatch):
+def test_unexpected_paths_of_a_host_are_not_written(hosts, monkeypatch):
     named = moving.describe
     monkeypatch.setattr(moving, "describe", lambda payload: named(payload))
     seen = []
@@ -245,7 +245,7 @@ def test_what_a_host_names_besides_is_put_nowhere(hosts, monkeypatch):
     assert all("/etc" not in payload.get("bytes", {}) and "/etc" not in payload.get("places", {}) for payload in seen)
 
 
-def test_a_lost_new_host_overwrites_nothing_and_says_what_is_left(hosts):
+def test_lost_new_host_leaves_the_old_data_untouched(hosts):
     hosts.move()
     hosts.new = served_world()
     hosts.new.write_rows("empty")
@@ -261,12 +261,12 @@ def test_without_rsync_nothing_is_touched(hosts, monkeypatch):
     assert hosts.old_writes() and "hold" not in hosts.log
 
 
-def test_accounts_files_become_those_of_the_same_names():
+def test_files_are_mapped_to_accounts_of_the_same_name():
     there, here = {"users": {"ice": 1001, "root": 0}, "groups": {"ice": 1001}}, {"users": {"ice": 1004}, "groups": {}}
     assert id_map_options(there, copy.deepcopy(here)) == ["--usermap=1001:1004"]
 
 
-def test_what_was_given_to_a_host_that_is_gone_by_now_comes_from_the_one_that_serves(hosts):
+def test_data_given_to_a_deleted_host_comes_from_the_serving_one(hosts):
     """Tokyo had given its data to a machine that gave it to Sydney's, and is gone."""
     record = {"id": "then", "to": "watchme", "region": "ap-northeast-1-g2", "what": "watchme", "units": UNITS}
     away.fence(hosts.new, "watchme", record)
@@ -275,7 +275,7 @@ def test_what_was_given_to_a_host_that_is_gone_by_now_comes_from_the_one_that_se
     assert away.record_of(hosts.new, "watchme") is None
 
 
-def test_a_copy_that_is_older_is_not_taken_for_the_data(hosts):
+def test_older_copy_is_not_used_as_the_data(hosts):
     """Sydney gave it away in a move of another name: its own copy is the earlier one."""
     record = {
         "id": "then",
@@ -293,7 +293,7 @@ def test_a_copy_that_is_older_is_not_taken_for_the_data(hosts):
     assert hosts.old_writes() and not hosts.new_writes()
 
 
-def test_what_was_begun_and_given_up_before_anything_was_given_away_stays_where_it_is(hosts):
+def test_transfer_cancelled_before_the_handover_leaves_the_data_in_place(hosts):
     """The data is here, as no record says otherwise: the other host's is what its first start made."""
     before = hosts.new.rows()
     assert hosts.move(source="") == {"bytes": 0, "seconds": 0.0}

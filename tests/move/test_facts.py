@@ -34,7 +34,7 @@ def pushed(region, repository):
     ecr.put_image(repositoryName=repository, imageManifest=MANIFEST, imageTag="latest")
 
 
-def test_what_is_there_is_reported(cloud):
+def test_existing_images_and_resources_are_reported(cloud):
     pushed(OLD, "watchme-api-ast")
     pushed(NEW, "watchme-web")
     ec2 = boto3.client("ec2", region_name=NEW)
@@ -56,7 +56,7 @@ def test_what_is_there_is_reported(cloud):
     assert found.ttls == {"api.hey-watch.me": 300} and found.latency == {OLD: 12.0, NEW: 140.0}
 
 
-def test_a_region_that_aws_does_not_have_names_those_it_has(cloud):
+def test_unknown_region_is_refused_with_the_known_ones(cloud):
     with pytest.raises(InfraError, match=r"AWS has no region ap-atlantis-1; regions: .*ap-northeast-1"):
         facts.gather(catalogue(), "ap-atlantis-1")
 

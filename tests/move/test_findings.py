@@ -52,12 +52,12 @@ LATER = f"wait until {AGO + timedelta(seconds=3600):%Y-%m-%d %H:%M:%S} UTC"
 HTTP = whole(lambda config: config.update({"infra:adminCidrs": ["198.18.0.1/32"]}))
 
 
-def test_a_name_that_is_proved_by_where_it_points_cannot_be_moved():
+def test_site_with_http_01_blocks_a_move():
     found = "\n".join(map(str, findings(HTTP, REGION, FINE)))
     assert "error: ap-southeast-2: site example.com: uses HTTP-01" in found
 
 
-def test_data_comes_along_or_is_named_before_it_is_lost():
+def test_moved_and_lost_data_are_reported():
     found = "\n".join(map(str, findings(HTTP, REGION, FINE)))
     assert "warning: ap-southeast-2: host services: its data is moved: " in found
     left = catalogue(with_database, lambda values: values.update({"infra:moveData": False}))
@@ -71,7 +71,7 @@ def others(made: Catalogue, facts: Facts) -> list[Problem]:
     return [problem for problem in findings(made, REGION, facts) if "only one instance may run" not in problem.found]
 
 
-def test_what_may_run_only_once_is_named_with_how_long_it_is_away():
+def test_single_service_is_reported_with_its_downtime():
     assert any(
         "only one instance may run of scheduler: 503 from the switch until it has started on the new host; up to 60 s"
         in str(found)
@@ -101,14 +101,14 @@ def test_finding(name):
     assert line in "\n".join(map(str, findings(MADE, REGION, replace(FINE, **change))))
 
 
-def test_an_administrator_who_could_not_connect():
+def test_documentation_network_in_admin_cidrs_is_reported():
     (found,) = others(catalogue(), FINE)
     assert "203.0.113.10/32 is a documentation network, from which no one can connect; name your own networks" in str(
         found
     )
 
 
-def test_a_short_time_to_live_counts_once_the_long_one_before_has_passed():
+def test_lowered_ttl_counts_after_the_earlier_one_expired():
     text = "\n".join(map(str, findings(MADE, REGION, replace(FINE, lowered=LoweredTtl(3600, AGO)))))
     assert "error: ap-southeast-2: names: had a TTL of 3600 s until" in text and LATER in text
     seconds = int(text.split("UTC: for ")[1].split(" s more")[0])
@@ -116,7 +116,7 @@ def test_a_short_time_to_live_counts_once_the_long_one_before_has_passed():
     assert others(MADE, replace(FINE, lowered=LoweredTtl(90, AGO))) == []
 
 
-def test_what_was_made_by_hand_may_be_remembered_for_longer():
+def test_adopted_records_may_be_cached_longer():
     (found,) = others(MADE, replace(FINE, lowered=LoweredTtl(None, AGO)))
     assert "warning: ap-southeast-2: names: were adopted by an update at" in str(found)
 
@@ -141,7 +141,7 @@ def test_every_rule_has_an_example():
     assert names == {rule.__name__ for rule in RULES}
 
 
-def test_what_it_costs():
+def test_cost_of_a_move_is_reported():
     known = replace(FINE, costs={"ap-northeast-1": Cost(66.0, "AWS"), REGION: Cost(64.5, "AWS")})
     assert cost(MADE, REGION, known) == (
         "cost per month for machines, disks and addresses, on demand: $66.00 now, $130.50 while both regions exist, "
@@ -150,6 +150,6 @@ def test_what_it_costs():
     assert "prices are not known here" in cost(MADE, REGION, FINE)
 
 
-def test_what_was_looked_at_and_is_fine_is_said_too():
+def test_passed_checks_are_listed_too():
     assert len(fine(MADE, REGION, FINE)) == len(RULES) - 1
     assert "disks" not in fine(MADE, REGION, replace(FINE, image_bytes=9 * 1024**3))

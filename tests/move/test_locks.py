@@ -27,12 +27,12 @@ def test_an_engine_that_was_killed_here_is_dead(ended):
     assert locks.is_dead(complaint((ended.pid, HERE)), ended)
 
 
-def test_a_number_that_another_process_has_now_is_dead(ended):
+def test_reused_process_id_counts_as_dead(ended):
     now = locks.identify(os.getpid())
     assert locks.is_dead(complaint((now.pid, HERE)), replace(now, started="1"))
 
 
-def test_one_that_has_ended_and_whose_parent_never_asks_is_dead():
+def test_zombie_engine_counts_as_dead():
     """As in a container whose first process is no init."""
     process = subprocess.Popen(["sleep", "60"])
     engine = locks.identify(process.pid)
@@ -72,7 +72,7 @@ UNCERTAIN = {
 
 
 @pytest.mark.parametrize("case", UNCERTAIN.values(), ids=UNCERTAIN)
-def test_anything_else_is_not_certain(case, ended):
+def test_other_engines_are_not_certainly_dead(case, ended):
     assert not locks.is_dead(*case(ended))
 
 
@@ -100,7 +100,7 @@ def test_a_dead_lock_holds_up_nothing(tmp_path, ended):
     assert ran == ["up", "cancel", "up"]
 
 
-def test_any_other_is_asked_about(tmp_path, ended):
+def test_uncertain_lock_is_asked_about(tmp_path, ended):
     said, ran = move(tmp_path, None, ended.pid, True)
     assert (
         f"asked: stack lab is locked by root@{HERE}, process {ended.pid}, since 2026-11-29 10:00:00 UTC, which may"
@@ -118,13 +118,13 @@ def test_a_lock_that_came_while_a_person_was_asked_stays(tmp_path, ended):
     assert "is locked by root@colleague" in said and "wait until it ends" in said and ran == ["up", "up"]
 
 
-def test_one_that_is_gone_by_then_holds_up_nothing(tmp_path, ended):
+def test_lock_that_vanished_meanwhile_does_not_block(tmp_path, ended):
     script = "echo $1 >> $LOG\n[ $(wc -l < $LOG) -gt 1 ] && exit 0\n" + SCRIPT.split("\n")[-1]
     said, ran = move(tmp_path, None, ended.pid, True, script)
     assert "reasons: []" in said and ran == ["up", "up"]
 
 
-def test_without_a_yes_it_stays_and_the_reason_says_what_to_do(tmp_path, ended):
+def test_lock_stays_without_a_confirmation(tmp_path, ended):
     said, ran = move(tmp_path, None, ended.pid, False)
     assert "once it no longer runs: pulumi cancel --stack lab, then the same command again" in said and ran == ["up"]
 
@@ -142,7 +142,7 @@ def test_an_engine_of_another_boot_may_be_a_copied_machines(ended):
 
 
 @pytest.mark.parametrize("kept", ["[]", "{}", '{"pid": 1}', "[" * 3000, "x"])
-def test_a_note_that_cannot_be_read_says_nothing(tmp_path, monkeypatch, kept):
+def test_unreadable_note_of_an_engine_is_ignored(tmp_path, monkeypatch, kept):
     monkeypatch.setattr(notes, "project_root", lambda: tmp_path)
     (tmp_path / locks.FOLDER).mkdir(parents=True)
     (tmp_path / locks.FOLDER / "lab.json").write_text(kept)

@@ -46,7 +46,7 @@ def test_a_resource_belongs_to_a_step(urn, expected):
     assert phase_of(f"{URN}{urn}", "same") is None
 
 
-def test_what_is_deleted_in_a_region_retires_it():
+def test_deletions_in_a_region_belong_to_its_retirement():
     assert phase_of(f"{URN}aws:ec2/vpc:Vpc::network-ap-southeast-2-vpc", "delete") == ("retire", SYDNEY)
     # An earlier attempt's step is no machine
     assert phase_of(f"{URN}command:local:Command::gate-ap-northeast-1-{AT}-gate", "delete") is None
@@ -61,7 +61,7 @@ STEPS = [
 ]
 
 
-def test_the_plan_has_the_steps_in_their_order_and_what_each_touches():
+def test_plan_lists_steps_in_order_with_their_resources():
     assert plan_lines(phases(STEPS)) == [
         " 1. repositories ap-northeast-1      4 created    for container images (registry-ap-northeast-1-0, "
         "registry-ap-northeast-1-1, registry-ap-northeast-1-2 and 1 more)",
@@ -74,7 +74,7 @@ def event(kind: str, op: str, name: str) -> dict:
     return {kind: {"metadata": {"op": op, "urn": f"{URN}{name}"}}}
 
 
-def test_a_step_is_a_line_when_it_begins_and_when_all_of_it_is_done():
+def test_progress_reports_begin_and_end_of_each_step():
     said, times = [], iter(range(100))
     progress = Progress({(p.step, p.region): p for p in phases(STEPS)}, said.append, lambda: next(times))
     repository = "aws:ecr/repository:Repository::registry-ap-northeast-1-"
@@ -137,13 +137,13 @@ REASONS = {
 
 
 @pytest.mark.parametrize(("events", "expected"), REASONS.values(), ids=REASONS)
-def test_why_it_stopped(events, expected):
+def test_reason_of_a_stopped_move_is_the_error_of_its_step(events, expected):
     progress = Progress({}, lambda line: None, lambda: 0.0)
     progress.follow(events)
     assert progress.reasons == expected
 
 
-def test_who_stands_by_afterwards():
+def test_standby_regions_after_a_move_are_computed():
     assert standby_after(Standing(SYDNEY, SYDNEY, []), TOKYO, keep=True) == [SYDNEY]
     assert standby_after(Standing(SYDNEY, SYDNEY, []), TOKYO, keep=False) == []
     assert standby_after(Standing(TOKYO, TOKYO, [SYDNEY]), SYDNEY, keep=True) == [TOKYO]
@@ -151,7 +151,7 @@ def test_who_stands_by_afterwards():
     assert Standing(SYDNEY, TOKYO, []).is_under_way and not Standing("", TOKYO, []).is_under_way
 
 
-def test_the_report_says_what_was_and_what_is_left():
+def test_report_lists_steps_and_remaining_resources():
     steps = [("images ap-northeast-1", "1 created", 8.25), ("network ap-northeast-1", "13 created", 2.0)]
     text = markdown(
         Report(
@@ -177,7 +177,7 @@ def test_the_report_of_a_retirement_names_no_move():
     )
 
 
-def test_what_stands_by_comes_last():
+def test_standby_steps_come_last():
     """It gets its images and release once the names are where they are to be."""
     steps = [
         {"op": "create", "urn": f"{URN}command:local:Command::{name}"}

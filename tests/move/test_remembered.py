@@ -39,9 +39,9 @@ CASES = {
 
 
 @pytest.mark.parametrize(("updates", "found"), CASES.values(), ids=CASES)
-def test_when_it_was_lowered(updates, found):
+def test_lowering_of_the_ttl_is_found_in_the_history(updates, found):
     assert find_lowering(updates, DEFAULT) == found
 
 
-def test_until_when_the_longer_one_can_be_remembered():
+def test_expiry_of_the_earlier_ttl_is_computed():
     assert LoweredTtl(600, at(9)).over == at(19)

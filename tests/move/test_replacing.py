@@ -28,7 +28,7 @@ DONE = of(2, 2, [1], {1: LARGE, 2: XLARGE})
 GOING_BACK = of(2, 1, [1], {1: LARGE, 2: XLARGE}, [2])
 
 
-def test_another_machine_has_a_number_that_none_had():
+def test_new_machine_gets_an_unused_generation():
     assert forward(FIRST, SPEC, XLARGE, keep=True) == Aim(2, XLARGE, {1: LARGE})
     assert forward(FIRST, SPEC, "", keep=False) == Aim(2, LARGE, {})
     assert forward(DONE, SPEC, "", keep=True) == Aim(3, LARGE, {1: LARGE, 2: XLARGE})
@@ -36,7 +36,7 @@ def test_another_machine_has_a_number_that_none_had():
     assert forward(of(1, 1, [], {1: LARGE, 2: LARGE}), SPEC, "", keep=True).generation == 3
 
 
-def test_one_that_is_under_way_goes_on_with_the_same_machine():
+def test_interrupted_replacement_continues_with_its_machine():
     bigger = SPEC.model_copy(update={"instanceType": XLARGE})
     assert forward(BEGUN, bigger, "", keep=True) == Aim(2, XLARGE, {1: LARGE})
     assert forward(BEGUN, bigger, XLARGE, keep=False) == Aim(2, XLARGE, {})
@@ -44,14 +44,14 @@ def test_one_that_is_under_way_goes_on_with_the_same_machine():
         forward(BEGUN, bigger, "t4g.medium", keep=True)
 
 
-def test_a_way_back_that_did_not_come_to_its_end_goes_on_and_deletes_nothing():
+def test_interrupted_return_continues_without_deletions():
     assert back(DONE, "watchme") == Aim(1, LARGE, {2: XLARGE})
     assert back(GOING_BACK, "watchme") == Aim(1, LARGE, {2: XLARGE})
     with pytest.raises(InfraError, match="a return to machine 1 is unfinished: --back continues it"):
         forward(GOING_BACK, SPEC, "", keep=True)
 
 
-def test_what_is_given_up_is_as_the_last_whole_update_left_it():
+def test_cancelled_replacement_returns_to_the_last_complete_update():
     assert given_up(BEGUN, "watchme") == Aim(1, LARGE, {})
     assert given_up(GOING_BACK, "watchme") == Aim(2, XLARGE, {1: LARGE})
     with pytest.raises(InfraError, match="nothing to cancel"):
@@ -60,7 +60,7 @@ def test_what_is_given_up_is_as_the_last_whole_update_left_it():
         back(BEGUN, "watchme")
 
 
-def test_a_machine_that_is_not_there_any_more_is_a_line():
+def test_missing_machine_is_reported_in_one_line():
     lost = of(1, 1, [], {})
     assert forward(lost, SPEC, "", keep=True) == Aim(2, LARGE, {})
     with pytest.raises(InfraError, match="keeps no earlier machine"):
@@ -69,7 +69,7 @@ def test_a_machine_that_is_not_there_any_more_is_a_line():
         given_up(of(1, 2, [], {2: XLARGE}), "watchme")
 
 
-def test_a_type_that_is_not_known_is_refused_with_those_that_are():
+def test_unknown_instance_type_is_refused_with_the_known_ones():
     with pytest.raises(InfraError, match=r"--type t9z\.huge is not known; known types: .*t4g\.large"):
         forward(FIRST, SPEC, "t9z.huge", keep=True)
 
@@ -87,12 +87,12 @@ def known(monkeypatch) -> dict[str, Any]:
     return found
 
 
-def test_what_there_is_comes_from_the_last_update_and_the_state(known):
+def test_machines_are_read_from_outputs_and_state(known):
     assert machines(stack(), "watchme") == of(1, 1, [], {1: LARGE, 2: LARGE}, [])
     assert types(replacing.export_state("prod"), "watchme", "ap-southeast-2") == {}
 
 
-def test_what_is_no_machine_of_the_programs_or_not_settled_is_a_line(known):
+def test_foreign_or_unsettled_machine_is_refused_in_one_line(known):
     with pytest.raises(InfraError, match="has no host 'x'; hosts: watchme"):
         machines(stack(), "x")
     known["region"] = "ap-southeast-2"
@@ -105,13 +105,13 @@ def test_what_is_no_machine_of_the_programs_or_not_settled_is_a_line(known):
         machines(stack(), "watchme")
 
 
-def test_the_words_of_each_way_can_be_said_again():
+def test_command_of_each_request_is_reproduced():
     assert [f"infra host replace watchme{request}" for request in ReplaceRequest] == [
         "infra host replace watchme", "infra host replace watchme --back", "infra host replace watchme --give-up",
     ]  # fmt: skip
 
 
-def test_what_is_deleted_has_the_name_that_people_know():
+def test_deleted_machines_are_named_by_host_and_generation():
     machine = Phase("retire", TOKYO, {f"watchme-{TOKYO}-instance": "delete", f"watchme-{TOKYO}-address": "delete"})
     assert str(machine) == f"retire machine {TOKYO}" and machine.deletions == ["machine 1 of watchme with its disk"]
     region = Phase("retire", TOKYO, {**machine.touches, f"network-{TOKYO}-vpc": "delete"})

@@ -41,13 +41,13 @@ def test_the_gate_opens_after_three_in_a_row(monkeypatch, clock):
 @pytest.mark.parametrize(
     ("lives", "ttl"), [({"api.hey-watch.me": 86400, "www.hey-watch.me": 60}, 86400), ({"api.hey-watch.me": None}, 0)]
 )
-def test_the_gate_looks_how_long_resolvers_keep_what_others_wrote(monkeypatch, clock, lives, ttl):
+def test_gate_reads_the_ttl_of_external_records(monkeypatch, clock, lives, ttl):
     outside(monkeypatch, gate, [None])
     monkeypatch.setattr(gate.names, "life", lambda name, server: lives.get(name))
     assert gate.run(GATE | {"provider": "external"}, lambda line: None)["ttl"] == ttl
 
 
-def test_what_cannot_be_looked_at_holds_up_no_move(monkeypatch, clock):
+def test_unreadable_ttl_does_not_block_the_gate(monkeypatch, clock):
     def silent(name, server):
         raise InfraError("127.0.0.1 does not answer")
 
@@ -58,7 +58,7 @@ def test_what_cannot_be_looked_at_holds_up_no_move(monkeypatch, clock):
     assert said[-1] == "how long resolvers cache the names is unknown: 127.0.0.1 does not answer"
 
 
-def test_of_what_a_person_wrote_it_must_be_known_before_anything_is_pointed(monkeypatch, clock):
+def test_unreadable_ttl_of_external_records_blocks_the_gate(monkeypatch, clock):
     def silent(name, server):
         raise InfraError("127.0.0.1 does not answer")
 
@@ -68,13 +68,13 @@ def test_of_what_a_person_wrote_it_must_be_known_before_anything_is_pointed(monk
         gate.run(GATE | {"provider": "external"}, lambda line: None)
 
 
-def test_the_gate_stays_shut_and_says_why(monkeypatch):
+def test_closed_gate_gives_its_reason(monkeypatch):
     outside(monkeypatch, gate, ["https://api.hey-watch.me/health answered 502"])
     with pytest.raises(InfraError, match="answered 502: no name was switched"):
         gate.run(GATE, lambda line: None)
 
 
-def test_what_waits_for_its_data_may_rest_behind_the_gate(monkeypatch):
+def test_services_waiting_for_data_may_rest_at_the_gate(monkeypatch):
     asked = []
     monkeypatch.setattr(gate.outside, "complaint", lambda *given: asked.append(given))
     gate.run(GATE | {"resting": [URL]}, lambda line: None)
@@ -100,7 +100,7 @@ def test_a_server_that_gives_another_address(monkeypatch, gives, line):
         verify.run(VERIFY, lambda line: None)
 
 
-def test_one_of_several_servers_may_not_answer(monkeypatch, clock):
+def test_one_silent_name_server_is_tolerated(monkeypatch, clock):
     answers = {"127.0.0.1": InfraError("127.0.0.1 does not answer"), "127.0.0.2": ["192.0.2.1"]}
 
     def addresses(name, server):
@@ -146,7 +146,7 @@ def test_servers_that_cannot_be_found_at_once_are_asked_for_again(monkeypatch, c
     assert verify.run(VERIFY, lambda line: None) == {"servers": 1}
 
 
-def test_what_may_run_only_once_is_asked_for_when_it_can_be_there(monkeypatch, clock):
+def test_single_service_is_checked_after_its_takeover_time(monkeypatch, clock):
     asked = []
     monkeypatch.setattr(verify.names, "addresses", lambda name, server: ["192.0.2.1"])
     monkeypatch.setattr(verify.outside, "complaint", lambda a, r, urls, **_: asked.append((clock[0], urls[0])))
@@ -167,7 +167,7 @@ def traffic(monkeypatch, answers, serves=True):
     monkeypatch.setattr(drain, "_serves", lambda address: serves)
 
 
-def test_a_region_goes_when_names_are_forgotten_and_no_one_asks(monkeypatch, clock):
+def test_region_is_retired_after_the_ttl_without_requests(monkeypatch, clock):
     traffic(monkeypatch, [BUSY, BUSY, QUIET])
     assert drain.run(DRAIN, lambda line: None) == {"seconds": 62}
 
@@ -181,13 +181,13 @@ def test_an_answer_that_takes_long_is_waited_for(monkeypatch, clock):
     assert said[1] == "resolvers may have the old addresses cached for 55 s more"
 
 
-def test_who_still_asks_is_named_and_nothing_goes(monkeypatch):
+def test_remaining_clients_are_reported_and_nothing_is_deleted(monkeypatch):
     traffic(monkeypatch, [BUSY])
     with pytest.raises(InfraError, match=r"still answered 3 request.*198\.51\.100\.1 \(3\).*Nothing was deleted"):
         drain.run(DRAIN, lambda line: None)
 
 
-def test_a_host_that_serves_and_does_not_say_is_not_taken_for_gone(monkeypatch):
+def test_silent_serving_host_is_not_retired(monkeypatch):
     """SSH is closed to us; its users still reach it."""
     traffic(monkeypatch, [None])
     with pytest.raises(InfraError, match="ap-southeast-2/watchme does not report its requests"):

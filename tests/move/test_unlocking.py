@@ -57,7 +57,7 @@ def test_the_lock_of_an_update_that_ended_here_is_removed(state, ended, monkeypa
 @pytest.mark.parametrize(
     "case", ["runs", "not remembered", "another machine", "a second one", "cannot be read", "no process"]
 )
-def test_any_other_stays(state, ended, monkeypatch, case):
+def test_lock_of_a_running_or_unknown_engine_stays(state, ended, monkeypatch, case):
     folder, asked = state
     monkeypatch.setattr(locks, "read_engine", lambda _: None if case == "not remembered" else ended)
     if case == "runs":
@@ -74,7 +74,7 @@ def test_any_other_stays(state, ended, monkeypatch, case):
 
 
 @pytest.mark.parametrize("content", [None, b"\xff\xfe{", b"x" * 5 * 1024**2], ids=["a pipe", "no text", "too large"])
-def test_what_is_no_file_of_pulumis_may_be_a_lock_that_is_held(state, content):
+def test_unreadable_lock_file_counts_as_held(state, content):
     place = state[0] / "0.json"
     os.mkfifo(place) if content is None else place.write_bytes(content)
     with pytest.raises(InfraError, match="a lock of the stack cannot be read, and may be held"):
@@ -94,7 +94,7 @@ def engine(folder):
         yield process
 
 
-def test_one_that_runs_here_is_waited_for(state, tmp_path):
+def test_running_engine_keeps_its_lock(state, tmp_path):
     """By the name of its process: a script that is called as Pulumi is."""
     with engine(tmp_path) as process:
         put(state[0], lock(process.pid))
@@ -107,7 +107,7 @@ def test_one_that_runs_here_is_waited_for(state, tmp_path):
     assert state[1] == []
 
 
-def test_one_that_was_killed_runs_no_more_though_its_parent_has_not_noticed(tmp_path):
+def test_killed_engine_counts_as_ended_before_it_is_reaped(tmp_path):
     with engine(tmp_path) as process:
         process.kill()
         until = time.monotonic() + 10
@@ -150,7 +150,7 @@ def test_a_bucket_is_looked_into(monkeypatch):
         list(unlocking.of_stack("prod"))
 
 
-def test_another_place_is_named(monkeypatch):
+def test_unsupported_backend_is_reported(monkeypatch):
     monkeypatch.setattr(unlocking, "pulumi", lambda *_: '{"url": "https://api.pulumi.com"}')
     with pytest.raises(
         InfraError, match=r"kept at https://api.pulumi.com, where infra cannot read locks: run pulumi cancel"

@@ -21,12 +21,12 @@ TAKEN = ["Instance", "Eip", "EipAssociation", "Repository", "Record"]
 READ_OFF = hosts.WATCHME | hosts.SAME_UNIT | {f"{container}: memory.observed" for container in hosts.containers()}
 
 
-def test_the_machine_gives_our_own_yaml_back_but_for_what_no_machine_can_say(adopted):
+def test_machine_is_read_back_as_its_yaml(adopted):
     found = System.model_validate(yaml.safe_load(adopted.read.yaml))
     assert hosts.differences(hosts.ours("watchme"), found) == READ_OFF
 
 
-def test_reading_it_changes_nothing_on_it(adopted):
+def test_reading_a_machine_changes_nothing(adopted):
     """Files by their content, owner and time, containers and units by their state and since when."""
     assert len(adopted.read.before.splitlines()) > 1000
     assert adopted.read.after.splitlines() == adopted.read.before.splitlines()
@@ -41,7 +41,7 @@ def under(said: str, head: str) -> list[str]:
 MANAGER = "/home/ubuntu/watchme-api-manager/docker-compose.all.yml"
 
 
-def test_it_says_what_a_release_would_change(adopted):
+def test_reading_reports_the_changes_of_a_release(adopted):
     """Our own files, written by hand: all that differs is that the scheduler is in the manager's."""
     said = adopted.read.said
     assert under(said, "does not fit") == [
@@ -71,7 +71,7 @@ def test_a_machine_that_was_taken_over_is_not_read_off_again(adopted):
     assert ran.code == 1 and "runs a release already: infra drift shows what was changed by hand" in ran.output
 
 
-def test_it_finds_all_and_says_what_each_is(adopted):
+def test_adoption_lists_every_resource(adopted):
     made = adopted.made
     for line in (
         f"ap-southeast-2: {made.instance} (t4g.large) at {made.address}",
@@ -97,12 +97,12 @@ DIFFERENCES = [
 
 
 @pytest.mark.parametrize("line", DIFFERENCES)
-def test_it_says_what_differs(adopted, line):
+def test_adoption_lists_differences(adopted, line):
     assert line in adopted.said
 
 
 @pytest.mark.parametrize("type", TAKEN)
-def test_the_next_preview_neither_replaces_nor_deletes_what_serves(adopted, type):
+def test_preview_after_adoption_replaces_and_deletes_nothing(adopted, type):
     """A preview names what changes; of repositories two are new."""
     ways = {step["op"] for step in adopted.steps if step["urn"].split("::")[2].endswith(f":{type}")}
     assert ways <= {"update", *({"create"} if type == "Repository" else set())}
@@ -110,7 +110,7 @@ def test_the_next_preview_neither_replaces_nor_deletes_what_serves(adopted, type
     assert instance["op"] == "update"
 
 
-def test_the_machine_is_the_one_that_was_there_and_serves(adopted):
+def test_adopted_machine_is_the_existing_one_and_serves(adopted):
     system, made = adopted.system, adopted.made
     instances = [
         entry["InstanceId"]
@@ -124,7 +124,7 @@ def test_the_machine_is_the_one_that_was_there_and_serves(adopted):
     assert output.code == 0, output.output
 
 
-def test_what_is_not_the_catalogues_stays(adopted):
+def test_resources_outside_the_catalogue_stay(adopted):
     names = client(adopted.system, "ecr", SYDNEY).describe_repositories()["repositories"]
     assert "watchme-old-experiment" in {entry["repositoryName"] for entry in names} and len(names) == 16
 
@@ -136,7 +136,7 @@ def test_taking_over_once_more_changes_nothing(adopted):
     assert output.code == 0, output.output
 
 
-def test_the_owners_key_still_opens_it_and_the_hosts_is_the_stacks(adopted):
+def test_owners_key_still_works_and_the_host_key_is_the_stacks(adopted):
     """What a person could do before still works; what was written over is kept."""
     said = adopted.system.on_host("cat", "/home/ubuntu/.ssh/authorized_keys", region=SYDNEY).output
     assert len(said.splitlines()) == 2
@@ -160,7 +160,7 @@ def test_the_first_image_of_a_new_service_is_pushed_by_one_command(adopted):
     assert registry.token(lab) not in ran.output
 
 
-def test_a_repository_that_no_region_has_is_said_to_be_made_by_whom(adopted):
+def test_missing_repository_is_reported_with_its_owner(adopted):
     ran = adopted.system.command(
         "infra", "push", "watchme-web:latest", "--from", "x", "--region", "ap-northeast-1", "--stack", "lab"
     )

@@ -75,14 +75,14 @@ BY_HAND: dict[str, Callable[[Any, System], str]] = {
 
 
 @pytest.mark.nightly
-def test_nothing_by_hand_is_no_drift(sydney):
+def test_unchanged_cloud_has_no_drift(sydney):
     sydney.must_up()
     ran = drift(sydney)
     assert ran.code == 0 and "AWS matches the last update" in ran.output, ran.output
 
 
 @pytest.mark.parametrize("by_hand", rows(BY_HAND, always=[]))
-def test_what_is_done_by_hand_is_named_and_its_remedy_heals_it(sydney, by_hand):
+def test_manual_change_is_reported_and_its_remedy_works(sydney, by_hand):
     ec2 = client(sydney, "ec2", points_to(sydney))
     pattern = BY_HAND[by_hand](ec2, sydney)
     ran = drift(sydney)

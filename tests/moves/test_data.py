@@ -83,7 +83,7 @@ def test_a_copy_that_fails_leaves_the_old_host_serving(reader: Reader, home: tup
     assert reader.ask("/healthcheck") == (200, b"OK")
 
 
-def test_data_that_does_not_start_goes_back_to_the_old_host(reader: Reader, home: tuple[str, str]) -> None:
+def test_failed_start_returns_the_data_to_the_old_host(reader: Reader, home: tuple[str, str]) -> None:
     here, there = home
     broken = "/etc/systemd/system/reader-db.service.d/broken.conf"
     spoil = f"mkdir -p {broken.rsplit('/', 1)[0]}; printf '[Service]\\nExecStartPre=/bin/false\\n' > {broken}"
@@ -94,9 +94,7 @@ def test_data_that_does_not_start_goes_back_to_the_old_host(reader: Reader, home
     assert writes(reader, there) and not writes(reader, here) and "second" in marks(reader, there)
 
 
-def test_killed_at_any_moment_one_host_writes_and_the_same_command_goes_on(
-    reader: Reader, home: tuple[str, str]
-) -> None:
+def test_killed_move_leaves_one_writer_and_continues(reader: Reader, home: tuple[str, str]) -> None:
     here, _ = home
     for number, moment in enumerate(["serves meanwhile", "stops the services that write", "moved and in use"]):
         source = points_to(reader.system) or here

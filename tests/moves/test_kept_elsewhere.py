@@ -68,7 +68,7 @@ def leaving(sydney: System) -> Iterator[tuple[System, str]]:
     sydney.must_up()
 
 
-def test_a_zone_at_cloudflare_is_pointed_elsewhere_and_no_request_is_lost(leaving):
+def test_move_with_cloudflare_loses_no_request(leaving):
     system, region = leaving
     system.set("infra:dns.provider", "cloudflare")
     system.set("infra:dns.leaves", "route53")

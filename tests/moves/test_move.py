@@ -68,7 +68,7 @@ def images(system: System, region: str) -> dict[str, str]:
     return {name: tags(system.lab, region, name)["latest"] for name in stubs()}
 
 
-def test_an_image_that_is_in_no_region_is_named_before_anything_is_made(sydney):
+def test_missing_image_is_reported_before_the_move(sydney):
     goes_to(sydney, TOKYO)
     sydney.edit(CATALOGUE, "repository: watchme-api-ast, tag: latest", "repository: watchme-api-ast, tag: next")
     ran = sydney.up()
@@ -89,7 +89,7 @@ def test_a_creation_that_aws_refuses_leaves_the_old_region_whole(sydney):
     assert before and of_region(sydney, SYDNEY) == before
 
 
-def test_the_move_loses_no_request_and_one_more_line_keeps_the_old_region(sydney, clients, turned):
+def test_move_loses_no_request_and_can_keep_the_old_region(sydney, clients, turned):
     """With an image that is pushed to Sydney while it is under way."""
     goes_to(sydney, TOKYO, SYDNEY)
     with clients.going():
@@ -105,7 +105,7 @@ def test_the_move_loses_no_request_and_one_more_line_keeps_the_old_region(sydney
 
 
 @pytest.mark.nightly
-def test_what_came_along_meanwhile_is_a_change_like_any_other_then_there_is_none(sydney):
+def test_edit_during_a_move_is_applied_by_the_next_update(sydney):
     assert "files changed" in sydney.must_up()
     ran = sydney.pulumi("preview", "--expect-no-changes")
     assert ran.code == 0, ran.output
@@ -140,7 +140,7 @@ def test_going_back_to_a_standby_releases_nothing_and_loses_nothing(sydney, clie
 
 
 @pytest.mark.nightly
-def test_the_plain_move_retires_the_old_region_when_no_one_asks_it(sydney, clients, turned):
+def test_move_retires_the_old_region_without_requests(sydney, clients, turned):
     """20,000 requests at least through a whole move and a way back, none lost; and the region that is left goes."""
     goes_to(sydney, TOKYO)
     with clients.going():
@@ -170,7 +170,7 @@ def cut_off_from_route_53(system: System, region: str) -> Iterator[None]:
         system.on_host("iptables", "-D", *rule, region=region)
 
 
-def test_there_was_one_scheduler_in_the_world_all_the_time(sydney, turned):
+def test_only_one_scheduler_ran_during_the_move(sydney, turned):
     seen = turns(runs(sydney))
     assert [machine for machine, _, _ in seen] == turned
     gaps = [begin - end for (_, _, end), (_, begin, _) in pairwise(seen)]
@@ -184,7 +184,7 @@ def runs_here(system: System) -> bool:
 
 
 @pytest.mark.nightly
-def test_a_host_that_is_cut_off_from_route_53_stops_it_and_starts_it_again(sydney):
+def test_singleton_stops_without_route_53_and_restarts(sydney):
     """A host that cannot ask does not know whether another host has begun."""
     with cut_off_from_route_53(sydney, TOKYO):
         until("the end of the scheduler", lambda: not runs_here(sydney), 2 * CHECK)
@@ -193,7 +193,7 @@ def test_a_host_that_is_cut_off_from_route_53_stops_it_and_starts_it_again(sydne
 
 
 @pytest.mark.nightly
-def test_a_watch_that_hangs_is_ended_and_the_scheduler_with_it(sydney):
+def test_hanging_watch_is_ended_with_its_singleton(sydney):
     pid = sydney.on_host("systemctl", "show", "-p", "MainPID", "--value", "infra-singles.service").output
     assert sydney.on_host("kill", "-STOP", pid).code == 0
     until("the end of the scheduler", lambda: not runs_here(sydney), 2 * CHECK)

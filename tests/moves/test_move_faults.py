@@ -313,7 +313,7 @@ def test_the_same_command_comes_to_the_end(leaving):
 
 
 @pytest.mark.nightly
-def test_through_all_that_there_was_one_scheduler_in_the_world(leaving, began):
+def test_only_one_scheduler_ran_during_all_faults(leaving, began):
     """Whatever failed, and whatever was killed: no one's turn came again once another's had begun."""
     seen = turns([run for run in runs(leaving) if run[0] >= began])
     assert len(seen) == len({machine for machine, _, _ in seen}) == 2, seen

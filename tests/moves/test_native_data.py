@@ -79,7 +79,7 @@ def test_a_move_takes_files_artefact_and_environment_along(dav: Dav) -> None:
     assert dav.system.pulumi("preview", "--expect-no-changes").code == 0
 
 
-def test_killed_while_it_is_stopped_one_host_writes_and_the_same_command_goes_on(dav: Dav) -> None:
+def test_killed_native_move_leaves_one_writer_and_continues(dav: Dav) -> None:
     source = points_to(dav.system)
     assert source
     target = opposite(source)

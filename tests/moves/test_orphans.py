@@ -45,7 +45,7 @@ def orphans(system: System, *words: str):
 
 
 @pytest.mark.nightly
-def test_an_update_does_not_make_again_what_a_killed_one_made(sydney):
+def test_update_does_not_repeat_creations_of_a_killed_one(sydney):
     """What has a name of its own blocked every further update; another kind would be there twice."""
     wanted = sydney.pulumi("config", "get", "--path", "infra:creditsBudget").output.strip()
     sydney.unset("infra:creditsBudget")
@@ -78,7 +78,7 @@ LEFT = list(CREATIONS)
 
 
 @pytest.mark.parametrize("number", rows([str(number) for number in range(1, len(CREATIONS) + 1)], always=[]))
-def test_after_each_kind_of_creation(growing, number):
+def test_orphans_are_found_after_each_kind_of_creation(growing, number):
     """Each time the update comes one kind further: they are killed in its own order."""
     made = killed_once_made(growing, *LEFT)
     action = next(wanted for wanted in LEFT if made.startswith(wanted))
@@ -90,7 +90,7 @@ def test_after_each_kind_of_creation(growing, number):
 
 
 @pytest.mark.nightly
-def test_afterwards_the_account_has_what_the_state_has(growing):
+def test_account_matches_the_state_afterwards(growing):
     growing.must_up()
     assert orphans(growing).code == 0
     state = json.loads(growing.pulumi("stack", "export").output)["deployment"]
@@ -167,7 +167,7 @@ def test_after_each_creation_that_belongs_to_no_region(widened):
 
 
 @pytest.mark.nightly
-def test_what_no_update_knows_of_goes_when_a_person_names_it(growing):
+def test_unknown_resource_is_deleted_only_by_its_id(growing):
     """It may be another state's, of a stack of this name: no update touches it before."""
     growing.must_up()
     ec2 = client(growing, "ec2", points_to(growing))

@@ -48,7 +48,7 @@ def standing_by(sydney: System) -> System:
     sydney.must_up()
 
 
-def test_who_has_the_least_rights_can_do_their_work_and_no_more(standing_by):
+def test_least_rights_suffice_for_each_role(standing_by):
     planner = person(standing_by, "planner", "plan")
     deployer = person(standing_by, "deployer", "plan", "deploy")
 

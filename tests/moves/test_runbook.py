@@ -52,7 +52,7 @@ def test_both_languages_have_the_same_commands():
 
 @pytest.mark.nightly
 @pytest.mark.parametrize("command", commands("region-move.md"))
-def test_a_command_of_the_runbook_does_what_it_says(start, command):
+def test_commands_of_the_runbook_work(start, command):
     ran = start.command(*typed(command))
     # Who asked for the scheduler before it ran here got 503, and the proxy's alert counts those for five minutes
     asked_early = "infra status" in command and "alert proxy-errors" in ran.output
@@ -72,7 +72,7 @@ def test_a_command_of_the_runbook_does_what_it_says(start, command):
 
 
 @pytest.mark.nightly
-def test_the_report_is_a_page_for_those_who_were_not_there(start):
+def test_report_of_a_move_is_a_complete_page(start):
     """Of the last `infra move`: it retired Sydney."""
     text = (start.project / "report.md").read_text()
     assert "| drain |" in text and "| retire ap-southeast-2 |" in text

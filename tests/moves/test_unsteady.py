@@ -29,7 +29,7 @@ def a_bad_day(system: System, seed: int) -> Iterator[None]:
 
 
 @pytest.mark.nightly
-def test_a_zone_without_capacity_is_said_and_another_one_heals_it(sydney):
+def test_missing_capacity_is_reported_and_another_zone_works(sydney):
     """No update tries another zone by itself: the machines of a region share one, and the stack says which."""
     other = other_region(sydney)
     stays_in(sydney, other)
@@ -50,7 +50,7 @@ def test_a_zone_without_capacity_is_said_and_another_one_heals_it(sydney):
 
 
 @pytest.mark.parametrize("seed", rows(["1", "2"], always=[]))
-def test_a_region_comes_and_goes_on_a_bad_day(sydney, seed):
+def test_region_is_created_and_deleted_with_transient_failures(sydney, seed):
     other = other_region(sydney)
     with a_bad_day(sydney, int(seed)):
         stays_in(sydney, other)

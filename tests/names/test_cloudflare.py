@@ -59,21 +59,21 @@ def test_anothers_record_is_left_alone(kept, kind, content, more, line):
     assert line in str(refused.value) and kept.there() == before
 
 
-def test_one_that_leads_there_already_is_taken_over(kept):
+def test_record_with_the_right_value_is_adopted(kept):
     id = kept.by_hand("A", NAME, "192.0.2.1")
     assert kept.client.put(record("192.0.2.1")) == 1
     (entry,) = kept.there(NAME)
     assert entry["id"] == id and entry["comment"] == OWNER and entry["ttl"] == 60
 
 
-def test_adopted_it_is_changed(kept):
+def test_adopted_record_is_updated(kept):
     kept.by_hand("A", NAME, "192.0.2.7")
     kept.client.take_over(kept.there(NAME)[0], OWNER)
     kept.client.put(record("192.0.2.1"))
     assert [entry["content"] for entry in kept.there(NAME)] == ["192.0.2.1"]
 
 
-def test_values_of_others_stay_beside_ours(kept):
+def test_foreign_values_of_a_record_stay(kept):
     kept.by_hand("TXT", "example.com", '"google-site-verification=x"')
     ours = record("v=spf1 -all", name="example.com", kind="TXT")
     kept.client.put(ours)
@@ -111,11 +111,11 @@ def test_every_type_is_written_and_read_back(kept, kind):
 
 
 @given(st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=1, max_size=900))
-def test_a_text_is_read_as_it_was_written(text):
+def test_text_record_is_unquoted_to_its_original(text):
     assert plain_text(quoted_text(text)) == text
 
 
-def test_what_another_part_of_the_stack_wrote_since_is_not_removed(kept):
+def test_record_taken_over_by_another_resource_is_not_removed(kept):
     """A name that becomes a record of infra:records: Pulumi writes first, and removes what was there last."""
     as_site = record("192.0.2.1")
     for as_record in (record("192.0.2.1", owner=f"{STACK}, record"), record("192.0.2.9", owner=f"{STACK}, record")):
@@ -137,7 +137,7 @@ def test_an_alias_becomes_an_address_and_back(kept):
         kept.client.remove(later)
 
 
-def test_what_two_stacks_have_in_common_stays_the_firsts(kept):
+def test_shared_record_stays_with_the_first_stack(kept):
     theirs = record(
         "10 mx.example.net", name="example.com", kind="MX", owner="infra: stack dev of AWS account 1, record"
     )
@@ -163,14 +163,14 @@ def test_a_value_that_is_written_otherwise_is_the_same(kept, kind, one, other):
 
 
 @pytest.mark.parametrize("code", [81057, 81058])
-def test_one_that_an_earlier_try_made_is_there(kept, code, monkeypatch):
+def test_record_created_by_an_earlier_attempt_is_accepted(kept, code, monkeypatch):
     monkeypatch.setattr(kept.client, "records", lambda name="": [])
     monkeypatch.setattr("lab.cloud.cloudflare.IS_THERE", code)
     kept.client.put(record("192.0.2.1"))
     assert kept.client.put(record("192.0.2.1")) == 1 and len(kept.there()) == 1
 
 
-def test_other_passwords_of_the_person_are_not_sent(kept, tmp_path, monkeypatch):
+def test_credentials_of_netrc_are_not_sent(kept, tmp_path, monkeypatch):
     netrc = tmp_path / "netrc"
     netrc.write_text("default login me password mine\n")
     netrc.chmod(0o600)
@@ -178,7 +178,7 @@ def test_other_passwords_of_the_person_are_not_sent(kept, tmp_path, monkeypatch)
     assert kept.client.put(record("192.0.2.1")) == 1
 
 
-def test_a_limit_on_requests_is_said_with_its_time(kept):
+def test_rate_limit_is_reported_with_its_time(kept):
     kept.app.faults.write_text(json.dumps({"fail": 429, "times": 99, "after": "300"}))
     with pytest.raises(InfraError, match="takes no more requests for now: run again after 300 s"):
         kept.client.put(record("192.0.2.1"))
@@ -209,7 +209,7 @@ def test_a_server_that_fails_is_asked_again(kept):
     assert len(kept.there(NAME)) == 1
 
 
-def test_one_that_goes_on_failing_is_reported(kept):
+def test_lasting_failure_of_the_api_is_reported(kept):
     kept.app.faults.write_text(json.dumps({"fail": 502, "times": 99}))
     with pytest.raises(InfraError, match=r"refuses GET of a record of .*: the lab fails on purpose"):
         kept.client.put(record("192.0.2.1"))
@@ -223,7 +223,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("zone", "token", "line"), REFUSED.values(), ids=REFUSED)
-def test_what_cannot_be_asked_is_said(kept, zone, token, line):
+def test_unreachable_zone_is_reported(kept, zone, token, line):
     with pytest.raises(InfraError) as refused:
         Zone(zone, token(kept.app))
     assert line in str(refused.value) and "x" * 40 not in str(refused.value)
@@ -246,7 +246,7 @@ def run(kept, verb, **more):
     )  # fmt: skip
 
 
-def test_what_pulumi_runs(kept):
+def test_record_command_prints_its_result(kept):
     ran = run(kept, "put")
     assert ran.returncode == 0 and json.loads(ran.stdout) == {"name": NAME, "values": ["192.0.2.1"], "ttl": 60}
     assert "api.example.com A: 192.0.2.1 at Cloudflare" in ran.stderr
@@ -254,7 +254,7 @@ def test_what_pulumi_runs(kept):
     assert ran.returncode == 0 and not kept.there() and "removed at Cloudflare" in ran.stderr
 
 
-def test_what_pulumi_runs_fails_in_one_line(kept):
+def test_record_command_fails_in_one_line(kept):
     token = "y" * 40
     ran = run(kept, "put", CLOUDFLARE_API_TOKEN=token)
     assert ran.returncode == 1 and not ran.stdout.strip()

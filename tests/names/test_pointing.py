@@ -46,7 +46,7 @@ def at(server, **more):
     return catalogue(config=configured(nameServers=[server], **more))
 
 
-def test_what_is_needed(made):
+def test_expected_records_are_computed(made):
     described = [{"name": "hey-watch.me", "type": "TXT", "values": ["v=spf1 -all"]}]
     of = catalogue(config=configured(dns={"provider": "external", "challenges": "acme.example.net"}, records=described))
     assert [(record.name, record.type, record.values) for record in expected_records(of)] == [
@@ -72,7 +72,7 @@ VALUES = {
 
 
 @pytest.mark.parametrize(("there", "wrong", "right"), FOUND.values(), ids=FOUND)
-def test_what_a_server_says(there, wrong, right):
+def test_answer_of_a_name_server_is_judged(there, wrong, right):
     kind, found, *values = there
     with served([entry("x.hey-watch.me", found, *values)]) as server:
         stack = at(server).stack
@@ -103,14 +103,14 @@ def test_control_characters_of_others_are_shown_as_text():
     assert "\x1b" not in "".join(lines(at(server).stack, [record]))
 
 
-def test_what_a_person_has_to_do():
+def test_remaining_records_are_listed_for_the_operator():
     late = [ExpectedRecord("x.hey-watch.me", "A", [ADDRESS], 60)]
     external = catalogue(config=configured(dns={"provider": "external"})).stack
     assert closing(external, late).startswith("1 of 1 record(s) to be written where hey-watch.me is kept")
     assert "pulumi up --refresh what was changed since (--stack prod)" in closing(catalogue().stack, late)
 
 
-def test_it_waits_for_a_person(monkeypatch):
+def test_command_waits_until_records_are_written(monkeypatch):
     monkeypatch.setattr(pointing, "PAUSE", 0.05)
     records, said = [], []
     with served(records) as server:
@@ -122,7 +122,7 @@ def test_it_waits_for_a_person(monkeypatch):
     assert record.is_right and said == ["waiting for x.hey-watch.me"]
 
 
-def test_an_address_of_ipv6_that_is_taken_out_while_it_waits_is_no_stray_any_more(monkeypatch):
+def test_ipv6_address_removed_during_the_wait_is_no_longer_reported(monkeypatch):
     monkeypatch.setattr(pointing, "PAUSE", 0.05)
     records = [entry("x.hey-watch.me", "A", ADDRESS), entry("x.hey-watch.me", "AAAA", "2001:db8::9")]
     with served(records) as server:
@@ -149,7 +149,7 @@ def of_the_token(token):
     return lambda *words, **_: token
 
 
-def test_adoption_is_of_what_is_in_the_way_alone(kept, monkeypatch):
+def test_only_conflicting_records_are_adopted(kept, monkeypatch):
     names = {"api.hey-watch.me": "api.example.com"}
     described = [
         {"name": "web.example.com", "type": "A", "values": ["192.0.2.1"]},
@@ -206,7 +206,7 @@ BY_HAND = {
 
 
 @pytest.mark.parametrize("change", [*BY_HAND.values(), None], ids=[*BY_HAND, "gone"])
-def test_what_was_changed_by_hand_is_found_and_put_back(kept, change):
+def test_manually_changed_records_are_reported_and_restored(kept, change):
     stack = catalogue(config=configured(zone="example.com")).stack
     wrote = zone_records.records_in_state(
         state(("api.example.com", "A", [ADDRESS]), ("example.com", "MX", ["10 mx.example.net"]))
@@ -225,7 +225,7 @@ def test_what_was_changed_by_hand_is_found_and_put_back(kept, change):
     assert not [*zone_records.findings(stack, kept.client, wrote)]
 
 
-def test_a_record_in_the_place_of_one_that_is_gone_is_left_alone(kept):
+def test_replacement_of_a_missing_record_is_left_alone(kept):
     stack = catalogue(config=configured(zone="example.com")).stack
     wrote = zone_records.records_in_state(state(("api.example.com", "A", [ADDRESS])))
     kept.by_hand("CNAME", "api.example.com", "elsewhere.example")
@@ -240,7 +240,7 @@ def test_in_route_53_another_command_takes_over():
         pointing.adoptable(catalogue(), ["api.hey-watch.me"])
 
 
-def test_the_command_ends_with_one_where_a_name_leads_elsewhere(made, monkeypatch):
+def test_wrong_name_exits_with_1(made, monkeypatch):
     with served([entry("api.hey-watch.me", "A", "192.0.2.99")]) as server:
         monkeypatch.setattr("infra.cli.names.catalogue_of", lambda stack: at(server))
         ran = CliRunner().invoke(app, ["dns", "show", "--stack", "prod", "--resolver", server])
@@ -248,7 +248,7 @@ def test_the_command_ends_with_one_where_a_name_leads_elsewhere(made, monkeypatc
     assert f"{server} gives 192.0.2.99" in ran.output
 
 
-def test_while_a_region_is_left_names_are_to_lead_to_the_new_one(monkeypatch):
+def test_names_are_expected_in_the_new_region_during_a_move(monkeypatch):
     monkeypatch.setattr(hosts, "outputs", lambda stack: {"addresses": {"watchme": ADDRESS}, "region": "ap-southeast-2"})
     monkeypatch.setattr(hosts, "addresses_from_state", lambda stack: {"watchme": "192.0.2.55"})
     assert [record.values for record in expected_records(catalogue())] == [["192.0.2.55"]]
@@ -257,7 +257,7 @@ def test_while_a_region_is_left_names_are_to_lead_to_the_new_one(monkeypatch):
 
 
 @pytest.mark.parametrize("text", ['say "hi" now', "back\\slash", "a" * 300, "Case Counts"])
-def test_texts_are_compared_as_they_are(text):
+def test_text_records_are_compared_unquoted(text):
     quoted = Described(name="x.hey-watch.me", type="TXT", values=[text]).provider_values[0]
     with served([entry("x.hey-watch.me", "TXT", f'"{quoted}"')]) as server:
         record = ExpectedRecord("x.hey-watch.me", "TXT", [text], 60)
@@ -265,7 +265,7 @@ def test_texts_are_compared_as_they_are(text):
     assert record.is_right, record.found
 
 
-def test_an_address_of_ipv6_that_is_wanted_leads_nowhere_else():
+def test_expected_ipv6_address_is_accepted():
     with served([entry("x.hey-watch.me", "A", ADDRESS), entry("x.hey-watch.me", "AAAA", "2001:db8::9")]) as server:
         records = [
             ExpectedRecord("x.hey-watch.me", "A", [ADDRESS], 60),
@@ -299,7 +299,7 @@ LEFT = {
         ("external", ["urn:x::A", "urn:x$command:local:Command::record-b"]),
     ],
 )
-def test_records_at_another_provider_can_be_left_as_they_are(provider, left):
+def test_records_of_an_earlier_provider_can_be_left(provider, left):
     stack = catalogue(config=configured(dns={"provider": provider})).stack
     assert zone_records.left_elsewhere(stack, LEFT) == left
     after = zone_records.remove_resources(LEFT, left)["deployment"]["resources"]
@@ -311,7 +311,7 @@ def test_records_at_another_provider_can_be_left_as_they_are(provider, left):
     )
 
 
-def test_what_an_update_would_be_refused_is_known_before(kept, monkeypatch):
+def test_conflicting_records_are_reported_before_an_update(kept, monkeypatch):
     names = {"api.hey-watch.me": "api.example.com"}
     described = [{"name": "web.example.com", "type": "A", "values": ["192.0.2.1"]}]
     made = catalogue(

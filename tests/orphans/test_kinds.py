@@ -38,7 +38,7 @@ RECORDS = {
 
 
 @pytest.mark.parametrize("name", RECORDS)
-def test_a_record_is_known_as_route_53_writes_it(built, name):
+def test_record_is_matched_in_the_notation_of_route_53(built, name):
     asked = built.inputs(RECORD) | RECORDS[name]
     call = built.plugin._call(f"urn:pulumi:prod::infra::{RECORD}::{name}", 60)
     id, _ = built.plugin.kinds[RECORD].create(call, plain_map(property_map(asked)))
@@ -48,7 +48,7 @@ def test_a_record_is_known_as_route_53_writes_it(built, name):
 
 
 @pytest.mark.parametrize("type", INPUTS)
-def test_what_a_killed_update_made_is_found_and_taken_into_the_state(built, engine, type):
+def test_resource_of_a_killed_update_is_found_and_imported(built, engine, type):
     id = built.made.get(kind(type)) or built.create_until(type)
     inputs, ask = built.inputs(type), command._asker(provider_of(type))
     assert kinds.KINDS[type](ask, inputs) == [id]

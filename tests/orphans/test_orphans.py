@@ -66,32 +66,32 @@ def test_a_policy_for_snapshots_is_found_by_its_tags():
     assert find(lambda service: Dlm(), {"tags": TAGS}) == ["p1"]
 
 
-def test_where_nothing_was_made_it_is_forgotten_alone(account, engine):
+def test_interrupted_creation_without_a_resource_is_forgotten(account, engine):
     pulumi = engine(state(operation(VPC, account.inputs(VPC))))
     command.settle(STACK, print)
     assert (pulumi.resources, pulumi.interrupted, pulumi.refreshed) == ({}, [], [])
 
 
-def test_commands_and_what_can_be_repeated_are_forgotten_without_asking_aws(engine):
+def test_repeatable_creations_are_forgotten_without_asking_aws(engine):
     names = ["command:local:Command", "pulumi:providers:aws", *kinds.REPEATABLE]
     pulumi = engine(state(*(operation(type, {}, f"x-{number}") for number, type in enumerate(names))))
     command.settle(STACK, print)
     assert (pulumi.resources, pulumi.interrupted) == ({}, [])
 
 
-def test_a_kind_that_cannot_be_looked_for_is_said_and_stays(engine):
+def test_unsearchable_kind_is_reported_and_stays(engine):
     pulumi, said = engine(state(operation("aws:s3/bucket:Bucket", {}, "pictures"))), []
     command.settle(STACK, said.append)
     assert pulumi.interrupted == ["pictures"] and "pictures (aws:s3/bucket:Bucket)" in said[0]
 
 
-def test_so_is_one_without_a_name(account, engine):
+def test_creation_without_a_name_is_reported_and_stays(account, engine):
     pulumi, said = engine(state(operation("aws:iam/role:Role", {}, "nameless"))), []
     command.settle(STACK, said.append)
     assert pulumi.interrupted == ["nameless"] and "nameless (aws:iam/role:Role)" in said[0]
 
 
-def test_of_two_killed_updates_the_newest_is_taken_and_the_next_update_deletes_the_other(account, engine):
+def test_newest_orphan_is_adopted_and_the_older_one_deleted(account, engine):
     ids = {account.create_until(VPC), account.create(VPC)}
     pulumi = engine(state(operation(VPC, account.inputs(VPC)), operation(VPC, account.inputs(VPC))))
     command.settle(STACK, print)
@@ -102,7 +102,7 @@ def test_of_two_killed_updates_the_newest_is_taken_and_the_next_update_deletes_t
     assert pulumi.interrupted == []
 
 
-def test_one_that_was_made_once_more_since_is_only_deleted(account, engine):
+def test_orphan_that_was_recreated_is_only_deleted(account, engine):
     orphan, later = account.create_until(VPC), account.create(VPC)
     there = operation(VPC, {})["resource"] | {"id": later}
     pulumi = engine(state(operation(VPC, account.inputs(VPC)), resources=[there]))
@@ -120,7 +120,7 @@ def test_the_same_name_in_another_region_is_another_resource(account, engine):
     assert set(pulumi.resources) == {"in-sydney", "Repository"}
 
 
-def test_what_belongs_to_no_region_is_known_whatever_made_it(account):
+def test_global_resource_is_recognised_under_a_regional_provider(account):
     """A host's role is made by the provider of its region, and IAM lists it for all of them."""
     type = "aws:iam/role:Role"
     id = account.create_until(type)
@@ -129,7 +129,7 @@ def test_what_belongs_to_no_region_is_known_whatever_made_it(account):
     assert command.find_tagged(without_snapshots(STACK), known, [account.made[kind] for kind in account.made]) == []
 
 
-def test_what_is_left_of_a_creation_is_done(account, engine):
+def test_interrupted_creation_is_completed(account, engine):
     """A new security group lets everything out until its provider has revoked that."""
     group, inputs = account.create_group()
     assert rules_of(group)
@@ -138,7 +138,7 @@ def test_what_is_left_of_a_creation_is_done(account, engine):
     assert not rules_of(group)
 
 
-def test_while_another_update_runs_nothing_of_it_is_touched(account, engine):
+def test_running_update_is_not_touched(account, engine):
     """Its creations look like interrupted ones, and its lock refuses the state."""
     group, inputs = account.create_group()
     engine(state(operation(GROUP, inputs)), fail="stack import")
@@ -147,7 +147,7 @@ def test_while_another_update_runs_nothing_of_it_is_touched(account, engine):
     assert rules_of(group)
 
 
-def test_of_two_that_one_creation_left_the_other_is_not_forgotten(account, engine):
+def test_second_orphan_of_one_creation_is_not_forgotten(account, engine):
     one, other = account.create_until(VPC), account.create(VPC)
     pulumi = engine(state(operation(VPC, account.inputs(VPC))))
     found = command.left_by_kills(pulumi.state)
@@ -158,7 +158,7 @@ def test_of_two_that_one_creation_left_the_other_is_not_forgotten(account, engin
     assert pulumi.interrupted == [] and pulumi.resources["Vpc"]["id"] == one
 
 
-def test_nothing_is_forgotten_before_it_was_read_and_the_same_command_goes_on(account, engine):
+def test_unread_resource_is_not_forgotten_and_the_command_continues(account, engine):
     id = account.create_until(REPOSITORY)
     pulumi = engine(state(operation(REPOSITORY, account.inputs(REPOSITORY))), fail="refresh")
     with pytest.raises(InfraError, match="could not be read from AWS: error: refused for a test; run the same command"):
@@ -170,7 +170,7 @@ def test_nothing_is_forgotten_before_it_was_read_and_the_same_command_goes_on(ac
     assert pulumi.refreshed == [pulumi.resources["Repository"]["urn"]]
 
 
-def test_where_the_state_cannot_be_written_nothing_changes(account, engine):
+def test_unwritable_state_changes_nothing(account, engine):
     account.create_until(VPC)
     kept = state(operation(VPC, account.inputs(VPC)))
     pulumi = engine(json.loads(json.dumps(kept)), fail="stack import")
@@ -185,7 +185,7 @@ def test_without_a_killed_update_aws_is_not_asked(engine):
     assert pulumi.refreshed == []
 
 
-def test_what_has_the_stacks_tags_and_no_state_is_listed_in_the_order_of_creation(account):
+def test_tagged_resources_without_state_are_listed_by_creation(account):
     for type in INPUTS:
         account.create_until(type) if kind(type) not in account.made else None
     known = state(resources=[operation("aws:ec2/eip:Eip", {})["resource"] | {"id": account.made["Eip"]}])
@@ -220,7 +220,7 @@ def run(*words: str, answer: str | None = None):
     return CliRunner().invoke(app, ["orphans", "--stack", STACK, *words], input=answer, env={"COLUMNS": "400"})
 
 
-def test_they_are_listed_with_what_they_cost(cli_engine, account):
+def test_orphans_are_listed_with_their_costs(cli_engine, account):
     cli_engine(INSTANCE, "aws:ec2/eip:Eip")
     ran = run()
     assert ran.exit_code == 2, ran.output
@@ -233,7 +233,7 @@ def test_they_are_listed_with_what_they_cost(cli_engine, account):
     assert "65.95 USD a month" in ran.output or "66." in ran.output, ran.output
 
 
-def test_none_is_said(cli_engine):
+def test_absence_of_orphans_is_reported(cli_engine):
     cli_engine()
     ran = run()
     assert (ran.exit_code, ran.output) == (
@@ -251,7 +251,7 @@ def test_a_person_is_asked_before(cli_engine, account):
     assert pulumi.interrupted == [] and pulumi.resources["Vpc"]["id"] == account.made["Vpc"]
 
 
-def test_one_is_deleted_by_its_id_alone(cli_engine, account):
+def test_orphan_is_deleted_only_by_its_id(cli_engine, account):
     account.create_until("aws:ec2/subnet:Subnet")
     pulumi = cli_engine(untagged=(VPC, "aws:ec2/subnet:Subnet"))
     vpc, subnet = account.made["Vpc"], account.made["Subnet"]
@@ -265,7 +265,7 @@ def test_one_is_deleted_by_its_id_alone(cli_engine, account):
     assert pulumi.resources[f"orphan-{subnet}"]["dependencies"] == [pulumi.resources[f"orphan-{vpc}"]["urn"]]
 
 
-def test_what_no_update_knows_of_is_never_adopted(cli_engine, account):
+def test_resource_unknown_to_every_update_is_not_adopted(cli_engine, account):
     account.create_until(VPC)
     cli_engine(untagged=(VPC,))
     ran = run("--adopt", "--yes")
@@ -281,7 +281,7 @@ def test_the_question_names_both_ends():
     assert question == f"Adopt {REGION}/vpc-1 into the state and have the next update delete {REGION}/vpc-2?"
 
 
-def test_one_of_two_regions_is_named_with_its_region():
+def test_orphans_of_two_regions_are_named_with_their_regions():
     orphans = [
         command.Orphan("aws:ecr/repository:Repository", "ast", region, "p", None, False) for region in ("a", "b")
     ]

@@ -56,19 +56,19 @@ def analysed(pack, **changes):
     return {(found.policyName, found.message.split(": ", 1)[1]) for found in answer.diagnostics}
 
 
-def test_it_has_every_rule_and_each_is_mandatory(pack):
+def test_pack_has_every_rule_as_mandatory(pack):
     info = pack.GetAnalyzerInfo(empty_pb2.Empty(), timeout=60)
     assert {policy.name for policy in info.policies} == {rule.__name__.replace("_", "-") for rule in RULES}
     assert {policy.enforcementLevel for policy in info.policies} == {analyzer_pb2.MANDATORY}
 
 
-def test_it_finds_what_the_preview_finds(pack):
+def test_pack_has_the_findings_of_the_preview(pack):
     assert ("imdsv1", "imdsv1: machine: the metadata service answers without a token; httpTokens: required") in {
         (name, said.split("\n")[0]) for name, said in analysed(pack)
     }
     assert analysed(pack, metadataOptions={"httpTokens": "required"}) == set()
 
 
-def test_what_is_known_only_after_the_update_is_no_finding(pack):
+def test_values_unknown_before_the_update_are_no_finding(pack):
     unknown = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
     assert analysed(pack, metadataOptions={"httpTokens": "required"}, subnetId=unknown, userData=unknown) == set()

@@ -331,7 +331,7 @@ def test_no_finding_shows_the_secret():
     assert "hunter2" not in text and "0123456789abcdef" not in text
 
 
-def test_names_of_secrets_are_known_from_others():
+def test_secret_names_are_recognised():
     named = {
         finding.found.split()[0]
         for finding in rules.plain_secrets(Facts("prod", plain={"h:/x.env": secret_names.SECRET}))
@@ -341,7 +341,7 @@ def test_names_of_secrets_are_known_from_others():
 
 
 @pytest.mark.parametrize(("value", "count"), [("plain", 0), ("plain\npassword = hunter2", 1)])
-def test_how_a_secret_is_kept_is_none(value, count):
+def test_storage_format_of_a_password_file_is_no_secret(value, count):
     """A preview hides it all the same."""
     text = f"[auth]\ntype = htpasswd\nhtpasswd_filename = /run/x/users\nhtpasswd_encryption = {value}\n"
     assert len(list(rules.plain_secrets(Facts("prod", files={"h": {"/etc/x/config": text}})))) == count

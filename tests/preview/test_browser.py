@@ -54,7 +54,7 @@ def page_of(opened, **options) -> Page:
     return page
 
 
-def test_it_shows_the_verdict_and_the_diff_side_by_side(opened):
+def test_page_shows_the_verdict_and_the_diff_side_by_side(opened):
     page = page_of(opened)
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
@@ -68,7 +68,7 @@ def test_it_shows_the_verdict_and_the_diff_side_by_side(opened):
     assert [url for url in asked if not url.startswith("file:")] == []
 
 
-def test_what_is_folded_opens_with_the_keyboard(opened):
+def test_folded_parts_open_with_the_keyboard(opened):
     page = page_of(opened)
     new = page.locator("details", has_text="/srv/new.yml")
     assert new.get_attribute("open") is None
@@ -89,6 +89,6 @@ def test_a_phone_scrolls_the_diff_and_not_the_page(opened):
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
 
 
-def test_what_does_not_validate_says_where(opened):
+def test_validation_error_is_shown_with_its_place(opened):
     page = page_of(opened)
     assert "service web: port 'eight'" in page.locator("#dev pre").inner_text()

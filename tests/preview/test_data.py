@@ -60,11 +60,11 @@ CHANGES = {
 
 
 @pytest.mark.parametrize(("change", "lines"), CHANGES.values(), ids=CHANGES)
-def test_it_is_said_with_what_to_do(change, lines):
+def test_change_of_data_is_reported_with_the_remedy(change, lines):
     assert changes(manifest(), manifest(change)) == lines
 
 
-def test_a_release_step_is_said_once_and_a_new_host_has_all():
+def test_release_step_is_reported_once_and_all_of_them_for_a_new_host():
     step = setting("web", release={"command": "python manage.py migrate", "limit": "2m"})
     line = (
         "the release step of web runs before the switch, once db is healthy: python manage.py migrate (120 s at "
@@ -77,7 +77,7 @@ def test_a_release_step_is_said_once_and_a_new_host_has_all():
     assert steps.changes(manifest(step), manifest(step, setting("web", memory={"limit": "300m"}))) == []
 
 
-def test_a_service_that_leaves_leaves_its_data():
+def test_data_of_a_removed_service_is_reported_as_staying():
     def gone(data):
         data["services"] = [entry for entry in data["services"] if entry["name"] not in ("db", "worker")]
         setting("web", depends_on=[])(data)
@@ -89,12 +89,12 @@ def test_a_service_that_leaves_leaves_its_data():
     ]
 
 
-def test_a_release_of_an_earlier_version_says_nothing_of_data():
+def test_earlier_release_without_data_has_no_report():
     old = manifest()
     for entry in old["containers"]:
         del entry["kept"]
     assert changes(old, manifest()) == [] and changes(None, manifest()) == []
 
 
-def test_it_stands_among_what_a_preview_says_of_a_host():
+def test_change_of_data_is_among_the_facts_of_a_host():
     assert list(facts_of(HostChange("box", "changed", data=["data of db: moved"]))) == ["data of db: moved"]

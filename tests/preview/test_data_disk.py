@@ -25,7 +25,7 @@ def disk(size, **inputs):
     }  # fmt: skip
 
 
-def test_a_larger_one_grows_in_use_and_a_smaller_one_is_refused():
+def test_disk_grows_in_use_and_does_not_shrink():
     (step,) = steps([disk(50)], [disk(80)])
     assert (step.op, step.changed, step.danger) == ("update", ("size",), "")
     assert any("grows while it is in use" in str(note) for note in step.notes)
@@ -33,16 +33,16 @@ def test_a_larger_one_grows_in_use_and_a_smaller_one_is_refused():
     assert compare.shrinking(steps([disk(50)], [disk(40)])) == {NAME: (50, 40)}
 
 
-def test_another_zone_makes_no_other_disk():
+def test_changed_zone_does_not_replace_the_disk():
     assert steps([disk(50, availabilityZone="a")], [disk(50, availabilityZone="b")]) == []
 
 
-def test_one_that_leaves_stays_in_aws():
+def test_removed_disk_stays_in_aws():
     (step,) = steps([disk(50)], [])
     assert step.op == "delete" and step.danger.startswith("the disk stays in AWS with its data")
 
 
-def test_its_price_is_the_hosts():
+def test_price_of_the_disk_is_part_of_the_hosts():
     with_disk, without = (stack(change) for change in (hosted(dataDisk={"size": 50}), unchanged))
     prices = table().regions[TOKYO]
     more = (monthly(machines_of(with_disk), prices) or 0) - (monthly(machines_of(without), prices) or 0)
@@ -50,7 +50,7 @@ def test_its_price_is_the_hosts():
     assert machines(with_disk) == {name: [*entry] for name, entry in machines_of(with_disk).items()}
 
 
-def test_what_it_cost_before_is_of_the_disk_that_was_there():
+def test_earlier_cost_uses_the_earlier_disk():
     after = machines(stack(hosted(dataDisk={"size": 80})))
     type, root, _ = after["watchme"]
     assert live.machines_before(after, TOKYO, steps([disk(50)], [disk(80)])) == {"watchme": [type, root, 50]}
@@ -62,7 +62,7 @@ def manifest(config=unchanged):
     return json.loads(json.dumps(manifest_of(render(catalogue(MOUNTED, config), "watchme")), default=str))
 
 
-def test_what_is_on_the_root_disk_is_said_not_to_move():
+def test_data_on_the_root_disk_is_reported_as_staying():
     (line,) = changes(manifest(), manifest(hosted(dataDisk={"size": 50})))
     assert line.startswith("a data disk is mounted at /srv first. What is there on the root disk is not moved")
     # A new host has nothing

@@ -30,18 +30,18 @@ def manifest(*words, **own):
         ({**manifest(), "keep": 7}, "environment of recall-api: unchanged"),
     ],
 )
-def test_what_becomes_of_an_environment_is_one_line(after, said):
+def test_change_of_an_environment_is_one_line(after, said):
     assert changes(manifest(), after) == [said]
 
 
-def test_a_first_one_is_new_and_a_host_that_does_not_change_says_nothing():
+def test_first_environment_is_new_and_unchanged_one_not_reported():
     assert changes(None, manifest()) == changes(manifest(has=False), manifest()) == [NEW]
     assert (
         changes(manifest(), manifest()) == changes(manifest(), None) == changes(manifest(), manifest(has=False)) == []
     )
 
 
-def test_of_a_lock_in_an_artefact_only_the_host_knows_whether_it_is_another_one():
+def test_lock_inside_an_artefact_is_reported_as_possibly_changed():
     world = ParcelWorld()
     one, other = (manifest(artefact=world.publish("recall", {"app.py": text})) for text in ("1", "2"))
     assert changes(one, other) == [

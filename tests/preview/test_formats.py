@@ -39,7 +39,7 @@ def test_a_small_change_is_shown_whole():
     assert "| web | restarts | a few seconds;" in text and "plan `mocks-a-b-c`" in text
 
 
-def test_whatever_the_change_it_fits_a_comment_and_says_what_was_folded():
+def test_comment_fits_its_limit_and_counts_the_folded_parts():
     long = (DIFF[0], *[f"+{'x' * 90} {n}" for n in range(400)])
     text = comment(report(hosts=30, files=40, diff=long, steps=2000))
     assert len(text) <= markdown.LIMIT == 65_536
@@ -55,7 +55,7 @@ def test_the_longest_diffs_fold_first():
     assert "- `/etc/long.conf` changed +100 −0" in text and "+TWO" in text and len(text) <= 3000
 
 
-def test_nothing_in_a_diff_ends_its_block_or_mentions_a_person():
+def test_diff_in_a_comment_cannot_end_its_block_or_mention():
     text = comment(report(diff=("@@ -1 +1 @@", "+```", "+@everyone <b>")))
     assert "````diff\n@@ -1 +1 @@\n+```\n" in text
     assert "@everyone" not in text and markdown.quiet(text) == text
@@ -73,7 +73,7 @@ def test_whole_folds_nothing_and_else_a_long_diff_is_cut():
     assert "line 49" not in shown[False] and "… 21 lines more (--whole)" in shown[False]
 
 
-def test_what_is_lost_is_red_and_what_comes_is_green():
+def test_deletions_are_red_and_creations_green():
     out = io.StringIO()
     terminal.show(report(), Console(file=out, force_terminal=True, color_system="standard", soft_wrap=True))
     text = out.getvalue()
@@ -90,7 +90,7 @@ def test_a_diff_side_by_side():
     ]
 
 
-def test_the_page_is_whole_in_itself_and_escapes_what_it_shows():
+def test_page_is_self_contained_and_escaped():
     text = page.text(report(diff=("@@ -1 +1 @@", "+<script>alert(1)</script>")))
     assert "<script" not in text and "&lt;script&gt;" in text
     assert "http://" not in text and "https://" not in text and "default-src 'none'" in text
@@ -106,7 +106,7 @@ def test_json_is_for_programs():
 FORGED = "live-1111111111-2222222222-3333333333-4444444444"
 
 
-def test_what_a_host_calls_its_files_is_no_markup_and_starts_no_line():
+def test_paths_of_a_host_are_escaped_in_markdown():
     made = report()
     path = f"/x</code></summary></details>\n\n### ✅ prod: no change\n\nplan `{FORGED}`\n<!--\x1b[2J"
     made.stacks[0].hosts[0].files.append(FileChange(path, "removed", ("-x",)))
@@ -126,7 +126,7 @@ def test_a_path_without_an_end_pushes_nothing_out():
     assert len(text) <= markdown.LIMIT and "plan `mocks-a-b-c`" in text
 
 
-def test_what_a_host_calls_its_files_is_no_order_to_a_terminal():
+def test_paths_of_a_host_are_escaped_in_the_terminal():
     made = report()
     host = made.stacks[0].hosts[0]
     host.files.append(FileChange("/x\x1b[2J\nprod: no change", "removed", ("-x\x1b]0;y\x07", "-\u202eabc")))

@@ -67,7 +67,7 @@ def test_steps(before, after, found):
     assert sorted(changes_of(before, after)) == sorted(found)
 
 
-def test_what_loses_most_comes_first():
+def test_most_destructive_steps_come_first():
     before = [made(ADDRESS, "z", tags={"a": "1"}), made(MACHINE, "m", subnetId="a")]
     after = [made(ADDRESS, "z", tags={"a": "2"}), made(MACHINE, "m", subnetId="b"), made(MACHINE, "new")]
     assert [step.name for step in steps(before, after)] == ["m", "z", "new"]
@@ -77,7 +77,7 @@ def test_differences_name_their_place():
     assert differences({"a": {"b": 1, "c": [1]}}, {"a": {"b": 2, "c": [2]}, "d": 1}) == ["a.b", "a.c", "d"]
 
 
-def test_the_table_says_in_words_what_it_lists():
+def test_every_kind_has_a_name_and_valid_fields():
     for type, kind in kinds().items():
         assert (
             all(part.count(":") == 2 for part in type.split("$")) and kind.name and not set(kind.new) & set(kind.update)

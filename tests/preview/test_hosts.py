@@ -113,7 +113,7 @@ def test_effects(old, new, found):
     assert effects_of(old, new) == found
 
 
-def test_what_was_changed_or_stopped_by_hand_is_put_right_by_a_release():
+def test_release_restores_manual_changes_and_stopped_units():
     assert effects_of(manifest(WEB, DB), manifest(WEB, DB), {"/u/web.service"}) == [("web", "restarts")]
     assert effects_of(manifest(WEB, DB), manifest(WEB, DB), {"db.service"}) == [("db", "restarts for its own users")]
 
@@ -135,20 +135,20 @@ def shown(before, after, was="tokyo", will="tokyo"):
 NEWER = manifest(WEB, versions=CHANGED)
 
 
-def test_the_same_release_touches_nothing_whatever_was_changed_by_hand():
+def test_unchanged_release_touches_nothing_despite_hand_edits():
     hand_made = host(manifest(WEB), drifted=["/u/web.service"], files={"/u/web.service": "by hand\n"})
     assert shown({"h": hand_made}, {"h": host(manifest(WEB), files={"/u/web.service": "ours\n"})}) == [
         ("h", "same", [])
     ]
 
 
-def test_in_a_move_a_machine_is_new_and_held_against_the_old_one_and_one_of_the_owners_is_not():
+def test_moved_host_is_compared_with_its_old_machine():
     before = {"h": host(manifest(WEB)), "home": host(manifest(WEB), "ssh")}
     after = {"h": host(NEWER), "home": host(manifest(WEB), "ssh")}
     assert shown(before, after, "tokyo", "sydney") == [("h", "moved", []), ("home", "same", [])]
 
 
-def test_one_that_stood_by_is_no_new_machine_when_it_serves():
+def test_promoted_standby_is_not_a_new_machine():
     before = {"h": host(manifest(WEB)), "h@sydney": host(manifest(WEB))}
     after = {"h": host(NEWER), "h@tokyo": host(manifest(WEB))}
     assert shown(before, after, "tokyo", "sydney") == [("h", "changed", ["web"]), ("h@tokyo", "same", [])]
@@ -168,7 +168,7 @@ def test_a_change_that_masking_hides_is_still_a_change():
     assert [(file.added_lines, file.meta) for file in change.files] == [(1, "")]
 
 
-def test_what_a_host_fills_into_its_manifest_is_no_change():
+def test_defaults_added_by_a_host_to_its_manifest_are_no_change():
     """It says of an earlier or shorter manifest what that means: the language that it is in, parts that it had not."""
     made = manifest(WEB)
     filled = {**store.LATER, **made}

@@ -49,7 +49,7 @@ def names(form: str) -> set[str]:
     return {f"{name}:{how}" for _, name, how, _ in string.Formatter().parse(form) if name}
 
 
-def test_the_table_has_every_text_and_none_that_is_not_said():
+def test_japanese_table_of_previews_has_exactly_the_used_texts():
     used = set().union(*(forms_of(path) for path in SOURCES))
     assert sorted((used | CHOSEN) - set(TEXTS)) == []
     assert sorted(set(TEXTS) - used - CHOSEN) == []
@@ -127,7 +127,7 @@ def test_nothing_in_a_comment_is_english_but_names():
         assert line in text, line
 
 
-def test_what_does_not_fit_is_said_in_japanese():
+def test_truncation_is_reported_in_japanese():
     made = full()
     text = markdown.comment(made.stacks[0], made, 3000)
     assert "件数だけを表示しています。全体の表示：`infra preview --stack prod --whole`" in text and len(text) <= 3000
@@ -142,17 +142,17 @@ ONE_LINE = {
 
 
 @pytest.mark.parametrize(("made", "line"), ONE_LINE.values(), ids=ONE_LINE)
-def test_what_is_said_of_a_stack_in_a_line(made, line):
+def test_summary_of_a_stack_is_one_japanese_line(made, line):
     stack = StackReport("prod", language="ja", **made)
     assert line in markdown.comment(stack, Report("0" * 40, "head", [stack]))
 
 
-def test_programs_get_english_whatever_the_language():
+def test_json_is_in_english_in_every_language():
     text = as_json.text(full())
     assert not JAPANESE.search(text) and "refused by policy (1): rule: SSH is open; " in text
 
 
-def test_who_wrote_a_comment_is_said_in_the_language_of_the_stack_as_it_is_here(tmp_path):
+def test_author_of_a_comment_is_named_in_the_language_of_the_checked_out_stack(tmp_path):
     text = (ROOT / "Pulumi.prod.yaml").read_text()
     (tmp_path / "Pulumi.prod.yaml").write_text(f"{text.rstrip()}\n  infra:language: ja\n")
     (tmp_path / "Pulumi.dev.yaml").write_text("config: {infra:language: de}\n")

@@ -24,12 +24,12 @@ def entry(op: str, urn: str = URN, old=None, new=None, **more):
     }  # fmt: skip
 
 
-def test_a_step_is_shown_with_what_changes():
+def test_step_is_shown_with_its_changed_inputs():
     (step,) = steps([entry("update", old={"a": 1}, new={"a": 2}, diffReasons=["a"])])
     assert (step.op, step.changed, step.because) == ("update", ("a",), ())
 
 
-def test_of_what_has_parts_only_those_that_differ_changed():
+def test_only_differing_parts_of_an_input_count_as_changed():
     """Where Pulumi names the whole of it alone: a tag of a disk makes no disk larger."""
     disk = {"volumeSize": 20, "tags": {"system": "shop"}}
     other = {**disk, "tags": {"system": "shop+shop-staging"}}
@@ -43,7 +43,7 @@ def test_of_what_has_parts_only_those_that_differ_changed():
     assert step.changed == ("rootBlockDevice.tags",)
 
 
-def test_the_steps_of_a_replacement_are_one():
+def test_replacement_is_one_step():
     several = [
         entry("create-replacement", new={"ami": "b"}, replaceReasons=["subnetId"], detailedDiff={"subnetId": {}}),
         entry("replace", new={"ami": "b"}, replaceReasons=["subnetId"], detailedDiff={"subnetId": {}}),
@@ -53,7 +53,7 @@ def test_the_steps_of_a_replacement_are_one():
     assert (step.op, step.because) == ("replace", ("subnetId",)) and step.danger.startswith("its disk is lost")
 
 
-def test_what_is_no_change_and_what_is_our_own_plumbing_is_left_out():
+def test_unchanged_and_internal_steps_are_left_out():
     quiet = [
         entry("same"),
         entry("read"),
@@ -80,7 +80,7 @@ def machine(op: str, host: str, **states):
     return entry(op, URN.replace("watchme-", f"{host}-"), **states)
 
 
-def test_the_machines_that_are_there_are_without_what_the_steps_make():
+def test_existing_machines_exclude_created_ones():
     taken = list(
         steps(
             [
@@ -113,7 +113,7 @@ def test_a_machine_that_is_kept_is_not_taken_for_the_hosts_own():
     }
 
 
-def test_only_what_the_program_warns_of_now_is_shown():
+def test_only_new_warnings_are_shown():
     standing = Problem("files/systems/watchme.yaml", "memory", "1g", "at least 1536m", "warning")
     always, now = "files/systems/watchme.yaml: memory: 1g; at least 1536m", "its machine i-1 is gone"
     assert news([always, now], [standing]) == [now]
@@ -134,7 +134,7 @@ def test_warnings_of_a_preview_are_shown_once(monkeypatch):
     assert previewed(monkeypatch, 0, steps=[], diagnostics=said).warnings == ["gone"]
 
 
-def test_a_preview_that_fails_says_all_it_knows(monkeypatch):
+def test_failed_preview_reports_every_error(monkeypatch):
     with pytest.raises(InfraError, match="nothing was touched\nan update failed"):
         previewed(
             monkeypatch, 255, diagnostics=[spoken("error", "nothing was touched"), spoken("info", "an update failed")]
@@ -144,7 +144,7 @@ def test_a_preview_that_fails_says_all_it_knows(monkeypatch):
 SPOILED = [None, 5, "x", [], {}, [5], [None], [{}], [[]], {"a": 5}]
 
 
-def test_what_a_host_says_of_its_release_ends_no_preview():
+def test_malformed_answer_of_a_host_does_not_end_the_preview():
     """Part by part of a true one is something else: it is named, or can be compared."""
     host = hosts_of(whole(), {name: {":latest": f"sha256:{0:064}"} for name in digests()}, b"key")["watchme"]
     answer = {"manifest": host["manifest"], "files": host["files"]}
@@ -183,7 +183,7 @@ def test_no_text_of_a_host_begins_a_line(monkeypatch):
     )
 
 
-def test_a_link_of_a_commit_that_leads_out_of_it_is_left_out(tmp_path, monkeypatch):
+def test_link_out_of_a_commit_is_left_out(tmp_path, monkeypatch):
     repository = tmp_path / "repository"
     (repository / "docs").mkdir(parents=True)
     (repository / "Pulumi.yaml").write_text("name: infra")

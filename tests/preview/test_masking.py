@@ -36,7 +36,7 @@ PLANTED = {
 
 
 @pytest.mark.parametrize(("text", "planted"), PLANTED.values(), ids=PLANTED)
-def test_it_is_never_shown_and_a_change_of_it_is(text, planted):
+def test_secret_is_hidden_but_its_change_is_visible(text, planted):
     shown = mask_text(text)
     assert planted not in shown and "[secret " in shown
     assert shown != mask_text(text.replace(planted, f"{planted}2"))
@@ -71,7 +71,7 @@ def test_a_mark_cannot_be_guessed_back_without_the_key():
     assert shown == mask_text("ADMIN_PASSWORD=4711\n", key=b"the stack's own")
 
 
-def test_a_stacks_key_is_its_files(tmp_path):
+def test_key_of_marks_belongs_to_the_stack_file(tmp_path):
     file = tmp_path / "Pulumi.prod.yaml"
     file.write_text("encryptionsalt: v1:a\n")
     before = key_of(file)
@@ -85,12 +85,12 @@ def test_existing_marks_of_any_form_stay():
     assert mask_text(text, "/srv/.env") == text
 
 
-def test_what_is_no_secret_stays_as_it_is():
+def test_text_without_secrets_stays_unchanged():
     text = "server_tokens off;\nproxy_set_header X-Real-IP $remote_addr;\n    image: a@sha256:b\n# a token\nExecStart=/usr/bin/x\n"
     assert mask_text(text) == text
 
 
-def test_what_is_encrypted_in_a_configuration_is_a_mark():
+def test_encrypted_configuration_is_shown_as_a_mark():
     assert mask_encrypted({"a": {"secure": "v1:x"}, "b": [1, {"secure": "v1:y"}]}) == {
         "a": mark("v1:x"),
         "b": [1, mark("v1:y")],

@@ -55,7 +55,7 @@ CASES = {
 
 
 @pytest.mark.parametrize(("before", "now", "said"), CASES.values(), ids=CASES)
-def test_what_changed_since(before, now, said):
+def test_changes_since_the_approved_plan_are_named(before, now, said):
     assert plans.changes(before, now) == said
 
 
@@ -117,14 +117,14 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("made", "approved", "said"), REFUSED.values(), ids=REFUSED)
-def test_anything_else_is_refused(previewing, made, approved, said):
+def test_plan_that_differs_from_the_approved_one_is_refused(previewing, made, approved, said):
     ran = previewing(made)
     with pytest.raises(InfraError, match=said):
         plans.up("prod", approved, "HEAD")
     assert ran == []
 
 
-def test_a_refusal_says_what_changed_where_the_plan_was_kept(previewing, tmp_path):
+def test_refusal_names_changes_since_the_stored_plan(previewing, tmp_path):
     previewing(report(fingerprint="mocks-1-9-3-5", files=[("/a", ("+1",))]))
     plans.keep(report())
     with pytest.raises(InfraError, match=r"watchme:/a: now changes"):
@@ -134,7 +134,7 @@ def test_a_refusal_says_what_changed_where_the_plan_was_kept(previewing, tmp_pat
 @pytest.mark.parametrize(
     "path", ["infra/deliver.py", "components/release.py", "agent/health.py", "uv.lock", "policy/new.yaml"]
 )
-def test_other_code_is_another_plan(tmp_path, path):
+def test_changed_code_makes_another_plan(tmp_path, path):
     for folder in ("infra", "components", "agent", "policy"):
         (tmp_path / folder).mkdir()
     before = code_of(tmp_path)
@@ -143,7 +143,7 @@ def test_other_code_is_another_plan(tmp_path, path):
     assert before != code_of(tmp_path)
 
 
-def test_what_is_made_from_the_code_is_no_other_plan(tmp_path):
+def test_generated_files_do_not_change_the_plan(tmp_path):
     (tmp_path / "policy/venv/lib").mkdir(parents=True)
     before = code_of(tmp_path)
     (tmp_path / "policy/venv/lib/a.py").write_text("import this\n")

@@ -24,7 +24,7 @@ def test_the_paths_of_a_site_are_those_of_its_routes(proxy):
 
 
 @pytest.mark.parametrize("proxy", ["nginx", "caddy"])
-def test_all_that_a_site_answers_is_public_and_what_not_every_client_may_ask_for_is_guarded(tmp_path, proxy):
+def test_public_and_guarded_paths_of_a_site_are_found(tmp_path, proxy):
     files = {file.path: file.content.decode() for file in render(shop(tmp_path, proxy), "box").files}
     public = public_paths(files)
     names = [path for path in public if path.startswith("shop.hey-watch.me/")]
@@ -39,7 +39,7 @@ def test_all_that_a_site_answers_is_public_and_what_not_every_client_may_ask_for
     )
 
 
-def test_of_two_proxies_one_takes_the_others_place(tmp_path):
+def test_changed_proxy_is_shown_as_a_replacement(tmp_path):
     nginx, caddy = (manifest_of(render(shop(tmp_path / proxy, proxy), "box")) for proxy in ("nginx", "caddy"))
     found = {effect.unit: effect.how for effect in effects(nginx, caddy, set())}
     assert found["caddy.service"] == "takes the other proxy's place" and "nginx.service" not in found

@@ -47,7 +47,7 @@ def left_open(project, stack="prod"):
         return [problem.message for problem in error.problems]
 
 
-def test_each_service_has_an_entry_with_what_the_file_does_not_say():
+def test_each_compose_service_gets_an_entry():
     found = entries(yaml.safe_load(SEVERAL), "shop", "TAG=1.2\nPUBLIC_URL=https://x\nSESSION_SECRET=abc\n")
     assert found == {
         "compose": {"file": "shop/compose.yml", "variables": {"PUBLIC_URL": "https://x", "TAG": "1.2", "TZ": "TODO"}},
@@ -61,7 +61,7 @@ def test_each_service_has_an_entry_with_what_the_file_does_not_say():
     }  # fmt: skip
 
 
-def test_of_a_products_own_file_the_secrets_are_left_and_what_it_does_not_know(tmp_path):
+def test_secrets_and_unknown_values_of_a_compose_file_are_left_open(tmp_path):
     project = made(tmp_path, UPSTREAM)
     assert left_open(project) == [
         "files/systems/shop.yaml: compose.variables.URL: is still TODO; write its value, or remove it"
@@ -121,7 +121,7 @@ NONE = {
 
 
 @pytest.mark.parametrize("text", NONE.values(), ids=NONE)
-def test_what_is_no_compose_file_is_a_line(tmp_path, text):
+def test_invalid_compose_file_is_refused_without_a_project(tmp_path, text):
     with pytest.raises(InfraError):
         made(tmp_path, text)
     assert not (tmp_path / "shop").exists()
@@ -143,11 +143,11 @@ HARMLESS = {
 
 
 @pytest.mark.parametrize("text", HARMLESS.values(), ids=HARMLESS)
-def test_what_has_its_secret_elsewhere_is_no_secret(text):
+def test_reference_to_a_secret_is_no_secret(text):
     text = f"services:\n  web:\n    {text}\n"
     assert [*find_secrets(yaml.safe_load(text), text)] == []
 
 
-def test_where_a_secret_stands_is_named():
+def test_place_of_a_secret_is_named():
     text = "services:\n  r: {image: x, command: [redis-server, --requirepass, hunter2]}  # PASSWORD=hunter2\n"
     assert [*find_secrets(yaml.safe_load(text), text)] == ["services.r.command", "the comment in line 2"]

@@ -52,7 +52,7 @@ def test_no_other_repository_is_written_to(tmp_path, monkeypatch, later):
 
 
 @pytest.mark.parametrize("how", ["below git's root", "ignored", "assumed unchanged", "staged", "no git"])
-def test_an_edit_that_is_in_no_commit_is_not_replaced(tmp_path, monkeypatch, later, how):
+def test_uncommitted_edit_is_not_replaced(tmp_path, monkeypatch, later, how):
     top = tmp_path / "top"
     root = project(top / "infra")
     path = "agent/more.py" if how == "ignored" else "agent/apply.py"
@@ -102,7 +102,7 @@ def test_an_edit_while_the_question_waits_is_not_lost(tmp_path, monkeypatch):
     assert contents(root)["agent/apply.py"] == PRECIOUS and "agent/gone.py" in contents(root)
 
 
-def test_keep_and_take_of_one_file_is_refused(tmp_path):
+def test_keep_and_take_for_the_same_file_are_refused(tmp_path):
     root = project(tmp_path)
     (root / "agent/gone.py").write_text("mine\n")
     with pytest.raises(InfraError, match="both given for agent/gone"):
@@ -119,7 +119,7 @@ def test_a_linked_cache_is_not_emptied(tmp_path):
     assert (aside / "keep.pyc").exists()
 
 
-def test_of_a_directory_that_is_emptied_only_pythons_cache_goes(tmp_path):
+def test_only_python_caches_are_removed_from_an_emptied_directory(tmp_path):
     root = project(tmp_path, {**OLD, "old/m.py": "x\n", "older/m.py": "x\n"})
     for folder, name in (("old", "m.pyc"), ("older", "m.nbi")):
         (root / folder / "__pycache__").mkdir()
@@ -159,7 +159,7 @@ def test_an_edit_is_merged_with_each_later_version(tmp_path):
         subprocess.run(["rm", "-rf", str(root / ".git")], check=True, timeout=60)
 
 
-def test_killed_after_a_merge_the_same_command_goes_on(tmp_path, monkeypatch, later):
+def test_upgrade_killed_after_a_merge_continues(tmp_path, monkeypatch, later):
     root = project(tmp_path / "p")
     (root / "agent/apply.py").write_text(EDITED)
     git(root, "commit", "-q", "-a", "-m", "mine")
@@ -176,7 +176,7 @@ def test_killed_after_a_merge_the_same_command_goes_on(tmp_path, monkeypatch, la
     assert contents(root)["agent/apply.py"] == EDITED.replace("line 2\n", "line two\n")
 
 
-def test_what_was_removed_here_is_named_and_can_come_back(tmp_path, monkeypatch, later):
+def test_removed_file_is_reported_and_can_be_restored(tmp_path, monkeypatch, later):
     root = project(tmp_path / "p")
     (root / "Makefile").unlink()
     monkeypatch.chdir(root)
@@ -245,7 +245,7 @@ def test_line_ends_of_git_are_no_edit(tmp_path, monkeypatch, later):
     assert (root / "agent/apply.py").read_bytes() == NEW["agent/apply.py"].encode()
 
 
-def test_other_files_may_have_any_name(tmp_path, monkeypatch, later):
+def test_files_outside_the_program_may_have_any_name(tmp_path, monkeypatch, later):
     root = project(tmp_path / "p")
     for place in (root, later):
         (place / os.fsdecode(b"caf\xe9.txt")).write_text("x")
@@ -255,7 +255,7 @@ def test_other_files_may_have_any_name(tmp_path, monkeypatch, later):
     assert command(later, "--yes", "--keep", "agent/gone.py").exit_code == 0
 
 
-def test_a_project_as_the_source_says_that_it_is_edited(tmp_path):
+def test_edited_source_project_is_marked_as_edited(tmp_path):
     root = project(tmp_path)
     (root / "pyproject.toml").write_text('[project]\nversion = "9"\n')
     assert "edited" not in program_in(root).name
@@ -266,17 +266,17 @@ def test_a_project_as_the_source_says_that_it_is_edited(tmp_path):
 @pytest.mark.parametrize(
     "path", ["Pulumi.staging.yaml", "files/static/mine/conf", ".env.prod", "scripts/deploy.sh", "lab.yaml", "notes.md"]
 )
-def test_what_an_owner_has_in_a_checkout_is_no_part_of_the_program(path):
+def test_local_files_of_a_checkout_are_not_part_of_the_program(path):
     assert not is_part(ROOT, path)
 
 
-def test_one_upgrade_at_a_time(tmp_path):
+def test_simultaneous_upgrade_is_refused(tmp_path):
     root = project(tmp_path)
     with upgrade.alone(root), pytest.raises(InfraError, match="another upgrade is running"), upgrade.alone(root):
         pass
 
 
-def test_a_base_that_is_none_is_named_as_it_was_given(tmp_path, monkeypatch, later):
+def test_invalid_base_is_refused_by_its_name(tmp_path, monkeypatch, later):
     root = project(tmp_path / "p")
     (root / ".program.json").unlink()
     monkeypatch.chdir(root)

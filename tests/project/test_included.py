@@ -71,7 +71,7 @@ def bring(project: Path, *argv: str, **more) -> str:
     return found.line
 
 
-def test_its_files_come_with_the_commit_recorded(project, shop):
+def test_included_files_are_copied_with_their_commit(project, shop):
     line = bring(project, str(shop), "v1")
     assert (project / YAML).read_text() == SHOP and (project / STATIC).read_text() == "a = 1\n"
     assert not (project / "app.py").exists() and "2 file(s) changed" in line
@@ -88,7 +88,7 @@ def test_no_text_of_a_record_begins_a_line(project, shop):
         assert said.isprintable() and r"\x1b[31mx\n::error::forged" in said
 
 
-def test_a_later_version_replaces_what_came_and_nothing_else(project, shop):
+def test_later_version_replaces_only_included_files(project, shop):
     bring(project, str(shop), "v1")
     (project / "files/static/other").mkdir()
     (project / "files/static/other/x").write_text("mine")
@@ -101,7 +101,7 @@ def test_a_later_version_replaces_what_came_and_nothing_else(project, shop):
     assert (project / "files/static/other/x").read_text() == "mine"
 
 
-def test_what_was_edited_here_is_refused_until_it_is_said(project, shop):
+def test_local_edits_refuse_an_inclusion_unless_confirmed(project, shop):
     bring(project, str(shop), "v1")
     (project / YAML).write_text(SHOP.replace("64m", "1g"))
     assert edited_here(project) == {"shop": [YAML]}
@@ -120,7 +120,7 @@ def test_a_system_of_the_projects_own_is_not_replaced(project, shop):
     assert (project / YAML).read_text() == "system: shop\n" and not (project / RECORD).exists()
 
 
-def test_one_that_was_interrupted_ends_with_the_same_again(project, shop):
+def test_interrupted_inclusion_completes_when_repeated(project, shop):
     bring(project, str(shop), "v1")
     commit(shop, **{"deploy__shop.yaml": SHOP.replace("64m", "96m"), "deploy__static__shop__app.toml": "a = 2\n"})
     found = plan_inclusion(project, "shop", Request(version="HEAD"))
@@ -129,7 +129,7 @@ def test_one_that_was_interrupted_ends_with_the_same_again(project, shop):
     assert "1 file(s) changed" in line and origins(project)["shop"].version == "HEAD" and edited_here(project) == {}
 
 
-def test_a_project_beside_this_one_is_a_source_too(project, tmp_path):
+def test_neighbouring_project_can_be_included(project, tmp_path):
     other = tmp_path / "other"
     (other / "files/systems").mkdir(parents=True)
     (other / YAML).write_text(SHOP)
@@ -137,7 +137,7 @@ def test_a_project_beside_this_one_is_a_source_too(project, tmp_path):
     assert origins(project)["shop"].commit == "" and origins(project)["shop"].source == "../other"
 
 
-def test_what_does_not_validate_changes_nothing(project, shop):
+def test_invalid_inclusion_changes_nothing(project, shop):
     commit(shop, **{"deploy__shop.yaml": SHOP.replace("kind: compose", "kind: compoze")})
     with pytest.raises(CatalogueError, match="compoze"):
         bring(project, str(shop))
@@ -187,7 +187,7 @@ def test_a_link_on_the_way_leads_to_no_files_of_the_operators(project, shop, tmp
 @pytest.mark.parametrize(
     "path", ["../../x", "files/systems/other.yaml", "files/static/other/x", "/etc/passwd", ".git/config"]
 )
-def test_a_record_names_no_file_of_others(project, shop, path):
+def test_record_with_a_foreign_file_is_refused(project, shop, path):
     """It would be removed by the next inclusion."""
     bring(project, str(shop), "v1")
     record = json.loads((project / RECORD).read_text())

@@ -49,7 +49,7 @@ def shop(tmp_path_factory, identity):
     return folder
 
 
-def test_it_has_the_program_and_no_file_of_anothers_systems(shop):
+def test_new_project_has_the_program_without_foreign_systems(shop):
     passing = {".git", ".infra", "__pycache__"}
     found = [path for path in shop.rglob("*") if path.is_file() and not passing & {*path.parts}]
     paths = {path.relative_to(shop).as_posix() for path in found}
@@ -70,7 +70,7 @@ def test_it_has_the_program_and_no_file_of_anothers_systems(shop):
     assert all(os.access(shop / path, os.X_OK) == file.executable for path, file in program.items())
 
 
-def test_every_part_of_the_program_is_there():
+def test_listed_parts_of_the_program_exist():
     """A path that was renamed would be left out, or come along."""
     listed = yaml.safe_load((ROOT / "starter/parts.yaml").read_text())["program"]
     gone = [entry for entry in listed if not (ROOT / entry.removeprefix("!")).exists()]
@@ -83,22 +83,22 @@ def test_every_part_of_the_program_is_there():
 
 
 @pytest.mark.parametrize("stack", ["prod", "lab"])
-def test_its_stacks_pass_its_own_checks(shop, stack):
+def test_stacks_of_a_new_project_pass_the_checks(shop, stack):
     ran = infra(shop, "check", "--stack", stack)
     assert "1 services on 1 host(s)" in ran.stdout and "error" not in ran.stderr
 
 
-def test_it_is_committed_and_its_preview_has_a_base(shop):
+def test_new_project_is_committed_and_can_be_previewed(shop):
     ran = infra(shop, "preview", "--mocks", "--base", "HEAD", "--stack", "prod")
     assert "prod: no change\n" in ran.stdout
 
 
-def test_a_later_program_is_taken_without_touching_what_is_theirs(shop):
+def test_upgrade_does_not_touch_files_of_the_project(shop):
     ran = execute(sys.executable, "-c", COMMAND, "upgrade", ROOT, "--yes", cwd=shop)
     assert "nothing to do" in ran.stdout
 
 
-def test_what_was_not_answered_is_a_line_that_check_names(tmp_path):
+def test_unanswered_values_are_reported_by_check(tmp_path):
     folder = tmp_path / "My Shop 2"
     assert command(folder).exit_code == 0
     said = infra(folder, "check", "--stack", "prod", code=1).stderr
@@ -161,7 +161,7 @@ def test_a_place_that_is_taken_is_left_alone(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("number", [0, 3, 200])
-def test_killed_half_way_nothing_is_there(tmp_path, monkeypatch, number):
+def test_killed_creation_leaves_no_project(tmp_path, monkeypatch, number):
     count, real = iter(range(10000)), new._write
 
     def killed(*words):
@@ -183,7 +183,7 @@ def test_a_project_makes_a_project(shop, tmp_path):
     assert here and there and here.files == there.files
 
 
-def test_without_an_identity_git_has_no_commit_and_the_command_says_so(tmp_path, monkeypatch):
+def test_missing_git_identity_is_reported_without_a_commit(tmp_path, monkeypatch):
     for name in [name for name in os.environ if name.startswith(("GIT_AUTHOR", "GIT_COMMITTER"))]:
         monkeypatch.delenv(name)
     for name in ("HOME", "XDG_CONFIG_HOME"):
@@ -196,11 +196,11 @@ def test_without_an_identity_git_has_no_commit_and_the_command_says_so(tmp_path,
     assert (tmp_path / "shop/Pulumi.yaml").exists()
 
 
-def test_there_is_one_program_here():
+def test_program_is_installed_from_this_checkout():
     assert HERE == ROOT
 
 
-def test_every_link_of_its_pages_leads_somewhere(shop):
+def test_links_of_a_new_project_are_valid(shop):
     pages = [path for path in shop.rglob("*.md") if not {".git", ".venv"} & {*path.parts}]
     links = [(page, target) for page in pages for target, _ in LINK.findall(page.read_text())]
     local = [(page, target) for page, target in links if not target.startswith(("http", "mailto:"))]
@@ -208,7 +208,7 @@ def test_every_link_of_its_pages_leads_somewhere(shop):
     assert len(local) > 50 and gone == []
 
 
-def test_its_own_pages_can_be_generated(shop):
+def test_reference_of_a_new_project_can_be_generated(shop):
     assert infra(shop, "docs").returncode == 0
 
 

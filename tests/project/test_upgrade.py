@@ -79,7 +79,7 @@ def test_a_word_for_a_file_without_a_conflict_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("number", range(4))
-def test_killed_at_any_file_the_same_command_ends_it(tmp_path, monkeypatch, number):
+def test_killed_upgrade_completes_when_repeated(tmp_path, monkeypatch, number):
     root = project(tmp_path)
     (root / "agent/apply.py").write_text(EDITED)
     count = iter(range(100))
@@ -123,7 +123,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize(("text", "said"), BROKEN.values(), ids=BROKEN)
-def test_a_record_that_is_none_is_refused(tmp_path, text, said):
+def test_invalid_record_is_refused(tmp_path, text, said):
     (tmp_path / ".program.json").write_text(text)
     with pytest.raises(InfraError, match=said):
         read_record(tmp_path)
@@ -141,7 +141,7 @@ def command(*words):
     return CliRunner().invoke(app, ["upgrade", *map(str, words)])
 
 
-def test_the_command_shows_what_it_does_and_does_it(here):
+def test_upgrade_shows_and_applies_its_plan(here):
     root, later = here
     ran = command(later, "--yes")
     assert ran.exit_code == 0, ran.output
@@ -179,7 +179,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("path", "text", "is_committed", "said"), REFUSED.values(), ids=REFUSED)
-def test_what_could_be_lost_is_refused(here, path, text, is_committed, said):
+def test_upgrade_that_would_lose_changes_is_refused(here, path, text, is_committed, said):
     root, later = here
     (root / path).write_text(text)
     if is_committed:
@@ -200,7 +200,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize(("words", "said"), WRONG.values(), ids=WRONG)
-def test_what_is_no_later_version(here, words, said):
+def test_earlier_or_invalid_version_is_refused(here, words, said):
     root, later = here
     before = contents(root)
     ran = command(*[str(later) if word == "LATER" else word for word in words], "--yes")
@@ -208,7 +208,7 @@ def test_what_is_no_later_version(here, words, said):
     assert contents(root) == before
 
 
-def test_a_fork_says_what_it_was_made_from(tmp_path, monkeypatch):
+def test_fork_names_its_origin(tmp_path, monkeypatch):
     source = checkout(tmp_path / "source", OLD)
     git(source, "tag", "v1")
     fork = tmp_path / "fork"

@@ -25,7 +25,7 @@ def compose_files(change):
     return found, {entry.name: entry for entry in made.containers}
 
 
-def test_without_an_address_docker_chooses_one():
+def test_docker_chooses_an_address_when_none_is_given():
     files, containers = compose_files(without_address("web"))
     (entry,) = [
         e for file in files.values() for e in file["services"].values() if e["container_name"] == "watchme-web-prod"
@@ -51,7 +51,7 @@ def test_a_spare_address_beside_none_is_refused():
 
 
 @pytest.mark.parametrize(("at", "met"), [({"net": "172.27.0.3"}, 0), ({}, 1), ({"other": "172.27.0.3"}, 1)])
-def test_a_monitor_asks_whether_it_is_in_its_network(at, met):
+def test_monitor_checks_the_network_of_a_container(at, met):
     container = SimpleNamespace(running=True, addresses=at, pid=1)
     wanted = {"name": "web", "network": "net", "address": ""}
     look = SimpleNamespace(expected_containers=[wanted], containers={"web": container})
@@ -60,7 +60,7 @@ def test_a_monitor_asks_whether_it_is_in_its_network(at, met):
 
 
 @pytest.mark.parametrize(("given", "met"), [("172.27.0.3", 0), ("172.27.0.4", 1), ("", 1)])
-def test_its_name_must_lead_to_where_it_is(given, met):
+def test_container_name_must_resolve_to_its_address(given, met):
     container = SimpleNamespace(running=True, addresses={"net": "172.27.0.3"}, pid=1)
     wanted = {"name": "web", "network": "net", "address": "", "aliases": []}
     world = SimpleNamespace(resolve_inside=lambda pairs: [given])
@@ -70,7 +70,7 @@ def test_its_name_must_lead_to_where_it_is(given, met):
 
 
 @pytest.mark.parametrize(("given", "met"), [("172.27.0.3", 0), ("172.27.0.4", 0), ("172.27.0.5", 1)])
-def test_the_name_of_several_leads_to_any_of_them(given, met):
+def test_name_of_replicas_resolves_to_any_of_them(given, met):
     names = {"web": "172.27.0.3", "web-2": "172.27.0.4", "other": "172.27.0.5"}
     containers = {n: SimpleNamespace(running=True, addresses={"net": at}, pid=1) for n, at in names.items()}
     expected = [{"name": n, "network": "net", "address": "", "aliases": []} for n in names]

@@ -37,7 +37,7 @@ def test_each_condition_of_an_instance_is_an_alarm_with_the_same_bound():
             assert alarm.missing == "missing"
 
 
-def test_a_mail_says_what_it_is_about_and_where_to_look():
+def test_alarm_mail_names_its_subject_and_command():
     look = "; look: uv run infra status --stack lab --host services"
     found = {name: alarm.description for name, alarm in by_name("services").items()}
     assert found["disk"] == f"services: disk above 85, or its monitor reports nothing{look}"
@@ -47,7 +47,7 @@ def test_a_mail_says_what_it_is_about_and_where_to_look():
     )
 
 
-def test_a_machine_without_credits_has_no_alarm_of_them():
+def test_machine_without_cpu_credits_has_no_credit_alarm():
     def large(config):
         config["infra:hosts"]["watchme"]["instanceType"] = "m7g.large"
 
@@ -60,11 +60,11 @@ def desktop(config):
     del config["infra:hosts"]["watchme"]
 
 
-def test_of_a_machine_elsewhere_aws_counts_nothing():
+def test_machine_outside_aws_has_no_alarms_of_ec2():
     assert set(by_name("home", desktop)) == {"memory", "disk", "proxy-errors", "certificate"}
 
 
-def test_a_host_without_a_proxy_has_no_alarm_of_one():
+def test_host_without_a_proxy_has_no_proxy_alarm():
     def without_sites(config):
         config["infra:hosts"]["services"]["systems"] = ["vocoder"]
         config["infra:hosts"]["home"]["systems"] = ["totton"]
@@ -73,20 +73,20 @@ def test_a_host_without_a_proxy_has_no_alarm_of_one():
     assert "memory" in found and not {"proxy-errors", "certificate"} & set(found)
 
 
-def test_a_host_that_aws_does_not_know_publishes_nothing_to_it():
+def test_host_without_an_identity_publishes_nothing():
     made = put_by_hand(whole())
     assert not made.has_identity("home") and metrics_destination(made, "home") == {} == render(made, "home").metrics
     assert not alarms(made, "home")
 
 
-def test_where_no_one_wants_to_hear_nothing_is_published_and_nothing_made():
+def test_stack_without_alarm_addresses_publishes_nothing():
     def silent(config):
         config["infra:alarmEmails"] = []
 
     assert metrics_destination(whole(silent), "watchme") == {} and by_name("watchme", silent) == {}
 
 
-def test_a_release_says_where_its_host_publishes_what():
+def test_release_names_the_metrics_destination():
     files = render(whole(), "watchme")
     assert files.metrics == {
         "region": "ap-northeast-1",
@@ -103,7 +103,7 @@ def test_an_alarm_looks_as_often_as_the_host_does():
     assert by_name("watchme")["disk"].period == EVERY * 60
 
 
-def test_owners_who_read_japanese_get_their_mails_in_it():
+def test_alarm_mails_are_japanese_on_request():
     command = "確認：uv run infra status --stack lab --host services"
     said = {
         name: a.description for name, a in by_name("services", lambda v: v.update({"infra:language": "ja"})).items()

@@ -56,7 +56,7 @@ def test_a_changed_byte_or_mode_is_another_release():
     assert len({one.id, build(HostFiles("h", files=[File("/a", b"y")])).id, build(HostFiles("h", files=[File("/a", b"x", mode=0o600)])).id}) == 3  # fmt: skip
 
 
-def test_the_archive_says_nothing_of_who_made_it_or_when():
+def test_archive_has_no_author_and_time():
     for entry in members(build(render(catalogue(), "watchme")).archive).values():
         assert (entry.uid, entry.gid, entry.uname, entry.gname, entry.mtime, entry.mode) == (0, 0, "", "", 0, 0o600)
 

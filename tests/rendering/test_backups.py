@@ -34,7 +34,7 @@ def entry(files: HostFiles, service: str):
     return next(entry for entry in files.backups if entry.service == service)
 
 
-def test_each_has_a_timer_and_the_host_what_it_takes():
+def test_each_backup_has_a_timer_and_restic():
     files = made()
     texts = {file.path: file.content.decode() for file in files.files}
     assert (
@@ -47,7 +47,7 @@ def test_each_has_a_timer_and_the_host_what_it_takes():
     assert "restic" not in needs(catalogue(with_database), "watchme")
 
 
-def test_where_to_is_in_a_file_and_the_password_is_only_named():
+def test_backup_destination_is_in_a_file_and_the_password_a_reference():
     place = next(file for file in made().environment_files if file.path == ENVIRONMENT)
     bucket = "prod-backups-754724220380-ap-northeast-3"
     assert place.values["RESTIC_REPOSITORY"] == f"s3:https://s3.ap-northeast-3.amazonaws.com/{bucket}/watchme"
@@ -57,14 +57,14 @@ def test_where_to_is_in_a_file_and_the_password_is_only_named():
     assert "AWS_SHARED_CREDENTIALS_FILE" not in place.values
 
 
-def test_a_host_without_a_backup_gets_nothing_of_it():
+def test_host_without_backups_gets_no_backup_files():
     files = render(catalogue(with_database, CONFIG), "watchme", digests(with_database))
     assert not files.backups and not [file for file in files.environment_files if file.path == ENVIRONMENT]
     assert "backup" in secrets_for(catalogue(with_backups, CONFIG), "watchme", {})
     assert "backup" not in secrets_for(catalogue(with_database, CONFIG), "watchme", {})
 
 
-def test_a_database_is_dumped_by_its_containers_shell_and_what_depends_on_it_is_known():
+def test_database_dump_has_its_command_and_dependents():
     found = entry(made(), "db")
     assert found.dump == ["/bin/sh", "-c", "pg_dumpall -U $POSTGRES_USER"] and found.container == "db"
     assert found.dependents == ["web", "worker"] or set(found.dependents) == {"web", "worker"}
@@ -84,7 +84,7 @@ def test_a_drill_runs_on_scratch_volumes_without_a_port_or_the_network_of_the_ot
     assert "web-db" not in found.drill
 
 
-def test_a_host_may_reach_its_own_part_of_the_bucket_and_cannot_delete_what_it_deleted():
+def test_host_may_use_only_its_backups_and_not_delete_versions():
     document = policy([], {}, backups="box/watchme")
     allowed = [
         (action, s["Resource"])
@@ -112,13 +112,13 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("given", "line"), REFUSED.values(), ids=REFUSED)
-def test_a_backup_that_is_none_is_refused(given, line):
+def test_invalid_backup_is_refused(given, line):
     with pytest.raises(ValidationError, match=line):
         Backup.model_validate(given)
 
 
 @pytest.mark.parametrize("text", SCHEDULES)
-def test_schedules_of_systemd_are_taken_and_say_how_old_the_last_one_may_be(text):
+def test_schedule_determines_the_maximum_age_of_a_backup(text):
     assert (Backup(schedule=text).schedule, Backup(schedule=text).hours) == (text, SCHEDULES[text])
     assert Backup(schedule=text, max_age=5).hours == 5
 
@@ -126,7 +126,7 @@ def test_schedules_of_systemd_are_taken_and_say_how_old_the_last_one_may_be(text
 @pytest.mark.parametrize(
     "text", ["Xyz *-*-* 03:30:00", "*-*-* 99:30:00", "*-13-40 03:30", "2020-01-01 03:30", "0 3 * * *", "", "03:30 UTC"]
 )
-def test_what_never_comes_is_no_schedule(text):
+def test_invalid_schedule_is_refused(text):
     with pytest.raises(ValidationError, match="in UTC and without a time zone: hourly, daily"):
         Backup(schedule=text)
 

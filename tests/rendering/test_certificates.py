@@ -32,7 +32,7 @@ def site_of(files):
 
 
 @pytest.mark.parametrize("proxy", ["nginx", "caddy"])
-def test_one_for_all_names_beside_it(proxy):
+def test_wildcard_certificate_covers_the_names_of_its_domain(proxy):
     made, files = rendered(WILD, proxy)
     (item,) = files.certificates
     assert (item.name, item.domain) == ("_wildcard.hey-watch.me", "*.hey-watch.me")
@@ -52,7 +52,7 @@ def test_files_of_the_host_need_no_authority(proxy):
     assert files.names == ["api.hey-watch.me"], "its end is looked at like any other's"
 
 
-def test_sites_share_one():
+def test_sites_share_a_wildcard_certificate():
     beside = {"name": "blog.hey-watch.me", "certificate": "wildcard", "alias_of": "api.hey-watch.me"}
     plain = {"name": "www.hey-watch.me", "alias_of": "api.hey-watch.me"}
     made = catalogue(lambda data: (data["sites"][0].update(WILD), data["sites"].extend([beside, plain])))

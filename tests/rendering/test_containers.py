@@ -37,7 +37,7 @@ def probe(files: HostFiles, name: str) -> str | None:
     return next(probe.url for probe in files.probes if probe.service == name)
 
 
-def test_a_database_is_reached_by_others_alone_and_keeps_its_data():
+def test_database_has_no_published_port_and_a_volume():
     files = made()
     found = body(files, "db")
     assert "ports" not in found and not [port for port in files.ports if port.service == "db"]
@@ -50,7 +50,7 @@ def test_a_database_is_reached_by_others_alone_and_keeps_its_data():
     assert (found["shm_size"], found["stop_signal"], found["stop_grace_period"]) == ("64m", "SIGINT", "1m")
 
 
-def test_what_another_registry_has_is_run_from_the_stacks_own():
+def test_image_of_another_registry_runs_from_the_own_registry():
     image = body(made(), "db")["image"]
     assert image.split("@")[0].endswith(".amazonaws.com/docker.io/library/postgres") and "@sha256:" in image
 
@@ -69,7 +69,7 @@ def test_a_workers_options_are_composes():
     assert "depends_on" not in found, "the database is in a project of its own"
 
 
-def test_its_unit_waits_for_the_database():
+def test_unit_waits_for_the_health_of_the_database():
     unit = text(made(), "/etc/systemd/system/worker.service")
     assert "After=docker.service watchme-infrastructure.service db.service\n" in unit
     waits = [line for line in unit.splitlines() if line.startswith("ExecStartPre") and "until" in line]
@@ -81,7 +81,7 @@ def test_its_unit_waits_for_the_database():
     assert text(later, "/etc/systemd/system/worker.service") == unit
 
 
-def test_in_one_project_compose_waits():
+def test_services_of_one_project_wait_by_compose():
     files = made(setting("db", directory="/opt/worker", unit="worker.service"))
     found = yaml.safe_load(text(files, "/opt/worker/docker-compose.prod.yml"))["services"]
     assert found["worker"]["depends_on"] == {"db": {"condition": "service_healthy"}} and set(found) == {"worker", "db"}
@@ -98,7 +98,7 @@ def test_in_one_project_compose_waits():
         ({"port": 8050}, "http://127.0.0.1:8050/health"),
     ],
 )
-def test_how_its_health_is_asked(values, asked):
+def test_health_probe_of_a_container_is_rendered(values, asked):
     files = made(setting("worker", **values))
     assert probe(files, "worker") == asked
     ports = body(files, "worker").get("ports")
@@ -106,7 +106,7 @@ def test_how_its_health_is_asked(values, asked):
     assert ports == ([f"127.0.0.1:{values['port']}:{inside}"] if "port" in values else None)
 
 
-def test_a_health_command_is_composes_check_and_keeps_its_dollar():
+def test_health_command_becomes_a_compose_check_with_escaped_dollars():
     check = body(made(), "db")["healthcheck"]
     assert check["test"] == ["CMD-SHELL", "pg_isready -U $$USER"]
     assert {key: check[key] for key in ("interval", "timeout", "retries", "start_period")} == {
@@ -114,14 +114,14 @@ def test_a_health_command_is_composes_check_and_keeps_its_dollar():
     }  # fmt: skip
 
 
-def test_what_outlives_containers_is_data():
+def test_volumes_and_directories_are_data():
     given = catalogue(with_database, SECRETS)
     assert data(given, "watchme") == ["/var/lib/docker/volumes/web-db/_data", "/srv/web/outbox"]
     entries = {entry["path"]: entry for entry in made().directories}
     assert entries["/srv/web/outbox"]["if_missing"], "one that is there stays as it is"
 
 
-def test_the_manifest_says_what_is_mounted():
+def test_manifest_lists_mounts():
     manifest = json.loads(json.dumps(manifest_of(made()), default=str))
     (entry,) = [entry for entry in manifest["containers"] if entry["name"] == "worker"]
     assert entry["covered"] == ["/outbox", "/etc/localtime", "/tmp"] and entry["image"].startswith("754724220380.dkr")
@@ -136,7 +136,7 @@ def test_gpus_and_a_memory_disk():
 
 
 @pytest.mark.parametrize("path", ["/a/../../etc/cron.d/x", "/..", "/a//b", "/a:b", "/./a", "/" + "x" * 2000])
-def test_a_file_lies_where_its_path_says(path):
+def test_invalid_container_path_is_refused(path):
     for values in (
         {"files": [{"path": path, "source": "x"}]},
         {"tmpfs": [path]},
@@ -159,7 +159,7 @@ def test_a_file_lies_where_its_path_says(path):
         "/dev/loop0",
     ],
 )
-def test_no_disk_and_no_memory_is_a_device(device):
+def test_disk_and_memory_devices_are_refused(device):
     with pytest.raises((ValidationError, CatalogueError)):
         made(setting("worker", devices=[device]))
     assert made(setting("worker", devices=["/dev/dri/renderD128", "/dev/ttyUSB0:/dev/modem:rw", "/dev/net/tun"]))
@@ -191,7 +191,7 @@ LIMITS = [
 
 
 @pytest.mark.parametrize("values", LIMITS, ids=map(str, range(len(LIMITS))))
-def test_what_would_fail_on_the_host_fails_here(values):
+def test_invalid_container_options_are_refused(values):
     with pytest.raises(ValidationError):
         made(setting("worker", **values))
 
@@ -204,7 +204,7 @@ def test_text_that_looks_like_a_number_is_text_for_compose():
     assert "v: '1e3'\n" in whole
 
 
-def test_one_that_needs_health_is_not_forgotten_beside_one_that_does_not():
+def test_health_condition_is_kept_beside_a_plain_dependency():
     second = {
         "name": "second", "kind": "compose", "purpose": "x", "image": {"repository": "watchme-web", "tag": "latest"},
         "memory": {"limit": "8m"}, "depends_on": ["db"], "directory": "/opt/worker", "unit": "worker.service",
@@ -226,7 +226,7 @@ def test_a_text_is_words_for_every_compose(command, words):
 
 
 @pytest.mark.parametrize("command", ["sh -c 'oops", "a | b", "a && b", "a > b", "a ; b"])
-def test_what_a_shell_would_do_is_not_done_in_silence(command):
+def test_shell_syntax_in_a_command_is_refused(command):
     with pytest.raises(ValidationError):
         made(setting("worker", command=command))
 
@@ -253,7 +253,7 @@ def test_systemd_waits_as_long_as_the_container_may_take(grace, limit):
     assert (f"TimeoutStopSec={limit}\n" in unit) if limit else "TimeoutStopSec" not in unit
 
 
-def test_what_is_only_read_is_not_created():
+def test_read_only_mount_sources_are_not_created():
     assert "/etc/localtime" not in [entry["path"] for entry in made().directories]
 
 
@@ -295,14 +295,14 @@ def test_a_release_step_is_a_container_like_its_services_without_its_port():
     assert not [file for file in files.files if b"infra-step-" in file.content or b"migrate" in file.content]
 
 
-def test_what_a_service_needs_has_had_its_steps_before():
+def test_steps_run_in_the_order_of_dependencies():
     first = setting("worker", release={"command": "first"})
     waits = setting("web", depends_on=["worker"])
     assert [step.service for step in made(STEP, first, waits).steps] == ["worker", "web"]
     assert made(STEP, first, waits).steps[1].needs == ["worker", "db"]
 
 
-def test_a_step_with_an_image_of_its_own_runs_that_ones_command():
+def test_step_with_its_own_image_runs_its_command():
     other = {"repository": "docker.io/library/flyway", "tag": "10"}
     change = both(
         with_database,
@@ -327,7 +327,7 @@ KEYS = {
 
 
 @pytest.mark.parametrize(("change", "same"), KEYS.values(), ids=KEYS)
-def test_which_changes_make_it_another_step(change, same):
+def test_changes_that_make_another_step(change, same):
     assert (made(STEP).steps[0].key == made(STEP, change).steps[0].key) is same
 
 
@@ -342,6 +342,6 @@ def test_which_changes_make_it_another_step(change, same):
         {"command": "x", "limit": 30},
     ],
 )
-def test_a_step_that_is_none_is_refused(given):
+def test_invalid_release_step_is_refused(given):
     with pytest.raises(ValidationError):
         catalogue(setting("web", release=given))

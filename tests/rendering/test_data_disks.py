@@ -39,7 +39,7 @@ def test_containers_start_only_where_the_disk_is_mounted():
     assert files.mounts == ["/srv"] == build(files).manifest.get("mounts")
 
 
-def test_named_volumes_are_on_it_too():
+def test_named_volumes_are_on_the_data_disk():
     files = render(catalogue(VOLUME, DISK), "watchme")
     text = drop_ins(files)["/etc/systemd/system/watchme-web-app.service.d/infra-data-disk.conf"]
     assert "RequiresMountsFor=/srv /var/lib/docker/volumes\n" in text
@@ -48,11 +48,11 @@ def test_named_volumes_are_on_it_too():
 
 
 @pytest.mark.parametrize("made", [catalogue(BIND), catalogue(unchanged, DISK)], ids=["no disk", "nothing on it"])
-def test_nothing_else_is_held_back(made):
+def test_services_without_data_on_a_disk_have_no_drop_ins(made):
     assert drop_ins(render(made, "watchme")) == {}
 
 
-def test_a_host_without_one_keeps_its_release():
+def test_host_without_a_data_disk_has_an_unchanged_release():
     assert "mounts" not in manifest_of(render(catalogue(BIND), "watchme"))
 
 
@@ -69,18 +69,18 @@ def test_the_lab_has_none():
     assert not any("dataDisk" in host for host in LAB["infra:hosts"].values())
 
 
-def test_where_a_path_lies_on_the_disk_itself():
+def test_path_on_the_data_disk_is_computed():
     assert inside("/srv/shop/media") == "/shop/media"
     assert inside("/var/lib/docker/volumes/a/_data") == "/.docker-volumes/a/_data"
 
 
-def test_no_backup_is_made_of_what_is_not_mounted():
+def test_backup_requires_the_data_disk():
     made = catalogue(both(with_backups, BIND), both(BACKED_UP, DISK))
     held = drop_ins(render(made, "watchme"))
     assert "AssertPathIsMountPoint=/srv\n" in held["/etc/systemd/system/infra-backup-db.service.d/infra-data-disk.conf"]
 
 
-def test_services_with_one_unit_are_held_back_once():
+def test_services_of_one_unit_get_one_mount_drop_in():
     beside = setting(
         "admin", directory="/home/ubuntu/watchme-docker", compose_key="admin", unit="watchme-web-app.service"
     )

@@ -119,7 +119,7 @@ def containers_of(path: str) -> set[str]:
     return {entry["container_name"] for entry in yaml.safe_load(FILES[path])["services"].values()}
 
 
-def test_manager_and_scheduler_both_run_each_by_a_unit_of_its_own():
+def test_manager_and_scheduler_have_separate_units():
     """The scheduler outage came from a unit that started a file without it. The document's cure is one file with both;
     since only one scheduler may run in the world, and the manager wherever a host is, each has its own here."""
     manager, scheduler = "/home/ubuntu/watchme-api-manager", "/home/ubuntu/watchme-scheduler"
@@ -155,7 +155,7 @@ def test_a_single_services_unit_is_bound_to_the_watch():
     assert "WatchdogSec=10" in FILES["/etc/systemd/system/infra-singles.service"]
 
 
-def test_what_makes_room_is_the_documents():
+def test_order_of_memory_stops_is_the_documents():
     """docker stop api-sed-aggregator opensmile-aggregator, in that order."""
     entries = json.loads(FILES["/etc/infra/memory.json"])
     assert [(entry["container"], entry["unit"], entry["needs"] // 1024**2) for entry in entries] == [
@@ -187,7 +187,7 @@ def test_avatar_location_is_the_documents():
     }
 
 
-def test_scheduler_location_follows_the_template_with_its_internal_path():
+def test_scheduler_location_follows_the_template():
     text = (DOCUMENT / "template-location.conf").read_text()
     for mark, value in (("[公開URLパス]", "scheduler"), ("[ポート番号]", "8015"), ("[内部APIパス]", "api/scheduler")):
         text = text.replace(mark, value)
@@ -254,7 +254,7 @@ def test_a_move_changes_the_registry_and_nothing_else():
     assert {path: text.replace("ap-southeast-2", "ap-northeast-1") for path, text in other.items()} == FILES
 
 
-def test_a_name_of_its_own_per_stack():
+def test_public_name_can_differ_per_stack():
     made = catalogue(config=lambda config: config.update({"infra:names": {"api.hey-watch.me": "dev.hey-watch.me"}}))
     paths = {file.path for file in render(made, "watchme").files}
     assert "/etc/nginx/sites-available/dev.hey-watch.me" in paths

@@ -59,12 +59,12 @@ def test_directive(golden, directive):
     assert directive in directives(FILES[PAIRS[golden]])
 
 
-def test_what_is_left_out_is_in_the_document():
+def test_omitted_directives_are_in_the_document():
     text = "".join((GOLDEN / golden).read_text() for golden in PAIRS)
     assert all(line in text for line in LEFT_OUT)
 
 
-def test_a_unit_repeats_nothing_but_what_may_stand_twice():
+def test_units_repeat_only_repeatable_directives():
     for path, text in FILES.items():
         if path.endswith((".service", ".timer", ".socket")):
             names = [
@@ -73,7 +73,7 @@ def test_a_unit_repeats_nothing_but_what_may_stand_twice():
             assert len(names) == len(set(names)), path
 
 
-def test_sections_and_directives_come_in_one_order():
+def test_sections_and_directives_are_ordered():
     for path, text in FILES.items():
         if path.endswith((".service", ".timer", ".socket")):
             found = directives(text)

@@ -48,7 +48,7 @@ def digest(number: int) -> str:
 OWNER = images.owner("prod", "watchme")
 
 
-def test_what_a_release_uses_outlives_any_number_of_pushes():
+def test_image_of_a_release_is_not_expired_by_pushes():
     running = Pushed(digest(1), {images.tag(OWNER, digest(1))})
     rest = [Pushed(digest(number), {"latest"} if number == 500 else set()) for number in range(2, 501)]
     gone = expired([running, *rest])
@@ -57,17 +57,17 @@ def test_what_a_release_uses_outlives_any_number_of_pushes():
     assert digest(500) not in gone and digest(2) in gone
 
 
-def test_without_its_tag_it_would_go():
+def test_untagged_image_expires():
     assert digest(1) in expired([Pushed(digest(number)) for number in range(1, 500)])
 
 
-def test_what_no_release_needs_any_more_goes_by_its_age():
+def test_unused_image_expires_by_age():
     old = Pushed(digest(1), {images.released_tag(digest(1))})
     assert expired([old, *(Pushed(digest(number)) for number in range(2, 40))]) == set()
     assert digest(1) in expired([old, *(Pushed(digest(number)) for number in range(2, 100))])
 
 
-def test_the_rule_for_all_is_the_last_one():
+def test_catch_all_lifecycle_rule_is_last():
     """ECR refuses a policy in which it is not."""
     rules = json.loads(images.lifecycle())["rules"]
     assert [rule["selection"]["tagStatus"] for rule in rules] == ["tagged", "any"]
@@ -78,7 +78,7 @@ def test_the_rule_for_all_is_the_last_one():
     ("stack", "host"),
     [("prod", "web"), ("p" * 100, "web"), ("prod", "h" * 63), ("p" * 100, "h" * 63), ("a.b_c-d", "x")],
 )
-def test_a_tag_is_one_that_ecr_takes(stack, host):
+def test_release_tag_is_valid_for_ecr(stack, host):
     tag = images.tag(images.owner(stack, host), digest(7))
     assert len(tag) <= 128 and tag.startswith(images.PREFIX)
     assert all(character.isalnum() or character in "_.-" for character in tag)

@@ -52,7 +52,7 @@ def test_the_manifest_of_a_stack_fits(made):
     assert list(misfits(_written(made, "watchme"), documents.Manifest)) == []
 
 
-def test_every_part_is_written_for_one_of_these_hosts():
+def test_every_manifest_part_is_covered():
     made = whole()
     manifests = [_written(catalogue(wide, CONFIG), "watchme"), *(_written(made, host) for host in made.stack.hosts)]
     empty = {
@@ -68,7 +68,7 @@ def test_the_manifest_of_a_host_with_an_environment_of_python_fits():
 
 
 @pytest.mark.parametrize("name", PARTS)
-def test_a_part_has_the_fields_that_rendering_gives_it(name):
+def test_manifest_parts_match_the_rendered_dataclasses(name):
     written = {field.name for field in fields(getattr(files, name))}
     assert written == set(getattr(documents, name).__annotations__)
 
@@ -91,7 +91,7 @@ def test_a_manifest_has_the_parts_of_a_host():
         (lambda manifest: manifest["probes"][0].update(url=7), ".probes[0].url: 7 is none of str | None"),
     ],
 )
-def test_what_does_not_fit_is_found(change, said):
+def test_manifest_that_misfits_its_type_is_reported(change, said):
     manifest = _written(catalogue(), "watchme")
     change(manifest)
     assert list(misfits(manifest, documents.Manifest)) == [said]

@@ -15,7 +15,7 @@ def made(*changes):
     return catalogue(both(with_database, *changes), CONFIG)
 
 
-def test_what_is_needed_comes_first():
+def test_prerequisites_come_first():
     """The web dashboard and the worker stand before the database that both wait for."""
     system = made(setting("worker", depends_on=["web"])).systems["watchme"]
     names = [service.name for service in in_order(system)]
@@ -31,7 +31,7 @@ def test_a_hosts_units_stand_in_that_order():
 
 
 @pytest.mark.parametrize("needs", [["worker"], ["web"]])
-def test_a_circle_has_an_order_too(needs):
+def test_circular_dependencies_are_ordered(needs):
     """A rule refuses it, and names it."""
     system = made(setting("db", depends_on=needs), setting("web", depends_on=["db"])).systems["watchme"]
     assert len(in_order(system)) == len(system.compose_services)

@@ -188,7 +188,7 @@ def test_an_interrupted_dpkg_is_finished_first(machine):
     assert ran.returncode == 0 and machine.faults() == [] and machine.said("said") == ["configured"]
 
 
-def test_one_that_is_on_the_host_completely_otherwise_is_finished_too(machine):
+def test_interrupted_dpkg_update_is_finished(machine):
     assert machine.run().returncode == 0
     (machine.root / "var/lib/dpkg/updates").mkdir(parents=True)
     (machine.root / "var/lib/dpkg/updates/0001").touch()
@@ -196,14 +196,14 @@ def test_one_that_is_on_the_host_completely_otherwise_is_finished_too(machine):
     assert ran.returncode == 0 and machine.faults() == [] and machine.said("said") == ["configured"]
 
 
-def test_what_dpkg_does_not_finish_apt_repairs(machine):
+def test_half_installed_package_is_repaired_by_apt(machine):
     machine.set("half", "nginx")
     machine.set("stuck")
     ran = machine.run()
     assert ran.returncode == 0 and machine.faults() == []
 
 
-def test_a_package_that_no_source_has_is_named_at_once(machine):
+def test_unavailable_package_is_reported_at_once(machine):
     ran = machine.run("docker", "nginx", "ffmpeg-of-tomorrow")
     assert (
         ran.returncode == 1
@@ -214,7 +214,7 @@ def test_a_package_that_no_source_has_is_named_at_once(machine):
     assert ran.returncode == 0 and machine.faults() == []
 
 
-def test_without_a_network_nothing_is_said_of_the_sources(machine):
+def test_package_sources_are_not_blamed_without_a_network(machine):
     machine.set("offline")
     (machine.root / "state/available").rename(machine.root / "state/unlisted")
     (machine.root / "state/available").mkdir()
@@ -237,7 +237,7 @@ REASONS = {
 
 
 @pytest.mark.parametrize(("lists", "install", "reason"), REASONS.values(), ids=REASONS)
-def test_the_reason_is_the_cause_and_not_what_follows_from_it(machine, lists, install, reason):
+def test_reported_reason_is_the_first_cause(machine, lists, install, reason):
     if lists:
         machine.set("lists-say", lists)
     machine.set("install-says", install)
@@ -252,7 +252,7 @@ def test_a_broken_source_of_another_product_keeps_nothing_from_being_installed(m
     assert ran.returncode == 0 and machine.faults() == [], ran
 
 
-def test_another_policy_is_anothers(machine):
+def test_foreign_policy_file_is_kept(machine):
     policy = machine.root / "usr/sbin/policy-rc.d"
     policy.write_text("#!/bin/sh\nexit 101\n")
     assert machine.run().returncode == 0
@@ -262,7 +262,7 @@ def test_another_policy_is_anothers(machine):
 
 
 @pytest.mark.parametrize("signal", ["TERM", "INT", "HUP"])
-def test_ended_by_a_signal_it_leaves_no_policy(machine, signal):
+def test_signal_leaves_no_policy_file(machine, signal):
     tool = machine.root / "bin/apt-get"
     tool.write_text(tool.read_text().replace("*update*)", f"*update*) kill -{signal} $(ps -o ppid= -p $PPID);"))
     machine.run()
@@ -279,7 +279,7 @@ def commands(machine: Machine) -> int:
     return low - 1
 
 
-def test_killed_at_any_line_and_run_again_all_is_done(machine):
+def test_killed_preparation_completes_when_repeated(machine):
     last = commands(machine)
     assert last > 50
     for number in changes(last):
@@ -310,7 +310,7 @@ def there(machine: Machine, *programs: str) -> None:
         tool.chmod(0o755)
 
 
-def test_a_host_without_apt_is_refused_at_once_with_what_it_lacks(fedora):
+def test_host_without_apt_is_refused_with_its_missing_programs(fedora):
     there(fedora, "bin/curl", "bin/python3", "bin/dockerd")
     ran = fedora.run()
     assert ran.returncode == 1, ran.stdout

@@ -12,7 +12,7 @@ from tests.serving import SECRETS, shop
 from tests.support import catalogue
 
 
-def test_a_value_that_services_of_a_system_share_is_given_once_and_each_may_have_its_own():
+def test_shared_secret_is_set_once_and_can_be_overridden():
     def both(data):
         setting("web", secrets=["TOKEN", "KEY"])(data)
         setting("admin", secrets=["TOKEN"])(data)
@@ -34,7 +34,7 @@ def test_a_given_secret_is_no_problem():
     assert not [problem for problem in check(made) if problem.level == "error"]
 
 
-def test_another_password_of_a_sites_user_is_another_release_and_goes_as_its_hash(tmp_path, monkeypatch):
+def test_changed_site_password_makes_another_release_and_is_sent_as_a_hash(tmp_path, monkeypatch):
     made = shop(tmp_path, "nginx")
     sent = secrets_for(made, "box", {})
     assert {*sent["shop"]} == {"ALICE:bcrypt", "BOB:bcrypt"} and "correct horse" not in str(sent)
@@ -48,7 +48,7 @@ def test_another_password_of_a_sites_user_is_another_release_and_goes_as_its_has
     assert second.id != first.id and changed and all(path.startswith("/etc/nginx/users/") for path in changed)
 
 
-def test_a_hash_is_the_same_each_time_and_no_one_elses():
+def test_password_hash_is_deterministic_and_unique():
     found = hash_password("key", "shop.ALICE", "correct horse")
     assert found == hash_password("key", "shop.ALICE", "correct horse") and bcrypt.checkpw(
         b"correct horse", found.encode()

@@ -75,18 +75,18 @@ def test_a_body_size_is_derived_from_the_services_own_configuration(proxy, line)
 @pytest.mark.parametrize(
     ("proxy", "line"), [("nginx", "proxy_read_timeout 120s;"), ("caddy", "response_header_timeout 120s")]
 )
-def test_a_long_answer_has_its_time(proxy, line):
+def test_timeout_of_a_route_is_rendered(proxy, line):
     assert site(proxy).count(line) == 1
 
 
-def test_caddy_gets_what_http_proves_itself_and_is_given_what_dns_proves():
+def test_caddy_obtains_http_certificates_and_is_given_dns_ones():
     host = render(whole(proxied("caddy")), "services")
     assert [(item.name, item.group) for item in host.certificates] == [("whisper.hey-watch.me", "caddy")]
     assert "tls /etc/letsencrypt/live/whisper.hey-watch.me/fullchain.pem" in site("caddy", "whisper.hey-watch.me")
     assert "tls " not in site("caddy") and host.names == ["whisper.hey-watch.me", "example.com"]
 
 
-def test_caddy_takes_the_public_path_off_and_the_internal_one_on():
+def test_caddy_replaces_the_public_path_by_the_internal_one():
     made = changed(whole(), "recall", lambda data: service(data, "recall-api")["routes"][0].update(internal="/v1/ai/"))
     seen = view(made, made.systems["recall"], made.systems["recall"].sites[0], "/etc/nginx").locations[0]
     assert (seen.public, seen.inside, seen.is_prefix) == ("/ai/", "/v1/ai/", True)
@@ -118,7 +118,7 @@ def test_a_page_alone_can_be_the_health_path():
     assert public_url(made, recall, recall.active[0]) == "https://example.com/readyz"
 
 
-def test_a_host_is_prepared_with_what_its_systems_need():
+def test_packages_of_a_host_follow_its_systems():
     made = whole()
     web = ["certbot", "python3-certbot-dns-route53", "logrotate"]
     assert needs(made, "watchme") == ["docker", "skopeo", "nginx", *web]
@@ -131,7 +131,7 @@ def test_a_host_is_prepared_with_what_its_systems_need():
 @pytest.mark.parametrize(
     ("proxy", "line"), [("nginx", "proxy_set_header Host app.internal;"), ("caddy", "header_up Host app.internal")]
 )
-def test_a_service_is_asked_as_it_wants_to_be(proxy, line):
+def test_upstream_host_header_is_rendered(proxy, line):
     made = changed(
         whole(proxied(proxy)),
         "recall",
@@ -141,7 +141,7 @@ def test_a_service_is_asked_as_it_wants_to_be(proxy, line):
     assert text.count(line) == 1 and line not in site(proxy)
 
 
-def test_nginx_passes_on_a_path_as_it_came_where_nothing_is_rewritten():
+def test_nginx_forwards_unrewritten_paths_unchanged():
     leads = r"location (.*) {\n.*\n\s+proxy_pass http://127.0.0.1:\d+(.*);"
     assert re.findall(leads, site("nginx")) == [("/ai/", ""), ("= /healthz", ""), ("= /readyz", ""), ("= /version", "")]
     rewritten = changed(
@@ -164,7 +164,7 @@ def test_a_machine_without_ipv6_listens_on_none():
     )
 
 
-def test_names_that_nginx_has_no_room_for_get_it():
+def test_long_server_names_enlarge_the_nginx_hash():
     path = "/etc/nginx/conf.d/infra-http.conf"
     assert "server_names_hash" not in nginx_files()[path] and "$infra_connection" in nginx_files()[path]
     long = f"{'a' * 43}.com"
@@ -186,7 +186,7 @@ def test_caddys_administration_is_out_of_other_accounts_reach():
     assert reaction.run[-1] == "systemctl try-reload-or-restart caddy || systemctl restart caddy"
 
 
-def test_a_route_may_say_where_it_is_looked_at():
+def test_outside_check_of_a_route_can_have_its_own_path():
     def change(data):
         found = service(data, "recall-api")
         found["routes"][0].update(look="/ai/login?x=1")
@@ -199,7 +199,7 @@ def test_a_route_may_say_where_it_is_looked_at():
     assert [probe.public for probe in probes] == ["https://example.com/ai/login?x=1"]
 
 
-def test_what_is_guarded_is_not_looked_at_from_outside():
+def test_guarded_site_has_no_outside_check():
     made = changed(whole(), "recall", lambda data: data["sites"][0].update(allow=["10.0.0.0/8"]))
     recall = made.systems["recall"]
     assert public_url(made, recall, recall.active[0]) is None

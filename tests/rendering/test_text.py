@@ -123,7 +123,7 @@ def shape_of(path: str):
 
 
 @pytest.mark.parametrize("name", SYSTEMS)
-def test_whatever_stands_in_a_field_is_refused_or_means_itself(name, tmp_path):
+def test_any_text_of_a_field_is_refused_or_rendered_literally(name, tmp_path):
     tried = {"refused": 0, "rendered": 0}
 
     @settings(
@@ -159,7 +159,7 @@ def test_whatever_stands_in_a_field_is_refused_or_means_itself(name, tmp_path):
     assert tried["rendered"] and tried["refused"], tried
 
 
-def test_what_would_be_a_specifier_of_systemd_is_text():
+def test_percent_signs_are_escaped_for_systemd():
     made = changed(base(), "watchme", lambda data: put(data, ("services", 0, "purpose"), "instead", "100 % of %n"))
     units = [file.content.decode() for file in files_of(made, "watchme").files if file.path.endswith(".service")]
     assert any("Description=100 %% of %%n\n" in unit for unit in units)

@@ -13,7 +13,7 @@ def files(host, system, change):
     return {file.path: file.content.decode() for file in made.files}, made
 
 
-def test_a_timers_environment_and_memory_are_its_jobs():
+def test_environment_and_memory_of_a_timer_belong_to_its_job():
     def change(data):
         service(data, "vocoder-monitor").update(environment={"LEVEL": "high"}, memory={"limit": "64m"})
 
@@ -28,14 +28,14 @@ def test_a_timers_environment_and_memory_are_its_jobs():
     ("value", "line"),
     [("plain", "Environment=A=plain"), ("two words", 'Environment="A=two words"'), ('{"a": 1}', 'Environment="A={\\"a\\": 1}"')],
 )  # fmt: skip
-def test_an_environments_value_is_quoted_where_systemd_needs_it(value, line):
+def test_environment_values_are_quoted_for_systemd(value, line):
     found, _ = files(
         "services", "whisper", lambda data: service(data, "whisper-backend").update(environment={"A": value})
     )
     assert line in found["/etc/systemd/system/whisper-backend.service"].splitlines()
 
 
-def test_secrets_go_into_the_private_file_of_who_runs_it():
+def test_secrets_go_into_the_private_file_of_the_account():
     def change(data):
         service(data, "recall-api").update(environment={"MODE": "prod"}, secrets=["API_KEY"])
 
@@ -48,7 +48,7 @@ def test_secrets_go_into_the_private_file_of_who_runs_it():
     assert private.path in next(unit for unit in made.units if unit.name == "recall-api.service").files
 
 
-def test_a_held_port_is_a_unit_of_its_own_that_no_change_of_the_service_touches():
+def test_socket_unit_is_unaffected_by_changes_of_its_service():
     def change(data):
         service(data, "recall-api").update(purpose="other", environment={"A": "1"})
 
@@ -74,7 +74,7 @@ TIED = {
 
 
 @pytest.mark.parametrize("tie", TIED)
-def test_whatever_restarts_a_unit_restarts_those_that_are_tied_to_it(tie):
+def test_tied_units_restart_with_their_unit(tie):
     """Its unit, a drop-in, its environment file, a file of the catalogue's: systemd stops the others with it."""
 
     def change(data):
@@ -93,7 +93,7 @@ def test_whatever_restarts_a_unit_restarts_those_that_are_tied_to_it(tie):
         assert {*own} <= {*next(unit for unit in made.units if unit.name == name).files}
 
 
-def test_a_native_unit_that_requires_a_containers_restarts_with_it():
+def test_native_unit_restarts_with_a_required_container_unit():
     """Of another kind, of another system of the host; its image is named in its compose file."""
 
     def change(data):

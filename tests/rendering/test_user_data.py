@@ -15,11 +15,11 @@ TEXT = user_data(
 CONFIG = yaml.safe_load(TEXT)
 
 
-def test_it_is_cloud_config():
+def test_user_data_is_cloud_config():
     assert TEXT.startswith("#cloud-config\n")
 
 
-def test_the_host_key_is_given_and_no_other_is_made():
+def test_user_data_sets_the_only_host_key():
     assert CONFIG["ssh_keys"] == {"ed25519_private": "PRIVATE\n", "ed25519_public": "ssh-ed25519 BBBB host"}
     assert CONFIG["ssh_deletekeys"] is True
 
@@ -30,7 +30,7 @@ def test_only_the_key_logs_in():
     assert user["lock_passwd"] is True and CONFIG["ssh_pwauth"] is False and CONFIG["disable_root"] is True
 
 
-def test_it_prepares_the_host_with_its_swap():
+def test_user_data_prepares_the_host_with_swap():
     assert CONFIG["runcmd"] == [["/usr/local/sbin/prepare-host", "2048", "docker", "nginx"]]
 
 

@@ -58,7 +58,7 @@ def newest(system: System, alarm: dict, begun: datetime) -> float:
 
 
 @pytest.mark.parametrize("host", HOSTS)
-def test_what_a_host_publishes_is_what_its_alarms_look_at(system, host):
+def test_published_metrics_match_the_alarms(system, host):
     wait_until_well(system, 90)
     report, begun = ran(system, host)
     assert report["left"] == [], report["left"]
@@ -71,7 +71,7 @@ def test_what_a_host_publishes_is_what_its_alarms_look_at(system, host):
         assert newest(system, alarm, begun) == worst(report, alert)
 
 
-def test_a_disk_that_fills_is_reported_as_it_is(system):
+def test_full_disk_is_published_with_the_value_of_its_condition(system):
     """The worst one: an alarm's bound is that of the condition, which fires here at the same value."""
     alarm = alarms(system, "watchme")["disk"]
     sh(system, "mkdir -p /srv/t; mount -t tmpfs -o size=1m t /srv/t; head -c 1000000 /dev/zero > /srv/t/x")
@@ -84,7 +84,7 @@ def test_a_disk_that_fills_is_reported_as_it_is(system):
     assert [e["met"] for e in report["conditions"] if (e["alert"], e["subject"]) == ("disk", "/srv/t")] == [True]
 
 
-def test_they_notify_a_person_and_are_about_the_machine_that_serves(system):
+def test_alarms_notify_the_address_about_the_serving_machine(system):
     sns = client(system, "sns")
     (topic,) = [t["TopicArn"] for t in sns.list_topics()["Topics"] if "alarms" in t["TopicArn"]]
     (written,) = sns.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
@@ -101,7 +101,7 @@ def test_they_notify_a_person_and_are_about_the_machine_that_serves(system):
             assert (made[alert]["Namespace"], made[alert]["MetricName"]) == ("AWS/EC2", metric)
 
 
-def test_an_existing_machine_has_those_of_what_it_counts_itself(system):
+def test_existing_machine_has_alarms_of_its_own_metrics(system):
     """It has a key of its own, and is no instance."""
     assert set(alarms(system, "home")) == {"memory", "disk"}
 
@@ -139,7 +139,7 @@ def test_a_cloudwatch_that_does_not_answer_takes_nothing_along(system, how):
 
 
 @pytest.mark.nightly
-def test_one_line_changes_the_condition_on_the_host_and_in_the_cloud(system):
+def test_changed_bound_applies_on_the_host_and_in_the_cloud(system):
     path = "files/alerts.yaml"
     system.edit(path, "measure: memory\n  above: 92", "measure: memory\n  above: 91")
     try:

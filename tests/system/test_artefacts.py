@@ -53,7 +53,7 @@ def own_program(system: System, tmp_path_factory: pytest.TempPathFactory) -> Ite
     system.must_up()
 
 
-def test_another_build_is_shown_before_it_is_released_and_restarts_its_service_alone(system: System, tmp_path):
+def test_new_build_is_previewed_and_restarts_only_its_service(system: System, tmp_path):
     before, others = link(system), main_pid(system, HOST, "recall-api.service")
     assert "1 file, " in push(system, build(tmp_path / "dist", b"another"))
     preview = system.command("infra", "preview", "--stack", "lab")

@@ -24,18 +24,18 @@ def version_1(watchme: System) -> Iterator[System]:
     assert watchme.on_host("ln", "-sf", SECOND, PROGRAM).code == 0
 
 
-def test_hosts_have_version_2_as_ubuntu_does(watchme: System):
+def test_hosts_have_compose_version_2(watchme: System):
     assert version(watchme).startswith("2.")
 
 
-def test_version_2_warns_of_nothing_when_a_service_starts(watchme: System):
+def test_compose_version_2_starts_without_warnings(watchme: System):
     assert watchme.on_host("systemctl", "restart", UNIT).code == 0
     journal = watchme.on_host("journalctl", "-u", UNIT, "-n", "40", "-o", "cat").output
     assert "Started" in journal and "obsolete" not in journal and "warning" not in journal
 
 
 @pytest.mark.nightly
-def test_version_1_takes_a_release_and_undoes_a_bad_one(version_1: System):
+def test_compose_version_1_applies_and_rolls_back(version_1: System):
     system = version_1
     push(system)
     system.must_up()
@@ -52,7 +52,7 @@ def test_version_1_takes_a_release_and_undoes_a_bad_one(version_1: System):
 
 
 @pytest.mark.nightly
-def test_version_2_goes_on_with_what_version_1_started(watchme: System):
+def test_compose_version_2_takes_over_from_version_1(watchme: System):
     push(watchme)
     watchme.must_up()
     assert watchme.command("infra", "drift", "--stack", "lab").code == 0

@@ -47,7 +47,7 @@ def test_named_volumes_lie_on_the_disk_that_ec2_attached(reader: Reader) -> None
     assert serves(reader) and reader.ticks() > 0
 
 
-def test_the_same_again_changes_nothing(reader: Reader) -> None:
+def test_second_update_changes_nothing(reader: Reader) -> None:
     previewed = reader.system.pulumi("preview", "--expect-no-changes")
     assert previewed.code == 0, previewed.output
     assert reader.system.command("infra", "drift", "--stack", "lab").code == 0
@@ -64,7 +64,7 @@ def restart(reader: Reader, while_off: Callable[[], object] = lambda: None) -> N
     cloud.get_waiter("instance_running").wait(InstanceIds=[machine], WaiterConfig=wait)
 
 
-def test_a_machine_that_was_off_has_it_again(reader: Reader) -> None:
+def test_restarted_machine_mounts_its_data_disk(reader: Reader) -> None:
     counted = reader.ticks()
     restart(reader)
     until("the reader is back", lambda: serves(reader), 180)
@@ -72,7 +72,7 @@ def test_a_machine_that_was_off_has_it_again(reader: Reader) -> None:
     assert reader.on("findmnt", "-no", "FSTYPE", "/srv").strip() == "ext4"
 
 
-def test_without_its_disk_a_machine_can_be_reached_and_starts_no_database(reader: Reader) -> None:
+def test_machine_without_its_data_disk_starts_no_database(reader: Reader) -> None:
     counted, machine, volume = reader.ticks(), instance(reader.system, HOST)["InstanceId"], disk_of(reader)
     cloud = ec2(reader.system, REGION)
     restart(reader, lambda: cloud.detach_volume(VolumeId=volume, InstanceId=machine))
@@ -90,7 +90,7 @@ def test_without_its_disk_a_machine_can_be_reached_and_starts_no_database(reader
     assert reader.ticks() >= counted
 
 
-def test_a_machine_that_is_lost_loses_no_data(reader: Reader) -> None:
+def test_lost_machine_loses_no_data(reader: Reader) -> None:
     counted, volume = reader.ticks(), disk_of(reader)
     destroy(reader.system, HOST)
     reader.system.must_up()
@@ -101,7 +101,7 @@ def test_a_machine_that_is_lost_loses_no_data(reader: Reader) -> None:
     until("the worker writes again", lambda: reader.ticks() > growing, 30)
 
 
-def test_it_grows_in_use(reader: Reader) -> None:
+def test_data_disk_grows_while_in_use(reader: Reader) -> None:
     """Where this machine's kernel lets no file system grow, the update says so, and all goes on as it was."""
     database, before = reader.started("reader-db"), int(reader.on("findmnt", "-nbo", "SIZE", "/srv"))
     reader.system.set(SIZE, "2")
@@ -116,7 +116,7 @@ def test_it_grows_in_use(reader: Reader) -> None:
     assert reader.started("reader-db") == database and serves(reader)
 
 
-def test_a_smaller_one_is_refused(reader: Reader) -> None:
+def test_smaller_data_disk_is_refused(reader: Reader) -> None:
     reader.system.set(SIZE, "1")
     ran = reader.system.up()
     reader.system.set(SIZE, "2")

@@ -31,7 +31,7 @@ def first(dav: Dav) -> str:
     return said
 
 
-def test_a_first_release_makes_its_environment_and_serves(dav: Dav, first: str) -> None:
+def test_first_release_builds_the_environment_and_serves(dav: Dav, first: str) -> None:
     assert "making the environment of radicale" in first and "the environment of radicale is made" in first
     assert dav.is_asked() and dav.events() == ["first"] and dav.version() == FIRST
     assert dav.request("GET", "/me/work/", password="guess")[0] == 401
@@ -41,14 +41,14 @@ def test_a_first_release_makes_its_environment_and_serves(dav: Dav, first: str) 
     assert dav.on("ps", "-o", "user=", "-p", dav.runs_as()).strip() == "radicale"
 
 
-def test_its_password_is_nowhere_but_where_it_belongs(dav: Dav, first: str) -> None:
+def test_password_is_only_in_its_private_files(dav: Dav, first: str) -> None:
     assert dav.password not in first and dav.password not in dav.on("systemctl", "show", "radicale")
     assert dav.on("stat", "-c", "%a %U", "/etc/radicale/secrets.env").strip() == "600 radicale"
     assert dav.on("stat", "-c", "%a %U", "/run/radicale/users").strip() == "600 radicale"
     assert dav.on("systemctl", "show", "-p", "MemoryMax", "--value", "radicale").strip() == str(128 * 1024**2)
 
 
-def test_the_same_again_changes_nothing(dav: Dav, first: str) -> None:
+def test_second_update_changes_nothing(dav: Dav, first: str) -> None:
     previewed = dav.system.pulumi("preview", "--expect-no-changes")
     assert previewed.code == 0, previewed.output
     assert dav.system.command("infra", "drift", "--stack", "lab", "--host", HOST).code == 0
@@ -64,7 +64,7 @@ def test_a_bad_release_is_rolled_back_with_its_data_intact(dav: Dav, first: str)
     assert dav.link() == environment and dav.is_asked() and dav.events() == ["first"]
 
 
-def test_packages_that_cannot_be_had_refuse_a_release_and_the_old_version_serves(dav: Dav, first: str) -> None:
+def test_unavailable_packages_refuse_a_release(dav: Dav, first: str) -> None:
     """The wheels on the host are those of the first version alone."""
     environment, process = dav.link(), dav.runs_as()
     dav.lock(LATER)
@@ -95,7 +95,7 @@ def test_an_upgrade_switches_the_environment_and_keeps_the_data(dav: Dav, first:
     assert dav.version() == LATER and dav.events() == ["first", "second"]
 
 
-def test_a_mistake_in_the_data_is_undone_from_a_backup(dav: Dav, first: str) -> None:
+def test_mistake_in_the_data_is_undone_from_a_backup(dav: Dav, first: str) -> None:
     said = dav.infra("backup", "now")
     assert "radicale: backup" in said, said
     kept = dav.events()

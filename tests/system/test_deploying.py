@@ -44,7 +44,7 @@ def follows_its_tags(system: System) -> Iterator[None]:
     system.must_up()
 
 
-def test_one_service_is_deployed_and_nothing_else(system: System):
+def test_deploy_changes_only_its_service(system: System):
     system.must_up()
     before = started(system)
     # Another person's build is there too, and none of this deploy's affair
@@ -62,7 +62,7 @@ def test_one_service_is_deployed_and_nothing_else(system: System):
 
 
 @pytest.mark.nightly
-def test_what_was_deployed_stays_whatever_its_tag_means_later(system: System):
+def test_deployed_image_stays_when_its_tag_moves(system: System):
     digest = serving(system)
     push(system, REPOSITORY, build="3")
     assert not changes(system)
@@ -72,7 +72,7 @@ def test_what_was_deployed_stays_whatever_its_tag_means_later(system: System):
 
 
 @pytest.mark.nightly
-def test_a_bad_build_is_rolled_back_and_the_stack_is_as_it_was(system: System):
+def test_bad_build_is_rolled_back_and_the_stack_is_unchanged(system: System):
     push(system, REPOSITORY, "bad", health="/elsewhere")
     system.set("infra:healthDeadline", "15")
     system.must_up()
@@ -87,7 +87,7 @@ def test_a_bad_build_is_rolled_back_and_the_stack_is_as_it_was(system: System):
 
 
 @pytest.mark.nightly
-def test_a_service_goes_back_to_the_image_before(system: System):
+def test_back_deploys_the_earlier_image(system: System):
     first = serving(system)
     second = push(system, REPOSITORY, "4", build="4")
     must(infra(system, "deploy", SERVICE, "--image", "4"))
@@ -99,7 +99,7 @@ def test_a_service_goes_back_to_the_image_before(system: System):
 
 
 @pytest.mark.nightly
-def test_a_change_of_something_else_is_refused_and_named(watchme: System):
+def test_deploy_is_refused_with_other_pending_changes(watchme: System):
     before = started(watchme)
     watchme.edit(YAML, "max_body: 10M}]\n    memory: {limit: 200m}", "max_body: 10M}]\n    memory: {limit: 210m}")
     push(watchme, REPOSITORY, "5", build="5")
@@ -109,7 +109,7 @@ def test_a_change_of_something_else_is_refused_and_named(watchme: System):
     assert started(watchme) == before
 
 
-def test_what_cannot_be_deployed_is_a_line(system: System):
+def test_invalid_deploy_is_refused_in_one_line(system: System):
     for argv, line in (
         (["deploy", "admim"], "no service 'admim' runs; did you mean 'admin'?"),
         (["deploy", SERVICE, "--image", "never"], f"{REGION} has no {REPOSITORY}:never (pushed last: "),
@@ -131,7 +131,7 @@ def test_a_service_follows_its_tag_again(system: System):
 
 
 @pytest.mark.nightly
-def test_the_lock_of_a_deploy_that_was_killed_is_removed_and_no_other(watchme: System) -> None:
+def test_only_the_lock_of_a_killed_deploy_is_removed(watchme: System) -> None:
     """By what Pulumi itself wrote into its state."""
     assert must(infra(watchme, "unlock")).strip() == "stack lab is not locked"
     push(watchme, REPOSITORY, note="killed")

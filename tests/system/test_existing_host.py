@@ -96,7 +96,7 @@ curl -s -o /dev/null -w '%{http_code}' http://127.0.0.1:8030/health
 
 
 @pytest.mark.nightly
-def test_a_failed_first_release_leaves_what_ran_before_it(workshop):
+def test_failed_first_release_leaves_existing_services_running(workshop):
     system, machine = workshop
     image = f"{ACCOUNT}.dkr.ecr.ap-northeast-1.amazonaws.com/workshop-bench"
     build_there(system.lab, "ap-northeast-1", machine.container, "workshop-bench")
@@ -133,7 +133,7 @@ def inventory(machine: existing.Machine) -> list[str]:
 
 
 @pytest.mark.nightly
-def test_the_same_release_goes_to_an_existing_machine(workshop):
+def test_release_is_applied_to_an_existing_machine(workshop):
     system, machine = workshop
     output = system.must_up()
     assert "applied on workshop: release " in output

@@ -142,7 +142,7 @@ ROWS = {
 
 
 @pytest.mark.parametrize("name", rows(ROWS, always=["killed while switching", "never healthy"]))
-def test_fault(watchme, name):
+def test_release_with_a_fault_leaves_the_host_unchanged(watchme, name):
     row = ROWS[name]
     before, image = serving(watchme), image_of(watchme)
     whole = inventory(watchme)
@@ -165,7 +165,7 @@ def test_fault(watchme, name):
 
 
 @pytest.mark.nightly
-def test_a_service_that_fails_after_it_was_healthy(watchme):
+def test_service_that_fails_after_its_health_check_is_rolled_back(watchme):
     """It dies while the machine that runs Pulumi looks from outside: the last look finds it."""
     before = serving(watchme)
     push(watchme, "dies")
@@ -179,7 +179,7 @@ def test_a_service_that_fails_after_it_was_healthy(watchme):
 
 
 @pytest.mark.nightly
-def test_a_rollback_that_cannot_serve_either_says_so_and_is_corrected_by_the_next(watchme):
+def test_failed_rollback_is_reported_and_fixed_by_the_next_release(watchme):
     push(watchme)
     with watchme.configured(healthDeadline="12"):
         watchme.must_up()
@@ -203,7 +203,7 @@ def test_a_rollback_that_cannot_serve_either_says_so_and_is_corrected_by_the_nex
 
 
 @pytest.mark.nightly
-def test_a_connection_that_is_cut_changes_nothing_about_the_release(watchme):
+def test_cut_connection_does_not_affect_the_release(watchme):
     push(watchme)
     with at(watchme, "(re)starting", "pkill -KILL -f 'sshd: ubuntu@'"):
         output = watchme.must_up()
@@ -211,7 +211,7 @@ def test_a_connection_that_is_cut_changes_nothing_about_the_release(watchme):
 
 
 @pytest.mark.nightly
-def test_a_connection_that_is_cut_at_its_beginning(watchme):
+def test_early_cut_connection_leaves_the_release_whole_or_untouched(watchme):
     """During the upload or right after it: either nothing was touched, or it continues."""
     push(watchme)
     before = serving(watchme)
@@ -227,7 +227,7 @@ def test_a_connection_that_is_cut_at_its_beginning(watchme):
 
 
 @pytest.mark.nightly
-def test_the_deploying_process_is_killed_and_the_host_goes_back(watchme):
+def test_killed_deploying_process_rolls_the_host_back(watchme):
     push(watchme)
     before = serving(watchme)
 
@@ -249,7 +249,7 @@ def test_the_deploying_process_is_killed_and_the_host_goes_back(watchme):
 
 
 @pytest.mark.nightly
-def test_what_is_unhealthy_from_outside_goes_back(watchme):
+def test_release_unreachable_from_outside_is_rolled_back(watchme):
     """Inside all is healthy; from outside nothing comes through, as after a wrong change of a firewall."""
     push(watchme)
     before = serving(watchme)
@@ -264,7 +264,7 @@ def test_what_is_unhealthy_from_outside_goes_back(watchme):
 
 
 @pytest.mark.nightly
-def test_two_jobs_at_once_one_waits_and_says_for_whom(watchme):
+def test_second_job_waits_and_names_the_first(watchme):
     # There is a release to go back to, whichever tests were run before
     push(watchme)
     watchme.must_up()
@@ -289,7 +289,7 @@ def test_two_jobs_at_once_one_waits_and_says_for_whom(watchme):
 
 
 @pytest.mark.nightly
-def test_two_updates_of_one_stack_at_once(watchme):
+def test_second_update_of_a_stack_is_refused(watchme):
     push(watchme)
     second: list[Ran] = []
     again = threading.Thread(target=lambda: second.append(watchme.up()))
@@ -316,7 +316,7 @@ def test_a_hand_edit_is_shown_kept_and_overwritten(watchme):
 
 
 @pytest.mark.nightly
-def test_a_clock_that_has_jumped_back_ten_years(watchme):
+def test_clock_set_back_ten_years_does_not_break_a_release(watchme):
     """A lab host has the machine's own clock, which is not the test's to set: what is on the disk is from the future
     instead, as after such a jump. That the jump itself moves no deadline is shown in tests/agent."""
     push(watchme)

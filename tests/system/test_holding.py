@@ -48,7 +48,7 @@ def test_a_release_of_one_service_loses_no_request(watchme: System) -> None:
 
 
 @pytest.mark.nightly
-def test_while_an_unhealthy_release_goes_back_requests_wait_for_the_earlier_one(watchme: System) -> None:
+def test_requests_wait_during_a_rollback(watchme: System) -> None:
     release = serving(watchme)
     push(watchme, "never")
     with watchme.configured(healthDeadline="8"), Load(watchme, PATHS).going() as load:
@@ -60,7 +60,7 @@ def test_while_an_unhealthy_release_goes_back_requests_wait_for_the_earlier_one(
 
 
 @pytest.mark.nightly
-def test_one_that_is_being_answered_is_finished_before_the_service_stops(watchme: System) -> None:
+def test_running_request_is_finished_before_the_service_stops(watchme: System) -> None:
     push(watchme, "slow")
     watchme.must_up()
     push(watchme)
@@ -70,7 +70,7 @@ def test_one_that_is_being_answered_is_finished_before_the_service_stops(watchme
 
 
 @pytest.mark.nightly
-def test_a_kill_while_they_wait_loses_none(watchme: System) -> None:
+def test_killed_job_loses_no_waiting_request(watchme: System) -> None:
     push(watchme)
     script = "sleep 1; systemctl kill --signal=KILL 'infra-job-*.service'"
     with Load(watchme, PATHS).going() as load:
@@ -82,7 +82,7 @@ def test_a_kill_while_they_wait_loses_none(watchme: System) -> None:
 
 
 @pytest.mark.nightly
-def test_all_of_a_host_restart_and_lose_none(watchme: System) -> None:
+def test_restart_of_all_services_loses_no_request(watchme: System) -> None:
     for path in PATHS:
         service = next(e for e in WATCHME["services"] if e.get("routes") and e["routes"][0]["public"] == path)
         unit = f"    unit: {service['unit']}\n"
@@ -95,7 +95,7 @@ def test_all_of_a_host_restart_and_lose_none(watchme: System) -> None:
 
 
 @pytest.mark.nightly
-def test_they_wait_no_longer_than_they_may(watchme: System) -> None:
+def test_requests_wait_no_longer_than_the_hold(watchme: System) -> None:
     """What waits longer, and comes then, is refused at once, and asked to come back; none gets to what is unhealthy."""
     watchme.edit(YAML, MARK, f"{MARK}\n    hold: 3\n    drain: 1")
     watchme.must_up()
@@ -109,7 +109,7 @@ def test_they_wait_no_longer_than_they_may(watchme: System) -> None:
 
 
 @pytest.mark.nightly
-def test_without_a_hold_the_one_that_restarts_says_when_to_come_back(watchme: System) -> None:
+def test_restarting_service_without_a_hold_answers_retry_after(watchme: System) -> None:
     """A request that it was answering when it was stopped, and one that Docker takes before it listens, break off: that
     is no refusal."""
     watchme.edit(YAML, MARK, f"{MARK}\n    hold: 0")

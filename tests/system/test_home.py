@@ -24,7 +24,7 @@ ARTEFACTS = [
 ]  # fmt: skip
 
 
-def test_the_machine_has_no_docker_and_gets_its_programs_by_a_key_of_its_own(system):
+def test_machine_without_docker_gets_its_artefacts_by_its_own_key(system):
     assert system.on_host("sh", "-c", "command -v docker dockerd nginx", host=HOST).code != 0
     assert system.on_host("stat", "-c", "%a %U", "/root/.aws/credentials", host=HOST).output == "600 root"
     names = system.pulumi("stack", "export").output
@@ -47,7 +47,7 @@ def test_the_graph_stops_and_starts_as_a_whole(system):
 
 
 @pytest.mark.nightly
-def test_a_heartbeat_that_stops_ends_the_daemon_with_sigabrt_and_it_starts_again(system):
+def test_missing_heartbeat_restarts_the_daemon(system):
     """Totton's daemon, and Vocoder's at the same time: both have 30 s."""
     daemon, vocoder = main_pid(system, HOST, DAEMON), main_pid(system, HOST, "vocoder.service", account="ice")
     system.on_host("kill", "-USR1", daemon, host=HOST)
@@ -95,7 +95,7 @@ def test_the_settings_are_in_force(system, unit, account):
             for name, value in wanted.items()} == wanted  # fmt: skip
 
 
-def test_the_web_interface_can_write_only_where_it_may(system):
+def test_web_interface_writes_only_to_allowed_paths(system):
     assert "Read-only file system" in write(system, HOST, WEB, "/opt/totton_audio/x", "totton_audio")
     assert write(system, HOST, WEB, "/opt/totton_audio/data/x", "totton_audio") == ""
     system.on_host("rm", "/opt/totton_audio/data/x", host=HOST)
@@ -112,7 +112,7 @@ def test_the_journals_limits_are_in_force(system):
 
 
 @pytest.mark.nightly
-def test_everything_is_there_after_a_reboot_and_in_time(system):
+def test_all_units_are_active_in_time_after_a_reboot(system):
     run("docker", "restart", "-t", "30", system.container_of(HOST))
     until("the host's units", lambda: active(system, GADGET, DAEMON, WEB) == ["active"] * 3)
     until("the account's own units", lambda: active(system, *USER_UNITS, account="ice") == ["active"] * 4)
@@ -123,7 +123,7 @@ def test_everything_is_there_after_a_reboot_and_in_time(system):
     print(ran.output)
 
 
-def test_one_template_makes_two_instances_and_the_drop_in_is_in_force(system):
+def test_template_has_two_instances_and_its_drop_in_applies(system):
     assert system.on_host("test", "-e", "/var/lib/systemd/linger/ice", host=HOST).code == 0
     for unit, config, debug in (
         ("vocoder.service", "none", "1"),
@@ -136,7 +136,7 @@ def test_one_template_makes_two_instances_and_the_drop_in_is_in_force(system):
         assert system.on_host("ps", "-o", "user=", "-p", pid, host=HOST).output == "ice"
 
 
-def test_the_monitor_starts_what_was_stopped(system):
+def test_monitor_starts_a_stopped_unit(system):
     timer = shown(system, HOST, "vocoder-monitor.timer", "TimersCalendar", account="ice")["TimersCalendar"]
     assert "OnCalendar=*-*-* *:00/5:00" in timer and "next_elapse=n/a" not in timer
     systemctl(system, HOST, "stop", "vocoder.service", account="ice")
@@ -146,7 +146,7 @@ def test_the_monitor_starts_what_was_stopped(system):
 
 
 @pytest.mark.nightly
-def test_a_condition_that_is_not_met_is_reported_and_undone(system):
+def test_skipped_unit_is_reported_and_rolled_back(system):
     """On a machine whose GPU is gone neither the new release runs nor the old one: that is what is said."""
     path = "files/systems/totton.yaml"
     with system.configured(healthDeadline="12"):

@@ -242,7 +242,7 @@ WAYS: dict[str, tuple[Callable[[Update], None], str]] = {
 
 
 @pytest.mark.parametrize("way", rows(WAYS, always=["Ctrl-C"]))
-def test_the_end_is_true_and_the_next_update_settles_it_without_doing_it_again(project, way):
+def test_interrupted_update_ends_truthfully_and_is_settled_by_the_next(project, way):
     act, last = WAYS[way]
     update = project.up_and(f"release {way}", "step 1", act)
     assert update.process.returncode != 0 and "Traceback" not in "".join(update.lines)
@@ -257,7 +257,7 @@ def test_the_end_is_true_and_the_next_update_settles_it_without_doing_it_again(p
 
 
 @pytest.mark.nightly
-def test_a_change_that_is_taken_back_after_a_kill_is_taken_back_on_the_host_too(project):
+def test_reverted_change_after_a_kill_is_reverted_on_the_host(project):
     """For Pulumi nothing has changed since the last whole update; the host has what the killed one brought."""
     assert project.up("the one before").returncode == 0
 
@@ -285,7 +285,7 @@ VICTIMS: dict[str, Callable[[Project, Update], object]] = {
 
 
 @pytest.mark.parametrize("seed", rows([str(number) for number in range(8)], always=[]))
-def test_two_kills_at_once_and_an_amended_change_end_where_the_stack_says(project, seed):
+def test_repeated_kills_end_at_the_release_of_the_stack(project, seed):
     """At random moments, one update after another, each with another change; then the same command until it ends well.
     What is reported then is of what the host has."""
     random = Random(seed)
@@ -312,7 +312,7 @@ def test_two_kills_at_once_and_an_amended_change_end_where_the_stack_says(projec
     assert project.pulumi("preview", "--expect-no-changes", **project.values(wanted)).returncode == 0
 
 
-def test_a_line_of_any_length_hangs_nothing(project):
+def test_long_line_does_not_hang_the_update(project):
     project.host.long = f" {'x' * 300_000}"
     ran = project.up("a talkative release")
     project.host.long = ""
@@ -322,7 +322,7 @@ def test_a_line_of_any_length_hangs_nothing(project):
     assert ran.returncode == 0, ran.stdout
 
 
-def test_the_reason_is_the_last_line_and_nothing_else_is_in_between(project):
+def test_reason_is_the_last_line_of_the_error(project):
     ran = project.up("unreachable", host_key=key_pair("other")[1])
     reason = ran.stdout.partition("Diagnostics:")[2].partition("command:local:Command (ready):")[2].partition("\n\n")[0]
     lines = [line.strip() for line in reason.splitlines() if line.strip()]

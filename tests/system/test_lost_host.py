@@ -49,7 +49,7 @@ def test_a_lost_machine_is_replaced_by_one_update(system):
 
 
 @pytest.mark.nightly
-def test_what_no_release_brings_comes_back_from_a_snapshot(system):
+def test_uploaded_files_are_restored_from_a_snapshot(system):
     """What its owner built comes with the release; what people brought, by one command."""
     said = "a talk of Tuesday"
     put = f"install -o whisper -m 640 /dev/null {UPLOADS}/talk.wav; printf '{said}' > {UPLOADS}/talk.wav"
@@ -78,7 +78,7 @@ def test_what_no_release_brings_comes_back_from_a_snapshot(system):
 
 
 @pytest.mark.nightly
-def test_what_cannot_be_restored_says_why(system):
+def test_impossible_restore_gives_its_reason(system):
     wrong = system.command("infra", "restore", "home", "--stack", "lab")
     assert wrong.code == 1 and "home is its owner's machine" in wrong.output, wrong.output
     wrong = system.command("infra", "restore", "watchme", "--stack", "lab")

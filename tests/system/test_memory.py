@@ -84,7 +84,7 @@ def active(system: System) -> set[str]:
 
 
 @pytest.mark.nightly
-def test_services_make_room_in_their_order_and_come_back(small):
+def test_services_stop_in_order_and_return(small):
     hold(small)
     every, killed = active(small), kills(small)
     hog(small, "a", ROOM - 2 * HOLDS + 60)
@@ -117,7 +117,7 @@ def test_services_make_room_in_their_order_and_come_back(small):
 
 
 @pytest.mark.nightly
-def test_without_it_the_kernel_kills(small):
+def test_kernel_kills_without_the_memory_watch(small):
     """The small machine is a real one: the same want ends something."""
     sh(small, "systemctl stop infra-memory.service")
     killed = kills(small)

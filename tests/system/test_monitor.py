@@ -34,7 +34,7 @@ def found(system: System) -> set[str]:
     return {entry["alert"] for entry in looked(system)["conditions"] if entry["met"]}
 
 
-def test_all_is_healthy_and_it_says_what_it_looked_at(host):
+def test_healthy_host_reports_its_measurements(host):
     ran = host.on_host(MONITOR)
     assert ran.code == 0 and ran.output.endswith("watchme: healthy"), ran.output
     for line in (
@@ -51,13 +51,13 @@ def test_all_is_healthy_and_it_says_what_it_looked_at(host):
 @pytest.mark.parametrize(
     "command", [f"bash {SCRIPTS}/check-infrastructure.sh", f"python3 {SCRIPTS}/network_monitor.py"]
 )
-def test_the_earlier_names_stand_for_it(host, command):
+def test_earlier_command_names_still_work(host, command):
     """As the document's owner types them, without being root."""
     ran = host.on_host("runuser", "-u", "ubuntu", "--", *command.split(), "--json")
     assert ran.code in (0, 2) and json.loads(ran.output)["host"] == "watchme", ran.output
 
 
-def test_a_timer_looks_and_remembers(host):
+def test_monitor_timer_runs_and_stores_its_result(host):
     assert host.on_host("systemctl", "is-active", "infra-monitor.timer").output == "active"
     sh(host, "rm -f /var/lib/infra/monitor/last.json; systemctl start infra-monitor.service")
     report = json.loads(sh(host, "cat /var/lib/infra/monitor/last.json"))
@@ -66,7 +66,7 @@ def test_a_timer_looks_and_remembers(host):
 
 
 @pytest.mark.nightly
-def test_its_page_is_there_for_those_who_may_see_it_and_for_no_one_else(host):
+def test_status_page_is_served_only_to_allowed_networks(host):
     sh(host, "rm -f /var/www/infra-status/*; systemctl start infra-monitor.service")
     status, headers, body = host.ask("GET", "/status/")
     assert status == 200 and b"<h1>watchme in ap-northeast-1</h1>" in body and headers["Cache-Control"] == "no-store"
@@ -80,7 +80,7 @@ def test_its_page_is_there_for_those_who_may_see_it_and_for_no_one_else(host):
     assert host.ask("GET", "/status/")[0] == 200
 
 
-def test_a_glance_from_anywhere(host):
+def test_status_works_from_another_machine(host):
     ran = host.command("infra", "status", "--stack", "lab", "--json")
     report = json.loads(ran.output)
     assert set(report["hosts"]) == {"watchme", "services", "home"} and report["hosts"]["watchme"]["is_the_stacks"]
@@ -94,7 +94,7 @@ def test_a_glance_from_anywhere(host):
     assert "changed by hand: /etc/infra/singles.json" in shown, shown
 
 
-def test_logs_from_anywhere(host):
+def test_logs_work_from_another_machine(host):
     ran = host.command("infra", "logs", "ast-api", "--stack", "lab", "-n", "200")
     assert ran.code == 0 and "ast-api: watchme-api-ast listens on 8017" in ran.output, ran.output
     ran = host.command("infra", "logs", "releases", "--stack", "lab", "--host", "watchme", "-n", "5")
@@ -103,7 +103,7 @@ def test_logs_from_anywhere(host):
     assert said.code == 1 and "stack lab runs no asr-api; there is" in said.output
 
 
-def test_logs_are_followed_until_a_person_has_seen_enough(host):
+def test_followed_logs_end_with_an_interrupt(host):
     listens = "watchme-admin listens on 9000"
     existing = int(sh(host, f"journalctl -q -o cat CONTAINER_NAME=watchme-admin | grep -c '{listens}'"))
     seen = []
@@ -175,7 +175,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("name", rows(BROKEN, always=["a stopped unit"]))
-def test_what_is_repaired(host, name):
+def test_monitor_repairs_the_condition(host, name):
     row = BROKEN[name]
     sh(host, row.script)
     report = looked(host)
@@ -284,7 +284,7 @@ REPORTED = {
 
 
 @pytest.mark.parametrize("name", rows(REPORTED, always=["a unit that failed", "a service that hangs", "a full disk"]))
-def test_what_is_reported(host, name):
+def test_monitor_reports_the_condition(host, name):
     row = REPORTED[name]
     sh(host, row.script)
     try:

@@ -60,7 +60,7 @@ def at_cloudflare(system: System) -> Iterator[System]:
     wait_until_well(system)
 
 
-def test_a_zone_moves_to_cloudflare_and_no_request_is_lost(at_cloudflare: System) -> None:
+def test_zone_moves_to_cloudflare_without_a_lost_request(at_cloudflare: System) -> None:
     system = at_cloudflare
     wait_until_well(system)
     address = address_of(NAME, system.lab.dns)
@@ -81,7 +81,7 @@ def test_a_zone_moves_to_cloudflare_and_no_request_is_lost(at_cloudflare: System
     assert file.output == "600 root"
 
 
-def test_nothing_is_left_to_do(at_cloudflare: System) -> None:
+def test_names_are_up_to_date_after_the_move(at_cloudflare: System) -> None:
     # The hosts' rights in Route 53, which the release before needed until then
     at_cloudflare.must_up()
     again = at_cloudflare.pulumi("preview", "--expect-no-changes")
@@ -92,7 +92,7 @@ def test_nothing_is_left_to_do(at_cloudflare: System) -> None:
     )
 
 
-def test_the_one_service_follows_the_zones_servers(at_cloudflare: System) -> None:
+def test_singleton_follows_the_name_servers_of_the_zone(at_cloudflare: System) -> None:
     until("the service starts", lambda: single(at_cloudflare), 120)
     config = json.loads(at_cloudflare.on_host("cat", "/etc/infra/singles.json").output)
     assert config["servers"] == [f"{at_cloudflare.lab.gateway}:{ports.DNS}"], config
@@ -108,7 +108,7 @@ def test_certbot_renews_by_the_hook(at_cloudflare: System) -> None:
     assert json.loads(left.output)[0]["right"] is True
 
 
-def test_one_certificate_is_for_all_names_beside_it(at_cloudflare: System, watchme: System) -> None:
+def test_wildcard_certificate_serves_all_names_of_its_domain(at_cloudflare: System, watchme: System) -> None:
     watchme.edit(
         "files/systems/watchme.yaml", "    challenge: dns-01\n", "    challenge: dns-01\n    certificate: wildcard\n"
     )

@@ -22,7 +22,7 @@ def greeting(address: str, port: int) -> bytes:
         return connection.recv(64)
 
 
-def test_taken_ports_stay_with_the_programs_that_have_them(system: System, programs: neighbours.Programs):
+def test_occupied_ports_stay_with_their_programs(system: System, programs: neighbours.Programs):
     """They were taken on all addresses before this lab started, and nothing that was meant for it came there."""
     assert programs.sockets, "no port could be taken: another program of this machine has them all"
     assert [visit for visit in programs.visitors if visit[1] != neighbours.THERE] == []
@@ -43,7 +43,7 @@ def addresses(system: System) -> list[str]:
 
 
 @pytest.mark.nightly
-def test_another_machine_reaches_nothing_of_the_lab(system: System, programs: neighbours.Programs):
+def test_lab_is_unreachable_from_another_machine(system: System, programs: neighbours.Programs):
     lab = system.lab
     inner = [lab.gateway, *(lab.registry_address(region) for region in REGIONS)]
     places = [(address, port) for address in inner for port in ports.INNER_TCP]
@@ -75,7 +75,7 @@ def test_a_container_of_another_network_reaches_nothing_of_the_lab(system: Syste
     assert run(*command).split() == [bridge]
 
 
-def test_a_port_is_open_only_while_a_security_group_opens_it(system: System):
+def test_port_is_open_only_with_a_security_group_rule(system: System):
     client = ec2(system, REGION)
     found = client.describe_instances(Filters=[{"Name": "tag:Name", "Values": ["lab-watchme"]}])
     instance = next(
@@ -97,7 +97,7 @@ def test_a_port_is_open_only_while_a_security_group_opens_it(system: System):
     assert system.on_host("bash", "-c", f"timeout 3 bash -c '</dev/tcp/{other}/22'", host="services").code != 0
 
 
-def test_a_port_that_no_rule_names_is_closed(system: System):
+def test_port_without_a_rule_is_closed(system: System):
     """A program of the machine that listens on all addresses does not answer for a host."""
     with socket.socket() as own:
         own.bind(("0.0.0.0", 0))
@@ -124,7 +124,7 @@ STRANGERS = {
 
 
 @pytest.mark.parametrize(("path", "headers"), STRANGERS.values(), ids=STRANGERS)
-def test_a_local_user_without_a_key_learns_none(system: System, path, headers):
+def test_local_user_without_a_key_gets_none(system: System, path, headers):
     keys = services.credentials(system.lab)
     connection = http.client.HTTPConnection(system.lab.services, ports.API, timeout=20)
     connection.request("GET", path, headers=headers)

@@ -63,13 +63,13 @@ def in_its_shell(folder, command, code=0):
     return run(folder, "bash", "-c", f". .lab/env && {command}", code=code)
 
 
-def test_from_nothing_to_its_own_service_answering(shop):
+def test_new_project_serves_its_service_in_the_lab(shop):
     said = run(shop, "make", "lab")
     assert "https://shop.shop.example/health" in said and "services: 1 of 1 healthy" in said
     assert re.search(r"Resources:\n +[0-9]+ unchanged\n", in_its_shell(shop, "pulumi preview --diff"))
 
 
-def test_a_change_of_its_catalogue_is_shown_and_released(shop):
+def test_changed_catalogue_is_previewed_and_released(shop):
     file = shop / "files/systems/shop.yaml"
     file.write_text(file.read_text().replace("limit: 256m", "limit: 200m"))
     assert "mem_limit: 200m" in in_its_shell(shop, "infra preview --stack lab").replace('"', "")
@@ -99,7 +99,7 @@ def test_a_built_image_is_pushed_and_released(shop, tmp_path):
     assert answer == "own\n"
 
 
-def test_what_is_edited_comes_into_the_lab_that_runs(shop):
+def test_edits_reach_the_running_lab(shop):
     """An image in lab.yaml, a second service with a secret, and a key of Pulumi.lab.yaml."""
     file, config = shop / "files/systems/shop.yaml", shop / "Pulumi.lab.yaml"
     file.write_text(file.read_text() + SECOND)
@@ -118,7 +118,7 @@ def test_what_is_edited_comes_into_the_lab_that_runs(shop):
     assert "services: 2 of 2 healthy" in run(shop, "make", "lab-status")
 
 
-def test_what_its_lab_lacks_is_a_line(shop):
+def test_unknown_key_of_lab_yaml_is_one_line(shop):
     (shop / "lab.yaml").write_text("imagse: {}\n")
     said = run(shop, "make", "lab-status", code=None)
     assert "lab: lab.yaml: imagse" in said and "Traceback" not in said

@@ -53,14 +53,14 @@ def change(zone: str, name: str, kind: str, value: str) -> tuple[str, str, dict]
     return ("route53", "change_resource_record_sets", {"HostedZoneId": zone, "ChangeBatch": batch})
 
 
-def test_it_may_pull_from_the_fifteen_repositories(ask):
+def test_host_may_pull_from_its_repositories(ask):
     assert len(REPOSITORIES) == 15
     ids = [{"imageTag": "latest"}]
     images = [("ecr", "batch_get_image", {"repositoryName": name, "imageIds": ids}) for name in REPOSITORIES]
     assert ask(("ecr", "get_authorization_token", {}), *images) == ["allowed"] * 16
 
 
-def test_it_pulls_through_the_registry_with_its_roles_token(system):
+def test_host_pulls_with_the_token_of_its_role(system):
     image = "754724220380.dkr.ecr.ap-northeast-1.amazonaws.com/watchme-web:latest"
     assert system.on_host("docker", "pull", "-q", image).output.endswith(image)
     login = system.on_host("cat", "/root/.docker/config.json").output
@@ -70,7 +70,7 @@ def test_it_pulls_through_the_registry_with_its_roles_token(system):
     assert bare.code != 0 and "no basic auth credentials" in bare.output
 
 
-def test_it_may_answer_its_own_challenge_and_no_other(ask, zone):
+def test_host_may_write_only_its_own_challenge(ask, zone):
     allowed, *refused = ask(
         change(zone, "_acme-challenge.api.hey-watch.me", "TXT", '"x"'),
         change(zone, "_acme-challenge.www.hey-watch.me", "TXT", '"x"'),
@@ -86,7 +86,7 @@ def metric(namespace: str) -> tuple[str, str, dict]:
     return ("cloudwatch", "put_metric_data", {"Namespace": namespace, "MetricData": [{"MetricName": "X", "Value": 1}]})
 
 
-def test_it_may_write_its_own_metrics_and_no_others(ask):
+def test_host_may_publish_only_its_own_metrics(ask):
     own, others = "infra/lab/watchme", ("infra/lab/services", "infra/lab", "infra/prod/watchme", "infra", "Custom")
     assert ask(*(metric(namespace) for namespace in (own, *others))) == ["allowed", *[403] * len(others)]
     assert (
@@ -94,7 +94,7 @@ def test_it_may_write_its_own_metrics_and_no_others(ask):
     )
 
 
-def test_it_may_do_nothing_else(ask):
+def test_other_actions_of_a_host_are_denied(ask):
     other = {"repositoryName": "another-ones"}
     answers = ask(
         ("ecr", "batch_get_image", {**other, "imageIds": [{"imageTag": "latest"}]}),
@@ -114,7 +114,7 @@ def test_it_may_do_nothing_else(ask):
     assert answers == [403] * 13
 
 
-def test_no_key_lies_on_its_disk(system):
+def test_host_has_no_key_on_its_disk(system):
     keys = json.loads(system.lab.path("run", "credentials.json").read_text())
     token = system.on_host("sh", "-c", "curl -s -X PUT http://169.254.169.254/latest/api/token").output
     base = "http://169.254.169.254/latest/meta-data/iam/security-credentials/"

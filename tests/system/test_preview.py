@@ -31,13 +31,13 @@ def limit(system: System) -> str:
     return system.on_host("grep", "mem_limit", COMPOSE).output.strip()
 
 
-def test_without_a_change_there_is_none(watchme):
+def test_preview_without_a_change_is_empty(watchme):
     wait_until_well(watchme)
     stack = previewed(watchme)
     assert stack["verdict"] == "no change" and stack["steps"] == [] and stack["hosts_say"] == [], stack
 
 
-def test_what_is_rendered_is_what_the_hosts_have(watchme, tmp_path):
+def test_rendered_files_match_the_hosts(watchme, tmp_path):
     ran = watchme.command("infra", "render", "--stack", "lab", "--out", str(tmp_path))
     assert ran.code == 0 and "images are named by their tags" not in ran.output, ran.output
     served = json.loads(watchme.on_host("cat", "/var/lib/infra/current/manifest.json").output)
@@ -52,7 +52,7 @@ def test_what_is_rendered_is_what_the_hosts_have(watchme, tmp_path):
 
 
 @pytest.mark.nightly
-def test_a_plan_is_done_as_it_was_approved_or_not_at_all(watchme):
+def test_plan_is_applied_only_as_approved(watchme):
     """The preview says which unit restarts; a hand edit since makes the plan another; the new one is done."""
     text = (watchme.project / YAML).read_text()
     entry = text[text.index("  - name: avatar-uploader") :]
@@ -78,7 +78,7 @@ def test_a_plan_is_done_as_it_was_approved_or_not_at_all(watchme):
 
 
 @pytest.mark.nightly
-def test_an_image_that_was_pushed_since_is_another_plan(watchme):
+def test_newly_pushed_image_makes_another_plan(watchme):
     from tests.system.faults import push
 
     before = previewed(watchme)
@@ -125,7 +125,7 @@ def shown(system: System) -> str:
 
 
 @pytest.mark.nightly
-def test_a_secret_is_in_no_form_of_a_live_preview(watchme):
+def test_live_preview_shows_no_secret(watchme):
     """It knows the values, and shows none: new, set again, in a refusal, and in what is kept of a plan."""
     place = "    directory: /home/ubuntu/watchme-avatar-uploader # not in the document\n"
     environment = f"{place}    environment: {{COLOUR: {PLAIN}}}\n    secrets: [UPLOAD_TOKEN]\n"
@@ -155,7 +155,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("name", rows(WRONG, always=["no fingerprint"]))
-def test_a_plan_that_was_never_made(watchme, name):
+def test_unknown_plan_is_refused(watchme, name):
     plan, said = WRONG[name]
     ran = approve(watchme, plan)
     assert ran.code == 1 and said in ran.output and "Traceback" not in ran.output, ran.output

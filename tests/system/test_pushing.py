@@ -66,7 +66,7 @@ def asked(role):
     return ask
 
 
-def test_it_pushes_its_own_image(asked):
+def test_pusher_may_push_its_own_image(asked):
     assert asked("ecr", "get_authorization_token") == "allowed"
     images = [{"imageTag": "latest"}]
     assert asked("ecr", "batch_get_image", repositoryName="watchme-api-ast", imageIds=images) == "allowed"
@@ -98,5 +98,5 @@ DENIED = {
 
 
 @pytest.mark.parametrize(("service", "operation", "arguments"), DENIED.values(), ids=DENIED)
-def test_and_nothing_else(asked, service, operation, arguments):
+def test_other_actions_of_a_pusher_are_denied(asked, service, operation, arguments):
     assert asked(service, operation, **arguments) == "403"

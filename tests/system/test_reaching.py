@@ -36,7 +36,7 @@ def test_a_command_has_the_services_account_directory_environment_and_input(syst
 
 
 @pytest.mark.nightly
-def test_what_cannot_be_run_is_said_in_its_own_words(system: System) -> None:
+def test_failed_command_is_reported_with_its_message(system: System) -> None:
     """The stand-ins' images have a program and nothing else."""
     ran = infra(system, "exec", "vault-api", "--", "/bin/sh")
     assert ran.code in (126, 127) and '"/bin/sh": stat /bin/sh: no such file or directory' in ran.output, ran.output
@@ -55,7 +55,7 @@ def test_large_output_comes_whole(system: System) -> None:
 
 
 @pytest.mark.nightly
-def test_words_arrive_as_they_are_and_the_end_as_shells_say_it(system: System) -> None:
+def test_arguments_arrive_unchanged_with_the_exit_code(system: System) -> None:
     words = ["$HOME", "${d}", "$$", "%i", "a b", "*"]
     ran = infra(system, "exec", NATIVE, "--", "printf", "[%s]", *words)
     assert ran.output == "".join(f"[{word}]" for word in words), ran.output
@@ -139,7 +139,7 @@ def test_a_restart_loses_no_request_and_changes_nothing_else(system: System) -> 
 
 
 @pytest.mark.nightly
-def test_the_host_knows_who_did_what(system: System) -> None:
+def test_access_is_recorded_on_the_host(system: System) -> None:
     infra(system, "exec", NATIVE, "--", "printf", "a-secret-argument")
     said = infra(system, "releases", "--host", HOST).output
     assert re.search(r"exec +│ whisper-backend printf", said), said
@@ -151,7 +151,7 @@ def test_the_host_knows_who_did_what(system: System) -> None:
 
 
 @pytest.mark.nightly
-def test_a_secret_of_anothers_reaches_the_service_and_no_plain_state(watchme: System) -> None:
+def test_secret_of_another_manager_reaches_the_service_but_not_the_state(watchme: System) -> None:
     system, path = watchme, "/lab/recall/probe"
     ssm = client(system, "ssm")
     ssm.put_parameter(Name=path, Value="hunter2-of-ssm", Type="SecureString")

@@ -51,7 +51,7 @@ def together(names: list[str]) -> System:
 
 
 @pytest.mark.parametrize("host", MACHINES)
-def test_a_machine_gives_its_systems_back(system, host):
+def test_machine_is_read_back_as_its_systems(system, host):
     user, names, expected = MACHINES[host]
     found = read(system, host, user)
     assert hosts.differences(together(names), found.system) == {*expected, "system"}
@@ -82,7 +82,7 @@ def test_no_value_of_a_secret_leaves_a_machine(system):
     assert all(name in said for name in ("STRIPE_KEY", "DB", "MODE: fast", "MAIL_PASSWORD", "API_TOKEN"))
 
 
-def test_a_container_of_docker_run_is_read_as_a_compose_file_would_have_it(system):
+def test_container_of_docker_run_is_read_as_compose(system):
     image = system.on_host("docker", "inspect", "-f", "{{.Config.Image}}", "ast-api").output
     options = [
         "-e",

@@ -43,12 +43,12 @@ def test_a_first_release_brings_database_web_and_worker(reader: Reader, first: s
     assert ".dkr.ecr.ap-northeast-1.amazonaws.com/docker.io/library/postgres@sha256:" in image
 
 
-def test_the_same_again_changes_nothing(reader: Reader, first: str) -> None:
+def test_second_update_changes_nothing(reader: Reader, first: str) -> None:
     previewed = reader.system.pulumi("preview", "--expect-no-changes")
     assert previewed.code == 0, previewed.output
 
 
-def test_what_its_owner_pushes_later_changes_nothing(reader: Reader, first: str) -> None:
+def test_later_pushes_to_the_foreign_registry_change_nothing(reader: Reader, first: str) -> None:
     elsewhere.publish(reader.system.lab, "postgres", f"{POSTGRES}:15.1", note="built again")
     elsewhere.publish(reader.system.lab, "postgres", f"{POSTGRES}:15.2", note="newer")
     previewed = reader.system.pulumi("preview", "--expect-no-changes")
@@ -69,7 +69,7 @@ def test_a_bad_release_is_rolled_back_with_its_data_intact(reader: Reader, first
     assert reader.ask("/healthcheck") == (200, b"OK") and reader.ticks() >= counted
 
 
-def test_an_unhealthy_database_is_named_with_what_its_check_says(reader: Reader, first: str) -> None:
+def test_unhealthy_database_is_reported_with_its_check_output(reader: Reader, first: str) -> None:
     counted = reader.ticks()
     reader.system.edit(YAML, "pg_isready -h 127.0.0.1 -U reader,", "echo the disk is on fire; exit 3,")
     with reader.system.configured(healthDeadline="30"):
@@ -102,7 +102,7 @@ def test_a_failed_migration_leaves_the_old_version_serving(reader: Reader, first
     reader.system.edit(YAML, "alter table no_such_table add column note text", TABLE)
 
 
-def test_an_upgrade_with_a_migration_runs_it_once_before_the_switch(reader: Reader, first: str) -> None:
+def test_migration_of_an_upgrade_runs_once_before_the_switch(reader: Reader, first: str) -> None:
     counted, database = reader.ticks(), reader.started("reader-db")
     reader.system.edit(YAML, TABLE, f"{TABLE}; alter table ticks add column if not exists note text default $$new$$")
     reader.system.edit(YAML, "insert into ticks default values", "insert into ticks (note) values ($$of it$$)")
@@ -134,7 +134,7 @@ def test_data_without_a_place_is_refused_before_anything_is_touched(reader: Read
     assert reader.started("reader-db") == database
 
 
-def test_after_a_restart_of_docker_it_is_back_in_order(reader: Reader, first: str) -> None:
+def test_services_return_after_a_restart_of_docker(reader: Reader, first: str) -> None:
     counted = reader.ticks()
     reader.on("systemctl", "restart", "docker")
     until("the reader is back", lambda: reader.ask("/healthcheck") == (200, b"OK"), 90)
@@ -143,7 +143,7 @@ def test_after_a_restart_of_docker_it_is_back_in_order(reader: Reader, first: st
     assert database < web
 
 
-def test_a_service_that_leaves_takes_no_data_along(reader: Reader, first: str) -> None:
+def test_removed_service_leaves_its_data(reader: Reader, first: str) -> None:
     counted, config = reader.ticks(), reader.system.lab.config_file
     with_reader = config.read_text()
     for key in (f"hosts.{HOST}.systems[1]", "secrets.reader-db", "secrets.reader-web", "secrets.reader"):
@@ -162,7 +162,7 @@ def set_secrets(reader: Reader, values: dict[str, str]) -> None:
         assert ran.code == 0, ran.output
 
 
-def test_a_second_one_runs_beside_it_with_data_of_its_own(reader: Reader, first: str) -> None:
+def test_second_instance_runs_with_its_own_data(reader: Reader, first: str) -> None:
     """The same system for trying things out: its containers reach the names of the file, and mean their own."""
     config, place = reader.system.lab.config_file, f"infra:hosts.{HOST}.systems[2]"
     before, ids = config.read_text(), [reader.started(name) for name in ("reader-db", "reader-web", "reader-worker")]
@@ -212,7 +212,7 @@ PEEK = """
 """
 
 
-def test_what_reaches_further_has_a_reason_and_goes_again(reader: Reader, first: str) -> None:
+def test_exceptions_apply_with_a_reason_and_are_removed(reader: Reader, first: str) -> None:
     """A port of the world, the host's own network, and Docker's socket."""
     database = reader.started("reader-db")
     file = reader.system.project / YAML
@@ -270,7 +270,7 @@ def test_a_host_cannot_reach_the_backups_of_another(reader: Reader, first: str) 
     assert refused.code != 0 and "denied" in refused.output.lower(), refused.output
 
 
-def test_a_mistake_in_the_data_is_undone_from_a_backup(reader: Reader, first: str) -> None:
+def test_mistake_in_the_data_is_undone_from_a_backup(reader: Reader, first: str) -> None:
     infra(reader, "now", "reader-db")
     counted, web = reader.ticks(), reader.started("reader-web")
     reader.query("delete from ticks; delete from users")
@@ -282,7 +282,7 @@ def test_a_mistake_in_the_data_is_undone_from_a_backup(reader: Reader, first: st
     until("the worker writes again", lambda: reader.ticks() > growing, 30)
 
 
-def test_a_restore_that_fails_leaves_the_data_that_was_there(reader: Reader, first: str) -> None:
+def test_failed_restore_leaves_the_existing_data(reader: Reader, first: str) -> None:
     counted = reader.ticks()
     # What loads the dump, in the release as the host keeps it
     kept, aside = "/var/lib/infra/current/manifest.json", "/root/manifest.json"

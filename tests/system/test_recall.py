@@ -62,7 +62,7 @@ def with_environment(system: System, **values: str) -> None:
     system.edit(YAML, BASE, f"{BASE}    environment: {json.dumps(values)}\n")
 
 
-def test_a_real_gunicorn_with_two_workers_a_processor_and_one_more(system):
+def test_gunicorn_runs_with_the_expected_workers(system):
     pid = main_pid(system, HOST, UNIT)
     assert on(system, "readlink", f"/proc/{pid}/cwd") == "/srv/recall"
     assert on(system, "readlink", "/srv/recall/venv").startswith("/opt/infra/artefacts/recall-api-")
@@ -75,7 +75,7 @@ def test_a_real_gunicorn_with_two_workers_a_processor_and_one_more(system):
     assert on(system, "stat", "-c", "%a %U", "/etc/recall/recall.env") == "600 recall"
 
 
-def test_what_is_exposed_and_how_with_nginx(system):
+def test_recall_is_exposed_correctly_by_nginx(system):
     looks_right(system)
 
 
@@ -115,7 +115,7 @@ def test_reload_and_release_under_load_lose_no_request(recall, record_property):
 
 
 @pytest.mark.nightly
-def test_an_unhealthy_release_goes_back_and_the_old_one_serves(recall):
+def test_unhealthy_release_is_rolled_back_and_the_old_one_serves(recall):
     with_environment(recall, FAILS="always", VERSION="3")
     with recall.configured(healthDeadline="12"):
         ran = recall.up()
@@ -203,7 +203,7 @@ CAUSES: dict[str, tuple[Callable[[System], object], str, str]] = {
 
 
 @pytest.mark.parametrize("name", rows(CAUSES, always=["unit-down", "proxy-errors"]))
-def test_an_alert_fires_when_its_cause_is_there(system, name):
+def test_alert_is_raised_by_its_cause(system, name):
     cause, text, cure = CAUSES[name]
     assert text not in alerts(system)
     try:
@@ -235,7 +235,7 @@ def test_a_forced_renewal_is_served(system):
 
 
 @pytest.mark.nightly
-def test_a_certificate_authority_that_fails_takes_nothing_down(system):
+def test_failing_certificate_authority_does_not_stop_the_site(system):
     """A new directory would mean new certificates: it does not answer, and what is there keeps serving."""
     with system.configured(acmeDirectory="https://acme.lab.internal:14999/dir"):
         ran = system.up()
@@ -245,7 +245,7 @@ def test_a_certificate_authority_that_fails_takes_nothing_down(system):
 
 
 @pytest.mark.nightly
-def test_one_word_puts_caddy_in_nginxs_place_and_back(system):
+def test_proxy_option_replaces_nginx_by_caddy_and_back(system):
     """Whisper's certificate is proved by DNS and obtained beforehand; Recall's Caddy gets for itself by HTTP."""
     with system.configured(**{"hosts.services.proxy": "caddy", "hosts.watchme.proxy": "caddy"}):
         system.must_up()

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.lab
 YAML = "files/systems/watchme.yaml"
 
 
-def test_hand_edits_of_the_program_that_are_wrong_change_nothing(watchme):
+def test_broken_edit_of_the_program_changes_nothing(watchme):
     before = watchme.lab.path(STATE).read_text()
     watchme.edit(YAML, "    port: 8018", "    port: 8017")
     watchme.edit(YAML, "    container: superb-api", "    container: superb-api\n    contaner: superb-api")
@@ -38,7 +38,7 @@ IN_THE_PLACE = {
 
 
 @pytest.mark.parametrize("kind", rows(IN_THE_PLACE, always=[]))
-def test_what_would_be_in_force_in_the_releases_place_is_named(watchme, kind):
+def test_configuration_that_overrides_the_release_is_reported(watchme, kind):
     path, text, what = IN_THE_PLACE[kind]
     before = serving(watchme)
     push(watchme)
@@ -88,7 +88,7 @@ NOT_THERE = {
 
 @pytest.mark.nightly
 @pytest.mark.parametrize(("values", "said"), NOT_THERE.values(), ids=NOT_THERE)
-def test_what_is_not_in_the_account_is_said_before_anything_is_touched(watchme, values, said):
+def test_missing_resources_of_the_account_are_reported_first(watchme, values, said):
     before = watchme.logins()
     with watchme.configured(**values):
         ran = watchme.up()
@@ -98,7 +98,7 @@ def test_what_is_not_in_the_account_is_said_before_anything_is_touched(watchme, 
 
 
 @pytest.mark.nightly
-def test_an_invalid_site_is_refused_before_nginx_sees_it(watchme):
+def test_invalid_site_is_refused_before_the_switch(watchme):
     template = "files/templates/site.conf.j2"
     watchme.edit(template, "ssl_protocols", "ssl_protocolz")
     try:
@@ -113,7 +113,7 @@ def test_an_invalid_site_is_refused_before_nginx_sees_it(watchme):
 
 
 @pytest.mark.nightly
-def test_an_unknown_host_is_never_talked_to(watchme):
+def test_host_with_an_unknown_key_is_refused(watchme):
     watchme.edit(YAML, "max_body: 10M", "max_body: 11M")
     other = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJm0nM2cFv2PY5Q9oJZ2c0m4H0sK9cJj0bT1w2u3v4x5 other"
     before = watchme.logins()

@@ -42,7 +42,7 @@ def replaced(system: System, host: str, *words: str) -> str:
 
 
 @pytest.mark.nightly
-def test_a_host_becomes_another_machine_and_goes_back_without_a_lost_request(watchme: System) -> None:
+def test_host_is_replaced_and_returned_without_a_lost_request(watchme: System) -> None:
     old = serves(watchme, NAME, "watchme")
     until("the scheduler", lambda: watchme.lab.path("run", "runs").exists())
     began = len(runs(watchme))
@@ -110,7 +110,7 @@ def marks(reader: Reader, container: str) -> set[str]:
 
 
 @pytest.mark.nightly
-def test_its_data_comes_along_and_back_and_the_earlier_machine_goes_when_it_is_asked_to(reader: Reader) -> None:
+def test_replacement_moves_the_data_there_and_back(reader: Reader) -> None:
     system = reader.system
     old = serves(system, reader.name, HOST)
     mark(reader, old, "first")
@@ -134,7 +134,7 @@ def test_its_data_comes_along_and_back_and_the_earlier_machine_goes_when_it_is_a
 
 
 @pytest.mark.nightly
-def test_killed_at_any_moment_one_machine_writes_and_the_same_command_goes_on(reader: Reader) -> None:
+def test_killed_replacement_leaves_one_writer_and_continues(reader: Reader) -> None:
     system = reader.system
     for number, moment in enumerate(["serves meanwhile", "stops what writes", "moved and in use", "names updated"]):
         old = serves(system, reader.name, HOST)
@@ -156,7 +156,7 @@ def test_killed_at_any_moment_one_machine_writes_and_the_same_command_goes_on(re
 
 
 @pytest.mark.nightly
-def test_one_that_fails_is_given_up_and_leaves_what_served(reader: Reader) -> None:
+def test_failed_replacement_is_cancelled_and_the_old_machine_serves(reader: Reader) -> None:
     system = reader.system
     old = serves(system, reader.name, HOST)
     mark(reader, old, "given-up")

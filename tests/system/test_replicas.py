@@ -42,7 +42,7 @@ def requests_of(system: System, unit: str) -> str:
     return system.on_host("systemctl", "show", "-p", "InvocationID", "--value", unit).output
 
 
-def test_both_serve_and_are_known(watchme_of_two: System) -> None:
+def test_both_replicas_serve_and_are_listed(watchme_of_two: System) -> None:
     system = watchme_of_two
     assert instances(system) == ["watchme-avatar-uploader", "watchme-avatar-uploader-2"]
     said = system.command("infra", "status", "--stack", "lab", "--host", "watchme").output
@@ -60,7 +60,7 @@ def test_both_serve_and_are_known(watchme_of_two: System) -> None:
     assert set(load.answers[faults.PATH]) <= {200, 502} and load.answers[faults.PATH].count(502) <= 2
 
 
-def test_a_release_restarts_one_after_the_other_and_loses_no_request(watchme_of_two: System) -> None:
+def test_rolling_release_loses_no_request(watchme_of_two: System) -> None:
     system = watchme_of_two
     before = [requests_of(system, unit) for unit in UNITS]
     push(system)
@@ -73,7 +73,7 @@ def test_a_release_restarts_one_after_the_other_and_loses_no_request(watchme_of_
     assert all(one != other for one, other in zip(before, [requests_of(system, unit) for unit in UNITS], strict=True))
 
 
-def test_one_that_is_unhealthy_is_never_seen_by_a_user(watchme_of_two: System) -> None:
+def test_unhealthy_replica_gets_no_request(watchme_of_two: System) -> None:
     system = watchme_of_two
     release, second = serving(system), requests_of(system, UNITS[1])
     push(system, "never")
@@ -86,7 +86,7 @@ def test_one_that_is_unhealthy_is_never_seen_by_a_user(watchme_of_two: System) -
     system.must_up()
 
 
-def test_a_request_that_takes_long_is_finished_before_it_restarts(watchme_of_two: System) -> None:
+def test_long_request_is_finished_before_the_restart(watchme_of_two: System) -> None:
     system = watchme_of_two
     push(system, "slow")
     system.must_up()
@@ -96,7 +96,7 @@ def test_a_request_that_takes_long_is_finished_before_it_restarts(watchme_of_two
     assert load.lost() == {} and 2 < load.slowest < 12
 
 
-def test_a_kill_between_them_loses_no_request(watchme_of_two: System) -> None:
+def test_killed_rolling_release_loses_no_request(watchme_of_two: System) -> None:
     """The agent's job is killed with one restarted: the next one finishes or undoes it, and both serve again."""
     system = watchme_of_two
     push(system)
@@ -111,7 +111,7 @@ def test_a_kill_between_them_loses_no_request(watchme_of_two: System) -> None:
     assert links == ["1.conf", "2.conf"]
 
 
-def test_fewer_of_them_lose_no_request(watchme_of_two: System) -> None:
+def test_removed_replica_loses_no_request(watchme_of_two: System) -> None:
     system = watchme_of_two
     system.edit(YAML, SEVERAL.format(2), SEVERAL.format(1))
     with Load(system, PATHS).going() as load:

@@ -35,7 +35,7 @@ def instances(system: System) -> list[str]:
     return sorted(name for name in names if name.startswith("watchme-avatar-uploader"))
 
 
-def test_a_budget_that_does_not_hold_both_is_refused(watchme):
+def test_rollout_beyond_the_memory_budget_is_refused(watchme):
     watchme.edit(YAML, MARK, BLUE_GREEN)
     ran = watchme.up()
     assert ran.code != 0 and "(avatar-uploader twice, for rollout: blue-green)" in ran.output
@@ -47,7 +47,7 @@ def memory_of_waiting(system: System) -> float:
     return sum(int(line.split()[1]) for line in system.on_host("sh", "-c", script).output.splitlines()) / 1024
 
 
-def test_what_the_units_cost(system):
+def test_memory_cost_of_units_is_small(system):
     wait_until_well(system)
     cost = memory_of_waiting(system)
     print(f"the services' units: {cost:.0f} MiB")
@@ -55,7 +55,7 @@ def test_what_the_units_cost(system):
 
 
 @pytest.mark.nightly
-def test_a_units_pattern_is_kept(system):
+def test_unit_follows_the_documented_pattern(system):
     """After the infrastructure unit; restart within 10 s; stop stops the container; logs in the journal."""
     unit = faults.UNIT
     show = system.on_host("systemctl", "show", "-p", "After,Requires,Restart,RestartUSec", unit).output
@@ -71,7 +71,7 @@ def test_a_units_pattern_is_kept(system):
 
 
 @pytest.mark.nightly
-def test_a_blue_green_release_loses_none_at_all(blue_green):
+def test_blue_green_release_loses_no_request(blue_green):
     watchme = blue_green
     assert instances(watchme) == ["watchme-avatar-uploader-blue"]
     for slot in ("green", "blue"):
@@ -88,7 +88,7 @@ def test_a_blue_green_release_loses_none_at_all(blue_green):
 
 
 @pytest.mark.nightly
-def test_a_blue_green_release_that_is_ill_is_never_seen_by_a_user(blue_green):
+def test_unhealthy_blue_green_release_gets_no_request(blue_green):
     watchme = blue_green
     before = serving(watchme)
     push(watchme, "never")

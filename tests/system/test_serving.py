@@ -48,7 +48,7 @@ def test_only_root_asks_the_metadata_service(system):
         assert ran.code == 1 and "Permission denied" in ran.output, (account, ran.output)
 
 
-def test_the_scheduler_outage_does_not_come_back(system):
+def test_scheduler_outage_does_not_recur(system):
     """`/scheduler/status/whisper` arrives as `/api/scheduler/status/whisper` (section 1)."""
     assert json.loads(system.ask("GET", "/scheduler/status/whisper")[2])["path"] == "/api/scheduler/status/whisper"
 
@@ -63,7 +63,7 @@ def test_options_is_answered_by_the_proxy_with_cors_headers(system, name):
     assert headers["Access-Control-Allow-Headers"] == "Content-Type, Authorization"
 
 
-def test_an_avatar_of_nine_megabytes_passes_and_one_of_eleven_is_too_large(system):
+def test_avatar_upload_is_limited_to_ten_megabytes(system):
     status, _, body = system.ask("POST", "/avatar/upload", b"x" * 9 * 1024**2)
     assert (status, json.loads(body)["bytes"]) == (200, 9 * 1024**2)
     assert system.ask("POST", "/avatar/upload", b"x" * 11 * 1024**2)[0] == 413
@@ -108,7 +108,7 @@ def test_all_units_are_active_and_enabled(system):
     assert system.on_host("systemctl", "is-system-running").output == "running"
 
 
-def test_the_hosts_own_programs_accept_what_was_rendered(system):
+def test_nginx_and_systemd_accept_the_rendered_files(system):
     assert system.on_host("nginx", "-t").code == 0
     units = sorted({f"/etc/systemd/system/{entry['unit']}" for entry in ACTIVE})
     assert system.on_host("systemd-analyze", "verify", "--man=no", *units).output == ""
@@ -157,7 +157,7 @@ def test_the_host_comes_back_by_itself_after_a_restart(system):
     assert system.on_host("cat", "/proc/1/stat").output.split()[21] != before
 
 
-def test_the_stubs_are_the_documents_and_not_the_catalogues():
+def test_stubs_follow_the_document_and_not_the_catalogue():
     """The stubs know their ports and paths by themselves: a wrong catalogue cannot make them agree with it."""
     known = stubs()
     for entry in ACTIVE:
@@ -166,7 +166,7 @@ def test_the_stubs_are_the_documents_and_not_the_catalogues():
 
 
 @pytest.mark.nightly
-def test_what_may_run_only_once_ends_although_docker_hangs(system):
+def test_single_service_ends_although_docker_hangs(system):
     """Another host may have started it, since the name has left this one."""
     name = "watchme-scheduler-prod"
     form = "{{.State.Pid}}"
@@ -182,7 +182,7 @@ def test_what_may_run_only_once_ends_although_docker_hangs(system):
         wait_until_well(system)
 
 
-def test_what_nginx_passes_on_is_what_it_got(system):
+def test_nginx_forwards_paths_unchanged(system):
     passes_as_it_is(system)
 
 
@@ -200,7 +200,7 @@ def test_containers_come_back_with_docker(system):
 
 
 @pytest.mark.nightly
-def test_a_site_in_maintenance_is_away_for_others_and_comes_back_by_itself(system):
+def test_site_in_maintenance_is_closed_and_returns(system):
     """The lab's own network may see the host's page; an address of the host's own that may not asks in its place."""
     ask = ["curl", "-sk", "-o", "/dev/null", "-w", "%{http_code}", "--resolve", "api.hey-watch.me:443:127.0.0.1"]
 
@@ -221,7 +221,7 @@ def test_a_site_in_maintenance_is_away_for_others_and_comes_back_by_itself(syste
     assert said.code == 1 and "did you mean" in said.output.lower()
 
 
-def test_what_was_changed_by_hand_is_put_back(system):
+def test_manually_changed_files_are_restored(system):
     """A file that is edited, one that is gone, and one with another mode; not a service restarts for it."""
     site, unit = "/etc/nginx/sites-available/api.hey-watch.me", "/etc/systemd/system/watchme-ast-api.service"
     started = system.on_host("docker", "inspect", "-f", "{{.State.StartedAt}}", "superb-api").output

@@ -102,7 +102,7 @@ def answer(proxy: Proxy, what) -> Answer:
     return proxy.ask(path, *options, **given)
 
 
-def test_a_site_answers_as_it_says(proxy):
+def test_site_answers_as_described(proxy):
     """One test, since the container is the same: each row that is wrong is named."""
     wrong = {}
     for name, (what, status, headers, begins) in TABLE.items():
@@ -119,7 +119,7 @@ def test_a_site_answers_as_it_says(proxy):
     assert wrong == {}
 
 
-def test_a_service_gets_what_it_is_to_get(proxy):
+def test_service_gets_the_expected_request(proxy):
     headers = proxy.ask("/api/x", "-H", "X-Gone: here").got["headers"]
     assert "X-Gone" not in headers
     assert headers["X-From"] == "the $proxy" and headers["Host"] == NAME
@@ -135,7 +135,7 @@ def test_a_service_gets_what_it_is_to_get(proxy):
     )
 
 
-def test_a_site_in_maintenance_answers_those_who_may_see_its_page_alone(proxy):
+def test_site_in_maintenance_answers_only_allowed_clients(proxy):
     proxy.run("touch", f"/run/infra/maintenance/{NAME}")
     try:
         away = proxy.ask("/api/x", **APART)
@@ -151,7 +151,7 @@ def test_a_site_in_maintenance_answers_those_who_may_see_its_page_alone(proxy):
     assert proxy.ask("/api/x", **APART).status == 200
 
 
-def test_the_log_has_what_it_is_to_have(proxy):
+def test_log_has_only_requests_that_are_logged(proxy):
     proxy.ask("/plain/logged")
     proxy.ask("/open/unlogged", name=GUARDED)
     log = proxy.run("cat", {"nginx": "/var/log/nginx/access.log", "caddy": "/tmp/caddy.log"}[proxy.kind])
@@ -204,7 +204,7 @@ def made_by(folder, name):
 
 @pytest.mark.nightly
 @pytest.mark.parametrize("kind", ["nginx", "caddy"])
-def test_a_site_takes_the_certificates_of_its_own_authority_alone(tmp_path, kind):
+def test_site_accepts_only_client_certificates_of_its_authority(tmp_path, kind):
     """Also over a connection that was opened under another name, or under none."""
     machine.ensure_base_images()
     own, others = made_by(tmp_path, "own"), made_by(tmp_path, "others")

@@ -30,7 +30,7 @@ def test_the_main_process_is_the_program_itself_in_an_account_without_login(syst
         assert system.on_host("stat", "-c", "%U %F", f"/opt/whisper/{name}", host=HOST).output == "whisper directory"
 
 
-def test_it_is_back_three_seconds_after_it_was_killed(system):
+def test_killed_service_is_back_after_three_seconds(system):
     before = shown(system, HOST, UNIT, "NRestarts", "MainPID")
     system.on_host("kill", "-9", before["MainPID"], host=HOST)
     until("a new process", lambda: main_pid(system, HOST, UNIT) not in ("0", before["MainPID"]))
@@ -42,7 +42,7 @@ def test_it_is_back_three_seconds_after_it_was_killed(system):
     until("its health", lambda: system.ask("GET", "/health", name=NAME)[0] == 200)
 
 
-def test_the_kernel_refuses_a_write_outside_its_places(system):
+def test_writes_outside_the_allowed_paths_are_refused(system):
     system.on_host("install", "-d", "-o", "whisper", "/etc/whisper-probe", host=HOST)
     assert "Read-only file system" in write(system, HOST, UNIT, "/etc/whisper-probe/x", "whisper")
     assert write(system, HOST, UNIT, "/opt/whisper/temp/x", "whisper") == ""
@@ -53,7 +53,7 @@ def test_the_kernel_refuses_a_write_outside_its_places(system):
 
 
 @pytest.mark.nightly
-def test_the_proxys_limit_is_the_services(watchme):
+def test_body_limit_of_the_proxy_is_the_services(watchme):
     watchme.edit(CONFIG, "max_request_size = 104857600", "max_request_size = 1048576")
     output = watchme.must_up()
     assert "applied on services" in output
@@ -63,7 +63,7 @@ def test_the_proxys_limit_is_the_services(watchme):
 
 
 @pytest.mark.nightly
-def test_a_model_that_is_not_there_is_refused_before_the_switch(watchme):
+def test_missing_model_is_refused_before_the_switch(watchme):
     pid = main_pid(watchme, HOST, UNIT)
     watchme.edit(CONFIG, "models/ggml-large-v3-turbo-q5_0.bin", "models/ggml-medium.bin")
     ran = watchme.up()
@@ -73,7 +73,7 @@ def test_a_model_that_is_not_there_is_refused_before_the_switch(watchme):
 
 
 @pytest.mark.nightly
-def test_one_word_makes_it_a_service_for_a_gpu_and_back(system):
+def test_variant_option_switches_to_gpu_and_back(system):
     assert health(system) == {"status": "ok", "cublas": "", "log": "info"}
     with system.configured(**{"variants.whisper": "gpu"}):
         system.must_up()

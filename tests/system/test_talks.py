@@ -30,7 +30,7 @@ def first(talks: Talks) -> str:
     return said
 
 
-def test_a_first_release_brings_all_of_it(talks: Talks, first: str) -> None:
+def test_first_release_starts_the_product(talks: Talks, first: str) -> None:
     assert "copying docker.io/pretalx/standalone:v2025.1.0 into ap-northeast-1" in first
     assert "running release step migrate of web" in first
     status, page = talks.ask("/orga/login/")
@@ -43,7 +43,7 @@ def test_a_first_release_brings_all_of_it(talks: Talks, first: str) -> None:
     assert sorted(running) == ["db", "redis", "scheduler", "web", "worker"]
 
 
-def test_the_same_again_changes_nothing(talks: Talks, first: str) -> None:
+def test_second_update_changes_nothing(talks: Talks, first: str) -> None:
     previewed = talks.system.pulumi("preview", "--expect-no-changes")
     assert previewed.code == 0, previewed.output
 

@@ -74,7 +74,7 @@ def asked(reader: Reader) -> Iterator[list[int]]:
         thread.join(30)
 
 
-def test_given_up_before_the_other_host_ever_had_its_data_it_stays_where_it_is(reader: Reader) -> None:
+def test_transfer_cancelled_before_the_handover_keeps_the_data(reader: Reader) -> None:
     """The other host has begun, with an empty database of its own."""
     system = reader.system
     mark(system, HOST, "precious")
@@ -86,7 +86,7 @@ def test_given_up_before_the_other_host_ever_had_its_data_it_stays_where_it_is(r
     assert reader.ask("/healthcheck") == (200, b"OK")
 
 
-def test_a_system_goes_to_another_host_with_its_data_and_back(reader: Reader) -> None:
+def test_system_is_transferred_with_its_data_and_back(reader: Reader) -> None:
     system = reader.system
     before = address_of(reader.name, system.lab.dns)
     mark(system, HOST, "first")
@@ -112,7 +112,7 @@ def test_a_system_goes_to_another_host_with_its_data_and_back(reader: Reader) ->
     assert address_of(reader.name, system.lab.dns) == before and reader.ask("/healthcheck") == (200, b"OK")
 
 
-def test_killed_and_given_up_at_any_moment_one_host_has_it(reader: Reader) -> None:
+def test_killed_and_cancelled_transfer_leaves_one_owner(reader: Reader) -> None:
     system = reader.system
     for number, moment in enumerate(["serves meanwhile", "stops what writes", "moved and in use"]):
         mark(system, HOST, f"kill{number}")

@@ -57,7 +57,7 @@ def test_a_preview_changes_nothing_and_opens_no_connection(watchme):
 
 
 # Other than the rest, this one and `missing_image` leave their edits to the next test that restores what it found
-def test_one_changed_limit_restarts_one_service(system):
+def test_changed_limit_restarts_only_its_service(system):
     watchme = system
     before = started(watchme)
     watchme.edit(YAML, "max_body: 10M}]\n    memory: {limit: 200m}", "max_body: 10M}]\n    memory: {limit: 210m}")
@@ -144,7 +144,7 @@ def test_a_secret_is_only_in_its_environment_file(watchme):
 
 
 @pytest.mark.nightly
-def test_a_missing_image_is_named_with_where_to_push_it_and_nothing_is_touched(system):
+def test_missing_image_is_reported_and_nothing_is_touched(system):
     watchme = system
     before = started(watchme)
     watchme.edit(YAML, "{repository: watchme-api-ast, tag: latest}", "{repository: watchme-api-ast, tag: '2'}")
@@ -162,7 +162,7 @@ def test_a_missing_image_is_named_with_where_to_push_it_and_nothing_is_touched(s
 
 
 @pytest.mark.nightly
-def test_docker_missing_is_said_and_the_same_command_completes_after_the_fix(watchme):
+def test_missing_docker_is_reported_and_the_update_completes_after_the_fix(watchme):
     watchme.edit(YAML, "max_body: 10M", "max_body: 13M")
     watchme.on_host("mv", "/usr/bin/docker", "/usr/bin/docker.away")
     try:
@@ -175,7 +175,7 @@ def test_docker_missing_is_said_and_the_same_command_completes_after_the_fix(wat
 
 
 @pytest.mark.nightly
-def test_a_host_that_never_answers(watchme):
+def test_unreachable_host_fails_the_update(watchme):
     """The ready gate gives up after `readyTimeout`, and the same command goes on once the host is there."""
     ready = f"urn:pulumi:lab::infra::infra:index:Host$command:local:Command::{HOST}-ready"
     run("docker", "stop", "-t", "30", watchme.container)
@@ -204,7 +204,7 @@ def test_a_new_machine_gets_the_same_release(watchme):
 
 
 @pytest.mark.nightly
-def test_env_file_makes_a_plain_shell_a_users(system):
+def test_env_file_configures_a_plain_shell(system):
     script = f". {system.lab.path('env')} && pulumi stack output region && pulumi preview --non-interactive && env"
     env = {"PATH": "/usr/bin:/bin", "HOME": "/root"}
     output = run("env", "-i", *[f"{k}={v}" for k, v in env.items()], "sh", "-c", script, cwd=system.project)
@@ -215,7 +215,7 @@ def test_env_file_makes_a_plain_shell_a_users(system):
 
 
 @pytest.mark.nightly
-def test_adding_a_service_is_one_block(watchme):
+def test_service_is_added_with_one_block_of_yaml(watchme):
     facts = {"port": 8020, "health": "/health", "prefix": "/"}
     push_stub(watchme.lab, "ap-northeast-1", "watchme-api-echo", facts, build_programs())
     block = """services:
@@ -269,7 +269,7 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize("kind", rows(DAMAGE, always=[]))
-def test_a_damaged_lineage_on_a_host(watchme, kind):
+def test_damaged_lineage_is_reported_and_keeps_serving(watchme, kind):
     """certbot itself would make an api.hey-watch.me-0001 with each release."""
     before = serial(watchme)
     assert watchme.on_host("sh", "-c", f"cp -a /etc/letsencrypt /run/kept; {DAMAGE[kind]}").code == 0
