@@ -135,6 +135,9 @@ for place in stack.standbyRegions:
     for host in [host for host in served_first(stack) if host in stack.ec2_hosts]:
         region.release(regions[place], host, digests_on(host), rights[place, host], everywhere)
 
+if stack.cloudwatchDashboard:
+    for place in regions:
+        region.add_dashboard(regions[place])
 if stack.pushers:
     pulumi.export("pushers", Pushers("pushers", catalogue, everywhere).roles)
 if stack.records:

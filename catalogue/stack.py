@@ -98,6 +98,7 @@ class Stack(Model):
     creditsBudget: Annotated[float, Field(ge=0, le=1e9, strict=False)] = 0
     # AWS Budgets notifies ten addresses at most
     alarmEmails: Annotated[list[Email], Field(max_length=10)] = []
+    cloudwatchDashboard: Annotated[bool, Field(strict=False)] = False
     repairs: Annotated[bool, Field(strict=False)] = True
     language: Language = ENGLISH
     timezone: TimeZone = UTC

@@ -7,7 +7,7 @@ import pulumi_aws as aws
 
 from catalogue.stack import Stack
 from components.naming import inside, tags
-from rendering.alarms import Alarm
+from rendering.alarms import Alarm, alarm_name
 
 
 class Topic(pulumi.ComponentResource):
@@ -49,8 +49,7 @@ class HostAlarms(pulumi.ComponentResource):
         for alarm in args.alarms:
             aws.cloudwatch.MetricAlarm(
                 f"{name}-{alarm.alert}",
-                # People read it in the subject of a mail
-                name=f"{stack.name}/{stack.place(host) or stack.region}/{host}/{alarm.alert}",
+                name=alarm_name(stack, host, alarm.alert),
                 alarm_description=alarm.description,
                 namespace=alarm.namespace,
                 metric_name=alarm.metric,

@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import pulumi
+import pulumi_aws as aws
 from pulumi.runtime.mocks import MockMonitor
 from pulumi.runtime.settings import get_monitor
 
@@ -33,6 +35,7 @@ from rendering.alarms import alarms, metrics_destination
 from rendering.archive import Release as Built
 from rendering.archive import build
 from rendering.backups import backed_up
+from rendering.cloudwatch import dashboard, dashboard_name
 from rendering.host import data, needs, render, watches
 
 Digests = pulumi.Output[dict[str, str]]
@@ -218,6 +221,20 @@ def release(
     args = ReleaseArgs(stack, region.machines[host], built, secrets, settles)
     region.releases[host] = Release(f"{name}-release", args, options)
     _add_alarms(region, host)
+
+
+def add_dashboard(region: Region) -> None:
+    """The CloudWatch dashboard of the region's hosts, where CloudWatch has something of them."""
+    catalogue = region.catalogue
+    if not dashboard(catalogue, dict.fromkeys(region.machines, "i-0")):
+        return
+    ids = pulumi.Output.all(**{host: machine_here.machine for host, machine_here in region.machines.items()})
+    aws.cloudwatch.Dashboard(
+        f"dashboard-{region.name}",
+        dashboard_name=dashboard_name(catalogue),
+        dashboard_body=ids.apply(partial(dashboard, catalogue)),
+        opts=region.options,
+    )
 
 
 def _add_alarms(region: Region, host: str) -> None:

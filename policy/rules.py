@@ -22,7 +22,8 @@ REPOSITORY = "aws:ecr/repository:Repository"
 TAGS = {"project", "stack", "system"}
 # AWS has no tags for these, or the provider does not
 UNTAGGED = {
-    "aws:ec2/eipAssociation:EipAssociation", "aws:ec2/volumeAttachment:VolumeAttachment",
+    "aws:cloudwatch/dashboard:Dashboard", "aws:ec2/eipAssociation:EipAssociation",
+    "aws:ec2/volumeAttachment:VolumeAttachment",
     "aws:ec2/routeTableAssociation:RouteTableAssociation",
     "aws:ecr/lifecyclePolicy:LifecyclePolicy", "aws:iam/accessKey:AccessKey", "aws:iam/rolePolicy:RolePolicy",
     "aws:iam/rolePolicyAttachment:RolePolicyAttachment",

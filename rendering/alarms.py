@@ -53,6 +53,11 @@ def metrics_destination(catalogue: Catalogue, host: str) -> Metrics:
     return {"region": stack.region, "namespace": namespace(stack, host), "dimensions": {"Host": host}}
 
 
+def alarm_name(stack: Stack, host: str, alert: str) -> str:
+    """An alarm's name in AWS: people read it in the subject of a mail."""
+    return f"{stack.name}/{stack.place(host) or stack.region}/{host}/{alert}"
+
+
 def alarms(catalogue: Catalogue, host: str) -> list[Alarm]:
     """All alarms of a host: on its own metrics, then on the metrics of AWS."""
     stack, where = catalogue.stack, metrics_destination(catalogue, host)

@@ -22,7 +22,7 @@ DISKS_KEPT = 20  # of an hour
 def hours(world: World) -> list[Hour]:
     """Oldest first; entries of another form are passed over."""
     entries: list[object] = history.read(world, PLACE, [])
-    return [cast("Hour", entry) for entry in entries if _is_whole(entry)]
+    return [cast("Hour", entry) for entry in entries if _is_whole(entry)][-HOURS_KEPT:]
 
 
 def _is_whole(entry: object) -> bool:
@@ -33,6 +33,7 @@ def _is_whole(entry: object) -> bool:
     counts = [values.get(name) for name in ("answers", "errors")]
     return (
         all(history.is_time(values.get(name)) for name in ("at", "until"))
+        and isinstance(values["at"], int)
         and (values.get("memory") is None or _is_share(values.get("memory")))
         and isinstance(disks, dict)
         and all(_is_share(share) for share in cast("dict[str, object]", disks).values())

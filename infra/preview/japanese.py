@@ -215,6 +215,7 @@ TEXTS = {
     "alarm topic": "アラームのトピック",
     "alarm subscription": "アラームの宛先",
     "alarm": "アラーム",
+    "dashboard": "ダッシュボード",
     "budget": "予算",
     "zone record": "DNSレコード",
     "challenge record": "ドメイン認証用のレコード",

@@ -123,6 +123,7 @@ WHOLE = {"at": 1, "until": 2.0, "memory": 3, "disks": {"/": 4.5}, "answers": 5, 
     "spoilt",
     [
         {"at": "x"},
+        {"at": 1.5},
         {"until": None},
         {"memory": 1e300},
         {"memory": True},

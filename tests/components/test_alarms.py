@@ -17,6 +17,7 @@ from tests.components.program import DESKTOP, Mocks, opened, run_program
 from tests.support import LAB, PROD, ROOT, stack
 
 ALARM, TOPIC, BUDGET = "aws:cloudwatch/metricAlarm:MetricAlarm", "aws:sns/topic:Topic", "aws:budgets/budget:Budget"
+DASHBOARD = "aws:cloudwatch/dashboard:Dashboard"
 SUBSCRIPTION = "aws:sns/topicSubscription:TopicSubscription"
 KEYS = {
     "infra:hostPublicKeys": {"watchme": "ssh-ed25519 BBBB host", "services": "ssh-ed25519 CCCC host"},
@@ -124,6 +125,24 @@ def test_alarm_is_created_after_and_deleted_before_the_release(here):
     assert len(alarmed) == 6
     for resource in alarmed:
         assert any(urn.endswith("watchme-ap-northeast-1-release-apply") for urn in resource["dependencies"])
+
+
+def test_each_region_has_a_dashboard_of_its_hosts_where_the_stack_wants_one(here):
+    assert not run_program().of(DASHBOARD)
+    made = run_program({**STANDBY, "infra:cloudwatchDashboard": True})
+    dashboards = {resource.inputs["dashboardName"]: resource.inputs["dashboardBody"] for resource in made.of(DASHBOARD)}
+    assert sorted(dashboards) == ["prod-ap-northeast-1", "prod-ap-southeast-2"]
+    for region in ("ap-northeast-1", "ap-southeast-2"):
+        body = dashboards[f"prod-{region}"]
+        machines = {
+            metric[3]
+            for widget in json.loads(body)["widgets"]
+            for metric in widget["properties"].get("metrics", [])
+            if metric[2] == "InstanceId"
+        }
+        assert machines == {f"{host}-{region}-instance-id" for host in ("watchme", "services")}
+        names = [arn.split(":alarm:")[1] for arn in json.loads(body)["widgets"][0]["properties"]["alarms"]]
+        assert sorted(names) == sorted(name for name in found(made) if f"/{region}/" in name)
 
 
 def test_budget_counts_costs_before_credits(here):

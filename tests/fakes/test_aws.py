@@ -185,6 +185,7 @@ def test_a_changed_provider_setting_is_a_change(plugin):
     assert asyncio.run(plugin.diff_config(request)).changes == 2
 
 
+DASHBOARD = "aws:cloudwatch/dashboard:Dashboard"
 ALARM, TOPIC = "aws:cloudwatch/metricAlarm:MetricAlarm", "aws:sns/topic:Topic"
 SUBSCRIPTION, BUDGET = "aws:sns/topicSubscription:TopicSubscription", "aws:budgets/budget:Budget"
 
@@ -211,6 +212,22 @@ def test_an_alarm_is_as_it_is_asked_for_and_is_changed_in_place(plugin):
     delete(plugin, ALARM, id, state)
     delete(plugin, ALARM, id, state)
     assert not is_there(plugin, ALARM, id, state) and client.describe_alarms()["MetricAlarms"] == []
+
+
+def test_a_dashboard_is_put_over_what_is_there_and_goes_once(plugin):
+    inputs = {"dashboardName": "prod-x", "dashboardBody": '{"widgets": []}'}
+    create(plugin, DASHBOARD, inputs)
+    id, state = create(plugin, DASHBOARD, inputs)
+    news = {**inputs, "dashboardBody": '{"widgets": [{"type": "text"}]}'}
+    assert diff(plugin, DASHBOARD, state, news).replaces == []
+    assert diff(plugin, DASHBOARD, state, {**news, "dashboardName": "y"}).replaces == ["dashboardName"]
+    update(plugin, DASHBOARD, id, state, news)
+    client = boto3.client("cloudwatch", region_name=REGION)
+    assert client.get_dashboard(DashboardName="prod-x")["DashboardBody"] == news["dashboardBody"]
+    assert is_there(plugin, DASHBOARD, id, state)
+    delete(plugin, DASHBOARD, id, state)
+    delete(plugin, DASHBOARD, id, state)
+    assert not is_there(plugin, DASHBOARD, id, state)
 
 
 def test_a_topic_writes_to_its_addresses(plugin):

@@ -33,6 +33,7 @@ KINDS = {
     "aws:sns/topic:Topic::alarms-ap-northeast-1-topic": ("topic", TOKYO),
     "aws:sns/topicSubscription:TopicSubscription::alarms-ap-northeast-1-to-ops@hey-watch.me": ("topic", TOKYO),
     "aws:cloudwatch/metricAlarm:MetricAlarm::watchme-ap-northeast-1-alarms-disk": ("alarms", TOKYO),
+    "aws:cloudwatch/dashboard:Dashboard::dashboard-ap-northeast-1": ("alarms", TOKYO),
     "aws:dlm/lifecyclePolicy:LifecyclePolicy::snapshots-ap-northeast-1-policy": ("snapshots", TOKYO),
     "aws:budgets/budget:Budget::credits": None,
     "infra:index:Host::watchme-ap-northeast-1": None,
