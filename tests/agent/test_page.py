@@ -9,6 +9,7 @@ import pytest
 from agent import store
 from agent.monitor import page, run
 from agent.monitor.style import SCRIPT
+from agent.world import Usage
 from tests.agent.conditions import watchme
 from tests.agent.native import release as native_release
 from tests.agent.native import serving as native_serving
@@ -45,6 +46,17 @@ def test_page_loads_nothing_and_is_stale_without_its_script():
     assert f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'" in text
     assert f"<script>{SCRIPT}</script>" in text and "http" not in re.sub(r'http-equiv="[\w-]+"', "", text)
     assert f'<body class="stale" data-at="{value["at"]:.0f}" data-stale="900">' in text
+
+
+def test_what_is_in_memory_is_no_disk_of_the_page_and_can_be_full_all_the_same():
+    def with_a_full_run(world):
+        world.files["/proc/mounts"] = (b"/dev/vda1 / ext4 rw 0 0\ntmpfs /run tmpfs rw 0 0\n", 0o444, "root", "root")
+        whole = world.disk
+        world.usage = lambda path: Usage(99, 100, 1, 10, 9) if path == "/run" else whole
+
+    _, value, text = written(with_a_full_run)
+    assert [subject for name, subject, _ in value["machine"] if name == "disk"] == ["/"]
+    assert "the disk of /run is 99.0 % full" in text
 
 
 def test_a_host_without_public_names_has_none():

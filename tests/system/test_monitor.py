@@ -94,6 +94,25 @@ def test_status_works_from_another_machine(host):
     assert "changed by hand: /etc/infra/singles.json" in shown, shown
 
 
+def test_all_hosts_on_one_page(host, tmp_path):
+    sh(host, "systemctl start infra-monitor.service")
+    out = tmp_path / "dashboard.html"
+    ran = host.command("infra", "dashboard", "--stack", "lab", "--out", str(out))
+    assert ran.code == 0 and "3 host(s) of 1 stack(s)" in ran.output, ran.output
+    text = out.read_text()
+    for part in (
+        "watchme in ap-northeast-1</h3>",
+        "Serves release",
+        '<svg class="plot"',
+        "Memory: ",
+        "Disk /: ",
+        "Requests per hour: ",
+    ):
+        assert part in text, part
+    # A machine of the lab is a container, which has files and memory mounted
+    assert not [path for path in ("/run", "/dev", "/etc/hostname", "/etc/hosts") if f"Disk {path}:" in text]
+
+
 def test_logs_work_from_another_machine(host):
     ran = host.command("infra", "logs", "ast-api", "--stack", "lab", "-n", "200")
     assert ran.code == 0 and "ast-api: watchme-api-ast listens on 8017" in ran.output, ran.output
