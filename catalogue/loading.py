@@ -14,6 +14,7 @@ from catalogue.alerts import KINDS as ALERT_KINDS
 from catalogue.alerts import Alert, AnyAlert, CloudAlert, CloudMetric
 from catalogue.assigned import with_assigned
 from catalogue.backup import Backup, Keep
+from catalogue.cdns import Cdn
 from catalogue.compose.container import ContainerFile
 from catalogue.compose.steps import ReleaseStep
 from catalogue.compose.upstream import Upstream
@@ -346,5 +347,5 @@ MODELS: dict[str, type[Model]] = {
     ".compose": ComposeSource, "compose.files": ContainerFile, "volumes": Mount, "health": HealthCommand,
     "depends_on": Dependency, "ulimits": Limits, "release": ReleaseStep, "backup": Backup, "keep": Keep,
     "artefact": Artefact, "redirects": Redirect, "static": StaticFiles, "cors": Cors, "rate": Rate, "snippet": Snippet,
-    "forward_auth": ForwardAuth, "hsts": Hsts,
+    "forward_auth": ForwardAuth, "hsts": Hsts, "cdn": Cdn,
 }  # fmt: skip

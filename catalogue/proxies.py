@@ -21,12 +21,14 @@ class Abilities:
     """Whether it can be switched between two places of a service, and have requests wait: rollouts, replicas, hold."""
     limits_clients: bool = False
     """Whether it counts each client's requests and connections."""
+    trusts_by_site: bool = False
+    """Whether each site has its own list of CDNs that it believes."""
     takes_placeholders: bool = False
     """Whether it puts a value in the place of a name in braces, in a header's value."""
 
 
 ABILITIES = {
-    "nginx": Abilities(leads_between=True, limits_clients=True),
+    "nginx": Abilities(leads_between=True, limits_clients=True, trusts_by_site=True),
     "caddy": Abilities(takes_placeholders=True),
 }
 

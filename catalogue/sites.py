@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
+from catalogue.cdns import AnyCdn
 from catalogue.fields import (
     AbsolutePath,
     EnvironmentName,
@@ -273,6 +274,9 @@ class Site(Serving):
     certificate: AnyCertificate | None = None
     """`wildcard` is one certificate for all names beside this one (`*.example.com`); or one of your own, as files of
     the host or as secrets. By default the name gets one of its own."""
+    cdn: AnyCdn | None = None
+    """A CDN that asks the site in its clients' place: `cloudflare`, or its `ranges`. Limits, `allow`, `deny` and logs
+    then go by the client that it names."""
     alias_of: HostName | None = None
     """The site of which this is another name: it serves the same."""
     redirects: list[Redirect] = []

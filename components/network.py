@@ -40,8 +40,9 @@ class Passage:
 
 
 class Network(pulumi.ComponentResource):
-    """`subnet_id`, its `zone` and `security_group_id` for the hosts of a region. The world reaches 80, 443 and what
-    services publish, `adminCidrs` reach 22, and nothing else is reachable."""
+    """`subnet_id`, its `zone` and `security_group_id` for the hosts of a region. The world, or the CDNs in front of all
+    sites, reach 80 and 443; the world reaches what services publish; `adminCidrs` reach 22, and nothing else is
+    reachable."""
 
     subnet_id: pulumi.Output[str]
     security_group_id: pulumi.Output[str]
@@ -194,10 +195,24 @@ def passages(catalogue: Catalogue) -> list[Passage]:
     ]
 
 
+def web_clients(catalogue: Catalogue) -> dict[int, list[str]]:
+    """Port of the proxies → the networks that reach it: the world or, where each site is for its CDN only, those of the
+    CDNs and of administrators. What HTTP proves to an authority is asked at port 80 from anywhere."""
+    stack = catalogue.stack
+    sites = [site for host in stack.ec2_hosts for system in catalogue.systems_on(host) for site in system.sites]
+    fronts = [site.cdn for site in sites if site.cdn]
+    owners = [site for site in sites if site.alias_of is None]
+    if not owners or not all(site.cdn and site.cdn.only for site in owners):
+        return {80: [WORLD], 443: [WORLD]}
+    networks = [network for cdn in fronts for network in cdn.networks_of_ipv4]
+    closed = [str(network) for network in dict.fromkeys([*networks, *stack.adminCidrs, *stack.statusCidrs])]
+    return {80: [WORLD] if any(site.is_proved_by_http for site in sites) else closed, 443: closed}
+
+
 def openings(catalogue: Catalogue) -> list[Opening]:
     """Everything that may come in to the hosts of a region: what services publish there is open in its one group."""
     stack = catalogue.stack
-    web = [Opening(port, port, "tcp", WORLD) for port in (80, 443)]
+    web = [Opening(port, port, "tcp", cidr) for port, cidrs in web_clients(catalogue).items() for cidr in cidrs]
     administrators = [Opening(22, 22, "tcp", str(network)) for network in stack.adminCidrs]
     systems = {system.system: system for host in stack.ec2_hosts for system in catalogue.systems_on(host)}
     published = [

@@ -11,7 +11,7 @@ from components.before import Hosts
 from components.dns import PublicName
 from components.move import Move
 from components.region import Digests, Region
-from rendering.host import render, zone_names
+from rendering.host import render, switched_names, zone_names
 
 
 def running(here: Region, digests: Digests) -> Digests:
@@ -69,7 +69,7 @@ def serve(
     records = point(here, [*here.releases], gates, everywhere)
     if not attempt:
         return Cutover(pulumi.Output.all(*(record.fqdn for record in records)), [*records], [])
-    moved = {public: here.machines[host].address for host in probed_hosts for public in zone_names(catalogue, host)}
+    moved = {public: here.machines[host].address for host in probed_hosts for public in switched_names(catalogue, host)}
     switched = pulumi.ResourceOptions(depends_on=[*records, *gates])
     expected = steps.VerifyArgs(moved, urls, singles, here.addresses)
     verified = steps.verify_step(f"verified-{name}", stack, expected, switched)

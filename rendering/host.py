@@ -186,6 +186,17 @@ def zone_names(catalogue: Catalogue, host: str) -> list[str]:
     return [name for name in names if catalogue.stack.in_zone(name)]
 
 
+def switched_names(catalogue: Catalogue, host: str) -> list[str]:
+    """Those of them that lead to the host itself: where a person keeps the zone, a name behind a CDN leads there."""
+    if catalogue.stack.dns.is_ours:
+        return zone_names(catalogue, host)
+    systems = catalogue.systems_on(host)
+    fronted = {
+        catalogue.stack.public_name(site.name) for s in systems for site in s.sites if sites.serving_site(s, site).cdn
+    }
+    return [name for name in zone_names(catalogue, host) if name not in fronted]
+
+
 def data(catalogue: Catalogue, host: str) -> list[str]:
     """Data directories of a host, which no release brings, its containers' volumes included."""
     return [path for system in catalogue.systems_on(host) for path in [*system.data, *compose.data(system)]]

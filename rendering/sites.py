@@ -12,6 +12,7 @@ from catalogue.service import Service
 from catalogue.services import ComposeService
 from catalogue.sites import Cors, FileKey, Rate, Serving, Site
 from rendering import certificates
+from rendering.cdns import Fronting
 from rendering.environment import secret_file
 from rendering.files import EnvironmentFile, File
 from rendering.proxy import Passwords
@@ -100,9 +101,9 @@ class Location:
 class SiteView:
     """A site under its name in this stack. `headers` go with every answer; `is_open` when a location takes all paths;
     `status` are the networks that may see the host's own page, and the site while it is in maintenance; `ipv6` whether
-    the host can listen there. `rates` and `connections` are the zones that count clients, `origins` the lists of
-    origins by the name that the proxy knows them by, `caches` how long answers are kept; `pages` are error pages by
-    their status."""
+    the host can listen there; `cdn` what asks in its clients' place. `rates` and `connections` are the zones that count
+    clients, `origins` the lists of origins by the name that the proxy knows them by, `caches` how long answers are
+    kept; `pages` are error pages by their status."""
 
     name: str
     is_proved_by_http: bool
@@ -123,6 +124,7 @@ class SiteView:
     maintenance: str
     snippet: str
     ipv6: bool = True
+    cdn: Fronting | None = None
 
     @property
     def has_gate(self) -> bool:

@@ -7,7 +7,7 @@ from catalogue.loading import Catalogue
 from catalogue.models import System
 from catalogue.sites import Site
 from catalogue.sizes import to_bytes
-from rendering import certificates, sites
+from rendering import cdns, certificates, sites
 from rendering.files import File, HostFiles, Reaction, Unit
 from rendering.monitor import PAGE
 from rendering.proxy import Passwords, Proxy, SiteText
@@ -27,7 +27,11 @@ RELOADED = "systemctl try-reload-or-restart caddy || systemctl restart caddy"
 def of_site(catalogue: Catalogue, host: str, system: System, site: Site) -> HostFiles:
     """A site's file and what it serves by itself; its certificate where the name is proved by DNS, which Caddy cannot
     do."""
-    site_view = replace(view(catalogue, system, site, PLACE), ipv6=catalogue.stack.hosts[host].ipv6)
+    site_view = replace(
+        view(catalogue, system, site, PLACE),
+        ipv6=catalogue.stack.hosts[host].ipv6,
+        cdn=cdns.fronting(catalogue, system, site),
+    )
     # The host's own page says by itself what it may load
     page_headers = {name: value for name, value in site_view.headers.items() if name != "Content-Security-Policy"}
     settings = {
@@ -67,7 +71,8 @@ def quote(value: str) -> str:
 def once(catalogue: Catalogue, host: str) -> HostFiles:
     """The parts of Caddy's configuration that a host has once, whatever its sites are."""
     stack = catalogue.stack
-    values = {"email": stack.acmeEmail, "directory": stack.acmeDirectory, "admin": ADMIN}
+    cdn = next(cdns.cdns_of(catalogue, host), None)
+    values = {"cdn": cdn, "email": stack.acmeEmail, "directory": stack.acmeDirectory, "admin": ADMIN}
     main = fill("Caddyfile.j2", f"Pulumi.{stack.name}.yaml", **values)
     return HostFiles(
         host="",

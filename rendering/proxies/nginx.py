@@ -9,7 +9,7 @@ from catalogue.models import System
 from catalogue.service import Service
 from catalogue.services import ComposeService
 from catalogue.sites import Site
-from rendering import certificates, holding, sites
+from rendering import cdns, certificates, holding, sites
 from rendering.files import Choice, File, HostFiles, Link, Member, Reaction, Replicas, Slots, Unit
 from rendering.monitor import PAGE
 from rendering.places import Place, own_url, places
@@ -29,7 +29,11 @@ RELOAD = "/etc/letsencrypt/renewal-hooks/deploy/reload-nginx"
 
 def of_site(catalogue: Catalogue, host: str, system: System, site: Site) -> HostFiles:
     """A site's file, its link, its certificate, and what it serves by itself."""
-    site_view = replace(view(catalogue, system, site, PLACE, _leads_to), ipv6=catalogue.stack.hosts[host].ipv6)
+    site_view = replace(
+        view(catalogue, system, site, PLACE, _leads_to),
+        ipv6=catalogue.stack.hosts[host].ipv6,
+        cdn=cdns.fronting(catalogue, system, site),
+    )
     settings = {"webroot": WEBROOT, "page": PAGE, "public": PUBLIC, "hidden": HIDDEN, "quoted": quote}
     content = fill("site.conf.j2", catalogue.file_of(system), site=site_view, **settings)
     available = f"/etc/nginx/sites-available/{site_view.name}"

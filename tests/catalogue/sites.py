@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from tests.catalogue.changes import both
+from tests.catalogue.changes import both, configured, hosted
+from tests.support import catalogue
 
 
 def saying(**values: Any):
@@ -29,6 +30,8 @@ def routed(**values: Any):
 OPEN: dict[str, Any] = {"methods": ["GET"], "credentials": True}
 # What is changed, and what the one line must say
 EXAMPLES = {
+    "a CDN that is the world": (saying(cdn={"ranges": ["0.0.0.0/0"]}), "site api.hey-watch.me: cdn: its ranges are all of the internet"),
+    "an alias with a CDN": (beside(alias_of="api.hey-watch.me", cdn="cloudflare"), "an alias with cdn"),
     "an alias of nothing": (beside(alias_of="no.hey-watch.me"), "site www.hey-watch.me: alias_of no.hey-watch.me; must be another site of this system"),
     "an alias of itself": (beside(alias_of="www.hey-watch.me"), "alias_of www.hey-watch.me; must be another site of this system that is not an alias: api"),
     "an alias that says more": (beside(alias_of="api.hey-watch.me", cors=["GET"], closed=["/x/"]), "an alias with closed, cors"),
@@ -87,3 +90,11 @@ REFUSED = {
     "no requests at all": (routed(rate={"requests": 0}), "rate.requests"),
     "a hidden page": (saying(error_pages={"404": "../x.html"}), "a relative path below its directory"),
 }  # fmt: skip
+
+
+def by_configuration():
+    """Catalogues with a fault of sites that their stack has a part in."""
+    own = {"chain_secret": "TLS_CHAIN", "key_secret": "TLS_KEY"}
+    values = configured(secrets={"watchme": {"TLS_CHAIN": "x", "TLS_KEY": "x"}})
+    yield catalogue(saying(certificate=own), values)
+    yield catalogue(both(saying(cdn="cloudflare"), beside(cdn={"ranges": ["192.0.2.1"]})), hosted(proxy="caddy"))

@@ -323,6 +323,7 @@ def test_every_rule_has_an_example(tmp_path):
     made += [read_shop(tmp_path, "shop", {"system": "shap", "as": "xx"}, STAGING, change=leading_elsewhere)]
     made += [read_shop(tmp_path, "shop", STAGING, change=with_a_name_of_anothers)]
     made += placed_apart(tmp_path)
+    made += [*sites.by_configuration()]
     made += [described(tmp_path, "caddy", static={"shop/snippet.caddy": "bind 1.2.3.4"})]
     for each in made:
         found |= {rule.__name__ for rule in RULES if any(True for _ in rule(each))}

@@ -338,3 +338,11 @@ def test_tokens_that_are_missing_are_listed():
     assert found == {"dns.CLOUDFLARE_API_TOKEN": "missing", "dns.CLOUDFLARE_PROOF_TOKEN": "missing"}
     made = catalogue(config=configured(dns={"provider": "cloudflare", "challenges": "acme.example.net"}))
     assert {entry.path for entry in secret.stack_secrets(made) if entry.group == "dns"} == {"dns.CLOUDFLARE_API_TOKEN"}
+
+
+def test_a_name_behind_a_cdn_may_lead_there():
+    cdn = ["198.51.100.0/24", "2001:db8::/32"]
+    record = ExpectedRecord("a.example.com", "A", ["192.0.2.1"], 60, cdn=cdn)
+    assert record.is_said_by(["198.51.100.7", "198.51.100.8"]) and record.is_said_by(["192.0.2.1"])
+    assert not record.is_said_by(["198.51.100.7", "203.0.113.9"]) and not record.is_said_by([])
+    assert record.is_cdns("2001:db8::1") and not record.is_cdns("2001:db9::1") and not record.is_cdns("x")
