@@ -47,6 +47,7 @@ def check(world: World, job: Job, base: Release | None, target: Release) -> None
     accounts.answer(world, target.manifest["accounts"])
     check_programs(world, target)
     check_families(world, target)
+    check_http3(world, target)
     check_former_artefacts(base, target)
     _ways(world, target)
     _places(world, target)
@@ -220,6 +221,15 @@ def check_families(world: World, target: Release) -> None:
         host = target.manifest["host"]
         raise Refused(
             f"this host has no IPv6, but {sites[0]} listens on it: ipv6: false in infra:hosts, {host}, and run again"
+        )
+
+
+def check_http3(world: World, target: Release) -> None:
+    sites = [file.path for file in target.files if proxies.has_file(file.path) and b"    http3 on;" in file.content]
+    if sites and not world.can.serves_http3:
+        raise Refused(
+            f"the Nginx of this host has no HTTP/3, but {sites[0]} asks for it: install Nginx 1.25 or later with "
+            "http_v3_module, or take http3 from the site, and run again"
         )
 
 

@@ -24,6 +24,9 @@ from catalogue.shapes import is_list
 from catalogue.site_values import HSTS_AGE, ClosedPath, RequestHeader, ResponseHeader, ResponseValue, Seconds, SitePath
 from catalogue.sizes import Size
 
+# By this header clients come to know of HTTP/3
+HTTP3 = 'h3=":443"; ma=86400'
+
 
 class FileKey(Model):
     """A value out of a configuration file of the catalogue."""
@@ -293,6 +296,9 @@ class Site(Serving):
     """Whether the proxy compresses text (gzip)."""
     access_log: bool = True
     """Whether requests are logged, and counted by alerts."""
+    http3: bool = False
+    """Whether clients may use HTTP/3, by UDP at port 443. Nginx has it from 1.25 on; with Caddy one site's is all its
+    host's."""
     client_ca: PathBelow | None = None
     """Certificate authorities, a file below `files/static/` (PEM): only clients with a certificate of one of them may
     ask."""
@@ -302,6 +308,7 @@ class Site(Serving):
     @property
     def all_headers(self) -> dict[str, str]:
         first = {"Strict-Transport-Security": self.hsts.value} if self.hsts else {}
+        first |= {"Alt-Svc": HTTP3} if self.http3 else {}
         return with_headers(first, self.headers)
 
     @property

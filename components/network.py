@@ -213,6 +213,9 @@ def openings(catalogue: Catalogue) -> list[Opening]:
     """Everything that may come in to the hosts of a region: what services publish there is open in its one group."""
     stack = catalogue.stack
     web = [Opening(port, port, "tcp", cidr) for port, cidrs in web_clients(catalogue).items() for cidr in cidrs]
+    systems_of_hosts = [system for host in stack.ec2_hosts for system in catalogue.systems_on(host)]
+    if any(site.http3 for system in systems_of_hosts for site in system.sites):
+        web += [Opening(443, 443, "udp", cidr) for cidr in web_clients(catalogue)[443]]
     administrators = [Opening(22, 22, "tcp", str(network)) for network in stack.adminCidrs]
     systems = {system.system: system for host in stack.ec2_hosts for system in catalogue.systems_on(host)}
     published = [

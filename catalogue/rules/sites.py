@@ -49,7 +49,17 @@ def _all_serving(system: System) -> Iterator[tuple[str, Serving]]:
 
 def aliases(catalogue: Catalogue) -> Iterator[Problem]:
     """Another name of a site serves what that one serves, and has nothing of its own but its certificate."""
-    own = ("redirects", "static", "closed", "error_pages", "snippet", "client_ca", "cdn", *Serving.model_fields)
+    own = (
+        "redirects",
+        "static",
+        "closed",
+        "error_pages",
+        "snippet",
+        "client_ca",
+        "cdn",
+        "http3",
+        *Serving.model_fields,
+    )
     for file, system, site, where in _sites(catalogue):
         if site.alias_of is None:
             continue

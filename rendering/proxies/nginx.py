@@ -33,6 +33,7 @@ def of_site(catalogue: Catalogue, host: str, system: System, site: Site) -> Host
         view(catalogue, system, site, PLACE, _leads_to),
         ipv6=catalogue.stack.hosts[host].ipv6,
         cdn=cdns.fronting(catalogue, system, site),
+        quic=_quic(catalogue, host, system, site),
     )
     settings = {"webroot": WEBROOT, "page": PAGE, "public": PUBLIC, "hidden": HIDDEN, "quoted": quote}
     content = fill("site.conf.j2", catalogue.file_of(system), site=site_view, **settings)
@@ -50,6 +51,20 @@ def of_site(catalogue: Catalogue, host: str, system: System, site: Site) -> Host
         requirements=own.requirements,
         names=[site_view.name],
     )
+
+
+def _quic(catalogue: Catalogue, host: str, system: System, site: Site) -> str:
+    """The parameters at which a site listens for HTTP/3, "" for none. The first one's holds for all: each worker has a
+    socket of its own, so that the packets of a connection come to one."""
+    names = [
+        catalogue.stack.public_name(one.name)
+        for other in catalogue.systems_on(host)
+        for one in other.sites
+        if sites.serving_site(other, one).http3
+    ]
+    if not sites.serving_site(system, site).http3:
+        return ""
+    return "quic reuseport" if catalogue.stack.public_name(site.name) == min(names) else "quic"
 
 
 def _leads_to(service: Service) -> str:
