@@ -13,23 +13,17 @@ from catalogue.alert_names import current_alert, current_measure
 from catalogue.alerts import KINDS as ALERT_KINDS
 from catalogue.alerts import Alert, AnyAlert, CloudAlert, CloudMetric
 from catalogue.assigned import with_assigned
-from catalogue.backup import Backup, Keep
-from catalogue.cdns import Cdn
-from catalogue.compose.container import ContainerFile
-from catalogue.compose.steps import ReleaseStep
 from catalogue.compose.upstream import Upstream
-from catalogue.compose.values import Dependency, HealthCommand, Limits, Mount
-from catalogue.fields import Model
 from catalogue.files import SourceText, parse_toml, read_bytes, read_compose, read_text, read_yaml
 from catalogue.instances import instance_of
 from catalogue.languages import alerts_in
-from catalogue.models import Account, ComposeSource, ContainerNetwork, Directory, DropIn, Milestone, System
+from catalogue.locating import allowed_fields, entry_of, place_of
+from catalogue.models import ComposeSource, System
 from catalogue.parts import wholes, with_parts
 from catalogue.problems import CatalogueError, Problem
-from catalogue.service import Artefact, ConfigFile, Image, Memory, Route
-from catalogue.services import KINDS
+from catalogue.service import Artefact, ConfigFile, Image
 from catalogue.shapes import is_list, is_mapping
-from catalogue.sites import Cors, FileKey, ForwardAuth, Hsts, Rate, Redirect, Site, Snippet, StaticFiles
+from catalogue.sites import FileKey
 from catalogue.stack import Stack
 from catalogue.validation import Document, misread_values, problems_of
 from catalogue.validation import Path as Place
@@ -167,7 +161,7 @@ def read_system(path: Path, variant: str | None = None) -> System:
         rule = "write its value, or remove it"
         raise CatalogueError([Problem(file, place, "is still TODO", rule) for place in unwritten])
     data = _with_compose_file(path, data)
-    document = Document(file, lambda path: _where(data, path), _fields, _text_lookup(path, file, data))
+    document = Document(file, lambda path: place_of(data, path), allowed_fields, _text_lookup(path, file, data))
     try:
         system = System.model_validate(data)
     except ValidationError as error:
@@ -288,7 +282,7 @@ def _where_alert(data: Any, path: tuple[int | str, ...]) -> str:
     """`(3, "host", "metric")` as `alert disk: metric`."""
     if not path:
         return "file"
-    return _entry("alert", data, int(path[0]), "alert", path[2:])
+    return entry_of("alert", data, int(path[0]), "alert", path[2:])
 
 
 def _alert_fields(path: tuple[int | str, ...]) -> list[str]:
@@ -314,38 +308,3 @@ def read_sources(root: Path, systems: dict[str, System], static: list[str]) -> d
         for name, path in paths.items()
         if path.is_relative_to(folder) and path.is_file()
     }
-
-
-def _where(data: Any, path: tuple[int | str, ...]) -> str:
-    """`("services", 3, "compose", "port")` as `service scheduler: port`."""
-    if len(path) < 2 or path[0] != "services" or not isinstance(path[1], int):
-        return ".".join(map(str, path)) or "file"
-    return _entry("service", data["services"], path[1], "name", path[3:])
-
-
-def _entry(kind: str, entries: list[Any], index: int, key: str, rest: tuple[int | str, ...]) -> str:
-    """One of a list by what `key` says that it is called, else by which one it is; and the `rest` of the path in it."""
-    entry = entries[index]
-    name = entry.get(key) if is_mapping(entry) else None
-    # YAML makes `no` and 0700 no names
-    name = name if isinstance(name, str) else f"number {index + 1}"
-    return f"{kind} {name}: {'.'.join(map(str, rest))}" if rest else f"{kind} {name}"
-
-
-def _fields(path: tuple[int | str, ...]) -> list[str]:
-    kind = str(path[2]) if len(path) > 2 else ""
-    for part in reversed(path[:-1]):
-        if model := MODELS.get(f"{kind}.{part}") or MODELS.get(str(part)):
-            return list(model.model_fields)
-    return list(System.model_fields)
-
-
-# What stands at a part of a finding's path
-MODELS: dict[str, type[Model]] = {
-    **KINDS, "routes": Route, "sites": Site, "image": Image, "memory": Memory, "network": ContainerNetwork,
-    "accounts": Account, "directories": Directory, "drop_ins": DropIn, "milestones": Milestone, "files": ConfigFile,
-    ".compose": ComposeSource, "compose.files": ContainerFile, "volumes": Mount, "health": HealthCommand,
-    "depends_on": Dependency, "ulimits": Limits, "release": ReleaseStep, "backup": Backup, "keep": Keep,
-    "artefact": Artefact, "redirects": Redirect, "static": StaticFiles, "cors": Cors, "rate": Rate, "snippet": Snippet,
-    "forward_auth": ForwardAuth, "hsts": Hsts, "cdn": Cdn,
-}  # fmt: skip

@@ -8,7 +8,7 @@ from catalogue.checks import ensure_valid
 from catalogue.loading import load
 from catalogue.stack import read_stack
 from infra.paths import config_file, project_root
-from infra.preview import live
+from infra.preview import images, live
 from infra.writing import fill_directory, put, refuse_system
 from rendering.archive import build
 from rendering.host import render
@@ -23,7 +23,7 @@ def write(stack: str, out: Path) -> Iterator[str]:
         catalogue = live.catalogue_of(stack)
     else:
         catalogue = ensure_valid(load(root, read_stack(root, stack, config_file(stack))), with_values=False)
-    by_repository, untold = live.digests(catalogue, catalogue.stack.region) if has_pulumi else ({}, [])
+    by_repository, untold = images.digests(catalogue, catalogue.stack.region) if has_pulumi else ({}, [])
     digests = {
         f"{repository}{suffix}": digest
         for repository, by_suffix in by_repository.items()

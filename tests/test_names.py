@@ -53,14 +53,6 @@ VAGUE = (
     "found given wanted asked kept seen shown known said brought taken made read left written "
     "named done begun ended gone needed listed chosen held sent"
 )
-# Of these, components and most of infra have some still
-LATER = "named done begun ended gone needed listed chosen held sent"
-FREE = ("infra/adopt/", "infra/project/")
-
-
-def vague_words(path: str) -> set[str]:
-    has_some = path.startswith(("components/", "infra/")) and not path.startswith(FREE)
-    return {*VAGUE.split()} - ({*LATER.split()} if has_some else set())
 
 
 @pytest.mark.parametrize("package", PACKAGES)
@@ -71,7 +63,7 @@ def test_functions_are_verbs_or_nouns_and_variables_say_what_they_hold(package):
         tree = ast.parse(path.read_text())
         participles = [(line, f"function {name}") for line, name in functions(tree) if is_participle(name)]
         file = path.relative_to(ROOT).as_posix()
-        vague = [(line, f"variable {name}") for line, name in variables(tree) if name in vague_words(file)]
+        vague = [(line, f"variable {name}") for line, name in variables(tree) if name in VAGUE.split()]
         complaints += [f"{file}:{line}: {what}" for line, what in participles + vague]
     assert paths and complaints == []
 

@@ -37,7 +37,7 @@ def test_a_cast_has_a_header_and_every_line_as_it_came():
 
 
 @pytest.mark.parametrize("text", ["<script>alert(1)</script>", "a & b", "\"'", "日本語", "x" * 400])
-def test_a_picture_is_well_formed_and_escapes_texts(text):
+def test_picture_is_valid_xml_with_escaped_texts(text):
     root = ElementTree.fromstring(picture([Event(0, text)], "a <title>"))
     (shown,) = root.iter(f"{SVG}text")
     assert shown.text == (text if len(text) <= COLUMNS else f"{text[: COLUMNS - 1]}…")

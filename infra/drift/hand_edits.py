@@ -135,21 +135,21 @@ def _difference(before: str, after: str, name: str) -> str:
 
 def release_text(text: str, diff: str) -> str:
     """What the release has for a file, by the `text` on the host and the unified diff from the one to the other."""
-    lines, result, done = text.splitlines(), list[str](), 0
+    lines, result, position = text.splitlines(), list[str](), 0
     for line in diff.split("\n")[2:]:
         if match := HUNK.match(line):
             # A hunk without lines of the host's names the line before it
             start = int(match[3]) - (match[4] != "0")
-            result += lines[done:start]
-            done = start
+            result += lines[position:start]
+            position = start
         elif line.startswith("+"):
-            done += 1
+            position += 1
         elif line.startswith("-"):
             result.append(line[1:])
         elif line:
             result.append(line[1:])
-            done += 1
-    return "".join(f"{line}\n" for line in [*result, *lines[done:]])
+            position += 1
+    return "".join(f"{line}\n" for line in [*result, *lines[position:]])
 
 
 def known_secrets(stack: str) -> list[str]:
@@ -190,7 +190,7 @@ def select(edits: list[Edit], path: str | None) -> list[Edit]:
     """Those of one path; all without one. Raises InfraError where it was not changed."""
     if path is None:
         return edits
-    if not (chosen := [edit for edit in edits if edit.path == path]):
+    if not (matching := [edit for edit in edits if edit.path == path]):
         names = ", ".join(dict.fromkeys(edit.path for edit in edits)) or "nothing"
         raise InfraError(f"{path} was not changed by hand; changed are: {names}")
-    return chosen
+    return matching

@@ -8,8 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, TypedDict, cast
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from agent.documents.answers import Finding
 from agent.documents.manifest import Manifest
 from agent.wording import phrase as worded
@@ -20,21 +18,20 @@ from catalogue.machines import of_data_disk, of_instance, place_of, region_of
 from catalogue.problems import CatalogueError, Problem
 from catalogue.shapes import ResourceValues, is_mapping
 from catalogue.stack import PROJECT, read_stack, stack_from
-from infra import aws, hosts, remote, sources, ssh
+from infra import hosts, remote, sources, ssh
 from infra.errors import InfraError
 from infra.foreign import one_line
-from infra.mirror import resolve_digests
 from infra.paths import config_file, project_root
 from infra.preview.commits import snapshots
 from infra.preview.compare import NOTHING, HostReports, build_report
 from infra.preview.documents import Host, Machines, Present, Program, Snapshot
 from infra.preview.graph import PLUMBING, Op, Step, order_steps
 from infra.preview.hosts import compare_hosts
+from infra.preview.images import digests, serving_digests
 from infra.preview.marks import mask_text, stable
 from infra.preview.report import StackReport
-from infra.preview.snapshot import code_of, hosts_of, image_digests, machines
+from infra.preview.snapshot import code_of, hosts_of, machines
 from infra.pulumi import PreviewResult, PreviewStep, ResourceState, attempt, preview, pulumi
-from rendering.images import images_of
 
 INSTANCE = "aws:ec2/instance:Instance"
 VOLUME = "aws:ebs/volume:Volume"
@@ -257,7 +254,7 @@ def _complaint(answer: ServedRelease) -> str:
     try:
         compare_hosts({"host": host}, {"host": other})
         compare_hosts({"host": other}, {"host": host})
-        _serving(host["manifest"])
+        serving_digests(host["manifest"])
         _same_credentials(host["manifest"], other)
     except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
         return f"its report of its release cannot be read ({one_line(repr(error))[:200]})"
@@ -269,7 +266,7 @@ def _head(catalogue: Catalogue, there: Present, program: Program) -> tuple[Snaps
     catalogue = replace(pin_images(catalogue, there["deployed"]), addresses=there.get("addresses", {}))
     serving: dict[str, str] = {}
     for host in there["hosts"].values():
-        serving |= _serving(host["manifest"])
+        serving |= serving_digests(host["manifest"])
     images, unlisted = digests(catalogue, there["region"] or catalogue.stack.region, serving)
     rendered_hosts = hosts_of(catalogue, images, _key(catalogue))
     for name, host in there["hosts"].items():
@@ -302,59 +299,3 @@ def _same_credentials(before: Manifest, after: Host) -> None:
                 after["files"][item["path"]] = text.replace(
                     f"{name}=[secret not set]", f"{name}=[secret {current_versions[place]}]"
                 )
-
-
-Images = dict[str, dict[str, str]]
-
-
-def _serving(manifest: Manifest) -> dict[str, str]:
-    """`repository:tag` → digest of what a host's containers run; repository → digest of what no container names."""
-    digest_of = {
-        entry["named"]: entry["image"].split("@")[1] for entry in manifest["containers"] if "@" in entry["image"]
-    }
-    repositories = {name.split("@")[0].split(":")[0] for name in digest_of}
-    whole = {image.split("@")[0].split("/", 1)[1]: image.split("@")[1] for image in images_of(manifest) if "@" in image}
-    return digest_of | {name: digest for name, digest in whole.items() if name not in repositories}
-
-
-def digests(catalogue: Catalogue, region: str, serving: Mapping[str, str] | None = None) -> tuple[Images, list[str]]:
-    """Repository → suffix (`:tag`, `@digest`) → digest of what runs, by a region's registry, or by another image's own;
-    and the images that neither lists: those are as they serve (see `_serving`), or named by their tag."""
-    client, has = aws.client("ecr", region), serving or {}
-    names = [(repository, suffix) for repository, by_image in image_digests(catalogue).items() for suffix in by_image]
-
-    def of(image: tuple[str, str]) -> str | None:
-        repository, suffix = image
-        if suffix.startswith("@"):
-            return suffix[1:]
-        try:
-            (detail,) = client.describe_images(repositoryName=repository, imageIds=[{"imageTag": suffix[1:]}])[
-                "imageDetails"
-            ]
-        except (BotoCoreError, ClientError, ValueError):
-            return None
-        return detail["imageDigest"]
-
-    images: Images = {repository: {} for repository, _ in names}
-    unlisted: list[str] = []
-    with ThreadPoolExecutor(8) as pool:
-        by_image = dict(zip(names, pool.map(of, names), strict=True))
-    by_image |= _of_others(catalogue, [image for image, digest in by_image.items() if digest is None])
-    for (repository, suffix), digest in by_image.items():
-        if digest is None:
-            unlisted.append(f"{repository}{suffix}")
-        if serving_digest := digest or has.get(f"{repository}{suffix}") or has.get(repository):
-            images[repository][suffix] = serving_digest
-    return images, unlisted
-
-
-def _of_others(catalogue: Catalogue, absent: list[tuple[str, str]]) -> dict[tuple[str, str], str]:
-    """What other registries have of images that the stack's own has not: an update copies them. None where one of them
-    does not answer, which an update says."""
-    names = {f"{repository}{suffix}": (repository, suffix) for repository, suffix in absent}
-    foreign_names = [image.name for image in catalogue.foreign_images if image.name in names]
-    try:
-        digests_by_name = resolve_digests(foreign_names, catalogue.stack.registry_logins)
-    except InfraError:
-        return {}
-    return {names[name]: digest for name, digest in digests_by_name.items()}

@@ -10,7 +10,8 @@ from infra import git, hosts, pulumi
 from infra.errors import InfraError
 from infra.preview import commits, live
 from infra.preview.hosts import compare_hosts
-from infra.preview.live import _complaint, _serving, machines_before, news, steps
+from infra.preview.images import serving_digests
+from infra.preview.live import _complaint, machines_before, news, steps
 from infra.preview.snapshot import hosts_of
 from tests.support import digests, execute, whole
 
@@ -165,7 +166,7 @@ def test_malformed_answer_of_a_host_does_not_end_the_preview():
                 assert said.startswith("its report of its release cannot be read ("), said
                 continue
             compare_hosts({"watchme": {**host, "manifest": manifest}}, {"watchme": host})
-            _serving(manifest)
+            serving_digests(manifest)
     assert named >= {"files", "links", "probes", "containers", "units", "environment_files"}, named
 
 
