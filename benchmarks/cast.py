@@ -3,8 +3,9 @@
 import html
 import json
 import re
+import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 COLUMNS, ROWS = 118, 26
@@ -27,12 +28,14 @@ class Event:
 
 @dataclass(frozen=True)
 class Row:
-    """A line of the picture, and from when to when it is there (`until` None: to the end)."""
+    """A line of the picture, and from when to when it is there (`until` None: to the end); `whole` is the line of the
+    session that it is of."""
 
     number: int
     text: str
     since: float
     until: float | None = None
+    whole: str = ""
 
 
 def without_pauses(events: Sequence[Event], longest: float = PAUSE) -> list[Event]:
@@ -47,21 +50,25 @@ def without_pauses(events: Sequence[Event], longest: float = PAUSE) -> list[Even
 
 
 def rows_of(events: Sequence[Event]) -> list[Row]:
-    """A line of progress stands in the place of the one before of the same resource."""
+    """A line of progress stands in the place of the one before of the same resource, and is cut; others are wrapped."""
     rows: list[Row] = []
     place: dict[str, int] = {}
     for event in events:
         progress = UNDER_WAY.match(event.text)
-        earlier = place.get(progress[1]) if progress else None
+        if not progress:
+            first = max((row.number for row in rows), default=-1) + 1
+            parts = textwrap.wrap(event.text, COLUMNS, subsequent_indent="      ", drop_whitespace=False) or [""]
+            rows += [Row(first + index, part, event.at, None, event.text) for index, part in enumerate(parts)]
+            continue
+        earlier = place.get(progress[1])
         if earlier is None:
             number = max((row.number for row in rows), default=-1) + 1
         else:
             shown = rows[earlier]
-            rows[earlier] = Row(shown.number, shown.text, shown.since, event.at)
+            rows[earlier] = replace(shown, until=event.at)
             number = shown.number
-        rows.append(Row(number, event.text, event.at))
-        if progress:
-            place[progress[1]] = len(rows) - 1
+        place[progress[1]] = len(rows)
+        rows.append(Row(number, _cut(event.text), event.at, None, event.text))
     return rows
 
 
@@ -88,7 +95,9 @@ def picture(events: Sequence[Event], title: str) -> str:
         rules.append(f"@keyframes r{index}{{{frames}}}#r{index}{{animation:r{index} {end:.1f}s linear infinite}}")
         hidden = "" if row.until is None else ' class="past"'
         y = MARGIN + LINE * (row.number + 1) - 5
-        texts.append(f'<text id="r{index}"{hidden} x="{MARGIN}" y="{y}" {_fill(row.text)}>{_shown(row.text)}</text>')
+        texts.append(
+            f'<text id="r{index}"{hidden} x="{MARGIN}" y="{y}" {_fill(row.whole)}>{html.escape(row.text)}</text>'
+        )
     last = max(count - ROWS, 0)
     rules.append(_scroll(rows, end))
     rules.append(
@@ -127,9 +136,8 @@ def _fill(text: str) -> str:
     return 'fill="#7fd99a"' if GOOD.search(text) else 'fill="#c9d1d9"'
 
 
-def _shown(text: str) -> str:
-    cut = text if len(text) <= COLUMNS else f"{text[: COLUMNS - 1]}…"
-    return html.escape(cut)
+def _cut(text: str) -> str:
+    return text if len(text) <= COLUMNS else f"{text[: COLUMNS - 1]}…"
 
 
 def write(events: Sequence[Event], title: str, folder: Path, name: str) -> list[Path]:

@@ -1,6 +1,7 @@
 """`make recordings`: runs the sessions that the README shows in a lab, and writes docs/images/*.{cast,svg}.
 
-Nothing is edited afterwards: long lines are cut in the picture, pauses shortened, and the whole is in the .cast.
+Nothing is edited but this checkout's own path. The picture cuts lines of progress, wraps others and shortens pauses;
+the .cast has all of it.
 """
 
 import subprocess
@@ -31,7 +32,8 @@ class Session:
         self.began = time.monotonic()
         self.events: list[Event] = []
 
-    def _note(self, text: str) -> None:
+    def _note(self, line: str) -> None:
+        text = line.replace(f"{ROOT}/", "")
         self.events.append(Event(time.monotonic() - self.began, text))
         print(text, flush=True)
 
@@ -79,7 +81,6 @@ def roll_back(lab: Lab) -> list[Event]:
             session.run(*UP)
         with changed(CATALOGUE, MEMORY, HEALTH):
             session.run(*UP, comment="   # its health path is wrong now")
-        session.run("infra", "releases", "--stack", "lab", "--host", "watchme")
     finally:
         subprocess.run(UP, cwd=ROOT, env=env, check=True, capture_output=True, timeout=LIMIT)
     return session.events

@@ -25,6 +25,13 @@ def test_a_line_of_progress_takes_the_place_of_the_one_before():
     ]  # fmt: skip
 
 
+def test_long_line_of_progress_is_cut_and_others_are_wrapped():
+    long = f" ~  command:local:Command release updating (1s) {'pulling ' * 40}"
+    rows = rows_of([Event(0, long), Event(1, "word " * 60)])
+    assert len(rows[0].text) == COLUMNS and rows[0].text.endswith("…")
+    assert [row.number for row in rows] == [0, 1, 2, 3] and {row.whole for row in rows[1:]} == {"word " * 60}
+
+
 def test_pauses_are_shortened_and_the_order_stays():
     times = [event.at for event in without_pauses([Event(0, "a"), Event(100, "b"), Event(100.5, "c")])]
     assert times == [0, PAUSE, PAUSE + 0.5]
@@ -36,11 +43,13 @@ def test_a_cast_has_a_header_and_every_line_as_it_came():
     assert [(at, text.rstrip("\r\n")) for at, _, text in lines] == [(event.at, event.text) for event in PROGRESS]
 
 
-@pytest.mark.parametrize("text", ["<script>alert(1)</script>", "a & b", "\"'", "日本語", "x" * 400])
+@pytest.mark.parametrize("text", ["<script>alert(1)</script>", "a & b", "\"'", "日本語", "", "two  words", "x" * 400])
 def test_picture_is_valid_xml_with_escaped_texts(text):
     root = ElementTree.fromstring(picture([Event(0, text)], "a <title>"))
-    (shown,) = root.iter(f"{SVG}text")
-    assert shown.text == (text if len(text) <= COLUMNS else f"{text[: COLUMNS - 1]}…")
+    lines = [line.text or "" for line in root.iter(f"{SVG}text")]
+    assert (
+        all(len(line) <= COLUMNS for line in lines) and "".join(line.removeprefix("      ") for line in lines) == text
+    )
     assert root.findtext(f"{SVG}title") == "a <title>"
 
 
