@@ -1,7 +1,6 @@
 """Services that begin or end to run apart from their system (catalogue/parts.py), and their data."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import pulumi
 
@@ -54,6 +53,6 @@ def _going(catalogue: Catalogue, before: Before) -> list[_Going]:
     return [one for one in going if one.source != one.target]
 
 
-def part_outputs(catalogue: Catalogue) -> dict[str, Any]:
+def part_outputs(catalogue: Catalogue) -> dict[str, list[str]]:
     """Part → the services that it consists of, as the stack's outputs have it."""
     return {entry.known_as: list(entry.services) for _, entry in parts(catalogue.stack)}

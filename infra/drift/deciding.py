@@ -11,7 +11,7 @@ import yaml
 from catalogue.loading import Catalogue
 from catalogue.models import System
 from catalogue.services import ComposeService, NativeService, TimerService
-from catalogue.shapes import is_list, is_mapping
+from catalogue.shapes import ComposeBody, is_list, is_mapping
 from rendering.places import environment_path, projects
 from rendering.proxies import PROXIES
 from rendering.units import directory
@@ -151,7 +151,7 @@ def _of_compose(services: dict[str, ComposeService], before: str, after: str) ->
     yield from (f"another service: {key}" for key in new if key not in old)
 
 
-def _services_in(document: Any) -> dict[str, dict[str, Any]]:
+def _services_in(document: Any) -> dict[str, ComposeBody]:
     services = document.get("services") if is_mapping(document) else None
     return {str(key): body for key, body in services.items() if is_mapping(body)} if is_mapping(services) else {}
 
