@@ -33,6 +33,7 @@ from agent import (
     reaching,
     reports,
     restore,
+    shipping,
     singletons,
     store,
     tags,
@@ -258,13 +259,19 @@ VERBS: dict[str, Callable[[Any], int]] = {
     **{f"backup-{what}": partial(backup, what) for what in backing_up.ANSWERS},
     **{f"arrive-{what}": partial(arrive, what) for what in arriving.ANSWERS},
 }  # fmt: skip
-WATCHES = {"watch-singles": singletons.run, "watch-memory": pressure.run, "watch-tags": tags.run}
+WATCHES = {
+    "watch-singles": singletons.run,
+    "watch-memory": pressure.run,
+    "watch-tags": tags.run,
+    "ship-logs": shipping.run,
+}
 
 
 def command() -> None:
     """`python3 /var/lib/infra/bin VERB`, its argument as JSON on standard input; `job ID`, `registry-login HOST…`,
-    `end-container NAME`, `scheduled-backup SERVICE`, `watch-singles`, `watch-memory` and `watch-tags` are for systemd,
-    `monitor` for it and for people, `enter ID` for what people run in a service, `prove` and `unprove` for certbot."""
+    `end-container NAME`, `scheduled-backup SERVICE`, `watch-singles`, `watch-memory`, `watch-tags` and `ship-logs` are
+    for systemd, `monitor` for it and for people, `enter ID` for what people run in a service, `prove` and `unprove` for
+    certbot."""
     verb = sys.argv[1]
     if verb == "job":
         sys.exit(jobs.run(World(), sys.argv[2]))

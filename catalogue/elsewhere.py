@@ -7,6 +7,8 @@ from typing import Annotated
 
 from pydantic import BeforeValidator
 
+from catalogue.networks import PRIVATE
+
 _LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 _URL = re.compile(r"https?://([A-Za-z0-9.-]+)(?::([0-9]{1,5}))?(/[A-Za-z0-9._~/-]*)?")
 _PEM = re.compile(r"-----BEGIN CERTIFICATE-----\s[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----")
@@ -66,6 +68,16 @@ def _url(text: str) -> str:
     return text
 
 
+def _syslog(text: str) -> str:
+    scheme, _, place = text.partition("://")
+    host, colon, port = place.partition(":")
+    if scheme not in ("tls", "tcp") or not text.isascii() or not _is_place(host, port if colon else None):
+        raise ValueError("a syslog server such as tls://logs.example.com:6514")
+    if scheme == "tcp" and not (is_address(host) and any(ip_address(host) in network for network in PRIVATE)):
+        raise ValueError("tls://, since others could read the logs on their way; tcp:// only to a private address")
+    return text
+
+
 def _bucket(name: str) -> str:
     if not _BUCKET.fullmatch(name) or is_address(name) or _RESERVED.fullmatch(name):
         raise ValueError("the name of an S3 bucket, such as shop-backups: 3 to 63 lower-case letters, digits, - and .")
@@ -86,5 +98,6 @@ def _text(check: Callable[[str], str]) -> BeforeValidator:
 MachineAddress = Annotated[str, _text(_machine)]
 NameServer = Annotated[str, _text(_name_server)]
 Url = Annotated[str, _text(_url)]
+SyslogAddress = Annotated[str, _text(_syslog)]
 Bucket = Annotated[str, _text(_bucket)]
 Certificates = Annotated[str, _text(_certificates)]

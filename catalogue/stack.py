@@ -15,6 +15,7 @@ from catalogue.files import SourceText, mapping, read_mapping, read_text
 from catalogue.host import HOST_KINDS, AnyHost, Ec2Host, Host, SshHost
 from catalogue.instances import Instance
 from catalogue.languages import ENGLISH, Language
+from catalogue.logs import Logs
 from catalogue.machines import FIRST, place_of
 from catalogue.problems import CatalogueError, Problem
 from catalogue.pushers import GitRepository, Pusher
@@ -115,6 +116,7 @@ class Stack(Model):
     acmeDirectory: Url = "https://acme-v02.api.letsencrypt.org/directory"
     acmeEmail: Email
     trustedRoots: list[Certificates] = []
+    logs: Logs = Logs()
     records: list[Record] = []
     pushers: dict[GitRepository, Pusher] = {}
     recordTtl: Annotated[int, Field(ge=1, le=86400, strict=False)] = 60

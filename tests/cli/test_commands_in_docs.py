@@ -18,7 +18,7 @@ PAGES = sorted(
     [*ROOT.glob("*.md"), *(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.md") if path != MESSAGES)]
 )
 # A command ends where the shell's grammar, a comment or prose begins
-END = re.compile(r"\s(?:[|&>#…]|\\$|2>| ).*|…$", re.DOTALL)
+END = re.compile(r"\s(?:[|&>#…]|< |\\$|2>| ).*|…$", re.DOTALL)
 CALL = re.compile(r"(?:^|(?<=[\s`$(]))(?:uv run |\.venv/bin/)?infra (?=[a-z-])")
 SPAN = re.compile(r"`([^`\n]+)`")
 FENCE = re.compile(r"^ *```[^\n]*\n(.*?)^ *```", re.DOTALL | re.MULTILINE)
