@@ -50,9 +50,12 @@ class Edit:
         return [visible(line) for line in [*result, *([f"  not written: {self.obstacle}"] if self.obstacle else [])]]
 
 
-def edits_of(catalogue: Catalogue, host: str, answer: Drift, contents: Contents, values: Iterable[str]) -> list[Edit]:
+def edits_of(catalogue: Catalogue, label: str, answer: Drift, contents: Contents, values: Iterable[str]) -> list[Edit]:
     """Each finding of a host's drift, by what the host has now. `values` are the stack's secrets, as far as they are
-    known here: none is shown or written. Pure."""
+    known here: none is shown or written. `label` is the host, with `@REGION` where it stands by. Raises InfraError."""
+    host = label.partition("@")[0]
+    if host not in catalogue.stack.hosts:
+        raise InfraError(f"{label} leaves the stack: what was changed there belongs in no file of it")
     rendered = render(catalogue, host)
     sources = _sources(catalogue, {file.path: file.content for file in rendered.files})
     environment = {item.path for item in rendered.environment_files}
@@ -63,7 +66,7 @@ def edits_of(catalogue: Catalogue, host: str, answer: Drift, contents: Contents,
     edits: list[Edit] = []
     for item in answer["drift"]:
         path, diff = item["path"], item.get("diff", "")
-        edit = Edit(host, path, item["found"], banners.get(path, ""))
+        edit = Edit(label, path, item["found"], banners.get(path, ""))
         if item["found"] != EDITED:
             edits.append(replace(edit, source=sources.get(path, edit.source), keys=_keys_of_finding(item["found"])))
         elif path in environment or path not in texts or NO_TEXT.fullmatch(texts[path]):

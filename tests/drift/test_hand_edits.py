@@ -182,3 +182,12 @@ def test_what_does_not_go_together_is_refused(one_host, words):
 
 def test_a_path_that_was_not_changed_is_said(one_host):
     assert f"/etc/x was not changed by hand; changed are: {CONFIG}" in str(asked("--adopt", "/etc/x").exception)
+
+
+def test_a_host_that_stands_by_is_the_same_and_one_that_leaves_is_none(catalogue, rendered):
+    answer = answers(rendered, CONFIG, rendered[CONFIG].decode() + "# by hand\n")
+    name = f"{host_of(catalogue, 'whisper')}@ap-southeast-2"
+    (edit,) = hand_edits.edits_of(catalogue, name, *answer, ())
+    assert edit.source == SOURCE and edit.lines()[0].startswith(f"{name}: {CONFIG}")
+    with pytest.raises(InfraError, match="gone leaves the stack"):
+        hand_edits.edits_of(catalogue, "gone", *answer, ())
