@@ -47,6 +47,7 @@ EXAMPLES: dict[str, list[str]] = {
         "infra logs shop-web shop-worker nginx --stack prod --follow",
         "infra logs shop-web --since 2h --grep 'error|timeout' --stack prod",
     ],
+    "reboot": ["infra reboot watchme --stack prod", "infra reboot --rolling --stack prod"],
     "restart": ["infra restart shop-web --stack prod"],
     "exec": [
         "infra exec shop-web --stack prod -- python manage.py createsuperuser",

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from infra.cli import StackName, app, valid_catalogue
+from infra.cli import StackName, app, catalogue_of, valid_catalogue
 
 group = typer.Typer(no_args_is_help=True, help="Replace or retire machines of a host, without an outage.")
 app.add_typer(group, name="host")
@@ -57,3 +57,32 @@ def retire(host: Named, stack: StackName, yes: Yes = False) -> None:
     from infra.move import replacing
 
     replacing.retire(valid_catalogue(stack), host, yes)
+
+
+@app.command()
+def reboot(
+    stack: StackName,
+    host: Annotated[str | None, typer.Argument(help="The host; default: the only one, or with --rolling all.")] = None,
+    rolling: Annotated[bool, typer.Option("--rolling", help="All hosts, one after the other.")] = False,
+    yes: Yes = False,
+) -> None:
+    """Reboot hosts one at a time, and wait until all services of each are healthy before the next. Stops at the first
+    host that does not become healthy, and names it. Refused while a release, an update or a move is running."""
+    from infra import hosts, rebooting
+    from infra.errors import InfraError
+
+    if host is not None and rolling:
+        raise InfraError("--rolling reboots all hosts: leave out the host")
+
+    def say(line: str) -> None:
+        typer.echo(line, err=True)
+
+    catalogue = catalogue_of(stack)
+    targets = hosts.targets(catalogue.stack)
+    names = rebooting.choose(catalogue.stack, [*targets], host, rolling)
+    own = {name: targets[name] for name in names}
+    rebooting.demand_unlocked(catalogue.stack, say)
+    statuses = rebooting.look(own)
+    if not (yes or typer.confirm(rebooting.question(catalogue, names, statuses), err=True)):
+        raise InfraError("nothing was rebooted")
+    rebooting.reboot_each(catalogue.stack, own, statuses, say)

@@ -21,6 +21,7 @@ SOURCES = [
     *sorted((ROOT / "catalogue/masking").glob("*.py")),
     ROOT / "infra/adopt/host/on_host.py",
     ROOT / "infra/on_host.py",
+    ROOT / "infra/reboot_on_host.py",
     *(ROOT / "tests/agent" / name for name in ("fake.py", "certbot.py", "docker.py", "on_a_host.py")),
 ]
 
