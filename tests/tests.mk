@@ -1,5 +1,5 @@
 # Targets for tests and benchmarks; included by the Makefile.
-.PHONY: test test-all test-machine test-pythons bench bench-preview bench-scan recordings
+.PHONY: test test-all test-machine test-pythons bench bench-preview bench-growth bench-scan recordings
 
 test: $(UV) ## checks style and types, and runs the tests of a pull request
 	@$(RUN) python -m tests.all
@@ -15,6 +15,9 @@ test-pythons: $(UV) ## runs the agent's tests and the pure ones on the Pythons o
 
 bench-preview: $(UV) ## measures previews; no lab
 	@$(RUN) python -m benchmarks.preview
+
+bench-growth: $(UV) ## measures what many hosts cost a stack; no lab
+	@$(RUN) python -m benchmarks.growth
 
 bench-scan: $(UV) ## measures infra scan-regions; no lab
 	@$(RUN) python -m benchmarks.scan
