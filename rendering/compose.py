@@ -247,6 +247,7 @@ def containers(catalogue: Catalogue, system: System, owner: str, digests: Digest
             for service in services
             for place in places(service)
         ],
+        private=[way.rpartition(":")[0] for service in services for way in private_ports(service, stack)],
         published=[
             PublishedPorts(port.first, port.last, port.protocol, service.name, service.unit, service.container)
             for service in services

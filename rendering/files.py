@@ -337,6 +337,7 @@ class HostFiles:
     language: str = "en"
     timezone: str = "UTC"
     mounts: list[str] = field(default_factory=list[str])
+    private: list[str] = field(default_factory=list[str])
     networks: list[Network] = field(default_factory=list[Network])
     containers: list[Container] = field(default_factory=list[Container])
     steps: list[Step] = field(default_factory=list[Step])

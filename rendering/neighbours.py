@@ -7,7 +7,7 @@ from catalogue.loading import Catalogue
 from catalogue.parts import UNKNOWN, private_address, serving_hosts
 from catalogue.services import ComposeService
 from catalogue.stack import Stack
-from rendering.files import File, HostFiles
+from rendering.files import HostFiles
 
 
 def with_addresses(files: HostFiles, catalogue: Catalogue) -> HostFiles:
@@ -18,15 +18,14 @@ def with_addresses(files: HostFiles, catalogue: Catalogue) -> HostFiles:
     by_host |= catalogue.addresses
     pairs = [(private_address(host).encode(), (by_host.get(host) or "").encode()) for host in hosts]
 
-    def resolve(file: File) -> File:
-        content = file.content
-        if UNKNOWN.encode() in content:
-            # The longer name first: one may end like another
-            for name, address in sorted(pairs, key=lambda pair: -len(pair[0])):
-                content = content.replace(name, address or name)
-        return file if content == file.content else replace(file, content=content)
+    def resolve(content: bytes) -> bytes:
+        # The longer name first: one may end like another
+        for name, address in sorted(pairs, key=lambda pair: -len(pair[0])) if UNKNOWN.encode() in content else ():
+            content = content.replace(name, address or name)
+        return content
 
-    return replace(files, files=[resolve(file) for file in files.files])
+    resolved = [replace(file, content=resolve(file.content)) for file in files.files]
+    return replace(files, files=resolved, private=[resolve(way.encode()).decode() for way in files.private])
 
 
 def private_ports(service: ComposeService, stack: Stack) -> list[str]:

@@ -13,6 +13,7 @@ LEFT_OUT: dict[str, Any] = {
     "language": "en",
     "mounts": [],
     "own_certificates": [],
+    "private": [],
     "timezone": "UTC",
 }
 
@@ -298,6 +299,7 @@ class _Sometimes(TypedDict, total=False):
     timezone: str  # an IANA name: of the times that the page and notices show, where that is not UTC
     own_certificates: list[OwnCertificate]  # that no authority is asked for, where there are some
     mounts: list[str]  # places that have to be mounted, where there are some
+    private: list[str]  # ADDRESS:PORT at which other hosts of the stack reach containers, where they do
 
 
 class Manifest(_Sometimes):

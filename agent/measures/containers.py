@@ -164,11 +164,13 @@ def open_ports(look: HostFacts, _: Alert) -> Measures:
         if entry["protocol"] == "tcp"
         for number in range(entry["first"], entry["last"] + 1)
     }
+    # Where other hosts of the stack reach what runs apart from its system
+    private = {*look.manifest.get("private", [])}
     within = {entry["name"] for entry in _in_networks(look.manifest["containers"])}
     for port in look.manifest["ports"]:
         if port["container"] not in within or port["port"] in published:
             continue
-        at = open_at.get(port["port"], set())
+        at = {one for one in open_at.get(port["port"], set()) if f"{one}:{port['port']}" not in private}
         subject = phrase("port {port} of {service}", port=port["port"], service=port["service"])
         yield Measured(subject, 1 if at else 0, phrase(" at {addresses}", addresses=", ".join(sorted(at))))
 

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from catalogue.host import Ec2Host, SshHost
 from catalogue.loading import Catalogue
 from catalogue.networks import FOR_CONTAINERS, HOSTS, is_for_containers, too_wide
+from catalogue.parts import neighbours
 from catalogue.problems import Level, Problem, nearest
 from catalogue.rules.each import services
 from catalogue.rules.places import has_foreign_subnet
@@ -163,6 +164,11 @@ def _networks_reached(stack: Stack, host: str) -> list[tuple[str, IPv4Network, L
     if isinstance(spec, SshHost):
         with suppress(ValueError):
             reached.append((f"the host's own address {spec.address}", IPv4Network(spec.address), "error"))
+    for other in neighbours(stack, host):
+        own = stack.hosts[other]
+        if isinstance(own, SshHost) and own.privateAddress:
+            what = f"the private address {own.privateAddress} of host {other}"
+            reached.append((what, IPv4Network(own.privateAddress), "error"))
     for server in stack.nameServers:
         with suppress(ValueError):
             address = server.partition(":")[0]

@@ -1,6 +1,7 @@
 """What should wake an operator: each condition on a healthy host, and on one where its cause is there."""
 
 import time
+from dataclasses import replace
 from email.utils import formatdate
 
 import pytest
@@ -126,6 +127,20 @@ def test_failed_measurement_does_not_hide_other_conditions():
     assert [entry.text for entry in fired(world)] == [
         "name-resolution could not be checked: ValueError: no such namespace",
         "nginx.service is not running: no site of this host can be reached",
+    ]
+
+
+def test_port_at_the_private_address_that_other_hosts_reach_is_not_open():
+    world = watchme()
+    release = current(world)
+    manifest = {**release.manifest, "private": ["10.20.1.77:8017"]}
+    look = HostFacts(world, replace(release, manifest=manifest))
+    ways = LISTENS.format(at="10.20.1.77:8017") + LISTENS.format(at="127.0.0.1:8017")
+    world.answers["ss -Hltn"] = CommandResult(0, ways)
+    assert firing(look) == []
+    world.answers["ss -Hltn"] = CommandResult(0, ways + LISTENS.format(at="0.0.0.0:8017"))
+    assert [(entry.alert, entry.subject) for entry in firing(HostFacts(world, look.release))] == [
+        ("open-port", "port 8017 of ast-api")
     ]
 
 

@@ -55,6 +55,7 @@ def test_each_host_has_its_services_and_the_proxy_leads_to_the_relay(project):
     assert {container.name for container in gpu.containers} == {"web", "shop_worker_1"}
     assert not gpu.certificates and [c.name for c in box.certificates] == ["shop.hey-watch.me"]
     composed = next(f.content for f in gpu.files if f.path == "/opt/web/docker-compose.prod.yml")
+    assert (gpu.private, box.private) == (["10.20.1.77:8080"], [])
     assert yaml.safe_load(composed)["services"]["web"]["ports"] == ["127.0.0.1:8040:8080", "10.20.1.77:8080:8080"]
     assert shop.systems["shop-web"].data == ["/srv/shop/media"] and shop.systems["shop"].data == []
     assert shop.file_of(shop.systems["shop-web"]) == "files/systems/shop.yaml"
@@ -110,6 +111,11 @@ def test_owners_machine_serves_at_its_private_address(project):
     assert errors(check(shop)) == [], lines(shop)
     composed = next(f.content.decode() for f in render(shop, "desk").files if f.path.startswith("/opt/web/docker"))
     assert "10.8.0.4:8080:8080" in composed
+
+
+def test_containers_network_does_not_cover_a_private_address(project):
+    desk = {**HOME, "privateAddress": "10.8.0.4", "systems": part("web", "worker", subnet="10.8.0.0/24")["systems"]}
+    assert "overlaps the private address 10.8.0.4 of host desk" in lines(project("shop", hosts={"desk": desk}))
 
 
 def test_policy_takes_a_private_port_only_of_a_service_that_runs_apart(project):
