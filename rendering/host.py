@@ -10,6 +10,7 @@ from catalogue import models as catalogue_models
 from catalogue.host import SshHost
 from catalogue.loading import Catalogue, images_of
 from catalogue.models import System
+from catalogue.parts import parts, relay_name
 from catalogue.service import Service
 from catalogue.services import ComposeService, NativeService, most_memory
 from catalogue.stack import Stack
@@ -285,11 +286,25 @@ def _probes(catalogue: Catalogue, system: System, service: Service) -> list[Prob
         return [Probe(name, unit, places.own_url(service, place), public) for name, unit, place in probe_places]
     assert isinstance(service, NativeService), "there are no other kinds"
     url = f"http://127.0.0.1:{service.listens}{service.health}" if service.listens else None
+    if service.name in _unasked_relays(catalogue):
+        url = public = None
     names = [f"{service.name}/{instance}" for instance in service.instances] or [service.name]
     return [
         Probe(name, units.qualified_name(service, unit), url, public)
         for name, unit in zip(names, service.units, strict=True)
     ]
+
+
+def _unasked_relays(catalogue: Catalogue) -> set[str]:
+    """The relays to services that start, in a move, only once their data has come: after the gate of the host that
+    calls them. Their own host asks for their health."""
+    pairs = [(host, entry, catalogue.systems.get(entry.known_as)) for host, entry in parts(catalogue.stack)]
+    return {
+        relay_name(name, host)
+        for host, entry, system in pairs
+        if system and (system.data or compose.data(system))
+        for name in entry.services
+    }
 
 
 def _once(items: list[Item], may_be: Callable[[Item], bool] = lambda _: True) -> list[Item]:

@@ -9,6 +9,8 @@ import yaml
 from catalogue.checks import check
 from catalogue.parts import neighbours, served_first
 from catalogue.problems import errors
+from infra.deploying import host_of
+from infra.logs import services_of
 from policy.containers import exceptions, ports
 from policy.facts import Facts
 from policy.of_stack import exceptions as granted
@@ -25,6 +27,12 @@ def part(*services, **more):
 
 def without_waits(text):
     return text.replace("    depends_on: {shop-db: {condition: service_healthy}}\n", "")
+
+
+def stateless(text):
+    """A web service without data."""
+    lines = [line for line in without_waits(text).splitlines() if "/srv/shop/media" not in line]
+    return "\n".join(lines)
 
 
 def guarded(text):
@@ -45,7 +53,7 @@ def project(tmp_path):
 
 
 def test_each_host_has_its_services_and_the_proxy_leads_to_the_relay(project):
-    shop = project("shop", hosts={"gpu": part("web", "worker")})
+    shop = project("shop", hosts={"gpu": part("web", "worker")}, change=stateless)
     assert errors(check(shop)) == [], lines(shop)
     box, gpu = render(shop, "box"), render(replace(shop, addresses={"gpu": "10.20.1.77"}), "gpu")
     assert {probe.service: (probe.url, probe.public) for probe in box.probes}["web-on-gpu"] == (
@@ -57,8 +65,16 @@ def test_each_host_has_its_services_and_the_proxy_leads_to_the_relay(project):
     composed = next(f.content for f in gpu.files if f.path == "/opt/web/docker-compose.prod.yml")
     assert (gpu.private, box.private) == (["10.20.1.77:8080"], [])
     assert yaml.safe_load(composed)["services"]["web"]["ports"] == ["127.0.0.1:8040:8080", "10.20.1.77:8080:8080"]
-    assert shop.systems["shop-web"].data == ["/srv/shop/media"] and shop.systems["shop"].data == []
     assert shop.file_of(shop.systems["shop-web"]) == "files/systems/shop.yaml"
+
+
+def test_data_goes_with_its_service_and_its_relay_is_not_asked_over_the_network(project):
+    """In a move its data comes after the gate: a caller that waited for it would never pass."""
+    shop = project("shop", hosts={"gpu": part("web", "worker")})
+    assert shop.systems["shop-web"].data == ["/srv/shop/media"] and shop.systems["shop"].data == []
+    (relay,) = [probe for probe in render(shop, "box").probes if probe.service == "web-on-gpu"]
+    assert (relay.url, relay.public, relay.unit) == (None, None, "web-on-gpu.service")
+    assert "http://127.0.0.1:8040/health" in {probe.url for probe in render(shop, "gpu").probes}
 
 
 def test_containers_and_relay_know_the_private_address(project):
@@ -103,6 +119,13 @@ def test_host_that_is_called_is_released_first(project):
     assert served_first(shop.stack) == ["gpu", "box", "spare"]
     assert neighbours(shop.stack, "box") == ["gpu"] == neighbours(shop.stack, "gpu")
     assert neighbours(shop.stack, "spare") == []
+
+
+def test_commands_about_a_service_go_to_the_host_that_runs_it(project):
+    shop = project("shop", hosts={"gpu": part("shop-db")}, secrets={"shop": {"POSTGRES_PASSWORD": "x"}})
+    assert services_of(shop, ["shop-db"]) == {"gpu": ["shop-db"]}
+    assert services_of(shop, ["shop"]) == {"box": ["web", "worker"]}
+    assert host_of(shop, ["shop-db"], None)[0] == "gpu" and host_of(shop, ["web", "worker"], None)[0] == "box"
 
 
 def test_owners_machine_serves_at_its_private_address(project):
