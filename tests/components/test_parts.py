@@ -130,3 +130,21 @@ def test_service_with_data_that_comes_back_is_refused(tmp_path):
     )
     with pytest.raises(pulumi.RunError, match="shop-db would go from host gpu to box without its data"):
         refuse_lost_data(read_shop(tmp_path, "shop", hosts={"gpu": {**HOST, "systems": []}}), before)
+
+
+def test_region_move_takes_both_hosts_along_in_their_order(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    urn = "urn:pulumi:prod::infra::"
+    outputs = {
+        "region": TOKYO, "systems": {"watchme": ["watchme"], "gpu": ["watchme-ast-api"]},
+        "parts": {"watchme-ast-api": ["ast-api"]},
+    }  # fmt: skip
+    state = {f"{urn}pulumi:pulumi:Stack::infra-prod": {"type": "pulumi:pulumi:Stack", "outputs": outputs}}
+    for number, host in enumerate(("watchme", "gpu"), 2):
+        facts = {"host": host, "region": TOKYO, "address": f"127.71.0.{number}"}
+        state[f"{urn}infra:index:Host::{host}-{TOKYO}"] = {"type": "infra:index:Host", "outputs": facts}
+    made = run_program({**OF_BOTH, "infra:hosts": HOSTS, "aws:region": "ap-southeast-2"}, state)
+    names = [r.name for r in made.of("command:local:Command")]
+    order = ["gpu-ap-southeast-2-release-apply", "watchme-ap-southeast-2-release-apply"]
+    assert [name for name in names if name.endswith("-release-apply")] == order
+    assert names.index(order[1]) < next(number for number, name in enumerate(names) if name.endswith("-gate"))
