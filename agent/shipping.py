@@ -69,8 +69,8 @@ class Shipment:
 
     def _current_mask(self) -> Mask:
         """A release's secrets are on the disk before one of its services has them."""
-        listed = self.world.listing(store.RELEASES)
-        releases = [id for id in listed if self.world.exists(f"{store.RELEASES}/{id}/manifest.json")]
+        ids = self.world.listing(store.RELEASES)
+        releases = [id for id in ids if self.world.exists(f"{store.RELEASES}/{id}/manifest.json")]
         if releases != self.releases:
             self.mask, self.releases = Mask(jobs.secret_values(self.world, None)), releases
         return self.mask

@@ -20,6 +20,7 @@ from catalogue.machines import FIRST, place_of
 from catalogue.problems import CatalogueError, Problem
 from catalogue.pushers import GitRepository, Pusher
 from catalogue.records import Record
+from catalogue.sealed import ENCRYPTED, in_plain_text, is_empty, is_sealed, mark_encrypted
 from catalogue.shapes import is_mapping
 from catalogue.sizes import Architecture
 from catalogue.sources import AnySource
@@ -27,9 +28,6 @@ from catalogue.timezones import UTC, TimeZone
 from catalogue.validation import Document, misread_values, problems_of
 
 PROJECT = "infra"
-ENCRYPTED = "[encrypted]"
-# What a preview has in an encrypted value's place (infra/preview/marks.py)
-SEALED = re.compile(r"\[encrypted\]|\[secret [0-9a-f]{12}\]")
 # In the environment of an update that does what was approved: repository and suffix → digest, as JSON
 APPROVED_IMAGES = "INFRA_APPROVED_IMAGES"
 # In that of an update for some services alone: their host, their names, and what is deployed then, as JSON
@@ -300,7 +298,7 @@ def read_stack(project: Path, name: str, file: Path | None = None) -> Stack:
         raise CatalogueError([Problem(path.name, "stack", fault, rule)])
     display_path = shown_path(path, project)
     values = read_config(path, display_path)
-    sealed = {key: _mark_encrypted(value) for key, value in values.items()}
+    sealed = {key: mark_encrypted(value) for key, value in values.items()}
     _refuse_two_values(sealed, display_path)
     if exposed := [key for key in SECRET_KEYS if not is_empty(sealed.get(key), (None, "", ENCRYPTED))]:
         raise CatalogueError(in_plain_text(display_path, exposed))
@@ -325,27 +323,3 @@ def read_config(path: Path, file: str) -> dict[str, Any]:
     """What stands below `config:` of a stack's file: key → value. Raises CatalogueError."""
     values = read_mapping(path, file, "begin it with `config:`, the stack's configuration below it").get("config")
     return mapping({} if values is None else values, file, "config", "write a line `infra:KEY: VALUE` for each key")
-
-
-def in_plain_text(file: str, keys: list[str]) -> list[Problem]:
-    rule = "set it again with pulumi config set --secret, and rotate it: the old value is exposed"
-    return [Problem(file, key, "is in plain text", rule) for key in keys]
-
-
-def is_sealed(value: str) -> bool:
-    """Does something stand in a secret's place, since it was not decrypted."""
-    return bool(SEALED.fullmatch(value))
-
-
-def is_empty(value: Any, nothing: tuple[Any, ...] = (None, "")) -> bool:
-    """Does a value hold nothing but `nothing`; Pulumi leaves `{service: {}}` where the last secret was removed."""
-    if is_mapping(value):
-        return all(is_empty(item, nothing) for item in value.values())
-    return value in nothing
-
-
-def _mark_encrypted(value: Any) -> Any:
-    """An encrypted value as a mark that it is there."""
-    if is_mapping(value):
-        return ENCRYPTED if set(value) == {"secure"} else {key: _mark_encrypted(item) for key, item in value.items()}
-    return value

@@ -15,20 +15,10 @@ from pulumi.runtime.config import CONFIG, get_config_env, is_config_secret
 from catalogue.deployed import Deployed, DeployRequest
 from catalogue.files import mapping, read_mapping
 from catalogue.problems import CatalogueError, Problem
+from catalogue.sealed import in_plain_text, is_empty
 from catalogue.shapes import JsonObject
 from catalogue.sources import SourcesAnswer, SourcesRequest
-from catalogue.stack import (
-    APPROVED_IMAGES,
-    DEPLOYING,
-    PROJECT,
-    SECRET_KEYS,
-    UNSETTLED,
-    Stack,
-    in_plain_text,
-    is_empty,
-    shown_path,
-    stack_from,
-)
+from catalogue.stack import APPROVED_IMAGES, DEPLOYING, PROJECT, SECRET_KEYS, UNSETTLED, Stack, shown_path, stack_from
 
 SOURCES = 300  # seconds for reading all secrets of infra:secretsFrom
 

@@ -306,9 +306,8 @@ class Backup:
 @dataclass(frozen=True)
 class HostFiles:
     """The whole desired state of one host: the input of the archive. `memory` is the sum of limits in bytes, `keep` how
-    many releases it keeps, `logins` the registries whose login a timer renews, `names` the public names that its proxy
-    serves, `kind` who made the host (ec2, ssh), `language` and `timezone` those of its page, `mounts` what must be
-    mounted."""
+    many releases it keeps, `logins` the registries whose login a timer renews, `names` the proxy's public names, `kind`
+    who made the host (ec2, ssh), `language` and `timezone` those of its page, `mounts` what must be mounted."""
 
     host: str
     files: list[File] = field(default_factory=list[File])

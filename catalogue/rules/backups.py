@@ -10,9 +10,10 @@ from catalogue.models import System
 from catalogue.problems import Problem
 from catalogue.rules.containers import is_below
 from catalogue.rules.each import services
+from catalogue.sealed import is_sealed
 from catalogue.service import Service
 from catalogue.services import ComposeService
-from catalogue.stack import BACKUP, BACKUP_SECRETS, is_sealed
+from catalogue.stack import BACKUP, BACKUP_SECRETS
 
 PASSWORD = re.compile(r"[A-Za-z0-9_./:@%+,=-]+")
 

@@ -12,9 +12,10 @@ from catalogue.parts import parts, wholes
 from catalogue.problems import Problem, nearest
 from catalogue.rules.each import services
 from catalogue.rules.hosts_own import STARTED_BY_NAME, elsewhere, is_anothers, is_the_hosts
+from catalogue.sealed import ENCRYPTED, is_sealed
 from catalogue.service import RetiredService, Service
 from catalogue.services import ComposeService, repositories_of
-from catalogue.stack import BACKUP, DNS, ENCRYPTED, MONITOR, MONITOR_SECRETS, REGISTRIES, Stack, is_sealed
+from catalogue.stack import BACKUP, DNS, MONITOR, MONITOR_SECRETS, REGISTRIES, Stack
 
 REPOSITORY = re.compile(r"[a-z0-9]+(?:[_-]+[a-z0-9]+)*(?:/[a-z0-9]+(?:[_-]+[a-z0-9]+)*)*")
 FOREIGN_REPOSITORY = re.compile(

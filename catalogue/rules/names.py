@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from catalogue.dns import LIVES, domain_above
 from catalogue.loading import Catalogue
 from catalogue.problems import Problem, nearest
-from catalogue.stack import API_TOKEN, DNS, DNS_SECRETS, ENCRYPTED, PROOF_TOKEN, Stack, is_sealed
+from catalogue.sealed import ENCRYPTED, is_sealed
+from catalogue.stack import API_TOKEN, DNS, DNS_SECRETS, PROOF_TOKEN, Stack
 
 TOKEN = re.compile(r"[A-Za-z0-9_-]+")
 

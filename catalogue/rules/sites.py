@@ -13,8 +13,8 @@ from catalogue.rules import snippets
 from catalogue.rules.contents import ROOTS, plain
 from catalogue.rules.hosts_own import is_the_hosts
 from catalogue.rules.places import OWN_PAGE
+from catalogue.sealed import ENCRYPTED, is_sealed
 from catalogue.sites import CertificateSecrets, Redirect, Serving, Site, Snippet
-from catalogue.stack import ENCRYPTED, is_sealed
 
 LONGEST_PASSWORD = 72  # bytes: what bcrypt, which both proxies know, reads of one
 OWN_FOLDERS = (OWN_PAGE, "/.infra-")

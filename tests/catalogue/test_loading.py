@@ -9,7 +9,8 @@ import yaml
 from catalogue.files import read_yaml
 from catalogue.loading import load, read_system
 from catalogue.problems import CatalogueError
-from catalogue.stack import ENCRYPTED, Stack, read_stack
+from catalogue.sealed import ENCRYPTED
+from catalogue.stack import Stack, read_stack
 from tests.support import PROD, ROOT, WATCHME, catalogue, stack
 
 BAD_YAML = {

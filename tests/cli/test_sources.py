@@ -9,7 +9,8 @@ import pulumi
 import pytest
 
 from catalogue.problems import CatalogueError
-from catalogue.stack import ENCRYPTED, read_stack
+from catalogue.sealed import ENCRYPTED
+from catalogue.stack import read_stack
 from components import configuration
 from infra import secret, sources
 from infra.errors import InfraError
