@@ -17,10 +17,28 @@ NAME, PATIENCE = "api.example.com", 1.0
 
 
 @contextmanager
-def answering(answer):
+def listening():
+    """A listener for TCP and a socket for UDP at one port, of which another program may have either."""
+    for _ in range(50):
+        with (
+            socket.create_server(("127.0.0.1", 0)) as listener,
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out,
+        ):
+            try:
+                out.bind(listener.getsockname())
+            except OSError:
+                continue
+            yield listener, out
+            return
+    pytest.fail("no port is free for both TCP and UDP")
+
+
+@contextmanager
+def answering(answer, out=None):
     """A server at 127.0.0.1 that says `answer(question)` to each question, and nothing where that is None."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
-        out.bind(("127.0.0.1", 0))
+    with out or socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
+        if not out.getsockname()[1]:
+            out.bind(("127.0.0.1", 0))
         out.settimeout(0.1)
         over = threading.Event()
 
@@ -193,7 +211,7 @@ def test_an_answer_that_drips_is_no_answer():
         reply.header.tc = 1
         return reply.pack()
 
-    with answering(cut) as server, socket.create_server(server) as listener:
+    with listening() as (listener, out), answering(cut, out) as server:
         over = threading.Event()
 
         def drip():
