@@ -16,7 +16,7 @@ from hypothesis import settings
 from tests.rows import EVERYTHING
 
 # A test asserts what is true, and not how long it took on a loaded machine
-settings.register_profile("day", deadline=None, max_examples=40)
+settings.register_profile("day", deadline=None, max_examples=25)
 settings.register_profile("night", deadline=None, max_examples=100)
 settings.load_profile("night" if EVERYTHING else "day")
 # One machine image instead of the thousand that each emulated EC2 would begin with, which takes it a second

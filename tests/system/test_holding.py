@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.rows import EVERYTHING
 from tests.support import WATCHME
 from tests.system import faults
 from tests.system.conftest import System
@@ -19,9 +20,10 @@ MARK = "    unit: watchme-avatar-uploader.service"
 
 @pytest.fixture(autouse=True, scope="module")
 def settled(system: System) -> Iterator[None]:
-    """Afterwards the lab serves what its tags mean."""
+    """Afterwards the lab serves what its tags mean, as it does after the test of the day."""
     yield
-    system.must_up()
+    if EVERYTHING:
+        system.must_up()
 
 
 def leads_to_services(system: System) -> bool:
