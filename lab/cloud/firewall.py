@@ -102,8 +102,10 @@ def rules(lab: Lab, hosts: Iterable[Host]) -> list[str]:
                 lines.append(f"-A {chain} -d {host.public}{_ports(opening, '-m conntrack --ctorigdstport')} -j RETURN")
             for other in all_hosts:
                 if other is not host and _includes(opening.cidr, other.private):
-                    lines.append(f"-A {chain} -s {other.inner} -d {host.inner}{_ports(opening, '--dport')} -j RETURN")
-        lines.append(f"-A {chain} -d {host.inner} -j DROP")
+                    # Whoever asks for the private address does so by its own
+                    for source, target in ((other.inner, host.inner), (other.private, host.private)):
+                        lines.append(f"-A {chain} -s {source} -d {target}{_ports(opening, '--dport')} -j RETURN")
+    lines += [f"-A {chain} -d {address} -j DROP" for host in all_hosts for address in (host.inner, host.private)]
     # The owners' own machines have no security group, and no more ports than were published
     machines = f"127.{lab.number}.{OWNERS_MACHINES}.0/24"
     lines.append(f"-A {chain} -d {machines} -m conntrack --ctstate DNAT -j RETURN")

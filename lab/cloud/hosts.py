@@ -81,6 +81,7 @@ class Machines:
             elif state == "running":
                 _docker("start", name)
                 meminfo.keep(self._meminfo(instance), name)
+                _give_private_address(instance, name)
             elif state == "stopped":
                 _docker("stop", "-t", "20", name)
             else:
@@ -117,6 +118,7 @@ class Machines:
             "-v", f"{seed}:/var/lib/cloud/seed/nocloud:ro", self.lab.image(), *command,
         )  # fmt: skip
         meminfo.keep(file, name)
+        _give_private_address(instance, name)
 
     def _meminfo(self, instance: Any) -> Path:
         return self.lab.path("meminfo", instance.id)
@@ -137,6 +139,15 @@ class Machines:
     def instance_at(self, address: str) -> str | None:
         """Which instance asks from this address."""
         return next((id for id, inner in self.addresses.items() if inner == address), None)
+
+
+def _give_private_address(instance: Any, name: str) -> None:
+    """The machine has its address of AWS too, and reaches those of its own network by it. Machines of two regions may
+    have the same one here, as in AWS, but are on one bridge: only one of them is reached by it."""
+    network = instance.ec2_backend.get_vpc(instance.vpc_id).cidr_block
+    private = instance.private_ip
+    add = f"ip address add {private}/32 dev eth0; ip route replace {network} dev eth0 src {private}"
+    _docker("exec", name, "sh", "-ec", add)
 
 
 def boot_options(lab: Lab) -> tuple[list[str], list[str]]:

@@ -103,8 +103,11 @@ def test_traffic_from_outside_the_range_is_dropped(lab):
 def test_hosts_reach_each_other_by_their_private_addresses(lab):
     one, two = host(11, Opening("tcp", 5432, 5432, "10.20.1.12/32")), host(12)
     lines = firewall.rules(lab, [one, two])
-    assert f"-A {lab.bridge}-sg -s 10.213.99.12 -d 10.213.99.11 -p tcp --dport 5432:5432 -j RETURN" in lines
-    assert not any("-s 10.213.99.11" in line for line in lines)
+    for first in ("10.213.99", "10.20.1"):
+        allowed = f"-A {lab.bridge}-sg -s {first}.12 -d {first}.11 -p tcp --dport 5432:5432 -j RETURN"
+        dropped = [f"-A {lab.bridge}-sg -d {first}.{number} -j DROP" for number in (11, 12)]
+        assert lines.index(allowed) < min(lines.index(line) for line in dropped)
+        assert not any(f"-s {first}.11" in line for line in lines)
 
 
 def test_every_protocol_of_a_group_itself(lab):

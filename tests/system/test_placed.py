@@ -1,5 +1,6 @@
 """A service on another host than its system: reached by the same public path, from its system's host alone."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -15,6 +16,10 @@ pytestmark = [pytest.mark.lab, pytest.mark.nightly]
 ELSEWHERE = "services"
 (ENTRY,) = [entry for entry in WATCHME["services"] if entry["name"] == SERVICE]
 PATH, PORT = ENTRY["routes"][0]["public"], str(ENTRY.get("container_port") or ENTRY["port"])
+
+
+def private_address(system: System) -> str:
+    return json.loads(system.output("privateAddresses"))[ELSEWHERE]
 
 
 @dataclass
@@ -56,7 +61,7 @@ def test_placed_service_answers_at_its_public_path(placed: Placed) -> None:
 
 
 def test_only_its_systems_host_reaches_a_placed_service(placed: Placed) -> None:
-    address = placed.system.inner_address(ELSEWHERE)
+    address = private_address(placed.system)
     ask = ["curl", "-s", "-m", "3", "-o", "/dev/null", "-w", "%{http_code}", f"http://{address}:{PORT}{PATH}"]
     assert placed.system.on_host(*ask, host="watchme").output != "000"
     assert placed.system.on_host(*ask, host="home").output == "000"
