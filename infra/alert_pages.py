@@ -163,7 +163,7 @@ IN_JAPANESE = Language(
     title="アラート一覧",
     head=(
         "[English](alerts.md)\n\n"
-        f"このページは `infra docs` が生成します。変更するときは `{ALERTS}` と `{JAPANESE}` を編集してください。\n"
+        f"このページは `infra docs` が生成します。変更するときは `{ALERTS}` と `{JAPANESE}` を編集してください。"
         "監視の仕組み：[日常運用](../every-day.ja.md#ホストの自動監視と自動修復)、[クラウドのアラーム](../every-day.ja.md#クラウドのアラーム)"
     ),
     of_hosts="ホストのアラート",

@@ -3,6 +3,7 @@
 import ast
 import io
 import re
+import subprocess
 import tokenize
 from collections.abc import Iterator
 from pathlib import Path
@@ -173,3 +174,23 @@ def test_the_index_has_every_page():
     assert [page for page in pages if systems not in page.parents and f"({page.relative_to(docs)})" not in index] == []
     assert [page for page in pages if systems in page.parents and f"({page.name})" not in theirs] == []
     assert [page for page in pages if systems not in page.parents and "(systems/" in page.read_text()] == []
+
+
+CONFLICT = re.compile(rb"^(?:<{7}|>{7})(?: |\r?$)", re.MULTILINE)
+
+
+def test_no_file_has_the_marks_of_an_unfinished_merge():
+    """Of all files in git: a changelog with such lines is rendered, and no program complains."""
+    names = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True, timeout=60).stdout
+    paths = [ROOT / name for name in names.decode().split("\0") if name]
+    texts = {path: path.read_bytes() for path in paths if path.is_file()}
+    unfinished = [str(path) for path, text in texts.items() if b"\0" not in text and CONFLICT.search(text)]
+    assert len(texts) > 100 and unfinished == []
+
+
+@pytest.mark.parametrize(
+    ("text", "is_mark"),
+    [("<" * 7 + " HEAD", True), (">" * 7 + " 3f2a9c0", True), (" " + "<" * 7 + " HEAD", False), ("<" * 8, False)],
+)
+def test_a_mark_of_a_merge_is_found(text, is_mark):
+    assert bool(CONFLICT.search(f"first\n{text}\nlast".encode())) is is_mark

@@ -38,6 +38,10 @@ REMARK = re.compile(r"(?:^|\s)#(?:\s.*)?$")
 LINK = re.compile(r"(?<!!)\[([^\]]*)\]\(([^)#\s]+\.md)(?:#[^)]*)?\)")
 # A link of a Japanese page that leads to an English one which has a Japanese one beside it says so
 SAYS_SO = {"English", "英語"}
+JAPANESE_CHARACTER = re.compile(r"[\u3000-\u30ff\u3400-\u9fff\uff01-\uffee]")
+# Lines that are no part of a paragraph, and those that begin one of their own
+STANDS_ALONE = re.compile(r" {4}|\s*[#|<>]")
+BEGINS = re.compile(r"\s*(?:[#|<>]|[-*] |\d+\. )")
 # A drawing: its words are translated
 DRAWING = "text"
 
@@ -136,6 +140,40 @@ def marks_that_stay(text: str) -> list[str]:
         ]
         found += [line] if wrong or len(parts) % 2 == 0 else []
     return found
+
+
+def broken_lines(text: str) -> list[str]:
+    """What follows a line break beside a Japanese character within a paragraph or item: shown as a blank there."""
+    before, broken = "", list[str]()
+    for line in BLOCK.sub("\n", text).splitlines():
+        goes_on = bool(before.strip() and line.strip()) and not (STANDS_ALONE.match(before) or BEGINS.match(line))
+        if goes_on and (JAPANESE_CHARACTER.match(before[-1]) or JAPANESE_CHARACTER.match(line.lstrip())):
+            broken.append(line)
+        before = line
+    return broken
+
+
+@pytest.mark.parametrize("page", TRANSLATIONS, ids=named)
+def test_japanese_page_has_no_line_break_within_a_paragraph(page):
+    """Japanese has no blanks between words, and Markdown makes one of a line break."""
+    assert broken_lines(page.read_text()) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "broken"),
+    [
+        ("一つの文が\n続きます。\n", ["続きます。"]),
+        ("- 項目が\n  続きます。\n", ["  続きます。"]),
+        ("文。\n次の文。\n", ["次の文。"]),
+        ("`code`\nの中\n", ["の中"]),
+        ("- 項目\n- 次の項目\n\n段落\n\n1. 一\n2. 二\n", []),
+        ("# 見出し\n段落\n| 列 |\n|---|\n| 値 |\n", []),
+        ("```sh\n一 # 行\n二\n```\n", []),
+        ("段落\n\n    出力\n    次の行\n", []),
+    ],
+)
+def test_a_line_break_in_japanese_is_found(text, broken):
+    assert broken_lines(text) == broken
 
 
 def is_letter(character: str) -> bool:
