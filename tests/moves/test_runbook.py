@@ -22,7 +22,8 @@ def commands(name: str) -> list[str]:
 
 def typed(command: str) -> list[str]:
     """A command as a person on stack lab types it, who says yes to everything."""
-    words = shlex.split(command.replace("--stack prod", "--stack lab").removeprefix("uv run "))
+    command = command.replace("--stack prod", "--stack lab").replace("NEW-REGION", SYDNEY)
+    words = shlex.split(command.removeprefix("uv run "))
     if words[:2] == ["infra", "move"] and "--check" not in words:
         words += ["--yes", "--report", "report.md"]
     if words[:2] == ["pulumi", "up"]:
