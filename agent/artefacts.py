@@ -62,8 +62,8 @@ def locate(manifest: Manifest, path: str) -> str:
 
 
 def edited_paths(world: World, folder: str) -> list[str] | None:
-    """What of an artefact is not as it was unpacked; None where something of it is gone. What Python keeps of what it
-    has compiled is no edit."""
+    """The paths of an artefact that were changed or added since it was unpacked; None where one was deleted. Compiled
+    files that Python adds (`__pycache__`) do not count."""
     try:
         record = dict(json.loads(world.read(record_of(folder)) or b""))
     except (ValueError, TypeError):

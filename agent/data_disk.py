@@ -288,7 +288,10 @@ def grow(machine: Machine, device: str, place: str, kind_and_size: tuple[str, in
     end = machine.now() + PATIENCE
     while (has := int(must(machine, "blockdev", "--getsize64", device).strip())) < size * 1024**3:
         if machine.now() > end:
-            raise Refused(f"{device} has {has // 1024**3} GiB so far, and is to have {size}: run again in some minutes")
+            raise Refused(
+                f"{device} is still being enlarged (now {has // 1024**3} GiB, target {size} GiB); "
+                "run again in a few minutes"
+            )
         machine.sleep(1)
     _, before = machine.run("findmnt", "-nbo", "SIZE", place)
     must(machine, GROW[kind], device if kind != "xfs" else place)

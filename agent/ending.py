@@ -1,4 +1,4 @@
-"""Ends a container without Docker: one that may run only once in the world must end when Docker hangs, too."""
+"""Ends a container without Docker: a single instance must end when Docker hangs, too."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ TEXTS = {
     "date.": "このページは{minutes}分前から更新されていません。このホストの監視が停止しているため、表示内容は信用できません。",
     "Without its script this page cannot show whether it is current: compare the time above. The monitor writes it "
     "every five minutes.": "スクリプトが無効なため、このページが更新されているか判定できません。上の時刻を確認してください（5分ごとに更新されます）。",
-    "Not right": "異常",
+    "Alerts": "異常",
     "Services": "サービス",
     "service": "サービス",
     "now": "現在",
@@ -28,7 +28,7 @@ TEXTS = {
     "{used} of {limit} MiB": "{used}／{limit} MiB",
     "Host": "ホスト",
     "what": "内容",
-    "how it is": "状態",
+    "status": "状態",
     "swap": "スワップ",
     "disk": "ディスク",
     "{used} % in use": "使用率{used}%",
@@ -51,11 +51,10 @@ TEXTS = {
     "unknown": "不明",
     "Repairs": "自動修復",
     "when": "日時",
-    "how it went": "結果",
     "not repaired: {why}": "修復できませんでした：{why}",
     # agent/monitor/notices.py
     "still: {text}": "継続中：{text}",
-    "over: {text}": "解消：{text}",
+    "resolved: {text}": "解消：{text}",
     "repaired: {done}": "自動修復：{done}",
     "{host}: {line}": "{host}：{line}",
     # agent/monitor/conditions.py, run.py
@@ -74,7 +73,7 @@ TEXTS = {
     "unused images were removed, up to {size} MiB": "不要なイメージを削除しました（最大{size} MiB）",
     "Docker was not restarted, since it did not list the running containers: {error}": "稼働中のコンテナを確認できないため、Dockerを再起動しませんでした：{error}",
     "Docker was not restarted, since {names} would not start again by restart policy: restart Docker by hand, then start them": "再起動後に{names}が自動で"
-    "起動しないため、Dockerを再起動しませんでした。手動で再起動してください",
+    "起動しないため、Dockerを再起動しませんでした。手動でDockerを再起動し、そのあと{names}を起動してください",
     "firewall rules of Docker are missing ({rules})": "ファイアウォールからDockerのルールが失われています（{rules}）",
     "port {port} is still held for a container that no longer exists": "存在しないコンテナのためにポート{port}が占有されたままです",
     # agent/pressure.py

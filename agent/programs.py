@@ -149,7 +149,7 @@ def _script_fault(world: World, head: bytes, place: Callable[[str], str]) -> str
     line = head[2:].split(b"\n", 1)[0]
     words = line.decode(errors="replace").split(maxsplit=1)
     if line.endswith(b"\r"):
-        return "has Windows line ends after its #!: no such interpreter"
+        return "has Windows line endings (CRLF) after its #!: no such interpreter"
     if not words:
         return None
     if not world.exists(place(words[0])):

@@ -1,4 +1,4 @@
-"""Services of which only one may run in the world: here only while this host owns the public name.
+"""Services of which at most one instance runs anywhere: here only while this host owns the public name.
 
 Every host asks Route 53 itself, or the zone's own servers where another one keeps it, six times in a check. An answer
 that the name is not ours stops the service at once, so does a third of a check without any answer; a whole check of

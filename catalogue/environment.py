@@ -6,7 +6,7 @@ import re
 UNWRITABLE = {"'": "a '", "\\": "a \\", "${": "a ${"}
 CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 NAMED = {
-    "\r": "a carriage return (a Windows line end)",
+    "\r": "a carriage return (a Windows line ending)",
     "\n": "a line break",
     "\0": "a NUL",
     "\u2028": "a line separator (U+2028)",

@@ -163,7 +163,7 @@ class Service(Model):
     backup: Backup | None = None
     """What of its data is backed up, when, and how long that is kept."""
     single: bool = False
-    """Whether only one of it may run in the world: where its public name points to."""
+    """Whether at most one instance of it runs across all hosts and regions: where its public name points."""
     stop_priority: Annotated[int, Field(ge=1)] | None = None
     """Its place in the order in which services are stopped when memory runs out, 1 first. Without it, it is never
     stopped for that."""

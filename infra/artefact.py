@@ -166,7 +166,7 @@ def _refuse(path: Path, inside: str, folder: Path, source: str) -> None:
             f"{source}: {inside} may hold keys or passwords, and who pulls it could read them: leave it out"
         )
     if path.name.startswith(".wh."):
-        raise InfraError(f"{source}: {inside} has a name that means the removal of a file: give it another one")
+        raise InfraError(f"{source}: {inside} begins with .wh., which container images use to delete files; rename it")
     if path.is_symlink():
         target = os.readlink(path)
         leads = os.path.normpath(os.path.join(path.parent, target))

@@ -115,7 +115,7 @@ def set_value(stack: Stack, path: str, put_value: Callable[[], None], say: Say) 
             say(f"{file.name} was changed meanwhile: {path} has its new value there, and not on the host")
             return
         put(file, before)
-        say(f"{path} has the value in {file.name} again that it had")
+        say(f"restored the previous value of {path} in {file.name}")
 
     return undo
 

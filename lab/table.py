@@ -59,7 +59,7 @@ def public(lab: Lab, project: Path = ROOT) -> list[tuple[str, str]]:
 
 
 def await_statuses(lab: Lab, project: Path = ROOT, patience: float = 60) -> list[tuple[str, str, int]]:
-    """The same, once all are healthy, or after `patience` seconds: what may run only once in the world starts last."""
+    """The same, once all are healthy, or after `patience` seconds: what has a single instance anywhere starts last."""
     end = time.monotonic() + patience
     rows = statuses(lab, project)
     while any(status != 200 for _, _, status in rows) and time.monotonic() < end:

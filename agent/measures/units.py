@@ -58,7 +58,7 @@ def stopped_units(look: HostFacts, _: Alert) -> Measures:
 
 
 def singletons_elsewhere(look: HostFacts, _: Alert) -> Measures:
-    """1 for a service of which only one may run in the world, and that runs although its name points elsewhere."""
+    """1 for a service of which at most one instance runs anywhere, and that runs although its name points elsewhere."""
     for unit in look.manifest["units"]:
         if unit.get("flag") and not look.world.exists(unit["flag"]):
             ran = look.world.run("systemctl", "is-active", unit["name"])

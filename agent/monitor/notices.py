@@ -46,7 +46,7 @@ def due(
             continue
         quiet = last_notice["quiet"] + 1
         if quiet >= QUIET_RUNS:
-            lines.append(say("over: {text}", text=last_notice["text"]))
+            lines.append(say("resolved: {text}", text=last_notice["text"]))
         else:
             new_state[key] = {**last_notice, "quiet": quiet}
     lines += [say("repaired: {done}", done=entry.said) for entry in repairs if entry.worked]

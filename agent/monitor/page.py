@@ -32,9 +32,9 @@ JOB = ("began", "who", "kind", "release", "outcome")
 MACHINE = ("memory", "swap", "disk")
 # Heads of the tables
 SERVICES = ("service", "now", "24 hours", "memory")
-STATES = ("what", "how it is")
+STATES = ("what", "status")
 RELEASES = ("when", "by", "what", "release", "outcome")
-REPAIRS = ("when", "what", "how it went")
+REPAIRS = ("when", "what", "outcome")
 # What agent/pressure.py notes down, in English: its code is part of releases, and is not changed for this
 MADE_ROOM = (
     "{service} was stopped: {left} of {size} MiB were left",
@@ -170,7 +170,7 @@ def html(value: Page, language: str = "en", zone: tzinfo = timezone.utc) -> str:
 def _conditions(texts: list[str], say: Speaker) -> Iterator[str]:
     if texts:
         lines = "".join(f'<li class="unhealthy">{escape(text)}</li>' for text in texts)
-        yield f"<h2>{say('Not right')}</h2><ul>{lines}</ul>"
+        yield f"<h2>{say('Alerts')}</h2><ul>{lines}</ul>"
 
 
 def _services(value: Page, say: Speaker) -> Iterator[str]:

@@ -82,8 +82,8 @@ class Masker:
         return MARK + hmac.new(self._key, value.encode("utf-8", "surrogateescape"), "sha256").hexdigest()[:DIGEST]
 
     def mask_secrets(self, path: str, text: str) -> str:
-        """A file's text without what looks like a secret. A line beyond all that people write is not looked into;
-        letters that are written by their numbers are read, and shown, where a secret is among them."""
+        """A file's text without what looks like a secret. Masks over-long lines whole. Decodes character
+        escapes; returns the decoded text if it contains a secret."""
         masked, unescaped = self._mask_once(path, text), with_letters(text)
         if unescaped == text or (plain := self._mask_once(path, unescaped)) == with_letters(masked):
             return masked

@@ -24,8 +24,10 @@ def programs(catalogue: Catalogue) -> Iterator[Problem]:
             content, is_here = catalogue.sources.get(config.source, b""), config.source in catalogue.sources
             source = f"files/static/{config.source}"
             if content.startswith(b"#!") and content.split(b"\n", 1)[0].endswith(b"\r"):
-                rule = f"convert the line ends: sed -i 's/\\r$//' {source}"
-                yield Problem(file, where, f"{source} has Windows line ends after its #!: no such interpreter", rule)
+                rule = f"convert the line endings: sed -i 's/\\r$//' {source}"
+                yield Problem(
+                    file, where, f"{source} has Windows line endings (CRLF) after its #!: no such interpreter", rule
+                )
             if config.path in started and not int(config.mode, 8) & 0o111:
                 rule = f'must be mode: "0755" for the file {config.path}'
                 yield Problem(file, where, f"{config.path} is executed, but its mode {config.mode} forbids it", rule)

@@ -1,5 +1,5 @@
-"""What a service needs that a watch of the host stops and starts: of which only one may run in the world, or that makes
-room in memory."""
+"""What a service needs that a watch of the host stops and starts: of which at most one instance runs anywhere, or that
+makes room in memory."""
 
 from collections.abc import Iterator
 

@@ -128,7 +128,7 @@ def drift(
         bool, typer.Option("--restore", help="Apply the running release again, after confirmation.")
     ] = False,
     adopt: Annotated[
-        bool, typer.Option("--adopt", help="Show what the project would have to say for the host to stay as it is.")
+        bool, typer.Option("--adopt", help="Show which catalogue changes would keep the manual edits.")
     ] = False,
     write: Annotated[
         bool, typer.Option("--write", help="With --adopt: change the files below files/static/ that this concerns.")

@@ -123,7 +123,7 @@ def rotate(
         return
     typer.echo(rotating.bring(catalogue, now, may_remove_lock, say, undo))
     if not again:
-        typer.echo(f"commit {catalogue.stack.file}, which has the new value: another checkout's update brings its own")
+        typer.echo(f"commit {catalogue.stack.file}: an update from another checkout would deploy the old value")
 
 
 @group.command()

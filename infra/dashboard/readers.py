@@ -26,7 +26,7 @@ class Reader:
         return times.show(at, self.zone, times.DATE)
 
     def ago(self, at: float) -> str:
-        """How long that is past."""
+        """The time since then, rounded: minutes up to 2 hours, hours up to 3 days, then days."""
         hours = max(self.now - at, 0) / HOUR
         if hours < 2:
             return self.say("{count} min ago", count=f"{hours * 60:.0f}")

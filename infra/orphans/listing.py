@@ -33,7 +33,7 @@ def lines(leftovers: Leftovers, others: list[Orphan], whole: bool) -> list[str]:
         text_lines.append("If an update of this stack is running now, these may be its resources. If not: --adopt")
     if others:
         text_lines.append(
-            "Resources that no update knows of may belong to another stack of this name; if not: --delete ID"
+            "No update created these. Check that no other stack with this name owns them, then delete with --delete ID"
         )
     return text_lines
 

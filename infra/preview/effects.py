@@ -21,7 +21,7 @@ GAPS = {
     "restarts": "a few seconds; the proxy answers 503 with Retry-After",
     "restarts behind its socket": "none: requests wait at the held port",
     "restarts while requests wait": "none: requests wait until it is healthy, up to its `hold`",
-    "restarts for its own users": "a few seconds; nothing answers in its place",
+    "restarts for its own users": "unavailable for a few seconds",
     "blue-green": "none",
     "one after the other": "none: the other replicas take the requests",
     "waits for its name": "until its name has pointed here for a whole check (infra:singleCheck)",
@@ -36,6 +36,9 @@ GAPS = {
     "reloads": "none",
 }
 
+# What people read where the key of GAPS, which JSON keeps, does not say it
+LABELS = {"restarts for its own users": "restarts (no proxy)"}
+
 
 @dataclass(frozen=True)
 class Effect:
@@ -49,6 +52,10 @@ class Effect:
     @property
     def gap(self) -> str:
         return GAPS[self.how]
+
+    @property
+    def label(self) -> str:
+        return LABELS.get(self.how, self.how)
 
 
 def effects(old: Manifest | None, new: Manifest | None, drifted: AbstractSet[str] = frozenset()) -> Iterator[Effect]:

@@ -108,7 +108,7 @@ TEXTS = {
     "changes its schedule": "実行時刻を変更",
     "change their schedules": "実行時刻を変更",
     # infra/preview/hosts.py: effect to a service, and how long it is away
-    "restarts for its own users": "再起動（プロキシなし）",
+    "restarts (no proxy)": "再起動（プロキシなし）",
     "restarts behind its socket": "ソケットを保持したまま再起動",
     "restarts while requests wait": "リクエストを待たせて再起動",
     "blue-green": "無停止で切り替え（blue-green）",
@@ -122,7 +122,7 @@ TEXTS = {
     "a few seconds; the proxy answers 503 with Retry-After": "数秒（プロキシがRetry-After付きの503を返す）",
     "none: requests wait at the held port": "なし（リクエストは保持されたポートで待つ）",
     "none: requests wait until it is healthy, up to its `hold`": "なし（正常になるまで、`hold` の時間内はリクエストを待たせる）",
-    "a few seconds; nothing answers in its place": "数秒（その間は応答なし）",
+    "unavailable for a few seconds": "数秒（その間は応答なし）",
     "none: the other replicas take the requests": "なし（ほかのレプリカが処理する）",
     "until its name has pointed here for a whole check (infra:singleCheck)": "公開ドメイン名がここを指していることを1回の確認期間"
     "（infra:singleCheck）で確認できるまで",

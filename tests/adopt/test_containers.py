@@ -115,9 +115,9 @@ WAYS: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any], str]] = {
     "a health check that is off": (BODY | {"healthcheck": {"disable": True}}, {}, {"health": "running"}, ""),
     "what is not for one host": (BODY | {"deploy": {"placement": {}}}, {}, {}, "its deploy.placement: the catalogue has no such"),
     "several of it": (BODY | {"deploy": {"replicas": 3}}, {}, {"replicas": 3}, ""),
-    "the host's network": (BODY | {"network_mode": "host"}, {}, {"network_mode": "host", "exceptions": {"host-network": FOUND}}, "why it has to: network_mode: host"),
+    "the host's network": (BODY | {"network_mode": "host"}, {}, {"network_mode": "host", "exceptions": {"host-network": FOUND}}, "state a reason for exception host-network: network_mode: host"),
     "another one's network": (BODY | {"network_mode": "service:vpn"}, {}, {}, "its network_mode: Input should be 'host'"),
-    "all rights": (BODY | {"privileged": True}, {}, {"privileged": True, "exceptions": {"privileged": FOUND}}, "(exceptions: privileged)"),
+    "all rights": (BODY | {"privileged": True}, {}, {"privileged": True, "exceptions": {"privileged": FOUND}}, "state a reason for exception privileged: "),
     "a capability of the host's": (BODY | {"cap_add": ["SYS_ADMIN"]}, {}, {"cap_add": ["SYS_ADMIN"], "exceptions": {"capabilities": FOUND}}, "cap_add: SYS_ADMIN, which give rights on the host"),
     "Docker's socket": (
         BODY | {"volumes": ["/var/run/docker.sock:/var/run/docker.sock:ro", "/:/host:ro"]}, {},
@@ -127,7 +127,7 @@ WAYS: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any], str]] = {
                 {"type": "bind", "source": "/", "target": "/host", "read_only": True},
             ],
             "exceptions": {"host-paths": FOUND, "docker-socket": FOUND},
-        }, "why it has to: it can read / of the host",
+        }, "it can read / of the host",
     ),
     "ports of the world": (
         BODY | {"ports": ["127.0.0.1:8001:8001", "25:25", "0.0.0.0:51820:51820/udp"]}, {},

@@ -48,7 +48,7 @@ class FakeWorld(World):
     installed: set[str] = field(default_factory=lambda: set(INSTALLED))
     listening: dict[int, str] = field(default_factory=dict)
     accounts: dict[str, str] = field(default_factory=dict)
-    # This host owns the public name: what may run only once in the world runs here
+    # This host owns the public name: what has a single instance anywhere runs here
     there: set[str] = field(default_factory=lambda: {"/run/infra/single/scheduler", "/bin/sh", "/bin/bash"})
     directories: dict[str, tuple[str, str, int]] = field(default_factory=dict)
     others: dict[str, Entry] = field(default_factory=dict)

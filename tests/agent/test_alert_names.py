@@ -90,7 +90,7 @@ def test_a_host_that_updates_sends_nothing_twice():
     world.web = healthy
     for _ in range(notices.QUIET_RUNS):
         run.run(world, False)
-    assert sent == [line, f"over: {line}"]
+    assert sent == [line, f"resolved: {line}"]
 
 
 def test_a_release_of_an_earlier_version_is_looked_at_by_the_names_of_today():

@@ -197,7 +197,7 @@ def test_xfs_is_enlarged_by_its_mount():
 
 def test_a_disk_that_has_not_grown_yet_is_waited_for():
     host = Host({"blkid": (0, OURS)})
-    assert "/dev/nvme1n1 has 50 GiB so far, and is to have 80: run again" in refusal(host, size=80)
+    assert "/dev/nvme1n1 is still being enlarged (now 50 GiB, target 80 GiB); run again" in refusal(host, size=80)
     assert not host.has_run("resize2fs")
 
 

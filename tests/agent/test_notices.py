@@ -26,7 +26,7 @@ def after(*looks: dict[str, str], step: float = 300.0) -> list[list[str]]:
 
 LOOKS = {
     "once, whatever comes after": (after(DOWN, DOWN, DOWN), [["x.service is not running"], [], []]),
-    "its end, when it has been away for two": (after(DOWN, {}, {}, {}), [["x.service is not running"], [], ["over: x.service is not running"], []]),
+    "its end, when it has been away for two": (after(DOWN, {}, {}, {}), [["x.service is not running"], [], ["resolved: x.service is not running"], []]),
     "what comes and goes is one thing": (after(DOWN, {}, DOWN, {}, DOWN), [["x.service is not running"], [], [], [], []]),
     "a day later once more": (after(DOWN, DOWN, step=AGAIN), [["x.service is not running"], ["still: x.service is not running"]]),
     "nothing of nothing": (after({}, {}), [[], []]),

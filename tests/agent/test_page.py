@@ -37,7 +37,7 @@ def test_page_shows_met_conditions_first_and_escaped():
     _, value, text = written(broken)
     assert not value["well"] and "1 alert condition(s) met" in text
     assert "&lt;b&gt;expired&lt;/b&gt;" in text and "<b>" not in text
-    assert text.index("Not right") < text.index("Services")
+    assert text.index("Alerts") < text.index("Services")
 
 
 def test_page_loads_nothing_and_is_stale_without_its_script():

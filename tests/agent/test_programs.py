@@ -27,7 +27,7 @@ def started_by(loader: bytes, offset: int = 120) -> bytes:
 
 WRONG = {
     "another architecture": (ARM64, "is built for arm64, but this machine is amd64"),
-    "Windows line ends": (b"#!/bin/sh\r\nexit 0\r\n", "has Windows line ends after its #!"),
+    "Windows line endings": (b"#!/bin/sh\r\nexit 0\r\n", "has Windows line endings (CRLF) after its #!"),
     "no loader": (started_by(MUSL), "needs the loader /lib/ld-musl-x86_64.so.1, which does not exist on this host"),
     "no interpreter": (b"#!/opt/python/bin/python3 -I\nx\n", "needs the interpreter /opt/python/bin/python3, which does not exist on this host"),
     "a byte order mark": (b"\xef\xbb\xbf#!/bin/sh\n", "has a byte order mark before its #!"),

@@ -1,4 +1,4 @@
-"""Services of which only one may run in the world: when a host starts its own, and when it stops it."""
+"""Services of which at most one instance runs anywhere: when a host starts its own, and when it stops it."""
 
 import itertools
 import json

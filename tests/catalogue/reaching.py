@@ -69,7 +69,7 @@ EXAMPLES = {
     ),
     "ports without replicas": (balanced(replicas=1), "service vault-api: has replica_ports, but no replicas; must have both, or neither"),
     "replicas with data": (balanced(volumes=["v:/data"]), "has replicas: 3, but keeps data (/data); must have one replica"),
-    "replicas of one in the world": (
+    "replicas of a single service": (
         setting("scheduler", replicas=2, replica_ports=[8095], address=None), "service scheduler: has replicas: 2 with single: true; must have one replica",
     ),
     "replicas without a route": (balanced(routes=[]), "service vault-api: has replicas: 3, but no route; must have a route, or one replica"),

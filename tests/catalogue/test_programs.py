@@ -10,8 +10,8 @@ from tests.catalogue.programs import AMD64, ARM64, started_by
 from tests.support import catalogue
 
 BROKEN = {
-    "Windows line ends": (started_by(b"#!/bin/sh\r\nexec x\r\n"), "has Windows line ends after its #!: no such interpreter; convert the line ends:"),
-    "only its first line": (started_by(b"#!/usr/bin/env python3\r"), "has Windows line ends after its #!"),
+    "Windows line endings": (started_by(b"#!/bin/sh\r\nexec x\r\n"), "has Windows line endings (CRLF) after its #!: no such interpreter; convert the line endings:"),
+    "only its first line": (started_by(b"#!/usr/bin/env python3\r"), "has Windows line endings (CRLF) after its #!"),
     "a mode without execution": (started_by(b"#!/bin/sh\n", "0644"), 'its mode 0644 forbids it; must be mode: "0755" for the file /srv/recall/serve'),
     "a byte order mark": (started_by(b"\xef\xbb\xbf#!/bin/sh\n"), "has a byte order mark before its #!: the kernel does not run it as a script; must be UTF-8 without one: sed"),
     "text": (started_by(b"exec x\n"), "files/static/recall/gunicorn.conf.py is executed, but it is not a program"),
@@ -53,8 +53,8 @@ def test_the_architecture_of_a_program():
 
 
 VALUES = {
-    "a line of Windows": ("hunter2\r", "a carriage return (a Windows line end) at its end"),
-    "a carriage return inside": ("hunter\r2", "a carriage return (a Windows line end)"),
+    "a line of Windows": ("hunter2\r", "a carriage return (a Windows line ending) at its end"),
+    "a carriage return inside": ("hunter\r2", "a carriage return (a Windows line ending)"),
     "a line break": ("hunter\n2", "a line break"),
     "its last line break": ("hunter2\n", "a line break at its end"),
     "a NUL": ("hunter\0002", "a NUL"),

@@ -117,7 +117,10 @@ def test_a_file_alone_and_an_archive(tmp_path):
         (lambda folder: (folder / "l").symlink_to(folder / "x"), "l is a link to /"),
         (lambda folder: (folder / "l").symlink_to("/usr/../home/me/x"), "l is a link to /usr/../home/me/x"),
         (lambda folder: (folder / "l").symlink_to("gone"), "l is a link to gone, which is not there"),
-        (lambda folder: built(folder, **{".wh.x": ""}), ".wh.x has a name that means the removal"),
+        (
+            lambda folder: built(folder, **{".wh.x": ""}),
+            ".wh.x begins with .wh., which container images use to delete files",
+        ),
         (lambda folder: built(folder, **{"a__.kube__config": ""}), "a/.kube may hold"),
         (lambda folder: os.mkfifo(folder / "pipe"), "pipe is a device, a pipe or a socket"),
     ],

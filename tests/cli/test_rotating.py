@@ -107,7 +107,7 @@ def test_failed_rotation_restores_the_former_value_in_the_stack(world, reason):
     with pytest.raises(locks.Locked if "locked" in reason else InfraError, match=reason):
         rotate(world)
     assert world.file.read_text() == FILE and not world.note.exists()
-    assert world.said[-1] == "web.TOKEN has the value in Pulumi.prod.yaml again that it had"
+    assert world.said[-1] == "restored the previous value of web.TOKEN in Pulumi.prod.yaml"
     back = [(file, "basis" in asked) for asked, file in world.asked[1:]]
     assert back == ([] if "locked" in reason else [(FILE, False)])
 
@@ -203,7 +203,7 @@ def test_rotated_value_is_read_from_standard_input_and_not_shown(world, monkeypa
     assert ran.exit_code == 0 and put == [("web", "TOKEN", "hunter2")] and "hunter2" not in ran.output
     assert ran.stdout.splitlines() == [
         "web on watchme run with the new value of web.TOKEN",
-        "commit Pulumi.prod.yaml, which has the new value: another checkout's update brings its own",
+        "commit Pulumi.prod.yaml: an update from another checkout would deploy the old value",
     ]
     assert "hunter2" not in json.dumps(world.asked)
     # What the host has already is no update

@@ -90,7 +90,7 @@ CASES = {
         {**manifest(unit("web-two.service")), "probes": [{"unit": "web-two.service", "service": "web", "public": True}]},
         [("web", "restarts")],
     ),
-    "one in the world": (
+    "a single service": (
         manifest(SINGLE, WATCH),
         manifest(SINGLE, WATCH, versions={"/u/cron.service": "2"}),
         [("cron", "waits for its name")],

@@ -11,7 +11,7 @@ from agent.wording import phrase
 from infra import comment as comments
 from infra.move.phases import LEFTOVERS_GO, MACHINE_GOES, STEPS, WAYS, Phase
 from infra.preview import data, live, report, steps
-from infra.preview.effects import GAPS, Effect
+from infra.preview.effects import GAPS, LABELS, Effect
 from infra.preview.files import FileChange
 from infra.preview.formats import as_json, markdown, words
 from infra.preview.graph import Step, kinds
@@ -24,7 +24,7 @@ from tests.support import ROOT
 JAPANESE = re.compile("[\u3000-\u30ff\u4e00-\u9fff\uff00-\uffef]")
 # Texts that are data, or are chosen before they are said
 CHOSEN = {
-    *GAPS, *GAPS.values(), *report.WORDS.values(), *(verb for both in report.VERBS.values() for verb in both),
+    *(LABELS.get(way, way) for way in GAPS), *GAPS.values(), *report.WORDS.values(), *(verb for both in report.VERBS.values() for verb in both),
     *report.EFFECT, *report.HEALTH, *report.SSH.values(), *report.LOSSES.values(), *words.SOURCES.values(),
     *words.HOSTS.values(), words.PORT, words.ADDRESS, *markdown.HEAD, comments.ORIGIN, comments.AT, live.UNASKED,
     live.OTHER_RELEASE, *STEPS, MACHINE_GOES, LEFTOVERS_GO, *WAYS.values(), "new", "changed", "removed",

@@ -121,7 +121,7 @@ def containers_of(path: str) -> set[str]:
 
 def test_manager_and_scheduler_have_separate_units():
     """The scheduler outage came from a unit that started a file without it. The document's cure is one file with both;
-    since only one scheduler may run in the world, and the manager wherever a host is, each has its own here."""
+    since at most one scheduler runs anywhere, and the manager wherever a host is, each has its own here."""
     manager, scheduler = "/home/ubuntu/watchme-api-manager", "/home/ubuntu/watchme-scheduler"
     assert containers_of(f"{manager}/docker-compose.all.yml") == {"watchme-api-manager-prod"}
     assert containers_of(f"{scheduler}/docker-compose.prod.yml") == {"watchme-scheduler-prod"}

@@ -258,7 +258,7 @@ def system(programs: neighbours.Programs | None) -> Iterator[System]:
             # What a test breaks stays broken until the test has seen it
             made.set("infra:repairs", "false")
             made.must_up()
-            # What may run only once in the world starts when its name has pointed here for a while
+            # What has a single instance anywhere starts when its name has pointed here for a while
             await_statuses(LAB, project, patience=120)
         yield made
     finally:

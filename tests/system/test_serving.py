@@ -139,7 +139,7 @@ def test_containers_find_each_other_by_name(system):
 
 @pytest.mark.parametrize("container", rows(["ast-api", "watchme-scheduler-prod"], always=["watchme-scheduler-prod"]))
 def test_a_killed_container_comes_back(system, container):
-    """One like any other, and one that may run only once in the world."""
+    """One like any other, and one of which at most one instance runs anywhere."""
 
     def started() -> str:
         return system.on_host("docker", "inspect", "-f", "{{.State.StartedAt}}", container).output

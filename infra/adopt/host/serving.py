@@ -230,8 +230,8 @@ def plain_headers(where: str, block: Tree, remarks: list[Remark]) -> dict[str, s
     own = headers_of(block)
     headers = {name: value for name, value in own.items() if not name.lower().startswith("access-control-")}
     for name in [name for name, value in headers.items() if VARIABLE.search(value) or MARK in value]:
-        why = "has what may be a secret" if MARK in headers[name] else "has a variable of Nginx's"
-        text = f"its header {name} {why} in its value: a header means what it says; it is left out"
+        why = "may hold a secret" if MARK in headers[name] else "contains an Nginx variable"
+        text = f"header {name} is left out: its value {why}, and the catalogue takes literal values only"
         remarks.append(unfit(where, text))
         del headers[name]
     return headers

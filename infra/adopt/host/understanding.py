@@ -108,7 +108,7 @@ def derive_system(facts: Facts, entries: Entries, stack: Stack, name: str) -> De
         "sites": sites.sites_of(served, led, facts, stack, remarks),
         "services": services,
     }  # fmt: skip
-    text = "purpose_ja, single (one in the world), stop_priority, data, retired services, packages, milestones"
+    text = "purpose_ja, single (one instance anywhere), stop_priority, data, retired services, packages, milestones"
     remarks.append(guess(name, f"{text}: write them down where there are any"))
     try:
         system = System.model_validate(_without_none(data))
@@ -128,7 +128,7 @@ def _with_exceptions(system: System, remarks: list[Remark]) -> System:
         opened.pop("moving-tag", None)
         if opened:
             for name, what in opened.items():
-                remarks.append(guess(service.name, f"why it has to: {what} (exceptions: {name})"))
+                remarks.append(guess(service.name, f"state a reason for exception {name}: {what}"))
             service = service.model_copy(update={"exceptions": dict.fromkeys(opened, AS_FOUND)})
         services.append(service)
     return system.model_copy(update={"services": services})

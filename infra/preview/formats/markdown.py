@@ -117,7 +117,7 @@ def _host(host: HostChange, say: Speaker) -> Iterator[Section]:
     if host.effects:
         yield Section(f"| {' | '.join(map(say.word, HEAD))} |\n|---|---|---|\n")
     for effect in host.effects:
-        yield Section(f"| {inline(effect.service)} | {say.word(effect.how)} | {say.word(effect.gap)} |\n", "", 800)
+        yield Section(f"| {inline(effect.service)} | {say.word(effect.label)} | {say.word(effect.gap)} |\n", "", 800)
     for line in words.facts_of(host, say):
         yield Section(f"- {inline(line)}\n", "", 850)
     for file in host.files:

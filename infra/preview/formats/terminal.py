@@ -60,7 +60,7 @@ def _host(host: HostChange, console: Console, whole: bool) -> None:
     console.print(f"\n  host {plain(host.host)}: {plain(words.host_line(host))}", style="bold", soft_wrap=True)
     for effect in host.effects:
         console.print(
-            f"    {plain(effect.service)} {plain(effect.how)}; interruption: {plain(effect.gap)}", soft_wrap=True
+            f"    {plain(effect.service)} {plain(effect.label)}; interruption: {plain(effect.gap)}", soft_wrap=True
         )
     for line in words.facts_of(host):
         console.print(f"    {plain(line)}", soft_wrap=True)
