@@ -15,12 +15,12 @@ ROUNDS = 5
 TEMPLATE = ROOT / "files" / "templates" / "site.conf.j2"
 
 
-def timed(env: dict[str, str], *argv: str) -> float:
-    begun = time.perf_counter()
-    done = subprocess.run(argv, cwd=ROOT, env=env, capture_output=True, text=True, check=False, timeout=1800)
-    if done.returncode:
-        raise LabError(f"{' '.join(argv)}: {(done.stdout + done.stderr).strip().splitlines()[-1]}")
-    return time.perf_counter() - begun
+def time_of(env: dict[str, str], *argv: str) -> float:
+    start = time.perf_counter()
+    process = subprocess.run(argv, cwd=ROOT, env=env, capture_output=True, text=True, check=False, timeout=1800)
+    if process.returncode:
+        raise LabError(f"{' '.join(argv)}: {(process.stdout + process.stderr).strip().splitlines()[-1]}")
+    return time.perf_counter() - start
 
 
 def one_changed_file(env: dict[str, str], number: int) -> float:
@@ -28,7 +28,7 @@ def one_changed_file(env: dict[str, str], number: int) -> float:
     text = TEMPLATE.read_text()
     TEMPLATE.write_text(re.sub(r"max-age=\d+", f"max-age={63072000 + number}", text))
     try:
-        return timed(env, "pulumi", "up", "--yes", "--skip-preview", "--stack", "lab")
+        return time_of(env, "pulumi", "up", "--yes", "--skip-preview", "--stack", "lab")
     finally:
         TEMPLATE.write_text(text)
 
@@ -39,10 +39,10 @@ def main() -> int:
         raise LabError("no lab is running; start it with make lab")
     env = workspace.full_environment(lab)
     measures = {
-        "python that does nothing (baseline)": lambda n: timed(env, sys.executable, "-c", "pass"),
-        "infra check": lambda n: timed(env, str(Path(sys.executable).with_name("infra")), "check", "--stack", "prod"),
-        "pulumi stack output (baseline: the CLI alone)": lambda n: timed(env, "pulumi", "stack", "output", "region"),
-        "pulumi preview, no changes": lambda n: timed(env, "pulumi", "preview", "--stack", "lab"),
+        "python that does nothing (baseline)": lambda n: time_of(env, sys.executable, "-c", "pass"),
+        "infra check": lambda n: time_of(env, str(Path(sys.executable).with_name("infra")), "check", "--stack", "prod"),
+        "pulumi stack output (baseline: the CLI alone)": lambda n: time_of(env, "pulumi", "stack", "output", "region"),
+        "pulumi preview, no changes": lambda n: time_of(env, "pulumi", "preview", "--stack", "lab"),
         "pulumi up, one changed file": lambda n: one_changed_file(env, n + 1),
     }
     figures: dict[str, list[float]] = {name: [] for name in measures}
@@ -51,7 +51,7 @@ def main() -> int:
             for name, measure in measures.items():
                 figures[name].append(measure(number))
     finally:
-        timed(env, "pulumi", "up", "--yes", "--skip-preview", "--stack", "lab")
+        time_of(env, "pulumi", "up", "--yes", "--skip-preview", "--stack", "lab")
     print(f"| {ROUNDS} interleaved rounds | median | least | most |\n|---|---|---|---|")
     for name, seconds in figures.items():
         print(f"| {name} | {statistics.median(seconds):.2f} s | {min(seconds):.2f} s | {max(seconds):.2f} s |")

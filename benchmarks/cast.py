@@ -64,9 +64,9 @@ def rows_of(events: Sequence[Event]) -> list[Row]:
         if earlier is None:
             number = max((row.number for row in rows), default=-1) + 1
         else:
-            shown = rows[earlier]
-            rows[earlier] = replace(shown, until=event.at)
-            number = shown.number
+            row = rows[earlier]
+            rows[earlier] = replace(row, until=event.at)
+            number = row.number
         place[progress[1]] = len(rows)
         rows.append(Row(number, _cut(event.text), event.at, None, event.text))
     return rows
@@ -88,10 +88,10 @@ def picture(events: Sequence[Event], title: str) -> str:
     width, height = round(COLUMNS * ADVANCE) + 2 * MARGIN, ROWS * LINE + 2 * MARGIN
     rules, texts = [], []
     for index, row in enumerate(rows):
-        shown, gone = 100 * row.since / end, 100 * (row.until if row.until is not None else end) / end
-        frames = f"0%,{max(shown - 0.01, 0):.2f}%{{opacity:0}}{shown:.2f}%,{max(gone - 0.01, shown):.2f}%{{opacity:1}}"
+        start, stop = 100 * row.since / end, 100 * (row.until if row.until is not None else end) / end
+        frames = f"0%,{max(start - 0.01, 0):.2f}%{{opacity:0}}{start:.2f}%,{max(stop - 0.01, start):.2f}%{{opacity:1}}"
         if row.until is not None:
-            frames += f"{gone:.2f}%,100%{{opacity:0}}"
+            frames += f"{stop:.2f}%,100%{{opacity:0}}"
         rules.append(f"@keyframes r{index}{{{frames}}}#r{index}{{animation:r{index} {end:.1f}s linear infinite}}")
         hidden = "" if row.until is None else ' class="past"'
         y = MARGIN + LINE * (row.number + 1) - 5

@@ -20,13 +20,13 @@ SIZES = (1, 2, 5, 10)
 WATCHME = Path("files/systems/watchme.yaml")
 
 
-def grown(system: dict[str, Any], number: int) -> dict[str, Any]:
+def copy_of(system: dict[str, Any], number: int) -> dict[str, Any]:
     """WatchMe once more, under other names."""
-    made = copy.deepcopy(system)
-    made["system"] = f"watchme{number}"
-    made["network"] |= {"name": f"network{number}", "unit": f"network{number}.service"}
-    made["sites"][0]["name"] = f"api{number}.hey-watch.me"
-    for service in made["services"]:
+    clone = copy.deepcopy(system)
+    clone["system"] = f"watchme{number}"
+    clone["network"] |= {"name": f"network{number}", "unit": f"network{number}.service"}
+    clone["sites"][0]["name"] = f"api{number}.hey-watch.me"
+    for service in clone["services"]:
         service["name"] += f"-{number}"
         for key in ("repository", "container", "directory", "replaced_by", "compose_key"):
             if key in service:
@@ -35,7 +35,7 @@ def grown(system: dict[str, Any], number: int) -> dict[str, Any]:
             service["image"]["repository"] += f"-{number}"
         if "unit" in service:
             service["unit"] = f"copy{number}-{service['unit']}"
-    return made
+    return clone
 
 
 def project(folder: Path, size: int) -> Path:
@@ -48,7 +48,7 @@ def project(folder: Path, size: int) -> Path:
     stack = yaml.safe_load((folder / "Pulumi.prod.yaml").read_text())
     hosts = stack["config"]["infra:hosts"]
     for number in range(2, size + 1):
-        text = yaml.safe_dump(grown(system, number), allow_unicode=True)
+        text = yaml.safe_dump(copy_of(system, number), allow_unicode=True)
         (folder / WATCHME).with_name(f"watchme{number}.yaml").write_text(text)
         hosts[f"host{number}"] = {**hosts["watchme"], "systems": [f"watchme{number}"]}
     stack["config"]["infra:budget"] = 10_000
@@ -61,13 +61,13 @@ def project(folder: Path, size: int) -> Path:
     return folder
 
 
-def previewed(folder: Path) -> float:
+def preview_time(folder: Path) -> float:
     command = [str(Path(sys.executable).with_name("infra")), "preview", "--mocks", "--base", "HEAD", "--stack", "prod"]
-    begun = time.perf_counter()
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=300)
-    seconds = time.perf_counter() - begun
-    if done.returncode or "1 service restarts: ast-api" not in done.stdout:
-        sys.exit(f"bench: {done.stdout[-2000:]}{done.stderr[-2000:]}")
+    start = time.perf_counter()
+    process = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=300)
+    seconds = time.perf_counter() - start
+    if process.returncode or "1 service restarts: ast-api" not in process.stdout:
+        sys.exit(f"bench: {process.stdout[-2000:]}{process.stderr[-2000:]}")
     return seconds
 
 
@@ -77,11 +77,11 @@ def main() -> None:
         figures: dict[int, list[float]] = {size: [] for size in SIZES}
         for _ in range(ROUNDS):
             for size, folder in projects.items():
-                figures[size].append(previewed(folder))
+                figures[size].append(preview_time(folder))
     print(f"| {ROUNDS} interleaved rounds | services | median | least | most |\n|---|---|---|---|---|")
     for size, seconds in figures.items():
-        shown = f"{statistics.median(seconds):.2f} s | {min(seconds):.2f} s | {max(seconds):.2f} s"
-        print(f"| preview of {size} × WatchMe | {13 * size} | {shown} |")
+        cells = f"{statistics.median(seconds):.2f} s | {min(seconds):.2f} s | {max(seconds):.2f} s"
+        print(f"| preview of {size} × WatchMe | {13 * size} | {cells} |")
 
 
 if __name__ == "__main__":

@@ -55,7 +55,7 @@ class Session:
 
 
 @contextmanager
-def changed(path: Path, *changes: tuple[str, str]) -> Iterator[None]:
+def change_temporarily(path: Path, *changes: tuple[str, str]) -> Iterator[None]:
     """A file with other texts, and as it was afterwards. Raises ValueError for a text that is not there."""
     before = text = path.read_text()
     for earlier, later in changes:
@@ -76,10 +76,10 @@ def roll_back(lab: Lab) -> list[Event]:
     env = workspace.full_environment(lab)
     session = Session(env)
     try:
-        with changed(CATALOGUE, MEMORY):
+        with change_temporarily(CATALOGUE, MEMORY):
             session.run("infra", "preview", "--stack", "lab")
             session.run(*UP)
-        with changed(CATALOGUE, MEMORY, HEALTH):
+        with change_temporarily(CATALOGUE, MEMORY, HEALTH):
             session.run(*UP, comment="   # its health path is wrong now")
     finally:
         subprocess.run(UP, cwd=ROOT, env=env, check=True, capture_output=True, timeout=LIMIT)

@@ -16,8 +16,8 @@ def repository(folder: Path) -> None:
     for number in range(FILES):
         path = folder / f"package{number // 100}" / f"file{number}.ts"
         path.parent.mkdir(exist_ok=True)
-        named = number % (FILES // MENTIONS) == 0 and number // (FILES // MENTIONS) < MENTIONS
-        path.write_text(LINE * 48 + ("const region = 'ap-southeast-2';\n" if named else ""))
+        names_region = number % (FILES // MENTIONS) == 0 and number // (FILES // MENTIONS) < MENTIONS
+        path.write_text(LINE * 48 + ("const region = 'ap-southeast-2';\n" if names_region else ""))
 
 
 def main() -> None:
@@ -26,14 +26,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         repository(Path(folder))
         for _ in range(ROUNDS):
-            begun = time.perf_counter()
+            start = time.perf_counter()
             scan = [infra, "scan-regions", folder, "--from", "ap-southeast-2", "--to", "ap-northeast-1"]
-            done = subprocess.run(scan, capture_output=True, text=True, check=False, timeout=300)
-            seconds.append(time.perf_counter() - begun)
-            if f"{MENTIONS} mention(s) of ap-southeast-2 in {MENTIONS} file(s)" not in done.stdout:
-                sys.exit(f"bench: {done.stdout[-500:]}{done.stderr[-500:]}")
-    shown = f"{statistics.median(seconds):.2f} s | {min(seconds):.2f} s | {max(seconds):.2f} s"
-    print(f"| {ROUNDS} rounds | median | least | most |\n|---|---|---|---|\n| scan-regions, {FILES} files | {shown} |")
+            process = subprocess.run(scan, capture_output=True, text=True, check=False, timeout=300)
+            seconds.append(time.perf_counter() - start)
+            if f"{MENTIONS} mention(s) of ap-southeast-2 in {MENTIONS} file(s)" not in process.stdout:
+                sys.exit(f"bench: {process.stdout[-500:]}{process.stderr[-500:]}")
+    cells = f"{statistics.median(seconds):.2f} s | {min(seconds):.2f} s | {max(seconds):.2f} s"
+    print(f"| {ROUNDS} rounds | median | least | most |\n|---|---|---|---|\n| scan-regions, {FILES} files | {cells} |")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import pytest
 
 from tests.support import ROOT
 
-PACKAGES = ["agent", "catalogue", "components", "infra", "lab", "policy", "rendering"]
+PACKAGES = ["agent", "benchmarks", "catalogue", "components", "infra", "lab", "policy", "rendering"]
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 # Those that are a verb's first form, too (`read`, `run`, `set`, `split`), are verbs here
 IRREGULAR = """
