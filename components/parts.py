@@ -1,23 +1,28 @@
 """Services that begin or end to run apart from their system (catalogue/parts.py), and their data."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pulumi
 
 from catalogue.loading import Catalogue
-from catalogue.parts import parts
+from catalogue.parts import parts, wholes
 from catalogue.services import ComposeService
 from components.before import Before
 from rendering.compose import path_on_host
 
 
 @dataclass(frozen=True)
-class _Going:
-    """Services that go from one host to another in this update."""
+class _Change:
+    """A service that `system`, which is a part or a whole one, did not run before: the host that ran the service
+    (`source`) and the one that will (`target`). `giver` is the other host from which the system's data comes in the
+    same update, "" for none."""
 
-    services: list[ComposeService]
+    service: ComposeService
+    system: str
     source: str
     target: str
+    giver: str
 
 
 def refuse_lost_data(catalogue: Catalogue, before: Before) -> None:
@@ -25,32 +30,35 @@ def refuse_lost_data(catalogue: Catalogue, before: Before) -> None:
     and they would begin without any. With infra:moveData false that is what is asked for."""
     if not catalogue.stack.moveData:
         return
-    for going in _going(catalogue, before):
-        for service in going.services:
-            if paths := [path_on_host(mount) for mount in service.data_mounts]:
-                raise pulumi.RunError(
-                    f"nothing was touched: {service.name} would go from host {going.source} to {going.target} without "
-                    f"its data ({', '.join(paths)}), which only whole systems take along. Leave it there; or set "
-                    f"infra:moveData false for this update, if it may begin without, and copy it afterwards "
-                    f"(docs/several-hosts.md)"
-                )
+    for change in _changes(catalogue, before):
+        service, paths = change.service.name, [path_on_host(mount) for mount in change.service.data_mounts]
+        if paths and change.source != change.target:
+            raise pulumi.RunError(
+                f"nothing was touched: {service} would go from host {change.source} to {change.target} without "
+                f"its data ({', '.join(paths)}), which only whole systems take along. Leave it there; or set "
+                f"infra:moveData false for this update, if it may begin without, and copy it afterwards "
+                f"(docs/several-hosts.md)"
+            )
+        if paths and change.giver:
+            raise pulumi.RunError(
+                f"nothing was touched: {service} has its data on {change.target} ({', '.join(paths)}) and would become "
+                f"part of {change.system}, whose data comes there from {change.giver}: make one update for each"
+            )
 
 
-def _going(catalogue: Catalogue, before: Before) -> list[_Going]:
-    stack, systems = catalogue.stack, catalogue.systems
+def _changes(catalogue: Catalogue, before: Before) -> Iterator[_Change]:
+    """What stays in its part or system goes with all of it, if at all (components/transfers.py)."""
+    stack = catalogue.stack
     earlier = {system: host for host, names in before.systems.items() for system in names}
-    now = {system: host for host, spec in stack.hosts.items() for system in spec.runs}
-    going = [
-        _Going(systems[entry.known_as].compose_services, earlier[entry.system], host)
-        for host, entry in parts(stack)
-        if entry.known_as not in earlier and entry.system in earlier
-    ]
-    for part, services in before.parts.items():
-        for system in systems.values():
-            back = [service for service in system.compose_services if service.name in services]
-            if part not in now and part in earlier and back and system.system in now:
-                going.append(_Going(back, earlier[part], now[system.system]))
-    return [one for one in going if one.source != one.target]
+    former_parts = {service: part for part, names in before.parts.items() for service in names}
+    whole_of = wholes(stack)
+    for host, spec in stack.hosts.items():
+        for system in spec.runs:
+            giver = earlier.get(system, host)
+            for service in catalogue.systems[system].compose_services:
+                was_in = former_parts.get(service.name, whole_of.get(system, system))
+                if was_in != system and was_in in earlier:
+                    yield _Change(service, system, earlier[was_in], host, giver if giver != host else "")
 
 
 def part_outputs(catalogue: Catalogue) -> dict[str, list[str]]:

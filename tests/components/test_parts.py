@@ -105,11 +105,14 @@ def test_stack_without_parts_has_one_group_and_no_output_of_them(monkeypatch):
     assert [r.name for r in plain.of("aws:ec2/securityGroup:SecurityGroup")] == [f"network-{TOKYO}-hosts"]
 
 
+APART = Before(region=TOKYO, systems={"box": ["shop"], "gpu": ["shop-shop-db"]}, parts={"shop-shop-db": ["shop-db"]})
+
+
 @pytest.mark.parametrize(
     ("before", "line"),
     [
         (Before(region=TOKYO, systems={"box": ["shop"], "gpu": []}), "shop-db would go from host box to gpu without"),
-        (Before(region=TOKYO, systems={"box": ["shop"], "gpu": ["shop-shop-db"]}), ""),
+        (APART, ""),
         (Before(), ""),
     ],
     ids=["new part", "existing part", "first update"],
@@ -125,11 +128,44 @@ def test_part_with_data_is_refused_once_its_system_runs(tmp_path, before, line):
 
 
 def test_service_with_data_that_comes_back_is_refused(tmp_path):
-    before = Before(
-        region=TOKYO, systems={"box": ["shop"], "gpu": ["shop-shop-db"]}, parts={"shop-shop-db": ["shop-db"]}
-    )
     with pytest.raises(pulumi.RunError, match="shop-db would go from host gpu to box without its data"):
-        refuse_lost_data(read_shop(tmp_path, "shop", hosts={"gpu": {**HOST, "systems": []}}), before)
+        refuse_lost_data(read_shop(tmp_path, "shop", hosts={"gpu": {**HOST, "systems": []}}), APART)
+
+
+def placed(*services, **more):
+    return {**HOST, "systems": [{"system": "shop", "services": [*services], **more}]}
+
+
+ALL_APART = replace(APART, parts={"shop-shop-db": ["shop-db", "web", "worker"]})
+
+
+@pytest.mark.parametrize(
+    ("hosts", "before", "line"),
+    [
+        ({"gpu": placed("shop-db", "web", "worker")}, APART, "web would go from host box to gpu without its data"),
+        ({"gpu": placed("shop-db")}, ALL_APART, "web would go from host gpu to box without its data"),
+        ({"gpu": placed("shop-db", **{"as": "store"})}, APART, ""),
+        ({"gpu": {**HOST, "systems": []}, "next": placed("shop-db")}, APART, ""),
+        (
+            {"gpu": {**HOST, "systems": []}, "next": placed("shop-db", "web", "worker")}, APART,
+            "web would go from host box to next without its data",
+        ),
+    ],
+    ids=["grown", "shrunk", "renamed", "on another host", "grown on another host"],
+)  # fmt: skip
+def test_service_with_data_that_changes_its_part_stays_on_its_host(tmp_path, hosts, before, line):
+    shop = read_shop(tmp_path, "shop", hosts=hosts)
+    if not line:
+        return refuse_lost_data(shop, before)
+    with pytest.raises(pulumi.RunError, match=line):
+        refuse_lost_data(shop, before)
+
+
+def test_data_of_a_part_is_not_replaced_by_that_of_a_system_that_comes_to_its_host(tmp_path):
+    gpu = {**HOST, "systems": ["shop"]}
+    shop = read_shop(tmp_path, hosts={"gpu": gpu})
+    with pytest.raises(pulumi.RunError, match="would become part of shop, whose data comes there from box: make one"):
+        refuse_lost_data(shop, APART)
 
 
 def test_region_move_takes_both_hosts_along_in_their_order(monkeypatch):
