@@ -48,17 +48,23 @@ def choose(stack: Stack, names: Sequence[str], host: str | None, rolling: bool) 
 
 def demand_unlocked(stack: Stack, say: Say) -> None:
     """Raises InfraError while an update, which may be a move, holds the stack."""
+    if why := _why_locked(stack, say):
+        raise InfraError(f"nothing was rebooted: {why}")
+
+
+def _why_locked(stack: Stack, say: Say) -> str:
     try:
         locks = list(unlocking.of_stack(stack.name))
     except InfraError as error:
         # Each host's own lock still refuses during a release
         say(f"whether an update holds the stack is unknown: {error}")
-        return
-    if locks:
-        raise InfraError(
-            f"nothing was rebooted: stack {stack.name} is locked by {'; '.join(map(str, locks))}: wait until that "
-            f"update ends, or infra unlock --stack {stack.name} if it was killed"
-        )
+        return ""
+    if not locks:
+        return ""
+    return (
+        f"stack {stack.name} is locked by {'; '.join(map(str, locks))}: wait until that update ends, or infra unlock "
+        f"--stack {stack.name} if it was killed"
+    )
 
 
 def question(catalogue: Catalogue, names: Sequence[str], statuses: dict[str, Status]) -> str:
@@ -122,6 +128,9 @@ def reboot_each(stack: Stack, targets: dict[str, Target], statuses: dict[str, St
         rest = names[number + 1 :]
         left_out = f"; not rebooted: {', '.join(rest)}" if rest else ""
         try:
+            # An update may have begun since the question was answered, or during the last host's reboot
+            if why := _why_locked(stack, say):
+                raise InfraError(f"{name} was not rebooted: {why}")
             say(reboot_one(stack, targets[name], [*statuses[name]["services"]], say))
         except InfraError as error:
             raise InfraError(f"{error}{left_out}") from None

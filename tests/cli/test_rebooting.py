@@ -141,6 +141,18 @@ def test_nothing_is_rebooted_while_an_update_holds_the_stack(world, monkeypatch)
     assert world.rebooted == []
 
 
+def test_update_that_begins_meanwhile_is_not_disturbed(world, monkeypatch):
+    """During the question, and during the reboot of an earlier host."""
+    lock, free = Lock("ci", "runner", 7, None), list[Lock]()
+    answers = [free, [lock], free, [lock]]
+    monkeypatch.setattr(unlocking, "of_stack", lambda _: iter(answers.pop(0)))
+    assert run("watchme", "--yes")[1].startswith("watchme was not rebooted: stack prod is locked by ci@runner")
+    machines = {name: Target(name, "192.0.2.1", 22, "root", "", "") for name in ("watchme", "gpu")}
+    with pytest.raises(InfraError, match=r"^gpu was not rebooted: stack prod is locked by ci@runner"):
+        rebooting.reboot_each(stack(), machines, {"watchme": HEALTHY, "gpu": HEALTHY}, lambda _: None)
+    assert world.rebooted == ["watchme"]
+
+
 def test_job_that_began_meanwhile_is_left_alone(world):
     world.refusals["watchme"] = "another job is running on this host: release 3f2a"
     assert run("watchme", "--yes")[1] == (
