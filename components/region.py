@@ -37,6 +37,7 @@ from rendering.archive import build
 from rendering.backups import backed_up
 from rendering.cloudwatch import dashboard, dashboard_name
 from rendering.host import data, needs, render, watches
+from rendering.neighbours import names_unknown_address
 
 Digests = pulumi.Output[dict[str, str]]
 
@@ -202,7 +203,10 @@ def release(
 
     def build_release(resolved: list[Any]) -> Built:
         digest_of, values, private = resolved
-        after = build(render(replace(catalogue, addresses=private), host, digest_of, values))
+        whole = render(replace(catalogue, addresses=private), host, digest_of, values)
+        if all(private.values()) and names_unknown_address(whole):
+            raise pulumi.RunError(f"{host}: its release lacks a private address that is known: report this as a bug")
+        after = build(whole)
         if region.alone is None or host != region.alone[0].host:
             return after
         deploying, as_it_was = region.alone

@@ -24,8 +24,20 @@ def with_addresses(files: HostFiles, catalogue: Catalogue) -> HostFiles:
             content = content.replace(name, address or name)
         return content
 
-    resolved = [replace(file, content=resolve(file.content)) for file in files.files]
-    return replace(files, files=resolved, private=[resolve(way.encode()).decode() for way in files.private])
+    def resolve_text(text: str) -> str:
+        return resolve(text.encode()).decode()
+
+    return replace(
+        files,
+        files=[replace(file, content=resolve(file.content)) for file in files.files],
+        private=[resolve_text(way) for way in files.private],
+        steps=[replace(step, document=resolve_text(step.document)) for step in files.steps],
+    )
+
+
+def names_unknown_address(files: HostFiles) -> bool:
+    """Whether a place that is kept for a private address is still empty, in a file or anywhere else."""
+    return UNKNOWN in repr(replace(files, files=[])) or any(UNKNOWN.encode() in file.content for file in files.files)
 
 
 def private_ports(service: ComposeService, stack: Stack) -> list[str]:

@@ -15,6 +15,7 @@ from policy.containers import exceptions, ports
 from policy.facts import Facts
 from policy.of_stack import exceptions as granted
 from rendering.host import render
+from rendering.neighbours import names_unknown_address
 from tests.catalogue.shop import blue_green, in_a_circle, lines, read_shop
 from tests.support import HOME, PROD
 
@@ -86,6 +87,22 @@ def test_containers_and_relay_know_the_private_address(project):
     assert "ListenStream=127.0.0.1:8040" in text["/etc/systemd/system/web-on-gpu.socket"]
     database = yaml.safe_load(text["/opt/shop-db/docker-compose.prod.yml"])["services"]["shop-db"]
     assert database["extra_hosts"] == ["web:10.20.1.77"]
+
+
+def test_release_step_of_a_service_that_stays_knows_the_private_address(project):
+    def change(text):
+        own = "    port: 8050\n    directory: /opt/worker\n    unit: worker.service\n"
+        text = stateless(text).replace("    directory: /opt/web\n    unit: web.service\n", own)
+        return text.replace("    release: {command: migrate}\n", "").replace(
+            own, f"{own}    release: {{command: fill}}\n"
+        )
+
+    shop = project("shop", hosts={"gpu": part("web")}, change=change)
+    assert errors(check(shop)) == [], lines(shop)
+    box = render(replace(shop, addresses={"gpu": "10.20.1.77"}), "box")
+    (step,) = box.steps
+    assert yaml.safe_load(step.document)["services"][step.name]["extra_hosts"] == ["web:10.20.1.77"]
+    assert not names_unknown_address(box) and names_unknown_address(render(shop, "box"))
 
 
 def test_without_the_entry_nothing_differs(project):
