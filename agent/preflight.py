@@ -268,14 +268,18 @@ def _memory(world: World, target: Release) -> None:
 def _ports(world: World, base: Release | None, target: Release) -> None:
     """A port that the present release does not have must be free, or be the service's own already."""
     had = {(entry["port"], entry["protocol"]) for entry in (_listeners(base.manifest) if base else [])}
+    private = {way for release in (base, target) if release for way in release.manifest.get("private", [])}
     for entry in _listeners(target.manifest):
         port, protocol = entry["port"], entry["protocol"]
         if (port, protocol) in had:
             continue
         options = "-Hlunp" if protocol == "udp" else "-Hltnp"
-        listening = world.run("ss", options, f"sport = :{port}").output.strip()
+        listening = world.run("ss", options, f"sport = :{port}").output.strip().splitlines()
+        if protocol == "tcp":
+            # Of a service that other hosts call, at the host's private address: it takes no port of 127.0.0.1
+            listening = [line for line in listening if not {*line.split()[3:4]} & private]
         if listening and not units.states(world, [entry["unit"]])[entry["unit"]]["active"] and not _own(world, entry):
-            program = quoting.quote(listening.split()[-1])
+            program = quoting.quote(listening[-1].split()[-1])
             raise Refused(
                 f"port {port}{'/udp' if protocol == 'udp' else ''} of {entry['service']} is taken on the host "
                 f"({program}): stop that program, or give the service another port"

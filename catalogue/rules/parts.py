@@ -10,7 +10,7 @@ from catalogue.networks import BETWEEN_HOSTS, is_between_hosts
 from catalogue.parts import calls, concerns, host_of, mount_sources, parts, serving_hosts
 from catalogue.problems import Problem, nearest
 from catalogue.service import Service
-from catalogue.services import ComposeService
+from catalogue.services import ComposeService, NativeService
 
 SSH, WEB = 22, (80, 443)
 
@@ -139,6 +139,9 @@ def private_ports(catalogue: Catalogue) -> Iterator[Problem]:
     for host in stack.hosts:
         systems = catalogue.systems_on(host)
         reserved = {SSH, *(WEB if any(system.sites for system in systems) else ())}
+        spec = stack.hosts[host]
+        reserved |= {spec.port} if isinstance(spec, SshHost) else set()
+        everywhere = _ports_at_all_addresses(systems)
         for service in [service for system in systems for service in system.compose_services]:
             port = service.listens_inside
             if hosts.get(service.name) != host or port is None:
@@ -149,9 +152,28 @@ def private_ports(catalogue: Catalogue) -> Iterator[Problem]:
                     f"{service.name} and {other} both listen on port {port} in their containers, and so at the host's"
                 )
                 yield Problem(stack.file, where, f"{fault} private address", rule)
+            elif (open_to_all := everywhere.get(port, "")) not in ("", service.name):
+                fault = f"{service.name} listens on port {port} in its container, and so at the host's private address"
+                yield Problem(stack.file, where, f"{fault}: {open_to_all} has that port at all addresses", rule)
             elif port in reserved:
                 fault = f"{service.name} listens on port {port} in its container: the host's SSH or proxy has it"
                 yield Problem(stack.file, where, fault, "write another port or container_port for it")
+
+
+def _ports_at_all_addresses(systems: list[System]) -> dict[int, str]:
+    """Port → the service that has it at each address of the host, the private one included."""
+    owners: dict[int, str] = {}
+    for service in [service for system in systems for service in system.active]:
+        if isinstance(service, NativeService):
+            # A socket that systemd holds is at 127.0.0.1 alone, whatever its program does
+            ports = [] if service.socket else service.ports
+        elif isinstance(service, ComposeService):
+            ports = service.ports if service.is_on_host_network else []
+            ports += [n for one in service.publish if one.protocol == "tcp" for n in one.numbers]
+        else:
+            ports = []
+        owners |= dict.fromkeys(ports, service.name)
+    return owners
 
 
 def circles(catalogue: Catalogue) -> Iterator[Problem]:

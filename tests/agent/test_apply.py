@@ -9,6 +9,8 @@ import pytest
 from agent import jobs, registry, store
 from agent.outcome import Failed, Mask
 from agent.world import CommandResult
+from rendering.archive import build
+from rendering.host import render
 from tests.agent.releases import (
     AVATAR,
     AVATAR_UNIT,
@@ -23,7 +25,7 @@ from tests.agent.releases import (
     with_echo,
     world_for,
 )
-from tests.support import service
+from tests.support import catalogue, digests, service
 
 
 @pytest.fixture
@@ -286,6 +288,16 @@ def test_a_port_of_the_services_own_container_is_not_taken():
     other.listening[8017] = world.listening[8017]
     other.answers["docker ps --filter publish=8017"] = CommandResult(0, "somebodys")
     assert "port 8017 of ast-api is taken" in applied(other, made).line
+
+
+@pytest.mark.parametrize(("at", "outcome"), [("10.20.1.77", "applied"), ("10.20.1.78", "refused")])
+def test_a_port_of_a_service_that_other_hosts_call_is_free_at_127_0_0_1(at, outcome):
+    """Another service's port in its container is the same number as this one's on the host."""
+    made = build(replace(render(catalogue(), "watchme", digests()), private=["10.20.1.77:8017"]))
+    world = world_for(made)
+    line = f'LISTEN 0 4096 {at}:8017 0.0.0.0:* users:(("docker-proxy",pid=7,fd=3))'
+    world.answers["ss -Hltnp sport = :8017"] = CommandResult(0, line)
+    assert applied(world, made).outcome == outcome
 
 
 def test_waiting_services_are_reported_during_the_health_check():

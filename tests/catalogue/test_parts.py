@@ -168,6 +168,19 @@ def test_policy_takes_a_private_port_only_of_a_service_that_runs_apart(project):
 
 
 WEB = "    image: {repository: shop-web}\n    port: 8040\n"
+TWICE = {"system": "shop", "as": "twice", "names": {"shop.hey-watch.me": "twice.hey-watch.me"}}
+PUBLISHED = """    health: {command: pg_isready}
+    publish: ["8080:5432"]
+    exceptions: {public-ports: "A partner asks it"}
+"""
+UNIT = """  - name: shop-unit
+    kind: unit
+    purpose: Unit
+    port: 8080
+    memory: {limit: 64m}
+    unit: shop-unit.service
+    directives: {Service: {ExecStart: /bin/true}}
+"""
 REFUSED = {
     "no such system": (part("x") | {"systems": [{"system": "shap", "services": ["x"]}]}, None, "system 'shap'; did you mean 'shop'?"),
     "no such service": (part("wep"), None, "shop has no running service wep; did you mean 'web'?"),
@@ -196,6 +209,20 @@ REFUSED = {
     "SSH's port": (
         part("web", "worker"), lambda text: without_waits(text).replace("container_port: 8080", "container_port: 22"),
         "infra:hosts.gpu: web listens on port 22 in its container",
+    ),
+    "a port that another publishes": (
+        part("web", "worker") | {"systems": [*part("web", "worker")["systems"], TWICE]},
+        lambda text: without_waits(text).replace("    health: {command: pg_isready}\n", PUBLISHED),
+        "and so at the host's private address: twice-db has that port at all addresses; write another port or",
+    ),
+    "a port of a unit": (
+        part("web", "worker") | {"systems": [*part("web", "worker")["systems"], TWICE]},
+        lambda text: without_waits(text).replace("variants:", f"{UNIT}variants:"),
+        "and so at the host's private address: twice-unit has that port at all addresses",
+    ),
+    "SSH's own port": (
+        {**HOME, "privateAddress": "10.8.0.4", "port": 8080, "systems": part("web", "worker")["systems"]}, None,
+        "infra:hosts.gpu: web listens on port 8080 in its container",
     ),
     "a machine without a private network": (
         {**HOME, "systems": part("web", "worker")["systems"]}, None, "host gpu of kind ssh has no privateAddress; write privateAddress: 10.0.0.5",
