@@ -102,7 +102,7 @@ def rules(lab: Lab, hosts: Iterable[Host]) -> list[str]:
                 lines.append(f"-A {chain} -d {host.public}{_ports(opening, '-m conntrack --ctorigdstport')} -j RETURN")
             for other in all_hosts:
                 if other is not host and _includes(opening.cidr, other.private):
-                    # Whoever asks for the private address does so by its own
+                    # One private address is asked for from another
                     for source, target in ((other.inner, host.inner), (other.private, host.private)):
                         lines.append(f"-A {chain} -s {source} -d {target}{_ports(opening, '--dport')} -j RETURN")
     lines += [f"-A {chain} -d {address} -j DROP" for host in all_hosts for address in (host.inner, host.private)]
