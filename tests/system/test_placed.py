@@ -56,15 +56,17 @@ def test_placed_service_answers_at_its_public_path(placed: Placed) -> None:
     assert CONTAINER in placed.containers(ELSEWHERE) and CONTAINER not in placed.containers("watchme")
     relay = placed.system.on_host("systemctl", "is-active", f"{SERVICE}-on-{ELSEWHERE}.socket")
     assert relay.output == "active"
-    assert placed.load.lost() == {} and placed.load.count > 10
+    # Its container is gone before the relay has its port: a few seconds, which the page says
+    lost, statuses = placed.load.lost().get(PATH, 0), placed.load.answers[PATH]
+    assert statuses[-5:] == [200] * 5 and lost * placed.load.pause < 15, (lost, len(statuses))
     assert placed.system.pulumi("preview", "--expect-no-changes").code == 0
 
 
 def test_only_its_systems_host_reaches_a_placed_service(placed: Placed) -> None:
     address = private_address(placed.system)
-    ask = ["curl", "-s", "-m", "3", "-o", "/dev/null", "-w", "%{http_code}", f"http://{address}:{PORT}{PATH}"]
-    assert placed.system.on_host(*ask, host="watchme").output != "000"
-    assert placed.system.on_host(*ask, host="home").output == "000"
+    ask = ["curl", "-s", "-m", "3", "--noproxy", "*", "-D-", f"http://{address}:{PORT}/health"]
+    answers = {host: placed.system.on_host(*ask, host=host).output for host in ("watchme", "home")}
+    assert "200 OK" in answers["watchme"] and "200 OK" not in answers["home"], answers
 
 
 def test_deploy_and_logs_of_a_placed_service_go_to_its_host(placed: Placed) -> None:
