@@ -10,7 +10,7 @@ from catalogue.checks import ensure_valid
 from catalogue.deployed import pin_images, standing
 from catalogue.loading import images_of, load
 from catalogue.machines import region_of
-from catalogue.parts import served_first
+from catalogue.parts import release_order
 from catalogue.problems import CatalogueError
 from components import before, budget, configuration, elsewhere, interrupted, lookup, move, region
 from components.alone import refuse_stale
@@ -117,7 +117,7 @@ if attempt.source:
     region.images_here(here, f"images-{here.name}-{attempt.at}", ImageCopy(attempt.source, digests))
 elsewhere.copy_images(here, digests)
 gives = [host for host in stack.hosts if any(host in hosts for hosts in attempt.systems.values())]
-for host in served_first(stack):
+for host in release_order(stack):
     if host not in gives:
         region.release(here, host, digests_on(host), rights[here.name, host], everywhere)
 served = serve(here, attempt, digests, everywhere, prior.hosts)
@@ -132,7 +132,7 @@ for place in stack.standbyRegions:
     # What stands by comes last: it holds up nothing that serves, even where it is gone for good
     regions[place].waits = served.after_switch
     region.images_here(regions[place], f"images-{place}", ImageCopy(here.name, running(here, digests), once=False))
-    for host in [host for host in served_first(stack) if host in stack.ec2_hosts]:
+    for host in [host for host in release_order(stack) if host in stack.ec2_hosts]:
         region.release(regions[place], host, digests_on(host), rights[place, host], everywhere)
 
 if stack.cloudwatchDashboard:

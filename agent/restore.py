@@ -195,17 +195,17 @@ def absent(source: str, target: str, failed: list[str]) -> Iterator[tuple[str, o
     """What is below `source` and not below `target`: its path below them, directories before what is in them. What
     cannot be read is added to `failed`."""
 
-    def left_out(path: str, error: OSError) -> None:
+    def note_failure(path: str, error: OSError) -> None:
         failed.append(f"{os.path.join(target, os.path.relpath(path, source))}: {error.strerror}")
 
-    for _, entries in trees.walk(source, left_out):
+    for _, entries in trees.walk(source, note_failure):
         for entry in entries:
             path = os.path.relpath(entry.path, source)
             try:
                 if not os.path.lexists(os.path.join(target, path)):
                     yield path, entry.stat(follow_symlinks=False)
             except OSError as error:
-                left_out(entry.path, error)
+                note_failure(entry.path, error)
 
 
 def bring(source: str, target: str, ids: Ids, came: Callable[[int], None] = lambda size: None) -> CopyResult:

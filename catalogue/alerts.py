@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from catalogue.fields import Model, Name, written_as
+from catalogue.fields import Model, Name, pattern_text
 
 Measure = Literal[
     "unit down", "unit restarts", "unit failed", "memory freed", "service unhealthy", "single runs twice", "proxy down",
@@ -19,7 +19,7 @@ _METRIC = (
     r"^[A-Z][A-Za-z0-9]{0,63}$",
     "a metric's name, such as DiskUsed: a capital, then letters and digits, at most 64",
 )
-MetricName = Annotated[str, written_as(*_METRIC)]
+MetricName = Annotated[str, pattern_text(*_METRIC)]
 
 
 class Alert(Model):
@@ -66,7 +66,7 @@ class Alert(Model):
 class CloudMetric(Model):
     """What AWS itself counts of a machine."""
 
-    namespace: Annotated[str, written_as(r"^AWS/[A-Za-z0-9]+$", "a namespace of AWS, such as AWS/EC2")]
+    namespace: Annotated[str, pattern_text(r"^AWS/[A-Za-z0-9]+$", "a namespace of AWS, such as AWS/EC2")]
     """The namespace of the metric in CloudWatch."""
     metric: MetricName
     """The metric's name."""

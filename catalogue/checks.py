@@ -133,7 +133,7 @@ RULES: Iterable[Callable[[Catalogue], Iterator[Problem]]] = (
     instances.secret_groups,
     instances.other_names,
     parts.parts_of_systems,
-    parts.placed_apart,
+    parts.lost_rollouts,
     parts.private_ports,
     parts.circles,
     hosts.hosts,

@@ -124,7 +124,7 @@ ALLOWED = {
 }
 
 
-def written_as(pattern: str, allowed: str, **more: Any) -> Any:
+def pattern_text(pattern: str, allowed: str, **more: Any) -> Any:
     """A field for texts of a pattern, with what that allows, as a person reads it."""
     ALLOWED[pattern] = allowed
     return Field(pattern=pattern, **more)

@@ -2,14 +2,14 @@
 
 from typing import Annotated
 
-from catalogue.fields import Model, written_as
+from catalogue.fields import Model, pattern_text
 from catalogue.service import TAG
 
 
 class Deploy(Model):
     """How new builds of a service come to its host, beside `pulumi up` and `infra deploy`."""
 
-    watch: Annotated[str, written_as(*TAG)]
+    watch: Annotated[str, pattern_text(*TAG)]
     """The tag of its image that the host asks the registry for twice a minute. Another image under it is deployed
     there, through the gate of every release. It is the tag that `image` has."""
 

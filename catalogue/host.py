@@ -43,7 +43,7 @@ class Host(Model):
     @property
     def runs(self) -> list[str]:
         """The systems by the names that they have here."""
-        return [entry.known_as if isinstance(entry, Instance) else entry for entry in self.systems]
+        return [entry.own_name if isinstance(entry, Instance) else entry for entry in self.systems]
 
     @property
     def instances(self) -> list[Instance]:

@@ -58,7 +58,7 @@ class Instance(Model):
     all of it."""
 
     @property
-    def known_as(self) -> str:
+    def own_name(self) -> str:
         part = f"{self.system}-{self.services[0]}" if self.services else self.system
         return self.name or part
 
@@ -84,14 +84,14 @@ def path_of(path: str, system: str, instance: str) -> str:
 def instance_of(system: System, instance: Instance) -> System:
     """A system as one of its instances."""
     sites = [_site(site, instance) for site in system.sites]
-    changes: dict[str, Any] = {"system": instance.known_as, "sites": sites}
-    if instance.known_as == system.system:
+    changes: dict[str, Any] = {"system": instance.own_name, "sites": sites}
+    if instance.own_name == system.system:
         services = [_common(service, instance) for service in system.services]
         return system.model_copy(update={**changes, "services": services, "network": _network(system, instance)})
     if system.native_services:
         # Its units say names, paths and ports of all that they use: it has them as the file has them, and no other
         # instance is on its host
-        own = {service.name: instance_name(service.name, system.system, instance.known_as) for service in system.active}
+        own = {service.name: instance_name(service.name, system.system, instance.own_name) for service in system.active}
         services = [
             _rename_service(_common(service, instance), own)
             for service in system.services
@@ -144,7 +144,7 @@ def _network(system: System, instance: Instance) -> ContainerNetwork | None:
     network = system.network
     if network is None or instance.subnet is None:
         return network
-    return network_of(instance.known_as, instance.subnet, network.name, network.unit)
+    return network_of(instance.own_name, instance.subnet, network.name, network.unit)
 
 
 def _gates(site: Site, own: dict[str, str]) -> Site:
@@ -180,7 +180,7 @@ class _Renaming:
     """What becomes of a system's names under an instance's."""
 
     def __init__(self, system: System, instance: Instance) -> None:
-        self.system, self.instance, self.own = system.system, instance, instance.known_as
+        self.system, self.instance, self.own = system.system, instance, instance.own_name
         self.moved = {service.directory: self.directory(service.directory) for service in system.compose_services}
 
     def name(self, name: str) -> str:

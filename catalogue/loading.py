@@ -247,10 +247,10 @@ def load(root: Path, stack: Stack) -> Catalogue:
     origins: dict[str, System] = {}
     for one in [one for host in stack.hosts.values() for one in host.instances]:
         # Anything else is a rule's, which says what is wrong
-        if not one.services and one.system in files and (one.known_as == one.system or one.known_as not in files):
-            variant = one.variant or stack.variants.get(one.known_as) or stack.variants.get(one.system)
-            origins[one.known_as] = read_system(root / SYSTEMS / f"{one.system}.yaml", variant)
-            systems[one.known_as] = instance_of(origins[one.known_as], one)
+        if not one.services and one.system in files and (one.own_name == one.system or one.own_name not in files):
+            variant = one.variant or stack.variants.get(one.own_name) or stack.variants.get(one.system)
+            origins[one.own_name] = read_system(root / SYSTEMS / f"{one.system}.yaml", variant)
+            systems[one.own_name] = instance_of(origins[one.own_name], one)
     origins |= with_parts(stack, systems)
     folder = root / STATIC
     static = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]

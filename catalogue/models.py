@@ -20,7 +20,7 @@ from catalogue.fields import (
     PathBelow,
     Permissions,
     UnitName,
-    written_as,
+    pattern_text,
 )
 from catalogue.service import Route, Service
 from catalogue.services import AnyService, ComposeService, NativeService, repositories_of
@@ -75,7 +75,7 @@ _DROP_IN = r"^/etc/systemd/[a-z]+\.conf\.d/[^/]+\.conf$", "a path such as /etc/s
 class DropIn(Model):
     """A file of directives for something that is not a service of ours, such as journald."""
 
-    path: Annotated[str, written_as(*_DROP_IN)]
+    path: Annotated[str, pattern_text(*_DROP_IN)]
     """The file: below `/etc/systemd/NAME.conf.d/`, its name ends in `.conf`."""
     sections: Sections
     """Sections of that file, each with its directives and their values."""
@@ -157,7 +157,7 @@ class System(Model):
         return list(dict.fromkeys(name for service in self.services for name in repositories_of(service)))
 
     @property
-    def led_to(self) -> list[Service]:
+    def proxied_services(self) -> list[Service]:
         """The services that a proxy leads requests to: by their routes, or to ask whether others may pass."""
         gates = {serving.asks for site in self.sites for serving in (site, *site.static)}
         gates |= {self.serving(route).asks for service in self.active for route in service.routes}

@@ -39,7 +39,7 @@ def parts(stack: Stack) -> Iterator[tuple[str, Instance]]:
 
 def wholes(stack: Stack) -> dict[str, str]:
     """Part → the system that it is a part of."""
-    return {entry.known_as: entry.system for _, entry in parts(stack)}
+    return {entry.own_name: entry.system for _, entry in parts(stack)}
 
 
 def host_of(stack: Stack, system: str) -> str:
@@ -69,7 +69,7 @@ def neighbours(stack: Stack, host: str) -> list[str]:
     return [*called, *own_calls.get(host, [])]
 
 
-def served_first(stack: Stack) -> list[str]:
+def release_order(stack: Stack) -> list[str]:
     """The stack's hosts in the order of their releases: one that another calls comes before it."""
     ordered: list[str] = []
 
@@ -98,10 +98,10 @@ def with_parts(stack: Stack, systems: dict[str, System]) -> dict[str, System]:
     complete = dict(systems)
     for host, entry in parts(stack):
         whole = systems.get(entry.system)
-        if whole is None or entry.known_as in complete or not {*entry.services} <= {s.name for s in whole.active}:
+        if whole is None or entry.own_name in complete or not {*entry.services} <= {s.name for s in whole.active}:
             continue
-        part_origins[entry.known_as] = complete[entry.system]
-        systems[entry.known_as] = _part(complete[entry.system], entry)
+        part_origins[entry.own_name] = complete[entry.system]
+        systems[entry.own_name] = _part(complete[entry.system], entry)
         systems[entry.system] = _rest(whole, entry, host)
     return part_origins
 
@@ -128,10 +128,10 @@ def _part(system: System, entry: Instance) -> System:
     services = [service.model_copy(update=_alone(service, entry)) for service in leaving]
     return system.model_copy(
         update={
-            "system": entry.known_as,
+            "system": entry.own_name,
             "sites": [],
             "services": services,
-            "network": network_of(entry.known_as, entry.subnet),
+            "network": network_of(entry.own_name, entry.subnet),
             "data": [path for path in system.data if concerns(path, places)],
             "directories": [item for item in system.directories if concerns(item.path, places)],
             "accounts": [],
@@ -156,7 +156,7 @@ def _rest(system: System, entry: Instance, host: str) -> System:
     """A system without what an entry takes: relays in its place, under whose names its routes and gates are."""
     leaving = {service.name: service for service in system.compose_services if _is_taken(service, entry)}
     names = {name: relay_name(name, host) for name, service in leaving.items() if service.port}
-    addresses = [f"{name}:{private_address(host)}" for service in leaving.values() for name in _known_as(service)]
+    addresses = [f"{name}:{private_address(host)}" for service in leaving.values() for name in _inside_names(service)]
 
     def here(name: str) -> str:
         return names.get(name, name)
@@ -191,7 +191,7 @@ def _rest(system: System, entry: Instance, host: str) -> System:
     )
 
 
-def _known_as(service: ComposeService) -> list[str]:
+def _inside_names(service: ComposeService) -> list[str]:
     """The names by which containers of its network know a service that listens."""
     names = [service.compose_key, service.container, *service.aliases] if service.listens_inside else []
     return list(dict.fromkeys(names))

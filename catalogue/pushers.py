@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from catalogue.fields import Model, Name, written_as
+from catalogue.fields import Model, Name, pattern_text
 
 # Whose tokens AWS takes, and for whom they are made out
 ISSUER, AUDIENCE = "token.actions.githubusercontent.com", "sts.amazonaws.com"
@@ -13,7 +13,7 @@ _REF = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_.-]+)*$"
 # As GitHub has them in its tokens, in their own case, since AWS compares by letter; with their numbers where it does
 GitRepository = Annotated[
     str,
-    written_as(
+    pattern_text(
         r"^[A-Za-z0-9][A-Za-z0-9-]{0,38}([@-]\d+)?/[A-Za-z0-9._-]{1,100}(@\d+)?$",
         "a repository of GitHub's, OWNER/NAME",
         max_length=160,
@@ -27,10 +27,10 @@ class Pusher(Model):
     services: Annotated[list[Name], Field(min_length=1)]
     """The services whose images it may push."""
     branch: (
-        Annotated[str, written_as(_REF, "the name of a branch, such as main or release/2", max_length=200)] | None
+        Annotated[str, pattern_text(_REF, "the name of a branch, such as main or release/2", max_length=200)] | None
     ) = None
     """The branch that its workflows run on; `main` where neither a branch nor an environment is written."""
-    environment: Annotated[str, written_as(*_ENVIRONMENT, max_length=200)] | None = None
+    environment: Annotated[str, pattern_text(*_ENVIRONMENT, max_length=200)] | None = None
     """The environment of GitHub's that its workflows name, in the branch's place."""
 
     @model_validator(mode="after")

@@ -7,14 +7,14 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from catalogue.fields import Model, written_as
+from catalogue.fields import Model, pattern_text
 
 # With _dmarc, _acme-challenge.www and *.example.com
 _LABEL = r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?"
 _NAME = rf"(\*\.)?{_LABEL}(\.{_LABEL})*"
 RecordName = Annotated[
     str,
-    written_as(
+    pattern_text(
         rf"^{_NAME}$",
         "a full name in the zone, such as _dmarc.example.com or *.example.com: lower-case letters, digits, - and _",
         max_length=253,

@@ -21,7 +21,7 @@ from catalogue.fields import (
     UpstreamHost,
     UrlPath,
     one_or_list,
-    written_as,
+    pattern_text,
 )
 from catalogue.sites import Serving
 from catalogue.sizes import Size
@@ -36,10 +36,10 @@ class Image(Model):
     repository: str
     """The repository, without account and region. One that begins with a registry's name, such as
     `docker.io/library/postgres`, is another's, and is copied."""
-    tag: Annotated[str, written_as(*TAG)] | None = None
+    tag: Annotated[str, pattern_text(*TAG)] | None = None
     """The tag, such as `"1.4"`; `latest` where neither a tag nor a digest is written. What runs is the digest under
     it."""
-    digest: Annotated[str, written_as(*_DIGEST)] | None = None
+    digest: Annotated[str, pattern_text(*_DIGEST)] | None = None
     """The exact image, as `sha256:` and 64 hexadecimal digits, in the tag's place."""
 
     @property

@@ -20,7 +20,7 @@ from catalogue.fields import (
     Name,
     Port,
     UrlPath,
-    written_as,
+    pattern_text,
 )
 from catalogue.following import Following
 from catalogue.python import PythonEnvironment
@@ -73,7 +73,7 @@ class ComposeService(Service, ContainerOptions, Following):
     address: Address | None = None
     """Its address on the system's network, where something asks for a fixed one. Else Docker gives it one, and others
     reach it by its name."""
-    compose_file: Annotated[str, written_as(*_COMPOSE_FILE)] = "docker-compose.prod.yml"
+    compose_file: Annotated[str, pattern_text(*_COMPOSE_FILE)] = "docker-compose.prod.yml"
     """The name of its compose file on the host."""
     compose_key: Name
     """Its key under `services` of the compose file."""

@@ -10,7 +10,7 @@ from pydantic import Field, PrivateAttr, ValidationError
 
 from catalogue.dns import Dns
 from catalogue.elsewhere import Bucket, Certificates, NameServer, Url
-from catalogue.fields import AccountId, Email, HostName, Model, Name, Network, PublicKey, Region, written_as
+from catalogue.fields import AccountId, Email, HostName, Model, Name, Network, PublicKey, Region, pattern_text
 from catalogue.files import SourceText, mapping, read_mapping, read_text
 from catalogue.host import HOST_KINDS, AnyHost, Ec2Host, Host, SshHost
 from catalogue.instances import Instance
@@ -60,15 +60,15 @@ class Login:
     host_key: str
 
 
-ZoneName = Annotated[str, written_as(r"^[a-z]{2}(-[a-z]+)+-\d[a-z]$", "an availability zone, such as us-east-1a")]
+ZoneName = Annotated[str, pattern_text(r"^[a-z]{2}(-[a-z]+)+-\d[a-z]$", "an availability zone, such as us-east-1a")]
 
 
 class Place(Model):
     """An existing network, in which a region's hosts are."""
 
-    vpc: Annotated[str, written_as(r"^vpc-[0-9a-f]+$", "the id of a VPC, such as vpc-0a1b2c3d")]
+    vpc: Annotated[str, pattern_text(r"^vpc-[0-9a-f]+$", "the id of a VPC, such as vpc-0a1b2c3d")]
     """The VPC's identifier, such as `vpc-0a1b2c3d`."""
-    subnet: Annotated[str, written_as(r"^subnet-[0-9a-f]+$", "the id of a subnet, such as subnet-0a1b2c3d")]
+    subnet: Annotated[str, pattern_text(r"^subnet-[0-9a-f]+$", "the id of a subnet, such as subnet-0a1b2c3d")]
     """The identifier of one of its subnets, which the hosts are in, such as `subnet-0a1b2c3d`."""
 
 
@@ -185,7 +185,7 @@ class Stack(Model):
         kept_places = {place_of(self.region, number) for number in spec.kept_types}
         return kept_places | {place_of(region, spec.generation) for region in self.regions}
 
-    def made_as(self, host: str) -> str:
+    def resource_prefix(self, host: str) -> str:
         """What the names of the host's resources in Pulumi begin with."""
         return "-".join(part for part in (host, self.place(host)) if part)
 
@@ -245,11 +245,11 @@ def stack_from(name: str, values: dict[str, Any], file: str, path: Path | None =
         fields["region"] = values["aws:region"]
     text = SourceText(read_text(path, file)) if path else None
 
-    def written_at(place: tuple[int | str, ...], value: Any) -> str | None:
+    def text_at(place: tuple[int | str, ...], value: Any) -> str | None:
         key = "aws:region" if place[0] == "region" else f"{PROJECT}:{place[0]}"
         return text.at(("config", key, *place[1:]), value) if text else None
 
-    document = Document(file, _key, _fields, written_at)
+    document = Document(file, _key, _fields, text_at)
     try:
         stack = Stack.model_validate(fields)
         stack.name_file(file)

@@ -18,7 +18,7 @@ SHOWN = 5
 def refuse_stale(deploying: Deploying, prior: Before, stack: Stack) -> None:
     """Raises pulumi.RunError if another update has ended since this one was planned: this one would undo it. It is
     checked here because the stack is locked only from now on."""
-    last = prior.last_releases.get(f"{stack.made_as(deploying.host)}-release", LastRelease()).id
+    last = prior.last_releases.get(f"{stack.resource_prefix(deploying.host)}-release", LastRelease()).id
     is_other = deploying.release is not None and last != deploying.release
     if is_other or (deploying.basis is not None and deploying.basis != prior.deployed):
         raise pulumi.RunError(f"{STALE}: run the same command again")

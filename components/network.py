@@ -190,7 +190,7 @@ def passages(catalogue: Catalogue) -> list[Passage]:
     return [
         Passage(host_of(catalogue.stack, entry.system), host, service.listens_inside)
         for host, entry in parts(catalogue.stack)
-        for service in catalogue.systems[entry.known_as].compose_services
+        for service in catalogue.systems[entry.own_name].compose_services
         if service.listens_inside
     ]
 

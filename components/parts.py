@@ -63,4 +63,4 @@ def _changes(catalogue: Catalogue, before: Before) -> Iterator[_Change]:
 
 def part_outputs(catalogue: Catalogue) -> dict[str, list[str]]:
     """Part → the services that it consists of, as the stack's outputs have it."""
-    return {entry.known_as: list(entry.services) for _, entry in parts(catalogue.stack)}
+    return {entry.own_name: list(entry.services) for _, entry in parts(catalogue.stack)}

@@ -34,7 +34,7 @@ from rendering import proofs
 from rendering.alarms import alarms, metrics_destination
 from rendering.archive import Release as Built
 from rendering.archive import build
-from rendering.backups import backed_up
+from rendering.backups import services_with_backup
 from rendering.cloudwatch import dashboard, dashboard_name
 from rendering.host import data, needs, render, watches
 from rendering.neighbours import names_unknown_address
@@ -112,7 +112,7 @@ def machine(
     catalogue, allowed = region.catalogue, with_givers(region.catalogue, going or {})
     stack = catalogue.stack
     spec = stack.hosts[host]
-    name = stack.made_as(host)
+    name = stack.resource_prefix(host)
     options = region.options if host in stack.ec2_hosts else everywhere
     preparation, grants = needs(catalogue, host), proof_records(region.zone, allowed, host)
     # A host pulls what its own systems run, and nothing of others
@@ -120,7 +120,7 @@ def machine(
     pulls: pulumi.Input[list[str]] = pulumi.Output.all(*(region.registry.arns[name] for name in own)) if own else []
     watched = (region.zone.arn or region.zone.former) if watches(allowed, host) else ""
     namespace = metrics_destination(catalogue, host).get("namespace", "")
-    place = f"{stack.backup_bucket}/{host}" if backed_up(allowed, host) else ""
+    place = f"{stack.backup_bucket}/{host}" if services_with_backup(allowed, host) else ""
     allowances = HostPermissionsArgs(stack, host, pulls, grants, watched, namespace, place)
     rights = HostPermissions(f"{name}-permissions", allowances, options)
     if isinstance(spec, Ec2Host):
@@ -199,7 +199,7 @@ def release(
     mine = host in stack.ec2_hosts
     secrets = rights.credentials.apply(lambda keys: secrets_for(catalogue, host, keys))
     addresses = private_addresses(region, neighbours(stack, host))
-    name = stack.made_as(host)
+    name = stack.resource_prefix(host)
 
     def build_release(resolved: list[Any]) -> Built:
         digest_of, values, private = resolved

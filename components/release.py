@@ -100,7 +100,7 @@ def secrets_for(catalogue: Catalogue, host: str, credentials: dict[str, str]) ->
     """The secrets of the host's own services, and no others'; its sites' certificates, and of their users hashes; and
     its own in AWS, where it has no role."""
     services = {service.name for system in catalogue.systems_on(host) for service in system.active} | {MONITOR}
-    services |= {BACKUP} if backups.backed_up(catalogue, host) else set()
+    services |= {BACKUP} if backups.services_with_backup(catalogue, host) else set()
     own = {service: values for service, values in catalogue.secrets.items() if service in services}
     if proofs.has_token(catalogue, host):
         # The other one is the operator's

@@ -117,23 +117,23 @@ def _both_texts(alert: AnyAlert, texts: Explanations) -> tuple[str, str]:
     return text.text if isinstance(text, AlertText) else "", alert.text
 
 
-def _bound_en(alert: Alert) -> str:
+def _host_bound_en(alert: Alert) -> str:
     least = f", of {alert.least} or more" if alert.least else ""
     return f"above {alert.above}{f' within {alert.within} s' if alert.within else ''}{least}"
 
 
-def _bound_ja(alert: Alert) -> str:
+def _host_bound_ja(alert: Alert) -> str:
     within = f"{alert.within}秒以内に" if alert.within else ""
     least = f"（{alert.least}件以上あるとき）" if alert.least else ""
     return f"{within}{alert.above}を超える{least}"
 
 
-def _bound_in_cloud_en(alert: CloudAlert) -> str:
+def _cloud_bound_en(alert: CloudAlert) -> str:
     bound = f"above {alert.above}" if alert.above is not None else f"below {alert.below}"
     return f"{alert.cloud.statistic.lower()} {bound}, {alert.cloud.periods} times {alert.cloud.period} s"
 
 
-def _bound_in_cloud_ja(alert: CloudAlert) -> str:
+def _cloud_bound_ja(alert: CloudAlert) -> str:
     bound = f"{alert.above}を超える" if alert.above is not None else f"{alert.below}未満"
     return f"{STATISTICS[alert.cloud.statistic]}が{bound}（{alert.cloud.period}秒×{alert.cloud.periods}回連続）"
 
@@ -154,8 +154,8 @@ IN_ENGLISH = Language(
     columns_of_cloud=("what AWS counts", "when"),
     texts=lambda alert, _: (alert.text,),
     repair=str,
-    bound=_bound_en,
-    bound_in_cloud=_bound_in_cloud_en,
+    bound=_host_bound_en,
+    bound_in_cloud=_cloud_bound_en,
     lead="**{title}.** ",
     see="See {link}.",
 )
@@ -175,8 +175,8 @@ IN_JAPANESE = Language(
     columns_of_cloud=("AWSの値", "条件"),
     texts=_both_texts,
     repair=REPAIRS.__getitem__,
-    bound=_bound_ja,
-    bound_in_cloud=_bound_in_cloud_ja,
+    bound=_host_bound_ja,
+    bound_in_cloud=_cloud_bound_ja,
     lead="**{title}。** ",
     see="参照：{link}",
 )

@@ -131,7 +131,7 @@ def _part(folder: Path, source: str, architecture: str | None, places: Sequence[
                 with open(path, "rb") as file:
                     head = file.read(HEAD)
                 if os.access(path, os.X_OK) and not INSTALLED.search(inside):
-                    _made_elsewhere(head, inside, folder, source, places)
+                    _refuse_interpreter(head, inside, folder, source, places)
                 if machine := machine_of(head):
                     machines.setdefault(machine, inside)
     except OSError as error:
@@ -183,7 +183,7 @@ def _refuse(path: Path, inside: str, folder: Path, source: str) -> None:
         raise InfraError(f"{source}: {inside} is a device, a pipe or a socket: leave it out")
 
 
-def _made_elsewhere(head: bytes, inside: str, folder: Path, source: str, places: Sequence[tuple[str, str]]) -> None:
+def _refuse_interpreter(head: bytes, inside: str, folder: Path, source: str, places: Sequence[tuple[str, str]]) -> None:
     """A script that is started by a program of the same artefact, under a path where hosts do not have that. Raises
     InfraError."""
     line = head.split(b"\n", 1)[0].decode(errors="replace")

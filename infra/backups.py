@@ -17,7 +17,7 @@ from catalogue.loading import Catalogue
 from infra import hosts, remote
 from infra.errors import InfraError
 from infra.ssh import Target
-from rendering.backups import backed_up
+from rendering.backups import services_with_backup
 
 MiB = 1024**2
 Say = Callable[[str], None]
@@ -26,7 +26,9 @@ Say = Callable[[str], None]
 def hosts_of(catalogue: Catalogue, service: str | None, host: str | None) -> dict[str, Target]:
     """Where a service is backed up, or everything that is. Raises InfraError."""
     stack = catalogue.stack
-    services_by_host = {name: [service.name for _, service, _ in backed_up(catalogue, name)] for name in stack.hosts}
+    services_by_host = {
+        name: [service.name for _, service, _ in services_with_backup(catalogue, name)] for name in stack.hosts
+    }
     everything = sorted({name for names in services_by_host.values() for name in names})
     if not everything:
         raise InfraError(f"nothing of stack {stack.name} is backed up: `backup` of a service, docs/backups.md")

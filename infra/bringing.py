@@ -109,7 +109,7 @@ def bring(stack: str, update: Update, say: Say, ask_lock: run.Ask, undo: Callabl
 def targets(catalogue: Catalogue, host: str) -> list[str]:
     """The words by which Pulumi updates a host's release and nothing else."""
     stack = catalogue.stack
-    name = stack.made_as(host)
+    name = stack.resource_prefix(host)
     return [
         word
         for end in ("release", "release-apply")

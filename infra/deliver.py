@@ -26,7 +26,7 @@ from rendering.requests import ReleaseRequest
 REFUSED = 3
 
 
-def kept_before(name: str) -> str | None:
+def previous_output(name: str) -> str | None:
     """What Pulumi's state has of this host: the previous run's output comes back in the environment."""
     try:
         return json.loads(os.environ.get("PULUMI_COMMAND_STDOUT") or "{}").get(name)
@@ -65,7 +65,7 @@ class ImageTags:
 
     @property
     def is_done(self) -> bool:
-        return not images_in_ecr(self.images) or kept_before("tagged") == self.mark
+        return not images_in_ecr(self.images) or previous_output("tagged") == self.mark
 
     def add(self) -> None:
         """Before the release: what it needs may not expire while it is on its way."""
@@ -117,7 +117,7 @@ class Delivery(Work):
         delivered: Delivered
         tags = ImageTags(target, request["images"], request["owner"], say)
         try:
-            planned = kept_before("release")
+            planned = previous_output("release")
             base = settle_base(target, planned, look, say)
             if not tags.is_done:
                 tags.add()

@@ -201,7 +201,7 @@ def deploy(catalogue: Catalogue, deployment: Deployment, say: Say, ask_lock: run
     command = _command(stack.name, deployment)
     answer = bringing.ask_settled(stack, outputs, deployment.host, command)
     if serves(deployment, answer) and after == records and not deployment.follow:
-        return f"{_shown_each(deployment)} serves on {deployment.host} already: nothing to do"
+        return f"{_service_digests(deployment)} serves on {deployment.host} already: nothing to do"
     if deployment.follow:
         _alone_with_its_tag(deployment, served)
     run.settle(stack.name, say, ask_lock)
@@ -216,7 +216,7 @@ def deploy(catalogue: Catalogue, deployment: Deployment, say: Say, ask_lock: run
     bringing.bring(stack.name, update, say, ask_lock)
     later = "follows its tag from now on" if deployment.follow else "pulumi up keeps it"
     standby = f"; {', '.join(stack.standbyRegions)} gets it by the next pulumi up" if stack.standbyRegions else ""
-    return f"{_shown_each(deployment)} serves on {deployment.host}; {later}{standby}"
+    return f"{_service_digests(deployment)} serves on {deployment.host}; {later}{standby}"
 
 
 def _command(stack: str, deployment: Deployment) -> str:
@@ -262,7 +262,7 @@ def serves(deployment: Deployment, answer: Releases) -> bool:
     )
 
 
-def _shown_each(deployment: Deployment) -> str:
+def _service_digests(deployment: Deployment) -> str:
     """Each service with what it gets."""
     return ", ".join(f"{service}: {_short_digests(images)}" for service, images in deployment.images.items())
 

@@ -56,7 +56,7 @@ def addresses_from_state(stack: Stack) -> dict[str, str]:
         for resource in resources
         if resource.get("type") == ADDRESS
     }
-    addresses = {host: elastic.get(f"{stack.made_as(host)}-address", "") for host in stack.ec2_hosts}
+    addresses = {host: elastic.get(f"{stack.resource_prefix(host)}-address", "") for host in stack.ec2_hosts}
     addresses |= {host: spec.address for host, spec in stack.hosts.items() if isinstance(spec, SshHost)}
     return {host: address for host, address in addresses.items() if address}
 

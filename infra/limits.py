@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator
 
 
 @contextlib.contextmanager
-def ended_after(seconds: float, end: Callable[[], object]) -> Generator[threading.Event]:
+def time_limit(seconds: float, end: Callable[[], object]) -> Generator[threading.Event]:
     """Calls `end` when the time is over, which ends whatever waits in the body; the event says that it was so."""
     is_late = threading.Event()
 

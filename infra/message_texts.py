@@ -185,7 +185,7 @@ class _Reader:
                 return self._join(parts, scope)
             case ast.FormattedValue(value=value, conversion=conversion, format_spec=form):
                 piece = self._sentence(value, scope)
-                return f"'{self.filled_in(value)}'" if conversion == ord("r") else _as_printed(piece, form)
+                return f"'{self.placeholder_text(value)}'" if conversion == ord("r") else _as_printed(piece, form)
             case ast.BinOp(left=left, op=ast.Add(), right=right):
                 return self._join([left, right], scope)
             case _:
@@ -206,9 +206,9 @@ class _Reader:
         values = self.values_of.get((scope, node.id), []) if isinstance(node, ast.Name) else []
         is_text = len(values) == 1 and isinstance(values[0], ast.Constant | ast.JoinedStr)
         text = self.text(values[0], None) if is_text else ""
-        return text if is_message(text) else self.filled_in(node)
+        return text if is_message(text) else self.placeholder_text(node)
 
-    def filled_in(self, node: ast.expr) -> str:
+    def placeholder_text(self, node: ast.expr) -> str:
         """The name, in capitals, of what stands there; a constant's value; … for what has no name."""
         match node:
             case ast.Constant(value=value):
@@ -216,13 +216,13 @@ class _Reader:
             case ast.Name(id=name):
                 return self.constants.get(name) or _capitals(name)
             case ast.Attribute(value=value, attr=name):
-                return self.filled_in(value) if name in PLAIN else _capitals(name)
+                return self.placeholder_text(value) if name in PLAIN else _capitals(name)
             case ast.Subscript(slice=ast.Constant(value=str(name))):
                 return _capitals(name)
             case ast.Call(func=ast.Attribute(value=ast.Constant(), attr="join"), args=[value]):
-                return self.filled_in(value)
+                return self.placeholder_text(value)
             case ast.Call(func=ast.Name(id="sorted" | "str" | "sum"), args=[value, *_]) | ast.Starred(value=value):
-                return self.filled_in(value)
+                return self.placeholder_text(value)
             case _:
                 return "…"
 

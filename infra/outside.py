@@ -13,7 +13,7 @@ from h2.connection import H2Connection
 from h2.events import ConnectionTerminated, ResponseReceived, StreamReset
 from h2.exceptions import ProtocolError
 
-from infra.limits import ended_after
+from infra.limits import time_limit
 
 PATIENCE = 10.0
 LONGEST = 10.0  # seconds that one answer may take
@@ -76,9 +76,9 @@ def _answer(address: str, port: int, context: ssl.SSLContext, parts: SplitResult
         with (
             socket.create_connection((address, port), 5) as plain,
             # Each part of an answer can come in time, and the whole never end
-            ended_after(LONGEST, partial(plain.shutdown, socket.SHUT_RDWR)) as late,
+            time_limit(LONGEST, partial(plain.shutdown, socket.SHUT_RDWR)) as late,
             context.wrap_socket(plain, server_hostname=name) as secure,
-            ended_after(LONGEST, partial(secure.shutdown, socket.SHUT_RDWR)),
+            time_limit(LONGEST, partial(secure.shutdown, socket.SHUT_RDWR)),
         ):
             is_newer = secure.selected_alpn_protocol() == HTTP2
             over = " over HTTP/2" if is_newer else ""

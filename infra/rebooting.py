@@ -9,7 +9,7 @@ from agent.documents.answers import Status
 from agent.lock import LOCK
 from agent.transaction import TRANSACTION
 from catalogue.loading import Catalogue
-from catalogue.parts import served_first
+from catalogue.parts import release_order
 from catalogue.stack import Stack
 from infra import remote, unlocking
 from infra.errors import InfraError
@@ -43,7 +43,7 @@ def choose(stack: Stack, names: Sequence[str], host: str | None, rolling: bool) 
             "reboot them one after the other"
         )
     standby = sorted(name for name in names if "@" in name)
-    return [*standby, *(name for name in served_first(stack) if name in names)]
+    return [*standby, *(name for name in release_order(stack) if name in names)]
 
 
 def demand_unlocked(stack: Stack, say: Say) -> None:

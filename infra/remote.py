@@ -24,7 +24,7 @@ from infra.answers import check_answer, checked_job_event
 from infra.errors import InfraError
 from infra.foreign import clean, one_line
 from infra.forms import mapping_in
-from infra.limits import ended_after
+from infra.limits import time_limit
 from infra.ssh import ConnectionLost, NeverConnects, Target, connect, last_words
 
 # Makes the mark of a word, so that what echoes the command does not show it, and takes what it is to run from standard
@@ -137,7 +137,7 @@ def _open_channel(transport: paramiko.Transport, target: Target, line: str, limi
         channel = transport.open_session(timeout=limit)
         channel.settimeout(SILENCE)
         # The library waits for the answer to this without a limit
-        with ended_after(SILENCE, transport.close):
+        with time_limit(SILENCE, transport.close):
             channel.exec_command(line)
     except paramiko.ChannelException as error:
         if error.code == SHORTAGE:
@@ -158,7 +158,7 @@ def _wait_for(mark: str, lines: Iterator[str], channel: paramiko.Channel, target
     transport = channel.get_transport()
     noise: deque[str] = deque(maxlen=1)
     printed = 0
-    with ended_after(SILENCE, transport.close) as is_late:
+    with time_limit(SILENCE, transport.close) as is_late:
         try:
             for line in lines:
                 if line.strip() == mark:
@@ -197,7 +197,7 @@ def _not_started(target: Target, reason: str) -> NotStarted:
 def _receive_end(transport: paramiko.Transport, channel: paramiko.Channel) -> tuple[int, str]:
     """Exit code (-1: none was received), and standard error."""
     # The library does not limit how long the end of a command is waited for
-    with ended_after(SILENCE, transport.close):
+    with time_limit(SILENCE, transport.close):
         code = channel.recv_exit_status()
         error_output = channel.makefile_stderr("r").read(LONGEST)
     return code, error_output if isinstance(error_output, str) else error_output.decode(errors="replace")
@@ -215,7 +215,7 @@ def _send_input(channel: paramiko.Channel, data: bytes) -> bool:
     the connection is at fault."""
     try:
         # Each piece has a limit of its own; a host that takes one byte at a time keeps to it
-        with ended_after(WHOLE, channel.get_transport().close):
+        with time_limit(WHOLE, channel.get_transport().close):
             channel.sendall(data)
         channel.shutdown_write()
     except TimeoutError:
@@ -254,7 +254,7 @@ def run_script(
     """Runs a script, saying what it says; its exit code and last line. Raises NotStarted, ConnectionLost, and
     TimeoutError at the end of its time."""
     halves, last = (uuid.uuid4().hex, uuid.uuid4().hex), ""
-    with ended_after(script.limit, transport.close) as is_late:
+    with time_limit(script.limit, transport.close) as is_late:
         try:
             with _connection_errors(target):
                 print_mark = f"printf '%s%s\\n' {halves[0]} {halves[1]}; "

@@ -74,11 +74,11 @@ def differences(catalogue: Catalogue, host: str, answer: Contents) -> list[str]:
         for place in serving
         if place not in versions
     }
-    edited = dict(_edited_by_hand(catalogue, items, answer.get("files", {})))
+    edited = dict(_hand_edits(catalogue, items, answer.get("files", {})))
     return [f"{one_line(path)} {what}" for path, what in sorted((leftovers | lines | edited).items())]
 
 
-def _edited_by_hand(
+def _hand_edits(
     catalogue: Catalogue, items: Iterable[EnvironmentFile], files: Mapping[str, str]
 ) -> Iterator[tuple[str, str]]:
     for item in items:

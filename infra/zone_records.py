@@ -59,7 +59,7 @@ def missing(catalogue: Catalogue) -> Iterator[Problem]:
             yield Problem("Cloudflare", f"{record.name} {record.kind}", str(error), "then run again")
 
 
-def moved_from(stack: Stack) -> str:
+def region_to_leave(stack: Stack) -> str:
     """The region that the stack's names may still have to leave; "" where no move is under way. Raises InfraError."""
     outputs = json.loads(pulumi("stack", "output", "--json", "--stack", stack.name) or "{}")
     return region if (region := outputs.get("region", "")) != stack.region else ""
@@ -81,7 +81,7 @@ def _resources(state: State) -> list[StateResource]:
     return state.get("deployment", {}).get("resources") or []
 
 
-def left_elsewhere(stack: Stack, state: State) -> list[str]:
+def records_elsewhere(stack: Stack, state: State) -> list[str]:
     """The records in Pulumi's state that the stack has at other providers than its zone's, by their URN."""
     providers = {entry["urn"]: keeper(entry.get("type") or "", entry["urn"]) for entry in _resources(state)}
     return [urn for urn, provider in providers.items() if provider not in ("", stack.dns.provider)]

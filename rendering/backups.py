@@ -26,7 +26,7 @@ CACHE = "/var/cache/infra-backup"
 LABEL = "infra.drill"
 
 
-def backed_up(catalogue: Catalogue, host: str) -> list[tuple[System, Service, Backup]]:
+def services_with_backup(catalogue: Catalogue, host: str) -> list[tuple[System, Service, Backup]]:
     """The services of a host that have a backup."""
     running = [(system, service) for system in catalogue.systems_on(host) for service in system.active]
     return [(system, service, service.backup) for system, service in running if service.backup]
@@ -34,7 +34,7 @@ def backed_up(catalogue: Catalogue, host: str) -> list[tuple[System, Service, Ba
 
 def backup_timers(catalogue: Catalogue, host: str, secrets: Secrets, digests: compose.Digests) -> HostFiles:
     """A timer for each service that has a backup, and restic's settings for the repository."""
-    entries = backed_up(catalogue, host)
+    entries = services_with_backup(catalogue, host)
     if not entries:
         return HostFiles("")
     stack = catalogue.stack

@@ -17,7 +17,7 @@ LONGEST = 80  # characters of a name: a socket's path has 107
 
 def held_services(system: System) -> list[Service]:
     """The services behind a proxy that run once, without slots, replicas or a socket unit that holds their port."""
-    return [service for service in system.led_to if can_wait(service)]
+    return [service for service in system.proxied_services if can_wait(service)]
 
 
 def can_wait(service: Service) -> bool:

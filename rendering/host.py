@@ -221,7 +221,7 @@ def needs(catalogue: Catalogue, host: str) -> list[str]:
     if any(system.sites for system in systems):
         proxy = PROXIES[catalogue.stack.hosts[host].proxy]
         packages += [proxy.package, "certbot", *proofs.packages(catalogue.stack), "logrotate"]
-    if backups.backed_up(catalogue, host):
+    if backups.services_with_backup(catalogue, host):
         packages += ["restic"]
     if data(catalogue, host):
         # What goes to another host with a move
@@ -298,7 +298,7 @@ def _probes(catalogue: Catalogue, system: System, service: Service) -> list[Prob
 def _unasked_relays(catalogue: Catalogue) -> set[str]:
     """The relays to services that start, in a move, only once their data has come: after the gate of the host that
     calls them. Their own host asks for their health."""
-    pairs = [(host, entry, catalogue.systems.get(entry.known_as)) for host, entry in parts(catalogue.stack)]
+    pairs = [(host, entry, catalogue.systems.get(entry.own_name)) for host, entry in parts(catalogue.stack)]
     return {
         relay_name(name, host)
         for host, entry, system in pairs

@@ -18,12 +18,12 @@ from catalogue.compose.values import (
     Word,
     Words,
 )
-from catalogue.fields import AbsolutePath, Address, InsidePath, Model, Name, PathBelow, Permissions, written_as
+from catalogue.fields import AbsolutePath, Address, InsidePath, Model, Name, PathBelow, Permissions, pattern_text
 from catalogue.shapes import is_list
 from catalogue.sizes import Size
 
 _USER = 'a user of the container, or user:group, by name or by number, such as "1000:1000"'
-Account = Annotated[str, written_as(r"^[A-Za-z0-9_][A-Za-z0-9_.-]*(:[A-Za-z0-9_][A-Za-z0-9_.-]*)?$", _USER)]
+Account = Annotated[str, pattern_text(r"^[A-Za-z0-9_][A-Za-z0-9_.-]*(:[A-Za-z0-9_][A-Za-z0-9_.-]*)?$", _USER)]
 # Cards, cameras, sound, buses: no disk, no memory, no whole directory of devices
 PLAIN_DEVICE = re.compile(
     r"/dev/((dri|snd|serial|input|bus/usb|nvidia-caps)(/[A-Za-z0-9_-][A-Za-z0-9_.:-]*){1,3}"
@@ -42,7 +42,7 @@ _PROFILE = (
     ("no-new-privileges:true, apparmor=PROFILE or seccomp=unconfined"),
 )
 Capability = Annotated[
-    str, written_as(r"^(ALL|[A-Z][A-Z_]+)$", "a capability of Linux in capitals, such as NET_ADMIN, or ALL")
+    str, pattern_text(r"^(ALL|[A-Z][A-Z_]+)$", "a capability of Linux in capitals, such as NET_ADMIN, or ALL")
 ]
 # What takes Docker's protection of the host away
 UNCONFINED = ("apparmor=unconfined", "seccomp=unconfined")
@@ -101,7 +101,7 @@ class ContainerOptions(Model):
     """Size of its shared memory (`/dev/shm`)."""
     init: bool = False
     """Whether a small first process passes on signals and collects processes that have ended."""
-    stop_signal: Annotated[str, written_as(r"^SIG[A-Z0-9+-]+$", "a signal, such as SIGINT")] | None = None
+    stop_signal: Annotated[str, pattern_text(r"^SIG[A-Z0-9+-]+$", "a signal, such as SIGINT")] | None = None
     """The signal that asks it to stop, such as `SIGINT`; where nothing is written, the image's own."""
     stop_grace_period: Duration | None = None
     """How long it may take to stop before it is killed."""
@@ -112,10 +112,10 @@ class ContainerOptions(Model):
     `capabilities`."""
     cap_drop: list[Capability] = []
     """Linux capabilities that it does not get; `ALL` for none at all."""
-    security_opt: list[Annotated[str, written_as(*_PROFILE)]] = []
+    security_opt: list[Annotated[str, pattern_text(*_PROFILE)]] = []
     """`no-new-privileges`, or a profile. `seccomp=unconfined` and `apparmor=unconfined` need the exception
     `unconfined`."""
-    devices: list[Annotated[str, written_as(*_DEVICE)]] = []
+    devices: list[Annotated[str, pattern_text(*_DEVICE)]] = []
     """Devices of the host that it sees, such as `/dev/snd`. Others than cards, cameras, sound and buses need the
     exception `devices`."""
     gpus: Annotated[int, Field(ge=1)] | Literal["all"] | None = None
@@ -123,7 +123,7 @@ class ContainerOptions(Model):
     sysctls: dict[SystemControl, Text] = {}
     """Kernel settings of its own namespaces: names that begin with `net.`, `kernel.shm`, `kernel.msg`, `kernel.sem` or
     `fs.mqueue.`."""
-    extra_hosts: list[Annotated[str, written_as(*_EXTRA_HOST)]] = []
+    extra_hosts: list[Annotated[str, pattern_text(*_EXTRA_HOST)]] = []
     """Names with the address that each has in the container, such as `db.local:10.0.0.5`; `host-gateway` is the
     host."""
     dns: list[Address] = []

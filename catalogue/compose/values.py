@@ -15,7 +15,7 @@ from pydantic import (
 )
 
 from catalogue.compose.durations import Duration, Pause
-from catalogue.fields import ALLOWED, HEALTH, KERNEL, Model, Name, Port, Target, written_as
+from catalogue.fields import ALLOWED, HEALTH, KERNEL, Model, Name, Port, Target, pattern_text
 from catalogue.shapes import is_list, is_mapping
 from catalogue.sizes import Size
 
@@ -34,7 +34,7 @@ def _text(value: Any) -> Any:
 
 
 # What a container's words may hold: NUL ends a word for the kernel, and a line break one of a file
-Word = Annotated[str, written_as(r"^[^\x00-\x08\x0b-\x1f\x7f]*$", "a text without control characters")]
+Word = Annotated[str, pattern_text(r"^[^\x00-\x08\x0b-\x1f\x7f]*$", "a text without control characters")]
 
 
 def _words(value: Any) -> Any:
@@ -62,14 +62,14 @@ Command = Annotated[
 ]
 Label = Annotated[
     str,
-    written_as(
+    pattern_text(
         r"^[a-z0-9][a-z0-9._/-]*$", "a label's name, such as com.example.team: lower-case letters, digits, . _ / -"
     ),
 ]
 # What belongs to a container's own namespaces
 SystemControl = Annotated[
     str,
-    written_as(
+    pattern_text(
         r"^(net\.[a-z0-9_.-]+|kernel\.(shm|msg)[a-z]+|kernel\.sem|fs\.mqueue\.[a-z_]+)$",
         "a setting of a container's namespaces: net.…, kernel.shm…, kernel.msg…, kernel.sem or fs.mqueue.…",
     ),

@@ -41,19 +41,19 @@ def hosts(catalogue: Catalogue) -> Iterator[Problem]:
                 file, where, fault, f"must be a name of at most {len(name) - longest + LONGEST_MADE} characters"
             )
         for system in host.runs:
-            if system not in catalogue.systems and system not in {one.known_as for one in host.instances}:
+            if system not in catalogue.systems and system not in {one.own_name for one in host.instances}:
                 yield Problem(file, where, f"system {system!r}", nearest(system, sorted(catalogue.systems), "systems"))
     for system in sorted(set(catalogue.stack.variants) - set(catalogue.systems)):
         choices = ", ".join(sorted(catalogue.systems))
         yield Problem(file, f"infra:variants.{system}", "no system has this name", f"systems: {choices}")
-    for system, places in _placed_twice(catalogue.stack).items():
+    for system, places in _repeated_placements(catalogue.stack).items():
         origin = catalogue.origins[system].system if system in catalogue.origins else system
         rule = f"must have another name for each further one: {{system: {origin}, as: {origin}-2}} (docs/catalogue.md)"
         where = " and on host ".join(places)
         yield Problem(file, "infra:hosts", f"system {system} is listed twice: on host {where}", rule)
 
 
-def _placed_twice(stack: Stack) -> dict[str, list[str]]:
+def _repeated_placements(stack: Stack) -> dict[str, list[str]]:
     """System → the hosts that it is named on, of those that are named more than once."""
     placed = [(system, name) for name, host in stack.hosts.items() for system in host.runs]
     hosts_of = {system: [name for other, name in placed if other == system] for system, _ in placed}
@@ -83,7 +83,7 @@ def names(catalogue: Catalogue) -> Iterator[Problem]:
     for site in sorted(set(stack.names) - set(sites)):
         yield Problem(file, f"infra:names.{site}", "no site has this name", f"sites: {', '.join(sites)}")
     # Of one system on two hosts that is said already
-    twice = _placed_twice(stack)
+    twice = _repeated_placements(stack)
     served = [
         (host, stack.public_name(site.name))
         for host in stack.hosts

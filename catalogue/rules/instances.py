@@ -22,17 +22,17 @@ def instances(catalogue: Catalogue) -> Iterator[Problem]:
     file = catalogue.stack.file
     for host, spec in catalogue.stack.hosts.items():
         for one in [one for one in spec.instances if not one.services]:
-            where = f"infra:hosts.{host}.systems.{one.known_as}"
-            if one.known_as in catalogue.origins:
-                origin, instance = catalogue.origins[one.known_as], catalogue.systems[one.known_as]
+            where = f"infra:hosts.{host}.systems.{one.own_name}"
+            if one.own_name in catalogue.origins:
+                origin, instance = catalogue.origins[one.own_name], catalogue.systems[one.own_name]
                 yield from _definition_faults(origin, one, file, where)
-                if one.known_as != one.system and (owners := _namesakes(catalogue, one.known_as)):
-                    fault = f"as: {one.known_as} is the name of a service of {owners[0]}, whose secrets have that name"
+                if one.own_name != one.system and (owners := _namesakes(catalogue, one.own_name)):
+                    fault = f"as: {one.own_name} is the name of a service of {owners[0]}, whose secrets have that name"
                     yield Problem(file, where, fault, "must be a name that is not a service's")
                 yield from _unique_resources(origin, instance, file, where)
                 yield from _conflicts_on_host(catalogue, host, one, file, where)
-            elif one.known_as in catalogue.systems:
-                fault = f"as: {one.known_as} is the system of {SYSTEMS}/{one.known_as}.yaml"
+            elif one.own_name in catalogue.systems:
+                fault = f"as: {one.own_name} is the system of {SYSTEMS}/{one.own_name}.yaml"
                 yield Problem(file, where, fault, "must be a name that is not a system's")
             else:
                 files = sorted({*catalogue.systems} - {*catalogue.origins})
@@ -46,8 +46,8 @@ def _namesakes(catalogue: Catalogue, name: str) -> list[str]:
 
 
 def _definition_faults(origin: System, one: Instance, file: str, where: str) -> Iterator[Problem]:
-    if one.known_as in (MONITOR, REGISTRIES, BACKUP, DNS):
-        yield Problem(file, where, f"as: {one.known_as} is reserved under infra:secrets", "must be another name")
+    if one.own_name in (MONITOR, REGISTRIES, BACKUP, DNS):
+        yield Problem(file, where, f"as: {one.own_name} is reserved under infra:secrets", "must be another name")
     if one.subnet and not origin.compose_services:
         yield Problem(
             file, f"{where}.subnet", f"{one.system} has no containers", "must have no network: only containers have one"
@@ -84,7 +84,7 @@ def _unique_resources(origin: System, system: System, file: str, where: str) -> 
 
 def _conflicts_on_host(catalogue: Catalogue, host: str, one: Instance, file: str, where: str) -> Iterator[Problem]:
     """Units of one's own say paths, accounts and ports: a host has one of each. What containers write to is one's."""
-    system = catalogue.systems[one.known_as]
+    system = catalogue.systems[one.own_name]
     for other in [other for other in catalogue.systems_on(host) if other is not system]:
         is_same = catalogue.origin(other).system == one.system
         units = [service.unit for service in system.native_services]

@@ -42,7 +42,7 @@ def zone(catalogue: Catalogue) -> Iterator[Problem]:
 def _wildcards(catalogue: Catalogue) -> Iterator[Problem]:
     stack = catalogue.stack
     if stack.dns.provider == "route53" or stack.dns.challenges:
-        yield from _proved_twice(catalogue)
+        yield from _repeated_proofs(catalogue)
     for system in catalogue.running.values():
         for site in system.sites:
             name = stack.public_name(site.name)
@@ -57,7 +57,7 @@ def _wildcards(catalogue: Catalogue) -> Iterator[Problem]:
                 yield Problem(file, where, fault, "remove certificate: the site then gets its own")
 
 
-def _proved_twice(catalogue: Catalogue) -> Iterator[Problem]:
+def _repeated_proofs(catalogue: Catalogue) -> Iterator[Problem]:
     """In Route 53 a name has one set of texts: of two hosts each would write over the other's proof."""
     stack = catalogue.stack
     on: dict[str, list[str]] = {}

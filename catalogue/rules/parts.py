@@ -20,7 +20,7 @@ def parts_of_systems(catalogue: Catalogue) -> Iterator[Problem]:
     stack = catalogue.stack
     places: dict[str, str] = {}
     for host, entry in parts(stack):
-        where = f"infra:hosts.{host}.systems.{entry.known_as}"
+        where = f"infra:hosts.{host}.systems.{entry.own_name}"
         for fault, rule in _faults(catalogue, host, entry):
             yield Problem(stack.file, where, fault, rule)
         for name in entry.services:
@@ -47,16 +47,16 @@ def _faults(catalogue: Catalogue, host: str, entry: Instance) -> Iterator[tuple[
     if caller == host:
         yield f"host {host} runs all of {entry.system}", "remove this entry, or put it under another host"
         return
-    part = catalogue.systems.get(entry.known_as)
-    if part is None or entry.known_as not in catalogue.origins:
+    part = catalogue.systems.get(entry.own_name)
+    if part is None or entry.own_name not in catalogue.origins:
         names = sorted(service.name for service in origin.active)
         for name in [name for name in entry.services if name not in names]:
             yield f"{entry.system} has no running service {name}", nearest(name, names, "its services")
         return
-    if entry.known_as == entry.system or [s for s in stack.hosts if entry.known_as in stack.hosts[s].runs] != [host]:
-        yield f"as: {entry.known_as} is another system's name", "write as: with a name that no other system has"
+    if entry.own_name == entry.system or [s for s in stack.hosts if entry.own_name in stack.hosts[s].runs] != [host]:
+        yield f"as: {entry.own_name} is another system's name", "write as: with a name that no other system has"
     yield from _of_network(catalogue, caller, host)
-    whole = catalogue.origins[entry.known_as]
+    whole = catalogue.origins[entry.own_name]
     for name in entry.services:
         service = _as_written(whole, name)
         yield from _of_service(whole, entry, service) if isinstance(service, ComposeService) else _no_container(service)
@@ -120,13 +120,13 @@ def _of_service(whole: System, entry: Instance, service: ComposeService) -> Iter
         yield f"service {name} depends on {dependency}, which stays on the other host", rule
 
 
-def placed_apart(catalogue: Catalogue) -> Iterator[Problem]:
+def lost_rollouts(catalogue: Catalogue) -> Iterator[Problem]:
     """What a rollout loses on a host without the proxy."""
     for host, entry in parts(catalogue.stack):
-        for name in entry.services if entry.known_as in catalogue.origins else []:
-            service = _as_written(catalogue.origins[entry.known_as], name)
+        for name in entry.services if entry.own_name in catalogue.origins else []:
+            service = _as_written(catalogue.origins[entry.own_name], name)
             if isinstance(service, ComposeService) and service.is_blue_green:
-                where = f"infra:hosts.{host}.systems.{entry.known_as}"
+                where = f"infra:hosts.{host}.systems.{entry.own_name}"
                 fault = f"rollout: blue-green of {name} has no effect there: a release restarts it"
                 rule = "no proxy on that host switches between two; callers must try again"
                 yield Problem(catalogue.stack.file, where, fault, rule, "warning")

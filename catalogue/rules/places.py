@@ -128,7 +128,7 @@ def health_paths(catalogue: Catalogue) -> Iterator[Problem]:
             fault = "has routes, but no health path: neither releases nor the monitor check what its users get"
             rule = f"must have health: a path that answers 200, or look: {service.routes[0].public} at the route"
             yield Problem(file, where, fault, rule, "warning")
-        yield from _left_out_inner_path(file, service)
+        yield from _missing_inner_path(file, service)
         if path and service.routes and service.health_route is None:
             behind = " or ".join(
                 f"health: {route.inside}health" if route.is_prefix else f"health: {route.inside}"
@@ -144,7 +144,7 @@ def health_paths(catalogue: Catalogue) -> Iterator[Problem]:
             )
 
 
-def _left_out_inner_path(file: str, service: Service) -> Iterator[Problem]:
+def _missing_inner_path(file: str, service: Service) -> Iterator[Problem]:
     """A route without its inner path, while the health path names one that ends as the route does: every request
     but the health check got 404 in an outage at WatchMe."""
     for route in service.routes:

@@ -92,7 +92,7 @@ def held_requests(catalogue: Catalogue) -> Iterator[Problem]:
             continue
         where, what = f"service {service.name}", " and ".join(options)
         takes_turns = isinstance(service, ComposeService) and (service.is_blue_green or service.is_balanced)
-        if service not in system.led_to:
+        if service not in system.proxied_services:
             yield Problem(
                 file, where, f"has {what}, but no route", "add a route, or remove it: the proxy sends it no requests"
             )

@@ -127,11 +127,11 @@ def _is_loop(system: System, site: Site, redirect: Redirect) -> bool:
             return False
         site = target
         origin = (site.alias_of and system.site(site.alias_of)) or site
-        at = _taken_by(system, origin, parts.path)
+        at = _redirect_of(system, origin, parts.path)
     return False
 
 
-def _taken_by(system: System, site: Site, path: str) -> Redirect | None:
+def _redirect_of(system: System, site: Site, path: str) -> Redirect | None:
     """The redirect that has a path of a site: none where something else has a longer part of it."""
     others = [route.public for service in system.active for route in service.routes if system.site_of(route) == site]
     others += [*(entry.public for entry in site.static), *site.closed]

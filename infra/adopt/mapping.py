@@ -26,7 +26,7 @@ class Import:
 
 def resources_to_import(catalogue: Catalogue, host: str, facts: Facts) -> list[Import]:
     region, regional = facts.region, f"aws-{facts.region}"
-    name = catalogue.stack.at(region).made_as(host)
+    name = catalogue.stack.at(region).resource_prefix(host)
     machine, network = ("infra:index:Host", name), ("infra:index:Network", f"network-{region}")
     registry = ("infra:index:Registry", f"registry-{region}")
     ours = {repository for system in catalogue.running.values() for repository in system.repositories}

@@ -42,10 +42,10 @@ def list_backups(
                     typer.echo(line)
 
 
-def _backed_up(catalogue: "Catalogue", name: str) -> list[str]:
-    from rendering.backups import backed_up
+def _services_with_backup(catalogue: "Catalogue", name: str) -> list[str]:
+    from rendering.backups import services_with_backup
 
-    return [entry.name for _, entry, _ in backed_up(catalogue, name.partition("@")[0])]
+    return [entry.name for _, entry, _ in services_with_backup(catalogue, name.partition("@")[0])]
 
 
 @backups.command()
@@ -56,7 +56,7 @@ def now(stack: StackName, service: SomeService = None, host: HostName = None) ->
     catalogue = catalogue_of(stack)
     with gather_errors() as alone:
         for name, target in reports.hosts_of(catalogue, service, host).items():
-            for one in [service] if service else _backed_up(catalogue, name):
+            for one in [service] if service else _services_with_backup(catalogue, name):
                 with alone():
                     for line in reports.backup_lines(name, reports.ask(target, _say, "now", service=one)):
                         typer.echo(line)

@@ -55,7 +55,7 @@ def restore(stack: StackName) -> None:
     from infra.orphans.command import export_state
 
     stack_model = stack_of(stack)
-    if moved_from := zone_records.moved_from(stack_model):
+    if moved_from := zone_records.region_to_leave(stack_model):
         raise InfraError(
             f"stack {stack} is being moved from {moved_from}: pulumi up continues the move and writes the records"
         )
@@ -81,7 +81,7 @@ def leave(
     from infra.pulumi import pulumi
 
     state = export_state(stack)
-    urns = zone_records.left_elsewhere(stack_of(stack), state)
+    urns = zone_records.records_elsewhere(stack_of(stack), state)
     if not urns:
         typer.echo("the stack has no records outside its present zone (infra:dns)")
         return

@@ -62,7 +62,7 @@ def edits_of(catalogue: Catalogue, label: str, answer: Drift, contents: Contents
     texts = contents.get("files", {})
     hashes = {file["path"]: file["sha256"] for file in contents["manifest"]["files"]} if "manifest" in contents else {}
     hidden = sorted({value for value in values if len(value) >= SHORTEST}, key=len, reverse=True)
-    banners = {file.path: _made_from(file.content) for file in rendered.files}
+    banners = {file.path: _source_of(file.content) for file in rendered.files}
     edits: list[Edit] = []
     for item in answer["drift"]:
         path, diff = item["path"], item.get("diff", "")
@@ -107,7 +107,7 @@ def _sources(catalogue: Catalogue, contents: dict[str, bytes]) -> dict[str, str]
     }
 
 
-def _made_from(content: bytes) -> str:
+def _source_of(content: bytes) -> str:
     """The file that a rendered one names as its source; "" for one that names none."""
     match = re.match(rb"# Made by watchme-infra from ([^\s;]+);", content)
     return match[1].decode(errors="replace") if match else ""

@@ -138,7 +138,7 @@ def back(now: Machines, host: str) -> Aim:
     return Aim(to, now.types[to], now.there(*{*now.kept, now.serving} - {to}))
 
 
-def given_up(now: Machines, host: str) -> Aim:
+def settled_aim(now: Machines, host: str) -> Aim:
     """What the last whole update left: the machine that is being replaced, and those that were kept. Raises
     InfraError."""
     if not now.is_under_way:
@@ -187,7 +187,7 @@ def replace_machine(catalogue: Catalogue, host: str, options: ReplaceOptions) ->
         spec = stack.ec2_hosts[host]
         aim = Aim(now.serving, spec.instanceType, {number: spec.kept_types[number] for number in now.wanted_kept})
     elif request is ReplaceRequest.GIVE_UP:
-        aim = given_up(now, host)
+        aim = settled_aim(now, host)
     elif request is ReplaceRequest.BACK:
         aim = back(now, host)
     else:

@@ -43,7 +43,7 @@ def _asker(region: str) -> kinds.Client:
     return lambda service: client(service, region)
 
 
-def left_by_kills(pulumi_state: State) -> Leftovers:
+def find_leftovers(pulumi_state: State) -> Leftovers:
     """What the creations that the state has as interrupted made in AWS. Raises InfraError where AWS cannot be asked."""
     orphans: list[Orphan] = []
     traceless: list[Creation] = []
@@ -52,7 +52,7 @@ def left_by_kills(pulumi_state: State) -> Leftovers:
         if not creation.type.startswith("aws:") or creation.type in REPEATABLE:
             # A command makes nothing in AWS; it is run again
             traceless.append(creation)
-        elif (here := _made_by(creation)) is None:
+        elif (here := _created_ids(creation)) is None:
             unknown.append(creation)
         else:
             ids = [id for id in here if id not in state.ids(pulumi_state, creation.type, creation.region)]
@@ -65,7 +65,7 @@ def left_by_kills(pulumi_state: State) -> Leftovers:
     return Leftovers(pulumi_state, orphans, traceless, unknown)
 
 
-def _made_by(creation: Creation) -> list[str] | None:
+def _created_ids(creation: Creation) -> list[str] | None:
     """The ids that AWS has of what a creation asked for; None where it cannot be looked for."""
     if creation.type not in KINDS:
         return None
@@ -110,7 +110,7 @@ def settle(stack: str, say: Say) -> None:
     pulumi_state = export_state(stack)
     if not state.interrupted_creations(pulumi_state):
         return
-    leftovers = left_by_kills(pulumi_state)
+    leftovers = find_leftovers(pulumi_state)
     for orphan in leftovers.orphans:
         what = "adopted into the state" if orphan.is_wanted else "the next update deletes it"
         say(f"{orphan.kind} {orphan.id} ({orphan.region}), {orphan.origin}: {what}")

@@ -12,7 +12,7 @@ def look(stack: Stack, whole: bool) -> tuple[Leftovers, list[Orphan]]:
     """What interrupted creations left, and, for the `whole` of it, what else has the stack's tags. Raises
     InfraError."""
     pulumi_state = command.export_state(stack.name)
-    leftovers = command.left_by_kills(pulumi_state)
+    leftovers = command.find_leftovers(pulumi_state)
     return leftovers, command.find_tagged(
         stack, pulumi_state, {orphan.id for orphan in leftovers.orphans}
     ) if whole else []

@@ -26,7 +26,7 @@ FITS = {
     "a container's address": ("location /x/ { proxy_pass http://172.27.0.17:8017/; }", route("/x/", host="172.27.0.17")),
     "a size": (f"location /x/ {{ {AT}/; client_max_body_size 10M; }}", route("/x/", max_body="10M")),
     "a size in bytes": (f"location /x/ {{ {AT}/; client_max_body_size 1048576; }}", route("/x/", max_body="1m")),
-    "a Host of its own": (f"location /x/ {{ {AT}/; proxy_set_header Host app.internal; }}", route("/x/", asked_as="app.internal")),
+    "a Host of its own": (f"location /x/ {{ {AT}/; proxy_set_header Host app.internal; }}", route("/x/", host_header="app.internal")),
     "the client's Host": (f"location /x/ {{ {AT}/; proxy_set_header Host $http_host; }}", route("/x/")),
     "a timeout": (f"location /x/ {{ {AT}/; proxy_read_timeout 2m; }}", route("/x/", timeout=120)),
     "CORS": (f'location /x/ {{ {AT}/; add_header "Access-Control-Allow-Methods" "GET, POST"; }}', route("/x/", cors={"methods": ["GET", "POST"]})),

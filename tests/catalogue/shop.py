@@ -103,6 +103,6 @@ def in_a_circle(root: Path) -> Catalogue:
     return read_shop(root, "shop", part("shop-staging", "shop-staging-db"), hosts={"second": second})
 
 
-def placed_apart(root: Path) -> list[Catalogue]:
+def misplaced_catalogues(root: Path) -> list[Catalogue]:
     """What is said against each way to place services apart."""
     return [apart_at_ssh(root), in_a_circle(root)]

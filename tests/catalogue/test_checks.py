@@ -11,7 +11,7 @@ from catalogue.problems import CatalogueError
 from catalogue.rules.units import settings
 from tests.catalogue import containers, data_disks, names, programs, pythons, reaching, records, regions, sites, units
 from tests.catalogue.changes import both, configured, hosted, networked, routed, setting
-from tests.catalogue.shop import STAGING, leading_elsewhere, placed_apart, read_shop, with_a_name_of_anothers
+from tests.catalogue.shop import STAGING, leading_elsewhere, misplaced_catalogues, read_shop, with_a_name_of_anothers
 from tests.serving import described
 from tests.support import HOME, catalogue, changed, unchanged, whole
 
@@ -322,7 +322,7 @@ def test_every_rule_has_an_example(tmp_path):
     made += [programs.started_by(b"no program"), with_settings("a = "), with_two_of_one_volume(), pythons.built()]
     made += [read_shop(tmp_path, "shop", {"system": "shap", "as": "xx"}, STAGING, change=leading_elsewhere)]
     made += [read_shop(tmp_path, "shop", STAGING, change=with_a_name_of_anothers)]
-    made += placed_apart(tmp_path)
+    made += misplaced_catalogues(tmp_path)
     made += [*sites.by_configuration()]
     made += [described(tmp_path, "caddy", static={"shop/snippet.caddy": "bind 1.2.3.4"})]
     for each in made:

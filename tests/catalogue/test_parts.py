@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from catalogue.checks import check
-from catalogue.parts import neighbours, served_first
+from catalogue.parts import neighbours, release_order
 from catalogue.problems import errors
 from infra.deploying import host_of
 from infra.logs import services_of
@@ -133,7 +133,7 @@ def test_part_of_an_instance_and_its_network(project):
 
 def test_host_that_is_called_is_released_first(project):
     shop = project("shop", hosts={"gpu": part("web", "worker"), "spare": {**HOST, "systems": []}})
-    assert served_first(shop.stack) == ["gpu", "box", "spare"]
+    assert release_order(shop.stack) == ["gpu", "box", "spare"]
     assert neighbours(shop.stack, "box") == ["gpu"] == neighbours(shop.stack, "gpu")
     assert neighbours(shop.stack, "spare") == []
 

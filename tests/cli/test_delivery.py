@@ -199,7 +199,7 @@ def test_unreachable_host_is_a_refusal_in_one_line(monkeypatch):
 @pytest.mark.parametrize(("text", "base"), [('{"release": "r0"}', "r0"), ("", None), ("no JSON", None), ("{}", None)])
 def test_base_release_is_read_from_pulumi(text, base, monkeypatch):
     monkeypatch.setenv("PULUMI_COMMAND_STDOUT", text)
-    assert deliver.kept_before("release") == base
+    assert deliver.previous_output("release") == base
 
 
 def settling(

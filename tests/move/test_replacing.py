@@ -8,7 +8,7 @@ from catalogue.host import Ec2Host
 from infra.errors import InfraError
 from infra.move import replacing
 from infra.move.phases import Phase
-from infra.move.replacing import Aim, Machines, ReplaceRequest, back, forward, given_up, machines, types
+from infra.move.replacing import Aim, Machines, ReplaceRequest, back, forward, machines, settled_aim, types
 from tests.support import stack
 
 TOKYO = "ap-northeast-1"
@@ -52,10 +52,10 @@ def test_interrupted_return_continues_without_deletions():
 
 
 def test_cancelled_replacement_returns_to_the_last_complete_update():
-    assert given_up(BEGUN, "watchme") == Aim(1, LARGE, {})
-    assert given_up(GOING_BACK, "watchme") == Aim(2, XLARGE, {1: LARGE})
+    assert settled_aim(BEGUN, "watchme") == Aim(1, LARGE, {})
+    assert settled_aim(GOING_BACK, "watchme") == Aim(2, XLARGE, {1: LARGE})
     with pytest.raises(InfraError, match="nothing to cancel"):
-        given_up(DONE, "watchme")
+        settled_aim(DONE, "watchme")
     with pytest.raises(InfraError, match="run without --back to continue it, or with --give-up to cancel it"):
         back(BEGUN, "watchme")
 
@@ -66,7 +66,7 @@ def test_missing_machine_is_reported_in_one_line():
     with pytest.raises(InfraError, match="keeps no earlier machine"):
         back(of(2, 2, [1], {2: XLARGE}), "watchme")
     with pytest.raises(InfraError, match=r"machine 1 of watchme no longer exists: .*lost-host\.md"):
-        given_up(of(1, 2, [], {2: XLARGE}), "watchme")
+        settled_aim(of(1, 2, [], {2: XLARGE}), "watchme")
 
 
 def test_unknown_instance_type_is_refused_with_the_known_ones():

@@ -301,7 +301,7 @@ LEFT = {
 )
 def test_records_of_an_earlier_provider_can_be_left(provider, left):
     stack = catalogue(config=configured(dns={"provider": provider})).stack
-    assert zone_records.left_elsewhere(stack, LEFT) == left
+    assert zone_records.records_elsewhere(stack, LEFT) == left
     after = zone_records.remove_resources(LEFT, left)["deployment"]["resources"]
     assert not {entry["urn"] for entry in after} & {*left}
     (last,) = [entry for entry in after if entry["urn"] == "urn:x::verified"]

@@ -150,7 +150,7 @@ def test_running_update_is_not_touched(account, engine):
 def test_second_orphan_of_one_creation_is_not_forgotten(account, engine):
     one, other = account.create_until(VPC), account.create(VPC)
     pulumi = engine(state(operation(VPC, account.inputs(VPC))))
-    found = command.left_by_kills(pulumi.state)
+    found = command.find_leftovers(pulumi.state)
     (chosen,) = [orphan for orphan in found.orphans if orphan.id == other]
     command.write(STACK, found, [replace(chosen, is_wanted=False)])
     assert pulumi.interrupted == ["Vpc"] and set(pulumi.resources) == {f"orphan-{other}"}
@@ -273,7 +273,7 @@ def test_resource_unknown_to_every_update_is_not_adopted(cli_engine, account):
 
 
 def test_the_question_names_both_ends():
-    creation = command.left_by_kills(state(operation("command:local:Command", {}))).traceless[0]
+    creation = command.find_leftovers(state(operation("command:local:Command", {}))).traceless[0]
     orphans = [
         command.Orphan(VPC, id, REGION, "p", creation, wanted) for id, wanted in (("vpc-1", True), ("vpc-2", False))
     ]

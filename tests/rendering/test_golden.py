@@ -25,10 +25,10 @@ def location(path: str) -> list[str]:
     start = SITE.index(f"    location {path} {{")
     # Pages of other sites read errors too, which the document's headers do not go with
     lines = directives(SITE[start : SITE.index("\n    }\n", start) + 6])
-    return led_to([re.sub(r'("Access-Control-.*") always;', r"\1;", line) for line in lines])
+    return resolve_upstreams([re.sub(r'("Access-Control-.*") always;', r"\1;", line) for line in lines])
 
 
-def led_to(lines: list[str]) -> list[str]:
+def resolve_upstreams(lines: list[str]) -> list[str]:
     """What passes requests to a service's upstream passes them to its server, while the service does not restart."""
     groups = [FILES[link.target] for link in HOST.links if link.path.startswith("/etc/nginx/conf.d/service-")]
     servers = dict(re.findall(r"upstream (service_\S+) \{ server (\S+); \}", "".join(groups)))

@@ -251,7 +251,7 @@ def _ports(entry: Entry, remarks: list[Remark]) -> ServiceFields:
     """`port` and, where its program listens on another one, `container_port`, for the first that the proxy can lead to;
     `publish` for those that the world reaches beside it."""
     ports = _published_ports(entry)
-    first = _led_to(ports)
+    first = _proxied_port(ports)
     fields: dict[str, Any] = {}
     if first:
         fields = {"port": int(first.outside)}
@@ -279,7 +279,7 @@ def _ports(entry: Entry, remarks: list[Remark]) -> ServiceFields:
     return fields
 
 
-def _led_to(ports: list[PortEntry]) -> PortEntry | None:
+def _proxied_port(ports: list[PortEntry]) -> PortEntry | None:
     """What its host's proxy can lead to: one of loopback alone, where there is one."""
     single = [port for port in ports if port.is_single and port.protocol == "tcp"]
     return next((port for port in single if port.is_on_loopback), single[0] if single else None)
@@ -287,7 +287,7 @@ def _led_to(ports: list[PortEntry]) -> PortEntry | None:
 
 def host_port(entry: Entry) -> int | None:
     """Where the proxy finds it."""
-    first = _led_to(_published_ports(entry))
+    first = _proxied_port(_published_ports(entry))
     return int(first.outside) if first else None
 
 

@@ -10,7 +10,7 @@ OWN = ("/status/", "/.infra-", "/.well-known/acme-challenge/")  # of each host's
 
 @dataclass(frozen=True)
 class RouteDraft:
-    """A location that leads to `host`:`port`. `cors` is what CORS allows there (None: no CORS); `asked_as` is
+    """A location that leads to `host`:`port`. `cors` is what CORS allows there (None: no CORS); `host_header` is
     the Host that the service gets (None: the one that was asked for), `more` other fields of a route."""
 
     site: str
@@ -22,7 +22,7 @@ class RouteDraft:
     cors: dict[str, Any] | None = None
     max_body: str | None = None
     timeout: int | None = None
-    asked_as: str | None = None
+    host_header: str | None = None
     more: dict[str, Any] = field(default_factory=dict[str, Any])
 
 

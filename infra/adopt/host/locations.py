@@ -111,7 +111,7 @@ def location(reading: SiteReading, entry: Directive, around: list[Tree], comment
         serving.cors(place.where, around, remarks),
         serving.size(place.where, nearest_value(around, "client_max_body_size"), remarks),
         serving.timeout(place.where, nearest_value(around, "proxy_read_timeout"), remarks),
-        serving.asked_as(place.where, around, remarks), served.settings,
+        serving.host_header(place.where, around, remarks), served.settings,
     )  # fmt: skip
 
 

@@ -326,7 +326,7 @@ def timeout(where: str, value: str | None, remarks: list[Remark]) -> int | None:
     return 3600
 
 
-def asked_as(where: str, around: list[Tree], remarks: list[Remark]) -> str | None:
+def host_header(where: str, around: list[Tree], remarks: list[Remark]) -> str | None:
     """The Host that the service gets. A location with such headers of its own has none of its server's."""
     directives = _nearest(around, "proxy_set_header")
     headers = {entry["args"][0].lower(): entry["args"][1] for entry in directives if len(entry["args"]) == 2}

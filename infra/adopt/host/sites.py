@@ -38,7 +38,7 @@ def route_of(route: nginx.RouteDraft, several: bool, cors: dict[str, Any]) -> di
     return {
         "public": route.public, "internal": route.internal, "site": route.site if several else None,
         "methods": methods, "cors": cors_value, "max_body": route.max_body, "timeout": route.timeout,
-        "host": route.asked_as, **route.more,
+        "host": route.host_header, **route.more,
     }  # fmt: skip
 
 

@@ -90,7 +90,7 @@ class Moving:
         there = self._describe_data(home)
         if at_home["away"] and there["arriving"] and there["arriving"]["id"] == at_home["away"]["id"]:
             # A move there was given up between its last two messages: nothing has run on it there
-            self._given_back(home, at_home["away"]["id"])
+            self._return_data(home, at_home["away"]["id"])
             return {"bytes": 0, "seconds": 0.0}
         end = time.monotonic() + LEASE_OVER
         while there["held"] and time.monotonic() < end:
@@ -103,7 +103,7 @@ class Moving:
         self._demand_rsync(home, there, at_home)
         return self._move_data(home, there, at_home)
 
-    def _given_back(self, home: Host, id: str) -> None:
+    def _return_data(self, home: Host, id: str) -> None:
         self._undo(home, id)
         self.here.do("lift", self.name, id=id)
         self.say(f"{self.what}: {home} had not started on the data, which is used here again")
@@ -154,14 +154,14 @@ class Moving:
             if not away or (status["arriving"] and status["arriving"]["id"] == away["id"]):
                 return home
             if away["region"] == self.here.region:
-                return self._taken_from(home, away, at_home)
+                return self._holder_after_handover(home, away, at_home)
             regions.append(region)
             region = away["region"]
         if not region:
             return None
         raise InfraError(f"the data of {self.what}: {', '.join(regions)} each report that another host has it")
 
-    def _taken_from(self, home: Host, away: MoveRecord, at_home: DescribeAnswer) -> Host | None:
+    def _holder_after_handover(self, home: Host, away: MoveRecord, at_home: DescribeAnswer) -> Host | None:
         """Of a host that has given its data to this one: whether it came, or went back."""
         arrival = at_home["taken"]
         if arrival and arrival["id"] == away["id"] and not arrival.get("undone"):
@@ -213,11 +213,11 @@ class Moving:
                 break
         handing_over.set()
         try:
-            return self._handed_over(there, id, copy, size)
+            return self._hand_over(there, id, copy, size)
         finally:
             handing_over.clear()
 
-    def _handed_over(self, there: DescribeAnswer, id: str, copy: Copy, size: int) -> DataResult:
+    def _hand_over(self, there: DescribeAnswer, id: str, copy: Copy, size: int) -> DataResult:
         home, began = copy.home, time.monotonic()
         self.say(f"{self.what}: {home} stops the services that write")
         with self._keep_renewing(home, id):
@@ -234,7 +234,7 @@ class Moving:
                 self._ask_at(self.here, "ready", request)
             except InfraError as error:
                 # Nothing starts here before the old host has given its data away
-                raise InfraError(f"{error}; {self._taken_back(home, id)}") from None
+                raise InfraError(f"{error}; {self._take_back(home, id)}") from None
             self._commit(home, id)
         self._start(home, id, there)
         seconds = time.monotonic() - began
@@ -249,7 +249,7 @@ class Moving:
                 is_gone = home.do("commit", self.name, id=id)["gone"]
                 break
             except Declined as error:
-                raise InfraError(f"{error}; {self._taken_back(home, id)}") from None
+                raise InfraError(f"{error}; {self._take_back(home, id)}") from None
             except InfraError as error:
                 if not remaining:
                     raise InfraError(
@@ -259,9 +259,9 @@ class Moving:
                 time.sleep(RENEW)
         if not is_gone:
             why = f"{home} had started its services again before the data was in place here"
-            raise InfraError(f"{why}; {self._taken_back(home, id)}")
+            raise InfraError(f"{why}; {self._take_back(home, id)}")
 
-    def _taken_back(self, home: Host, id: str) -> str:
+    def _take_back(self, home: Host, id: str) -> str:
         """What becomes of the old host, which has given nothing away, as far as is known."""
         outcome = f"{home} still serves {self.what}"
         try:
