@@ -19,7 +19,8 @@ from components.copier import Copier
 from components.data_disk import refuse_loss
 from components.dns import Proofs, Records, refuse_to_leave
 from components.host import Origin
-from components.parts import part_outputs, refuse_lost_data
+from components.network import NetworkArgs
+from components.parts import former_callers, former_passages, part_outputs, refuse_lost_data
 from components.pushers import Pushers
 from components.registry import Digests
 from components.serving import point, running, serve
@@ -82,11 +83,15 @@ if stack.dns.challenges and stack.dns.is_ours:
     proofs = [Proofs("proofs", catalogue, zone, everywhere)]
 # What it gave away it may do until the update after
 going = attempt.systems if attempt.at == now else {}
+former_ways = former_passages(catalogue, prior)
 regions: dict[str, region.Region] = {}
 rights = {}
 for place in stack.regions:
     regional = pulumi.ResourceOptions(providers={"aws": provider(place, place)})
-    regions[place] = region.begin(catalogue, place, zones[place], zone, regional)
+    has_hosts = any(region_of(earlier) == place for earlier in prior.hosts)
+    network = NetworkArgs(zones[place], former_ways if has_hosts else [])
+    regions[place] = region.begin(catalogue, place, network, zone, regional)
+    regions[place].former_callers = former_callers(former_ways, stack)
     regions[place].settled_jobs, regions[place].last_releases = prior.settled_jobs, prior.last_releases
     # What stands by gets it with the next whole update, and may be one behind
     regions[place].alone = (deploying, as_it_was) if deploying and place == stack.region else None
@@ -117,7 +122,8 @@ if attempt.source:
     region.images_here(here, f"images-{here.name}-{attempt.at}", ImageCopy(attempt.source, digests))
 elsewhere.copy_images(here, digests)
 gives = [host for host in stack.hosts if any(host in hosts for hosts in attempt.systems.values())]
-for host in release_order(stack):
+in_order = release_order(stack, here.former_callers)
+for host in in_order:
     if host not in gives:
         region.release(here, host, digests_on(host), rights[here.name, host], everywhere)
 served = serve(here, attempt, digests, everywhere, prior.hosts)
@@ -132,7 +138,7 @@ for place in stack.standbyRegions:
     # What stands by comes last: it holds up nothing that serves, even where it is gone for good
     regions[place].waits = served.after_switch
     region.images_here(regions[place], f"images-{place}", ImageCopy(here.name, running(here, digests), once=False))
-    for host in [host for host in release_order(stack) if host in stack.ec2_hosts]:
+    for host in [host for host in in_order if host in stack.ec2_hosts]:
         region.release(regions[place], host, digests_on(host), rights[place, host], everywhere)
 
 if stack.cloudwatchDashboard:

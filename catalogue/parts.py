@@ -10,7 +10,7 @@
 the system on one host.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -69,15 +69,17 @@ def neighbours(stack: Stack, host: str) -> list[str]:
     return [*called, *own_calls.get(host, [])]
 
 
-def release_order(stack: Stack) -> list[str]:
-    """The stack's hosts in the order of their releases: one that another calls comes before it."""
+def release_order(stack: Stack, former_callers: Mapping[str, Sequence[str]] | None = None) -> list[str]:
+    """The stack's hosts in the order of their releases: one that another calls comes before it, and one that others
+    called until now (`former_callers`) after these."""
     ordered: list[str] = []
+    own_calls = calls(stack)
 
     def add(host: str, above: tuple[str, ...] = ()) -> None:
-        for server in calls(stack).get(host, []):
+        for earlier in [*own_calls.get(host, []), *(former_callers or {}).get(host, [])]:
             # A rule refuses a circle
-            if server not in above and server in stack.hosts:
-                add(server, (*above, host))
+            if earlier not in above and earlier in stack.hosts:
+                add(earlier, (*above, host))
         if host not in ordered:
             ordered.append(host)
 

@@ -1,5 +1,6 @@
 """A region's network: one VPC with one public subnet, and the rules of its security groups."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -39,6 +40,14 @@ class Passage:
     port: int
 
 
+@dataclass(frozen=True)
+class NetworkArgs:
+    """The zone of its subnet, and the ways between hosts that stay open for this update (components/parts.py)."""
+
+    availability_zone: str
+    former: Sequence[Passage] = ()
+
+
 class Network(pulumi.ComponentResource):
     """`subnet_id`, its `zone` and `security_group_id` for the hosts of a region. The world, or the CDNs in front of all
     sites, reach 80 and 443; the world reaches what services publish; `adminCidrs` reach 22, and nothing else is
@@ -49,7 +58,7 @@ class Network(pulumi.ComponentResource):
     zone: pulumi.Output[str]
 
     def __init__(
-        self, name: str, catalogue: Catalogue, availability_zone: str, opts: pulumi.ResourceOptions | None = None
+        self, name: str, catalogue: Catalogue, args: NetworkArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("infra:index:Network", name, None, opts)
         stack = catalogue.stack
@@ -58,7 +67,7 @@ class Network(pulumi.ComponentResource):
         if configured:
             vpc, subnet, self.zone = configured.vpc, configured.subnet, self._zone_of(configured.subnet, stack)
         else:
-            vpc, subnet, self.zone = self._create(name, stack, availability_zone, label)
+            vpc, subnet, self.zone = self._create(name, stack, args.availability_zone, label)
         group = aws.ec2.SecurityGroup(
             f"{name}-hosts", description="Hosts: web from anywhere, SSH from administrators", vpc_id=vpc, tags=label,
             opts=inside(self),
@@ -74,7 +83,8 @@ class Network(pulumi.ComponentResource):
                 opts=inside(self),
             )
         )
-        self._own_groups = self._groups_between(name, stack, vpc, label, catalogue)
+        ways = list(dict.fromkeys([*passages(catalogue), *args.former]))
+        self._own_groups = self._groups_between(name, stack, vpc, label, ways)
         self.subnet_id = pulumi.Output.from_input(subnet)
         self.security_group_id = pulumi.Output.all(group.id, *(rule.id for rule in rules)).apply(lambda ids: ids[0])
         self.register_outputs({"subnet_id": self.subnet_id, "security_group_id": self.security_group_id})
@@ -84,11 +94,10 @@ class Network(pulumi.ComponentResource):
         return [self.security_group_id, *([self._own_groups[host]] if host in self._own_groups else [])]
 
     def _groups_between(
-        self, name: str, stack: Stack, vpc: pulumi.Input[str], label: dict[str, str], catalogue: Catalogue
+        self, name: str, stack: Stack, vpc: pulumi.Input[str], label: dict[str, str], ways: list[Passage]
     ) -> dict[str, pulumi.Output[str]]:
         """A group of its own for each host that calls another one, or is called: who calls may reach the ports of the
         services that are called, and no others."""
-        ways = passages(catalogue)
         hosts = [host for host in stack.ec2_hosts if any(host in (way.caller, way.server) for way in ways)]
         groups = {
             host: aws.ec2.SecurityGroup(

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 import pulumi
 
 from catalogue.loading import Catalogue
-from catalogue.parts import parts, wholes
+from catalogue.parts import calls, parts, wholes
 from catalogue.services import ComposeService
+from catalogue.stack import Stack
 from components.before import Before
+from components.network import Passage, passages
 from rendering.compose import path_on_host
 
 
@@ -59,6 +61,36 @@ def _changes(catalogue: Catalogue, before: Before) -> Iterator[_Change]:
                 was_in = former_parts.get(service.name, whole_of.get(system, system))
                 if was_in != system and was_in in earlier:
                     yield _Change(service, system, earlier[was_in], host, giver if giver != host else "")
+
+
+def former_passages(catalogue: Catalogue, before: Before) -> list[Passage]:
+    """The ways between hosts that the last whole update left and this one does not have. They stay open until the
+    update after, as callers use them until their own release."""
+    earlier = {system: host for host, names in before.systems.items() for system in names}
+    whole_of = wholes(catalogue.stack)
+    ways = [
+        Passage(caller, server, service.listens_inside)
+        for name, system in catalogue.systems.items()
+        for service in system.compose_services
+        for part, names in before.parts.items()
+        if service.name in names and service.listens_inside
+        for server in [earlier.get(part, "")]
+        for caller in [earlier.get(whole_of.get(name, name), "")]
+        if {caller, server} <= {*catalogue.stack.hosts} and caller != server
+    ]
+    now = passages(catalogue)
+    return [way for way in ways if way not in now]
+
+
+def former_callers(ways: list[Passage], stack: Stack) -> dict[str, list[str]]:
+    """Host → those that called its services by `ways` and do so no more. One that it calls itself by now is left out:
+    that one's release waits for it."""
+    own_calls = calls(stack)
+    callers: dict[str, list[str]] = {}
+    for way in ways:
+        if way.server not in own_calls.get(way.caller, []):
+            callers.setdefault(way.server, []).append(way.caller)
+    return {server: list(dict.fromkeys(names)) for server, names in callers.items()}
 
 
 def part_outputs(catalogue: Catalogue) -> dict[str, list[str]]:

@@ -24,7 +24,7 @@ from components.data_disk import DataDisk
 from components.existing_host import ExistingHost, ExistingHostArgs
 from components.host import Host, HostArgs, Origin
 from components.lookup import Zone
-from components.network import Network
+from components.network import Network, NetworkArgs
 from components.permissions import HostPermissions, HostPermissionsArgs
 from components.registry import Registry
 from components.release import Release, ReleaseArgs, secrets_for, to_settle
@@ -63,6 +63,9 @@ class Region:
     settled_jobs: Mapping[str, str] = field(default_factory=dict[str, str])
     """The last interrupted job that each release settled."""
 
+    former_callers: Mapping[str, list[str]] = field(default_factory=dict[str, list[str]])
+    """Host → those that called its services until now, and get their releases first."""
+
     last_releases: Mapping[str, LastRelease] = field(default_factory=dict[str, LastRelease])
     """What each release delivered last."""
 
@@ -90,12 +93,10 @@ def private_addresses(region: Region, hosts: list[str]) -> pulumi.Output[dict[st
     return pulumi.Output.all(**addresses) if addresses else pulumi.Output.from_input(dict[str, str]())
 
 
-def begin(
-    catalogue: Catalogue, region: str, availability_zone: str, zone: Zone, options: pulumi.ResourceOptions
-) -> Region:
+def begin(catalogue: Catalogue, region: str, args: NetworkArgs, zone: Zone, options: pulumi.ResourceOptions) -> Region:
     """The network, the repositories, the snapshots and the alarms' topic of a region."""
     here = replace(catalogue, stack=catalogue.stack.at(region))
-    network = Network(f"network-{region}", here, availability_zone, opts=options) if here.stack.ec2_hosts else None
+    network = Network(f"network-{region}", here, args, opts=options) if here.stack.ec2_hosts else None
     heard = any(metrics_destination(here, host) for host in here.stack.hosts)
     topic = Topic(f"alarms-{region}", here.stack, opts=options) if heard else None
     registry = Registry(f"registry-{region}", here.stack, list(here.running.values()), opts=options)
@@ -216,10 +217,11 @@ def release(
         return refuse_more(host, deploying.changes, before, after, last)
 
     built = pulumi.Output.all(digests, secrets, addresses).apply(build_release)
-    # What it calls serves before it asks for it
-    called = [region.releases[server] for server in calls(stack).get(host, []) if server in region.releases]
+    # What it calls serves before it asks for it, and what called it has ceased to before it stops serving
+    others = [*calls(stack).get(host, []), *region.former_callers.get(host, [])]
+    earlier = [region.releases[other] for other in others if other in region.releases]
     options = pulumi.ResourceOptions.merge(
-        region.options if mine else everywhere, pulumi.ResourceOptions(depends_on=[*region.waits, *called])
+        region.options if mine else everywhere, pulumi.ResourceOptions(depends_on=[*region.waits, *earlier])
     )
     settles = to_settle(host, region.settled_jobs.get(f"{name}-release", ""))
     args = ReleaseArgs(stack, region.machines[host], built, secrets, settles)

@@ -10,9 +10,11 @@ import pulumi
 import pytest
 
 from catalogue.loading import load
+from catalogue.parts import release_order
 from catalogue.stack import stack_from
 from components.before import Before
-from components.parts import refuse_lost_data
+from components.network import Passage
+from components.parts import former_callers, former_passages, refuse_lost_data
 from infra.preview.snapshot import hosts_of
 from tests.catalogue.shop import read_shop
 from tests.components.program import KEYS, Mocks, opened, run_program
@@ -168,17 +170,52 @@ def test_data_of_a_part_is_not_replaced_by_that_of_a_system_that_comes_to_its_ho
         refuse_lost_data(shop, APART)
 
 
-def test_region_move_takes_both_hosts_along_in_their_order(monkeypatch):
-    monkeypatch.chdir(ROOT)
+def state_of(systems, parts):
+    """Of a stack whose last update left these systems on its hosts, and these parts."""
     urn = "urn:pulumi:prod::infra::"
-    outputs = {
-        "region": TOKYO, "systems": {"watchme": ["watchme"], "gpu": ["watchme-ast-api"]},
-        "parts": {"watchme-ast-api": ["ast-api"]},
-    }  # fmt: skip
+    outputs = {"region": TOKYO, "systems": systems, "parts": parts}
     state = {f"{urn}pulumi:pulumi:Stack::infra-prod": {"type": "pulumi:pulumi:Stack", "outputs": outputs}}
-    for number, host in enumerate(("watchme", "gpu"), 2):
+    for number, host in enumerate(systems, 2):
         facts = {"host": host, "region": TOKYO, "address": f"127.71.0.{number}"}
         state[f"{urn}infra:index:Host::{host}-{TOKYO}"] = {"type": "infra:index:Host", "outputs": facts}
+    return state
+
+
+def test_former_server_keeps_its_way_in_until_its_callers_have_their_release(monkeypatch):
+    """A service that comes back: the caller's old relay leads to the other host until then."""
+    monkeypatch.chdir(ROOT)
+    hosts = {"gpu": {**HOST, "systems": []}, "watchme": HOST}
+    state = state_of({"gpu": ["watchme-ast-api"], "watchme": ["watchme"]}, {"watchme-ast-api": ["ast-api"]})
+    made = run_program({**OF_BOTH, "infra:hosts": hosts}, state)
+    rules = [r.inputs for r in made.of("aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule")]
+    (rule,) = [rule for rule in rules if rule.get("referencedSecurityGroupId")]
+    assert (rule["securityGroupId"], rule["fromPort"]) == (f"network-{TOKYO}-of-gpu-id", 8017)
+    machines = {r.name: r.inputs["vpcSecurityGroupIds"] for r in made.of("aws:ec2/instance:Instance")}
+    for host in hosts:
+        assert f"network-{TOKYO}-of-{host}-id" in machines[f"{host}-{TOKYO}-instance"]
+    names = [r.name for r in made.of("command:local:Command") if r.name.endswith("-release-apply")]
+    assert names == [f"watchme-{TOKYO}-release-apply", f"gpu-{TOKYO}-release-apply"]
+    # The update after has none of it
+    later = run_program({**OF_BOTH, "infra:hosts": hosts}, state_of({"gpu": [], "watchme": ["watchme"]}, {}))
+    assert [r.name for r in later.of("aws:ec2/securityGroup:SecurityGroup")] == [f"network-{TOKYO}-hosts"]
+
+
+@pytest.mark.parametrize(
+    ("others", "order"),
+    [({}, ["box", "gpu"]), ({"next": placed("shop-db", "web", "worker")}, ["next", "box", "gpu"])],
+    ids=["comes back", "goes to another host"],
+)
+def test_former_servers_are_released_after_their_callers(tmp_path, others, order):
+    change = lambda text: text.replace("    health: {command: pg_isready}\n", "    port: 5432\n")  # noqa: E731
+    shop = read_shop(tmp_path, "shop", change=change, hosts={"gpu": {**HOST, "systems": []}, **others})
+    ways = former_passages(shop, APART)
+    assert ways == [Passage("box", "gpu", 5432)]
+    assert release_order(shop.stack, former_callers(ways, shop.stack)) == order
+
+
+def test_region_move_takes_both_hosts_along_in_their_order(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    state = state_of({"watchme": ["watchme"], "gpu": ["watchme-ast-api"]}, {"watchme-ast-api": ["ast-api"]})
     made = run_program({**OF_BOTH, "infra:hosts": HOSTS, "aws:region": "ap-southeast-2"}, state)
     names = [r.name for r in made.of("command:local:Command")]
     order = ["gpu-ap-southeast-2-release-apply", "watchme-ap-southeast-2-release-apply"]
