@@ -41,8 +41,10 @@ def of_site(catalogue: Catalogue, host: str, system: System, site: Site) -> Host
         "hidden": HIDDEN,
         "in_bytes": to_bytes,
         "quoted": quote,
+        "page_headers": page_headers,
+        # It believes a CDN at every site, those without one too
+        "believes_cdn": any(cdns.cdns_of(catalogue, host)),
     }
-    settings |= {"page_headers": page_headers}
     content = fill("site.caddy.j2", catalogue.file_of(system), site=site_view, **settings)
     # What HTTP proves it obtains itself
     own = HostFiles("") if site.is_proved_by_http else certificates.needed_files(catalogue, site, GROUP)

@@ -1,5 +1,6 @@
 """A CDN in front of a site: who is believed of its clients, who gets in, and what is open in the cloud."""
 
+import re
 from ipaddress import ip_network
 
 import pytest
@@ -54,6 +55,57 @@ def test_caddy_believes_the_cdn_alone_and_goes_by_its_client():
     text = site_of(change, "caddy")
     assert "client_ip 203.0.113.0/24" in text and "header_up X-Forwarded-For {client_ip}" in text
     assert "remote_ip" not in text
+
+
+GATE = {"service": "vault-api", "path": "/health", "headers": ["X-User"]}
+
+
+def asking_the_gate(data):
+    """Each way of a proxy to a service: one path asks another service first."""
+    route = next(service for service in data["services"] if service["name"] == "avatar-uploader")["routes"][0]
+    route["forward_auth"] = GATE
+
+
+@pytest.mark.parametrize(
+    ("change", "client"),
+    [(saying(cdn=OURS), "{client_ip}"), (beside(cdn=OURS, challenge="dns-01"), "{remote_host}")],
+)
+def test_caddy_says_itself_what_a_cdn_passes_on_of_its_clients(change, client):
+    """Caddy keeps X-Forwarded-* of addresses that it trusts, which a client of the CDN may have written; and it trusts
+    them at each of its sites."""
+    files = files_of(both(change, asking_the_gate), "caddy")
+    text = files["/etc/caddy/sites/api.hey-watch.me.caddy"]
+    blocks = re.findall(r"^\t+(?:reverse_proxy|forward_auth) \S+ \{\n.*?\n\t\t\t\}$", text, re.MULTILINE | re.DOTALL)
+    assert len([block for block in blocks if "forward_auth" in block]) == 1 and len(blocks) > 2
+    for block in blocks:
+        for name, value in (("Host", "{host}"), ("Proto", "{scheme}"), ("For", client)):
+            assert f"\t\t\t\theader_up X-Forwarded-{name} {value}\n" in block
+        assert f"\t\t\t\theader_up X-Real-IP {client}\n" in block
+
+
+def test_caddy_without_a_cdn_leaves_these_headers_to_itself():
+    text = site_of(asking_the_gate, "caddy")
+    assert "forward_auth " in text and "header_up X-Forwarded" not in text
+    assert "\t\t\t\theader_up X-Real-IP {remote_host}\n" in text
+
+
+def test_the_page_for_what_comes_past_the_cdn_is_not_refused_in_its_turn():
+    """Nginx looks at the rule again when it asks itself for the page: ten times, and then it would answer 500."""
+    pages = {"403": "watchme/403.html", "404": "watchme/404.html"}
+    made = catalogue(saying(cdn=ONLY, error_pages=pages), hosted(proxy="nginx"))
+    made.sources.update(dict.fromkeys(pages.values(), b"<h1>no</h1>"))
+    (text,) = [
+        file.content.decode() for file in render(made, "watchme").files if file.path.endswith("/api.hey-watch.me")
+    ]
+    (pattern,) = re.findall(r'if \(\$uri ~ "(\S+)"\) \{\n        set \$infra_direct "";', text)
+    assert re.search(pattern, "/.infra-pages/403.html") and re.search(pattern, "/.infra-pages/404.html")
+    # Whatever has no page there leads to the site's own paths
+    for path in ("/.infra-pages/x", "/.infra-pages/403.html/x", "/x/.infra-pages/403.html", "/.infra-pages/403xhtml"):
+        assert not re.search(pattern, path)
+    rule = text.index("if ($infra_direct)")
+    assert text.index("set $infra_direct $infra_direct_") < text.index('set $infra_direct "";') < rule
+    assert "location = /.infra-pages/403.html {\n        internal;" in text
+    assert "if ($infra_direct_" not in text
 
 
 @pytest.mark.parametrize("proxy", ["nginx", "caddy"])
