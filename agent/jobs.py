@@ -132,7 +132,7 @@ def _without_the_lock(world: World, job: Job, release: str, reason: str) -> Outc
 def secret_values(world: World, payload: Payload | None) -> set[str]:
     """Every secret that comes with a job or is kept on the host: a service may say its own in its log."""
     payload_secrets = {value for values in (payload or {}).get("secrets", {}).values() for value in values.values()}
-    return payload_secrets.union(*(store.secrets_of(world, id) for id in store.readable(world)))
+    return payload_secrets | store.known_secrets(world)
 
 
 def with_history(world: World, job: Job, began: float, mask: Mask) -> Job:
@@ -186,6 +186,7 @@ def forget_leftovers(world: World) -> None:
             if world.exists(f"{JOBS}/{id}/payload.json") and not is_on(world, id):
                 world.remove_tree(f"{JOBS}/{id}")
     credentials.forget_staged(world)
+    store.forget_noted_secrets(world)
     for place in (images.LOGIN, validate.STAGE):
         if world.exists(place):
             world.remove_tree(place)

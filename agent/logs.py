@@ -7,11 +7,12 @@ import re
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Union, cast
+from typing import Union
 
-from agent import jobs, managers, slots, store
+from agent import managers, slots, store
 from agent.documents.answers import LogLine, SignOfLife
 from agent.documents.manifest import Manifest
+from agent.journal_fields import text_of
 from agent.outcome import Mask, Refused
 from agent.world import World
 
@@ -45,7 +46,7 @@ def logs(world: World, service: str, excerpt: Excerpt) -> Iterator[LogEvent]:
     units = next(filter(None, of_releases), OWN.get(service, []))
     if not units and service != RELEASES:
         raise Refused(f"this host runs no {service}")
-    mask = Mask(jobs.secret_values(world, None))
+    mask = Mask(store.known_secrets(world))
     journal = ["-t", "infra", "_UID=0"] if service == RELEASES else managers.journal_of(world, units)
     fields = "--output-fields=MESSAGE,CONTAINER_NAME,_SYSTEMD_UNIT,_SYSTEMD_USER_UNIT"
     form = ["-o", "json", fields, "--no-pager", "-q", "--all"]
@@ -108,17 +109,6 @@ def _entry(line: str) -> LogLine | None:
     sources = (fields.get(name) for name in ("CONTAINER_NAME", "_SYSTEMD_USER_UNIT", "_SYSTEMD_UNIT"))
     return {
         "at": int(fields.get("__REALTIME_TIMESTAMP", 0)) / 1e6,
-        "from": next((source for source in map(_text, sources) if source), "systemd"),
-        "line": "[not text]" if (text := _text(message)) is None else text,
+        "from": next((source for source in map(text_of, sources) if source), "systemd"),
+        "line": "[not text]" if (text := text_of(message)) is None else text,
     }
-
-
-def _text(value: object) -> str | None:
-    """A field of the journal: what is no text comes as its bytes, and a field that is there several times as a list."""
-    if not isinstance(value, list):
-        return value if isinstance(value, str) else None
-    parts = cast("list[object]", value)
-    numbers = [part for part in parts if isinstance(part, int) and 0 <= part < 256]
-    if parts and len(numbers) == len(parts):
-        return bytes(numbers).decode(errors="replace")
-    return " ".join(filter(None, map(_text, parts)))

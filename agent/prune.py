@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Callable
 
-from agent import artefacts, environments, store
+from agent import artefacts, environments, shipping, store
 from agent.world import World
 
 
@@ -54,6 +54,9 @@ def prune(world: World, keep: int, warn: Callable[[str], None]) -> None:
         store.forget(world, id)
     artefacts.prune(world)
     environments.prune(world)
+    if not world.exists(shipping.CONFIG) and world.exists(shipping.CURSOR):
+        # Should logs be sent again one day, it is from then on
+        world.remove(shipping.CURSOR)
 
 
 def reclaimable(world: World) -> int:

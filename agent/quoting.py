@@ -73,8 +73,9 @@ def quote(text: str, limit: int = PIECE, whole: str = "") -> str:
 
 
 def _clean(text: str, limit: int) -> str:
-    """Of a text without an end only as much as could be shown is gone through, once its secrets are out of it."""
-    return visible(mask_secrets(text)[: MUCH * limit])
+    """Of a text without an end only as much as could be shown is gone through, once its secrets are out of it: those
+    amid which a terminal's codes are too."""
+    return visible(mask_secrets(ESCAPES.sub("", text))[: MUCH * limit])
 
 
 def join(texts: list[str], separator: str, limit: int, whole: str = "") -> str:

@@ -8,7 +8,8 @@ import time
 from collections.abc import Callable
 from typing import Any, cast
 
-from agent import jobs, quoting, store, streams
+from agent import quoting, store, streams
+from agent.journal_fields import text_of
 from agent.outcome import Mask, Refused
 from agent.world import World
 
@@ -21,6 +22,7 @@ FIELDS = (
 )  # fmt: skip
 PAUSES = (1.0, 5.0, 15.0, 60.0)  # seconds before the next attempt
 SAVED = 5.0  # seconds after which it is noted down again how far it came
+OLDEST = 86400.0  # seconds after which it begins with new lines: of older ones it may not know each secret any more
 LONGEST = 16384  # characters of a line
 DAEMON, INFORMATION = 3, 6  # what a line is that says nothing of it
 KNOWN_CURSOR = re.compile(r"[a-z]=[0-9a-f]+(;[a-z]=[0-9a-f]+)+")
@@ -39,10 +41,23 @@ class Shipment:
     def __init__(self, world: World, config: dict[str, Any], say: Callable[[str], None], connect: Connect) -> None:
         self.world, self.config, self.say, self.connect = world, config, say, connect
         self.stream: streams.Stream | None = None
-        self.releases: list[str] | None = None
+        self.releases: tuple[list[str], bytes | None] | None = None
+        self.secrets: set[str] = set()
         self.mask = Mask([])
-        self.cursor = self.saved_cursor = (world.read(CURSOR) or b"").decode(errors="replace").strip()
+        self.to = f"{config['host']}:{config['port']}"
+        self.cursor = self.saved_cursor = self._read_cursor()
         self.saved_at = world.now()
+
+    def _read_cursor(self) -> str:
+        """How far it came; "" where that was on the way to another server, or too long ago."""
+        try:
+            parsed: object = json.loads(self.world.read(CURSOR) or b"{}")
+        except (ValueError, RecursionError):
+            parsed = None
+        note = cast("dict[str, Any]", parsed) if isinstance(parsed, dict) else {}
+        cursor, at = note.get("cursor"), note.get("at")
+        is_recent = isinstance(at, (int, float)) and abs(self.world.wall() - at) <= OLDEST
+        return cursor if is_recent and note.get("to") == self.to and isinstance(cursor, str) else ""
 
     def forward(self) -> None:
         for line in self.world.stream(*self._command()):
@@ -68,11 +83,14 @@ class Shipment:
             self.cursor = str(fields.get("__CURSOR", self.cursor))
 
     def _current_mask(self) -> Mask:
-        """A release's secrets are on the disk before one of its services has them."""
+        """A release's secrets are on the disk before one of its services or steps has them. Those that were there stay
+        in the mask: lines that have them may still be to come."""
         ids = self.world.listing(store.RELEASES)
         releases = [id for id in ids if self.world.exists(f"{store.RELEASES}/{id}/manifest.json")]
-        if releases != self.releases:
-            self.mask, self.releases = Mask(jobs.secret_values(self.world, None)), releases
+        present = (releases, self.world.read(store.NOTED))
+        if present != self.releases:
+            self.secrets |= store.known_secrets(self.world)
+            self.mask, self.releases = Mask(self.secrets), present
         return self.mask
 
     def _send(self, message: bytes) -> None:
@@ -91,9 +109,10 @@ class Shipment:
             except (OSError, ValueError, Refused) as error:
                 self._close()
                 if not attempts:
-                    to = f"{self.config['host']}:{self.config['port']}"
-                    self.say(f"logs cannot be sent to {to}: {quoting.error(error)}; it is tried again")
+                    self.say(f"logs cannot be sent to {self.to}: {quoting.error(error)}; it is tried again")
                 self.world.sleep(PAUSES[min(attempts, len(PAUSES) - 1)])
+                # What releases bring and take meanwhile may be in lines that wait
+                self._current_mask()
                 attempts += 1
 
     def _close(self) -> None:
@@ -106,7 +125,8 @@ class Shipment:
         if self.cursor == self.saved_cursor:
             return
         try:
-            self.world.write(CURSOR, self.cursor.encode(), 0o600, "root", "root")
+            note = {"cursor": self.cursor, "to": self.to, "at": self.world.wall()}
+            self.world.write(CURSOR, json.dumps(note).encode(), 0o600, "root", "root")
         except OSError as error:
             # Logs go on without it
             self.say(f"{CURSOR} cannot be written: {quoting.error(error)}")
@@ -122,8 +142,8 @@ def frame(fields: dict[str, Any], host: str, mask: Mask) -> bytes:
     origin = next((name for name in (fields.get(field) for field in names) if isinstance(name, str) and name), "-")
     words = (mask.all_of(str(text)) for text in (origin, fields.get("_PID", "-")))
     application, process = (re.sub(r"[^!-~]", "_", word) for word in words)
-    message = fields.get("MESSAGE")
-    text = mask.all_of(message)[:LONGEST].replace("\n", "#012") if isinstance(message, str) else "[not text]"
+    message = text_of(fields.get("MESSAGE"))
+    text = "[not text]" if message is None else mask.all_of(message)[:LONGEST].replace("\n", "#012")
     line = f"<{level}>1 {at} {host} {application[:48]} {process[:128]} - - {text}".encode(errors="replace")
     return f"{len(line)} ".encode() + line
 

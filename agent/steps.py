@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
-from agent import away, compose, health, quoting, slots, units
+from agent import away, compose, health, quoting, slots, store, units
 from agent.documents.manifest import Manifest, Step
 from agent.outcome import Failed, Refused
 from agent.store import STATE, Release
@@ -63,6 +63,8 @@ def _units(manifest: Manifest, step: Step) -> list[str]:
 
 def run_before_the_switch(world: World, target: Release, steps: list[Step], say: Say) -> None:
     """Raises Refused where a step cannot run or fails: the present release keeps serving."""
+    if steps:
+        store.note_secrets(world, target)
     for number, step in enumerate(steps):
         own_probes = slots.own_probes(world, target.manifest, step["needs"])
         if ill := [name for name, status in health.once(world, own_probes).items() if status != 200]:

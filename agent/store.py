@@ -18,6 +18,7 @@ STATE = "/var/lib/infra"
 RELEASES = f"{STATE}/releases"
 CURRENT = f"{STATE}/current"
 HISTORY = f"{STATE}/history"
+NOTED = f"{STATE}/noted-secrets.json"  # of a release that is not kept yet
 ENTRY = re.compile(r"[0-9]{8,}-.*\.json")
 REMEMBERED = 200
 OLDEST_FORMAT, FORMAT = 2, 3
@@ -79,12 +80,12 @@ def images_of(manifest: Manifest) -> list[str]:
 def keep(world: World, release: Release) -> None:
     """Stores a release; the manifest comes last, so that half a release is none. A damaged copy is written again, its
     manifest in place: a release without one could not be gone back to, nor left."""
-    if _is_whole(world, release.id):
-        return
-    world.directory(STATE, 0o700, "root", "root")
-    for file in release.files:
-        _write(world, f"{RELEASES}/{release.id}/files{file.path}", file.content)
-    _write(world, f"{RELEASES}/{release.id}/manifest.json", serialize(release.manifest))
+    if not _is_whole(world, release.id):
+        world.directory(STATE, 0o700, "root", "root")
+        for file in release.files:
+            _write(world, f"{RELEASES}/{release.id}/files{file.path}", file.content)
+        _write(world, f"{RELEASES}/{release.id}/manifest.json", serialize(release.manifest))
+    forget_noted_secrets(world)
 
 
 def _is_whole(world: World, id: str) -> bool:
@@ -152,13 +153,46 @@ def kept_release(world: World, id: str) -> Release:
 
 def secrets_of(world: World, id: str) -> set[str]:
     """The values of a kept release's secrets."""
+    place = f"{RELEASES}/{id}/files"
+    return _secrets_within(manifest(world, id), lambda path: world.read(f"{place}{path}"))
+
+
+def _secrets_within(manifest: Manifest, content: Callable[[str], bytes | None]) -> set[str]:
+    """The values of a release's secrets; `content` is what its file at a path has."""
     secrets: set[str] = set()
-    for item in manifest(world, id)["environment_files"]:
-        text = world.read(f"{RELEASES}/{id}/files{item['path']}") or b""
+    for item in manifest["environment_files"]:
+        text = content(item["path"]) or b""
         # A damaged one stops no job
         values = assignments(text.decode(errors="replace"), item)
         secrets |= {values[name].strip("'") for name in item["secrets"] if name in values}
     return secrets
+
+
+def note_secrets(world: World, release: Release) -> None:
+    """Of a release that is not kept yet, but whose steps begin to run: what they log is masked from here on. Its copy
+    takes the note's place; where none is made, the next job removes it, so that the lines of a failed step are masked
+    too."""
+    contents = {file.path: file.content for file in release.files}
+    values = sorted(_secrets_within(release.manifest, contents.get))
+    if values:
+        world.directory(STATE, 0o700, "root", "root")
+        _write(world, NOTED, json.dumps(values).encode(errors="surrogatepass"))
+
+
+def forget_noted_secrets(world: World) -> None:
+    if world.exists(NOTED):
+        world.remove(NOTED)
+
+
+def known_secrets(world: World) -> set[str]:
+    """The values of all secrets on the host: those of kept releases, and of one whose steps run."""
+    try:
+        noted: object = json.loads(world.read(NOTED) or b"[]")
+    except (ValueError, RecursionError):
+        noted = []
+    texts = cast("list[object]", noted) if isinstance(noted, list) else []
+    secrets = {text for text in texts if isinstance(text, str)}
+    return secrets.union(*(secrets_of(world, id) for id in readable(world)))
 
 
 def current_id(world: World) -> str | None:

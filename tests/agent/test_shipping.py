@@ -83,7 +83,9 @@ def test_an_entry_is_a_message_with_its_length_before_it():
 @pytest.mark.parametrize(
     ("fields", "part"),
     [
-        ({"MESSAGE": [104, 105]}, " - - [not text]"),
+        ({"MESSAGE": None}, " - - [not text]"),
+        ({"MESSAGE": {"a": 1}}, " - - [not text]"),
+        ({"MESSAGE": [104, 105, 255]}, " - - hi\ufffd"),
         ({"MESSAGE": "x", "PRIORITY": "99", "SYSLOG_FACILITY": ["1"]}, "<30>1 1970-01-01T00:00:00.000000Z "),
         ({"MESSAGE": "x", "__REALTIME_TIMESTAMP": "9" * 30}, "1970-01-01"),
         ({"MESSAGE": "x" * 100_000}, "x" * shipping.LONGEST),
@@ -101,11 +103,79 @@ def test_new_lines_are_sent_and_it_is_noted_down_how_far_it_came():
     )
     assert len(got) == 1 and got[0].endswith("- - a") and said == []
     assert command.startswith("journalctl -f -n 0 -o json")
-    assert world.read(shipping.CURSOR) == CURSOR.encode()
+    assert json.loads(world.read(shipping.CURSOR)) == {"cursor": CURSOR, "to": "192.0.2.9:6514", "at": world.time}
     # The next one goes on from there
     assert f"--after-cursor={CURSOR} --no-tail" in shipped([], world=world)[2]
-    world.files[shipping.CURSOR] = (b"no cursor; rm -rf", 0o600, "root", "root")
+
+
+def noted(**other):
+    world = FakeWorld()
+    note = {"cursor": CURSOR, "to": "192.0.2.9:6514", "at": world.time, **other}
+    world.files[shipping.CURSOR] = (json.dumps(note).encode(), 0o600, "root", "root")
+    return world
+
+
+def test_a_note_of_another_server_or_another_time_is_no_place_to_go_on_from():
+    """What the journal has since then may have secrets of releases that are gone."""
+    world = noted()
+    assert "--after-cursor" in shipped([], world=world)[2]
+    world.time += shipping.OLDEST + 1
     assert " -n 0 " in shipped([], world=world)[2]
+    for other in ({"to": "192.0.2.8:6514"}, {"at": "x"}, {"cursor": "no cursor; rm -rf"}, {"cursor": 3}):
+        assert " -n 0 " in shipped([], world=noted(**other))[2]
+    for text in (b"no cursor; rm -rf", b"[]", b"\xff"):
+        world.files[shipping.CURSOR] = (text, 0o600, "root", "root")
+        assert " -n 0 " in shipped([], world=world)[2]
+
+
+def test_the_note_goes_with_the_service():
+    world = noted()
+    assert applied(world, release(config=configured(logs={"to": "tls://192.0.2.9"}))).code == 0
+    assert world.exists(shipping.CONFIG) and world.exists(shipping.CURSOR)
+    assert applied(world, release()).code == 0
+    assert not world.exists(shipping.CONFIG) and not world.exists(shipping.CURSOR)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [f"\x1b[31m{SECRET}\x1b[0m", f"{SECRET[:5]}\x1b[1;32m{SECRET[5:]}", f"{SECRET[:3]}\x1b]8;;x\x07{SECRET[3:]}"],
+)
+def test_a_coloured_line_is_sent_without_its_colours_and_its_secrets(text):
+    fields = json.loads(entry([*f"token {text} \u00e9".encode()]))
+    assert shipping.frame(fields, "h", Mask([SECRET])).decode().endswith(" - - token [secret] \u00e9")
+
+
+def test_secrets_stay_in_the_mask_for_as_long_as_it_runs():
+    world = serving(release())
+    world.files[store.NOTED] = (json.dumps([SECRET]).encode(), 0o600, "root", "root")
+
+    def lines():
+        yield entry("begins")
+        store.forget_noted_secrets(world)
+        yield entry(f"token {SECRET}")
+
+    got, _, _ = shipped(lines(), world=world)
+    assert got[1].endswith("token [secret]")
+
+
+def test_secrets_that_come_while_the_server_is_away_are_in_the_mask():
+    world, server = serving(release()), Server(refuses=1)
+
+    def connect(*address):
+        at_rest = server.connections
+        try:
+            return server.connect(*address)
+        finally:
+            if at_rest == 0:
+                world.files[store.NOTED] = (json.dumps([SECRET]).encode(), 0o600, "root", "root")
+            else:
+                store.forget_noted_secrets(world)
+
+    world.files[shipping.CONFIG] = (json.dumps(CONFIG).encode(), 0o644, "root", "root")
+    world.sleep = lambda seconds: None
+    world.stream = lambda *argv, pause=5.0: iter([entry("begins"), entry(f"token {SECRET}")])
+    shipping.run(world, lambda line: None, connect)
+    assert server.got[1].endswith("token [secret]")
 
 
 def test_while_the_server_is_away_nothing_is_left_out_and_it_is_said_once():

@@ -10,7 +10,7 @@ from agent.recover import recover
 from agent.world import CommandResult
 from tests.agent.fake import FakeWorld, Killed
 from tests.agent.releases import JOB, applied, gone_back, images, release, serving
-from tests.catalogue.changes import both, setting
+from tests.catalogue.changes import both, configured, setting
 from tests.catalogue.containers import with_database
 from tests.rows import changes
 from tests.support import service
@@ -238,3 +238,35 @@ def test_kept_release_of_an_earlier_agent_has_no_steps(served):
 
 def test_native_services_have_no_steps():
     assert serving(release()).commands(RUN) == []
+
+
+def test_secrets_of_a_step_are_known_to_masks_before_its_release_is_kept(served, monkeypatch):
+    config = configured(secrets={**SECRETS, "web": {"TOKEN": "[encrypted]"}})
+    newer, value = release(migrating(newer_web, setting("web", secrets=["TOKEN"])), config), "not yet kept"
+    known_at_step = []
+    original = steps.run
+
+    def run(*arguments):
+        known_at_step.append((store.known_secrets(served), served.exists(f"{store.RELEASES}/{newer.id}/manifest.json")))
+        return original(*arguments)
+
+    monkeypatch.setattr(steps, "run", run)
+    secrets = {**SECRETS, "web": {"TOKEN": value}}
+    served.answers[RUN] = CommandResult(1, "no such column")
+    assert applied(served, newer, secrets).outcome == "refused"
+    (known,) = known_at_step
+    assert value in known[0] and not known[1]
+    # What it has logged is masked, until the next job begins
+    assert value in store.known_secrets(served) and served.files[store.NOTED][1] == 0o600
+    jobs.forget_leftovers(served)
+    assert not served.exists(store.NOTED) and value not in store.known_secrets(served)
+    del served.answers[RUN]
+    assert applied(served, newer, secrets).outcome == "applied"
+    assert not served.exists(store.NOTED) and value in store.known_secrets(served)
+
+
+def test_a_damaged_note_of_secrets_stops_nothing(served):
+    before = store.known_secrets(served)
+    for text in (b"{", b"3", b"[3, null]", b"\xff"):
+        served.files[store.NOTED] = (text, 0o600, "root", "root")
+        assert store.known_secrets(served) == before

@@ -1,10 +1,12 @@
 """infra:logs: where it may lead, and what a host gets for it."""
 
+import ast
 import json
 
 import pytest
 
 from catalogue.problems import CatalogueError
+from rendering import shipping, watches
 from rendering.host import render
 from tests.catalogue.changes import configured
 from tests.support import catalogue, stack
@@ -30,6 +32,23 @@ def test_each_host_sends_its_journal_there():
     }  # fmt: skip
     _, plain = files_of(to="tcp://10.20.1.9:1514")
     assert json.loads(plain["/etc/infra/logs.json"])["port"] == 1514
+
+
+def test_a_change_of_what_the_service_runs_restarts_it():
+    """Its unit names the hash of these files, its own and those that it imports."""
+    tree = ast.parse((watches.AGENT / "shipping.py").read_text())
+    modules = {
+        name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom)
+        for name in ([alias.name for alias in node.names] if node.module == "agent" else [node.module or ""])
+    }
+    own = {
+        name.removeprefix("agent.")
+        for name in modules
+        if (watches.AGENT / f"{name.removeprefix('agent.')}.py").exists()
+    }
+    assert {"store", "outcome", "journal_fields", "world"} <= own and own <= {*shipping.PARTS}
 
 
 @pytest.mark.parametrize(
