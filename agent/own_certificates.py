@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from agent import quoting
+from agent import proxies, quoting
 from agent.documents.manifest import OwnCertificate
+from agent.job import Job
 from agent.outcome import Refused
 from agent.store import Release
 from agent.world import World
@@ -14,6 +15,7 @@ from agent.world import World
 STAGE = "/run/infra/own-certificates"
 BLOCK = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 MOST = 10  # certificates of a chain
+PAIR = ("chain", "key")
 BASIC = ("openssl", "x509", "-noout")
 
 
@@ -21,25 +23,43 @@ def entries(target: Release) -> list[OwnCertificate]:
     return target.manifest.get("own_certificates", [])
 
 
-def check(world: World, target: Release) -> None:
+def check(world: World, job: Job, base: Release | None, target: Release) -> None:
     """Raises Refused naming each that would not serve: its key is another's, it is not for its site's name, it has
-    ended, or its chain is out of order. Of several sites' certificate each name is looked at."""
+    ended, or its chain is out of order. Of several sites' certificate each name is looked at. One that serves already
+    holds nothing back, whatever has ended meanwhile: the job says so, where it is for all services."""
     contents = {file.path: file.content for file in target.files}
     complaints: list[str] = []
+    warnings: list[str] = []
     try:
         for entry in entries(target):
-            complaints += [
+            serves = base is not None and _serves_by(base, entry, contents)
+            if serves and job.only:
+                continue
+            (warnings if serves else complaints).extend(
                 f"the certificate of {entry['name']} ({entry['chain']}) {fault}"
                 for fault in _faults(world, entry, contents)
-            ]
+            )
     finally:
         world.remove_tree(STAGE)
     if complaints:
         raise Refused(f"{'; '.join(dict.fromkeys(complaints))}. Replace it, and run again")
+    for line in dict.fromkeys(warnings):
+        job.say(f"warning: {line}. It is in use already, and this release leaves it as it is: replace it")
+
+
+def _serves_by(base: Release, entry: OwnCertificate, contents: dict[str, bytes]) -> bool:
+    """Does the site have this pair already? By its proxy's file: earlier versions listed no pairs."""
+    before = {file.path: file.content for file in base.files}
+    own_file = (f"/{entry['name']}", f"/{entry['name']}.caddy")
+    has_pair = any(
+        proxies.has_file(path) and path.endswith(own_file) and all(entry[part].encode() in text for part in PAIR)
+        for path, text in before.items()
+    )
+    return has_pair and all(contents.get(entry[part]) == before.get(entry[part]) for part in PAIR)
 
 
 def _faults(world: World, entry: OwnCertificate, contents: dict[str, bytes]) -> Iterator[str]:
-    chain, key = (_content(world, entry[kind], contents) for kind in ("chain", "key"))
+    chain, key = (_content(world, entry[kind], contents) for kind in PAIR)
     certificates = BLOCK.findall(chain)[:MOST]
     if not certificates:
         yield "has no certificate in PEM"

@@ -58,9 +58,9 @@ def check(world: World, job: Job, base: Release | None, target: Release) -> None
         forwarding.check(world, [*([base.manifest] if base else []), target.manifest])
     existing.conflicts(world, target.manifest, target.unit_names)
     overrides.check(world, base, target)
-    if job.kind != "rollback":
+    if job.kind not in ("rollback", "restart"):
         # The way back stays open, whatever has ended meanwhile
-        own_certificates.check(world, target)
+        own_certificates.check(world, job, base, target)
 
 
 def _demand_planned_base(world: World, job: Job, base: Release | None, target: Release) -> None:

@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -11,12 +12,14 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, NoEncryption, PrivateFormat
 
 from agent import drift, own_certificates, store
+from agent.apply import go_back
 from agent.desired import assignments
 from agent.outcome import Mask
 from agent.world import CommandResult
 from tests.agent.fake import FakeWorld
-from tests.agent.releases import applied, bigger, gone_back, release, world_for
+from tests.agent.releases import JOB, applied, bigger, gone_back, release, world_for
 from tests.catalogue.changes import both, configured
+from tests.catalogue.sites import beside
 
 NAME = "api.hey-watch.me"
 OWN = {"certificate": {"chain_secret": "TLS_CHAIN", "key_secret": "TLS_KEY"}}
@@ -64,10 +67,13 @@ class WithOpenssl(FakeWorld):
     """Files in memory that this machine's openssl looks at."""
 
     place = None
+    has_ended = False  # what was in force when it was put there
 
     def run(self, *argv, timeout=300, environment=None, stdin=""):
         if argv[0] != "openssl":
             return super().run(*argv, timeout=timeout, environment=environment, stdin=stdin)
+        if self.has_ended and "-checkend" in argv:
+            return CommandResult(1, "Certificate will expire")
         words = list(argv)
         path = words[-1]
         file = self.place / "file.pem"
@@ -130,8 +136,8 @@ def test_one_that_would_not_serve_is_refused_before_the_switch(tmp_path, case):
 
 
 def test_files_of_the_host_are_looked_at_too(tmp_path):
-    files = {"chain": "/etc/ssl/shop.pem", "key": "/etc/ssl/shop.key"}
-    made = release(lambda data: data["sites"][0].update(certificate=files))
+    files = FILES
+    made = release(with_files)
     world = WithOpenssl(registry=world_for(made).registry)
     world.place = tmp_path
     for path, text in ((files["chain"], LEAF + BETWEEN), (files["key"], in_pem(ROOT_KEY))):
@@ -174,3 +180,59 @@ def test_a_way_back_is_open_whatever_has_ended(tmp_path):
     )
     world.time += 400 * 86400
     assert gone_back(world, made.id).code == 0 and world.exists(KEY)
+
+
+def expired(tmp_path, change, secrets):
+    """A host that serves with a certificate that has ended meanwhile, and the release."""
+    made = release(change, VALUES)
+    world = WithOpenssl(registry=world_for(made).registry)
+    world.place = tmp_path
+    for path, text in ((FILES["chain"], LEAF + BETWEEN), (FILES["key"], in_pem(OWN_KEY))):
+        world.files[path] = (text.encode(), 0o600, "root", "root")
+    assert applied(world, made, secrets=secrets).code == 0
+    world.has_ended = True
+    return world, made
+
+
+def with_files(data):
+    data["sites"][0].update(certificate=FILES)
+
+
+FILES = {"chain": "/etc/ssl/shop.pem", "key": "/etc/ssl/shop.key"}
+SECRETS = {"watchme": {"TLS_CHAIN": LEAF + BETWEEN, "TLS_KEY": in_pem(OWN_KEY)}}
+
+
+@pytest.mark.parametrize("change", [with_own, with_files], ids=["secrets", "files"])
+def test_one_that_ends_while_it_serves_holds_no_other_change_back(tmp_path, change):
+    world, _ = expired(tmp_path, change, SECRETS)
+    lines = []
+    outcome = applied(world, release(both(change, bigger), VALUES), SECRETS, replace(JOB, say=lines.append))
+    assert outcome.outcome == "applied", outcome.line
+    (line,) = [line for line in lines if "certificate" in line]
+    assert line.startswith(f"warning: the certificate of {NAME} (/etc/") and "has ended (" in line
+
+
+def test_another_one_or_another_sites_is_refused_all_the_same(tmp_path):
+    world, _ = expired(tmp_path, with_own, SECRETS)
+    newer = {"watchme": {**SECRETS["watchme"], "TLS_CHAIN": LEAF + BETWEEN + ROOT}}
+    assert "has ended" in applied(world, release(both(with_own, bigger), VALUES), newer).line
+    assert f"({FILES['chain']}) has ended" in applied(world, release(with_files, VALUES), SECRETS).line
+    world, _ = expired(tmp_path, with_files, SECRETS)
+    line = applied(world, release(both(with_files, beside(certificate=FILES)), VALUES), SECRETS).line
+    assert f"refused on watchme, nothing touched: the certificate of www.hey-watch.me ({FILES['chain']}) has" in line
+    assert NAME not in line
+
+
+def test_a_restart_or_a_deploy_of_one_service_asks_for_none(tmp_path):
+    world, made = expired(tmp_path, with_own, SECRETS)
+    for job in (replace(JOB, kind="restart", only=("web",)), replace(JOB, only=("web",))):
+        lines = []
+        job = replace(job, say=lines.append)
+        outcome = (
+            go_back(world, job, made.id)
+            if job.restarts
+            else applied(world, release(with_own, VALUES, version=2), SECRETS, job)
+        )
+        assert outcome.outcome == "applied", outcome.line
+        assert not [line for line in lines if "certificate" in line]
+        assert "openssl pkey" not in " ".join(world.ran)
