@@ -33,6 +33,7 @@ class Hour(Form):
     disks: Annotated[dict[Text, Share], Field(max_length=100)]
     answers: Count | None
     errors: Count | None
+    at_least: bool = False
 
 
 class MachineUse(Form):

@@ -77,10 +77,14 @@ class Finding(_AnyFinding, total=False):
     diff: str
 
 
-class Hour(TypedDict):
+class _PartlyCounted(TypedDict, total=False):
+    at_least: bool
+
+
+class Hour(_PartlyCounted):
     """An hour of a host, which began `at`: percent of its memory and of each disk that was in use at most, how many
     `answers` its proxy gave, and how many were `errors` of the server's. None where that was not measured. The answers
-    are counted `until` then."""
+    are counted `until` then; with `at_least` the proxy's log did not have all of them any more."""
 
     at: int
     until: float

@@ -37,6 +37,7 @@ def _is_whole(entry: object) -> bool:
         and (values.get("memory") is None or _is_share(values.get("memory")))
         and isinstance(disks, dict)
         and all(_is_share(share) for share in cast("dict[str, object]", disks).values())
+        and isinstance(values.get("at_least", False), bool)
         and all(count is None or (isinstance(count, int) and 0 <= count < 2**53) for count in counts)
     )
 
@@ -82,10 +83,23 @@ def _disks(look: HostFacts, before: dict[str, float]) -> dict[str, float]:
 
 
 def _count_answers(look: HostFacts, past: list[Hour], since: float) -> None:
-    """Adds the proxy's answers since then to the hours in which it gave them."""
+    """Adds the proxy's answers since then to the hours in which it gave them. Of hours whose lines of the log are gone
+    in part (rotated, or more than are read) it is noted that there were at least so many."""
     recent = [(_hour_of(at), status) for at, status in look.answers if at > since]
     answers = Counter(hour for hour, _ in recent)
     errors = Counter(hour for hour, status in recent if status >= FAILED)
+    oldest = _oldest_line(look, past)
     for entry in past[-2:]:
+        if since < oldest and entry["at"] < oldest and since < entry["at"] + HOUR:
+            entry["at_least"] = True
         entry["answers"] = (entry["answers"] or 0) + answers[entry["at"]]
         entry["errors"] = (entry["errors"] or 0) + errors[entry["at"]]
+
+
+def _oldest_line(look: HostFacts, past: list[Hour]) -> float:
+    """From when on the log has each answer. Before the first count, and where no line has been for an hour, none is
+    missing."""
+    if not any(entry["answers"] is not None for entry in past):
+        return 0.0
+    has_counted = any(entry["answers"] for entry in past[-2:])
+    return min((at for at, _ in look.answers), default=look.world.wall() if has_counted else 0.0)

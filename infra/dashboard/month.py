@@ -61,13 +61,22 @@ def _answers(overview: Overview, reader: Reader) -> Iterator[str]:
     answers = [(float(hour["at"]), float(hour["answers"] or 0)) for hour in counted]
     errors = [(float(hour["at"]), float(hour["errors"] or 0)) for hour in counted]
     total, failed = (sum(value for _, value in points) for points in (answers, errors))
-    caption = reader.say(
-        "Requests per hour: {total} in all, {failed} answered with an error (5xx)",
-        total=f"{total:,.0f}",
-        failed=f"{failed:,.0f}",
-    )
     most = max(value for _, value in answers)
-    title = reader.say("{caption}; at most {most} in an hour", caption=caption, most=f"{most:,.0f}")
+    counts = {"total": f"{total:,.0f}", "failed": f"{failed:,.0f}"}
+    if partly := sum(hour.get("at_least", False) for hour in counted):
+        caption = reader.say(
+            "Requests per hour: at least {total} in all, at least {failed} answered with an error (5xx); the log did "
+            "not have all requests of {partly} hour(s) any more",
+            partly=str(partly),
+            **counts,
+        )
+        title = reader.say("{caption}; at least {most} in the busiest hour", caption=caption, most=f"{most:,.0f}")
+    else:
+        caption = reader.say(
+            "Requests per hour: {total} in all, {failed} answered with an error (5xx)",
+            **counts,
+        )
+        title = reader.say("{caption}; at most {most} in an hour", caption=caption, most=f"{most:,.0f}")
     plot = Plot(title, [Line(USE, answers), Line(ERRORS, errors)], reader.now, round_top(most))
     yield _figure(caption, draw(plot, reader.zone))
 

@@ -89,6 +89,36 @@ def test_each_answer_is_counted_once_and_in_its_hour():
     assert [(hour["answers"], hour["errors"]) for hour in trends.hours(look.world)] == [(4, 2), (1, 0)]
 
 
+def counted(*runs):
+    """Whether each hour is counted in part, after runs of the monitor: seconds after the one before, and what the log
+    has then, by seconds before that run."""
+    look = looking()
+    look.world.time = 500_000.0 * HOUR
+    for later, ages in runs:
+        look.world.time += later
+        look.answers = [(look.world.time - age, 200) for age in ages]
+        trends.remember(look.world, look)
+    return [hour.get("at_least", False) for hour in trends.hours(look.world)]
+
+
+@pytest.mark.parametrize(
+    ("runs", "partly"),
+    [
+        ([(600, [10]), (300, [310, 10])], [False]),
+        ([(600, [10]), (300, [10])], [True]),  # the log was rotated, or had more lines than are read
+        ([(600, [10]), (300, [])], [True]),
+        ([(600, []), (300, []), (300, [])], [False]),  # no one asks this host
+        ([(600, [10])], [False]),  # what was before the first run is no one's
+        ([(600, [10]), (300, [10]), (300, [310, 10])], [True]),  # it stays so
+        ([(3500, [10]), (300, [100])], [True, True]),
+        ([(3500, [10]), (150, [100])], [True, False]),  # all of the new hour is there
+        ([(600, [10]), (3 * HOUR, [2 * HOUR + 1000, 30])], [True, False]),  # the monitor was away
+    ],
+)
+def test_an_hour_whose_log_is_gone_in_part_has_at_least_so_many(runs, partly):
+    assert counted(*runs) == partly
+
+
 def test_a_host_without_a_proxy_counts_no_answers():
     look = looking()
     look.proxy = None
@@ -131,6 +161,7 @@ WHOLE = {"at": 1, "until": 2.0, "memory": 3, "disks": {"/": 4.5}, "answers": 5, 
         {"disks": {"/": -1}},
         {"answers": 2**60},
         {"answers": "1"},
+        {"at_least": 1},
     ],
 )
 def test_an_entry_of_another_form_is_passed_over(spoilt):

@@ -136,6 +136,21 @@ def test_a_host_shows_release_services_sites_month_backups_and_jobs():
         assert part in text, part
 
 
+def test_requests_that_were_not_all_counted_are_at_least_so_many():
+    hours = overview()["hours"]
+    text = html(
+        dashboard([host(overview=overview(hours=[*hours[:-2], *({**hour, "at_least": True} for hour in hours[-2:])]))])
+    )
+    page = Parsed(text).root.text
+    assert re.search(r"Requests per hour: at least [\d,]+ in all, at least [\d,]+ answered with an error", page)
+    assert (
+        "the log did not have all requests of 2 hour(s) any more; at least" in page
+        and "at most" not in page.split("per hour")[1]
+    )
+    exact = Parsed(html(dashboard([host()]))).root.text
+    assert "at least" not in exact and "in an hour" in exact
+
+
 def test_trouble_is_in_the_colour_of_trouble():
     parsed = Parsed(html(dashboard([troubled()])))
     red = [element.text for element in parsed.elements if element.attributes.get("class") == "unhealthy"]
