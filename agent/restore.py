@@ -48,7 +48,7 @@ class CopyResult:
 
     files: int = 0
     size: int = 0
-    kept: int = 0
+    present: int = 0
     failed: list[str] = field(default_factory=list[str])
 
 
@@ -93,7 +93,7 @@ def restore(world: World, payload: DiskPayload, say: Say) -> DiskAnswer:
             say(f"bringing {path}")
             result = bring(f"{there}{own[path]}", path, ids, Signs(say).came)
             results[path] = {
-                "files": result.files, "bytes": result.size, "kept": result.kept, "failed": len(result.failed),
+                "files": result.files, "bytes": result.size, "kept": result.present, "failed": len(result.failed),
             }  # fmt: skip
             # Said at once: the rest comes all the same
             for line in result.failed[:SHOWN]:
@@ -211,7 +211,7 @@ def absent(source: str, target: str, failed: list[str]) -> Iterator[tuple[str, o
 def bring(source: str, target: str, ids: Ids, came: Callable[[int], None] = lambda size: None) -> CopyResult:
     """Copies what is absent, with its owner, its mode without setuid, setgid and sticky bits, and a file's times; not
     extended attributes. Neither sockets nor devices are data. `came` gets bytes as they come."""
-    result = CopyResult(kept=_files(source))
+    result = CopyResult(present=_files(source))
     if not os.path.lexists(target):
         _directory(target, os.lstat(source), ids)
     for path, status in absent(source, target, result.failed):
@@ -223,7 +223,7 @@ def bring(source: str, target: str, ids: Ids, came: Callable[[int], None] = lamb
             if error.errno not in OF_ONE_PATH:
                 raise
             result.failed.append(f"{os.path.join(target, path)}: {error.strerror}")
-    result.kept -= result.files
+    result.present -= result.files
     return result
 
 

@@ -37,7 +37,7 @@ class Promotion:
 
     service: str
     source: Catalogue
-    wanted: Deployment
+    deployment: Deployment
     images: Mapping[str, str]
     before: Mapping[str, str]
     left_out: Sequence[str] = ()

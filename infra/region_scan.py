@@ -29,7 +29,7 @@ class RegionScan:
     def lines(self) -> Iterator[str]:
         """Each mention, the changes where they are only shown, what to look at by hand, and the count."""
         yield from self._mention_lines()
-        diffs = "\n".join(file.diff for file in self.files if file.changed != file.text)
+        diffs = "\n".join(file.diff for file in self.files if file.new_text != file.text)
         if diffs and not self.is_written:
             yield f"\n{visible(diffs)}\n"
         if any(mention.kind in scan.ELSEWHERE for file in self.files for mention in file.mentions):
@@ -45,14 +45,14 @@ class RegionScan:
         for file in self.files:
             for mention in file.mentions:
                 remark = "" if mention.becomes else ": cannot be changed without knowing what has this name"
-                where = f"{file.shown}:{mention.line}: {mention.kind} in {scan.a_file(file.kind)}"
-                yield one_line(f"{where}: {mention.found}{remark}")
+                where = f"{file.name}:{mention.line}: {mention.kind} in {scan.a_file(file.kind)}"
+                yield one_line(f"{where}: {mention.name}{remark}")
 
     def _place_lines(self) -> Iterator[str]:
         for file in self.files:
             for line, place in scan.places_left(file, self.old):
                 what = f"names {place} beside the region: places are not changed, correct it by hand"
-                yield one_line(f"{file.shown}:{line}: {what}")
+                yield one_line(f"{file.name}:{line}: {what}")
 
 
 def _skipped_lines(reason: str, paths: list[Path]) -> Iterator[str]:

@@ -79,27 +79,27 @@ class Mention:
     line: int
     column: int
     kind: str
-    found: str
+    name: str
     becomes: str | None
 
 
 @dataclass(frozen=True)
 class ScannedFile:
-    """A file with mentions: its text as it is and as it would be."""
+    """A file with mentions: its `name` for people, its text as it is and as it would be."""
 
     path: Path
-    shown: str
+    name: str
     kind: str
     mentions: list[Mention]
     text: str
-    changed: str
+    new_text: str
 
     @property
     def diff(self) -> str:
         # A line break in a name would begin a line of the diff
-        name = one_line(self.shown)
+        name = one_line(self.name)
         lines = difflib.unified_diff(
-            self.text.splitlines(), self.changed.splitlines(), f"a/{name}", f"b/{name}", lineterm=""
+            self.text.splitlines(), self.new_text.splitlines(), f"a/{name}", f"b/{name}", lineterm=""
         )
         # Shown as far as it can be
         return "\n".join(lines).encode(errors="replace").decode()
@@ -244,7 +244,7 @@ def replace_mentions(text: str, mentions: list[Mention]) -> str:
     for mention in sorted(mentions, key=lambda entry: (entry.line, entry.column), reverse=True):
         if mention.becomes is not None:
             line = lines[mention.line - 1]
-            end = mention.column + len(mention.found)
+            end = mention.column + len(mention.name)
             lines[mention.line - 1] = f"{line[: mention.column]}{mention.becomes}{line[end:]}"
     return "\n".join(lines)
 
@@ -263,7 +263,7 @@ def places_left(scanned: ScannedFile, old: str) -> list[tuple[int, str]]:
 
 def write(scanned: ScannedFile) -> None:
     """Puts the changed text in the file's place as a whole, its permissions and line ends kept. Raises InfraError."""
-    put(scanned.path, scanned.changed.encode(errors="surrogateescape"))
+    put(scanned.path, scanned.new_text.encode(errors="surrogateescape"))
 
 
 def a_file(kind: str) -> str:

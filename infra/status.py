@@ -21,19 +21,19 @@ EARLIER_AGENT = "its agent is of an earlier version: pulumi up updates it"
 
 @dataclass(frozen=True)
 class HostStatus:
-    """What a host said (`answer`), or why it said nothing (`error`). `wanted` is the release that the stack brought
-    last, "" where none is known, `deployed` what was deployed for a service alone: image → digest, `kept` are earlier
-    machines that stay beside it; `under_way` says what was begun with its machine and did not come to its end. The
+    """What a host said (`answer`), or why it said nothing (`error`). `target` is the release that the stack brought
+    last, "" where none is known, `deployed` what was deployed for a service alone: image → digest, `kept_machines` are
+    earlier ones that stay beside it; `under_way` says what was begun with its machine and did not come to its end. The
     `overview` is there where it was asked for; `overview_error` says why it is not."""
 
     stack: str
     host: str
     region: str
-    wanted: str
+    target: str
     answer: Status | None = None
     error: str = ""
     deployed: dict[str, dict[str, str]] = field(default_factory=dict[str, dict[str, str]])
-    kept: list[str] = field(default_factory=list[str])
+    kept_machines: list[str] = field(default_factory=list[str])
     under_way: str = ""
     overview: Overview | None = None
     overview_error: str = ""
@@ -43,7 +43,7 @@ class HostStatus:
         """Lines for people, and whether all is in order."""
         if self.error or self.answer is None:
             return [f"{self.host}: {self.error}"], False
-        lines, orderly = releases.state(self.stack, self.host, self.answer, self.wanted)
+        lines, orderly = releases.state(self.stack, self.host, self.answer, self.target)
         digests_by_service = {
             service: ", ".join(d[:19] for d in images.values()) for service, images in self.deployed.items()
         }
@@ -51,7 +51,7 @@ class HostStatus:
             f"  {service} is pinned to {digests} (infra deploy), whatever its tag points to"
             for service, digests in digests_by_service.items()
         ]
-        lines += [f"  keeps {machine}: infra host retire {self.host} deletes it" for machine in self.kept]
+        lines += [f"  keeps {machine}: infra host retire {self.host} deletes it" for machine in self.kept_machines]
         lines += [f"  {self.under_way}"] if self.under_way else []
         return [lines[0].replace(f"{self.host}:", f"{self.host} ({self.region}):", 1), *lines[1:]], orderly
 
@@ -63,9 +63,9 @@ class HostStatus:
     def as_value(self) -> dict[str, object]:
         """The status as JSON."""
         return {
-            "region": self.region, "orderly": self.is_orderly, "error": self.error, "wanted": self.wanted,
-            "kept": self.kept, "under_way": self.under_way, "deployed": self.deployed,
-            "is_the_stacks": self.answer is not None and self.answer["release"] == self.wanted,
+            "region": self.region, "orderly": self.is_orderly, "error": self.error, "wanted": self.target,
+            "kept": self.kept_machines, "under_way": self.under_way, "deployed": self.deployed,
+            "is_the_stacks": self.answer is not None and self.answer["release"] == self.target,
             **(self.answer or {}),
         }  # fmt: skip
 
@@ -99,7 +99,9 @@ def of_stack(stack: Stack, host: str | None = None, with_overview: bool = False)
             is_other = isinstance(spec, Ec2Host) and wanted_machine != outputs.get("generations", {}).get(name, FIRST)
             under_way = phrase(TO_TAKE_OVER, number=wanted_machine, host=name) if is_other else ""
             answer = remote.ask(targets[name], "status")
-            host_status = HostStatus(*common, answer=answer, deployed=deployed, kept=[*machines], under_way=under_way)
+            host_status = HostStatus(
+                *common, answer=answer, deployed=deployed, kept_machines=[*machines], under_way=under_way
+            )
             return _with_overview(host_status, targets[name]) if with_overview else host_status
         except InfraError as error:
             return HostStatus(*common, error=str(error))

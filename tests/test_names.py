@@ -63,11 +63,24 @@ def variables(tree: ast.Module) -> Iterator[tuple[int, str]]:
             yield node.lineno, node.id
 
 
+def dataclass_fields(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef) and any("dataclass" in ast.unparse(entry) for entry in node.decorator_list):
+            for statement in node.body:
+                if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
+                    yield statement.lineno, f"{node.name}.{statement.target.id}"
+
+
 # A reader cannot tell from these what a variable holds
 VAGUE = (
     "found given wanted asked kept seen shown known said brought taken made read left written "
     "named done begun ended gone needed listed chosen held sent"
 )
+# Keys of JSON, of the state on hosts, of the manifest, of kinds.yaml; `read` is a verb there
+FIELDS_OF_DATA = {
+    "Container.kept", "Container.named", "ExpectedRecord.found", "Finding.found", "HostFiles.held", "Kind.gone", "Kind.read",
+    "Problem.found", "Repair.said", "Step.said", "Transaction.made",
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("package", PACKAGES)
@@ -79,6 +92,11 @@ def test_functions_are_verbs_or_nouns_and_variables_say_what_they_hold(package):
         participles = [(line, f"function {name}") for line, name in functions(tree) if is_unfit(name)]
         file = path.relative_to(ROOT).as_posix()
         vague = [(line, f"variable {name}") for line, name in variables(tree) if name in VAGUE.split()]
+        vague += [
+            (line, f"field {name}")
+            for line, name in dataclass_fields(tree)
+            if name.partition(".")[2] in VAGUE.split() and name not in FIELDS_OF_DATA
+        ]
         complaints += [f"{file}:{line}: {what}" for line, what in participles + vague]
     assert paths and complaints == []
 
@@ -113,3 +131,8 @@ def test_participles_are_known_from_verbs_and_nouns():
 def test_variables_are_arguments_and_all_that_is_assigned():
     tree = ast.parse("def one(found):\n    for found in x: pass\nclass Two:\n    found: str\nif (found := 3): pass\n")
     assert sorted(line for line, name in variables(tree) if name == "found") == [1, 2, 5]
+
+
+def test_fields_of_dataclasses_are_told_from_those_of_data():
+    tree = ast.parse("@dataclass(frozen=True)\nclass One:\n    kept: int\nclass Two(TypedDict):\n    kept: int\n")
+    assert [*dataclass_fields(tree)] == [(3, "One.kept")]

@@ -36,11 +36,11 @@ def directives(catalogue: Catalogue) -> Iterator[Problem]:
         for part, sections, allowed_sections in _parts(service):
             for finding in judge(sections, allowed_sections):
                 where = f"service {service.name}: {part}"
-                yield Problem(file, where, finding.found, finding.rule, finding.level)
+                yield Problem(file, where, finding.fault, finding.rule, finding.level)
     for system in catalogue.running.values():
         for drop_in in system.drop_ins:
             for finding in judge(drop_in.sections, ["Journal"]):
-                yield Problem(catalogue.file_of(system), drop_in.path, finding.found, finding.rule, finding.level)
+                yield Problem(catalogue.file_of(system), drop_in.path, finding.fault, finding.rule, finding.level)
 
 
 def _parts(service: NativeService) -> Iterator[tuple[str, Sections, list[str]]]:

@@ -47,7 +47,7 @@ GONE = {
 
 @dataclass(frozen=True)
 class Finding:
-    found: str
+    fault: str
     rule: str
     level: Literal["error", "warning"] = "error"
 

@@ -112,11 +112,13 @@ def promote(
     promotion = promoting.plan_promotion(catalogue_of(source), catalogue, service, source_host, host)
     for line in promoting.lines(promotion, catalogue):
         typer.echo(line)
-    if not (yes or typer.confirm(f"deploy this to {promotion.wanted.host} of stack {target}?", err=True)):
+    if not (yes or typer.confirm(f"deploy this to {promotion.deployment.host} of stack {target}?", err=True)):
         raise InfraError("nothing was deployed")
     for line in promoting.bring_images(promotion, catalogue):
         typer.echo(line, err=True)
-    typer.echo(deploying.deploy(catalogue, promotion.wanted, lambda line: typer.echo(line, err=True), may_remove_lock))
+    typer.echo(
+        deploying.deploy(catalogue, promotion.deployment, lambda line: typer.echo(line, err=True), may_remove_lock)
+    )
 
 
 @app.command()

@@ -75,8 +75,8 @@ def _release(answer: Status, reader: Reader) -> Iterator[str]:
 def _remarks(host: HostStatus, answer: Status, reader: Reader) -> Iterator[str]:
     """What is unusual, on purpose or not, a line each."""
     say = reader.say
-    holder, unfinished, of_stack = answer["holder"], answer["unfinished"], host.wanted[: releases.SHORT]
-    if of_stack and host.wanted != answer["release"]:
+    holder, unfinished, of_stack = answer["holder"], answer["unfinished"], host.target[: releases.SHORT]
+    if of_stack and host.target != answer["release"]:
         line, delivery = say("the stack has another release: {release}", release=of_stack), answer["brought"]
         # One that the host took by itself is ahead on purpose
         is_followed = delivery is not None and delivery.get("kind") == releases.FOLLOWED
@@ -101,7 +101,7 @@ def _remarks(host: HostStatus, answer: Status, reader: Reader) -> Iterator[str]:
         yield say("{service} is pinned to {digests} (infra deploy)", service=service, digests=digests)
     if (drifted := answer.get("drifted")) and not holder:
         yield say("changed by hand: {paths}", paths=summarise(drifted, reader))
-    for machine in host.kept:
+    for machine in host.kept_machines:
         yield say("keeps {machine}: infra host retire {host} deletes it", machine=machine, host=host.host)
     if host.under_way:
         yield say.of(host.under_way)

@@ -55,7 +55,7 @@ def move(catalogue: Catalogue, region: str, keep: bool, yes: bool, report_path: 
     so_far = (attempts.read_attempts(name, region) if now.is_under_way else None) or Attempts(
         time.time(), run.latencies(catalogue)
     )
-    there = now.serving == now.wanted == region and sorted(standby) == sorted(now.standby)
+    there = now.serving == now.target == region and sorted(standby) == sorted(now.standby)
 
     def question(planned: list[Phase]) -> str:
         if there and not any(phase.step == "retire" for phase in planned):
@@ -66,7 +66,7 @@ def move(catalogue: Catalogue, region: str, keep: bool, yes: bool, report_path: 
 
     planned = agree(name, run.in_region(region, standby), question, yes)
     so_far = carry_out(name, region, planned, so_far, lambda progress: stop_lines(progress, now, name, region, keep))
-    for other in (region, now.wanted):
+    for other in (region, now.target):
         attempts.forget(name, other)
     if now.serving == region and now.is_under_way:
         # A move was given up: nothing moved that a report could be about
@@ -161,6 +161,6 @@ def where(now: Standing, name: str, region: str) -> None:
     if now.is_under_way:
         typer.echo(f"stack {name} last served from {now.serving}{standby}")
         how = "it is cancelled" if region == now.serving else "it continues"
-        typer.echo(f"an unfinished move to {now.wanted}: {how}")
+        typer.echo(f"an unfinished move to {now.target}: {how}")
     else:
         typer.echo(f"stack {name} serves from {now.serving}{standby}")

@@ -28,29 +28,29 @@ INSTANCE = "aws:ec2/instance:Instance"
 @dataclass(frozen=True)
 class Machines:
     """A host's machines in the region that serves, each by its generation: which one serves (of the last whole update),
-    which one is to by the configuration; the earlier ones that were `kept` by that update and those that are to be
-    (`wanted_kept`); the instance `types` of those that are there."""
+    which is the `target` of the configuration; the earlier ones that this update kept (`kept_numbers`) and those that
+    are to be kept (`wanted_kept`); the instance `types` of those that are there."""
 
     region: str
     serving: int
-    wanted: int
-    kept: list[int]
+    target: int
+    kept_numbers: list[int]
     wanted_kept: list[int]
     types: dict[int, str]
 
     @property
     def is_under_way(self) -> bool:
-        return self.serving != self.wanted
+        return self.serving != self.target
 
     @property
     def is_way_back(self) -> bool:
         """Of one that is under way: does it go to a machine that was kept."""
-        return self.wanted in self.kept
+        return self.target in self.kept_numbers
 
     @property
     def next(self) -> int:
         """A generation that no machine has."""
-        return max([self.serving, self.wanted, *self.kept, *self.wanted_kept, *self.types]) + 1
+        return max([self.serving, self.target, *self.kept_numbers, *self.wanted_kept, *self.types]) + 1
 
     def there(self, *numbers: int) -> dict[int, str]:
         """Generation → instance type, of those that are there."""
@@ -63,7 +63,7 @@ class Aim:
 
     generation: int
     type: str
-    kept: dict[int, str]
+    kept_types: dict[int, str]
 
 
 def machines(stack: Stack, host: str) -> Machines:
@@ -111,14 +111,14 @@ def forward(now: Machines, configured: Ec2Host, type: str, keep: bool) -> Aim:
     if type and type not in INSTANCE_TYPES:
         raise InfraError(f"--type {type} is not known; known types: {', '.join(INSTANCE_TYPES)}")
     if now.is_under_way and now.is_way_back:
-        raise InfraError(f"a return to machine {now.wanted} is unfinished: --back continues it, --give-up cancels it")
+        raise InfraError(f"a return to machine {now.target} is unfinished: --back continues it, --give-up cancels it")
     if now.is_under_way and type not in ("", configured.instanceType):
         raise InfraError(
-            f"a replacement by machine {now.wanted} ({configured.instanceType}) is unfinished: run without --type to "
+            f"a replacement by machine {now.target} ({configured.instanceType}) is unfinished: run without --type to "
             "continue it, or with --give-up to cancel it"
         )
-    generation = now.wanted if now.is_under_way else now.next
-    standbys = {*now.kept, *([now.serving] if keep else [])} - {generation}
+    generation = now.target if now.is_under_way else now.next
+    standbys = {*now.kept_numbers, *([now.serving] if keep else [])} - {generation}
     return Aim(generation, type or configured.instanceType, now.there(*standbys))
 
 
@@ -126,16 +126,16 @@ def back(now: Machines, host: str) -> Aim:
     """The latest of the machines that were kept; the one that serves is kept in its place. Raises InfraError."""
     if now.is_under_way and not now.is_way_back:
         raise InfraError(
-            f"a replacement by machine {now.wanted} is unfinished: run without --back to continue it, or with "
+            f"a replacement by machine {now.target} is unfinished: run without --back to continue it, or with "
             "--give-up to cancel it"
         )
-    others = now.there(*now.kept)
+    others = now.there(*now.kept_numbers)
     if not others:
         raise InfraError(f"{host} keeps no earlier machine to return to")
-    to = now.wanted if now.is_under_way else max(others)
+    to = now.target if now.is_under_way else max(others)
     if to not in now.types:
         raise InfraError(f"machine {to} of {host} no longer exists: --give-up keeps machine {now.serving}")
-    return Aim(to, now.types[to], now.there(*{*now.kept, now.serving} - {to}))
+    return Aim(to, now.types[to], now.there(*{*now.kept_numbers, now.serving} - {to}))
 
 
 def settled_aim(now: Machines, host: str) -> Aim:
@@ -151,7 +151,7 @@ def settled_aim(now: Machines, host: str) -> Aim:
             f"machine {now.serving} of {host} no longer exists: run without --give-up to continue, or create another "
             "one with pulumi up (docs/runbooks/lost-host.md)"
         )
-    return Aim(now.serving, now.types[now.serving], now.there(*now.kept))
+    return Aim(now.serving, now.types[now.serving], now.there(*now.kept_numbers))
 
 
 class ReplaceRequest(StrEnum):
@@ -165,14 +165,14 @@ class ReplaceRequest(StrEnum):
 @dataclass(frozen=True)
 class ReplaceOptions:
     """How a person wants a host's machine to be replaced: the instance `type` of the new one ("" for as it is), the
-    `request`, whether to `keep` the old one; `yes` asks nothing before it begins, `written` is the file of the report
+    `request`, whether to `keep` the old one; `yes` asks nothing before it begins, `report` is the file of the report
     (None: one in the project)."""
 
     type: str
     request: ReplaceRequest
     keep: bool
     yes: bool
-    written: Path | None
+    report: Path | None
 
 
 def replace_machine(catalogue: Catalogue, host: str, options: ReplaceOptions) -> None:
@@ -194,7 +194,7 @@ def replace_machine(catalogue: Catalogue, host: str, options: ReplaceOptions) ->
         aim = forward(now, stack.ec2_hosts[host], options.type, options.keep)
     if now.is_under_way:
         how = "is cancelled" if request is ReplaceRequest.GIVE_UP else "continues"
-        typer.echo(f"an unfinished replacement by machine {now.wanted}: it {how}")
+        typer.echo(f"an unfinished replacement by machine {now.target}: it {how}")
     elif request is ReplaceRequest.FORWARD and aim.generation != now.serving:
         _preflight(catalogue, host, now, aim)
     _carry_out(catalogue, host, now, aim, options)
@@ -205,7 +205,7 @@ def check(catalogue: Catalogue, host: str, type: str) -> None:
     now = machines(catalogue.stack, host)
     if now.is_under_way:
         raise InfraError(
-            f"a replacement by machine {now.wanted} is unfinished: uv run infra host replace {host} --stack "
+            f"a replacement by machine {now.target} is unfinished: uv run infra host replace {host} --stack "
             f"{catalogue.stack.name} continues it, --give-up cancels it"
         )
     _preflight(catalogue, host, now, forward(now, catalogue.stack.ec2_hosts[host], type, keep=True))
@@ -266,7 +266,7 @@ def _alone(catalogue: Catalogue, host: str, aim: Aim) -> Catalogue:
 
 
 def _change(host: str, aim: Aim) -> run.Change:
-    return run.with_machine(host, aim.generation, aim.type, aim.kept)
+    return run.with_machine(host, aim.generation, aim.type, aim.kept_types)
 
 
 def _carry_out(catalogue: Catalogue, host: str, now: Machines, aim: Aim, options: ReplaceOptions) -> None:
@@ -289,22 +289,22 @@ def _carry_out(catalogue: Catalogue, host: str, now: Machines, aim: Aim, options
         return lines
 
     so_far = command.carry_out(name, mark, planned, so_far, why)
-    for number in (aim.generation, now.wanted):
+    for number in (aim.generation, now.target):
         attempts.forget(name, f"{host}-g{number}")
-    types_now = {aim.generation: aim.type, **aim.kept}
+    types_now = {aim.generation: aim.type, **aim.kept_types}
     if aim.generation == now.serving:
         typer.echo(f"\n{host} of stack {name} runs on {machine_label(now.serving, types_now)}")
         return
     remaining = ""
-    if aim.kept:
-        labels = ", ".join(machine_label(number, aim.kept) for number in aim.kept)
+    if aim.kept_types:
+        labels = ", ".join(machine_label(number, aim.kept_types) for number in aim.kept_types)
         remaining = (
             f"{labels} of {host} is kept, but gets no more releases. Delete it: `uv run infra host retire {host} "
             f"--stack {name}`; return to it: `uv run infra host replace {host} --back --stack {name}`"
         )
     title = f"{host}, {machine_label(now.serving, now.types)} → {machine_label(aim.generation, types_now)}"
     move_report = replace(run.report_of(catalogue, now.region, now.region, so_far), title=title, remaining=remaining)
-    target = command.put_report(move_report, so_far, options.written)
+    target = command.put_report(move_report, so_far, options.report)
     typer.echo(f"\n{host} of stack {name} runs on {machine_label(aim.generation, types_now)}; the report: {target}")
     if remaining:
         typer.echo(remaining.replace("`", ""))

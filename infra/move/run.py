@@ -42,15 +42,15 @@ AGAIN = "interrupted again: Pulumi ends at once; a host finishes or rolls back i
 
 @dataclass(frozen=True)
 class Standing:
-    """Where a stack is: `serving` by its last update ("" before the first), `wanted` by its configuration."""
+    """Where a stack is: `serving` by its last update ("" before the first), `target` by its configuration."""
 
     serving: str
-    wanted: str
+    target: str
     standby: list[str]
 
     @property
     def is_under_way(self) -> bool:
-        return bool(self.serving) and self.serving != self.wanted
+        return bool(self.serving) and self.serving != self.target
 
 
 def standing(catalogue: Catalogue) -> Standing:

@@ -27,12 +27,12 @@ SHOW = ("sh", "/usr/local/lib/lab/disks.sh")
 
 @dataclass
 class Disks:
-    """Follows the emulator's snapshots and volumes. `shown` is volume → (loop device, instance)."""
+    """Follows the emulator's snapshots and volumes. `devices` is volume → (loop device, instance)."""
 
     lab: Lab
     container: Callable[[str], str]
     copied: set[str] = field(default_factory=set)
-    shown: dict[str, tuple[str, str]] = field(default_factory=dict)
+    devices: dict[str, tuple[str, str]] = field(default_factory=dict)
 
     def follow(self, volumes: list[Any], snapshots: list[Any]) -> None:
         for snapshot in snapshots:
@@ -42,13 +42,13 @@ class Disks:
         attached = {
             volume.id: volume for volume in volumes if volume.attachment and volume.attachment.device not in ROOTS
         }
-        for id, (loop, instance) in list(self.shown.items()):
+        for id, (loop, instance) in list(self.devices.items()):
             if id not in attached or attached[id].attachment.instance.id != instance:
-                del self.shown[id]
+                del self.devices[id]
                 self._list(instance)
                 succeeds("losetup", "--detach", loop)
         for id, volume in attached.items():
-            if id not in self.shown:
+            if id not in self.devices:
                 self._attach(volume)
             self._grow(volume)
         existing = {volume.id for volume in volumes}
@@ -64,7 +64,7 @@ class Disks:
         if volume is None or not volume.attachment:
             return
         container = self.container(volume.attachment.instance.id)
-        if volume.id in self.shown:
+        if volume.id in self.devices:
             succeeds("docker", "exec", container, "sync")
             run("cp", "--sparse=always", str(self._image(volume.id)), str(self._image(snapshot.id)))
         else:
@@ -92,16 +92,16 @@ class Disks:
                 run("cp", "--sparse=always", str(self._image(volume.snapshot_id)), str(image))
         _enlarge(image, volume.size)
         loop = run("losetup", "--find", "--show", str(image)).strip()
-        self.shown[volume.id] = (loop, instance)
+        self.devices[volume.id] = (loop, instance)
         self._list(instance)
 
     def _grow(self, volume: Any) -> None:
         if _enlarge(self._image(volume.id), volume.size):
-            run("losetup", "--set-capacity", self.shown[volume.id][0])
+            run("losetup", "--set-capacity", self.devices[volume.id][0])
 
     def _list(self, instance: str) -> None:
         """Writes down which disks a machine has, and lets it show them; one that is off does so when it boots."""
-        own = [(loop, id) for id, (loop, machine) in self.shown.items() if machine == instance]
+        own = [(loop, id) for id, (loop, machine) in self.devices.items() if machine == instance]
         lines = [f"{loop.removeprefix('/dev/loop')} {id.replace('-', '')}\n" for loop, id in own]
         seed = self.lab.path("hosts", instance)
         if seed.exists():

@@ -53,7 +53,7 @@ class Kind:
     `infers` a change's kind is exact and makes every output unknown in a preview, as pulumi-go-provider has it.
 
     `create(call, inputs)` returns id and outputs, `update(call, id, old, new)` outputs, `delete(call, id, state)`
-    nothing, `read(call, id, state)` fresh outputs or None when it is gone, `found(call, id)` inputs and outputs of
+    nothing, `read(call, id, state)` fresh outputs or None when it is gone, `importer(call, id)` inputs and outputs of
     what is to be imported.
     """
 
@@ -64,7 +64,7 @@ class Kind:
     update: Callable[[Call, str, Values, Values], Values] | None = None
     delete: Callable[[Call, str, Values], None] = lambda call, id, state: None
     read: Callable[[Call, str, Values], Values | None] | None = None
-    found: Callable[[Call, str], tuple[Values, Values] | None] | None = None
+    importer: Callable[[Call, str], tuple[Values, Values] | None] | None = None
     autonamed: bool = False
     infers: bool = False
     checks: list[Callable[[Values], str | None]] = field(default_factory=list)
@@ -182,9 +182,9 @@ class Plugin(api.Provider):
         return api.ReadResponse(request.resource_id, property_map(state), property_map(inputs))
 
     async def _import(self, kind: Kind, request: api.ReadRequest) -> api.ReadResponse:
-        if kind.found is None:
+        if kind.importer is None:
             raise PluginError(f"the stand-in cannot import {request.type}")
-        values = await asyncio.to_thread(kind.found, self._call(request.urn, 60), request.resource_id)
+        values = await asyncio.to_thread(kind.importer, self._call(request.urn, 60), request.resource_id)
         if values is None:
             return api.ReadResponse("", {}, {})
         inputs, outputs = values

@@ -40,7 +40,7 @@ def disk(tmp_path):
 def test_everything_that_is_absent_comes_with_mode_and_times(disk, tmp_path):
     here = tmp_path / "opt/whisper"
     result = restore.bring(str(disk), str(here), SAME)
-    assert (result.files, result.size, result.kept) == (2, 12, 0)
+    assert (result.files, result.size, result.present) == (2, 12, 0)
     model = here / "models/large.bin"
     assert model.read_bytes() == b"model" and model.stat().st_mode & 0o7777 == 0o640
     assert model.stat().st_mtime == 1_600_000_000 and (here / "models").stat().st_mode & 0o7777 == 0o750
@@ -60,9 +60,9 @@ def test_existing_files_are_not_overwritten(disk, tmp_path):
     here.mkdir(parents=True)
     (here / "server").write_bytes(b"newer")
     result = restore.bring(str(disk), str(here), SAME)
-    assert (here / "server").read_bytes() == b"newer" and (result.files, result.kept) == (1, 1)
+    assert (here / "server").read_bytes() == b"newer" and (result.files, result.present) == (1, 1)
     again = restore.bring(str(disk), str(here), SAME)
-    assert (again.files, again.kept) == (0, 2)
+    assert (again.files, again.present) == (0, 2)
 
 
 def test_file_gets_its_name_once_complete(disk, tmp_path, monkeypatch):

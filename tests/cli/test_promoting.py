@@ -72,7 +72,7 @@ def skopeo(monkeypatch):
 
 def test_serving_image_of_the_first_stack_is_promoted_by_digest(serve):
     made = promoting.plan_promotion(DEV, PROD, "admin", None, None)
-    assert made.wanted.host == "watchme" and made.wanted.images == {"admin": {"watchme-admin:latest": NEW}}
+    assert made.deployment.host == "watchme" and made.deployment.images == {"admin": {"watchme-admin:latest": NEW}}
 
 
 def test_promotion_shows_the_labels_of_both_images(serve):

@@ -197,14 +197,14 @@ def test_copies_of_other_peoples_work_are_passed_over_unless_asked(tmp_path):
         OURS
     )
     passed = scan.PassedOver()
-    found = {file.shown for file in scan.scan([tmp_path], OLD, NEW, passed)}
+    found = {file.name for file in scan.scan([tmp_path], OLD, NEW, passed)}
     assert found == set(OURS)
     assert {path.relative_to(tmp_path).as_posix() for path in passed.vendored} == {
         "lambda/botocore", "lambda/botocore-1.34.dist-info", "lambda/six.py", "old/pkg.egg-info", "old/pkg", "web/app.min.js",
         "web/app.js.map", "web/bundle.js", "node_modules", "web/bower_components",
     }  # fmt: skip
     assert "--vendored looks into them" in ran.stdout and "and 9 more" in ran.stdout
-    everything = {file.shown for file in scan.scan([tmp_path], OLD, NEW, everything=True)}
+    everything = {file.name for file in scan.scan([tmp_path], OLD, NEW, everything=True)}
     assert everything == {*OURS, *(name for name, text in OF_OTHERS.items() if OLD in text)}
     assert "web/app.min.js" in infra(tmp_path, "--from", OLD, "--to", NEW, "--vendored").stdout
 
@@ -227,7 +227,7 @@ def test_deep_tree_is_scanned_to_the_limit_and_the_rest_reported(tmp_path):
     deeper(tmp_path / "a", 1500)
     passed = scan.PassedOver()
     try:
-        assert [file.shown for file in scan.scan([tmp_path], OLD, NEW, passed)] == ["z.txt"]
+        assert [file.name for file in scan.scan([tmp_path], OLD, NEW, passed)] == ["z.txt"]
         assert passed.unread and all(path.name in ("dd", "x") for path in passed.unread)
     finally:
         execute("rm", "-rf", str(tmp_path / "a"))
@@ -258,4 +258,4 @@ def test_package_records_are_read_only_from_regular_files(tmp_path, make):
     (tmp_path / "pkg.dist-info").mkdir()
     make(tmp_path / "pkg.dist-info/RECORD")
     (tmp_path / "ours.py").write_text(OLD)
-    assert [file.shown for file in scan.scan([tmp_path], OLD, NEW)] == ["ours.py"]
+    assert [file.name for file in scan.scan([tmp_path], OLD, NEW)] == ["ours.py"]

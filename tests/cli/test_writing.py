@@ -130,7 +130,7 @@ def test_a_pipe_holds_up_no_scan(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "app.conf").write_text(f"region: {OLD}\n")
     passed_over = scan.PassedOver()
-    assert [file.shown for file in scan.scan([tmp_path], OLD, NEW, passed_over)] == ["app.conf"]
+    assert [file.name for file in scan.scan([tmp_path], OLD, NEW, passed_over)] == ["app.conf"]
     assert passed_over.unread == [tmp_path / "pipe"]
 
 
@@ -143,7 +143,7 @@ def test_unscanned_files_are_counted(tmp_path):
     (tmp_path / "latin.txt").write_bytes(f"r\xe9gion: {OLD}".encode("latin-1"))
     (tmp_path / "link").symlink_to("latin.txt")
     passed_over = scan.PassedOver()
-    assert [file.shown for file in scan.scan([tmp_path], OLD, NEW, passed_over)] == ["latin.txt"]
+    assert [file.name for file in scan.scan([tmp_path], OLD, NEW, passed_over)] == ["latin.txt"]
     assert {path.name for path in passed_over.unread} == {"utf16.txt", "large.txt", "link"}
 
 

@@ -55,7 +55,7 @@ def overview(**changes: Any) -> dict[str, Any]:
 
 def host(name: str = "web", answer: dict[str, Any] | None = STATUS, **changes: Any) -> HostStatus:
     values = {"overview": overview() if answer else None, "region": "ap-northeast-1", **changes}
-    return HostStatus("prod", name, wanted=RELEASE, answer=answer, **values)  # type: ignore[arg-type]
+    return HostStatus("prod", name, target=RELEASE, answer=answer, **values)  # type: ignore[arg-type]
 
 
 def silent(name: str = "gone") -> HostStatus:
@@ -72,7 +72,7 @@ def troubled(name: str = "web2") -> HostStatus:
         name,
         TROUBLED,
         overview=overview(backups=backups),
-        kept=["machine 1 (t4g.small)"],
+        kept_machines=["machine 1 (t4g.small)"],
         under_way="machine 2 is to take over",
     )
 

@@ -36,7 +36,7 @@ HOSTILE_HOST = host(
     HOSTILE_ANSWER,
     overview=HOSTILE_OVERVIEW,
     region=HOSTILE,
-    kept=[HOSTILE],
+    kept_machines=[HOSTILE],
     deployed={HOSTILE: {HOSTILE: HOSTILE}},
     under_way=HOSTILE,
 )

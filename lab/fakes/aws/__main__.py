@@ -6,5 +6,5 @@ from lab.fakes.aws.kinds import KINDS
 from lab.fakes.plugin import Plugin, serve
 
 for name, importer in imports.FOUND.items():
-    KINDS[name].found = importer
+    KINDS[name].importer = importer
 serve(Plugin(KINDS, connect, services.INVOKES), "7.51.1")
