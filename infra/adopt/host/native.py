@@ -103,7 +103,7 @@ def accepted_sections(where: str, source: Sections, allowed: list[str], remarks:
         for name, value in block.items():
             errors = [finding for finding in judge({section: {name: value}}, allowed) if finding.level == "error"]
             if errors:
-                remarks.append(unfit(where, f"{errors[0].found}: {errors[0].rule}; it is left out"))
+                remarks.append(unfit(where, f"{errors[0].fault}: {errors[0].rule}; it is left out"))
             else:
                 accepted.setdefault(section, {})[name] = value
                 if name != "Environment" and any(MARK in line for line in texts(value)):
