@@ -13,6 +13,13 @@ ComposeBody = dict[str, Any]
 ComposeDocument = dict[str, Any]
 # A service of the catalogue by its fields, before its model validates them
 ServiceFields = dict[str, Any]
+# Of a route, or of what answers in its place; the policy of CORS is one of them, and stands alone here
+RouteFields = dict[str, Any]
+CorsFields = dict[str, Any]
+# An account, a directory or a drop-in of a system
+EntryFields = dict[str, Any]
+# A section of a unit: its directives and their values
+SectionFields = dict[str, Any]
 # A mount of a compose file in the long form: type, source, target and its options
 MountParts = dict[str, Any]
 

@@ -4,10 +4,11 @@ path and cannot be said closes it: a path that was protected is never an open ro
 import re
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, ip_network
-from typing import Any, NotRequired, TypedDict, get_args
+from typing import NotRequired, TypedDict, get_args
 
 from catalogue.fields import HOST_NAME, Method
 from catalogue.masking import MARK
+from catalogue.shapes import CorsFields, RouteFields
 from catalogue.site_values import HSTS, OWN_HEADERS
 from catalogue.sizes import format_size
 from infra.adopt.host.remarks import Remark, unfit
@@ -53,7 +54,7 @@ Tree = list[Directive]
 class LocationSettings:
     """`settings` are fields of a route; `closed` says why the path cannot be public, "" where it can."""
 
-    settings: dict[str, Any] = field(default_factory=dict[str, Any])
+    settings: RouteFields = field(default_factory=RouteFields)
     closed: str = ""
 
 
@@ -163,7 +164,7 @@ def refuses(block: Tree) -> bool:
     return (bool(codes) and bool(re.fullmatch(r"[45]\d\d", codes[0]))) or rules[:1] == [("deny", "all")]
 
 
-def _networks(around: list[Tree], settings: dict[str, Any]) -> str:
+def _networks(around: list[Tree], settings: RouteFields) -> str:
     """Adds allow and deny; or why they cannot be said. A level with some has none of those above it."""
     of_levels = ([e for e in block if e["directive"] in ("allow", "deny")] for block in around)
     rules = next(filter(None, of_levels), Tree())
@@ -195,7 +196,7 @@ def _networks(around: list[Tree], settings: dict[str, Any]) -> str:
     return ""
 
 
-def _limits(where: str, around: list[Tree], settings: dict[str, Any], remarks: list[Remark]) -> None:
+def _limits(where: str, around: list[Tree], settings: RouteFields, remarks: list[Remark]) -> None:
     for directive, name in (("limit_req", "rate"), ("limit_conn", "connections")):
         limits = _nearest(around, directive)
         if not limits:
@@ -237,7 +238,7 @@ def plain_headers(where: str, block: Tree, remarks: list[Remark]) -> dict[str, s
     return headers
 
 
-def _headers(where: str, around: list[Tree], settings: dict[str, Any], remarks: list[Remark]) -> None:
+def _headers(where: str, around: list[Tree], settings: RouteFields, remarks: list[Remark]) -> None:
     """Those that a location has beside its server's, which it has again where it has any."""
     of_server = {"Strict-Transport-Security": HSTS, **headers_of(around[1])}
     headers = plain_headers(where, around[0], remarks)
@@ -248,7 +249,7 @@ def _headers(where: str, around: list[Tree], settings: dict[str, Any], remarks: 
         remarks.append(unfit(where, text))
 
 
-def _request_headers(where: str, around: list[Tree], settings: dict[str, Any], remarks: list[Remark]) -> None:
+def _request_headers(where: str, around: list[Tree], settings: RouteFields, remarks: list[Remark]) -> None:
     directives = _nearest(around, "proxy_set_header")
     headers: dict[str, str] = {}
     for name, value in (entry["args"] for entry in directives if len(entry["args"]) == 2):
@@ -267,7 +268,7 @@ def _request_headers(where: str, around: list[Tree], settings: dict[str, Any], r
         settings["request_headers"] = headers
 
 
-def cors(where: str, around: list[Tree], remarks: list[Remark]) -> dict[str, Any] | None:
+def cors(where: str, around: list[Tree], remarks: list[Remark]) -> CorsFields | None:
     """What CORS allows, by the fields of the catalogue, without what is the default; None where there is none. A
     location with headers of its own has none of its server's."""
     headers = next((own for block in around if (own := headers_of(block))), dict[str, str]())
@@ -278,7 +279,7 @@ def cors(where: str, around: list[Tree], remarks: list[Remark]) -> dict[str, Any
     method_names = [name for name in re.split(r"[,\s]+", methods.upper()) if name]
     if strange := [name for name in method_names if name not in METHODS]:
         remarks.append(unfit(where, f"CORS for {', '.join(strange)}: the catalogue has {', '.join(METHODS)}"))
-    policy: dict[str, Any] = {"methods": [name for name in method_names if name in METHODS]}
+    policy: CorsFields = {"methods": [name for name in method_names if name in METHODS]}
     origin = by_lower_name.get(f"{CORS}origin", "*")
     if ORIGIN.fullmatch(origin):
         policy["origins"] = [origin]

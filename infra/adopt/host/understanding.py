@@ -10,7 +10,7 @@ from catalogue.models import Account, Directory, DropIn, System
 from catalogue.rules.openings import openings
 from catalogue.rules.places import OWN_PAGE, PORTS
 from catalogue.services import AnyService, ComposeService
-from catalogue.shapes import ServiceFields, is_list, is_mapping
+from catalogue.shapes import CorsFields, EntryFields, SectionFields, ServiceFields, is_list, is_mapping
 from catalogue.stack import Stack
 from catalogue.systemd.directives import text, texts
 from catalogue.systemd.parsing import sections
@@ -220,7 +220,7 @@ def _waiting(drafts: list[_Draft], remarks: list[Remark]) -> list[_Draft]:
     return drafts
 
 
-def _complete_service(draft: _Draft, cors: dict[str, dict[str, Any]], remarks: list[Remark]) -> ServiceFields:
+def _complete_service(draft: _Draft, cors: dict[str, CorsFields], remarks: list[Remark]) -> ServiceFields:
     fields, name = dict(draft.fields), draft.fields["name"]
     fields["purpose"] = draft.purpose or next((r.comment for r in draft.routes if r.comment), None) or draft.fallback
     if not fields["purpose"]:
@@ -272,8 +272,10 @@ def _without_none(value: Any) -> Any:
     return [_without_none(item) for item in value] if is_list(value) else value
 
 
-def _main_sections(services: list[ServiceFields]) -> list[dict[str, Any]]:
-    wholes: list[dict[str, Any]] = [service.get("job") or service.get("directives") or {} for service in services]
+def _main_sections(services: list[ServiceFields]) -> list[SectionFields]:
+    wholes: list[dict[str, SectionFields]] = [
+        service.get("job") or service.get("directives") or {} for service in services
+    ]
     return [whole.get("Service", {}) for whole in wholes]
 
 
@@ -300,11 +302,11 @@ def _is_fit(model: type[BaseModel], entry: documents.Account) -> bool:
     return True
 
 
-def _accounts(facts: Facts, services: list[ServiceFields], remarks: list[Remark]) -> list[dict[str, Any]]:
+def _accounts(facts: Facts, services: list[ServiceFields], remarks: list[Remark]) -> list[EntryFields]:
     names = [text(value) for main in _main_sections(services) for value in texts(main.get("User", []))]
     names += [service["account"] for service in services if service.get("account")]
     accounts_by_name = {account["name"]: account for account in facts["accounts"]}
-    accounts: list[dict[str, Any]] = []
+    accounts: list[EntryFields] = []
     for name in dict.fromkeys(name for name in names if name != "root"):
         account = accounts_by_name.get(name)
         if account is None:
@@ -321,12 +323,12 @@ def _accounts(facts: Facts, services: list[ServiceFields], remarks: list[Remark]
 
 
 def _directories(
-    services: list[ServiceFields], entries: Entries, accounts: list[dict[str, Any]], facts: Facts
-) -> list[dict[str, Any]]:
+    services: list[ServiceFields], entries: Entries, accounts: list[EntryFields], facts: Facts
+) -> list[EntryFields]:
     """Where the services' own accounts work and write."""
     names = {account["name"] for account in accounts}
     groups = {account["name"]: account["group"] for account in facts["accounts"]}
-    directories: list[dict[str, Any]] = []
+    directories: list[EntryFields] = []
     for path in dict.fromkeys(path for main in _main_sections(services) for path in native.directories(main)):
         entry = entries.get(path, {"kind": "none"})
         owner, group = entry.get("owner", ""), entry.get("group")
@@ -336,8 +338,8 @@ def _directories(
     return [Directory.model_validate(_without_none(item)).model_dump(exclude_defaults=True) for item in directories]
 
 
-def _drop_ins(facts: Facts, remarks: list[Remark]) -> list[dict[str, Any]]:
-    drop_ins: list[dict[str, Any]] = []
+def _drop_ins(facts: Facts, remarks: list[Remark]) -> list[EntryFields]:
+    drop_ins: list[EntryFields] = []
     for path, content in facts["journald"].items():
         accepted = native.accepted_sections(path, sections(content), ["Journal"], remarks)
         if accepted:
