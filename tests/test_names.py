@@ -133,6 +133,6 @@ def test_variables_are_arguments_and_all_that_is_assigned():
     assert sorted(line for line, name in variables(tree) if name == "found") == [1, 2, 5]
 
 
-def test_fields_of_dataclasses_are_told_from_those_of_data():
+def test_only_fields_of_dataclasses_are_looked_at():
     tree = ast.parse("@dataclass(frozen=True)\nclass One:\n    kept: int\nclass Two(TypedDict):\n    kept: int\n")
     assert [*dataclass_fields(tree)] == [(3, "One.kept")]
