@@ -20,10 +20,10 @@ from components.data_disk import refuse_loss
 from components.dns import Proofs, Records, refuse_to_leave
 from components.host import Origin
 from components.network import NetworkArgs
-from components.parts import former_callers, former_passages, part_outputs, refuse_lost_data
+from components.parts import former_callers, former_passages, part_outputs, refuse_lost_data, waiting_callers
 from components.pushers import Pushers
 from components.registry import Digests
-from components.serving import point, running, serve
+from components.serving import arrive, point, running, serve
 from components.steps import ImageCopy
 
 try:
@@ -62,6 +62,8 @@ attempt = move.plan_move(stack, prior, now)
 if attempt.at == now:
     attempt = move.with_data(catalogue, attempt, prior)
     move.warn_of_data(catalogue, attempt)
+# What is done stays done: a later update releases them in their order
+waiting = waiting_callers(catalogue, attempt, prior) if attempt.at == now else []
 
 zone = lookup.zone(stack, prior.record_providers, asking)
 machine_images = {place: lookup.machine_images(stack.at(place), asking) for place in stack.regions}
@@ -124,9 +126,13 @@ elsewhere.copy_images(here, digests)
 gives = [host for host in stack.hosts if any(host in hosts for hosts in attempt.systems.values())]
 in_order = release_order(stack, here.former_callers)
 for host in in_order:
-    if host not in gives:
+    if host not in [*gives, *waiting]:
         region.release(here, host, digests_on(host), rights[here.name, host], everywhere)
-served = serve(here, attempt, digests, everywhere, prior.hosts)
+arrival = arrive(here, attempt, digests, prior.hosts)
+here.waits = [*here.waits, *arrival.gates]
+for host in [host for host in in_order if host in waiting]:
+    region.release(here, host, digests_on(host), rights[here.name, host], everywhere)
+served = serve(here, attempt, arrival, everywhere)
 here.waits = [*here.waits, *served.remaining]
 for host in gives:
     # What it gives away runs until its new host has taken over

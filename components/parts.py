@@ -6,12 +6,14 @@ from dataclasses import dataclass
 import pulumi
 
 from catalogue.loading import Catalogue
-from catalogue.parts import calls, parts, wholes
+from catalogue.parts import calls, host_of, parts, wholes
 from catalogue.services import ComposeService
 from catalogue.stack import Stack
 from components.before import Before
+from components.move import Move
 from components.network import Passage, passages
 from rendering.compose import path_on_host
+from rendering.moving import paths_of
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,40 @@ def former_callers(ways: list[Passage], stack: Stack) -> dict[str, list[str]]:
         if way.server not in own_calls.get(way.caller, []):
             callers.setdefault(way.server, []).append(way.caller)
     return {server: list(dict.fromkeys(names)) for server, names in callers.items()}
+
+
+def waiting_callers(catalogue: Catalogue, attempt: Move, before: Before) -> list[str]:
+    """The hosts that serve where they are and call a service whose data comes to another machine in this attempt: led
+    there earlier, they would find it at rest until its data is there. Raises pulumi.RunError for those of which the
+    attempt needs more."""
+    stack = catalogue.stack
+    if not stack.moveData:
+        return []
+    waiting = {
+        caller
+        for host, entry in parts(stack)
+        if (host in attempt.data or entry.known_as in attempt.systems) and paths_of(catalogue.systems[entry.known_as])
+        for caller in [host_of(stack, entry.system)]
+        if _stays(stack, before, caller)
+    }
+    # A host that calls one of them waits for its release
+    while more := {host for host, servers in calls(stack).items() if {*servers} & waiting} - waiting:
+        if not (staying := {host for host in more if _stays(stack, before, host)}):
+            break
+        waiting |= staying
+    changing = {host for system, givers in attempt.systems.items() for host in (*givers, host_of(stack, system))}
+    if both := sorted(waiting & changing):
+        raise pulumi.RunError(
+            f"nothing was touched: {', '.join(both)} calls a service whose data comes to another machine, and gives up "
+            "or receives a system: make one update for each"
+        )
+    return [host for host in stack.hosts if host in waiting]
+
+
+def _stays(stack: Stack, before: Before, host: str) -> bool:
+    if host in stack.ec2_hosts:
+        return host in before.systems and before.place(host) == stack.place(host)
+    return host in before.systems
 
 
 def part_outputs(catalogue: Catalogue) -> dict[str, list[str]]:

@@ -1,7 +1,7 @@
 """Where the public names point: the gate before the switch, the switch, and the steps after it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pulumi
@@ -11,6 +11,7 @@ from components.before import Hosts
 from components.dns import PublicName
 from components.move import Move
 from components.region import Digests, Region
+from rendering.files import Probe
 from rendering.host import render, switched_names, zone_names
 
 
@@ -31,54 +32,78 @@ class Cutover:
     remaining: list[pulumi.Resource]
 
 
-def serve(
-    here: Region, attempt: Move, digests: Digests, everywhere: pulumi.ResourceOptions, before: dict[str, Hosts]
-) -> Cutover:
-    """Points every name of the hosts that have a release by now; `before` are the hosts by place that there were."""
+@dataclass(frozen=True)
+class Arrival:
+    """What a move did before any name was pointed: its steps, and the probes of the hosts that its gate asks."""
+
+    gates: list[steps.Step] = field(default_factory=list[steps.Step])
+    probes: dict[str, list[Probe]] = field(default_factory=dict[str, list[Probe]])
+
+
+def arrive(here: Region, attempt: Move, digests: Digests, before: dict[str, Hosts]) -> Arrival:
+    """The gate of the hosts that have a release by now, and the data that comes to them; nothing without a move.
+    `before` are the hosts by place that there were."""
+    if not attempt:
+        return Arrival()
     stack, catalogue, name = here.catalogue.stack, here.catalogue, f"{here.name}-{attempt.at}"
-    single = {s.name for system in catalogue.running.values() for s in system.active if s.single}
-    takes = {host for host, spec in stack.hosts.items() if {*spec.runs} & {*attempt.systems}}
-    # A move goes through the hosts that the region holds, and those that get a system
-    probed_hosts = [host for host in here.releases if host in stack.ec2_hosts or host in takes]
-    # Without a move nothing is asked, and rendering a host takes long
-    probes = {host: render(catalogue, host).probes for host in probed_hosts if attempt}
-    urls = {
-        host: [p.public for p in entries if p.public and p.service not in single] for host, entries in probes.items()
-    }
-    singles = {
-        host: [p.public for p in entries if p.public and p.service in single] for host, entries in probes.items()
-    }
-    gates: list[steps.Step] = []
-    if attempt:
-        if attempt.source:
-            # What was pushed meanwhile to the region that is left
-            region.images_here(here, f"images-newest-{name}", steps.ImageCopy(attempt.source, digests, newest=True))
-        after = pulumi.ResourceOptions(depends_on=[*here.releases.values(), *here.waits])
-        arrivals = move.arrivals_of(catalogue, attempt, before, here.addresses)
-        waiting = {service for entries in arrivals for service in entries.entry["services"]}
-        resting = [p.public for entries in probes.values() for p in entries if p.public and p.service in waiting]
-        pointed = [public for host in probed_hosts for public in zone_names(catalogue, host)]
-        awaited = steps.GateArgs(attempt, urls, here.addresses, resting, pointed)
-        gates = [steps.gate(f"gate-{name}", stack, awaited, after)]
-        for entries in arrivals:
-            # One after the other, and the names only once all are there
-            ready = pulumi.ResourceOptions(depends_on=[*gates])
-            label = entries.entry["name"].replace(":", "-")
-            machine = here.machines[entries.host].target
-            gates.append(steps.data_here(f"data-{label}-{name}", stack, entries, machine, ready))
-    records = point(here, [*here.releases], gates, everywhere)
+    probes = _find_probes(here, attempt, {})
+    if attempt.source:
+        # What was pushed meanwhile to the region that is left
+        region.images_here(here, f"images-newest-{name}", steps.ImageCopy(attempt.source, digests, newest=True))
+    after = pulumi.ResourceOptions(depends_on=[*here.releases.values(), *here.waits])
+    arrivals = move.arrivals_of(catalogue, attempt, before, here.addresses)
+    waiting = {service for entries in arrivals for service in entries.entry["services"]}
+    resting = [p.public for entries in probes.values() for p in entries if p.public and p.service in waiting]
+    pointed = [public for host in probes for public in zone_names(catalogue, host)]
+    urls = _urls(probes, _single_services(here), False)
+    gates = [steps.gate(f"gate-{name}", stack, steps.GateArgs(attempt, urls, here.addresses, resting, pointed), after)]
+    for entries in arrivals:
+        # One after the other, and the names only once all are there
+        ready = pulumi.ResourceOptions(depends_on=[*gates])
+        label = entries.entry["name"].replace(":", "-")
+        machine = here.machines[entries.host].target
+        gates.append(steps.data_here(f"data-{label}-{name}", stack, entries, machine, ready))
+    return Arrival(gates, probes)
+
+
+def serve(here: Region, attempt: Move, arrival: Arrival, everywhere: pulumi.ResourceOptions) -> Cutover:
+    """Points every name of the hosts that have a release by now."""
+    stack, catalogue, name = here.catalogue.stack, here.catalogue, f"{here.name}-{attempt.at}"
+    records = point(here, [*here.releases], arrival.gates, everywhere)
     if not attempt:
         return Cutover(pulumi.Output.all(*(record.fqdn for record in records)), [*records], [])
-    moved = {public: here.machines[host].address for host in probed_hosts for public in switched_names(catalogue, host)}
-    switched = pulumi.ResourceOptions(depends_on=[*records, *gates])
-    expected = steps.VerifyArgs(moved, urls, singles, here.addresses)
+    probes, single = _find_probes(here, attempt, arrival.probes), _single_services(here)
+    moved = {public: here.machines[host].address for host in probes for public in switched_names(catalogue, host)}
+    switched = pulumi.ResourceOptions(depends_on=[*here.releases.values(), *records, *arrival.gates])
+    expected = steps.VerifyArgs(moved, _urls(probes, single, False), _urls(probes, single, True), here.addresses)
     verified = steps.verify_step(f"verified-{name}", stack, expected, switched)
     if not attempt.leaving and not attempt.systems:
         return Cutover(verified.result, [verified], [verified])
     drained = steps.drain_step(
-        f"drained-{name}", stack, attempt, gates[0], pulumi.ResourceOptions(depends_on=[verified])
+        f"drained-{name}", stack, attempt, arrival.gates[0], pulumi.ResourceOptions(depends_on=[verified])
     )
     return Cutover(drained.result, [verified], [drained])
+
+
+def _find_probes(here: Region, attempt: Move, rendered: dict[str, list[Probe]]) -> dict[str, list[Probe]]:
+    """Those of the hosts with a release through which a move goes: hosts that the region holds, and those that get a
+    system. Of hosts that are `rendered` none are rendered again, which takes long."""
+    stack, catalogue = here.catalogue.stack, here.catalogue
+    takes = {host for host, spec in stack.hosts.items() if {*spec.runs} & {*attempt.systems}}
+    hosts = [host for host in here.releases if host in stack.ec2_hosts or host in takes]
+    return {host: rendered[host] if host in rendered else render(catalogue, host).probes for host in hosts}
+
+
+def _single_services(here: Region) -> set[str]:
+    return {s.name for system in here.catalogue.running.values() for s in system.active if s.single}
+
+
+def _urls(probes: dict[str, list[Probe]], single: set[str], is_single: bool) -> dict[str, list[str]]:
+    """Host → the public URLs of its services that are, or are not, `single`."""
+    return {
+        host: [p.public for p in entries if p.public and (p.service in single) == is_single]
+        for host, entries in probes.items()
+    }
 
 
 def point(

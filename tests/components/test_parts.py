@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import re
 import tarfile
 from dataclasses import replace
 
@@ -13,8 +14,9 @@ from catalogue.loading import load
 from catalogue.parts import release_order
 from catalogue.stack import stack_from
 from components.before import Before
+from components.move import Move
 from components.network import Passage
-from components.parts import former_callers, former_passages, refuse_lost_data
+from components.parts import former_callers, former_passages, refuse_lost_data, waiting_callers
 from infra.preview.snapshot import hosts_of
 from tests.catalogue.shop import read_shop
 from tests.components.program import KEYS, Mocks, opened, run_program
@@ -221,3 +223,75 @@ def test_region_move_takes_both_hosts_along_in_their_order(monkeypatch):
     order = ["gpu-ap-southeast-2-release-apply", "watchme-ap-southeast-2-release-apply"]
     assert [name for name in names if name.endswith("-release-apply")] == order
     assert names.index(order[1]) < next(number for number, name in enumerate(names) if name.endswith("-gate"))
+
+
+def with_port(text):
+    """The database as a service of the stack's own registry, which is asked for its health by HTTP."""
+    return text.replace("    health: {command: pg_isready}\n", "    port: 8054\n").replace(
+        '{repository: docker.io/library/postgres, tag: "16.4"}', "{repository: shop-db}"
+    )
+
+
+def commands(monkeypatch, root, hosts, state):
+    """The releases and steps of an update of the shop, in their order."""
+    read_shop(root, change=with_port)
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr("catalogue.loading.load", lambda _, stack: load(root, stack))
+    keys = {f"infra:host{kind}Keys": dict.fromkeys(hosts, "ssh-ed25519 DDDD host") for kind in ("Public", "Private")}
+    made = run_program({**keys, "infra:hosts": hosts, "infra:secrets": SECRETS}, state)
+    names = [r.name for r in made.of("command:local:Command") if not r.name.endswith(("-ready", "-mounted"))]
+    return [re.sub(r"\d{8}T\d{6}Z", "AT", name) for name in names]
+
+
+SECRETS = {"shop": {"POSTGRES_PASSWORD": "x"}}
+BOX = {**HOST, "systems": ["shop"]}
+STEPS = [f"box-{TOKYO}-release-apply", f"verified-{TOKYO}-AT-verify", f"drained-{TOKYO}-AT-drain"]
+
+
+@pytest.mark.parametrize(
+    ("hosts", "first", "last"),
+    [
+        (
+            {"box": BOX, "gpu": {**placed("shop-db"), "generation": 2}},
+            [f"gpu-{TOKYO}-g2-release-apply", f"gate-{TOKYO}-AT-gate", f"data-gpu-{TOKYO}-AT-data"], [],
+        ),
+        (
+            {"box": BOX, "gpu": {**HOST, "systems": []}, "next": placed("shop-db")},
+            [f"next-{TOKYO}-release-apply", f"gate-{TOKYO}-AT-gate", f"data-system-shop-shop-db-{TOKYO}-AT-data"],
+            [f"gpu-{TOKYO}-release-apply"],
+        ),
+    ],
+    ids=["another machine", "another host"],
+)  # fmt: skip
+def test_callers_are_led_to_a_service_with_data_once_that_has_come(monkeypatch, tmp_path, hosts, first, last):
+    state = state_of({"box": ["shop"], "gpu": ["shop-shop-db"]}, {"shop-shop-db": ["shop-db"]})
+    assert commands(monkeypatch, tmp_path, hosts, state) == [*first, *STEPS, *last]
+
+
+IN_TOKYO = replace(APART, hosts={TOKYO: {"box": "127.71.0.2", "gpu": "127.71.0.3"}})
+MOVED = Move("now", data=["gpu"])
+
+
+@pytest.mark.parametrize(
+    ("before", "attempt", "config", "callers"),
+    [
+        (IN_TOKYO, MOVED, {}, ["box"]),
+        (IN_TOKYO, Move("now", systems={"shop-shop-db": ["old"]}), {}, ["box"]),
+        (IN_TOKYO, Move("now", data=["box"]), {}, []),
+        (IN_TOKYO, MOVED, {"moveData": False}, []),
+        # The caller's machine is not there yet, and serves no one
+        (replace(IN_TOKYO, region="ap-southeast-2"), Move("now", data=["box", "gpu"]), {}, []),
+        (replace(IN_TOKYO, generations={"box": 2}), MOVED, {}, []),
+    ],
+    ids=["another machine", "another host", "other data", "no data", "region move", "the caller's own"],
+)
+def test_callers_wait_for_data_only_where_they_serve(tmp_path, before, attempt, config, callers):
+    shop = read_shop(tmp_path, "shop", hosts={"gpu": placed("shop-db")}, **config)
+    assert waiting_callers(shop, attempt, before) == callers
+
+
+def test_caller_that_waits_for_data_and_takes_a_system_is_refused(tmp_path):
+    shop = read_shop(tmp_path, "shop", hosts={"gpu": placed("shop-db")})
+    attempt = Move("now", systems={"shop-shop-db": ["old"], "shop": ["old"]})
+    with pytest.raises(pulumi.RunError, match="box calls a service whose data comes to another machine, and gives up"):
+        waiting_callers(shop, attempt, IN_TOKYO)
