@@ -105,7 +105,7 @@ def waiting_callers(catalogue: Catalogue, attempt: Move, before: Before) -> list
     waiting = {
         caller
         for host, entry in parts(stack)
-        if (host in attempt.data or entry.known_as in attempt.systems) and paths_of(catalogue.systems[entry.known_as])
+        if (host in attempt.data or entry.own_name in attempt.systems) and paths_of(catalogue.systems[entry.own_name])
         for caller in [host_of(stack, entry.system)]
         if _stays(stack, before, caller)
     }
