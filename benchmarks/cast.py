@@ -53,16 +53,17 @@ def rows_of(events: Sequence[Event]) -> list[Row]:
     """A line of progress stands in the place of the one before of the same resource, and is cut; others are wrapped."""
     rows: list[Row] = []
     place: dict[str, int] = {}
+    below = 0
     for event in events:
         progress = UNDER_WAY.match(event.text)
         if not progress:
-            first = max((row.number for row in rows), default=-1) + 1
             parts = textwrap.wrap(event.text, COLUMNS, subsequent_indent="      ", drop_whitespace=False) or [""]
-            rows += [Row(first + index, part, event.at, None, event.text) for index, part in enumerate(parts)]
+            rows += [Row(below + index, part, event.at, None, event.text) for index, part in enumerate(parts)]
+            below += len(parts)
             continue
         earlier = place.get(progress[1])
         if earlier is None:
-            number = max((row.number for row in rows), default=-1) + 1
+            number, below = below, below + 1
         else:
             row = rows[earlier]
             rows[earlier] = replace(row, until=event.at)
