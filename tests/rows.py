@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 
 EVERYTHING = os.environ.get("TESTS_EVERYTHING") == "1"
-STEP = 4  # by day a host is killed at every fourth change
+STEP = 8  # by day a host is killed at every eighth change
+LAST = 4  # and at each of these, which come after the commit
 
 
 def changes(total: int) -> list[int]:
-    """The changes of a job, counted from 1, at which a host is killed: all in the night, and by day every fourth and the
+    """The changes of a job, counted from 1, at which a host is killed: all in the night, and by day every eighth and the
     last four, which are after the commit."""
-    by_day = {*range(1, total + 1, STEP), *range(max(1, total - STEP + 1), total + 1)}
+    by_day = {*range(1, total + 1, STEP), *range(max(1, total - LAST + 1), total + 1)}
     return list(range(1, total + 1)) if EVERYTHING else sorted(by_day)
 
 

@@ -23,9 +23,16 @@ from catalogue.variants import apply_variant
 
 ROOT = Path(__file__).parent.parent
 GOLDEN = Path(__file__).parent / "golden"
-WATCHME: dict[str, Any] = yaml.safe_load((ROOT / "files/systems/watchme.yaml").read_text())
-PROD: dict[str, Any] = yaml.safe_load((ROOT / "Pulumi.prod.yaml").read_text())["config"]
 Change = Callable[[Any], None]
+
+
+def read_yaml(path: str) -> Any:
+    """The value of a YAML file of the project. PyYAML's own reader, in C, is ten times as fast as that in Python."""
+    return yaml.load((ROOT / path).read_text(), yaml.CSafeLoader)
+
+
+WATCHME: dict[str, Any] = read_yaml("files/systems/watchme.yaml")
+PROD: dict[str, Any] = read_yaml("Pulumi.prod.yaml")["config"]
 
 
 def unchanged(_: Any) -> None:
@@ -45,7 +52,7 @@ def catalogue(system: Change = unchanged, config: Change = unchanged) -> Catalog
     return Catalogue(stack(config), {"watchme": with_assigned(System.model_validate(data))})
 
 
-LAB: dict[str, Any] = yaml.safe_load((ROOT / "Pulumi.lab.yaml").read_text())["config"]
+LAB: dict[str, Any] = read_yaml("Pulumi.lab.yaml")["config"]
 # The machine that stands for the owners' own, as an administrator would write it down
 HOME = {
     "kind": "ssh", "address": "192.0.2.7", "user": "admin", "hostKey": "ssh-ed25519 AAAA", "memory": "16g",
@@ -63,9 +70,7 @@ def whole(config: Change = unchanged) -> Catalogue:
 
 def changed(made: Catalogue, name: str, change: Change) -> Catalogue:
     """The same with one system's YAML changed; of a system with variants its first."""
-    data = apply_variant(
-        yaml.safe_load((ROOT / f"files/systems/{name}.yaml").read_text()), made.stack.variants.get(name)
-    )
+    data = apply_variant(read_yaml(f"files/systems/{name}.yaml"), made.stack.variants.get(name))
     change(data)
     return replace(made, systems=made.systems | {name: with_assigned(System.model_validate(data))})
 

@@ -282,8 +282,9 @@ class FakeWorld(World):
         self._drop(path)
 
     def listing(self, path):
-        names = [name for name in [*self.files, *self.links] if name.startswith(path + "/")]
-        return sorted({name[len(path) + 1 :].split("/")[0] for name in names})
+        folder, start = f"{path}/", len(path) + 1
+        inside = {name[start:] for kept in (self.files, self.links) for name in kept if name.startswith(folder)}
+        return sorted({name.split("/", 1)[0] for name in inside})
 
     def usage(self, path):
         return self.disk

@@ -3,6 +3,8 @@
 import copy
 from dataclasses import replace
 
+import pytest
+
 from agent.recover import recover
 from catalogue.models import System
 from rendering.archive import Release, build
@@ -46,6 +48,7 @@ def many(limit: str = "16m") -> Release:
     return build(render(made, "watchme", digests))
 
 
+@pytest.mark.nightly
 def test_release_and_rollback_of_many_services():
     first, second = many(), many("17m")
     world = world_for(first, second)

@@ -96,6 +96,7 @@ def test_program_sent_to_a_host_compiles():
     compile(reading.program(), "on_host", "exec")
 
 
+@pytest.mark.nightly
 def test_the_scenes_that_other_pythons_are_held_against():
     ran = subprocess.run(
         [sys.executable, "-m", "tests.agent.on_a_host"],

@@ -156,7 +156,7 @@ def test_rollback_restarts_replicas_one_after_the_other():
     assert restarts[0] == f"systemctl restart {UNITS[0]}" and len(restarts) == 3
 
 
-@pytest.mark.parametrize("is_unhealthy", [False, True])
+@pytest.mark.parametrize("is_unhealthy", [pytest.param(False, marks=pytest.mark.nightly), True])
 def test_killed_rolling_restart_ends_at_one_whole_release(is_unhealthy):
     start, made = serving(THREE), CHANGED
     before = start.seen_by_programs()

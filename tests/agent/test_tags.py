@@ -4,6 +4,7 @@ import copy
 import hashlib
 import json
 from dataclasses import dataclass, field
+from functools import cache
 
 import pytest
 
@@ -43,8 +44,9 @@ def digest_of(body: bytes) -> str:
 FIRST, SECOND, THIRD = manifest("1"), manifest("2"), manifest("3")
 
 
-def release_with(body: bytes, config=lambda _: None):
-    return build(render(catalogue(following, config), "watchme", {**digests(following), NAME: digest_of(body)}))
+@cache
+def release_with(body: bytes):
+    return build(render(catalogue(following), "watchme", {**digests(following), NAME: digest_of(body)}))
 
 
 @dataclass

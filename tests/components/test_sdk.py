@@ -33,6 +33,7 @@ GIVE = f"import pulumi_aws as aws\nfound = [getattr(getattr(aws, p), n) for p, n
 WHERE = "print(json.dumps([f'{one.__module__}.{one.__qualname__}' for one in found]))"
 
 
+@pytest.mark.nightly
 def test_lazy_and_full_imports_give_the_same_names():
     assert len(NAMES) > 30
     assert asked(f"import components\n{GIVE}{WHERE}") == asked(f"{GIVE}{WHERE}")

@@ -14,7 +14,22 @@ from infra.preview.formats import as_json, markdown, page, terminal
 from infra.preview.report import Report
 from tests.preview.changes import PLANTED, ROTATED, ROWS, SECRET, Row, clone, nothing
 from tests.preview.pairs import Pairs, pairs
+from tests.rows import rows
 from tests.support import execute
+
+# One of each kind: nothing, a service, its image and memory, a secret, a machine, the region, what is refused
+BY_DAY = [
+    "nothing",
+    "new service",
+    "port changed",
+    "image digest bumped",
+    "secret rotated",
+    "a secret in plain text",
+    "instance type changed",
+    "aws:region changed",
+    "a system goes to another host",
+    "beyond the budget",
+]
 
 
 @pytest.fixture(scope="module")
@@ -46,8 +61,9 @@ def in_terminal(report: Report) -> str:
     return out.getvalue()
 
 
-@pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
-def test_a_change_is_reported(pair, base, tmp_path, row):
+@pytest.mark.parametrize("name", rows(ROWS, BY_DAY))
+def test_a_change_is_reported(pair, base, tmp_path, name):
+    row = ROWS[name]
     report = previewed(pair, base, tmp_path, row)
     text, (stack,) = in_terminal(report), report.stacks
     assert row.verdict in stack.verdict, text

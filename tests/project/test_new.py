@@ -175,6 +175,7 @@ def test_killed_creation_leaves_no_project(tmp_path, monkeypatch, number):
     assert [*tmp_path.iterdir()] == []
 
 
+@pytest.mark.nightly
 def test_a_project_makes_a_project(shop, tmp_path):
     """It has all that it needs for that; from its record, whether or not it is in git."""
     ran = execute(sys.executable, "-c", COMMAND, "new", tmp_path / "second", cwd=shop)
@@ -208,10 +209,12 @@ def test_links_of_a_new_project_are_valid(shop):
     assert len(local) > 50 and gone == []
 
 
+@pytest.mark.nightly
 def test_reference_of_a_new_project_can_be_generated(shop):
     assert infra(shop, "docs").returncode == 0
 
 
+@pytest.mark.nightly
 def test_a_stack_with_backups_can_be_previewed_without_its_secrets(tmp_path, identity):
     """As a pull request is: what is encrypted stays so."""
     folder = tmp_path / "reader"

@@ -279,6 +279,7 @@ def commands(machine: Machine) -> int:
     return low - 1
 
 
+@pytest.mark.nightly
 def test_killed_preparation_completes_when_repeated(machine):
     last = commands(machine)
     assert last > 50
