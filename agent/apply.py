@@ -164,7 +164,7 @@ def _prepare(world: World, job: Job, target: Release) -> tuple[Plan, list[PathSt
             restarts = _units_to_restart(world, job, target)
             ready = alone.narrow(plan(world, base, target, restarts), [*job.only], restarts)
             if ready.change.paths:
-                job.say(f"validating {len(ready.change.paths)} changed files")
+                job.say(f"validating {count(len(ready.change.paths), 'changed file')}")
                 validate(world, target, ready.change)
             steps.run_before_the_switch(world, target, ready.early, job.say)
         except Exception:
@@ -202,7 +202,7 @@ def _verify_unchanged(world: World, job: Job, target: Release, obtained: list[st
             raise Refused(reason) from None
         line = f"refused on {job.host}: {'; '.join(obtained)}, which the proxy has loaded; otherwise {reason}"
         return Outcome("refused", target.id, line)
-    line = f"unchanged on {job.host}: release {target.id[:12]} serves, {len(services)} services healthy"
+    line = f"unchanged on {job.host}: release {target.id[:12]} serves, {count(len(services), 'service')} healthy"
     return Outcome("unchanged", target.id, line, services=services)
 
 
@@ -226,7 +226,7 @@ def _switch(world: World, job: Job, ready: Plan, switch: Transaction) -> tuple[d
     # A service's first slot serves from the beginning; later ones, and more replicas, once they are healthy
     later = {rollout.link for rollout in ready.rollouts if world.link_target(rollout.link) is not None}
     joining = {roll.link for roll in ready.rolls if roll.is_new}
-    job.say(f"switching {len(paths)} files")
+    job.say(f"switching {count(len(paths), 'file')}")
     accounts.ensure(world, manifest["accounts"], owners.numbers(world, manifest))
     owners.note(world, manifest)
     if "docker-compose" in manifest["commands"]:
@@ -245,7 +245,7 @@ def _switch(world: World, job: Job, ready: Plan, switch: Transaction) -> tuple[d
     _write(world, ready, later | joining, not job.only)
     units.react(world, [manifest], paths - later - joining)
     if switch.existing:
-        job.say(f"stopping and renaming {len(switch.existing)} existing containers")
+        job.say(f"stopping and renaming {count(len(switch.existing), 'existing container')}")
         existing.set_aside(world, switch.existing)
     units.enable(world, ready.enables)
     if ready.starting_units:
@@ -268,7 +268,7 @@ def _switch(world: World, job: Job, ready: Plan, switch: Transaction) -> tuple[d
     waited_for = {entry["service"] for entry in waiting_entries}
     first = [slots.own_probe(p) if p["service"] in moving | waited_for else p for p in probes if p not in exempt]
     successes = {service: int(manifest["health"]["successes"]) for service in touched}
-    job.say(f"waiting for {len(first)} services to be healthy, {limit:.0f} s at most")
+    job.say(f"waiting for {count(len(first), 'service')} to be healthy, {limit:.0f} s at most")
     services = health.wait(world, first, successes, patience)
     holding.open_again(world, manifest, waiting_entries)
     if moving:

@@ -13,6 +13,7 @@ from agent import ecr, quoting, registry, store
 from agent.documents.manifest import Manifest
 from agent.images import PAUSES
 from agent.outcome import Refused
+from agent.quoting import count
 from agent.store import STATE, Release
 from agent.trees import Unfit
 from agent.world import World
@@ -161,7 +162,7 @@ def fetch(world: World, missing: list[MissingArtefact], say: Callable[[str], Non
     """Brings what is not here; what a connection that broke has brought is not fetched again. Raises Refused."""
     if missing:
         size = sum(artefact.size for artefact in missing)
-        say(f"fetching {len(missing)} artefacts, {size / MiB:.1f} MiB")
+        say(f"fetching {count(len(missing), 'artefact')}, {size / MiB:.1f} MiB")
         world.directory(PLACE, 0o755, "root", "root")
         world.directory(COMING, 0o700, "root", "root")
     for artefact in missing:

@@ -109,7 +109,7 @@ def _bring(world: World, target: Release, entry: Environment, say: Say) -> None:
     if former is None:
         world.remove_tree(place)
     else:
-        say(f"{place} was not as it had been made, and is made again; what was left is in {aside}")
+        say(f"{place} was modified and is rebuilt; the modified copy is in {aside}")
         world.remove_tree(aside)
         if world.exists(place):
             world.rename_tree(place, aside)

@@ -11,6 +11,7 @@ from typing import Any
 
 from agent import ecr, registry
 from agent.outcome import Refused
+from agent.quoting import count
 from agent.store import Release
 from agent.world import CommandResult, World
 
@@ -99,7 +100,7 @@ def pull(world: World, absent: MissingImages, say: Callable[[str], None]) -> Non
         raise Refused(_describe_failures(unknown, {}))
     if not absent.images:
         return
-    say(f"pulling {len(absent.images)} images")
+    say(f"pulling {count(len(absent.images), 'image')}")
     world.write(f"{LOGIN}/config.json", json.dumps(absent.config).encode(), 0o600, "root", "root")
     failed = {image: ran for image, ran in _pull_all(world, absent.images, absent.environment).items() if ran.code != 0}
     world.remove_tree(LOGIN)

@@ -36,13 +36,13 @@ def agree(world: World, manifest: Manifest) -> None:
         present = world.account(name)
         if present and present.uid != number:
             raise Refused(
-                f"account {name} has the number {present.uid} on this host, and its files on the data disk have "
-                f"{number}: usermod --uid {number} {name} while nothing of it runs, and run again"
+                f"account {name} has the UID {present.uid} on this host, but its files on the data disk have {number}: "
+                f"run usermod --uid {number} {name} while none of its processes runs, and run again"
             )
         if present is None and world.run("getent", "passwd", str(number)).code == 0:
             raise Refused(
-                f"account {name} is to have the number {number}, as its files on the data disk have, and another "
-                f"account of this host has it: give that one another (usermod --uid), and run again"
+                f"account {name} needs the UID {number}, which its files on the data disk have, but another account of "
+                f"this host has it: give that account another UID (usermod --uid), and run again"
             )
 
 

@@ -197,7 +197,7 @@ def _env_fault(world: World, rest: str) -> str | None:
         # env's own words, which older versions of it take in other ways
         return None
     elif len(rest.split()) > 1:
-        return f"has several words after env in its #!, which env takes for one name: use env -S {rest}"
+        return f"passes arguments to env in its #!, which env takes for one name: use env -S {rest}"
     if name and "/" not in name and "$" not in name and not world.has_command(name):
         return f"needs the interpreter {name}, which does not exist on this host"
     return None

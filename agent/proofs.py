@@ -106,7 +106,7 @@ class Delegated:
         end = self.world.now() + PATIENCE
         while b"INSYNC" not in self._ask("GET", f"/2013-04-01/change/{change}"):
             if self.world.now() > end:
-                raise Refused(f"Route 53 has had {self.name} for {PATIENCE} s, and not on all of its servers")
+                raise Refused(f"the TXT record {self.name} is not on all servers of Route 53 after {PATIENCE} s")
             self.world.sleep(PAUSE)
 
     def remove(self, value: str) -> None:
@@ -205,7 +205,7 @@ class Cloudflare:
             if any(answers) and all(values is None or value.encode() in values for values in answers):
                 return
             self.world.sleep(PAUSE)
-        raise Refused(f"Cloudflare has had {self.name} for {PATIENCE} s, and its servers do not answer with it")
+        raise Refused(f"the TXT record {self.name} is not on all servers of Cloudflare after {PATIENCE} s")
 
     def _zone(self) -> tuple[str, str]:
         """The zone that the name lies in, by the longest name that the token sees."""

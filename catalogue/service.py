@@ -171,8 +171,8 @@ class Service(Model):
     """Seconds for which new requests wait at most while it restarts; with 0 they are refused at once. Only behind
     Nginx."""
     drain: Annotated[int, Field(ge=0, le=600)] | None = None
-    """Seconds that requests under way get to end before it stops. By default 10, and 30 where another one of it takes
-    the new ones. Only behind Nginx."""
+    """Seconds that running requests may take to finish before the service stops. By default 10, or 30 if another
+    replica takes new requests. Only behind Nginx."""
 
     @property
     def listens(self) -> int | None:

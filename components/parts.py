@@ -117,8 +117,8 @@ def waiting_callers(catalogue: Catalogue, attempt: Move, before: Before) -> list
     changing = {host for system, givers in attempt.systems.items() for host in (*givers, host_of(stack, system))}
     if both := sorted(waiting & changing):
         raise pulumi.RunError(
-            f"nothing was touched: {', '.join(both)} calls a service whose data comes to another machine, and gives up "
-            "or receives a system: make one update for each"
+            f"nothing was touched: {', '.join(both)} calls a service whose data moves to another machine, and itself "
+            "gains or loses a system: make two updates, one for each change"
         )
     return [host for host in stack.hosts if host in waiting]
 

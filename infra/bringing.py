@@ -41,13 +41,13 @@ def ensure_whole(catalogue: Catalogue, outputs: LastOutputs, host: str) -> None:
     is_other = outputs.get("generations", {}) != stack.generations
     if unretired or is_other or (before and before != systems):
         raise InfraError(
-            f"the machines of its hosts, or what runs on which, are not what stack {stack.name} was brought up with: "
-            f"finish that first (pulumi up --stack {stack.name}), then {host} again"
+            f"hosts of stack {stack.name}, or what runs on them, have changed since its last full update: run pulumi "
+            f"up --stack {stack.name} first, then {host} again"
         )
     there = {name for name in outputs["addresses"] if "@" not in name}
     if there != {*stack.hosts} or sorted(outputs.get("standby", [])) != sorted(stack.standbyRegions):
         raise InfraError(
-            f"the hosts or the regions that stand by are not those that stack {stack.name} was brought up with: pulumi "
+            f"hosts or standby regions of stack {stack.name} have changed since its last full update: run pulumi "
             f"up --stack {stack.name} first, then {host} again"
         )
 

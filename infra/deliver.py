@@ -76,7 +76,7 @@ class ImageTags:
             image_tags.keep(self.images, self.owner)
 
     def settle(self) -> bool:
-        """After it: those that no kept release needs any more lose their tags. Whether all is as it should be."""
+        """After it: those that no kept release needs any more lose their tags. Whether all tags are right."""
         from infra import image_tags
 
         with self._report_errors():

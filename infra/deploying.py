@@ -185,7 +185,9 @@ def roll_back(catalogue: Catalogue, services: Sequence[str], host: str | None, s
         had = former(answer, name)
         own = {image.name: had[image.repository] for image in tagged_images(service) if image.repository in had}
         if not own:
-            raise InfraError(f"{name} has no image of the stack's own that a tag names: infra rollback goes back whole")
+            raise InfraError(
+                f"{name} has no image with a tag in the stack's registry: roll back its host with infra rollback"
+            )
         images[name] = own
     return deploy(catalogue, Deployment(place, images), say, ask_lock)
 

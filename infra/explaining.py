@@ -13,8 +13,14 @@ from infra.errors import InfraError
 FIELDS = "reference/catalogue.md"
 ALERTS = "reference/alerts.md"
 GLOSSARY = "glossary.md"
-PAGES = (FIELDS, "catalogue.md", "sites.md", "backups.md", "reference/configuration.md", ALERTS, GLOSSARY)
+KEYS = "reference/configuration.md"
+PAGES = (FIELDS, "catalogue.md", "sites.md", "backups.md", KEYS, ALERTS, GLOSSARY)
 LINK = re.compile(r"\[([^\]]+)\]\([^)]*\)")
+# Links whose own words say nothing without their target
+HOW = re.compile(r"\[how\]\((?:[^)#]*/)?([^)#/]+)(?:#[^)]*)?\)")
+BELOW = re.compile(r"\[below\]\(#[^)]*\)")
+# The columns of a table whose names are said with its values: what an alert measures, when it is raised
+HEAD = re.compile(r"^\|[\s:|-]+\|$")
 CODE = re.compile(r"`([^`]+)`")
 ROW = re.compile(r"^\|(.+)\|\s*$")
 # Of a cell's code that names a field: `volumes`, `infra:zone`, `image.tag`, `socket: true`
@@ -71,18 +77,22 @@ def entries(docs: Path) -> Iterator[Entry]:
         path = docs / page
         if not path.is_file():
             continue
-        heading = ""
-        for line in path.read_text().splitlines():
+        heading, columns = "", [""]
+        lines = path.read_text().splitlines()
+        for line, following in zip(lines, [*lines[1:], ""], strict=True):
             if line.startswith("#"):
                 heading = _plain(line.lstrip("# "))
             elif match := ROW.match(line):
                 # A | within code is written as \|
                 first, *rest = [cell.strip() for cell in re.split(r"(?<!\\)\|", match[1])]
+                if HEAD.match(following):
+                    columns = rest
+                    continue
                 names = _terms(first) if page == GLOSSARY else _in_code(first)
                 if names and rest:
-                    cells = [_plain(cell) for cell in rest if cell]
-                    is_field = page == FIELDS and len(cells) == 3
-                    text = _of_field(*cells) if is_field else "; ".join(cells)
+                    cells = [_plain(cell) for cell in rest]
+                    is_field = page in (FIELDS, KEYS) and len(cells) == 3
+                    text = _of_field(*cells) if is_field else _with_columns(columns, cells)
                     yield Entry(names, text, f"docs/{page}", heading, cells[0] if is_field else "")
 
 
@@ -134,11 +144,18 @@ def mentions(docs: Path, name: str) -> Iterator[Entry]:
                 yield Entry((name,), _plain(text), f"docs/{page}", heading)
 
 
+def _with_columns(columns: list[str], cells: list[str]) -> str:
+    """The cells of a row; of one with several those after the first with their column's name."""
+    pairs = [(name, cell) for name, cell in zip(columns, cells, strict=False) if cell]
+    return "; ".join(cell if not number else f"{name}: {cell}" for number, (name, cell) in enumerate(pairs))
+
+
 def _of_field(kind: str, default: str, text: str) -> str:
-    need = {"none": "optional", "required": "required"}.get(default, f"default: {default}")
+    need = {"none": "optional"}.get(default, default if default.startswith("required") else f"default: {default}")
     return f"{text} ({kind}; {need})"
 
 
 def _plain(text: str) -> str:
     """Without links and the marks of code."""
+    text = BELOW.sub("further down that page", HOW.sub(r"see \1", text))
     return LINK.sub(r"\1", text).replace("`", "").replace("**", "").replace("\\|", "|")

@@ -9,6 +9,7 @@ from ipaddress import ip_address, ip_network
 
 from dnslib import QTYPE, RR, TXT
 
+from agent.quoting import count
 from catalogue.dns import CHALLENGE
 from catalogue.loading import Catalogue
 from catalogue.problems import nearest
@@ -172,10 +173,10 @@ def lines(stack: Stack, records: Sequence[ExpectedRecord]) -> list[str]:
     output: list[str] = []
     for record in records:
         answered = len(record.found) - len(record.silent)
-        servers = f"{answered} server(s)" + (f", {', '.join(record.silent)} silent" if record.silent else "")
+        servers = count(answered, "server") + (f", {', '.join(record.silent)} silent" if record.silent else "")
         right = sum(record.is_said_by(answer) for answer in record.found.values() if isinstance(answer, list))
         late = f"not yet: {right} of {servers} have it" if answered else "not known: none answers"
-        state = f"as it is to be: {servers}" if record.is_right else late
+        state = f"correct: {servers}" if record.is_right else late
         state += "" if _is_in(stack, record) else f" (not in {stack.zone}: its owner writes it)"
         output += [f"{record.name}  {record.type}  {', '.join(record.values)}  {state}"]
         output += [f"  {line}" for line in record.wrong]
@@ -186,18 +187,18 @@ def closing(stack: Stack, records: Sequence[ExpectedRecord]) -> str:
     """What there is to do."""
     late = [record for record in records if not record.is_right and _is_in(stack, record)]
     if not late and any(not record.is_right for record in records):
-        return f"the records of {stack.zone} are as they are to be; of other zones their owners write them"
+        return f"all records of {stack.zone} are correct; records in other zones are written by their owners"
     if not late:
-        return f"{len(records)} record(s) as they are to be"
+        return f"{count(len(records), 'record')} correct"
     if stack.dns.is_ours:
         again = "infra dns restore" if stack.dns.provider == "cloudflare" else "pulumi up --refresh"
         return (
-            f"{len(late)} of {len(records)} record(s) not as they are to be: pulumi up writes what was not written "
-            f"yet, {again} what was changed since (--stack {stack.name})"
+            f"{len(late)} of {count(len(records), 'record')} missing or changed: pulumi up writes missing ones, "
+            f"{again} restores changed ones (--stack {stack.name})"
         )
     return (
-        f"{len(late)} of {len(records)} record(s) to be written where {stack.zone} is kept: the values above, to be "
-        f"remembered for {stack.recordTtl} s (TTL); then infra dns show --wait 10m --stack {stack.name}"
+        f"{len(late)} of {count(len(records), 'record')} to be written where {stack.zone} is kept: the values above, "
+        f"with a TTL of {stack.recordTtl} s; then run infra dns show --wait 10m --stack {stack.name}"
     )
 
 
@@ -229,7 +230,7 @@ def adoptable(catalogue: Catalogue, wished: Sequence[str]) -> tuple[Zone, list[t
     for name in wished:
         if not (own := parts.get(name)):
             raise InfraError(
-                f"stack {stack.name} wants no address or alias of {name}: {nearest(name, sorted(parts), 'names')}"
+                f"stack {stack.name} has no A, AAAA or CNAME record for {name}: {nearest(name, sorted(parts), 'names')}"
             )
         entries = [e for e in zone.records(name) if e["type"] in own and e.get("comment") != own[e["type"]]]
         if not entries:

@@ -146,6 +146,6 @@ def bring_images(promotion: Promotion, target: Catalogue) -> Iterator[str]:
             copier.copy(f"docker://{here}/{repository}@{digest}", f"docker://{there}/{repository}:{tag}")
             if copier.digest(f"docker://{there}/{repository}:{tag}") != digest:
                 raise InfraError(
-                    f"the copy of {repository}@{digest[:SHORT]} in {target_stack.region} is not it. Run again"
+                    f"the copy of {repository}@{digest[:SHORT]} in {target_stack.region} has another digest. Run again"
                 )
             yield f"copied {repository}@{digest[:SHORT]} into the registry of stack {target_stack.name}"

@@ -249,7 +249,7 @@ def _lead(
         try:
             channel = transport.open_channel("direct-tcpip", there, peer, timeout=15)
         except (paramiko.SSHException, OSError):
-            say(f"nothing takes a connection at port {there[1]} there")
+            say(f"nothing listens on port {there[1]} there")
             return
         with channel:
             # Each way by itself: one whose reader is slow holds up no other

@@ -51,8 +51,8 @@ def remove_record(request: RecordRequest, record: Record, token: str) -> str:
             now = _token_of(request["stack"])
             if not now or now == token:
                 raise RefusedToken(
-                    f"{refused}. It is the token that the last update used: set one that may, or remove the record "
-                    "there and pulumi state delete it here"
+                    f"{refused}. The token of the last update lacks that permission: set one that has it, or delete "
+                    "the record at Cloudflare and run pulumi state delete here"
                 ) from None
             zone = Zone(request["zone"], now)
     except NoZone:

@@ -45,8 +45,8 @@ def entry_of(world: World, service: str) -> Backup:
         raise Refused(f"{quoting.quote(service)} has no backup defined on this host; {has}")
     if there := next(filter(None, (away.where(world, unit) for unit in services[service]["units"])), ""):
         raise Refused(
-            f"the data of {service} is not on this host: it went to {there}. Where that host is lost, removing the "
-            "file below /etc/infra/away and a restart of this host give this one its own copy of then"
+            f"the data of {service} is not on this host: it moved to {there}. If that host is lost, remove the file "
+            "below /etc/infra/away here and reboot: this host then uses the older copy that it has"
         )
     return services[service]
 

@@ -102,7 +102,10 @@ def _of_service(whole: System, entry: Instance, service: ComposeService) -> Iter
         )
         yield f"service {name} has {service.replicas} replicas", rule
     if service.container_port and not service.port:
-        yield f"service {name} has a container_port and no port", f"write a port for {name}, at which it is led to"
+        yield (
+            f"service {name} has a container_port and no port",
+            f"write a port for {name}, at which the other host can reach it",
+        )
     if service.port and service.check != "http":
         rule = f"write health: /PATH for {name}: the other host asks for it over the network"
         yield f"the health of service {name} is not asked by HTTP", rule

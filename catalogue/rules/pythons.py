@@ -81,7 +81,9 @@ def _faults(
     packages = python_locks.certain_packages(lock, environment)
     for package in packages:
         if path := python_locks.local_path(package):
-            fault = f"package {package.get('name')} of {lock_file} lies at {path}, and hosts do not have that"
+            fault = (
+                f"package {package.get('name')} of {lock_file} is a local path ({path}), which does not exist on hosts"
+            )
             yield fault, "must be a package of an index, or an artefact with its wheel as index"
     for host, machine, architecture in _machines(catalogue, system):
         misfits = _without_wheels(packages, architecture, version, is_built=False)

@@ -17,7 +17,7 @@ app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 StackName = Annotated[
     str, typer.Option("--stack", envvar="PULUMI_STACK", help="Name of the stack, as in Pulumi.STACK.yaml.")
 ]
-ONE_HOST = "Only this host; without it all hosts, or the only one that it can be."
+ONE_HOST = "Name of the host. Default: all hosts, or the only one that fits."
 HostName = Annotated[str | None, typer.Option("--host", help=ONE_HOST)]
 
 

@@ -132,7 +132,7 @@ def docs() -> None:
 
 @app.command()
 def init(stack: StackName) -> None:
-    """Make a stack's SSH and host keys and keep them as encrypted configuration. Keys that are there stay."""
+    """Make a stack's SSH and host keys and keep them as encrypted configuration. Existing keys are kept."""
     from infra.init import initialise
 
     for line in initialise(stack_of(stack)):
@@ -146,7 +146,7 @@ def images(
     update: Annotated[str | None, typer.Option(help="IMAGE:TAG to copy again from its registry.")] = None,
     json_output: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Images of other registries: what the stack has of them, and what is newer there."""
+    """List images from other registries: the versions that the stack uses, and newer ones."""
     from infra import images as others
 
     catalogue = catalogue_of(stack)
@@ -194,7 +194,9 @@ def push(
 
 @app.command()
 def explain(
-    field: Annotated[str, typer.Argument(help="A field of the catalogue, a key of the stack, or an alert.")],
+    field: Annotated[
+        str, typer.Argument(help="A field of the catalogue, a key of the stack, an alert, or a term of the glossary.")
+    ],
 ) -> None:
     """Print what a field of files/systems/, a key of Pulumi.STACK.yaml, an alert or a term of the glossary means."""
     from infra import explaining

@@ -30,8 +30,8 @@ def preview(
 ) -> None:
     """Show what a change does to the cloud, to every host and to the bill. Where Pulumi is logged in and knows the
     stack, from `pulumi preview` and the hosts themselves; else by comparing two commits, which needs git and neither
-    AWS, a Pulumi login nor a passphrase: secrets stay encrypted, and one without a value is a warning. 1 when the
-    catalogue does not validate or the policy refuses it."""
+    AWS, a Pulumi login nor a passphrase: secrets stay encrypted, and one without a value is a warning. Exit
+    code 1 if the catalogue does not validate or the policy refuses the change."""
     from infra.preview import command, commits, plans
 
     if format not in command.FORMATS:
@@ -52,7 +52,7 @@ def up(
         str | None, typer.Option(help=f"Base commit of an approved preview without AWS; default: {USUAL}.")
     ] = None,
 ) -> None:
-    """Run `pulumi up` for an approved preview; refused when it would now do anything else, with what changed since."""
+    """Run `pulumi up` for an approved preview. Refused, with the differences, if the plan has changed since."""
     from infra.preview import commits, plans
 
     raise typer.Exit(plans.up(stack, plan, base or commits.usual()))

@@ -88,13 +88,13 @@ def logs(
     since: Annotated[str | None, typer.Option(help="Only lines since then, such as 10m or 2h.")] = None,
     grep: Annotated[str, typer.Option(help="Only lines that match this regular expression.")] = "",
 ) -> None:
-    """Show what services say, from every host that runs them, by time. Secrets of the stack are masked."""
-    from infra import logs as telling
+    """Show logs of services from every host that runs them, in order of time. Secrets of the stack are masked."""
+    from infra import logs as service_logs
 
     catalogue = catalogue_of(stack)
     ago = None if since is None else duration("--since", since)
     count = lines if lines is not None else MOST_LINES if ago is not None else 50
-    for line in telling.lines(catalogue, services or [], host, telling.Selection(count, follow, ago, grep)):
+    for line in service_logs.lines(catalogue, services or [], host, service_logs.Selection(count, follow, ago, grep)):
         typer.echo(line)
 
 

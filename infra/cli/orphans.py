@@ -24,8 +24,8 @@ def orphans(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """List resources in AWS that have this stack's tags, or that a killed update created, but that are in no state,
-    with their cost; exit code 2 when there are any. `infra up` and `infra move` adopt what killed updates left by
-    themselves."""
+    with their cost; exit code 2 when there are any. `infra up` and `infra move` adopt automatically what killed
+    updates left."""
     from infra.orphans import command, listing
 
     stack_model = stack_of(stack)

@@ -39,8 +39,8 @@ def list_secrets(stack: StackName) -> None:
 
 @group.command()
 def diff(stack: StackName, host: HostName = None) -> None:
-    """Compare secrets by name with what hosts have: other values, missing ones, unused ones, values changed by hand; 2
-    when there is something. Digests under the stack's key are compared, and no value is shown."""
+    """Compare secrets by name with what hosts have: other values, missing ones, unused ones, values changed by hand.
+    Exit code 2 if anything differs. Digests under the stack's key are compared, and no value is shown."""
     from infra import secret, secret_hosts
     from infra.preview.live import catalogue_of as catalogue_with_values
 
@@ -175,8 +175,8 @@ def push_github(
     environment: Annotated[str, typer.Option("--environment", help="An environment of it, such as deploy-prod.")] = "",
     write: Annotated[bool, typer.Option("--write", help="Write them; else only say what would be written.")] = False,
 ) -> None:
-    """Write secrets that a workflow needs as GitHub Actions secrets, by GitHub's program gh, which is logged in there.
-    Without --write: say which, and which of them are there already. Values go to it by standard input."""
+    """Write secrets that a workflow needs as GitHub Actions secrets, with GitHub's program gh, which must be logged in.
+    Without --write: show which, and which of them exist. Values go to gh by standard input."""
     from infra import github_secrets
 
     catalogue = catalogue_of(stack)

@@ -6,7 +6,7 @@ TEXTS = {
     "Written by the code of this pull request itself{commit}, and not by this repository.": "このコメントの内容は、このリポジトリではなくプルリクエスト自体のコード{commit}が生成したものです。",
     " at {commit}": "（{commit}）",
     # infra/preview/formats/markdown.py
-    "{folded} of {all} parts, the least important first, are only counted here: a comment holds {limit} characters. In full: `{command}`": "コメントの上限（{limit}文字）を超えるため、{all}項目のうち重要度の低い{folded}項目は件数だけを表示しています。全体の表示：`{command}`",
+    "{folded} of {all} sections, the least important ones, are shortened to a line: a comment holds {limit} characters. In full: `{command}`": "コメントの上限（{limit}文字）を超えるため、{all}項目のうち重要度の低い{folded}項目は件数だけを表示しています。全体の表示：`{command}`",
     "… cut at {limit} characters": "…（{limit}文字で打ち切り）",
     "policy": "ポリシー",
     "plan": "プラン",

@@ -87,7 +87,7 @@ def program_in(root: Path) -> Program:
         if not recorded and not is_part(root, path):
             continue
         if not is_safe(path) or is_owners(path):
-            raise InfraError(f"{root} has {path!r} as a part of the program, which none can be")
+            raise InfraError(f"{root} lists {path!r} as a file of the program, and no such path is allowed")
         file = file_at(root / path)
         if file is None:
             raise InfraError(f"{path} is not in {root} as a file: check it out as a whole, or clone it")

@@ -20,7 +20,7 @@ Fate = Literal["added", "replaced", "removed", "merged", "kept", "absent", "conf
 WORDS: dict[Fate, str] = {
     "added": "new", "replaced": "replaced", "removed": "removed", "merged": "edited here, and merged",
     "kept": "edited here, and kept", "absent": "removed here, and not brought back",
-    "conflict": "edited here, and another way by the program",
+    "conflict": "changed both here and by the new version",
 }  # fmt: skip
 STILL: tuple[Fate, ...] = ("kept", "absent")
 MOST_NAMES = 12
@@ -182,7 +182,7 @@ def refuse_conflicts(upgrade_plan: Plan) -> None:
     paths = upgrade_plan.of("conflict")
     if paths:
         raise InfraError(
-            f"nothing was changed. Edited here, and another way by the program: {', '.join(paths)}. "
+            f"nothing was changed. Changed both here and by the new version: {', '.join(paths)}. "
             "Choose for each: --keep PATH leaves it as it is here, --take PATH takes the program's"
         )
 

@@ -85,7 +85,7 @@ def test_later_steps_wait_for_the_call(tmp_path):
         "Notify",
     ]
     assert "needs" not in jobs["deploy"] and jobs["deploy"]["with"]["image"] == "watchme-admin"
-    assert "step 'Notify' stays and uses what step image gave, which goes: change it" in remarks
+    assert "step 'Notify' uses an output of step image, which is removed: change it" in remarks
 
 
 def test_call_has_only_inputs_of_the_workflow(tmp_path):

@@ -186,7 +186,7 @@ def test_host_gets_back_data_that_it_gave_away(host):
     before = set(host.active)
     away.fence(host, ID["system"], record)
     host.active -= {*units}
-    with pytest.raises(Refused, match="is not on this host: it went to watchme in ap-southeast-2"):
+    with pytest.raises(Refused, match="is not on this host: it moved to watchme in ap-southeast-2"):
         now(host, "db")
     asked = prepared(host)
     arriving.ready(host, asked, say)

@@ -1,4 +1,4 @@
-"""A service that only ends again and again is not waited for to the end; one that may wait for another one is."""
+"""A service that keeps crashing is not waited for until the deadline; one that may wait for another one is."""
 
 from collections.abc import Callable
 

@@ -36,7 +36,7 @@ WRONG = {
     "one behind a link to nothing": (b"#!/opt/dangling\n", "needs the interpreter /opt/dangling, which is a link to /opt/gone, which does not exist on this host"),
     "a directory": (b"#!/opt/folder\n", "needs the interpreter /opt/folder, which is a directory"),
     "one of another architecture": (b"#!/opt/linked\n", "needs the interpreter /opt/linked, which is built for arm64, but this machine is amd64"),
-    "several words for env": (b"#!/usr/bin/env python3 -u\n", "has several words after env in its #!, which env takes for one name: use env -S python3 -u"),
+    "several words for env": (b"#!/usr/bin/env python3 -u\n", "passes arguments to env in its #!, which env takes for one name: use env -S python3 -u"),
     "none behind env's own words": (b"#!/usr/bin/env -S -u FOO A=1 node\n", "needs the interpreter node, which does not exist on this host"),
     "none that env finds": (b"#!/usr/bin/env -S node --x\n", "needs the interpreter node, which does not exist on this host"),
 }  # fmt: skip

@@ -77,7 +77,7 @@ def test_name_servers_without_the_proof_are_reported(api, monkeypatch):
     world = asking(api, monkeypatch)
     monkeypatch.setattr(proofs.nameservers, "servers_of", lambda *_: ["one"])
     monkeypatch.setattr(proofs.nameservers, "texts", lambda *_: [[]])
-    with pytest.raises(Refused, match="its servers do not answer with it"):
+    with pytest.raises(Refused, match="is not on all servers of Cloudflare after"):
         proofs.run(world, "prove", ["cloudflare"])
 
 

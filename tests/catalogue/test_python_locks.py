@@ -26,7 +26,7 @@ EXAMPLES = {
     "too new": (lock(requires=">=3.10,<3.12"), {"version": "3.12"}, "version 3.12, and files/static"),
     "beside the project": (
         lock(package("gunicorn", source='source = { editable = "../lib" }')), {},
-        "package gunicorn of files/static/recall/python/uv.lock lies at ../lib, and hosts do not have that",
+        "package gunicorn of files/static/recall/python/uv.lock is a local path (../lib), which does not exist on hosts",
     ),
     "another processor": (lock(package("gunicorn", OTHERS)), {}, "uv.lock has no wheel of gunicorn for services ("),
     "another processor, further down": (

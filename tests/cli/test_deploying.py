@@ -216,12 +216,12 @@ def deploy(wanted=WANTED, made=None) -> str:
         ({**WHOLE, "region": "ap-southeast-2"}, "serves from ap-southeast-2 and is to be in ap-northeast-1: finish"),
         (
             {**WHOLE, "addresses": {}},
-            "the hosts or the regions that stand by are not those that stack prod was brought",
+            "hosts or standby regions of stack prod have changed since its last full update",
         ),
-        ({**WHOLE, "generations": {"watchme": 2}}, "the machines of its hosts, or what runs on which, are not what"),
-        ({**WHOLE, "kept": {"watchme": [1]}}, "the machines of its hosts, or what runs on which, are not what"),
-        ({**WHOLE, "systems": {"box": ["watchme"]}}, "the machines of its hosts, or what runs on which, are not what"),
-        ({**WHOLE, "standby": ["us-east-2"]}, "the hosts or the regions that stand by are not those"),
+        ({**WHOLE, "generations": {"watchme": 2}}, "hosts of stack prod, or what runs on them, have changed"),
+        ({**WHOLE, "kept": {"watchme": [1]}}, "hosts of stack prod, or what runs on them, have changed"),
+        ({**WHOLE, "systems": {"box": ["watchme"]}}, "hosts of stack prod, or what runs on them, have changed"),
+        ({**WHOLE, "standby": ["us-east-2"]}, "hosts or standby regions of stack prod have changed"),
         ({**WHOLE, "releases": {"watchme": {"id": "r2"}}}, "watchme serves r1, and not what pulumi up brought last"),
     ],
 )

@@ -293,5 +293,5 @@ def test_callers_wait_for_data_only_where_they_serve(tmp_path, before, attempt, 
 def test_caller_that_waits_for_data_and_takes_a_system_is_refused(tmp_path):
     shop = read_shop(tmp_path, "shop", hosts={"gpu": placed("shop-db")})
     attempt = Move("now", systems={"shop-shop-db": ["old"], "shop": ["old"]})
-    with pytest.raises(pulumi.RunError, match="box calls a service whose data comes to another machine, and gives up"):
+    with pytest.raises(pulumi.RunError, match="box calls a service whose data moves to another machine, and itself"):
         waiting_callers(shop, attempt, IN_TOKYO)

@@ -195,7 +195,7 @@ def test_a_token_that_has_ended_is_replaced_by_the_stacks_own(kept, monkeypatch)
     kept.client.put(record("192.0.2.1"))
     given = {"zone": "example.com", "stack": "prod"}
     monkeypatch.setattr(infra.record, "_token_of", lambda stack: "")
-    with pytest.raises(InfraError, match="It is the token that the last update used"):
+    with pytest.raises(InfraError, match="The token of the last update lacks that permission"):
         infra.record.remove_record(given, record("192.0.2.1"), "ended")
     monkeypatch.setattr(infra.record, "_token_of", lambda stack: kept.app.tokens["operator"])
     assert (

@@ -106,8 +106,8 @@ def test_control_characters_of_others_are_shown_as_text():
 def test_remaining_records_are_listed_for_the_operator():
     late = [ExpectedRecord("x.hey-watch.me", "A", [ADDRESS], 60)]
     external = catalogue(config=configured(dns={"provider": "external"})).stack
-    assert closing(external, late).startswith("1 of 1 record(s) to be written where hey-watch.me is kept")
-    assert "pulumi up --refresh what was changed since (--stack prod)" in closing(catalogue().stack, late)
+    assert closing(external, late).startswith("1 of 1 record to be written where hey-watch.me is kept")
+    assert "pulumi up --refresh restores changed ones (--stack prod)" in closing(catalogue().stack, late)
 
 
 def test_command_waits_until_records_are_written(monkeypatch):
@@ -168,8 +168,8 @@ def test_only_conflicting_records_are_adopted(kept, monkeypatch):
     assert pointing.record_line(found[0][0]) == "api.example.com  A  192.0.2.7  (by \\x1b[2J hand)"
     zone.take_over(*found[0])
     for name, line in {
-        "api.example.com": "that this stack does not own yet", "none.example.com": "wants no address or alias of none",
-        "web.example.com": "proxied by Cloudflare; switch the proxy off", "api.example.org": "wants no address or alias",
+        "api.example.com": "that this stack does not own yet", "none.example.com": "has no A, AAAA or CNAME record for none",
+        "web.example.com": "proxied by Cloudflare; switch the proxy off", "api.example.org": "has no A, AAAA or CNAME record",
     }.items():  # fmt: skip
         with pytest.raises(InfraError, match=line):
             pointing.adoptable(made, [name])

@@ -35,7 +35,7 @@ def comment(made: Report, limit: int = markdown.LIMIT) -> str:
 def test_a_small_change_is_shown_whole():
     text = comment(report())
     assert text.startswith("<!-- infra preview prod -->\n### 🔶 prod: deletes the machine: its disk is lost")
-    assert "```diff\n@@ -1,3 +1,3 @@\n one\n-two\n+TWO" in text and "only counted here" not in text
+    assert "```diff\n@@ -1,3 +1,3 @@\n one\n-two\n+TWO" in text and "are shortened to a line" not in text
     assert "| web | restarts | a few seconds;" in text and "plan `mocks-a-b-c`" in text
 
 
@@ -43,7 +43,7 @@ def test_comment_fits_its_limit_and_counts_the_folded_parts():
     long = (DIFF[0], *[f"+{'x' * 90} {n}" for n in range(400)])
     text = comment(report(hosts=30, files=40, diff=long, steps=2000))
     assert len(text) <= markdown.LIMIT == 65_536
-    assert "parts, the least important first, are only counted here" in text
+    assert "sections, the least important ones, are shortened to a line" in text
     assert "deletes the machine (2000 of them): its disk is lost" in text and "plan `mocks-a-b-c`" in text
 
 

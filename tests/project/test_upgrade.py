@@ -167,7 +167,7 @@ REFUSED = {
         "agent/apply.py",
         CLASHING,
         True,
-        "nothing was changed. Edited here.*agent/apply.py.*--take",
+        "nothing was changed. Changed both here.*agent/apply.py.*--take",
     ),
     "not committed": (
         "agent/apply.py",

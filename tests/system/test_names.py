@@ -87,9 +87,7 @@ def test_names_are_up_to_date_after_the_move(at_cloudflare: System) -> None:
     again = at_cloudflare.pulumi("preview", "--expect-no-changes")
     assert again.code == 0, again.output
     found = show(at_cloudflare)
-    assert found.code == 0 and f"{NAME}  A  " in found.output and "as it is to be: 1 server(s)" in found.output, (
-        found.output
-    )
+    assert found.code == 0 and f"{NAME}  A  " in found.output and "correct: 1 server" in found.output, found.output
 
 
 def test_singleton_follows_the_name_servers_of_the_zone(at_cloudflare: System) -> None:

@@ -54,7 +54,7 @@ def patterns(where: str, facts: SiteFacts, server: Tree, remarks: list[Remark]) 
                 )
             )
         elif is_guarded:
-            text = f"{label} keeps back what the routes above it would answer: close each such path"
+            text = f"{label} takes precedence over the routes above: add each path that it protects to closed"
             remarks.append(unfit(where, text))
         if any(e["directive"].endswith("_pass") for e in inside(entry)) or is_guarded:
             facts.runs = True

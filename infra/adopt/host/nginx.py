@@ -110,7 +110,7 @@ def sites(files: dict[str, str]) -> Sites:
         result.remarks.extend(
             unfit(
                 f"site {name}: location {r.public}",
-                "a part of it is guarded in a way that cannot be said: it is closed",
+                "has access control that the catalogue cannot express: the path is closed",
             )
             for r in shut
         )

@@ -186,7 +186,7 @@ def _networks(around: list[Tree], settings: RouteFields) -> str:
                 return f"has deny {what}, and networks of routes are of IPv4"
             continue
         if kind == "deny" and networks["allow"]:
-            return "has deny behind allow, and of a route deny has the first word"
+            return "has deny after allow; in a route, deny takes precedence"
         networks[kind].append(str(network))
     if ends == "deny" and not networks["allow"]:
         return "is open to networks of IPv6 alone, and those of routes are of IPv4"

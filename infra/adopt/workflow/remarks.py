@@ -133,7 +133,7 @@ def _of_jobs(plan: Plan) -> Iterator[str]:
         for step in part.staying:
             uses = sorted(id for id in gone_ids if re.search(rf"\bsteps\.{re.escape(id)}\b", str(dict(step.value))))
             if uses:
-                yield f"step {step.title!r} stays and uses what step {', '.join(uses)} gave, which goes: change it"
+                yield f"step {step.title!r} uses an output of step {', '.join(uses)}, which is removed: change it"
         if part.staying:
             yield f"stays in job {part.job.id} as it is: {'; '.join(step.title for step in part.staying)}"
     for job in plan.workflow.jobs:

@@ -31,7 +31,7 @@ class ImagesResult(TypedDict):
 
 
 def run(request: ImagesRequest, say: Say) -> ImagesResult:
-    """Raises InfraError naming every image that is not in the new region as it should be."""
+    """Raises InfraError naming every image that is missing or different in the new region."""
     source, here = (registry(request["account"], region) for region in (request["source"], request["region"]))
     target = Target(**request["target"])
     session = assume_role(request["role"], request["region"])
@@ -62,7 +62,7 @@ def run(request: ImagesRequest, say: Say) -> ImagesResult:
 
 
 def copy_result(request: ImagesRequest, copies: list[Copy], say: Say) -> ImagesResult:
-    """The result. Raises InfraError naming every image that is not in the new region as it should be."""
+    """The result. Raises InfraError naming every image that is missing or different in the new region."""
     wrong = [image for image in copies if image["how"] in ("failed", "nowhere")]
     if wrong or len(copies) != len(request["images"]):
         reasons = [f"{short(image['to'])}: {image.get('reason', 'is in neither region')}" for image in wrong]

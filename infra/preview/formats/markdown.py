@@ -57,7 +57,7 @@ def comment(stack: StackReport, report: Report, limit: int = LIMIT - ROOM) -> st
     text = "".join(section.folded if index in folded else section.text for index, section in enumerate(sections))
     if folded:
         text += "\n" + say(
-            "{folded} of {all} parts, the least important first, are only counted here: a comment holds {limit} "
+            "{folded} of {all} sections, the least important ones, are shortened to a line: a comment holds {limit} "
             "characters. In full: `{command}`",
             folded=len(folded), all=len(sections), limit=limit, command=f"infra preview --stack {stack.stack} --whole",
         ) + "\n"  # fmt: skip
