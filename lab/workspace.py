@@ -59,7 +59,7 @@ def full_environment(lab: Lab) -> dict[str, str]:
 def write_skopeo(lab: Lab) -> None:
     """`skopeo` as a user of the lab has it: ECR's names lead to the lab's registries (lab/cloud/proxy.py)."""
     real = find_program("skopeo")
-    bundle = lab.path("tls", "everybody.pem")
+    bundle = lab.path("tls", "all.pem")
     put(bundle, Path(certifi.where()).read_text() + lab.path("tls", "root.crt").read_text())
     proxy = f"http://{lab.services}:{ports.PROXY}"
     target = lab.path("bin", "skopeo")

@@ -116,10 +116,10 @@ def shrinking(facts: Facts) -> Iterator[Finding]:
 def public_registry(facts: Facts) -> Iterator[Finding]:
     """Container registries are private."""
     for resource in facts.resources:
-        everybody = resource.type == "aws:ecr/repositoryPolicy:RepositoryPolicy" and _for_all(
+        is_public = resource.type == "aws:ecr/repositoryPolicy:RepositoryPolicy" and _for_all(
             str(resource.inputs.get("policy"))
         )
-        if resource.type.startswith("aws:ecrpublic/") or everybody:
+        if resource.type.startswith("aws:ecrpublic/") or is_public:
             yield Finding("public-registry", resource.name, "anyone can pull from it", "use a private repository")
 
 

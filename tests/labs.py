@@ -1,6 +1,6 @@
 """`python -m tests.labs`: the tests that need a lab, in labs side by side.
 
-By day they run with the real `command` plugin where there is one, as everybody with a network does; in the night with
+By day they run with the real `command` plugin where there is one, as users with a network do; in the night with
 the stand-in, which has to behave as the real one does.
 """
 

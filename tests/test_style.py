@@ -14,7 +14,7 @@ from tests.support import ROOT
 
 STYLE = ROOT / "docs/style.md"
 AVOIDED = re.compile(
-    r"\b(told|tells?|nobod\w*|somebod\w*|anybod\w*|whoever|mend(s|ed)?|anew|sick|unwell|(was|were) there before|of before"
+    r"\b(told|tells?|telling|nobod\w*|somebod\w*|anybod\w*|everybod\w*|whoever|mend(s|ed|able)?|anew|sick|unwell|(was|were) there before|of before"
     r"|for want of|want of memory|stands twice|is (given|named) twice|at work|not as it should be|damaged on the way"
     r"|in each other|(to|can) be had|(is|are|be|was|were|all|not|never|gets?) well)\b",
     re.IGNORECASE,
@@ -35,20 +35,23 @@ ON_HOSTS = (
     "for want of memory itself",
     "its clients are told to come back",
     "# Whoever provides it",
+    "USER nobody",
 )
 OTHER_FILES = [
+    ROOT / "Makefile",
     ROOT / "Pulumi.yaml",
+    ROOT / "tests/tests.mk",
     *(
         path
-        for folder in ("files", "lab/image", "starter")
+        for folder in ("files", "lab", "starter", "infra", "catalogue", ".github", ".ci")
         for path in (ROOT / folder).rglob("*")
-        if path.is_file() and path.suffix != ".py" and ".ja." not in path.name
+        if path.is_file() and path.suffix not in (".py", ".pyc") and ".ja." not in path.name
     ),
 ]
 ENGLISH = [
     path
     for path in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
-    if not path.name.endswith(".ja.md") and path.name != "CHANGELOG.md" and path != STYLE
+    if not path.name.endswith(".ja.md") and path != STYLE
 ]
 
 

@@ -74,14 +74,14 @@ def _evaluate(look: HostFacts, condition: Alert) -> list[ConditionResult]:
 
 
 def _result(look: HostFacts, measured: Measured, condition: Alert) -> ConditionResult:
-    subject, value, detail, mendable = measured
+    subject, value, detail, is_repairable = measured
     met = value > condition["above"]
     text = ""
     if met:
         # The condition's own text came in the stack's language
         sentence = condition["text"].format(subject=look.say.of(subject), value=value, **condition)
         text = times.in_text(f"{sentence}{look.say.of(detail)}", look.zone)
-    repair = (condition.get("repair") if mendable else "") or ""
+    repair = (condition.get("repair") if is_repairable else "") or ""
     return ConditionResult(names.current_alert(condition["alert"]), subject, value, met, text, repair)
 
 

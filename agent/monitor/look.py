@@ -22,12 +22,12 @@ from agent.world import World
 
 class Measured(NamedTuple):
     """What a measure found of one subject; `detail` is said after the condition's own text. Where the condition's
-    repair could not help this one, it is not `mendable`."""
+    repair could not help this one, it is not `is_repairable`."""
 
     subject: str
     value: float
     detail: str = ""
-    mendable: bool = True
+    is_repairable: bool = True
 
 
 Measures = Iterator[Measured]

@@ -58,7 +58,7 @@ ENDS = re.compile(r"[;{}][;{}\s]*$")
 SCALAR = re.compile(r"\"[^\"\\]*\"|'[^']*'|[^\s\"'|>&*{\[!%@`][^#]*")
 
 
-# What everybody may know: base64 of an ASN.1 sequence, in which any letters can come together
+# Public by nature: base64 of an ASN.1 sequence, in which any letters can come together
 CERTIFICATES = re.compile(
     r"(?:-----BEGIN (CERTIFICATE|X509 CRL|PUBLIC KEY)-----\n(?=M[A-Z])(?:[A-Za-z0-9+/=]{1,76}\n)+-----END \1-----\s*)+"
 )

@@ -37,7 +37,7 @@ func faulty(fault, health string, handler http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
-// held is memory that somebody asked a service to hold, for the tests of machines that run out of it.
+// held is memory that a test makes a service hold, for the tests of machines that run out of it.
 var held [][]byte
 
 func hold(mib int) {
@@ -48,7 +48,7 @@ func hold(mib int) {
 	held = append(held, block)
 }
 
-// work is what only one of may run in the world: every run is told to one log for all regions.
+// work is what only one instance anywhere may do: every run is written to one log for all regions.
 func work(url string) {
 	client := http.Client{Timeout: time.Second}
 	for {

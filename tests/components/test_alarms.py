@@ -88,8 +88,8 @@ def test_alarms_match_the_metrics_of_the_releases(here):
         assert {alarm["namespace"] for alarm in own} == {f"infra/prod/{host}"}
     policies = [json.loads(p.inputs["policy"])["Statement"] for p in made.of("aws:iam/rolePolicy:RolePolicy")]
     for statements in policies:
-        (telling,) = [s for s in statements if s["Action"] == "cloudwatch:PutMetricData"]
-        assert telling["Condition"]["StringEquals"]["cloudwatch:namespace"] in {
+        (publishing,) = [s for s in statements if s["Action"] == "cloudwatch:PutMetricData"]
+        assert publishing["Condition"]["StringEquals"]["cloudwatch:namespace"] in {
             alarm["namespace"] for alarm in found(made).values()
         }
 

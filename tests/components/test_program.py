@@ -147,8 +147,8 @@ def test_host_role_has_only_the_documented_rights():
     pull = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
     assert by_action[str(pull)]["Resource"] == ["arn:repo"]
     anywhere = {action for statement in statements if statement["Resource"] == "*" for action in _actions(statement)}
-    telling = by_action["cloudwatch:PutMetricData"]
-    assert telling["Condition"] == {"StringEquals": {"cloudwatch:namespace": "infra/prod"}}
+    publishing = by_action["cloudwatch:PutMetricData"]
+    assert publishing["Condition"] == {"StringEquals": {"cloudwatch:namespace": "infra/prod"}}
     assert anywhere - {"cloudwatch:PutMetricData"} == {
         "ecr:GetAuthorizationToken", "route53:ListHostedZones", "route53:GetChange",
     }  # fmt: skip

@@ -24,5 +24,5 @@ def machine(**changes) -> Facts:
     return of(rules.INSTANCE, MACHINE | changes)
 
 
-def everybody(principal: str) -> str:
+def policy_for(principal: str) -> str:
     return f'{{"Statement": [{{"Effect": "Allow", "Principal": {principal}}}]}}'

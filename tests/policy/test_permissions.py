@@ -3,7 +3,7 @@
 import pytest
 
 from policy import rules
-from tests.policy.resources import everybody, of, opening
+from tests.policy.resources import of, opening, policy_for
 
 # rule, facts that break it, what is said; facts that keep it
 EXAMPLES = {
@@ -76,11 +76,11 @@ EXAMPLES = {
         "allows * on all resources",
         of("aws:iam/role:Role", {"inlinePolicies": [{"name": "none"}]}),
     ),
-    "a role for everybody": (
+    "a role for anyone": (
         rules.permissions,
-        of("aws:iam/role:Role", {"assumeRolePolicy": everybody('{"AWS": "*"}')}),
+        of("aws:iam/role:Role", {"assumeRolePolicy": policy_for('{"AWS": "*"}')}),
         "anyone can assume it",
-        of("aws:iam/role:Role", {"assumeRolePolicy": everybody('{"Service": "ec2.amazonaws.com"}')}),
+        of("aws:iam/role:Role", {"assumeRolePolicy": policy_for('{"Service": "ec2.amazonaws.com"}')}),
     ),
     "ssh in a network's own group": (
         rules.ssh_open,

@@ -8,7 +8,7 @@ from policy import host_rules, rules
 from policy.facts import Facts, Resource
 from tests import secret_names
 from tests.policy.limits import LIMITS
-from tests.policy.resources import everybody, machine, of, opening
+from tests.policy.resources import machine, of, opening, policy_for
 from tests.support import whole
 
 COMPOSE = "services:\n  api:\n    ports:\n    - {}\n"
@@ -66,9 +66,9 @@ EXAMPLES = {
     ),
     "a repository for all among others": (
         rules.public_registry,
-        of("aws:ecr/repositoryPolicy:RepositoryPolicy", {"policy": everybody('{"AWS": ["arn:aws:iam::1:root", "*"]}')}),
+        of("aws:ecr/repositoryPolicy:RepositoryPolicy", {"policy": policy_for('{"AWS": ["arn:aws:iam::1:root", "*"]}')}),
         "anyone can pull",
-        of("aws:ecr/repositoryPolicy:RepositoryPolicy", {"policy": everybody('{"AWS": ["arn:aws:iam::1:root"]}')}),
+        of("aws:ecr/repositoryPolicy:RepositoryPolicy", {"policy": policy_for('{"AWS": ["arn:aws:iam::1:root"]}')}),
     ),
     "no price": (rules.budget, machine(), "warning: budget: prod: its monthly cost is unknown", replace(machine(), monthly=1.0)),
     "hardening that is taken back": (
@@ -112,9 +112,9 @@ EXAMPLES = {
     ),
     "a repository for all": (
         rules.public_registry,
-        of("aws:ecr/repositoryPolicy:RepositoryPolicy", {"policy": everybody('"*"')}),
+        of("aws:ecr/repositoryPolicy:RepositoryPolicy", {"policy": policy_for('"*"')}),
         "anyone can pull",
-        of("aws:ecr/repositoryPolicy:RepositoryPolicy", {"policy": everybody('{"AWS": "arn:aws:iam::1:root"}')}),
+        of("aws:ecr/repositoryPolicy:RepositoryPolicy", {"policy": policy_for('{"AWS": "arn:aws:iam::1:root"}')}),
     ),
     "unscanned": (
         rules.unscanned,
