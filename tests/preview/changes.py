@@ -89,6 +89,30 @@ WITH_SECRET = both(
 )
 
 
+UPSTREAM = "files/static/feeds/compose.yml"
+COMPOSE = """services:
+  queue:
+    image: docker.io/library/redis:7.2
+    mem_limit: 64m
+    command: [redis-server, --save, ""]
+    tmpfs: /data
+"""
+FEEDS = """system: feeds
+document: https://feeds.example.com/
+compose: {file: feeds/compose.yml}
+services:
+  - {name: queue, purpose: Queue of the feeds, health: running}
+"""
+
+
+def with_upstream(root: Path) -> None:
+    """A product of others by its makers' compose file, on the host that there is."""
+    for path, text in ((UPSTREAM, COMPOSE), ("files/systems/feeds.yaml", FEEDS)):
+        (root / path).parent.mkdir(exist_ok=True)
+        (root / path).write_text(text)
+    replaced(PROD, "systems: [watchme]", "systems: [watchme, feeds]")(root)
+
+
 @dataclass(frozen=True)
 class Row:
     """`change` is made, `before` first where the base needs something; the report then has these lines (of the terminal's
@@ -271,6 +295,20 @@ ROWS = {
         "watchme from watchme to box in 10 steps",
         ["ast-api stops permanently", "retire", "nginx.service comes"],
         before=added(PROD, "    box: {kind: ec2, systems: [], instanceType: t4g.large, reserve: 1g}\n"),
+    ),
+    "a later compose file of a product's makers": Row(
+        both(
+            replaced(UPSTREAM, "redis:7.2", "redis:7.4"),
+            replaced(UPSTREAM, '--save, ""]', '--save, "", --maxmemory, 32mb]'),
+            added(UPSTREAM, "    environment: {LEVEL: quiet}\n"),
+        ),
+        [
+            "/opt/queue/docker-compose.prod.yml changed +5 −1", "-    image: 754", "+    image: 754", "+    - --maxmemory",
+            "+    - 32mb", "+LEVEL=quiet", "image-ap-northeast-1-docker.io/library/redis:7.4", "queue restarts",
+        ],
+        "1 service restarts with a gap: queue",
+        ["ast-api restarts"],
+        before=with_upstream,
     ),
     "it does not validate": Row(
         replaced(WATCHME, "port: 8017", "port: eight"),

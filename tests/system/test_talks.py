@@ -73,8 +73,11 @@ def test_an_upgrade_migrates_its_data(talks: Talks, first: str) -> None:
     publish(talks.system, image(LATER))
     database, migrations = talks.started("db"), int(talks.query("select count(*) from django_migrations"))
     talks.system.edit(YAML, f"v{FIRST}", f"v{LATER}")
-    previewed = talks.infra("preview")
+    # The makers' own file changes too, as theirs does with a version
+    talks.system.edit(COMPOSE, "stop_grace_period: 1m", "stop_grace_period: 90s")
+    previewed = talks.infra("preview", "--whole")
     assert "migrate" in previewed and f"v{LATER}" in previewed, previewed
+    assert "-    stop_grace_period: 1m" in previewed and "+    stop_grace_period: 90s" in previewed, previewed
     said = talks.system.must_up()
     assert said.count("running release step migrate of web") >= 1
     assert talks.django("import pretalx; print(pretalx.__version__)").endswith(LATER)
