@@ -48,8 +48,12 @@ LIBRARIES = (
 def image_digests(catalogue: Any) -> dict[str, dict[str, str]]:
     """Repository → suffix (`:tag`, `@digest`) → digest: the one that is named, or without a registry a made-up one."""
     by_repository: dict[str, dict[str, str]] = {}
-    for image in catalogue.images:
-        suffix, digest = image.suffix, hashlib.sha256(image.name.encode()).hexdigest()
+    # A program of 0.2.0 has no list of them: there only containers had images
+    containers = (service for system in catalogue.running.values() for service in system.compose_services)
+    images = catalogue.images if hasattr(catalogue, "images") else [service.image for service in containers]
+    for image in images:
+        suffix = image.suffix
+        digest = hashlib.sha256(f"{image.repository}{suffix}".encode()).hexdigest()
         by_repository.setdefault(image.repository, {})[suffix] = suffix[1:] if suffix[0] == "@" else f"sha256:{digest}"
     return by_repository
 
@@ -82,7 +86,9 @@ def host_of(catalogue: Any, name: str, images: dict[str, dict[str, str]], key: b
     files = {file.path: text(file.content, file.path, key) for file in rendered.files}
     for file in rendered.environment_files:
         secrets = {key: f"[secret {file.versions.get(place, 'not set')}]" for key, place in file.secrets.items()}
-        lines = [f"{key}{file.between}{value}" for key, value in sorted({**file.values, **secrets}.items())]
+        lines = [
+            f"{key}{getattr(file, 'between', '=')}{value}" for key, value in sorted({**file.values, **secrets}.items())
+        ]
         whole = "\n".join([*([file.head] if file.head else []), *lines]) + "\n"
         files[file.path] = marks.mask_text(whole, file.path, key)
     files |= {link.path: f"-> {link.target}\n" for link in rendered.links}

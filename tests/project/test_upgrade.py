@@ -3,7 +3,6 @@
 import json
 import re
 import subprocess
-import sys
 from dataclasses import replace
 
 import pytest
@@ -11,18 +10,12 @@ from typer.testing import CliRunner
 
 from infra.errors import InfraError
 from infra.main import app
-from infra.project import program as programs
 from infra.project import upgrade
 from infra.project.program import read_record
 from tests.project.world import LINES, NEW, OLD, checkout, contents, git, program, project, upgraded
-from tests.support import ROOT, execute
 
 EDITED = LINES.replace("line 15\n", "line fifteen\n")
 CLASHING = LINES.replace("line 2\n", "line 2 of mine\n")
-
-
-# The command line of the directory that it runs in, and not of this one
-CHECK = "from infra.main import run; run()"
 
 
 def test_unedited_files_become_the_new_versions(tmp_path):
@@ -231,38 +224,6 @@ def test_fork_names_its_origin(tmp_path, monkeypatch):
         and have["Makefile"] == "mine:\n"
     )
     assert read_record(fork).version == "9"
-
-
-def test_a_fork_of_0_2_0_becomes_the_present_program(tmp_path, monkeypatch):
-    """By this repository's own history."""
-    found = subprocess.run(
-        ["git", "log", "--format=%H", "--reverse", '-Sversion = "0.2.0"', "--", "pyproject.toml"],
-        cwd=ROOT, capture_output=True, text=True, check=True, timeout=60,
-    ).stdout.split()  # fmt: skip
-    assert found, "the history of this repository is cut off: clone it as a whole"
-    fork = tmp_path / "fork"
-    subprocess.run(["git", "clone", "-q", str(ROOT), str(fork)], check=True, timeout=120)
-    git(fork, "checkout", "-q", "-b", "main-of-fork", found[0])
-    (fork / "files/systems/shop.yaml").write_text("system: shop\ndocument: x\nservices: []\n")
-    alerts = (fork / "files/alerts.yaml").read_text()
-    (fork / "files/alerts.yaml").write_text(f"# ours\n{alerts}")
-    git(fork, "add", "-A")
-    git(fork, "commit", "-q", "-m", "ours")
-    mine = [*fork.glob("files/systems/*"), *fork.glob("Pulumi.*.yaml"), fork / "README.md"]
-    owned = {path: path.read_text() for path in mine}
-    monkeypatch.chdir(fork)
-    ran = command(ROOT, "--base", found[0], "--yes")
-    assert ran.exit_code == 0, f"{ran.output} {ran.exception}"
-    assert {path: path.read_text() for path in mine} == owned
-    assert (fork / "files/alerts.yaml").read_text().startswith("# ours\n")
-    now = programs.program_in(ROOT).files
-    differing = [path for path, file in now.items() if (fork / path).read_bytes() != file.content]
-    assert differing == ["files/alerts.yaml"] and not (fork / "lab/handmade.py").exists()
-    git(fork, "add", "-A")
-    git(fork, "commit", "-q", "-m", "upgraded")
-    # The rules of the present speak for its owners' systems as they were
-    ran = execute(sys.executable, "-c", CHECK, "check", "--stack", "prod", cwd=fork, code=None)
-    assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
 def test_a_plan_names_every_kind(tmp_path):
