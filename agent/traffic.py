@@ -77,14 +77,18 @@ def count_open_requests(processes: list[str]) -> int:
 
 def main(payload: TrafficPayload) -> None:
     """The requests of the last `within` seconds that a service answered: how many, from whom most, how long ago the
-    latest was (None: none in a log), and how many are `open`. `logs` and `processes` are those of proxies."""
+    latest was (None: none in a log), and how many are `open`. `logs` and `processes` are those of proxies. Of the last
+    `failed_within` seconds: how many were answered with an error of the server's (`failed`)."""
     now = time.time()
     entries = [entry for log in payload["logs"] for entry in read_answers(latest_lines(log), log)]
     served_entries = [entry for entry in entries if entry[1] and entry[2] not in UNSERVED]
     lately = [client for when, client, _ in served_entries if when >= now - payload["within"]]
     clients = sorted({client: lately.count(client) for client in set(lately)}.items(), key=lambda item: -item[1])
     latest = max((when for when, _, _ in served_entries), default=None)
+    since = now - payload.get("failed_within", 0.0)
+    failed = sum(when >= since and status >= 500 for when, _, status in entries)
     print(json.dumps({
-        "requests": len(lately), "clients": clients[:3], "ago": None if latest is None else max(0.0, now - latest),
+        "requests": len(lately), "failed": failed, "clients": clients[:3],
+        "ago": None if latest is None else max(0.0, now - latest),
         "open": count_open_requests(payload["processes"]),
     }), flush=True)  # fmt: skip

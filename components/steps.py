@@ -150,6 +150,7 @@ def data_here(
         return {
             "label": f"data {arrival.place}/{arrival.entry['what']}", "entry": arrival.entry, "target": target,
             "region": arrival.place, "source": arrival.source, "others": others, "program": source("moving"),
+            "traffic": program("traffic"),
         }  # fmt: skip
 
     resolved = pulumi.Output.all(machine, arrival.others).apply(lambda targets: request(*targets))

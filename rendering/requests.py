@@ -135,7 +135,8 @@ class GateResult(TypedDict):
 
 class DataRequest(TypedDict):
     """To the step `data`: what `entry` names comes to the host `target`, which is called `region` in it, from `source`
-    or one of the `others`, by what each is called. `program` is the text of agent/moving.py."""
+    or one of the `others`, by what each is called. `program` is the text of agent/moving.py, `traffic` that of
+    agent/traffic.py."""
 
     label: str
     entry: MovingData
@@ -144,6 +145,7 @@ class DataRequest(TypedDict):
     source: str
     others: dict[str, TargetFields]
     program: str
+    traffic: NotRequired[str]
 
 
 class VerifyRequest(TypedDict):

@@ -70,17 +70,23 @@ class TrafficSigns(TypedDict):
     processes: list[str]
 
 
-class TrafficPayload(TrafficSigns):
-    """What agent/traffic.py is asked: the requests of the last `within` seconds."""
-
+class _AnyTrafficPayload(TrafficSigns):
     within: float
 
 
+class TrafficPayload(_AnyTrafficPayload, total=False):
+    """What agent/traffic.py is asked: the requests of the last `within` seconds, and how many failed in the last
+    `failed_within`."""
+
+    failed_within: float
+
+
 class TrafficAnswer(TypedDict):
-    """How many `requests` were answered lately, how many are `open`, how many seconds `ago` the latest was (None: none
-    in a log), and the clients with the most, each with how many."""
+    """How many `requests` were answered lately, how many `failed`, how many are `open`, how many seconds `ago` the
+    latest was (None: none in a log), and the clients with the most, each with how many."""
 
     requests: int
+    failed: int
     open: int
     ago: float | None
     clients: list[tuple[str, int]]

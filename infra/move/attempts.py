@@ -1,5 +1,6 @@
 """What an `infra move` that was stopped leaves for the one that goes on: the report is of both."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -19,12 +20,14 @@ class Attempts:
     before: dict[str, Latency] = field(default_factory=dict[str, Latency])
     steps: list[tuple[str, str, float]] = field(default_factory=list[tuple[str, str, float]])
     spent: float = 0.0
+    gaps: list[str] = field(default_factory=list[str])
 
-    def and_then(self, steps: list[tuple[str, str, float]], seconds: float) -> "Attempts":
-        """With what one more attempt did; of a step that it repeated, that."""
+    def and_then(self, steps: list[tuple[str, str, float]], seconds: float, gaps: Sequence[str] = ()) -> "Attempts":
+        """With what one more attempt did; of a step that it repeated, that. `gaps` are what it said of handovers of
+        data, none of which is repeated."""
         again = {step for step, _, _ in steps}
         remaining = [entry for entry in self.steps if entry[0] not in again]
-        return Attempts(self.began, self.before, [*remaining, *steps], self.spent + seconds)
+        return Attempts(self.began, self.before, [*remaining, *steps], self.spent + seconds, [*self.gaps, *gaps])
 
 
 def _place(stack: str, region: str) -> Path:
@@ -36,8 +39,10 @@ def read_attempts(stack: str, region: str) -> Attempts | None:
     try:
         note = notes.read(_place(stack, region))
         before = {name: Latency(**entry) for name, entry in note["before"].items()}
-        attempts = Attempts(note["began"], before, [(a, b, c) for a, b, c in note["steps"]], note["spent"])
-        texts: list[object] = [text for step, did, _ in attempts.steps for text in (step, did)]
+        attempts = Attempts(
+            note["began"], before, [(a, b, c) for a, b, c in note["steps"]], note["spent"], list(note.get("gaps", []))
+        )
+        texts: list[object] = [*(text for step, did, _ in attempts.steps for text in (step, did)), *attempts.gaps]
         numbers = [attempts.began, attempts.spent, *(seconds for _, _, seconds in attempts.steps)]
         numbers += [number for entry in before.values() for number in (entry.open, entry.new)]
         # Another form is another program's, or torn

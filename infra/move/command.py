@@ -107,7 +107,7 @@ def carry_out(
     attempts.keep(name, mark, so_far)
     began = time.time()
     progress = run.up(name, planned, lambda line: typer.echo(line), may_remove_lock)
-    so_far = so_far.and_then(run.finished_steps(progress), time.time() - began)
+    so_far = so_far.and_then(run.finished_steps(progress), time.time() - began, progress.gaps)
     if progress.reasons:
         attempts.keep(name, mark, so_far)
         raise InfraError("\n  ".join(why(progress)))

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import TypedDict
 
 from infra.move.phases import Phase, phase_of
+from infra.move.steps.data import IN_USE
 
 Say = Callable[[str], None]
 COMMAND, STACK = "command:", "pulumi:pulumi:Stack"
@@ -55,13 +56,15 @@ class Timed:
 @dataclass
 class Progress:
     """`times` are the phases that began; `reasons` why something failed, in the words of what failed, a line each;
-    `is_locked` says that it did not begin, since another update holds the stack."""
+    `gaps` are what the steps said of each handover of data, and `is_locked` says that it did not begin, since another
+    update holds the stack."""
 
     planned: dict[tuple[str, str], Phase]
     say: Say
     clock: Callable[[], float]
     times: dict[tuple[str, str], Timed] = field(default_factory=dict[tuple[str, str], Timed])
     reasons: list[str] = field(default_factory=list[str])
+    gaps: list[str] = field(default_factory=list[str])
     is_locked: bool = False
     _of_resources: int = 0
 
@@ -103,6 +106,8 @@ class Progress:
         if event.get("severity") in ("info", "info#err"):
             for line in message.strip().splitlines():
                 self.say(f"    {line}")
+                if IN_USE in line:
+                    self.gaps.append(line)
         elif event.get("severity") == "error" and (reason := reason_of(event.get("urn", ""), message)):
             # What the stack reports may only follow from what a resource does
             self._add(reason, first=_type(event.get("urn", "")) not in ("", STACK))

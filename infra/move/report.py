@@ -14,7 +14,8 @@ class Latency:
 @dataclass(frozen=True)
 class Report:
     """`steps` are (step, what it did, seconds), `images` names → digests, `total` the seconds of `pulumi up`. Where no
-    region changes it has a `title`, and may have something `left` to do."""
+    region changes it has a `title`, and may have something `remaining` to do. `gaps` are a line for each handover of
+    data: for how long it was stopped, and how many requests failed."""
 
     stack: str
     old: str
@@ -28,6 +29,7 @@ class Report:
     standby: list[str] = field(default_factory=list[str])
     title: str = ""
     remaining: str = ""
+    gaps: list[str] = field(default_factory=list[str])
 
 
 OTHERS = ("boot", "images", "newest images", "release", "gate", "data", "verify", "drain")
@@ -47,6 +49,7 @@ def markdown(report: Report) -> str:
         "",
         "Steps of different hosts run at the same time.",
         "",
+        *(["## Data", "", *(f"- {line}" for line in report.gaps), ""] if report.gaps else []),
         "## Latency from here",
         "",
         "| name | answer before | answer after | new connection before | new connection after |",

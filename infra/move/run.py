@@ -307,5 +307,5 @@ def report_of(catalogue: Catalogue, old: str, region: str, whole: Attempts) -> R
     return Report(
         name, old or region, region, times.show(whole.began),
         whole.spent, whole.steps, outputs.get("images", {}), whole.before, latencies(catalogue),
-        outputs.get("standby", []),
+        outputs.get("standby", []), gaps=whole.gaps,
     )  # fmt: skip

@@ -162,8 +162,8 @@ def test_clients_are_counted_from_the_log_of_the_proxy(tmp_path, monkeypatch, ca
         '0 0 127.0.0.1:5000 127.0.0.1:8017 users:(("nginx",pid=7,fd=3))\n0 0 127.0.0.1:1 127.0.0.1:2 users:(("sshd"\n'
     )
     monkeypatch.setattr(traffic.subprocess, "run", lambda *_, **__: SimpleNamespace(stdout=sockets))
-    traffic.main({"within": 30, **signs_of_traffic()})
+    traffic.main({"within": 30, "failed_within": 4, **signs_of_traffic()})
     said = json.loads(capsys.readouterr().out)
-    assert said["open"] == 1
+    assert said["open"] == 1 and said["failed"] == 1
     # A redirection to TLS and what strangers try are no client's requests; an answer that failed is one
     assert (said["requests"], said["clients"]) == (2, [["198.51.100.1", 2]]) and said["ago"] < 10

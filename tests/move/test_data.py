@@ -117,12 +117,12 @@ class Hosts:
 
         self.call("copy", do)
 
-    def move(self, source=SYDNEY):
+    def move(self, source=SYDNEY, traffic="", say=lambda line: None):
         request = {
             "target": TARGET, "region": TOKYO, "source": source, "others": {SYDNEY: TARGET}, "entry": ENTRY,
-            "program": "",
+            "program": "", "traffic": traffic,
         }  # fmt: skip
-        return data.run(request, lambda line: None)
+        return data.run(request, say)
 
     def lease_over(self) -> None:
         """What the watch on the old host does by itself."""
@@ -149,6 +149,17 @@ def test_moved_data_is_complete_and_the_old_host_rests(hosts):
     ]  # fmt: skip
     assert hosts.move()["bytes"] == 0, "again, nothing to do"
     assert hosts.move("")["bytes"] == 0
+
+
+@pytest.mark.parametrize(("failed", "line"), [(12, "12 request(s)"), (None, "an unknown number of requests")])
+def test_failed_requests_are_reported_beside_the_gap(hosts, monkeypatch, failed, line):
+    said, asked = [], []
+    answer = None if failed is None else {"failed": failed}
+    monkeypatch.setattr(data, "ask_traffic", lambda target, *words: (asked.append(words), answer)[1])
+    assert hosts.move(traffic="program", say=said.append)["failed"] == failed
+    assert said[-1] == f"watchme: 0 MiB moved and in use; stopped for 0.0 s, in which {line} got an error"
+    # Of the old host, over the time in which nothing ran
+    assert asked == [("program", 0.0, 1.0)]
 
 
 CALLS = 11

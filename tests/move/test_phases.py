@@ -158,9 +158,11 @@ def test_report_lists_steps_and_remaining_resources():
         Report(
             "prod", SYDNEY, TOKYO, "2026-11-21 20:00 UTC", 60.0, steps, {"watchme-web:latest": "sha256:1"},
             {"api.hey-watch.me": Latency(121.2, 480.0)}, {"api.hey-watch.me": Latency(1.4, 6.0)}, [SYDNEY],
+            gaps=["data ap-northeast-1/web: stopped for 8.4 s"],
         )
     )  # fmt: skip
     assert "| images ap-northeast-1 | 1 created | 8.2 |" in text
+    assert "## Data\n\n- data ap-northeast-1/web: stopped for 8.4 s\n" in text
     assert "| Pulumi, program and AWS | the remaining time | 51.8 |" in text
     assert "| api.hey-watch.me | 121 ms | 1 ms | 480 ms | 6 ms |" in text
     assert (

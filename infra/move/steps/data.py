@@ -13,7 +13,7 @@ import time
 import uuid
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 from agent.documents.moves import (
     DescribeAnswer,
@@ -29,11 +29,13 @@ from infra import remote
 from infra.errors import InfraError
 from infra.move.copies import Copy, Declined, Host, MiB, id_map_options
 from infra.ssh import Target
+from infra.traffic import ask_traffic
 from rendering.requests import DataRequest
 
 ROUNDS = 4  # copies while the old host serves, at most
 LITTLE = 20.0  # seconds that a copy takes when the rest is little
 RENEW = 5.0  # seconds
+IN_USE = "moved and in use"  # what the line of a handover has: a report quotes it
 LEASE_OVER = 45.0  # seconds until a hold that nothing renews has ended
 ASKS = 12  # times that a host is asked what became of a commit
 # 23 and 24: files that changed or went while they were read
@@ -45,10 +47,12 @@ Say = Callable[[str], None]
 
 
 class DataResult(TypedDict):
-    """How many bytes moved, and for how many seconds their services were stopped."""
+    """How many bytes moved, for how many seconds their services were stopped, and how many requests the old host
+    answered with an error meanwhile; None where it does not say."""
 
     bytes: int
     seconds: float
+    failed: NotRequired[int | None]
 
 
 def run(request: DataRequest, say: Say) -> DataResult:
@@ -58,7 +62,8 @@ def run(request: DataRequest, say: Say) -> DataResult:
     others = {
         region: Host(Target(**target), region, request["program"]) for region, target in request["others"].items()
     }
-    return Moving(request["entry"], here, others, request["source"], say).run()
+    traffic = request.get("traffic", "")
+    return Moving(request["entry"], here, others, request["source"], say, traffic).run()
 
 
 @dataclass
@@ -70,6 +75,7 @@ class Moving:
     others: dict[str, Host]
     source: str
     say: Say
+    traffic: str = ""
 
     @property
     def name(self) -> str:
@@ -238,8 +244,18 @@ class Moving:
             self._commit(home, id)
         self._start(home, id, there)
         seconds = time.monotonic() - began
-        self.say(f"{self.what}: {size / MiB:.0f} MiB moved and in use; stopped for {seconds:.1f} s")
-        return {"bytes": size, "seconds": round(seconds, 1)}
+        failed = self._count_failed(home, seconds)
+        errors = "an unknown number of requests" if failed is None else f"{failed} request(s)"
+        self.say(
+            f"{self.what}: {size / MiB:.0f} MiB {IN_USE}; stopped for {seconds:.1f} s, in which {errors} got an error"
+        )
+        return {"bytes": size, "seconds": round(seconds, 1), "failed": failed}
+
+    def _count_failed(self, home: Host, seconds: float) -> int | None:
+        """By the log of its proxy, to which the names still point. Other systems' errors of that time are among
+        them."""
+        traffic = ask_traffic(home.target, self.traffic, 0.0, seconds + 1) if self.traffic else None
+        return traffic["failed"] if traffic else None
 
     def _commit(self, home: Host, id: str) -> None:
         """Raises InfraError: the data stays with the old host, or that is not known."""

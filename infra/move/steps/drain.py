@@ -5,13 +5,10 @@ import time
 from collections.abc import Callable
 from typing import TypedDict
 
-from agent import proxies
-from agent.documents.moves import TrafficAnswer, TrafficPayload
-from infra.answers import checked_traffic
+from agent.documents.moves import TrafficAnswer
 from infra.errors import InfraError
-from infra.foreign import clean
-from infra.remote import run_program
-from infra.ssh import Target, connect
+from infra.ssh import Target
+from infra.traffic import ask_traffic
 from rendering.requests import DrainRequest
 
 EVERY = 5.0  # seconds between two lines
@@ -82,15 +79,7 @@ def _serves(address: str) -> bool:
 
 
 def _traffic(target: Target, request: DrainRequest) -> TrafficAnswer | None:
-    try:
-        with connect(target, timeout=5) as transport:
-            payload: TrafficPayload = {"within": request["quiet"], **proxies.signs_of_traffic()}
-            answer = next(
-                (event for event in run_program(transport, target, request["program"], payload) if event), None
-            )
-            return checked_traffic(clean(answer), str(target)) if answer else None
-    except InfraError:
-        return None
+    return ask_traffic(target, request["program"], request["quiet"])
 
 
 def _describe_busy(busy: Busy) -> str:

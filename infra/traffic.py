@@ -1,0 +1,23 @@
+"""What a host's proxy says of its requests: agent/traffic.py, which goes there by itself."""
+
+from agent import proxies
+from agent.documents.moves import TrafficAnswer, TrafficPayload
+from infra.answers import checked_traffic
+from infra.errors import InfraError
+from infra.foreign import clean
+from infra.remote import run_program
+from infra.ssh import Target, connect
+
+
+def ask_traffic(target: Target, program: str, within: float, failed_within: float = 0.0) -> TrafficAnswer | None:
+    """The requests of the last `within` seconds, and how many failed in the last `failed_within`; None where the host
+    does not say. `program` is the text of agent/traffic.py."""
+    try:
+        with connect(target, timeout=5) as transport:
+            payload: TrafficPayload = {
+                "within": within, "failed_within": failed_within, **proxies.signs_of_traffic(),
+            }  # fmt: skip
+            answer = next((event for event in run_program(transport, target, program, payload) if event), None)
+            return checked_traffic(clean(answer), str(target)) if answer else None
+    except InfraError:
+        return None
