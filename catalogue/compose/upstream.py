@@ -8,12 +8,12 @@ from typing import Any
 
 from catalogue.compose import once, reading
 from catalogue.compose.configs import config_files
-from catalogue.compose.environment import of_file, pairs
 from catalogue.compose.images import image_fields
 from catalogue.compose.names import project_name
 from catalogue.compose.ports import ports
 from catalogue.compose.top_level import top_level
-from catalogue.compose.variables import fill_variables, missing
+from catalogue.compose.values_of import Values, env_files
+from catalogue.compose.variables import fill_variables
 from catalogue.problems import Problem
 from catalogue.shapes import ComposeBody, ServiceFields, is_list, is_mapping
 from catalogue.sizes import to_bytes
@@ -131,10 +131,12 @@ class Upstream:
         unsaid: list[tuple[str, str]] = []
         files = self._files(where, body)
         files += config_files(document, body, self.file.removeprefix(STATIC), self.beside, unsaid)
-        options |= self._variables_of_files(where, body, options)
-        secrets: object = own.get("secrets")
-        environment = self._environment(where, options, {str(name) for name in secrets} if is_list(secrets) else set())
-        self._variables(where, {name: value for name, value in options.items() if name != "environment"})
+        values = Values(self.variables, self.beside, self.add)
+        secret_names, plain_names = _names(own.get("secrets")), _names(own.get("environment"))
+        values.report_plain_secrets(where, options, secret_names | plain_names)
+        options |= values.with_files(where, body, options, secret_names | plain_names)
+        environment = values.environment(where, options, secret_names)
+        values.report_missing(where, {name: value for name, value in options.items() if name != "environment"})
         fields = {
             **self._image(where, body, own), **ports(body, own, unsaid), **self._memory(where, body, own),
             **reading.options(
@@ -188,52 +190,6 @@ class Upstream:
         if body.get("volumes") is not None:
             body["volumes"] = mounts
         return files
-
-    def _variables_of_files(self, where: str, body: ComposeBody, options: Mapping[str, Any]) -> dict[str, Any]:
-        """`environment` with what the files of `env_file` say, where they lie beside the compose file."""
-        paths = _env_files(body)
-        texts = {path: self.beside(normpath(path)) for path in paths}
-        if not paths or None in texts.values():
-            return {}
-        body.pop("env_file")
-        variables: dict[str, str | None] = {}
-        for path, text in texts.items():
-            try:
-                variables |= of_file(text or "")
-            except ValueError as error:
-                self.add(f"{where}: env_file", f"{path}: {error}", "a file that Docker Compose can read")
-        return {"environment": {**variables, **pairs(options.get("environment"))}}
-
-    def _variables(self, where: str, value: Any, key: str = "") -> None:
-        """A problem for each variable that has no value."""
-        if is_mapping(value):
-            for name, item in value.items():
-                self._variables(where, item, f"{key}.{name}" if key else str(name))
-        elif is_list(value):
-            for item in value:
-                self._variables(where, item, key)
-        elif isinstance(value, str):
-            for name in missing(value, self.variables):
-                rule = f"compose: {{variables: {{{name}: …}}}} in the catalogue"
-                self.add(f"{where}: {key}", f"${{{name}}} has no value", rule)
-
-    def _environment(self, where: str, body: Mapping[str, Any], secrets: set[str]) -> dict[str, str]:
-        values = pairs(body.get("environment"))
-        environment: dict[str, str] = {}
-        for name, value in values.items():
-            if name in secrets:
-                continue
-            text = {True: "true", False: "false"}[value] if isinstance(value, bool) else value
-            text = None if text is None else str(text)
-            lacking = [name] if text is None else missing(text, self.variables)
-            if text is None and name in self.variables:
-                environment[str(name)] = self.variables[name]
-            elif lacking or text is None:
-                rule = f"name {name} under secrets of the service, or give compose: {{variables: {{{lacking[0]}: …}}}}"
-                self.add(f"{where}: environment.{name}", f"${{{lacking[0]}}} has no value", rule)
-            else:
-                environment[str(name)] = fill_variables(text, self.variables).replace("$$", "$")
-        return environment
 
     def _image(self, where: str, body: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
         theirs, ours = image_fields(str(body.get("image") or "")), own.get("image")
@@ -312,19 +268,18 @@ def _without(body: Any, own: Any) -> Any:
     return {name: value for name, value in body.items() if name not in left_out}
 
 
-def _env_files(body: Mapping[str, Any]) -> list[str]:
-    value = body.get("env_file")
-    items = value if is_list(value) else [value] if value else []
-    return [str(item.get("path") if is_mapping(item) else item) for item in items]
+def _names(value: Any) -> set[str]:
+    """Names of a list, or of a mapping; of what is neither, none."""
+    return {str(name) for name in value} if is_list(value) or is_mapping(value) else set()
 
 
 def _not_for_us(body: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What has a place in the catalogue, but not as the file says it."""
     unsupported: list[tuple[str, str]] = []
-    if paths := _env_files(body):
+    if paths := env_files(body):
         reason = (
-            f"{', '.join(paths)} does not exist beside the compose file: put it there, or set its variables in "
-            "the catalogue"
+            f"{', '.join(paths)} does not exist beside the compose file: put it there, or name its variables in "
+            "the catalogue, secret ones under secrets (infra secret import)"
         )
         unsupported.append(("env_file", reason))
     if body.get("restart") not in WAYS:

@@ -56,7 +56,7 @@ REFUSED = {
     ),
     "a file of variables": (
         ("    mem_limit: 512m\n", "    env_file: docker-compose.env\n"),
-        "service webserver: env_file: docker-compose.env does not exist beside the compose file: put it there, or set its variables in the catalogue",
+        "service webserver: env_file: docker-compose.env does not exist beside the compose file: put it there, or name its variables in the catalogue, secret ones under secrets (infra secret import)",
     ),
     "a volume without a name": (("[redisdata:/data]", "[/data]"), "service broker: volumes: /data is an anonymous volume"),
     "two ports": (('["8000:8000"]', '["8000:8000", "9000:9000"]'), "ports: several ports are published"),

@@ -1,0 +1,71 @@
+"""Secrets of an upstream compose file: none of them is rendered in plain text."""
+
+import pytest
+
+from catalogue.problems import CatalogueError
+from tests.catalogue.upstream import OWN, UPSTREAM, read, services
+
+WITH_FILE = UPSTREAM.replace("    mem_limit: 512m\n", "    mem_limit: 512m\n    env_file: [app.env]\n")
+
+
+def with_variables(folder, text):
+    static = folder / "files/static/paperless"
+    static.mkdir(parents=True)
+    (static / "app.env").write_text(text)
+    return folder
+
+
+SECRETS = {
+    "a password": "DB_PASSWORD=hunter2\n",
+    "an address with a password": "DATABASE_URL=postgres://app:hunter2@db/app\n",
+    "in quotes": "API_TOKEN='hunter2 and more'\n",
+    "by its variable": "DB_PASSWORD=${URL}-hunter2\n",
+    "of several lines": 'PRIVATE_KEY="hunter2\nhunter2"\n',
+}
+
+
+@pytest.mark.parametrize("text", SECRETS.values(), ids=SECRETS)
+def test_secret_in_a_file_of_variables_is_refused_without_its_value(tmp_path, text):
+    name = text.partition("=")[0]
+    with pytest.raises(CatalogueError) as raised:
+        read(with_variables(tmp_path, text), WITH_FILE)
+    assert f"service webserver: env_file: app.env has {name}, a secret in plain text; name {name} under secrets" in str(
+        raised.value
+    )
+    assert "hunter2" not in str(raised.value)
+
+
+@pytest.mark.parametrize("value", ["hunter2", "${PASSWORD:-hunter2}", "${URL}hunter2", '"12345678"'])
+def test_secret_in_the_compose_file_itself_is_refused_without_its_value(tmp_path, value):
+    text = UPSTREAM.replace("PAPERLESS_DBHOST: db", f"PAPERLESS_DBHOST: db\n      ADMIN_PASSWORD: {value}")
+    with pytest.raises(CatalogueError, match="ADMIN_PASSWORD: is a secret in plain text") as raised:
+        read(tmp_path, text)
+    assert "hunter2" not in str(raised.value)
+
+
+def test_secret_of_a_file_that_the_entry_names_comes_from_the_stack(tmp_path):
+    own = [OWN["services"][0] | {"secrets": ["PAPERLESS_DBPASS", "DB_PASSWORD"]}, *OWN["services"][1:]]
+    web = services(read(with_variables(tmp_path, "DB_PASSWORD=hunter2\nLEVEL=info\n"), WITH_FILE, services=own))[
+        "webserver"
+    ]
+    assert "DB_PASSWORD" in web["secrets"] and web["environment"]["LEVEL"] == "info"
+    assert "hunter2" not in str(web)
+
+
+PLAIN = "LEVEL=info\nTZ=Asia/Tokyo\nPORT=8000\nDB_PASSWORD=\nPASSWORD_MIN_LENGTH=12\nDATABASE_URL=postgres://db/app\n"
+
+
+def test_values_that_are_no_secrets_stay_plain(tmp_path):
+    web = services(read(with_variables(tmp_path, PLAIN), WITH_FILE))["webserver"]
+    assert web["environment"] | {"LEVEL": "info", "TZ": "Asia/Tokyo", "DB_PASSWORD": ""} == web["environment"]
+
+
+def test_value_that_the_entry_sets_is_its_own(tmp_path):
+    own = [OWN["services"][0] | {"environment": {"SESSION_TOKEN": "none"}}, *OWN["services"][1:]]
+    web = services(read(with_variables(tmp_path, "SESSION_TOKEN=hunter2\n"), WITH_FILE, services=own))["webserver"]
+    assert web["environment"]["SESSION_TOKEN"] == "none" and "hunter2" not in str(web)
+
+
+def test_file_of_variables_that_need_not_be_there_may_be_missing(tmp_path):
+    text = UPSTREAM.replace("mem_limit: 512m\n", "mem_limit: 512m\n    env_file: [{path: .env, required: false}]\n")
+    assert services(read(tmp_path, text))["webserver"]["environment"]["PAPERLESS_DBHOST"] == "db"
