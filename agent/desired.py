@@ -13,6 +13,8 @@ from agent.world import World
 
 # Between the name and the value of a file's only secret, a text of several lines
 WHOLE = "\n"
+# The same of one that is a secret and nothing else
+ALONE = ""
 PLAIN = re.compile(r"[A-Za-z0-9_./:@%+,=-]*")
 
 
@@ -57,6 +59,8 @@ def _environment(item: EnvironmentFile, secrets: Secrets) -> bytes:
         values[name] = secrets[service][key]
     head = f"{item['head']}\n" if item["head"] else ""
     between = item.get("between", "=")
+    if between == ALONE:
+        return "".join(values.values()).encode()
     lines = [f"{n}{between}{_quote(v) if between == '=' else v}\n" for n, v in sorted(values.items())]
     return (head + "".join(lines)).encode()
 
@@ -64,6 +68,8 @@ def _environment(item: EnvironmentFile, secrets: Secrets) -> bytes:
 def assignments(text: str, item: EnvironmentFile) -> dict[str, str]:
     """Name → value of a file of an entry's form, as `_environment` writes it."""
     between = item.get("between", "=")
+    if between == ALONE:
+        return {"": text}
     if between == WHOLE:
         name, _, value = text.partition(WHOLE)
         return {name: value[:-1] if value.endswith("\n") else value}

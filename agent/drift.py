@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 
 from agent import artefacts, environments, overrides, quoting, slots, store, units
-from agent.desired import WHOLE, DesiredFile
+from agent.desired import ALONE, WHOLE, DesiredFile
 from agent.documents.answers import Finding
 from agent.documents.manifest import EnvironmentFile
 from agent.overrides import Override
@@ -70,7 +70,7 @@ def _file(world: World, file: DesiredFile, item: EnvironmentFile | None) -> list
 
 
 def _diff(file: DesiredFile, content: bytes, item: EnvironmentFile | None) -> str:
-    if item and item.get("between", "=") == WHOLE:
+    if item and item.get("between", "=") in (WHOLE, ALONE):
         return "[another text, not shown]"
     if max(len(file.content), len(content)) > LARGEST:
         # To compare such files takes minutes

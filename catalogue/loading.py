@@ -112,7 +112,7 @@ class Catalogue:
             whole = wholes(self.stack).get(system.system, system.system)
             shared = self.stack.secrets.get(whole, {}) | self.stack.secrets.get(system.system, {})
             for service in system.active:
-                values = {name: shared[name] for name in service.secrets if name in shared}
+                values = {name: shared[name] for name in service.secret_names if name in shared}
                 if values:
                     groups[service.name] = values | groups.get(service.name, {})
         return groups

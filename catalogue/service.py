@@ -175,6 +175,11 @@ class Service(Model):
     replica takes new requests. Only behind Nginx."""
 
     @property
+    def secret_names(self) -> list[str]:
+        """The secrets that it gets, in whatever way."""
+        return self.secrets
+
+    @property
     def listens(self) -> int | None:
         """The port on which its health is asked."""
         raise NotImplementedError

@@ -129,6 +129,10 @@ class ComposeService(Service, ContainerOptions, Following):
         return str(self.health or "/health") if self.check == "http" else None
 
     @property
+    def secret_names(self) -> list[str]:
+        return list(dict.fromkeys([*self.secrets, *self.secret_files.values()]))
+
+    @property
     def images(self) -> list[Image]:
         """All that it runs: its own, and those of its release steps."""
         return [self.image, *(step.image for step in self.release if step.image)]

@@ -111,7 +111,7 @@ def secrets_for(catalogue: Catalogue, host: str, credentials: dict[str, str]) ->
         key = catalogue.stack.sshPrivateKey or ""
         # The words themselves go nowhere, unless a service names them as a secret of its own
         service_secrets = {
-            name for service in system.active if service.name == system.system for name in service.secrets
+            name for service in system.active if service.name == system.system for name in service.secret_names
         }
         rest = {
             n: v for n, v in own.get(system.system, {}).items() if n in service_secrets or n not in system.passwords

@@ -63,7 +63,7 @@ def stack_secrets(catalogue: Catalogue) -> list[Secret]:
     used: dict[tuple[str, str], list[str]] = {}
     for system in catalogue.running.values():
         for service in system.active:
-            for name in service.secrets:
+            for name in service.secret_names:
                 own, shared = (service.name, name), (system.system, name)
                 used.setdefault(shared if shared in paths and own not in paths else own, []).append(service.name)
         for name in system.passwords:
@@ -100,7 +100,7 @@ def settable(catalogue: Catalogue, path: str) -> tuple[str, str]:
     group, _, name = path.partition(".") if path.startswith(f"{REGISTRIES}.") else path.rpartition(".")
     secret_paths = {entry.path for entry in stack_secrets(catalogue) if entry.used_by}
     for system in catalogue.running.values():
-        pairs = [(service.name, name) for service in system.active for name in service.secrets]
+        pairs = [(service.name, name) for service in system.active for name in service.secret_names]
         secret_paths |= {f"{group}.{name}" for service, name in pairs for group in (service, system.system)}
         secret_paths |= {f"{system.system}.{name}" for name in system.passwords | system.certificate_secrets}
     secret_paths |= {f"{MONITOR}.{name}" for name in MONITOR_SECRETS}
@@ -116,7 +116,7 @@ Form = Literal["variable", "password", "pem"]
 def form_of(catalogue: Catalogue, group: str, name: str) -> Form:
     """What a secret is: a variable, or of a site and of nothing else a user's password, or a certificate or its key."""
     system = catalogue.running.get(group)
-    if system is None or any(name in service.secrets for service in system.active):
+    if system is None or any(name in service.secret_names for service in system.active):
         return "variable"
     return "password" if name in system.passwords else "pem" if name in system.certificate_secrets else "variable"
 
@@ -181,7 +181,9 @@ def of_environment(catalogue: Catalogue, service: str, text: str) -> tuple[dict[
     except ValueError as error:
         raise InfraError(f"{error}; nothing was set") from None
     own = catalogue.stack.secretsFrom.get(service, {})
-    settable = {name: value for name, value in values.items() if name in services[service].secrets and name not in own}
+    settable = {
+        name: value for name, value in values.items() if name in services[service].secret_names and name not in own
+    }
     return settable, sorted({*values} - {*settable})
 
 

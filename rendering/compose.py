@@ -20,10 +20,20 @@ from catalogue.service import Image
 from catalogue.services import ComposeService
 from catalogue.shapes import ComposeBody, ComposeDocument, is_list, is_mapping
 from catalogue.stack import Stack
-from rendering.environment import Secrets, secret_file
+from rendering.environment import Secrets, secret_file, whole_secret
 from rendering.files import Container, EnvironmentFile, File, HostFiles, Network, PublishedPorts, Unit
 from rendering.neighbours import private_ports
-from rendering.places import Place, Project, environment_path, file_path, places, plain_variables, projects
+from rendering.places import (
+    Place,
+    Project,
+    environment_path,
+    file_path,
+    places,
+    plain_variables,
+    projects,
+    secret_path,
+    secrets_directory,
+)
 from rendering.templates import BANNER, fill, literal
 from rendering.waits import waits_for
 
@@ -59,6 +69,10 @@ def body(service: ComposeService, image: str, unit: str, environment_file: str |
     mounts += [
         {"type": "bind", "source": f"{below}{file_path(service, file.path)}", "target": file.path, "read_only": True}
         for file in service.files
+    ]
+    mounts += [
+        {"type": "bind", "source": f"{below}{secret_path(service, path)}", "target": path, "read_only": True}
+        for path in service.secret_files
     ]
     if mounts:
         fields["volumes"] = mounts
@@ -204,13 +218,18 @@ def environment_files(services: Iterable[ComposeService], secrets: Secrets, stac
         file = secret_file(path, service.name, service.secrets, secrets, stack)
         return replace(file, values=plain_variables(service))
 
-    return [of(service, path) for service in services if (path := environment_path(service))]
+    return [of(service, path) for service in services if (path := environment_path(service))] + [
+        whole_secret(secret_path(service, path), service.name, name, secrets, stack)
+        for service in services
+        for path, name in service.secret_files.items()
+    ]
 
 
 def unit(project: Project, network: ContainerNetwork, stack: Stack, digests: Digests) -> Unit:
     """The project's unit, with all that a change of must restart it: the network's unit takes it down with it."""
     environment = [path for service in project.services if (path := environment_path(service))]
     own = [file_path(service, file.path) for service in project.services for file in service.files]
+    own += [secret_path(service, path) for service in project.services for path in service.secret_files]
     files = [f"{UNITS}/{project.unit}", project.path, *environment, *dict.fromkeys(own), f"{UNITS}/{network.unit}"]
     images = [full_name(image, stack, digests) for service in project.services for image in service.images]
     return Unit(project.unit, files, list(dict.fromkeys(images)))
@@ -229,6 +248,9 @@ def containers(catalogue: Catalogue, system: System, owner: str, digests: Digest
         files.append(unit_file(project, network, system, source))
         units.append(unit(project, network, stack, digests))
         directories.append({"path": project.directory, "mode": 0o755, "owner": owner, "group": owner})
+    of_secrets = dict.fromkeys(secrets_directory(service) for service in services if service.secret_files)
+    for path in of_secrets:
+        directories.append({"path": path, "mode": 0o700, "owner": "root", "group": "root"})
     files += [
         File(file_path(service, file.path), catalogue.sources[file.source], int(file.mode, 8))
         for service in services

@@ -2,6 +2,7 @@
 
 import hmac
 from collections.abc import Mapping
+from dataclasses import replace
 
 from catalogue.stack import Stack
 from rendering.files import EnvironmentFile
@@ -20,6 +21,15 @@ def secret_file(
     places = {name: f"{group}/{secret}" for name, secret in by_name.items()}
     versions = {f"{group}/{s}": _version(stack, f"{group}/{s}", values[s]) for s in by_name.values() if s in values}
     return EnvironmentFile(path, {}, places, versions)
+
+
+# Between a name and its value: nothing, of a file that is one secret and nothing else, whose name is none
+ALONE = ""
+
+
+def whole_secret(path: str, group: str, name: str, secrets: Secrets, stack: Stack) -> EnvironmentFile:
+    """A file that holds one secret of a group, to its last sign."""
+    return replace(secret_file(path, group, {"": name}, secrets, stack), between=ALONE, mode=0o444)
 
 
 def _version(stack: Stack, place: str, value: str) -> str:

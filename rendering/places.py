@@ -147,6 +147,16 @@ def file_path(service: ComposeService, path: str) -> str:
     return f"{service.directory}/files/{service.name}{path}"
 
 
+def secret_path(service: ComposeService, path: str) -> str:
+    """Where a secret that a container reads from a file lies on the host."""
+    return f"{secrets_directory(service)}/{service.name}{path}"
+
+
+def secrets_directory(service: ComposeService) -> str:
+    """What only root enters: the files in it can be read by every account of a container."""
+    return f"{service.directory}/secrets"
+
+
 def plain_variables(service: ComposeService) -> dict[str, str]:
     """The plain variables that its environment file holds."""
     return {name: value for name, value in service.environment.items() if not unwritable(value)}

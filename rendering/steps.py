@@ -12,7 +12,7 @@ from catalogue.services import ComposeService
 from catalogue.stack import Stack
 from rendering import compose
 from rendering.files import Step
-from rendering.places import environment_path, file_path, in_order, needs, places
+from rendering.places import environment_path, file_path, in_order, needs, places, secret_path
 
 # In memory: environment files hold secrets
 STAGED = "/run/infra/steps"
@@ -39,6 +39,7 @@ def _step(system: System, service: ComposeService, step: ReleaseStep, network: C
     place = f"{STAGED}/{name}"
     environment_file = environment_path(service)
     files = [file_path(service, file.path) for file in service.files]
+    files += [secret_path(service, path) for path in service.secret_files]
     staged = f"{place}{environment_file}" if environment_file else None
     body = compose.body(like, image, places(service)[0].unit, staged, place)
     if step.environment:

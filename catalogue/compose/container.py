@@ -18,7 +18,17 @@ from catalogue.compose.values import (
     Word,
     Words,
 )
-from catalogue.fields import AbsolutePath, Address, InsidePath, Model, Name, PathBelow, Permissions, pattern_text
+from catalogue.fields import (
+    AbsolutePath,
+    Address,
+    EnvironmentName,
+    InsidePath,
+    Model,
+    Name,
+    PathBelow,
+    Permissions,
+    pattern_text,
+)
 from catalogue.shapes import is_list
 from catalogue.sizes import Size
 
@@ -87,6 +97,10 @@ class ContainerOptions(Model):
     """Paths in the container that are in memory, which a restart empties."""
     files: list[ContainerFile] = []
     """Files that a release brings for it. A change of one restarts it."""
+    secret_files: dict[InsidePath, EnvironmentName] = {}
+    """Secrets that it reads from files, as Compose's `secrets`: each path in the container, such as
+    `/run/secrets/db_password`, with the secret's name. Such a file holds the value alone, and every account in the
+    container can read it."""
     depends_on: Dependencies = {}
     """Services of the same system that start first: a list of their names, or each name with its condition."""
     cpus: Annotated[float, Field(gt=0, le=1024, allow_inf_nan=False)] | None = None
@@ -173,4 +187,9 @@ class ContainerOptions(Model):
     @property
     def covered_paths(self) -> list[str]:
         """Paths in the container whose content is not the container's own."""
-        return [*(mount.target for mount in self.volumes), *self.tmpfs, *(file.path for file in self.files)]
+        return [
+            *(mount.target for mount in self.volumes),
+            *self.tmpfs,
+            *(file.path for file in self.files),
+            *self.secret_files,
+        ]

@@ -82,11 +82,15 @@ def as_step(key: str, once: Mapping[str, Any], service: Mapping[str, Any]) -> tu
     differing = [
         name
         for name in sorted({*once} - OWN - APART)
-        if once[name] != service.get(name) and not (name in ("volumes", "files") and _within(once, service, name))
+        if once[name] != service.get(name)
+        and not (name in ("volumes", "files", "secret_files") and _within(once, service, name))
     ]
     return {name: value for name, value in step.items() if value not in (None, {}, [])}, differing
 
 
 def _within(once: Mapping[str, Any], service: Mapping[str, Any], name: str) -> bool:
     """Has its service all of its mounts."""
-    return all(item in (service.get(name) or []) for item in once[name])
+    ours: Any = service.get(name) or []
+    if is_mapping(once[name]):
+        return is_mapping(ours) and once[name].items() <= ours.items()
+    return all(item in ours for item in once[name])

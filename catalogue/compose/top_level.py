@@ -6,7 +6,7 @@ from typing import Any
 from catalogue.shapes import is_list, is_mapping
 
 # What means nothing here, or is looked at by itself. Names that begin with x- are the file's own
-TOP = {"services", "volumes", "networks", "configs", "version", "name"}
+TOP = {"services", "volumes", "networks", "configs", "secrets", "version", "name"}
 KNOWN = {"volumes": {"name", "external", "labels"}, "networks": {"name", "external", "driver"}}
 # Where, what was found, what is allowed
 Finding = tuple[str, str, str]

@@ -11,6 +11,7 @@ from catalogue.compose.configs import config_files
 from catalogue.compose.images import image_fields
 from catalogue.compose.names import project_name
 from catalogue.compose.ports import ports
+from catalogue.compose.secret_files import secret_files
 from catalogue.compose.top_level import top_level
 from catalogue.compose.values_of import Values, env_files
 from catalogue.compose.variables import fill_variables
@@ -20,7 +21,7 @@ from catalogue.sizes import to_bytes
 
 STATIC = "files/static/"
 # Of a service: what needs no word here, since it means the same or nothing
-SILENT = {"expose", "restart", "logging", "pull_policy", "container_name", "profiles", "configs"}
+SILENT = {"expose", "restart", "logging", "pull_policy", "container_name", "profiles", "configs", "secrets"}
 WAYS = ("always", "unless-stopped", "on-failure", "", None)
 # The shapes that a key's value has; `environment` and the like are read by themselves
 SHAPES: dict[str, tuple[type, ...]] = {
@@ -130,6 +131,8 @@ class Upstream:
         body = fill_variables(options, self.variables)
         unsaid: list[tuple[str, str]] = []
         files = self._files(where, body)
+        secret_paths, unsaid_secrets = secret_files(document, body, self.beside)
+        unsaid += unsaid_secrets
         files += config_files(document, body, self.file.removeprefix(STATIC), self.beside, unsaid)
         values = Values(self.variables, self.beside, self.add)
         secret_names, plain_names = _names(own.get("secrets")), _names(own.get("environment"))
@@ -147,6 +150,8 @@ class Upstream:
         }  # fmt: skip
         if files:
             fields["files"] = files
+        if secret_paths:
+            fields["secret_files"] = secret_paths
         if checked := reading.health(body, unsaid):
             fields["health"] = checked
         elif fields.get("port") or own.get("port"):

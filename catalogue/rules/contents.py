@@ -174,7 +174,7 @@ def _usable_secrets(catalogue: Catalogue, system: str) -> set[str]:
     own_parts = [part for part, whole in wholes(catalogue.stack).items() if whole == system]
     running = [catalogue.running[name] for name in (system, *own_parts) if name in catalogue.running]
     of_sites = {name for one in running for name in one.passwords | one.certificate_secrets}
-    return of_sites | {name for one in running for service in one.active for name in service.secrets}
+    return of_sites | {name for one in running for service in one.active for name in service.secret_names}
 
 
 def retired_services(catalogue: Catalogue) -> Iterator[Problem]:
@@ -198,7 +198,7 @@ def environment(catalogue: Catalogue) -> Iterator[Problem]:
     for file, system, service in services(catalogue):
         yield from _missing_secrets(catalogue.stack, system, service, set(secrets.get(service.name, {})))
         yield from _unwritable_environment(file, service)
-        yield from _unused_secrets(catalogue, f"service {service.name}", service.name, set(service.secrets), file)
+        yield from _unused_secrets(catalogue, f"service {service.name}", service.name, set(service.secret_names), file)
     yield from _missing_passwords(catalogue)
     names = {service.name for _, _, service in services(catalogue)}
     for name in sorted(set(catalogue.running) - names):
@@ -213,11 +213,11 @@ def environment(catalogue: Catalogue) -> Iterator[Problem]:
 
 
 def _missing_secrets(stack: Stack, system: System, service: Service, present: set[str]) -> Iterator[Problem]:
-    for secret in service.secrets:
-        if secret in service.environment or secret in present:
+    for secret in service.secret_names:
+        if (secret in service.environment and secret in service.secrets) or secret in present:
             continue
         rule = f"set it: infra secret set {service.name}.{secret} --stack {stack.name}"
-        if sum(secret in other.secrets for other in system.active) > 1:
+        if sum(secret in other.secret_names for other in system.active) > 1:
             rule += f", or once for all of the system: infra secret set {system.system}.{secret}"
         path = f"{service.name}.{secret}"
         yield Problem(stack.file, f"service {service.name}", f"secret {secret} is missing", rule, unset=path)
@@ -263,7 +263,7 @@ def _ambiguous_groups(catalogue: Catalogue) -> Iterator[Problem]:
 
 def _unwritable_secrets(catalogue: Catalogue, groups: set[str]) -> Iterator[Problem]:
     stack = catalogue.stack
-    of_services = {n for other in catalogue.running.values() for s in other.active for n in s.secrets}
+    of_services = {n for other in catalogue.running.values() for s in other.active for n in s.secret_names}
     for group in sorted(groups & set(stack.secrets)):
         system = catalogue.running.get(group)
         words = (system.passwords if system else set[str]()) - of_services

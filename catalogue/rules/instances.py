@@ -125,7 +125,7 @@ def secret_groups(catalogue: Catalogue) -> Iterator[Problem]:
     for system in catalogue.running.values():
         for service in system.active:
             other, like = owners.setdefault(service.name, (system, service))
-            both = sorted({*service.secrets} & {*like.secrets})
+            both = sorted({*service.secret_names} & {*like.secret_names})
             if other is not system and both and {system.system, other.system} & {*catalogue.origins}:
                 fault = f"{other.system} also has a service of this name: both would share infra:secrets.{service.name}"
                 rule = "must be another name for one of the services, or of the systems"

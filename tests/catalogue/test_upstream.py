@@ -62,7 +62,7 @@ REFUSED = {
     "two ports": (('["8000:8000"]', '["8000:8000", "9000:9000"]'), "ports: several ports are published"),
     "a range of ports": (('["8000:8000"]', '["8000-8010:8000-8010"]'), "ports: 8000-8010 is a port range: list it under publish"),
     "one that runs once": (("  broker:\n    <<: *common", '  broker:\n    restart: "no"'), "restart: it runs once"),
-    "top level": (("volumes:\n  pgdata:", "secrets: {x: {file: x}}\nvolumes:\n  pgdata:"), "yml: secrets: is not understood"),
+    "top level": (("volumes:\n  pgdata:", "models: {x: {file: x}}\nvolumes:\n  pgdata:"), "yml: models: is not understood"),
     "memory that is no size": (("mem_limit: 512m", "mem_limit: lots"), "service webserver: mem_limit: found 'lots'"),
     "no services": ((UPSTREAM, "volumes: {}"), "yml: file: has no services"),
     "a service that is a word": (("  tika:\n    profiles: [extra]\n    image: docker.io/apache/tika:2.9", "  db2: x"), "service db2: is no mapping"),

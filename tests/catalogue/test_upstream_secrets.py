@@ -69,3 +69,53 @@ def test_value_that_the_entry_sets_is_its_own(tmp_path):
 def test_file_of_variables_that_need_not_be_there_may_be_missing(tmp_path):
     text = UPSTREAM.replace("mem_limit: 512m\n", "mem_limit: 512m\n    env_file: [{path: .env, required: false}]\n")
     assert services(read(tmp_path, text))["webserver"]["environment"]["PAPERLESS_DBHOST"] == "db"
+
+
+BY_FILE = UPSTREAM.replace(
+    "      POSTGRES_PASSWORD: ${DB_PASS}\n",
+    "      POSTGRES_PASSWORD_FILE: /run/secrets/db-password\n    secrets: [db-password]\n",
+)
+TOP = "secrets:\n  db-password: {file: ./db_password.txt}\nvolumes:\n  pgdata:"
+PLAIN_DB = [OWN["services"][0], {"name": "db", "purpose": "x", "memory": {"limit": "256m"}}, OWN["services"][2]]  # fmt: skip
+FORMS = {
+    "by name": ("secrets: [db-password]", {"/run/secrets/db-password": "DB_PASSWORD"}),
+    "with a target": ("secrets: [{source: db-password, target: pg}]", {"/run/secrets/pg": "DB_PASSWORD"}),
+    "with a path": ("secrets: [{source: db-password, target: /etc/pg, mode: 0400, uid: '70'}]", {"/etc/pg": "DB_PASSWORD"}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("form", "files"), FORMS.values(), ids=FORMS)
+def test_secret_of_a_compose_file_is_a_file_in_the_container(tmp_path, form, files):
+    text = BY_FILE.replace("secrets: [db-password]", form).replace("volumes:\n  pgdata:", TOP)
+    system = read(tmp_path, text, services=PLAIN_DB)
+    db = services(system)["db"]
+    assert db["secret_files"] == files and "secrets" not in db
+    assert system.services[1].secret_names == ["DB_PASSWORD"]
+
+
+def test_variable_of_a_secret_is_its_name_in_the_stack(tmp_path):
+    text = BY_FILE.replace("volumes:\n  pgdata:", TOP.replace("file: ./db_password.txt", "environment: PG_PASS"))
+    assert services(read(tmp_path, text, services=PLAIN_DB))["db"]["secret_files"] == {
+        "/run/secrets/db-password": "PG_PASS"
+    }
+
+
+UNSAID = {
+    "one that is not defined": ("volumes:\n  pgdata:", "service db: secrets: the file does not define the secret db-password"),
+    "from elsewhere": ("secrets:\n  db-password: {driver: x, file: x}\nvolumes:\n  pgdata:", "db-password has driver: only file, environment and external"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("top", "line"), UNSAID.values(), ids=UNSAID)
+def test_secret_that_no_stack_can_have_is_refused(tmp_path, top, line):
+    with pytest.raises(CatalogueError) as raised:
+        read(tmp_path, BY_FILE.replace("volumes:\n  pgdata:", top), services=PLAIN_DB)
+    assert line in str(raised.value)
+
+
+def test_secret_beside_the_compose_file_is_refused(tmp_path):
+    static = tmp_path / "files/static/paperless"
+    static.mkdir(parents=True)
+    (static / "db_password.txt").write_text("hunter2\n")
+    with pytest.raises(CatalogueError, match=r"lies in plain text beside the compose file: remove \./db_password.txt"):
+        read(tmp_path, BY_FILE.replace("volumes:\n  pgdata:", TOP), services=PLAIN_DB)

@@ -63,7 +63,7 @@ def _of_secrets(catalogue: Catalogue, plan: Plan, service: str) -> Iterator[str]
         name for step in plan.removed_steps if ".env" in step.script for name in SECRET.findall(str(dict(step.value)))
     }
     services = [one for system in catalogue.running.values() for one in system.active if one.name == service]
-    own = {name for one in services for name in one.secrets}
+    own = {name for one in services for name in one.secret_names}
     # What it has in plain text, it has
     plain = {name for one in services for name in one.environment}
     for name in sorted(name for name in env_secrets - plain if not PLACES.search(name)):
