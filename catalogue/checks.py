@@ -93,6 +93,7 @@ RULES: Iterable[Callable[[Catalogue], Iterator[Problem]]] = (
     units.milestones,
     containers.health,
     containers.dependencies,
+    containers.apart,
     containers.mounts,
     containers.nested_mounts,
     containers.names,

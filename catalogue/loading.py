@@ -13,12 +13,13 @@ from catalogue.alert_names import current_alert, current_measure
 from catalogue.alerts import KINDS as ALERT_KINDS
 from catalogue.alerts import Alert, AnyAlert, CloudAlert, CloudMetric
 from catalogue.assigned import with_assigned
+from catalogue.compose.source import ComposeSource
 from catalogue.compose.upstream import Upstream
 from catalogue.files import SourceText, parse_toml, read_bytes, read_compose, read_text, read_yaml
 from catalogue.instances import instance_of
 from catalogue.languages import alerts_in
 from catalogue.locating import allowed_fields, entry_of, place_of
-from catalogue.models import ComposeSource, System
+from catalogue.models import System
 from catalogue.parts import wholes, with_parts
 from catalogue.problems import CatalogueError, Problem
 from catalogue.service import Artefact, ConfigFile, Image
@@ -201,11 +202,11 @@ def _with_compose_file(path: Path, data: Any) -> Any:
         inside = path.resolve().is_relative_to(folder.resolve())
         return read_text(path, f"{STATIC}/{name}") if inside and path.is_file() else None
 
-    upstream = Upstream(str(data.get("system")), file, source.variables, beside)
+    upstream = Upstream(str(data.get("system")), file, source, beside)
     services = upstream.services(read_compose(path.parent.parent / STATIC.name / source.file, file), own)
     if upstream.problems:
         raise CatalogueError(upstream.problems)
-    return {**data, "services": services}
+    return {**data, "services": services, "compose": {**data["compose"], "apart": upstream.apart}}
 
 
 def _text_lookup(path: Path, file: str, data: Any) -> Callable[[Place, Any], str | None]:

@@ -5,10 +5,11 @@ from typing import Any
 from catalogue.backup import Backup, Keep
 from catalogue.cdns import Cdn
 from catalogue.compose.container import ContainerFile
+from catalogue.compose.source import ComposeSource
 from catalogue.compose.steps import ReleaseStep
 from catalogue.compose.values import Dependency, HealthCommand, Limits, Mount
 from catalogue.fields import Model
-from catalogue.models import Account, ComposeSource, ContainerNetwork, Directory, DropIn, Milestone, System
+from catalogue.models import Account, ContainerNetwork, Directory, DropIn, Milestone, System
 from catalogue.service import Artefact, ConfigFile, Image, Memory, Route
 from catalogue.services import KINDS
 from catalogue.shapes import is_mapping

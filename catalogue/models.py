@@ -7,17 +7,16 @@ from typing import Annotated
 
 from pydantic import Field
 
+from catalogue.compose.source import ComposeSource
 from catalogue.fields import (
     AbsolutePath,
     AccountName,
     Address,
-    EnvironmentName,
     Model,
     Name,
     Network,
     OwnerName,
     PackageName,
-    PathBelow,
     Permissions,
     UnitName,
     pattern_text,
@@ -90,16 +89,6 @@ class Milestone(Model):
     """The unit that is to be up by then; one of the system's services."""
     within: Annotated[int, Field(ge=1)]
     """Seconds since the host was switched on."""
-
-
-class ComposeSource(Model):
-    """A compose file of the product's makers. What it says of a service, the entry of that name under `services`
-    completes and overrides."""
-
-    file: PathBelow
-    """The compose file, below `files/static/`."""
-    variables: dict[EnvironmentName, str] = {}
-    """Values of the variables (`${NAME}`) in that file, by their names."""
 
 
 class System(Model):

@@ -30,8 +30,8 @@ class File:
 @dataclass(frozen=True)
 class EnvironmentFile:
     """An environment file. Its secrets are only named here: `SERVICE/NAME`, in `secrets` under their variable.
-    `versions` differ with a secret's values without showing them; `head` is the first line, `between` what stands
-    between a name and its value: other than =, a list of users and passwords; a line's end, one text; nothing, a secret."""
+    `versions` differ with a secret's values without showing them; `head` is the first line, `between` is between a
+    name and its value: other than =, a list of users and passwords; a line's end, one text; nothing, a secret."""
 
     path: str
     values: dict[str, str]

@@ -90,8 +90,8 @@ def health(body: Mapping[str, Any], unsaid: list[tuple[str, str]]) -> dict[str, 
     if check.get("disable") is True or test in (["NONE"], "NONE"):
         return "running"
     names = ("interval", "timeout", "retries", "start_period")
-    if more := [str(key) for key in check if key not in (*names, "test", "disable")]:
-        unsaid.append(("healthcheck", f"{', '.join(more)}: the catalogue has no such option"))
+    if more := [str(key) for key in check if key not in (*names, "test", "disable") and not str(key).startswith("x-")]:
+        unsaid += [(f"healthcheck.{key}", "the catalogue has no such option") for key in more]
     if not test or not (isinstance(test, str) or is_list(test)):
         unsaid.append(("healthcheck", "has no test: write the image's test as health: {command: …}"))
         return None

@@ -9,9 +9,12 @@ from typing import Any
 from catalogue.compose import once, reading
 from catalogue.compose.configs import config_files
 from catalogue.compose.images import image_fields
+from catalogue.compose.left_out import leave_out, without_extensions
 from catalogue.compose.names import project_name
+from catalogue.compose.networks import apart, attachments
 from catalogue.compose.ports import ports
 from catalogue.compose.secret_files import secret_files
+from catalogue.compose.source import ComposeSource
 from catalogue.compose.top_level import top_level
 from catalogue.compose.values_of import Values, env_files
 from catalogue.compose.variables import fill_variables
@@ -33,16 +36,22 @@ SHAPES: dict[str, tuple[type, ...]] = {
 
 @dataclass
 class Upstream:
-    """The `compose` field of a system. `file` is the compose file; `variables` are the values of its `${…}`; `beside`
-    gives what lies at a path relative to it, as text, or None."""
+    """The `compose` field of a system, its `source`. `file` is the compose file; `beside` gives what lies at a path
+    relative to it, as text, or None."""
 
     system: str
     file: str
-    variables: Mapping[str, str]
+    source: ComposeSource
     beside: Callable[[str], str | None] = lambda _: None
     problems: list[Problem] = field(default_factory=list[Problem])
     # Containers that run once → the service that they are a release step of
     once: dict[str, str] = field(default_factory=dict[str, str])
+    # Services that share no network in the file
+    apart: list[str] = field(default_factory=list[str])
+
+    @property
+    def variables(self) -> Mapping[str, str]:
+        return self.source.variables
 
     def add(self, where: str, fault: str, allowed: str) -> None:
         self.problems.append(Problem(self.file, where, fault, allowed))
@@ -52,6 +61,11 @@ class Upstream:
         are none of the file's stay as they are."""
         if not is_mapping(document) or not is_mapping(document.get("services")):
             self.add("file", "has no services", "a compose file: services: {NAME: …}")
+            return own
+        document, absent = leave_out(document, self.source.without)
+        for path in absent:
+            self.add(f"compose.without: {path}", "is nothing that the file sets", "remove it from the catalogue")
+        if not is_mapping(document) or not is_mapping(document.get("services")):
             return own
         for finding in top_level(document):
             self.add(*finding)
@@ -77,6 +91,8 @@ class Upstream:
                 self.add(f"service {key}", "the catalogue does not list it", rule)
             else:
                 by_identity[id(beside[key])] = self._with_steps(str(key), body, beside[key], document, names)
+        if document.get("networks") or "networks" not in self.source.without:
+            self.apart = list(apart(document["services"], {*names}))
         return [by_identity.get(id(entry), entry) for entry in own]
 
     def _with_steps(self, key: str, body: Any, own: Any, document: Any, names: Mapping[str, str]) -> ServiceFields:
@@ -117,14 +133,8 @@ class Upstream:
         names: Mapping[str, str],
     ) -> ServiceFields:
         where = f"service {key}"
-        without: Any = own.get("without") or []
-        if not is_list(without) or not all(isinstance(name, str) for name in without):
-            self.add(where, f"without: found {without!r}"[:80], "a list of keys of the file, such as without: [build]")
-            without = []
-        for name in [name for name in without if name not in upstream_body]:
-            self.add(where, f"without: [{name}], which the file does not set for it", "remove it from the catalogue")
         # As it is written: of a variable inside another one nothing is seen any more once it is filled
-        options = {name: value for name, value in upstream_body.items() if name not in without}
+        options = self._wanted_options(where, upstream_body, own)
         for name, shapes in SHAPES.items():
             if options.get(name) is not None and not isinstance(options[name], shapes):
                 self.add(f"{where}: {name}", f"found {options.pop(name)!r}"[:80], "a value that Compose accepts there")
@@ -157,10 +167,12 @@ class Upstream:
         elif fields.get("port") or own.get("port"):
             # Which path is healthy the file does not say
             fields["health"] = "tcp"
-        unsaid += _not_for_us(body)
+        aliases, unsaid_networks = attachments(body, "address" in own)
+        if aliases:
+            fields["aliases"] = aliases
+        unsaid += [*unsaid_networks, *_not_for_us(body)]
         for name, reason in unsaid:
-            top = name.partition(".")[0]
-            rule = f"change the file, or ignore the key: without: [{top}] for the service in the catalogue"
+            rule = f"change the file, or ignore the key: without: [{name}] for the service in the catalogue"
             self.add(f"{where}: {name}", reason, rule)
         laid = ("without", "environment", *(["image"] if "image" in fields else []))
         rest = {name: value for name, value in own.items() if name not in laid}
@@ -171,6 +183,17 @@ class Upstream:
         if whole.get("container_port") == whole.get("port"):
             whole.pop("container_port", None)
         return whole
+
+    def _wanted_options(self, where: str, upstream_body: ComposeBody, own: ServiceFields) -> dict[str, Any]:
+        """What the file says of a service, without what the catalogue leaves out of it."""
+        without: Any = own.get("without") or []
+        if not is_list(without) or not all(isinstance(name, str) for name in without):
+            self.add(where, f"without: found {without!r}"[:80], "a list of keys of the file, such as without: [build]")
+            without = []
+        options, absent = leave_out(without_extensions(upstream_body), without)
+        for name in absent:
+            self.add(where, f"without: [{name}], which the file does not set for it", "remove it from the catalogue")
+        return options
 
     def _files(self, where: str, body: ComposeBody) -> list[dict[str, Any]]:
         """Mounts of files that lie beside the compose file: they come with the release."""
@@ -267,10 +290,10 @@ def _key(entry: Any) -> Any:
 
 def _without(body: Any, own: Any) -> Any:
     """A service of the file as far as the catalogue takes it."""
-    left_out = own.get("without") if is_mapping(own) else None
-    if not is_mapping(body) or not is_list(left_out):
+    paths = own.get("without") if is_mapping(own) else None
+    if not is_mapping(body) or not is_list(paths):
         return body
-    return {name: value for name, value in body.items() if name not in left_out}
+    return leave_out(body, [path for path in paths if isinstance(path, str)])[0]
 
 
 def _names(value: Any) -> set[str]:
@@ -292,7 +315,4 @@ def _not_for_us(body: Mapping[str, Any]) -> list[tuple[str, str]]:
             "it runs once, but no other service waits for its end: write it as release of the service that needs it"
         )
         unsupported.append(("restart", reason))
-    networks: object = body.get("networks")
-    if is_mapping(networks) and any(is_mapping(item) and item for item in networks.values()):
-        unsupported.append(("networks", "its address and aliases are set there: set them in the catalogue"))
     return unsupported

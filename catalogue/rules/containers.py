@@ -20,6 +20,7 @@ PRODUCTS = re.compile(r"/(?:srv|opt|mnt|media|data)/[^/]+")
 READABLE = re.compile(
     r"/etc/(?:localtime|timezone|ssl/certs(?:/.+)?)|/usr/share/(?:zoneinfo|ca-certificates|fonts)(?:/.+)?"
 )
+APART = 4  # pairs that a line names
 # Docker and Compose mark by these whose a container is
 OUR_LABELS = ("com.docker.compose.", "object_systemd_unit", "infra.")
 
@@ -57,6 +58,18 @@ def dependencies(catalogue: Catalogue) -> Iterator[Problem]:
         if circle := _circle(service, system):
             fault = f"depends_on itself through {' → '.join(circle)}"
             yield Problem(file, f"service {service.name}", fault, "remove one of these dependencies")
+
+
+def apart(catalogue: Catalogue) -> Iterator[Problem]:
+    """Containers that a compose file holds apart are known to reach each other."""
+    for name, system in catalogue.running.items():
+        source = system.compose
+        if source and source.apart:
+            shown, more = ", ".join(source.apart[:APART]), len(source.apart) - APART
+            others = f" and {more} more pairs" if more > 0 else ""
+            fault = f"{shown}{others} share no network in {source.file}, but can reach each other here"
+            rule = "put them into systems of their own, or accept it: compose: {without: [networks]}"
+            yield Problem(catalogue.file_of(catalogue.running[name]), "compose", fault, rule, "warning")
 
 
 def _wait_obstacle(service: ComposeService, other: Service) -> tuple[str, str] | None:

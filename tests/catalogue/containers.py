@@ -34,6 +34,10 @@ def having(**values: Any):
 
 # What is changed, and what the one line must say
 EXAMPLES = {
+    "containers that a compose file holds apart": (
+        lambda data: data.update(compose={"file": "x/compose.yml", "apart": ["proxy and db"]}),
+        "compose: proxy and db share no network in x/compose.yml, but can reach each other here; put them into systems",
+    ),
     "container_port alone": (
         both(with_database, setting("worker", container_port=80)),
         "service worker: container_port 80 with neither a port nor a route; port:",

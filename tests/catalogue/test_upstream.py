@@ -106,7 +106,7 @@ def test_odd_values_of_a_key_are_read_or_refused(tmp_path, key):
 SAID = {
     "an empty entrypoint": ({"entrypoint": []}, "entrypoint: is empty, which removes the image's"),
     "a check without a test": ({"healthcheck": {"interval": "5m"}}, "healthcheck: has no test"),
-    "an option of a check": ({"healthcheck": {"test": "x", "start_interval": "1s"}}, "healthcheck: start_interval: the cat"),
+    "an option of a check": ({"healthcheck": {"test": "x", "start_interval": "1s"}}, "healthcheck.start_interval: the cat"),
     "UDP": ({"ports": ["53:53/udp"]}, "ports: 53/udp is for udp, but the proxy needs TCP: list it under publish"),
     "odd digits": ({"ports": ["\u00b2:80"]}, "is a port range: list it under publish"),
     "a part of a volume": (
@@ -124,7 +124,7 @@ SAID = {
     "another platform": ({"platform": "linux/386"}, "platform: the catalogue has no such option"),
     "a terminal": ({"tty": True}, "tty: the catalogue has no such option"),
     "a restart with another": ({"depends_on": {"db": {"condition": "service_started", "restart": True}}}, "restart is not understood"),
-    "another network": ({"networks": ["back"]}, "networks: its services are in different networks ("),
+    "an address": ({"networks": {"default": {"ipv4_address": "10.0.0.2"}}}, "broker: networks.default.ipv4_address: its network is another one here"),
     "a variable in a variable": ({"command": "run ${X:-${Y:-z}}"}, "command: ${"),
 }  # fmt: skip
 
@@ -135,8 +135,8 @@ def test_keys_with_another_meaning_here_are_refused(tmp_path, values, line):
 
 
 TOP_LEVEL = {
-    "a volume elsewhere": ("  redisdata:\n", "  redisdata: {driver_opts: {type: nfs}}\n", "volumes.redisdata: driver_opts is not understood"),
-    "a closed network": ("volumes:\n  pgdata:", "networks: {default: {internal: true}}\nvolumes:\n  pgdata:", "networks.default: internal is not"),
+    "a volume elsewhere": ("  redisdata:\n", "  redisdata: {driver_opts: {type: nfs}}\n", "volumes.redisdata.driver_opts: no options of a volume's driver"),
+    "a closed network": ("volumes:\n  pgdata:", "networks: {default: {internal: true}}\nvolumes:\n  pgdata:", "networks.default.internal: the system's one network is not closed"),
     "volumes that are a list": ("volumes:\n  pgdata:\n  redisdata:\n  data: {name: paperless-files}", "volumes: [a]", "volumes: cannot be read"),
 }  # fmt: skip
 
