@@ -115,6 +115,10 @@ class ContainerOptions(Model):
     """Size of its shared memory (`/dev/shm`)."""
     init: bool = False
     """Whether a small first process passes on signals and collects processes that have ended."""
+    tty: bool = False
+    """Whether it has a terminal, which some programs ask for."""
+    stdin_open: bool = False
+    """Whether its standard input stays open."""
     stop_signal: Annotated[str, pattern_text(r"^SIG[A-Z0-9+-]+$", "a signal, such as SIGINT")] | None = None
     """The signal that asks it to stop, such as `SIGINT`; where nothing is written, the image's own."""
     stop_grace_period: Duration | None = None

@@ -9,7 +9,9 @@ ENDED = "service_completed_successfully"
 # What a step says for itself; of all else it has what its service has
 OWN = {"command", "entrypoint", "user", "image", "environment"}
 # What says nothing of the container itself, or means nothing of one that ends
-APART = {"name", "kind", "compose_key", "secrets", "memory", "health", "depends_on", "port", "container_port"}
+APART = {
+    "name", "kind", "compose_key", "secrets", "memory", "health", "depends_on", "port", "container_port", "aliases",
+}  # fmt: skip
 
 
 def conditions(body: Any) -> dict[str, str]:

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from catalogue.compose.container import ContainerOptions
 from catalogue.compose.values import HealthCommand, Mount
 from catalogue.compose.writing import PLAIN
+from catalogue.fields import ALLOWED
 from catalogue.shapes import MountParts, ServiceFields, is_list, is_mapping, mapping_or_empty
 from catalogue.sizes import MiB
 
@@ -55,7 +56,12 @@ def options(
         fields |= {"volumes": mounts} if mounts else {}
     else:
         unsaid.append(("volumes", "cannot be read: a list of mounts"))
-    unsaid += [(key, "the catalogue has no such option") for key in body if key not in {*ELSEWHERE, *PLAIN, *READ}]
+    understood_keys = {*ELSEWHERE, *PLAIN, *READ}
+    unsaid += [
+        (key, "the catalogue has no such option")
+        for key in body
+        if key not in understood_keys and not str(key).startswith("x-")
+    ]
     return fields
 
 
@@ -186,12 +192,14 @@ def _deploy_options(body: Mapping[str, Any], unsaid: list[tuple[str, str]]) -> S
     resources = mapping_or_empty(deploy.get("resources"))
     limits, reserved = mapping_or_empty(resources.get("limits")), mapping_or_empty(resources.get("reservations"))
     levels = (
-        ("deploy", deploy, {"resources", "replicas"}), ("deploy.resources", resources, {"limits", "reservations"}),
+        ("deploy", deploy, {"resources", "replicas", "restart_policy"}),
+        ("deploy.resources", resources, {"limits", "reservations"}),
         ("deploy.resources.limits", limits, {"cpus", "memory", "pids"}),
         ("deploy.resources.reservations", reserved, {"memory", "devices"}),
-    )  # fmt: skip
+    )
     for place, options, names in levels:
-        unsaid += [(f"{place}.{key}", "the catalogue has no such option") for key in options if key not in names]
+        more = [str(key) for key in options if key not in names and not str(key).startswith("x-")]
+        unsaid += [(f"{place}.{key}", "the catalogue has no such option") for key in more]
     if limits.get("cpus"):
         _take(fields, "cpus", lambda: _plain("cpus", limits["cpus"]), unsaid)
     if limits.get("pids"):
@@ -284,4 +292,8 @@ def _refusal(name: str, value: Any) -> str:
 
 def _reason(error: ValidationError) -> str:
     first = error.errors(include_url=False)[0]
-    return str(first.get("ctx", {}).get("error", first["msg"]))
+    context = first.get("ctx", {})
+    if first["type"] == "string_pattern_mismatch":
+        rule = ALLOWED.get(str(context.get("pattern")), first["msg"])
+        return f"found {first['input']!r}"[:80] + f": {rule}"
+    return str(context.get("error", first["msg"]))

@@ -13,6 +13,7 @@ from catalogue.compose.left_out import leave_out, without_extensions
 from catalogue.compose.names import project_name
 from catalogue.compose.networks import apart, attachments
 from catalogue.compose.ports import ports
+from catalogue.compose.running import differences, linked_names, links
 from catalogue.compose.secret_files import secret_files
 from catalogue.compose.source import ComposeSource
 from catalogue.compose.top_level import top_level
@@ -24,8 +25,10 @@ from catalogue.sizes import to_bytes
 
 STATIC = "files/static/"
 # Of a service: what needs no word here, since it means the same or nothing
-SILENT = {"expose", "restart", "logging", "pull_policy", "container_name", "profiles", "configs", "secrets"}
-WAYS = ("always", "unless-stopped", "on-failure", "", None)
+SILENT = {
+    "expose", "restart", "logging", "pull_policy", "platform", "container_name", "profiles", "configs", "secrets",
+    "links",
+}  # fmt: skip
 # The shapes that a key's value has; `environment` and the like are read by themselves
 SHAPES: dict[str, tuple[type, ...]] = {
     "environment": (dict, list), "depends_on": (dict, list), "volumes": (list,), "ports": (list,),
@@ -106,7 +109,7 @@ class Upstream:
                 self.add(f"service {key}: depends_on.{name}", "is no service of the file", "one that is")
                 continue
             entry: ServiceFields = {"name": name, "secrets": own.get("secrets"), "memory": {}}
-            run_once = {word: value for word, value in step_body.items() if word not in ("restart", "healthcheck")}
+            run_once, _ = leave_out(step_body, ["restart", "healthcheck", "deploy.restart_policy"])
             fields = self._service(name, run_once, entry, document, names)
             step_image, image = (fill_variables(each.get("image"), self.variables) for each in (step_body, body))
             if step_image == image:
@@ -168,9 +171,11 @@ class Upstream:
             # Which path is healthy the file does not say
             fields["health"] = "tcp"
         aliases, unsaid_networks = attachments(body, "address" in own)
+        anyway = {key, str(own.get("name")), str(own.get("container") or own.get("name"))}
+        aliases += linked_names(document["services"], key, {*aliases, *anyway})
         if aliases:
             fields["aliases"] = aliases
-        unsaid += [*unsaid_networks, *_not_for_us(body)]
+        unsaid += [*unsaid_networks, *differences(body), *_not_for_us(body)]
         for name, reason in unsaid:
             rule = f"change the file, or ignore the key: without: [{name}] for the service in the catalogue"
             self.add(f"{where}: {name}", reason, rule)
@@ -245,12 +250,18 @@ class Upstream:
     def _waits(self, where: str, body: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
         depends_on: Any = body.get("depends_on") or {}
         needs: dict[str, Any] = depends_on if is_mapping(depends_on) else {str(key): {} for key in depends_on}
+        needs = {**{key: {} for key in links(body)}, **needs}
         waits: dict[str, Any] = {}
         for key, need in needs.items():
             condition = need.get("condition", "service_started") if is_mapping(need) else "service_started"
-            if is_mapping(need) and (more := set(need) - {"condition", "required"}):
-                rule = "remove it from the file: a service must reconnect by itself"
-                self.add(f"{where}: depends_on.{key}", f"{', '.join(sorted(more))} is not understood", rule)
+            options: Mapping[str, Any] = need if is_mapping(need) else {}
+            for name, value in options.items():
+                if name not in ("condition", "required") and value not in (None, False) and not name.startswith("x-"):
+                    place = f"depends_on.{key}.{name}"
+                    rule = f"a service must reconnect by itself: without: [{place}] for the service in the catalogue"
+                    self.add(f"{where}: {place}", "is not understood", rule)
+            if options.get("required") is False and key not in names:
+                continue
             # One that runs once has ended before anything is started
             if key not in self.once:
                 waits[names.get(key, key)] = {"condition": condition}
@@ -310,9 +321,4 @@ def _not_for_us(body: Mapping[str, Any]) -> list[tuple[str, str]]:
             "the catalogue, secret ones under secrets (infra secret import)"
         )
         unsupported.append(("env_file", reason))
-    if body.get("restart") not in WAYS:
-        reason = (
-            "it runs once, but no other service waits for its end: write it as release of the service that needs it"
-        )
-        unsupported.append(("restart", reason))
     return unsupported

@@ -63,7 +63,8 @@ Command = Annotated[
 Label = Annotated[
     str,
     pattern_text(
-        r"^[a-z0-9][a-z0-9._/-]*$", "a label's name, such as com.example.team: lower-case letters, digits, . _ / -"
+        r"^[A-Za-z0-9][A-Za-z0-9._/:@\[\]-]*$",
+        "a label's name, such as com.example.team: letters, digits, and after the first . _ / : @ [ ] -",
     ),
 ]
 # What belongs to a container's own namespaces

@@ -1,5 +1,6 @@
 """What the variables of an upstream compose file are: of its containers, and `${…}` in it. Pure."""
 
+import re
 from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 from posixpath import normpath
@@ -9,6 +10,11 @@ from catalogue.compose.environment import of_file, pairs
 from catalogue.compose.variables import fill_variables, missing
 from catalogue.masking import mask_secrets
 from catalogue.shapes import ComposeBody, is_list, is_mapping
+
+SETTING = re.compile(
+    r"[-_](method|type|mode|algorithm|alg|provider|backend|driver|domain|name|user|username|host|port|scopes?|issuer)$",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)
@@ -52,6 +58,8 @@ class Values:
         """Whether a variable is one by its name, or has one in its value, such as a password in an address."""
         if not isinstance(value, str | int) or isinstance(value, bool) or missing(str(value), self.variables):
             return False
+        # How something secret is used is none; its value may be one all the same
+        name = "value" if SETTING.search(name) else name
         line = f"{name}={' '.join(str(fill_variables(str(value), self.variables)).split())}\n"
         return mask_secrets(".env", line) != line
 

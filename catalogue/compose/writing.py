@@ -12,7 +12,7 @@ from catalogue.sizes import to_bytes
 PLAIN = (
     "command", "entrypoint", "user", "group_add", "working_dir", "tmpfs", "cpus", "mem_reservation", "pids_limit",
     "shm_size", "init", "stop_signal", "stop_grace_period", "read_only", "cap_add", "cap_drop", "security_opt",
-    "devices", "sysctls", "extra_hosts", "dns", "hostname", "privileged", "pid", "ipc",
+    "devices", "tty", "stdin_open", "sysctls", "extra_hosts", "dns", "hostname", "privileged", "pid", "ipc",
 )  # fmt: skip
 
 

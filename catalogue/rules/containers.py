@@ -65,9 +65,9 @@ def apart(catalogue: Catalogue) -> Iterator[Problem]:
     for name, system in catalogue.running.items():
         source = system.compose
         if source and source.apart:
-            shown, more = ", ".join(source.apart[:APART]), len(source.apart) - APART
+            pairs, more = ", ".join(source.apart[:APART]), len(source.apart) - APART
             others = f" and {more} more pairs" if more > 0 else ""
-            fault = f"{shown}{others} share no network in {source.file}, but can reach each other here"
+            fault = f"{pairs}{others} share no network in {source.file}, but can reach each other here"
             rule = "put them into systems of their own, or accept it: compose: {without: [networks]}"
             yield Problem(catalogue.file_of(catalogue.running[name]), "compose", fault, rule, "warning")
 

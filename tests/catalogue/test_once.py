@@ -71,7 +71,7 @@ ONCE_REFUSED = {
     "a mount of its own": (("volumes: [data:/usr/src/paperless/data]", "volumes: [pgdata:/pg]"), {},
         "service migrate: runs once, but differs in volumes; the same as of webserver: a release step runs its service's container with another command"),
     "another option": (('    restart: "no"\n', '    restart: "no"\n    shm_size: 1g\n'), {}, "service migrate: runs once, but differs in shm_size"),
-    "a key that is not understood": (('    restart: "no"\n', "    platform: linux/386\n"), {}, "service migrate: platform: the catalogue has no such"),
+    "a key that is not understood": (('    restart: "no"\n', "    userns_mode: host\n"), {}, "service migrate: userns_mode: the catalogue has no such"),
     "all rights": (('    restart: "no"\n', "    privileged: true\n"), {}, "service migrate: runs once, but differs in privileged"),
     "a variable without a value": (("ONCE: \"1\"", "ONCE: ${ONCE}"), {}, "service migrate: environment.ONCE: ${ONCE} has no value"),
     "not there": (("  migrate:\n    image", "  migrations:\n    image"), {}, "service webserver: depends_on.migrate: is no service of the file"),
