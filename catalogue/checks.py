@@ -124,6 +124,7 @@ RULES: Iterable[Callable[[Catalogue], Iterator[Problem]]] = (
     pythons.locks,
     pythons.built_packages,
     pythons.unused_environments,
+    contents.open_questions,
     contents.images,
     contents.own_paths,
     contents.unique_files,

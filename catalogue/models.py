@@ -12,6 +12,7 @@ from catalogue.fields import (
     AbsolutePath,
     AccountName,
     Address,
+    Line,
     Model,
     Name,
     Network,
@@ -122,6 +123,9 @@ class System(Model):
     data: list[AbsolutePath] = []
     """Directories that no release brings. A region move takes them along; a lost host gets them back from a
     snapshot."""
+    unresolved: list[Line] = []
+    """What `infra adopt host` read off a machine and could not say here, a line each. `infra check` refuses it: write
+    it in the catalogue's words, or delete the line to go without it."""
     sites: list[Site] = []
     """Public names that the system is served under."""
     services: list[AnyService]

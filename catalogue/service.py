@@ -160,6 +160,9 @@ class Service(Model):
     secrets: list[EnvironmentName] = []
     """Names of variables whose values are secret. `infra secret set SERVICE.NAME` sets each,
     `infra secret set SYSTEM.NAME` one for all services."""
+    unresolved: list[Line] = []
+    """What `infra adopt host` read off a machine and could not say here, a line each. `infra check` refuses it: write
+    it in the catalogue's words, or delete the line to go without it."""
     backup: Backup | None = None
     """What of its data is backed up, when, and how long that is kept."""
     single: bool = False

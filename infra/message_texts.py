@@ -13,8 +13,8 @@ INTERNAL = {
 # Functions and classes whose arguments people read
 REPORTERS = {
     "Ended", "Failed", "Finding", "Outcome", "Problem", "Refused", "Remark", "Unfit", "add", "append", "confirm",
-    "echo", "guess", "one_line", "phrase", "print", "refusal_outcome", "say", "tell", "twice", "unfit", "warn",
-    "worded", "_check_behind", "_error", "_finding", "_folder", "_give_up", "_not_started", "_one_line",
+    "echo", "guess", "one_line", "phrase", "print", "refusal_outcome", "say", "tell", "twice", "unfit", "unsaid",
+    "warn", "worded", "_check_behind", "_error", "_finding", "_folder", "_give_up", "_not_started", "_one_line",
     "_print_refusal", "_refuse",
 }  # fmt: skip
 # A command, a program's source, markup, an expression, a Japanese text

@@ -33,6 +33,17 @@ ROOTS = re.compile(
 )
 
 
+def open_questions(catalogue: Catalogue) -> Iterator[Problem]:
+    """What was read off a machine and is not said yet: a release without it would lose it."""
+    rule = "must be written in the catalogue's words, or the line deleted to go without it"
+    for system in catalogue.running.values():
+        for line in system.unresolved:
+            yield Problem(catalogue.file_of(system), "unresolved", f"{line!r} was found on the machine", rule)
+    for file, _, service in services(catalogue):
+        for line in service.unresolved:
+            yield Problem(file, f"service {service.name}", f"{line!r} was found on the machine", rule)
+
+
 def images(catalogue: Catalogue) -> Iterator[Problem]:
     """An image of the stack's own is of its account and region, wherever that is; one of another registry is named with
     its registry, and by what means the same image tomorrow."""

@@ -8,7 +8,7 @@ import yaml
 
 from infra.adopt.host import by_run, on_host, understanding
 from infra.adopt.host.forms import checked_facts
-from infra.adopt.host.remarks import unfit
+from infra.adopt.host.remarks import unsaid
 from tests.adopt import hosts
 from tests.support import stack
 
@@ -147,4 +147,4 @@ def test_unreadable_container_does_not_affect_the_others(monkeypatch, entry, nam
     assert [place[1] for container in facts["containers"] for place in container["ports"]] == [8001 for _ in names]
     remarks: list = []
     understanding.compose.entries(facts, remarks)
-    assert remarks == [unfit("notes", said)]
+    assert remarks == [unsaid("notes", said)]

@@ -38,6 +38,14 @@ EXAMPLES = {
         lambda data: data.update(compose={"file": "x/compose.yml", "apart": ["proxy and db"]}),
         "compose: proxy and db share no network in x/compose.yml, but can reach each other here; put them into systems",
     ),
+    "a setting of a machine": (
+        having(unresolved=["its volumes: /data is an anonymous volume"]),
+        "service web: 'its volumes: /data is an anonymous volume' was found on the machine; must be written in the",
+    ),
+    "a job of a machine": (
+        lambda data: data.update(unresolved=["/etc/cron.d/shop: x"]),
+        "unresolved: '/etc/cron.d/shop: x' was found on the machine; must be written in the catalogue's words",
+    ),
     "container_port alone": (
         both(with_database, setting("worker", container_port=80)),
         "service worker: container_port 80 with neither a port nor a route; port:",

@@ -5,7 +5,7 @@ from typing import Any
 
 from catalogue.masking import MARK, mask_secrets
 from catalogue.shapes import ComposeBody, is_list, is_mapping
-from infra.adopt.host.remarks import Remark, unfit
+from infra.adopt.host.remarks import Remark, unsaid
 
 # What may stand under a name that is looked into; masking may have put a word there
 KINDS: dict[str, tuple[type, ...]] = {
@@ -34,13 +34,13 @@ def readable(where: str, service: ComposeBody, remarks: list[Remark]) -> Compose
     for name, kinds in KINDS.items():
         if body.get(name) is not None and not isinstance(body[name], kinds):
             reason = "stays on the host, since it may be a secret" if body.pop(name) == MARK else "cannot be read"
-            remarks.append(unfit(where, f"its {name} {reason}: left out"))
+            remarks.append(unsaid(where, f"its {name} {reason}: left out"))
     for name, fits in (("env_file", _is_file), ("ports", _is_port), ("networks", _is_word)):
         if isinstance(body.get(name), list):
             fitting = [item for item in body[name] if fits(item)]
             for item in body[name]:
                 if not fits(item):
-                    remarks.append(unfit(where, f"{item} in its {name} cannot be read: left out"))
+                    remarks.append(unsaid(where, f"{item} in its {name} cannot be read: left out"))
             body[name] = fitting
     if isinstance(body.get("networks"), dict):
         body["networks"] = {name: network if is_mapping(network) else {} for name, network in body["networks"].items()}
@@ -67,15 +67,16 @@ def inner(mapping: dict[str, Any], *names: str) -> dict[str, Any]:
     return mapping
 
 
-def is_literal(key: str, value: Any, unsaid: list[tuple[str, str]]) -> bool:
+def is_literal(key: str, value: Any, reasons: list[tuple[str, str]]) -> bool:
     """Is a value what the file says it is: nothing of it stayed on the host, and no variable stands in it."""
-    text = str(value)
+    content = str(value)
     if key in READ_BY_ITSELF:
         return True
-    if MARK in text or any(_may_be_secret(line) for line in _lines(value)):
-        unsaid.append((key, "holds what may be a secret, which stays on the host: give it by a variable under secrets"))
-    elif "${" in text.replace("$$", ""):
-        unsaid.append((key, "has a variable of Compose's: write its value"))
+    if MARK in content or any(_may_be_secret(line) for line in _lines(value)):
+        text = "holds what may be a secret, which stays on the host: give it by a variable under secrets"
+        reasons.append((key, text))
+    elif "${" in content.replace("$$", ""):
+        reasons.append((key, "has a variable of Compose's: write its value"))
     else:
         return True
     return False

@@ -22,6 +22,7 @@ from infra.errors import InfraError
 from infra.foreign import one_line, visible
 from infra.writing import put
 
+CANNOT_BE_SAID = "cannot be said, and is an error of infra check until it is answered (unresolved:)"
 VARIABLE, SERVICE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*"), re.compile(r"[a-z0-9][a-z0-9_.-]*")
 
 
@@ -79,6 +80,11 @@ def adopt(catalogue: Catalogue, machine: Machine, options: AdoptOptions) -> None
         typer.echo(visible(text))
     for line in report_lines(survey, options.diff):
         typer.echo(visible(line))
+    if unanswered := dict.fromkeys(r for r in survey.derived.remarks if r.kind == "cannot be said"):
+        raise InfraError(
+            f"{len(unanswered)} settings of {machine.address} cannot be said: each is a line under unresolved: in the "
+            "YAML, and infra check refuses it until you answer it"
+        )
 
 
 def look(catalogue: Catalogue, host: Connection, machine: Machine, options: AdoptOptions) -> Survey:
@@ -119,6 +125,7 @@ def report_lines(survey: Survey, diff: bool) -> list[str]:
     remarks, comparison = survey.derived.remarks, survey.comparison
     counted = {how: sum(change.how == how for change in comparison.changes) for how in ("same", "changed", "new")}
     parts = [
+        (CANNOT_BE_SAID, lines(remarks, "cannot be said")),
         ("does not fit", lines(remarks, "does not fit")),
         ("would be gone", comparison.lost_settings),
         ("would have another value", comparison.other),

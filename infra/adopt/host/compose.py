@@ -1,9 +1,8 @@
 """Containers as the catalogue has them: from compose files, and from what Docker says where those are silent. Pure."""
 
-import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 from typing import Any
@@ -12,49 +11,24 @@ import yaml
 
 from catalogue.compose import reading
 from catalogue.compose.ports import PortEntry, port_entry
-from catalogue.environment import control
 from catalogue.files import ComposeLoader, parse_yaml
-from catalogue.masking import MARK
-from catalogue.shapes import ComposeBody, ComposeDocument, ServiceFields, is_list, is_mapping
+from catalogue.shapes import ComposeBody, ComposeDocument, ServiceFields, is_mapping
 from catalogue.sizes import MiB, format_size
 from catalogue.stack import Stack
 from infra.adopt.host.bodies import inner, is_literal, readable
-from infra.adopt.host.documents import Container, Entries, Facts, Unit
+from infra.adopt.host.documents import Entries, Facts, Unit
+from infra.adopt.host.entry import Entry
 from infra.adopt.host.images import image_of
-from infra.adopt.host.remarks import Remark, secret, unfit
+from infra.adopt.host.remarks import Remark, unfit, unsaid
+from infra.adopt.host.variables import environment
 
 FILE = re.compile(r"docker-compose[A-Za-z0-9_.-]*\.ya?ml")
-VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # What a service is called in a file of its own says nothing
 NAMELESS = {"api", "app", "web", "server", "service", "main"}
+# Drivers of Docker's whose logs stay on the host, as the journal's do
+JOURNALED = ("json-file", "local", "journald")
 FREE_NETWORK = IPv4Network("172.30.0.0/16")
 DEFAULT = "docker-compose.prod.yml"
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A service of a compose file, with its container and the unit that runs the file, where there are such."""
-
-    path: str
-    key: str
-    body: ComposeBody
-    container: Container | None
-    unit: Unit | None
-
-    @property
-    def where(self) -> str:
-        running = self.container["name"] if self.container else ""
-        return str(self.literal_value("container_name") or running or self.key)
-
-    @property
-    def networks(self) -> dict[str, str]:
-        """Those that the container is in, and its address in each."""
-        return self.container["networks"] if self.container else {}
-
-    def literal_value(self, name: str, default: Any = None) -> Any:
-        """What the file says; not what only a variable of compose's would."""
-        value = self.body.get(name)
-        return default if value is None or "${" in str(value) else value
 
 
 @dataclass(frozen=True)
@@ -75,7 +49,7 @@ class Shared:
         others = [other for other in entry.networks if other != name]
         if others and name in entry.networks:
             text = f"is in {', '.join(others)} too: the catalogue's containers are in {name} alone"
-            remarks.append(unfit(entry.where, text))
+            remarks.append(unsaid(entry.where, text))
         if fixed := attachment.get("ipv4_address"):
             return str(fixed)
         if not self.now(entry):
@@ -86,15 +60,18 @@ class Shared:
 def entries(facts: Facts, remarks: list[Remark]) -> list[Entry]:
     """Every service of every compose file that runs, or that a unit would start."""
     all_entries: list[Entry] = []
-    remarks += [unfit(name, text) for name, text in facts.get("unread", {}).items()]
+    remarks += [unsaid(name, text) for name, text in facts.get("unread", {}).items()]
     for path, text in facts["compose"].items():
         unit = _unit_of(facts, path)
         for key, body in _services(path, text, remarks):
             containers = [c for c in facts["containers"] or [] if path in c["files"] and c["key"] == key]
             container = containers[0] if containers else None
-            entry = Entry(path, key, body, container, unit)
+            found_faults: list[Remark] = []
+            where = Entry(path, key, body, container, unit).where
+            entry = Entry(path, key, readable(where, body, found_faults), container, unit)
             if (container and container["running"]) or (unit and unit["enabled"]):
                 all_entries.append(entry)
+                remarks += found_faults
             else:
                 reason = "is not running, and no unit starts it: left out; with retired: true it keeps a repository"
                 remarks.append(unfit(entry.where, f"{path}: {reason}"))
@@ -102,7 +79,7 @@ def entries(facts: Facts, remarks: list[Remark]) -> list[Entry]:
     for container in facts["containers"] or []:
         if container["running"] and not any((path, container["key"]) in entry_keys for path in container["files"]):
             missing = ", ".join(container["files"])
-            remarks.append(unfit(container["name"], f"runs, and {missing} does not define it (any more): left out"))
+            remarks.append(unsaid(container["name"], f"runs, and {missing} does not define it (any more): left out"))
     return all_entries
 
 
@@ -117,26 +94,14 @@ def _services(path: str, text: str, remarks: list[Remark]) -> Iterator[tuple[str
         services: dict[str, Any] = data.get("services") or {}
         for key, body in services.items():
             if is_mapping(body):
-                yield str(key), readable(str(body.get("container_name") or key), body, remarks)
+                yield str(key), dict(body)
             else:
-                remarks.append(unfit(path, f"its service {key} cannot be read: left out"))
+                remarks.append(unsaid(path, f"its service {key} cannot be read: left out"))
     except (yaml.YAMLError, AttributeError) as error:
         reason = str(error).splitlines()[0]
         remarks.append(
-            unfit(path, f"cannot be read, perhaps since a secret was masked ({reason}): its services are left out")
+            unsaid(path, f"cannot be read, perhaps since a secret was masked ({reason}): its services are left out")
         )
-
-
-def environment_files(compose_entries: Iterable[Entry]) -> dict[str, list[str]]:
-    """Compose file and service → the files of variables that it names."""
-    return {f"{entry.path} {entry.key}": _environment_files(entry) for entry in compose_entries}
-
-
-def _environment_files(entry: Entry) -> list[str]:
-    value = entry.literal_value("env_file", [])
-    items: list[Any] = value if is_list(value) else [value]
-    names: list[str] = [item["path"] if is_mapping(item) else item for item in items]
-    return [os.path.normpath(os.path.join(os.path.dirname(entry.path), name)) for name in names]
 
 
 def shared_network(facts: Facts, compose_entries: list[Entry], name: str, remarks: list[Remark]) -> Shared:
@@ -208,18 +173,33 @@ def service(entry: Entry, net: Shared, stack: Stack, variables: Entries, remarks
         **({"address": address} if address else {}), "memory": _memory(entry, remarks), "directory": folder,
         "compose_file": file if FILE.fullmatch(file) else DEFAULT, "compose_key": entry.key,
         "unit": entry.unit["name"] if entry.unit else f"{name}.service",
-        **_environment(entry, name, variables, remarks), **_options(entry, folder, remarks),
+        **environment(entry, name, variables, remarks), **_options(entry, folder, remarks),
     }  # fmt: skip
 
 
 def _options(entry: Entry, folder: str, remarks: list[Remark]) -> ServiceFields:
     """What its file says of the container itself, and how its health is asked where that is no address."""
-    unsaid: list[tuple[str, str]] = []
-    body = {key: value for key, value in entry.body.items() if is_literal(key, value, unsaid)}
-    options = reading.options(body, folder, entry.container.get("volumes", {}) if entry.container else {}, unsaid)
-    checked = None if health(entry) else reading.health(body, unsaid)
-    remarks += [unfit(entry.where, f"its {key}: {reason}") for key, reason in unsaid]
+    reasons: list[tuple[str, str]] = []
+    body = {key: value for key, value in entry.body.items() if is_literal(key, value, reasons)}
+    options = reading.options(body, folder, entry.container.get("volumes", {}) if entry.container else {}, reasons)
+    checked = None if health(entry) else reading.health(body, reasons)
+    remarks += [unsaid(entry.where, f"its {key}: {reason}") for key, reason in reasons]
+    remarks += _of_its_unit(entry)
     return {**options, **({"health": checked} if checked else {}), **_waits(entry, remarks)}
+
+
+def _of_its_unit(entry: Entry) -> list[Remark]:
+    """What compose does by itself, and a unit and the journal do from then on."""
+    remarks: list[Remark] = []
+    if str(entry.literal_value("restart", "")) in ("no", "False"):
+        remarks.append(unfit(entry.where, "restart: no: its unit starts it again when it ends"))
+    driver = inner(entry.body, "logging").get("driver", "json-file")
+    if driver in JOURNALED and entry.body.get("logging"):
+        remarks.append(unfit(entry.where, "its logging: the journal has its log, and bounds it"))
+    elif entry.body.get("logging"):
+        text = f"its logging goes by {driver}: the journal gets it instead; infra:logs sends the journal on"
+        remarks.append(unsaid(entry.where, text))
+    return remarks
 
 
 def _waits(entry: Entry, remarks: list[Remark]) -> dict[str, Any]:
@@ -231,7 +211,7 @@ def _waits(entry: Entry, remarks: list[Remark]) -> dict[str, Any]:
         condition = need.get("condition", "service_started") if is_mapping(need) else "service_started"
         if condition == "service_completed_successfully":
             remarks.append(
-                unfit(entry.where, f"waits for {key} to end: write its command under release of this service")
+                unsaid(entry.where, f"waits for {key} to end: write its command under release of this service")
             )
         else:
             waits[str(key)] = {"condition": condition}
@@ -269,11 +249,11 @@ def _ports(entry: Entry, remarks: list[Remark]) -> ServiceFields:
     others_left = list(reversed(others.values()))
     if narrow := [f"{port.address}:{port.text}" for port in others_left if not port.is_everywhere]:
         text = f"publishes {', '.join(narrow)} too: the catalogue has one port of its host"
-        remarks.append(unfit(entry.where, f"{text}, {fields.get('port', 'for TCP')}, and those of the world"))
+        remarks.append(unsaid(entry.where, f"{text}, {fields.get('port', 'for TCP')}, and those of the world"))
     world = [port for port in others_left if port.is_everywhere]
     if unreadable := [port.text for port in world if port.publish_entry is None]:
         reason = f"publishes {', '.join(unreadable)}, which the catalogue cannot say: left out"
-        remarks.append(unfit(entry.where, reason))
+        remarks.append(unsaid(entry.where, reason))
     if publish := [port.text for port in world if port.publish_entry]:
         fields["publish"] = publish
     return fields
@@ -310,31 +290,6 @@ def _size(value: Any) -> str | None:
     if re.fullmatch(r"\d+[kmg]", str(value)):
         return str(value)
     return format_size(int(float(match[1]) * 1024 ** " kmg".index(match[2].strip("b") or " ")))
-
-
-def _environment(entry: Entry, name: str, variables: Entries, remarks: list[Remark]) -> dict[str, Any]:
-    """Values stay values; what was masked, or is in a file whose values may not be read, is a secret."""
-    values: dict[str, str] = {}
-    hidden: list[str] = []
-    for variable, value in inner(entry.body, "environment").items():
-        text = {True: "true", False: "false"}[value] if isinstance(value, bool) else str(value)
-        if not VARIABLE.fullmatch(str(variable)):
-            fault = f"its variable {variable} has no name of letters, digits and _: left out"
-            remarks.append(unfit(entry.where, fault))
-        elif value is None or MARK in text or "${" in text:
-            hidden.append(variable)
-        elif control(text):
-            remarks.append(unfit(entry.where, f"the value of {variable} has {control(text)}: left out"))
-        else:
-            values[variable] = text
-    for path in _environment_files(entry):
-        names = variables[path].get("names") if path in variables else None
-        if names is None:
-            remarks.append(unfit(entry.where, f"its environment file {path} is not there"))
-        hidden += [name for name in names or [] if name not in values]
-    secrets = list(dict.fromkeys(hidden))
-    remarks += [secret(name, variable) for variable in secrets]
-    return {"environment": values, "secrets": secrets}
 
 
 def health(entry: Entry) -> str | None:

@@ -4,7 +4,7 @@ import re
 
 from catalogue.compose.images import IMAGE, whole_name
 from catalogue.stack import Stack
-from infra.adopt.host.remarks import Remark, guess, unfit
+from infra.adopt.host.remarks import Remark, guess, unfit, unsaid
 
 ECR = re.compile(r"(\d{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com")
 
@@ -14,7 +14,7 @@ def image_of(name: str, where: str, digests: list[str], stack: Stack, remarks: l
     match = IMAGE.fullmatch(name)
     if not match:
         fault = f"its image {name} is not the name of an image" if name else "its image has no name"
-        remarks.append(unfit(where, f"{fault}: it is left out"))
+        remarks.append(unsaid(where, f"{fault}: it is left out"))
         return None
     repository = match["name"]
     ecr = ECR.fullmatch(match["host"] or "")

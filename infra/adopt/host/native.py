@@ -8,7 +8,7 @@ from catalogue.shapes import ServiceFields
 from catalogue.systemd.directives import Sections, judge, text, texts
 from catalogue.systemd.parsing import sections
 from infra.adopt.host.documents import Entries, Facts, Unit
-from infra.adopt.host.remarks import Remark, secret, unfit
+from infra.adopt.host.remarks import Remark, secret, unfit, unsaid
 
 OWN = {"service": "Service", "timer": "Timer"}
 SIZE = re.compile(r"[1-9]\d*[KMG]")
@@ -22,7 +22,7 @@ def service_units(facts: Facts, used: set[str], remarks: list[Remark]) -> list[U
     units: list[Unit] = []
     for unit in facts["units"]:
         own = sections(unit["text"])
-        where = _unit_label(unit)
+        where = unit_label(unit)
         if unit["name"].endswith(".socket") or _key(unit) in used | timers or "X-Snappy" in unit["text"]:
             continue
         if not (unit["enabled"] or unit["active"] or unit["instances"]):
@@ -43,7 +43,7 @@ def _key(unit: Unit, kind: str = "") -> str:
     return f"{unit['account']}/{stem}.{kind or own}"
 
 
-def _unit_label(unit: Unit) -> str:
+def unit_label(unit: Unit) -> str:
     return f"{unit['account']}/{unit['name']}" if unit["account"] else unit["name"]
 
 
@@ -63,7 +63,7 @@ def name_of(unit: Unit) -> str:
 
 def service(unit: Unit, facts: Facts, files: Entries, remarks: list[Remark]) -> ServiceFields:
     """A service of the catalogue, without its routes."""
-    name, where = name_of(unit), _unit_label(unit)
+    name, where = name_of(unit), unit_label(unit)
     kind = "timer" if unit["name"].endswith(".timer") else "oneshot" if _is_oneshot(sections(unit["text"])) else "unit"
     own = accepted_sections(
         where, sections(unit["text"]), ["Unit", "Timer" if kind == "timer" else "Service", "Install"], remarks
@@ -103,12 +103,12 @@ def accepted_sections(where: str, source: Sections, allowed: list[str], remarks:
         for name, value in block.items():
             errors = [finding for finding in judge({section: {name: value}}, allowed) if finding.level == "error"]
             if errors:
-                remarks.append(unfit(where, f"{errors[0].fault}: {errors[0].rule}; it is left out"))
+                remarks.append(unsaid(where, f"{errors[0].fault}: {errors[0].rule}; it is left out"))
             else:
                 accepted.setdefault(section, {})[name] = value
                 if name != "Environment" and any(MARK in line for line in texts(value)):
                     text = f"{name} has a secret in it, and {MARK} stands for it: hand it over as a variable (secrets:)"
-                    remarks.append(unfit(where, text))
+                    remarks.append(unsaid(where, text))
     return accepted
 
 
@@ -151,10 +151,10 @@ def _listening(unit: Unit, facts: Facts, own: Sections, remarks: list[Remark]) -
         if len(ports) == 1:
             _without_socket(own, socket_unit["name"])
             return {"port": ports[0], "socket": True}
-        remarks.append(unfit(_unit_label(unit), f"its socket listens on {', '.join(streams)}: a service has one port"))
+        remarks.append(unsaid(unit_label(unit), f"its socket listens on {', '.join(streams)}: a service has one port"))
     if len(unit["ports"]) > 1:
         text = f"listens on {', '.join(map(str, unit['ports']))}: a service has one port, {unit['ports'][0]} is taken"
-        remarks.append(unfit(_unit_label(unit), text))
+        remarks.append(unfit(unit_label(unit), text))
     return {"port": unit["ports"][0]} if unit["ports"] else {}
 
 

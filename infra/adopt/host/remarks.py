@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["does not fit", "not to be read off a host", "secret"]
+Kind = Literal["cannot be said", "does not fit", "not to be read off a host", "secret"]
 
 
 @dataclass(frozen=True)
@@ -18,6 +18,11 @@ class Remark:
 
 def unfit(where: str, text: str) -> Remark:
     return Remark("does not fit", where, text)
+
+
+def unsaid(where: str, text: str) -> Remark:
+    """What would be lost: it becomes an error of its service, or of the system."""
+    return Remark("cannot be said", where, text)
 
 
 def guess(where: str, text: str) -> Remark:

@@ -4,20 +4,20 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
-from catalogue.models import Account, Directory, DropIn, System
+from catalogue.models import DropIn, System
 from catalogue.rules.openings import openings
 from catalogue.rules.places import OWN_PAGE, PORTS
 from catalogue.services import AnyService, ComposeService
-from catalogue.shapes import CorsFields, EntryFields, SectionFields, ServiceFields, is_list, is_mapping
+from catalogue.shapes import CorsFields, EntryFields, ServiceFields, is_list, is_mapping
 from catalogue.stack import Stack
-from catalogue.systemd.directives import text, texts
+from catalogue.systemd.directives import texts
 from catalogue.systemd.parsing import sections
 from catalogue.validation import Document, problems_of
-from infra.adopt.host import compose, documents, native, nginx, sites
+from infra.adopt.host import accounts, compose, native, nginx, sites, unresolved, variables
 from infra.adopt.host.documents import Entries, Facts
-from infra.adopt.host.remarks import Remark, guess, lines, unfit
+from infra.adopt.host.remarks import Remark, guess, lines, unfit, unsaid
 from infra.errors import InfraError
 
 # What the program itself brings to every host is no service of an owner's
@@ -54,7 +54,7 @@ class _Draft:
 
 def wanted_paths(facts: Facts) -> tuple[list[str], list[str]]:
     """The files whose variables' names must be known, and the paths of which must be known what they are."""
-    of_compose = compose.environment_files(compose.entries(facts, [])).values()
+    of_compose = variables.environment_files(compose.entries(facts, [])).values()
     names = [path for paths in of_compose for path in paths]
     stat: list[str] = []
     for unit in facts["units"]:
@@ -89,7 +89,7 @@ def derive_system(facts: Facts, entries: Entries, stack: Stack, name: str) -> De
     led: set[tuple[str, str]] = set()
     for draft in _waiting(_with_unique_names(drafts), remarks):
         fields = _complete_service(draft, cors, remarks)
-        if _fits(fields, remarks) and _has_account(fields, facts, remarks):
+        if _fits(fields, remarks) and accounts.has_account(fields, facts, remarks):
             services.append(fields)
             led |= {(route.site, route.public) for route in draft.routes}
         else:
@@ -97,17 +97,20 @@ def derive_system(facts: Facts, entries: Entries, stack: Stack, name: str) -> De
     if not services:
         reasons = [
             f"{facts['hostname']} has no service that the catalogue could describe",
+            *lines(remarks, "cannot be said"),
             *lines(remarks, "does not fit"),
         ]
         raise InfraError("\n  ".join(reasons))
-    accounts = _accounts(facts, services, remarks)
+    account_entries = accounts.accounts_of(facts, services, remarks)
     data = {
-        "system": name, "document": f"read off {facts['hostname']}", "accounts": accounts,
-        "directories": _directories(services, entries, accounts, facts), "drop_ins": _drop_ins(facts, remarks),
+        "system": name, "document": f"read off {facts['hostname']}", "accounts": account_entries,
+        "directories": accounts.directories_of(services, entries, account_entries, facts),
+        "drop_ins": _drop_ins(facts, remarks),
         "network": {key: net.network[key] for key in ("name", "subnet", "gateway", "unit")} if net else None,
         "sites": sites.sites_of(served, led, facts, stack, remarks),
         "services": services,
     }  # fmt: skip
+    unresolved.attach(data, remarks)
     text = "purpose_ja, single (one instance anywhere), stop_priority, data, retired services, packages, milestones"
     remarks.append(guess(name, f"{text}: write them down where there are any"))
     try:
@@ -213,7 +216,7 @@ def _waiting(drafts: list[_Draft], remarks: list[Remark]) -> list[_Draft]:
         waits_by_name = {names.get((draft.fields.get("directory"), key)): need for key, need in waits.items()}
         if lost := [key for key in waits if (draft.fields.get("directory"), key) not in names]:
             remarks.append(
-                unfit(draft.fields["name"], f"waits for {', '.join(lost)}, which the catalogue does not have")
+                unsaid(draft.fields["name"], f"waits for {', '.join(lost)}, which the catalogue does not have")
             )
         if resolved_waits := {name: need for name, need in waits_by_name.items() if name}:
             draft.fields["depends_on"] = resolved_waits
@@ -261,7 +264,7 @@ def _fits(fields: ServiceFields, remarks: list[Remark]) -> bool:
     except ValidationError as error:
         for problem in problems_of(error, Document("", lambda path: ".".join(map(str, path[1:]))), form):
             text = f"{problem.where}: {problem.found}; {problem.allowed}: the service is left out"
-            remarks.append(unfit(fields["name"], text))
+            remarks.append(unsaid(fields["name"], text))
         return False
     return True
 
@@ -270,72 +273,6 @@ def _without_none(value: Any) -> Any:
     if is_mapping(value):
         return {key: _without_none(item) for key, item in value.items() if item is not None}
     return [_without_none(item) for item in value] if is_list(value) else value
-
-
-def _main_sections(services: list[ServiceFields]) -> list[SectionFields]:
-    wholes: list[dict[str, SectionFields]] = [
-        service.get("job") or service.get("directives") or {} for service in services
-    ]
-    return [whole.get("Service", {}) for whole in wholes]
-
-
-def _account_of(fields: ServiceFields) -> set[str]:
-    users = {text(value) for main in _main_sections([fields]) for value in texts(main.get("User", []))}
-    return users | ({fields["account"]} if fields.get("account") else set())
-
-
-def _has_account(fields: ServiceFields, facts: Facts, remarks: list[Remark]) -> bool:
-    """Can the accounts that it runs as be written in the catalogue."""
-    accounts = {account["name"]: account for account in facts["accounts"]}
-    wrong = [name for name in sorted(_account_of(fields)) if name in accounts and not _is_fit(Account, accounts[name])]
-    for name in wrong:
-        what = f"runs as account {name!r} of home {accounts[name]['home']!r}, which the catalogue cannot name"
-        remarks.append(unfit(fields["name"], f"{what}: the service is left out"))
-    return not wrong
-
-
-def _is_fit(model: type[BaseModel], entry: documents.Account) -> bool:
-    try:
-        model.model_validate({"name": entry["name"], "home": entry["home"]})
-    except ValidationError:
-        return False
-    return True
-
-
-def _accounts(facts: Facts, services: list[ServiceFields], remarks: list[Remark]) -> list[EntryFields]:
-    names = [text(value) for main in _main_sections(services) for value in texts(main.get("User", []))]
-    names += [service["account"] for service in services if service.get("account")]
-    accounts_by_name = {account["name"]: account for account in facts["accounts"]}
-    accounts: list[EntryFields] = []
-    for name in dict.fromkeys(name for name in names if name != "root"):
-        account = accounts_by_name.get(name)
-        if account is None:
-            remarks.append(unfit(f"account {name}", "units run as it, but it does not exist"))
-        else:
-            groups = [group for group in account["groups"] if _is_fit(Account, {**account, "name": group})]
-            if other_groups := sorted({*account["groups"]} - {*groups}):
-                remarks.append(
-                    unfit(f"account {name}", f"is in {', '.join(other_groups)}: the catalogue cannot name that group")
-                )
-            entry = {key: account[key] for key in ("name", "home", "login", "lingering")}
-            accounts.append({**entry, "groups": groups})
-    return accounts
-
-
-def _directories(
-    services: list[ServiceFields], entries: Entries, accounts: list[EntryFields], facts: Facts
-) -> list[EntryFields]:
-    """Where the services' own accounts work and write."""
-    names = {account["name"] for account in accounts}
-    groups = {account["name"]: account["group"] for account in facts["accounts"]}
-    directories: list[EntryFields] = []
-    for path in dict.fromkeys(path for main in _main_sections(services) for path in native.directories(main)):
-        entry = entries.get(path, {"kind": "none"})
-        owner, group = entry.get("owner", ""), entry.get("group")
-        if entry["kind"] == "directory" and owner in names:
-            other_group = group if group != groups[owner] else None
-            directories.append({"path": path, "owner": owner, "group": other_group, "mode": entry.get("mode")})
-    return [Directory.model_validate(_without_none(item)).model_dump(exclude_defaults=True) for item in directories]
 
 
 def _drop_ins(facts: Facts, remarks: list[Remark]) -> list[EntryFields]:

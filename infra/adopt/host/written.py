@@ -8,7 +8,7 @@ from catalogue.models import System
 from catalogue.shapes import is_list, is_mapping
 
 SERVICE = (
-    "name", "kind", "account", "retired", "purpose", "purpose_ja", "role", "image", "container", "port",
+    "name", "kind", "unresolved", "account", "retired", "purpose", "purpose_ja", "role", "image", "container", "port",
     "port_exception",
     "address", "routes", "health", "memory", "directory", "compose_file", "compose_key", "unit", "instances", "socket",
     "environment", "environment_file", "secrets", "needs", "files", "directives", "job", "drop_ins", "single",
