@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from catalogue.checks import check
+from catalogue.host import SshHost
 from catalogue.models import System
 from catalogue.problems import errors
 from infra.adopt.host import command, comparing, understanding, written
@@ -195,6 +196,20 @@ def test_output_is_ordered_and_has_the_diff_on_request_only():
         "cannot be said, and is an error of infra check until it is answered (unresolved", "does not fit", "would be gone",
     ]  # fmt: skip
     assert "\nunits that would restart:" in shown_by[False] and "  recall-api.service" in shown_by[False]
+
+
+def test_a_machine_too_small_for_its_limits_is_reported():
+    """The stack's file says so, and not the system's."""
+    made, _, facts, found = seen("watchme")
+    spec = made.stack.hosts["watchme"]
+    small = SshHost(
+        kind="ssh", address="203.0.113.9", systems=[], memory="1948m", hostKey="ssh-ed25519 AAAA", user="ubuntu"
+    )
+    problems = comparing.stack_problems(made, found.system, "watchme", small)
+    survey = command.Survey(facts, found, made, "watchme", comparing.Comparison(), problems)
+    shown = "\n".join(command.report_lines(survey, False))
+    assert "memory limits add up to" in shown
+    assert comparing.stack_problems(made, made.systems["watchme"], "watchme", spec) == []
 
 
 def test_secret_in_a_unit_command_is_reported():

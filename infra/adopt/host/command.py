@@ -1,6 +1,7 @@
 """`infra adopt host`: look, understand, compare, show. Nothing is changed, neither there nor in Pulumi's state."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from catalogue.checks import check
 from catalogue.fields import Name
 from catalogue.host import Host, SshHost
 from catalogue.loading import SYSTEMS, Catalogue
+from catalogue.problems import Problem
 from catalogue.sizes import MiB
 from infra.adopt.host import comparing, understanding, written
 from infra.adopt.host.comparing import Comparison
@@ -65,6 +67,7 @@ class Survey:
     catalogue: Catalogue
     host: str
     comparison: Comparison
+    stack_problems: Sequence[Problem] = ()
 
 
 def adopt(catalogue: Catalogue, machine: Machine, options: AdoptOptions) -> None:
@@ -100,9 +103,9 @@ def look(catalogue: Catalogue, host: Connection, machine: Machine, options: Adop
     extended_catalogue = comparing.with_system(catalogue, derived.system, own, spec)
     files = comparing.render_release(extended_catalogue, own, facts)
     text, variables = comparing.wanted_paths(files)
-    return Survey(
-        facts, derived, extended_catalogue, own, comparing.compare(files, facts, host.entries(text, variables, []))
-    )
+    comparison = comparing.compare(files, facts, host.entries(text, variables, []))
+    stack_problems = comparing.stack_problems(catalogue, derived.system, own, spec)
+    return Survey(facts, derived, extended_catalogue, own, comparison, stack_problems)
 
 
 def _host(catalogue: Catalogue, machine: Machine, facts: Facts, host_option: str | None) -> tuple[str, Host]:
@@ -167,6 +170,7 @@ def _change_lines(change: comparing.Change, diff: bool) -> list[str]:
 
 
 def _problems(survey: Survey) -> list[str]:
-    """Of the system's own file: what else is wrong with the stack is not its matter."""
+    """Of the system's own file, and of the stack with this host: what is wrong without it is not its matter."""
     file = f"{SYSTEMS}/{survey.derived.system.system}.yaml"
-    return [str(problem) for problem in check(survey.catalogue) if problem.file == file]
+    own = [problem for problem in check(survey.catalogue) if problem.file == file]
+    return [str(problem) for problem in sorted([*own, *survey.stack_problems], key=lambda problem: problem.level)]

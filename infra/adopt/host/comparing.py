@@ -7,9 +7,11 @@ from typing import Literal
 
 import yaml
 
+from catalogue.checks import check
 from catalogue.host import Host
 from catalogue.loading import Catalogue
 from catalogue.models import System
+from catalogue.problems import Problem
 from infra.adopt.host import documents, nginx, settings
 from infra.adopt.host.documents import Entries, Facts
 from infra.adopt.host.serving import Directive, Tree, inside
@@ -60,6 +62,22 @@ def with_system(catalogue: Catalogue, system: System, host: str, spec: Host) -> 
     hosts = {host: spec.model_copy(update={"systems": [system.system]})}
     stack = catalogue.stack.model_copy(update={"hosts": hosts, "secrets": {}})
     return replace(catalogue, stack=stack, systems={system.system: system}, origins={})
+
+
+def stack_problems(catalogue: Catalogue, system: System, host: str, spec: Host) -> list[Problem]:
+    """What the whole stack has against this host and its system, and has not now: memory, names, addresses. That
+    secrets have no values is said elsewhere."""
+    hosts = {**catalogue.stack.hosts, host: spec.model_copy(update={"systems": [system.system]})}
+    origins = {name: one for name, one in catalogue.origins.items() if name != system.system}
+    extended = replace(
+        catalogue,
+        stack=catalogue.stack.model_copy(update={"hosts": hosts}),
+        systems={**catalogue.systems, system.system: system},
+        origins=origins,
+    )
+    now = {problem.message for problem in check(catalogue)}
+    own = extended.file_of(system)
+    return [p for p in check(extended) if p.file != own and not p.unset and p.message not in now]
 
 
 def render_release(catalogue: Catalogue, host: str, facts: Facts) -> HostFiles:
