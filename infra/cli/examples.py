@@ -105,7 +105,10 @@ EXAMPLES: dict[str, list[str]] = {
         "infra secret set shop-db.POSTGRES_PASSWORD --generate --stack prod",
     ],
     "secret unset": ["infra secret unset shop-web.API_KEY --stack prod"],
-    "secret import": ["infra secret import .env shop-web --stack prod"],
+    "secret import": [
+        "infra secret import .env shop-web --stack prod",
+        "ssh shop.example sudo cat /srv/shop/.env | infra secret import - shop-web --stack prod",
+    ],
     "maintenance": [
         "infra maintenance on shop.example.com --for 30m --stack prod",
         "infra maintenance off --stack prod",

@@ -137,17 +137,19 @@ def unset(path: Path_, stack: StackName) -> None:
 
 @group.command(name="import")
 def import_file(
-    file: Annotated[Path, typer.Argument(help="A file of variables, such as .env.")],
+    file: Annotated[Path, typer.Argument(help="A file of variables, such as .env; - reads standard input.")],
     service: Annotated[str, typer.Argument(help="The service whose secrets they are.")],
     stack: StackName,
 ) -> None:
     """Set the secrets of a service from a file of variables. Variables that the service does not list as secrets
     are skipped and named."""
-    from catalogue.files import read_text
+    from catalogue.files import decode_text, read_text
     from infra import secret
 
     catalogue = catalogue_of(stack)
-    values, others = secret.of_environment(catalogue, service, read_text(file, str(file)))
+    piped = str(file) == "-"
+    text = decode_text(sys.stdin.buffer.read(), "standard input") if piped else read_text(file, str(file))
+    values, others = secret.of_environment(catalogue, service, text)
     if not values:
         raise InfraError(f"{file} has no secret of {service}: first list its names under secrets: in the catalogue")
     for name, value in values.items():

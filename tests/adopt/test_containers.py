@@ -9,39 +9,9 @@ from catalogue.masking import MARK
 from infra.adopt.host import compose, understanding
 from infra.adopt.host.remarks import Remark
 from infra.errors import InfraError
-from tests.adopt.hosts import NGINX, containers_of
+from tests.adopt.compose_hosts import BODY, PATH, REGISTRY, UNIT, host, read
+from tests.adopt.hosts import containers_of
 from tests.support import stack
-
-REGISTRY = "754724220380.dkr.ecr.ap-northeast-1.amazonaws.com"
-PATH = "/srv/shop/docker-compose.prod.yml"
-UNIT = {
-    "path": "/etc/systemd/system/shop.service", "name": "shop.service", "account": "", "drop_ins": {}, "enabled": True,
-    "text": f"[Unit]\nDescription=The shop\n[Service]\nExecStart=/usr/bin/docker-compose -f {PATH} up\n", "active": True,
-    "instances": [], "ports": [], "compose": [PATH],
-}  # fmt: skip
-BODY = {
-    "image": f"{REGISTRY}/shop:latest", "container_name": "shop", "ports": ["127.0.0.1:8001:8001"], "mem_limit": "1g",
-    "networks": {"shop-network": {"ipv4_address": "172.28.0.9"}},
-}  # fmt: skip
-
-
-def host(body: dict[str, Any], **container: Any) -> dict[str, Any]:
-    text = yaml.safe_dump({"services": {"api": body}})
-    running = containers_of(PATH, text)
-    running[0] |= {"networks": {"shop-network": "172.28.0.9"}, **container}
-    return {
-        "hostname": "Old.example", "accounts": [], "units": [UNIT], "containers": running, "compose": {PATH: text},
-        "networks": [{"name": "shop-network", "subnet": "172.28.0.0/16", "gateway": "172.28.0.1"}], "nginx": NGINX,
-        "caddy": None, "certificates": {}, "journald": {},
-    }  # fmt: skip
-
-
-def read(
-    body: dict[str, Any], entries: dict[str, Any] | None = None, **container: Any
-) -> tuple[dict[str, Any], list[Remark]]:
-    found = understanding.derive_system(host(body, **container), entries or {}, stack(), "shop")
-    return found.system.model_dump(exclude_defaults=True)["services"][0], found.remarks
-
 
 PLAIN = {
     "name": "shop", "kind": "compose", "purpose": "The shop", "unit": "shop.service", "port": 8001,
@@ -205,14 +175,6 @@ def test_every_compose_notation_is_read(way):
     assert bool(unresolved) == (way in LOST) and (not unresolved or said in " | ".join(unresolved))
     assert found == {key: value for key, value in {**PLAIN, **changes}.items() if value is not None}
     assert said in " | ".join(f"{remark.text}" for remark in remarks)
-
-
-def test_names_of_an_environment_file_become_secrets():
-    body = BODY | {"env_file": [".env"], "environment": {"MODE": "x"}}
-    assert understanding.wanted_paths(host(body))[0] == ["/srv/shop/.env"]
-    found, remarks = read(body, {"/srv/shop/.env": {"kind": "file", "names": ["DB_URL", "MODE"]}})
-    assert found == PLAIN | {"environment": {"MODE": "x"}, "secrets": ["DB_URL"]}
-    assert Remark("secret", "shop", "DB_URL") in remarks
 
 
 LEFT_OUT = {

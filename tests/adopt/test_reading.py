@@ -175,7 +175,8 @@ NAMES = {
 @pytest.mark.parametrize(("text", "expected"), NAMES.values(), ids=NAMES)
 def test_no_line_of_a_value_is_taken_for_a_name(tmp_path, text, expected):
     (tmp_path / ".env").write_text(text)
-    assert on_host._names(str(tmp_path / ".env")) == expected
+    found = asked({"ask": "paths", "text": [], "names": [str(tmp_path / ".env")], "stat": []})[0]["paths"]
+    assert next(iter(found.values()))["names"] == expected
 
 
 NETWORKS = {

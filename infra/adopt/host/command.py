@@ -1,6 +1,7 @@
 """`infra adopt host`: look, understand, compare, show. Nothing is changed, neither there nor in Pulumi's state."""
 
 import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ from infra.foreign import one_line, visible
 from infra.writing import put
 
 CANNOT_BE_SAID = "cannot be said, and is an error of infra check until it is answered (unresolved:)"
+PLAIN_VALUES = "values of environment files that are no secrets by their form: look through them"
 VARIABLE, SERVICE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*"), re.compile(r"[a-z0-9][a-z0-9_.-]*")
 
 
@@ -68,6 +70,7 @@ class Survey:
     host: str
     comparison: Comparison
     stack_problems: Sequence[Problem] = ()
+    login: str = "ssh OWNER@HOST"
 
 
 def adopt(catalogue: Catalogue, machine: Machine, options: AdoptOptions) -> None:
@@ -105,7 +108,12 @@ def look(catalogue: Catalogue, host: Connection, machine: Machine, options: Adop
     text, variables = comparing.wanted_paths(files)
     comparison = comparing.compare(files, facts, host.entries(text, variables, []))
     stack_problems = comparing.stack_problems(catalogue, derived.system, own, spec)
-    return Survey(facts, derived, extended_catalogue, own, comparison, stack_problems)
+    return Survey(facts, derived, extended_catalogue, own, comparison, stack_problems, _login(machine))
+
+
+def _login(machine: Machine) -> str:
+    port = f" -p {machine.port}" if machine.port != 22 else ""
+    return f"ssh -i {shlex.quote(str(machine.identity))}{port} {shlex.quote(f'{machine.user}@{machine.address}')}"
 
 
 def _host(catalogue: Catalogue, machine: Machine, facts: Facts, host_option: str | None) -> tuple[str, Host]:
@@ -133,10 +141,8 @@ def report_lines(survey: Survey, diff: bool) -> list[str]:
         ("would be gone", comparison.lost_settings),
         ("would have another value", comparison.other),
         ("not to be read off a host", lines(remarks, "not to be read off a host")),
-        (
-            "secrets, whose values were not read",
-            [_secret_line(remark) for remark in remarks if remark.kind == "secret"],
-        ),
+        (PLAIN_VALUES, lines(remarks, "plain value")),
+        ("secrets, whose values were not read", _secret_lines(survey)),
         ("infra check would say", _problems(survey)),
         (
             f"files of a release: {counted['same']} as they are, {counted['changed']} changed, {counted['new']} new",
@@ -154,6 +160,25 @@ def report_lines(survey: Survey, diff: bool) -> list[str]:
 
 def _under(items: list[str]) -> list[str]:
     return [f"  {line}" for line in items]
+
+
+def _secret_lines(survey: Survey) -> list[str]:
+    """What sets the secrets: a command for each environment file that they are in, and one for each of the others."""
+    lines_of_others: list[str] = []
+    names_by_file: dict[tuple[str, str], list[str]] = {}
+    for remark in survey.derived.remarks:
+        is_named = VARIABLE.fullmatch(remark.text) and SERVICE.fullmatch(remark.where)
+        if remark.kind == "secret" and remark.source and is_named and one_line(remark.source) == remark.source:
+            names_by_file.setdefault((remark.where, remark.source), []).append(remark.text)
+        elif remark.kind == "secret":
+            lines_of_others.append(_secret_line(remark))
+    stack = survey.catalogue.stack.name
+    of_files = [
+        f"{survey.login} sudo cat {shlex.quote(shlex.quote(path))} | infra secret import - {service} --stack {stack}"
+        f"   # {', '.join(names)}"
+        for (service, path), names in names_by_file.items()
+    ]
+    return [*of_files, *lines_of_others]
 
 
 def _secret_line(remark: Remark) -> str:

@@ -84,7 +84,8 @@ class Facts(TypedDict):
 
 
 class Entry(TypedDict):
-    """What is at a path: `kind` is file, directory, link or none; `names` are of the variables in it."""
+    """What is at a path: `kind` is file, directory, link or none; `names` are of the variables in it, `values` those
+    that are no secret by their form, `faults` the sign of a value that an environment file cannot hold."""
 
     kind: str
     owner: NotRequired[str]
@@ -93,6 +94,8 @@ class Entry(TypedDict):
     target: NotRequired[str]
     text: NotRequired[str | None]
     names: NotRequired[list[str] | None]
+    values: NotRequired[dict[str, str]]
+    faults: NotRequired[dict[str, str]]
 
 
 Entries = dict[str, Entry]

@@ -82,6 +82,8 @@ class Entry(Form):
     target: Text = ""
     text: Content | None = None
     names: Names | None = None
+    values: Annotated[dict[str, Text], Field(max_length=MOST)] = {}
+    faults: Annotated[dict[str, Text], Field(max_length=MOST)] = {}
 
 
 class EntriesForm(Form):

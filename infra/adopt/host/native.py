@@ -7,6 +7,7 @@ from catalogue.masking import MARK, VARIABLE
 from catalogue.shapes import ServiceFields
 from catalogue.systemd.directives import Sections, judge, text, texts
 from catalogue.systemd.parsing import sections
+from infra.adopt.host import variables
 from infra.adopt.host.documents import Entries, Facts, Unit
 from infra.adopt.host.remarks import Remark, secret, unfit, unsaid
 
@@ -123,23 +124,20 @@ def _variables(where: str, name: str, main: dict[str, Any], files: Entries, rema
             else:
                 values[match["name"]] = match["value"]
     paths = [line.removeprefix("-") for line in texts(main.pop("EnvironmentFile", [])) if line]
-    hidden += [name for path in paths for name in _names(files, path)]
+    of_files = variables.read_files(name, paths, files, remarks)
+    values |= of_files.values
+    hidden += [variable for variable in of_files.sources if variable not in hidden]
     if len(paths) > 1:
         remarks.append(unfit(where, f"has {len(paths)} environment files: all variables go into {paths[0]}"))
     secrets = list(dict.fromkeys(hidden))
     if secrets and not paths:
         paths = [f"/etc/{name}.env"]
         remarks.append(unfit(where, f"has secrets in its unit, which every user can read: they go into {paths[0]}"))
-    remarks += [secret(name, variable) for variable in secrets]
+    remarks += [secret(name, variable, of_files.sources.get(variable, "")) for variable in secrets]
     plain = {name: value for name, value in values.items() if name not in secrets}
     fields: dict[str, Any] = {"environment": plain, "secrets": secrets, "environment_file": paths[0] if paths else None}
     # systemd reads them in what stands in a unit
     return fields | ({"specifiers": True} if any("%" in value for value in plain.values()) else {})
-
-
-def _names(files: Entries, path: str) -> list[str]:
-    """Of the variables in a file."""
-    return (files[path].get("names") if path in files else None) or []
 
 
 def _listening(unit: Unit, facts: Facts, own: Sections, remarks: list[Remark]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, cast
 
 from agent.places import read_file
-from infra.adopt.host import by_run, kernel
+from infra.adopt.host import by_run, kernel, plain
 
 if TYPE_CHECKING:
     from infra.adopt.host.documents import (
@@ -48,13 +48,6 @@ WITH_VALUE = (
     "-f", "--file", "-p", "--project-name", "-c", "--context", "-H", "--host", "-l", "--log-level", "--env-file",
     "--profile", "--project-directory", "--ansi", "--parallel", "--progress", "--tlscacert", "--tlscert", "--tlskey",
 )  # fmt: skip
-# Values too, so that no line of one is taken for a name: in quotes to their end, else to that of their last line
-VARIABLES = re.compile(
-    r"^[ \t]*(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_]*)[ \t]*=[ \t]*"
-    r"(?:\"(?:[^\"\\]|\\.)*(?:\"|\Z)|'[^']*(?:'|\Z)|`[^`]*(?:`|\Z)|(?:\\.|[^\\\n])*)",
-    re.MULTILINE | re.DOTALL,
-)
-KEY = re.compile(r"-----BEGIN [^-\n]*-----.*?(?:-----END [^-\n]*-----|\Z)", re.DOTALL)
 DEFAULTS = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
 
 Mask = Callable[[str, str], str]
@@ -95,12 +88,14 @@ def facts(mask: Mask) -> Iterator[dict[str, Any]]:
 
 
 def paths(payload: dict[str, Any], mask: Mask) -> Iterator[dict[str, Any]]:
-    """Of paths: what they are, and of those under `text` what they hold, of those under `names` which variables."""
+    """Of paths: what they are, and of those under `text` what they hold, of those under `names` which variables,
+    and of these the values that are no secret by their form."""
     entries_by_path: dict[str, Entry] = {}
     for path in sorted({*payload["text"], *payload["names"], *payload["stat"]}):
         entry = _entry(path)
         if path in payload["names"] or _is_environment(path):
-            entry["names"] = _names(path)
+            raw = _raw(path)
+            entry.update(cast("Entry", {"names": None} if raw is None else plain.describe(raw, mask)))
         elif path in payload["text"] and entry["kind"] == "file":
             entry["text"] = _text(path, mask)
         entries_by_path[path] = entry
@@ -139,13 +134,6 @@ def _texts(file_paths: list[str], mask: Mask) -> dict[str, str]:
 def _is_environment(path: str) -> bool:
     name = os.path.basename(path)
     return name.startswith(".env") or name.endswith(".env") or path.startswith("/root/.aws/")
-
-
-def _names(path: str) -> list[str] | None:
-    raw = _raw(path)
-    if raw is None:
-        return None
-    return list(dict.fromkeys(VARIABLES.findall(KEY.sub("", raw))))
 
 
 def _entry(path: str) -> Entry:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["cannot be said", "does not fit", "not to be read off a host", "secret"]
+Kind = Literal["cannot be said", "does not fit", "not to be read off a host", "secret", "plain value"]
 
 
 @dataclass(frozen=True)
@@ -14,6 +14,8 @@ class Remark:
     kind: Kind
     where: str
     text: str
+    source: str = ""
+    """The environment file that a secret is in now."""
 
 
 def unfit(where: str, text: str) -> Remark:
@@ -29,8 +31,12 @@ def guess(where: str, text: str) -> Remark:
     return Remark("not to be read off a host", where, text)
 
 
-def secret(service: str, name: str) -> Remark:
-    return Remark("secret", service, name)
+def secret(service: str, name: str, source: str = "") -> Remark:
+    return Remark("secret", service, name, source)
+
+
+def plain_value(service: str, name: str, value: str) -> Remark:
+    return Remark("plain value", service, f"{name}={value}")
 
 
 def lines(remarks: Iterable[Remark], kind: Kind) -> list[str]:
