@@ -21,7 +21,8 @@ from catalogue.models import ContainerNetwork, System
 from catalogue.networks import FOR_CONTAINERS, is_for_containers
 from catalogue.service import Service
 from catalogue.services import ComposeService
-from catalogue.sites import Redirect, Serving, Site, StaticFiles
+from catalogue.serving import Serving
+from catalogue.sites import Redirect, Site, StaticFiles
 
 
 def _port(value: Any) -> Any:

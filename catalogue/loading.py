@@ -23,8 +23,8 @@ from catalogue.models import System
 from catalogue.parts import wholes, with_parts
 from catalogue.problems import CatalogueError, Problem
 from catalogue.service import Artefact, ConfigFile, Image
+from catalogue.serving import FileKey
 from catalogue.shapes import is_list, is_mapping
-from catalogue.sites import FileKey
 from catalogue.stack import Stack
 from catalogue.validation import Document, misread_values, problems_of
 from catalogue.validation import Path as Place

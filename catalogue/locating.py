@@ -12,8 +12,9 @@ from catalogue.fields import Model
 from catalogue.models import Account, ContainerNetwork, Directory, DropIn, Milestone, System
 from catalogue.service import Artefact, ConfigFile, Image, Memory, Route
 from catalogue.services import KINDS
+from catalogue.serving import Cors, ForwardAuth, Rate
 from catalogue.shapes import is_mapping
-from catalogue.sites import Cors, ForwardAuth, Hsts, Rate, Redirect, Site, Snippet, StaticFiles
+from catalogue.sites import Hsts, Redirect, Site, Snippet, StaticFiles
 
 
 def place_of(data: Any, path: tuple[int | str, ...]) -> str:

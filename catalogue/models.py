@@ -24,7 +24,8 @@ from catalogue.fields import (
 )
 from catalogue.service import Route, Service
 from catalogue.services import AnyService, ComposeService, NativeService, repositories_of
-from catalogue.sites import CertificateSecrets, Cors, Serving, Site
+from catalogue.serving import Cors, Serving
+from catalogue.sites import CertificateSecrets, Site
 from catalogue.systemd.directives import Sections
 
 

@@ -23,7 +23,7 @@ from catalogue.fields import (
     one_or_list,
     pattern_text,
 )
-from catalogue.sites import Serving
+from catalogue.serving import Serving
 from catalogue.sizes import Size
 
 TAG = r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$", "a tag such as 1.4.2: at most 128 letters, digits and . _ -"

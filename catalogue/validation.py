@@ -19,8 +19,9 @@ PORT = re.compile(r"(^|_)ports?$")
 # Field → what its number is
 NUMBERS = {
     **dict.fromkeys(
-        ("hold", "drain", "timeout", "connect_timeout", "recordTtl", "ttl", "wait", "readyTimeout", "healthDeadline",
-         "confirmDeadline", "drainQuiet", "drainLimit", "singleCheck", "within", "period"), "a number of seconds",
+        ("hold", "drain", "timeout", "read_timeout", "send_timeout", "connect_timeout", "recordTtl", "ttl", "wait",
+         "readyTimeout", "healthDeadline", "confirmDeadline", "drainQuiet", "drainLimit", "singleCheck", "within",
+         "period"), "a number of seconds",
     ),
     "volume": "a number of GiB", "budget": "a number of US dollars a month", "creditsBudget": "a number of US dollars",
     "cpus": "a number of processors",

@@ -10,7 +10,8 @@ from catalogue.loading import Catalogue
 from catalogue.models import System
 from catalogue.service import Service
 from catalogue.services import ComposeService
-from catalogue.sites import Cors, FileKey, Rate, Serving, Site
+from catalogue.serving import Cors, FileKey, Rate, Serving
+from catalogue.sites import Site
 from rendering import certificates
 from rendering.cdns import Fronting
 from rendering.environment import secret_file

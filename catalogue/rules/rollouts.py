@@ -120,7 +120,7 @@ def held_requests(catalogue: Catalogue) -> Iterator[Problem]:
 
 def _proxy_timeout(system: System, service: Service) -> int:
     """For how many seconds the proxy waits for an answer, of the route that allows least."""
-    return min((system.serving(route).timeout or PROXYS_OWN for route in service.routes), default=PROXYS_OWN)
+    return min((system.serving(route).reading_limit or PROXYS_OWN for route in service.routes), default=PROXYS_OWN)
 
 
 def replicas(catalogue: Catalogue) -> Iterator[Problem]:

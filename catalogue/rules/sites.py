@@ -14,7 +14,8 @@ from catalogue.rules.contents import ROOTS, plain
 from catalogue.rules.hosts_own import is_the_hosts
 from catalogue.rules.places import OWN_PAGE
 from catalogue.sealed import ENCRYPTED, is_sealed
-from catalogue.sites import CertificateSecrets, Redirect, Serving, Site, Snippet
+from catalogue.serving import Serving
+from catalogue.sites import CertificateSecrets, Redirect, Site, Snippet
 
 LONGEST_PASSWORD = 72  # bytes: what bcrypt, which both proxies know, reads of one
 OWN_FOLDERS = (OWN_PAGE, "/.infra-")
@@ -29,7 +30,9 @@ OF_SNIPPETS = {
 }
 SYNTAX = "a text with matching braces and quotes, complete directives and no ambiguous characters"
 # What a directory of files has nothing to do with
-OF_SERVICES = ("max_body", "timeout", "connect_timeout", "buffering", "request_headers")
+OF_SERVICES = (
+    "max_body", "timeout", "read_timeout", "send_timeout", "connect_timeout", "buffering", "request_headers",
+)  # fmt: skip
 
 
 def _sites(catalogue: Catalogue) -> Iterator[tuple[str, System, Site, str]]:

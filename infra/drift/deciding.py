@@ -25,7 +25,8 @@ OF_COMPOSE = {
 # Directives of a site's file, for each proxy, and the field of the site, the route or the directory that they come from
 OF_SITES = {
     "nginx": {
-        r"client_max_body_size ": "max_body", r"proxy_(read|send)_timeout ": "timeout",
+        r"client_max_body_size ": "max_body", r"proxy_read_timeout ": "timeout, or read_timeout",
+        r"proxy_send_timeout ": "timeout, or send_timeout",
         r"proxy_connect_timeout ": "connect_timeout", r"proxy_buffering ": "buffering", r"limit_req": "rate",
         r"limit_conn": "connections", r'add_header "?Strict-Transport-Security': "hsts",
         r'add_header "?Access-Control-': "cors", r"add_header ": "headers", r"proxy_set_header ": "request_headers",
@@ -37,7 +38,8 @@ OF_SITES = {
         r"(expires|gzip_static) ": "max_age, or precompressed", r"include ": "snippet",
     },
     "caddy": {
-        r"max_size ": "max_body", r"response_header_timeout ": "timeout", r"dial_timeout ": "connect_timeout",
+        r"max_size ": "max_body", r"response_header_timeout ": "timeout, or read_timeout",
+        r"read_timeout ": "read_timeout", r"write_timeout ": "send_timeout", r"dial_timeout ": "connect_timeout",
         r"(flush_interval|buffer_responses)": "buffering", r"(header )?Strict-Transport-Security ": "hsts",
         r"header Access-Control-": "cors", r"header ": "headers", r"(header_up|request_header) ": "request_headers",
         r"@denied\d+ ": "deny", r"@outside\d+ ": "allow", r"basicauth": "basic_auth", r"forward_auth ": "forward_auth",

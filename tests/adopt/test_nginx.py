@@ -44,6 +44,16 @@ BENT = {
     "slashes that do not match": (f"location /x {{ {AT}/; }}", "is taken as /x/, / inside", [route("/x/")]),
     "any size": (f"location /x/ {{ {AT}/; client_max_body_size 0; }}", "taken as 1g", [route("/x/", max_body="1g")]),
     "days": (f"location /x/ {{ {AT}/; proxy_read_timeout 1d; }}", "taken as 3600", [route("/x/", timeout=3600)]),
+    "a connection of days": (
+        f"location /x/ {{ {AT}/; proxy_connect_timeout 2h; }}",
+        "proxy_connect_timeout 2h: connect_timeout is 1 to 3600 whole seconds; taken as 3600",
+        [route("/x/", more={"connect_timeout": 3600})],
+    ),
+    "a part of a second": (
+        f"location /x/ {{ {AT}/; proxy_send_timeout 1500ms; }}",
+        "taken as 1",
+        [route("/x/", more={"send_timeout": 1})],
+    ),
     "a pattern": (
         r"location ~ \.php$ { proxy_pass http://127.0.0.1:1; }",
         "is a pattern, but a route must be a path",
@@ -74,6 +84,21 @@ def test_unsupported_directives_are_reported(location, said, expected):
     found = seen(f"server {{ {HEAD} {location} }}")
     assert found.routes == expected
     assert said in " ".join(remark.text for remark in found.remarks)
+
+
+LONG = "proxy_connect_timeout 180s; proxy_send_timeout 180s; proxy_read_timeout 180s; client_max_body_size 200M;"
+
+
+def test_large_bodies_and_long_times_are_read_exactly_and_rendered_again():
+    """As the owner's own site has them: on some routes with CORS, on others without."""
+    cors = 'add_header "Access-Control-Allow-Methods" "GET, POST";'
+    found = seen(f"server {{ {HEAD} location / {{ {AT}; {LONG} }} location /x/ {{ {AT}/; {LONG} {cors} }} }}")
+    more = {"connect_timeout": 180}
+    assert found.remarks == []
+    assert found.routes == [
+        route("/", timeout=180, max_body="200M", more=more),
+        route("/x/", timeout=180, max_body="200M", more=more, cors={"methods": ["GET", "POST"]}),
+    ]
 
 
 def test_a_size_of_the_server_or_of_all_servers_counts():
@@ -210,6 +235,9 @@ MORE = {
     "limits": ("limit_req zone=one burst=5 nodelay; limit_conn two 9;", {"rate": {"requests": 3, "per": "second", "burst": 5}, "connections": 9}),
     "a limit of something else": ("limit_req zone=odd;", {}),
     "times": ("proxy_connect_timeout 2s; proxy_buffering on;", {"buffering": True, "connect_timeout": 2}),
+    "a long connection": ("proxy_connect_timeout 180s;", {"connect_timeout": 180}),
+    "the usual connection": ("proxy_connect_timeout 5s;", {}),
+    "sending alone": ("proxy_send_timeout 180;", {"send_timeout": 180}),
     "headers": ('add_header X-A "1"; add_header X-B $host;', {"headers": {"X-A": "1"}}),
     "request headers": ('proxy_set_header X-C "2"; proxy_set_header X-D $host; proxy_set_header Host $host;', {"request_headers": {"X-C": "2"}}),
     "a secret header": ("proxy_set_header X-Key __masked__0123456789ab;", {}),

@@ -5,7 +5,8 @@ from pydantic import ValidationError
 
 from catalogue.checks import check
 from catalogue.problems import CatalogueError
-from catalogue.sites import Cors, Hsts, Serving, Site
+from catalogue.serving import Cors, Serving
+from catalogue.sites import Hsts, Site
 from catalogue.validation import Document, problems_of
 from rendering.host import render
 from tests import serving

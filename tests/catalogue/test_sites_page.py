@@ -6,7 +6,8 @@ import pytest
 import yaml
 
 from catalogue.checks import check
-from catalogue.sites import Serving, Site, StaticFiles
+from catalogue.serving import Serving
+from catalogue.sites import Site, StaticFiles
 from rendering.host import render
 from tests.serving import described
 from tests.support import ROOT

@@ -8,7 +8,8 @@ from catalogue.fields import Model
 from catalogue.models import Directory, System
 from catalogue.service import Artefact, Route, Service
 from catalogue.services import ComposeService, TimerService
-from catalogue.sites import Rate, Serving, Site
+from catalogue.serving import Rate, Serving
+from catalogue.sites import Site
 from catalogue.stack import Stack
 from infra.catalogue_fields import ADDED, rows, sections, title
 

@@ -117,7 +117,10 @@ def test_a_compose_file_names_fields_of_its_services(catalogue):
 
 @pytest.mark.parametrize(
     ("line", "field"),
-    [("        proxy_read_timeout 300s;", "timeout"), ("        client_max_body_size 9m;", "max_body")],
+    [
+        ("        proxy_read_timeout 300s;", "timeout, or read_timeout"),
+        ("        client_max_body_size 9m;", "max_body"),
+    ],
 )
 def test_a_site_names_the_field_and_the_path(catalogue, line, field):
     host = host_of(catalogue, "watchme")

@@ -5,6 +5,7 @@ import re
 import pytest
 
 from agent.proxies import caddy as running_caddy
+from catalogue.serving import Serving
 from rendering.host import needs, render
 from rendering.proxies import caddy, nginx
 from rendering.sites import public_url, view
@@ -77,6 +78,49 @@ def test_a_body_size_is_derived_from_the_services_own_configuration(proxy, line)
 )
 def test_timeout_of_a_route_is_rendered(proxy, line):
     assert site(proxy).count(line) == 1
+
+
+OWNERS = {"max_body": "200m", "timeout": 180, "connect_timeout": 180}
+
+
+def text_of(proxy, **values):
+    """WatchMe's site with more said of all of its routes."""
+    made = changed(whole(lambda config: config["infra:hosts"]["watchme"].update(proxy=proxy)), "watchme",
+                   lambda data: data["sites"][0].update(values))  # fmt: skip
+    files = {file.path: file.content.decode() for file in render(made, "watchme").files}
+    return next(text for path, text in files.items() if "hey-watch.me" in path and "/sites" in path)
+
+
+def test_large_bodies_and_long_times_of_each_direction_are_rendered():
+    """The owner's own site: 200 MB, and 180 s to connect, to send and to read."""
+    text = text_of("nginx", **OWNERS)
+    locations = text.count("\n        proxy_pass http://")
+    assert locations > 10
+    for line in ("read_timeout 180s", "send_timeout 180s", "connect_timeout 180s"):
+        assert text.count(f"        proxy_{line};") >= locations - 2, line
+    assert "client_max_body_size 200m;" in text
+    text = text_of("nginx", timeout=180, read_timeout=20, send_timeout=30)
+    assert (
+        "proxy_read_timeout 20s;" in text
+        and "proxy_send_timeout 30s;" in text
+        and "proxy_read_timeout 180s" not in text
+    )
+
+
+def test_caddy_cuts_an_answer_that_stalls_only_where_read_timeout_says_so():
+    """Its own limit counts while a connection rests too: such connections are not kept."""
+    text = text_of("caddy", **OWNERS)
+    assert "response_header_timeout 180s" in text and "dial_timeout 180s" in text
+    assert not [word for word in ("\tread_timeout", "write_timeout", "keepalive") if word in text]
+    text = text_of("caddy", read_timeout=20, send_timeout=30)
+    assert text.count("response_header_timeout 20s") == text.count("\tread_timeout 20s") == text.count("keepalive off")
+    assert text.count("write_timeout 30s") == text.count("\tread_timeout 20s") > 10
+
+
+def test_a_routes_timeout_goes_before_its_sites_direction():
+    site, route = Serving(read_timeout=20, send_timeout=30), Serving(timeout=5)
+    assert (route.over(site).reading_limit, route.over(site).sending_limit) == (5, 5)
+    assert (Serving().over(site).reading_limit, Serving(send_timeout=7).over(site).sending_limit) == (20, 7)
 
 
 def test_caddy_obtains_http_certificates_and_is_given_dns_ones():

@@ -9,6 +9,7 @@ from infra.adopt.host import serving
 from infra.adopt.host.drafts import Place, RouteDraft, SiteFacts, SiteReading, Target
 from infra.adopt.host.remarks import Remark, unfit
 from infra.adopt.host.serving import Directive, Tree, all_of, inside, nearest_value
+from infra.adopt.host.times import timeouts
 
 # What a location of files says, and nothing else
 OF_FILES = {
@@ -106,12 +107,12 @@ def location(reading: SiteReading, entry: Directive, around: list[Tree], comment
         return None
     public, internal = paths
     default = "/" if public.endswith("/") else public
+    waits = timeouts(place.where, around, remarks)
     return RouteDraft(
         reading.site, public, None if internal == default else internal, target.host, target.port, comment,
         serving.cors(place.where, around, remarks),
         serving.size(place.where, nearest_value(around, "client_max_body_size"), remarks),
-        serving.timeout(place.where, nearest_value(around, "proxy_read_timeout"), remarks),
-        serving.host_header(place.where, around, remarks), served.settings,
+        waits.pop("timeout", None), serving.host_header(place.where, around, remarks), {**served.settings, **waits},
     )  # fmt: skip
 
 

@@ -14,8 +14,6 @@ from catalogue.sizes import format_size
 from infra.adopt.host.remarks import Remark, unfit
 
 METHODS = get_args(Method)
-SECONDS = {"ms": 0.001, "": 1, "s": 1, "m": 60, "h": 3600}
-CONNECT = 5  # seconds, where a route says nothing
 OWN_ADDRESS = re.compile(r"http://(127\.0\.0\.1|localhost)(:\d+)?/")
 OWN_PAGES = ("/.infra-", "@restarting", "@gate")  # of the program's own sites
 MISSING = "MISSING"  # stands where a file is included that was not read
@@ -74,9 +72,6 @@ def location_settings(where: str, around: list[Tree], remarks: list[Remark]) -> 
     _request_headers(where, around, result.settings, remarks)
     if nearest_value(around, "proxy_buffering") == "on":
         result.settings["buffering"] = True
-    seconds = int(_seconds(nearest_value(around, "proxy_connect_timeout") or ""))
-    if seconds and seconds != CONNECT:
-        result.settings["connect_timeout"] = min(seconds, 60)
     directives = [entry for block in around[:2] for entry in block if LOST.fullmatch(entry["directive"])]
     directives = [entry for entry in directives if not (entry["args"][-1].startswith(OWN_PAGES) or _is_own(entry))]
     lost = [entry["directive"] for entry in directives]
@@ -310,21 +305,6 @@ def size(where: str, value: str | None, remarks: list[Remark]) -> str | None:
         return f"{kibibytes}k" if kibibytes % 1024 else format_size(kibibytes * 1024)
     remarks.append(unfit(where, f"client_max_body_size {value}: max_body is a whole number and k, m or g; taken as 1g"))
     return "1g"
-
-
-def _seconds(value: str) -> float:
-    match = re.fullmatch(r"(\d+)(ms|s|m|h|)", value)
-    return int(match[1]) * SECONDS[match[2]] if match else 0
-
-
-def timeout(where: str, value: str | None, remarks: list[Remark]) -> int | None:
-    if value is None:
-        return None
-    seconds = int(_seconds(value))
-    if 1 <= seconds <= 3600:
-        return seconds
-    remarks.append(unfit(where, f"proxy_read_timeout {value}: timeout is 1 to 3600 seconds; taken as 3600"))
-    return 3600
 
 
 def host_header(where: str, around: list[Tree], remarks: list[Remark]) -> str | None:

@@ -5,7 +5,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from catalogue.rules.places import OWN_PAGE
-from catalogue.sites import Cors, Site
+from catalogue.serving import Cors
+from catalogue.sites import Site
 from catalogue.stack import Stack
 from catalogue.validation import Document, problems_of
 from infra.adopt.host import nginx
