@@ -1,6 +1,7 @@
 """A public name and its paths in a form for any proxy: one location for each path, with all defaults resolved."""
 
 import hashlib
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -28,6 +29,8 @@ WEBROOT = "/var/www/html"
 PUBLIC = "/var/www/infra"
 # Behind a secret's name: what is meant is the hash of its value (components/passwords.py)
 HASHED = ":bcrypt"
+# A snippet lies below the proxy's own directory, in a file of the site's name
+BY_HAND = re.compile(r"/etc/[a-z]+/by-hand/(?P<site>[a-z0-9.-]+)\.conf")
 # A file of a site's name here has the proxy answer 503: infra maintenance
 MAINTENANCE = "/run/infra/maintenance"
 

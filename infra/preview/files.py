@@ -9,6 +9,7 @@ from agent.documents.manifest import Manifest
 from agent.wording import join_phrases, phrase
 from infra.foreign import visible
 from infra.preview.documents import Host
+from rendering.sites import BY_HAND
 
 KINDS = ("files", "environment_files", "links")
 LARGEST = 512 * 1024  # characters of a file whose differences are shown
@@ -16,7 +17,8 @@ LARGEST = 512 * 1024  # characters of a file whose differences are shown
 
 @dataclass(frozen=True)
 class FileChange:
-    """A file of a host. `diff` is unified, without its two header lines; `meta` is what else differs (mode, owner)."""
+    """A file of a host. `diff` is unified, without its two header lines; `meta` is what else differs (mode, owner), and
+    that a person wrote it where the rest of its proxy's configuration is rendered."""
 
     path: str
     how: Literal["new", "changed", "removed"]
@@ -41,7 +43,7 @@ def compare_files(old: Host | None, new: Host | None) -> Iterator[FileChange]:
             continue
         how = "new" if path not in before else "removed" if path not in after else "changed"
         diff = _diff(before.get(path) or "", after.get(path) or "")
-        yield FileChange(path, how, diff, _meta(was.get(path), will.get(path), bool(diff)))
+        yield FileChange(path, how, diff, _meta(path, was.get(path), will.get(path), bool(diff)))
 
 
 def _diff(before: str, after: str) -> tuple[str, ...]:
@@ -58,13 +60,15 @@ def _entries(manifest: Manifest | None) -> dict[str, tuple[int, str, str]]:
     return {f["path"]: (f["mode"], f["owner"], f.get("sha256", "")) for part in parts for f in part}
 
 
-def _meta(was: tuple[int, str, str] | None, will: tuple[int, str, str] | None, has_diff: bool) -> str:
+def _meta(path: str, was: tuple[int, str, str] | None, will: tuple[int, str, str] | None, has_diff: bool) -> str:
+    snippet = BY_HAND.fullmatch(path)
+    own = [phrase("written by hand: the snippet of site {site}", site=snippet["site"])] if snippet else []
     if was is None or will is None:
-        return ""
+        return join_phrases("; ", own)
     changes = [f"{was[0]:04o} {was[1]} → {will[0]:04o} {will[1]}"] if was[:2] != will[:2] else []
     if was[2] != will[2] and not has_diff:
         changes.append(phrase("its content changes in a part that is not shown"))
-    return join_phrases("; ", changes)
+    return join_phrases("; ", own + changes)
 
 
 def _lines(text: str | None) -> list[str]:

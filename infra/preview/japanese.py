@@ -132,6 +132,7 @@ TEXTS = {
     "singleのサービスは移動先で起動するまで停止）",
     "@@ {before} characters before, {after} after: too large to be shown @@": "@@ 変更前{before}文字、変更後{after}文字：大きすぎるため表示しません @@",
     "its content changes in a part that is not shown": "表示されない部分で内容が変わります",
+    "written by hand: the snippet of site {site}": "手書き：サイト {site} のスニペット",
     # infra/preview/graph.py
     "the {kind} {change}": "{kind}{change}",
     "another processor ({before} → {after})": "CPUアーキテクチャの変更（{before} → {after}）",

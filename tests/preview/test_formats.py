@@ -55,6 +55,15 @@ def test_the_longest_diffs_fold_first():
     assert "- `/etc/long.conf` changed +100 −0" in text and "+TWO" in text and len(text) <= 3000
 
 
+def test_snippet_is_marked_as_written_by_hand_in_every_form():
+    made = report()
+    said = "written by hand: the snippet of site a.example"
+    made.stacks[0].hosts[0].files.append(FileChange("/etc/nginx/by-hand/a.example.conf", "new", ("+x",), said))
+    out = io.StringIO()
+    terminal.show(made, Console(file=out, soft_wrap=True), whole=False)
+    assert all(said in text for text in (out.getvalue(), comment(made), page.text(made), as_json.text(made)))
+
+
 def test_diff_in_a_comment_cannot_end_its_block_or_mention():
     text = comment(report(diff=("@@ -1 +1 @@", "+```", "+@everyone <b>")))
     assert "````diff\n@@ -1 +1 @@\n+```\n" in text

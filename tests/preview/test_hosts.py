@@ -168,6 +168,17 @@ def test_a_change_that_masking_hides_is_still_a_change():
     assert [(file.added_lines, file.meta) for file in change.files] == [(1, "")]
 
 
+def test_snippet_of_a_site_is_marked_as_written_by_hand():
+    paths = ("/etc/nginx/by-hand/shop.example.com.conf", "/etc/caddy/by-hand/a.example.conf", "/etc/nginx/other.conf")
+    after = host(manifest(WEB), files=dict.fromkeys(paths, "return 204;\n"))
+    (change,) = compare_hosts({"h": host(manifest())}, {"h": after})
+    assert {file.path: (file.how, file.meta) for file in change.files} == {
+        paths[0]: ("new", "written by hand: the snippet of site shop.example.com"),
+        paths[1]: ("new", "written by hand: the snippet of site a.example"),
+        paths[2]: ("new", ""),
+    }
+
+
 def test_defaults_added_by_a_host_to_its_manifest_are_no_change():
     """It says of an earlier or shorter manifest what that means: the language that it is in, parts that it had not."""
     made = manifest(WEB)
