@@ -13,6 +13,7 @@ from agent.quoting import count
 from catalogue.dns import CHALLENGE
 from catalogue.loading import Catalogue
 from catalogue.problems import nearest
+from catalogue.rules.records import issuer, proposed_records
 from catalogue.stack import Stack
 from infra import hosts, names
 from infra.cloudflare import EXCLUSIVE, Entry, Zone, same_value, value_of
@@ -200,6 +201,35 @@ def closing(stack: Stack, records: Sequence[ExpectedRecord]) -> str:
         f"{len(late)} of {count(len(records), 'record')} to be written where {stack.zone} is kept: the values above, "
         f"with a TTL of {stack.recordTtl} s; then run infra dns show --wait 10m --stack {stack.name}"
     )
+
+
+def proposals(catalogue: Catalogue) -> list[str]:
+    """CAA records to add to infra:records, a line each, for names that have none in the zone either; none where its
+    servers do not answer."""
+    stack = catalogue.stack
+
+    def has_one(name: str, server: names.Server) -> bool:
+        parts = name.removesuffix(stack.zone).count(".")
+        above = [".".join(name.split(".")[number:]) for number in range(parts + 1)]
+        return any(QTYPE.get(record.rtype) == "CAA" for one in above for record in names.ask(one, "CAA", server))
+
+    try:
+        server = next(iter(names.servers(stack.zone, stack.nameServers, stack.dns.provider)))
+        records = [record for record in proposed_records(catalogue) if not has_one(record.name, server)]
+    except (InfraError, StopIteration):
+        return []
+    if not records:
+        return []
+    head = (
+        f"no CAA record says who issues certificates of these names; infra:records of {stack.file} can let "
+        f"{issuer(catalogue)} alone:"
+    )
+    entries = [f"  - {{name: {record.name}, type: CAA, values: {_yaml_list(record.values)}}}" for record in records]
+    return [head, *entries]
+
+
+def _yaml_list(values: Sequence[str]) -> str:
+    return "[" + ", ".join(f"'{value}'" for value in values) + "]"
 
 
 def as_json(records: Sequence[ExpectedRecord]) -> str:

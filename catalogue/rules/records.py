@@ -55,28 +55,50 @@ def _faults(record: Record, zone: str, sites: set[str], wild: set[str], kinds: s
 
 def issuers(catalogue: Catalogue) -> Iterator[Problem]:
     """A CAA record that leaves out the stack's own CA: the next certificate of that name would be refused."""
-    stack = catalogue.stack
-    host = urlsplit(stack.acmeDirectory).hostname or ""
-    own = next((issuer for name, issuer in ISSUERS.items() if host == name or host.endswith(f".{name}")), None)
-    stated = [r for r in stack.records if r.type == "CAA"]
-    if own is None or not stated:
+    stack, own = catalogue.stack, issuer(catalogue)
+    if own is None:
         return
+    for name, is_wildcard in _certified_names(catalogue):
+        decides = _deciding(catalogue, name)
+        allowed = decides.issuers(is_wildcard) if decides else None
+        if decides and allowed is not None and own not in allowed:
+            what, word = (f"*.{name}", "issuewild") if is_wildcard else (name, "issue")
+            fault = (
+                f"lets {', '.join(allowed) or 'no one'} issue certificates, but {what} gets its certificate from {own}"
+            )
+            yield Problem(stack.file, f"infra:records: {decides.name} CAA", fault, f'must also have 0 {word} "{own}"')
+
+
+def issuer(catalogue: Catalogue) -> str | None:
+    """What the stack's CA calls itself in CAA records; None where that is not known."""
+    host = urlsplit(catalogue.stack.acmeDirectory).hostname or ""
+    return next((issuer for name, issuer in ISSUERS.items() if host == name or host.endswith(f".{name}")), None)
+
+
+def proposed_records(catalogue: Catalogue) -> list[Record]:
+    """CAA records that would let the stack's CA alone issue certificates of its sites' names: for each name of the zone
+    that no record of infra:records decides about. They concern no other name. A CDN has certificates of its own."""
+    stack, own = catalogue.stack, issuer(catalogue)
+    words: dict[str, list[str]] = {}
+    for name, is_wildcard in _certified_names(catalogue, behind_cdn=False) if own else ():
+        if stack.in_zone(name) and _deciding(catalogue, name) is None:
+            word = "issuewild" if is_wildcard else "issue"
+            words.setdefault(name, []).append(f'0 {word} "{own}"')
+    return [Record(name=name, type="CAA", values=sorted({*values})) for name, values in words.items()]
+
+
+def _certified_names(catalogue: Catalogue, behind_cdn: bool = True) -> Iterator[tuple[str, bool]]:
+    """The names that the stack's CA issues certificates for; of a wildcard one, the name that it is below."""
     for system in catalogue.running.values():
         for site in system.sites:
-            name, is_wildcard = stack.public_name(site.name), site.certificate == "wildcard"
-            if site.has_own_certificate:
-                continue
-            name = domain_above(name) if is_wildcard else name
-            # The nearest name that has one decides (RFC 8659)
-            above = [".".join(name.split(".")[number:]) for number in range(name.count(".") + 1)]
-            decides = next((record for one in above for record in stated if record.name == one), None)
-            allowed = decides.issuers(is_wildcard) if decides else None
-            if decides and allowed is not None and own not in allowed:
-                what, word = (f"*.{name}", "issuewild") if is_wildcard else (name, "issue")
-                fault = (
-                    f"lets {', '.join(allowed) or 'no one'} issue certificates, but {what} gets its certificate "
-                    f"from {own}"
-                )
-                yield Problem(
-                    stack.file, f"infra:records: {decides.name} CAA", fault, f'must also have 0 {word} "{own}"'
-                )
+            name, is_wildcard = catalogue.stack.public_name(site.name), site.certificate == "wildcard"
+            served = (site.alias_of and system.site(site.alias_of)) or site
+            if not site.has_own_certificate and (behind_cdn or not served.cdn):
+                yield domain_above(name) if is_wildcard else name, is_wildcard
+
+
+def _deciding(catalogue: Catalogue, name: str) -> Record | None:
+    """The CAA record of infra:records that decides about a name: that of the nearest one (RFC 8659)."""
+    above = [".".join(name.split(".")[number:]) for number in range(name.count(".") + 1)]
+    stated = [record for record in catalogue.stack.records if record.type == "CAA"]
+    return next((record for one in above for record in stated if record.name == one), None)

@@ -49,7 +49,7 @@ def check(
     services = sum(len(system.active) for system in catalogue.running.values())
     summary = f"stack {stack}: {services} services on {len(catalogue.stack.hosts)} host(s), {len(problems)} warning(s)"
     typer.echo(f"{summary}; updates are refused until {unset} secret(s) have a value" if unset else summary)
-    for line in _following(catalogue):
+    for line in [*_following(catalogue), *_proposals(catalogue)]:
         typer.echo(line)
 
 
@@ -60,6 +60,17 @@ def _following(catalogue: "Catalogue") -> Iterator[str]:
     for host in catalogue.stack.hosts:
         for service in followers(catalogue, host):
             yield f"{service.name} on {host} follows tag {service.followed_tag} of {service.image.repository} by itself"
+
+
+def _proposals(catalogue: "Catalogue") -> Iterator[str]:
+    """What the stack could say and does not need to."""
+    from catalogue.rules.records import issuer, proposed_records
+
+    if names := [record.name for record in proposed_records(catalogue)]:
+        yield (
+            f"no CAA record of infra:records lets {issuer(catalogue)} alone issue certificates of {', '.join(names)}; "
+            f"infra dns show --stack {catalogue.stack.name} proposes records"
+        )
 
 
 def _records(catalogue: "Catalogue") -> Iterator[Problem]:

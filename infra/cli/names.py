@@ -27,7 +27,8 @@ def show(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show each record that the stack's names need, and where each actually points: by the zone's own servers and
-    by public resolvers (1.1.1.1, 8.8.8.8, 9.9.9.9). Exit code 1 when one is wrong. Nothing is changed."""
+    by public resolvers (1.1.1.1, 8.8.8.8, 9.9.9.9). Exit code 1 when one is wrong. Nothing is changed. Where no CAA
+    record says who issues certificates of a site's name, one for the CA in use is proposed."""
     from infra import pointing
 
     catalogue = catalogue_of(stack)
@@ -43,7 +44,8 @@ def show(
     if as_json:
         typer.echo(pointing.as_json(records))
     else:
-        for line in [*pointing.lines(stack_model, records), pointing.closing(stack_model, records)]:
+        own = [*pointing.lines(stack_model, records), pointing.closing(stack_model, records)]
+        for line in [*own, *pointing.proposals(catalogue)]:
             typer.echo(line)
     raise typer.Exit(0 if all(record.is_right for record in records) else 1)
 
