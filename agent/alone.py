@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from agent import units
+from agent import adopting, units
 from agent.documents.manifest import Manifest
 from agent.outcome import Refused
 from agent.plan import Plan
@@ -31,10 +31,13 @@ def narrow(ready: Plan, services: Iterable[str], restarts: Iterable[str] = ()) -
         remove=[path for path in ready.change.remove if path in differing],
         link={path: to for path, to in ready.change.link.items() if path in differing},
     )
-    changed = {*units.units_with_files(ready.target.manifest, {*change.paths}), *restarts}
+    touched = units.units_with_files(ready.target.manifest, {*change.paths})
+    changed = {*touched, *restarts}
+    adoptions = ready.adoptions.for_paths({adopting.path_of(name) for name in touched})
     return replace(
         ready,
-        change=change,
+        change=replace(change, write=change.write + adoptions.writes, remove=change.remove + adoptions.removes),
+        adoptions=adoptions,
         stops=[name for name in ready.stops if name in changed],
         leaves=[name for name in ready.leaves if name in changed],
         starts=[name for name in ready.starts if name in changed],

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from agent import (
     accounts,
+    adopting,
     alone,
     artefacts,
     certificates,
@@ -15,7 +16,6 @@ from agent import (
     credentials,
     edits,
     environments,
-    existing,
     health,
     holding,
     images,
@@ -244,9 +244,7 @@ def _switch(world: World, job: Job, ready: Plan, switch: Transaction) -> tuple[d
     units.retire(world, ready.leaves)
     _write(world, ready, later | joining, not job.only)
     units.react(world, [manifest], paths - later - joining)
-    if switch.existing:
-        job.say(f"stopping and renaming {count(len(switch.existing), 'existing container')}")
-        existing.set_aside(world, switch.existing)
+    adopting.begin(world, job.say, switch.existing, switch.adopted)
     units.enable(world, ready.enables)
     if ready.starting_units:
         job.say(f"(re)starting {count(len(ready.starting_units), 'unit')}")
@@ -337,7 +335,7 @@ def _clear_up(world: World, job: Job, ready: Plan, switch: Transaction, outcome:
     try:
         store.note_served(world, ready.target.id)
         warnings += slots.settle(world, ready.target.manifest)
-        warnings += existing.remove(world, switch.existing)
+        warnings += adopting.finish(world, switch.existing, switch.adopted)
         job.record(outcome)
         transaction.end(world)
         making.note_begin(world, ready.target.manifest)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from agent import adopting
 from agent.desired import Difference, exists
 from agent.store import STATE, Release, history
 from agent.world import World
@@ -19,7 +20,7 @@ def edited_paths(world: World, base: Release | None, change: Difference) -> list
     links |= {slot["link"]: {choice["target"] for choice in slot["choices"]} for slot in slots}
 
     def is_hand_edited(path: str) -> bool:
-        if not exists(world, path):
+        if not exists(world, path) or path.endswith(adopting.DROP_IN):
             return False
         target = world.link_target(path)
         if target is not None:

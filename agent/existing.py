@@ -1,6 +1,7 @@
 """Existing containers with a name that a release needs, which no release made: started by hand, or by another compose
-project. A switch stops them and sets them aside under another name; a rollback starts exactly them again; once the
-release is committed they are removed, and their volumes kept.
+project. One that is what the release would create is adopted (agent/adopting.py). The others a switch stops and sets
+aside under another name; a rollback starts exactly them again; once the release is committed they are removed, and
+their volumes kept.
 """
 
 from __future__ import annotations
@@ -48,14 +49,14 @@ def conflicts(
             (name.lstrip("/") for name in container.get("Names") or [] if name.lstrip("/") in own_containers), None
         )
         labels: dict[str, str] = container.get("Labels") or {}
-        if not name or _is_ours(labels, own_containers[name]):
+        if not name or is_of(labels, own_containers[name]):
             continue
-        if name not in removed or not _is_ours(labels, removed[name]):
-            descriptions.append(_describe(world, name, container["Id"]))
+        if name not in removed or not is_of(labels, removed[name]):
+            descriptions.append(describe(world, name, container["Id"]))
     return sorted((entry for entry in descriptions if entry), key=lambda entry: entry["started"])
 
 
-def _is_ours(labels: dict[str, str], entry: Container) -> bool:
+def is_of(labels: dict[str, str], entry: Container) -> bool:
     """Did the unit of this release make it. An older release has no project of its own, and only its unit's label."""
     project = entry.get("project")
     if project:
@@ -63,11 +64,12 @@ def _is_ours(labels: dict[str, str], entry: Container) -> bool:
     return labels.get(UNIT) == entry["unit"] and not labels.get(PROJECT, "").startswith(OURS)
 
 
-def _describe(world: World, name: str, id: str) -> ExistingContainer | None:
+def describe(world: World, name: str, id: str) -> ExistingContainer | None:
+    """A container as it is now; None where it is gone meanwhile. Raises Refused for one that could not be put back."""
     try:
         details = _inspect(world, id)
     except Declined:
-        return None  # gone meanwhile
+        return None
     host = details["HostConfig"]
     if host.get("AutoRemove"):
         raise Refused(
@@ -77,7 +79,8 @@ def _describe(world: World, name: str, id: str) -> ExistingContainer | None:
     policy: RestartPolicy = host.get("RestartPolicy") or {}
     count = policy.get("MaximumRetryCount") or 0
     return {
-        "id": id, "name": name, "running": _is_running(details), "started": details["State"].get("StartedAt", ""),
+        "id": id, "name": name or details["Name"].lstrip("/"), "running": _is_running(details),
+        "started": details["State"].get("StartedAt", ""),
         "restart": f"{policy.get('Name') or 'no'}{f':{count}' if count else ''}", "networks": _networks(details),
         "volumes": sorted(mount["Name"] for mount in details.get("Mounts") or [] if mount.get("Type") == "volume"),
     }  # fmt: skip
@@ -152,7 +155,9 @@ def remove(world: World, entries: list[ExistingContainer]) -> list[str]:
         try:
             _inspect(world, entry["id"])
             ran = world.run("docker", "rm", "--force", entry["id"])
-            lines.append(complaint if ran.code else f"the existing container {entry['name']} was replaced{volumes}")
+            differs = f" (it differs: {', '.join(entry['differs'])})" if entry.get("differs") else ""
+            replaced = f"the existing container {entry['name']} was replaced{differs}{volumes}"
+            lines.append(complaint if ran.code else replaced)
         except Declined:
             continue
         except (OSError, ValueError, KeyError) as error:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import NamedTuple
 
-from agent import away, proxies
+from agent import adopting, away, proxies
 from agent.desired import DesiredFile
 from agent.dropins import directives, overridden_settings, starts_otherwise, variables_of
 from agent.managers import split
@@ -248,7 +248,7 @@ def _drop_ins(folders: Folders, places: Places, name: str) -> Iterator[str]:
         # Of two of a name the first counts
         here = [file for file in folders.listing(place, folder) if file not in seen_paths]
         for file in here:
-            is_fence = place in FENCED and file.startswith(away.DROP_IN)
+            is_fence = place in FENCED and file.startswith((away.DROP_IN, adopting.DROP_IN))
             if file.endswith(".conf") and not is_fence and f"{place}/{folder}/{file}" not in folders.ours:
                 yield f"{place}/{folder}/{file}"
         seen_paths.update(here)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
-from agent import rolling, slots, steps, units
+from agent import adopting, rolling, slots, steps, units
+from agent.adopting import Adoptions
 from agent.desired import Difference, difference
 from agent.documents.manifest import Step
 from agent.outcome import Failed, Refused
@@ -19,7 +20,7 @@ from agent.world import World
 class Plan:
     """`stops` are stopped by the files that they were started from, `leaves` go for good, `starts` are (re)started in
     the release's order, `rolls` one after the other; `states` are what the units were before. Of the release's steps
-    `early` run before the switch, `late` within it."""
+    `early` run before the switch, `late` within it. `adoptions` are of existing containers (agent/adopting.py)."""
 
     base: Release | None
     target: Release
@@ -33,6 +34,7 @@ class Plan:
     early: list[Step]
     late: list[Step]
     rolls: list[Roll]
+    adoptions: Adoptions
 
     @property
     def is_empty(self) -> bool:
@@ -76,6 +78,10 @@ def plan(world: World, base: Release | None, target: Release, restarts: Collecti
     ]
     leaves = [name for name in old if name not in target.unit_names]
     starts = [name for name in ordinary if name not in resting and (name in changed or not states[name]["active"])]
+    # What its own unit runs already is restarted with it, unless that unit has adopted it
+    adopting_units = [name for name in starts if not states[name]["active"] or world.exists(adopting.path_of(name))]
+    disturbed = [*units.units_with_files(target.manifest, set(change.paths)), *leaves]
+    adoptions = adopting.plan(world, target, adopting_units, disturbed)
     moving = [rollout.next["unit"] for rollout in rollouts]
     early, late = steps.split(world, target.manifest, {*stops, *leaves, *starts, *moving})
     before = base.manifest if base else None
@@ -87,8 +93,11 @@ def plan(world: World, base: Release | None, target: Release, restarts: Collecti
         target,
         replace(
             change,
+            write=change.write + adoptions.writes,
             link=change.link | {rollout.link: rollout.next["target"] for rollout in rollouts},
-            remove=change.remove + slots.leftover_links(world, base.manifest if base else None, target.manifest),
+            remove=change.remove
+            + adoptions.removes
+            + slots.leftover_links(world, base.manifest if base else None, target.manifest),
         ),
         states,
         stops=[name for name in stops if name not in alone],
@@ -104,4 +113,5 @@ def plan(world: World, base: Release | None, target: Release, restarts: Collecti
         early=early,
         late=late,
         rolls=rolls,
+        adoptions=adoptions,
     )

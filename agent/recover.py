@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agent import certificates, existing, slots, store, transaction
+from agent import adopting, certificates, slots, store, transaction
 from agent.backups import making
 from agent.job import Job
 from agent.outcome import Outcome
@@ -33,7 +33,7 @@ def recover(world: World, job: Job, why: str) -> tuple[Transaction, Outcome] | N
     except store.UNREADABLE:
         # It serves; the next release of the same files writes its copy again
         warnings.append(f"the kept copy of release {switch.release[:12]} cannot be read")
-    warnings += existing.remove(world, switch.existing)
+    warnings += adopting.finish(world, switch.existing, switch.adopted)
     line = f"applied on {switch.host}: release {switch.release[:12]} was committed before {why}; it is complete now"
     outcome = Outcome("applied", switch.release, line, sorted(switch.paths), switch.starts, warnings=warnings)
     outcome.line = "; ".join([line, *warnings])

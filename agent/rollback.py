@@ -143,7 +143,7 @@ class _Undoing:
             rolling.undo(world, self._complaints, base.manifest, replicas, switch.sick)
         own_units = {unit["name"] for unit in base.manifest["units"]} if base else set[str]()
         self._complaints.add(_units_that_differ(world, switch, own_units))
-        self._complaints.add(existing.start_again(world, switch.existing))
+        self._complaints.add(existing.start_again(world, [*switch.existing, *switch.adopted]))
 
     def _probes(self) -> list[AimedProbe]:
         """Of what served, without the services that were unhealthy before."""

@@ -36,7 +36,8 @@ BEFORE = f"{STATE}/before"
 class Transaction:
     """`before` has an entry a path: what was there. `states` are what the units were, `sick` the services that were
     unhealthy. `certificates` has entries like `before` for what certbot replaced, `existing` the containers that are
-    set aside (see agent/existing.py), `answers` what answered at the addresses of services that the base does not have.
+    set aside (see agent/existing.py), `adopted` those that run on, `answers` what answered at the addresses of services
+    that the base does not have.
     `made` are the directories that it makes, the deepest first, `accounts` what it changes of accounts, `rolled` the
     replicas that were restarted, or had begun to. `inventory` is what else ran (agent/inventory.py).
     `committed` is the mark of a release that was the current one before the switch as well. `reason` says why it goes
@@ -58,6 +59,7 @@ class Transaction:
     committed: bool = False
     certificates: list[PathState] = field(default_factory=list[PathState])
     existing: list[ExistingContainer] = field(default_factory=list[ExistingContainer])
+    adopted: list[ExistingContainer] = field(default_factory=list[ExistingContainer])
     answers: list[EarlierAnswer] = field(default_factory=list[EarlierAnswer])
     inventory: Inventory = field(default_factory=Inventory)
     made: list[str] = field(default_factory=list[str])
@@ -79,20 +81,35 @@ def begin(
     manifest, served = plan.target.manifest, _services(plan.base.manifest if plan.base else None)
     starting = [*plan.starting_units, *slots.resting(world, manifest)]
     stopping = [*plan.stops, *plan.leaves]
-    aside = existing.conflicts(world, manifest, starting, plan.base.manifest if plan.base else None, stopping)
+    aside = _containers_to_replace(world, plan, starting, stopping)
     slot_links = {rollout.link for rollout in plan.rollouts}
     before = [*_directories(world, manifest), *_remember_paths(world, plan.change.paths, slot_links)]
     new = [probe for probe in slots.probes(world, manifest, plan.rollouts) if probe["service"] not in served]
     switch = Transaction(
         job.id, job.kind, job.who, job.host, plan.target.id, store.current_id(world), world.wall(),
         before, plan.states, plan.stops, plan.at_once, unhealthy,
-        certificates=list(certificates), existing=aside, answers=answers.collect(world, new),
+        certificates=list(certificates), existing=aside, adopted=plan.adoptions.adopted,
+        answers=answers.collect(world, new),
         inventory=inventory.take(world, [manifest, *([plan.base.manifest] if plan.base else [])]),
         made=_missing_directories(world, manifest, plan.change.paths),
         accounts=accounts.changes(world, manifest["accounts"]),
     )  # fmt: skip
     switch.store(world)
     return switch
+
+
+def _containers_to_replace(
+    world: World, plan: Plan, starting: list[str], stopping: list[str]
+) -> list[ExistingContainer]:
+    """Those at names of the release, and those that units had adopted which change or leave. Raises Refused."""
+    base, adoptions = plan.base.manifest if plan.base else None, plan.adoptions
+    run_on = {*adoptions.stays, *(entry["id"] for entry in adoptions.adopted)}
+    aside = [
+        e for e in existing.conflicts(world, plan.target.manifest, starting, base, stopping) if e["id"] not in run_on
+    ]
+    former = set(adoptions.former) - run_on - {entry["id"] for entry in aside}
+    aside += [entry for id in sorted(former) if (entry := existing.describe(world, "", id))]
+    return [ExistingContainer({**entry, "differs": adoptions.differs.get(entry["name"], [])}) for entry in aside]
 
 
 def commit(world: World, switch: Transaction) -> None:

@@ -72,10 +72,7 @@ PathState = Union[
 ]  # what was at a path
 
 
-class ExistingContainer(TypedDict):
-    """A container that no release made, as agent/existing.py sets it aside: `started` is as Docker has it, `restart` as
-    its command line takes it."""
-
+class _AnyExistingContainer(TypedDict):
     id: str
     name: str
     running: bool
@@ -83,6 +80,15 @@ class ExistingContainer(TypedDict):
     restart: str
     networks: list[str]
     volumes: list[str]
+
+
+class ExistingContainer(_AnyExistingContainer, total=False):
+    """A container that no release made, as agent/existing.py sets it aside or agent/adopting.py adopts it: `started` is
+    as Docker has it, `restart` as its command line takes it. One that is adopted has a `unit`; of another one `differs`
+    says in what it is not what the release creates."""
+
+    unit: str
+    differs: list[str]
 
 
 class Address(TypedDict):

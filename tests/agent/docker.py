@@ -26,6 +26,8 @@ class Docker:
     silence: str = ""
     # Image → the places for data that it declares, as Docker has them
     declared: dict[str, dict[str, Any]] = field(default_factory=dict)
+    # What all images say beside that
+    image_config: dict[str, Any] = field(default_factory=dict)
     # Container → its state beyond Running and Pid
     states: dict[str, dict[str, Any]] = field(default_factory=dict)
 
@@ -73,7 +75,10 @@ class Docker:
         if way[0] == "containers" and way[2:] == ["json"] and way[1] in self.containers:
             return json.dumps(self._container(way[1])).encode()
         if way[0] == "images" and way[-1] == "json":
-            return json.dumps({"Config": {"Volumes": self.declared.get("/".join(way[1:-1]))}}).encode()
+            name = "/".join(way[1:-1])
+            return json.dumps(
+                {"Id": f"id of {name}", "Config": {**self.image_config, "Volumes": self.declared.get(name)}}
+            ).encode()
         if way == ["volumes"]:
             return json.dumps({"Volumes": [{"Name": name} for name in sorted(self.volumes)]}).encode()
         if way == ["networks"]:

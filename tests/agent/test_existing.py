@@ -17,6 +17,8 @@ OURS = {entry["name"]: entry for entry in release().manifest["containers"]}
 AVATAR = next(name for name, entry in OURS.items() if entry["unit"] == AVATAR_UNIT)
 IDS = {name: str(number) * 64 for number, name in enumerate(sorted(OURS)[:3]) if name != AVATAR} | {AVATAR: "f" * 64}
 
+REPLACED = f"the existing container {AVATAR} was replaced (it differs: image); its volumes are kept: volume-of-{AVATAR}"
+
 
 def by_hand(**host) -> FakeWorld:
     """A machine on which some of the release's containers run without its units, and all addresses answer."""
@@ -58,10 +60,9 @@ def test_a_stopped_container_stays_stopped():
 
 
 def test_committed_release_replaces_existing_containers_and_keeps_volumes():
-    world = by_hand()
-    outcome = applied(world, release())
+    outcome = applied(world := by_hand(), release())
     assert outcome.outcome == "applied" and not world.docker.foreign
-    assert f"the existing container {AVATAR} was replaced; its volumes are kept: volume-of-{AVATAR}" in outcome.warnings
+    assert REPLACED in outcome.warnings
     assert not [command for command in world.commands("docker rm") if "-v" in command.split()]
 
 

@@ -1,0 +1,242 @@
+"""Containers that ran before the first release and are what it would create: they run on untouched, whatever happens."""
+
+import copy
+
+import pytest
+
+from agent import adopting, drift, store
+from agent.recover import recover
+from agent.world import CommandResult
+from tests.agent.fake import FakeWorld, Killed
+from tests.agent.handmade import adopt_ready
+from tests.agent.releases import AVATAR_UNIT, JOB, applied, bigger, gone_back, release, world_for
+from tests.rows import changes
+from tests.support import service
+
+CONTAINERS = {entry["name"]: entry for entry in release().manifest["containers"]}
+AVATAR = next(name for name, entry in CONTAINERS.items() if entry["unit"] == AVATAR_UNIT)
+DROP_IN = adopting.path_of(AVATAR_UNIT)
+
+
+def without_avatar(data) -> None:
+    data["services"] = [entry for entry in data["services"] if entry["name"] != "avatar-uploader"]
+
+
+def by_hand(*names: str) -> FakeWorld:
+    """A machine on which containers of these names, or all, run as the release would create them."""
+    world = world_for(release())
+    adopt_ready(world, release(), *(names or CONTAINERS))
+    return world
+
+
+def containers(world: FakeWorld) -> dict:
+    return copy.deepcopy(world.docker.foreign)
+
+
+def unit_text(world: FakeWorld) -> str:
+    return world.files[DROP_IN][0].decode()
+
+
+def test_equal_containers_run_on_and_their_units_take_them_over():
+    world = by_hand()
+    before = containers(world)
+    outcome = applied(world, release())
+    assert outcome.outcome == "applied", outcome.line
+    after = containers(world)
+    assert set(after) == set(before) and not world.commands("docker stop") and not world.commands("docker rename")
+    for id, entry in before.items():
+        # Docker does not start by itself what a unit does
+        assert after[id] == {**entry, "HostConfig": {**entry["HostConfig"], "RestartPolicy": {"Name": "no", "MaximumRetryCount": 0}}}  # fmt: skip
+    (line,) = [text for text in outcome.warnings if "were adopted" in text]
+    assert all(name in line for name in CONTAINERS) and "was replaced" not in outcome.line
+    own = next(id for id, entry in after.items() if entry["Name"] == f"/{AVATAR}")
+    assert f"docker start {own} " in unit_text(world)
+    assert unit_text(world).endswith(f"ExecStop=-/usr/bin/docker stop {own}\n")
+    assert drift.drift(world) == []
+
+
+def test_a_second_release_of_the_same_changes_nothing():
+    world = by_hand()
+    applied(world, release())
+    before, programs = containers(world), world.seen_by_programs()
+    again = applied(world, release())
+    assert again.outcome == "unchanged" and containers(world) == before and world.seen_by_programs() == programs
+
+
+def test_a_failed_first_release_leaves_adopted_containers_as_they_were():
+    world = by_hand()
+    world.web = lambda url: 500 if DROP_IN in world.files else 200
+    before, programs = containers(world), world.seen_by_programs()
+    outcome = applied(world, release())
+    assert outcome.outcome == "rolled back" and "The host is as before" in outcome.line, outcome.line
+    assert containers(world) == before and world.seen_by_programs() == programs
+    assert not [
+        command for verb in ("stop", "start", "update", "rename", "rm") for command in world.commands(f"docker {verb}")
+    ]
+
+
+def test_a_killed_release_adopts_all_or_none():
+    start = by_hand(*sorted(CONTAINERS)[:3])
+    before = containers(start)
+    finished = copy.deepcopy(start)
+    applied(finished, release())
+    ends = set()
+    for number in changes(finished.changes - start.changes):
+        world = copy.deepcopy(start)
+        world.kill_at = world.changes + number
+        with pytest.raises(Killed):
+            applied(world, release())
+        world.kill_at = None
+        recover(world, JOB, "power cut")
+        committed = store.current_id(world) is not None
+        ends.add(committed)
+        assert containers(world) == (containers(finished) if committed else before), number
+        assert world.seen_by_programs() == (finished if committed else start).seen_by_programs(), number
+    assert ends == {True, False}
+
+
+def other_memory(entry):
+    entry["HostConfig"]["Memory"] = 1 << 30
+
+
+def other_image(entry):
+    entry["Image"] = "sha256:another"
+
+
+def another_variable(entry):
+    entry["Config"]["Env"].append("MODE=secret-value")
+
+
+def no_limit_of_loopback(entry):
+    port = next(iter(entry["HostConfig"]["PortBindings"]))
+    entry["HostConfig"]["PortBindings"][port][0]["HostIp"] = ""
+
+
+def another_network(entry):
+    entry["NetworkSettings"]["Networks"]["byhand_default"] = {"IPAddress": "172.30.0.2", "Aliases": []}
+
+
+def stopped(entry):
+    entry["State"]["Running"] = False
+
+
+def a_volume(entry):
+    entry["Mounts"].append({"Type": "bind", "Source": "/srv/x", "Destination": "/data", "RW": True})
+
+
+DIFFERENT = {
+    "mem_limit": other_memory,
+    "environment": another_variable,
+    "ports": no_limit_of_loopback,
+    "networks": another_network,
+    "not running": stopped,
+    "volumes": a_volume,
+    "image": other_image,
+    "command": lambda entry: entry["Config"].update(Cmd=["serve", "--debug"]),
+    "entrypoint": lambda entry: entry["Config"].update(Entrypoint=["/init"]),
+    "user": lambda entry: entry["Config"].update(User="1000"),
+    "labels": lambda entry: entry["Config"]["Labels"].update(traefik="on"),
+    "cap_add": lambda entry: entry["HostConfig"].update(CapAdd=["NET_ADMIN"]),
+    "privileged": lambda entry: entry["HostConfig"].update(Privileged=True),
+    "cpus": lambda entry: entry["HostConfig"].update(CpuQuota=50000),
+    "CpuShares": lambda entry: entry["HostConfig"].update(CpuShares=512),
+    "hostname": lambda entry: entry["Config"].update(Hostname="web1"),
+    "aliases": lambda entry: next(iter(entry["NetworkSettings"]["Networks"].values()))["Aliases"].append("web"),
+}
+
+
+@pytest.mark.parametrize("name", DIFFERENT)
+def test_a_different_container_is_replaced_and_the_difference_named(name):
+    world = by_hand(AVATAR)
+    (entry,) = world.docker.foreign.values()
+    DIFFERENT[name](entry)
+    outcome = applied(world, release())
+    assert outcome.outcome == "applied" and not world.docker.foreign
+    assert f"the existing container {AVATAR} was replaced (it differs: {name})" in outcome.line
+    assert DROP_IN not in world.files and "secret-value" not in outcome.line
+
+
+ADDED = {
+    "a check that the release does not need": lambda entry: entry["Config"].update(
+        Healthcheck={"Test": ["CMD", "curl", "-f", "http://localhost"]}
+    ),
+    "its log": lambda entry: entry["HostConfig"].update(LogConfig={"Type": "none"}),
+    "Docker's defaults": lambda entry: entry["HostConfig"].update(
+        CapAdd=[], PidsLimit=0, Ulimits=None, OomKillDisable=None, CgroupnsMode="private", DnsOptions=[]
+    ),
+    "docker run": lambda entry: entry["Config"].update(Labels={"maker": "us"}, StopSignal="SIGTERM", StopTimeout=None),
+}
+
+
+@pytest.mark.parametrize("what", ADDED)
+def test_what_docker_or_the_image_adds_is_no_difference(what):
+    world = by_hand(AVATAR)
+    (entry,) = world.docker.foreign.values()
+    ADDED[what](entry)
+    assert "were adopted" in applied(world, release()).line
+    assert ("docker logs" in unit_text(world)) is (what != "its log")
+
+
+def test_the_next_change_of_its_unit_replaces_an_adopted_container():
+    world = by_hand()
+    applied(world, release())
+    own = next(id for id, entry in world.docker.foreign.items() if entry["Name"] == f"/{AVATAR}")
+    others = set(world.docker.foreign) - {own}
+    outcome = applied(world, release(bigger))
+    assert outcome.outcome == "applied" and set(world.docker.foreign) == others
+    assert f"the existing container {AVATAR} was replaced" in outcome.line and DROP_IN not in world.files
+    assert gone_back(world, release().id).outcome == "applied" and DROP_IN not in world.files
+
+
+def test_a_bad_change_brings_the_adopted_container_back():
+    world = by_hand()
+    applied(world, release())
+    before, programs = containers(world), world.seen_by_programs()
+    world.web = lambda url: 200 if DROP_IN in world.files else 500
+    outcome = applied(world, release(bigger))
+    assert outcome.outcome == "rolled back", outcome.line
+    assert containers(world) == before and world.seen_by_programs() == programs
+
+
+def test_an_adopted_container_goes_with_its_service():
+    world = by_hand()
+    applied(world, release())
+    outcome = applied(world, release(without_avatar))
+    assert outcome.outcome == "applied", outcome.line
+    assert f"/{AVATAR}" not in [entry["Name"] for entry in world.docker.foreign.values()]
+    assert DROP_IN not in world.files and f"the existing container {AVATAR} was replaced" in outcome.line
+
+
+def test_a_container_that_its_own_unit_runs_is_restarted_by_the_release():
+    """A unit with the name of the release's, made by hand, would end its containers with it."""
+    world = by_hand(AVATAR)
+    world.active.add(AVATAR_UNIT)
+    outcome = applied(world, release())
+    assert outcome.outcome == "applied" and not world.docker.foreign and DROP_IN not in world.files
+
+
+def two_in_one(data) -> None:
+    """A second container in the compose file of one."""
+    avatar = service(data, "avatar-uploader")
+    fields = {key: avatar[key] for key in ("unit", "directory", "compose_file") if key in avatar}
+    service(data, "web").update(fields, compose_key="web-beside")
+
+
+def test_beside_an_adopted_container_compose_makes_only_the_others():
+    world = world_for(release(two_in_one))
+    adopt_ready(world, release(two_in_one), AVATAR)
+    assert "were adopted" in applied(world, release(two_in_one)).line
+    (line,) = [text for text in unit_text(world).splitlines() if "docker start" in text]
+    (id,) = world.docker.foreign
+    key = next(entry["aliases"][0] for entry in CONTAINERS.values() if entry["name"] == AVATAR)
+    assert line.startswith(
+        f'ExecStartPre=/bin/sh -c \'docker start {id} >/dev/null || set -- "$$@" {key}; [ $$# -eq 0 ]'
+    )
+    assert line.endswith("""up -d --no-deps "$$@"' adopted web-beside""")
+
+
+def test_a_drop_in_is_never_seen_as_an_edit_or_an_override():
+    world = by_hand()
+    applied(world, release())
+    world.answers["docker update"] = CommandResult(0, "")
+    assert not applied(world, release(bigger)).edited
