@@ -221,7 +221,7 @@ def begin(
     if adopted:
         say(f"adopting {count(len(adopted), 'existing container')}")
     if aside:
-        say(f"stopping and renaming {len(aside)} existing containers")
+        say(f"stopping and renaming {count(len(aside), 'existing container')}")
         existing.set_aside(world, aside)
 
 
