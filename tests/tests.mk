@@ -1,5 +1,5 @@
 # Targets for tests and benchmarks; included by the Makefile.
-.PHONY: test test-all test-machine test-pythons bench bench-preview bench-growth bench-scan recordings
+.PHONY: test test-all test-machine test-pythons bench bench-peers bench-preview bench-growth bench-scan recordings
 
 test: $(UV) ## checks style and types, and runs the tests of a pull request
 	@$(RUN) python -m tests.all
@@ -24,6 +24,9 @@ bench-scan: $(UV) ## measures infra scan-regions; no lab
 
 bench: $(UV) ## measures the figures of benchmarks/README.md in a running lab
 	@$(RUN) python -m benchmarks
+
+bench-peers: $(UV) ## measures this program beside Ansible, pyinfra, a plain Pulumi program and tar over SSH, in a running lab (hours)
+	@$(RUN) python -m benchmarks.peers --write
 
 recordings: $(UV) ## records the README's terminal sessions in a running lab
 	@$(RUN) python -m benchmarks.recording
