@@ -7,6 +7,7 @@ import os
 import socket
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from itertools import cycle
 from pathlib import Path
 from typing import Any
@@ -129,14 +130,11 @@ def measure(session: Session, peers: list[Peer], options: argparse.Namespace) ->
 
 
 def by_all(session: Session, peers: list[Peer], job: str, change: int, with_up: bool) -> None:
-    if job == "failed":
-        with session.project.refused_line():
-            session.by_peers(peers, job)
-            session.by_us(job, with_up)
-        return
     session.project.edit(job, change)
-    session.by_peers(peers, job)
-    session.by_us(job, with_up)
+    with session.project.refused_line() if job == "failed" else nullcontext():
+        rendered = session.project.render()
+        session.by_peers(peers, job, rendered)
+        session.by_us(job, rendered, with_up)
 
 
 def main(words: list[str]) -> int:

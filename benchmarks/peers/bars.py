@@ -4,10 +4,17 @@ import html
 import math
 from collections.abc import Mapping
 
-WIDTH, LEFT, RIGHT = 920, 210, 90
+WIDTH, LEFT, RIGHT = 760, 150, 90
 BAR, GAP, GROUP_GAP, TOP, BOTTOM = 16, 4, 34, 56, 34
-INK, QUIET, GRID = "#1f2328", "#59636e", "#d1d9e0"
-OURS, OTHERS = "#1a7f37", "#8c959f"
+STYLE = """
+    svg { font: 13px system-ui, "Noto Sans", "Noto Sans CJK JP", "Hiragino Sans", sans-serif }
+    .page { fill: #ffffff } .ours { fill: #2f7d46 } .other { fill: #8c959f }
+    text { fill: #1b1f24 } .name { font-weight: 600 } .scale { fill: #57606a } .line { stroke: #d1d9e0 }
+    @media (prefers-color-scheme: dark) {
+      .page { fill: #0d1117 } .ours { fill: #5fbf7c } .other { fill: #6e7681 }
+      text { fill: #e6edf3 } .scale { fill: #9aa4af } .line { stroke: #30363d }
+    }
+  """
 
 
 def decades(values: list[float]) -> tuple[int, int]:
@@ -29,32 +36,35 @@ def bar_chart(title: str, groups: Mapping[str, Mapping[str, float]], unit: str, 
 
     body, y = [], TOP
     for heading, bars in groups.items():
-        body.append(f'<text x="16" y="{y + 14}" font-weight="600" fill="{INK}">{html.escape(heading)}</text>')
+        body.append(f'<text class="name" x="20" y="{y + 14}">{html.escape(heading)}</text>')
         y += 24
         for name, value in bars.items():
-            colour = OURS if name in ours else OTHERS
             label = html.escape(name)
+            kind = "ours" if name in ours else "other"
+            long = max(x(value) - LEFT, 1)
             body += [
-                f'<text x="{LEFT - 10}" y="{y + 12}" text-anchor="end" fill="{INK}">{label}</text>',
-                f'<rect x="{LEFT}" y="{y}" width="{max(x(value) - LEFT, 1):.1f}" height="{BAR}" rx="2" fill="{colour}">'
-                f"<title>{label}: {value:g} {html.escape(unit)}</title></rect>",
-                f'<text x="{x(value) + 6:.1f}" y="{y + 12}" fill="{INK}">{value:.3g} {html.escape(unit)}</text>',
+                f'<text x="{LEFT - 10}" y="{y + 12}" text-anchor="end">{label}</text>',
+                f'<rect class="{kind}" x="{LEFT}" y="{y}" width="{long:.1f}" height="{BAR}" rx="2"/>',
+                f'<text x="{LEFT + long + 6:.1f}" y="{y + 12}">{value:.3g} {html.escape(unit)}</text>',
             ]
             y += BAR + GAP
         y += GROUP_GAP - 24
-    bottom = y
-    grid = []
+    scale_lines = []
     for power in range(low, high + 1):
         at = LEFT + (power - low) * scale
-        grid += [
-            f'<line x1="{at:.1f}" y1="{TOP - 8}" x2="{at:.1f}" y2="{bottom}" stroke="{GRID}"/>',
-            f'<text x="{at:.1f}" y="{bottom + 16}" text-anchor="middle" fill="{QUIET}">{10.0**power:g}</text>',
+        scale_lines += [
+            f'<line class="line" x1="{at:.1f}" y1="{TOP - 8}" x2="{at:.1f}" y2="{y}"/>',
+            f'<text class="scale" x="{at:.1f}" y="{y + 16}" text-anchor="middle">{10.0**power:g}</text>',
         ]
-    height = bottom + BOTTOM
-    return "\n".join([
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" '
-        f'role="img" aria-label="{html.escape(title)}" font-family="system-ui, sans-serif" font-size="13">',
-        f'<rect width="{WIDTH}" height="{height}" rx="8" fill="#ffffff"/>',
-        f'<text x="16" y="26" font-size="15" font-weight="600" fill="{INK}">{html.escape(title)}</text>',
-        *grid, *body, "</svg>", "",
-    ])  # fmt: skip
+    height = y + BOTTOM
+    words = html.escape(title)
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img" aria-labelledby="title">',
+        f'<title id="title">{words}</title>',
+        f"<style>{STYLE}</style>",
+        f'<rect class="page" width="{WIDTH}" height="{height}" rx="8"/>',
+        f'<text class="name" x="20" y="28">{words}</text>',
+        *scale_lines,
+        *body,
+    ]
+    return "\n  ".join(parts) + "\n</svg>\n"

@@ -116,9 +116,8 @@ class Session:
             return f"{answer}; the files on the host are valid"
         return f"{answer}, from Nginx's memory: the files on the host are broken, and a restart or reboot ends it"
 
-    def by_peers(self, peers: Sequence[Peer], job: str) -> None:
+    def by_peers(self, peers: Sequence[Peer], job: str, rendered: Rendered) -> None:
         """A job by all peers. What a failed one leaves is put right before anyone else goes on."""
-        rendered = self.project.render()
         for peer in peers:
             folder = self.folder / slug(peer.name)
             folder.mkdir(parents=True, exist_ok=True)
@@ -168,9 +167,9 @@ class Session:
         (self.folder / name).mkdir(parents=True)
         self.trees.pop(peer.name, None)
 
-    def by_us(self, job: str, with_up: bool) -> None:
+    def by_us(self, job: str, rendered: Rendered, with_up: bool) -> None:
         """A job by infra.deliver, then once more by `pulumi up`, from the same release."""
-        rendered, serving = self.project.render(), ours.serving_release(self.host.container)
+        serving = ours.serving_release(self.host.container)
         if job == "first":
             ours.wipe(self.host.container, rendered)
             serving = ""
