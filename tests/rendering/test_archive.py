@@ -1,5 +1,6 @@
 """The archive: deterministic, complete, and named by what it holds."""
 
+import gzip
 import io
 import json
 import os
@@ -9,7 +10,8 @@ import time
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rendering.archive import build
+from rendering import archive
+from rendering.archive import agent_sources, build
 from rendering.files import File, HostFiles
 from rendering.host import render
 from tests.support import catalogue
@@ -54,6 +56,36 @@ def test_every_file_travels_byte_for_byte(paths, content):
 def test_a_changed_byte_or_mode_is_another_release():
     one = build(HostFiles("h", files=[File("/a", b"x")]))
     assert len({one.id, build(HostFiles("h", files=[File("/a", b"y")])).id, build(HostFiles("h", files=[File("/a", b"x", mode=0o600)])).id}) == 3  # fmt: skip
+
+
+def by_tarfile(contents: dict[str, bytes]) -> bytes:
+    """The same archive as Python's own modules write it, in one piece."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        for name in sorted(contents):
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mode = len(contents[name]), 0o600
+            tar.addfile(entry, io.BytesIO(contents[name]))
+    return buffer.getvalue()
+
+
+@given(PATHS, st.binary(max_size=40_000))
+def test_archive_that_shares_its_beginning_is_the_one_of_tarfile(paths, content):
+    release = build(HostFiles("h", files=[File(path, content) for path in paths]))
+    agent = {f"agent/{name}": text for name, text in agent_sources().items()}
+    manifest = json.dumps(release.manifest, indent=1, sort_keys=True, ensure_ascii=False).encode()
+    whole = by_tarfile({"manifest.json": manifest, **agent, **{f"files{path}": content for path in paths}})
+    assert gzip.decompress(release.archive) == whole
+
+
+def test_agent_is_compressed_once_for_many_hosts(monkeypatch):
+    made = []
+    compressor = archive.zlib.compressobj
+    monkeypatch.setattr(archive.zlib, "compressobj", lambda *args: made.append(args) or compressor(*args))
+    archive._packed_agent.cache_clear()
+    for number in range(20):
+        build(HostFiles(f"host{number}"))
+    assert len(made) == 1
 
 
 def test_archive_has_no_author_and_time():
