@@ -28,13 +28,6 @@ class KnownFacts:
     state: "dict[str, StateEntry]"
 
 
-class Creation(Protocol):
-    """A resource that a program asks for (`MockResourceArgs`)."""
-
-    name: str
-    inputs: Values
-
-
 class Call(Protocol):
     """A function of a provider that a program calls (`MockCallArgs`)."""
 
@@ -61,13 +54,12 @@ def address(name: str) -> str:
     return f"192.0.2.{1 + int(hashlib.sha256(name.encode()).hexdigest(), 16) % 254}"
 
 
-def mock_creation(resource: Creation) -> tuple[str, Values]:
-    """The id and the outputs of what is created."""
-    outputs = {
-        "arn": f"arn:aws:mock:{resource.name}", "publicIp": address(resource.name), "repositoryUrl": resource.name,
+def mock_creation(name: str) -> tuple[str, dict[str, str]]:
+    """The id of what is created, and what it puts out beside its inputs."""
+    return f"{name}-id", {
+        "arn": f"arn:aws:mock:{name}", "publicIp": address(name), "repositoryUrl": name,
         "secret": "[made by AWS]", "stdout": '{"line": "", "release": "", "images": {}, "copied": 0}',
     }  # fmt: skip
-    return f"{resource.name}-id", {**outputs, **resource.inputs}
 
 
 def answer(call: Call, facts: KnownFacts) -> Values:

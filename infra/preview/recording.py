@@ -6,12 +6,17 @@ Runs beside snapshot.py, which imports it once the checkout's packages are there
 import asyncio
 import json
 import runpy
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import pulumi
+from pulumi.runtime import resource as registering
 from pulumi.runtime import rpc
 from pulumi.runtime.mocks import MockMonitor
+from pulumi.runtime.proto import resource_pb2, source_pb2
 
 if TYPE_CHECKING:
     from pulumi.runtime.mocks import empty_pb2
@@ -19,6 +24,8 @@ if TYPE_CHECKING:
         RegisterResourceOutputsRequest,
         RegisterResourceRequest,
         RegisterResourceResponse,
+        ResourceInvokeRequest,
+        ResourceInvokeResponse,
     )
 
     from infra.preview.documents import Configuration, Program, ResourceRecord
@@ -29,39 +36,78 @@ else:
     import mocked
 
 ENCRYPTED = ("infra:sshPrivateKey", "infra:hostPrivateKeys", "infra:secrets")
+STACK, STDIN = "pulumi:pulumi:Stack", "stdin"
 
 
 class Mocks(pulumi.runtime.Mocks):
-    """Answers in the place of AWS and of the engine, out of what is known beforehand."""
+    """What Pulumi asks for beside a monitor. `Recorder` answers each request itself."""
 
-    def __init__(self, facts: mocked.KnownFacts) -> None:
-        self.known = facts
+    def new_resource(self, args: object) -> tuple[str, mocked.Values]:
+        raise NotImplementedError
 
-    def new_resource(self, args: mocked.Creation) -> tuple[str, mocked.Values]:
-        return mocked.mock_creation(args)
-
-    def call(self, args: mocked.Call) -> tuple[mocked.Values, list[tuple[str, str]]]:
-        return mocked.answer(args, self.known), []
+    def call(self, args: object) -> tuple[mocked.Values, list[tuple[str, str]]]:
+        raise NotImplementedError
 
 
 class Recorder(MockMonitor):
-    """What a program registers: `records` of its resources in their order, `outputs` by their component's URN."""
+    """Answers in the place of AWS and of the engine, out of what is known beforehand, and keeps what a program
+    registers: `records` of its resources in their order, `outputs` by their component's URN.
 
-    def __init__(self, mocks: Mocks) -> None:
-        super().__init__(mocks)
+    Pulumi's own monitor of mocks reads and writes the inputs of each resource twice more, in an event loop of its own,
+    and keeps them all.
+    """
+
+    def __init__(self, facts: mocked.KnownFacts) -> None:
+        super().__init__(Mocks())
+        self.facts = facts
         self.records: list[ResourceRecord] = []
         self.outputs: dict[str, mocked.Values] = {}
 
     def RegisterResource(self, request: "RegisterResourceRequest") -> "RegisterResourceResponse":
-        # Pulumi's own mocks have no types
-        answer = cast(mocked.Monitor, super()).RegisterResource(request)
-        self.records.append(_record(request, answer.urn))
+        urn = self.make_urn(request.parent, request.type, request.name)
+        self.records.append(_record(request, urn))
+        if request.type == STACK:
+            return resource_pb2.RegisterResourceResponse(urn=urn)
+        if request.type.startswith("command:") and STDIN in request.object:
+            # A whole release, which nothing reads again: what a program is answered it keeps to its end
+            request.object[STDIN] = ""
+        id, outputs = mocked.mock_creation(request.name)
+        answer = resource_pb2.RegisterResourceResponse(urn=urn, id=id, object=request.object)
+        for name, value in outputs.items():
+            if name not in request.object:
+                answer.object[name] = value
+        return answer
+
+    def Invoke(self, request: "ResourceInvokeRequest") -> "ResourceInvokeResponse":
+        answer = resource_pb2.ResourceInvokeResponse()
+        # The field's name is a word of Python's
+        getattr(answer, "return").update(
+            mocked.answer(_Call(request.tok, rpc.deserialize_properties(request.args)), self.facts)
+        )
         return answer
 
     def RegisterResourceOutputs(self, request: "RegisterResourceOutputsRequest") -> "empty_pb2.Empty":
         self.outputs[marks.stable(request.urn)] = marks.mask_inputs(rpc.deserialize_properties(request.outputs))
-        # As above
+        # Pulumi's own mocks have no types
         return cast(mocked.Monitor, super()).RegisterResourceOutputs(request)
+
+
+@dataclass
+class _Call:
+    token: str
+    args: mocked.Values
+
+
+class AtOnce(ThreadPoolExecutor):
+    """Runs what it is asked for at once: a recorder's answer is there sooner than another thread."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:
+            future.set_exception(error)
+        return future
 
 
 def _record(request: "RegisterResourceRequest", urn: str) -> "ResourceRecord":
@@ -88,10 +134,13 @@ def _stable_urns(urns: Any) -> list[str]:
 def run(root: Path, stack: str, values: "Configuration", facts: mocked.KnownFacts) -> "Program":
     """What the program in `root` asks for with the configuration `values` (key → value, JSON for what is no text)."""
     # Pulumi takes the loop that is set, and since Python 3.14 none is made for it
-    asyncio.set_event_loop(asyncio.new_event_loop())
-    mocks = Mocks(facts)
-    recorder = Recorder(mocks)
-    pulumi.runtime.set_mocks(mocks, project="infra", stack=stack, preview=False, monitor=recorder)
+    loop = asyncio.new_event_loop()
+    loop.set_default_executor(AtOnce())
+    asyncio.set_event_loop(loop)
+    # Each resource says from which lines it comes, which means reading all of them, and no preview shows it
+    vars(registering)["_get_stack_trace"] = source_pb2.StackTrace
+    recorder = Recorder(facts)
+    pulumi.runtime.set_mocks(recorder.mocks, project="infra", stack=stack, preview=False, monitor=recorder)
     texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in values.items()}
     pulumi.runtime.set_all_config(texts, [key for key in texts if key in ENCRYPTED])
     # Pulumi's decorator has no types
