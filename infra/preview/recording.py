@@ -138,7 +138,7 @@ def run(root: Path, stack: str, values: "Configuration", facts: mocked.KnownFact
     loop.set_default_executor(AtOnce())
     asyncio.set_event_loop(loop)
     # Each resource says from which lines it comes, which means reading all of them, and no preview shows it
-    vars(registering)["_get_stack_trace"] = source_pb2.StackTrace
+    registering._get_stack_trace = source_pb2.StackTrace  # pyright: ignore[reportPrivateUsage]
     recorder = Recorder(facts)
     pulumi.runtime.set_mocks(recorder.mocks, project="infra", stack=stack, preview=False, monitor=recorder)
     texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in values.items()}

@@ -1,14 +1,16 @@
 """The recorder of a program under mocks: what it answers, and what it does not keep."""
 
+from typing import Any
+
 from pulumi.runtime import rpc
 from pulumi.runtime.proto.resource_pb2 import RegisterResourceRequest, ResourceInvokeRequest
 
 from infra.preview import marks, mocked, recording
 
-SECRET = {marks.SECRET: marks.SECRET_VALUE, "value": "a whole release"}
+SECRET: dict[str, Any] = {marks.SECRET: marks.SECRET_VALUE, "value": "a whole release"}
 
 
-def request(type: str, **inputs: object) -> RegisterResourceRequest:
+def request(type: str, **inputs: Any) -> RegisterResourceRequest:
     registration = RegisterResourceRequest(type=type, name="one", custom=True)
     registration.object.update(inputs)
     return registration
