@@ -1,15 +1,40 @@
-"""`make bench-growth`: what many hosts cost a stack where it is worked out: processor time, memory, sizes. No lab, and
-no network; each host runs a WatchMe of its own."""
+"""`make bench-growth`: what many hosts cost a stack where it is worked out: a whole preview under mocks by wall clock
+and memory, and its parts by processor time. No lab, and no network; each host runs a WatchMe of its own.
+
+Writes `results/growth.json` and `results/growth.svg`, with the machine, its load and the versions of what was measured.
+"""
 
 import json
+import os
+import platform
 import subprocess
 import sys
 import tempfile
+import time
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypedDict
 
+from benchmarks.plot import line_chart
 from benchmarks.preview import project
+from lab.run import run
+from lab.settings import ROOT
 
 SIZES = (1, 10, 50, 100)
+RESULTS = Path(__file__).parent / "results"
+SERVICES = 13  # of a WatchMe
+
+
+class Preview(TypedDict):
+    """One `infra preview --mocks`: seconds by wall clock and of processor time, the peak in MiB of its largest process,
+    and the machine's load when it began."""
+
+    wall: float
+    cpu: float
+    memory: float
+    load: float
+
+
 # Runs in a project of its own, so that only its files are read
 PROGRAM = """
 import json, resource, sys, time
@@ -58,18 +83,68 @@ def measure(folder: Path) -> dict[str, float]:
     return json.loads(ran.stdout.splitlines()[-1])
 
 
+def preview(folder: Path) -> Preview:
+    """A preview of one changed port, in processes of its own, both snapshots included."""
+    command = [str(Path(sys.executable).with_name("infra")), "preview", "--mocks", "--base", "HEAD", "--stack", "prod"]
+    load, start = os.getloadavg()[0], time.perf_counter()
+    with tempfile.TemporaryFile() as out:
+        process = subprocess.Popen(command, cwd=folder, stdout=out, stderr=subprocess.STDOUT)
+        # Of the process and of all that it waited for
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        seconds = time.perf_counter() - start
+        out.seek(0)
+        text = out.read().decode()
+    if process.returncode or "1 service restarts while its requests wait: ast-api" not in text:
+        sys.exit(f"bench: {text[-2000:]}")
+    return {
+        "wall": round(seconds, 2), "cpu": round(usage.ru_utime + usage.ru_stime, 2),
+        "memory": round(usage.ru_maxrss / 1024), "load": round(load, 1),
+    }  # fmt: skip
+
+
+def keep_results(previews: dict[int, Preview], parts: dict[int, dict[str, float]]) -> None:
+    """The figures as JSON, and as a plot over the number of services: seconds, and memory in units of 100 MiB."""
+    machine = {
+        "cores": os.cpu_count(), "system": platform.platform(), "python": platform.python_version(),
+        "commit": run("git", "rev-parse", "--short=10", "HEAD", cwd=ROOT).strip(),
+        "date": f"{datetime.now(UTC):%Y-%m-%dT%H:%MZ}",
+    }  # fmt: skip
+    rows = [
+        {"hosts": size, "services": SERVICES * size, "preview": figures, "parts": parts.get(size)}
+        for size, figures in previews.items()
+    ]
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "growth.json").write_text(json.dumps({"machine": machine, "rows": rows}, indent=1) + "\n")
+    points = [(SERVICES * size, figures) for size, figures in previews.items()]
+    lines = {
+        "wall (s)": [(services, figures["wall"]) for services, figures in points],
+        "CPU (s)": [(services, figures["cpu"]) for services, figures in points],
+        "memory (100 MiB)": [(services, figures["memory"] / 100) for services, figures in points],
+    }
+    (RESULTS / "growth.svg").write_text(line_chart(lines, "infra preview --mocks", "services"))
+
+
 def main() -> None:
-    print("| hosts | services | load | check | render | program | memory | resources | inputs | requests |")
-    print("|---:|---:|---|---|---|---|---|---:|---|---|")
+    sizes = [int(word) for word in sys.argv[1:]] or [*SIZES]
+    previews: dict[int, Preview] = {}
+    parts: dict[int, dict[str, float]] = {}
+    print("| hosts | services | preview | CPU | largest process | load |\n|---:|---:|---|---|---|---|")
     with tempfile.TemporaryDirectory() as temporary:
-        for size in SIZES:
-            one = measure(project(Path(temporary) / str(size), size))
-            seconds = " | ".join(f"{one[part]:.1f} s" for part in ("load", "check", "render", "program"))
-            sizes = " | ".join(f"{one[part] / 1024**2:.2f} MiB" for part in ("inputs", "request"))
-            print(
-                f"| {size} | {13 * size} | {seconds} | {one['memory']:.0f} MiB | {one['resources']:.0f} | {sizes} |",
-                flush=True,
-            )
+        for size in sizes:
+            folder = project(Path(temporary) / str(size), size)
+            one = previews[size] = preview(folder)
+            cells = f"{one['wall']:.1f} s | {one['cpu']:.1f} s | {one['memory']:.0f} MiB | {one['load']}"
+            print(f"| {size} | {SERVICES * size} | {cells} |", flush=True)
+            parts[size] = measure(folder)
+            keep_results(previews, parts)
+    print("\n| hosts | services | load | check | render | program | memory | resources | inputs | requests |")
+    print("|---:|---:|---|---|---|---|---|---:|---|---|")
+    for size, one in parts.items():
+        seconds = " | ".join(f"{one[part]:.1f} s" for part in ("load", "check", "render", "program"))
+        amounts = " | ".join(f"{one[part] / 1024**2:.2f} MiB" for part in ("inputs", "request"))
+        cells = f"{seconds} | {one['memory']:.0f} MiB | {one['resources']:.0f} | {amounts}"
+        print(f"| {size} | {SERVICES * size} | {cells} |")
 
 
 if __name__ == "__main__":
