@@ -2,49 +2,23 @@
 
 import json
 import threading
-from contextlib import contextmanager
 
 import pytest
 from typer.testing import CliRunner
 
 from catalogue.records import Record as Described
-from catalogue.rules.records import proposed_records
 from infra import hosts, names, pointing, secret, zone_records
 from infra.errors import InfraError
 from infra.main import app
 from infra.pointing import ExpectedRecord, closing, expected_records, lines, look, wait
-from lab.cloud.dns import Zone
 from tests.catalogue.changes import configured
+from tests.names.servers import ADDRESS, at, entry, served
 from tests.support import catalogue
-
-ADDRESS = "192.0.2.10"
-
-
-@contextmanager
-def served(records):
-    """A DNS server on a port of 127.0.0.1; `records` may change meanwhile."""
-    from dnslib.server import DNSServer
-
-    server = DNSServer(Zone(lambda: records), address="127.0.0.1", port=0)
-    server.start_thread()
-    try:
-        yield f"127.0.0.1:{server.server.server_address[1]}"
-    finally:
-        server.stop()
-        server.server.server_close()
-
-
-def entry(name, kind, *values, ttl=60):
-    return {"Name": name, "Type": kind, "TTL": ttl, "ResourceRecords": [{"Value": value} for value in values]}
 
 
 @pytest.fixture
 def made(monkeypatch):
     monkeypatch.setattr(hosts, "outputs", lambda stack: {"addresses": {"watchme": ADDRESS}, "region": "ap-northeast-1"})
-
-
-def at(server, **more):
-    return catalogue(config=configured(nameServers=[server], **more))
 
 
 def test_expected_records_are_computed(made):
@@ -247,40 +221,6 @@ def test_wrong_name_exits_with_1(made, monkeypatch):
         ran = CliRunner().invoke(app, ["dns", "show", "--stack", "prod", "--resolver", server])
     assert ran.exit_code == 1 and "api.hey-watch.me  A  192.0.2.10  not yet" in ran.output, ran.output
     assert f"{server} gives 192.0.2.99" in ran.output
-
-
-CAA = {
-    "none anywhere": ([], {}, True),
-    "of the name in the zone": ([entry("api.hey-watch.me", "CAA", '0 issue "x.example"')], {}, False),
-    "of the zone": ([entry("hey-watch.me", "CAA", '0 issue "x.example"')], {}, False),
-    "of a name beside it": ([entry("www.hey-watch.me", "CAA", '0 issue "x.example"')], {}, True),
-    "in the configuration": (
-        [],
-        {"records": [{"name": "hey-watch.me", "type": "CAA", "values": ['0 issue "letsencrypt.org"']}]},
-        False,
-    ),
-    "of a CA whose word is not known": ([], {"acmeDirectory": "https://ca.example.org/dir"}, False),
-}
-
-
-@pytest.mark.parametrize(("there", "configuration", "is_proposed"), CAA.values(), ids=CAA)
-def test_caa_record_is_proposed_where_none_says_who_issues(made, monkeypatch, there, configuration, is_proposed):
-    with served(there) as server:
-        monkeypatch.setattr("infra.cli.names.catalogue_of", lambda stack: at(server, **configuration))
-        ran = CliRunner().invoke(app, ["dns", "show", "--stack", "prod", "--resolver", server])
-    proposal = """- {name: api.hey-watch.me, type: CAA, values: ['0 issue "letsencrypt.org"']}"""
-    assert (proposal in ran.output) is is_proposed, ran.output
-
-
-def test_proposed_records_are_for_names_that_the_ca_issues_for():
-    def change(data):
-        data["sites"][0].update(cdn="cloudflare")
-        data["sites"].append({"name": "www.hey-watch.me", "certificate": "wildcard", "closed": ["/"]})
-
-    (proposed,) = proposed_records(catalogue(change))
-    assert (proposed.name, proposed.values) == ("hey-watch.me", ['0 issuewild "letsencrypt.org"'])
-    # None answers: nothing is known of the zone, and nothing is proposed
-    assert pointing.proposals(at("127.0.0.1:1")) == []
 
 
 def test_names_are_expected_in_the_new_region_during_a_move(monkeypatch):
