@@ -12,10 +12,10 @@ from agent.world import World
 
 LABELS = {
     "org.opencontainers.image.revision": "commit", "org.opencontainers.image.version": "version",
-    "org.opencontainers.image.created": "created",
+    "org.opencontainers.image.created": "created", "org.opencontainers.image.url": "run",
 }  # fmt: skip
 FORM = "{{json .RepoDigests}} {{json .Config.Labels}}"
-LONGEST = 80  # characters of one
+LONGEST = 120  # characters of one
 PATIENCE = 20  # seconds for Docker
 
 

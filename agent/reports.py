@@ -132,4 +132,7 @@ def releases(world: World) -> Releases:
         "reached": reaching.access_records(world),
         "damaged": damaged_ids,
         "damaged_jobs": store.damaged_jobs(world),
+        "builds": {
+            id: builds.build_labels(world, store.manifest(world, id)) for id in kept_ids if id not in damaged_ids
+        },
     }

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from agent import derived, times
 from agent.documents.answers import BootTimes, Drift, Releases, SiteMaintenance, Status
+from agent.documents.jobs import HistoryEntry
 from catalogue.alert_names import current_alert
 
 SHORT = 12
@@ -18,7 +19,9 @@ FOLLOWED = derived.KIND  # what brought a release that the host took by itself
 def history(host: str, answer: Releases) -> Table:
     """The jobs of a host, the latest last, and which of their releases can be gone back to; and who got to which of its
     services (exec, shell, forward, host)."""
-    table = Table("release", "when", "by", "what", "changed", "outcome", title=f"{host}", title_justify="left")
+    table = Table(
+        "release", "when", "by", "what", "changed", "builds", "outcome", title=f"{host}", title_justify="left"
+    )
     rows: list[tuple[str, list[str]]] = []
     for job in answer["history"]:
         marks = [
@@ -32,7 +35,8 @@ def history(host: str, answer: Releases) -> Table:
             times.show_text(began, form=times.SECONDS),
             job["who"],
             job["kind"],
-            summarise_paths(paths),
+            summarise(paths),
+            new_builds(job, answer),
             job["outcome"] if job["code"] == 0 else f"{job['outcome']}: {job['line'].split(': ', 1)[-1]}",
         ]
         rows.append((began, cells))
@@ -40,11 +44,23 @@ def history(host: str, answer: Releases) -> Table:
         began = times.show(entry["at"], UTC, "%Y-%m-%dT%H:%M:%SZ")
         what = " ".join(filter(None, (entry["service"], entry["program"]))) or "the host itself"
         how = "shell" if entry["how"] == "host" else entry["how"]
-        rows.append((began, ["-", times.show(entry["at"], form=times.SECONDS), entry["who"], how, what, "-"]))
+        rows.append((began, ["-", times.show(entry["at"], form=times.SECONDS), entry["who"], how, what, "-", "-"]))
     for _, cells in sorted(rows, key=lambda row: row[0]):
         # Brackets of a host's text are no markup
         table.add_row(*(Text(cell) for cell in cells))
     return table
+
+
+def new_builds(job: HistoryEntry, answer: Releases) -> str:
+    """What the labels of the images say that a job brought, by service; `-` where the host no longer keeps its release
+    or the one before, or the images say nothing."""
+    services, base = answer.get("services", {}), job.get("base") or ""
+    builds = answer.get("builds", {}).get(job["release"], {})
+    if job["release"] not in services or base not in services:
+        return "-"
+    before, after = services[base], services[job["release"]]
+    texts = [f"{name} {build(builds[name])}" for name in builds if after.get(name) != before.get(name)]
+    return summarise(texts, 2)
 
 
 def damage(host: str, answer: Releases) -> list[str]:
@@ -58,10 +74,10 @@ def damage(host: str, answer: Releases) -> list[str]:
     return lines + ([f"{host}: {len(jobs)} damaged entries in its history: {', '.join(jobs[:3])}"] if jobs else [])
 
 
-def summarise_paths(paths: Sequence[str]) -> str:
-    if not paths:
-        return "-"
-    return paths[0] if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"
+def summarise(texts: Sequence[str], most: int = 1) -> str:
+    """The first ones, and how many more there are."""
+    more = f" and {len(texts) - most} more" if len(texts) > most else ""
+    return "; ".join(texts[:most]) + more if texts else "-"
 
 
 def short_commit(commit: str) -> str:
@@ -140,7 +156,7 @@ def _alerts_and_changes(stack: str, answer: Status) -> Iterator[str]:
     for alert in answer["alerts"]:
         yield f"  alert {current_alert(alert['alert'])}: {times.in_text(alert['text'])}"
     if (drifted := answer.get("drifted")) and not answer["holder"]:
-        yield f"  changed by hand: {summarise_paths(drifted)} (infra drift --stack {stack} shows it)"
+        yield f"  changed by hand: {summarise(drifted)} (infra drift --stack {stack} shows it)"
     for repair in answer.get("repairs", []):
         outcome = f"{'repaired' if repair['worked'] else 'could not repair'} {current_alert(repair['alert'])}"
         did = {"make room": "freed memory", "bring back": "had memory again"}.get(repair["repair"], outcome)

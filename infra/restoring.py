@@ -7,7 +7,7 @@ from agent.documents.answers import Drift
 from catalogue.stack import Stack
 from infra import delivery, outside, remote
 from infra.errors import InfraError
-from infra.releases import SHORT, summarise_paths
+from infra.releases import SHORT, summarise
 from infra.ssh import Target
 
 KEPT = "/var/lib/infra/edited"
@@ -16,7 +16,7 @@ KEPT = "/var/lib/infra/edited"
 def question(host: str, answer: Drift) -> str:
     """What is asked before it. Raises InfraError."""
     paths = [item["path"] for item in answer["drift"]]
-    return f"{host}: restore {summarise_paths(paths)} from release {_serving(host, answer)[:SHORT]}?"
+    return f"{host}: restore {summarise(paths)} from release {_serving(host, answer)[:SHORT]}?"
 
 
 def _serving(host: str, answer: Drift) -> str:

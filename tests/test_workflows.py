@@ -35,7 +35,7 @@ def test_actionlint_has_nothing_to_say():
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_actions_are_pinned_by_commit_and_rights_are_named(path):
     text, workflow = path.read_text(), yaml.safe_load(path.read_text())
-    used = re.findall(r"uses: (\S+)(.*)", text)
+    used = re.findall(r"\buses: (\S+)(.*)", text)
     assert all(re.fullmatch(r"[\w./-]+@[0-9a-f]{40}", name) and re.search(r"# v\d", note) for name, note in used), used
     assert "permissions" in workflow
     assert "concurrency" in workflow or all("concurrency" in job for job in workflow["jobs"].values())
@@ -200,6 +200,36 @@ def test_outcome_of_the_called_workflow_is_that_of_the_job(tmp_path, outcome, co
     # Two services of one product have runs of their own
     assert 'endswith(" 1-2-3-shop-web")' in asked
     assert (tmp_path / "summary").read_text() == "https://github.com/acme/infra/actions/runs/4711\n"
+
+
+@pytest.mark.parametrize(
+    ("outcome", "state"), [("success", "success"), ("failure", "failure"), ("cancelled", "error"), ("skipped", "error")]
+)
+def test_commit_gets_the_outcome_as_its_status(tmp_path, outcome, state):
+    assert DEPLOY["jobs"]["status"]["permissions"] == {"statuses": "write"}
+    env = programs(tmp_path, gh="true") | {
+        "OUTCOME": outcome, "SERVICE": "shop-web", "STACK": "prod", "GITHUB_REPOSITORY": "acme/shop", "GITHUB_SHA": "c0ffee",
+        "GITHUB_SERVER_URL": "https://github.com", "GITHUB_RUN_ID": "2",
+    }  # fmt: skip
+    execute("bash", "-e", "-c", step("status", "Status"), env=env)
+    asked = (tmp_path / "asked").read_text()
+    assert "gh api --method POST repos/acme/shop/statuses/c0ffee --silent " in asked
+    assert f"-f state={state} -f context=deploy/prod/shop-web " in asked and asked.strip().endswith("runs/2")
+
+
+@pytest.mark.parametrize(("platform", "is_emulated"), [("linux/arm64", False), ("linux/amd64,linux/arm64", True)])
+def test_image_is_built_with_its_origin_for_each_processor(tmp_path, platform, is_emulated):
+    env = programs(tmp_path, docker="true", sudo="true", skopeo="true") | {
+        "CONTEXT": ".", "FILE": "", "PLATFORM": platform, "RUNNER_TEMP": str(tmp_path), "GITHUB_SHA": "c0ffee",
+        "GITHUB_SERVER_URL": "https://github.com", "GITHUB_REPOSITORY": "acme/shop", "GITHUB_RUN_ID": "2",
+    }  # fmt: skip
+    execute("bash", "-e", "-c", step("push", "Build"), env=env)
+    asked = (tmp_path / "asked").read_text()
+    assert (
+        f"docker buildx build --platform {platform} --provenance=false --cache-from type=local,src={tmp_path}" in asked
+    )
+    assert "--label org.opencontainers.image.url=https://github.com/acme/shop/actions/runs/2 " in asked
+    assert ("qemu-user-static" in asked) is is_emulated
 
 
 def test_an_environment_of_a_pusher_is_the_jobs():

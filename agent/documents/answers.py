@@ -137,8 +137,9 @@ class AccessRecord(TypedDict):
     program: str
 
 
-class Releases(TypedDict):
-    """`services` is release → service → its images; None stands for images that are not known."""
+class _AnyReleases(TypedDict):
+    """`services` is release → service → its images, `builds` release → service → what its image's labels say;
+    None stands for images that are not known."""
 
     current: str | None
     kept: list[str]
@@ -148,6 +149,12 @@ class Releases(TypedDict):
     reached: list[AccessRecord]
     damaged: list[str]
     damaged_jobs: list[str]
+
+
+class Releases(_AnyReleases, total=False):
+    """Agents before 0.3.0 give no `builds`."""
+
+    builds: dict[str, dict[str, dict[str, str]]]
 
 
 class MilestoneResult(TypedDict):

@@ -139,6 +139,7 @@ jobs:
     permissions:
       contents: read
       id-token: write
+      statuses: write
     with:
       service: admin
       infra: acme/infra
@@ -215,6 +216,7 @@ jobs:
     permissions:
       contents: read
       id-token: write
+      statuses: write
     with:
       service: admin
       infra: acme/infra

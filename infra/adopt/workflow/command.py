@@ -154,7 +154,7 @@ def _call(
         **({"needs": plan.needs} if plan.needs else {}),
         **({"if": condition} if condition else {}),
         "uses": f"{infra}/{REUSABLE}@main",
-        "permissions": {"contents": "read", "id-token": "write"},
+        "permissions": {"contents": "read", "id-token": "write", "statuses": "write"},
         "with": explicit,
         "secrets": {"dispatch": f"${{{{ secrets.{options.token} }}}}"},
     }
