@@ -70,10 +70,11 @@ class Line:
 
     async def _close(self) -> None:
         self._server.close()
-        others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-        for task in others:
-            task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
+        # A task that ends may end others only in its last step
+        while others := [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]:
+            for task in others:
+                task.cancel()
+            await asyncio.wait(others, timeout=1)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.count.connections += 1
@@ -85,10 +86,10 @@ class Line:
             writer.transport.abort()
             return
         try:
-            await asyncio.gather(
-                self._carry(reader, host_writer, True, was_up), self._carry(host_reader, writer, False, was_up)
-            )
-        except (OSError, asyncio.CancelledError):
+            async with asyncio.TaskGroup() as both:
+                both.create_task(self._carry(reader, host_writer, True, was_up))
+                both.create_task(self._carry(host_reader, writer, False, was_up))
+        except* OSError:
             pass
         finally:
             for side in (writer, host_writer):
