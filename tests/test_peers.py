@@ -15,8 +15,9 @@ import pytest
 from benchmarks.peers import bars, table
 from benchmarks.peers.line import Line
 from benchmarks.peers.meters import Client, Memory
-from benchmarks.peers.peers import Ansible, Limit, Login, PlainPulumi, Pyinfra
+from benchmarks.peers.peers import Ansible, Limit, Login, PlainPulumi, Pyinfra, Step
 from benchmarks.peers.results import about
+from benchmarks.peers.session import follow
 from benchmarks.peers.table import OURS, Run
 from benchmarks.peers.work import Rendered, changed_files, changed_units, sleeping_unit, tree
 
@@ -184,6 +185,15 @@ def test_runs_that_did_not_end_well_are_in_no_median_and_are_named():
     runs = [run(), run("pulumi", 7.0), run("pulumi", 700.0, is_good=False, loss=0.0)]
     assert "3.5×" in table.summary(runs)
     assert "- pulumi, one Nginx line, 150 ms" in table.page(about(4, 2048, "0.1", {"pyinfra": "3"}), runs)
+
+
+def test_time_of_the_switch_is_read_off_the_output(tmp_path):
+    words = "echo switching; sleep 0.3; echo waiting for 13 services to be healthy; cat; sleep 0.5; exit 4"
+    step = Step(["sh", "-c", words], tmp_path, {})
+    code, switched = follow(step, {**os.environ}, "input\n", tmp_path / "log")
+    assert code == 4 and switched is not None and switched >= 0.3
+    assert (tmp_path / "log").read_text().endswith("healthy\ninput\n")
+    assert "| 1.50 s |" in table.details([run(switched=1.0), run(switched=2.0)])
 
 
 def test_page_says_what_serves_after_a_failed_change():

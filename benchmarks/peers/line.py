@@ -6,6 +6,7 @@ follows it waits behind it: not every kernel has netem (tc), and TCP recovers fr
 """
 
 import asyncio
+import contextlib
 import random
 import threading
 from collections.abc import Coroutine
@@ -86,9 +87,11 @@ class Line:
             writer.transport.abort()
             return
         try:
-            async with asyncio.TaskGroup() as both:
-                both.create_task(self._carry(reader, host_writer, True, was_up))
-                both.create_task(self._carry(host_reader, writer, False, was_up))
+            # The streams' own callback would report a task that ends as cancelled
+            with contextlib.suppress(asyncio.CancelledError):
+                async with asyncio.TaskGroup() as both:
+                    both.create_task(self._carry(reader, host_writer, True, was_up))
+                    both.create_task(self._carry(host_reader, writer, False, was_up))
         except* OSError:
             pass
         finally:

@@ -3,6 +3,8 @@
 import os
 import re
 import subprocess
+import tempfile
+import threading
 import time
 import uuid
 from collections.abc import Callable, Sequence
@@ -21,12 +23,36 @@ from lab.run import run
 from lab.say import LabError
 
 LONGEST = 3600  # seconds of one command
+SWITCHED = re.compile(r"waiting for \d+ services?")  # what the agent says next
 IDLE = 5.0  # seconds over which a host's own use of its processor is taken
 
 
 def slug(name: str) -> str:
     """A peer's name as it can be part of a unit's, a path's and an upstream's."""
     return re.sub(r"[^a-z0-9]+", "", name.lower()) or "peer"
+
+
+def follow(step: Step, env: dict[str, str], stdin: str, log: Path) -> tuple[int, float | None]:
+    """Runs a command to its end, its output in `log`: exit code, and after how many seconds the host had switched to
+    the release (None: no line says so)."""
+    switched, began = None, time.perf_counter()
+    with tempfile.TemporaryFile("w+") as given_input, log.open("w") as output:
+        given_input.write(stdin)
+        given_input.seek(0)
+        with subprocess.Popen(
+            step.argv or ["true"], cwd=step.folder, env=env, stdin=given_input, text=True, errors="replace",
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        ) as process:  # fmt: skip
+            guard = threading.Timer(LONGEST, process.kill)
+            guard.daemon = True
+            guard.start()
+            for line in process.stdout or ():
+                output.write(line)
+                if switched is None and SWITCHED.search(line):
+                    switched = time.perf_counter() - began
+            code = process.wait(60)
+            guard.cancel()
+    return code, switched
 
 
 @dataclass(frozen=True)
@@ -80,22 +106,18 @@ class Session:
             client = stack.enter_context(Client(self.ask))
             memory = stack.enter_context(Memory(mark))
             cpu, began = host_cpu(self.host.container), time.perf_counter()
-            with log.open("w") as output:
-                ran = subprocess.run(
-                    step.argv, cwd=step.folder, env=env, input=stdin, text=True, stdout=output,
-                    stderr=subprocess.STDOUT, check=False, timeout=LONGEST,
-                )  # fmt: skip
+            code, switched = follow(step, env, stdin, log)
             seconds = time.perf_counter() - began
             cpu = host_cpu(self.host.container) - cpu - self.idle * seconds
             # What a client keeps open for its next command ends with the line
             count = line.count
-        is_good = (ran.returncode != 0) == (job == "failed")
+        is_good = (code != 0) == (job == "failed")
         if not is_good:
-            self.say(f"  {name}: exit code {ran.returncode}: {' | '.join(log.read_text().splitlines()[-4:])[-600:]}")
+            self.say(f"  {name}: exit code {code}: {' | '.join(log.read_text().splitlines()[-4:])[-600:]}")
         return self._note(Run(
             name, job, self.round_trip, self.loss, self.number, seconds, count.connections, count.round_trips,
             count.up, count.down, cpu, memory.peak, client.requests, client.failed, is_good,
-            self._what_serves() if job == "failed" else "",
+            self._what_serves() if job == "failed" else "", switched,
         ))  # fmt: skip
 
     def _note(self, one: Run) -> Run:

@@ -20,7 +20,8 @@ JOBS = {
 @dataclass(frozen=True)
 class Run:
     """One measurement. `round_trip` is the line's, in milliseconds; `loss` in per cent; `cpu` seconds on the host,
-    less what it uses while nothing is done; `serves` is what serves after a change that failed."""
+    less what it uses while nothing is done; `serves` is what serves after a change that failed, `switched`
+    after how many seconds the host served the change, where what ran says so."""
 
     peer: str
     job: str
@@ -78,6 +79,12 @@ def seconds(value: float) -> str:
     return f"{value:.2f} s" if value < 10 else f"{value:.1f} s"
 
 
+def switch_time(runs: Sequence[Run]) -> str:
+    """The median of when the host had switched; a dash where what ran does not say so."""
+    times = [run.switched for run in runs if run.switched is not None]
+    return seconds(statistics.median(times)) if times else "–"
+
+
 def size(count: float) -> str:
     return f"{count / 1024:.0f} KiB" if count < 1024**2 else f"{count / 1024**2:.1f} MiB"
 
@@ -101,16 +108,16 @@ def summary(runs: Sequence[Run]) -> str:
 def details(runs: Sequence[Run]) -> str:
     """The table of medians: a row for each line, job and peer."""
     lines = [
-        "| line | job | with | time | spread | connections | round trips | to the host | from it | CPU on the host | "
-        "memory here | failed requests |",
-        "|---|---|---|---:|---|---:|---:|---:|---:|---:|---:|---:|",
+        "| line | job | with | time | spread | switched after | connections | round trips | "
+        "to the host | from it | CPU on the host | memory here | failed requests |",
+        "|---|---|---|---:|---|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for (round_trip, loss, job), of_job in groups(runs).items():
         for peer, its in of_job.items():
             times = [run.seconds for run in its]
             cells = [
                 line_name(round_trip, loss), JOBS[job], f"`{peer}`", seconds(median(its, "seconds")),
-                f"{min(times):.2f} to {max(times):.2f}", f"{median(its, 'connections'):.0f}",
+                f"{min(times):.2f} to {max(times):.2f}", switch_time(its), f"{median(its, 'connections'):.0f}",
                 f"{median(its, 'round_trips'):.0f}", size(median(its, "up")), size(median(its, "down")),
                 seconds(max(median(its, "cpu"), 0.0)), size(median(its, "memory")),
                 f"{sum(run.failed for run in its)} of {sum(run.requests for run in its)}",
