@@ -4,6 +4,7 @@ import argparse
 import hashlib
 import json
 import os
+import signal
 import socket
 import sys
 from collections.abc import Callable
@@ -144,6 +145,9 @@ def main(words: list[str]) -> int:
         raise LabError("no lab is running; start it with make lab")
     if os.geteuid() != 0:
         raise LabError("root is needed to lead connections through the measured line")
+    # However it is ended, the firewall's rule and the peers' files go; a shell's background job ignores SIGINT
+    for end in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(end, signal.default_int_handler)
     load = f"{os.getloadavg()[0]:.1f}"
     session, peers = prepare(lab, options)
     try:
