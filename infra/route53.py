@@ -15,7 +15,12 @@ def zone_id(route53: Any, zone: str) -> str | None:
     return next((entry["Id"] for entry in zones if entry["Name"].rstrip(".") == zone), None)
 
 
+def records(route53: Any, zone_id: str) -> dict[tuple[str, str], AwsEntry]:
+    """Name and type → the record set."""
+    pages = route53.get_paginator("list_resource_record_sets").paginate(HostedZoneId=zone_id)
+    return {(r["Name"].rstrip("."), r["Type"]): r for page in pages for r in page["ResourceRecordSets"]}
+
+
 def address_records(route53: Any, zone_id: str) -> dict[str, AwsEntry]:
     """Name → its record of type A."""
-    pages = route53.get_paginator("list_resource_record_sets").paginate(HostedZoneId=zone_id)
-    return {r["Name"].rstrip("."): r for page in pages for r in page["ResourceRecordSets"] if r["Type"] == "A"}
+    return {name: record for (name, type), record in records(route53, zone_id).items() if type == "A"}

@@ -82,7 +82,10 @@ def findings(
         yield from _short(quota, more, region, account_region)
     names = {resource["inputs"]["name"] for resource in here if resource["type"] == REPOSITORY}
     if names and (duplicates := sorted(names & account_region.repositories())):
-        remedy = "infra adopt aws adopts them with their images; if another stack has them: infra:sharedRepositories"
+        remedy = (
+            f"infra adopt aws --region {region} adopts them with their images; if another stack has them: "
+            "infra:sharedRepositories"
+        )
         yield Problem(region, "repositories", f"{len(duplicates)} already exist: {', '.join(duplicates)}", remedy)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import typer
 
 from catalogue.loading import Catalogue
+from catalogue.stack import Stack
 from infra.adopt import facts as looking
 from infra.adopt import keys, mapping
 from infra.errors import InfraError
@@ -43,13 +44,12 @@ def adopt(catalogue: Catalogue, candidate: Candidate, owner: Owner, yes: bool) -
     """Raises InfraError; nothing is half taken over: what is in the state already is left there."""
     stack, region = catalogue.stack, candidate.region
     host = mapping.host_of(catalogue, candidate.host)
+    if host is None and not stack.ec2_hosts:
+        _adopt_shared(catalogue, region, yes)
+        return
     if host is None:
         raise InfraError(f"name the matching host of the stack with --host: {', '.join(stack.ec2_hosts)}")
-    now = json.loads(pulumi("stack", "output", "--json", "--stack", stack.name) or "{}").get("region", region)
-    if now != region:
-        raise InfraError(
-            f"stack {stack.name} already serves from {now}: use another stack for {region}, or move this one"
-        )
+    _ensure_region(stack, region)
     in_route53 = stack.dns.provider == "route53"
     names = zone_names(catalogue, host)
     facts = looking.gather(stack.zone if in_route53 else "", names, region, candidate.instance)
@@ -77,7 +77,39 @@ def adopt(catalogue: Catalogue, candidate: Candidate, owner: Owner, yes: bool) -
     typer.echo(f"adopted. To see what would change: pulumi preview --diff --stack {stack.name}")
 
 
-def _import(catalogue: Catalogue, facts: looking.Facts, imports: list[mapping.Import]) -> None:
+def _ensure_region(stack: Stack, region: str) -> None:
+    now = json.loads(pulumi("stack", "output", "--json", "--stack", stack.name) or "{}").get("region", region)
+    if now != region:
+        raise InfraError(
+            f"stack {stack.name} already serves from {now}: use another stack for {region}, or move this one"
+        )
+
+
+def _adopt_shared(catalogue: Catalogue, region: str, yes: bool) -> None:
+    """The repositories and records of a stack whose machines are their owners' (kind: ssh)."""
+    stack = catalogue.stack
+    _ensure_region(stack, region)
+    if region != stack.region:
+        raise InfraError(f"stack {stack.name} is of {stack.region} (aws:region): its repositories are there")
+    names = mapping.names_of_records(catalogue)
+    facts = looking.gather_shared(stack.zone if names else "", names, region)
+    imports = mapping.shared_resources(catalogue, facts)
+    if not imports:
+        typer.echo(f"{region} has no repository and no record of stack {stack.name}: nothing to adopt")
+        return
+    typer.echo(f"{region}: no machine of EC2 in stack {stack.name}: its repositories and records")
+    for entry in imports:
+        typer.echo(f"  {entry.id:<40} → {entry.name}")
+    typer.echo("differences:")
+    for line in mapping.shared_differences(catalogue, facts):
+        typer.echo(f"  {line}")
+    if not yes and not typer.confirm("\nAdopt these resources?"):
+        raise InfraError("nothing was touched")
+    _import(catalogue, facts, imports)
+    typer.echo(f"adopted. To see what would change: pulumi preview --diff --stack {stack.name}")
+
+
+def _import(catalogue: Catalogue, facts: looking.Facts | looking.SharedFacts, imports: list[mapping.Import]) -> None:
     stack = catalogue.stack
     state = json.loads(pulumi("stack", "export", "--stack", stack.name))
     there: list[dict[str, Any]] = state["deployment"].setdefault("resources", []) or []

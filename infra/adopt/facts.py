@@ -1,5 +1,6 @@
 """What was made by hand in a region, as AWS has it. Reads only."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,6 +36,19 @@ class Group:
 
 
 @dataclass(frozen=True)
+class SharedFacts:
+    """What a stack without machines of EC2 has in AWS: the repositories of a region, and of the zone (its id) the
+    records by name and type, with their values and seconds to live."""
+
+    region: str
+    zone: str
+    repositories: list[str] = field(default_factory=list[str])
+    records: dict[tuple[str, str], tuple[list[str], int]] = field(
+        default_factory=dict[tuple[str, str], tuple[list[str], int]]
+    )
+
+
+@dataclass(frozen=True)
 class Facts:
     """`allocation` and `association` are of the Elastic IP address that leads to the instance; `record` is
     (addresses, seconds to live)."""
@@ -60,6 +74,31 @@ def gather(zone: str, names: list[str], region: str, instance: str | None) -> Fa
         raise InfraError(f"AWS cannot be asked about {region}: {error}") from None
 
 
+def gather_shared(zone: str, wanted: Collection[tuple[str, str]], region: str) -> SharedFacts:
+    """Asks AWS for its repositories, and for the records of these names and types. Raises InfraError."""
+    try:
+        repositories = _repositories(aws.client("ecr", region))
+        if not zone:
+            return SharedFacts(region, "", repositories)
+        client = route53.client()
+        id = route53.zone_id(client, zone)
+        if id is None:
+            raise InfraError(f"Route 53 has no zone {zone} (infra:zone)")
+        records = {
+            key: ([value["Value"] for value in record.get("ResourceRecords", [])], int(record.get("TTL", 0)))
+            for key, record in route53.records(client, id).items()
+            if key in wanted
+        }
+        return SharedFacts(region, id.rsplit("/", 1)[-1], repositories, records)
+    except (BotoCoreError, ClientError) as error:
+        raise InfraError(f"AWS cannot be asked about {region}: {error}") from None
+
+
+def _repositories(ecr: Any) -> list[str]:
+    pages = ecr.get_paginator("describe_repositories").paginate()
+    return sorted(entry["repositoryName"] for page in pages for entry in page["repositories"])
+
+
 def _gather_facts(zone: str, names: list[str], region: str, instance: str | None) -> Facts:
     ec2, ecr = aws.client("ec2", region), aws.client("ecr", region)
     zone_id, records = _records(zone, names)
@@ -82,11 +121,9 @@ def _gather_facts(zone: str, names: list[str], region: str, instance: str | None
             f"{id} has no Elastic IP address: without one its address changes with every stop. Give it one "
             f"(aws ec2 allocate-address, associate-address --region {region}), point the names there, and run again"
         )
-    pages = ecr.get_paginator("describe_repositories").paginate()
-    repositories = [entry["repositoryName"] for page in pages for entry in page["repositories"]]
     return Facts(
         region, zone_id, _instance(ec2, instances[id]), own["PublicIp"], own["AllocationId"], own["AssociationId"],
-        sorted(repositories), records,
+        _repositories(ecr), records,
     )  # fmt: skip
 
 

@@ -6,7 +6,8 @@ from typing import Any
 from catalogue.host import Ec2Host
 from catalogue.loading import Catalogue
 from catalogue.stack import Stack
-from infra.adopt.facts import Facts, Instance
+from infra.adopt.facts import Facts, Instance, SharedFacts
+from rendering.host import zone_names
 from rendering.images import NEWEST
 
 EVERYWHERE = "aws-everywhere"
@@ -56,6 +57,62 @@ def resources_to_import(catalogue: Catalogue, host: str, facts: Facts) -> list[I
             for name in facts.records
         ),
     ]
+
+
+def names_of_records(catalogue: Catalogue) -> dict[tuple[str, str], tuple[str, tuple[str, str]]]:
+    """Each record that the program would create in Route 53 (name, type) → what the program calls it, and its
+    component."""
+    stack = catalogue.stack
+    if stack.dns.provider != "route53" or not stack.dns.is_ours:
+        return {}
+    names = {
+        (name, "A"): (name, ("infra:index:PublicName", name))
+        for host in stack.hosts
+        for name in zone_names(catalogue, host)
+    }
+    others = {
+        (record.name, record.type): (f"{record.name}-{record.type}", ("infra:index:Records", "records"))
+        for record in stack.records
+    }
+    return {**names, **others}
+
+
+def shared_resources(catalogue: Catalogue, facts: SharedFacts) -> list[Import]:
+    """What a stack without machines of EC2 takes over: its repositories and its records."""
+    region, registry = facts.region, ("infra:index:Registry", f"registry-{facts.region}")
+    ours = {repository for system in catalogue.running.values() for repository in system.repositories}
+    repositories = ours & set(facts.repositories) if not catalogue.stack.sharedRepositories else set[str]()
+    names = names_of_records(catalogue)
+    return [
+        *(
+            Import(
+                "aws:ecr/repository:Repository", f"registry-{region}-{repository}", repository, registry,
+                f"aws-{region}",
+            )
+            for repository in sorted(repositories)
+        ),
+        *(
+            Import("aws:route53/record:Record", own, f"{facts.zone}_{name}_{type}", parent, EVERYWHERE)
+            for (name, type), (own, parent) in names.items()
+            if (name, type) in facts.records
+        ),
+    ]  # fmt: skip
+
+
+def shared_differences(catalogue: Catalogue, facts: SharedFacts) -> list[str]:
+    """What the next update would change of them."""
+    ours = {repository for system in catalogue.running.values() for repository in system.repositories}
+    lines: list[str] = []
+    if catalogue.stack.sharedRepositories:
+        lines.append("its repositories are another stack's (infra:sharedRepositories) and stay so")
+    else:
+        lines.append(f"its repositories keep only the newest {NEWEST} images and those of releases, and are scanned")
+        lines.append("a repository that another stack creates stays that one's: infra:sharedRepositories: true instead")
+        missing = sorted(ours - set(facts.repositories))
+        lines += [f"repository {name} is missing and will be created" for name in missing]
+    for (name, type), (values, ttl) in facts.records.items():
+        lines.append(f"{name} {type} has {', '.join(values)} and a TTL of {ttl} s; the update sets what the stack says")
+    return lines
 
 
 def differences(catalogue: Catalogue, host: str, facts: Facts) -> list[str]:
@@ -136,7 +193,9 @@ def urn(stack: str, type: str, name: str, parent: str = "") -> str:
     return f"urn:pulumi:{stack}::infra::{parent}{type}::{name}"
 
 
-def state(stack: Stack, facts: Facts, resources: list[Import], plugin: str, ids: list[str]) -> list[dict[str, Any]]:
+def state(
+    stack: Stack, facts: Facts | SharedFacts, resources: list[Import], plugin: str, ids: list[str]
+) -> list[dict[str, Any]]:
     """What must be in Pulumi's state before anything can be imported: the stack, its providers and components.
     `ids` are the providers' own."""
     root = urn(stack.name, "pulumi:pulumi:Stack", f"infra-{stack.name}")

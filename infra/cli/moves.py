@@ -77,7 +77,8 @@ def adopt_aws(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
 ) -> None:
     """Find an instance, its address, security group, repositories and record; show what each becomes in the stack
-    and what differs; and adopt them, so that no update replaces or deletes the host."""
+    and what differs; and adopt them, so that no update replaces or deletes the host. Of a stack whose hosts are all
+    `kind: ssh`: its repositories and records, so that no update stops at them."""
     from infra.adopt import command
 
     candidate, owner = command.Candidate(region, host, instance), command.Owner(user, identity, host_key)

@@ -100,7 +100,7 @@ def test_rules_that_a_security_group_cannot_have_are_counted(account, there, mor
 def test_a_repository_of_that_name_is_named(account):
     boto3.client("ecr", region_name=REGION).create_repository(repositoryName="watchme-web")
     (line,) = said(limits.findings([wanted(REPOSITORY, "r", name="watchme-web")], REGION, region(5)))
-    assert "1 already exist: watchme-web; infra adopt aws adopts them" in line
+    assert "1 already exist: watchme-web; infra adopt aws --region ap-northeast-1 adopts them" in line
 
 
 class Iam:

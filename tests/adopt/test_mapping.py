@@ -5,9 +5,19 @@ from dataclasses import replace
 import boto3
 import pytest
 
+from catalogue.host import SshHost
+from catalogue.loading import Catalogue
 from infra.adopt import facts
 from infra.adopt.facts import Facts, Group, Instance
-from infra.adopt.mapping import differences, import_file, resources_to_import, state
+from infra.adopt.mapping import (
+    differences,
+    import_file,
+    names_of_records,
+    resources_to_import,
+    shared_differences,
+    shared_resources,
+    state,
+)
 from infra.errors import InfraError
 from tests.support import any_image, catalogue, emulated_aws
 
@@ -77,6 +87,39 @@ def cloud(monkeypatch):
         route53 = boto3.client("route53", region_name="us-east-1")
         route53.create_hosted_zone(Name="hey-watch.me", CallerReference="1")
         yield boto3.client("ec2", region_name=REGION)
+
+
+def outside() -> Catalogue:
+    """The stack with a machine of its owner's instead."""
+    spec = SshHost(
+        kind="ssh", address="203.0.113.9", systems=["watchme"], memory="8g", hostKey="ssh-ed25519 AAAA", user="ubuntu"
+    )
+    made = catalogue(config=lambda config: config.update({"aws:region": REGION}))
+    return replace(made, stack=made.stack.model_copy(update={"hosts": {"watchme": spec}}))
+
+
+def test_repositories_and_records_of_a_stack_without_instances_are_adopted(cloud):
+    """Once they are in its state, no further update tries to create them."""
+    boto3.client("ecr", region_name=REGION).create_repository(repositoryName="watchme-web")
+    boto3.client("ecr", region_name=REGION).create_repository(repositoryName="others")
+    route53 = boto3.client("route53", region_name="us-east-1")
+    zone = route53.list_hosted_zones()["HostedZones"][0]["Id"]
+    record = {"Name": "api.hey-watch.me", "Type": "A", "TTL": 300, "ResourceRecords": [{"Value": "192.0.2.7"}]}
+    changes = [{"Action": "CREATE", "ResourceRecordSet": record}]
+    route53.change_resource_record_sets(HostedZoneId=zone, ChangeBatch={"Changes": changes})
+    made = outside()
+    found = facts.gather_shared("hey-watch.me", names_of_records(made), REGION)
+    imports = shared_resources(made, found)
+    id = zone.rsplit("/", 1)[-1]
+    assert {entry.name: (entry.id, entry.parent[1]) for entry in imports} == {
+        f"registry-{REGION}-watchme-web": ("watchme-web", f"registry-{REGION}"),
+        "api.hey-watch.me": (f"{id}_api.hey-watch.me_A", "api.hey-watch.me"),
+    }
+    assert "api.hey-watch.me A has 192.0.2.7 and a TTL of 300 s" in "\n".join(shared_differences(made, found))
+    existing = {entry["urn"] for entry in state(made.stack, found, imports, "7.51.1", ["a", "b"])}
+    assert set(import_file(made.stack, imports)["nameTable"].values()) <= existing
+    shared = replace(made, stack=made.stack.model_copy(update={"sharedRepositories": True}))
+    assert [entry.name for entry in shared_resources(shared, found)] == ["api.hey-watch.me"]
 
 
 def launched(ec2) -> str:
