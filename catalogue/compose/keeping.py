@@ -14,7 +14,14 @@ def _databases() -> dict[str, list[str]]:
 
 def data_paths(repository: str) -> list[str]:
     """Where an image of a known database keeps its data; nothing for any other image."""
-    return _databases().get(repository.rsplit("/", 1)[-1], [])
+    return _databases().get(key_of(repository), [])
+
+
+def key_of(repository: str) -> str:
+    """By which part of its name an image is known: the last, or the last two where the last says nothing."""
+    parts = repository.split("/")
+    two = "/".join(parts[-2:])
+    return two if two in _databases() else parts[-1]
 
 
 def covers(path: str, places: Iterable[str]) -> bool:

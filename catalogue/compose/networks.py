@@ -17,7 +17,8 @@ def attachments(body: Mapping[str, Any], has_address: bool) -> tuple[list[str], 
     names: dict[str, None] = {}
     unsaid: list[tuple[str, str]] = []
     networks: object = body.get("networks")
-    for network, settings in networks.items() if is_mapping(networks) else []:
+    attached: Mapping[str, Any] = networks if is_mapping(networks) else {}
+    for network, settings in attached.items():
         entry: Mapping[str, Any] = settings if is_mapping(settings) else {}
         aliases: object = entry.get("aliases") or []
         names |= dict.fromkeys(str(alias) for alias in (aliases if is_list(aliases) else [aliases]))

@@ -3,17 +3,19 @@
 import re
 from collections.abc import Iterator
 
-from agent.documents.manifest import Container, Manifest
+from agent.documents.manifest import Container, Directory, Manifest
 from agent.wording import phrase
-from catalogue.compose.keeping import data_paths
-
-MAJOR = re.compile(r"v?([0-9]+)")
+from catalogue.compose.database_versions import database_of
 
 
 def changes(was: Manifest | None, will: Manifest | None) -> list[str]:
     """A line for each of two releases' containers whose data is not where it was, or is read by another version."""
     old, new = (_containers_by_service(manifest) for manifest in (was, will))
-    return [*_of_disk(was, will), *(line for name in sorted(old) for line in (_of_one(old[name], new.get(name))))]
+    return [
+        *_of_disk(was, will),
+        *_of_directories(was, will),
+        *(line for name in sorted(old) for line in (_of_one(old[name], new.get(name)))),
+    ]
 
 
 def _of_disk(was: Manifest | None, will: Manifest | None) -> Iterator[str]:
@@ -23,6 +25,34 @@ def _of_disk(was: Manifest | None, will: Manifest | None) -> Iterator[str]:
             "refused until it is copied (docs/data-disk.md)",
             places=", ".join(places),
         )  # fmt: skip
+
+
+def _of_directories(was: Manifest | None, will: Manifest | None) -> Iterator[str]:
+    """Directories of products: releases make them, and bring nothing that is in them."""
+    if not was or not will:
+        return
+    before, after = ({entry["path"]: entry for entry in side.get("directories", [])} for side in (was, will))
+    released = [file["path"] for file in was.get("files", [])]
+    for path, entry in sorted(before.items()):
+        # Of what containers see there are lines of their own
+        if entry.get("if_missing") or any(name.startswith(f"{path}/") for name in released):
+            continue
+        if path not in after:
+            yield phrase(
+                "the directory {path} and what is in it stay, but the release does not have it any more. Nothing is "
+                "copied or removed",
+                path=path,
+            )
+        elif _owner(entry) != _owner(after[path]):
+            yield phrase(
+                "the directory {path} becomes {will}'s instead of {was}'s. What is in it keeps its owner: change it "
+                "with chown",
+                path=path, was=_owner(entry), will=_owner(after[path]),
+            )  # fmt: skip
+
+
+def _owner(entry: Directory) -> str:
+    return f"{entry['owner']}:{entry['group']}" if entry["group"] else entry["owner"]
 
 
 def _containers_by_service(manifest: Manifest | None) -> dict[str, Container]:
@@ -58,19 +88,41 @@ def _of_one(old: Container, new: Container | None) -> Iterator[str]:
             "data of {service}: runs as {will} instead of {was}. Files keep their owner: change it with chown",
             service=service, was=was, will=will,
         )  # fmt: skip
-    if new and (versions := _majors(old["named"], new["named"])):
-        yield phrase(
-            "data of {service}: version {old} → {new} of a database. Many do not start on the data of another major "
-            "version: dump it before the change, and load it afterwards",
-            service=service, old=versions[0], new=versions[1],
-        )  # fmt: skip
+    if new and old["named"] != new["named"]:
+        yield from _of_version(service, old["named"], new["named"])
 
 
-def _majors(before: str, after: str) -> tuple[str, str] | None:
-    """The major versions of a known database that change; None where none does."""
-    (was, _, old), (will, _, new) = (name.rpartition(":") for name in (before, after))
-    versions = MAJOR.match(old), MAJOR.match(new)
-    if was != will or not data_paths(will) or not all(versions):
-        return None
-    majors = [match[1] for match in versions if match]
-    return (majors[0], majors[1]) if majors[0] != majors[1] else None
+def _of_version(service: str, before: str, after: str) -> Iterator[str]:
+    """What another image means for the data of a known database."""
+    was, will = database_of(before), database_of(after)
+    if was is None and will is None:
+        return
+    if was and will and was.family == will.family and was.version and will.version:
+        if was.version != will.version:
+            yield phrase(
+                "data of {service}: version {old} → {new} of a database. Many do not start on the data of another "
+                "major version: dump it before the change, and load it afterwards",
+                service=service, old=was.version, new=will.version,
+            )  # fmt: skip
+        elif _repository(before) != _repository(after):
+            yield phrase(
+                "data of {service}: {old} → {new}, another image of the same database's version. It may have other "
+                "extensions, and sort texts in another way: take a dump before the change",
+                service=service, old=_short(before), new=_short(after),
+            )  # fmt: skip
+        return
+    yield phrase(
+        "data of {service}: {old} → {new}, and the names do not show whether the new image starts on the data that is "
+        "there: dump it before the change, and load it afterwards where it does not",
+        service=service, old=_short(before), new=_short(after),
+    )  # fmt: skip
+
+
+def _repository(name: str) -> str:
+    return re.sub(r"(@.*|:[^/:]*)$", "", name)
+
+
+def _short(name: str) -> str:
+    """An image as people write it: without registry, and with no more of a digest than tells two apart."""
+    head, at, digest = name.partition("@")
+    return f"{head.rsplit('/', 1)[-1]}{at}{digest[:19]}"

@@ -157,6 +157,14 @@ TEXTS = {
     "its image's default user": "イメージの既定ユーザー",
     "data of {service}: runs as {will} instead of {was}. Files keep their owner: change it with chown": "{service}のデータ："
     "実行ユーザーが{was}から{will}に変わります。ファイルの所有者は変わらないため、chownで変更してください",
+    "data of {service}: {old} → {new}, another image of the same database's version. It may have other extensions, and sort texts in another way: take a dump before the change": "{service}のデータ：イメージが{old}から{new}に変わります。"
+    "データベースのバージョンは同じですが、拡張機能や文字列の並び順が異なることがあります。変更の前にダンプを取ってください",
+    "data of {service}: {old} → {new}, and the names do not show whether the new image starts on the data that is there: dump it before the change, and load it afterwards where it does not": "{service}のデータ：イメージが{old}から{new}に変わります。"
+    "新しいイメージが既存のデータで起動するかどうかは、名前からはわかりません。変更の前にダンプし、起動しない場合は変更後に読み込んでください",
+    "the directory {path} and what is in it stay, but the release does not have it any more. Nothing is copied or removed": "ディレクトリ{path}とその内容は残りますが、"
+    "今後のリリースには含まれません。コピーも削除もしません",
+    "the directory {path} becomes {will}'s instead of {was}'s. What is in it keeps its owner: change it with chown": "ディレクトリ{path}の所有者が{was}から{will}に変わります。"
+    "中のファイルの所有者は変わりません。chownで変更してください",
     "data of {service}: version {old} → {new} of a database. Many do not start on the data of another major version: dump it before the change, and load it afterwards": "{service}のデータ：データベースのメジャーバージョンが{old}から{new}に変わります。別のメジャーバージョンのデータでは起動しないことが多いため、"
     "事前にダンプし、あとでリストアしてください",
     ", once {services} is healthy": "{services}が正常になってから、",

@@ -51,12 +51,43 @@ CHANGES = {
         ],
     ),
     "a minor version": (tagged("16.9"), []),
+    "a digest": (
+        setting("db", image={"repository": "docker.io/library/postgres", "digest": f"sha256:{'a' * 64}"}),
+        [
+            "data of db: postgres:16.4 → postgres@sha256:aaaaaaaaaaaa, and the names do not show whether the new image "
+            "starts on the data that is there: dump it before the change, and load it afterwards where it does not"
+        ],
+    ),
+    "another image of it": (
+        setting("db", image={"repository": "docker.io/pgvector/pgvector", "tag": "pg16"}),
+        [
+            "data of db: postgres:16.4 → pgvector:pg16, another image of the same database's version. It may have other "
+            "extensions, and sort texts in another way: take a dump before the change"
+        ],
+    ),
     "another program": (setting("worker", image={"repository": "other", "tag": "2"}), []),
     "only reading from now on": (
         setting("worker", volumes=["/srv/web/outbox:/outbox:ro", "/etc/localtime:/etc/localtime:ro"]),
         [],
     ),
 }
+
+
+def with_directory(*entries: dict[str, Any]):
+    return lambda data: data.update(directories=[*data.get("directories", []), *entries])
+
+
+def test_directory_of_a_product_that_changes_is_reported():
+    place = {"path": "/srv/talks/uploads", "owner": "root"}
+    was = manifest(with_directory(place))
+    assert changes(was, manifest(with_directory(place | {"owner": "1000"}))) == [
+        "the directory /srv/talks/uploads becomes 1000:1000's instead of root:root's. What is in it keeps its owner: "
+        "change it with chown"
+    ]
+    assert changes(was, manifest(with_directory({"path": "/srv/talks/media", "owner": "root"}))) == [
+        "the directory /srv/talks/uploads and what is in it stay, but the release does not have it any more. Nothing "
+        "is copied or removed"
+    ]
 
 
 @pytest.mark.parametrize(("change", "lines"), CHANGES.values(), ids=CHANGES)
