@@ -81,6 +81,12 @@ INSTEAD = {
     "mem_limit": "memory: {limit: 512m}",
     "resources": "memory: {limit: 512m}, cpus: 0.5",
     "configs": "files: [{path: …, source: …}]",
+    "profiles": "leave the service out, or give it to a variant (variants:) that a stack chooses",
+    "expose": "leave it out: containers of a system reach each port of each other",
+    "links": "leave it out: containers reach each other by name; aliases: for other names",
+    "pull_policy": "leave it out: an image is pulled by its digest before the switch",
+    "platform": "leave it out: a host takes the image for its own processor",
+    "scale": "replicas: 2",
     "artefact": "put it into the image; artefacts are for systemd services (kind: unit, oneshot, timer)",
 }
 

@@ -4,9 +4,10 @@ and restarted stands in the service."""
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from catalogue.compose.durations import Duration
+from catalogue.compose.short_forms import AsHosts, AsText, AsWords, mapping, number, with_memory_mounts
 from catalogue.compose.values import (
     Dependencies,
     Label,
@@ -84,17 +85,18 @@ class ContainerOptions(Model):
     it; a `$` means itself."""
     entrypoint: Words | None = None
     """The program, in place of the image's own; written as `command` is."""
-    user: Account | None = None
+    user: AsText[Account] | None = None
     """The account in the container that it runs as: a name or a number, with `:GROUP` or without."""
-    group_add: list[Account] = []
+    group_add: AsWords[Account] = []
     """Further groups, by name or number, of the account that it runs as."""
     working_dir: AbsolutePath | None = None
     """The directory in the container that its program starts in."""
     volumes: list[Mount] = []
     """Where its data is: named volumes, and directories of the host that are its product's. Short: `NAME:PATH` or
     `/PATH/ON/HOST:PATH`, with `:ro` to only read."""
-    tmpfs: list[InsidePath] = []
-    """Paths in the container that are in memory, which a restart empties."""
+    tmpfs: AsWords[InsidePath] = []
+    """Paths in the container that are in memory, which a restart empties; `/tmp:size=64m` for the most that one may
+    hold."""
     files: list[ContainerFile] = []
     """Files that a release brings for it. A change of one restarts it."""
     secret_files: dict[InsidePath, EnvironmentName] = {}
@@ -138,17 +140,17 @@ class ContainerOptions(Model):
     exception `devices`."""
     gpus: Annotated[int, Field(ge=1)] | Literal["all"] | None = None
     """How many graphics processors it may use, or `all`."""
-    sysctls: dict[SystemControl, Text] = {}
+    sysctls: Annotated[dict[SystemControl, Text], BeforeValidator(mapping)] = {}
     """Kernel settings of its own namespaces: names that begin with `net.`, `kernel.shm`, `kernel.msg`, `kernel.sem` or
     `fs.mqueue.`."""
-    extra_hosts: list[Annotated[str, pattern_text(*_EXTRA_HOST)]] = []
+    extra_hosts: AsHosts[Annotated[str, pattern_text(*_EXTRA_HOST)]] = []
     """Names with the address that each has in the container, such as `db.local:10.0.0.5`; `host-gateway` is the
     host."""
-    dns: list[Address] = []
+    dns: AsWords[Address] = []
     """Name servers that it asks, in place of the host's."""
     hostname: Name | None = None
     """The host name that it sees itself as."""
-    labels: dict[Label, Word] = {}
+    labels: Annotated[dict[Label, Word], BeforeValidator(mapping)] = {}
     """Labels of the container, by their names."""
     aliases: list[Name] = []
     """Its other names on the system's network."""
@@ -164,7 +166,12 @@ class ContainerOptions(Model):
     @field_validator("cpus", mode="before")
     @classmethod
     def _number(cls, value: Any) -> Any:
-        return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+        return number(value)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _memory_mounts(cls, value: Any) -> Any:
+        return with_memory_mounts(value)
 
     @field_validator("security_opt")
     @classmethod

@@ -10,11 +10,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from catalogue.compose.container import ContainerOptions
+from catalogue.compose.short_forms import whole_size
 from catalogue.compose.values import HealthCommand, Mount
 from catalogue.compose.writing import PLAIN
 from catalogue.fields import ALLOWED
 from catalogue.shapes import MountParts, ServiceFields, is_list, is_mapping, mapping_or_empty
-from catalogue.sizes import MiB
 
 # Said elsewhere in the catalogue, or of no meaning where a unit runs the project
 ELSEWHERE = {
@@ -131,7 +131,7 @@ def _plain(name: str, value: Any) -> Any:
             str(key): _scalar(item) for key, item in _pairs(value) if not (name == "labels" and _is_composes(str(key)))
         }
     if name in BYTES:
-        value = _size(value)
+        value = whole_size(value)
     if name == "cpus" and isinstance(value, str):
         value = float(value) if re.fullmatch(r"[0-9.]+", value) else value
     if name in ("user", "stop_signal") and isinstance(value, int):
@@ -172,15 +172,6 @@ def _literal(value: Any) -> Any:
     return {key: _literal(item) for key, item in value.items()} if is_mapping(value) else value
 
 
-def _size(value: Any) -> Any:
-    match = re.fullmatch(r"([0-9]+)([kmg]?)b?", str(value).lower())
-    if not match:
-        return value
-    if match[2]:
-        return f"{match[1]}{match[2]}"
-    return f"{-(-int(match[1]) // MiB)}m"
-
-
 def _is_composes(label: str) -> bool:
     return label.startswith(("com.docker.compose.", "object_systemd_unit"))
 
@@ -205,7 +196,7 @@ def _deploy_options(body: Mapping[str, Any], unsaid: list[tuple[str, str]]) -> S
     if limits.get("pids"):
         fields["pids_limit"] = limits["pids"]
     if reserved.get("memory"):
-        fields["mem_reservation"] = _size(reserved["memory"])
+        fields["mem_reservation"] = whole_size(reserved["memory"])
     devices: object = reserved.get("devices") or []
     for device in devices if is_list(devices) else [devices]:
         request = mapping_or_empty(device)
@@ -228,7 +219,7 @@ def _mount(item: Any, folder: str, volumes: Mapping[str, str], unsaid: list[tupl
         unsaid.append(("volumes", f"{target}: {', '.join(more) or 'its options'}: the catalogue has no such option"))
         return None
     if kind == "tmpfs":
-        fields = {"type": "tmpfs", "target": target} | ({"size": _size(size["size"])} if size else {})
+        fields = {"type": "tmpfs", "target": target} | ({"size": whole_size(size["size"])} if size else {})
         return _fitting(fields, target, unsaid)
     if str(source or "").startswith("~"):
         unsaid.append(
