@@ -19,6 +19,7 @@ from catalogue.compose.source import ComposeSource
 from catalogue.compose.top_level import top_level
 from catalogue.compose.values_of import Values, env_files
 from catalogue.compose.variables import fill_variables
+from catalogue.compose.writing import PLAIN
 from catalogue.problems import Problem
 from catalogue.shapes import ComposeBody, ServiceFields, is_list, is_mapping
 from catalogue.sizes import to_bytes
@@ -29,6 +30,8 @@ SILENT = {
     "expose", "restart", "logging", "pull_policy", "platform", "container_name", "profiles", "configs", "secrets",
     "links",
 }  # fmt: skip
+# Key of the file → the field of the catalogue that takes its whole place
+OVERRIDDEN = {**{name: name for name in (*PLAIN, *reading.READ)}, "healthcheck": "health"}
 # The shapes that a key's value has; `environment` and the like are read by themselves
 SHAPES: dict[str, tuple[type, ...]] = {
     "environment": (dict, list), "depends_on": (dict, list), "volumes": (list,), "ports": (list,),
@@ -70,6 +73,8 @@ class Upstream:
             self.add(f"compose.without: {path}", "is nothing that the file sets", "remove it from the catalogue")
         if not is_mapping(document) or not is_mapping(document.get("services")):
             return own
+        for name in [name for name in self.source.step_limits if name not in document["services"]]:
+            self.add(f"compose.step_limits: {name}", "is no service of the file", "a container of it that runs once")
         for finding in top_level(document):
             self.add(*finding)
         beside = {key: entry for entry in own if isinstance(key := _key(entry), str)}
@@ -81,7 +86,8 @@ class Upstream:
                 self.add(f"service {key}", "is no mapping", "image: … and its options")
             elif key in self.once and key in beside:
                 rule = (
-                    f"remove the entry: it is a release step of {self.once[key]}, and gets the secrets of that service"
+                    f"remove the entry: it is a release step of {self.once[key]}, and gets the secrets of that "
+                    f"service; for more time than 10m write compose: {{step_limits: {{{key}: 30m}}}}"
                 )
                 self.add(f"service {key}", "runs once, but is listed in the catalogue", rule)
             elif key in self.once:
@@ -116,6 +122,7 @@ class Upstream:
                 # Another version of the service is one of its migrations too
                 fields["image"] = whole.get("image")
             step, differing = once.as_step(name, fields, whole)
+            step |= {"limit": limit} if (limit := self.source.step_limits.get(name)) else {}
             if differing:
                 rule = f"the same as of {key}: a release step runs its service's container with another command"
                 self.add(f"service {name}", f"runs once, but differs in {', '.join(differing)}", rule)
@@ -198,7 +205,8 @@ class Upstream:
         options, absent = leave_out(without_extensions(upstream_body), without)
         for name in absent:
             self.add(where, f"without: [{name}], which the file does not set for it", "remove it from the catalogue")
-        return options
+        # What the catalogue has itself takes the place of the file's
+        return {name: value for name, value in options.items() if name not in OVERRIDDEN or OVERRIDDEN[name] not in own}
 
     def _files(self, where: str, body: ComposeBody) -> list[dict[str, Any]]:
         """Mounts of files that lie beside the compose file: they come with the release."""

@@ -9,8 +9,15 @@ from typing import Any
 from catalogue.compose.environment import of_file, pairs
 from catalogue.compose.variables import fill_variables, missing
 from catalogue.masking import mask_secrets
+from catalogue.masking.names import is_secrets_name
 from catalogue.shapes import ComposeBody, is_list, is_mapping
 
+# How the catalogue says what has a secret in it: a shell of the container fills it in
+_SHELL = "[sh, -c, 'exec PROGRAM --option \"${name}\"']"
+IN_A_SHELL = {
+    "command": f"command: {_SHELL}", "entrypoint": f"entrypoint: {_SHELL}",
+    "healthcheck": "health: {{command: 'PROGRAM --option \"${name}\"'}}",
+}  # fmt: skip
 SETTING = re.compile(
     r"[-_](method|type|mode|algorithm|alg|provider|backend|driver|domain|name|user|username|host|port|scopes?|issuer)$",
     re.IGNORECASE,
@@ -92,6 +99,12 @@ class Values:
         elif isinstance(value, str):
             for name in missing(value, self.variables):
                 rule = f"compose: {{variables: {{{name}: …}}}} in the catalogue"
+                field = IN_A_SHELL.get(key.partition(".")[0])
+                if field and is_secrets_name(name):
+                    rule = (
+                        f"a secret is a variable of the container, never a part of its command: secrets: [{name}] and "
+                        f"{field.format(name=name)} of the service in the catalogue"
+                    )
                 self.add(f"{where}: {key}", f"${{{name}}} has no value", rule)
 
 

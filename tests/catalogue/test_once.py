@@ -131,3 +131,15 @@ def test_steps_of_the_catalogue_come_after_those_of_the_file(tmp_path):
     entries = [{**OWN["services"][0], "release": {"command": "own"}}, *OWN["services"][1:]]
     steps = services(read(tmp_path, MIGRATING, services=entries))["webserver"]["release"]
     assert [step["command"] for step in steps] == [["python", "manage.py", "migrate"], ["own"]]
+
+
+def test_limit_of_a_step_is_set_beside_the_file(tmp_path):
+    own = {"compose": OWN["compose"] | {"step_limits": {"migrate": "45m"}}}
+    assert services(read(tmp_path, MIGRATING, **own))["webserver"]["release"][0]["limit"] == "45m"
+    with pytest.raises(CatalogueError, match=r"compose\.step_limits: other: is no service of the file"):
+        read(tmp_path, MIGRATING, compose=OWN["compose"] | {"step_limits": {"other": "45m"}})
+
+
+def test_step_of_deploy_runs_once_too(tmp_path):
+    text = MIGRATING.replace('    restart: "no"\n', "    deploy: {restart_policy: {condition: none}}\n")
+    assert services(read(tmp_path, text))["webserver"]["release"][0]["name"] == "migrate"

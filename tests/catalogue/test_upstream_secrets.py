@@ -119,3 +119,23 @@ def test_secret_beside_the_compose_file_is_refused(tmp_path):
     (static / "db_password.txt").write_text("hunter2\n")
     with pytest.raises(CatalogueError, match=r"lies in plain text beside the compose file: remove \./db_password.txt"):
         read(tmp_path, BY_FILE.replace("volumes:\n  pgdata:", TOP), services=PLAIN_DB)
+
+
+IN_COMMANDS = {
+    "command": ("command: redis-server --requirepass ${REDIS_PASSWORD}", "command: [sh, -c, 'exec PROGRAM --option \"$REDIS_PASSWORD\"']",
+                {"command": ["sh", "-c", 'exec redis-server --requirepass "$REDIS_PASSWORD"']}),
+    "entrypoint": ("entrypoint: [run, '${REDIS_PASSWORD}']", "entrypoint: [sh, -c,", {"entrypoint": ["sh", "-c", "exec run"]}),
+    "healthcheck": ("healthcheck: {test: 'redis-cli -a ${REDIS_PASSWORD} ping'}", "health: {command: 'PROGRAM --option \"$REDIS_PASSWORD\"'}",
+                    {"health": {"command": 'redis-cli -a "$REDIS_PASSWORD" ping'}}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("line", "advice", "fields"), IN_COMMANDS.values(), ids=IN_COMMANDS)
+def test_secret_in_a_command_is_refused_with_the_shell_that_fills_it_in(tmp_path, line, advice, fields):
+    text = UPSTREAM.replace("    volumes: [redisdata:/data]\n", f"    volumes: [redisdata:/data]\n    {line}\n")
+    with pytest.raises(CatalogueError) as raised:
+        read(tmp_path, text)
+    assert "secrets: [REDIS_PASSWORD] and " in str(raised.value) and advice in str(raised.value)
+    own = [*OWN["services"][:2], OWN["services"][2] | {"secrets": ["REDIS_PASSWORD"], **fields}]
+    broker = services(read(tmp_path, text, services=own))["broker"]
+    assert {name: broker[name] for name in fields} == fields and broker["secrets"] == ["REDIS_PASSWORD"]
