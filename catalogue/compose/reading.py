@@ -21,6 +21,14 @@ ELSEWHERE = {
     "image", "container_name", "ports", "expose", "environment", "env_file", "networks", "restart", "logging",
     "mem_limit", "healthcheck", "depends_on", "deploy", "volumes", "gpus", "pull_policy", "attach",
 }  # fmt: skip
+# Said by a field of another form
+OTHERWISE = {
+    "secrets": "write secret_files: {/run/secrets/NAME: NAME} in the catalogue, with the secret's name",
+    "configs": "write files: [{path: …, source: …}] in the catalogue",
+    "links": "containers reach each other by name: write other names as aliases of that service",
+    "profiles": "write the service into the catalogue, or leave it out",
+    "build": "push the image (infra push), and write it as image",
+}
 # As PLAIN, but written another way
 READ = ("labels", "ulimits", "network_mode")
 # Lists that may be written as one word, and lists that may be written as mappings
@@ -58,7 +66,7 @@ def options(
         unsaid.append(("volumes", "cannot be read: a list of mounts"))
     understood_keys = {*ELSEWHERE, *PLAIN, *READ}
     unsaid += [
-        (key, "the catalogue has no such option")
+        (key, OTHERWISE.get(str(key), "the catalogue has no such option"))
         for key in body
         if key not in understood_keys and not str(key).startswith("x-")
     ]

@@ -51,11 +51,15 @@ def number(value: Any) -> Any:
 
 
 def whole_size(value: Any) -> Any:
-    """A size as people write it in the catalogue; bytes and fractions in whole MiB."""
-    match = re.fullmatch(r"([0-9]+)([kmg]?)b?", str(value).lower())
+    """A size as the catalogue writes it; bytes and fractions in whole MiB. What is no size stays as it is."""
+    match = re.fullmatch(r"([0-9]{1,15})(\.[0-9]{1,9})?([kmgb]?)b?", str(value).lower().replace(" ", ""))
     if not match:
         return value
-    return f"{match[1]}{match[2]}" if match[2] else f"{-(-int(match[1]) // MiB)}m"
+    unit = match[3].strip("b")
+    if unit and not match[2]:
+        return f"{match[1]}{unit}"
+    size = int(float(f"{match[1]}{match[2] or ''}") * 1024 ** " kmg".index(unit or " "))
+    return f"{-(-size // MiB)}m"
 
 
 def with_memory_mounts(fields: Any) -> Any:

@@ -15,6 +15,7 @@ from catalogue.compose.networks import apart, attachments
 from catalogue.compose.ports import ports
 from catalogue.compose.running import differences, linked_names, links
 from catalogue.compose.secret_files import secret_files
+from catalogue.compose.short_forms import whole_size
 from catalogue.compose.source import ComposeSource
 from catalogue.compose.top_level import top_level
 from catalogue.compose.values_of import Values, env_files
@@ -22,7 +23,6 @@ from catalogue.compose.variables import fill_variables
 from catalogue.compose.writing import PLAIN
 from catalogue.problems import Problem
 from catalogue.shapes import ComposeBody, ServiceFields, is_list, is_mapping
-from catalogue.sizes import to_bytes
 
 STATIC = "files/static/"
 # Of a service: what needs no word here, since it means the same or nothing
@@ -249,11 +249,11 @@ class Upstream:
         limit = reading.memory_limit(body)
         if "memory" in own or limit is None:
             return {}
-        match = re.fullmatch(r"([0-9]+[kmg])b?", str(limit).lower())
-        if not match or not to_bytes(match[1]):
+        size = whole_size(limit)
+        if not re.fullmatch(r"[0-9]*[1-9][0-9]*[kmg]", str(size)):
             self.add(f"{where}: mem_limit", f"found {limit!r}", "memory: {limit: 512m} in the catalogue")
             return {}
-        return {"memory": {"limit": match[1]}}
+        return {"memory": {"limit": size}}
 
     def _waits(self, where: str, body: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
         depends_on: Any = body.get("depends_on") or {}

@@ -123,6 +123,6 @@ def _repository(name: str) -> str:
 
 
 def _short(name: str) -> str:
-    """An image as people write it: without registry, and with no more of a digest than tells two apart."""
+    """An image as people write it: without registry, and with the first signs of a digest."""
     head, at, digest = name.partition("@")
     return f"{head.rsplit('/', 1)[-1]}{at}{digest[:19]}"

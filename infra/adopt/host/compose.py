@@ -9,8 +9,9 @@ from typing import Any
 
 import yaml
 
-from catalogue.compose import reading
+from catalogue.compose import once, reading
 from catalogue.compose.ports import PortEntry, port_entry
+from catalogue.compose.short_forms import whole_size
 from catalogue.files import ComposeLoader, parse_yaml
 from catalogue.shapes import ComposeBody, ComposeDocument, ServiceFields, is_mapping
 from catalogue.sizes import MiB, format_size
@@ -23,6 +24,7 @@ from infra.adopt.host.remarks import Remark, unfit, unsaid
 from infra.adopt.host.variables import environment
 
 FILE = re.compile(r"docker-compose[A-Za-z0-9_.-]*\.ya?ml")
+SIZE = re.compile(r"[0-9]*[1-9][0-9]*[kmg]")
 # What a service is called in a file of its own says nothing
 NAMELESS = {"api", "app", "web", "server", "service", "main"}
 # Drivers of Docker's whose logs stay on the host, as the journal's do
@@ -204,17 +206,14 @@ def _of_its_unit(entry: Entry) -> list[Remark]:
 
 def _waits(entry: Entry, remarks: list[Remark]) -> dict[str, Any]:
     """The keys that it waits for, which become names once all services have theirs."""
-    depends_on: Any = entry.body.get("depends_on") or {}
-    pairs: Any = depends_on.items() if is_mapping(depends_on) else [(key, None) for key in depends_on]
     waits: dict[str, dict[str, Any]] = {}
-    for key, need in pairs:
-        condition = need.get("condition", "service_started") if is_mapping(need) else "service_started"
+    for key, condition in once.conditions(entry.body).items():
         if condition == "service_completed_successfully":
             remarks.append(
                 unsaid(entry.where, f"waits for {key} to end: write its command under release of this service")
             )
         else:
-            waits[str(key)] = {"condition": condition}
+            waits[key] = {"condition": condition}
     return {"depends_on": waits} if waits else {}
 
 
@@ -274,22 +273,13 @@ def host_port(entry: Entry) -> int | None:
 def _memory(entry: Entry, remarks: list[Remark]) -> dict[str, str]:
     used, limited = (entry.container["memory"], entry.container["limit"]) if entry.container else (0, 0)
     observed = {"observed": f"{-(-used // MiB)}m"} if used else {}
-    deployed = inner(entry.body, "deploy", "resources", "limits").get("memory")
-    limit = _size(entry.literal_value("mem_limit") or deployed) or _size(limited or None)
+    declared = str(whole_size(reading.memory_limit(entry.body)))
+    limit = declared if SIZE.fullmatch(declared) else format_size(limited) if limited else None
     if limit is None:
         # Twice of what it uses, in steps that people write
         limit = f"{max(256, -(-used * 2 // (64 * MiB)) * 64)}m"
         remarks.append(unfit(entry.where, f"has no memory limit: it gets {limit}"))
     return {"limit": limit, **observed}
-
-
-def _size(value: Any) -> str | None:
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgb]?)b?", str(value).lower()) if value else None
-    if not match:
-        return None
-    if re.fullmatch(r"\d+[kmg]", str(value)):
-        return str(value)
-    return format_size(int(float(match[1]) * 1024 ** " kmg".index(match[2].strip("b") or " ")))
 
 
 def health(entry: Entry) -> str | None:
