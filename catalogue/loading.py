@@ -43,7 +43,8 @@ class Catalogue:
     """Everything that a stack runs: the systems by name, and the stack that says which host runs which. `sources` are
     the static files that the systems' services name, by their path below `files/static/`, `static` the paths of all
     that are there, `alerts` the alert conditions, `origins` instances' names → the
-    system that each is one of, as its file has it, `addresses` hosts' private ones, as far as they are known."""
+    system that each is one of, as its file has it, `addresses` hosts' private ones, as far as they are known, `places` systems' names → their
+    files, where these are in folders of their own."""
 
     stack: Stack
     systems: dict[str, System]
@@ -52,6 +53,7 @@ class Catalogue:
     static: list[str] = field(default_factory=list[str])
     origins: dict[str, System] = field(default_factory=dict[str, System])
     addresses: dict[str, str] = field(default_factory=dict[str, str])
+    places: dict[str, str] = field(default_factory=dict[str, str])
 
     def systems_on(self, host: str) -> list[System]:
         return [self.systems[name] for name in dict.fromkeys(self.stack.hosts[host].runs) if name in self.systems]
@@ -79,7 +81,8 @@ class Catalogue:
         return [alert for alert in self.alerts if isinstance(alert, CloudAlert)]
 
     def file_of(self, system: System) -> str:
-        return f"{SYSTEMS}/{self.origin(self.origin(system)).system}.yaml"
+        name = self.origin(self.origin(system)).system
+        return self.places.get(name, f"{SYSTEMS}/{name}.yaml")
 
     def origin(self, system: System) -> System:
         """What a system is an instance of; itself where it is none."""
@@ -149,9 +152,25 @@ def look_up(settings: dict[str, Any], key: str) -> Any:
     return value
 
 
+def system_files(root: Path) -> list[Path]:
+    """The systems' files, in whatever folder below `files/systems/`; and what is named like one, but is none."""
+    files = (path for path in (root / SYSTEMS).rglob("*.y*ml") if not path.is_dir())
+    return sorted(files, key=lambda path: (path.name, path))
+
+
+def _folder(path: Path) -> Path:
+    """`files/systems/` above a system's file."""
+    return next((parent for parent in path.parents if parent.parts[-2:] == SYSTEMS.parts), path.parent)
+
+
+def name_of_file(path: Path) -> str:
+    """How a system's file is named to people: `files/systems/shops/shop.yaml`."""
+    return f"{SYSTEMS}/{path.relative_to(_folder(path)).as_posix()}"
+
+
 def read_system(path: Path, variant: str | None = None) -> System:
     """One system's file, in one of its variants. Raises CatalogueError naming every field that is wrong."""
-    file = f"{SYSTEMS}/{path.name}"
+    file = name_of_file(path)
     data = read_yaml(path, file)
     try:
         data = apply_variant(data, variant)
@@ -195,7 +214,8 @@ def _with_compose_file(path: Path, data: Any) -> Any:
         # Without one, or with a fault that is reported where all others are
         return data
     file = f"{STATIC}/{source.file}"
-    folder = (path.parent.parent / STATIC.name / source.file).parent
+    upstream_file = _folder(path).parent / STATIC.name / source.file
+    folder = upstream_file.parent
 
     def beside(name: str) -> str | None:
         path = folder / name
@@ -203,7 +223,7 @@ def _with_compose_file(path: Path, data: Any) -> Any:
         return read_text(path, f"{STATIC}/{name}") if inside and path.is_file() else None
 
     upstream = Upstream(str(data.get("system")), file, source, beside)
-    services = upstream.services(read_compose(path.parent.parent / STATIC.name / source.file, file), own)
+    services = upstream.services(read_compose(upstream_file, file), own)
     if upstream.problems:
         raise CatalogueError(upstream.problems)
     return {**data, "services": services, "compose": {**data["compose"], "apart": upstream.apart}}
@@ -226,9 +246,10 @@ def _text_lookup(path: Path, file: str, data: Any) -> Callable[[Place, Any], str
 def load(root: Path, stack: Stack) -> Catalogue:
     """The catalogue of a stack. Raises CatalogueError with the problems of every file."""
     systems: dict[str, System] = {}
+    places: dict[str, Path] = {}
     problems: list[Problem] = []
-    for path in sorted((root / SYSTEMS).glob("*.y*ml")):
-        file = f"{SYSTEMS}/{path.name}"
+    for path in system_files(root):
+        file = name_of_file(path)
         if path.suffix != ".yaml":
             problems.append(Problem(file, "file", "is not read", f"name it {path.stem}.yaml, or move it elsewhere"))
             continue
@@ -238,6 +259,11 @@ def load(root: Path, stack: Stack) -> Catalogue:
                 Problem(file, "file", "is a link that points outside the project", "put the file itself there")
             )
             continue
+        if path.stem in places:
+            fault = f"{path.stem} is the system of {name_of_file(places[path.stem])} too"
+            problems.append(Problem(file, "file", fault, "must have another name: a system has one file"))
+            continue
+        places[path.stem] = path
         try:
             systems[path.stem] = read_system(path, stack.variants.get(path.stem))
         except CatalogueError as error:
@@ -250,13 +276,14 @@ def load(root: Path, stack: Stack) -> Catalogue:
         # Anything else is a rule's, which says what is wrong
         if not one.services and one.system in files and (one.own_name == one.system or one.own_name not in files):
             variant = one.variant or stack.variants.get(one.own_name) or stack.variants.get(one.system)
-            origins[one.own_name] = read_system(root / SYSTEMS / f"{one.system}.yaml", variant)
+            origins[one.own_name] = read_system(places[one.system], variant)
             systems[one.own_name] = instance_of(origins[one.own_name], one)
     origins |= with_parts(stack, systems)
     folder = root / STATIC
     static = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
     alerts = alerts_in(stack.language, read_alerts(root / ALERTS), root)
-    return Catalogue(stack, systems, read_sources(root, systems, static), alerts, static, origins)
+    files_by_name = {name: name_of_file(path) for name, path in places.items()}
+    return Catalogue(stack, systems, read_sources(root, systems, static), alerts, static, origins, places=files_by_name)
 
 
 def read_alerts(path: Path) -> list[AnyAlert]:

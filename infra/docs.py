@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from catalogue.files import read_text
-from catalogue.loading import SYSTEMS, read_system
+from catalogue.loading import read_system, system_files
 from infra import reference
 from infra.errors import InfraError
 from infra.writing import put_below
@@ -17,7 +17,7 @@ LANGUAGES = {".md": ENGLISH, ".ja.md": JAPANESE}
 def pages(root: Path) -> Iterator[tuple[Path, str]]:
     """Every page with the text that it should have. Raises InfraError for a page without its marks."""
     # A project has pages of its systems where it began a directory of them
-    for source in sorted((root / SYSTEMS).glob("*.yaml")) if (root / PAGES).is_dir() else []:
+    for source in system_files(root) if (root / PAGES).is_dir() else []:
         for suffix, language in LANGUAGES.items():
             path = root / PAGES / f"{source.stem}{suffix}"
             if not path.exists():

@@ -79,6 +79,11 @@ def include(
     inclusion = included.plan_inclusion(root, system, included.Request(source, version, folder), theirs)
     included.apply(root, inclusion)
     typer.echo(inclusion.line)
+    if not inclusion.origin.commit:
+        typer.echo(
+            "no commit is recorded: the source is no git repository, or has uncommitted changes. To pin one, commit "
+            "there and run this again"
+        )
     if inclusion.changes:
         typer.echo("next: infra check, infra preview, then commit")
 

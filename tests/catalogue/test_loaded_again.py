@@ -48,6 +48,26 @@ def test_a_link_within_the_project_is_the_file(project):
     assert "recall" in load(project, whole().stack).systems
 
 
+def test_systems_may_be_in_folders_of_their_own(project):
+    folder = project / "files/systems/family/sound"
+    folder.mkdir(parents=True)
+    (project / "files/systems/recall.yaml").rename(folder / "recall.yaml")
+    made = load(project, whole().stack)
+    assert made.file_of(made.systems["recall"]) == "files/systems/family/sound/recall.yaml"
+    assert made.file_of(made.systems["totton"]) == "files/systems/totton.yaml"
+    text = (folder / "recall.yaml").read_text()
+    (folder / "recall.yaml").write_text(text.replace("system: recall", "system: other", 1))
+    with pytest.raises(CatalogueError, match=r"files/systems/family/sound/recall\.yaml: system: found 'other'"):
+        load(project, whole().stack)
+
+
+def test_a_system_with_two_files_is_refused(project):
+    (project / "files/systems/family").mkdir()
+    shutil.copy(project / "files/systems/recall.yaml", project / "files/systems/family")
+    with pytest.raises(CatalogueError, match=r"recall\.yaml: file: recall is the system of files/systems/"):
+        load(project, whole().stack)
+
+
 def test_a_file_of_the_other_ending_is_not_passed_over(project):
     (project / "files/systems/shop.yml").write_text("system: shop\n")
     with pytest.raises(CatalogueError, match=r"shop\.yml: file: is not read; name it shop\.yaml"):

@@ -1,10 +1,16 @@
-"""A region move takes data along: PostgreSQL with a writer that counts, between two regions and back, with failures and
-kills in the middle. Nothing that was committed is missing, and no two hosts write."""
+"""A region move takes data along: PostgreSQL, between two regions and back, with failures, kills and cut connections in
+the middle, while a client counts each row whose commit was confirmed. None of these is missing, and no two hosts
+write."""
 
+import re
+import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
+from time import sleep
 
 import pytest
 
+from tests.moves.commits import Commits, committing
 from tests.moves.on import goes_to, move, must_move, opposite, other_region, points_to, stays_in
 from tests.product import HOST
 from tests.reader import Reader, in_lab
@@ -53,14 +59,43 @@ def marks(reader: Reader, region: str) -> set[str]:
     return set(query(reader, region, "select id from marks").split())
 
 
+def answer(reader: Reader, region: str, text: str) -> str | None:
+    """What psql says; None where the database did not take it, or does not run there."""
+    argv = ("docker", "exec", "reader-db", "psql", "-U", "reader", "-tAc", text)
+    try:
+        ran = reader.system.on_host(*argv, host=HOST, region=region)
+    except (AssertionError, LookupError, subprocess.SubprocessError):
+        return None
+    return ran.output.splitlines()[-1] if ran.code == 0 and ran.output else None
+
+
+@contextmanager
+def client(reader: Reader, here: str, there: str) -> Iterator[Commits]:
+    """A client that writes all the time, and what has to be true of its rows afterwards."""
+    with committing(lambda region, text: answer(reader, region, text), here, there) as commits:
+        until("the client writes", lambda: len(commits.confirmed) > 3, 30)
+        yield commits
+        written = len(commits.confirmed)
+        until("the client writes where the data is", lambda: len(commits.confirmed) > written + 3, 60)
+    home = there if writes(reader, there) else here
+    rows = set(map(int, query(reader, home, "select id from commits").split()))
+    missing = sorted(set(commits.confirmed) - rows)
+    assert missing == [], f"{len(missing)} of {len(commits.confirmed)} confirmed commits are missing: {missing[:9]}"
+
+
 def test_a_move_takes_the_data_along_and_the_old_host_rests(reader: Reader, home: tuple[str, str]) -> None:
     here, there = home
     mark(reader, here, "first")
     ticks = int(query(reader, here, "select count(*) from ticks"))
     checked = reader.system.command("infra", "move", there, "--check", "--stack", "lab")
     assert f"host {HOST}: its data is moved: /var/lib/docker/volumes/reader-db/_data" in checked.output
-    said = must_move(reader.system, there)
-    assert "in use; stopped for" in said and "data" in said
+    with client(reader, here, there) as commits:
+        said = must_move(reader.system, there)
+    line = re.search(r"in use; stopped for ([\d.]+) s, in which \d+ request\(s\) got an error", said)
+    # What the line says is what a client of the database saw, and not less
+    assert line and commits.gap < 2 * float(line[1]) + 20, (line, commits.gap)
+    report = max(reader.system.project.glob("move-lab-*.md"), key=lambda file: file.stat().st_mtime)
+    assert "## Data" in report.read_text() and line[0] in report.read_text()
     assert marks(reader, there) == {"first"} and int(query(reader, there, "select count(*) from ticks")) >= ticks
     assert not writes(reader, here)
     assert reader.ask("/healthcheck") == (200, b"OK")
@@ -101,10 +136,44 @@ def test_killed_move_leaves_one_writer_and_continues(reader: Reader, home: tuple
         target = opposite(source)
         mark(reader, source, f"kill{number}")
         goes_to(reader.system, target, source)
-        reader.system.up_killed_at(moment)
-        # The lease of an update that is gone ends by itself
-        until("one host writes", lambda t=target, s=source: writes(reader, t) != writes(reader, s), 90)
-        must_move(reader.system, target)
-        assert writes(reader, target) and not writes(reader, source)
+        with client(reader, source, target):
+            reader.system.up_killed_at(moment)
+            # The lease of an update that is gone ends by itself
+            until("one host writes", lambda t=target, s=source: writes(reader, t) != writes(reader, s), 90)
+            must_move(reader.system, target)
+            assert writes(reader, target) and not writes(reader, source)
         assert f"kill{number}" in marks(reader, target)
+    assert reader.ask("/healthcheck") == (200, b"OK")
+
+
+# The line after which the connections to a host break, seconds later, and whether the data comes from that host
+CUTS = [
+    ("serves meanwhile", 0.0, True),
+    ("stops the services that write", 0.0, True),
+    ("stops the services that write", 0.0, False),
+    ("stops the services that write", 3.0, True),
+    ("stops the services that write", 3.0, False),
+]
+
+
+@pytest.mark.parametrize(("moment", "later", "of_giver"), CUTS)
+def test_cut_connections_leave_one_writer_and_lose_no_commit(
+    reader: Reader, home: tuple[str, str], moment: str, later: float, of_giver: bool
+) -> None:
+    source = points_to(reader.system) or home[0]
+    target = opposite(source)
+    goes_to(reader.system, target, source)
+
+    def break_connections(_: object) -> None:
+        sleep(later)
+        region = source if of_giver else target
+        reader.system.on_host("pkill", "-KILL", "-f", "sshd: ubuntu@", host=HOST, region=region)
+
+    with client(reader, source, target):
+        ran = reader.system.up_and(moment, break_connections)
+        # Some of them are made again, and the move comes to its end; or it ends, and the lease does by itself
+        until("one host writes", lambda: writes(reader, target) != writes(reader, source), 90)
+        if ran.code:
+            must_move(reader.system, target)
+        assert writes(reader, target) and not writes(reader, source), ran.output
     assert reader.ask("/healthcheck") == (200, b"OK")
