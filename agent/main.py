@@ -269,9 +269,9 @@ WATCHES = {
 
 def command() -> None:
     """`python3 /var/lib/infra/bin VERB`, its argument as JSON on standard input; `job ID`, `registry-login HOST…`,
-    `end-container NAME`, `scheduled-backup SERVICE`, `watch-singles`, `watch-memory`, `watch-tags` and `ship-logs` are
-    for systemd, `monitor` for it and for people, `enter ID` for what people run in a service, `prove` and `unprove` for
-    certbot."""
+    `end-container NAME`, `scheduled-backup SERVICE`, `scheduled-drill SERVICE`, `watch-singles`, `watch-memory`,
+    `watch-tags` and `ship-logs` are for systemd, `monitor` for it and for people, `enter ID` for what people run in a
+    service, `prove` and `unprove` for certbot."""
     verb = sys.argv[1]
     if verb == "job":
         sys.exit(jobs.run(World(), sys.argv[2]))
@@ -293,6 +293,8 @@ def command() -> None:
                 sys.exit(f"infra-monitor: {refusal}")
         if verb == "scheduled-backup":
             sys.exit(backing_up.run_scheduled(World(), sys.argv[2], lambda line: print(line, flush=True)))
+        if verb == "scheduled-drill":
+            sys.exit(backing_up.run_scheduled_drill(World(), sys.argv[2], lambda line: print(line, flush=True)))
         if verb in WATCHES:
             sys.exit(WATCHES[verb](World(), lambda line: print(line, flush=True)))
         payload: Any = {} if verb == "recover" else json.load(sys.stdin)

@@ -64,6 +64,9 @@ class Backup(Model):
     """Of a native service: the directories to back up, out of the system's `data`."""
     schedule: Schedule = "*-*-* 18:00:00"
     """When, in UTC, as systemd writes it; the default is the night in Japan."""
+    drill: Schedule | None = None
+    """When the newest backup is tried by itself, as `infra backup drill` does it; a failed one is an alert. In UTC, as
+    systemd writes it. Without it, only by the command."""
     keep: Keep = Keep()
     """How long backups are kept, beside all of the last two days."""
     max_age: Annotated[int, Field(ge=1, le=24 * 366)] | None = None

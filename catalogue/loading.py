@@ -43,8 +43,8 @@ class Catalogue:
     """Everything that a stack runs: the systems by name, and the stack that says which host runs which. `sources` are
     the static files that the systems' services name, by their path below `files/static/`, `static` the paths of all
     that are there, `alerts` the alert conditions, `origins` instances' names → the
-    system that each is one of, as its file has it, `addresses` hosts' private ones, as far as they are known, `places` systems' names → their
-    files, where these are in folders of their own."""
+    system that each is one of, as its file has it, `addresses` hosts' private ones, as far as they are known,
+    `places` systems' names → their files."""
 
     stack: Stack
     systems: dict[str, System]

@@ -41,16 +41,16 @@ def backup_timers(catalogue: Catalogue, host: str, secrets: Secrets, digests: co
     source = f"Pulumi.{stack.name}.yaml"
     files, timers = list[File](), list[Unit]()
     for _, service, backup in entries:
-        name = unit_name(service.name)
-        own = [
-            File(
-                f"{compose.UNITS}/{name}.{kind}",
-                fill(f"backup.{kind}.j2", source, service=service.name, schedule=backup.schedule),
-            )
-            for kind in ("service", "timer")
-        ]
-        files += own
-        timers.append(Unit(f"{name}.timer", [file.path for file in own]))
+        for what, name, schedule in _timers(service, backup):
+            own = [
+                File(
+                    f"{compose.UNITS}/{name}.{kind}",
+                    fill(f"{what}.{kind}.j2", source, service=service.name, schedule=schedule),
+                )
+                for kind in ("service", "timer")
+            ]
+            files += own
+            timers.append(Unit(f"{name}.timer", [file.path for file in own]))
     values = {
         "RESTIC_REPOSITORY": f"s3:https://s3.{stack.backupRegion}.amazonaws.com/{stack.backup_bucket}/{host}",
         "RESTIC_CACHE_DIR": CACHE,
@@ -72,8 +72,15 @@ def backup_timers(catalogue: Catalogue, host: str, secrets: Secrets, digests: co
     )
 
 
-def unit_name(service: str) -> str:
-    return f"infra-backup-{service}"
+def _timers(service: Service, backup: Backup) -> list[tuple[str, str, str]]:
+    """(template, unit without its ending, schedule) of each."""
+    timers = [("backup", f"infra-backup-{service.name}", backup.schedule)]
+    return [*timers, ("drill", f"infra-drill-{service.name}", backup.drill)] if backup.drill else timers
+
+
+def unit_names(service: Service) -> list[str]:
+    """What a service's backup has timers for, without their endings."""
+    return [name for _, name, _ in _timers(service, service.backup)] if service.backup else []
 
 
 def _entry(catalogue: Catalogue, system: System, service: Service, backup: Backup, digests: compose.Digests) -> Entry:

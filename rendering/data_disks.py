@@ -8,7 +8,7 @@ from catalogue.models import System
 from catalogue.service import Service
 from catalogue.services import ComposeService, NativeService, TimerService
 from rendering import units
-from rendering.backups import unit_name
+from rendering.backups import unit_names
 from rendering.compose import UNITS
 from rendering.files import File, HostFiles, Unit
 from rendering.places import places
@@ -26,12 +26,10 @@ def hold_units(files: HostFiles, catalogue: Catalogue, host: str, system: System
     for service in system.active:
         for unit, names in _held_units(service).items():
             files = _hold(files, system, service, source, (unit, names))
-        if service.backup:
+        for name in unit_names(service):
             # A backup of an empty directory would be the newest one
             text = _drop_in(system, source)
-            files = replace(
-                files, files=[*files.files, File(f"{UNITS}/{unit_name(service.name)}.service.d/{NAME}", text)]
-            )
+            files = replace(files, files=[*files.files, File(f"{UNITS}/{name}.service.d/{NAME}", text)])
     return files
 
 

@@ -23,7 +23,7 @@ def moving(catalogue: Catalogue, host: str, files: HostFiles, alone: str = "") -
     own |= {probe.unit for probe in files.probes if probe.service.partition("/")[0] in services}
     stems = {name.rpartition(".")[0] for name in own}
     own |= {unit.name for unit in files.units if unit.name.rpartition(".")[0] in stems}
-    backing_up = {backups.unit_name(service.name) for service in active if service.backup}
+    backing_up = {name for service in active for name in backups.unit_names(service)}
     timers = {f"{name}.{kind}" for name in backing_up for kind in ("timer", "service")}
     # What a timer starts has no unit of its own in a release, and may be running
     timers |= {f"{name.rpartition('.')[0]}.service" for name in own if name.endswith(".timer")}

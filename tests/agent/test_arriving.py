@@ -66,6 +66,7 @@ def test_system_moves_with_its_data_and_every_unit_that_writes_it():
     assert ENTRY["paths"] == [DATABASE, OUTBOX] and ENTRY["volumes"] == ["web-db"]
     own = {unit.name for unit in render(MADE, "watchme").units if not unit.name.startswith("infra-")}
     assert {"db.service", "worker.service", "watchme-web-app.service", "infra-backup-db.timer"} <= {*ENTRY["units"]}
+    assert {"infra-drill-worker.timer", "infra-drill-worker.service"} <= {*ENTRY["units"]}
     assert "infra-backup-db.service" in ENTRY["units"] and own - {*ENTRY["units"]} <= {
         "watchme-infrastructure.service",
         "nginx.service",

@@ -310,6 +310,16 @@ def test_failed_drill_is_recorded_with_its_reason_and_leaves_nothing(served):
     assert served.ran[-1].startswith("docker volume rm --force infra-drill-db-0")
 
 
+def test_a_scheduled_drill_is_remembered_and_its_exit_code_says_how_it_ended(served):
+    lines: list[str] = []
+    assert asking.run_scheduled_drill(served, "worker", lines.append) == 1
+    assert lines[-1] == "there is no backup of worker"
+    now(served, "worker")
+    assert asking.run_scheduled_drill(served, "worker", lines.append) == 0
+    assert lines[-1].startswith("drill of worker: backup 00000001 is good: read in full, ")
+    assert making.record(served, "worker")["drill"]["snapshot"]
+
+
 def test_drill_of_a_dependent_service_reads_the_dump_without_starting_it(served):
     now(served, "worker")
     answer = drills.drill(served, "worker", None, say)

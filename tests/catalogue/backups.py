@@ -7,7 +7,7 @@ PASSWORD = "a-password-of-backups"
 with_backups = both(
     with_database,
     setting("db", backup={"dump": "pg_dumpall -U $POSTGRES_USER", "load": "psql -U $POSTGRES_USER"}),
-    setting("worker", backup={"keep": {"daily": 3}, "schedule": "daily"}),
+    setting("worker", backup={"keep": {"daily": 3}, "schedule": "daily", "drill": "weekly"}),
     setting("web", memory={"limit": "90m"}, release={"command": "migrate"}),
 )
 CONFIG = configured(

@@ -25,7 +25,7 @@ SYDNEY, TOKYO = "ap-southeast-2", "ap-northeast-1"
 MADE = catalogue(with_backups, CONFIG)
 ENTRY = what_moves(MADE, "watchme", render(MADE, "watchme"))
 assert ENTRY
-UNITS = [unit for unit in ENTRY["units"] if not unit.startswith("infra-backup")]
+UNITS = [unit for unit in ENTRY["units"] if not unit.startswith(("infra-backup", "infra-drill"))]
 TARGET = {"host": "watchme", "address": "192.0.2.9", "port": 22, "user": "u", "host_key": "k", "private_key": "p"}
 
 

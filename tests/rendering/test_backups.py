@@ -47,6 +47,16 @@ def test_each_backup_has_a_timer_and_restic():
     assert "restic" not in needs(catalogue(with_database), "watchme")
 
 
+def test_a_drill_has_a_timer_where_the_catalogue_names_one():
+    files = made()
+    texts = {file.path: file.content.decode() for file in files.files}
+    place = "/etc/systemd/system/infra-drill-worker"
+    assert "OnCalendar=weekly UTC\n" in texts[f"{place}.timer"]
+    assert "bin scheduled-drill worker\n" in texts[f"{place}.service"]
+    assert "infra-drill-worker.timer" in {unit.name for unit in files.units}
+    assert not any("infra-drill-db." in path for path in texts)
+
+
 def test_backup_destination_is_in_a_file_and_the_password_a_reference():
     place = next(file for file in made().environment_files if file.path == ENVIRONMENT)
     bucket = "prod-backups-754724220380-ap-northeast-3"
