@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
+from catalogue.proxies import unwritable_signs
 from catalogue.shapes import is_list, is_mapping
 
 
@@ -42,9 +43,9 @@ def one_or_list(example: str) -> BeforeValidator:
 
 def _header_value(text: str) -> str:
     """Raises ValueError for what one of the proxies cannot be given as it is."""
-    for sign in ("`", "{$", "\\{", "\\}"):
+    for sign, proxy in unwritable_signs():
         if sign in text:
-            raise ValueError(f"a header's value without {sign}, which Caddy cannot write")
+            raise ValueError(f"a header's value without {sign}, which {proxy} cannot write")
     return text
 
 

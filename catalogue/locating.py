@@ -14,7 +14,7 @@ from catalogue.service import Artefact, ConfigFile, Image, Memory, Route
 from catalogue.services import KINDS
 from catalogue.serving import Cors, ForwardAuth, Rate
 from catalogue.shapes import is_mapping
-from catalogue.sites import Hsts, Redirect, Site, Snippet, StaticFiles
+from catalogue.sites import Hsts, Redirect, Site, StaticFiles
 
 
 def place_of(data: Any, path: tuple[int | str, ...]) -> str:
@@ -47,6 +47,6 @@ MODELS: dict[str, type[Model]] = {
     "accounts": Account, "directories": Directory, "drop_ins": DropIn, "milestones": Milestone, "files": ConfigFile,
     ".compose": ComposeSource, "compose.files": ContainerFile, "volumes": Mount, "health": HealthCommand,
     "depends_on": Dependency, "ulimits": Limits, "release": ReleaseStep, "backup": Backup, "keep": Keep,
-    "artefact": Artefact, "redirects": Redirect, "static": StaticFiles, "cors": Cors, "rate": Rate, "snippet": Snippet,
+    "artefact": Artefact, "redirects": Redirect, "static": StaticFiles, "cors": Cors, "rate": Rate,
     "forward_auth": ForwardAuth, "hsts": Hsts, "cdn": Cdn,
 }  # fmt: skip

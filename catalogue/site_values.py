@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from catalogue.fields import HeaderName, HeaderValue
+from catalogue.proxies import with_snippets
 
 HSTS_AGE = 63072000  # seconds: two years
 HSTS = f"max-age={HSTS_AGE}"
@@ -51,9 +52,17 @@ def _check_closed_path(path: str) -> str:
     return path
 
 
+def _proxy_with_snippets(name: str) -> str:
+    names = with_snippets()
+    if name not in names:
+        raise ValueError(f"{' or '.join(names)}, the proxies with snippets")
+    return name
+
+
 ClosedPath = Annotated[str, AfterValidator(_check_closed_path)]
 SitePath = Annotated[str, AfterValidator(_path)]
 ResponseHeader = Annotated[HeaderName, AfterValidator(_response_header)]
 ResponseValue = Annotated[HeaderValue, AfterValidator(_check_not_blank)]
 RequestHeader = Annotated[HeaderName, AfterValidator(_request_header)]
+SnippetProxy = Annotated[str, AfterValidator(_proxy_with_snippets)]
 Seconds = Annotated[int, Field(ge=1, le=3600)]

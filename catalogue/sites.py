@@ -14,7 +14,7 @@ from catalogue.fields import (
     RedirectTarget,
 )
 from catalogue.serving import Serving, with_headers
-from catalogue.site_values import HSTS_AGE, ClosedPath, SitePath
+from catalogue.site_values import HSTS_AGE, ClosedPath, SitePath, SnippetProxy
 
 # By this header clients come to know of HTTP/3
 HTTP3 = 'h3=":443"; ma=86400'
@@ -67,15 +67,6 @@ class Hsts(Model):
     def value(self) -> str:
         more = ["includeSubDomains"] * self.include_subdomains + ["preload"] * self.preload
         return "; ".join([f"max-age={self.max_age}", *more])
-
-
-class Snippet(Model):
-    """Configuration by hand for a proxy: directives inside of the site's server."""
-
-    nginx: PathBelow | None = None
-    """A file below `files/static/` with directives for the site's `server` block of Nginx."""
-    caddy: PathBelow | None = None
-    """A file below `files/static/` with directives for the site of Caddy."""
 
 
 class CertificateFiles(Model):
@@ -146,8 +137,9 @@ class Site(Serving):
     client_ca: PathBelow | None = None
     """Certificate authorities, a file below `files/static/` (PEM): only clients with a certificate of one of them may
     ask."""
-    snippet: Snippet | None = None
-    """Configuration by hand, for what the catalogue has no field for."""
+    snippet: Annotated[dict[SnippetProxy, PathBelow], Field(min_length=1)] | None = None
+    """Configuration by hand, for what the catalogue has no field for: proxy → a file below `files/static/` with
+    directives that it reads inside of the site alone."""
 
     @property
     def all_headers(self) -> dict[str, str]:
@@ -177,7 +169,7 @@ class Site(Serving):
     @property
     def pages(self) -> list[str]:
         """Single files of `files/static/` that it names."""
-        snippets = [self.snippet.nginx, self.snippet.caddy] if self.snippet else []
+        snippets = (self.snippet or {}).values()
         return [name for name in (*self.error_pages.values(), self.client_ca, *snippets) if name]
 
     @property

@@ -48,7 +48,7 @@ class SiteText:
 @dataclass(frozen=True)
 class Proxy:
     """A kind of proxy. How its configuration is tested on a host and how its log is read is in agent/proxies/; what a
-    catalogue may ask of it, in catalogue/proxies.py."""
+    catalogue may ask of it, in catalogue/proxies/."""
 
     unit: str
     """Its systemd unit, which its package brings."""

@@ -179,7 +179,7 @@ def _max_body(catalogue: Catalogue, system: System, serving: Serving) -> str | N
 
 def _snippet(site: Site, place: str) -> str | None:
     """The snippet file of a site that its owner wrote for this proxy."""
-    return getattr(site.snippet, place.rsplit("/", 1)[1], None) if site.snippet else None
+    return (site.snippet or {}).get(place.rsplit("/", 1)[1])
 
 
 def _folder(name: str) -> str:

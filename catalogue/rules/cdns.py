@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from catalogue.loading import Catalogue
 from catalogue.networks import too_wide
 from catalogue.problems import Problem
-from catalogue.proxies import abilities
+from catalogue.proxies import abilities, remedy
 from catalogue.sites import Site
 
 
@@ -18,7 +18,8 @@ def ranges(catalogue: Catalogue) -> Iterator[Problem]:
 
 
 def one_for_a_proxy(catalogue: Catalogue) -> Iterator[Problem]:
-    """Caddy believes one list of proxies, whichever of its sites is asked for."""
+    """Not every proxy believes a list of its own for each site: then all sites of a host have one."""
+    proxy_for_it = remedy(lambda can: can.trusts_by_site)
     for name, host in catalogue.stack.hosts.items():
         if abilities(host.proxy).trusts_by_site:
             continue
@@ -27,7 +28,7 @@ def one_for_a_proxy(catalogue: Catalogue) -> Iterator[Problem]:
             if _trusted_sources(site) != _trusted_sources(fronted[0][1]):
                 first, proxy = fronted[0][1].name, host.proxy.capitalize()
                 fault = f"another cdn than site {first} of host {name}, whose proxy is {proxy}"
-                rule = f"must have the same ranges and header, or proxy: nginx of infra:hosts.{name}"
+                rule = f"must have the same ranges and header, or {proxy_for_it} of infra:hosts.{name}"
                 yield Problem(catalogue.file_of(system), f"site {site.name}", fault, rule)
 
 

@@ -52,21 +52,21 @@ NUMBERED = re.compile(r"(?:python|rc|java-|ssl|perl|php)[0-9.]*(?:\.d)?$")
 # Of programs that a host has or gets from this one
 OF_DEFAULT = OF_ETC | frozenset(
     """
-    amd64-microcode caddy certbot cron docker grub grub.d intel-microcode keyboard locale networking
-    nfs-common nginx nss prometheus-node-exporter rsync rsyslog ssh sshd su tmpfs useradd zramswap containerd
+    amd64-microcode certbot cron docker grub grub.d intel-microcode keyboard locale networking
+    nfs-common nss prometheus-node-exporter rsync rsyslog ssh sshd su tmpfs useradd zramswap containerd
     irqbalance motd-news
     """.split()  # noqa: SIM905
-)
+).union(NAMES)
 OF_VAR_LIB = frozenset(
     """
-    AccountsService NetworkManager PackageKit alternatives app-info apparmor amazon bluetooth boltd caddy
+    AccountsService NetworkManager PackageKit alternatives app-info apparmor amazon bluetooth boltd
     ca-certificates-java certbot chrony colord command-not-found containerd containers dbus dhcp dhcpcd dkms
     fwupd git grub initramfs-tools initscripts insserv landscape libuuid logrotate lxcfs lxd man-db misc nfs
-    nginx ntp ntpsec os-prober pam plymouth prepare-host.begun python sgml-base shells.state shim-signed snapd
+    ntp ntpsec os-prober pam plymouth prepare-host.begun python sgml-base shells.state shim-signed snapd
     sudo swcatalog tpm ubuntu-advantage ubuntu-release-upgrader ucf udisks2 unattended-upgrades update-manager
     update-notifier upower urandom usb_modeswitch usbutils vim waagent xfonts xkb xml-core
     """.split()  # noqa: SIM905
-)
+).union(NAMES)
 # Below /usr the host has all but this
 IN_USR = re.compile(
     r"/usr/local/(?:s?bin|etc|lib/(?!lib[^/]*\.so|[^/]*\.d(?:/|$)|[^/]*-linux-gnu|(?:udev|kernel|dracut|firmware|modules|perl|ruby|sysusers"

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from catalogue.loading import Catalogue
 from catalogue.models import System
 from catalogue.problems import Problem
-from catalogue.proxies import abilities
+from catalogue.proxies import abilities, remedy
 from catalogue.rules.each import compose_services, services
 from catalogue.rules.places import PORTS
 from catalogue.service import Service
@@ -55,12 +55,9 @@ def parallel_containers(catalogue: Catalogue) -> Iterator[Problem]:
         for name, host in catalogue.stack.hosts.items():
             if system in catalogue.systems_on(name) and not abilities(host.proxy).leads_between:
                 fault = f"has {what}, but the proxy of host {name} is {host.proxy}"
-                yield Problem(
-                    file,
-                    where,
-                    fault,
-                    f"must have {instead}, or proxy: nginx on that host, which can switch between containers",
-                )
+                proxy = remedy(lambda can: can.leads_between)
+                rule = f"must have {instead}, or {proxy} on that host, which can switch between containers"
+                yield Problem(file, where, fault, rule)
         if service.check in ("image", "running") or not service.port:
             rule = "must have a port, and health as a path, tcp or a command: the proxy uses only healthy containers"
             yield Problem(file, where, f"has {what} with health {service.check}", rule)
@@ -114,7 +111,8 @@ def held_requests(catalogue: Catalogue) -> Iterator[Problem]:
             )
         for name, host in catalogue.stack.hosts.items():
             if system in catalogue.systems_on(name) and not abilities(host.proxy).leads_between and not takes_turns:
-                rule = "must have proxy: nginx on that host, which can hold requests; or remove it"
+                proxy = remedy(lambda can: can.leads_between)
+                rule = f"must have {proxy} on that host, which can hold requests; or remove it"
                 yield Problem(file, where, f"has {what}, but the proxy of host {name} is {host.proxy}", rule)
 
 

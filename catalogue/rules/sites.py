@@ -2,33 +2,35 @@
 
 import re
 from collections.abc import Iterator
+from operator import attrgetter
 from urllib.parse import urlsplit
 
 from catalogue import pem
 from catalogue.loading import STATIC, Catalogue
 from catalogue.models import System
 from catalogue.problems import Problem
-from catalogue.proxies import abilities
+from catalogue.proxies import abilities, description, remedy, reserved_users, with_snippets
 from catalogue.rules import snippets
 from catalogue.rules.contents import ROOTS, plain
 from catalogue.rules.hosts_own import is_the_hosts
 from catalogue.rules.places import OWN_PAGE
 from catalogue.sealed import ENCRYPTED, is_sealed
 from catalogue.serving import Serving
-from catalogue.sites import CertificateSecrets, Redirect, Site, Snippet
+from catalogue.sites import CertificateSecrets, Redirect, Site
 
 LONGEST_PASSWORD = 72  # bytes: what bcrypt, which both proxies know, reads of one
 OWN_FOLDERS = (OWN_PAGE, "/.infra-")
-# What Caddy takes for more than text, in a header's value
+# What is more than text in a header's value, to a proxy that takes placeholders
 PLACEHOLDER = re.compile(r"\{\$?[A-Za-z]")
 # How the fault of a snippet begins → what is allowed
 OF_SNIPPETS = {
     "has the directive": "directives that concern this site alone, such as location, return or add_header",
     "points to": "a port of one of this host's services, such as 127.0.0.1:8017, or another machine by its name",
     "serves files of": "files below /srv/NAME/, /opt/NAME/ or /var/www/NAME/, or in a directory of the system",
-    "has a file_server": "a root before it: a directory below /srv/NAME/, /opt/NAME/ or /var/www/NAME/",
 }
 SYNTAX = "a text with matching braces and quotes, complete directives and no ambiguous characters"
+# What a site can have where its host's proxy can: abilities of the same name
+OF_PROXIES = ("http3", "client_ca", "cdn")
 # What a directory of files has nothing to do with
 OF_SERVICES = (
     "max_body", "timeout", "read_timeout", "send_timeout", "connect_timeout", "buffering", "request_headers",
@@ -211,12 +213,15 @@ def pages(catalogue: Catalogue) -> Iterator[Problem]:
 def site_snippets(catalogue: Catalogue) -> Iterator[Problem]:
     """What is written by hand stays inside of its site: no listener, no other site, no other file."""
     for _, system, site, where in _sites(catalogue):
-        snippet = site.snippet or Snippet()
         own = _own(catalogue, system)
-        for name, faults in ((snippet.nginx, snippets.faults_of_nginx), (snippet.caddy, snippets.faults_of_caddy)):
-            text = catalogue.sources.get(name or "", b"").decode(errors="replace")
-            for fault in dict.fromkeys(faults(text, own) if name else []):
-                rule = next((rule for words, rule in OF_SNIPPETS.items() if fault.startswith(words)), SYNTAX)
+        for proxy in with_snippets():
+            name, kind = (site.snippet or {}).get(proxy), description(proxy)
+            if not name or not kind.snippet_faults:
+                continue
+            text = catalogue.sources.get(name, b"").decode(errors="replace")
+            rules = {**OF_SNIPPETS, **kind.snippet_rules}
+            for fault in dict.fromkeys(kind.snippet_faults(text, own)):
+                rule = next((rule for words, rule in rules.items() if fault.startswith(words)), SYNTAX)
                 yield Problem(f"{STATIC}/{name}", where, f"its snippet {fault}", f"{rule} (docs/sites.md)")
 
 
@@ -244,10 +249,10 @@ def serving(catalogue: Catalogue) -> Iterator[Problem]:
             for name in [name for name in one.request_headers if name.lower() in gate]:
                 fault = f"the request header {name} is set by forward_auth, but also has a value here"
                 yield Problem(file, where, fault, "must have one of the two")
-            if "import" in (one.basic_auth or {}):
-                yield Problem(
-                    file, where, "a user called import, which Caddy would read as a directive", "must be another name"
-                )
+            for user, proxy in reserved_users():
+                if user in (one.basic_auth or {}):
+                    fault = f"a user called {user}, which {proxy} would read as a directive"
+                    yield Problem(file, where, fault, "must be another name")
             if one.asks and not any(service.name == one.asks and service.listens for service in system.active):
                 names = ", ".join(service.name for service in system.active if service.listens)
                 yield Problem(
@@ -299,6 +304,10 @@ def proxy_abilities(catalogue: Catalogue) -> Iterator[Problem]:
     """Not every proxy limits clients' requests; a snippet is written for one proxy."""
     for name, host in catalogue.stack.hosts.items():
         can, proxy = abilities(host.proxy), host.proxy.capitalize()
+        if host.ipv6 and not can.ipv6 and any(system.sites for system in catalogue.systems_on(name)):
+            fault = f"its proxy {proxy} does not support IPv6"
+            rule = f"ipv6: false, or {remedy(lambda can: can.ipv6)}"
+            yield Problem(catalogue.stack.file, f"infra:hosts.{name}", fault, rule)
         for system in catalogue.systems_on(name):
             file = catalogue.file_of(system)
             for where, one in _all_serving(system):
@@ -306,15 +315,22 @@ def proxy_abilities(catalogue: Catalogue) -> Iterator[Problem]:
                 values = [value for part in (one.headers, one.request_headers) for value in part.values()]
                 if can.takes_placeholders and any(PLACEHOLDER.search(value) for value in values):
                     fault = f"a header's value with {{ and a letter, on host {name}, whose proxy is {proxy}"
-                    yield Problem(
-                        file, where, fault, f"must be a value without them, or proxy: nginx of infra:hosts.{name}"
-                    )
+                    instead = remedy(lambda can: not can.takes_placeholders)
+                    rule = f"must be a value without them, or {instead} of infra:hosts.{name}"
+                    yield Problem(file, where, fault, rule)
                 if options and not can.limits_clients:
                     fault = f"{' and '.join(options)} on host {name}, whose proxy {proxy} does not support that"
-                    yield Problem(
-                        file, where, fault, f"proxy: nginx of infra:hosts.{name}, or a limit in the service itself"
-                    )
+                    instead = remedy(lambda can: can.limits_clients)
+                    rule = f"{instead} of infra:hosts.{name}, or a limit in the service itself"
+                    yield Problem(file, where, fault, rule)
             for site in system.sites:
-                if site.snippet and not getattr(site.snippet, host.proxy, None):
+                for field in [field for field in OF_PROXIES if getattr(site, field) and not getattr(can, field)]:
+                    fault = f"{field} on host {name}, whose proxy {proxy} does not support that"
+                    instead = remedy(attrgetter(field))
+                    rule = f"{instead} of infra:hosts.{name}, or a site without {field}"
+                    yield Problem(file, f"site {site.name}", fault, rule)
+                if site.snippet and host.proxy not in site.snippet:
                     fault = f"its snippet is not for the proxy of host {name}, {host.proxy}"
-                    yield Problem(file, f"site {site.name}", fault, f"snippet: {{{host.proxy}: FILE}}")
+                    can_have = host.proxy in with_snippets()
+                    rule = f"snippet: {{{host.proxy}: FILE}}" if can_have else "a site without snippet, on that host"
+                    yield Problem(file, f"site {site.name}", fault, rule)
