@@ -34,11 +34,6 @@ class Capabilities:
         return "--recursive-errors" in self.world.run("systemd-analyze", "--help", timeout=30).output
 
     @cached_property
-    def serves_http3(self) -> bool:
-        """Has the host's Nginx HTTP/3 (1.25, built with the module)."""
-        return "http_v3_module" in self.world.run("nginx", "-V", timeout=30).output
-
-    @cached_property
     def compose(self) -> compose.Compose | None:
         """The host's Docker Compose, of either generation."""
         return compose.look(self.world)

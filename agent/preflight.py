@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 from agent import (
@@ -30,6 +30,7 @@ from agent.documents.manifest import Artefact, Environment, Listener, Manifest
 from agent.images import MissingImages
 from agent.job import Job
 from agent.outcome import Refused
+from agent.proxy import Proxy
 from agent.store import Release
 from agent.transaction import obstacle_line
 from agent.world import World
@@ -216,7 +217,7 @@ def _links(release: Release) -> dict[str, str]:
 
 def check_families(world: World, target: Release) -> None:
     """A proxy does not start that is to listen in a family of addresses that the kernel does not have."""
-    sites = [file.path for file in target.files if proxies.has_file(file.path) and b"listen [::]" in file.content]
+    sites = [path for proxy, path, text in _proxy_files(target) if proxy.listens_on_ipv6(text)]
     if sites and not world.exists("/proc/net/if_inet6"):
         host = target.manifest["host"]
         raise Refused(
@@ -225,12 +226,24 @@ def check_families(world: World, target: Release) -> None:
 
 
 def check_http3(world: World, target: Release) -> None:
-    sites = [file.path for file in target.files if proxies.has_file(file.path) and b"    http3 on;" in file.content]
-    if sites and not world.can.serves_http3:
-        raise Refused(
-            f"the Nginx of this host has no HTTP/3, but {sites[0]} asks for it: install Nginx 1.25 or later with "
-            "http_v3_module, or take http3 from the site, and run again"
-        )
+    for proxy, path, text in _proxy_files(target):
+        http3 = proxy.http3
+        if not http3 or not http3.asks(text):
+            continue
+        if not http3.serves(world):
+            raise Refused(
+                f"the {proxy.title} of this host has no HTTP/3, but {path} asks for it: install {http3.remedy}, or "
+                "take http3 from the site, and run again"
+            )
+        # The others are of the same proxy
+        return
+
+
+def _proxy_files(target: Release) -> Iterator[tuple[Proxy, str, str]]:
+    """The files of its proxy's configuration: whose, where, and their text."""
+    for file in target.files:
+        if proxy := proxies.by_file(file.path):
+            yield proxy, file.path, file.content.decode(errors="replace")
 
 
 def _is_here(world: World, program: str) -> bool:

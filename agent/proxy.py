@@ -66,8 +66,23 @@ def _no_workers(_: World) -> set[str]:
     return set()
 
 
+def _never(_text: str) -> bool:
+    return False
+
+
 def _all_are_read(_world: World, _release: Release, _answer: str) -> list[str]:
     return []
+
+
+class Http3(NamedTuple):
+    """HTTP/3 of a proxy of which not every version has it."""
+
+    asks: Callable[[str], bool]
+    """Whether a file of its configuration, by its text, asks for it."""
+    serves: Callable[[World], bool]
+    """Whether the host's own has it."""
+    remedy: str
+    """What to install where it has none, as a refusal names it."""
 
 
 @dataclass(frozen=True)
@@ -75,10 +90,9 @@ class Proxy:
     """A kind of proxy. What reloads it is no field: a release says that itself, in its reactions
     (rendering/proxies/)."""
 
-    unit: str
-    """Its systemd unit, which its package brings."""
-    place: str
-    """The directory of its configuration, which ends in /. A release's files below it are tested together."""
+    name: str
+    """What infra:hosts calls it. Its unit, which its package brings, and the directory of its configuration have this
+    name too."""
     main: str
     """The file that its program reads first."""
     test: str
@@ -103,6 +117,26 @@ class Proxy:
     process: str = ""
     """The name of a process whose connections to services are requests under way; "" for a proxy that keeps
     connections to services open, whose connections say nothing."""
+
+    listens_on_ipv6: Callable[[str], bool] = _never
+    """Whether a file of its configuration, by its text, has it listen at IPv6 addresses: then it does not start where
+    the kernel has none."""
+    http3: Http3 | None = None
+    """None for a proxy of which every version has HTTP/3, or none has it."""
+
+    @property
+    def unit(self) -> str:
+        return f"{self.name}.service"
+
+    @property
+    def place(self) -> str:
+        """The directory of its configuration, which ends in /. A release's files below it are tested together."""
+        return f"/etc/{self.name}/"
+
+    @property
+    def title(self) -> str:
+        """What messages call its program."""
+        return self.name.capitalize()
 
     def has(self, release: Release) -> bool:
         """Does a release bring configuration for it."""

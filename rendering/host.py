@@ -174,7 +174,7 @@ def _host(catalogue: Catalogue, host: str, secrets: Secrets) -> HostFiles:
         commands=["systemctl"],
     )
     guard = _metadata_guard(stack) if host in stack.ec2_hosts else HostFiles("")
-    proxy = PROXIES[stack.hosts[host].proxy].once(catalogue, host) if has_sites else HostFiles("")
+    proxy = PROXIES[stack.hosts[host].proxy].of_host(catalogue, host) if has_sites else HostFiles("")
     watches = [singletons.watch(catalogue, host), pressure.watch(catalogue, host), following.timer(catalogue, host)]
     watches.append(shipping.service(catalogue, host))
     proof = proofs.token(catalogue, host, secrets)

@@ -1,13 +1,13 @@
 """What rendering needs to know about a kind of proxy. A module of rendering/proxies/ describes each kind."""
 
 import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 from catalogue.loading import Catalogue
 from catalogue.models import System
 from catalogue.sites import Site
-from rendering.files import HostFiles
+from rendering.files import HostFiles, Unit
 
 
 def _no_files(_: System) -> HostFiles:
@@ -43,6 +43,9 @@ class SiteText:
     """What follows the site's name in the path of its file."""
     begins: str = ""
     """From where on a file has blocks of public paths, if this text is in it."""
+    fields: Mapping[str, str] = field(default_factory=dict[str, str])
+    """How a line begins (a regular expression) → the field of the site, the route or the directory that it comes from,
+    so that a change by hand can be made there. The first that matches counts."""
 
 
 @dataclass(frozen=True)
@@ -50,15 +53,16 @@ class Proxy:
     """A kind of proxy. How its configuration is tested on a host and how its log is read is in agent/proxies/; what a
     catalogue may ask of it, in catalogue/proxies/."""
 
-    unit: str
-    """Its systemd unit, which its package brings."""
+    name: str
+    """What infra:hosts calls it. Its unit, which its package brings, and the directory of its configuration have this
+    name too, as in agent/proxy.py."""
     package: str
     """What `prepare-host.sh` is asked for: its Debian package, or a word that this script knows."""
     of_site: Callable[[Catalogue, str, System, Site], HostFiles]
     """What a host (the second argument) has for one site: its file, certificate, users, and its name."""
     once: Callable[[Catalogue, str], HostFiles]
-    """What a host with sites has once: main configuration, the unit, and the reaction that reloads it when one of its
-    files changes."""
+    """What a host with sites has once, beside its unit: main configuration, and the reaction that reloads it when one
+    of its files changes."""
     site_text: SiteText
     """How its sites' files are read."""
     upstreams: Callable[[System], HostFiles] = _no_files
@@ -66,3 +70,11 @@ class Proxy:
     rollouts: Callable[[System], Iterable[HostFiles]] = _no_rollouts
     """What chooses between the slots or replicas of a system's services. The catalogue's rules refuse both on a host
     whose proxy does not lead between them."""
+
+    @property
+    def unit(self) -> str:
+        return f"{self.name}.service"
+
+    def of_host(self, catalogue: Catalogue, host: str) -> HostFiles:
+        """What a host with sites has once."""
+        return replace(self.once(catalogue, host), units=[Unit(self.unit, [])])

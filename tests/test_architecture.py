@@ -18,6 +18,7 @@ MAY = {
     "infra": {"catalogue", "rendering", "agent", "policy"},
 }
 FOREIGN = {"catalogue": {"pydantic", "yaml"}, "rendering": {"yaml", "jinja2"}, "agent": set()}
+DESCRIBING = ("catalogue", "rendering", "agent")
 OURS = {"agent", "benchmarks", "catalogue", "components", "infra", "lab", "policy", "rendering", "tests"}
 
 
@@ -55,6 +56,26 @@ def test_no_kind_of_service_knows_another():
     for kind in kinds:
         text = (ROOT / f"rendering/{kind}.py").read_text()
         assert not re.search(rf"(rendering\.|import .*\b)({'|'.join(kinds - {kind})})\b", text), kind
+
+
+def test_a_proxy_is_chosen_by_its_description_and_never_by_its_name():
+    """A third one is then modules of its name alone. What is read off a hand-made host is of Nginx and Caddy."""
+    own = tuple(f"{ROOT}/{folder}/" for folder in (*(f"{name}/proxies" for name in DESCRIBING), "infra/adopt", "lab"))
+    choosing = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for folder in MAY
+        for path in (ROOT / folder).rglob("*.py")
+        if not str(path).startswith(own)
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, str | bytes)
+        and re.fullmatch(r"(?i)nginx|caddy|.*\bproxy: (nginx|caddy)\b.*", _text(node.value), re.DOTALL)
+    ]
+    assert choosing == []
+
+
+def _text(value: str | bytes) -> str:
+    return value if isinstance(value, str) else value.decode(errors="replace")
 
 
 def test_only_the_lab_knows_that_a_lab_exists():

@@ -26,13 +26,18 @@ def by_unit(name: str) -> Proxy | None:
     return next((proxy for proxy in PROXIES.values() if proxy.unit == name), None)
 
 
+def by_file(path: str) -> Proxy | None:
+    """The proxy whose configuration a file is of."""
+    return next((proxy for proxy in PROXIES.values() if path.startswith(proxy.place)), None)
+
+
 def unit_names() -> list[str]:
     return [proxy.unit for proxy in PROXIES.values()]
 
 
 def has_file(path: str) -> bool:
     """Is it of a proxy's configuration."""
-    return path.startswith(tuple(proxy.place for proxy in PROXIES.values()))
+    return by_file(path) is not None
 
 
 def signs_of_traffic() -> TrafficSigns:

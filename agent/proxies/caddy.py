@@ -131,8 +131,7 @@ def _head(world: World, path: str) -> str:
 
 
 PROXY = Proxy(
-    unit=UNIT,
-    place="/etc/caddy/",
+    name="caddy",
     main=MAIN,
     test=f"caddy validate --adapter caddyfile --config {MAIN}",
     test_name="caddy validate",

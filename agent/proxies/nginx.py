@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 
-from agent.proxy import USUAL, Command, Conflict, Log, Proxy
+from agent.proxy import USUAL, Command, Conflict, Http3, Log, Proxy
 from agent.store import Release
 from agent.wording import phrase
 from agent.world import World
@@ -21,7 +21,6 @@ TOKENS = re.compile(
 )
 FIRST = re.compile(r"^# configuration file ", re.MULTILINE)
 PORTS = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")
-PLACE = "/etc/nginx/"
 MAIN = "/etc/nginx/nginx.conf"
 ENABLED = "/etc/nginx/sites-enabled"
 LISTENS = ("ss", "-Hltnp", "sport = :80 or sport = :443")
@@ -117,6 +116,19 @@ def unread(world: World, release: Release, answer: str) -> list[str]:
 def starts_ours(command: Command) -> bool:
     file = command.options.get("-c", MAIN if command.folder in USUAL else "")
     return command.program == "nginx" and file == MAIN and "-p" not in command.options
+
+
+def listens_on_ipv6(text: str) -> bool:
+    return "listen [::]" in text
+
+
+def asks_for_http3(text: str) -> bool:
+    return "    http3 on;" in text
+
+
+def serves_http3(world: World) -> bool:
+    """Has the host's Nginx HTTP/3 (1.25, built with the module)."""
+    return "http_v3_module" in world.run("nginx", "-V", timeout=30).output
 
 
 def workers(world: World) -> set[str]:
@@ -255,8 +267,7 @@ def _is(address: str, kind: str) -> bool:
 
 
 PROXY = Proxy(
-    unit="nginx.service",
-    place=PLACE,
+    name="nginx",
     main=MAIN,
     # -T is -t, and shows what it read
     test="nginx -T -q",
@@ -275,4 +286,6 @@ PROXY = Proxy(
     unread=unread,
     workers=workers,
     process="nginx",
+    listens_on_ipv6=listens_on_ipv6,
+    http3=Http3(asks_for_http3, serves_http3, "Nginx 1.25 or later with http_v3_module"),
 )

@@ -22,32 +22,6 @@ OF_COMPOSE = {
     "networks": "address, or aliases", "env_file": "environment, or secrets", "healthcheck": "health",
     "volumes": "volumes, or files",
 }  # fmt: skip
-# Directives of a site's file, for each proxy, and the field of the site, the route or the directory that they come from
-OF_SITES = {
-    "nginx": {
-        r"client_max_body_size ": "max_body", r"proxy_read_timeout ": "timeout, or read_timeout",
-        r"proxy_send_timeout ": "timeout, or send_timeout",
-        r"proxy_connect_timeout ": "connect_timeout", r"proxy_buffering ": "buffering", r"limit_req": "rate",
-        r"limit_conn": "connections", r'add_header "?Strict-Transport-Security': "hsts",
-        r'add_header "?Access-Control-': "cors", r"add_header ": "headers", r"proxy_set_header ": "request_headers",
-        r"allow ": "allow", r"deny ": "deny", r"auth_basic": "basic_auth", r"auth_request": "forward_auth",
-        r"gzip": "compress", r"access_log ": "access_log", r"ssl_client_certificate ": "client_ca",
-        r"ssl_certificate": "certificate", r"error_page ": "error_pages", r"return 30\d ": "redirects",
-        r"location ": "routes, static, redirects, or closed", r"(root|alias) ": "static",
-        r"proxy_pass ": "port of the service, or internal of its route", r"server_name ": "name (infra:names)",
-        r"(expires|gzip_static) ": "max_age, or precompressed", r"include ": "snippet",
-    },
-    "caddy": {
-        r"max_size ": "max_body", r"response_header_timeout ": "timeout, or read_timeout",
-        r"read_timeout ": "read_timeout", r"write_timeout ": "send_timeout", r"dial_timeout ": "connect_timeout",
-        r"(flush_interval|buffer_responses)": "buffering", r"(header )?Strict-Transport-Security ": "hsts",
-        r"header Access-Control-": "cors", r"header ": "headers", r"(header_up|request_header) ": "request_headers",
-        r"@denied\d+ ": "deny", r"@outside\d+ ": "allow", r"basicauth": "basic_auth", r"forward_auth ": "forward_auth",
-        r"encode ": "compress", r"log$": "access_log", r"trusted_ca_cert_file ": "client_ca", r"tls ": "certificate",
-        r"redir ": "redirects", r"handle ": "routes, static, redirects, or closed", r"(root|file_server)": "static",
-        r"reverse_proxy ": "port of the service, or internal of its route", r"import ": "snippet",
-    },
-}  # fmt: skip
 DIRECTIVE = re.compile(r"\s*([A-Z]\w*)\s*=\s*(.*)")
 MOST_KEYS = 12
 
@@ -166,8 +140,7 @@ def _variables(value: Any) -> dict[str, str]:
 
 
 def _of_site(catalogue: Catalogue, host: str, path: str, before: str, after: str) -> Iterator[str]:
-    kind = catalogue.stack.hosts[host].proxy
-    text = PROXIES[kind].site_text
+    text = PROXIES[catalogue.stack.hosts[host].proxy].site_text
     names = {catalogue.stack.public_name(site.name): site.name for s in catalogue.systems_on(host) for site in s.sites}
     name = path.removeprefix(text.place).removesuffix(text.suffix)
     if not path.startswith(text.place) or name not in names:
@@ -180,7 +153,7 @@ def _of_site(catalogue: Catalogue, host: str, path: str, before: str, after: str
             blocks = [match[1] for line in lines[: number + 1] if (match := text.block.match(line))]
             where = f"site {names[name]}" + (f", path {blocks[-1]}" if blocks else "")
             line = lines[number].strip()
-            for pattern, field in OF_SITES.get(kind, {}).items():
+            for pattern, field in text.fields.items():
                 if re.match(pattern, line):
                     yield f"{where}: {field} ({'' if lines is new else 'without '}{line})"
                     break

@@ -8,20 +8,30 @@ from catalogue.models import System
 from catalogue.sites import Site
 from catalogue.sizes import to_bytes
 from rendering import cdns, certificates, sites
-from rendering.files import File, HostFiles, Reaction, Unit
+from rendering.files import File, HostFiles, Reaction
 from rendering.monitor import PAGE
 from rendering.proxy import Passwords, Proxy, SiteText
 from rendering.sites import HIDDEN, PUBLIC, WEBROOT, view
 from rendering.templates import fill
 
 PLACE = "/etc/caddy"
-UNIT = "caddy.service"
 GROUP = "caddy"
 RELOAD = "/etc/letsencrypt/renewal-hooks/deploy/reload-caddy"
 MAIN = "/etc/caddy/Caddyfile"
 ADMIN = "/var/lib/caddy/admin.sock"  # as in agent/proxies/caddy.py
 # A reload asks at the place that the new file names: a Caddy that listens at another one is restarted
 RELOADED = "systemctl try-reload-or-restart caddy || systemctl restart caddy"
+# Directives of a site's file, and the field of the site, the route or the directory that they come from
+FIELDS = {
+    r"max_size ": "max_body", r"response_header_timeout ": "timeout, or read_timeout",
+    r"read_timeout ": "read_timeout", r"write_timeout ": "send_timeout", r"dial_timeout ": "connect_timeout",
+    r"(flush_interval|buffer_responses)": "buffering", r"(header )?Strict-Transport-Security ": "hsts",
+    r"header Access-Control-": "cors", r"header ": "headers", r"(header_up|request_header) ": "request_headers",
+    r"@denied\d+ ": "deny", r"@outside\d+ ": "allow", r"basicauth": "basic_auth", r"forward_auth ": "forward_auth",
+    r"encode ": "compress", r"log$": "access_log", r"trusted_ca_cert_file ": "client_ca", r"tls ": "certificate",
+    r"redir ": "redirects", r"handle ": "routes, static, redirects, or closed", r"(root|file_server)": "static",
+    r"reverse_proxy ": "port of the service, or internal of its route", r"import ": "snippet",
+}  # fmt: skip
 
 
 def of_site(catalogue: Catalogue, host: str, system: System, site: Site) -> HostFiles:
@@ -80,14 +90,13 @@ def once(catalogue: Catalogue, host: str) -> HostFiles:
     return HostFiles(
         host="",
         files=[File(MAIN, main), File(RELOAD, b"#!/bin/sh\nexec systemctl reload caddy\n", mode=0o755)],
-        units=[Unit(UNIT, [])],
         reactions=[Reaction(["/etc/caddy/"], ["sh", "-c", RELOADED])],
         commands=["caddy"],
     )
 
 
 PROXY = Proxy(
-    unit=UNIT,
+    name="caddy",
     package="caddy",
     of_site=of_site,
     once=once,
@@ -97,5 +106,6 @@ PROXY = Proxy(
         block=re.compile(r"^\thandle (/\S*?)\*? \{", re.MULTILINE),
         answers=re.compile(r"^\s+(?:reverse_proxy|root|file_server|redir) ?", re.MULTILINE),
         guard=re.compile(r"^\s+(?:basicauth|forward_auth|error @(?:denied|outside)\d+) ", re.MULTILINE),
+        fields=FIELDS,
     ),
 )

@@ -10,7 +10,7 @@ from catalogue.service import Service
 from catalogue.services import ComposeService
 from catalogue.sites import Site
 from rendering import cdns, certificates, holding, sites
-from rendering.files import Choice, File, HostFiles, Link, Member, Reaction, Replicas, Slots, Unit
+from rendering.files import Choice, File, HostFiles, Link, Member, Reaction, Replicas, Slots
 from rendering.monitor import PAGE
 from rendering.places import Place, own_url, places
 from rendering.proxy import Passwords, Proxy, SiteText
@@ -18,13 +18,26 @@ from rendering.sites import HIDDEN, PUBLIC, WEBROOT, upstream, view
 from rendering.templates import fill
 
 PLACE = "/etc/nginx"
-UNIT = "nginx.service"
 GROUP = "www-data"  # of its workers, which read users' passwords at each request
 # Nginx's own hash of names: one of more characters, or more of them, do not fit without these settings
 LONGEST_NAME, MOST_NAMES = 46, 128
 DRAIN = 30  # seconds: another one takes new requests meanwhile
 REPLICAS = "/etc/nginx/replicas"
 RELOAD = "/etc/letsencrypt/renewal-hooks/deploy/reload-nginx"
+# Directives of a site's file, and the field of the site, the route or the directory that they come from
+FIELDS = {
+    r"client_max_body_size ": "max_body", r"proxy_read_timeout ": "timeout, or read_timeout",
+    r"proxy_send_timeout ": "timeout, or send_timeout",
+    r"proxy_connect_timeout ": "connect_timeout", r"proxy_buffering ": "buffering", r"limit_req": "rate",
+    r"limit_conn": "connections", r'add_header "?Strict-Transport-Security': "hsts",
+    r'add_header "?Access-Control-': "cors", r"add_header ": "headers", r"proxy_set_header ": "request_headers",
+    r"allow ": "allow", r"deny ": "deny", r"auth_basic": "basic_auth", r"auth_request": "forward_auth",
+    r"gzip": "compress", r"access_log ": "access_log", r"ssl_client_certificate ": "client_ca",
+    r"ssl_certificate": "certificate", r"error_page ": "error_pages", r"return 30\d ": "redirects",
+    r"location ": "routes, static, redirects, or closed", r"(root|alias) ": "static",
+    r"proxy_pass ": "port of the service, or internal of its route", r"server_name ": "name (infra:names)",
+    r"(expires|gzip_static) ": "max_age, or precompressed", r"include ": "snippet",
+}  # fmt: skip
 
 
 def of_site(catalogue: Catalogue, host: str, system: System, site: Site) -> HostFiles:
@@ -103,7 +116,6 @@ def once(catalogue: Catalogue, host: str) -> HostFiles:
             File(RELOAD, b"#!/bin/sh\nexec systemctl reload nginx\n", mode=0o755),
             File("/etc/nginx/conf.d/infra-http.conf", fill("http.conf.j2", source, **settings)),
         ],
-        units=[Unit(UNIT, [])],
         reactions=[Reaction(["/etc/nginx/"], ["systemctl", "try-reload-or-restart", "nginx"])],
         commands=["nginx", "certbot"],
     )
@@ -172,7 +184,7 @@ def slots(service: ComposeService) -> Slots:
 
 
 PROXY = Proxy(
-    unit=UNIT,
+    name="nginx",
     package="nginx",
     of_site=of_site,
     once=once,
@@ -183,6 +195,7 @@ PROXY = Proxy(
         guard=re.compile(r"^\s+(?:deny|auth_basic|auth_request) ", re.MULTILINE),
         # What comes before is the redirect to HTTPS
         begins="listen 443",
+        fields=FIELDS,
     ),
     upstreams=upstreams,
     rollouts=rollouts,

@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 import time
 from dataclasses import replace
 from types import SimpleNamespace
@@ -12,37 +13,44 @@ from agent import overrides, proxies, traffic
 from agent.dropins import directives, starts_otherwise
 from agent.measures.proxy import server_errors
 from agent.monitor.look import HostFacts
-from agent.proxy import Conflict, Log
+from agent.proxy import Conflict, Http3, Log
 from agent.proxy import Proxy as ProxyOfAgent
 from agent.world import CommandResult
 from catalogue.proxies import NAMES
+from catalogue.proxy import Proxy as ProxyOfCatalogue
+from infra.drift.deciding import deciding_keys
 from infra.preview import serving
 from rendering import proxies as rendered
 from rendering import sites
 from rendering.archive import build
-from rendering.files import File, HostFiles, Reaction, Unit
+from rendering.files import File, HostFiles, Reaction
 from rendering.host import needs, render
 from rendering.proxy import Proxy, SiteText
 from tests.agent.native import ARTEFACTS, machine
 from tests.agent.parcels import ParcelWorld
 from tests.agent.releases import applied
 from tests.agent.stored import current
-from tests.support import put_by_hand, whole
+from tests.support import put_by_hand, unchanged, whole
 
 NAME, UNIT, PLACE = "example.com", "courier.service", "/etc/courier"
+# How a line of a site's file begins, and what of the catalogue it comes from
+FIELDS = {"path ": "routes", "quick": "http3", "read ": "snippet"}
 LOG = "/var/log/courier/requests"
 FILE, OTHER = f"{PLACE}/sites/{NAME}.conf", f"{PLACE}/sites/other.conf"
 RELOAD = ["systemctl", "reload", "courier"]
+DESCRIBED = ProxyOfCatalogue(snippet_faults=lambda text, own: iter(()))
 
 
 def of_site(catalogue, host, system, site):
     seen = sites.view(catalogue, system, site, PLACE)
     lines = [f"path {one.path} to {one.upstream}" for one in seen.locations if one.kind == "service"]
-    return HostFiles("", files=[File(f"{PLACE}/sites/{seen.name}.conf", "\n".join(lines).encode())], names=[seen.name])
+    lines += ["six"] * catalogue.stack.hosts[host].ipv6 + ["quick"] * site.http3 + [f"read {seen.snippet}"]
+    own = File(f"{PLACE}/sites/{seen.name}.conf", "\n".join(lines).encode())
+    return HostFiles("", files=[own, *sites.files(catalogue, system, site, PLACE)], names=[seen.name])
 
 
 def once(catalogue, host):
-    return HostFiles("", units=[Unit(UNIT, [])], reactions=[Reaction([f"{PLACE}/"], RELOAD)])
+    return HostFiles("", reactions=[Reaction([f"{PLACE}/"], RELOAD)])
 
 
 def others(world, names, ours, serves):
@@ -53,28 +61,35 @@ def others(world, names, ours, serves):
 def courier(monkeypatch):
     """A proxy that is there under its name, in both registries."""
     path = re.compile(r"^path (/\S*) ", re.MULTILINE)
-    text = SiteText(f"{PLACE}/sites/", path, re.compile(" to "), re.compile("^only "), suffix=".conf")
-    monkeypatch.setitem(rendered.PROXIES, "courier", Proxy(UNIT, "courier-server", of_site, once, text))
+    text = SiteText(f"{PLACE}/sites/", path, re.compile(" to "), re.compile("^only "), suffix=".conf", fields=FIELDS)
+    monkeypatch.setitem(rendered.PROXIES, "courier", Proxy("courier", "courier-server", of_site, once, text))
     description = ProxyOfAgent(
-        UNIT, f"{PLACE}/", f"{PLACE}/main.conf", "courier check", "courier check",
+        "courier", f"{PLACE}/main.conf", "courier check", "courier check",
         Log(file=LOG, pattern=r"^(?P<time>\d+) (?P<client>\S+) (?P<status>\d+)"),
         starts_ours=lambda command: command.program == "courier" and command.words == ["run"], others=others,
         running=lambda world: [Conflict(UNIT, "runs something else")] if world.exists("/run/courier.else") else [],
+        listens_on_ipv6=lambda text: "\nsix" in text,
+        http3=Http3(lambda text: "\nquick" in text, lambda world: world.exists("/usr/lib/quick"), "courier-quick"),
     )  # fmt: skip
     monkeypatch.setitem(proxies.PROXIES, "courier", description)
 
 
-def behind_courier():
-    made = put_by_hand(whole(), "recall")
+def behind_courier(change=unchanged):
+    made = put_by_hand(whole(), "recall", change)
+    made = replace(made, sources={**made.sources, "more.conf": b"by hand\n"})
     hosts = made.stack.hosts
     host = hosts["services"].model_copy(update={"proxy": "courier"})
     return replace(made, stack=made.stack.model_copy(update={"hosts": {**hosts, "services": host}}))
 
 
-def release():
+def saying(**values):
+    return lambda data: data["sites"][0].update(values)
+
+
+def release(change=unchanged):
     pushed = ParcelWorld()
     digests = {f"{name}:latest": pushed.publish(name, files).split("@")[1] for name, files in ARTEFACTS.items()}
-    return build(render(behind_courier(), "services", digests))
+    return build(render(behind_courier(change), "services", digests))
 
 
 def serving_host():
@@ -87,7 +102,7 @@ def test_every_proxy_is_described_on_both_sides_under_one_name():
     assert {*NAMES, "courier"} == {*rendered.PROXIES} == {*proxies.PROXIES}
     for name in rendered.PROXIES:
         own, of_agent = rendered.PROXIES[name], proxies.PROXIES[name]
-        assert own.unit == of_agent.unit == f"{name}.service" and of_agent.place == f"/etc/{name}/"
+        assert own.name == of_agent.name == name and own.unit == of_agent.unit == f"{name}.service"
         assert own.site_text.place.startswith(of_agent.place) and of_agent.main.startswith(of_agent.place)
 
 
@@ -142,3 +157,36 @@ def test_clients_of_a_retiring_host_are_read_from_the_log_of_another_proxy(tmp_p
     monkeypatch.setattr(traffic.subprocess, "run", lambda *_, **__: SimpleNamespace(stdout=""))
     traffic.main({"within": 30, **proxies.signs_of_traffic()})
     assert json.loads(capsys.readouterr().out)["clients"] == [["192.0.2.1", 1]]
+
+
+def test_snippet_is_put_where_another_proxy_reads_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "catalogue.proxies.courier", SimpleNamespace(PROXY=DESCRIBED))
+    monkeypatch.setattr("catalogue.proxies.NAMES", (*NAMES, "courier"))
+    files = render(behind_courier(saying(snippet={"courier": "more.conf"})), "services")
+    texts = {file.path: file.content.decode() for file in files.files}
+    assert texts[f"{PLACE}/by-hand/{NAME}.conf"] == "by hand\n"
+    assert f"read {PLACE}/by-hand/{NAME}.conf" in texts[FILE]
+
+
+@pytest.mark.parametrize(("has_it", "outcome"), [(True, "applied"), (False, "refused")])
+def test_http3_of_another_proxy_is_looked_for_before_the_switch(has_it, outcome):
+    world = machine()
+    if has_it:
+        world.files["/usr/lib/quick"] = (b"", 0o644, "root", "root")
+    ended = applied(world, release(saying(http3=True)))
+    said = f"the Courier of this host has no HTTP/3, but {FILE} asks for it: install courier-quick, or take http3 from"
+    assert ended.outcome == outcome and (said in ended.line) != has_it
+
+
+def test_another_proxy_that_listens_on_ipv6_is_refused_where_there_is_none():
+    world = machine()
+    world.lacks = {*world.lacks, "ipv6"}
+    ended = applied(world, release())
+    assert ended.outcome == "refused" and f"this host has no IPv6, but {FILE} listens on it" in ended.line
+
+
+def test_keys_that_decide_a_site_of_another_proxy_are_named():
+    before = "path /ai/ to 127.0.0.1:1\nsix"
+    after = "path /ai/ to 127.0.0.1:2\nsix\nquick"
+    keys = deciding_keys(behind_courier(), "services", FILE, before, after)
+    assert [key.split(": ", 1)[1] for key in keys] == ["routes (path /ai/ to 127.0.0.1:2)", "http3 (quick)"]
