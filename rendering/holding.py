@@ -1,4 +1,5 @@
-"""Where requests wait while their service restarts (agent/holding.py): behind Nginx, of services of which one runs."""
+"""Where requests wait while their service restarts (agent/holding.py): behind a proxy that is led between places, of
+services of which one runs."""
 
 from catalogue.loading import Catalogue
 from catalogue.models import System
@@ -6,9 +7,10 @@ from catalogue.service import Service
 from catalogue.services import ComposeService, NativeService
 from rendering import units
 from rendering.files import File, HostFiles, Link, RequestHold
+from rendering.proxy import Leading
+from rendering.sites import upstream
 from rendering.templates import fill
 
-UPSTREAMS = "/etc/nginx/upstreams"
 WAITING = "/run/infra-waiting"  # as in agent/holding.py
 UNIT = "infra-waiting@"
 DRAIN = 10  # seconds: meanwhile others wait
@@ -29,16 +31,24 @@ def can_wait(service: Service) -> bool:
     return isinstance(service, NativeService) and not service.socket and not service.instances
 
 
-def held_upstreams(system: System) -> HostFiles:
-    """The upstream of each such service: a link selects its port, or the socket at which requests wait."""
+def leads_to(service: Service) -> str:
+    """What such a proxy passes a service's requests to."""
+    return upstream_name(service) if can_wait(service) else upstream(service)
+
+
+def held_upstreams(system: System, leading: Leading | None) -> HostFiles:
+    """The upstream of each such service: a link selects its port, or the socket at which requests wait. None behind a
+    proxy that is not led."""
+    if not leading:
+        return HostFiles("")
     files, links, entries = list[File](), list[Link](), list[RequestHold]()
     for service in held_services(system):
         name = upstream_name(service)
-        serving, waiting = (f"{UPSTREAMS}/{service.name}.{kind}" for kind in ("serving", "waiting"))
+        serving, waiting = (f"{leading.place}/upstreams/{service.name}.{kind}" for kind in ("serving", "waiting"))
         socket = f"unix:{WAITING}/{service.name}.sock"
-        files.append(File(serving, f"upstream {name} {{ server 127.0.0.1:{service.listens}; }}\n".encode()))
-        files.append(File(waiting, f"upstream {name} {{ server {socket}; }}\n".encode()))
-        link = f"/etc/nginx/conf.d/service-{service.name}.conf"
+        files.append(File(serving, leading.to_one(name, f"127.0.0.1:{service.listens}").encode()))
+        files.append(File(waiting, leading.to_one(name, socket).encode()))
+        link = leading.read_file(f"service-{service.name}")
         links.append(Link(link, serving))
         unit = units.qualified_name(service, service.units[0]) if isinstance(service, NativeService) else service.unit
         drain = DRAIN if service.drain is None else service.drain

@@ -1,21 +1,13 @@
 """What rendering needs to know about a kind of proxy. A module of rendering/proxies/ describes each kind."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from catalogue.loading import Catalogue
 from catalogue.models import System
 from catalogue.sites import Site
 from rendering.files import HostFiles, Unit
-
-
-def _no_files(_: System) -> HostFiles:
-    return HostFiles("")
-
-
-def _no_rollouts(_: System) -> Iterable[HostFiles]:
-    return ()
 
 
 @dataclass(frozen=True)
@@ -49,6 +41,27 @@ class SiteText:
 
 
 @dataclass(frozen=True)
+class Leading:
+    """How a proxy is led between places of a service: slots, replicas (rendering/rollouts.py), and a socket at which
+    requests wait (rendering/holding.py). Each place is a file that a link selects."""
+
+    place: str
+    """Its own directory. It reads all files in `conf.d` below it, and of the other directories what is named there."""
+    to_one: Callable[[str, str], str]
+    """The text by which an upstream of this name leads to one address: `127.0.0.1:PORT`, or `unix:PATH`."""
+    to_all: Callable[[str, str], str]
+    """The text by which an upstream of this name leads to all members whose links are in a directory."""
+    member: Callable[[str], str]
+    """The text of a member at an address."""
+    suffix: str = ".conf"
+    """How the names of its files end."""
+
+    def read_file(self, name: str) -> str:
+        """The path of a file that it reads by itself."""
+        return f"{self.place}/conf.d/{name}{self.suffix}"
+
+
+@dataclass(frozen=True)
 class Proxy:
     """A kind of proxy. How its configuration is tested on a host and how its log is read is in agent/proxies/; what a
     catalogue may ask of it, in catalogue/proxies/."""
@@ -65,11 +78,8 @@ class Proxy:
     of its files changes."""
     site_text: SiteText
     """How its sites' files are read."""
-    upstreams: Callable[[System], HostFiles] = _no_files
-    """What a system's sites lead to, where that is more than the services' ports."""
-    rollouts: Callable[[System], Iterable[HostFiles]] = _no_rollouts
-    """What chooses between the slots or replicas of a system's services. The catalogue's rules refuse both on a host
-    whose proxy does not lead between them."""
+    leading: Leading | None = None
+    """How it is led between places of a service, where its abilities (catalogue/proxies/) have `leads_between`."""
 
     @property
     def unit(self) -> str:

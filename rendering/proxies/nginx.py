@@ -1,28 +1,22 @@
-"""Nginx as a host's proxy: a site file for each public name, and the upstreams of services with two slots."""
+"""Nginx as a host's proxy: a site file for each public name, and how it is led between places of a service."""
 
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 
 from catalogue.loading import Catalogue
 from catalogue.models import System
-from catalogue.service import Service
-from catalogue.services import ComposeService
 from catalogue.sites import Site
 from rendering import cdns, certificates, holding, sites
-from rendering.files import Choice, File, HostFiles, Link, Member, Reaction, Replicas, Slots
+from rendering.files import File, HostFiles, Link, Reaction
 from rendering.monitor import PAGE
-from rendering.places import Place, own_url, places
-from rendering.proxy import Passwords, Proxy, SiteText
-from rendering.sites import HIDDEN, PUBLIC, WEBROOT, upstream, view
+from rendering.proxy import Leading, Passwords, Proxy, SiteText
+from rendering.sites import HIDDEN, PUBLIC, WEBROOT, view
 from rendering.templates import fill
 
 PLACE = "/etc/nginx"
 GROUP = "www-data"  # of its workers, which read users' passwords at each request
 # Nginx's own hash of names: one of more characters, or more of them, do not fit without these settings
 LONGEST_NAME, MOST_NAMES = 46, 128
-DRAIN = 30  # seconds: another one takes new requests meanwhile
-REPLICAS = "/etc/nginx/replicas"
 RELOAD = "/etc/letsencrypt/renewal-hooks/deploy/reload-nginx"
 # Directives of a site's file, and the field of the site, the route or the directory that they come from
 FIELDS = {
@@ -43,7 +37,7 @@ FIELDS = {
 def of_site(catalogue: Catalogue, host: str, system: System, site: Site) -> HostFiles:
     """A site's file, its link, its certificate, and what it serves by itself."""
     site_view = replace(
-        view(catalogue, system, site, PLACE, _leads_to),
+        view(catalogue, system, site, PLACE, holding.leads_to),
         ipv6=catalogue.stack.hosts[host].ipv6,
         cdn=cdns.fronting(catalogue, system, site),
         quic=_quic(catalogue, host, system, site),
@@ -78,15 +72,6 @@ def _quic(catalogue: Catalogue, host: str, system: System, site: Site) -> str:
     if not sites.serving_site(system, site).http3:
         return ""
     return "quic reuseport" if catalogue.stack.public_name(site.name) == min(names) else "quic"
-
-
-def _leads_to(service: Service) -> str:
-    return holding.upstream_name(service) if holding.can_wait(service) else upstream(service)
-
-
-def upstreams(system: System) -> HostFiles:
-    """The upstreams of a host's sites: those of slots, replicas and waiting requests."""
-    return holding.held_upstreams(system)
 
 
 def quote(value: str) -> str:
@@ -128,59 +113,17 @@ def _names_hash(names: list[str]) -> dict[str, int]:
     return {"bucket_size": 128, "max_size": max(512, 4 * 2 ** len(names).bit_length())}
 
 
-def rollouts(system: System) -> Iterator[HostFiles]:
-    """The slots and replicas of a host's services, each with the link that selects it."""
-    yield from (blue_green(service) for service in system.compose_services if service.is_blue_green)
-    yield from (replica_upstream(system, service) for service in system.compose_services if service.is_balanced)
+def to_one(name: str, address: str) -> str:
+    return f"upstream {name} {{ server {address}; }}\n"
 
 
-def replica_upstream(system: System, service: ComposeService) -> HostFiles:
-    """The upstream of a service of which several run: each replica is in it by a link, which a release takes away while
-    it restarts that one."""
-    name = upstream(service)
-    lines = [f"upstream {name} {{", "    least_conn;", f"    include {REPLICAS}/{service.name}.d/*.conf;", "}", ""]
-    files = [File(f"/etc/nginx/conf.d/{name}.conf", "\n".join(lines).encode())]
-    links, members = list[Link](), list[Member]()
-    waiting = [other for other in system.compose_services if service.name in other.depends_on]
-    healthy = [other for other in waiting if other.depends_on[service.name].condition == "service_healthy"]
-    awaited = [place.unit for other in healthy for place in places(other)]
-    for number, place in enumerate(places(service), 1):
-        assert place.port, "the checks have seen to it"
-        file, link = (f"{REPLICAS}/{service.name}.{kind}/{number}.conf" for kind in ("members", "d"))
-        # None is left out for a while after one request: the next one may find it again
-        files.append(File(file, f"server 127.0.0.1:{place.port} max_fails=0;\n".encode()))
-        links.append(Link(link, file))
-        members.append(Member(place.unit, place.port, link, file, drain_of(service)))
-    return HostFiles("", files=files, links=links, replicas=[Replicas(service.name, members, awaited)])
+def to_all(name: str, folder: str) -> str:
+    return f"upstream {name} {{\n    least_conn;\n    include {folder}/*.conf;\n}}\n"
 
 
-def drain_of(service: ComposeService) -> int:
-    return DRAIN if service.drain is None else service.drain
-
-
-def blue_green(service: ComposeService) -> HostFiles:
-    return HostFiles("", files=slot_files(service), slots=[slots(service)])
-
-
-def slot_path(service: ComposeService, place: Place) -> str:
-    return f"/etc/nginx/slots/{service.name}-{place.slot}.conf"
-
-
-def slot_files(service: ComposeService) -> list[File]:
-    """The upstream as it is for each slot; a link chooses one of them."""
-    return [
-        File(slot_path(service, place), f"upstream {upstream(service)} {{ server 127.0.0.1:{place.port}; }}\n".encode())
-        for place in places(service)
-    ]
-
-
-def slots(service: ComposeService) -> Slots:
-    choices = [
-        Choice(place.unit, place.port, own_url(service, place), slot_path(service, place), drain_of(service))
-        for place in places(service)
-        if place.port
-    ]
-    return Slots(service.name, f"/etc/nginx/conf.d/slot-{service.name}.conf", choices)
+def member(address: str) -> str:
+    # None is left out for a while after one request: the next one may find it again
+    return f"server {address} max_fails=0;\n"
 
 
 PROXY = Proxy(
@@ -197,6 +140,5 @@ PROXY = Proxy(
         begins="listen 443",
         fields=FIELDS,
     ),
-    upstreams=upstreams,
-    rollouts=rollouts,
+    leading=Leading(PLACE, to_one, to_all, member),
 )
