@@ -7,20 +7,9 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypedDict
 
 import yaml
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
-from catalogue.fields import HeaderName, Model
-
-
-def _range(text: str) -> str:
-    try:
-        return str(ip_network(text))
-    except ValueError as error:
-        close = f" ({error})" if "host bits" in str(error) else ""
-        raise ValueError(f"a network of IPv4 or IPv6, such as 198.51.100.0/24 or 2001:db8::/32{close}") from None
-
-
-Range = Annotated[str, AfterValidator(_range)]
+from catalogue.fields import AnyNetwork, HeaderName, Model
 
 
 class PublishedList(TypedDict):
@@ -40,7 +29,7 @@ class Cdn(Model):
 
     provider: Literal["cloudflare"] | None = None
     """`cloudflare`: its ranges and its header are in the program. Any other CDN is described by `ranges`."""
-    ranges: Annotated[list[Range], Field(max_length=200)] = []
+    ranges: Annotated[list[AnyNetwork], Field(max_length=200)] = []
     """The networks that it asks from, beside those of the `provider`. What another address says of its client is not
     believed."""
     header: HeaderName | None = None

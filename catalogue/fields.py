@@ -1,6 +1,6 @@
 """The kinds of fields that catalogue and configuration are made of."""
 
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Network, ip_network
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
@@ -49,6 +49,14 @@ def _header_value(text: str) -> str:
     return text
 
 
+def _any_network(text: str) -> str:
+    try:
+        return str(ip_network(text))
+    except ValueError as error:
+        close = f" ({error})" if "host bits" in str(error) else ""
+        raise ValueError(f"a network of IPv4 or IPv6, such as 198.51.100.0/24 or 2001:db8::/32{close}") from None
+
+
 def _plain_path(path: str) -> str:
     """Raises ValueError for a path that leads elsewhere than it says, or that Compose would take apart."""
     if any(part in (".", "..") for part in path.split("/")) or "//" in path or ":" in path or len(path) > 1024:
@@ -60,6 +68,8 @@ Address = Annotated[IPv4Address, _text_as(IPv4Address, "an IPv4 address such as 
 Network = Annotated[
     IPv4Network, _text_as(IPv4Network, "a network of IPv4 such as 198.51.100.7/32"), PlainSerializer(str)
 ]
+# Of either family, as the text that a proxy reads
+AnyNetwork = Annotated[str, AfterValidator(_any_network)]
 NAME = r"^[a-z0-9][a-z0-9_.-]*$"
 # What names of containers, units and volumes begin with, which have limits of their own
 INSTANCE = r"^[a-z0-9][a-z0-9_-]{0,38}[a-z0-9]$"

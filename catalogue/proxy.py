@@ -38,6 +38,8 @@ class Abilities:
     """Whether it asks clients for a certificate."""
     cdn: bool = False
     """Whether it believes what a CDN says of its clients."""
+    compressions: tuple[str, ...] = ("gzip",)
+    """The ways in which it compresses answers."""
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,13 @@ from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from catalogue.fields import (
     AbsolutePath,
+    AnyNetwork,
     EnvironmentName,
     HeaderName,
     HeaderValue,
     Method,
     Model,
     Name,
-    Network,
     Origin,
     UserName,
 )
@@ -117,8 +117,8 @@ class Serving(Model):
     """Seconds of silence after which a request to a service ends: `read_timeout` and `send_timeout` in one; 60 with
     Nginx where nothing is written. Caddy counts only the seconds until an answer begins."""
     read_timeout: Seconds | None = None
-    """Seconds that may pass between two parts of a service's answer; `timeout` where nothing is written. With Caddy
-    they count from the start of the connection, so that an upload that takes longer is cut too."""
+    """Seconds that may pass between two parts of an answer; `timeout` where nothing is written. With Caddy they count
+    from the start of the connection, so that a longer upload is cut too."""
     send_timeout: Seconds | None = None
     """Seconds that may pass between two parts of a request on its way to the service; `timeout` where nothing is
     written."""
@@ -128,9 +128,12 @@ class Serving(Model):
     buffering: bool | None = None
     """With `true` the proxy takes an answer whole, so that a slow client holds up no worker of the service; without, it
     passes on what comes."""
-    allow: list[Network] | None = None
-    """The only networks that may ask; others get 403. On a route `[]` lifts its site's."""
-    deny: list[Network] | None = None
+    request_buffering: bool | None = None
+    """With `true` the proxy takes a request whole (Caddy in its memory) before the service gets any of it; with `false`
+    the service gets it as it comes. By default Nginx does the first, Caddy the second."""
+    allow: list[AnyNetwork] | None = None
+    """The only networks that may ask, of IPv4 or IPv6; others get 403. On a route `[]` lifts its site's."""
+    deny: list[AnyNetwork] | None = None
     """Networks that may not ask."""
     basic_auth: dict[UserName, EnvironmentName] | None = None
     """Users, each with the name of the secret that is the password (`infra secret set SYSTEM.NAME`). On a route `{}`

@@ -69,6 +69,29 @@ class Hsts(Model):
         return "; ".join([f"max-age={self.max_age}", *more])
 
 
+def _form_of_retry(value: Any) -> str:
+    return "<number>" if isinstance(value, int) else "<text>"
+
+
+RetryAfter = Annotated[
+    Annotated[Literal["end"], Tag("<text>")] | Annotated[int, Field(ge=1, le=604800), Tag("<number>")],
+    Discriminator(_form_of_retry),
+]
+
+
+class Maintenance(Model):
+    """What clients get while `infra maintenance` is on."""
+
+    page: PathBelow | None = None
+    """The page, a file below `files/static/`; that of `error_pages` for 503 where nothing is written."""
+    retry_after: RetryAfter = "end"
+    """When they are to come back (`Retry-After`): at the `end` of the maintenance, or after so many seconds."""
+
+
+def _compressions(value: Any) -> Any:
+    return ["gzip"] if value is True else [] if value is False else value
+
+
 class CertificateFiles(Model):
     """A certificate and its key, which are on the host already."""
 
@@ -127,8 +150,10 @@ class Site(Serving):
     """Pages in place of the proxy's own answers: status, in quotes → a file below `files/static/`."""
     hsts: Annotated[Hsts | None, BeforeValidator(_hsts)] = Hsts()
     """For how long browsers ask this name by HTTPS alone; `false` for no such header."""
-    compress: bool = False
-    """Whether the proxy compresses text (gzip)."""
+    compress: Annotated[list[Literal["zstd", "gzip"]], BeforeValidator(_compressions)] = []
+    """How the proxy compresses text, the preferred way first; `true` is gzip alone. Nginx has no zstd of its own."""
+    maintenance: Maintenance | None = None
+    """What clients get in maintenance. Where nothing is written: the page for 503, and `Retry-After: 10`."""
     access_log: bool = True
     """Whether requests are logged, and counted by alerts."""
     http3: bool = False
@@ -169,8 +194,9 @@ class Site(Serving):
     @property
     def pages(self) -> list[str]:
         """Single files of `files/static/` that it names."""
+        away = self.maintenance.page if self.maintenance else None
         snippets = (self.snippet or {}).values()
-        return [name for name in (*self.error_pages.values(), self.client_ca, *snippets) if name]
+        return [name for name in (*self.error_pages.values(), away, self.client_ca, *snippets) if name]
 
     @property
     def folders(self) -> list[str]:

@@ -60,6 +60,8 @@ EXAMPLES = {
     "static": "static: [{public: /, source: shop/web}]",
     "closed": "closed: [/internal/]",
     "error_pages": 'error_pages: {"404": shop/404.html}',
+    "compress": "compress: true, or [zstd, gzip]",
+    "maintenance": "maintenance: {page: shop/away.html}",
     "origins": "origins: [https://app.example.com]",
     "hsts": "hsts: {max_age: 31536000}",
     "packages": "packages: [ffmpeg]",

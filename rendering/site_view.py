@@ -76,12 +76,22 @@ class Location:
 
 
 @dataclass(frozen=True)
+class Away:
+    """What clients of a site in maintenance get: `page`, a file beside its error pages, "" for none, and when they are
+    to come back: at its end, or `seconds` later."""
+
+    page: str
+    seconds: int | None
+
+
+@dataclass(frozen=True)
 class SiteView:
     """A site under its name in this stack. `headers` go with every answer; `is_open` when a location takes all paths;
     `status` are the networks that may see the host's own page, and the site while it is in maintenance; `ipv6` whether
     the host can listen there; `cdn` what asks in its clients' place; `quic` how it listens for HTTP/3. `rates` and
     `connections` are the zones that count clients, `origins` the lists of origins by the name that the proxy knows
-    them by, `caches` how long answers are kept; `pages` are error pages by their status."""
+    them by, `caches` how long answers are kept; `pages` are error pages by their status,
+    `away` is what clients get in maintenance where the catalogue says it."""
 
     name: str
     is_proved_by_http: bool
@@ -91,13 +101,14 @@ class SiteView:
     origin: str
     locations: list[Location]
     status: list[str]
-    compress: bool
+    compress: list[str]
     access_log: bool
     rates: dict[str, Rate]
     connections: list[str]
     origins: dict[str, list[str]]
     caches: dict[str, int | None]
     pages: dict[int, str]
+    away: Away | None
     client_ca: str
     maintenance: str
     snippet: str

@@ -16,7 +16,7 @@ from rendering import certificates
 from rendering.environment import secret_file
 from rendering.files import EnvironmentFile, File
 from rendering.proxy import Passwords
-from rendering.site_view import Location, SiteView
+from rendering.site_view import Away, Location, SiteView
 
 # A path with a part that begins with a dot, but for /.well-known/: for programs that look behind nothing
 HIDDEN = (
@@ -109,17 +109,26 @@ def view(
         origin=origin(source.cors),
         locations=locations,
         status=[str(network) for network in stack.statusCidrs or stack.adminCidrs],
-        compress=source.compress,
+        compress=[*source.compress],
         access_log=source.access_log,
         rates=rates,
         connections=connections,
         origins=origins,
         caches={one.cache: one.max_age for one in locations if one.cache},
         pages={int(status): f"{status}.html" for status in sorted(source.error_pages)},
+        away=_away(source),
         client_ca=f"{place}/clients/{name}.pem" if source.client_ca else "",
         maintenance=MAINTENANCE,
         snippet=f"{place}/by-hand/{name}.conf" if _snippet(source, place) else "",
     )
+
+
+def _away(site: Site) -> Away | None:
+    if not site.maintenance:
+        return None
+    page = "maintenance.html" if site.maintenance.page else "503.html" if "503" in site.error_pages else ""
+    after = site.maintenance.retry_after
+    return Away(page, None if after == "end" else after)
 
 
 def _locations(catalogue: Catalogue, system: System, site: Site, name: str) -> Iterator[tuple[Serving, Location]]:
@@ -203,6 +212,9 @@ def files(catalogue: Catalogue, system: System, site: Site, place: str) -> list[
         File(f"{_folder(name)}/pages/{status}.html", catalogue.sources[path])
         for status, path in sorted(source.error_pages.items())
     ]
+    if source.maintenance and source.maintenance.page:
+        content = catalogue.sources[source.maintenance.page]
+        site_files.append(File(f"{_folder(name)}/pages/maintenance.html", content))
     if source.client_ca:
         site_files.append(File(f"{place}/clients/{name}.pem", catalogue.sources[source.client_ca]))
     if snippet := _snippet(source, place):

@@ -31,6 +31,7 @@ STATIC = {
     "shop/web/app.mjs": "module",
     "shop/404.html": "<h1>nothing here</h1>",
     "shop/503.html": "<h1>back soon</h1>",
+    "shop/work.html": "<h1>being rebuilt {{now}}</h1>",
     "shop/snippet.conf": "location = /by-hand { return 200 hand; }\n",
     "shop/snippet.caddy": "handle /by-hand {\n respond hand 200\n}\n",
 }
@@ -62,9 +63,11 @@ sites:
     alias_of: shop.hey-watch.me
   - name: www.hey-watch.me
     redirects: [{public: /, to: "https://shop.hey-watch.me/"}]
+    maintenance: {retry_after: 120}
   - name: members.hey-watch.me
     basic_auth: {alice: ALICE, bob: BOB}
     max_body: 1k
+    maintenance: {page: shop/work.html}
     access_log: false
     hsts: false
 services:
@@ -82,6 +85,11 @@ services:
       - {public: /asks/, site: shop.hey-watch.me, forward_auth: {service: gate, path: /verify, headers: [X-User, X-Role]}}
       - {public: /gone-gate/, site: shop.hey-watch.me, forward_auth: {service: away, path: /}}
       - {public: /health, site: shop.hey-watch.me}
+      - {public: /six/, site: shop.hey-watch.me, allow: ["2001:db8::/32"]}
+      - {public: /large/, site: shop.hey-watch.me, cors: false, max_body: 200m, timeout: 180, connect_timeout: 180}
+      - {public: /stalls/, site: shop.hey-watch.me, read_timeout: 2, send_timeout: 20}
+      - {public: /whole/, site: shop.hey-watch.me, request_buffering: true}
+      - {public: /stream/, site: shop.hey-watch.me, request_buffering: false}
       - {public: /, site: members.hey-watch.me}
       - {public: /open/, site: members.hey-watch.me, basic_auth: {}}
     memory: {limit: 256m}
@@ -105,20 +113,46 @@ LIMITS = """\
     rate: {requests: 1, per: minute, burst: 2}
 """
 SECRETS = {"shop": {"ALICE": "correct horse", "BOB": "b$b:1"}}
-# Answers with what it got; the gate lets in who says so, as the user that was asked for
+# Answers with what it got; the gate lets in who says so, as the user that was asked for. /events goes on once /go was
+# asked for, /slow takes 3 seconds, /stall stops in the middle for 8
 SERVER = r"""
-import json, sys
+import json, sys, threading, time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+go = threading.Event()
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     def do_GET(self):
-        status = 200
+        status, kind = 200, self.path.split("/")[-1]
+        if self.headers.get("Upgrade") == "websocket":
+            self.wfile.write(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
+            self.wfile.write(self.request.recv(100).upper())
+            self.close_connection = True
+            return
+        if kind in ("events", "stall"):
+            self.send_response(200)
+            self.send_header("Content-Type", "text/event-stream")
+            self.send_header("Connection", "close")
+            self.end_headers()
+            self.wfile.write(b"data: first\n\n")
+            self.wfile.flush()
+            go.wait(30) if kind == "events" else time.sleep(8)
+            go.clear()
+            self.wfile.write(b"data: second\n\n")
+            return
+        if kind == "go":
+            go.set()
+        if kind == "slow":
+            time.sleep(3)
         if self.path.startswith("/verify"):
             status = 204 if self.headers.get("X-Pass") == "yes" else 401
         if self.path.endswith("/missing"):
             status = 404
-        length = int(self.headers.get("Content-Length") or 0)
-        body = b"" if status == 204 else json.dumps({"path": self.path, "method": self.command, "headers": dict(self.headers.items()), "bytes": len(self.rfile.read(length))}).encode()
+        begin, length = time.monotonic(), int(self.headers.get("Content-Length") or 0)
+        rest = length
+        while rest and (part := self.rfile.read(min(rest, 1 << 20))):
+            rest -= len(part)
+        waited = round(time.monotonic() - begin)
+        body = b"" if status == 204 else json.dumps({"path": self.path, "method": self.command, "headers": dict(self.headers.items()), "bytes": length - rest, "waited": waited}).encode()
         self.send_response(status)
         if status == 204:
             self.send_header("X-User", "alice")
@@ -131,7 +165,23 @@ class Handler(BaseHTTPRequestHandler):
     def log_message(self, *_): pass
 ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
 """
-
+# Asks for a WebSocket by HTTP/1.1, says hello and prints all that comes back
+SOCKET = r"""
+import socket, ssl, sys
+name, path = sys.argv[1:]
+context = ssl.create_default_context()
+context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+talk = context.wrap_socket(socket.create_connection(("127.0.0.1", 443), 20), server_hostname=name)
+talk.sendall(f"GET {path} HTTP/1.1\r\nHost: {name}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+             "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n".encode())
+got = b""
+while b"\r\n\r\n" not in got:
+    got += talk.recv(1000)
+talk.sendall(b"hello")
+while not got.endswith(b"HELLO") and (part := talk.recv(1000)):
+    got += part
+print(got.decode(), end="")
+"""
 
 Texts = Mapping[str, str]
 
@@ -181,6 +231,16 @@ class Answer:
         return json.loads(self.body)
 
 
+def answer_of(said: str) -> Answer:
+    """What `curl -i` printed."""
+    head, _, body = said.replace("\r\n", "\n").partition("\n\n")
+    while head.startswith("HTTP/1.1 100"):
+        head, _, body = body.partition("\n\n")
+    first, *lines = head.split("\n")
+    headers = {key.lower(): value for key, _, value in (line.partition(": ") for line in lines)}
+    return Answer(int(first.split()[1]), headers, body)
+
+
 @dataclass(frozen=True)
 class Proxy:
     kind: str
@@ -204,16 +264,27 @@ class Proxy:
                              capture_output=True, check=False, timeout=60)  # fmt: skip
         return ran.returncode == 0
 
+    def events(self, path: str, *options: str) -> Answer:
+        """A stream of events, of which the service sends the second once the first has arrived here."""
+        curl = ["curl", "-skN", "-i", "--max-time", "25", "--resolve", f"{NAME}:443:127.0.0.1", *options]
+        words = " ".join(f"'{word}'" for word in curl)
+        script = (
+            f"{words} 'https://{NAME}{path}events' > /tmp/events & for _ in $(seq 100); do grep -q first /tmp/events &&"
+            f" break; sleep 0.1; done; {words} 'https://{NAME}{path}go' > /dev/null; wait; cat /tmp/events"
+        )
+        return answer_of(self.run("sh", "-c", script))
+
+    def socket(self, path: str, *options: str) -> Answer:
+        """A WebSocket: what comes back of the word hello."""
+        return answer_of(self.run("python3", "-c", SOCKET, NAME, f"{path}socket"))
+
     def ask(self, path: str, *options: str, name: str = NAME, source: str = "127.0.0.1") -> Answer:
         """One request from an address of the container's own."""
         said = self.run(
             "curl", "-sk", "-i", "--max-time", "20", "--interface", source, "--resolve", f"{name}:443:127.0.0.1",
             "--path-as-is", *options, f"https://{name}{path}",
         )  # fmt: skip
-        head, _, body = said.replace("\r\n", "\n").partition("\n\n")
-        first, *lines = head.split("\n")
-        headers = {key.lower(): value for key, _, value in (line.partition(": ") for line in lines)}
-        return Answer(int(first.split()[1]), headers, body)
+        return answer_of(said)
 
 
 def put(proxy: Proxy, made: Catalogue) -> None:
@@ -257,7 +328,7 @@ def serving(made: Catalogue, kind: str) -> Iterator[Proxy]:
     proxy = Proxy(kind, name)
     try:
         put(proxy, made)
-        proxy.run("sh", "-c", "mkdir -p /srv/shop/docs /run/infra/maintenance /var/lib/caddy; chown caddy /var/lib/caddy"
+        proxy.run("sh", "-c", "truncate -s 150M /tmp/large; truncate -s 201M /tmp/larger; mkdir -p /srv/shop/docs /run/infra/maintenance /var/lib/caddy; chown caddy /var/lib/caddy"
                   "; echo page > /srv/shop/docs/page.txt; echo no > /srv/shop/docs/.secret; mkdir /srv/shop/docs/.well-known; echo known > /srv/shop/docs/.well-known/x.txt; echo no > /srv/shop/docs/.well-known/.env; cat > /tmp/server.py", stdin=SERVER.encode())  # fmt: skip
         for port in (8040, 8041):
             subprocess.run(

@@ -128,7 +128,9 @@ def _words(line: str) -> list[tuple[str, bool]] | str:
 
 
 PROXY = Proxy(
-    abilities=Abilities(takes_placeholders=True, ipv6=True, http3=True, client_ca=True, cdn=True),
+    abilities=Abilities(
+        takes_placeholders=True, ipv6=True, http3=True, client_ca=True, cdn=True, compressions=("gzip", "zstd")
+    ),
     snippet_faults=snippet_faults,
     snippet_rules={
         "has a file_server": "a root before it: a directory below /srv/NAME/, /opt/NAME/ or /var/www/NAME/",

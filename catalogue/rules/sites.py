@@ -33,7 +33,8 @@ SYNTAX = "a text with matching braces and quotes, complete directives and no amb
 OF_PROXIES = ("http3", "client_ca", "cdn")
 # What a directory of files has nothing to do with
 OF_SERVICES = (
-    "max_body", "timeout", "read_timeout", "send_timeout", "connect_timeout", "buffering", "request_headers",
+    "max_body", "timeout", "read_timeout", "send_timeout", "connect_timeout", "buffering",
+    "request_buffering", "request_headers",
 )  # fmt: skip
 
 
@@ -59,6 +60,7 @@ def aliases(catalogue: Catalogue) -> Iterator[Problem]:
         "static",
         "closed",
         "error_pages",
+        "maintenance",
         "snippet",
         "client_ca",
         "cdn",
@@ -319,15 +321,23 @@ def proxy_abilities(catalogue: Catalogue) -> Iterator[Problem]:
                     rule = f"must be a value without them, or {instead} of infra:hosts.{name}"
                     yield Problem(file, where, fault, rule)
                 if options and not can.limits_clients:
-                    fault = f"{' and '.join(options)} on host {name}, whose proxy {proxy} does not support that"
+                    fault = (
+                        f"{' and '.join(options)} on host {name}, whose proxy {proxy} counts no clients: that needs a "
+                        "plugin, which no package has"
+                    )
                     instead = remedy(lambda can: can.limits_clients)
-                    rule = f"{instead} of infra:hosts.{name}, or a limit in the service itself"
+                    rule = f"{instead} of infra:hosts.{name}, or a limit in the service itself or in a CDN"
                     yield Problem(file, where, fault, rule)
             for site in system.sites:
                 for field in [field for field in OF_PROXIES if getattr(site, field) and not getattr(can, field)]:
                     fault = f"{field} on host {name}, whose proxy {proxy} does not support that"
                     instead = remedy(attrgetter(field))
                     rule = f"{instead} of infra:hosts.{name}, or a site without {field}"
+                    yield Problem(file, f"site {site.name}", fault, rule)
+                if unknown := [name for name in site.compress if name not in can.compressions]:
+                    fault = f"compress with {', '.join(unknown)} on host {name}, whose proxy {proxy} does not have that"
+                    instead = remedy(lambda can, unknown=unknown: {*unknown} <= {*can.compressions})
+                    rule = f"{', '.join(can.compressions)}; or {instead} of infra:hosts.{name}"
                     yield Problem(file, f"site {site.name}", fault, rule)
                 if site.snippet and host.proxy not in site.snippet:
                     fault = f"its snippet is not for the proxy of host {name}, {host.proxy}"

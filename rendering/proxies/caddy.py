@@ -25,7 +25,8 @@ RELOADED = "systemctl try-reload-or-restart caddy || systemctl restart caddy"
 FIELDS = {
     r"max_size ": "max_body", r"response_header_timeout ": "timeout, or read_timeout",
     r"read_timeout ": "read_timeout", r"write_timeout ": "send_timeout", r"dial_timeout ": "connect_timeout",
-    r"(flush_interval|buffer_responses)": "buffering", r"(header )?Strict-Transport-Security ": "hsts",
+    r"(flush_interval|buffer_responses)": "buffering", r"buffer_requests": "request_buffering",
+    r"(header )?Strict-Transport-Security ": "hsts",
     r"header Access-Control-": "cors", r"header ": "headers", r"(header_up|request_header) ": "request_headers",
     r"@denied\d+ ": "deny", r"@outside\d+ ": "allow", r"basicauth": "basic_auth", r"forward_auth ": "forward_auth",
     r"encode ": "compress", r"log$": "access_log", r"trusted_ca_cert_file ": "client_ca", r"tls ": "certificate",

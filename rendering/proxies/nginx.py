@@ -22,8 +22,8 @@ RELOAD = "/etc/letsencrypt/renewal-hooks/deploy/reload-nginx"
 FIELDS = {
     r"client_max_body_size ": "max_body", r"proxy_read_timeout ": "timeout, or read_timeout",
     r"proxy_send_timeout ": "timeout, or send_timeout",
-    r"proxy_connect_timeout ": "connect_timeout", r"proxy_buffering ": "buffering", r"limit_req": "rate",
-    r"limit_conn": "connections", r'add_header "?Strict-Transport-Security': "hsts",
+    r"proxy_connect_timeout ": "connect_timeout", r"proxy_buffering ": "buffering",
+    r"proxy_request_buffering ": "request_buffering", r"limit_req": "rate", r"limit_conn": "connections", r'add_header "?Strict-Transport-Security': "hsts",
     r'add_header "?Access-Control-': "cors", r"add_header ": "headers", r"proxy_set_header ": "request_headers",
     r"allow ": "allow", r"deny ": "deny", r"auth_basic": "basic_auth", r"auth_request": "forward_auth",
     r"gzip": "compress", r"access_log ": "access_log", r"ssl_client_certificate ": "client_ca",

@@ -52,6 +52,9 @@ EXAMPLES = {
     "all settings of the host": (saying(static=[{"public": "/x/", "directory": "/etc"}]), "directory /etc belongs to the host or the agent"),
     "settings of the host": (saying(static=[{"public": "/x/", "directory": "/etc/needrestart"}]), "directory /etc/needrestart belongs to the host"),
     "no page": (saying(error_pages={"404": "none.html"}), "site api.hey-watch.me: files/static/none.html is missing"),
+    "no page for maintenance": (saying(maintenance={"page": "none.html"}), "site api.hey-watch.me: files/static/none.html is missing"),
+    "a compression that Nginx lacks": (saying(compress=["zstd", "gzip"]), "compress with zstd on host watchme, whose proxy Nginx does not have that; gzip; or proxy: caddy of infra:hosts.watchme"),
+    "an alias with maintenance": (beside(alias_of="api.hey-watch.me", maintenance={}), "an alias with maintenance"),
     "no authority": (saying(client_ca="none.pem"), "files/static/none.pem is missing"),
     "no snippet": (saying(snippet={"nginx": "none.conf"}), "files/static/none.conf is missing"),
     "a snippet for another proxy": (saying(snippet={"caddy": "none.conf"}), "its snippet is not for the proxy of host watchme, nginx"),
@@ -87,6 +90,8 @@ REFUSED = {
     "a gate without a service": (saying(forward_auth={"path": "/"}), "service and path of the check; or forward_auth: false for none"),
     "a user with a colon": (routed(basic_auth={"a:b": "X"}), "a user's name: letters, digits"),
     "an answer that has no page": (saying(error_pages={"500": "x.html"}), "error_pages"),
+    "an address that is no network": (routed(allow=["2001:db8::1/32"]), "a network of IPv4 or IPv6, such as 198.51.100.0/24 or 2001:db8::/32"),
+    "a maintenance that ends some day": (saying(maintenance={"retry_after": "soon"}), "maintenance.retry_after"),
     "no requests at all": (routed(rate={"requests": 0}), "rate.requests"),
     "a hidden page": (saying(error_pages={"404": "../x.html"}), "a relative path below its directory"),
 }  # fmt: skip

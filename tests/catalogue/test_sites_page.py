@@ -66,6 +66,6 @@ def service(given):
 
 
 def test_the_page_has_examples_and_every_field():
-    assert len(EXAMPLES) == 12
+    assert len(EXAMPLES) == 13
     fields = {*Serving.model_fields, *Site.model_fields, *StaticFiles.model_fields} - {"challenge"}
     assert [field for field in sorted(fields) if f"`{field}`" not in PAGE and f"{field}:" not in PAGE] == []

@@ -1,4 +1,4 @@
-"""Cloudflare's stand-in, on a port of this machine."""
+"""Cloudflare's stand-in, on a port of this machine, and a host that the last update made."""
 
 import threading
 from collections.abc import Iterator
@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from werkzeug.serving import make_server
 
-from infra import cloudflare
+from infra import cloudflare, hosts
 from lab.cloud.cloudflare import Cloudflare
+from tests.names.asking import ADDRESS
 
 ZONE = "example.com"
 
@@ -44,3 +45,8 @@ def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Kept]:
     server.shutdown()
     thread.join(10)
     server.server_close()
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hosts, "outputs", lambda stack: {"addresses": {"watchme": ADDRESS}, "region": "ap-northeast-1"})

@@ -12,13 +12,8 @@ from infra.errors import InfraError
 from infra.main import app
 from infra.pointing import ExpectedRecord, closing, expected_records, lines, look, wait
 from tests.catalogue.changes import configured
-from tests.names.servers import ADDRESS, at, entry, served
+from tests.names.asking import ADDRESS, at, entry, served
 from tests.support import catalogue
-
-
-@pytest.fixture
-def made(monkeypatch):
-    monkeypatch.setattr(hosts, "outputs", lambda stack: {"addresses": {"watchme": ADDRESS}, "region": "ap-northeast-1"})
 
 
 def test_expected_records_are_computed(made):

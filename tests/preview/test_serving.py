@@ -30,9 +30,10 @@ def test_public_and_guarded_paths_of_a_site_are_found(tmp_path, proxy):
     names = [path for path in public if path.startswith("shop.hey-watch.me/")]
     expected = {"/", "/files/", "/docs/", "/old", "/was/", "/away/", "/store", "/gone/", "/api/", "/plain/", "/admin/"}
     expected |= {"/both/", "/asks/", "/health", "/away-now/", "/gone-gate/", "/kept/", "/shared/"}
+    expected |= {"/six/", "/large/", "/stalls/", "/whole/", "/stream/"}
     assert {path.removeprefix("shop.hey-watch.me") for path in names} == expected
     assert {p for p in guarded_paths(files) if p.startswith("shop.")} == {
-        f"shop.hey-watch.me{p}" for p in ("/docs/", "/admin/", "/both/", "/asks/", "/gone-gate/")
+        f"shop.hey-watch.me{p}" for p in ("/docs/", "/admin/", "/both/", "/asks/", "/gone-gate/", "/six/")
     }
     assert "members.hey-watch.me/" in guarded_paths(files) and "members.hey-watch.me/open/" in public - guarded_paths(
         files

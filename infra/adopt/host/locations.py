@@ -7,9 +7,9 @@ from urllib.parse import urlsplit
 from catalogue.site_values import SITE_PATH
 from infra.adopt.host import serving
 from infra.adopt.host.drafts import Place, RouteDraft, SiteFacts, SiteReading, Target
+from infra.adopt.host.passing import passing_settings
 from infra.adopt.host.remarks import Remark, unfit
 from infra.adopt.host.serving import Directive, Tree, all_of, inside, nearest_value
-from infra.adopt.host.times import timeouts
 
 # What a location of files says, and nothing else
 OF_FILES = {
@@ -107,12 +107,12 @@ def location(reading: SiteReading, entry: Directive, around: list[Tree], comment
         return None
     public, internal = paths
     default = "/" if public.endswith("/") else public
-    waits = timeouts(place.where, around, remarks)
+    passing = passing_settings(place.where, around, remarks)
     return RouteDraft(
         reading.site, public, None if internal == default else internal, target.host, target.port, comment,
         serving.cors(place.where, around, remarks),
         serving.size(place.where, nearest_value(around, "client_max_body_size"), remarks),
-        waits.pop("timeout", None), serving.host_header(place.where, around, remarks), {**served.settings, **waits},
+        passing.pop("timeout", None), serving.host_header(place.where, around, remarks), {**served.settings, **passing},
     )  # fmt: skip
 
 

@@ -3,7 +3,7 @@ path and cannot be said closes it: a path that was protected is never an open ro
 
 import re
 from dataclasses import dataclass, field
-from ipaddress import IPv4Network, ip_network
+from ipaddress import ip_network
 from typing import NotRequired, TypedDict, get_args
 
 from catalogue.fields import HOST_NAME, Method
@@ -30,7 +30,7 @@ OTHER_GUARDS = re.compile(
 )
 # What a location says and a route does not, and what becomes of that
 LOST = re.compile(
-    r"proxy_(redirect|cookie_\w+|hide_header|cache\w*|intercept_errors|method|request_buffering|set_body)"
+    r"proxy_(redirect|cookie_\w+|hide_header|cache\w*|intercept_errors|method|set_body)"
     r"|sub_filter\w*|limit_rate\w*|error_page|mirror\w*|expires|more_\w+_headers|limit_req_(status|dry_run)|addition_types"
     r"|add_(before|after)_body|image_filter\w*|charset|real_ip_header|set_real_ip_from"
 )
@@ -70,8 +70,6 @@ def location_settings(where: str, around: list[Tree], remarks: list[Remark]) -> 
     _limits(where, around, result.settings, remarks)
     _headers(where, around, result.settings, remarks)
     _request_headers(where, around, result.settings, remarks)
-    if nearest_value(around, "proxy_buffering") == "on":
-        result.settings["buffering"] = True
     directives = [entry for block in around[:2] for entry in block if LOST.fullmatch(entry["directive"])]
     directives = [entry for entry in directives if not (entry["args"][-1].startswith(OWN_PAGES) or _is_own(entry))]
     lost = [entry["directive"] for entry in directives]
@@ -176,15 +174,11 @@ def _networks(around: list[Tree], settings: RouteFields) -> str:
             network = ip_network(what, strict=False)
         except ValueError:
             return f"has {kind} {what}, which is no network"
-        if not isinstance(network, IPv4Network):
-            if kind == "deny":
-                return f"has deny {what}, and networks of routes are of IPv4"
-            continue
         if kind == "deny" and networks["allow"]:
             return "has deny after allow; in a route, deny takes precedence"
         networks[kind].append(str(network))
     if ends == "deny" and not networks["allow"]:
-        return "is open to networks of IPv6 alone, and those of routes are of IPv4"
+        return "is closed to all (deny all)"
     # Without `deny all` what is allowed is what would be anyhow
     settings |= {"deny": networks["deny"]} if networks["deny"] else {}
     settings |= {"allow": networks["allow"]} if ends == "deny" else {}

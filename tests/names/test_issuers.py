@@ -1,19 +1,13 @@
-"""CAA records that are proposed where a zone has none."""
+"""CAA records, which say who issues certificates of a name: what is proposed, and where."""
 
 import pytest
 from typer.testing import CliRunner
 
 from catalogue.rules.records import proposed_records
-from infra import hosts, pointing
+from infra import pointing
 from infra.main import app
-from tests.names.servers import ADDRESS, at, entry, served
+from tests.names.asking import at, entry, served
 from tests.support import catalogue
-
-
-@pytest.fixture
-def made(monkeypatch):
-    monkeypatch.setattr(hosts, "outputs", lambda stack: {"addresses": {"watchme": ADDRESS}, "region": "ap-northeast-1"})
-
 
 CAA = {
     "none anywhere": ([], {}, True),

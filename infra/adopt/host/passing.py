@@ -1,4 +1,4 @@
-"""How long a location of Nginx waits for its service, as a route says it. Pure."""
+"""How a location of Nginx passes requests on: how long it waits and what it takes whole, as a route says it. Pure."""
 
 import re
 
@@ -11,16 +11,20 @@ CONNECT = 5  # seconds, where a route says nothing
 LONGEST = 3600  # seconds that a route may say
 
 
-def timeouts(where: str, around: list[Tree], remarks: list[Remark]) -> RouteFields:
-    """The fields of a route for `proxy_read_timeout`, `proxy_send_timeout` and `proxy_connect_timeout`: `timeout` is
-    both directions, unless another time is said for sending."""
+def passing_settings(where: str, around: list[Tree], remarks: list[Remark]) -> RouteFields:
+    """The fields of a route for `proxy_read_timeout`, `proxy_send_timeout` and `proxy_connect_timeout`, where `timeout`
+    is both directions unless another time is said for sending; for `proxy_buffering` and `proxy_request_buffering`."""
     reading, send, connect = (_seconds(where, name, around, remarks) for name in ("read", "send", "connect"))
     fields = {
         "timeout": reading,
         "send_timeout": send if send != reading else None,
         "connect_timeout": connect if connect != CONNECT else None,
     }
-    return {name: seconds for name, seconds in fields.items() if seconds}
+    settings: RouteFields = {name: seconds for name, seconds in fields.items() if seconds}
+    settings |= {"buffering": True} if nearest_value(around, "proxy_buffering") == "on" else {}
+    # Nginx takes a request whole where nothing is said
+    settings |= {"request_buffering": False} if nearest_value(around, "proxy_request_buffering") == "off" else {}
+    return settings
 
 
 def _seconds(where: str, kind: str, around: list[Tree], remarks: list[Remark]) -> int | None:

@@ -1,4 +1,4 @@
-"""Name servers for tests: one with records on a port of this machine, and a stack that asks it."""
+"""A zone's name server, and a stack whose names it answers for."""
 
 from contextlib import contextmanager
 
