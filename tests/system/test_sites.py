@@ -2,6 +2,8 @@
 got. A container of a lab's machine image has them, without a network."""
 
 import subprocess
+import time
+from email.utils import formatdate
 
 import pytest
 
@@ -17,6 +19,14 @@ PAGE, LOST, SOON = "<h1>shop</h1>", "<h1>nothing here</h1>", "<h1>back soon</h1>
 
 def asked(path, *options, **given):
     return (path, options, given)
+
+
+def streamed(path, way):
+    """Not one request alone: events, or a WebSocket, below a path."""
+    return (path, (), {"way": way})
+
+
+SENT = ("-H", "Expect:", "-X", "POST", "-T")
 
 
 # What is asked; status, parts of its headers (None: it is not there), and what its body begins with
@@ -85,6 +95,13 @@ TABLE = {
     "a site for members": (asked("/x", name=GUARDED), 401, {"strict-transport-security": None}, None),
     "a member of it": (asked("/x", *BOB, name=GUARDED), 200, {}, None),
     "what is open of it": (asked("/open/x", name=GUARDED), 200, {}, None),
+    "a network of IPv6 alone": (asked("/six/x"), 403, {}, ""),
+    "a WebSocket": (streamed("/api/", "socket"), 101, {"upgrade": "websocket"}, "HELLO"),
+    "events as they are sent": (streamed("/api/", "events"), 200, {"content-type": "text/event-stream"}, "data: first\n\ndata: second"),
+    "a large upload": (asked("/large/x", *SENT, "/tmp/large"), 200, {}, '{"path": "/x", "method": "POST"'),
+    "a larger one than is taken": (asked("/large/x", "--http1.1", *SENT, "/tmp/larger"), 413, {}, ""),
+    "a slow answer": (asked("/large/slow"), 200, {}, '{"path": "/slow"'),
+    "one that is too slow": (asked("/stalls/slow"), 504, {}, ""),
     "a large request": (asked("/x", *BOB, "--http1.1", "-d", "x" * 2000, name=GUARDED), 413, {}, None),
 }  # fmt: skip
 
@@ -92,21 +109,30 @@ TABLE = {
 @pytest.fixture(scope="module", params=rows(["nginx", "caddy"], always=["nginx"]))
 def proxy(request, tmp_path_factory):
     machine.ensure_base_images()
-    made = shop(tmp_path_factory.mktemp(request.param), request.param)
+    with_zstd = request.param == "caddy"
+    made = shop(
+        tmp_path_factory.mktemp(request.param), request.param,
+        lambda text: text.replace("compress: true", "compress: [zstd, gzip]") if with_zstd else text,
+    )  # fmt: skip
     with serving(made, request.param) as found:
         yield found
 
 
-def answer(proxy: Proxy, what) -> Answer:
+def answer(proxy: Proxy, what, version) -> Answer:
     path, options, given = what
-    return proxy.ask(path, *options, **given)
+    ways = {"events": proxy.events, "socket": proxy.socket}
+    if way := ways.get(given.get("way", "")):
+        return way(path, version)
+    # Of a row that says its version that one counts, since curl takes the last
+    return proxy.ask(path, version, *options, **given)
 
 
-def test_site_answers_as_described(proxy):
+@pytest.mark.parametrize("version", ["--http1.1", "--http2"])
+def test_site_answers_as_described(proxy, version):
     """One test, since the container is the same: each row that is wrong is named."""
     wrong = {}
     for name, (what, status, headers, begins) in TABLE.items():
-        found = answer(proxy, what)
+        found = answer(proxy, what, version)
         statuses = status if isinstance(status, tuple) else (status,)
         if found.status not in statuses:
             wrong[name] = f"{found.status} {found.body[:60]}"
@@ -151,6 +177,44 @@ def test_site_in_maintenance_answers_only_allowed_clients(proxy):
     assert proxy.ask("/api/x", **APART).status == 200
 
 
+def test_maintenance_has_its_own_page_and_says_when_it_ends(proxy):
+    end, place = int(time.time()) + 3600, "/run/infra/maintenance"
+    note = (
+        f"echo '{{\"until\": {end}}}' > {place}/{GUARDED}; touch --date=@{end} {place}/{GUARDED}; touch {place}/{OLD}"
+    )
+    proxy.run("sh", "-c", note)
+    try:
+        for options in ((), ("-X", "POST", "-d", "a=1")):
+            away = proxy.ask("/open/x", *options, name=GUARDED, **APART)
+            assert (away.status, away.body.strip()) == (503, "<h1>being rebuilt {{now}}</h1>")
+            assert away.headers["retry-after"] == formatdate(end, usegmt=True)
+            assert away.headers["content-type"].startswith("text/html") and away.headers["cache-control"] == "no-store"
+        # Without a page, and with a number of seconds
+        away = proxy.ask("/x", name=OLD, **APART)
+        assert (away.status, away.headers["retry-after"]) == (503, "120")
+        assert proxy.ask("/open/x", name=GUARDED).status == 200
+    finally:
+        proxy.run("sh", "-c", f"rm {place}/{GUARDED} {place}/{OLD}")
+    assert proxy.ask("/open/x", name=GUARDED, **APART).status == 200
+
+
+def test_answer_that_stalls_is_cut(proxy):
+    """After two seconds of silence, of eight."""
+    measured = ["curl", "-sk", "-o", "/dev/null", "-w", "%{time_total}", "--resolve", f"{NAME}:443:127.0.0.1"]
+    assert 1.5 < float(proxy.attempt(*measured, f"https://{NAME}/stalls/stall")) < 6
+    # A connection that rested in between has its whole time again
+    assert proxy.ask("/stalls/x").status == 200
+    time.sleep(1.5)
+    assert proxy.ask("/stalls/x").status == 200
+
+
+def test_service_gets_a_slow_upload_whole_or_as_it_comes(proxy):
+    slow = ("--limit-rate", "20k", "-H", "Expect:", "-d", "x" * 80000)
+    assert proxy.ask("/whole/x", *slow).got["waited"] <= 1
+    streamed_upload = proxy.ask("/stream/x", *slow).got
+    assert streamed_upload["waited"] >= 2 and streamed_upload["bytes"] == 80000
+
+
 def test_log_has_only_requests_that_are_logged(proxy):
     proxy.ask("/plain/logged")
     proxy.ask("/open/unlogged", name=GUARDED)
@@ -159,11 +223,13 @@ def test_log_has_only_requests_that_are_logged(proxy):
 
 
 def test_a_text_is_compressed(proxy):
-    found = proxy.run(
-        "curl", "-sk", "-o", "/dev/null", "-D", "-", "-H", "Accept-Encoding: gzip", "--resolve",
-        f"{NAME}:443:127.0.0.1", f"https://{NAME}/api/{'x' * 3000}",
-    )  # fmt: skip
-    assert "content-encoding: gzip" in found.lower()
+    """With Caddy by zstd too (in the fixture), where the client takes it."""
+    for encoding in ("gzip", "zstd") if proxy.kind == "caddy" else ("gzip",):
+        found = proxy.run(
+            "curl", "-sk", "-o", "/dev/null", "-D", "-", "-H", f"Accept-Encoding: {encoding}", "--resolve",
+            f"{NAME}:443:127.0.0.1", f"https://{NAME}/api/{'x' * 3000}",
+        )  # fmt: skip
+        assert f"content-encoding: {encoding}" in found.lower()
 
 
 @pytest.mark.nightly
