@@ -74,7 +74,7 @@ def gather(zone: str, names: list[str], region: str, instance: str | None) -> Fa
         raise InfraError(f"AWS cannot be asked about {region}: {error}") from None
 
 
-def gather_shared(zone: str, wanted: Collection[tuple[str, str]], region: str) -> SharedFacts:
+def gather_shared(zone: str, names: Collection[tuple[str, str]], region: str) -> SharedFacts:
     """Asks AWS for its repositories, and for the records of these names and types. Raises InfraError."""
     try:
         repositories = _repositories(aws.client("ecr", region))
@@ -87,7 +87,7 @@ def gather_shared(zone: str, wanted: Collection[tuple[str, str]], region: str) -
         records = {
             key: ([value["Value"] for value in record.get("ResourceRecords", [])], int(record.get("TTL", 0)))
             for key, record in route53.records(client, id).items()
-            if key in wanted
+            if key in names
         }
         return SharedFacts(region, id.rsplit("/", 1)[-1], repositories, records)
     except (BotoCoreError, ClientError) as error:

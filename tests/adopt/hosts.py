@@ -53,7 +53,7 @@ def facts_of(made: Catalogue, files: HostFiles) -> Facts:
         "networks": networks, "compose": compose, "nginx": {**NGINX, **sites}, "caddy": None,
         "certificates": {certificate.name: "standalone" for certificate in files.certificates},
         "journald": {path: text for path, text in texts.items() if path.startswith("/etc/systemd/journald.conf.d/")},
-        "unread": {},
+        "unread": {}, "crontabs": {}, "rivals": [], "search_ended": "",
     }  # fmt: skip
 
 

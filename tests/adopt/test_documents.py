@@ -14,6 +14,7 @@ PAIRS = [
     (documents.Container, forms.Container),
     (documents.Network, forms.Network),
     (documents.Entry, forms.Entry),
+    (documents.Rival, forms.Rival),
 ]
 
 

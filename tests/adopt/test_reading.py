@@ -80,7 +80,9 @@ def asked(payload: dict) -> list[dict]:
 
 def test_facts_have_units_containers_and_proxy():
     *steps, last = asked({"ask": "facts"})
-    assert [event["step"] for event in steps] == ["units", "containers", "proxy and certificates"]
+    assert [event["step"] for event in steps] == [
+        "units", "containers", "crontabs and scripts", "proxy and certificates",
+    ]  # fmt: skip
     assert last["facts"]["memory"] > 0 and "root" in {account["name"] for account in last["facts"]["accounts"]}
     expected = hosts.facts_of(*hosts.alone("recall", "services"))
     assert set(last["facts"]) == set(expected)

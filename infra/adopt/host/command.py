@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from catalogue.host import Host, SshHost
 from catalogue.loading import SYSTEMS, Catalogue
 from catalogue.problems import Problem
 from catalogue.sizes import MiB
-from infra.adopt.host import comparing, understanding, written
+from infra.adopt.host import comparing, rivals, understanding, written
 from infra.adopt.host.comparing import Comparison
 from infra.adopt.host.documents import Facts
 from infra.adopt.host.reading import Connection, Machine, connect
@@ -152,10 +152,20 @@ def report_lines(survey: Survey, diff: bool) -> list[str]:
         ("units that would restart", comparison.restarts),
         ("units that the release leaves alone", comparison.stays),
         ("in the way", comparison.twice),
+        ("would fight a release: take out, or change", list(_rival_lines(survey.facts))),
     ]
     return [
         line for head, items in parts for line in (f"\n{head}: {'' if items else 'nothing'}".rstrip(), *_under(items))
     ]
+
+
+def _rival_lines(facts: Facts) -> Iterator[str]:
+    """Scripts, workflows and crontabs that would undo a release, and whether all were looked at."""
+    for rival in facts.get("rivals", []):
+        if rival["why"] in rivals.WAYS:
+            yield one_line(f"{rival['path']}:{rival['line']}: {rival['why']}: {rival['text']}")
+    if bound := facts.get("search_ended", ""):
+        yield f"the search ended at its bound of {one_line(bound)}: look through the other scripts yourself"
 
 
 def _under(items: list[str]) -> list[str]:

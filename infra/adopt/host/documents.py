@@ -65,8 +65,18 @@ class Network(TypedDict):
     gateway: str | None
 
 
+class Rival(TypedDict):
+    """A line of a file that would undo or disturb a release."""
+
+    path: str
+    line: int
+    why: str
+    text: str
+
+
 class Facts(TypedDict):
-    """`containers` is None where Docker does not answer; `caddy` is False where Caddy has no configuration."""
+    """`containers` is None where Docker does not answer; `caddy` is False where Caddy has no configuration.
+    `search_ended` is the bound that ended the search for `rivals` ("" for none)."""
 
     hostname: str
     memory: int
@@ -81,6 +91,9 @@ class Facts(TypedDict):
     certificates: dict[str, str]
     journald: dict[str, str]
     unread: NotRequired[dict[str, str]]
+    crontabs: NotRequired[dict[str, str]]
+    rivals: NotRequired[list[Rival]]
+    search_ended: NotRequired[str]
 
 
 class Entry(TypedDict):

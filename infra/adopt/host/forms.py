@@ -58,6 +58,13 @@ class Network(Form):
     gateway: Text | None
 
 
+class Rival(Form):
+    path: Text
+    line: Whole
+    why: Text
+    text: Text
+
+
 class FactsForm(Form):
     hostname: Text
     memory: Annotated[Whole, Field(ge=0)]
@@ -72,6 +79,9 @@ class FactsForm(Form):
     certificates: Annotated[dict[str, Text], Field(max_length=MOST)]
     journald: Contents
     unread: Annotated[dict[str, Text], Field(max_length=MOST)] = {}
+    crontabs: Contents = {}
+    rivals: Annotated[list[Rival], Field(max_length=MOST)] = []
+    search_ended: Text = ""
 
 
 class Entry(Form):

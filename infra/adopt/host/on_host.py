@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, cast
 
 from agent.places import read_file
-from infra.adopt.host import by_run, kernel, plain
+from infra.adopt.host import by_run, crontabs, kernel, plain, rivals
 
 if TYPE_CHECKING:
     from infra.adopt.host.documents import (
@@ -70,6 +70,12 @@ def facts(mask: Mask) -> Iterator[dict[str, Any]]:
     paths += [path for container in containers or [] for path in container["files"]]
     # What no file describes is said as one would
     by_hand = {entry["files"][0]: text for entry in containers or [] if (text := entry.pop("said", ""))}
+    yield {"step": "crontabs and scripts"}
+    scheduled = crontabs.read_all(_raw, mask)
+    folders = [os.path.dirname(path) for path in dict.fromkeys(paths) if path not in by_hand]
+    homes = [account["home"] for account in accounts if account["login"]]
+    hits, bound = rivals.search(folders, homes, _raw, mask)
+    hits += [hit for path, text in scheduled.items() for hit in rivals.hits_in(path, text, mask)]
     yield {"step": "proxy and certificates"}
     yield {
         "facts": {
@@ -82,6 +88,7 @@ def facts(mask: Mask) -> Iterator[dict[str, Any]]:
             "nginx": _read_with_includes("/etc/nginx/nginx.conf", "/etc/nginx", mask),
             "caddy": os.path.exists("/etc/caddy/Caddyfile") and _state(["caddy.service"]).get("caddy.service"),
             "certificates": _certificates(),
+            "crontabs": scheduled, "rivals": hits, "search_ended": bound,
             "journald": _texts(glob.glob("/etc/systemd/journald.conf.d/*.conf"), mask),
         }
     }  # fmt: skip

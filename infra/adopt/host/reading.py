@@ -22,7 +22,7 @@ HERE = Path(__file__).parent
 MASKING = Path(masking.__file__).parent
 PLACES = Path(places.__file__)
 # Its modules, each after those that it imports, and the package itself
-BESIDE = ("by_run", "kernel", "plain")  # what on_host.py imports
+BESIDE = ("by_run", "crontabs", "kernel", "plain", "rivals")  # what on_host.py imports
 MODULES = ("names", "nested", "proxies", "detectors", "lines", "")
 
 

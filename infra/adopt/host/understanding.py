@@ -15,7 +15,7 @@ from catalogue.stack import Stack
 from catalogue.systemd.directives import texts
 from catalogue.systemd.parsing import sections
 from catalogue.validation import Document, problems_of
-from infra.adopt.host import accounts, compose, native, nginx, sites, unresolved, variables
+from infra.adopt.host import accounts, compose, cron, native, nginx, sites, unresolved, variables
 from infra.adopt.host.documents import Entries, Facts
 from infra.adopt.host.remarks import Remark, guess, lines, unfit, unsaid
 from infra.errors import InfraError
@@ -77,6 +77,7 @@ def derive_system(facts: Facts, entries: Entries, stack: Stack, name: str) -> De
     drafts = [
         *_containers(containers, net, stack, entries, remarks),
         *_native(facts, containers, net, entries, remarks),
+        *(_Draft(fields, None, purpose=fields.pop("purpose")) for fields in cron.services(facts, remarks)),
     ]
     served = _sites(facts, remarks)
     for route in served.routes:
