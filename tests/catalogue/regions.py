@@ -11,6 +11,7 @@ def kept(generation: int) -> dict[str, Any]:
 
 # Name → configuration, and what the one line must say
 EXAMPLES = {
+    "no host": (configured(hosts={}), "infra:hosts: the stack has no host; must have one: infra adopt host ADDRESS"),
     "standing by where it serves": (
         configured(standbyRegions=["ap-northeast-1"]),
         "infra:standbyRegions: ap-northeast-1 is aws:region itself",

@@ -241,7 +241,6 @@ BAD_STACK = {
         "infra:hosts.a.disk: unknown field 'disk'",
     ),
     "bad timeout": ({"infra:readyTimeout": "soon"}, "infra:readyTimeout: found 'soon'"),
-    "no hosts": ({"infra:hosts": {}}, "infra:hosts: found {}"),
     "no key of ours": ({"infra:region": "eu-west-1"}, "infra:region: is not a key; set aws:region"),
     "bad account": ({"infra:accountId": "12"}, "infra:accountId: found '12'"),
 }
