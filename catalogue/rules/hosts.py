@@ -29,7 +29,7 @@ DOCUMENTATION_NETWORKS = [IPv4Network(net) for net in ("192.0.2.0/24", "198.51.1
 def hosts(catalogue: Catalogue) -> Iterator[Problem]:
     file = catalogue.stack.file
     if not catalogue.stack.hosts:
-        rule = "must have one: infra adopt host ADDRESS reads a hand-made one off, docs/your-stack.md begins with a new one"
+        rule = "must have one: infra adopt host ADDRESS reads a hand-made one off, docs/your-stack.md has a new one"
         yield Problem(file, "infra:hosts", "the stack has no host", rule)
     for name, host in catalogue.stack.hosts.items():
         where = f"infra:hosts.{name}"

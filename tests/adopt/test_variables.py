@@ -47,6 +47,9 @@ def test_secrets_of_an_environment_file_are_imported_by_one_command():
     catalogue = replace(whole(), stack=stack())
     derived = understanding.DerivedSystem(whole().systems["watchme"], remarks)
     survey = command.Survey(host(BODY), derived, catalogue, "x", comparing.Comparison(), login="ssh me@203.0.113.9")
+    lines_of_report = command.report_lines(replace(survey, old_files=["/srv/shop/.env"]), False)
+    head = lines_of_report.index("\nenvironment files that no release reads: delete them once it serves:")
+    assert lines_of_report[head + 1] == "  /srv/shop/.env"
     assert command._secret_lines(survey) == [
         f"ssh me@203.0.113.9 sudo cat /srv/shop/.env | infra secret import - shop --stack {catalogue.stack.name}   # A, B",
         "infra secret set shop.API_URL",

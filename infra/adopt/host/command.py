@@ -71,6 +71,7 @@ class Survey:
     comparison: Comparison
     stack_problems: Sequence[Problem] = ()
     login: str = "ssh OWNER@HOST"
+    old_files: Sequence[str] = ()
 
 
 def adopt(catalogue: Catalogue, machine: Machine, options: AdoptOptions) -> None:
@@ -101,14 +102,16 @@ def look(catalogue: Catalogue, host: Connection, machine: Machine, options: Adop
         raise InfraError(f"{machine.address} runs a release already: infra drift shows what was changed by hand")
     name = options.system or understanding.name_of(facts["hostname"])
     names, stat = understanding.wanted_paths(facts)
-    derived = understanding.derive_system(facts, host.entries([], names, stat), catalogue.stack, name)
+    entries = host.entries([], names, stat)
+    derived = understanding.derive_system(facts, entries, catalogue.stack, name)
     own, spec = _host(catalogue, machine, facts, options.host)
     extended_catalogue = comparing.with_system(catalogue, derived.system, own, spec)
     files = comparing.render_release(extended_catalogue, own, facts)
     text, variables = comparing.wanted_paths(files)
     comparison = comparing.compare(files, facts, host.entries(text, variables, []))
     stack_problems = comparing.stack_problems(catalogue, derived.system, own, spec)
-    return Survey(facts, derived, extended_catalogue, own, comparison, stack_problems, _login(machine))
+    old_files = sorted(path for path in {*names} - {*variables} if entries[path]["kind"] != "none")
+    return Survey(facts, derived, extended_catalogue, own, comparison, stack_problems, _login(machine), old_files)
 
 
 def _login(machine: Machine) -> str:
@@ -151,6 +154,7 @@ def report_lines(survey: Survey, diff: bool) -> list[str]:
         ("units that would start", comparison.starts),
         ("units that would restart", comparison.restarts),
         ("units that the release leaves alone", comparison.stays),
+        ("environment files that no release reads: delete them once it serves", [*map(one_line, survey.old_files)]),
         ("in the way", comparison.twice),
         ("would fight a release: take out, or change", list(_rival_lines(survey.facts))),
     ]
