@@ -3,14 +3,12 @@ the middle, while a client counts each row whose commit was confirmed. None of t
 write."""
 
 import re
-import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
 from time import sleep
 
 import pytest
 
-from tests.moves.commits import Commits, committing
+from tests.moves.commits import Database, committing
 from tests.moves.on import goes_to, move, must_move, opposite, other_region, points_to, stays_in
 from tests.product import HOST
 from tests.reader import Reader, in_lab
@@ -38,16 +36,16 @@ def home(reader: Reader) -> tuple[str, str]:
     return here, opposite(here)
 
 
+def database(reader: Reader) -> Database:
+    return Database(reader.system, "reader-db", "reader")
+
+
 def query(reader: Reader, region: str, text: str) -> str:
-    argv = ("docker", "exec", "reader-db", "psql", "-U", "reader", "-tAc", text)
-    ran = reader.system.on_host(*argv, host=HOST, region=region)
-    assert ran.code == 0, ran.output
-    return ran.output
+    return database(reader).query(region, text)
 
 
 def writes(reader: Reader, region: str) -> bool:
-    ran = reader.system.on_host("docker", "ps", "--format", "{{.Names}}", host=HOST, region=region)
-    return ran.code == 0 and "reader-db" in ran.output.split()
+    return database(reader).runs(region)
 
 
 def mark(reader: Reader, region: str, id: str) -> None:
@@ -59,37 +57,13 @@ def marks(reader: Reader, region: str) -> set[str]:
     return set(query(reader, region, "select id from marks").split())
 
 
-def answer(reader: Reader, region: str, text: str) -> str | None:
-    """What psql says; None where the database did not take it, or does not run there."""
-    argv = ("docker", "exec", "reader-db", "psql", "-U", "reader", "-tAc", text)
-    try:
-        ran = reader.system.on_host(*argv, host=HOST, region=region)
-    except (AssertionError, LookupError, subprocess.SubprocessError):
-        return None
-    return ran.output.splitlines()[-1] if ran.code == 0 and ran.output else None
-
-
-@contextmanager
-def client(reader: Reader, here: str, there: str) -> Iterator[Commits]:
-    """A client that writes all the time, and what has to be true of its rows afterwards."""
-    with committing(lambda region, text: answer(reader, region, text), here, there) as commits:
-        until("the client writes", lambda: len(commits.confirmed) > 3, 30)
-        yield commits
-        written = len(commits.confirmed)
-        until("the client writes where the data is", lambda: len(commits.confirmed) > written + 3, 60)
-    home = there if writes(reader, there) else here
-    rows = set(map(int, query(reader, home, "select id from commits").split()))
-    missing = sorted(set(commits.confirmed) - rows)
-    assert missing == [], f"{len(missing)} of {len(commits.confirmed)} confirmed commits are missing: {missing[:9]}"
-
-
 def test_a_move_takes_the_data_along_and_the_old_host_rests(reader: Reader, home: tuple[str, str]) -> None:
     here, there = home
     mark(reader, here, "first")
     ticks = int(query(reader, here, "select count(*) from ticks"))
     checked = reader.system.command("infra", "move", there, "--check", "--stack", "lab")
     assert f"host {HOST}: its data is moved: /var/lib/docker/volumes/reader-db/_data" in checked.output
-    with client(reader, here, there) as commits:
+    with committing(database(reader), here, there) as commits:
         said = must_move(reader.system, there)
     line = re.search(r"in use; stopped for ([\d.]+) s, in which \d+ request\(s\) got an error", said)
     # What the line says is what a client of the database saw, and not less
@@ -136,7 +110,7 @@ def test_killed_move_leaves_one_writer_and_continues(reader: Reader, home: tuple
         target = opposite(source)
         mark(reader, source, f"kill{number}")
         goes_to(reader.system, target, source)
-        with client(reader, source, target):
+        with committing(database(reader), source, target):
             reader.system.up_killed_at(moment)
             # The lease of an update that is gone ends by itself
             until("one host writes", lambda t=target, s=source: writes(reader, t) != writes(reader, s), 90)
@@ -169,7 +143,7 @@ def test_cut_connections_leave_one_writer_and_lose_no_commit(
         region = source if of_giver else target
         reader.system.on_host("pkill", "-KILL", "-f", "sshd: ubuntu@", host=HOST, region=region)
 
-    with client(reader, source, target):
+    with committing(database(reader), source, target):
         ran = reader.system.up_and(moment, break_connections)
         # Some of them are made again, and the move comes to its end; or it ends, and the lease does by itself
         until("one host writes", lambda: writes(reader, target) != writes(reader, source), 90)
