@@ -79,13 +79,16 @@ def differences(container: Wanted, details: Mapping[str, Any], target: Image | N
     the host does not have that one: by the names of the compose file. Raises what a misshapen answer makes."""
     host = _mapping(details, "HostConfig")
     body, digest = container.body, str(container.body["image"]).partition("@")[2]
-    is_same = target is not None and details["Image"] in (target.id, *target.digests)
+    is_same = details["Image"] in (target.id, *target.digests) if target else bool(digest) and digest in image.digests
+    if target is None and not digest:
+        # No registry was asked what its tag points to
+        is_same = details["Config"].get("Image") == body["image"]
     ours = _of_body(container, image.config)
     theirs = _of_container(details, image.config)
     if "healthcheck" not in body:
         ours["healthcheck"] = theirs["healthcheck"]
     return [
-        *([] if is_same or (digest and digest in image.digests) else ["image"]),
+        *([] if is_same else ["image"]),
         *(name for name in ours if ours[name] != theirs[name]),
         *(name for name in UNSAID if host.get(name) not in (None, "", 0, -1, False, [], {})),
     ]

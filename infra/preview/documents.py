@@ -1,11 +1,14 @@
 """What a preview knows of a stack and of its hosts, as types. They say nothing at run time: snapshot.py makes them, and
 live.py of what a host answers."""
 
-from typing import Any, NotRequired, TypedDict
+from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 
 from agent.documents.manifest import Manifest
 from catalogue.deployed import Deployed
 from catalogue.shapes import JsonObject, ResourceValues
+
+if TYPE_CHECKING:
+    from infra.ssh import Target
 
 Configuration = JsonObject  # a stack's, as the commit's own catalogue/stack.py has it
 Machines = dict[str, list[Any]]  # host → instance type, GiB of its disk, and of its disk for data
@@ -101,7 +104,7 @@ class Snapshot(Failure, Program):
 class Present(TypedDict):
     """What an update starts from: `systems` are host → its systems, `machines` None where their prices are not known,
     `deployed` the images of services that were deployed alone (`catalogue.deployed`), `addresses` the private ones of
-    hosts."""
+    hosts, `bare` how hosts without a release are reached."""
 
     region: str
     standby: list[str]
@@ -111,6 +114,7 @@ class Present(TypedDict):
     machines: Machines | None
     deployed: Deployed
     addresses: NotRequired[dict[str, str]]
+    bare: NotRequired[dict[str, "Target"]]
 
 
 class Pair(TypedDict):

@@ -20,11 +20,24 @@ class Room:
 
 
 @dataclass(frozen=True)
+class ExistingThing:
+    """Something that is on a host before its first release: what the release does to it, in what it `differs` from the
+    release's own, and the line that says so."""
+
+    kind: Literal["container", "unit", "file", "port", "site"]
+    name: str
+    becomes: Literal["adopted", "replaced", "left alone", "refused"]
+    differs: list[str]
+    line: str
+
+
+@dataclass(frozen=True)
 class HostChange:
     """One host, before and after: `ports` and `addresses` map each that changed to who had it and who has it then,
     `health` each service to the path that had to answer and the one that has to then. `lost` and `gained` are
     public paths (see infra/preview/serving.py), `opened` those that every client may ask for from
-    then on, `data` which environments are made, which release steps run and what becomes of data."""
+    then on, `data` which environments are made, which release steps run and what becomes of data. `existing` is what
+    is on a host without a release already, None where that was not asked (see infra/preview/existing.py)."""
 
     host: str
     how: Literal["new", "changed", "gone", "same", "moved"]
@@ -38,6 +51,7 @@ class HostChange:
     gained: list[str] = field(default_factory=list[str])
     opened: list[str] = field(default_factory=list[str])
     data: list[str] = field(default_factory=list[str])
+    existing: list[ExistingThing] | None = None
 
 
 def compare_hosts(

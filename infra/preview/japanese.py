@@ -145,6 +145,18 @@ TEXTS = {
     "{host} did not answer, its files are shown as new: {why}": "{host}の状態を取得できないため、ファイルを新規として表示しています：{why}",
     "{host} serves {release}; the last update of the stack deployed {last}": "{host}で稼働中のリリースは{release}ですが、スタックが最後に適用したのは{last}です",
     "not checked in the registry, or missing there: {images}": "レジストリで確認できないイメージ：{images}",
+    # infra/preview/existing.py
+    "an existing machine, which gets its first release": "既存のマシン（最初のリリース）",
+    "{host} did not answer, so what runs there already is not known: {why}": "{host}に問い合わせできないため、すでに動いているものは不明です：{why}",
+    "container {name} is adopted: it is what the release creates, and runs on without an interruption": "コンテナ{name}：引き継ぎ（リリースが作成するものと同じ。停止せず動き続けます）",
+    "container {name} is replaced, with an interruption; its volumes are kept. It differs: {differs}": "コンテナ{name}：置き換え（停止あり、ボリュームは残ります）。差異：{differs}",
+    "container {name} is replaced; its volumes are kept. It differs: {differs}": "コンテナ{name}：置き換え（ボリュームは残ります）。差異：{differs}",
+    "container {name} is left alone: it is not in the catalogue": "コンテナ{name}：変更なし（カタログにありません）",
+    "port {port} of {service} is taken by {who}: the update is refused until that is stopped": "{service}のポート{port}は{who}が使用中です。停止するまで更新は拒否されます",
+    "unit {name} runs already: it restarts with the release's definition": "ユニット{name}はすでに動いています。リリースの定義で再起動します",
+    "{path} is no file: the update is refused until it is moved away": "{path}はファイルではありません。移動するまで更新は拒否されます",
+    "{path} exists and is replaced; it is kept in /var/lib/infra/edited": "{path}はすでにあり、置き換えます（元の内容は/var/lib/infra/editedに残ります）",
+    "{path} also has the public name {name}: the update is refused until it is moved away": "{path}にも公開ドメイン名{name}があります。移動するまで更新は拒否されます",
     # infra/preview/data.py, steps.py
     "a data disk is mounted at {places} first. What is there on the root disk is not moved: the update is refused until it is copied (docs/data-disk.md)": "先に"
     "{places}へデータディスクをマウントします。ルートディスク上のデータは移動しません。コピーするまで更新は拒否されます（docs/data-disk.md）",

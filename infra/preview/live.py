@@ -3,7 +3,7 @@
 import copy
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, TypedDict, cast
@@ -13,6 +13,7 @@ from agent.documents.manifest import Manifest
 from agent.wording import phrase as worded
 from catalogue.checks import check, ensure_valid
 from catalogue.deployed import pin_images
+from catalogue.host import SshHost
 from catalogue.loading import Catalogue, load
 from catalogue.machines import of_data_disk, of_instance, place_of, region_of
 from catalogue.problems import CatalogueError, Problem
@@ -22,6 +23,7 @@ from infra import hosts, remote, sources, ssh
 from infra.errors import InfraError
 from infra.foreign import one_line
 from infra.paths import config_file, project_root
+from infra.preview import existing
 from infra.preview.commits import snapshots
 from infra.preview.compare import NOTHING, HostReports, build_report
 from infra.preview.documents import Host, Machines, Present, Program, Snapshot
@@ -37,6 +39,7 @@ INSTANCE = "aws:ec2/instance:Instance"
 VOLUME = "aws:ebs/volume:Volume"
 OTHER_RELEASE = "{host} serves {release}; the last update of the stack deployed {last}"
 UNASKED = "{host} did not answer, its files are shown as new: {why}"
+NO_RELEASE = "no release was brought to this host yet"  # as in infra/on_host.py
 REPLACING = {"replace", "create-replacement", "delete-replaced", "discard-replaced"}
 OPS: dict[str, Op] = {"create": "create", "update": "update", "delete": "delete", "import": "create"}
 
@@ -68,10 +71,12 @@ def report(name: str) -> StackReport:
     pulumi_steps = list(steps(pulumi_result.steps))
     # The policy looks at what the program asks for, whatever is there already
     head, remarks = _head(catalogue, there, mocked)
-    if there is not NOTHING:
+    if "addresses" in there:
         there["machines"] = machines_before(head["machines"], there["region"], pulumi_steps)
-    unbound = [*news(pulumi_result.warnings, check(catalogue)), *unbound, *remarks]
-    return build_report(there, head, pulumi_steps, "live", HostReports(host_reports, unbound))
+    surveys, silent = existing.survey_all(catalogue, there.get("bare", {}), head.get("images", {}))
+    unbound = [*news(pulumi_result.warnings, check(catalogue)), *unbound, *silent, *remarks]
+    built = build_report(there, head, pulumi_steps, "live", HostReports(host_reports, unbound))
+    return replace(built, hosts=existing.with_existing(built.hosts, surveys))
 
 
 def news(warnings: Iterable[str], standing: Iterable[Problem]) -> list[str]:
@@ -192,14 +197,17 @@ def _hosts(catalogue: Catalogue) -> tuple[Present, list[str], list[str]]:
     try:
         outputs = hosts.outputs(catalogue.stack)
     except InfraError as error:
-        return NOTHING, [], [worded("no host was contacted: {why}", why=error)]
+        bare = _existing_machines(catalogue, ())
+        return {**NOTHING, "bare": bare}, [], [] if bare else [worded("no host was contacted: {why}", why=error)]
     addresses = {name: a for name, a in outputs["addresses"].items() if name.partition("@")[0] in catalogue.stack.hosts}
     leaving = sorted(set(outputs["addresses"]) - set(addresses))
     targets = hosts.targets_at(catalogue.stack, addresses)
     with ThreadPoolExecutor(8) as pool:
         answers = dict(zip(targets, pool.map(_ask_host, targets.values()), strict=True))
     key = _key(catalogue)
+    bare = {name: targets[name] for name, answer in answers.items() if answer is None}
     present: Present = {
+        "bare": bare | _existing_machines(catalogue, addresses),
         "region": outputs.get("region", ""), "standby": outputs.get("standby", []), "problems": [], "hosts": {},
         "systems": outputs.get("systems", {}), "machines": None, "deployed": outputs.get("deployed", {}),
         "addresses": outputs.get("privateAddresses", {}),
@@ -228,6 +236,16 @@ def _hosts(catalogue: Catalogue) -> tuple[Present, list[str], list[str]]:
     return present, host_reports, unbound
 
 
+def _existing_machines(catalogue: Catalogue, except_for: Container[str]) -> dict[str, ssh.Target]:
+    """Machines that are there before their first update, which no output names: how each is reached."""
+    specs = {name: spec for name, spec in catalogue.stack.hosts.items() if isinstance(spec, SshHost)}
+    addresses = {name: spec.address for name, spec in specs.items() if name not in except_for}
+    try:
+        return hosts.targets_at(catalogue.stack, addresses) if addresses else {}
+    except InfraError:
+        return {}
+
+
 class ServedRelease(TypedDict):
     """The release that a host serves, its files as they are, and what is not as the release left it."""
 
@@ -243,7 +261,7 @@ def _ask_host(target: ssh.Target) -> ServedRelease | str | None:
         contents, drift = remote.ask(target, "contents"), remote.ask(target, "drift")["drift"]
         return None if contents["release"] is None else cast(ServedRelease, {**contents, "drift": drift})
     except InfraError as error:
-        return str(error)
+        return None if NO_RELEASE in str(error) else str(error)
 
 
 def _complaint(answer: ServedRelease) -> str:

@@ -22,6 +22,7 @@ SOURCES = [
     ROOT / "infra/adopt/host/on_host.py",
     ROOT / "infra/on_host.py",
     ROOT / "infra/reboot_on_host.py",
+    ROOT / "infra/preview/existing_on_host.py",
     *(ROOT / "tests/agent" / name for name in ("fake.py", "certbot.py", "docker.py", "on_a_host.py")),
 ]
 

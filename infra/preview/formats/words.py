@@ -16,7 +16,7 @@ SOURCES = {
 
 HOSTS = {
     "new": "a new host", "gone": "the host is removed", "changed": "", "same": "no change",
-    "moved": "a new machine beside the old one",
+    "moved": "a new machine beside the old one", "first": "an existing machine, which gets its first release",
 }  # fmt: skip
 PORT, ADDRESS = "port {key}: {was} → {will}", "address {key}: {was} → {will}"
 COMMIT = re.compile(r"[0-9a-f]{40,}")
@@ -67,7 +67,8 @@ def phase_lines(stack: StackReport, say: Speaker = ENGLISH) -> Iterator[str]:
 
 
 def facts_of(host: HostChange, say: Speaker = ENGLISH) -> Iterator[str]:
-    """Memory, what services are asked for, public paths, ports and addresses, where they change."""
+    """Memory, what services are asked for, what is on a host already, public paths, ports and addresses, where they
+    change."""
     before, after = host.memory
     if before != after:
         sides = {"before": room(before, say), "after": room(after, say)}
@@ -75,6 +76,7 @@ def facts_of(host: HostChange, say: Speaker = ENGLISH) -> Iterator[str]:
     for service, (was, will) in host.health.items():
         yield say("health check of {service}: {was} → {will} (200 is healthy)", service=service, was=was, will=will)
     yield from map(say.of, host.data)
+    yield from (say.of(thing.line) for thing in host.existing or [])
     if host.how != "new":
         yield from (say("no longer public: {paths}", paths=path) for path in host.lost)
         yield from (say("now open to every client: {path}", path=path) for path in host.opened)
@@ -108,4 +110,5 @@ def cost(monthly: Cost, say: Speaker = ENGLISH) -> str:
 def host_line(host: HostChange, say: Speaker = ENGLISH) -> str:
     untouched = say("no file changes") if host.how == "changed" else ""
     files = say("{count} file(s)", count=len(host.files)) if host.files else untouched
-    return say(", ").join(part for part in (say.word(HOSTS[host.how]), files) if part)
+    what = HOSTS[host.how if host.existing is None else "first"]
+    return say(", ").join(part for part in (say.word(what), files) if part)
