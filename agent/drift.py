@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 
-from agent import artefacts, environments, overrides, quoting, slots, store, units
+from agent import adopting, artefacts, environments, existing, overrides, quoting, slots, store, units
 from agent.desired import ALONE, WHOLE, DesiredFile
 from agent.documents.answers import Finding
 from agent.documents.manifest import EnvironmentFile
@@ -41,7 +41,7 @@ def drift(world: World, overriding: list[Override] | None = None) -> list[Findin
         findings.append(_folder(folder, paths, "the next lock replaces it", reason))
     overriding = overrides.list_overrides(world, release) if overriding is None else overriding
     findings += [Finding(path=entry.path, found=entry.found) for entry in overriding]
-    return findings + _units(world, release)
+    return findings + _containers(world, release) + _units(world, release)
 
 
 def _folder(folder: str, paths: list[str] | None, later: str, reason: str) -> Finding:
@@ -97,6 +97,30 @@ def _redact_line(line: str, plain: dict[str, str], ours: dict[str, str]) -> str:
     if name in plain:
         return line
     return f"{name}=[not shown]" if ours.get(name) == value else f"{name}=[another value, not shown]"
+
+
+def _containers(world: World, release: store.Release) -> list[Finding]:
+    """Containers at the release's names that are neither its own nor adopted. A Docker that does not answer is seen by
+    its units."""
+    entries = {entry["name"]: entry for entry in release.manifest["containers"]}
+    adopted = {
+        id
+        for unit in {entry["unit"] for entry in entries.values()}
+        for id, _ in adopting.adopted_ids(world, adopting.path_of(unit))
+    }
+    try:
+        containers = existing.list_containers(world) if entries else []
+    except (OSError, ValueError):
+        return []
+    findings: list[Finding] = []
+    for container in containers:
+        names = [name.lstrip("/") for name in container.get("Names") or []]
+        labels: dict[str, str] = container.get("Labels") or {}
+        for name in (name for name in names if name in entries):
+            if not existing.is_of(labels, entries[name]) and container["Id"] not in adopted:
+                reason = "is not the release's container, something else started it: remove it (docker rm --force "
+                findings.append({"path": name, "found": f"{reason}{name}), and its unit starts the release's"})
+    return findings
 
 
 def _units(world: World, release: store.Release) -> list[Finding]:

@@ -9,7 +9,7 @@ from agent.recover import recover
 from agent.world import CommandResult
 from tests.agent.fake import FakeWorld, Killed
 from tests.agent.handmade import adopt_ready
-from tests.agent.releases import AVATAR_UNIT, JOB, applied, bigger, gone_back, release, world_for
+from tests.agent.releases import AVATAR_UNIT, JOB, applied, bigger, gone_back, release, serving, world_for
 from tests.rows import changes
 from tests.support import service
 
@@ -240,3 +240,13 @@ def test_a_drop_in_is_never_seen_as_an_edit_or_an_override():
     applied(world, release())
     world.answers["docker update"] = CommandResult(0, "")
     assert not applied(world, release(bigger)).edited
+
+
+def test_a_container_that_displaced_the_releases_is_drift():
+    world = serving(release())
+    assert drift.drift(world) == []
+    world.docker.run_by_hand("d" * 64, AVATAR)
+    (finding,) = drift.drift(world)
+    assert finding["path"] == AVATAR and f"docker rm --force {AVATAR}" in finding["found"]
+    world.docker.silence = "timed out"
+    assert drift.drift(world) == []
