@@ -89,7 +89,8 @@ EXAMPLES: dict[str, list[str]] = {
         "infra host replace watchme --give-up --stack prod",
     ],
     "host retire": ["infra host retire watchme --stack prod"],
-    "secret list": ["infra secret list --stack prod"],
+    "secret list": ["infra secret list --stack prod", "infra secret list --stack prod --hosts"],
+    "secret show-names": ["infra secret show-names --stack prod"],
     "secret diff": ["infra secret diff --stack prod", "infra secret diff --stack prod --host watchme"],
     "secret rotate": [
         "infra secret rotate shop-web.API_KEY --stack prod",

@@ -5,13 +5,16 @@ import sys
 import time
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from catalogue.stack import API_TOKEN, DNS
 from infra.cli import HostName, StackName, app, catalogue_of, valid_catalogue
 from infra.errors import InfraError
+
+if TYPE_CHECKING:
+    from infra.secret import Secret
 
 group = typer.Typer(no_args_is_help=True, help="Secrets of services: list, set, rotate and compare them.")
 app.add_typer(group, name="secret")
@@ -24,9 +27,16 @@ NEXT = "pulumi up deploys it and restarts the services that use it"
 
 
 @group.command(name="list")
-def list_secrets(stack: StackName) -> None:
+def list_secrets(
+    stack: StackName,
+    compare: Annotated[
+        bool,
+        typer.Option("--hosts", help="Ask the hosts too where they have another value; needs the stack's passphrase."),
+    ] = False,
+) -> None:
     """List each secret: whether it has a value, which services use it, and when and by whom that was changed last, by
-    the commits of the stack's file. No value is shown or decrypted."""
+    the commits of the stack's file. No value is shown, and without --hosts none is decrypted. Exit code 2 if a host has
+    another value, and 1 if one cannot be compared."""
     from infra import secret
 
     catalogue = catalogue_of(stack)
@@ -35,23 +45,40 @@ def list_secrets(stack: StackName) -> None:
         typer.echo(line)
     counted = secret.counts(entries)
     typer.echo(f"{len(entries)} secret(s), {counted['missing']} missing, {counted['used by nothing']} used by nothing")
+    if compare and (code := _compare(stack, entries, None)):
+        raise typer.Exit(code)
+
+
+@group.command(name="show-names")
+def show_names(stack: StackName) -> None:
+    """Print the name of each secret, a line each, for scripts: those with a value and those that a service needs."""
+    from infra import secret
+
+    for entry in secret.stack_secrets(catalogue_of(stack)):
+        typer.echo(entry.path)
 
 
 @group.command()
 def diff(stack: StackName, host: HostName = None) -> None:
     """Compare secrets by name with what hosts have: other values, missing ones, unused ones, values changed by hand.
     Exit code 2 if anything differs. Digests under the stack's key are compared, and no value is shown."""
-    from infra import secret, secret_hosts
+    from infra import secret
+
+    if code := _compare(stack, secret.stack_secrets(catalogue_of(stack)), host):
+        raise typer.Exit(code)
+
+
+def _compare(stack: str, entries: list["Secret"], host: str | None) -> int:
+    """Prints in what hosts differ from the stack. Returns the exit code."""
+    from infra import secret_hosts
     from infra.preview.live import catalogue_of as catalogue_with_values
 
-    entries = secret.stack_secrets(catalogue_of(stack))
     lines, unknown = secret_hosts.compare(catalogue_with_values(stack, complete=False), entries, host)
     for line in [*lines, *unknown]:
         typer.echo(line)
     if not lines and not unknown:
         typer.echo(f"every host has the values of stack {stack}, and nothing is missing or unused")
-    if lines or unknown:
-        raise typer.Exit(1 if unknown else 2)
+    return 1 if unknown else 2 if lines else 0
 
 
 @group.command(name="set")

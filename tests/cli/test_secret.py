@@ -64,6 +64,24 @@ def test_list_shows_every_secret_once_with_its_state(asked):
     assert asked == []
 
 
+def test_names_alone_are_printed_for_scripts(asked):
+    assert command("show-names").stdout.split() == [
+        "backup.RESTIC_PASSWORD", "registries.ghcr.io", "shop.SHARED", "shop-web.API_KEY", "shop-worker.OLD",
+    ]  # fmt: skip
+    assert asked == []
+
+
+@pytest.mark.parametrize(
+    ("lines", "unknown", "code"),
+    [([], [], 0), (["box.X has another value"], [], 2), (["a"], ["box does not answer"], 1)],
+)
+def test_list_compares_with_hosts_on_request(asked, monkeypatch, lines, unknown, code):
+    monkeypatch.setattr("infra.preview.live.catalogue_of", lambda stack, complete: None)
+    monkeypatch.setattr("infra.secret_hosts.compare", lambda catalogue, entries, only: (lines, unknown))
+    ran = CliRunner().invoke(app, ["secret", "list", "--stack", "prod", "--hosts"])
+    assert ran.exit_code == code and all(line in ran.stdout for line in [*lines, *unknown, "shop-web.API_KEY"])
+
+
 SET = {
     "a service's": ("shop-web.API_KEY", 'infra:secrets["shop-web"]["API_KEY"]'),
     "all services' of a system": ("shop.SHARED", 'infra:secrets["shop"]["SHARED"]'),
