@@ -3,9 +3,12 @@
 import queue
 import re
 import threading
-from collections.abc import Iterator, Sequence
+import zlib
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import cast
+
+import typer
 
 from agent import times
 from agent.documents.answers import LogLine
@@ -17,6 +20,8 @@ from infra.ssh import Target
 
 OF_HOSTS = ("monitor", "watch", "memory", "releases")
 WAITING = 1000  # lines that are not shown yet
+COLOURS = ("cyan", "green", "yellow", "magenta", "blue", "bright_cyan", "bright_green", "bright_magenta")
+Paint = Callable[[str], str]
 
 
 def services_of(catalogue: Catalogue, names: Sequence[str]) -> dict[str, list[str]]:
@@ -56,8 +61,11 @@ class Selection:
     grep: str = ""
 
 
-def lines(catalogue: Catalogue, names: Sequence[str], host: str | None, which: Selection) -> Iterator[str]:
-    """Of each service of each host, by their time, or as they come until Ctrl-C. Raises InfraError."""
+def lines(
+    catalogue: Catalogue, names: Sequence[str], host: str | None, which: Selection, paint: Paint = str
+) -> Iterator[str]:
+    """Of each service of each host, by their time, or as they come until Ctrl-C. `paint` colours what a line is from.
+    Raises InfraError."""
     try:
         re.compile(which.grep)
     except re.error as error:
@@ -84,20 +92,27 @@ def lines(catalogue: Catalogue, names: Sequence[str], host: str | None, which: S
                 events.append((event["at"], name, event))
         except InfraError as error:
             wrong = error
-        yield from (format_line(name, event, several) for _, name, event in sorted(events, key=lambda one: one[0]))
+        yield from (
+            format_line(name, event, several, paint) for _, name, event in sorted(events, key=lambda one: one[0])
+        )
         if wrong:
             raise wrong
         return
     try:
-        yield from (format_line(name, event, several) for name, event in _all(sources, which))
+        yield from (format_line(name, event, several, paint) for name, event in _all(sources, which))
     except KeyboardInterrupt:
         return
 
 
-def format_line(host: str, event: LogLine, several: bool) -> str:
+def format_line(host: str, event: LogLine, several: bool, paint: Paint = str) -> str:
     """`2026-11-25 09:12:03 JST watchme ast-api: …`, the host only where there are several."""
     when = times.show(event["at"], form=times.SECONDS)
-    return f"{when} {f'{host} ' if several else ''}{event['from']}: {event['line']}"
+    return f"{when} {paint(f'{host} ' * several + event['from'])}: {event['line']}"
+
+
+def in_its_colour(source: str) -> str:
+    """The name of a service, or of a host and a service, in the terminal colour that it has each time."""
+    return typer.style(source, fg=COLOURS[zlib.crc32(source.encode()) % len(COLOURS)])
 
 
 def _all(sources: Sequence[tuple[str, Target, str]], which: Selection) -> Iterator[tuple[str, LogLine]]:

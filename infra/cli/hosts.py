@@ -1,5 +1,6 @@
 """Commands that ask hosts, and act on them."""
 
+import os
 import re
 import sys
 from enum import StrEnum
@@ -94,7 +95,10 @@ def logs(
     catalogue = catalogue_of(stack)
     ago = None if since is None else duration("--since", since)
     count = lines if lines is not None else MOST_LINES if ago is not None else 50
-    for line in service_logs.lines(catalogue, services or [], host, service_logs.Selection(count, follow, ago, grep)):
+    which = service_logs.Selection(count, follow, ago, grep)
+    paint = str if os.environ.get("NO_COLOR") else service_logs.in_its_colour
+    # typer.echo takes colours away where standard output is no terminal
+    for line in service_logs.lines(catalogue, services or [], host, which, paint):
         typer.echo(line)
 
 

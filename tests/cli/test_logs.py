@@ -3,9 +3,11 @@
 import itertools
 
 import pytest
+from typer.testing import CliRunner
 
 from infra import logs
 from infra.errors import InfraError
+from infra.main import app
 from infra.ssh import Target
 from tests.support import whole
 
@@ -114,3 +116,23 @@ def test_options_of_logs_are_sent_to_the_host(saying, monkeypatch):
     monkeypatch.setattr(logs.remote, "stream", lambda target, verb, payload: asked.append(payload) or iter(()))
     list(logs.lines(whole(), ["ast-api"], "watchme", logs.Selection(9, False, 60.0, "error|oops")))
     assert asked == [{"service": "ast-api", "lines": 9, "follow": False, "since": 60.0, "grep": "error|oops"}]
+
+
+def test_each_source_keeps_its_colour_and_lines_have_none():
+    event = {"at": 1764547200.0, "from": "web", "line": "red"}
+    line = logs.format_line("box", event, True, logs.in_its_colour)
+    assert line == logs.format_line("box", event, True, logs.in_its_colour)
+    assert "\x1b[" in line and line.endswith("\x1b[0m: red") and "box web" in line
+    assert len({logs.in_its_colour(f"service-{number}")[:5] for number in range(50)}) > 3
+
+
+@pytest.mark.parametrize("is_coloured", [True, False])
+def test_colours_are_for_terminals_alone(monkeypatch, is_coloured):
+    monkeypatch.setattr("infra.cli.hosts.catalogue_of", lambda stack: None)
+    monkeypatch.setattr(logs, "lines", lambda *words: iter([words[-1]("web")]))
+    runner = CliRunner()
+    shown = runner.invoke(app, ["logs", "web", "--stack", "prod"], color=is_coloured).output
+    assert ("\x1b[" in shown) is is_coloured and "web" in shown
+    assert (
+        "\x1b[" not in runner.invoke(app, ["logs", "web", "--stack", "prod"], color=True, env={"NO_COLOR": "1"}).output
+    )
