@@ -29,6 +29,7 @@ def check(
     also what an update would lack: secrets' values, and in AWS rights (policies, boundaries, the organisation's),
     quotas, regions, names that are taken."""
     from catalogue.checks import check as problems_of
+    from catalogue.growth import growth_notes
     from catalogue.rules.hosts import unique_public_names
 
     catalogue = catalogue_of(stack)
@@ -49,7 +50,7 @@ def check(
     services = sum(len(system.active) for system in catalogue.running.values())
     summary = f"stack {stack}: {services} services on {len(catalogue.stack.hosts)} host(s), {len(problems)} warning(s)"
     typer.echo(f"{summary}; updates are refused until {unset} secret(s) have a value" if unset else summary)
-    for line in [*_following(catalogue), *_proposals(catalogue)]:
+    for line in [*_following(catalogue), *growth_notes(catalogue), *_proposals(catalogue)]:
         typer.echo(line)
 
 
