@@ -155,7 +155,8 @@ def remove(world: World, entries: list[ExistingContainer]) -> list[str]:
         try:
             _inspect(world, entry["id"])
             ran = world.run("docker", "rm", "--force", entry["id"])
-            differs = f" (it differs: {', '.join(entry['differs'])})" if entry.get("differs") else ""
+            reasons = entry.get("differs")
+            differs = f" (it differs: {', '.join(reasons)})" if reasons else ""
             replaced = f"the existing container {entry['name']} was replaced{differs}{volumes}"
             lines.append(complaint if ran.code else replaced)
         except Declined:

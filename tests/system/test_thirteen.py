@@ -18,7 +18,9 @@ from tests.system.conftest import System
 
 pytestmark = [pytest.mark.lab, pytest.mark.nightly]
 HOST, SYSTEM, NAME = "yard", "files/systems/yard.yaml", "yard.hey-watch.me"
-IMAGE = f"{ACCOUNT}.dkr.ecr.ap-northeast-1.amazonaws.com/yard-stub:latest"
+# A repository that exists before the release does, as its owner's do
+REPOSITORY, TAG = "watchme-web", "yard"
+IMAGE = f"{ACCOUNT}.dkr.ecr.ap-northeast-1.amazonaws.com/{REPOSITORY}:{TAG}"
 NAMES = [f"s{number:02}" for number in range(1, 14)]
 # What its owner runs otherwise than the catalogue says; s13 is not in it, and s09 was started by `docker run`
 DIFFERENT = {"s10": "mem_limit", "s11": "environment", "s12": "not running"}
@@ -39,7 +41,7 @@ def system_file(bad: str = "") -> str:
     services = [
         {
             "name": name, "kind": "compose", "purpose": f"Service {name}", "role": "api",
-            "image": {"repository": "yard-stub"}, "container": name, "port": port(name), "address": address(name),
+            "image": {"repository": REPOSITORY, "tag": TAG}, "container": name, "port": port(name), "address": address(name),
             "routes": [{"public": f"/{name}/"}], "memory": {"limit": "64m"}, "directory": f"/srv/{name}",
             "unit": f"yard-{name}.service", "environment": {"STUB_PORT": str(port(name)), "MODE": "production"},
             "volumes": [f"/srv/{name}/data:/data"], "health": "/missing" if name == bad else "/health",
@@ -126,9 +128,8 @@ def yard(system: System) -> Iterator[tuple[System, existing.Machine]]:
     """The stack with the owner's machine as a host, on which no program of this project has run."""
     key = yaml.safe_load(system.lab.config_file.read_text())["config"]["infra:sshPublicKey"]
     machine = existing.start(system.lab, HOST, 3, key)
-    push_stub(
-        system.lab, "ap-northeast-1", "yard-stub", {"port": 8040, "health": "/health", "prefix": "/"}, build_programs()
-    )
+    facts = {"port": 8040, "health": "/health", "prefix": "/"}
+    push_stub(system.lab, "ap-northeast-1", f"{REPOSITORY}:{TAG}", facts, build_programs())
     wait_until("Docker", lambda: succeeds("docker", "exec", machine.container, "docker", "info"))
     subprocess.run(
         ["docker", "exec", "-i", machine.container, "docker", "login", "-u", registry.USER, "--password-stdin", IMAGE.split("/")[0]],
@@ -165,7 +166,7 @@ def test_thirteen_projects_are_taken_over_without_a_gap(yard):
         assert on(machine, "cat", f"/srv/{name}/data/kept") == f"data of {name}"
     for name in [*EQUAL, *DIFFERENT]:
         status, _, body = system.ask("GET", f"/{name}/a/b", name=NAME)
-        assert (status, json.loads(body)["service"]) == (200, "yard-stub"), name
+        assert (status, json.loads(body)["service"]) == (200, REPOSITORY), name
 
     again = system.must_up()
     assert ids(machine) == after and "adopted" not in again
