@@ -60,7 +60,8 @@ def test_no_kind_of_service_knows_another():
 
 def test_a_proxy_is_chosen_by_its_description_and_never_by_its_name():
     """A third one is then modules of its name alone. What is read off a hand-made host is of Nginx and Caddy."""
-    own = tuple(f"{ROOT}/{folder}/" for folder in (*(f"{name}/proxies" for name in DESCRIBING), "infra/adopt", "lab"))
+    places = (*(f"{name}/proxies/" for name in DESCRIBING), "infra/adopt/", "lab/", "infra/preview/existing_on_host.py")
+    own = tuple(f"{ROOT}/{place}" for place in places)
     choosing = [
         f"{path.relative_to(ROOT)}:{node.lineno}"
         for folder in MAY
