@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -21,12 +22,22 @@ PATIENCE = 20  # seconds for Docker
 
 def build_labels(world: World, manifest: Manifest) -> dict[str, dict[str, str]]:
     """Service → what its image says; none of one that says nothing, or that Docker cannot say."""
-    labels_by_image = _build_labels(world, store.images_of(manifest))
-    labels_of = {
+    return build_labels_of(world, {"": manifest})[""]
+
+
+def build_labels_of(world: World, manifests: Mapping[str, Manifest]) -> dict[str, dict[str, dict[str, str]]]:
+    """The same of several releases by their ids: Docker is asked once."""
+    images = {image for manifest in manifests.values() for image in store.images_of(manifest)}
+    labels_by_image = _build_labels(world, sorted(images))
+    return {id: _by_service(manifest, labels_by_image) for id, manifest in manifests.items()}
+
+
+def _by_service(manifest: Manifest, labels_by_image: Mapping[str, dict[str, str]]) -> dict[str, dict[str, str]]:
+    entries = {
         name: [labels_by_image[image] for image in images if image in labels_by_image]
         for name, images in store.by_service(manifest).items()
     }
-    return {name: entries[0] for name, entries in labels_of.items() if entries}
+    return {name: labels[0] for name, labels in entries.items() if labels}
 
 
 def _build_labels(world: World, images: list[str]) -> dict[str, dict[str, str]]:

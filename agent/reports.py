@@ -123,16 +123,15 @@ def drift(world: World) -> Drift:
 def releases(world: World) -> Releases:
     """Those that the host keeps, its jobs, and who got to its services."""
     kept_ids, damaged_ids = store.returnable(world), store.unreadable(world)
+    manifests = {id: store.manifest(world, id) for id in kept_ids if id not in damaged_ids}
     return {
         "current": store.current_id(world),
         "kept": kept_ids,
         "history": store.history(world),
         "images": prune.needed_images(world),
-        "services": {id: store.by_service(store.manifest(world, id)) for id in kept_ids if id not in damaged_ids},
+        "services": {id: store.by_service(manifest) for id, manifest in manifests.items()},
         "reached": reaching.access_records(world),
         "damaged": damaged_ids,
         "damaged_jobs": store.damaged_jobs(world),
-        "builds": {
-            id: builds.build_labels(world, store.manifest(world, id)) for id in kept_ids if id not in damaged_ids
-        },
+        "builds": builds.build_labels_of(world, manifests),
     }

@@ -78,7 +78,8 @@ def count_open_requests(processes: list[str]) -> int:
 def main(payload: TrafficPayload) -> None:
     """The requests of the last `within` seconds that a service answered: how many, from whom most, how long ago the
     latest was (None: none in a log), and how many are `open`. `logs` and `processes` are those of proxies. Of the last
-    `failed_within` seconds: how many were answered with an error of the server's (`failed`)."""
+    `failed_within` seconds: how many were answered with an error of the server's (`failed`; None where no log that was
+    read reaches back to their beginning)."""
     now = time.time()
     entries = [entry for log in payload["logs"] for entry in read_answers(latest_lines(log), log)]
     served_entries = [entry for entry in entries if entry[1] and entry[2] not in UNSERVED]
@@ -86,7 +87,8 @@ def main(payload: TrafficPayload) -> None:
     clients = sorted({client: lately.count(client) for client in set(lately)}.items(), key=lambda item: -item[1])
     latest = max((when for when, _, _ in served_entries), default=None)
     since = now - payload.get("failed_within", 0.0)
-    failed = sum(when >= since and status >= 500 for when, _, status in entries)
+    is_known = any(when < since for when, _, _ in entries)
+    failed = sum(when >= since and status >= 500 for when, _, status in entries) if is_known else None
     print(json.dumps({
         "requests": len(lately), "failed": failed, "clients": clients[:3],
         "ago": None if latest is None else max(0.0, now - latest),

@@ -244,7 +244,7 @@ Client = Annotated[list[Text | Whole], Field(min_length=2, max_length=2)]
 
 class Traffic(Form):
     requests: Annotated[Whole, Field(ge=0)]
-    failed: Annotated[Whole, Field(ge=0)] = 0
+    failed: Annotated[Whole, Field(ge=0)] | None = None
     open: Annotated[Whole, Field(ge=0)]
     ago: Seconds | None
     clients: Annotated[list[Client], Field(max_length=MOST)]

@@ -232,6 +232,20 @@ def test_image_is_built_with_its_origin_for_each_processor(tmp_path, platform, i
     assert ("qemu-user-static" in asked) is is_emulated
 
 
+def test_layers_are_kept_of_one_build_under_a_key_without_commas(tmp_path):
+    (cache,) = [entry["with"] for entry in DEPLOY["jobs"]["push"]["steps"] if "actions/cache" in entry.get("uses", "")]
+    for key in (cache["key"], cache["restore-keys"]):
+        assert "contains(inputs.platform, ',')" in key and "}-${{ inputs.platform }}" not in key, key
+    (tmp_path / "layers").mkdir()
+    (tmp_path / "layers/old").touch()
+    env = programs(tmp_path, docker=f"mkdir -p {tmp_path}/new-layers; touch {tmp_path}/new-layers/new", skopeo="true") | {
+        "CONTEXT": ".", "FILE": "", "PLATFORM": "linux/arm64", "RUNNER_TEMP": str(tmp_path), "GITHUB_SHA": "c0ffee",
+        "GITHUB_SERVER_URL": "https://github.com", "GITHUB_REPOSITORY": "acme/shop", "GITHUB_RUN_ID": "2",
+    }  # fmt: skip
+    execute("bash", "-e", "-c", step("push", "Build"), env=env)
+    assert [path.name for path in (tmp_path / "layers").iterdir()] == ["new"]
+
+
 def test_an_environment_of_a_pusher_is_the_jobs():
     """By its token a workflow is known by that alone."""
     assert DEPLOY["jobs"]["push"]["environment"] == "${{ inputs.environment }}"

@@ -86,7 +86,7 @@ class TrafficAnswer(TypedDict):
     latest was (None: none in a log), and the clients with the most, each with how many."""
 
     requests: int
-    failed: int
+    failed: int | None
     open: int
     ago: float | None
     clients: list[tuple[str, int]]

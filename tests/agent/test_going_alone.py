@@ -165,5 +165,8 @@ def test_clients_are_counted_from_the_log_of_the_proxy(tmp_path, monkeypatch, ca
     traffic.main({"within": 30, "failed_within": 4, **signs_of_traffic()})
     said = json.loads(capsys.readouterr().out)
     assert said["open"] == 1 and said["failed"] == 1
+    # The log begins later than what is asked for, as one does that was rotated meanwhile
+    traffic.main({"within": 30, "failed_within": 100, **signs_of_traffic()})
+    assert json.loads(capsys.readouterr().out)["failed"] is None
     # A redirection to TLS and what strangers try are no client's requests; an answer that failed is one
     assert (said["requests"], said["clients"]) == (2, [["198.51.100.1", 2]]) and said["ago"] < 10

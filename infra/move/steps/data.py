@@ -244,17 +244,17 @@ class Moving:
             self._commit(home, id)
         self._start(home, id, there)
         seconds = time.monotonic() - began
-        failed = self._count_failed(home, seconds)
+        failed = self._count_failed(home, began)
         errors = "an unknown number of requests" if failed is None else f"{failed} request(s)"
         self.say(
             f"{self.what}: {size / MiB:.0f} MiB {IN_USE}; stopped for {seconds:.1f} s, in which {errors} got an error"
         )
         return {"bytes": size, "seconds": round(seconds, 1), "failed": failed}
 
-    def _count_failed(self, home: Host, seconds: float) -> int | None:
+    def _count_failed(self, home: Host, began: float) -> int | None:
         """By the log of its proxy, to which the names still point. Other systems' errors of that time are among
         them."""
-        traffic = ask_traffic(home.target, self.traffic, 0.0, seconds + 1) if self.traffic else None
+        traffic = ask_traffic(home.target, self.traffic, 0.0, began) if self.traffic else None
         return traffic["failed"] if traffic else None
 
     def _commit(self, home: Host, id: str) -> None:
