@@ -95,22 +95,24 @@ def _is_compose(files: Mapping[str, str], path: str) -> bool:
 
 class Adoptions(NamedTuple):
     """What a switch adopts: the drop-ins that it `writes`, those that it `removes` since their units change, the
-    containers that are `adopted`, the ids of those that were and are replaced now (`former`) and of those that stay,
-    and of others in what each differs."""
+    containers that are `adopted`, those that were and are replaced now (`former`, as drop-in and id), the ids of those
+    that stay, and of others in what each differs."""
 
     writes: list[DesiredFile]
     removes: list[str]
     adopted: list[ExistingContainer]
-    former: list[str]
+    former: list[tuple[str, str]]
     stays: list[str]
     differs: dict[str, list[str]]
 
     def for_paths(self, paths: Collection[str]) -> Adoptions:
-        """Those of units whose drop-ins are among the paths."""
+        """Those of units whose drop-ins are among the paths. What others have adopted stays."""
         return self._replace(
             writes=[file for file in self.writes if file.path in paths],
             removes=[path for path in self.removes if path in paths],
             adopted=[entry for entry in self.adopted if path_of(entry.get("unit", "")) in paths],
+            former=[(path, id) for path, id in self.former if path in paths],
+            stays=self.stays + [id for path, id in self.former if path not in paths],
         )
 
 
@@ -121,8 +123,9 @@ def plan(world: World, target: Release, starts: Sequence[str], disturbed: Collec
     """Of the units `starts`, those whose containers run already without them; those of the `disturbed` ones, which
     change or leave, are no longer adopted. Raises OSError where Docker does not answer."""
     removes = [path for unit in disturbed if world.exists(path := path_of(unit))]
-    former = [id for path in removes for id, _ in adopted_ids(world, path)]
-    present = [unit for unit in starts if path_of(unit) not in removes and world.exists(path_of(unit))]
+    former = [(path, id) for path in removes for id, _ in adopted_ids(world, path)]
+    # Also of units that rest: what they have adopted is theirs
+    present = [unit for unit in target.unit_names if path_of(unit) not in removes and world.exists(path_of(unit))]
     stays = [id for unit in present for id, _ in adopted_ids(world, path_of(unit))]
     nothing = NONE._replace(removes=removes, former=former, stays=stays)
     units = [unit for unit in starts if unit not in present]

@@ -157,8 +157,12 @@ def remove(world: World, entries: list[ExistingContainer]) -> list[str]:
             ran = world.run("docker", "rm", "--force", entry["id"])
             reasons = entry.get("differs")
             differs = f" (it differs: {', '.join(reasons)})" if reasons else ""
-            replaced = f"the existing container {entry['name']} was replaced{differs}{volumes}"
-            lines.append(complaint if ran.code else replaced)
+            done = (
+                f"the existing container {entry['name']} was removed{volumes}"
+                if entry.get("leaves")
+                else f"the existing container {entry['name']} was replaced{differs}{volumes}"
+            )
+            lines.append(complaint if ran.code else done)
         except Declined:
             continue
         except (OSError, ValueError, KeyError) as error:

@@ -107,9 +107,15 @@ def _containers_to_replace(
     aside = [
         e for e in existing.conflicts(world, plan.target.manifest, starting, base, stopping) if e["id"] not in run_on
     ]
-    former = set(adoptions.former) - run_on - {entry["id"] for entry in aside}
+    former = {id for _, id in adoptions.former} - run_on - {entry["id"] for entry in aside}
     aside += [entry for id in sorted(former) if (entry := existing.describe(world, "", id))]
-    return [ExistingContainer({**entry, "differs": adoptions.differs.get(entry["name"], [])}) for entry in aside]
+    names = {entry["name"] for entry in plan.target.manifest["containers"]}
+    return [
+        ExistingContainer({
+            **entry, "differs": adoptions.differs.get(entry["name"], []), "leaves": entry["name"] not in names,
+        })
+        for entry in aside
+    ]  # fmt: skip
 
 
 def commit(world: World, switch: Transaction) -> None:

@@ -85,10 +85,11 @@ class _AnyExistingContainer(TypedDict):
 class ExistingContainer(_AnyExistingContainer, total=False):
     """A container that no release made, as agent/existing.py sets it aside or agent/adopting.py adopts it: `started` is
     as Docker has it, `restart` as its command line takes it. One that is adopted has a `unit`; of another one `differs`
-    says in what it is not what the release creates."""
+    says in what it is not what the release creates; one that `leaves` has no successor in it."""
 
     unit: str
     differs: list[str]
+    leaves: bool
 
 
 class Address(TypedDict):

@@ -1,10 +1,12 @@
 """Containers that ran before the first release and are what it would create: they run on untouched, whatever happens."""
 
 import copy
+from dataclasses import replace
 
 import pytest
 
 from agent import adopting, drift, store
+from agent.apply import bring
 from agent.recover import recover
 from agent.world import CommandResult
 from tests.agent.fake import FakeWorld, Killed
@@ -204,7 +206,55 @@ def test_an_adopted_container_goes_with_its_service():
     outcome = applied(world, release(without_avatar))
     assert outcome.outcome == "applied", outcome.line
     assert f"/{AVATAR}" not in [entry["Name"] for entry in world.docker.foreign.values()]
-    assert DROP_IN not in world.files and f"the existing container {AVATAR} was replaced" in outcome.line
+    assert DROP_IN not in world.files and f"the existing container {AVATAR} was removed" in outcome.line
+    assert "was replaced" not in outcome.line
+
+
+def edited_by_hand(world: FakeWorld, unit: str) -> None:
+    path = f"/etc/systemd/system/{unit}"
+    world.files[path] = (world.files[path][0] + b"# by hand\n", *world.files[path][1:])
+
+
+def test_a_release_of_one_service_leaves_what_another_one_has_adopted():
+    world = by_hand()
+    applied(world, release())
+    other = "watchme-ast-api.service"
+    edited_by_hand(world, other)
+    own = next(id for id, entry in world.docker.foreign.items() if entry["Name"] == f"/{AVATAR}")
+    before = containers(world)
+    outcome = applied(world, release(bigger), job=replace(JOB, only=("avatar-uploader",)))
+    assert outcome.outcome == "applied", outcome.line
+    assert containers(world) == {id: entry for id, entry in before.items() if id != own}
+    assert adopting.path_of(other) in world.files and DROP_IN not in world.files
+
+
+def test_a_restart_of_an_edited_unit_keeps_its_adopted_container():
+    world = by_hand()
+    applied(world, release())
+    edited_by_hand(world, AVATAR_UNIT)
+    before = containers(world)
+    world.ran.clear()
+    outcome = bring(
+        world, replace(JOB, kind="restart", only=("avatar-uploader",)), release().id,
+        lambda: store.load(world, release().id),
+    )  # fmt: skip
+    assert outcome.outcome == "applied", outcome.line
+    assert containers(world) == before and DROP_IN in world.files and not world.commands("docker rm")
+
+
+def test_a_unit_that_made_room_in_memory_keeps_its_adopted_container():
+    world = by_hand()
+    applied(world, release())
+    resting = next(unit for unit in release().manifest["units"] if unit.get("bar") and unit["name"] != AVATAR_UNIT)
+    world.there.add(resting["bar"])
+    world.active.discard(resting["name"])
+    before = set(world.docker.foreign)
+    outcome = applied(world, release(bigger))
+    assert outcome.outcome == "applied", outcome.line
+    names = {entry["name"] for entry in CONTAINERS.values() if entry["unit"] == resting["name"]}
+    gone = {id for id in before if id not in world.docker.foreign}
+    assert len(gone) == 1 and adopting.path_of(resting["name"]) in world.files
+    assert names <= {entry["Name"].lstrip("/") for entry in world.docker.foreign.values()}
 
 
 def test_a_container_that_its_own_unit_runs_is_restarted_by_the_release():
