@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from agent import blocks, existing, quoting
+from agent import blocks, existing, quoting, validate
 from agent.definitions import Image, Wanted, containers_to_create, differences
 from agent.desired import DesiredFile
 from agent.documents.manifest import Manifest
@@ -84,13 +84,12 @@ def containers_of(manifest: Manifest, files: Mapping[str, str], units: Collectio
     own = {path for unit in manifest["units"] if unit["name"] in units for path in unit["files"]}
     names = {entry["name"] for entry in manifest["containers"] if entry["unit"] in units}
     documents = {
-        path: blocks.parse(files[path]) for path in own if path.endswith((".yml", ".yaml")) and _is_compose(files, path)
+        # Not other programs' files, such as Kong's, which may have `services` too
+        path: blocks.parse(files[path])
+        for path in own
+        if validate.is_compose(path) and path in files
     }
     return [one for one in containers_to_create(manifest, documents, files) if one.entry["name"] in names]
-
-
-def _is_compose(files: Mapping[str, str], path: str) -> bool:
-    return re.search(r"^services:", files.get(path, ""), re.MULTILINE) is not None
 
 
 class Adoptions(NamedTuple):
@@ -204,7 +203,8 @@ def drop_in(unit: str, adopted: Sequence[Verdict], everything: Sequence[Wanted])
             command = line[len("ExecStart=") :]
     script = command[len("/bin/bash -c '") : -1] if command.startswith("/bin/bash -c '") else f"{command} & wait -n"
     followed = [verdict.id for verdict in adopted if verdict.log in FOLLOWED]
-    logs = f"for id in {' '.join(followed)}; do docker logs --follow --since 5s $$id & done; " if followed else ""
+    # Not of the shell that waits: a log that ends is no end of a container
+    logs = f"for id in {' '.join(followed)}; do (docker logs --follow --since 5s $$id &); done; " if followed else ""
     notes = [f"# container {verdict.id} {verdict.wanted.entry['name']}" for verdict in adopted]
     return "\n".join([
         "# Written by infra: containers that ran before the release and are what it would create",

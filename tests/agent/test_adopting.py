@@ -1,12 +1,16 @@
 """Containers that ran before the first release and are what it would create: they run on untouched, whatever happens."""
 
 import copy
+import shlex
+import subprocess
 from dataclasses import replace
 
 import pytest
 
 from agent import adopting, drift, store
-from agent.apply import bring
+from agent.apply import bring, unpack_release
+from agent.archive import members
+from agent.definitions import Wanted
 from agent.recover import recover
 from agent.world import CommandResult
 from tests.agent.fake import FakeWorld, Killed
@@ -283,6 +287,32 @@ def test_beside_an_adopted_container_compose_makes_only_the_others():
         f'ExecStartPre=/bin/sh -c \'docker start {id} >/dev/null || set -- "$$@" {key}; [ $$# -eq 0 ]'
     )
     assert line.endswith("""up -d --no-deps "$$@"' adopted web-beside""")
+
+
+def test_a_log_that_ends_does_not_end_the_service(tmp_path):
+    """Docker's log of a container ends when Docker restarts, or rotates it away."""
+    programs = {"docker": f"echo $* >>{tmp_path}/followed", "served": f"sleep 1; touch {tmp_path}/ended"}
+    for name, line in programs.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{line}\n")
+        (tmp_path / name).chmod(0o755)
+    adopted = adopting.Verdict(Wanted(CONTAINERS[AVATAR], "avatar", {}, {}), "e" * 64, [], "json-file")
+    text = adopting.drop_in(f"[Service]\nExecStart={tmp_path}/served\n", [adopted], [adopted.wanted])
+    script = text.splitlines()[-1].replace("$$", "$").partition("ExecStart=")[2]
+    path = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    subprocess.run(shlex.split(script), env=path, timeout=60, check=True, stdout=subprocess.DEVNULL)
+    assert (tmp_path / "ended").exists()
+    assert (tmp_path / "followed").read_text() == f"logs --follow --since 5s {'e' * 64}\n"
+
+
+def test_only_compose_files_are_read_as_such():
+    """Kong's own file has services too, in YAML that a compose file of a release never has."""
+    manifest = copy.deepcopy(release().manifest)
+    unit = next(unit for unit in manifest["units"] if unit["name"] == AVATAR_UNIT)
+    unit["files"].append("/opt/kong/kong.yml")
+    made = unpack_release(release().id, members(release().archive), {})
+    files = {file.path: file.content.decode() for file in made.files}
+    files["/opt/kong/kong.yml"] = "_format_version: '3.0'\nservices: [{name: a, routes: [{paths: [/a]}]}]\n"
+    assert [one.entry["name"] for one in adopting.containers_of(manifest, files, [AVATAR_UNIT])] == [AVATAR]
 
 
 def test_a_drop_in_is_never_seen_as_an_edit_or_an_override():
