@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from agent import blocks, existing, quoting, validate
+from agent import blocks, cgroups, existing, quoting, validate
 from agent.definitions import Image, Wanted, containers_to_create, differences
 from agent.desired import DesiredFile
 from agent.documents.manifest import Manifest
@@ -168,6 +168,10 @@ def _foreign(world: World, manifest: Manifest, names: Collection[str]) -> dict[s
                 answers[name] = json.loads(world.docker_has(f"/containers/{container['Id']}/json"))
             except Declined:
                 continue  # gone meanwhile
+    if not world.exists(cgroups.UNIFIED):
+        # There Docker gives every container the host's control groups
+        for details in answers.values():
+            details.get("HostConfig", {}).pop("CgroupnsMode", None)
     return answers
 
 

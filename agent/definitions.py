@@ -18,6 +18,7 @@ UNIT = "object_systemd_unit"  # the label by which a log has its unit
 OF_COMPOSE = ("com.docker.compose.", "desktop.docker.io/")
 LENGTHS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 SIZES = {"k": 1024, "m": 1024**2, "g": 1024**3}
+OF_SIZE = re.compile(r"size=[0-9]+[kmgKMG]?")
 SHARED_MEMORY = 64 * 1024**2
 # What a compose file of a release cannot say, and what it is of a container that says nothing
 UNSAID = (
@@ -90,6 +91,7 @@ def differences(container: Wanted, details: Mapping[str, Any], target: Image | N
     return [
         *([] if is_same else ["image"]),
         *(name for name in ours if ours[name] != theirs[name]),
+        *(["CgroupnsMode"] if host.get("CgroupnsMode") == "host" else []),
         *(name for name in UNSAID if host.get(name) not in (None, "", 0, -1, False, [], {})),
     ]
 
@@ -122,10 +124,11 @@ def _of_body(container: Wanted, image: Mapping[str, Any]) -> dict[str, Any]:
         },
         "ports": sorted(port for mapping in _list(body, "ports") for port in _port_bindings(str(mapping))),
         "volumes": sorted(
-            (mount["type"], str(mount.get("source") or ""), mount["target"], not mount.get("read_only"))
+            (mount["type"], str(mount.get("source") or ""), mount["target"], not mount.get("read_only"),
+             _size(_mapping(mount, "tmpfs").get("size")), 0)
             for mount in mounts
         ),
-        "tmpfs": sorted(str(path).partition(":")[0] for path in _list(body, "tmpfs")),
+        "tmpfs": sorted(_in_memory(*str(text).partition(":")[::2]) for text in _list(body, "tmpfs")),
         "networks": ["host"] if is_on_host else sorted(_mapping(body, "networks")),
         "ipv4_address": entry["address"],
         "aliases": [] if is_on_host else sorted({*entry["aliases"], container.key} - {entry["name"]}),
@@ -149,7 +152,9 @@ def _of_body(container: Wanted, image: Mapping[str, Any]) -> dict[str, Any]:
         "privileged": bool(body.get("privileged")),
         "pid": body.get("pid") or "",
         "ipc": body.get("ipc") or "",
-        "runtime": "", "tty": False, "stdin_open": False,
+        "runtime": "",
+        "tty": bool(body.get("tty")),
+        "stdin_open": bool(body.get("stdin_open")),
     }  # fmt: skip
 
 
@@ -185,11 +190,11 @@ def _of_container(details: Mapping[str, Any], image: Mapping[str, Any]) -> dict[
         ),
         "volumes": sorted(
             (mount["Type"], str(mount.get("Name" if mount["Type"] == "volume" else "Source") or ""),
-             mount["Destination"], bool(mount.get("RW", True)))
+             mount["Destination"], bool(mount.get("RW", True)), *_limits_of_mount(host, mount["Destination"]))
             for mount in _list(details, "Mounts")
             if mount["Destination"] not in _mapping(host, "Tmpfs")
         ),
-        "tmpfs": sorted(_mapping(host, "Tmpfs")),
+        "tmpfs": sorted(_in_memory(path, options or "") for path, options in _mapping(host, "Tmpfs").items()),
         "networks": sorted(networks),
         "ipv4_address": _mapping(place, "IPAMConfig").get("IPv4Address") or "",
         "aliases": sorted({*_list(place, "Aliases")} - {details["Name"].lstrip("/"), str(details["Id"])[:12]}),
@@ -205,13 +210,16 @@ def _of_container(details: Mapping[str, Any], image: Mapping[str, Any]) -> dict[
         "cap_drop": sorted(name.replace("CAP_", "", 1) for name in _list(host, "CapDrop")),
         "security_opt": sorted(
             option.replace(":true", "")
-            for option in _list(host, "SecurityOpt")
+            for option in [*_list(host, "SecurityOpt"), *_open_paths(host)]
             if not (host.get("Privileged") and option.startswith("label"))
         ),
         "devices": sorted(
             (one["PathOnHost"], one["PathInContainer"], one["CgroupPermissions"]) for one in _list(host, "Devices")
         ),
-        "gpus": sum(int(one.get("Count") or 0) for one in _list(host, "DeviceRequests")),
+        "gpus": sorted(
+            (int(one.get("Count") or 0), *sorted(map(str, _list(one, "DeviceIDs"))))
+            for one in _list(host, "DeviceRequests")
+        ),
         "sysctls": _mapping(host, "Sysctls"),
         "extra_hosts": sorted(_list(host, "ExtraHosts")),
         "dns": _list(host, "Dns"),
@@ -299,6 +307,26 @@ def _device(text: str) -> tuple[str, str, str]:
     return outside, inside or outside, rights or "rwm"
 
 
-def _gpus(body: Mapping[str, Any]) -> int:
+def _gpus(body: Mapping[str, Any]) -> list[tuple[int, ...]]:
     reservations = _mapping(_mapping(_mapping(body, "deploy"), "resources"), "reservations")
-    return sum(int(one["count"]) for one in _list(reservations, "devices"))
+    return sorted((int(one["count"]),) for one in _list(reservations, "devices"))
+
+
+def _in_memory(path: str, options: str) -> tuple[str, ...]:
+    """A directory in memory, with those of its options that are not Docker's own."""
+    words = [word for word in options.split(",") if word not in ("", "rw", "noexec", "nosuid", "nodev")]
+    return path, *sorted(f"size={_size(word[5:])}" if OF_SIZE.fullmatch(word) else word for word in words)
+
+
+def _limits_of_mount(host: Mapping[str, Any], target: str) -> tuple[int, int]:
+    """Of a mount in memory the bytes that it may hold and its mode, as they were asked for; 0 where nothing was."""
+    own = [_mapping(one, "TmpfsOptions") for one in _list(host, "Mounts") if one.get("Target") == target]
+    options = own[0] if own else {}
+    return int(options.get("SizeBytes") or 0), int(options.get("Mode") or 0)
+
+
+def _open_paths(host: Mapping[str, Any]) -> list[str]:
+    """The option by which a container sees those paths of the kernel that Docker hides; Docker keeps it as two empty
+    lists. A privileged one has those anyway."""
+    is_open = not host.get("Privileged") and any(host.get(name) == [] for name in ("MaskedPaths", "ReadonlyPaths"))
+    return ["systempaths=unconfined"] if is_open else []

@@ -29,7 +29,9 @@ def validate(world: World, target: Release, change: Difference) -> None:
     world.directory(STAGE, 0o700, "root", "root")
     program_paths = {file.path for file in target.files if file.mode & 0o111}
     try:
-        for file in target.files:
+        own = {file.path for file in target.files}
+        # What the switch writes beside the release, such as the drop-in of an adopted container
+        for file in [*target.files, *(file for file in change.write if file.path not in own)]:
             content = _runnable(file.content, program_paths, target.manifest) if _is_unit(file.path) else file.content
             world.write(STAGE + file.path, content, file.mode, "root", "root")
         complaints = [

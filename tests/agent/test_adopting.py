@@ -12,6 +12,7 @@ from agent.apply import bring, unpack_release
 from agent.archive import members
 from agent.definitions import Wanted
 from agent.recover import recover
+from agent.validate import STAGE
 from agent.world import CommandResult
 from tests.agent.fake import FakeWorld, Killed
 from tests.agent.handmade import adopt_ready
@@ -59,6 +60,17 @@ def test_equal_containers_run_on_and_their_units_take_them_over():
     assert f"docker start {own} " in unit_text(world)
     assert unit_text(world).endswith(f"ExecStop=-/usr/bin/docker stop {own}\n")
     assert drift.drift(world) == []
+
+
+def test_drop_ins_of_adopted_containers_are_judged_with_their_units(monkeypatch):
+    world = by_hand(AVATAR)
+    staged: list[str] = []
+    write = world.write
+    monkeypatch.setattr(world, "write", lambda path, *rest: (staged.append(path), write(path, *rest)))
+    applied(world, release())
+    assert STAGE + DROP_IN in staged
+    verdicts = world.commands("systemd-analyze verify")
+    assert verdicts and f"{STAGE}/etc/systemd/system/{AVATAR_UNIT}" in verdicts[0]
 
 
 def test_a_second_release_of_the_same_changes_nothing():
@@ -167,6 +179,7 @@ ADDED = {
         Healthcheck={"Test": ["CMD", "curl", "-f", "http://localhost"]}
     ),
     "its log": lambda entry: entry["HostConfig"].update(LogConfig={"Type": "none"}),
+    "control groups of version 1": lambda entry: entry["HostConfig"].update(CgroupnsMode="host"),
     "Docker's defaults": lambda entry: entry["HostConfig"].update(
         CapAdd=[], PidsLimit=0, Ulimits=None, OomKillDisable=None, CgroupnsMode="private", DnsOptions=[]
     ),
