@@ -1,13 +1,16 @@
 """Cron jobs of a host as timers, and the scripts on it that would fight a release."""
 
+import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from catalogue.masking import mask_secrets
+from catalogue.masking import MARK, mask_secrets
 from infra.adopt.host import command, cron, crontabs, rivals, understanding
 from infra.adopt.host.remarks import Remark
-from tests.adopt.compose_hosts import BODY, host
+from tests.adopt.compose_hosts import BODY, UNIT, host
 from tests.support import stack
 
 TIMES = {
@@ -38,11 +41,11 @@ PATH=/usr/local/bin:/usr/bin:/bin
 """
 
 
-def derived(tables: dict[str, str]):
+def derived(tables: dict[str, str], units: Sequence[dict[str, Any]] = (UNIT,)):
     accounts = [
         {"name": "me", "uid": 1000, "home": "/home/me", "group": "me", "login": True, "lingering": False, "groups": []}
     ]
-    facts = host(BODY) | {"crontabs": tables, "accounts": accounts}
+    facts = host(BODY) | {"crontabs": tables, "accounts": accounts, "units": [*units]}
     return understanding.derive_system(facts, {}, stack(), "shop")
 
 
@@ -73,6 +76,73 @@ def test_line_of_cron_d_names_its_account():
     timer = next(service for service in found.system.native_services if service.kind == "timer")
     assert timer.name == "cron-clean" and timer.job["Service"]["ExecStart"] == '/bin/sh -c "/srv/shop/clean --all"'
     assert "cannot be read as a timer" in found.system.unresolved[0]
+
+
+SHELLS = ["+/bin/sh", "!/bin/sh", "|/bin/sh", "/bin/sh %h", "/bin/sh -x", "@/bin/sh", "sh", '/bin/"sh', ""]
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_shell_of_a_crontab_is_no_more_than_a_path(shell):
+    """With + in front of it systemd would run the job as root."""
+    found = derived({"/var/spool/cron/crontabs/me": f"SHELL={shell}\n0 1 * * * /srv/shop/clean.sh\n"})
+    assert not [service for service in found.system.native_services if service.kind == "timer"]
+    assert "which is no path of a program" in found.system.unresolved[0]
+
+
+def test_shell_of_a_crontab_runs_its_jobs():
+    found = derived({"/var/spool/cron/crontabs/me": "SHELL=/bin/bash\n0 1 * * * /srv/shop/clean.sh\n"})
+    (timer,) = [service for service in found.system.native_services if service.kind == "timer"]
+    assert timer.job["Service"]["ExecStart"] == '/bin/bash -c "/srv/shop/clean.sh"'
+
+
+def test_jobs_of_one_script_have_names_and_units_of_their_own():
+    """Nor does a job take the name of a unit that is there."""
+    unit = UNIT | {
+        "path": "/etc/systemd/system/cron-clean-2.service", "name": "cron-clean-2.service", "compose": [],
+        "text": "[Service]\nExecStart=/usr/local/bin/clean\n",
+    }  # fmt: skip
+    table = "0 1 * * * /srv/shop/clean.sh\n0 2 * * * /srv/blog/clean.sh\n0 3 * * * /srv/wiki/clean.sh --all\n"
+    found = derived({"/var/spool/cron/crontabs/me": table}, [UNIT, unit])
+    timers = [service for service in found.system.native_services if service.kind == "timer"]
+    assert [(timer.name, timer.unit) for timer in timers] == [
+        ("cron-clean", "cron-clean.timer"), ("cron-clean-3", "cron-clean-3.timer"),
+        ("cron-clean-4", "cron-clean-4.timer"),
+    ]  # fmt: skip
+    assert [timer.unresolved[0].split(")")[0].rsplit(":", 1)[1] for timer in timers] == ["1", "2", "3"]
+
+
+def test_masked_variable_of_a_crontab_is_a_secret():
+    """What stands for it is no value of the job's."""
+    table = f"API_KEY={MARK}\nMODE=prod\n0 1 * * * /srv/shop/clean.sh\n"
+    found = derived({"/var/spool/cron/crontabs/me": table})
+    (timer,) = [service for service in found.system.native_services if service.kind == "timer"]
+    assert timer.environment == {"HOME": "/home/me", "MODE": "prod"}
+    assert timer.secrets == ["API_KEY"] and timer.environment_file == "/etc/cron-clean.env"
+    assert Remark("secret", "cron-clean", "API_KEY") in found.remarks
+
+
+LONG_LINES = {"docker-compose": "docker-compose " * 60_000, "cp": "cp " * 300_000, "one word": "x" * 900_000}
+
+
+@pytest.mark.parametrize("line", LONG_LINES.values(), ids=LONG_LINES)
+def test_a_long_line_is_read_in_no_time(line):
+    """A host in use looks through its scripts as root."""
+    begin = time.monotonic()
+    assert rivals.reason(line) == ""
+    table = {"/etc/cron.d/x": f"0 1 * * * root {line}\n"}
+    assert "is too long to be read as a timer" in derived(table).system.unresolved[0]
+    assert time.monotonic() - begin < 2
+
+
+def test_search_ends_within_a_file(tmp_path, monkeypatch):
+    (tmp_path / "a.sh").write_text("docker stop shop\n" * 100)
+    monkeypatch.setattr(rivals, "SCRIPTS", ())
+    clock = iter(range(10_000))
+    monkeypatch.setattr(rivals.time, "monotonic", lambda: next(clock))
+    hits, bound = rivals.search([str(tmp_path)], [], read_path, mask_secrets)
+    assert 0 < len(hits) < 20 and bound == "10 s"
+    hits, bound = rivals.search_texts({"/etc/cron.d/x": "docker stop shop\n" * 100}, mask_secrets)
+    assert 0 < len(hits) < 20 and bound == "10 s"
 
 
 def read_path(path: str) -> str | None:

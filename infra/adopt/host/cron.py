@@ -1,14 +1,14 @@
 """Cron jobs as timers of the catalogue; what a timer cannot say stays a line that a person answers. Pure."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from catalogue.masking import MARK
 from catalogue.shapes import ServiceFields
 from infra.adopt.host import rivals
 from infra.adopt.host.documents import Facts
-from infra.adopt.host.remarks import Remark, unfit, unsaid
+from infra.adopt.host.remarks import Remark, secret, unfit, unsaid
 
 VARIABLE = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*)")
 WORDS = {
@@ -21,6 +21,8 @@ BOUNDS = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
 # Lines with an account between the time and the command
 WITH_ACCOUNT = ("/etc/crontab", "/etc/cron.d/")
 SCRIPT = re.compile(r"/etc/cron\.(hourly|daily|weekly|monthly)/")
+# Of what a crontab says of its jobs, what may stand in a unit as it is
+SHELL, ZONE = re.compile(r"/[A-Za-z0-9/_.-]+"), re.compile(r"[A-Za-z0-9/_+-]*")
 
 
 @dataclass(frozen=True)
@@ -34,15 +36,19 @@ class _Crontab:
 
 @dataclass(frozen=True)
 class _Job:
+    """A line that a timer can say; `where` is its place."""
+
+    where: str
     account: str
     command: str
     calendar: list[str]
 
 
-def services(facts: Facts, remarks: list[Remark]) -> list[ServiceFields]:
-    """A timer for each job. It runs beside cron's until the line is taken out there: that is an open question of the
-    service, and so is what a timer cannot say."""
+def services(facts: Facts, taken_names: Collection[str], remarks: list[Remark]) -> list[ServiceFields]:
+    """A timer for each job, under a name that no other service or unit has. It runs beside cron's until the line is
+    taken out there: that is an open question of the service, and so is what a timer cannot say."""
     timers: list[ServiceFields] = []
+    used = {*taken_names, *(unit["name"].rsplit(".", 1)[0].lower() for unit in facts["units"])}
     for path, text in facts.get("crontabs", {}).items():
         if script := SCRIPT.match(path):
             remarks.append(unsaid(path, f"cron runs it {script[1]}: write a timer, or keep it and delete this line"))
@@ -52,45 +58,66 @@ def services(facts: Facts, remarks: list[Remark]) -> list[ServiceFields]:
         for number, line in enumerate(text.splitlines(), 1):
             if variable := VARIABLE.fullmatch(line):
                 crontab.variables[variable[1]] = variable[2].strip().strip("\"'")
-            elif line.strip() and not line.lstrip().startswith("#") and "run-parts" not in line:
-                timers += _job(crontab, number, line.strip(), facts, remarks)
+            elif (
+                line.strip()
+                and not line.lstrip().startswith("#")
+                and "run-parts" not in line
+                and (job := _job(crontab, f"{path}:{number}", line.strip(), remarks))
+            ):
+                name = _unique(_name(job.command, job.account), used)
+                timers.append(_timer(name, job, crontab, facts, remarks))
     return timers
 
 
-def _job(crontab: _Crontab, number: int, line: str, facts: Facts, remarks: list[Remark]) -> Iterator[ServiceFields]:
-    where = f"{crontab.path}:{number}"
+def _unique(name: str, used: set[str]) -> str:
+    """The name, with a number where it is used already; from then on it is."""
+    names = (name, *(f"{name}-{number}" for number in range(2, len(used) + 3)))
+    free = next(other for other in names if other not in used)
+    used.add(free)
+    return free
+
+
+def _job(crontab: _Crontab, where: str, line: str, remarks: list[Remark]) -> _Job | None:
     count = 1 if line.startswith("@") else 5
     words = line.split(None, count + (0 if crontab.account else 1))
     when, command = " ".join(words[:count]), words[-1]
     account = crontab.account or (words[count] if len(words) > count + 1 else "")
-    calendar = calendar_of(when, crontab.variables.get("CRON_TZ", ""))
-    why = rivals.reason(command)
-    if not account or len(words) < count + 1 + (not crontab.account) or not calendar:
-        remarks.append(unsaid(where, f"the cron job {line!r} cannot be read as a timer: write one, or keep it there"))
-    elif why:
-        remarks.append(unsaid(where, f"the cron job {line!r} {why}, and would fight a release: take it out"))
+    zone = crontab.variables.get("CRON_TZ", "")
+    calendar = calendar_of(when, zone) if ZONE.fullmatch(zone) else []
+    if len(line) > rivals.LONGEST:
+        fault = f"{line[: rivals.LENGTH]!r} … is too long to be read as a timer: write one, or keep it there"
+    elif not account or len(words) < count + 1 + (not crontab.account) or not calendar:
+        fault = f"{line!r} cannot be read as a timer: write one, or keep it there"
+    elif why := rivals.reason(command):
+        fault = f"{line!r} {why}, and would fight a release: take it out"
     elif MARK in line or re.search(r"(?<!\\)%", command):
-        remarks.append(unsaid(where, f"the cron job {line!r} has input or what may be a secret: write a timer for it"))
+        fault = f"{line!r} has input or what may be a secret: write a timer for it"
+    elif not SHELL.fullmatch(shell := crontab.variables.get("SHELL", "/bin/sh")):
+        fault = f"{line!r} runs by SHELL={shell}, which is no path of a program: write a timer for it"
     else:
-        name = _name(command, account)
-        timer = _timer(name, _Job(account, command.replace("\\%", "%"), calendar), crontab, facts)
-        remarks.append(
-            unsaid(name, f"cron runs it now ({where}): take that line out when this is released, or both run")
-        )
-        if crontab.variables.get("MAILTO"):
-            remarks.append(unfit(name, "its output goes by mail (MAILTO): the journal has it from then on"))
-        yield timer
+        return _Job(where, account, command.replace("\\%", "%"), calendar)
+    remarks.append(unsaid(where, f"the cron job {fault}"))
+    return None
 
 
-def _timer(name: str, job: _Job, crontab: _Crontab, facts: Facts) -> ServiceFields:
+def _timer(name: str, job: _Job, crontab: _Crontab, facts: Facts, remarks: list[Remark]) -> ServiceFields:
     quoted = job.command.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
     home = next((entry["home"] for entry in facts["accounts"] if entry["name"] == job.account), "/")
     main: dict[str, str] = {"ExecStart": f'{crontab.variables.get("SHELL", "/bin/sh")} -c "{quoted}"'}
     main |= {"WorkingDirectory": home} | ({"User": job.account} if job.account != "root" else {})
     own = {key: value for key, value in crontab.variables.items() if key not in ("SHELL", "MAILTO", "CRON_TZ")}
+    secrets = [key for key, value in own.items() if MARK in value]
+    environment = {"HOME": home, **own}
+    remarks.append(
+        unsaid(name, f"cron runs it now ({job.where}): take that line out when this is released, or both run")
+    )
+    remarks += [secret(name, variable) for variable in secrets]
+    if crontab.variables.get("MAILTO"):
+        remarks.append(unfit(name, "its output goes by mail (MAILTO): the journal has it from then on"))
     return {
         "name": name, "kind": "timer", "purpose": f"Runs {job.command.split()[0].rsplit('/', 1)[-1]} by the clock",
-        "unit": f"{name}.timer", "environment": {"HOME": home, **own},
+        "unit": f"{name}.timer", "secrets": secrets, "environment_file": f"/etc/{name}.env" if secrets else None,
+        "environment": {key: value for key, value in environment.items() if key not in secrets},
         "directives": {
             "Timer": {"OnCalendar": job.calendar if len(job.calendar) > 1 else job.calendar[0]},
             "Install": {"WantedBy": "timers.target"},

@@ -75,7 +75,7 @@ def facts(mask: Mask) -> Iterator[dict[str, Any]]:
     folders = [os.path.dirname(path) for path in dict.fromkeys(paths) if path not in by_hand]
     homes = [account["home"] for account in accounts if account["login"]]
     hits, bound = rivals.search(folders, homes, _raw, mask)
-    hits += [hit for path, text in scheduled.items() for hit in rivals.hits_in(path, text, mask)]
+    of_crontabs, other_bound = rivals.search_texts(scheduled, mask)
     yield {"step": "proxy and certificates"}
     yield {
         "facts": {
@@ -88,7 +88,7 @@ def facts(mask: Mask) -> Iterator[dict[str, Any]]:
             "nginx": _read_with_includes("/etc/nginx/nginx.conf", "/etc/nginx", mask),
             "caddy": os.path.exists("/etc/caddy/Caddyfile") and _state(["caddy.service"]).get("caddy.service"),
             "certificates": _certificates(),
-            "crontabs": scheduled, "rivals": hits, "search_ended": bound,
+            "crontabs": scheduled, "rivals": hits + of_crontabs, "search_ended": bound or other_bound,
             "journald": _texts(glob.glob("/etc/systemd/journald.conf.d/*.conf"), mask),
         }
     }  # fmt: skip

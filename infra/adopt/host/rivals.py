@@ -7,7 +7,7 @@ import os
 import re
 import stat
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 Read = Callable[[str], "str | None"]
 FILES, BYTES, SECONDS, LINES, DEPTH, ENTRIES = 2000, 8 * 1024 * 1024, 10.0, 200, 4, 20000
-LENGTH = 200  # letters of a line
+LENGTH = 200  # letters of a line that are shown
+LONGEST = 2000  # of which are looked at
 SKIPPED = {
     "node_modules", "venv", ".venv", "__pycache__", "site-packages", "dist", "build", "vendor", "target", ".cache",
 }  # fmt: skip
@@ -45,7 +46,7 @@ def reason(line: str) -> str:
     """Why a line of a script would fight a release; "" where it would not."""
     if COMMENT.match(line):
         return ""
-    return next((why for why, command in WAYS.items() if re.search(command, line)), "")
+    return next((why for why, command in WAYS.items() if re.search(command, line[:LONGEST])), "")
 
 
 def search(
@@ -65,13 +66,25 @@ def search(
         ):  # fmt: skip
             if is_over:
                 return hits, bound
-        hits += hits_in(path, text or "", mask)[: LINES - len(hits)]
+        hits += _hits_in(path, text or "", mask, end)[: LINES - len(hits)]
     return hits, f"{SECONDS:.0f} s" if time.monotonic() > end else ""
 
 
-def hits_in(path: str, text: str, mask: Callable[[str, str], str]) -> list[Rival]:
-    """The lines of one file."""
-    reasons = {number: why for number, line in enumerate(text.splitlines(), 1) if (why := reason(line))}
+def search_texts(texts: Mapping[str, str], mask: Callable[[str, str], str]) -> tuple[list[Rival], str]:
+    """The lines of files that are read already, and the bound that ended the search, if one did."""
+    end = time.monotonic() + SECONDS
+    hits = [hit for path, text in texts.items() for hit in _hits_in(path, text, mask, end)]
+    return hits, f"{SECONDS:.0f} s" if time.monotonic() > end else ""
+
+
+def _hits_in(path: str, text: str, mask: Callable[[str, str], str], end: float) -> list[Rival]:
+    """The lines of one file, until the time is over."""
+    reasons: dict[int, str] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        if time.monotonic() > end:
+            break
+        if why := reason(line):
+            reasons[number] = why
     masked = mask(path, text).splitlines() if reasons else []
     return [
         {"path": path, "line": number, "why": why, "text": "".join(masked[number - 1 : number]).strip()[:LENGTH]}

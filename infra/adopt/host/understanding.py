@@ -77,8 +77,9 @@ def derive_system(facts: Facts, entries: Entries, stack: Stack, name: str) -> De
     drafts = [
         *_containers(containers, net, stack, entries, remarks),
         *_native(facts, containers, net, entries, remarks),
-        *(_Draft(fields, None, purpose=fields.pop("purpose")) for fields in cron.services(facts, remarks)),
     ]
+    names = {draft.fields["name"] for draft in drafts}
+    drafts += [_Draft(fields, None, purpose=fields.pop("purpose")) for fields in cron.services(facts, names, remarks)]
     served = _sites(facts, remarks)
     for route in served.routes:
         if not _lead(route, drafts, remarks):
