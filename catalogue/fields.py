@@ -51,6 +51,9 @@ def _header_value(text: str) -> str:
 
 def _any_network(text: str) -> str:
     try:
+        # What follows a % Python keeps as it is, and so would each line that a proxy reads
+        if "%" in text:
+            raise ValueError("a zone")
         return str(ip_network(text))
     except ValueError as error:
         close = f" ({error})" if "host bits" in str(error) else ""

@@ -20,12 +20,21 @@ def growth_notes(catalogue: Catalogue) -> Iterator[str]:
     """A line for each host that has such data: where it is, and what happens when it grows."""
     for host in catalogue.stack.hosts:
         volumes, paths = growing_data(catalogue, host)
-        parts = [f"{word} {_names(names)}" for word, names in (("volumes", volumes), ("directories", paths)) if names]
-        if not parts:
-            continue
-        own_disk = has_disk(catalogue.stack, host) and (volumes or any(is_on_disk(path) for path in paths))
-        where = "on the disk for data (dataDisk.size can be raised)" if own_disk else "on the host's disk"
-        yield f"{host}: no limit on the size of {' and '.join(parts)}, {where}; the alert disk reports when it fills"
+        has_own = has_disk(catalogue.stack, host)
+        on_disk = [path for path in paths if has_own and is_on_disk(path)]
+        by_disk = {
+            # Named volumes lie there too
+            "on the disk for data (dataDisk.size can be raised)": (volumes if has_own else [], on_disk),
+            "on the host's disk": ([] if has_own else volumes, [path for path in paths if path not in on_disk]),
+        }
+        phrases = [f"{_kinds(*data)}, {where}" for where, data in by_disk.items() if any(data)]
+        if phrases:
+            yield f"{host}: no limit on the size of {'; of '.join(phrases)}; the alert disk reports when it fills"
+
+
+def _kinds(volumes: list[str], paths: list[str]) -> str:
+    kinds = (("volumes", volumes), ("directories", paths))
+    return " and ".join(f"{word} {_names(names)}" for word, names in kinds if names)
 
 
 def _names(names: list[str]) -> str:

@@ -87,4 +87,6 @@ def _has_word(value: Any, word: str) -> bool:
     """Whether a name is in a text, or in one of those of a mapping or a list."""
     if is_mapping(value) or is_list(value):
         return any(_has_word(item, word) for item in (value.values() if is_mapping(value) else value))
-    return isinstance(value, str) and re.search(rf"(?<![\w.-]){re.escape(word)}(?![\w-])", value) is not None
+    # In an address it is the host, and neither a part of a longer name nor of a path
+    name = rf"(?:(?<=[^/]//)|(?<![\w./-])){re.escape(word)}(?![\w.-])"
+    return isinstance(value, str) and re.search(name, value) is not None

@@ -126,7 +126,7 @@ def mounts(catalogue: Catalogue) -> Iterator[Problem]:
         for target, count in Counter(places).items():
             if count > 1:
                 yield Problem(file, where, f"{target} is mounted {count} times", "must be mounted once")
-        for path in [plain(own.path) for own in service.files]:
+        for path in map(plain, [*(own.path for own in service.files), *service.secret_files]):
             if above := [other for other in places if other != path and path.startswith(f"{other}/")]:
                 yield Problem(
                     file, where, f"file {path} is below {above[0]}, which is also mounted", "must be one of the two"

@@ -104,7 +104,7 @@ def _of_version(service: str, before: str, after: str) -> Iterator[str]:
                 "major version: dump it before the change, and load it afterwards",
                 service=service, old=was.version, new=will.version,
             )  # fmt: skip
-        elif _repository(before) != _repository(after):
+        elif _repository(before) != _repository(after) or _sorts_otherwise(was.family, before, after):
             yield phrase(
                 "data of {service}: {old} → {new}, another image of the same database's version. It may have other "
                 "extensions, and sort texts in another way: take a dump before the change",
@@ -116,6 +116,11 @@ def _of_version(service: str, before: str, after: str) -> Iterator[str]:
         "there: dump it before the change, and load it afterwards where it does not",
         service=service, old=_short(before), new=_short(after),
     )  # fmt: skip
+
+
+def _sorts_otherwise(family: str, before: str, after: str) -> bool:
+    """Whether one of two images is Alpine's: PostgreSQL sorts texts by the C library, and indexes are in that order."""
+    return family == "postgres" and ("alpine" in before.rpartition(":")[2]) != ("alpine" in after.rpartition(":")[2])
 
 
 def _repository(name: str) -> str:

@@ -43,6 +43,11 @@ BENT = {
     "without its last slash": (f"location /x {{ {AT}; }}", "is taken as /x/, /x/ inside", [route("/x/", "/x/")]),
     "slashes that do not match": (f"location /x {{ {AT}/; }}", "is taken as /x/, / inside", [route("/x/")]),
     "any size": (f"location /x/ {{ {AT}/; client_max_body_size 0; }}", "taken as 1g", [route("/x/", max_body="1g")]),
+    "endless digits": (
+        f"location /x/ {{ {AT}/; proxy_read_timeout {'9' * 5000}; }}",
+        "taken as 3600",
+        [route("/x/", timeout=3600)],
+    ),
     "days": (f"location /x/ {{ {AT}/; proxy_read_timeout 1d; }}", "taken as 3600", [route("/x/", timeout=3600)]),
     "a connection of days": (
         f"location /x/ {{ {AT}/; proxy_connect_timeout 2h; }}",
@@ -202,6 +207,7 @@ GUARDS = {
     "no one": ("deny all; allow 10.0.0.0/8;", None),
     "others than those of IPv6": ("deny 2001:db8::/32;", {"deny": ["2001:db8::/32"]}),
     "IPv6 alone": ("allow 2001:db8::/32; deny all;", {"allow": ["2001:db8::/32"]}),
+    "an address with more behind it": ('allow "2001:db8::%x; return 200 y; allow ::1"; deny all;', None),
     "one of a network": ("allow 10.0.0.0/8; deny 10.1.0.0/16; deny all;", None),
     "a password": ('auth_basic "x"; auth_basic_user_file /etc/nginx/htpasswd;', None),
     "a password or a network": ("satisfy any; allow 10.0.0.0/8; deny all; auth_basic x;", None),

@@ -61,6 +61,9 @@ PLAIN_VALUES = {
     "a region": ("AWS_REGION", "ap-southeast-2", True), "a level": ("LOG_LEVEL", "INFO", True),
     "a duration": ("TIMEOUT", "30s", True), "a secret's name": ("DB_PASSWORD", "true", False),
     "a number that could be one": ("UNLOCK_CODE", "1234", False), "a word": ("BUCKET", "shop-files", False),
+    "a number of any name": ("CVV", "123", False), "a door's": ("UNLOCK", "9999", False), "another's": ("DOOR", "1234", False),
+    "a number with a unit": ("WORD", "1234m", False), "a word within another": ("EXPORTED", "1234", False),
+    "a limit": ("DB_POOL_SIZE", "20", True), "in other letters": ("maxRetries", "5", True), "a bit": ("DEBUG", "1", True),
     "a long number": ("ACCOUNT", "123456789012", False), "a token": ("API_TOKEN", "1", False),
 }  # fmt: skip
 

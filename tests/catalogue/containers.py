@@ -135,6 +135,17 @@ EXAMPLES = {
         having(volumes=["a:/etc/app"], files=[{"path": "/etc/app/x", "source": "whisper/config.toml"}]),
         "file /etc/app/x is below /etc/app, which is also mounted",
     ),
+    "a secret's file below a volume": (
+        having(volumes=["a:/run/secrets"], secrets=["KEY"], secret_files={"/run/secrets/key": "KEY"}),
+        "file /run/secrets/key is below /run/secrets, which is also mounted",
+    ),
+    "a secret's file below another's": (
+        having(secret_files={"/run/key": "KEY", "/run/key/two": "TWO"}), "file /run/key/two is below /run/key, which is also mounted",
+    ),
+    "a secret's file below a file": (
+        having(files=[{"path": "/etc/app", "source": "whisper/config.toml"}], secret_files={"/etc/app/key": "KEY"}),
+        "file /etc/app/key is below /etc/app, which is also mounted",
+    ),
     "another one's name": (both(with_database, setting("worker", aliases=["postgres"])), "aliases: postgres is already used by worker"),
     "another one's host name": (both(with_database, setting("worker", hostname="db")), "hostname: db is already used by db"),
     "more reserved than allowed": (having(mem_reservation="2g"), "mem_reservation 2g is above its limit 200m"),

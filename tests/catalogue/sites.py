@@ -91,6 +91,9 @@ REFUSED = {
     "a user with a colon": (routed(basic_auth={"a:b": "X"}), "a user's name: letters, digits"),
     "an answer that has no page": (saying(error_pages={"500": "x.html"}), "error_pages"),
     "an address that is no network": (routed(allow=["2001:db8::1/32"]), "a network of IPv4 or IPv6, such as 198.51.100.0/24 or 2001:db8::/32"),
+    "an address with more behind it": (
+        routed(allow=["2001:db8::%x; return 200 injected; allow ::1"]), "a network of IPv4 or IPv6, such as 198.51.100.0/24 or 2001:db8::/32",
+    ),
     "a maintenance that ends some day": (saying(maintenance={"retry_after": "soon"}), "maintenance.retry_after"),
     "no requests at all": (routed(rate={"requests": 0}), "rate.requests"),
     "a hidden page": (saying(error_pages={"404": "../x.html"}), "a relative path below its directory"),

@@ -65,6 +65,13 @@ CHANGES = {
             "extensions, and sort texts in another way: take a dump before the change"
         ],
     ),
+    "another C library": (
+        tagged("16.4-alpine"),
+        [
+            "data of db: postgres:16.4 → postgres:16.4-alpine, another image of the same database's version. It may "
+            "have other extensions, and sort texts in another way: take a dump before the change"
+        ],
+    ),
     "another program": (setting("worker", image={"repository": "other", "tag": "2"}), []),
     "only reading from now on": (
         setting("worker", volumes=["/srv/web/outbox:/outbox:ro", "/etc/localtime:/etc/localtime:ro"]),

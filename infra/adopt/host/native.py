@@ -145,7 +145,7 @@ def _listening(unit: Unit, facts: Facts, own: Sections, remarks: list[Remark]) -
     socket_unit = _beside(facts, unit, "socket")
     if socket_unit:
         streams = texts(sections(socket_unit["text"]).get("Socket", {}).get("ListenStream", []))
-        ports = [int(line.rsplit(":", 1)[-1]) for line in streams if line.rsplit(":", 1)[-1].isdigit()]
+        ports = [int(word) for line in streams if re.fullmatch(r"[0-9]{1,5}", word := line.rsplit(":", 1)[-1])]
         if len(ports) == 1:
             _without_socket(own, socket_unit["name"])
             return {"port": ports[0], "socket": True}

@@ -31,7 +31,7 @@ def _seconds(where: str, kind: str, around: list[Tree], remarks: list[Remark]) -
     value = nearest_value(around, f"proxy_{kind}_timeout")
     if value is None:
         return None
-    match = re.fullmatch(r"(\d+)(ms|s|m|h|d|)", value)
+    match = re.fullmatch(r"([0-9]{1,9})(ms|s|m|h|d|)", value)
     seconds = int(match[1]) * UNITS[match[2]] if match else 0
     whole = min(max(int(seconds), 1), LONGEST) if seconds else LONGEST
     if whole != seconds:

@@ -18,8 +18,7 @@ KEY = re.compile(r"-----BEGIN [^-\n]*-----.*?(?:-----END [^-\n]*-----|\Z)", re.D
 SHORT_SECRET = re.compile(r"code|pin(?![a-z])|login|user|answer|otp|seed|id$", re.IGNORECASE)
 OPAQUE = "x9qZ"  # stands for a value when only a name is looked at
 PLAIN = re.compile(
-    r"true|false|yes|no|on|off|none|null"
-    r"|\d{1,5}(?:\.\d{1,3})?(?:ms|s|m|h|d|[kmg]b?)?"
+    r"true|false|yes|no|on|off|none|null|0|1"
     r"|trace|debug|info|notice|warn|warning|error|critical|fatal"
     r"|production|prod|staging|development|dev|test|testing|local"
     r"|UTC|(?:Africa|America|Antarctica|Asia|Atlantic|Australia|Europe|Indian|Pacific|Etc)/[A-Za-z_]{2,20}(?:/[A-Za-z_]{2,20})?"
@@ -27,6 +26,16 @@ PLAIN = re.compile(
     r"|(?:af|ap|ca|eu|il|me|mx|sa|us)(?:-gov)?-(?:north|south|east|west|central){1,2}-\d"
     r"|localhost|127\.0\.0\.1|0\.0\.0\.0",
     re.IGNORECASE,
+)
+NUMBER = re.compile(r"\d{1,5}(?:\.\d{1,3})?(?:ms|s|m|h|d|[kmg]b?)?", re.IGNORECASE)
+# A number is plain where its name has a word of one: it may be a code or a key as well
+COUNTS = re.compile(
+    r"(?:^|_|(?<=[a-z])(?=[A-Z]))"
+    r"(?i:ports?|timeouts?|ttl|max|min|limits?|sizes?|counts?|workers?|threads?|concurrency|processes|replicas|shards"
+    r"|retry|retries|attempts?|intervals?|delay|period|duration|days?|hours?|minutes?|mins|seconds?|secs|millis|ms"
+    r"|level|depth|width|height|length|batch|buffer|pool|queue|memory|mem|cpus?|rate|ratio|threshold|percent|quality"
+    r"|connections?|conns|pages?|rows|lines|bytes|kb|mb|gb|version|uid|gid|umask|verbosity|scale|fps|db)"
+    r"(?=_|$|[A-Z])"
 )
 # What the environment files of a release cannot hold
 SIGNS = ("\n", "\r", "'", "\\", "${")
@@ -43,9 +52,10 @@ def assignments(text: str) -> Iterator[tuple[str, str]]:
 
 
 def is_plain(name: str, value: str, mask: Callable[[str, str], str]) -> bool:
-    """Is a value no secret, whatever its variable is for: a switch, a number, a level, a time zone, a region."""
+    """Is a value no secret by its form (a switch, a level, a time zone, a region), or a number of what is counted."""
     probe = f"{name}={OPAQUE}\n"
-    return bool(PLAIN.fullmatch(value)) and not SHORT_SECRET.search(name) and mask("", probe) == probe
+    is_so = PLAIN.fullmatch(value) or (NUMBER.fullmatch(value) and COUNTS.search(name))
+    return bool(is_so) and not SHORT_SECRET.search(name) and mask("", probe) == probe
 
 
 def describe(text: str, mask: Callable[[str, str], str]) -> dict[str, object]:

@@ -173,6 +173,9 @@ def _networks(around: list[Tree], settings: RouteFields) -> str:
         try:
             network = ip_network(what, strict=False)
         except ValueError:
+            network = None
+        # Python takes whatever follows a %
+        if network is None or "%" in what:
             return f"has {kind} {what}, which is no network"
         if kind == "deny" and networks["allow"]:
             return "has deny after allow; in a route, deny takes precedence"
@@ -204,11 +207,20 @@ def _limits(where: str, around: list[Tree], settings: RouteFields, remarks: list
                     where, f"{directive} {' '.join(args)}: a limit of a route counts clients by address, once; left out"
                 )
             )
-        elif name == "connections" and len(args) > 1 and args[1].isdigit() and 0 < int(args[1]) < 65536:
+        elif (
+            name == "connections"
+            and len(args) > 1
+            and re.fullmatch(r"[0-9]{1,5}", args[1])
+            and 0 < int(args[1]) < 65536
+        ):
             settings[name] = int(args[1])
-        elif rate := re.search(r"rate=(\d+)r/([sm])", " ".join(zone_args[0])):
-            burst = min(next((int(a[6:]) for a in args if re.fullmatch(r"burst=\d+", a)), 0), 100000)
-            settings[name] = {"requests": int(rate[1]), "per": {"s": "second", "m": "minute"}[rate[2]], "burst": burst}
+        elif rate := re.search(r"rate=([0-9]+)r/([sm])", " ".join(zone_args[0])):
+            burst = min(next((int(a[6:][:9]) for a in args if re.fullmatch(r"burst=[0-9]+", a)), 0), 100000)
+            settings[name] = {
+                "requests": int(rate[1][:9]),
+                "per": {"s": "second", "m": "minute"}[rate[2]],
+                "burst": burst,
+            }
 
 
 def headers_of(block: Tree) -> dict[str, str]:
@@ -288,13 +300,13 @@ def cors(where: str, around: list[Tree], remarks: list[Remark]) -> CorsFields | 
     ]
     policy |= {"exposed": exposed} if exposed else {}
     age = by_lower_name.get("access-control-max-age", "")
-    return policy | ({"max_age": min(int(age), 86400)} if age.isdigit() else {})
+    return policy | ({"max_age": min(int(age[:9]), 86400)} if re.fullmatch(r"[0-9]+", age) else {})
 
 
 def size(where: str, value: str | None, remarks: list[Remark]) -> str | None:
     if value is None or re.fullmatch(r"[1-9]\d*[kmgKMG]", value):
         return value
-    if value.isdigit() and int(value) and int(value) % 1024 == 0:
+    if re.fullmatch(r"[0-9]{1,15}", value) and int(value) and int(value) % 1024 == 0:
         kibibytes = int(value) // 1024
         return f"{kibibytes}k" if kibibytes % 1024 else format_size(kibibytes * 1024)
     remarks.append(unfit(where, f"client_max_body_size {value}: max_body is a whole number and k, m or g; taken as 1g"))
