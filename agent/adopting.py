@@ -23,6 +23,7 @@ from agent.world import World
 SYSTEM = "/etc/systemd/system"
 DROP_IN = "90-infra-adopted.conf"
 FOLLOWED = ("json-file", "local", "journald")  # logs that `docker logs` can follow
+AUTO_REMOVED = "started with --rm"
 NOTE = re.compile(r"^# container ([0-9a-f]{12,64}) (\S+)$", re.MULTILINE)
 UP = re.compile(r"^ExecStartPre=(/usr/bin/docker-compose .*) up -d --remove-orphans$")
 # What a misshapen file, or a misshapen answer of Docker's, makes
@@ -64,7 +65,7 @@ def judge(
             is_steady = state["Running"] and not state.get("Paused") and not state.get("Restarting")
             differs = [
                 *([] if is_steady else ["not running"]),
-                *(["started with --rm"] if host.get("AutoRemove") else []),
+                *([AUTO_REMOVED] if host.get("AutoRemove") else []),
                 *(
                     differences(one, there, Image.of(target) if target else None, Image.of(image))
                     if image

@@ -12,7 +12,8 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from agent import adopting
+from agent import adopting, quoting
+from agent.definitions import Wanted
 from agent.documents.manifest import Manifest
 from agent.wording import phrase
 from catalogue.loading import Catalogue
@@ -42,6 +43,8 @@ class ContainerForm(Form):
 class FactsForm(Form):
     containers: Annotated[list[ContainerForm], Field(max_length=MOST)]
     images: dict[Text, dict[str, Any]]
+    docker: Text = ""
+    """Why its containers are not known."""
     listening: dict[Text, Text]
     paths: dict[Text, Text]
     units: Names
@@ -89,6 +92,7 @@ def survey(catalogue: Catalogue, host: str, target: Target, digests: Mapping[str
         "paths": [item["path"] for kind in ("files", "environment_files", "links") for item in manifest[kind]],
         "units": [unit["name"] for unit in manifest["units"] if "/" not in unit["name"]],
         "names": manifest["names"],
+        "private": manifest.get("private", []),
     }
     with ssh.connect(target) as transport:
         answers = remote.run_program(transport, target, PROGRAM.read_text(), request)
@@ -117,11 +121,12 @@ def judge(manifest: Manifest, texts: Mapping[str, str], facts: Mapping[str, Any]
     def mark(value: str) -> str:
         return hmac.new(key, value.encode(), hashlib.sha256).hexdigest()
 
-    units = [unit["name"] for unit in manifest["units"]]
+    wanted, unreadable = _wanted(manifest, texts)
     containers = [
-        one._replace(environment={name: mark(value) for name, value in one.environment.items()})
-        for one in adopting.containers_of(manifest, texts, units)
+        one._replace(environment={name: mark(value) for name, value in one.environment.items()}) for one in wanted
     ]
+    # On a first release these do not start yet
+    waiting = {unit["name"] for unit in manifest["units"] if unit.get("flag")}
     details = {entry["name"]: entry["details"] for entry in facts["containers"] if entry.get("details")}
     verdicts = {
         verdict.wanted.entry["name"]: verdict for verdict in adopting.judge(containers, details, facts["images"])
@@ -129,16 +134,22 @@ def judge(manifest: Manifest, texts: Mapping[str, str], facts: Mapping[str, Any]
     things: list[ExistingThing] = []
     for entry in sorted(facts["containers"], key=lambda entry: entry["name"]):
         verdict = verdicts.get(entry["name"])
-        differs = list(verdict.differs) if verdict else []
+        differs = list(verdict.differs) if verdict else unreadable if entry.get("details") else []
         if "image" in differs and not _digests_of_image(entry, facts["images"]):
             differs[differs.index("image")] = "image (of no registry: the update compares it once it has the release's)"
         if verdict and verdict.wanted.entry["unit"] in facts["units"]:
             differs.append(f"run by {verdict.wanted.entry['unit']}")
-        things.append(_container(one_line(entry["name"])[:LONGEST], differs, verdict is not None, entry["running"]))
+        if verdict and verdict.wanted.entry["unit"] in waiting:
+            differs.append("starts once this host owns the name")
+        is_ours = bool(verdict or differs)
+        things.append(_container(one_line(entry["name"])[:LONGEST], differs, is_ours, entry["running"]))
+    if why := facts.get("docker"):
+        form = "containers of this machine are not known, since Docker does not list them: {why}"
+        things.append(ExistingThing("container", "", "not known", [], phrase(form, why=one_line(why)[:LONGEST])))
     owners = {port: entry["name"] for entry in facts["containers"] if entry["running"] for port in entry["ports"]}
     listening = {port: owners.get(port) or program for port, program in facts["listening"].items()} | owners
     things += [
-        *_taken_ports(manifest, owners, listening),
+        *_taken_ports(manifest, owners, listening, facts["units"]),
         *_units(manifest, facts["units"]),
         *_files(manifest, texts, facts["paths"], mark),
         *_sites(manifest, facts["sites"]),
@@ -146,6 +157,14 @@ def judge(manifest: Manifest, texts: Mapping[str, str], facts: Mapping[str, Any]
     addresses = {address: entry["name"] for entry in facts["containers"] for address in entry["addresses"]}
     ports = {port.partition("/")[0]: one_line(who)[:LONGEST] for port, who in listening.items()}
     return Survey(things, ports, {address: one_line(who)[:LONGEST] for address, who in addresses.items()})
+
+
+def _wanted(manifest: Manifest, texts: Mapping[str, str]) -> tuple[list[Wanted], list[str]]:
+    """The containers that the release creates, or why none of them can be compared; then the agent replaces them."""
+    try:
+        return adopting.containers_of(manifest, texts, [unit["name"] for unit in manifest["units"]]), []
+    except adopting.UNREADABLE as error:
+        return [], [f"cannot be compared: {quoting.error(error)}"]
 
 
 def _digests_of_image(entry: Mapping[str, Any], images: Mapping[str, Mapping[str, Any]]) -> list[str]:
@@ -159,6 +178,12 @@ def _container(name: str, differs: list[str], is_ours: bool, is_running: bool) -
     if not differs:
         form = "container {name} is adopted: it is what the release creates, and runs on without an interruption"
         return ExistingThing("container", name, "adopted", [], phrase(form, name=name))
+    if adopting.AUTO_REMOVED in differs:
+        form = (
+            "container {name} was started with --rm, so a stop would remove it for good: the update is refused. "
+            "Start it without --rm, or remove it, and run again"
+        )
+        return ExistingThing("container", name, "refused", [adopting.AUTO_REMOVED], phrase(form, name=name))
     form = (
         "container {name} is replaced, with an interruption; its volumes are kept. It differs: {differs}"
         if is_running
@@ -169,16 +194,20 @@ def _container(name: str, differs: list[str], is_ours: bool, is_running: bool) -
 
 
 def _taken_ports(
-    manifest: Manifest, owners: Mapping[str, str], listening: Mapping[str, str]
+    manifest: Manifest, owners: Mapping[str, str], listening: Mapping[str, str], active: list[str]
 ) -> Iterator[ExistingThing]:
-    own_ports = [(f"{entry['port']}/tcp", entry["service"], entry.get("container", "")) for entry in manifest["ports"]]
+    own_ports = [
+        (f"{entry['port']}/tcp", entry["service"], entry["unit"], entry.get("container", ""))
+        for entry in manifest["ports"]
+    ]
     own_ports += [
-        (f"{port}/{entry['protocol']}", entry["service"], entry["container"])
+        (f"{port}/{entry['protocol']}", entry["service"], entry["unit"], entry["container"])
         for entry in manifest["published"]
         for port in range(entry["first"], entry["last"] + 1)
     ]
-    for port, service, container in own_ports:
-        if port in listening and not (container and owners.get(port) == container):
+    for port, service, unit, container in own_ports:
+        # What its own unit holds, the release restarts
+        if port in listening and unit not in active and not (container and owners.get(port) == container):
             who = one_line(listening[port])[:LONGEST] or "another program"
             form = "port {port} of {service} is taken by {who}: the update is refused until that is stopped"
             yield ExistingThing("port", port, "refused", [], phrase(form, port=port, service=service, who=who))

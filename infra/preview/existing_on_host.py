@@ -1,7 +1,8 @@
 """What runs on a host that has no release yet. Sent to the host and run there as root, with `payload` in its globals:
 standard library only, nothing is written. Values of variables and contents of files leave the host as keyed hashes.
 
-`payload`: `key` (hex), `containers` (names of the release's), `paths` and `units` (the release's), `names` (public)."""
+`payload`: `key` (hex), `containers` (names of the release's), `paths` and `units` (the release's), `names` (public),
+`private` (ADDRESS:PORT that take no port of 127.0.0.1)."""
 
 import contextlib
 import glob
@@ -10,12 +11,14 @@ import hmac
 import json
 import os
 import re
+import shutil
 import stat
 import subprocess
 
 MOST = 300  # containers, and images
 LARGEST = 1024 * 1024  # bytes of a file that is compared
 LIMIT = 60  # seconds of a command
+UNIFIED = "/sys/fs/cgroup/cgroup.controllers"  # there under version 2 of control groups
 
 
 def run(*argv):
@@ -27,9 +30,27 @@ def run(*argv):
 
 
 def inspect(kind, ids):
-    with contextlib.suppress(ValueError):
-        return json.loads(run("docker", kind, "inspect", *ids) or "[]")
+    """What Docker says of those that there are; one that is gone meanwhile hides no other one."""
+    with contextlib.suppress(OSError, subprocess.SubprocessError, ValueError):
+        argv = ("docker", kind, "inspect", *ids)
+        ran = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=LIMIT, check=False)
+        return json.loads(ran.stdout.decode(errors="replace") or "[]")
     return []
+
+
+def container_ids():
+    """The ids of all containers, and why they are not known, "" where they are."""
+    if not shutil.which("docker"):
+        return [], ""
+    argv = ("docker", "ps", "--all", "--quiet", "--no-trunc")
+    try:
+        ran = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=LIMIT, check=False)
+    except (OSError, subprocess.SubprocessError):
+        return [], f"docker ps did not end within {LIMIT} s"
+    if ran.returncode:
+        lines = ran.stderr.decode(errors="replace").split("\n")
+        return [], next((line for line in lines if line.strip()), "docker ps failed")[:200]
+    return ran.stdout.decode(errors="replace").split()[:MOST], ""
 
 
 def mark(key, content):
@@ -42,10 +63,10 @@ def hash_variables(key, config):
     return {**config, "Env": [f"{name}={mark(key, value.encode())}" for name, _, value in pairs]}
 
 
-def containers(key, names):
+def containers(key, names, ids):
     """Those with a name of the release's whole, of the others what is needed to name them; and their images."""
     described, images = [], set()
-    for entry in inspect("container", run("docker", "ps", "--all", "--quiet", "--no-trunc").split()[:MOST]):
+    for entry in inspect("container", ids) if ids else []:
         name, host = entry["Name"].lstrip("/"), entry["HostConfig"]
         networks = entry["NetworkSettings"]["Networks"] or {}
         one = {
@@ -62,6 +83,8 @@ def containers(key, names):
             parts = ("Id", "Name", "Image", "State", "HostConfig", "NetworkSettings", "Mounts")
             one["details"] = {part: entry.get(part) for part in parts}
             one["details"]["Config"] = hash_variables(key, entry["Config"])
+            if not os.path.exists(UNIFIED):
+                host.pop("CgroupnsMode", None)  # there Docker gives every container the host's
         described.append(one)
     return described, {
         image["Id"]: {
@@ -72,13 +95,13 @@ def containers(key, names):
     }  # fmt: skip
 
 
-def listening():
+def listening(private):
     """Port/protocol → the program that listens there."""
     ports = {}
     for protocol, options in (("tcp", "-Hltnp"), ("udp", "-Hlunp")):
         for line in run("ss", options).splitlines():
             fields, program = line.split(), re.search(r'users:\(\("([^"]+)"', line)
-            if len(fields) > 3:
+            if len(fields) > 3 and not (protocol == "tcp" and fields[3] in private):
                 ports[f"{fields[3].rpartition(':')[2]}/{protocol}"] = program[1] if program else ""
     return ports
 
@@ -124,9 +147,10 @@ def sites(names):
 
 def facts(request):
     key = bytes.fromhex(request["key"])
-    described, images = containers(key, request["containers"])
+    ids, why = container_ids()
+    described, images = containers(key, request["containers"], ids)
     return {
-        "containers": described, "images": images, "listening": listening(),
+        "containers": described, "images": images, "docker": why, "listening": listening(request["private"]),
         "paths": {path: at(key, path) for path in request["paths"]},
         "units": active_units(request["units"]), "sites": sites(request["names"]),
     }  # fmt: skip

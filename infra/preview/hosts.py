@@ -26,7 +26,7 @@ class ExistingThing:
 
     kind: Literal["container", "unit", "file", "port", "site"]
     name: str
-    becomes: Literal["adopted", "replaced", "left alone", "refused"]
+    becomes: Literal["adopted", "replaced", "left alone", "refused", "not known"]
     differs: list[str]
     line: str
 

@@ -151,6 +151,8 @@ TEXTS = {
     "container {name} is adopted: it is what the release creates, and runs on without an interruption": "コンテナ{name}：引き継ぎ（リリースが作成するものと同じ。停止せず動き続けます）",
     "container {name} is replaced, with an interruption; its volumes are kept. It differs: {differs}": "コンテナ{name}：置き換え（停止あり、ボリュームは残ります）。差異：{differs}",
     "container {name} is replaced; its volumes are kept. It differs: {differs}": "コンテナ{name}：置き換え（ボリュームは残ります）。差異：{differs}",
+    "container {name} was started with --rm, so a stop would remove it for good: the update is refused. Start it without --rm, or remove it, and run again": "コンテナ{name}は--rmで起動されているため、停止すると消えます。更新は拒否されます。--rmなしで起動し直すか、削除してから再実行してください",
+    "containers of this machine are not known, since Docker does not list them: {why}": "Dockerが一覧を返さないため、このマシンのコンテナは不明です：{why}",
     "container {name} is left alone: it is not in the catalogue": "コンテナ{name}：変更なし（カタログにありません）",
     "port {port} of {service} is taken by {who}: the update is refused until that is stopped": "{service}のポート{port}は{who}が使用中です。停止するまで更新は拒否されます",
     "unit {name} runs already: it restarts with the release's definition": "ユニット{name}はすでに動いています。リリースの定義で再起動します",

@@ -110,6 +110,45 @@ def test_what_is_in_the_way_is_named():
     assert any("is taken by python3" in thing.line for thing in survey.things)
 
 
+def ports_named(**more) -> list[str]:
+    return [thing.name for thing in judged(**more).things if thing.kind == "port"]
+
+
+def test_a_port_that_its_own_unit_holds_is_not_taken():
+    entry = next(entry for entry in MANIFEST["ports"] if entry["container"] not in ("", NAME))
+    port = f"{entry['port']}/tcp"
+    assert ports_named(listening={port: "docker-proxy"}) == [port]
+    assert ports_named(listening={port: "docker-proxy"}, units=[entry["unit"]]) == []
+
+
+def test_a_container_started_with_rm_has_the_update_refused():
+    there = facts()
+    there["containers"][0]["details"]["HostConfig"]["AutoRemove"] = True
+    (thing,) = [one for one in existing.judge(MANIFEST, texts(), there, KEY).things if one.name == NAME]
+    assert thing.becomes == "refused" and "so a stop would remove it for good" in thing.line
+
+
+def test_a_single_service_is_replaced_as_by_its_first_release():
+    manifest = copy.deepcopy(MANIFEST)
+    next(unit for unit in manifest["units"] if unit["name"] == AVATAR_UNIT)["flag"] = "/run/infra/single/avatar"
+    (thing,) = [one for one in existing.judge(manifest, texts(), facts(), KEY).things if one.name == NAME]
+    assert (thing.becomes, thing.differs) == ("replaced", ["starts once this host owns the name"])
+
+
+def test_compose_files_that_cannot_be_compared_have_containers_replaced():
+    """As by the agent: what of the release cannot be read says nothing of the host."""
+    there = existing.judge(MANIFEST, {**texts(), AVATAR: "services: [{a: 1}]"}, facts(), KEY)
+    (thing,) = [one for one in there.things if one.name == NAME]
+    assert thing.becomes == "replaced" and thing.differs[0].startswith("cannot be compared: ")
+    assert ("container", "cache", "left alone") in outcomes(there)
+
+
+def test_containers_that_docker_does_not_list_are_not_known():
+    survey = judged(containers=[], docker="Cannot connect to the Docker daemon")
+    assert outcomes(survey) == [("container", "", "not known")]
+    assert "Cannot connect to the Docker daemon" in survey.things[0].line
+
+
 def test_an_unchanged_file_is_not_named():
     same = hmac.new(KEY, texts()[AVATAR].encode(), "sha256").hexdigest()
     assert ("file", AVATAR, "replaced") not in outcomes(judged(paths={AVATAR: same}))
@@ -178,7 +217,14 @@ def test_the_program_for_the_host_reads_a_machine_without_docker(tmp_path):
     """It runs as it is sent: without what is not installed it reports nothing, and fails at nothing."""
     file = tmp_path / "file"
     file.write_text("x")
-    request = {"key": KEY.hex(), "containers": [], "paths": [str(file), "/missing"], "units": [], "names": []}
+    request = {
+        "key": KEY.hex(),
+        "containers": [],
+        "paths": [str(file), "/missing"],
+        "units": [],
+        "names": [],
+        "private": [],
+    }
     source = f"payload = {request!r}\n{existing.PROGRAM.read_text()}"
     ran = subprocess.run(
         [sys.executable, "-I", "-c", source], capture_output=True, text=True, timeout=60, env={"PATH": str(tmp_path)}
@@ -188,3 +234,34 @@ def test_the_program_for_the_host_reads_a_machine_without_docker(tmp_path):
         str(file): hmac.new(KEY, b"x", "sha256").hexdigest(), "/missing": "",
     }  # fmt: skip
     existing.FactsForm.model_validate(there)
+
+
+def asked(tmp_path, docker: str, ss: str = "", private=()):
+    """The facts of a machine with these programs, by their text for a shell."""
+    for name, text in {"docker": docker, "ss": ss}.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / name).chmod(0o755)
+    request = {"key": KEY.hex(), "containers": [], "paths": [], "units": [], "names": [], "private": [*private]}
+    source = f"payload = {request!r}\n{existing.PROGRAM.read_text()}"
+    ran = subprocess.run(
+        [sys.executable, "-I", "-c", source], capture_output=True, text=True, timeout=60,
+        env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
+    )  # fmt: skip
+    return json.loads(ran.stdout)["facts"]
+
+
+def test_a_container_that_ends_meanwhile_hides_no_other_one(tmp_path):
+    entry = json.dumps([{**DETAILS, "Name": "/cache"}])
+    (tmp_path / "answer").write_text(entry)
+    there = asked(tmp_path, f"case $1 in ps) echo a b;; *) cat {tmp_path}/answer; echo gone >&2; exit 1;; esac")
+    assert [one["name"] for one in there["containers"]] == ["cache"] and there["docker"] == ""
+
+
+def test_a_docker_that_does_not_answer_is_said(tmp_path):
+    assert asked(tmp_path, "echo Cannot connect >&2; exit 1")["docker"] == "Cannot connect"
+
+
+def test_listeners_at_a_private_address_take_no_port(tmp_path):
+    lines = "[ $1 = -Hltnp ] && printf 'LISTEN 0 9 10.0.0.5:80 *:*\nLISTEN 0 9 10.0.0.5:81 *:*\n'"
+    there = asked(tmp_path, "exit 0", lines, private=["10.0.0.5:80"])
+    assert there["listening"] == {"81/tcp": ""}
