@@ -6,8 +6,9 @@ import pytest
 
 from catalogue.masking import mask_secrets
 from infra.adopt.host import command, comparing, plain, understanding
+from infra.adopt.host.old_files import old_environment_files
 from infra.adopt.host.remarks import Remark, lines
-from tests.adopt.compose_hosts import BODY, host, read
+from tests.adopt.compose_hosts import BODY, UNIT, host, read
 from tests.support import stack, whole
 
 
@@ -48,12 +49,29 @@ def test_secrets_of_an_environment_file_are_imported_by_one_command():
     derived = understanding.DerivedSystem(whole().systems["watchme"], remarks)
     survey = command.Survey(host(BODY), derived, catalogue, "x", comparing.Comparison(), login="ssh me@203.0.113.9")
     lines_of_report = command.report_lines(replace(survey, old_files=["/srv/shop/.env"]), False)
-    head = lines_of_report.index("\nenvironment files that no release reads: delete them once it serves:")
+    head = lines_of_report.index("\nenvironment files that no release reads: look whether anything else reads them:")
     assert lines_of_report[head + 1] == "  /srv/shop/.env"
     assert command._secret_lines(survey) == [
         f"ssh me@203.0.113.9 sudo cat /srv/shop/.env | infra secret import - shop --stack {catalogue.stack.name}   # A, B",
         "infra secret set shop.API_URL",
     ]
+
+
+def test_only_files_that_nothing_else_reads_are_called_old():
+    """No one is led to delete what the host, or a unit that stays as it is, reads."""
+    files = [".env", "shared.env", "off.env", "/etc/default/shop", "/etc/environment", "/srv/other/.env"]
+    facts = host(BODY | {"env_file": files})
+    facts["compose"]["/srv/blog/docker-compose.yml"] = "services: {off: {image: x, env_file: [/srv/shop/off.env]}}"
+    left_out = {"name": "old.service", "compose": [], "enabled": False, "active": False}
+    text = "[Service]\nExecStart=/usr/local/bin/old\nEnvironmentFile=-/srv/shop/shared.env\nEnvironmentFile=/srv/shop/old.env\n"
+    facts["units"] = [UNIT, UNIT | left_out | {"text": text}]
+    names, _ = understanding.wanted_paths(facts)
+    entries = {path: {"kind": "file", "names": ["A"]} for path in names}
+    assert {"/srv/shop/off.env", "/srv/shop/old.env", "/etc/environment"} <= {*names}
+    system = understanding.derive_system(facts, entries, stack(), "shop").system
+    assert old_environment_files(facts, system, entries, ["/srv/shop/shop.env"]) == ["/srv/shop/.env"]
+    assert old_environment_files(facts, system, entries, ["/srv/shop/.env"]) == []
+    assert old_environment_files(facts, system, {}, []) == []
 
 
 PLAIN_VALUES = {

@@ -18,6 +18,7 @@ from catalogue.sizes import MiB
 from infra.adopt.host import comparing, rivals, understanding, written
 from infra.adopt.host.comparing import Comparison
 from infra.adopt.host.documents import Facts
+from infra.adopt.host.old_files import old_environment_files
 from infra.adopt.host.reading import Connection, Machine, connect
 from infra.adopt.host.remarks import Remark, lines
 from infra.adopt.host.understanding import DerivedSystem
@@ -27,6 +28,7 @@ from infra.writing import put
 
 CANNOT_BE_SAID = "cannot be said, and is an error of infra check until it is answered (unresolved:)"
 PLAIN_VALUES = "values of environment files that are no secrets by their form: look through them"
+OLD_FILES = "environment files that no release reads: look whether anything else reads them"
 VARIABLE, SERVICE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*"), re.compile(r"[a-z0-9][a-z0-9_.-]*")
 
 
@@ -110,7 +112,7 @@ def look(catalogue: Catalogue, host: Connection, machine: Machine, options: Adop
     text, variables = comparing.wanted_paths(files)
     comparison = comparing.compare(files, facts, host.entries(text, variables, []))
     stack_problems = comparing.stack_problems(catalogue, derived.system, own, spec)
-    old_files = sorted(path for path in {*names} - {*variables} if entries[path]["kind"] != "none")
+    old_files = old_environment_files(facts, derived.system, entries, variables)
     return Survey(facts, derived, extended_catalogue, own, comparison, stack_problems, _login(machine), old_files)
 
 
@@ -154,7 +156,7 @@ def report_lines(survey: Survey, diff: bool) -> list[str]:
         ("units that would start", comparison.starts),
         ("units that would restart", comparison.restarts),
         ("units that the release leaves alone", comparison.stays),
-        ("environment files that no release reads: delete them once it serves", [*map(one_line, survey.old_files)]),
+        (OLD_FILES, [*map(one_line, survey.old_files)]),
         ("in the way", comparison.twice),
         ("would fight a release: take out, or change", list(_rival_lines(survey.facts))),
     ]

@@ -85,6 +85,13 @@ def entries(facts: Facts, remarks: list[Remark]) -> list[Entry]:
     return all_entries
 
 
+def services_of_files(facts: Facts) -> list[Entry]:
+    """Every service of every compose file, whether it runs or not."""
+    files = facts["compose"].items()
+    services = [(path, key, body) for path, text in files for key, body in _services(path, text, [])]
+    return [Entry(path, key, readable(key, body, []), None, None) for path, key, body in services]
+
+
 def _unit_of(facts: Facts, path: str) -> Unit | None:
     running = [unit for unit in facts["units"] if path in unit["compose"]]
     return next((unit for unit in running if unit["enabled"]), running[0] if running else None)

@@ -85,18 +85,19 @@ def _job(crontab: _Crontab, where: str, line: str, remarks: list[Remark]) -> _Jo
     zone = crontab.variables.get("CRON_TZ", "")
     calendar = calendar_of(when, zone) if ZONE.fullmatch(zone) else []
     if len(line) > rivals.LONGEST:
-        fault = f"{line[: rivals.LENGTH]!r} … is too long to be read as a timer: write one, or keep it there"
+        begin = line[: rivals.LENGTH]
+        fault = f"the cron job {begin!r} … is too long to be read as a timer: write one, or keep it there"
     elif not account or len(words) < count + 1 + (not crontab.account) or not calendar:
-        fault = f"{line!r} cannot be read as a timer: write one, or keep it there"
+        fault = f"the cron job {line!r} cannot be read as a timer: write one, or keep it there"
     elif why := rivals.reason(command):
-        fault = f"{line!r} {why}, and would fight a release: take it out"
+        fault = f"the cron job {line!r} {why}, and would fight a release: take it out"
     elif MARK in line or re.search(r"(?<!\\)%", command):
-        fault = f"{line!r} has input or what may be a secret: write a timer for it"
+        fault = f"the cron job {line!r} has input or what may be a secret: write a timer for it"
     elif not SHELL.fullmatch(shell := crontab.variables.get("SHELL", "/bin/sh")):
-        fault = f"{line!r} runs by SHELL={shell}, which is no path of a program: write a timer for it"
+        fault = f"the cron job {line!r} runs by SHELL={shell}, which is no path of a program: write a timer for it"
     else:
         return _Job(where, account, command.replace("\\%", "%"), calendar)
-    remarks.append(unsaid(where, f"the cron job {fault}"))
+    remarks.append(unsaid(where, fault))
     return None
 
 

@@ -21,10 +21,11 @@ VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 def environment_files(compose_entries: Iterable[Entry]) -> dict[str, list[str]]:
     """Compose file and service → the files of variables that it names."""
-    return {f"{entry.path} {entry.key}": _environment_files(entry) for entry in compose_entries}
+    return {f"{entry.path} {entry.key}": files_of(entry) for entry in compose_entries}
 
 
-def _environment_files(entry: Entry) -> list[str]:
+def files_of(entry: Entry) -> list[str]:
+    """The files of variables that a service of a compose file names."""
     value = entry.literal_value("env_file", [])
     items: list[Any] = value if is_list(value) else [value]
     names: list[str] = [item["path"] if is_mapping(item) else item for item in items]
@@ -77,7 +78,7 @@ def environment(entry: Entry, name: str, variables: Entries, remarks: list[Remar
             remarks.append(unsaid(entry.where, f"the value of {variable} has {control(text)}: left out"))
         else:
             values[variable] = text
-    paths = _environment_files(entry)
+    paths = files_of(entry)
     for path in paths:
         if path not in variables or variables[path].get("names") is None:
             remarks.append(unsaid(entry.where, f"its environment file {path} is not there"))
