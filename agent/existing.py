@@ -157,12 +157,12 @@ def remove(world: World, entries: list[ExistingContainer]) -> list[str]:
             ran = world.run("docker", "rm", "--force", entry["id"])
             reasons = entry.get("differs")
             differs = f" (it differs: {', '.join(reasons)})" if reasons else ""
-            done = (
+            what_became = (
                 f"the existing container {entry['name']} was removed{volumes}"
                 if entry.get("leaves")
                 else f"the existing container {entry['name']} was replaced{differs}{volumes}"
             )
-            lines.append(complaint if ran.code else done)
+            lines.append(complaint if ran.code else what_became)
         except Declined:
             continue
         except (OSError, ValueError, KeyError) as error:

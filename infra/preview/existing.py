@@ -121,9 +121,9 @@ def judge(manifest: Manifest, texts: Mapping[str, str], facts: Mapping[str, Any]
     def mark(value: str) -> str:
         return hmac.new(key, value.encode(), hashlib.sha256).hexdigest()
 
-    wanted, unreadable = _wanted(manifest, texts)
+    to_create, unreadable = _containers_to_create(manifest, texts)
     containers = [
-        one._replace(environment={name: mark(value) for name, value in one.environment.items()}) for one in wanted
+        one._replace(environment={name: mark(value) for name, value in one.environment.items()}) for one in to_create
     ]
     # On a first release these do not start yet
     waiting = {unit["name"] for unit in manifest["units"] if unit.get("flag")}
@@ -159,7 +159,7 @@ def judge(manifest: Manifest, texts: Mapping[str, str], facts: Mapping[str, Any]
     return Survey(things, ports, {address: one_line(who)[:LONGEST] for address, who in addresses.items()})
 
 
-def _wanted(manifest: Manifest, texts: Mapping[str, str]) -> tuple[list[Wanted], list[str]]:
+def _containers_to_create(manifest: Manifest, texts: Mapping[str, str]) -> tuple[list[Wanted], list[str]]:
     """The containers that the release creates, or why none of them can be compared; then the agent replaces them."""
     try:
         return adopting.containers_of(manifest, texts, [unit["name"] for unit in manifest["units"]]), []
