@@ -29,7 +29,7 @@ def test_every_host_with_data_has_one_line():
 
 
 def test_data_beside_the_disk_for_data_is_said_to_be_elsewhere():
-    """Whoever makes that disk larger must not wait for room on the other."""
+    """A larger disk for data makes no room on the other."""
     made = catalogue(with_places("/srv/shop/uploads", "/opt/shop/uploads"), hosted(dataDisk={"size": 50}))
     (line,) = growth_notes(made)
     of_disk, of_host, _ = line.split("; ")
