@@ -100,9 +100,8 @@ class ContainerOptions(Model):
     files: list[ContainerFile] = []
     """Files that a release brings for it. A change of one restarts it."""
     secret_files: dict[InsidePath, EnvironmentName] = {}
-    """Secrets that it reads from files, as Compose's `secrets`: each path in the container, such as
-    `/run/secrets/db_password`, with the secret's name. Such a file holds the value alone, and every account in the
-    container can read it."""
+    """Secrets that it reads from files, by path in the container (`/run/secrets/db_password`) and the secret's name. A
+    file holds the value alone; every account in the container can read it."""
     depends_on: Dependencies = {}
     """Services of the same system that start first: a list of their names, or each name with its condition."""
     cpus: Annotated[float, Field(gt=0, le=1024, allow_inf_nan=False)] | None = None

@@ -321,10 +321,7 @@ def proxy_abilities(catalogue: Catalogue) -> Iterator[Problem]:
                     rule = f"must be a value without them, or {instead} of infra:hosts.{name}"
                     yield Problem(file, where, fault, rule)
                 if options and not can.limits_clients:
-                    fault = (
-                        f"{' and '.join(options)} on host {name}, whose proxy {proxy} counts no clients: that needs a "
-                        "plugin, which no package has"
-                    )
+                    fault = f"{' and '.join(options)} on host {name}, whose proxy {proxy} does not support that"
                     instead = remedy(lambda can: can.limits_clients)
                     rule = f"{instead} of infra:hosts.{name}, or a limit in the service itself or in a CDN"
                     yield Problem(file, where, fault, rule)

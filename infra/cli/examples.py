@@ -108,7 +108,7 @@ EXAMPLES: dict[str, list[str]] = {
     "secret unset": ["infra secret unset shop-web.API_KEY --stack prod"],
     "secret import": [
         "infra secret import .env shop-web --stack prod",
-        "ssh shop.example sudo cat /srv/shop/.env | infra secret import - shop-web --stack prod",
+        "infra secret import - shop-web --stack prod",
     ],
     "maintenance": [
         "infra maintenance on shop.example.com --for 30m --stack prod",

@@ -162,7 +162,7 @@ def test_snippet_that_affects_only_its_site_is_accepted(tmp_path, proxy, text):
 def test_limits_of_clients_are_nginxs(tmp_path):
     limited = ("    access_log: false\n", "    rate: {requests: 5}\n    connections: 10\n")
     assert refused(tmp_path, "nginx", limited) == ""
-    assert "rate and connections on host box, whose proxy Caddy counts no clients: that needs a plugin" in refused(
+    assert "rate and connections on host box, whose proxy Caddy does not support that" in refused(
         tmp_path, "caddy", limited
     )
 

@@ -127,7 +127,7 @@ def test_promotion_within_one_registry_copies_nothing(serve):
 def test_a_copy_that_is_something_else_is_no_promotion(serve, monkeypatch):
     monkeypatch.setattr(Copier, "copy", lambda *_: None)
     made = promoting.plan_promotion(DEV, PROD, "admin", None, None)
-    with pytest.raises(InfraError, match=r"the copy of watchme-admin@sha256:a+ in ap-southeast-2 is not it"):
+    with pytest.raises(InfraError, match=r"the copy of watchme-admin@sha256:a+ in ap-southeast-2 has another digest"):
         list(promoting.bring_images(made, PROD))
 
 
