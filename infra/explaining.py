@@ -19,7 +19,7 @@ LINK = re.compile(r"\[([^\]]+)\]\([^)]*\)")
 # Links whose own words say nothing without their target
 HOW = re.compile(r"\[how\]\((?:[^)#]*/)?([^)#/]+)(?:#[^)]*)?\)")
 BELOW = re.compile(r"\[below\]\(#[^)]*\)")
-# The columns of a table whose names are said with its values: what an alert measures, when it is raised
+# The line below a table's head, which names the columns
 HEAD = re.compile(r"^\|[\s:|-]+\|$")
 CODE = re.compile(r"`([^`]+)`")
 ROW = re.compile(r"^\|(.+)\|\s*$")
