@@ -109,8 +109,8 @@ def prepare(lab: Lab, options: argparse.Namespace) -> tuple[Session, list[Peer]]
     return Session(host, base, project, login, work, client(lab, project.folder)), peers
 
 
-def measure(session: Session, peers: list[Peer], options: argparse.Namespace) -> None:
-    """Every line in every round, so that what else the machine does meets all alike."""
+def measure(session: Session, peers: list[Peer], options: argparse.Namespace, keep: Callable[[], None]) -> None:
+    """Every line in every round, so that what else the machine does meets all alike; `keep` is called after each."""
     jobs = [job for job in JOBS if job in options.jobs.split(",")]
     original = session.base
     try:
@@ -122,6 +122,7 @@ def measure(session: Session, peers: list[Peer], options: argparse.Namespace) ->
                 for job in jobs:
                     change += 1
                     by_all(session, peers, job, change, not options.no_up)
+            keep()
     finally:
         for peer in peers:
             session.remove(peer)
@@ -150,14 +151,17 @@ def main(words: list[str]) -> int:
         signal.signal(end, signal.default_int_handler)
     load = f"{os.getloadavg()[0]:.1f}"
     session, peers = prepare(lab, options)
+    files = session.base.files
+    size = sum(len(text.encode()) for text in files.values())
+
+    def keep() -> None:
+        if options.write:
+            write(session.runs, about(len(files), size, load, versions(environment())))
+
     try:
-        measure(session, peers, options)
+        measure(session, peers, options, keep)
     finally:
         print(summary(session.runs), details(session.runs), sep="\n\n")
-    if options.write:
-        files = session.base.files
-        size = sum(len(text.encode()) for text in files.values())
-        write(session.runs, about(len(files), size, load, versions(environment())))
     return 0
 
 

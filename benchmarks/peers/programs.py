@@ -61,7 +61,7 @@ TASKS = """\
   ansible.builtin.systemd_service: {name: "{{ item.unit }}", state: restarted}
   loop: "{{ services }}"
   loop_control: {label: "{{ item.unit }}"}
-  when: item.files | intersect(changed) and item.unit not in begun
+  when: (item.files | intersect(changed)) | length > 0 and item.unit not in begun
 """
 
 HANDLERS = """\
