@@ -7,12 +7,12 @@ import pulumi
 import pulumi_aws as aws
 
 from catalogue.checks import ensure_valid
-from catalogue.deployed import pin_images, standing
+from catalogue.deployed_images import pin_images, standing
 from catalogue.loading import images_of, load
 from catalogue.machines import region_of
 from catalogue.parts import release_order
 from catalogue.problems import CatalogueError
-from components import before, budget, configuration, elsewhere, interrupted, lookup, move, region
+from components import before, budget, configuration, elsewhere, lookup, move, pending_operations, region
 from components.alone import refuse_stale
 from components.backups import Backups
 from components.copier import Copier
@@ -34,8 +34,8 @@ try:
 except CatalogueError as error:
     raise pulumi.RunError(f"nothing was touched:\n{error}") from None
 # Answered while AWS is asked
-interruptions = interrupted.ask()
-interrupted.note_engine()
+interruptions = pending_operations.ask()
+pending_operations.note_engine()
 
 
 def provider(name: str, place: str) -> aws.Provider:
@@ -74,7 +74,7 @@ known_images = lookup.moving_images(catalogue, move.source_of(stack, prior), ask
 foreign_images = elsewhere.digests(catalogue, asking) if known_images is None else {}
 
 replaced = {place: lookup.replaced_machines(stack.at(place), prior.machines, asking) for place in stack.regions}
-interrupted.refuse(interruptions)
+pending_operations.refuse(interruptions)
 bucket = []
 if stack.backupRegion:
     # Also while nothing is backed up: what leaves the stack once could not be made again under its name

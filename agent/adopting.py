@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from agent import blocks, cgroups, existing, quoting, validate
 from agent.definitions import Image, Wanted, containers_to_create, differences
-from agent.desired import DesiredFile
+from agent.desired_state import DesiredFile
 from agent.documents.manifest import Manifest
 from agent.documents.transaction import ExistingContainer
 from agent.engine import Declined

@@ -18,8 +18,8 @@ from agent import (
     environments,
     health,
     holding,
+    image_volumes,
     images,
-    kept,
     maintenance,
     owners,
     preflight,
@@ -34,7 +34,7 @@ from agent import (
     units,
 )
 from agent.backups import making
-from agent.desired import desired_files, digest
+from agent.desired_state import desired_files, digest
 from agent.documents.jobs import Secrets
 from agent.documents.manifest import ActiveRequestHold
 from agent.documents.transaction import PathState
@@ -154,7 +154,7 @@ def _prepare(world: World, job: Job, target: Release) -> tuple[Plan, list[PathSt
         artefacts.check(world, target)
         environments.make(world, target, job.say)
         preflight.check_programs_behind_links(world, target)
-        kept.check(world, target)
+        image_volumes.check(world, target)
         renewing = job.kind != "rollback"
         replaced = certificates.remember(world, target, renewing)
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 
 from agent import quoting, store
-from agent.desired import DesiredFile, assignments
+from agent.desired_state import DesiredFile, assignments
 from agent.documents.answers import Contents
 from agent.documents.manifest import EnvironmentFile
 from agent.world import World

@@ -70,7 +70,7 @@ def containers_to_create(
 
 
 def assignments(text: str) -> dict[str, str]:
-    """The variables of an environment file, as Compose reads one that agent/desired.py wrote."""
+    """The variables of an environment file, as Compose reads one that agent/desired_state.py wrote."""
     pairs = [line.split("=", 1) for line in text.splitlines() if "=" in line and not line.startswith("#")]
     return {name: value[1:-1] if value[:1] == "'" and value[-1:] == "'" else value for name, value in pairs}
 

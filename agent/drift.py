@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 
 from agent import adopting, artefacts, environments, existing, overrides, quoting, slots, store, units
-from agent.desired import ALONE, WHOLE, DesiredFile
+from agent.desired_state import ALONE, WHOLE, DesiredFile
 from agent.documents.answers import Finding
 from agent.documents.manifest import EnvironmentFile
 from agent.overrides import Override

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from agent import adopting
-from agent.desired import Difference, exists
+from agent.desired_state import Difference, exists
 from agent.store import STATE, Release, history
 from agent.world import World
 

@@ -19,12 +19,12 @@ from agent import (
     apply,
     archive,
     credentials,
-    derived,
     images,
     install,
     quoting,
     steps,
     store,
+    tag_releases,
     transaction,
     units,
     validate,
@@ -167,8 +167,8 @@ def execute(world: World, job: Job, spec: Spec, payload: Payload | None) -> Outc
         if spec["kind"] == "apply":
             contents = archive.members(base64.b64decode(payload.get("archive", "")))
             outcome = apply.apply(world, job, spec["release"], contents, payload["secrets"])
-        elif spec["kind"] == derived.KIND:
-            outcome = apply.bring(world, job, spec["release"], lambda: derived.release(world, payload))
+        elif spec["kind"] == tag_releases.KIND:
+            outcome = apply.bring(world, job, spec["release"], lambda: tag_releases.release(world, payload))
         else:
             # What serves now, whatever did when a restart was asked for
             current = store.current_id(world) if job.restarts else None
@@ -234,9 +234,9 @@ def _await_confirmation(
     if spec["kind"] == "restart":
         # It changes nothing that could be taken back
         return
-    if spec["kind"] == derived.KIND:
+    if spec["kind"] == tag_releases.KIND:
         # No other machine knows of it
-        derived.look_by_names(world, urls)
+        tag_releases.look_by_names(world, urls)
         return
     seconds = spec["confirm"]
     publish({"awaiting": seconds, "look_at": urls})

@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from agent import adopting, away, proxies
-from agent.desired import DesiredFile
+from agent.desired_state import DesiredFile
 from agent.dropins import directives, overridden_settings, starts_otherwise, variables_of
 from agent.managers import split
 from agent.outcome import Refused

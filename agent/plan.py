@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from agent import adopting, rolling, slots, steps, units
 from agent.adopting import Adoptions
-from agent.desired import Difference, difference
+from agent.desired_state import Difference, difference
 from agent.documents.manifest import Step
 from agent.outcome import Failed, Refused
 from agent.rolling import Roll

@@ -9,7 +9,7 @@ import struct
 from collections.abc import Callable, Iterable
 
 from agent import registry
-from agent.desired import DesiredFile
+from agent.desired_state import DesiredFile
 from agent.world import World
 
 # ELF's numbers of machines, in Docker's words

@@ -41,7 +41,7 @@ class Offer:
 
 
 @dataclass(frozen=True)
-class Found:
+class RegistryAnswer:
     """What a registry answered about an image: the manifest for one architecture, or what is wrong; `architectures` are
     those that an index has. What `may_pass` is the registry's trouble and not the image's: of a new role, for one, its
     rights are not known everywhere at once."""
@@ -64,7 +64,7 @@ def offer(world: World, image: str, architecture: str, config: dict[str, Any], e
     return Offer(sum(layer["size"] for layer in present.manifest.get("layers", [])), present.architectures)
 
 
-def look_up(world: World, image: str, architecture: str, login: str) -> Found:
+def look_up(world: World, image: str, architecture: str, login: str) -> RegistryAnswer:
     """The manifest of an image `host/name@digest`, each step of the way held against its digest."""
     host, _, rest = image.partition("/")
     name, _, reference = rest.partition("@")
@@ -74,23 +74,23 @@ def look_up(world: World, image: str, architecture: str, login: str) -> Found:
         status, body = world.fetch(f"https://{host}/v2/{name}/manifests/{reference}", headers)
         if status != 200:
             answer = f"answers {status}" if status else "does not answer"
-            return Found(None, architectures, f"its registry {answer}", may_pass=status != 404)
+            return RegistryAnswer(None, architectures, f"its registry {answer}", may_pass=status != 404)
         if not is_of(body, reference):
-            return Found(None, architectures, "its registry answered with other content than requested")
+            return RegistryAnswer(None, architectures, "its registry answered with other content than requested")
         try:
             manifest = json.loads(body)
             if "manifests" not in manifest:
-                return Found(dict(manifest), architectures)
+                return RegistryAnswer(dict(manifest), architectures)
             entries = [(m.get("platform", {}).get("architecture", ""), str(m["digest"])) for m in manifest["manifests"]]
             choices = dict(reversed(entries))
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-            return Found(None, architectures, "the answer of its registry cannot be read")
+            return RegistryAnswer(None, architectures, "the answer of its registry cannot be read")
         # An index has entries that are no images, such as attestations
         architectures = frozenset(choices) - {"", "unknown"}
         if architecture not in choices:
-            return Found(None, architectures, f"it has nothing for {architecture}")
+            return RegistryAnswer(None, architectures, f"it has nothing for {architecture}")
         reference = choices[architecture]
-    return Found(None, architectures, "its registry has an index inside an index")
+    return RegistryAnswer(None, architectures, "its registry has an index inside an index")
 
 
 def under_tag(world: World, image: str, tag: str, login: str) -> tuple[int, str]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
-from agent.desired import DesiredFile, assignments, digest
+from agent.desired_state import DesiredFile, assignments, digest
 from agent.documents.jobs import HistoryEntry
 from agent.documents.manifest import LEFT_OUT, Manifest
 from agent.outcome import Refused

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from agent import derived, ecr, install, jobs, lock, quoting, registry, store, transaction
+from agent import ecr, install, jobs, lock, quoting, registry, store, tag_releases, transaction
 from agent.documents.jobs import Payload, Spec
 from agent.outcome import Refused
 from agent.store import Release
@@ -169,10 +169,10 @@ def _is_new(world: World, entry: FollowedTag, note: Note, release: Release) -> b
 def _begin(world: World, entry: FollowedTag, note: Note, release: Release, say: Callable[[str], None]) -> None:
     """Raises Refused."""
     old, new = (f"{entry.image}@{digest}" for digest in (entry.digest_in(release), note.digest))
-    target = derived.exchange(world, release.id, old, new)
+    target = tag_releases.exchange(world, release.id, old, new)
     moment = time.strftime("%Y%m%d%H%M%S", time.gmtime(world.wall()))
     spec: Spec = {
-        "id": f"watch-{moment}-{note.digest[7:19]}", "kind": derived.KIND, "who": f"watch {entry.tag}",
+        "id": f"watch-{moment}-{note.digest[7:19]}", "kind": tag_releases.KIND, "who": f"watch {entry.tag}",
         "host": release.manifest["host"], "release": target.id, "base": None, "confirm": 0.0, "only": entry.services,
     }  # fmt: skip
     payload: Payload = {"secrets": {}, "instead": [old, new]}

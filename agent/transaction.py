@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 
 from agent import accounts, answers, existing, inventory, quoting, slots, store
-from agent.desired import DesiredFile, digest
+from agent.desired_state import DesiredFile, digest
 from agent.documents.inventory import Inventory
 from agent.documents.manifest import Manifest
 from agent.documents.transaction import (

@@ -7,7 +7,7 @@ import shlex
 from concurrent.futures import ThreadPoolExecutor
 
 from agent import artefacts, compose, journald, proxies, quoting
-from agent.desired import Difference
+from agent.desired_state import Difference
 from agent.documents.manifest import Manifest
 from agent.outcome import Refused
 from agent.proxy import Proxy

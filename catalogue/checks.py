@@ -29,7 +29,7 @@ from catalogue.rules import (
     sites,
     steps,
     units,
-    watched,
+    watches,
 )
 
 
@@ -114,9 +114,9 @@ RULES: Iterable[Callable[[Catalogue], Iterator[Problem]]] = (
     rollouts.parallel_containers,
     rollouts.replicas,
     rollouts.held_requests,
-    watched.singletons,
-    watched.alone,
-    watched.stop_priorities,
+    watches.singletons,
+    watches.alone,
+    watches.stop_priorities,
     following.following,
     regions.regions,
     artefacts.inside_artefacts,

@@ -14,10 +14,10 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 
-from catalogue.assigned import WHY, network_of, port_of, replica_ports
 from catalogue.compose.values import Mount
 from catalogue.fields import INSTANCE, HostName, Model, Name, Network, Port
 from catalogue.models import ContainerNetwork, System
+from catalogue.network_defaults import WHY, network_of, port_of, replica_ports
 from catalogue.networks import FOR_CONTAINERS, is_for_containers
 from catalogue.service import Service
 from catalogue.services import ComposeService

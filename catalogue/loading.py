@@ -12,7 +12,6 @@ from pydantic import TypeAdapter, ValidationError
 from catalogue.alert_names import current_alert, current_measure
 from catalogue.alerts import KINDS as ALERT_KINDS
 from catalogue.alerts import Alert, AnyAlert, CloudAlert, CloudMetric
-from catalogue.assigned import with_assigned
 from catalogue.compose.source import ComposeSource
 from catalogue.compose.upstream import Upstream
 from catalogue.files import SourceText, parse_toml, read_bytes, read_compose, read_text, read_yaml
@@ -20,6 +19,7 @@ from catalogue.instances import instance_of
 from catalogue.languages import alerts_in
 from catalogue.locating import allowed_fields, entry_of, place_of
 from catalogue.models import System
+from catalogue.network_defaults import with_assigned
 from catalogue.parts import wholes, with_parts
 from catalogue.problems import CatalogueError, Problem
 from catalogue.service import Artefact, ConfigFile, Image

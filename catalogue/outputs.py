@@ -25,7 +25,7 @@ class ReleaseId(TypedDict):
 class StackOutputs(TypedDict, total=False):
     """The outputs of a stack; numbers come as Pulumi writes them. `systems`, `generations` and `kept` are by host,
     `parts` are the services of each part of a system, `images` are `repository:tag` → digest, `deployed` is as
-    catalogue/deployed.py says."""
+    catalogue/deployed_images.py says."""
 
     region: str
     standby: list[str]

@@ -14,9 +14,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
-from catalogue.assigned import network_of
 from catalogue.instances import Instance, rename_gate
 from catalogue.models import System
+from catalogue.network_defaults import network_of
 from catalogue.service import RetiredService, Service
 from catalogue.services import ComposeService, UnitService
 from catalogue.stack import Stack

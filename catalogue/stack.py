@@ -10,6 +10,7 @@ from pydantic import Field, PrivateAttr, ValidationError
 
 from catalogue.dns import Dns
 from catalogue.elsewhere import Bucket, Certificates, NameServer, Url
+from catalogue.encrypted_values import ENCRYPTED, in_plain_text, is_empty, is_sealed, mark_encrypted
 from catalogue.fields import AccountId, Email, HostName, Model, Name, Network, PublicKey, Region, pattern_text
 from catalogue.files import SourceText, mapping, read_mapping, read_text
 from catalogue.host import HOST_KINDS, AnyHost, Ec2Host, Host, SshHost
@@ -20,7 +21,6 @@ from catalogue.machines import FIRST, place_of
 from catalogue.problems import CatalogueError, Problem
 from catalogue.pushers import GitRepository, Pusher
 from catalogue.records import Record
-from catalogue.sealed import ENCRYPTED, in_plain_text, is_empty, is_sealed, mark_encrypted
 from catalogue.shapes import is_mapping
 from catalogue.sizes import Architecture
 from catalogue.sources import AnySource

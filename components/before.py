@@ -110,7 +110,7 @@ class Before:
     """The last interrupted job that each release settled, by the release's name in Pulumi; "" for none."""
 
     deployed: dict[str, dict[str, dict[str, str]]] = field(default_factory=dict[str, dict[str, dict[str, str]]])
-    """The images that were deployed for one service alone, as catalogue/deployed.py has them."""
+    """The images that were deployed for one service alone, as catalogue/deployed_images.py has them."""
 
     systems: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
     """The systems of each host."""

@@ -12,10 +12,10 @@ import boto3
 import pulumi
 from pulumi.runtime.config import CONFIG, get_config_env, is_config_secret
 
-from catalogue.deployed import Deployed, DeployRequest
+from catalogue.deployed_images import Deployed, DeployRequest
+from catalogue.encrypted_values import in_plain_text, is_empty
 from catalogue.files import mapping, read_mapping
 from catalogue.problems import CatalogueError, Problem
-from catalogue.sealed import in_plain_text, is_empty
 from catalogue.shapes import JsonObject
 from catalogue.sources import SourcesAnswer, SourcesRequest
 from catalogue.stack import APPROVED_IMAGES, DEPLOYING, PROJECT, SECRET_KEYS, UNSETTLED, Stack, shown_path, stack_from

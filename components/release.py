@@ -65,7 +65,7 @@ class Release(pulumi.ComponentResource):
 
 
 SETTLES = "settles"
-# Where infra.unfinished keeps them
+# Where infra.unfinished_jobs keeps them
 JOBS = Path(".infra/jobs")
 
 

@@ -25,7 +25,7 @@ def client(service: str, region: str, attempts: int = ATTEMPTS, session: boto3.S
     config = Config(connect_timeout=5, read_timeout=20, retries={"mode": "standard", "total_max_attempts": attempts})
     place = region or EVERYWHERE
     api_client: Any = (session or boto3.Session()).client(service, region_name=place, config=config)  # type: ignore[call-overload]
-    api_client.meta.events.register("needs-retry", _Said(place, attempts))
+    api_client.meta.events.register("needs-retry", _ThrottleNotice(place, attempts))
     return api_client
 
 
@@ -46,7 +46,7 @@ class _Parsed(TypedDict, total=False):
     Error: _Fault
 
 
-class _Said:
+class _ThrottleNotice:
     def __init__(self, region: str, attempts: int) -> None:
         self.region, self.attempts = region, attempts
 

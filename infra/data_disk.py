@@ -10,7 +10,7 @@ from infra.errors import InfraError
 from infra.foreign import clean
 from infra.remote import run_program
 from infra.ssh import Target, connect
-from infra.supervised import Ended, Say, Work, run
+from infra.supervision import Say, Work, WorkOutcome, run
 from rendering.requests import MountRequest
 
 
@@ -20,7 +20,7 @@ class Mount(Work):
 
     host: str = ""
 
-    def do(self, say: Say) -> Ended:
+    def do(self, say: Say) -> WorkOutcome:
         request: MountRequest = json.load(sys.stdin)
         target = Target(**request["target"])
         self.host = target.host
@@ -33,7 +33,7 @@ class Mount(Work):
         )
 
 
-def mount(target: Target, request: MountRequest, say: Say) -> Ended:
+def mount(target: Target, request: MountRequest, say: Say) -> WorkOutcome:
     """Raises InfraError."""
     payload = request["payload"]
     is_mounted = False
@@ -48,7 +48,7 @@ def mount(target: Target, request: MountRequest, say: Say) -> Ended:
     if not is_mounted:
         raise InfraError(f"{target.host} stopped in the middle of mounting its data disk: run again")
     line = f"the data disk of {target.host} ({payload['volume']}) is mounted at {payload['mounts'][0]}"
-    return Ended(0, line, {"host": target.host, "volume": payload["volume"]})
+    return WorkOutcome(0, line, {"host": target.host, "volume": payload["volume"]})
 
 
 if __name__ == "__main__":

@@ -12,14 +12,14 @@ from functools import partial
 from typing import cast
 
 from catalogue.stack import DEPLOYING
-from infra import delivery, outside, unfinished
+from infra import delivery, outside, unfinished_jobs
 from infra.delivery import OutsideLook
 from infra.errors import InfraError
 from infra.lines import RESULT, one_line
 from infra.remote import ask
 from infra.ssh import Target
-from infra.supervised import Ended, Say, Work, run
-from infra.unfinished import Unfinished
+from infra.supervision import Say, Work, WorkOutcome, run
+from infra.unfinished_jobs import Unfinished
 from rendering.images import NEWEST, RIGHTS, images_in_ecr
 from rendering.requests import ReleaseRequest
 
@@ -105,9 +105,9 @@ class Delivery(Work):
     job: delivery.Job | None = None
     is_interrupted: bool = False
 
-    def do(self, say: Say) -> Ended:
+    def do(self, say: Say) -> WorkOutcome:
         delivered = self.deliver(json.load(sys.stdin), say)
-        return Ended(delivered["code"], delivered["line"], limit_outcome(delivered))
+        return WorkOutcome(delivered["code"], delivered["line"], limit_outcome(delivered))
 
     def deliver(self, request: ReleaseRequest, say: Say) -> Delivered:
         """How it ended. A host that cannot be talked to is a refusal: nothing was touched."""
@@ -123,13 +123,15 @@ class Delivery(Work):
                 tags.add()
             only = json.loads(os.environ.get(DEPLOYING) or "{}").get("services", [])
             self.job = delivery.sending(target, delivery.Delivery(request, base, only), look, say)
-            self.job.on_sending = lambda id: unfinished.remember(target, Unfinished(id, request["release"], planned))
+            self.job.on_sending = lambda id: unfinished_jobs.remember(
+                target, Unfinished(id, request["release"], planned)
+            )
             delivered = cast(Delivered, {**self.job.run()})
         except InfraError as error:
             line = f"refused on {target.host}, nothing touched: {error}"
             delivered = {"outcome": "refused", "code": REFUSED, "line": line}
         if self.job and self.job.is_sent and delivered["outcome"] != "unknown" and not self.is_interrupted:
-            unfinished.forget(target)
+            unfinished_jobs.forget(target)
         if not delivered["code"] and (tags.is_done or tags.settle()):
             delivered["tagged"] = tags.mark
         return delivered
@@ -140,7 +142,7 @@ class Delivery(Work):
         self.is_interrupted = True
         return f"interrupted: waiting until the release on {self.host} ends; Ctrl-C once more leaves it to the host"
 
-    def after_interrupt(self, outcome: Ended) -> str:
+    def after_interrupt(self, outcome: WorkOutcome) -> str:
         if outcome.code:
             return f"{outcome.line} (interrupted)"
         return f"{outcome.line}. Pulumi was interrupted and recorded it as failed; the next pulumi up corrects that"
@@ -156,7 +158,7 @@ class Delivery(Work):
 
 def settle_base(target: Target, planned: str | None, look: OutsideLook, say: Say) -> str | None:
     """The release that this update is planned from, once a job that an interrupted update left has ended."""
-    job = unfinished.read_job(target)
+    job = unfinished_jobs.read_job(target)
     if job is None:
         return planned
     say(f"an interrupted update left job {job.id} on {target.host}: following it to its end")

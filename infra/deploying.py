@@ -10,7 +10,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from agent.documents.answers import Releases
-from catalogue.deployed import DIGEST, DeployRequest, standing
+from catalogue.deployed_images import DIGEST, DeployRequest, standing
 from catalogue.loading import Catalogue
 from catalogue.problems import nearest
 from catalogue.service import Image, Service

@@ -19,7 +19,7 @@ VERSION = re.compile(r"v?([0-9]{1,9}(?:\.[0-9]{1,9}){0,5})(.*)")
 
 
 @dataclass(frozen=True)
-class Known:
+class ImageVersions:
     """An image's digest in the stack's registry ("" where it is not), under its tag in its own now, and the newest
     tags of its kind: of the same major version, and of all."""
 
@@ -39,13 +39,13 @@ class Known:
         return f"{self.name}: {'; '.join(parts)}"
 
 
-def look(catalogue: Catalogue) -> list[Known]:
+def look(catalogue: Catalogue) -> list[ImageVersions]:
     """Asks the stack's registry and theirs. Raises InfraError."""
     stack = catalogue.stack
     with tempfile.TemporaryDirectory() as folder:
         copier = _copier(catalogue, Path(folder))
         return [
-            Known(
+            ImageVersions(
                 image.name,
                 copier.digest(f"docker://{stack.registry}/{image.name}") or "",
                 copier.digest(f"docker://{image.name}") or "",
@@ -103,5 +103,5 @@ def _numbers(tag: re.Match[str]) -> tuple[int, ...]:
     return tuple(int(part) for part in tag[1].split("."))
 
 
-def as_json(entries: list[Known]) -> str:
+def as_json(entries: list[ImageVersions]) -> str:
     return json.dumps([vars(entry) for entry in entries], indent=2)

@@ -12,7 +12,7 @@ INTERNAL = {
 }  # fmt: skip
 # Functions and classes whose arguments people read
 REPORTERS = {
-    "Ended", "Failed", "Finding", "Outcome", "Problem", "Refused", "Remark", "Unfit", "add", "append", "confirm",
+    "Failed", "Finding", "Outcome", "Problem", "Refused", "Remark", "Unfit", "WorkOutcome", "add", "append", "confirm",
     "echo", "guess", "one_line", "phrase", "print", "refusal_outcome", "say", "tell", "twice", "unfit", "unsaid",
     "warn", "worded", "_check_behind", "_error", "_finding", "_folder", "_give_up", "_not_started", "_one_line",
     "_print_refusal", "_refuse",

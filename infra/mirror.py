@@ -13,7 +13,7 @@ import boto3
 from infra.errors import InfraError
 from infra.move.steps.images import login, registry
 from infra.skopeo import Copier
-from infra.supervised import Ended, Say, Work, run
+from infra.supervision import Say, Work, WorkOutcome, run
 from rendering.requests import MirrorRequest
 
 
@@ -23,12 +23,12 @@ class Mirror(Work):
 
     image: str = ""
 
-    def do(self, say: Say) -> Ended:
+    def do(self, say: Say) -> WorkOutcome:
         request: MirrorRequest = json.load(sys.stdin)
         self.image = f"{request['repository']}{request['reference']}"
         digest, is_new = mirror_image(request, say)
         line = f"{self.image} is in {request['region']}: {digest}" if is_new else ""
-        return Ended(0, line, {"digest": digest})
+        return WorkOutcome(0, line, {"digest": digest})
 
     def interruption_line(self) -> str:
         return f"failed: interrupted while {self.image or 'an image'} was copied; nothing uses it yet. Run again"

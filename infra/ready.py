@@ -12,7 +12,7 @@ from paramiko import Transport
 from infra.errors import InfraError
 from infra.remote import Script, run_script
 from infra.ssh import AccessDenied, NeverConnects, Target, connect
-from infra.supervised import Ended, Say, Work, run
+from infra.supervision import Say, Work, WorkOutcome, run
 from rendering.requests import ReadyRequest
 
 PAUSE = 2.0  # seconds between two attempts
@@ -34,13 +34,13 @@ class Ready(Work):
     is_preparing: bool = False
     _said: dict[str, float] = field(default_factory=dict[str, float])
 
-    def do(self, say: Say) -> Ended:
+    def do(self, say: Say) -> WorkOutcome:
         request: ReadyRequest = json.load(sys.stdin)
         target = Target(**request["target"])
         self.host = target.host
         return self.wait(target, request, say)
 
-    def wait(self, target: Target, request: ReadyRequest, say: Say) -> Ended:
+    def wait(self, target: Target, request: ReadyRequest, say: Say) -> WorkOutcome:
         """Until the host is prepared, or the time of the request is over."""
         began, limit = time.monotonic(), float(request["limit"])
         denied_since = 0.0
@@ -49,18 +49,18 @@ class Ready(Work):
             try:
                 with connect(target, timeout=max(1.0, min(15.0, remaining))) as transport:
                     self._prepare(transport, target, request, max(1.0, began + limit - time.monotonic()), say)
-                return Ended(0, f"{target.host} is ready for a release", {"host": target.host})
+                return WorkOutcome(0, f"{target.host} is ready for a release", {"host": target.host})
             except (NeverConnects, NotPrepared) as error:
-                return Ended(1, f"failed: {error}")
+                return WorkOutcome(1, f"failed: {error}")
             except InfraError as error:
                 reason = str(error)
                 denied_since = (denied_since or time.monotonic()) if isinstance(error, AccessDenied) else 0.0
             finally:
                 self.is_preparing = False
             if denied_since and time.monotonic() - denied_since > self.denied:
-                return Ended(1, f"failed: login denied for {self.denied:.0f} s: {reason}")
+                return WorkOutcome(1, f"failed: login denied for {self.denied:.0f} s: {reason}")
             if time.monotonic() + self.pause > began + limit:
-                return Ended(1, f"failed: {target.host} is not ready for a release after {limit:.0f} s: {reason}")
+                return WorkOutcome(1, f"failed: {target.host} is not ready for a release after {limit:.0f} s: {reason}")
             self._remind(f"waiting for {target.host}: {reason}", say)
             time.sleep(self.pause)
 

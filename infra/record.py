@@ -12,7 +12,7 @@ from infra import zone_records
 from infra.cloudflare import NoZone, Record, RefusedToken, Zone
 from infra.errors import InfraError
 from infra.paths import config_file, project_root
-from infra.supervised import Ended, Say, Work, run
+from infra.supervision import Say, Work, WorkOutcome, run
 from rendering.requests import RecordRequest
 
 
@@ -23,7 +23,7 @@ class Writing(Work):
     verb: str
     name: str = ""
 
-    def do(self, say: Say) -> Ended:
+    def do(self, say: Say) -> WorkOutcome:
         try:
             fields: RecordRequest = json.load(sys.stdin)
             record = Record(fields["name"], fields["type"], tuple(fields["values"]), fields["ttl"], fields["owner"])
@@ -32,10 +32,10 @@ class Writing(Work):
         self.name = f"{record.name} {record.kind}"
         label, token = self.name, os.environ.get(API_TOKEN, "")
         if self.verb == "remove":
-            return Ended(0, f"{label}: {remove_record(fields, record, token)}")
+            return WorkOutcome(0, f"{label}: {remove_record(fields, record, token)}")
         changes = Zone(fields["zone"], token).put(record)
         line = f"{label}: {', '.join(record.values)} at Cloudflare" if changes else ""
-        return Ended(0, line, {"name": record.name, "values": list(record.values), "ttl": record.ttl})
+        return WorkOutcome(0, line, {"name": record.name, "values": list(record.values), "ttl": record.ttl})
 
     def interruption_line(self) -> str:
         return f"failed: interrupted while {self.name or 'a record'} was written. Run again to go on"

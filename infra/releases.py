@@ -7,13 +7,13 @@ from datetime import UTC
 from rich.table import Table
 from rich.text import Text
 
-from agent import derived, times
+from agent import tag_releases, times
 from agent.documents.answers import BootTimes, Drift, Releases, SiteMaintenance, Status
 from agent.documents.jobs import HistoryEntry
 from catalogue.alert_names import current_alert
 
 SHORT = 12
-FOLLOWED = derived.KIND  # what brought a release that the host took by itself
+FOLLOWED = tag_releases.KIND  # what brought a release that the host took by itself
 
 
 def history(host: str, answer: Releases) -> Table:

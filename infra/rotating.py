@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from catalogue.deployed import DeployRequest, standing
+from catalogue.deployed_images import DeployRequest, standing
 from catalogue.loading import Catalogue
 from catalogue.shapes import is_mapping
 from catalogue.stack import APPROVED_IMAGES, DEPLOYING, UNSETTLED, Stack

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from infra import vendored
+from infra import third_party
 from infra.foreign import one_line
 from infra.writing import is_file, put
 
@@ -128,8 +128,8 @@ def files(roots: list[Path], passed_over: PassedOver, everything: bool = False) 
             place = waiting.pop()
             folders, names, links = _list_folder(place, passed_over)
             passed_over.unread.extend(place / name for name in links)
-            theirs = REPOSITORIES if everything else vendored.folders(place, folders)
-            built = set[str]() if everything else vendored.files(place, names, folders)
+            theirs = REPOSITORIES if everything else third_party.folders(place, folders)
+            built = set[str]() if everything else third_party.files(place, names, folders)
             passed_over.vendored.extend(place / name for name in sorted({*folders} & theirs - REPOSITORIES | built))
             for name in (name for name in names if name not in built):
                 path = place / name
@@ -191,7 +191,7 @@ def scan(
             continue
         if mark not in content or b"\0" in content[:8192]:
             continue
-        if not everything and vendored.is_minified(path.name, content):
+        if not everything and third_party.is_minified(path.name, content):
             passed.vendored.append(path)
             continue
         # Whatever its encoding is, a region is written in ASCII: all else goes through as it is

@@ -3,7 +3,7 @@ manifest. No value leaves the stack's file or a host."""
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from agent.desired import assignments
+from agent.desired_state import assignments
 from agent.documents.answers import Contents
 from agent.documents.manifest import EnvironmentFile
 from catalogue.loading import Catalogue

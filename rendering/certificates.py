@@ -10,7 +10,7 @@ from rendering.environment import secret_file
 from rendering.files import Certificate, EnvironmentFile, HostFiles, OwnCertificate, Requirement
 
 LIVE = "/etc/letsencrypt/live"
-# As in agent/desired.py: in a file of secrets, between the name and the value of its only one
+# As in agent/desired_state.py: in a file of secrets, between the name and the value of its only one
 WHOLE = "\n"
 
 

@@ -6,7 +6,7 @@ from rendering.files import HostFiles
 
 UNIT = "infra-logs.service"
 CONFIG = "/etc/infra/logs.json"
-PARTS = ["shipping", "streams", "outcome", "store", "desired", "journal_fields", "quoting", "world", "places"]
+PARTS = ["shipping", "streams", "outcome", "store", "desired_state", "journal_fields", "quoting", "world", "places"]
 
 
 def service(catalogue: Catalogue, host: str) -> HostFiles:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from agent.desired import desired_files
+from agent.desired_state import desired_files
 from catalogue.checks import ensure_valid
 from catalogue.loading import Catalogue, load
 from catalogue.stack import stack_from

@@ -15,9 +15,9 @@ from typing import Any
 
 import yaml
 
-from catalogue.assigned import with_assigned
 from catalogue.loading import Catalogue, load
 from catalogue.models import System
+from catalogue.network_defaults import with_assigned
 from catalogue.stack import Stack, stack_from
 from catalogue.variants import apply_variant
 

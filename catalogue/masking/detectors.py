@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 
 from .names import QUOTED, WORD, is_secrets_name, looks_secret
-from .nested import Mark
+from .nested_secrets import Mark
 from .proxies import CADDY, COLON, COMPARED, HANDED_ON, HEADER, PAIR
 
 Judge = Callable[["re.Match[str]"], bool]

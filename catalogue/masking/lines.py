@@ -22,7 +22,7 @@ from .names import (
     looks_secret,
     with_letters,
 )  # fmt: skip
-from .nested import end_of_brackets, end_within, items_before, mask_nested, quoted_mark, says_nothing
+from .nested_secrets import end_of_brackets, end_within, items_before, mask_nested, quoted_mark, says_nothing
 from .proxies import MAP, STATEMENT
 
 GOES_ON = re.compile(r"[:=][ \t]*(?:[|>][-+0-9]*[ \t]*(?:#.*)?|(?P<closing>\"{3}|'{3}|[\"'])(?!.*(?P=closing)).*)$")

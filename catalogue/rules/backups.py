@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 from catalogue.compose.keeping import data_paths
+from catalogue.encrypted_values import is_sealed
 from catalogue.loading import Catalogue
 from catalogue.models import System
 from catalogue.problems import Problem
 from catalogue.rules.containers import is_below
 from catalogue.rules.each import services
-from catalogue.sealed import is_sealed
 from catalogue.service import Service
 from catalogue.services import ComposeService
 from catalogue.stack import BACKUP, BACKUP_SECRETS

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 from posixpath import normpath
 
+from catalogue.encrypted_values import ENCRYPTED, is_sealed
 from catalogue.environment import control, unwritable
 from catalogue.loading import Catalogue
 from catalogue.models import System
@@ -12,7 +13,6 @@ from catalogue.parts import parts, wholes
 from catalogue.problems import Problem, nearest
 from catalogue.rules.each import services
 from catalogue.rules.hosts_own import STARTED_BY_NAME, elsewhere, is_anothers, is_the_hosts
-from catalogue.sealed import ENCRYPTED, is_sealed
 from catalogue.service import RetiredService, Service
 from catalogue.services import ComposeService, repositories_of
 from catalogue.stack import BACKUP, DNS, MONITOR, MONITOR_SECRETS, REGISTRIES, Stack

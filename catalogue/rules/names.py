@@ -4,9 +4,9 @@ import re
 from collections.abc import Iterator
 
 from catalogue.dns import LIVES, domain_above
+from catalogue.encrypted_values import ENCRYPTED, is_sealed
 from catalogue.loading import Catalogue
 from catalogue.problems import Problem, nearest
-from catalogue.sealed import ENCRYPTED, is_sealed
 from catalogue.stack import API_TOKEN, DNS, DNS_SECRETS, PROOF_TOKEN, Stack
 
 TOKEN = re.compile(r"[A-Za-z0-9_-]+")

@@ -6,6 +6,7 @@ from operator import attrgetter
 from urllib.parse import urlsplit
 
 from catalogue import pem
+from catalogue.encrypted_values import ENCRYPTED, is_sealed
 from catalogue.loading import STATIC, Catalogue
 from catalogue.models import System
 from catalogue.problems import Problem
@@ -14,7 +15,6 @@ from catalogue.rules import snippets
 from catalogue.rules.contents import ROOTS, plain
 from catalogue.rules.hosts_own import is_the_hosts
 from catalogue.rules.places import OWN_PAGE
-from catalogue.sealed import ENCRYPTED, is_sealed
 from catalogue.serving import Serving
 from catalogue.sites import CertificateSecrets, Redirect, Site
 

@@ -127,9 +127,9 @@ def rights(
 def render(stack: StackName, out: Annotated[Path, typer.Option(help="Directory to write to, as DIR/HOST/….")]) -> None:
     """Write the exact files of every host, byte for byte what a release carries, and its manifest. Where Pulumi is
     logged in, images are named by their digest; without a login by their tags, and no secret needs a value."""
-    from infra import rendered
+    from infra import host_files
 
-    for line in rendered.write(stack, out):
+    for line in host_files.write(stack, out):
         typer.echo(line)
 
 

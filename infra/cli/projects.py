@@ -73,11 +73,11 @@ def include(
 ) -> None:
     """Include a system from its own repository, or a later version of it: its file and its static files. The commit
     is recorded in files/systems/.included.json. No host changes before the next `pulumi up`."""
-    from infra.project import included
+    from infra.project import inclusions
 
     root = project_root()
-    inclusion = included.plan_inclusion(root, system, included.Request(source, version, folder), theirs)
-    included.apply(root, inclusion)
+    inclusion = inclusions.plan_inclusion(root, system, inclusions.Request(source, version, folder), theirs)
+    inclusions.apply(root, inclusion)
     typer.echo(inclusion.line)
     if not inclusion.origin.commit:
         typer.echo(

@@ -9,7 +9,7 @@ from agent import times
 from catalogue.machines import of_instance
 from catalogue.stack import Stack
 from infra import aws, route53, zone_records
-from infra.drift import looks, records, refreshed, rights
+from infra.drift import looks, records, refresh, rights
 from infra.drift.finding import Finding
 from infra.drift.looks import Machine
 from infra.errors import InfraError
@@ -49,8 +49,8 @@ def look(stack: Stack) -> Drift:
     if not own:
         raise InfraError(f"stack {stack.name} has no resources in AWS yet: pulumi up --stack {stack.name}")
     topics = [entry["id"] for entry in own if entry["type"] == TOPIC]
-    drift, words = Drift(len(own), regions, topics), refreshed.Words(stack.name, stack.hosts)
-    drift.findings.extend(refreshed.findings(refresh_preview("--stack", stack.name), words))
+    drift, words = Drift(len(own), regions, topics), refresh.Words(stack.name, stack.hosts)
+    drift.findings.extend(refresh.findings(refresh_preview("--stack", stack.name), words))
     areas: list[tuple[str, str, Callable[[], Iterable[Finding]]]] = []
     if any(entry["type"] in rights.WORDS for entry in own):
         areas.append(

@@ -18,7 +18,7 @@ from infra import remote
 from infra.answers import MovingEvent, checked_moving
 from infra.errors import InfraError
 from infra.foreign import clean, one_line
-from infra.joined import Side, join
+from infra.host_pipe import Side, join
 from infra.ssh import ConnectionLost, Target, connect
 
 MiB = 1024**2

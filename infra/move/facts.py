@@ -12,7 +12,7 @@ from catalogue.sizes import INSTANCE_TYPES
 from infra import names, route53
 from infra.account.region import ADDRESSES, VCPUS, Region
 from infra.errors import InfraError
-from infra.move import remembered
+from infra.move import ttl_history
 from infra.move.costs import Cost, monthly
 
 ATTEMPTS = 3
@@ -41,7 +41,7 @@ class Facts:
     repositories: set[str] = field(default_factory=set[str])
     own_repositories: set[str] = field(default_factory=set[str])
     ttls: dict[str, int | None] = field(default_factory=dict[str, int | None])
-    lowered: remembered.LoweredTtl | None = None
+    lowered: ttl_history.LoweredTtl | None = None
     acme: str | None = None
     latency: dict[str, float | None] = field(default_factory=dict[str, float | None])
     costs: dict[str, Cost] = field(default_factory=dict[str, Cost])
@@ -81,9 +81,9 @@ def gather(catalogue: Catalogue, region: str) -> Facts:
             image_bytes=sum((there | here).values()),
             costs={name: monthly(stack, name) for name in (stack.region, region)},
             repositories=new.repositories(),
-            own_repositories=remembered.repositories(stack, region),
+            own_repositories=ttl_history.repositories(stack, region),
             ttls=_ttls(catalogue),
-            lowered=remembered.of_stack(stack),
+            lowered=ttl_history.of_stack(stack),
             acme=_answers(stack.acmeDirectory),
             latency={
                 name: _latency(place.ec2.meta.endpoint_url) for name, place in ((stack.region, old), (region, new))

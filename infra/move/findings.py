@@ -10,7 +10,7 @@ from catalogue.problems import Problem
 from catalogue.rules.hosts import DOCUMENTATION_NETWORKS
 from catalogue.sizes import INSTANCE_TYPES
 from infra.move.facts import Facts
-from infra.move.remembered import LoweredTtl
+from infra.move.ttl_history import LoweredTtl
 from rendering.host import data
 
 LOW_TTL = 60

@@ -9,7 +9,7 @@ from typing import Any
 
 from infra.errors import InfraError
 from infra.move.steps import data, drain, gate, images, verify
-from infra.supervised import FAILED, Ended, Say, Work, run
+from infra.supervision import FAILED, Say, Work, WorkOutcome, run
 
 STEPS: dict[str, Callable[[Any, Say], Mapping[str, object]]] = {
     "images": images.run, "gate": gate.run, "data": data.run, "verify": verify.run, "drain": drain.run,
@@ -24,20 +24,20 @@ class Step(Work):
     name: str
     label: str = ""
 
-    def do(self, say: Say) -> Ended:
+    def do(self, say: Say) -> WorkOutcome:
         request = json.load(sys.stdin)
         self.label = request["label"]
         try:
             result = STEPS[self.name](request, lambda line: say(f"{self.label}: {line}"))
         except InfraError as error:
-            return Ended(FAILED, f"{self.label}: failed: {error}")
-        return Ended(0, "", result)
+            return WorkOutcome(FAILED, f"{self.label}: failed: {error}")
+        return WorkOutcome(0, "", result)
 
     def on_interrupt(self) -> str:
         is_between = data.handing_over.is_set()
         return f"{self.label}: interrupted: waiting until the data is handed over" if is_between else ""
 
-    def after_interrupt(self, outcome: Ended) -> str:
+    def after_interrupt(self, outcome: WorkOutcome) -> str:
         return outcome.line or f"{self.label}: interrupted after the data was handed over. Run again to continue"
 
     def interruption_line(self) -> str:

@@ -4,7 +4,7 @@ live.py of what a host answers."""
 from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 
 from agent.documents.manifest import Manifest
-from catalogue.deployed import Deployed
+from catalogue.deployed_images import Deployed
 from catalogue.shapes import JsonObject, ResourceValues
 
 if TYPE_CHECKING:
@@ -103,8 +103,8 @@ class Snapshot(Failure, Program):
 
 class Present(TypedDict):
     """What an update starts from: `systems` are host → its systems, `machines` None where their prices are not known,
-    `deployed` the images of services that were deployed alone (`catalogue.deployed`), `addresses` the private ones of
-    hosts, `bare` how hosts without a release are reached."""
+    `deployed` the images of services that were deployed alone (`catalogue.deployed_images`), `addresses` the private
+    ones of hosts, `bare` how hosts without a release are reached."""
 
     region: str
     standby: list[str]

@@ -12,7 +12,7 @@ from agent.documents.answers import Finding
 from agent.documents.manifest import Manifest
 from agent.wording import phrase as worded
 from catalogue.checks import check, ensure_valid
-from catalogue.deployed import pin_images
+from catalogue.deployed_images import pin_images
 from catalogue.host import SshHost
 from catalogue.loading import Catalogue, load
 from catalogue.machines import of_data_disk, of_instance, place_of, region_of

@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 
     from infra.preview.documents import Configuration, Program, ResourceRecord
 if __package__:
-    from infra.preview import marks, mocked
+    from infra.preview import marks, mocks
 else:
     import marks
-    import mocked
+    import mocks
 
 ENCRYPTED = ("infra:sshPrivateKey", "infra:hostPrivateKeys", "infra:secrets")
 STACK, STDIN = "pulumi:pulumi:Stack", "stdin"
@@ -42,10 +42,10 @@ STACK, STDIN = "pulumi:pulumi:Stack", "stdin"
 class Mocks(pulumi.runtime.Mocks):
     """What Pulumi asks for beside a monitor. `Recorder` answers each request itself."""
 
-    def new_resource(self, args: object) -> tuple[str, mocked.Values]:
+    def new_resource(self, args: object) -> tuple[str, mocks.Values]:
         raise NotImplementedError
 
-    def call(self, args: object) -> tuple[mocked.Values, list[tuple[str, str]]]:
+    def call(self, args: object) -> tuple[mocks.Values, list[tuple[str, str]]]:
         raise NotImplementedError
 
 
@@ -57,11 +57,11 @@ class Recorder(MockMonitor):
     and keeps them all.
     """
 
-    def __init__(self, facts: mocked.KnownFacts) -> None:
+    def __init__(self, facts: mocks.KnownFacts) -> None:
         super().__init__(Mocks())
         self.facts = facts
         self.records: list[ResourceRecord] = []
-        self.outputs: dict[str, mocked.Values] = {}
+        self.outputs: dict[str, mocks.Values] = {}
 
     def RegisterResource(self, request: "RegisterResourceRequest") -> "RegisterResourceResponse":
         urn = self.make_urn(request.parent, request.type, request.name)
@@ -71,7 +71,7 @@ class Recorder(MockMonitor):
         if request.type.startswith("command:") and STDIN in request.object:
             # A whole release, which nothing reads again: what a program is answered it keeps to its end
             request.object[STDIN] = ""
-        id, outputs = mocked.mock_creation(request.name)
+        id, outputs = mocks.mock_creation(request.name)
         answer = resource_pb2.RegisterResourceResponse(urn=urn, id=id, object=request.object)
         for name, value in outputs.items():
             if name not in request.object:
@@ -82,20 +82,20 @@ class Recorder(MockMonitor):
         answer = resource_pb2.ResourceInvokeResponse()
         # The field's name is a word of Python's
         getattr(answer, "return").update(
-            mocked.answer(_Call(request.tok, rpc.deserialize_properties(request.args)), self.facts)
+            mocks.answer(_Call(request.tok, rpc.deserialize_properties(request.args)), self.facts)
         )
         return answer
 
     def RegisterResourceOutputs(self, request: "RegisterResourceOutputsRequest") -> "empty_pb2.Empty":
         self.outputs[marks.stable(request.urn)] = marks.mask_inputs(rpc.deserialize_properties(request.outputs))
         # Pulumi's own mocks have no types
-        return cast(mocked.Monitor, super()).RegisterResourceOutputs(request)
+        return cast(mocks.Monitor, super()).RegisterResourceOutputs(request)
 
 
 @dataclass
 class _Call:
     token: str
-    args: mocked.Values
+    args: mocks.Values
 
 
 class AtOnce(ThreadPoolExecutor):
@@ -131,7 +131,7 @@ def _stable_urns(urns: Any) -> list[str]:
     return sorted(marks.stable(urn) for urn in urns)
 
 
-def run(root: Path, stack: str, values: "Configuration", facts: mocked.KnownFacts) -> "Program":
+def run(root: Path, stack: str, values: "Configuration", facts: mocks.KnownFacts) -> "Program":
     """What the program in `root` asks for with the configuration `values` (key → value, JSON for what is no text)."""
     # Pulumi takes the loop that is set, and since Python 3.14 none is made for it
     loop = asyncio.new_event_loop()
@@ -144,5 +144,5 @@ def run(root: Path, stack: str, values: "Configuration", facts: mocked.KnownFact
     texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in values.items()}
     pulumi.runtime.set_all_config(texts, [key for key in texts if key in ENCRYPTED])
     # Pulumi's decorator has no types
-    cast(mocked.Runtime, pulumi.runtime).test(lambda: runpy.run_path(str(root / "__main__.py")) and None)()
+    cast(mocks.Runtime, pulumi.runtime).test(lambda: runpy.run_path(str(root / "__main__.py")) and None)()
     return {"resources": recorder.records, "outputs": recorder.outputs}

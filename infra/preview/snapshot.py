@@ -1,7 +1,7 @@
 """Two checkouts as values: what each one's program makes and what its hosts get, as JSON on standard output.
 
 Runs as a script, each checkout in a process of its own and with its own packages, which may be older than this file: of
-ours it imports marks.py, mocked.py and recording.py beside it alone, and it works without AWS, passphrase or Pulumi
+ours it imports marks.py, mocks.py and recording.py beside it alone, and it works without AWS, passphrase or Pulumi
 login. What is encrypted in a stack's configuration stays so: a mark stands for it that changes with it.
 """
 
@@ -34,10 +34,10 @@ if TYPE_CHECKING:
         StateEntry,
     )  # fmt: skip
 if __package__:
-    from infra.preview import marks, mocked
+    from infra.preview import marks, mocks
 else:
     import marks
-    import mocked
+    import mocks
 
 KEYS = {"sshPrivateKey": "[made by infra init]", "sshPublicKey": "ssh-ed25519 AAAA [made by infra init]"}
 LIBRARIES = (
@@ -182,7 +182,7 @@ def take(
         return {"stack": name, "problems": _records(problems), "error": "\n".join(errors)}
     images = image_digests(catalogue)
     hosts = hosts_of(catalogue, images, key)
-    program = _run(root, name, marks.mark_unset(values, unset), mocked.KnownFacts(images, state or {}))
+    program = _run(root, name, marks.mark_unset(values, unset), mocks.KnownFacts(images, state or {}))
     return {
         "stack": name, "problems": _records(problems), "error": "", "code": code_of(root), "region": stack.region,
         "standby": list(getattr(stack, "standbyRegions", [])), "configuration": stack.model_dump(mode="json"),
@@ -194,7 +194,7 @@ def _records(problems: "Sequence[Problem]") -> "list[ProblemRecord]":
     return [cast("ProblemRecord", asdict(problem)) for problem in problems]
 
 
-def _run(root: Path, name: str, values: "Configuration", facts: mocked.KnownFacts) -> "Program":
+def _run(root: Path, name: str, values: "Configuration", facts: mocks.KnownFacts) -> "Program":
     # It imports Pulumi, which a command that takes no snapshot does not need
     if __package__:
         from infra.preview import recording

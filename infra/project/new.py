@@ -22,7 +22,7 @@ from catalogue.problems import CatalogueError
 from infra.errors import InfraError
 from infra.foreign import one_line
 from infra.git import git
-from infra.project.composed import entries, find_secrets
+from infra.project.compose_entries import entries, find_secrets
 from infra.project.program import HERE, Program, program_in, write_record
 from infra.writing import put, refuse_system
 

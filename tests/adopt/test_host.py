@@ -9,7 +9,7 @@ from catalogue.checks import check
 from catalogue.host import SshHost
 from catalogue.models import System
 from catalogue.problems import errors
-from infra.adopt.host import command, comparing, understanding, written
+from infra.adopt.host import command, comparing, system_yaml, understanding
 from infra.adopt.host.remarks import lines
 from tests.adopt import hosts
 from tests.adopt.by_hand import watchme_by_hand
@@ -38,7 +38,7 @@ def test_rendered_host_is_read_back_as_its_yaml(system, expected):
 @pytest.mark.parametrize("system", SYSTEMS)
 def test_yaml_of_a_system_is_complete(system):
     *_, found = seen(system)
-    text = written.yaml_of(found.system, ["a comment"])
+    text = system_yaml.yaml_of(found.system, ["a comment"])
     assert System.model_validate(yaml.safe_load(text)) == found.system
     assert text.startswith(f"# a comment\nsystem: {system}\n") and max(map(len, text.splitlines())) <= 130
 

@@ -149,7 +149,7 @@ def test_release_is_refused_when_the_description_of_an_image_is_unreadable(answe
 def test_earlier_release_without_mounts_has_no_complaint():
     found = serving(release())
     manifest = {"containers": [{"name": "x", "service": "x"}]}
-    from agent import kept
+    from agent import image_volumes
     from agent.store import Release
 
-    kept.check(found, Release("0", manifest, []))
+    image_volumes.check(found, Release("0", manifest, []))

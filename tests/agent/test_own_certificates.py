@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 
 from agent import drift, own_certificates, store
 from agent.apply import go_back
-from agent.desired import assignments
+from agent.desired_state import assignments
 from agent.outcome import Mask
 from agent.world import CommandResult
 from tests.agent.fake import FakeWorld

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from agent import preflight, programs
-from agent.desired import DesiredFile
+from agent.desired_state import DesiredFile
 from agent.outcome import Refused
 from agent.store import Release
 from agent.world import World

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from agent import desired, jobs, steps, store
+from agent import desired_state, jobs, steps, store
 from agent.recover import recover
 from agent.world import CommandResult
 from tests.agent.fake import FakeWorld, Killed
@@ -231,7 +231,7 @@ def test_kept_release_of_an_earlier_agent_has_no_steps(served):
     manifest = json.loads(served.files[f"{store.RELEASES}/{old.id}/manifest.json"][0])
     del manifest["steps"]
     text = json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False).encode()
-    earlier = desired.digest(text)
+    earlier = desired_state.digest(text)
     served.files[f"{store.RELEASES}/{earlier}/manifest.json"] = (text, 0o600, "root", "root")
     assert store.manifest(served, earlier)["steps"] == []
 

@@ -8,11 +8,11 @@ from functools import cache
 
 import pytest
 
-from agent import derived, jobs, lock, store, tags
+from agent import jobs, lock, store, tag_releases, tags
 from agent.job import Job
 from agent.recover import recover
 from agent.world import CommandResult
-from catalogue.deployed import pin_images
+from catalogue.deployed_images import pin_images
 from rendering.archive import build
 from rendering.host import render
 from tests.agent.fake import FakeWorld, Killed
@@ -131,7 +131,7 @@ def test_derived_release_equals_the_rendered_one():
     world = host(Registry())
     before, after = (f"{REGISTRY}/{REPOSITORY}@{digest_of(body)}" for body in (FIRST, SECOND))
     made = release_with(SECOND)
-    ours = derived.exchange(world, release_with(FIRST).id, before, after)
+    ours = tag_releases.exchange(world, release_with(FIRST).id, before, after)
     assert ours.id == made.id and ours.manifest == made.manifest
 
 
@@ -286,9 +286,9 @@ def test_killed_tag_deploy_ends_at_one_whole_release_and_continues():
 
 def test_a_public_name_that_answers_otherwise_brings_the_old_release_back():
     world = FakeWorld(web=lambda url: 502)
-    with pytest.raises(derived.Failed, match=r"https://a\.example/ answered 502"):
-        derived.look_by_names(world, ["https://a.example/"])
-    derived.look_by_names(FakeWorld(web=lambda url: 0), ["https://a.example/"])
+    with pytest.raises(tag_releases.Failed, match=r"https://a\.example/ answered 502"):
+        tag_releases.look_by_names(world, ["https://a.example/"])
+    tag_releases.look_by_names(FakeWorld(web=lambda url: 0), ["https://a.example/"])
 
 
 def test_a_list_that_cannot_be_read_fails_no_unit():

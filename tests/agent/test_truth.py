@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from agent import aws, credentials, edits, jobs, main, store
-from agent.desired import DesiredFile
+from agent.desired_state import DesiredFile
 from agent.outcome import Failed, Refused
 from agent.recover import recover
 from agent.world import CommandResult

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from agent import artefacts, environments, uv
-from agent.desired import DesiredFile
+from agent.desired_state import DesiredFile
 from agent.outcome import Refused
 from agent.processes import CommandResult
 from agent.store import Release

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from agent import derived
+from agent import tag_releases
 from agent.japanese import TEXTS
 from agent.monitor import page
 from agent.outcome import OUTCOMES
@@ -20,7 +20,7 @@ JAPANESE = re.compile("[\u3000-\u30ff\u4e00-\u9fff\uff00-\uffef]")
 # What the page takes from data: heads of its tables, what is measured of a machine, kinds of jobs and how they end
 WORDS = {
     *page.SERVICES, *page.STATES, *page.RELEASES, *page.REPAIRS, *page.MACHINE, page.UNSEEN, *page.MADE_ROOM, *OUTCOMES,
-    "apply", "rollback", "restart", derived.KIND,
+    "apply", "rollback", "restart", tag_releases.KIND,
 }  # fmt: skip
 
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from catalogue.checks import check
-from catalogue.deployed import pin_images
+from catalogue.deployed_images import pin_images
 from rendering.following import CONFIG, UNIT
 from rendering.host import render
 from tests.catalogue.changes import both, configured, setting

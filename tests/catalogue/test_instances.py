@@ -6,8 +6,8 @@ from functools import partial
 import pytest
 import yaml
 
-from catalogue.assigned import PORTS, SUBNETS, port_of, subnet_of
 from catalogue.checks import check
+from catalogue.network_defaults import PORTS, SUBNETS, port_of, subnet_of
 from catalogue.problems import CatalogueError, errors
 from rendering.host import render
 from tests.catalogue.shop import SECOND, STAGING, lines, read_shop

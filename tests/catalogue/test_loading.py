@@ -6,10 +6,10 @@ from datetime import date
 import pytest
 import yaml
 
+from catalogue.encrypted_values import ENCRYPTED
 from catalogue.files import read_yaml
 from catalogue.loading import load, read_system
 from catalogue.problems import CatalogueError
-from catalogue.sealed import ENCRYPTED
 from catalogue.stack import Stack, read_stack
 from tests.support import PROD, ROOT, WATCHME, catalogue, stack
 

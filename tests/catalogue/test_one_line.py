@@ -8,7 +8,7 @@ import yaml
 from catalogue.checks import check
 from catalogue.problems import CatalogueError, errors
 from catalogue.rules.hosts_own import elsewhere, is_the_hosts
-from infra.project.composed import find_secrets
+from infra.project.compose_entries import find_secrets
 from tests.catalogue.changes import setting
 from tests.support import catalogue
 

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from infra import deliver, delivery, notes, unfinished
+from infra import deliver, delivery, notes, unfinished_jobs
 from infra.errors import InfraError
 from infra.init import key_pair
 from infra.remote import ask
 from infra.ssh import Target
-from infra.supervised import Ended
-from infra.unfinished import Unfinished
+from infra.supervision import WorkOutcome
+from infra.unfinished_jobs import Unfinished
 from tests.ssh_server import Server
 
 REQUEST = {
@@ -208,7 +208,7 @@ def settling(
     """A delivery after one that was interrupted; Pulumi remembers `base`."""
     monkeypatch.setattr(notes, "project_root", lambda: tmp_path)
     monkeypatch.setenv("PULUMI_COMMAND_STDOUT", json.dumps({"release": base}))
-    unfinished.remember(agent.target, left)
+    unfinished_jobs.remember(agent.target, left)
     said: list[str] = []
     ended = deliver.Delivery().deliver({**REQUEST, "target": vars(agent.target)}, said.append)
     return ended, said
@@ -222,7 +222,7 @@ def test_job_of_an_interrupted_update_is_followed_first(monkeypatch, tmp_path):
     assert said == [
         "an interrupted update left job j1 on web1: following it to its end", "switching", "job j1: applied on web1",
     ]  # fmt: skip
-    assert unfinished.read_job(agent.target) is None
+    assert unfinished_jobs.read_job(agent.target) is None
 
 
 def test_awaiting_job_of_an_interrupted_update_is_confirmed(monkeypatch, tmp_path):
@@ -252,9 +252,9 @@ def test_a_host_that_is_away_keeps_the_note(monkeypatch, tmp_path):
     left = Unfinished("j1", "r1", None)
     target = Target(**{**vars(agent.target), "port": 9})
     monkeypatch.setattr(notes, "project_root", lambda: tmp_path)
-    unfinished.remember(target, left)
+    unfinished_jobs.remember(target, left)
     ended = deliver.Delivery().deliver({**REQUEST, "target": vars(target)}, print)
-    assert ended["outcome"] == "refused" and unfinished.read_job(target) == left
+    assert ended["outcome"] == "refused" and unfinished_jobs.read_job(target) == left
 
 
 def test_a_checkout_that_cannot_be_written_to_is_no_reason_not_to_release(monkeypatch, tmp_path):
@@ -273,10 +273,10 @@ ODD = ["null", "[]", "{", '{"id": "a"}', '{"id": 1, "release": "r", "base": null
 def test_note_with_another_form_is_ignored(monkeypatch, tmp_path, text):
     monkeypatch.setattr(notes, "project_root", lambda: tmp_path)
     agent = Agent([APPLIED])
-    unfinished.remember(agent.target, Unfinished("j1", "r1", None))
-    (place,) = (tmp_path / unfinished.FOLDER).iterdir()
+    unfinished_jobs.remember(agent.target, Unfinished("j1", "r1", None))
+    (place,) = (tmp_path / unfinished_jobs.FOLDER).iterdir()
     place.write_text(text)
-    assert unfinished.read_job(agent.target) is None
+    assert unfinished_jobs.read_job(agent.target) is None
     ended = deliver.Delivery().deliver({**REQUEST, "target": vars(agent.target)}, print)
     assert ended["outcome"] == "applied" and agent.verbs() == ["receive"]
 
@@ -298,11 +298,11 @@ def test_interrupted_delivery_reports_whether_the_host_was_touched(monkeypatch, 
 
     ended = work.deliver({**REQUEST, "target": vars(agent.target)}, say)
     assert lines[1].startswith("interrupted: waiting until the release on web1 ends")
-    last = work.after_interrupt(Ended(ended["code"], ended["line"]))
+    last = work.after_interrupt(WorkOutcome(ended["code"], ended["line"]))
     assert last == "applied on web1. Pulumi was interrupted and recorded it as failed; the next pulumi up corrects that"
-    assert work.after_interrupt(Ended(4, "rolled back on web1: why")) == "rolled back on web1: why (interrupted)"
+    assert work.after_interrupt(WorkOutcome(4, "rolled back on web1: why")) == "rolled back on web1: why (interrupted)"
     assert work.job and f"job {work.job.id} continues there" in work.interruption_line()
-    left = unfinished.read_job(agent.target)
+    left = unfinished_jobs.read_job(agent.target)
     assert left and (left.id, left.release) == (work.job.id, "r1")
 
 

@@ -4,12 +4,12 @@ import os
 
 import pytest
 
-from infra import locks, notes, unfinished, unlocking
+from infra import locks, notes, unfinished_jobs, unlocking
 from infra.errors import InfraError
 from infra.move import attempts
 from infra.move.report import Latency
 from infra.ssh import Target
-from infra.unfinished import Unfinished
+from infra.unfinished_jobs import Unfinished
 from infra.writing import below, fill_directory, put_below, remove_below
 
 TARGET = Target("web1", "192.0.2.1", 22, "root", "ssh-ed25519 AAAA", "key")
@@ -25,17 +25,17 @@ def project(tmp_path, monkeypatch):
 def remember_all() -> None:
     """As commands do it: some go on where nothing can be kept."""
     locks.remember("prod", os.getpid())
-    unfinished.remember(TARGET, JOB)
+    unfinished_jobs.remember(TARGET, JOB)
     attempts.keep("prod", "ap-northeast-1", attempts.Attempts(1.0))
 
 
 def test_stored_notes_are_read_back(project):
     remember_all()
-    assert locks.read_engine("prod") == locks.identify(os.getpid()) and unfinished.read_job(TARGET) == JOB
+    assert locks.read_engine("prod") == locks.identify(os.getpid()) and unfinished_jobs.read_job(TARGET) == JOB
     assert attempts.read_attempts("prod", "ap-northeast-1") is not None
-    unfinished.forget(TARGET)
+    unfinished_jobs.forget(TARGET)
     attempts.forget("prod", "ap-northeast-1")
-    assert unfinished.read_job(TARGET) is None and attempts.read_attempts("prod", "ap-northeast-1") is None
+    assert unfinished_jobs.read_job(TARGET) is None and attempts.read_attempts("prod", "ap-northeast-1") is None
 
 
 @pytest.mark.parametrize("at", [".infra", ".infra/engines", ".infra/jobs", ".infra/moves"])
@@ -44,8 +44,8 @@ def test_a_link_on_the_way_leads_nowhere(project, tmp_path_factory, at):
     (project / at).parent.mkdir(exist_ok=True)
     (project / at).symlink_to(victim)
     locks.remember("prod", os.getpid())
-    unfinished.remember(TARGET, JOB)
-    unfinished.forget(TARGET)
+    unfinished_jobs.remember(TARGET, JOB)
+    unfinished_jobs.forget(TARGET)
     if at in (".infra", ".infra/moves"):
         with pytest.raises(InfraError, match="is a link, and a directory of the project is to be there"):
             attempts.keep("prod", "ap-northeast-1", attempts.Attempts(1.0))
@@ -59,7 +59,7 @@ def test_unreadable_note_is_ignored(project, text):
     for path in (project / ".infra").rglob("*.json"):
         path.unlink()
         os.mkfifo(path) if text is None else path.write_text(text, encoding="latin-1")
-    assert locks.read_engine("prod") is None and unfinished.read_job(TARGET) is None
+    assert locks.read_engine("prod") is None and unfinished_jobs.read_job(TARGET) is None
     assert attempts.read_attempts("prod", "ap-northeast-1") is None
 
 

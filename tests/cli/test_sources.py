@@ -8,8 +8,8 @@ import boto3
 import pulumi
 import pytest
 
+from catalogue.encrypted_values import ENCRYPTED
 from catalogue.problems import CatalogueError
-from catalogue.sealed import ENCRYPTED
 from catalogue.stack import read_stack
 from components import configuration
 from infra import secret, sources

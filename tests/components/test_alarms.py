@@ -11,7 +11,7 @@ from agent.monitor.conditions import ConditionResult
 from agent.monitor.metrics import request, worst
 from catalogue.loading import load
 from components import budget
-from infra.preview import mocked, recording
+from infra.preview import mocks, recording
 from rendering.alarms import alarms
 from tests.components.program import DESKTOP, Mocks, opened, run_program
 from tests.support import LAB, PROD, ROOT, stack
@@ -120,7 +120,7 @@ def test_without_an_address_nothing_is_made_and_nothing_sent(here):
 def test_alarm_is_created_after_and_deleted_before_the_release(here):
     """Before the host publishes anything its silence would be an alarm."""
     values = {**PROD, "infra:sshPublicKey": "ssh-ed25519 AAAA", "infra:sshPrivateKey": "K", **KEYS}
-    graph = recording.run(ROOT, "prod", values, mocked.KnownFacts({}, {}))["resources"]
+    graph = recording.run(ROOT, "prod", values, mocks.KnownFacts({}, {}))["resources"]
     alarmed = [resource for resource in graph if resource["type"] == ALARM]
     assert len(alarmed) == 6
     for resource in alarmed:

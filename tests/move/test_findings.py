@@ -10,7 +10,7 @@ from catalogue.problems import Problem, errors
 from infra.move.costs import Cost
 from infra.move.facts import Facts
 from infra.move.findings import RULES, cost, findings, fine
-from infra.move.remembered import LoweredTtl
+from infra.move.ttl_history import LoweredTtl
 from tests.catalogue.containers import with_database
 from tests.support import catalogue, whole
 

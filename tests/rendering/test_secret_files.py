@@ -2,7 +2,7 @@
 
 import yaml
 
-from agent.desired import assignments, desired_files
+from agent.desired_state import assignments, desired_files
 from catalogue.checks import check
 from rendering.archive import build, manifest_of
 from rendering.host import render

@@ -15,7 +15,7 @@ from catalogue.host import Host, SshHost
 from catalogue.loading import SYSTEMS, Catalogue
 from catalogue.problems import Problem
 from catalogue.sizes import MiB
-from infra.adopt.host import comparing, rivals, understanding, written
+from infra.adopt.host import comparing, rivals, system_yaml, understanding
 from infra.adopt.host.comparing import Comparison
 from infra.adopt.host.documents import Facts
 from infra.adopt.host.old_files import old_environment_files
@@ -81,7 +81,7 @@ def adopt(catalogue: Catalogue, machine: Machine, options: AdoptOptions) -> None
     with connect(machine, lambda step: typer.echo(f"reading {step} …", err=True)) as host:
         survey = look(catalogue, host, machine, options)
     head = [f"Read off {machine.address} by `infra adopt host`; what it printed says which parts are guesses."]
-    text = written.yaml_of(survey.derived.system, head)
+    text = system_yaml.yaml_of(survey.derived.system, head)
     if options.write:
         put(options.write, text)
         typer.echo(f"written: {options.write}")

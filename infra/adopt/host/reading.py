@@ -23,7 +23,7 @@ MASKING = Path(masking.__file__).parent
 PLACES = Path(places.__file__)
 # Its modules, each after those that it imports, and the package itself
 BESIDE = ("by_run", "crontabs", "kernel", "plain", "rivals")  # what on_host.py imports
-MODULES = ("names", "nested", "proxies", "detectors", "lines", "")
+MODULES = ("names", "nested_secrets", "proxies", "detectors", "lines", "")
 
 
 class Connection:

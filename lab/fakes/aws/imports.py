@@ -7,7 +7,7 @@ from botocore.exceptions import ClientError
 from lab.fakes.aws.cloud import is_gone
 from lab.fakes.plugin import Call, Values
 
-Found = tuple[Values, Values] | None
+ImportedState = tuple[Values, Values] | None
 
 
 def _tags(entry: dict[str, Any]) -> Values:
@@ -25,7 +25,7 @@ def _one(call: Call, operation: str, key: str, **arguments: Any) -> dict[str, An
     return resources[0] if resources else None
 
 
-def instance(call: Call, id: str) -> Found:
+def instance(call: Call, id: str) -> ImportedState:
     ec2 = call.cloud.client("ec2")
     reservation = _one(call, "describe_instances", "Reservations", InstanceIds=[id])
     if reservation is None:
@@ -58,14 +58,14 @@ def instance(call: Call, id: str) -> Found:
     return inputs, outputs
 
 
-def address(call: Call, id: str) -> Found:
+def address(call: Call, id: str) -> ImportedState:
     entry = _one(call, "describe_addresses", "Addresses", AllocationIds=[id])
     if entry is None:
         return None
     return {"domain": "vpc", **_tags(entry)}, {"publicIp": entry["PublicIp"], "allocationId": id}
 
 
-def association(call: Call, id: str) -> Found:
+def association(call: Call, id: str) -> ImportedState:
     filters = [{"Name": "association-id", "Values": [id]}]
     entry = _one(call, "describe_addresses", "Addresses", Filters=filters)
     if entry is None:
@@ -74,7 +74,7 @@ def association(call: Call, id: str) -> Found:
     return {"instanceId": entry["InstanceId"], "allocationId": entry["AllocationId"]}, {}
 
 
-def group(call: Call, id: str) -> Found:
+def group(call: Call, id: str) -> ImportedState:
     entry = _one(call, "describe_security_groups", "SecurityGroups", GroupIds=[id])
     if entry is None:
         return None
@@ -82,7 +82,7 @@ def group(call: Call, id: str) -> Found:
     return inputs, {"arn": f"arn:aws:ec2:{call.cloud.region}:{call.cloud.account}:security-group/{id}"}
 
 
-def repository(call: Call, id: str) -> Found:
+def repository(call: Call, id: str) -> ImportedState:
     ecr = call.cloud.client("ecr")
     try:
         entry = ecr.describe_repositories(repositoryNames=[id])["repositories"][0]
@@ -106,7 +106,7 @@ def repository(call: Call, id: str) -> Found:
     return inputs, outputs
 
 
-def record(call: Call, id: str) -> Found:
+def record(call: Call, id: str) -> ImportedState:
     zone, name, kind = id.split("_")
     record_sets = call.cloud.client("route53").list_resource_record_sets(
         HostedZoneId=zone, StartRecordName=name, StartRecordType=kind, MaxItems="1"

@@ -4,7 +4,7 @@ from functools import partial
 
 import pytest
 
-from catalogue.deployed import pin_images, standing
+from catalogue.deployed_images import pin_images, standing
 from rendering.archive import manifest_of
 from rendering.host import render
 from rendering.images import images_of

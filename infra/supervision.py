@@ -27,7 +27,7 @@ Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Ended:
+class WorkOutcome:
     """`code` is the exit code, `line` the last line for people ("" when the lines before say it all), `result` what
     Pulumi keeps of a success."""
 
@@ -39,7 +39,7 @@ class Ended:
 class Work:
     """What a program does for Pulumi, and what it says when it is ended in the middle."""
 
-    def do(self, say: Say) -> Ended:
+    def do(self, say: Say) -> WorkOutcome:
         """Raises InfraError, which is a failure with its text as the last line."""
         raise NotImplementedError
 
@@ -51,7 +51,7 @@ class Work:
         """The last line when it ends at once, in the middle."""
         raise NotImplementedError
 
-    def after_interrupt(self, outcome: Ended) -> str:
+    def after_interrupt(self, outcome: WorkOutcome) -> str:
         """The last line when it came to its end although it was interrupted: Pulumi counts that as a failure."""
         return outcome.line
 
@@ -96,11 +96,11 @@ def _work(work: Work, alive: int) -> NoReturn:
                 outcome.line, json.dumps(outcome.result, sort_keys=True) if outcome.result and not outcome.code else ""
             )
     except InfraError as error:
-        outcome = Ended(FAILED, f"failed: {error}")
+        outcome = WorkOutcome(FAILED, f"failed: {error}")
     except Exception as error:
         where = traceback.extract_tb(error.__traceback__)[-1]
         place = f"{os.path.basename(where.filename)}:{where.lineno}"
-        outcome = Ended(FAILED, f"failed: internal error: {type(error).__name__}: {error} ({place})")
+        outcome = WorkOutcome(FAILED, f"failed: internal error: {type(error).__name__}: {error} ({place})")
     writer.last(outcome.line)
     os._exit(outcome.code)
 

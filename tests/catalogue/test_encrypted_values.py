@@ -3,7 +3,7 @@
 import pytest
 
 from catalogue.checks import check
-from catalogue.sealed import ENCRYPTED
+from catalogue.encrypted_values import ENCRYPTED
 from infra.preview.marks import mark
 from tests.support import catalogue
 

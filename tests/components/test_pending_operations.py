@@ -7,8 +7,8 @@ import subprocess
 import pulumi
 import pytest
 
-from components import interrupted
-from components.interrupted import creations
+from components import pending_operations
+from components.pending_operations import creations
 from tests.orphans.world import STACK, operation, state
 
 VPC = "aws:ec2/vpc:Vpc"
@@ -38,9 +38,9 @@ class Asked(subprocess.Popen):
 @pytest.fixture
 def engine_says(monkeypatch):
     warned: list[str] = []
-    monkeypatch.setattr(interrupted.pulumi, "get_stack", lambda: STACK)
-    monkeypatch.setattr(interrupted.pulumi.log, "warn", warned.append)
-    monkeypatch.setattr(interrupted.pulumi.runtime, "is_dry_run", lambda: False)
+    monkeypatch.setattr(pending_operations.pulumi, "get_stack", lambda: STACK)
+    monkeypatch.setattr(pending_operations.pulumi.log, "warn", warned.append)
+    monkeypatch.setattr(pending_operations.pulumi.runtime, "is_dry_run", lambda: False)
     return warned
 
 
@@ -49,23 +49,23 @@ def test_an_update_refuses_to_repeat_a_creation(engine_says):
     with pytest.raises(
         pulumi.RunError, match=r"nothing was touched: .* creating vpc-0, vpc-1, vpc-2 and 2 more: AWS may"
     ):
-        interrupted.refuse(Asked(kept))
+        pending_operations.refuse(Asked(kept))
 
 
 def test_a_preview_only_warns_and_commands_are_no_reason(engine_says, monkeypatch):
-    interrupted.refuse(Asked(json.dumps(state(operation("command:local:Command", {}, "ready")))))
+    pending_operations.refuse(Asked(json.dumps(state(operation("command:local:Command", {}, "ready")))))
     assert (
         "are commands, which run again; uv run infra orphans --adopt --stack prod removes this warning"
         in engine_says.pop()
     )
-    monkeypatch.setattr(interrupted.pulumi.runtime, "is_dry_run", lambda: True)
-    interrupted.refuse(Asked(json.dumps(state(operation(VPC, {})))))
+    monkeypatch.setattr(pending_operations.pulumi.runtime, "is_dry_run", lambda: True)
+    pending_operations.refuse(Asked(json.dumps(state(operation(VPC, {})))))
     assert "First: uv run infra orphans --adopt --stack prod" in engine_says.pop()
 
 
 def test_update_continues_without_interrupted_creations(engine_says):
-    interrupted.refuse(Asked(json.dumps(state())))
-    interrupted.refuse(None)
+    pending_operations.refuse(Asked(json.dumps(state())))
+    pending_operations.refuse(None)
     assert engine_says == []
 
 
@@ -75,9 +75,9 @@ def test_update_is_refused_when_the_state_is_unreadable(engine_says, monkeypatch
     with pytest.raises(
         pulumi.RunError, match=r"nothing was touched: it is unknown whether .*: pulumi stack export: error: no access"
     ):
-        interrupted.refuse(Asked(said, "warning: one\nerror: no access\n"))
-    monkeypatch.setattr(interrupted.pulumi.runtime, "is_dry_run", lambda: True)
-    interrupted.refuse(Asked(said))
+        pending_operations.refuse(Asked(said, "warning: one\nerror: no access\n"))
+    monkeypatch.setattr(pending_operations.pulumi.runtime, "is_dry_run", lambda: True)
+    pending_operations.refuse(Asked(said))
     assert "pulumi stack export: no readable output. Run again" in engine_says.pop()
 
 
@@ -85,33 +85,35 @@ def test_update_is_refused_when_the_state_is_unreadable(engine_says, monkeypatch
 def test_a_state_that_is_being_written_is_read_again(engine_says, monkeypatch, torn, is_refused):
     """The update's own engine writes it: a read in the middle of that is no reason to refuse."""
     answers = [*[Asked("", "error: failed to load checkpoint: EOF")] * torn, Asked(json.dumps(state()))]
-    monkeypatch.setattr(interrupted, "PAUSE", 0)
-    monkeypatch.setattr(interrupted, "ask", lambda: answers.pop(0))
+    monkeypatch.setattr(pending_operations, "PAUSE", 0)
+    monkeypatch.setattr(pending_operations, "ask", lambda: answers.pop(0))
     with pytest.raises(pulumi.RunError, match="EOF") if is_refused else contextlib.nullcontext():
-        interrupted.refuse(interrupted.ask())
+        pending_operations.refuse(pending_operations.ask())
     assert engine_says == []
 
 
 def test_a_backend_that_does_not_answer_ends_the_update(engine_says):
     asked = Asked(None)
     with pytest.raises(pulumi.RunError, match="did not end within 60 s"):
-        interrupted.refuse(asked)
+        pending_operations.refuse(asked)
     assert asked.is_killed
 
 
 @pytest.mark.parametrize(("organization", "asked"), [("organization", STACK), ("acme", f"acme/infra/{STACK}")])
 def test_a_stack_of_an_organization_is_asked_for_by_its_whole_name(engine_says, monkeypatch, organization, asked):
     ran: list[list[str]] = []
-    monkeypatch.setattr(interrupted, "get_monitor", lambda: None)
-    monkeypatch.setattr(interrupted.pulumi, "get_organization", lambda: organization)
-    monkeypatch.setattr(interrupted.pulumi, "get_project", lambda: "infra")
-    monkeypatch.setattr(interrupted.subprocess, "Popen", lambda argv, **_: ran.append(argv))
-    interrupted.ask()
+    monkeypatch.setattr(pending_operations, "get_monitor", lambda: None)
+    monkeypatch.setattr(pending_operations.pulumi, "get_organization", lambda: organization)
+    monkeypatch.setattr(pending_operations.pulumi, "get_project", lambda: "infra")
+    monkeypatch.setattr(pending_operations.subprocess, "Popen", lambda argv, **_: ran.append(argv))
+    pending_operations.ask()
     assert ran == [["pulumi", "stack", "export", "--stack", asked, "--non-interactive"]]
 
 
 def test_an_engine_that_is_not_on_the_path_is_only_warned_of(engine_says, monkeypatch):
-    monkeypatch.setattr(interrupted, "get_monitor", lambda: None)
-    monkeypatch.setattr(interrupted.pulumi, "get_organization", lambda: "organization")
+    monkeypatch.setattr(pending_operations, "get_monitor", lambda: None)
+    monkeypatch.setattr(pending_operations.pulumi, "get_organization", lambda: "organization")
     monkeypatch.setenv("PATH", "/nowhere")
-    assert interrupted.ask() is None and engine_says.pop().endswith("while creating a resource: pulumi is not on PATH")
+    assert pending_operations.ask() is None and engine_says.pop().endswith(
+        "while creating a resource: pulumi is not on PATH"
+    )

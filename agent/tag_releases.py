@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any, cast
 
 from agent import store
-from agent.desired import digest
+from agent.desired_state import digest
 from agent.documents.jobs import Payload
 from agent.documents.manifest import LEFT_OUT, Manifest
 from agent.outcome import Failed, Refused

@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from infra.errors import InfraError
-from infra.joined import Side, join
+from infra.host_pipe import Side, join
 from infra.ssh import ConnectionLost, connect
 from tests.ssh_server import Server, target
 

@@ -10,7 +10,7 @@ from catalogue.loading import load
 from catalogue.problems import CatalogueError
 from catalogue.stack import read_stack
 from infra.errors import InfraError
-from infra.project.composed import entries, find_secrets
+from infra.project.compose_entries import entries, find_secrets
 from infra.project.new import Answers, create
 from tests.catalogue.upstream import UPSTREAM
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from infra.move.remembered import LoweredTtl, find_lowering
+from infra.move.ttl_history import LoweredTtl, find_lowering
 
 DEFAULT = 60
 

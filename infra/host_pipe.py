@@ -29,14 +29,14 @@ class Side:
 
 
 @dataclass(frozen=True)
-class Ended:
+class PipeResult:
     """Exit codes, and the last words of each side."""
 
     codes: tuple[int, int]
     words: tuple[str, str]
 
 
-def join(giver: Side, taker: Side, came: Callable[[int], None]) -> Ended:
+def join(giver: Side, taker: Side, came: Callable[[int], None]) -> PipeResult:
     """Runs both to their ends; `came` hears how many bytes the giver has sent so far. Raises InfraError."""
     giving, taking = _open_command(giver), _open_command(taker)
     complaints: list[bytearray] = [bytearray(), bytearray()]
@@ -104,7 +104,7 @@ def join(giver: Side, taker: Side, came: Callable[[int], None]) -> Ended:
         if code == -1 and channel not in closed:
             raise ConnectionLost(f"{side.target}: the connection was closed")
     complaints_of_sides = [one_line(last_words(bytes(words))) for words in complaints]
-    return Ended(codes, (complaints_of_sides[0], complaints_of_sides[1]))
+    return PipeResult(codes, (complaints_of_sides[0], complaints_of_sides[1]))
 
 
 def _open_command(side: Side) -> paramiko.Channel:

@@ -16,7 +16,7 @@ from tests.support import ROOT
 PROGRAM = """
 import sys, time
 from infra.errors import InfraError
-from infra.supervised import Ended, Work, run
+from infra.supervision import WorkOutcome, Work, run
 
 class Steps(Work):
     step = 0
@@ -37,7 +37,9 @@ run(Steps())
 class Program:
     """Run as the plugin runs it; `read` gets all that it writes until its pipes are closed by all who hold them."""
 
-    def __init__(self, steps: int = 400, end: str = "return Ended(0, 'done', {'a': 1})", finishes: str = "") -> None:
+    def __init__(
+        self, steps: int = 400, end: str = "return WorkOutcome(0, 'done', {'a': 1})", finishes: str = ""
+    ) -> None:
         text = PROGRAM.format(steps=steps, pause=0.05, end=end, on_interrupt=finishes)
         command = f"exec {sys.executable} -c '{text.replace(chr(39), chr(39) + chr(34) + chr(39) + chr(34) + chr(39))}'"
         self.process = subprocess.Popen(
@@ -85,10 +87,14 @@ def test_successful_program_prints_its_result():
 @pytest.mark.parametrize(
     ("end", "code", "line"),
     [
-        ("return Ended(4, 'rolled back: why', {'a': 1})", 4, "rolled back: why"),
+        ("return WorkOutcome(4, 'rolled back: why', {'a': 1})", 4, "rolled back: why"),
         ("raise InfraError('the host does not answer')", 1, "failed: the host does not answer"),
         ("raise KeyError('x')", 1, "failed: internal error: KeyError: 'x' (<string>:13)"),
-        ("return Ended(0, '', {'a': 'x' * 70000})", 1, "failed: internal error: ValueError: a result of 70009 bytes"),
+        (
+            "return WorkOutcome(0, '', {'a': 'x' * 70000})",
+            1,
+            "failed: internal error: ValueError: a result of 70009 bytes",
+        ),
     ],
 )
 def test_failed_program_ends_with_its_reason_on_standard_error(end, code, line):

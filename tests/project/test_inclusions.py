@@ -8,7 +8,7 @@ import pytest
 
 from catalogue.problems import CatalogueError
 from infra.errors import InfraError
-from infra.project.included import RECORD, Inclusion, Request, apply, origins, plan_inclusion
+from infra.project.inclusions import RECORD, Inclusion, Request, apply, origins, plan_inclusion
 from infra.project.program import file_at
 from tests.support import execute
 

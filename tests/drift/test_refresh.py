@@ -5,7 +5,7 @@ import json
 import pytest
 
 from infra.drift.finding import apart, text
-from infra.drift.refreshed import Words, findings
+from infra.drift.refresh import Words, findings
 from infra.preview.graph import kinds
 
 WORDS = Words("prod", ["web", "web-two"])
