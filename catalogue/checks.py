@@ -145,6 +145,7 @@ RULES: Iterable[Callable[[Catalogue], Iterator[Problem]]] = (
     hosts.memory,
     data_disks.data_disks,
     hosts.admin_networks,
+    hosts.temporary_ssh,
     alerts.alerts,
     alerts.alert_recipients,
 )

@@ -89,6 +89,7 @@ class Stack(Model):
     variants: dict[Name, Name] = {}
     adminCidrs: Annotated[list[Network], Field(min_length=1)]
     statusCidrs: list[Network] = []
+    temporarySsh: Annotated[bool, Field(strict=False)] = False
     # With none, a host can be read off (infra adopt host); an update needs one
     hosts: dict[Name, AnyHost]
     # Pulumi writes numbers and truth back as text, hence strict=False on them

@@ -10,6 +10,7 @@ import typer
 from agent import times
 from catalogue.problems import CatalogueError
 from infra.cli import (
+    access,
     app,
     backups,
     catalogue,
@@ -29,7 +30,7 @@ from infra.errors import InfraError
 from infra.foreign import visible
 
 # Their commands come with them
-MODULES = (backups, catalogue, changes, hosts, machines, moves, names, orphans, projects, secrets, services)
+MODULES = (access, backups, catalogue, changes, hosts, machines, moves, names, orphans, projects, secrets, services)
 
 
 def _teach() -> None:
@@ -42,6 +43,7 @@ def _teach() -> None:
         (secrets.pushing, "secret push "),
         (names.group, "dns "),
         (machines.group, "host "),
+        (access.group, "access "),
     ):
         for command in group.registered_commands:
             command_name = command.name or (command.callback.__name__ if command.callback else "")

@@ -12,7 +12,7 @@ import typer
 from catalogue.files import read_yaml
 from catalogue.shapes import is_mapping
 from infra import alert_pages, messages
-from infra.account import policies
+from infra.account import access, policies
 from infra.cli.examples import EXAMPLES
 from infra.errors import InfraError
 from infra.markdown import code, page, table
@@ -59,6 +59,7 @@ def rights(_: Path) -> str:
     for role, what in policies.ROLES.items():
         rows = [(f"`{action}`", ", ".join(whose)) for action, whose in policies.uses(role).items()]
         parts.append(f"## {role}\n\n{what[0].upper()}{what[1:]}.\n\n{table(('action', 'for'), rows)}")
+    parts.append(f"## {access.ROLE}\n\n{access.WORDS}")
     head = (
         "The least rights in AWS of those who run the program. `infra rights ROLE --stack STACK` prints each as a "
         "policy of IAM, with the stack's account, regions and repositories. A role has its own policy beside those "

@@ -81,7 +81,24 @@ def test_fingerprint_is_read_from_the_preview(tmp_path):
 def test_prod_applies_the_approved_plan():
     jobs = yaml.safe_load((ROOT / ".github/workflows/up.yml").read_text())["jobs"]
     assert jobs["prod"]["environment"] == "prod" and jobs["prod"]["needs"] == "plan"
-    assert jobs["prod"]["steps"][-1]["run"] == '.venv/bin/infra up --stack prod --plan "$FINGERPRINT"'
+    runs = [step.get("run", "") for step in jobs["prod"]["steps"]]
+    assert [run for run in runs if "infra up" in run] == ['.venv/bin/infra up --stack prod --plan "$FINGERPRINT"']
+
+
+@pytest.mark.parametrize("name", ["up", "deploy-service"])
+def test_jobs_that_reach_hosts_open_ssh_and_close_it_in_every_ending(name):
+    for job in yaml.safe_load((ROOT / f".github/workflows/{name}.yml").read_text())["jobs"].values():
+        steps = job["steps"]
+        runs = [step.get("run", "") for step in steps]
+        (first,) = [n for n, run in enumerate(runs) if "infra access open --if-allowed" in run]
+        (last,) = [n for n, run in enumerate(runs) if "infra access close" in run]
+        (work,) = [n for n, run in enumerate(runs) if re.search(r"infra (up|deploy|preview) |pulumi up", run)]
+        assert first < work < last and steps[first]["id"] == "ssh"
+        assert steps[last]["if"] == "always() && steps.ssh.outcome != 'skipped'"
+        minutes = re.search(r"--for (\d+)m", runs[first])
+        assert minutes and job["timeout-minutes"] < int(minutes[1]) <= job["timeout-minutes"] + 10, (
+            "no longer than the job"
+        )
 
 
 TOKENS = r"secrets\.|github\.token"

@@ -232,3 +232,13 @@ def admin_networks(catalogue: Catalogue) -> Iterator[Problem]:
         if any(network.subnet_of(net) for net in DOCUMENTATION_NETWORKS):
             fault = f"{network} is an example network of RFC 5737: no one can connect from it"
             yield Problem(file, "infra:adminCidrs", fault, "set your own networks before the first update", "warning")
+
+
+def temporary_ssh(catalogue: Catalogue) -> Iterator[Problem]:
+    """What opens SSH for a time is the security group of EC2 hosts."""
+    stack = catalogue.stack
+    if stack.temporarySsh and stack.hosts and not stack.ec2_hosts:
+        fault = "no host is of kind ec2, and SSH is opened in security groups of AWS alone"
+        yield Problem(
+            stack.file, "infra:temporarySsh", fault, "remove it: the hosts' own network decides who reaches them"
+        )

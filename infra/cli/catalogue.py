@@ -102,18 +102,19 @@ def _other_catalogues(stack: str) -> Iterator["Catalogue"]:
 
 @app.command()
 def rights(
-    role: Annotated[str, typer.Argument(help="plan, deploy or operator.")],
+    role: Annotated[str, typer.Argument(help="plan, deploy, operator, or access.")],
     stack: StackName,
 ) -> None:
     """Print the smallest IAM policy that a role (plan, deploy, operator) needs, in addition to those of the roles
-    before it."""
+    before it. `access` is what opening SSH for CI's own address needs beside plan, where infra:temporarySsh is set."""
     import json
 
-    from infra.account import policies
+    from infra.account import access, policies
 
-    if role not in policies.ROLES:
-        raise InfraError(f"no role {role!r}; roles: {', '.join(policies.ROLES)}")
-    policy = policies.policy(valid_catalogue(stack, with_values=False), role)
+    if role not in (*policies.ROLES, access.ROLE):
+        raise InfraError(f"no role {role!r}; roles: {', '.join(policies.ROLES)}, {access.ROLE}")
+    catalogue = valid_catalogue(stack, with_values=False)
+    policy = access.policy(catalogue.stack) if role == access.ROLE else policies.policy(catalogue, role)
     typer.echo(json.dumps(policy, indent=2))
     if (size := policies.size(policy)) > policies.LIMIT:
         warning = (

@@ -72,7 +72,8 @@ def look(stack: Stack) -> Drift:
             now = datetime.now(UTC)
             areas.append(("old snapshots", region, partial(looks.lost_snapshots, ec2, stack.name, region, now)))
         if groups:
-            openings = partial(looks.openings, ec2, region, sorted(groups), rules)
+            own_rules = looks.OwnRules(stack.name, rules, stack.temporarySsh)
+            openings = partial(looks.openings, ec2, region, sorted(groups), own_rules, datetime.now(UTC))
             areas.append(("rules of security groups", region, openings))
     for what, region, ask in areas:
         try:

@@ -9,6 +9,7 @@ from typing import Any
 from agent import times
 from catalogue.networks import too_wide
 from catalogue.shapes import AwsEntry
+from infra import temporary_ssh
 from infra.drift.finding import Finding
 
 # Of a scheduled event → what AWS does then, and what a person can do before
@@ -102,22 +103,46 @@ def _instance_events(ec2: Any, there: list[Machine]) -> Iterator[Finding]:
                 yield Finding(machine.where, f"AWS reports its {what} as impaired", remedy.format(**words))
 
 
-def openings(ec2: Any, region: str, groups: list[str], rules: set[str]) -> Iterator[Finding]:
-    """What security groups of the stack let through beside its own `rules`."""
+@dataclass(frozen=True)
+class OwnRules:
+    """What a stack lets through by its last update; `temporary`: whether SSH may be opened for a time beside that."""
+
+    stack: str
+    ids: set[str]
+    temporary: bool = False
+
+
+def openings(ec2: Any, region: str, groups: list[str], own: OwnRules, now: datetime) -> Iterator[Finding]:
+    """What security groups of the stack let through beside its own rules."""
     pages = ec2.get_paginator("describe_security_group_rules").paginate(
         Filters=[{"Name": "group-id", "Values": groups}]
     )
     for rule in (rule for page in pages for rule in page["SecurityGroupRules"]):
-        if rule["SecurityGroupRuleId"] in rules:
+        if rule["SecurityGroupRuleId"] in own.ids:
+            continue
+        opening = temporary_ssh.opening_of(rule, region, own.stack)
+        if opening and opening.is_over(now):
+            yield _overdue(opening, own.stack)
+            continue
+        if opening and own.temporary:
             continue
         way = "egress" if rule["IsEgress"] else "ingress"
         out = f"allows its machines to reach {_ports(rule)} of {_peer(rule)}"
-        opening = out if rule["IsEgress"] else f"allows {_peer(rule)} to reach {_ports(rule)}"
+        what = out if rule["IsEgress"] else f"allows {_peer(rule)} to reach {_ports(rule)}"
         group = rule["GroupId"]
         one = f"--group-id {group} --security-group-rule-ids {rule['SecurityGroupRuleId']} --region {region}"
         close = f"close it: aws ec2 revoke-security-group-{way} {one}"
         keep = "; to keep it, add the network to infra:adminCidrs" if _may_be_an_operators(rule) else ""
-        yield Finding(f"security group {group} ({region})", f"{opening}, which the stack does not define", close + keep)
+        yield Finding(f"security group {group} ({region})", f"{what}, which the stack does not define", close + keep)
+
+
+def _overdue(opening: temporary_ssh.Opening, stack: str) -> Finding:
+    until = times.show(opening.expires) if opening.expires else times.UNKNOWN
+    return Finding(
+        f"security group {opening.group} ({opening.region})",
+        f"still allows {opening.cidr} to reach port 22, opened for {opening.by or 'unknown'} until {until}",
+        f"close it: infra access close --expired --stack {stack}",
+    )
 
 
 def _may_be_an_operators(rule: AwsEntry) -> bool:

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from catalogue.shapes import ResourceValues
 from catalogue.stack import Stack
-from infra import aws
+from infra import aws, temporary_ssh
 from infra.errors import InfraError
 from infra.orphans import kinds, state
 from infra.orphans.kinds import FINISH, KINDS, LOST, REPEATABLE, TAGGED, TAGGED_EVERYWHERE
@@ -105,9 +105,10 @@ def _ask_aws(type: str, region: str, ask: Callable[[], T]) -> T:
 
 
 def settle(stack: str, say: Say) -> None:
-    """Before an update: what a killed one left is adopted into the state, or marked there for deletion. Does nothing
-    where no update was killed. Raises InfraError; run again, it goes on."""
+    """Before an update: what a killed one left is adopted into the state, or marked there for deletion, and
+    SSH that was opened for a time is closed where that is over. Raises InfraError; run again, it goes on."""
     pulumi_state = export_state(stack)
+    temporary_ssh.sweep(stack, pulumi_state, say)
     if not state.interrupted_creations(pulumi_state):
         return
     leftovers = find_leftovers(pulumi_state)

@@ -3,6 +3,7 @@
 from typing import Any
 
 from tests.catalogue.changes import configured, hosted
+from tests.support import HOME
 
 
 def kept(generation: int) -> dict[str, Any]:
@@ -12,6 +13,10 @@ def kept(generation: int) -> dict[str, Any]:
 # Name → configuration, and what the one line must say
 EXAMPLES = {
     "no host": (configured(hosts={}), "infra:hosts: the stack has no host; must have one: infra adopt host ADDRESS"),
+    "SSH opened for a time without a security group": (
+        configured(temporarySsh=True, hosts={"watchme": HOME | {"systems": ["watchme"]}}),
+        "infra:temporarySsh: no host is of kind ec2, and SSH is opened in security groups of AWS alone",
+    ),
     "standing by where it serves": (
         configured(standbyRegions=["ap-northeast-1"]),
         "infra:standbyRegions: ap-northeast-1 is aws:region itself",

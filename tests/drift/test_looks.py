@@ -6,12 +6,14 @@ import boto3
 import pytest
 from moto.backends import get_backend
 
+from infra import temporary_ssh
 from infra.drift import looks
 from infra.drift.looks import Machine
 from tests.orphans.world import REGION, emulated_account
 
 INSTANCE, GROUP = "aws:ec2/instance:Instance", "aws:ec2/securityGroup:SecurityGroup"
 AT = datetime.datetime(2027, 1, 2, 3, 4, tzinfo=datetime.UTC)
+NOW = datetime.datetime.now(datetime.UTC)
 
 
 @pytest.fixture
@@ -95,9 +97,9 @@ def opened(**peer) -> dict:
 )  # fmt: skip
 def test_manual_opening_is_reported_with_the_closing_command(ec2, account, group, permission, found):
     own = account.create("aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule")
-    assert said(looks.openings(ec2, REGION, [group], {own})) == []
+    assert said(looks.openings(ec2, REGION, [group], looks.OwnRules("prod", {own}), NOW)) == []
     made = ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[permission])["SecurityGroupRules"][0]
-    (line,) = said(looks.openings(ec2, REGION, [group], {own}))
+    (line,) = said(looks.openings(ec2, REGION, [group], looks.OwnRules("prod", {own}), NOW))
     id = made["SecurityGroupRuleId"]
     close = f"aws ec2 revoke-security-group-ingress --group-id {group} --security-group-rule-ids {id} --region {REGION}"
     assert found in line and close in line
@@ -105,10 +107,46 @@ def test_manual_opening_is_reported_with_the_closing_command(ec2, account, group
     assert ("infra:adminCidrs" in line) == ("198.51.100.7/32" in found)
 
 
+@pytest.mark.parametrize(
+    ("expires", "is_allowed", "words"),
+    [
+        (datetime.timedelta(minutes=20), True, None),
+        (datetime.timedelta(minutes=20), False, "which the stack does not define"),
+        (datetime.timedelta(minutes=-20), True, "still allows 198.51.100.7/32 to reach port 22, opened for ci until "),
+        (datetime.timedelta(days=9), True, "infra access close --expired --stack prod"),
+        (None, True, "opened for ci until an unknown time; close it: infra access close --expired"),
+    ],
+    ids=["not over", "not allowed", "over", "longer than any", "no time"],
+)
+def test_temporary_ssh_is_reported_once_it_is_over_or_not_allowed(ec2, group, expires, is_allowed, words):
+    text = (NOW + expires).strftime(temporary_ssh.FORM) if expires else "later"
+    tags = {temporary_ssh.STACK: "prod", temporary_ssh.EXPIRES: text, temporary_ssh.BY: "ci"}
+    ec2.authorize_security_group_ingress(
+        GroupId=group, IpPermissions=[opened(IpRanges=[{"CidrIp": "198.51.100.7/32"}])],
+        TagSpecifications=[{"ResourceType": "security-group-rule", "Tags": [{"Key": k, "Value": v} for k, v in tags.items()]}],
+    )  # fmt: skip
+    found = said(looks.openings(ec2, REGION, [group], looks.OwnRules("prod", set(), is_allowed), NOW))
+    found = [line for line in found if "port 22" in line]
+    assert [words in line for line in found] == ([True] if words else [])
+
+
+def test_rule_with_the_tags_and_another_range_is_reported(ec2, group):
+    tags = [
+        {"Key": temporary_ssh.STACK, "Value": "prod"},
+        {"Key": temporary_ssh.EXPIRES, "Value": NOW.strftime(temporary_ssh.FORM)},
+    ]
+    ec2.authorize_security_group_ingress(
+        GroupId=group, IpPermissions=[opened(IpRanges=[{"CidrIp": "0.0.0.0/0"}])],
+        TagSpecifications=[{"ResourceType": "security-group-rule", "Tags": tags}],
+    )  # fmt: skip
+    found = said(looks.openings(ec2, REGION, [group], looks.OwnRules("prod", set(), True), NOW))
+    assert any("allows 0.0.0.0/0 to reach port 22, which the stack does not define" in line for line in found)
+
+
 def test_manual_egress_rule_is_reported(ec2, group):
     permission = {"IpProtocol": "tcp", "FromPort": 25, "ToPort": 25, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}
     ec2.authorize_security_group_egress(GroupId=group, IpPermissions=[permission])
-    (line,) = said(looks.openings(ec2, REGION, [group], set()))
+    (line,) = said(looks.openings(ec2, REGION, [group], looks.OwnRules("prod", set()), NOW))
     assert "allows its machines to reach port 25 of 0.0.0.0/0" in line and "revoke-security-group-egress" in line
 
 
