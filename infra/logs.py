@@ -24,19 +24,23 @@ COLOURS = ("cyan", "green", "yellow", "magenta", "blue", "bright_cyan", "bright_
 Paint = Callable[[str], str]
 
 
-def services_of(catalogue: Catalogue, names: Sequence[str]) -> dict[str, list[str]]:
-    """Host → what is asked of it: services by name, those of a system by its. Raises InfraError naming what there
-    is."""
-    stack = catalogue.stack
-    services_by_host = {
+def names_by_host(catalogue: Catalogue) -> dict[str, dict[str, list[str]]]:
+    """Host → each name that can be asked for there → the services that it stands for."""
+    return {
         host: {
             **{name: [name] for name in OF_HOSTS},
             **({spec.proxy: [spec.proxy]} if any(system.sites for system in catalogue.systems_on(host)) else {}),
             **{system.system: [s.name for s in system.active] for system in catalogue.systems_on(host)},
             **{s.name: [s.name] for system in catalogue.systems_on(host) for s in system.active},
         }
-        for host, spec in stack.hosts.items()
+        for host, spec in catalogue.stack.hosts.items()
     }
+
+
+def services_of(catalogue: Catalogue, names: Sequence[str]) -> dict[str, list[str]]:
+    """Host → what is asked of it: services by name, those of a system by its. Raises InfraError naming what there
+    is."""
+    stack, services_by_host = catalogue.stack, names_by_host(catalogue)
     there = sorted({name for own in services_by_host.values() for name in own})
     if not names:
         raise InfraError(f"stack {stack.name} has logs of {', '.join(there)}")

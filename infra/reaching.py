@@ -267,11 +267,10 @@ def _pour(receive: Callable[[int], bytes], send: Callable[[bytes], Any], end: An
         end.shutdown_write() if isinstance(end, paramiko.Channel) else end.shutdown(socket.SHUT_WR)
 
 
-def url_of(catalogue: Catalogue, target_name: str) -> str:
-    """The address of a site, or of a service's first route; of the only site where nothing is named. Raises
-    InfraError."""
+def urls_by_name(catalogue: Catalogue) -> dict[str, str]:
+    """Name of a site, or of a service with a route → its address."""
     stack = catalogue.stack
-    sites = {site.name: site for system in catalogue.running.values() for site in system.sites}
+    sites = [site.name for system in catalogue.running.values() for site in system.sites]
     urls = {stack.public_name(name): f"https://{stack.public_name(name)}/" for name in sites}
     urls |= {name: f"https://{stack.public_name(name)}/" for name in sites}
     for system in catalogue.running.values():
@@ -279,6 +278,14 @@ def url_of(catalogue: Catalogue, target_name: str) -> str:
             for route in service.routes[:1]:
                 if site := system.site_of(route):
                     urls[service.name] = f"https://{stack.public_name(site.name)}{route.public}"
+    return urls
+
+
+def url_of(catalogue: Catalogue, target_name: str) -> str:
+    """The address of a site, or of a service's first route; of the only site where nothing is named. Raises
+    InfraError."""
+    stack, urls = catalogue.stack, urls_by_name(catalogue)
+    sites = {site.name for system in catalogue.running.values() for site in system.sites}
     if not urls:
         raise InfraError(f"stack {stack.name} has no site")
     if not target_name and len(sites) > 1:

@@ -91,6 +91,19 @@ def stack_secrets(catalogue: Catalogue) -> list[Secret]:
     ]
 
 
+def settable_paths(catalogue: Catalogue) -> set[str]:
+    """Every path that a value may be set for, but for logins of registries, which may have any name."""
+    paths = {entry.path for entry in stack_secrets(catalogue) if entry.used_by}
+    for system in catalogue.running.values():
+        pairs = [(service.name, name) for service in system.active for name in service.secret_names]
+        paths |= {f"{group}.{name}" for service, name in pairs for group in (service, system.system)}
+        paths |= {f"{system.system}.{name}" for name in system.passwords | system.certificate_secrets}
+    paths |= {f"{MONITOR}.{name}" for name in MONITOR_SECRETS}
+    return paths | (
+        {f"{DNS}.{name}" for name in DNS_SECRETS} if catalogue.stack.dns.provider == "cloudflare" else set()
+    )
+
+
 def settable(catalogue: Catalogue, path: str) -> tuple[str, str]:
     """Group and name of what may be set. Raises InfraError where nothing names it."""
     if of := {entry.path: entry.source for entry in stack_secrets(catalogue) if entry.source}.get(path):
@@ -98,13 +111,7 @@ def settable(catalogue: Catalogue, path: str) -> tuple[str, str]:
             f"{path} comes from {of} (infra:secretsFrom): change it there, or take it out of the stack first"
         )
     group, _, name = path.partition(".") if path.startswith(f"{REGISTRIES}.") else path.rpartition(".")
-    secret_paths = {entry.path for entry in stack_secrets(catalogue) if entry.used_by}
-    for system in catalogue.running.values():
-        pairs = [(service.name, name) for service in system.active for name in service.secret_names]
-        secret_paths |= {f"{group}.{name}" for service, name in pairs for group in (service, system.system)}
-        secret_paths |= {f"{system.system}.{name}" for name in system.passwords | system.certificate_secrets}
-    secret_paths |= {f"{MONITOR}.{name}" for name in MONITOR_SECRETS}
-    secret_paths |= {f"{DNS}.{name}" for name in DNS_SECRETS} if catalogue.stack.dns.provider == "cloudflare" else set()
+    secret_paths = settable_paths(catalogue)
     if path not in secret_paths and not (group == REGISTRIES and name):
         raise InfraError(f"{path}: nothing names this secret: {nearest(path, sorted(secret_paths), 'secrets')}")
     return group, name

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from catalogue.stack import Stack, read_stack
+from infra.completing import complete_hosts, complete_stacks
 from infra.errors import InfraError
 from infra.paths import config_file, project_root
 
@@ -15,10 +16,16 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 StackName = Annotated[
-    str, typer.Option("--stack", envvar="PULUMI_STACK", help="Name of the stack, as in Pulumi.STACK.yaml.")
+    str,
+    typer.Option(
+        "--stack",
+        envvar="PULUMI_STACK",
+        help="Name of the stack, as in Pulumi.STACK.yaml.",
+        autocompletion=complete_stacks,
+    ),
 ]
 ONE_HOST = "Name of the host. Default: all hosts, or the only one that fits."
-HostName = Annotated[str | None, typer.Option("--host", help=ONE_HOST)]
+HostName = Annotated[str | None, typer.Option("--host", help=ONE_HOST, autocompletion=complete_hosts)]
 
 
 @dataclass
@@ -77,6 +84,7 @@ def infra(
 ) -> None:
     """Hosts, releases and moves of the stacks in this project.
 
-    `infra COMMAND --help` has examples; `infra --install-completion` completes commands in your shell.
+    `infra COMMAND --help` has examples; `infra --install-completion` completes commands and the
+    project's names in your shell.
     """
     error_output.traceback = debug

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from infra.cli import HostName, StackName, app, catalogue_of
+from infra.completing import complete_backups
 from infra.errors import InfraError, gather_errors
 
 if TYPE_CHECKING:
@@ -12,8 +13,11 @@ if TYPE_CHECKING:
 
 backups = typer.Typer(no_args_is_help=True, help="Backups of services: list, create, verify, restore and drill them.")
 app.add_typer(backups, name="backup")
-ServiceName = Annotated[str, typer.Argument(help="A service that has a backup.")]
-SomeService = Annotated[str | None, typer.Argument(help="A service that has a backup; default: all of them.")]
+ServiceName = Annotated[str, typer.Argument(help="A service that has a backup.", autocompletion=complete_backups)]
+SomeService = Annotated[
+    str | None,
+    typer.Argument(help="A service that has a backup; default: all of them.", autocompletion=complete_backups),
+]
 Snapshot = Annotated[
     str | None, typer.Option(help="First characters of a backup's ID, as list shows it; default: the newest.")
 ]

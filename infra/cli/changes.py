@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from infra.cli import HostName, StackName, app, catalogue_of, duration, valid_catalogue
+from infra.completing import complete_services, complete_stacks, host_names, of_catalogue, of_stack, service_names
 from infra.errors import InfraError
 from infra.paths import project_root
 
@@ -19,7 +20,10 @@ def preview(
     base: Annotated[
         str | None, typer.Option(help=f"Commit to compare the working tree with; default: {USUAL}.")
     ] = None,
-    stack: Annotated[list[str] | None, typer.Option(help="Stack, repeatable; default: all stacks.")] = None,
+    stack: Annotated[
+        list[str] | None,
+        typer.Option(help="Stack, repeatable; default: all stacks.", autocompletion=complete_stacks),
+    ] = None,
     format: Annotated[str, typer.Option(help="Format: terminal, markdown, json or html.")] = "terminal",
     out: Annotated[Path | None, typer.Option(help="File to write; default: standard output.")] = None,
     whole: Annotated[bool, typer.Option("--whole", help="Show every diff in full.")] = False,
@@ -60,7 +64,9 @@ def up(
 
 @app.command()
 def deploy(
-    services: Annotated[list[str], typer.Argument(help="Services, all on the same host.")],
+    services: Annotated[
+        list[str], typer.Argument(help="Services, all on the same host.", autocompletion=complete_services)
+    ],
     stack: StackName,
     image: Annotated[
         str | None, typer.Option(help="Tag or digest (sha256:…); default: the current image of its tag.")
@@ -93,13 +99,32 @@ def deploy(
 
 @app.command()
 def promote(
-    service: Annotated[str, typer.Argument(help="A service of both stacks.")],
-    source: Annotated[str, typer.Option("--from", help="Stack to copy from, such as dev.")],
-    target: Annotated[str, typer.Option("--to", help="Stack to deploy to, such as prod.")],
+    service: Annotated[
+        str,
+        typer.Argument(help="A service of both stacks.", autocompletion=of_catalogue(service_names, "source")),
+    ],
+    source: Annotated[
+        str, typer.Option("--from", help="Stack to copy from, such as dev.", autocompletion=complete_stacks)
+    ],
+    target: Annotated[
+        str, typer.Option("--to", help="Stack to deploy to, such as prod.", autocompletion=complete_stacks)
+    ],
     source_host: Annotated[
-        str | None, typer.Option("--from-host", help="Host of the source stack, if it has several.")
+        str | None,
+        typer.Option(
+            "--from-host",
+            help="Host of the source stack, if it has several.",
+            autocompletion=of_stack(host_names, "source"),
+        ),
     ] = None,
-    host: Annotated[str | None, typer.Option("--host", help="Host of the target stack, if it has several.")] = None,
+    host: Annotated[
+        str | None,
+        typer.Option(
+            "--host",
+            help="Host of the target stack, if it has several.",
+            autocompletion=of_stack(host_names, "target"),
+        ),
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """Deploy the image that one stack serves to another stack, by its digest. A registry that lacks it gets a copy;

@@ -3,7 +3,6 @@
 import os
 import re
 import sys
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +12,7 @@ from catalogue.problems import CatalogueError
 from catalogue.proxies import NAMES as PROXIES
 from catalogue.stack import Stack, stack_names
 from infra.cli import HostName, StackName, app, catalogue_of, duration, stack_of, valid_catalogue
+from infra.completing import complete_hosts, complete_logs, complete_services, complete_stacks
 from infra.errors import InfraError, gather_errors
 from infra.paths import project_root
 
@@ -44,7 +44,12 @@ def status(
 def dashboard(
     stack: Annotated[
         list[str] | None,
-        typer.Option("--stack", envvar="PULUMI_STACK", help="Name of a stack; several times for several."),
+        typer.Option(
+            "--stack",
+            envvar="PULUMI_STACK",
+            help="Name of a stack; several times for several.",
+            autocompletion=complete_stacks,
+        ),
     ] = None,
     all_stacks: Annotated[bool, typer.Option("--all", help="Every stack of the project.")] = False,
     out: Annotated[Path, typer.Option("--out", help="The file to write.")] = Path("dashboard.html"),
@@ -75,7 +80,8 @@ def logs(
         list[str] | None,
         typer.Argument(
             help=f"Services, systems (all of their services), {' or '.join(PROXIES)}, monitor, watch, memory, or "
-            "releases; default: list these names."
+            "releases; default: list these names.",
+            autocompletion=complete_logs,
         ),
     ] = None,
     host: HostName = None,
@@ -250,7 +256,8 @@ def rollback(
     release_or_service: Annotated[
         str | None,
         typer.Argument(
-            help="First characters of a kept release's ID, or a service's name; default: the previous release."
+            help="First characters of a kept release's ID, or a service's name; default: the previous release.",
+            autocompletion=complete_services,
         ),
     ] = None,
     host: HostName = None,
@@ -282,7 +289,7 @@ def rollback(
 
 @app.command()
 def restore(
-    host: Annotated[str, typer.Argument(help="A host that the stack created.")],
+    host: Annotated[str, typer.Argument(help="A host that the stack created.", autocompletion=complete_hosts)],
     stack: StackName,
     snapshot: Annotated[
         str | None, typer.Option(help="Snapshot to restore from, such as snap-0a1b; default: the newest.")
@@ -300,32 +307,6 @@ def restore(
         return
     answer = restoring.restore(catalogue, host, snapshot, lambda line: typer.echo(f"  {line}", err=True))
     for line in restoring.lines(host, answer):
-        typer.echo(line)
-
-
-class Switch(StrEnum):
-    ON, OFF, SHOW = "on", "off", "show"
-
-
-@app.command()
-def maintenance(
-    state: Annotated[Switch, typer.Argument(help="on, off, or show.")],
-    stack: StackName,
-    sites: Annotated[list[str] | None, typer.Argument(help="Sites; default: all sites of the stack.")] = None,
-    lasting: Annotated[
-        str, typer.Option("--for", help="Duration of the maintenance, such as 30m or 2h; at most 7 days.")
-    ] = "1h",
-) -> None:
-    """Have sites answer 503 (with their page for it) at once and without a release, or no longer; those who may see the
-    host's page (infra:statusCidrs) are let through. A restart of the host ends it too."""
-    from infra import maintenance as switching
-
-    catalogue = catalogue_of(stack)
-    if state == Switch.SHOW:
-        lines = switching.show(catalogue, sites or [])
-    else:
-        lines = switching.switch(catalogue, sites or [], state == Switch.ON, duration("--for", lasting))
-    for line in lines:
         typer.echo(line)
 
 

@@ -6,10 +6,11 @@ from typing import Annotated
 import typer
 
 from infra.cli import StackName, app, catalogue_of, valid_catalogue
+from infra.completing import complete_hosts
 
 group = typer.Typer(no_args_is_help=True, help="Replace or retire machines of a host, without an outage.")
 app.add_typer(group, name="host")
-Named = Annotated[str, typer.Argument(help="The host, as in infra:hosts.")]
+Named = Annotated[str, typer.Argument(help="The host, as in infra:hosts.", autocompletion=complete_hosts)]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")]
 
 
@@ -62,7 +63,10 @@ def retire(host: Named, stack: StackName, yes: Yes = False) -> None:
 @app.command()
 def reboot(
     stack: StackName,
-    host: Annotated[str | None, typer.Argument(help="The host; default: the only one, or with --rolling all.")] = None,
+    host: Annotated[
+        str | None,
+        typer.Argument(help="The host; default: the only one, or with --rolling all.", autocompletion=complete_hosts),
+    ] = None,
     rolling: Annotated[bool, typer.Option("--rolling", help="All hosts, one after the other.")] = False,
     yes: Yes = False,
 ) -> None:

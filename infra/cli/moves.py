@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from infra.cli import StackName, app, catalogue_of, valid_catalogue
+from infra.completing import complete_hosts
 from infra.foreign import visible
 
 
@@ -67,7 +68,7 @@ app.add_typer(adopting, name="adopt")
 def adopt_aws(
     stack: StackName,
     region: Annotated[str, typer.Option(help="Region of the existing resources.")],
-    host: Annotated[str | None, typer.Option(help="Matching host of the stack.")] = None,
+    host: Annotated[str | None, typer.Option(help="Matching host of the stack.", autocompletion=complete_hosts)] = None,
     instance: Annotated[str | None, typer.Option(help="Instance ID, if no public name points to the instance.")] = None,
     user: Annotated[str, typer.Option(help="Its owner's account on the machine.")] = "ubuntu",
     identity: Annotated[
@@ -95,7 +96,9 @@ def adopt_host(
     identity: Annotated[Path, typer.Option(help="Its owner's private key.")] = Path("~/.ssh/id_ed25519"),
     port: Annotated[int, typer.Option(help="Port of its SSH server.")] = 22,
     host_key: Annotated[str | None, typer.Option(help="Expected fingerprint of the host key (SHA256:…).")] = None,
-    host: Annotated[str | None, typer.Option(help="Matching host of the stack, if any.")] = None,
+    host: Annotated[
+        str | None, typer.Option(help="Matching host of the stack, if any.", autocompletion=complete_hosts)
+    ] = None,
     system: Annotated[
         str | None, typer.Option(help="Name of the system; default: that of the file or the host.")
     ] = None,

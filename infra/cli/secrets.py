@@ -11,6 +11,7 @@ import typer
 
 from catalogue.stack import API_TOKEN, DNS
 from infra.cli import HostName, StackName, app, catalogue_of, valid_catalogue
+from infra.completing import complete_secrets, complete_services, complete_settable
 from infra.errors import InfraError
 
 if TYPE_CHECKING:
@@ -18,10 +19,9 @@ if TYPE_CHECKING:
 
 group = typer.Typer(no_args_is_help=True, help="Secrets of services: list, set, rotate and compare them.")
 app.add_typer(group, name="secret")
-Path_ = Annotated[
-    str,
-    typer.Argument(metavar="SERVICE.NAME", help="Secret as SERVICE.NAME, or SYSTEM.NAME for all services of a system."),
-]
+PATH, PATH_HELP = "SERVICE.NAME", "Secret as SERVICE.NAME, or SYSTEM.NAME for all services of a system."
+Path_ = Annotated[str, typer.Argument(metavar=PATH, help=PATH_HELP, autocompletion=complete_settable)]
+ExistingPath = Annotated[str, typer.Argument(metavar=PATH, help=PATH_HELP, autocompletion=complete_secrets)]
 OPERATORS = f"{DNS}.{API_TOKEN}"
 NEXT = "pulumi up deploys it and restarts the services that use it"
 
@@ -108,7 +108,7 @@ def _ask_value(path: str, generate: bool) -> str:
 
 @group.command()
 def rotate(
-    path: Path_,
+    path: ExistingPath,
     stack: StackName,
     generate: Annotated[bool, typer.Option("--generate", help="Make a random value, which is not shown.")] = False,
     again: Annotated[
@@ -154,7 +154,7 @@ def rotate(
 
 
 @group.command()
-def unset(path: Path_, stack: StackName) -> None:
+def unset(path: ExistingPath, stack: StackName) -> None:
     """Remove a secret's value from the stack's file."""
     from infra import secret
 
@@ -165,7 +165,9 @@ def unset(path: Path_, stack: StackName) -> None:
 @group.command(name="import")
 def import_file(
     file: Annotated[Path, typer.Argument(help="A file of variables, such as .env; - reads standard input.")],
-    service: Annotated[str, typer.Argument(help="The service whose secrets they are.")],
+    service: Annotated[
+        str, typer.Argument(help="The service whose secrets they are.", autocompletion=complete_services)
+    ],
     stack: StackName,
 ) -> None:
     """Set the secrets of a service from a file of variables. Variables that the service does not list as secrets
@@ -197,7 +199,12 @@ group.add_typer(pushing, name="push")
 @pushing.command(name="github")
 def push_github(
     names: Annotated[
-        list[str], typer.Argument(metavar="SERVICE.NAME…", help="Or OTHER=SERVICE.NAME, or PULUMI_CONFIG_PASSPHRASE.")
+        list[str],
+        typer.Argument(
+            metavar="SERVICE.NAME…",
+            help="Or OTHER=SERVICE.NAME, or PULUMI_CONFIG_PASSPHRASE.",
+            autocompletion=complete_secrets,
+        ),
     ],
     stack: StackName,
     repository: Annotated[str, typer.Option("--repo", help="OWNER/NAME.")],

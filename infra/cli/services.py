@@ -1,19 +1,25 @@
-"""Commands for one service: restart it, look into it, reach it."""
+"""Commands for one service: restart it, look into it, reach it; and for sites."""
 
+from enum import StrEnum
 from functools import partial
 from typing import Annotated
 
 import typer
 
-from infra.cli import HostName, StackName, app, catalogue_of, valid_catalogue
+from infra.cli import HostName, StackName, app, catalogue_of, duration, valid_catalogue
+from infra.completing import complete_addresses, complete_services, complete_sites
 from infra.errors import InfraError
 
-Service = Annotated[str, typer.Argument(help="A service; NAME/2 is its second replica.")]
+Service = Annotated[
+    str, typer.Argument(help="A service; NAME/2 is its second replica.", autocompletion=complete_services)
+]
 
 
 @app.command()
 def restart(
-    services: Annotated[list[str], typer.Argument(help="Services, all on the same host.")],
+    services: Annotated[
+        list[str], typer.Argument(help="Services, all on the same host.", autocompletion=complete_services)
+    ],
     stack: StackName,
     host: HostName = None,
 ) -> None:
@@ -51,7 +57,9 @@ def execute(
 @app.command()
 def shell(
     stack: StackName,
-    service: Annotated[str, typer.Argument(help="A service; default: the host itself.")] = "",
+    service: Annotated[
+        str, typer.Argument(help="A service; default: the host itself.", autocompletion=complete_services)
+    ] = "",
     host: HostName = None,
 ) -> None:
     """Open a shell in a service's container, or under a native service's account; without a service on the host, as
@@ -64,7 +72,10 @@ def shell(
 
 @app.command(name="port-forward")
 def port_forward(
-    service: Annotated[str, typer.Argument(help="A service, or SERVICE:PORT for another port of it.")],
+    service: Annotated[
+        str,
+        typer.Argument(help="A service, or SERVICE:PORT for another port of it.", autocompletion=complete_services),
+    ],
     stack: StackName,
     local: Annotated[
         int | None,
@@ -85,7 +96,10 @@ def port_forward(
 @app.command(name="open")
 def open_site(
     stack: StackName,
-    site: Annotated[str, typer.Argument(help="A site or a service; default: the stack's only site.")] = "",
+    site: Annotated[
+        str,
+        typer.Argument(help="A site or a service; default: the stack's only site.", autocompletion=complete_addresses),
+    ] = "",
 ) -> None:
     """Open a site, or a service's first path, in the browser; without a browser, only print the address."""
     import webbrowser
@@ -95,3 +109,32 @@ def open_site(
     url = reaching.url_of(catalogue_of(stack), site)
     typer.echo(url)
     webbrowser.open(url)
+
+
+class Switch(StrEnum):
+    ON, OFF, SHOW = "on", "off", "show"
+
+
+@app.command()
+def maintenance(
+    state: Annotated[Switch, typer.Argument(help="on, off, or show.")],
+    stack: StackName,
+    sites: Annotated[
+        list[str] | None,
+        typer.Argument(help="Sites; default: all sites of the stack.", autocompletion=complete_sites),
+    ] = None,
+    lasting: Annotated[
+        str, typer.Option("--for", help="Duration of the maintenance, such as 30m or 2h; at most 7 days.")
+    ] = "1h",
+) -> None:
+    """Have sites answer 503 (with their page for it) at once and without a release, or no longer; those who may see the
+    host's page (infra:statusCidrs) are let through. A restart of the host ends it too."""
+    from infra import maintenance as switching
+
+    catalogue = catalogue_of(stack)
+    if state == Switch.SHOW:
+        lines = switching.show(catalogue, sites or [])
+    else:
+        lines = switching.switch(catalogue, sites or [], state == Switch.ON, duration("--for", lasting))
+    for line in lines:
+        typer.echo(line)

@@ -22,7 +22,7 @@ END = re.compile(r"\s(?:[|&>#…]|< |\\$|2>| ).*|…$", re.DOTALL)
 CALL = re.compile(r"(?:^|(?<=[\s`$(]))(?:uv run |\.venv/bin/)?infra (?=[a-z-])")
 SPAN = re.compile(r"`([^`\n]+)`")
 FENCE = re.compile(r"^ *```[^\n]*\n(.*?)^ *```", re.DOTALL | re.MULTILINE)
-GLOBAL = {"--debug", "--version", "--help", "--json"}
+GLOBAL = {"--debug", "--version", "--help", "--json", "--install-completion"}
 
 
 def commands(text: str) -> Iterator[str]:
