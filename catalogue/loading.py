@@ -20,8 +20,9 @@ from catalogue.languages import alerts_in
 from catalogue.locating import allowed_fields, entry_of, place_of
 from catalogue.models import System
 from catalogue.network_defaults import with_assigned
-from catalogue.parts import wholes, with_parts
+from catalogue.parts import with_parts
 from catalogue.problems import CatalogueError, Problem
+from catalogue.secret_groups import group_of
 from catalogue.service import Artefact, ConfigFile, Image
 from catalogue.serving import FileKey
 from catalogue.shapes import is_list, is_mapping
@@ -113,12 +114,11 @@ class Catalogue:
         services share is written once."""
         groups = {group: dict(values) for group, values in self.stack.secrets.items()}
         for system in self.running.values():
-            whole = wholes(self.stack).get(system.system, system.system)
-            shared = self.stack.secrets.get(whole, {}) | self.stack.secrets.get(system.system, {})
             for service in system.active:
-                values = {name: shared[name] for name in service.secret_names if name in shared}
-                if values:
-                    groups[service.name] = values | groups.get(service.name, {})
+                for name in service.secret_names:
+                    group = group_of(self.stack, system, service.name, name)
+                    if group != service.name:
+                        groups.setdefault(service.name, {})[name] = self.stack.secrets[group][name]
         return groups
 
     @property

@@ -1,5 +1,5 @@
-"""Another value of a secret for the services that use it: set in the stack, then brought to their host as `infra
-deploy` brings an image, through the gate, and back where they do not become healthy with it."""
+"""Another value of a secret for the services that use it: set in the stack, then brought to one host after the other as
+`infra deploy` brings an image, through the gate, and back where they do not become healthy with it."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -8,6 +8,7 @@ from pathlib import Path
 
 from catalogue.deployed_images import DeployRequest, standing
 from catalogue.loading import Catalogue
+from catalogue.parts import release_order
 from catalogue.shapes import is_mapping
 from catalogue.stack import APPROVED_IMAGES, DEPLOYING, UNSETTLED, Stack
 from infra import bringing, hosts, notes, remote, secret
@@ -21,17 +22,25 @@ from infra.writing import put
 
 # What served before an interrupted rotation, as long as it is not settled
 NOTE = ".infra/rotating-{stack}.json"
+Versions = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Share:
+    """What a rotation is on one `host`: all `services` that restart there, those that use the secret and what shares a
+    compose file with them. `places` are its names in a release's manifest."""
+
+    host: str
+    services: list[str]
+    places: list[str]
 
 
 @dataclass(frozen=True)
 class Rotation:
-    """A secret (`path`), the `host` that has what uses it, and all `services` that restart: those that use it, and what
-    shares a compose file with them. `places` are its names in a release's manifest."""
+    """A secret (`path`), and the hosts that have what uses it, in the order of their releases."""
 
     path: str
-    host: str
-    services: list[str]
-    places: list[str]
+    shares: list[Share]
 
     def command(self, stack: str) -> str:
         """The one that brings the value that the stack has."""
@@ -39,120 +48,161 @@ class Rotation:
 
 
 def plan_rotation(catalogue: Catalogue, path: str, again: bool) -> Rotation:
-    """Raises InfraError for what no service of one host uses alone, and for a value that is to be changed elsewhere."""
-    stack = catalogue.stack.name
+    """Raises InfraError for what not only services use, and for a value that is to be changed elsewhere."""
+    stack = catalogue.stack
     if not again:
         secret.settable(catalogue, path)
     entries = {entry.path: entry for entry in secret.stack_secrets(catalogue)}
     entry = entries.get(path)
     if entry is None or not entry.is_set:
-        raise InfraError(f"{path} has no value to be replaced: infra secret set {path} --stack {stack}")
-    on = {host: [s for system in catalogue.systems_on(host) for s in system.active] for host in catalogue.stack.hosts}
-    users = {host: [s.name for s in services if s.name in entry.used_by] for host, services in on.items()}
-    using = [host for host, names in users.items() if names]
-    if len(using) != 1 or {*users[using[0]]} != {*entry.used_by}:
+        raise InfraError(f"{path} has no value to be replaced: infra secret set {path} --stack {stack.name}")
+    shares = [share for host in release_order(stack) if (share := _share(catalogue, host, entry))]
+    services = {name for share in shares for name in share.services}
+    if not shares or not {*entry.used_by} <= services:
         uses = ", ".join(entry.used_by) or "nothing"
         raise InfraError(
-            f"{path} is used by {uses}, and not by services of one host alone: infra secret set {path} --stack "
-            f"{stack}, then pulumi up --stack {stack}"
+            f"{path} is used by {uses}, and not by services alone: infra secret set {path} --stack "
+            f"{stack.name}, then pulumi up --stack {stack.name}"
         )
-    (host,) = using
-    together = [s for system in catalogue.systems_on(host) for s in system.compose_services]
-    units = {service.unit for service in together if service.name in users[host]}
-    beside = [s.name for s in together if s.unit in units and s.name not in users[host]]
-    return Rotation(path, host, [*users[host], *beside], [f"{name}/{entry.name}" for name in users[host]])
+    return Rotation(path, shares)
+
+
+def _share(catalogue: Catalogue, host: str, entry: secret.Secret) -> Share | None:
+    systems = catalogue.systems_on(host)
+    users = [s.name for system in systems for s in system.active if s.name in entry.used_by]
+    if not users:
+        return None
+    together = [s for system in systems for s in system.compose_services]
+    units = {service.unit for service in together if service.name in users}
+    beside = [s.name for s in together if s.unit in units and s.name not in users]
+    return Share(host, [*users, *beside], [f"{name}/{entry.name}" for name in users])
 
 
 @dataclass(frozen=True)
 class Ready:
-    """A rotation that nothing stands in the way of: the stack's outputs, and the digests that its host has, or had
-    before a run that was interrupted."""
+    """A rotation that nothing stands in the way of: the stack's outputs, and by host the digests that it has, or had
+    before a run that was `interrupted` there."""
 
     rotation: Rotation
     outputs: LastOutputs
-    versions: Mapping[str, str]
-    is_interrupted: bool = False
+    versions: Mapping[str, Versions]
+    interrupted: frozenset[str] = frozenset()
+
+    def pending(self, digests: Mapping[str, Versions]) -> list[Share]:
+        """Where the value is to be brought: not where a host has it already, by the digests of what the stack has."""
+        return [
+            share
+            for share in self.rotation.shares
+            if share.host in self.interrupted
+            or any(digests[share.host].get(place) != own for place, own in self.versions[share.host].items())
+        ]
 
 
 def ready(catalogue: Catalogue, rotation: Rotation, again: bool, ask_lock: run.Ask, say: Say) -> Ready:
-    """Looks at stack and host, and settles what an update left in AWS, before anything is set. Raises InfraError."""
+    """Looks at stack and hosts, and settles what an update left in AWS, before anything is set. Raises InfraError."""
     stack = catalogue.stack
     outputs = hosts.outputs(stack)
-    bringing.ensure_whole(catalogue, outputs, rotation.host)
     command = rotation.command(stack.name)
     is_interrupted = (project_root() / UNSETTLED.format(stack=stack.name)).exists()
-    bringing.ask_settled(stack, outputs, rotation.host, command)
+    for share in rotation.shares:
+        bringing.ensure_whole(catalogue, outputs, share.host)
+        bringing.ask_settled(stack, outputs, share.host, command)
     if is_interrupted and not again:
         raise InfraError(f"{rotation.path} was being rotated, and that was interrupted: {command}")
     run.settle(stack.name, say, ask_lock)
-    return Ready(rotation, outputs, _versions(stack, rotation, is_interrupted), is_interrupted)
+    noted = _interrupted_host(stack, rotation) if is_interrupted else {}
+    versions = {share.host: noted.get(share.host) or _versions(stack, share) for share in rotation.shares}
+    # Without a note of the host any of them may have what is not recorded
+    interrupted = {*(noted or versions)} if is_interrupted else set[str]()
+    return Ready(rotation, outputs, versions, frozenset(interrupted))
 
 
-def _versions(stack: Stack, rotation: Rotation, is_interrupted: bool) -> dict[str, str]:
-    """`SERVICE/NAME` → digest of the value that was brought last: the host's, or where an interrupted run may have
-    brought another one, what was noted before it. Raises InfraError."""
-    note = notes.read(Path(NOTE.format(stack=stack.name))) if is_interrupted else None
+def _interrupted_host(stack: Stack, rotation: Rotation) -> dict[str, Versions]:
+    """The host that an interrupted run was at → what it had before: it may have either value now."""
+    note = notes.read(Path(NOTE.format(stack=stack.name)))
     noted = note.get("versions") if is_mapping(note) and note.get("path") == rotation.path else None
-    if is_mapping(noted):
-        return {place: str(version) for place, version in noted.items()}
-    answer = remote.ask(hosts.targets(stack, rotation.host)[rotation.host], "contents")
+    if not is_mapping(note) or not is_mapping(noted):
+        return {}
+    # An earlier version rotated on one host alone, and did not name it
+    host = str(note.get("host") or rotation.shares[0].host)
+    return {host: {str(place): str(own) for place, own in noted.items()}}
+
+
+def _versions(stack: Stack, share: Share) -> dict[str, str]:
+    """`SERVICE/NAME` → digest of the value that a host has. Raises InfraError."""
+    answer = remote.ask(hosts.targets(stack, share.host)[share.host], "contents")
     there = versions_of(environment_files(answer))
-    if lacking := [place for place in rotation.places if place not in there]:
-        raise InfraError(f"{rotation.host} has no value of {', '.join(lacking)} yet: pulumi up --stack {stack.name}")
-    return {place: there[place] for place in rotation.places}
+    if lacking := [place for place in share.places if place not in there]:
+        raise InfraError(f"{share.host} has no value of {', '.join(lacking)} yet: pulumi up --stack {stack.name}")
+    return {place: there[place] for place in share.places}
 
 
-def set_value(stack: Stack, path: str, put_value: Callable[[], None], say: Say) -> Callable[[], None]:
-    """Sets it; what is returned puts the stack's file back, unless it was changed again since, and says so. Raises
-    InfraError."""
+@dataclass
+class Former:
+    """The former value of a secret, as the stack's file had it; without one (`--again`) it cannot be brought back."""
+
+    file: Path | None = None
+    before: bytes = b""
+    after: bytes = b""
+    path: str = ""
+    is_restored: bool = False
+
+    def restore(self, say: Say) -> None:
+        """Puts the stack's file back, unless it was changed again since, and says so."""
+        if self.file is None or self.is_restored:
+            return
+        if self.file.read_bytes() != self.after:
+            say(f"{self.file.name} was changed meanwhile: the previous value of {self.path} is not put back there")
+            return
+        put(self.file, self.before)
+        self.is_restored = True
+        say(f"restored the previous value of {self.path} in {self.file.name}")
+
+
+def set_value(stack: Stack, path: str, put_value: Callable[[], None]) -> Former:
+    """Sets it. Raises InfraError."""
     file = config_file(stack.name) or project_root() / f"Pulumi.{stack.name}.yaml"
     before = file.read_bytes()
     put_value()
-    after = file.read_bytes()
-
-    def undo() -> None:
-        if file.read_bytes() != after:
-            say(f"{file.name} was changed meanwhile: {path} has its new value there, and not on the host")
-            return
-        put(file, before)
-        say(f"restored the previous value of {path} in {file.name}")
-
-    return undo
+    return Former(file, before, file.read_bytes(), path)
 
 
-def bring(catalogue: Catalogue, now: Ready, ask_lock: run.Ask, say: Say, undo: Callable[[], None]) -> str:
-    """Brings the stack's value to the services, and says how that ended; `undo` is called where they keep the one that
-    they had. Raises InfraError."""
+@dataclass(frozen=True)
+class Ways:
+    """How a lock is asked about, where progress is shown, and what is called where services keep the value that they
+    had (`undo`)."""
+
+    ask_lock: run.Ask
+    say: Say
+    undo: Callable[[], None]
+
+
+def bring(catalogue: Catalogue, now: Ready, share: Share, ways: Ways) -> str:
+    """Brings the stack's value to the services of one host, and says how that ended. Raises InfraError."""
     stack, rotation = catalogue.stack, now.rotation
     note = Path(NOTE.format(stack=stack.name))
-    notes.keep(note, {"path": rotation.path, "versions": dict(now.versions)})
-    say(f"{rotation.path}: {', '.join(rotation.services)} on {rotation.host} restart with the new value")
-    words = bringing.targets(catalogue, rotation.host)
-    forward, back = _variables(catalogue, now), _variables(catalogue, now, is_back=True)
+    notes.keep(note, {"path": rotation.path, "host": share.host, "versions": dict(now.versions[share.host])})
+    words = bringing.targets(catalogue, share.host)
+    forward, back = _variables(catalogue, now, share), _variables(catalogue, now, share, is_back=True)
     update = bringing.Update(rotation.command(stack.name), words, forward, back)
     try:
-        bringing.bring(stack.name, update, say, ask_lock, undo)
+        bringing.bring(stack.name, update, ways.say, ways.ask_lock, ways.undo)
     finally:
         if not (project_root() / UNSETTLED.format(stack=stack.name)).exists():
             notes.forget(note)
     standby = f"; {', '.join(stack.standbyRegions)} gets it by the next pulumi up" if stack.standbyRegions else ""
-    return f"{', '.join(rotation.services)} on {rotation.host} run with the new value of {rotation.path}{standby}"
+    return f"{', '.join(share.services)} on {share.host} run with the new value of {rotation.path}{standby}"
 
 
-def _variables(catalogue: Catalogue, now: Ready, is_back: bool = False) -> dict[str, str]:
+def _variables(catalogue: Catalogue, now: Ready, share: Share, is_back: bool = False) -> dict[str, str]:
     """What the update is given: everything else stays by the digest that it was brought with."""
-    host = now.rotation.host
+    host = share.host
     outputs = now.outputs
     before = outputs.get("deployed", {})
     deployed = {**before, **standing(catalogue, {host: before.get(host, {})})}
     deploying: DeployRequest = {
-        "host": host, "services": now.rotation.services, "deployed": deployed, "versions": dict(now.versions),
+        "host": host, "services": share.services, "deployed": deployed, "versions": dict(now.versions[host]),
     }  # fmt: skip
     if not is_back:
         deploying["basis"], deploying["release"] = before, hosts.release_of(outputs, host)
     return {APPROVED_IMAGES: json.dumps(outputs.get("images", {})), DEPLOYING: json.dumps(deploying)}
-
-
-def is_there(digests: Mapping[str, str], now: Ready) -> bool:
-    """Has the host the stack's value already, by its digest."""
-    return all(digests.get(place) == version for place, version in now.versions.items())

@@ -13,6 +13,7 @@ from catalogue.loading import Catalogue
 from catalogue.pem import chain_fault, key_fault
 from catalogue.problems import nearest
 from catalogue.rules.sites import LONGEST_PASSWORD
+from catalogue.secret_groups import group_of, shared_groups
 from catalogue.stack import (
     API_TOKEN,
     BACKUP,
@@ -64,8 +65,8 @@ def stack_secrets(catalogue: Catalogue) -> list[Secret]:
     for system in catalogue.running.values():
         for service in system.active:
             for name in service.secret_names:
-                own, shared = (service.name, name), (system.system, name)
-                used.setdefault(shared if shared in paths and own not in paths else own, []).append(service.name)
+                group = group_of(catalogue.stack, system, service.name, name)
+                used.setdefault((group, name), []).append(service.name)
         for name in system.passwords:
             used.setdefault((system.system, name), []).append(f"{system.system}'s sites")
         for name in system.certificate_secrets:
@@ -95,8 +96,9 @@ def settable_paths(catalogue: Catalogue) -> set[str]:
     """Every path that a value may be set for, but for logins of registries, which may have any name."""
     paths = {entry.path for entry in stack_secrets(catalogue) if entry.used_by}
     for system in catalogue.running.values():
+        shared = shared_groups(catalogue.stack, system)
         pairs = [(service.name, name) for service in system.active for name in service.secret_names]
-        paths |= {f"{group}.{name}" for service, name in pairs for group in (service, system.system)}
+        paths |= {f"{group}.{name}" for service, name in pairs for group in (service, *shared)}
         paths |= {f"{system.system}.{name}" for name in system.passwords | system.certificate_secrets}
     paths |= {f"{MONITOR}.{name}" for name in MONITOR_SECRETS}
     return paths | (

@@ -7,6 +7,7 @@ from agent.desired_state import assignments
 from agent.documents.answers import Contents
 from agent.documents.manifest import EnvironmentFile
 from catalogue.loading import Catalogue
+from catalogue.secret_groups import group_of
 from infra import hosts, remote
 from infra.errors import InfraError
 from infra.foreign import one_line
@@ -22,11 +23,9 @@ Versions = dict[str, str]
 def path_of(catalogue: Catalogue, place: str) -> str:
     """Of a `GROUP/NAME` of a manifest the path in the stack: what a service takes from its system is the system's."""
     group, _, name = place.removesuffix(HASHED).partition("/")
-    values = catalogue.stack.secrets
     for system in catalogue.running.values():
-        is_shared = name in values.get(system.system, {}) and name not in values.get(group, {})
-        if is_shared and any(service.name == group for service in system.active):
-            return f"{system.system}.{name}"
+        if any(service.name == group for service in system.active):
+            return f"{group_of(catalogue.stack, system, group, name)}.{name}"
     return f"{group}.{name}"
 
 

@@ -120,10 +120,10 @@ def rotate(
         ),
     ] = False,
 ) -> None:
-    """Set another value and restart the services that use it, and nothing else, with health gate and rollback; if
-    a service is unhealthy with it, host and stack keep the previous value. The value is asked for, or read from
-    standard input."""
-    from infra import rotating, secret, secret_hosts
+    """Set another value and restart the services that use it, and nothing else, one host after the other, with health
+    gate and rollback; if a service is unhealthy with it, hosts and stack keep the previous value. The value is asked
+    for, or read from standard input."""
+    from infra import rotating, rotating_hosts, secret, secret_hosts
     from infra.move.command import may_remove_lock
     from infra.preview.live import catalogue_of as catalogue_with_values
 
@@ -131,24 +131,27 @@ def rotate(
         raise InfraError("--again applies the stack's current value: leave out --generate")
     catalogue = valid_catalogue(stack)
     rotation = rotating.plan_rotation(catalogue, path, again)
-    say, undo = partial(typer.echo, err=True), lambda: None
+    say, former = partial(typer.echo, err=True), rotating.Former()
     now = rotating.ready(catalogue, rotation, again, may_remove_lock, say)
     if not again:
         owner, name = secret.settable(catalogue, path)
         value = _ask_value(path, generate)
         put = partial(secret.put, catalogue.stack, owner, name, value)
-        undo = rotating.set_value(catalogue.stack, path, put, say)
+        former = rotating.set_value(catalogue.stack, path, put)
     try:
-        versions, _ = secret_hosts.wanted_versions(catalogue_with_values(stack), rotation.host)
+        with_values = catalogue_with_values(stack)
+        digests = {share.host: secret_hosts.wanted_versions(with_values, share.host)[0] for share in rotation.shares}
     except BaseException:
         # Nothing was brought yet
-        undo()
+        former.restore(say)
         raise
-    if rotating.is_there(versions, now) and not now.is_interrupted:
-        undo()
-        typer.echo(f"{rotation.host} has this value of {path} already: nothing to do")
+    if not now.pending(digests):
+        former.restore(say)
+        on = ", ".join(share.host for share in rotation.shares)
+        typer.echo(f"{on} {'have' if len(rotation.shares) > 1 else 'has'} this value of {path} already: nothing to do")
         return
-    typer.echo(rotating.bring(catalogue, now, may_remove_lock, say, undo))
+    for line in rotating_hosts.HostByHost(catalogue, now, digests, former, may_remove_lock, say).rotate():
+        typer.echo(line)
     if not again:
         typer.echo(f"commit {catalogue.stack.file}: an update from another checkout would deploy the old value")
 

@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 from typer.testing import CliRunner
 
-from infra import bringing, hosts, locks, remote, rotating, secret
+from infra import bringing, hosts, locks, remote, rotating, rotating_hosts, secret, secret_hosts
 from infra.errors import InfraError
 from infra.main import app
 from infra.preview import live
@@ -75,10 +75,13 @@ def world(monkeypatch, tmp_path):
 def rotate(world, again=False, path=PATH):
     rotation = rotating.plan_rotation(made(), path, again)
     now = rotating.ready(made(), rotation, again, lambda _: False, world.said.append)
-    undo = lambda: None  # noqa: E731
+    former = rotating.Former()
     if not again:
-        undo = rotating.set_value(made().stack, path, partial(world.file.write_text, NEW), world.said.append)
-    return rotating.bring(made(), now, lambda _: False, world.said.append, undo)
+        former = rotating.set_value(made().stack, path, partial(world.file.write_text, NEW))
+    digests, _ = secret_hosts.wanted_versions(made("new"), "watchme")
+    each = rotating_hosts.HostByHost(made(), now, {"watchme": digests}, former, lambda _: False, world.said.append)
+    (line,) = each.rotate()
+    return line
 
 
 def test_rotated_secret_is_delivered_only_to_its_users(world):
@@ -95,8 +98,8 @@ def test_rotated_secret_is_delivered_only_to_its_users(world):
 
 
 def test_shared_secret_restarts_all_its_users():
-    rotation = rotating.plan_rotation(made(), "watchme.SHARED", False)
-    assert sorted(rotation.services) == ["admin", "web"] and sorted(rotation.places) == ["admin/SHARED", "web/SHARED"]
+    (share,) = rotating.plan_rotation(made(), "watchme.SHARED", False).shares
+    assert sorted(share.services) == ["admin", "web"] and sorted(share.places) == ["admin/SHARED", "web/SHARED"]
 
 
 @pytest.mark.parametrize(
@@ -114,9 +117,9 @@ def test_failed_rotation_restores_the_former_value_in_the_stack(world, reason):
 
 def test_concurrently_edited_stack_file_is_not_restored(world):
     world.ends = ["rolled back on watchme: x"]
-    undo = rotating.set_value(made().stack, PATH, partial(world.file.write_text, NEW), world.said.append)
+    former = rotating.set_value(made().stack, PATH, partial(world.file.write_text, NEW))
     world.file.write_text("config: another\n")
-    undo()
+    former.restore(world.said.append)
     assert world.file.read_text() == "config: another\n" and "was changed meanwhile" in world.said[-1]
 
 
@@ -147,7 +150,7 @@ REFUSED = {
     "no value": ("web.UNSET", "web.UNSET has no value to be replaced: infra secret set web.UNSET --stack prod"),
     "a site's": (
         "watchme.ALICE",
-        "is used by watchme's sites, and not by services of one host alone: infra secret set",
+        "is used by watchme's sites, and not by services alone: infra secret set",
     ),
     "the monitor's": ("monitor.webhook", "is used by notices, and not by .* then pulumi up --stack prod"),
 }
@@ -177,7 +180,7 @@ def test_secret_of_another_manager_is_delivered_after_its_change():
         InfraError, match=r"web.TOKEN comes from ssm:/prod/token \(infra:secretsFrom\): change it there"
     ):
         rotating.plan_rotation(named, PATH, False)
-    assert rotating.plan_rotation(named, PATH, True).services == ["web"]
+    assert rotating.plan_rotation(named, PATH, True).shares[0].services == ["web"]
 
 
 def test_services_of_the_same_compose_file_restart_too():
@@ -186,7 +189,7 @@ def test_services_of_the_same_compose_file_restart_too():
         service(data, "web").update(secrets=["TOKEN"])
 
     together = catalogue(change, lambda config: config.update({"infra:secrets": {"web": {"TOKEN": "x"}}}))
-    assert rotating.plan_rotation(together, PATH, False).services == ["web", "admin"]
+    assert rotating.plan_rotation(together, PATH, False).shares[0].services == ["web", "admin"]
 
 
 def test_rotated_value_is_read_from_standard_input_and_not_shown(world, monkeypatch):
