@@ -117,7 +117,7 @@ class Catalogue:
             for service in system.active:
                 for name in service.secret_names:
                     group = group_of(self.stack, system, service.name, name)
-                    if group != service.name:
+                    if group != service.name and name in self.stack.secrets.get(group, {}):
                         groups.setdefault(service.name, {})[name] = self.stack.secrets[group][name]
         return groups
 

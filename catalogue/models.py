@@ -12,6 +12,7 @@ from catalogue.fields import (
     AbsolutePath,
     AccountName,
     Address,
+    EnvironmentName,
     Line,
     Model,
     Name,
@@ -124,6 +125,9 @@ class System(Model):
     data: list[AbsolutePath] = []
     """Directories that no release brings. A region move takes them along; a lost host gets them back from a
     snapshot."""
+    shared_secrets: list[EnvironmentName] = []
+    """Secrets of its services whose value is the stack's: written once, as `infra:secrets.shared.NAME`, for all systems
+    that list them here. A value of the service's own, or of its system, comes first."""
     unresolved: list[Line] = []
     """What `infra adopt host` read off a machine and could not say here, a line each. `infra check` refuses it: write
     it in the catalogue's words, or delete the line to go without it."""

@@ -43,6 +43,8 @@ SECRET_KEYS = [f"{PROJECT}:{key}" for key in ("sshPrivateKey", "hostPrivateKeys"
 # Logins of other registries, under infra:secrets.registries: host → user:password
 REGISTRIES = "registries"
 MONITOR, MONITOR_SECRETS = "monitor", ("webhook",)
+# Values that several systems share, under infra:secrets.shared: each system says which it takes (shared_secrets)
+SHARED = "shared"
 # What backups are encrypted with, under infra:secrets.backup
 BACKUP, BACKUP_SECRETS = "backup", ("RESTIC_PASSWORD",)
 # Cloudflare's, under infra:secrets.dns: the operator's for records, and the hosts' for proofs of names

@@ -13,7 +13,7 @@ from catalogue.loading import Catalogue
 from catalogue.pem import chain_fault, key_fault
 from catalogue.problems import nearest
 from catalogue.rules.sites import LONGEST_PASSWORD
-from catalogue.secret_groups import group_of, shared_groups
+from catalogue.secret_groups import group_of, groups_of
 from catalogue.stack import (
     API_TOKEN,
     BACKUP,
@@ -37,7 +37,8 @@ from rendering.proofs import has_token
 
 @dataclass(frozen=True)
 class Secret:
-    """One value; `group` is a service, a system (for all of its services), or one of the stack's own."""
+    """One value; `group` is a service, a system (for all of its services), `shared` (for all systems that list it), or
+    one of the stack's own."""
 
     group: str
     name: str
@@ -96,9 +97,8 @@ def settable_paths(catalogue: Catalogue) -> set[str]:
     """Every path that a value may be set for, but for logins of registries, which may have any name."""
     paths = {entry.path for entry in stack_secrets(catalogue) if entry.used_by}
     for system in catalogue.running.values():
-        shared = shared_groups(catalogue.stack, system)
         pairs = [(service.name, name) for service in system.active for name in service.secret_names]
-        paths |= {f"{group}.{name}" for service, name in pairs for group in (service, *shared)}
+        paths |= {f"{group}.{name}" for own, name in pairs for group in groups_of(catalogue.stack, system, own, name)}
         paths |= {f"{system.system}.{name}" for name in system.passwords | system.certificate_secrets}
     paths |= {f"{MONITOR}.{name}" for name in MONITOR_SECRETS}
     return paths | (
@@ -190,9 +190,10 @@ def of_environment(catalogue: Catalogue, service: str, text: str) -> tuple[dict[
     except ValueError as error:
         raise InfraError(f"{error}; nothing was set") from None
     own = catalogue.stack.secretsFrom.get(service, {})
-    settable = {
-        name: value for name, value in values.items() if name in services[service].secret_names and name not in own
-    }
+    # A file of one service decides nothing for others
+    (system,) = [system for system in catalogue.running.values() if services[service] in system.active]
+    own_names = {*services[service].secret_names} - {*own} - {*system.shared_secrets}
+    settable = {name: value for name, value in values.items() if name in own_names}
     return settable, sorted({*values} - {*settable})
 
 

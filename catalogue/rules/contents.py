@@ -13,9 +13,10 @@ from catalogue.parts import parts, wholes
 from catalogue.problems import Problem, nearest
 from catalogue.rules.each import services
 from catalogue.rules.hosts_own import STARTED_BY_NAME, elsewhere, is_anothers, is_the_hosts
+from catalogue.secret_groups import shared_names
 from catalogue.service import RetiredService, Service
 from catalogue.services import ComposeService, repositories_of
-from catalogue.stack import BACKUP, DNS, MONITOR, MONITOR_SECRETS, REGISTRIES, Stack
+from catalogue.stack import BACKUP, DNS, MONITOR, MONITOR_SECRETS, REGISTRIES, SHARED, Stack
 
 REPOSITORY = re.compile(r"[a-z0-9]+(?:[_-]+[a-z0-9]+)*(?:/[a-z0-9]+(?:[_-]+[a-z0-9]+)*)*")
 FOREIGN_REPOSITORY = re.compile(
@@ -216,8 +217,9 @@ def environment(catalogue: Catalogue) -> Iterator[Problem]:
         file = catalogue.file_of(catalogue.running[name])
         yield from _unused_secrets(catalogue, f"system {name}", name, set(), file)
     groups = names | set(catalogue.running)
+    yield from _shared_secrets(catalogue, groups)
     yield from _ambiguous_groups(catalogue)
-    yield from _unwritable_secrets(catalogue, groups)
+    yield from _unwritable_secrets(catalogue, groups | {SHARED})
     yield from _monitor_secrets(catalogue.stack)
     yield from _registry_logins(catalogue.stack)
     yield from _groups_without_owner(catalogue.stack, groups)
@@ -228,9 +230,12 @@ def _missing_secrets(stack: Stack, system: System, service: Service, present: se
         if (secret in service.environment and secret in service.secrets) or secret in present:
             continue
         rule = f"set it: infra secret set {service.name}.{secret} --stack {stack.name}"
-        if sum(secret in other.secret_names for other in system.active) > 1:
-            rule += f", or once for all of the system: infra secret set {system.system}.{secret}"
         path = f"{service.name}.{secret}"
+        if secret in system.shared_secrets:
+            path = f"{SHARED}.{secret}"
+            rule = f"set it for all that share it: infra secret set {path} --stack {stack.name}"
+        elif sum(secret in other.secret_names for other in system.active) > 1:
+            rule += f", or once for all of the system: infra secret set {system.system}.{secret}"
         yield Problem(stack.file, f"service {service.name}", f"secret {secret} is missing", rule, unset=path)
 
 
@@ -262,6 +267,25 @@ def _missing_passwords(catalogue: Catalogue) -> Iterator[Problem]:
             rule = f"set it: infra secret set {system.system}.{secret} --stack {stack.name} < FILE"
             fault, path = f"secret {secret} of a site's certificate is missing", f"{system.system}.{secret}"
             yield Problem(stack.file, f"system {system.system}", fault, rule, unset=path)
+
+
+def _shared_secrets(catalogue: Catalogue, groups: set[str]) -> Iterator[Problem]:
+    """What systems take from the stack's shared secrets is a secret of theirs, and what is set there is taken."""
+    stack, whole_of = catalogue.stack, wholes(catalogue.stack)
+    for system in catalogue.running.values():
+        # A part has the list of its whole system
+        if system.system not in whole_of:
+            for name in sorted({*system.shared_secrets} - _usable_secrets(catalogue, system.system)):
+                fault = f"shared_secrets names {name}, and no service lists it under secrets"
+                yield Problem(catalogue.file_of(system), "shared_secrets", fault, "must be a secret of its services")
+        if system.shared_secrets and SHARED in groups:
+            fault = f"takes shared secrets, and a system or service is called {SHARED}, whose own these would be"
+            yield Problem(catalogue.file_of(system), "shared_secrets", fault, "must be another name for that one")
+    if SHARED in groups:
+        return
+    for name in sorted({*stack.secrets.get(SHARED, {})} - shared_names(catalogue.running.values())):
+        rule = f"list it under shared_secrets: of systems, or: infra secret unset {SHARED}.{name} --stack {stack.name}"
+        yield Problem(stack.file, f"infra:secrets.{SHARED}", f"secret {name} is not used", rule, "warning")
 
 
 def _ambiguous_groups(catalogue: Catalogue) -> Iterator[Problem]:
@@ -307,7 +331,7 @@ def _registry_logins(stack: Stack) -> Iterator[Problem]:
 
 
 def _groups_without_owner(stack: Stack, groups: set[str]) -> Iterator[Problem]:
-    for name in sorted(set(stack.secrets) - groups - {MONITOR, REGISTRIES, BACKUP, DNS}):
+    for name in sorted(set(stack.secrets) - groups - {MONITOR, REGISTRIES, BACKUP, DNS, SHARED}):
         if not stack.secrets[name]:
             # Pulumi leaves the empty mapping of the last one that was removed
             continue

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 group = typer.Typer(no_args_is_help=True, help="Secrets of services: list, set, rotate and compare them.")
 app.add_typer(group, name="secret")
-PATH, PATH_HELP = "SERVICE.NAME", "Secret as SERVICE.NAME, or SYSTEM.NAME for all services of a system."
+PATH, PATH_HELP = "SERVICE.NAME", "Secret as SERVICE.NAME, SYSTEM.NAME for all services of a system, or shared.NAME."
 Path_ = Annotated[str, typer.Argument(metavar=PATH, help=PATH_HELP, autocompletion=complete_settable)]
 ExistingPath = Annotated[str, typer.Argument(metavar=PATH, help=PATH_HELP, autocompletion=complete_secrets)]
 OPERATORS = f"{DNS}.{API_TOKEN}"
@@ -191,7 +191,7 @@ def import_file(
         secret.put(catalogue.stack, service, name, value)
         typer.echo(f"{service}.{name} is set in stack {stack}")
     if others:
-        typer.echo(f"left out, since {service} does not list them as secrets: {', '.join(others)}")
+        typer.echo(f"left out, since {service} does not list them as secrets of its own: {', '.join(others)}")
     typer.echo(NEXT)
 
 

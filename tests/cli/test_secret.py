@@ -138,7 +138,10 @@ def test_a_value_is_removed(asked):
 def test_import_sets_only_the_secrets_of_the_service(asked, tmp_path):
     (tmp_path / "FILE").write_text(f"export API_KEY='{VALUE}'\nLOG_LEVEL=debug\nSHARED=\n# X=1\n")
     ran = command("import", "FILE", "shop-web")
-    assert ran.exit_code == 0 and "left out, since shop-web does not list them as secrets: LOG_LEVEL" in ran.stdout
+    assert (
+        ran.exit_code == 0
+        and "left out, since shop-web does not list them as secrets of its own: LOG_LEVEL" in ran.stdout
+    )
     assert [value for _, value in asked] == [VALUE]
 
 
