@@ -8,7 +8,7 @@ import pulumi_aws as aws
 
 from catalogue.checks import ensure_valid
 from catalogue.deployed_images import pin_images, standing
-from catalogue.loading import images_of, load
+from catalogue.loading import load
 from catalogue.machines import region_of
 from catalogue.parts import release_order
 from catalogue.problems import CatalogueError
@@ -18,6 +18,7 @@ from components.backups import Backups
 from components.copier import Copier
 from components.data_disk import refuse_loss
 from components.dns import Proofs, Records, refuse_to_leave
+from components.group import refuse_move
 from components.host import Origin
 from components.network import NetworkArgs
 from components.parts import former_callers, former_passages, part_outputs, refuse_lost_data, waiting_callers
@@ -57,6 +58,7 @@ refuse_to_leave(stack, prior.record_providers)
 refuse_loss(catalogue, prior.disks)
 refuse_lost_data(catalogue, prior)
 moving = move.is_under_way(stack, prior)
+refuse_move(stack, prior)
 now = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
 attempt = move.plan_move(stack, prior, now)
 if attempt.at == now:
@@ -101,6 +103,7 @@ for place in stack.regions:
     for host in stack.hosts if place == stack.region else stack.ec2_hosts:
         origin = Origin(machine_images[place].get(host, ""), replaced.get(place, {}).get(host, ""))
         rights[place, host] = region.machine(regions[place], host, origin, everywhere, going)
+    region.form_groups(regions[place])
 
 if attempt.source or stack.standbyRegions:
     repositories = [repository for system in catalogue.running.values() for repository in system.repositories]
@@ -117,7 +120,8 @@ digests = digests_here.of(catalogue.images)
 
 def digests_on(host: str) -> region.Digests:
     """Of what runs on a host alone: a release that waited for every repository would grow with the stack."""
-    return digests_here.of(images_of([*as_it_was.systems_on(host), *catalogue.systems_on(host)]))
+    images = {image.name: image for image in [*as_it_was.images_on(host), *catalogue.images_on(host)]}
+    return digests_here.of([images[name] for name in sorted(images)])
 
 
 if attempt.source:

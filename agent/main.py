@@ -35,6 +35,7 @@ from agent import (
     restore,
     shipping,
     singletons,
+    stacks,
     store,
     tags,
     transaction,
@@ -266,6 +267,8 @@ WATCHES = {
     "ship-logs": shipping.run,
 }
 
+STACKS = {"apply-stack": stacks.apply, "check-group": stacks.check_group}
+
 
 def command() -> None:
     """`python3 /var/lib/infra/bin VERB`, its argument as JSON on standard input; `job ID`, `registry-login HOST…`,
@@ -291,6 +294,10 @@ def command() -> None:
             except Refused as refusal:
                 # Neither healthy nor not: it was not checked
                 sys.exit(f"infra-monitor: {refusal}")
+        if verb == "enter-group":
+            stacks.enter(World(), sys.argv[2])
+        if verb in STACKS:
+            sys.exit(STACKS[verb](World(), sys.argv[2], lambda line: print(line, flush=True)))
         if verb == "scheduled-backup":
             sys.exit(backing_up.run_scheduled(World(), sys.argv[2], lambda line: print(line, flush=True)))
         if verb == "scheduled-drill":
@@ -310,6 +317,8 @@ def command() -> None:
     except Refused as refusal:
         if verb == "recover":
             sys.exit(f"infra-recover: {refusal}")
+        if verb in (*STACKS, "enter-group"):
+            sys.exit(str(refusal))
         if verb == "enter":
             sys.exit(f"infra: {refusal}")
         if verb in ("prove", "unprove"):

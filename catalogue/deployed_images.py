@@ -9,6 +9,7 @@ from catalogue.loading import Catalogue
 from catalogue.models import System
 from catalogue.service import Image, Service
 from catalogue.services import ComposeService, NativeService
+from catalogue.spread import SpreadService
 
 # Host → service → image as the catalogue names it (repository:tag) → digest
 Deployed = Mapping[str, Mapping[str, Mapping[str, str]]]
@@ -71,6 +72,8 @@ def _of_service(service: Service, digests: Mapping[str, str]) -> Service:
     if isinstance(service, ComposeService):
         steps = [step.model_copy(update={"image": of(step.image)}) if step.image else step for step in service.release]
         return service.model_copy(update={"image": of(service.image), "release": steps})
+    if isinstance(service, SpreadService):
+        return service.model_copy(update={"container": _of_service(service.container, digests)})
     if isinstance(service, NativeService):
         return service.model_copy(update={"artefact": [of(artefact) for artefact in service.artefact]})
     return service

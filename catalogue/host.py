@@ -1,5 +1,6 @@
 """The kinds of hosts, and what a stack's configuration says of each."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag
@@ -39,6 +40,8 @@ class Host(Model):
     """The proxy that serves the sites of all its systems."""
     ipv6: bool = True
     """`false` on a machine whose kernel has no IPv6."""
+    group: Name | None = None
+    """The host whose spread services this one runs too, in one Docker Swarm with it (docs/groups.md)."""
 
     @property
     def runs(self) -> list[str]:
@@ -76,6 +79,9 @@ class Ec2Host(Host):
     takes over from it."""
     kept: list[KeptMachine] = []
     """Earlier machines of this name that stay."""
+    count: Annotated[int, Field(ge=1, le=20, strict=False)] = 1
+    """How many machines run its spread services: itself and further ones, `NAME-2`, `NAME-3` and so on, which are its
+    group."""
     instanceType: str = "t4g.large"
     """The EC2 instance type."""
     volume: Annotated[int, Field(ge=8, le=16384, strict=False)] = 30
@@ -151,3 +157,25 @@ AnyHost = Annotated[
     Discriminator(_host_kind),
 ]
 HOST_KINDS: dict[str, type[Host]] = {"ec2": Ec2Host, "ssh": SshHost}
+
+
+def with_members(hosts: Mapping[str, AnyHost]) -> dict[str, AnyHost]:
+    """The hosts with those that `count` adds, each after the host that it belongs to. Raises ValueError where one of
+    that name is written."""
+    whole: dict[str, AnyHost] = {}
+    for name, host in hosts.items():
+        whole[name] = host
+        for number in range(2, (host.count if isinstance(host, Ec2Host) else 1) + 1):
+            member = f"{name}-{number}"
+            if member in hosts:
+                raise ValueError(f"{member} is written, and count of {name} makes it too: rename it, or lower count")
+            changes: dict[str, Any] = {
+                "systems": [],
+                "group": name,
+                "count": 1,
+                "generation": FIRST,
+                "kept": [],
+                "dataDisk": None,
+            }
+            whole[member] = host.model_copy(update=changes)
+    return whole

@@ -15,6 +15,7 @@ from catalogue.alerts import Alert, AnyAlert, CloudAlert, CloudMetric
 from catalogue.compose.source import ComposeSource
 from catalogue.compose.upstream import Upstream
 from catalogue.files import SourceText, parse_toml, read_bytes, read_compose, read_text, read_yaml
+from catalogue.groups import spread_in, with_groups
 from catalogue.instances import instance_of
 from catalogue.languages import alerts_in
 from catalogue.locating import allowed_fields, entry_of, place_of
@@ -59,11 +60,17 @@ class Catalogue:
     def systems_on(self, host: str) -> list[System]:
         return [self.systems[name] for name in dict.fromkeys(self.stack.hosts[host].runs) if name in self.systems]
 
+    def images_on(self, host: str) -> list[Image]:
+        """The images and artefacts that a host needs: of its own systems, and of spread services of its group."""
+        own = images_of(self.systems_on(host))
+        spread = [image for _, service in spread_in(self.stack, self.systems, host) for image in service.images]
+        return list({image.name: image for image in [*own, *spread]}.values())
+
     def has_identity(self, host: str) -> bool:
         """Does AWS know the host: an instance by its role, any other machine by a user's key, where it asks AWS for
         something."""
         systems = self.systems_on(host)
-        pulls = any(images_of([system]) for system in systems)
+        pulls = bool(self.images_on(host))
         dns, active = self.stack.dns, [service for system in systems for service in system.active]
         in_route53 = dns.provider == "route53"
         proves = any(site.is_proved_by_dns for system in systems for site in system.sites)
@@ -279,6 +286,7 @@ def load(root: Path, stack: Stack) -> Catalogue:
             origins[one.own_name] = read_system(places[one.system], variant)
             systems[one.own_name] = instance_of(origins[one.own_name], one)
     origins |= with_parts(stack, systems)
+    systems = with_groups(stack, systems)
     folder = root / STATIC
     static = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
     alerts = alerts_in(stack.language, read_alerts(root / ALERTS), root)

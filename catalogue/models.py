@@ -43,6 +43,13 @@ class ContainerNetwork(Model):
     """The systemd unit that creates it."""
 
 
+class GroupedNetwork(ContainerNetwork):
+    """That of a system whose spread services run on a group of hosts. The program makes it (catalogue/groups.py)."""
+
+    group: Name
+    """The network that its containers share with these too."""
+
+
 class Account(Model):
     """An account of the host that services run as. One that is there already is used as it is."""
 

@@ -62,6 +62,18 @@ def calls(stack: Stack) -> dict[str, list[str]]:
     }
 
 
+def members(stack: Stack) -> dict[str, list[str]]:
+    """Each host that has a group → all hosts of it, itself first."""
+    leaders = [name for name, host in stack.hosts.items() if host.group is None]
+    groups = {name: [name, *(other for other, host in stack.hosts.items() if host.group == name)] for name in leaders}
+    return {name: hosts for name, hosts in groups.items() if len(hosts) > 1}
+
+
+def leader_of(stack: Stack, host: str) -> str:
+    """The host whose group a host is in, which may be itself; "" for one without a group."""
+    return next((leader for leader, hosts in members(stack).items() if host in hosts), "")
+
+
 def neighbours(stack: Stack, host: str) -> list[str]:
     """The hosts whose private addresses stand in a host's files: those that it calls, and itself where it is called."""
     own_calls = calls(stack)
@@ -69,14 +81,19 @@ def neighbours(stack: Stack, host: str) -> list[str]:
     return [*called, *own_calls.get(host, [])]
 
 
+def prerequisites(stack: Stack, host: str, former_callers: Mapping[str, Sequence[str]]) -> list[str]:
+    """The hosts that get their releases before one: those that it calls, the others of its group, which have the images
+    then, and those that called it until now (`former_callers`)."""
+    group = [other for other in members(stack).get(host, []) if other != host]
+    return list(dict.fromkeys([*calls(stack).get(host, []), *group, *former_callers.get(host, [])]))
+
+
 def release_order(stack: Stack, former_callers: Mapping[str, Sequence[str]] | None = None) -> list[str]:
-    """The stack's hosts in the order of their releases: one that another calls comes before it, and one that others
-    called until now (`former_callers`) after these."""
+    """The stack's hosts in the order of their releases: each after its prerequisites."""
     ordered: list[str] = []
-    own_calls = calls(stack)
 
     def add(host: str, above: tuple[str, ...] = ()) -> None:
-        for earlier in [*own_calls.get(host, []), *(former_callers or {}).get(host, [])]:
+        for earlier in prerequisites(stack, host, former_callers or {}):
             # A rule refuses a circle
             if earlier not in above and earlier in stack.hosts:
                 add(earlier, (*above, host))
@@ -169,7 +186,8 @@ def _rest(system: System, entry: Instance, host: str) -> System:
             return
         changes: dict[str, Any] = {"routes": [rename_gate(route, here) for route in service.routes]}
         if service.name in names:
-            yield _relay(leaving[service.name], host).model_copy(update=changes)
+            address = f"{private_address(host)}:{leaving[service.name].listens_inside}"
+            yield relay(leaving[service.name], host, address).model_copy(update=changes)
         elif service.name not in leaving:
             if isinstance(service, ComposeService):
                 # Nothing waits at boot for a machine that may start later
@@ -199,8 +217,8 @@ def _inside_names(service: ComposeService) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _relay(service: ComposeService, host: str) -> UnitService:
-    """The unit that leads connections to a service on another host."""
+def relay(service: ComposeService, host: str, address: str) -> UnitService:
+    """The unit that leads connections at a service's port to an `address`, where it runs apart from its system."""
     name = relay_name(service.name, host)
     return UnitService.model_validate(
         {
@@ -218,7 +236,7 @@ def _relay(service: ComposeService, host: str) -> UnitService:
             "directives": {
                 "Unit": {"Description": f"Leads to {service.name} on {host}"},
                 "Service": {
-                    "ExecStart": f"{PROXYD} --connections-max=4096 {private_address(host)}:{service.listens_inside}",
+                    "ExecStart": f"{PROXYD} --connections-max=4096 {address}",
                     "DynamicUser": "yes",
                     "NoNewPrivileges": "yes",
                     "PrivateTmp": "yes",

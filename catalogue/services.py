@@ -89,6 +89,9 @@ class ComposeService(Service, ContainerOptions, Following):
     own, and memory for each."""
     replica_ports: list[Port] = []
     """Ports of the replicas after the first. They follow from its name where none are written."""
+    spread: Annotated[int, Field(ge=1, le=100)] | None = None
+    """How many of it run on the hosts of a group (`count` of infra:hosts), on whichever of them. On a host without a
+    group one runs."""
     publish: list[PublishedPort] = []
     """Ports at which the world reaches it past the proxy, such as `"25"` or `"51820/udp"`. They need the exception
     `public-ports`."""

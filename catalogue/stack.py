@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PrivateAttr, ValidationError
+from pydantic import AfterValidator, Field, PrivateAttr, ValidationError
 
 from catalogue.dns import Dns
 from catalogue.elsewhere import Bucket, Certificates, NameServer, Url
 from catalogue.encrypted_values import ENCRYPTED, in_plain_text, is_empty, is_sealed, mark_encrypted
 from catalogue.fields import AccountId, Email, HostName, Model, Name, Network, PublicKey, Region, pattern_text
 from catalogue.files import SourceText, mapping, read_mapping, read_text
-from catalogue.host import HOST_KINDS, AnyHost, Ec2Host, Host, SshHost
+from catalogue.host import HOST_KINDS, AnyHost, Ec2Host, Host, SshHost, with_members
 from catalogue.instances import Instance
 from catalogue.languages import ENGLISH, Language
 from catalogue.logs import Logs
@@ -93,7 +93,7 @@ class Stack(Model):
     statusCidrs: list[Network] = []
     temporarySsh: Annotated[bool, Field(strict=False)] = False
     # With none, a host can be read off (infra adopt host); an update needs one
-    hosts: dict[Name, AnyHost]
+    hosts: Annotated[dict[Name, AnyHost], AfterValidator(with_members)]
     # Pulumi writes numbers and truth back as text, hence strict=False on them
     sharedRepositories: Annotated[bool, Field(strict=False)] = False
     protected: Annotated[bool, Field(strict=False)] = False

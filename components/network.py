@@ -9,11 +9,13 @@ import pulumi_aws as aws
 from catalogue.host import SshHost
 from catalogue.loading import Catalogue
 from catalogue.networks import HOSTS, SUBNET
-from catalogue.parts import host_of, parts
+from catalogue.parts import host_of, members, parts
 from catalogue.stack import Stack
 from components.naming import inside, tags
 
 WORLD = "0.0.0.0/0"
+# Of its managers, of what each host knows of the others, and of the containers' packets
+SWARM = ((2377, "tcp"), (7946, "tcp"), (7946, "udp"), (4789, "udp"))
 
 
 @dataclass(frozen=True)
@@ -85,13 +87,46 @@ class Network(pulumi.ComponentResource):
         )
         ways = list(dict.fromkeys([*passages(catalogue), *args.former]))
         self._own_groups = self._groups_between(name, stack, vpc, label, ways)
+        self._swarms = self._groups_of_swarms(name, stack, vpc, label)
         self.subnet_id = pulumi.Output.from_input(subnet)
         self.security_group_id = pulumi.Output.all(group.id, *(rule.id for rule in rules)).apply(lambda ids: ids[0])
         self.register_outputs({"subnet_id": self.subnet_id, "security_group_id": self.security_group_id})
 
     def groups_of(self, host: str) -> list[pulumi.Output[str]]:
         """The security groups of a host's machine."""
-        return [self.security_group_id, *([self._own_groups[host]] if host in self._own_groups else [])]
+        return [
+            self.security_group_id,
+            *(groups[host] for groups in (self._own_groups, self._swarms) if host in groups),
+        ]
+
+    def _groups_of_swarms(
+        self, name: str, stack: Stack, vpc: pulumi.Input[str], label: dict[str, str]
+    ) -> dict[str, pulumi.Output[str]]:
+        """Host → the group of its Swarm: its hosts reach each other at the ports of SWARM, and no one else does."""
+        by_host: dict[str, pulumi.Output[str]] = {}
+        for leader, hosts in members(stack).items():
+            if leader not in stack.ec2_hosts:
+                continue
+            group = aws.ec2.SecurityGroup(
+                f"{name}-swarm-{leader}", description=f"The Docker Swarm of {leader} and its group", vpc_id=vpc,
+                tags=label, opts=inside(self),
+            )  # fmt: skip
+            rules = [
+                aws.vpc.SecurityGroupIngressRule(
+                    f"{name}-swarm-{leader}-in-{port}-{protocol}",
+                    security_group_id=group.id,
+                    ip_protocol=protocol,
+                    from_port=port,
+                    to_port=port,
+                    referenced_security_group_id=group.id,
+                    tags=label,
+                    opts=inside(self),
+                ).id
+                for port, protocol in SWARM
+            ]
+            usable = pulumi.Output.all(group.id, *rules).apply(lambda ids: ids[0])
+            by_host |= dict.fromkeys(hosts, usable)
+        return by_host
 
     def _groups_between(
         self, name: str, stack: Stack, vpc: pulumi.Input[str], label: dict[str, str], ways: list[Passage]

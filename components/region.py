@@ -14,8 +14,8 @@ from catalogue.data_disks import mounts
 from catalogue.dns import CHALLENGE
 from catalogue.host import Ec2Host
 from catalogue.loading import Catalogue
-from catalogue.parts import calls, neighbours
-from components import access, steps
+from catalogue.parts import members, neighbours, prerequisites
+from components import access, group, steps
 from components.alarms import HostAlarms, HostAlarmsArgs, Topic
 from components.alone import refuse_more, with_versions
 from components.before import Before, LastRelease, Machine
@@ -117,7 +117,8 @@ def machine(
     options = region.options if host in stack.ec2_hosts else everywhere
     preparation, grants = needs(catalogue, host), proof_records(region.zone, allowed, host)
     # A host pulls what its own systems run, and nothing of others
-    own = list(dict.fromkeys(name for system in allowed.systems_on(host) for name in system.repositories))
+    of_systems = [name for system in allowed.systems_on(host) for name in system.repositories]
+    own = list(dict.fromkeys([*of_systems, *(image.repository for image in catalogue.images_on(host))]))
     pulls: pulumi.Input[list[str]] = pulumi.Output.all(*(region.registry.arns[name] for name in own)) if own else []
     watched = (region.zone.arn or region.zone.former) if watches(allowed, host) else ""
     namespace = metrics_destination(catalogue, host).get("namespace", "")
@@ -139,6 +140,16 @@ def machine(
         machine_of_host = ExistingHost(name, ExistingHostArgs(stack, host, spec, preparation), options)
     region.machines[host] = machine_of_host
     return rights
+
+
+def form_groups(region: Region) -> None:
+    """The Swarms of a region's groups; its releases wait for them."""
+    for leader, hosts in members(region.catalogue.stack).items():
+        if all(host in region.machines for host in hosts):
+            machines = {host: region.machines[host] for host in hosts}
+            options = region.options if leader in region.catalogue.stack.ec2_hosts else pulumi.ResourceOptions()
+            name = f"{region.catalogue.stack.resource_prefix(leader)}-group"
+            region.waits = [*region.waits, group.form(name, region.catalogue, machines, options)]
 
 
 def keep_earlier(region: Region, prior: Before, everywhere: pulumi.ResourceOptions) -> dict[str, list[int]]:
@@ -218,7 +229,7 @@ def release(
 
     built = pulumi.Output.all(digests, secrets, addresses).apply(build_release)
     # What it calls serves before it asks for it, and what called it has ceased to before it stops serving
-    others = [*calls(stack).get(host, []), *region.former_callers.get(host, [])]
+    others = prerequisites(stack, host, region.former_callers)
     earlier = [region.releases[other] for other in others if other in region.releases]
     options = pulumi.ResourceOptions.merge(
         region.options if mine else everywhere, pulumi.ResourceOptions(depends_on=[*region.waits, *earlier])

@@ -11,10 +11,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from agent.documents.answers import Releases
 from catalogue.deployed_images import DIGEST, DeployRequest, standing
+from catalogue.groups import swarm_name
 from catalogue.loading import Catalogue
 from catalogue.problems import nearest
 from catalogue.service import Image, Service
 from catalogue.services import ComposeService
+from catalogue.spread import SpreadService
 from catalogue.stack import APPROVED_IMAGES, DEPLOYING
 from infra import aws, bringing, hosts
 from infra.errors import InfraError
@@ -69,6 +71,14 @@ def host_of(
         raise InfraError(f"{', '.join(services)} are on several hosts: name those of each host by themselves")
     if len(candidates) > 1:
         raise InfraError(f"{', '.join(services)} runs on several hosts: name one with --host: {', '.join(candidates)}")
+    spread = [one for name in services if isinstance(one := on[candidates[0]][name], SpreadService)]
+    if spread:
+        swarm_names = " ".join(swarm_name(service.container) for service in spread)
+        raise InfraError(
+            f"{', '.join(service.name for service in spread)} runs on the hosts of a group, which {command} does not "
+            f"reach: pulumi up brings new builds and secrets to all of them; to restart it, on {candidates[0]}: docker "
+            f"service update --force {swarm_names}"
+        )
     _whole_units(catalogue, candidates[0], services, command)
     return candidates[0], {name: on[candidates[0]][name] for name in services}
 

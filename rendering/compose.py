@@ -15,7 +15,7 @@ from catalogue.compose.durations import seconds
 from catalogue.compose.values import Mount
 from catalogue.data_disks import DOCKER
 from catalogue.loading import Catalogue
-from catalogue.models import ContainerNetwork, System
+from catalogue.models import ContainerNetwork, GroupedNetwork, System
 from catalogue.service import Image
 from catalogue.services import ComposeService
 from catalogue.shapes import ComposeBody, ComposeDocument, is_list, is_mapping
@@ -114,15 +114,25 @@ def document(project: Project, network: ContainerNetwork, stack: Stack, digests:
     volumes = {name: {"external": True} for service in project.services for name in service.volume_names}
     return {
         "services": {service.compose_key: entry(service, place) for service, place in project.members},
-        "networks": {network.name: {"external": True}},
+        "networks": {name: {"external": True} for name in networks_of(network)},
         # No project's own: nothing that removes a project removes its data
         **({"volumes": volumes} if volumes else {}),
     }
 
 
 def network_settings(service: ComposeService, network: ContainerNetwork, settings: dict[str, Any]) -> dict[str, Any]:
-    """The network that a container of a service is in, in the words of a compose file."""
-    return {"network_mode": "host"} if service.is_on_host_network else {"networks": {network.name: settings}}
+    """The networks that a container of a service is in, in the words of a compose file."""
+    if service.is_on_host_network:
+        return {"network_mode": "host"}
+    first, *others = networks_of(network)
+    # An address is one of its system's own network
+    in_others = {name: value for name, value in settings.items() if name == "aliases"}
+    return {"networks": {first: settings} | dict.fromkeys(others, in_others)}
+
+
+def networks_of(network: ContainerNetwork) -> list[str]:
+    """A system's own network, and that of its group of hosts."""
+    return [network.name, *([network.group] if isinstance(network, GroupedNetwork) else [])]
 
 
 def _ports(service: ComposeService, place: Place) -> list[str]:

@@ -140,8 +140,7 @@ class PublishedPorts:
 
 @dataclass(frozen=True)
 class Health:
-    """How a release shows that it is healthy: each service that it (re)starts answers `successes` times in a row within
-    `deadline` seconds."""
+    """Each service that a release (re)starts answers `successes` times in a row within `deadline` seconds."""
 
     successes: int = 3
     deadline: int = 180
@@ -337,6 +336,7 @@ class HostFiles:
     timezone: str = "UTC"
     mounts: list[str] = field(default_factory=list[str])
     private: list[str] = field(default_factory=list[str])
+    group_networks: list[str] = field(default_factory=list[str])
     networks: list[Network] = field(default_factory=list[Network])
     containers: list[Container] = field(default_factory=list[Container])
     steps: list[Step] = field(default_factory=list[Step])

@@ -10,7 +10,7 @@ from catalogue import models as catalogue_models
 from catalogue.host import SshHost
 from catalogue.loading import Catalogue, images_of
 from catalogue.models import System
-from catalogue.parts import parts, relay_name
+from catalogue.parts import leader_of, parts, relay_name
 from catalogue.service import Service
 from catalogue.services import ComposeService, NativeService, most_memory
 from catalogue.stack import Stack
@@ -23,6 +23,7 @@ from rendering import (
     data_disks,
     environments,
     following,
+    groups,
     holding,
     monitor,
     neighbours,
@@ -69,11 +70,13 @@ def render(
     stack_secrets = catalogue.secrets if secrets is None else secrets
     for system in catalogue.systems_on(host):
         own = _system(catalogue, host, system, digests or {}, stack_secrets)
+        own = groups.with_swarm(own, catalogue, system, digests or {}, stack_secrets)
         bound = pressure.bar_units(singletons.bind_units(own, catalogue, system), catalogue, system)
         files = _join(files, data_disks.hold_units(bound, catalogue, host, system))
     stack = catalogue.stack
     limits = most_memory(service for system in catalogue.systems_on(host) for service in system.active)
     files = _join(files, backups.backup_timers(catalogue, host, stack_secrets, digests or {}))
+    files = _join(files, groups.group_files(catalogue, host, digests or {}))
     joined = _join(files, _host(catalogue, host, stack_secrets))
     # What packages bring, and people that are there, several systems may name
     once = replace(
@@ -151,7 +154,7 @@ def _host(catalogue: Catalogue, host: str, secrets: Secrets) -> HostFiles:
     """What every host has once, whichever systems it runs."""
     stack = catalogue.stack
     has_sites = any(system.sites for system in catalogue.systems_on(host))
-    has_images = any(system.compose_services for system in catalogue.systems_on(host))
+    has_images = runs_containers(catalogue, host)
     files = [
         File(f"{ROOTS}/infra-root-{number}.crt", f"{root.strip()}\n".encode())
         for number, root in enumerate(stack.trustedRoots, 1)
@@ -212,11 +215,19 @@ def watches(catalogue: Catalogue, host: str) -> bool:
     return any(singletons.singletons(system) for system in catalogue.systems_on(host))
 
 
+def runs_containers(catalogue: Catalogue, host: str) -> bool:
+    """Whether a host has containers: its own systems', or those of its group."""
+    own = any(system.compose_services for system in catalogue.systems_on(host))
+    return own or bool(leader_of(catalogue.stack, host))
+
+
 def needs(catalogue: Catalogue, host: str) -> list[str]:
     """What `prepare-host.sh` installs: the Debian packages of the host's systems, and `docker` and the proxy under
     these names, since several packages provide them."""
     systems = catalogue.systems_on(host)
-    packages = ["docker"] if any(system.compose_services for system in systems) else []
+    packages = ["docker"] if runs_containers(catalogue, host) else []
+    if leader_of(catalogue.stack, host):
+        packages += [groups.ASKER_PACKAGE]
     if images_of(systems):
         # Images are copied from region to region on the host itself
         packages += ["skopeo"]

@@ -64,6 +64,33 @@ class MountRequest(TypedDict):
     payload: MountPayload
 
 
+class GroupHost(TypedDict):
+    """A host of a group: `manages` says whether it keeps the Swarm's state."""
+
+    target: TargetFields
+    address: str
+    manages: bool
+
+
+class GroupNetwork(TypedDict):
+    """A network of the Swarm."""
+
+    name: str
+    subnet: str
+    gateway: str
+
+
+class GroupRequest(TypedDict):
+    """To `infra.group`: the hosts of a group by name, the first one first, what the Swarm may take networks of its own
+    from (`pool`), and the networks that it is to have. `program` is the text of agent/swarm.py."""
+
+    order: list[str]
+    hosts: dict[str, GroupHost]
+    pool: str
+    networks: list[GroupNetwork]
+    program: str
+
+
 class MirrorRequest(TypedDict):
     """To `infra.mirror`: `reference` is `:TAG` or `@DIGEST`, `digest` what the copy is to have, `logins` are
     registry → user, password."""

@@ -10,6 +10,7 @@ from typing import Any, TypedDict
 # What a manifest means where it says nothing of it: releases without any have the ids that they always had
 LEFT_OUT: dict[str, Any] = {
     "environments": [],
+    "group_networks": [],
     "language": "en",
     "mounts": [],
     "own_certificates": [],
@@ -296,6 +297,7 @@ class Health(TypedDict):
 class _Sometimes(TypedDict, total=False):
     language: str  # of the page and notices, where that is not English
     environments: list[Environment]  # of Python, where there are any
+    group_networks: list[str]  # those that containers share with other hosts of the group, where there are some
     timezone: str  # an IANA name: of the times that the page and notices show, where that is not UTC
     own_certificates: list[OwnCertificate]  # that no authority is asked for, where there are some
     mounts: list[str]  # places that have to be mounted, where there are some

@@ -51,7 +51,7 @@ def attachment(look: HostFacts, _: Alert) -> Measures:
 def legacy(look: HostFacts, _: Alert) -> Measures:
     """1 for a legacy network: one that a compose project of ours made for itself, or that one of our containers is
     in beside its own."""
-    ours = {entry["name"] for entry in look.manifest["networks"]}
+    ours = {entry["name"] for entry in look.manifest["networks"]} | {*_group_networks(look)}
     if not ours:
         return
     projects = {match[1] for unit in look.manifest["units"] for file in unit["files"] if (match := _folder(file))}
@@ -65,6 +65,11 @@ def legacy(look: HostFacts, _: Alert) -> Measures:
             nothing = phrase(", without a container of this release")
             holds = phrase(" ({members})", members=", ".join(members)) if members else nothing
             yield Measured(name, 1 if members or docker_network.project in projects else 0, holds)
+
+
+def _group_networks(look: HostFacts) -> list[str]:
+    """The networks that containers share with other hosts of their group."""
+    return look.manifest.get("group_networks", [])
 
 
 def _in_networks(entries: list[Container]) -> list[Container]:
@@ -99,12 +104,11 @@ def _places(look: HostFacts, definition: Container) -> list[str]:
         for other in look.expected_containers
         if other["network"] == network and definition["name"] in other["aliases"]
     ]
-    addresses = [
-        other["address"] or look.containers[other["name"]].addresses.get(network, "")
-        for other in [definition, *(other for other in others if other is not definition)]
-        if other["name"] in look.containers
-    ]
-    return [address for address in addresses if address]
+    present = [other for other in [definition, *others] if other["name"] in look.containers]
+    addresses = [other["address"] or look.containers[other["name"]].addresses.get(network, "") for other in present]
+    for name in _group_networks(look):
+        addresses += [look.containers[other["name"]].addresses.get(name, "") for other in present]
+    return [address for address in dict.fromkeys(addresses) if address]
 
 
 def _rings(look: HostFacts) -> dict[str, list[tuple[Container, Container]]]:

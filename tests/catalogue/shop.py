@@ -103,6 +103,14 @@ def in_a_circle(root: Path) -> Catalogue:
     return read_shop(root, "shop", part("shop-staging", "shop-staging-db"), hosts={"second": second})
 
 
+def in_a_group(root: Path, change=lambda text: text, of_box=(), **hosts) -> Catalogue:
+    """The shop on three hosts, its web service spread over them as it is written."""
+    box = {**SECOND, "systems": ["shop"], "count": 3, **dict(of_box)}
+    spread = lambda text: change(text.replace("    port: 8040\n", "    port: 8040\n    spread: 2\n"))  # noqa: E731
+    return read_shop(root, "shop", change=spread, hosts={"box": box, **hosts})
+
+
 def misplaced_catalogues(root: Path) -> list[Catalogue]:
-    """What is said against each way to place services apart."""
-    return [apart_at_ssh(root), in_a_circle(root)]
+    """What is said against each way to place services apart, or on several hosts."""
+    stray = in_a_group(root, other={**SECOND, "systems": [], "group": "nothing"})
+    return [apart_at_ssh(root), in_a_circle(root), stray]

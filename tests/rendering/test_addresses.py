@@ -54,7 +54,7 @@ def test_a_spare_address_beside_none_is_refused():
 def test_monitor_checks_the_network_of_a_container(at, met):
     container = SimpleNamespace(running=True, addresses=at, pid=1)
     wanted = {"name": "web", "network": "net", "address": ""}
-    look = SimpleNamespace(expected_containers=[wanted], containers={"web": container})
+    look = SimpleNamespace(manifest={}, expected_containers=[wanted], containers={"web": container})
     (measured,) = attachment(look, {})
     assert measured.value == met
 
@@ -64,7 +64,18 @@ def test_container_name_must_resolve_to_its_address(given, met):
     container = SimpleNamespace(running=True, addresses={"net": "172.27.0.3"}, pid=1)
     wanted = {"name": "web", "network": "net", "address": "", "aliases": []}
     world = SimpleNamespace(resolve_inside=lambda pairs: [given])
-    look = SimpleNamespace(expected_containers=[wanted], containers={"web": container}, world=world)
+    look = SimpleNamespace(manifest={}, expected_containers=[wanted], containers={"web": container}, world=world)
+    (measured,) = resolution(look, {})
+    assert measured.value == met
+
+
+@pytest.mark.parametrize(("given", "met"), [("172.27.0.3", 0), ("10.1.0.9", 0), ("10.1.0.8", 1)])
+def test_name_resolves_to_an_address_in_the_groups_network_too(given, met):
+    container = SimpleNamespace(running=True, addresses={"net": "172.27.0.3", "net-group": "10.1.0.9"}, pid=1)
+    wanted = {"name": "web", "network": "net", "address": "172.27.0.3", "aliases": []}
+    world = SimpleNamespace(resolve_inside=lambda pairs: [given])
+    manifest = {"group_networks": ["net-group"]}
+    look = SimpleNamespace(manifest=manifest, expected_containers=[wanted], containers={"web": container}, world=world)
     (measured,) = resolution(look, {})
     assert measured.value == met
 
@@ -77,5 +88,7 @@ def test_name_of_replicas_resolves_to_any_of_them(given, met):
     expected[1]["aliases"] = ["web"]
     asked = {"web": given, "web-2": "172.27.0.4", "other": "172.27.0.5"}
     world = SimpleNamespace(resolve_inside=lambda pairs: [asked[name] for _, name in pairs])
-    found = resolution(SimpleNamespace(expected_containers=expected, containers=containers, world=world), {})
+    found = resolution(
+        SimpleNamespace(manifest={}, expected_containers=expected, containers=containers, world=world), {}
+    )
     assert {entry.subject: entry.value for entry in found} == {"web": met, "web-2": 0, "other": 0}

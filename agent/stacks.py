@@ -1,0 +1,177 @@
+"""Spread services: what a host of a group has the Docker Swarm run, and the way there from its own ports."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from agent.documents.stacks import EntryFile, GroupFile, StackFile
+from agent.outcome import Refused
+from agent.world import World
+
+BOOT = 120.0  # seconds until a host that has just started knows its Swarm
+IMAGE = "infra-entry:1"
+UNPRIVILEGED = 65534  # the number of an account that owns nothing
+NGINX = "/usr/sbin/nginx"
+CONFIGURATION = "/etc/infra/entry.conf"
+# What a program of this host needs where nothing else is
+PROGRAMS = ("/usr", "/lib", "/lib64")
+FINAL = ("completed", "paused", "rollback_completed", "rollback_paused")
+Say = Callable[[str], None]
+
+
+def apply(world: World, path: str, say: Say) -> int:
+    """Has the Swarm run what a stack's file says, and waits until it does. Raises Refused, after which it runs what it
+    ran before."""
+    stack: StackFile = json.loads(world.read(path) or b"{}")["x-infra"]
+    _demand_swarm(world, manages=True)
+    ensure_network(world, stack["network"], stack["subnet"], stack["gateway"])
+    name, before = stack["service"], _service(world, stack["service"])
+    ran = world.run("docker", "stack", "deploy", "--prune", "--resolve-image", "never", "-c", path, stack["stack"])
+    if ran.code:
+        raise Refused(f"{name}: {ran.last_lines(2)}")
+    try:
+        _wait(world, stack, before, say)
+    except Refused:
+        if before is None:
+            # There is nothing that it could go back to
+            world.run("docker", "stack", "rm", stack["stack"])
+        raise
+    return 0
+
+
+def _service(world: World, name: str) -> dict[str, Any] | None:
+    """What the Swarm has under a name; None where it has nothing."""
+    ran = world.run("docker", "service", "inspect", "-f", "{{json .}}", name)
+    return None if ran.code else json.loads(ran.output)
+
+
+def _wait(world: World, stack: StackFile, before: dict[str, Any] | None, say: Say) -> None:
+    """Until all of a service run, as it is now, and are healthy: Docker counts one as running only then."""
+    name, until = stack["service"], world.now() + stack["limit"]
+    last_update: dict[str, str] = (before or {}).get("UpdateStatus") or {}
+    started = last_update.get("StartedAt")
+    old = (before or {}).get("Spec")
+    while True:
+        service = _service(world, name) or {}
+        update: dict[str, str] = service.get("UpdateStatus") or {}
+        is_updating = before is not None and service.get("Spec") != old and update.get("StartedAt") == started
+        state = "" if update.get("StartedAt") == started else update.get("State", "")
+        if state.startswith(("rollback", "paused")):
+            if state in FINAL:
+                raise Refused(f"{name} is unhealthy in the Swarm: {_reason(world, name)}")
+        elif not is_updating and state in ("", "completed"):
+            running = _running(world, name)
+            if len(running) >= stack["replicas"]:
+                say(f"{name}: {len(running)} running on {', '.join(sorted(set(running)))}")
+                return
+        if world.now() > until:
+            raise Refused(
+                f"{name}: {len(_running(world, name))} of {stack['replicas']} are healthy in the Swarm after "
+                f"{stack['limit']} s: {_reason(world, name)}"
+            )
+        world.sleep(1)
+
+
+def _tasks(world: World, name: str) -> list[dict[str, str]]:
+    ran = world.run("docker", "service", "ps", "--no-trunc", "--format", "{{json .}}", name)
+    return [json.loads(line) for line in ran.output.splitlines() if line.startswith("{")] if ran.code == 0 else []
+
+
+def _running(world: World, name: str) -> list[str]:
+    """The hosts on which one of it is healthy, by Docker's names."""
+    tasks = _tasks(world, name)
+    return [
+        task["Node"]
+        for task in tasks
+        if task["DesiredState"] == "Running" and task["CurrentState"].startswith("Running")
+    ]
+
+
+def _reason(world: World, name: str) -> str:
+    """What went wrong with one of it last, and what that one said."""
+    failed = [task for task in _tasks(world, name) if task.get("Error")]
+    if not failed:
+        return f"no new one passed its health check (docker service ps {name})"
+    task = failed[0]
+    ran = world.run("docker", "service", "logs", "--raw", "--tail", "3", task["ID"])
+    last_line = ran.last_lines(1) if ran.code == 0 and ran.output.strip() else ""
+    return f"{task['Error']} on {task['Node']}{f': {last_line}' if last_line else ''}"
+
+
+def ensure_network(world: World, name: str, subnet: str, gateway: str) -> None:
+    """The network of a group's containers. Raises Refused."""
+    if world.run("docker", "network", "inspect", name).code == 0:
+        return
+    ran = world.run(
+        "docker", "network", "create", "--driver", "overlay", "--attachable", "--subnet", subnet, "--gateway", gateway,
+        name,
+    )  # fmt: skip
+    if ran.code and world.run("docker", "network", "inspect", name).code:
+        raise Refused(f"network {name}: {ran.last_lines(1)}")
+
+
+def _demand_swarm(world: World, manages: bool) -> None:
+    """Raises Refused where this host is in no Swarm, or `manages` none; one that has just started gets some time."""
+    until = world.now() + BOOT
+    while True:
+        ran = world.run("docker", "info", "-f", "{{json .Swarm}}")
+        swarm: dict[str, Any] = json.loads(ran.output) if ran.code == 0 else {}
+        is_in = swarm.get("LocalNodeState") == "active"
+        if is_in and (not manages or swarm.get("ControlAvailable")):
+            return
+        if swarm.get("LocalNodeState") == "inactive" or world.now() > until:
+            reason = swarm.get("Error") or f"its state is {swarm.get('LocalNodeState') or 'unknown'}"
+            what = "manages no Docker Swarm" if is_in else "is in no Docker Swarm"
+            raise Refused(f"this host {what} ({reason}): pulumi up brings it there")
+        world.sleep(2)
+
+
+def check_group(world: World, path: str, say: Say) -> int:
+    """Looks whether this host is in its group's Swarm. On the group's first host it removes what is not to run any
+    more. Raises Refused."""
+    group: GroupFile = json.loads(world.read(path) or b"{}")
+    stacks = group["stacks"]
+    _demand_swarm(world, manages=stacks is not None)
+    if stacks is None:
+        return 0
+    labelled = ["--filter", f"label=infra.group={group['leader']}"]
+    services = world.run("docker", "service", "ls", "-q", *labelled).output.split()
+    for id in services:
+        label = '{{index .Spec.Labels "com.docker.stack.namespace"}}'
+        stack = world.run("docker", "service", "inspect", "-f", label, id).output.strip()
+        if stack and stack not in stacks:
+            say(f"removing {stack}")
+            world.run("docker", "stack", "rm", stack)
+    return 0
+
+
+def enter(world: World, path: str) -> NoReturn:
+    """Becomes the container that leads into a group's network: the host's own proxy program, with nothing else of the
+    host in it. Raises Refused."""
+    entry: EntryFile = json.loads(world.read(path) or b"{}")
+    _demand_swarm(world, manages=False)
+    ensure_network(world, entry["network"], entry["subnet"], entry["gateway"])
+    if world.run("docker", "image", "inspect", IMAGE).code:
+        ran = world.run("sh", "-c", f"tar -c --files-from /dev/null | docker import - {IMAGE}")
+        if ran.code:
+            raise Refused(f"image {IMAGE}: {ran.last_lines(1)}")
+    world.run("docker", "rm", "--force", entry["name"])
+    configuration = f"{entry['sockets']}.conf"
+    world.write(configuration, entry["configuration"].encode(), 0o644, "root", "root")
+    # It runs as no one, and listens here
+    os.chown(entry["sockets"], UNPRIVILEGED, UNPRIVILEGED)
+    places = [(path, path, ",readonly") for path in PROGRAMS if os.path.isdir(path)]
+    places += [(configuration, CONFIGURATION, ",readonly"), (entry["sockets"], entry["sockets"], "")]
+    mounts = [f"type=bind,source={source},target={target}{mode}" for source, target, mode in places]
+    words = [
+        "docker", "run", "--rm", "--name", entry["name"], "--network", entry["network"],
+        "--user", f"{UNPRIVILEGED}:{UNPRIVILEGED}", "--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL",
+        "--security-opt", "no-new-privileges", "--memory", "128m", "--stop-signal", "SIGQUIT",
+        "--label", "object_systemd_unit=infra-entry", "--log-driver", "journald",
+        *(word for mount in mounts for word in ("--mount", mount)),
+        IMAGE, NGINX, "-c", CONFIGURATION, "-g", "daemon off;",
+    ]  # fmt: skip
+    os.execvp("docker", words)

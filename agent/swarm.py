@@ -1,0 +1,269 @@
+"""What forms a Docker Swarm of a group of hosts. Goes to a host by itself, before any release: it imports nothing of
+the agent, and speaks JSON lines. Docker is asked through its socket, so that no list of processes shows a token.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+import threading
+import time
+import urllib.parse
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, cast
+
+SOCKET = "/run/docker.sock"
+VERSION = "/v1.40"
+PATIENCE = 60.0  # seconds that one answer of Docker may take
+MOVING = 300.0  # seconds that the containers of a drained host may take to run elsewhere
+LEFT = "down"
+Say = Callable[[str], None]
+# What is to be done (`action`, one of ACTIONS), with its own arguments: the host's `address` in the private network,
+# the `manager` that is joined by its address with a `token`, the `role` of a host in the Swarm, the `node` that is
+# changed and the `host` that it is, what the Swarm takes networks of its own from (`pool`), and a network by `name`,
+# `subnet` and `gateway`
+Payload = Mapping[str, str]
+
+
+class Refused(Exception):
+    """What Docker said, in one line."""
+
+
+class _Connection(http.client.HTTPConnection):
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(SOCKET)
+
+
+class Docker:
+    """Docker's own interface on this host."""
+
+    def ask(self, method: str, path: str, body: Any = None) -> Any:
+        """The answer, out of JSON; None where there is none. Raises Refused."""
+        connection = _Connection("localhost", timeout=PATIENCE)
+        try:
+            text = None if body is None else json.dumps(body)
+            connection.request(method, f"{VERSION}{path}", text, {"Content-Type": "application/json"})
+            answer = connection.getresponse()
+            content = answer.read().decode(errors="replace")
+        except (OSError, http.client.HTTPException) as error:
+            raise Refused(f"Docker does not answer: {error}") from None
+        finally:
+            connection.close()
+        try:
+            value = json.loads(content) if content.strip() else None
+        except ValueError:
+            value = None
+        if answer.status >= 400:
+            reason = cast("dict[str, Any]", value).get("message", "") if isinstance(value, dict) else content
+            raise Refused(" ".join(str(reason).split())[:500] or f"Docker answered {answer.status}")
+        return value
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+    def now(self) -> float:
+        return time.monotonic()
+
+
+def facts(docker: Docker, _payload: Payload, _say: Say) -> dict[str, Any]:
+    """What the host knows of the Swarm that it is in; of a manager also the nodes."""
+    swarm: dict[str, Any] = docker.ask("GET", "/info").get("Swarm") or {}
+    cluster: dict[str, Any] = swarm.get("Cluster") or {}
+    state: dict[str, Any] = {
+        "state": swarm.get("LocalNodeState") or "inactive",
+        "node": swarm.get("NodeID") or "",
+        "address": swarm.get("NodeAddr") or "",
+        "manages": bool(swarm.get("ControlAvailable")),
+        "error": swarm.get("Error") or "",
+        "cluster": cluster.get("ID", ""),
+        "nodes": [],
+    }
+    if state["manages"]:
+        state["nodes"] = [_node(node) for node in docker.ask("GET", "/nodes")]
+    return state
+
+
+def _node(node: dict[str, Any]) -> dict[str, Any]:
+    manager: dict[str, Any] = node.get("ManagerStatus") or {}
+    labels: dict[str, str] = node["Spec"].get("Labels") or {}
+    return {
+        "id": node["ID"],
+        "host": labels.get("infra.host", ""),
+        "role": node["Spec"]["Role"],
+        "availability": node["Spec"]["Availability"],
+        "state": node["Status"]["State"],
+        "reachable": manager.get("Reachability") == "reachable",
+        "leads": bool(manager.get("Leader")),
+    }
+
+
+def begin(docker: Docker, payload: Payload, _say: Say) -> dict[str, Any]:
+    """A new Swarm with this host as its manager."""
+    body = {
+        "ListenAddr": "0.0.0.0:2377",
+        "AdvertiseAddr": payload["address"],
+        "DataPathAddr": payload["address"],
+        "DefaultAddrPool": [payload["pool"]],
+        "SubnetSize": 24,
+    }
+    docker.ask("POST", "/swarm/init", body)
+    return {}
+
+
+def token(docker: Docker, payload: Payload, _say: Say) -> dict[str, Any]:
+    """What a host joins with, in a role."""
+    return {"token": docker.ask("GET", "/swarm")["JoinTokens"]["Manager" if payload["role"] == "manager" else "Worker"]}
+
+
+def rotate(docker: Docker, _payload: Payload, _say: Say) -> dict[str, Any]:
+    """Other tokens: who knew one cannot join with it any more."""
+    swarm = docker.ask("GET", "/swarm")
+    query = f"version={swarm['Version']['Index']}&rotateWorkerToken=true&rotateManagerToken=true"
+    docker.ask("POST", f"/swarm/update?{query}", swarm["Spec"])
+    return {}
+
+
+def join(docker: Docker, payload: Payload, _say: Say) -> dict[str, Any]:
+    body = {
+        "ListenAddr": "0.0.0.0:2377",
+        "AdvertiseAddr": payload["address"],
+        "DataPathAddr": payload["address"],
+        "RemoteAddrs": [f"{payload['manager']}:2377"],
+        "JoinToken": payload["token"],
+    }
+    docker.ask("POST", "/swarm/join", body)
+    return {}
+
+
+def leave(docker: Docker, _payload: Payload, _say: Say) -> dict[str, Any]:
+    if docker.ask("GET", "/info")["Swarm"]["LocalNodeState"] != "inactive":
+        docker.ask("POST", "/swarm/leave?force=true")
+    return {}
+
+
+def _labels(service: dict[str, Any]) -> list[str]:
+    """Of a service, each as `NAME=VALUE`."""
+    labels: dict[str, str] = service["Spec"].get("Labels") or {}
+    return [f"{name}={value}" for name, value in labels.items()]
+
+
+def clear(docker: Docker, payload: Payload, say: Say) -> dict[str, Any]:
+    """A Swarm without the services of a group, which is the `host` that leads it; `others` are services that it never
+    had, whose Swarm this is too."""
+    services = docker.ask("GET", "/services")
+    own = [one for one in services if f"infra.group={payload['host']}" in _labels(one)]
+    for service in own:
+        say(f"removing {service['Spec']['Name']}")
+        docker.ask("DELETE", f"/services/{service['ID']}")
+    ids, until = {service["ID"] for service in own}, docker.now() + PATIENCE
+    while any(task["ServiceID"] in ids for task in docker.ask("GET", "/tasks")) and docker.now() < until:
+        docker.sleep(1)
+    return {"others": sorted(one["Spec"]["Name"] for one in services if one not in own)}
+
+
+def _update(docker: Docker, id: str, change: Callable[[dict[str, Any]], None]) -> None:
+    node = docker.ask("GET", f"/nodes/{id}")
+    spec = node["Spec"]
+    before = json.dumps(spec, sort_keys=True)
+    change(spec)
+    if json.dumps(spec, sort_keys=True) != before:
+        docker.ask("POST", f"/nodes/{id}/update?version={node['Version']['Index']}", spec)
+
+
+def describe(docker: Docker, payload: Payload, _say: Say) -> dict[str, Any]:
+    """The name and the role of a node, which takes containers."""
+
+    def change(spec: dict[str, Any]) -> None:
+        labels: dict[str, str] = spec.get("Labels") or {}
+        spec["Labels"] = {**labels, "infra.host": payload["host"]}
+        spec["Role"], spec["Availability"] = payload["role"], "active"
+
+    _update(docker, payload["node"], change)
+    return {}
+
+
+def drain(docker: Docker, payload: Payload, say: Say) -> dict[str, Any]:
+    """A node whose containers run elsewhere after it, and which manages nothing. Raises Refused when they do not."""
+
+    def change(spec: dict[str, Any]) -> None:
+        spec["Availability"] = "drain"
+
+    _update(docker, payload["node"], change)
+    until = docker.now() + MOVING
+    while names := [*_waiting(docker)]:
+        if docker.now() > until:
+            raise Refused(f"{', '.join(names)} does not run on the other hosts after {MOVING:.0f} s")
+        say(f"waiting for {', '.join(names)} on the other hosts")
+        docker.sleep(2)
+
+    def demote(spec: dict[str, Any]) -> None:
+        spec["Role"] = "worker"
+
+    _update(docker, payload["node"], demote)
+    return {}
+
+
+def _waiting(docker: Docker) -> Iterator[str]:
+    """The services of which fewer run on hosts that take containers than are to run."""
+    active = {node["ID"] for node in docker.ask("GET", "/nodes") if node["Spec"]["Availability"] == "active"}
+    tasks = docker.ask("GET", "/tasks")
+    for service in docker.ask("GET", "/services"):
+        own = [task for task in tasks if task["ServiceID"] == service["ID"] and task.get("NodeID") in active]
+        running = [task for task in own if task["Status"]["State"] == "running" and task["DesiredState"] == "running"]
+        replicated: dict[str, int] = service["Spec"]["Mode"].get("Replicated") or {}
+        if len(running) < replicated.get("Replicas", 0):
+            yield service["Spec"]["Name"]
+
+
+def remove(docker: Docker, payload: Payload, _say: Say) -> dict[str, Any]:
+    """A node that is drained, or gone."""
+    docker.ask("DELETE", f"/nodes/{payload['node']}?force=true")
+    return {}
+
+
+def network(docker: Docker, payload: Payload, _say: Say) -> dict[str, Any]:
+    """A network of the Swarm that any of its containers can join, unless it is there."""
+    names = json.dumps({"name": [payload["name"]]})
+    existing = docker.ask("GET", f"/networks?filters={urllib.parse.quote(names)}")
+    own = [one for one in existing if one["Name"] == payload["name"]]
+    if any(one["Scope"] == "swarm" for one in own):
+        return {}
+    if own:
+        raise Refused(f"Docker has a network {payload['name']} that is not the Swarm's: docker network rm it")
+    body = {
+        "Name": payload["name"], "Driver": "overlay", "Attachable": True, "CheckDuplicate": True,
+        "IPAM": {"Config": [{"Subnet": payload["subnet"], "Gateway": payload["gateway"]}]},
+    }  # fmt: skip
+    docker.ask("POST", "/networks/create", body)
+    return {}
+
+
+ACTIONS: dict[str, Callable[[Docker, Payload, Say], dict[str, Any]]] = {
+    "facts": facts, "begin": begin, "token": token, "rotate": rotate, "join": join, "leave": leave, "clear": clear,
+    "describe": describe, "drain": drain, "remove": remove,
+    "network": network,
+}  # fmt: skip
+
+
+def main(payload: Payload) -> None:
+    over, printing = threading.Event(), threading.Lock()
+
+    def say(event: dict[str, Any]) -> None:
+        with printing:
+            print(json.dumps(event), flush=True)
+
+    def breathe() -> None:
+        # A listener gives up on what says nothing
+        while not over.wait(5):
+            say({})
+
+    threading.Thread(target=breathe, daemon=True).start()
+    try:
+        say({"done": ACTIONS[payload["action"]](Docker(), payload, lambda line: say({"say": line}))})
+    except Refused as refusal:
+        say({"refused": str(refusal)})
+    finally:
+        over.set()

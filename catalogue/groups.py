@@ -1,0 +1,186 @@
+"""Groups of hosts: one runs its systems as any host does, and all of them run its spread services, in a Docker Swarm.
+
+    infra:hosts:
+      web: {systems: [shop], count: 3}
+
+makes `web-2` and `web-3`, which run no systems of their own. A service with `spread: 2` is then a service of the Swarm
+of which two run, on whichever of the three; on `web` a unit brings it up to date, and a *relay* at its port of
+127.0.0.1 leads each connection to one that runs, so that the proxy and all else on `web` ask as before. The files of
+systems say nothing of hosts: on a host without a group it is a container like any other.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from catalogue.instances import rename_gate
+from catalogue.models import ContainerNetwork, GroupedNetwork, System
+from catalogue.network_defaults import network_of
+from catalogue.parts import host_of, leader_of, members, relay, relay_name
+from catalogue.service import RetiredService, Service
+from catalogue.services import ComposeService, UnitService
+from catalogue.spread import SpreadService
+from catalogue.stack import Stack
+
+ENTRIES = "/run/infra-entry"
+AGENT = "/usr/bin/python3 -I -B /var/lib/infra/bin"
+
+
+def managers(hosts: list[str]) -> list[str]:
+    """Those that keep the Swarm's state, of which more than half must run: an odd number, five at most."""
+    return hosts[: min(5, len(hosts) - (len(hosts) + 1) % 2)]
+
+
+def group_network(system: str) -> ContainerNetwork:
+    """The network in which the containers of a system's spread services reach each other, on whichever hosts."""
+    return network_of(f"{system}-group")
+
+
+def group_networks(stack: Stack, systems: Mapping[str, System], leader: str) -> list[ContainerNetwork]:
+    """The networks of a group: one for each system of its first host that has spread services."""
+    names = [system.system for system, _ in spread_in(stack, systems, leader)]
+    return [group_network(name) for name in dict.fromkeys(names)]
+
+
+def spread_services(systems: Mapping[str, System]) -> Iterator[tuple[System, SpreadService]]:
+    """Each with its system."""
+    for system in systems.values():
+        yield from ((system, service) for service in system.services if isinstance(service, SpreadService))
+
+
+def spread_in(stack: Stack, systems: Mapping[str, System], host: str) -> list[tuple[System, SpreadService]]:
+    """Those that a host runs copies of, as one of its group."""
+    leader = leader_of(stack, host)
+    names = stack.hosts[leader].runs if leader else []
+    return [(system, service) for system, service in spread_services(systems) if system.system in names]
+
+
+def with_groups(stack: Stack, systems: dict[str, System]) -> dict[str, System]:
+    """The systems, those of hosts with a group with spread services in the place of these containers."""
+    leaders = members(stack)
+    return {name: _spread(system, host_of(stack, name), leaders) for name, system in systems.items()}
+
+
+def _spread(system: System, host: str, leaders: Mapping[str, list[str]]) -> System:
+    leaving = (
+        {service.name: service for service in system.compose_services if service.spread} if host in leaders else {}
+    )
+    if not leaving:
+        return system
+    names = {name: relay_name(name, host) for name, service in leaving.items() if service.port}
+
+    def here(name: str) -> str:
+        return names.get(name, name)
+
+    def staying(service: Service | RetiredService) -> Iterator[Service | RetiredService]:
+        if isinstance(service, RetiredService):
+            yield service
+        elif isinstance(service, ComposeService) and service.name in leaving:
+            yield spread_service(system, service)
+            if service.name in names:
+                routes = [rename_gate(route, here) for route in service.routes]
+                address = f"{ENTRIES}/{system.system}/{service.name}.sock"
+                yield relay(service, host, address).model_copy(update={"routes": routes})
+        else:
+            changes: dict[str, Any] = {"routes": [rename_gate(route, here) for route in service.routes]}
+            if isinstance(service, ComposeService):
+                changes["depends_on"] = {n: need for n, need in service.depends_on.items() if n not in leaving}
+            yield service.model_copy(update=changes)
+
+    services = [item for service in system.services for item in staying(service)]
+    sites = [
+        rename_gate(site, here).model_copy(update={"static": [rename_gate(item, here) for item in site.static]})
+        for site in system.sites
+    ]
+    has_containers = any(isinstance(service, ComposeService) for service in services)
+    if names:
+        services.append(entry(system))
+    network = None
+    if has_containers and system.network:
+        own = system.network
+        network = GroupedNetwork(
+            name=own.name,
+            subnet=own.subnet,
+            gateway=own.gateway,
+            unit=own.unit,
+            group=group_network(system.system).name,
+        )
+    return system.model_copy(update={"services": services, "sites": sites, "network": network})
+
+
+def stack_of(service: ComposeService) -> str:
+    """The stack of the Swarm that a service is alone in, and its unit."""
+    return f"{service.unit.rsplit('.', 1)[0]}-swarm"
+
+
+def swarm_name(service: ComposeService) -> str:
+    """What the Swarm calls a spread service."""
+    return f"{stack_of(service)}_{service.compose_key}"
+
+
+def spread_service(system: System, service: ComposeService) -> SpreadService:
+    """The unit that brings a spread service up to date in the Swarm."""
+    return SpreadService.model_validate(
+        {
+            "kind": "oneshot",
+            "name": service.name,
+            "purpose": service.purpose,
+            "purpose_ja": service.purpose_ja,
+            "role": service.role,
+            # Another name than that of a container's unit, which takes its container along when it goes
+            "unit": f"{stack_of(service)}.service",
+            "container": service,
+            "directives": {
+                "Unit": {
+                    "Description": f"{service.name} in the Swarm: {service.purpose}",
+                    "After": "docker.service",
+                    "Requires": "docker.service",
+                },
+                "Service": {
+                    "Type": "oneshot",
+                    "RemainAfterExit": "yes",
+                    "ExecStart": f"{AGENT} apply-stack {stack_path(service)}",
+                    "TimeoutStartSec": "0",
+                },
+                "Install": {"WantedBy": "multi-user.target docker.service"},
+            },
+        }
+    )
+
+
+def stack_path(service: ComposeService) -> str:
+    """Where what the Swarm is to run of a service is written."""
+    return f"{service.directory}/swarm-stack.json"
+
+
+def entry_path(system: System) -> str:
+    """What the entry of a system is started from."""
+    return f"/etc/infra/entries/{system.system}.json"
+
+
+def entry(system: System) -> UnitService:
+    """The unit that leads from a system's relays into the network of its spread services."""
+    name = f"{system.system}-entry"
+    return UnitService.model_validate(
+        {
+            "kind": "unit",
+            "name": name,
+            "purpose": f"Leads to the spread services of {system.system}",
+            "purpose_ja": f"{system.system} の分散サービスへの入口",
+            "unit": f"{name}.service",
+            "memory": {"limit": "128m"},
+            "directives": {
+                "Unit": {
+                    "Description": f"Leads to the spread services of {system.system}",
+                    "After": "docker.service",
+                    "Requires": "docker.service",
+                },
+                "Service": {
+                    "ExecStart": f"{AGENT} enter-group {entry_path(system)}",
+                    "RuntimeDirectory": f"infra-entry/{system.system}",
+                    "Restart": "always",
+                    "RestartSec": "2",
+                },
+                "Install": {"WantedBy": "multi-user.target docker.service"},
+            },
+        }
+    )

@@ -1,0 +1,75 @@
+"""The Docker Swarm of a group of hosts: formed once they can take a release, and before any of them gets one."""
+
+import json
+from typing import Any
+
+import pulumi
+import pulumi_command as command
+
+from agent import program
+from catalogue.groups import group_networks, managers
+from catalogue.loading import Catalogue
+from catalogue.network_defaults import subnet_of
+from catalogue.parts import members
+from catalogue.stack import Stack
+from components import access
+from components.before import Before
+from components.move import is_under_way
+from rendering.requests import GroupHost, GroupRequest
+
+
+def refuse_move(stack: Stack, before: Before) -> None:
+    """Raises pulumi.RunError for a region move of a stack with a group, or another machine of one of its hosts: what
+    the group runs would not be served in between."""
+    grouped = {host for hosts in members(stack).values() for host in hosts} & {*stack.ec2_hosts}
+    is_replaced = any(host in grouped and place != stack.place(host) for place, host in before.serving)
+    if grouped and (is_replaced or is_under_way(stack, before)):
+        raise pulumi.RunError(
+            f"nothing was touched: {', '.join(members(stack))} has a group of hosts, which cannot move to other "
+            "machines. Write count: 1, run pulumi up, move, and write count again (docs/groups.md)"
+        )
+
+
+def form(
+    name: str, catalogue: Catalogue, machines: dict[str, access.ReachableHost], opts: pulumi.ResourceOptions
+) -> command.local.Command:
+    """Brings the hosts into one Swarm, the first one named first, and leaves out those that are no more in the group.
+    `machines` are by host those of the group."""
+    stack, hosts = catalogue.stack, list(machines)
+    leader = hosts[0]
+
+    def request(resolved: list[Any]) -> str:
+        of_hosts: dict[str, GroupHost] = {
+            host: {"target": target, "address": address, "manages": host in managers(hosts)}
+            for host, target, address in zip(hosts, resolved[: len(hosts)], resolved[len(hosts) :], strict=True)
+        }
+        fields: GroupRequest = {
+            "order": hosts,
+            "hosts": of_hosts,
+            "pool": str(subnet_of(f"{leader}-swarm")),
+            "networks": [
+                {"name": one.name, "subnet": str(one.subnet), "gateway": str(one.gateway)}
+                for one in group_networks(stack, catalogue.systems, leader)
+            ],
+            "program": program("swarm"),
+        }
+        return json.dumps(fields, sort_keys=True)
+
+    values = [*(machine.target for machine in machines.values()), *(machine.private for machine in machines.values())]
+    limit = f"{stack.readyTimeout + 300}s"
+    return command.local.Command(
+        name,
+        create=access.here("infra.group"),
+        delete=access.here("infra.group", "dissolve"),
+        stdin=pulumi.Output.secret(pulumi.Output.all(*values).apply(request)),
+        triggers=[machine.machine for machine in machines.values()],
+        logging=command.local.Logging.STDERR,
+        add_previous_output_in_env=False,
+        opts=pulumi.ResourceOptions.merge(
+            opts,
+            pulumi.ResourceOptions(
+                depends_on=[machine.ready for machine in machines.values()],
+                custom_timeouts=pulumi.CustomTimeouts(create=limit, update=limit),
+            ),
+        ),
+    )

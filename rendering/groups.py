@@ -1,0 +1,183 @@
+"""Spread services of a group of hosts: what its Docker Swarm is to run, and the way there from the host's own ports."""
+
+import json
+from dataclasses import replace
+
+from agent.documents.stacks import EntryFile, GroupFile, StackFile
+from catalogue.groups import (
+    ENTRIES,
+    entry,
+    entry_path,
+    group_network,
+    spread_in,
+    spread_services,
+    stack_of,
+    stack_path,
+    swarm_name,
+)
+from catalogue.loading import Catalogue
+from catalogue.models import System
+from catalogue.parts import leader_of, members
+from catalogue.services import ComposeService
+from catalogue.shapes import ComposeBody
+from catalogue.spread import SpreadService
+from rendering import compose
+from rendering.environment import Secrets
+from rendering.files import File, HostFiles, Unit
+from rendering.places import environment_path
+from rendering.templates import fill
+
+GROUP_UNIT, GROUP_FILE = "infra-group.service", "/etc/infra/group.json"
+# Under load a check of a second or two has ended healthy containers
+INTERVAL, TIMEOUT, RETRIES, BEGIN = "5s", "10s", 3, "120s"
+# A program of the host's, which needs nothing of an image (Debian's package of ASKER)
+ASKER, ASKER_PACKAGE, ASKER_INSIDE = "/bin/busybox", "busybox-static", "/.infra/busybox"
+
+
+def with_swarm(
+    files: HostFiles, catalogue: Catalogue, system: System, digests: compose.Digests, secrets: Secrets
+) -> HostFiles:
+    """A system's files with what its spread services need, their units with all that a change of brings up to date."""
+    own = [service for _, service in spread_services({system.system: system})]
+    if not own:
+        return files
+    stack = catalogue.stack
+    leader = leader_of(stack, next(host for host in stack.hosts if system.system in stack.hosts[host].runs))
+    stack_files = [stack_file(catalogue, system, service, leader, digests) for service in own]
+    containers = [service.container for service in own]
+    environment = compose.environment_files(containers, secrets, stack)
+    owner = stack.login(leader).user
+    added = {
+        service.unit: [file.path, *([path] if (path := environment_path(service.container)) else [])]
+        for service, file in zip(own, stack_files, strict=True)
+    }
+    images = {service.unit: [compose.full_name(service.container.image, stack, digests)] for service in own}
+    entries = [entry_file(system, containers)] if any(one.port for one in containers) else []
+    added[entry(system).unit] = [file.path for file in entries]
+
+    def complete(unit: Unit) -> Unit:
+        return replace(
+            unit,
+            files=[*unit.files, *added.get(unit.name, [])],
+            images=[*unit.images, *images.get(unit.name, [])],
+        )
+
+    return replace(
+        files,
+        files=[*files.files, *stack_files, *entries],
+        units=[complete(unit) for unit in files.units],
+        environment_files=[*files.environment_files, *environment],
+        directories=[
+            *files.directories,
+            *({"path": c.directory, "mode": 0o755, "owner": owner, "group": owner} for c in containers),
+        ],
+        commands=[*files.commands, "docker"],
+        group_networks=[*files.group_networks, group_network(system.system).name],
+    )
+
+
+def stack_file(
+    catalogue: Catalogue, system: System, service: SpreadService, leader: str, digests: compose.Digests
+) -> File:
+    """What the Swarm is to run of a service, as `docker stack deploy` takes it; JSON is YAML too."""
+    container, stack, network = service.container, catalogue.stack, group_network(system.system)
+    whole = compose.body(
+        container, compose.full_name(container.image, stack, digests), service.unit, environment_path(container)
+    )
+    limits = {"memory": whole.pop("mem_limit")}
+    whole.pop("mem_reservation", None)
+    for key, name in (("cpus", "cpus"), ("pids_limit", "pids")):
+        if key in whole:
+            limits[name] = whole.pop(key)
+    limits = {name: str(value) if name == "cpus" else value for name, value in limits.items()}
+    aliases = [container.container, *container.aliases]
+    fields: ComposeBody = {
+        **whole,
+        "networks": {"group": {"aliases": list(dict.fromkeys(aliases))}},
+        "healthcheck": health_check(container),
+        "volumes": [
+            *whole.get("volumes", []),
+            {"type": "bind", "source": ASKER, "target": ASKER_INSIDE, "read_only": True},
+        ],
+        "deploy": {
+            "replicas": service.copies,
+            # Names lead to the containers themselves: what a kernel has for anything else is not asked for
+            "endpoint_mode": "dnsrr",
+            "labels": {"infra.group": leader},
+            "resources": {"limits": limits, "reservations": {"memory": limits["memory"]}},
+            "update_config": {"order": "start-first", "parallelism": 1, "failure_action": "rollback", "monitor": "10s"},
+            "rollback_config": {"order": "start-first", "parallelism": 1},
+            "restart_policy": {"condition": "any", "delay": "5s"},
+        },
+    }
+    description: StackFile = {
+        "stack": stack_of(container),
+        "service": swarm_name(container),
+        "network": network.name,
+        "subnet": str(network.subnet),
+        "gateway": str(network.gateway),
+        "replicas": service.copies,
+        "limit": stack.healthDeadline,
+    }
+    document = {
+        "version": "3.8",
+        "x-infra": description,
+        "services": {container.compose_key: fields},
+        "networks": {"group": {"external": True, "name": network.name}},
+    }
+    return File(stack_path(container), f"{json.dumps(document, indent=2)}\n".encode())
+
+
+def health_check(container: ComposeService) -> ComposeBody:
+    """How each copy is asked where it runs: at the path that its health has."""
+    url = f"http://127.0.0.1:{container.listens_inside}{container.health_path}"
+    return {
+        # Docker ends it after its timeout; with a limit of its own Debian's program crashes
+        "test": ["CMD", ASKER_INSIDE, "wget", "-q", "-O", "/dev/null", url],
+        "interval": INTERVAL,
+        "timeout": TIMEOUT,
+        "retries": RETRIES,
+        "start_period": BEGIN,
+    }
+
+
+def entry_file(system: System, containers: list[ComposeService]) -> File:
+    """What the entry of a system is started with: the configuration of the proxy in the group's network."""
+    ways = [
+        (f"{ENTRIES}/{system.system}/{one.name}.sock", f"tasks.{swarm_name(one)}", one.listens_inside)
+        for one in containers
+        if one.port
+    ]
+    network = group_network(system.system)
+    content: EntryFile = {
+        "name": f"infra-entry-{system.system}",
+        "network": network.name,
+        "subnet": str(network.subnet),
+        "gateway": str(network.gateway),
+        "sockets": f"{ENTRIES}/{system.system}",
+        "configuration": fill("entry.conf.j2", "", ways=ways).decode(),
+    }
+    return File(entry_path(system), f"{json.dumps(content, indent=2)}\n".encode())
+
+
+def group_files(catalogue: Catalogue, host: str, digests: compose.Digests) -> HostFiles:
+    """What each host of a group has: the images of all spread services, before any of them is to run there."""
+    stack = catalogue.stack
+    leader = leader_of(stack, host)
+    if not leader:
+        return HostFiles("")
+    pairs = spread_in(stack, catalogue.systems, host)
+    images = sorted({compose.full_name(service.container.image, stack, digests) for _, service in pairs})
+    content: GroupFile = {
+        "leader": leader,
+        "hosts": members(stack)[leader],
+        # Its first host alone says what runs
+        "stacks": sorted(stack_of(service.container) for _, service in pairs) if host == leader else None,
+    }
+    source = f"Pulumi.{stack.name}.yaml"
+    files = [
+        File(GROUP_FILE, f"{json.dumps(content, indent=2)}\n".encode()),
+        File(f"{compose.UNITS}/{GROUP_UNIT}", fill(f"{GROUP_UNIT}.j2", source)),
+    ]
+    unit = Unit(GROUP_UNIT, [file.path for file in files], images)
+    return HostFiles("", files=files, units=[unit], commands=["docker"])

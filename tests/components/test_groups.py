@@ -1,0 +1,73 @@
+"""A host with a group: the program under mocks."""
+
+import json
+from contextlib import nullcontext
+
+import pulumi
+import pytest
+
+from catalogue.stack import stack_from
+from components.before import Before
+from components.group import refuse_move
+from infra.group import Group
+from tests.components.program import opened, run_program
+from tests.support import PROD, ROOT
+
+TOKYO = "ap-northeast-1"
+HOST = PROD["infra:hosts"]["watchme"]
+MEMBERS = ("watchme", "watchme-2", "watchme-3")
+OF_ALL = {
+    "infra:hostPublicKeys": dict.fromkeys(MEMBERS, "ssh-ed25519 DDDD host"),
+    "infra:hostPrivateKeys": dict.fromkeys(MEMBERS, "PRIVATE-HOST-KEY"),
+}
+
+
+@pytest.fixture
+def made(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    return run_program({**OF_ALL, "infra:hosts": {"watchme": {**HOST, "count": 3}}})
+
+
+def test_hosts_of_a_group_reach_each_other_and_no_one_else_does(made):
+    rules = [r for r in made.of("aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule") if "-swarm-" in r.name]
+    ports = {(r.inputs["fromPort"], r.inputs["toPort"], r.inputs["ipProtocol"]) for r in rules}
+    assert ports == {(2377, 2377, "tcp"), (7946, 7946, "tcp"), (7946, 7946, "udp"), (4789, 4789, "udp")}
+    group = f"network-{TOKYO}-swarm-watchme-id"
+    assert {(r.inputs["securityGroupId"], r.inputs["referencedSecurityGroupId"]) for r in rules} == {(group, group)}
+    assert not any("cidrIpv4" in r.inputs for r in rules)
+    machines = {r.name: r.inputs["vpcSecurityGroupIds"] for r in made.of("aws:ec2/instance:Instance")}
+    assert {name: group in groups for name, groups in machines.items()} == {
+        f"{host}-{TOKYO}-instance": True for host in MEMBERS
+    }
+
+
+def test_swarm_is_formed_of_all_hosts_and_its_request_is_a_secret(made):
+    (form,) = [r for r in made.of("command:local:Command") if r.name == f"watchme-{TOKYO}-group"]
+    request = json.loads(opened(form.inputs["stdin"]))
+    assert request["order"] == [*MEMBERS] and all(one["manages"] for one in request["hosts"].values())
+    assert "def main(payload" in request["program"] and form.inputs["stdin"] != request
+    assert Group().interruption_line().endswith("Run again")
+
+
+def test_each_host_of_a_group_may_pull_its_spread_images(made):
+    releases = [r.name for r in made.of("command:local:Command") if r.name.endswith("-release-apply")]
+    # The first host brings a service up to date once the others have its image
+    assert releases[-1] == f"watchme-{TOKYO}-release-apply" and len(releases) == 3
+
+
+BEFORE = {
+    "as it was": ({("ap-northeast-1", "watchme")}, False),
+    "another region": ({("ap-southeast-2", "watchme")}, True),
+    "another machine": ({("ap-northeast-1-2", "watchme-2")}, True),
+    "another host": ({("ap-northeast-1-2", "other")}, False),
+}
+
+
+@pytest.mark.parametrize(("serving", "is_refused"), BEFORE.values(), ids=BEFORE)
+def test_other_machines_of_a_group_are_refused(serving, is_refused):
+    stack = stack_from("prod", {**PROD, "infra:hosts": {"watchme": {**HOST, "count": 3}}}, "Pulumi.prod.yaml")
+    before = Before(region=TOKYO, pointed=frozenset(serving))
+    with pytest.raises(pulumi.RunError, match="watchme has a group of hosts") if is_refused else nullcontext():
+        refuse_move(stack, before)
+    alone = stack_from("prod", {**PROD, "infra:hosts": {"watchme": HOST}}, "Pulumi.prod.yaml")
+    refuse_move(alone, before)

@@ -1,0 +1,81 @@
+"""A Docker Swarm in memory, as far as agent/stacks.py asks it; a stack's outcome is decided beforehand."""
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from agent.world import CommandResult
+
+STACK = {
+    "stack": "web-swarm", "service": "web-swarm_web", "network": "shop-group", "subnet": "10.1.0.0/24",
+    "gateway": "10.1.0.1", "replicas": 2, "limit": 60,
+}  # fmt: skip
+
+
+@dataclass
+class Swarm:
+    """`ends` is how an update ends (completed, rollback_completed, paused, or never), after three looks."""
+
+    state: str = "active"
+    manages: bool = True
+    ends: str = "completed"
+    existing: dict[str, Any] | None = None
+    file: dict[str, Any] = field(default_factory=lambda: {"x-infra": STACK})
+    said: list[tuple[str, ...]] = field(default_factory=list)
+    clock: float = 0.0
+    looks: int = 0
+    networks: list[str] = field(default_factory=list)
+    labelled: dict[str, str] = field(default_factory=dict)
+    was_updated: bool = False
+
+    def read(self, _path: str) -> bytes:
+        return json.dumps(self.file).encode()
+
+    def now(self) -> float:
+        return self.clock
+
+    def sleep(self, seconds: float) -> None:
+        self.clock += seconds
+
+    def run(self, *argv: str, **_: Any) -> CommandResult:
+        self.said.append(argv)
+        words = argv[1:]
+        if words[0] == "info":
+            swarm = {"LocalNodeState": self.state, "ControlAvailable": self.manages, "Error": ""}
+            return CommandResult(0, json.dumps(swarm))
+        if words[:2] == ("network", "inspect"):
+            return CommandResult(0 if words[2] in self.networks else 1, "")
+        if words[:2] == ("network", "create"):
+            self.networks.append(words[-1])
+        if words[:2] == ("stack", "deploy"):
+            self.was_updated = self.existing is not None
+            self.existing = {"Spec": {"image": "new"}, "UpdateStatus": (self.existing or {}).get("UpdateStatus")}
+        if words[:2] == ("stack", "rm"):
+            self.labelled = {id: stack for id, stack in self.labelled.items() if stack != words[2]}
+        if words[:2] == ("service", "ls"):
+            return CommandResult(0, "\n".join(self.labelled))
+        if words[:2] == ("service", "inspect") and words[-1] in self.labelled:
+            return CommandResult(0, self.labelled[words[-1]])
+        if words[:2] == ("service", "inspect"):
+            return self._inspected()
+        if words[:2] == ("service", "ps"):
+            return CommandResult(0, "\n".join(map(json.dumps, self._tasks())))
+        if words[:2] == ("service", "logs"):
+            return CommandResult(0, "no such table: users")
+        return CommandResult(0, "")
+
+    def _inspected(self) -> CommandResult:
+        if self.existing is None:
+            return CommandResult(1, "no such service")
+        if self.was_updated:
+            self.looks += 1
+            state = self.ends if self.looks > 3 else "updating"
+            self.existing["UpdateStatus"] = {"StartedAt": "now", "State": state}
+        return CommandResult(0, json.dumps(self.existing))
+
+    def _tasks(self) -> list[dict[str, str]]:
+        is_healthy = self.ends == "completed"
+        running = {"DesiredState": "Running", "CurrentState": "Running 3 seconds ago" if is_healthy else "Starting"}
+        failed = {"DesiredState": "Shutdown", "CurrentState": "Failed", "Error": "task: non-zero exit (1)"}
+        tasks = [{"ID": f"t{number}", "Node": f"web-{number}", "Error": "", **running} for number in (1, 2)]
+        return tasks if is_healthy else [*tasks, {"ID": "t3", "Node": "web-3", **failed}]

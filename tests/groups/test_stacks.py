@@ -1,0 +1,84 @@
+"""What a host has its Swarm run: until it does, or not at all."""
+
+import pytest
+
+from agent import stacks
+from agent.outcome import Refused
+from tests.groups.swarm_of_hosts import Swarm
+
+BEFORE = {"Spec": {"image": "old"}, "UpdateStatus": {"StartedAt": "before", "State": "completed"}}
+
+
+def check(swarm, say):
+    return stacks.check_group(swarm, "/etc/infra/group.json", say)
+
+
+def words(swarm):
+    return [argv[1:3] for argv in swarm.said]
+
+
+def apply(swarm):
+    lines: list[str] = []
+    assert stacks.apply(swarm, "/opt/web/swarm-stack.json", lines.append) == 0
+    return lines
+
+
+def test_first_copies_are_waited_for():
+    swarm = Swarm()
+    assert apply(swarm) == ["web-swarm_web: 2 running on web-1, web-2"]
+    assert swarm.networks == ["shop-group"]
+
+
+def test_update_is_waited_for_until_it_is_over():
+    swarm = Swarm(existing=dict(BEFORE))
+    apply(swarm)
+    assert swarm.looks > 3
+
+
+@pytest.mark.parametrize("ends", ["rollback_completed", "paused", "rollback_paused"])
+def test_update_that_swarm_takes_back_is_refused_with_the_reason(ends):
+    swarm = Swarm(ends=ends, existing=dict(BEFORE))
+    with pytest.raises(Refused, match=r"unhealthy in the Swarm: task: non-zero exit \(1\) on web-3: no such table"):
+        apply(swarm)
+    assert ("stack", "rm") not in words(swarm)
+
+
+def test_update_that_ends_never_is_refused_after_its_limit():
+    swarm = Swarm(ends="updating", existing=dict(BEFORE))
+    with pytest.raises(Refused, match="0 of 2 are healthy in the Swarm after 60 s"):
+        apply(swarm)
+
+
+def test_new_service_that_is_never_healthy_leaves_nothing():
+    swarm = Swarm(ends="")
+    with pytest.raises(Refused, match="0 of 2 are healthy"):
+        apply(swarm)
+    assert ("stack", "rm") in words(swarm)
+
+
+@pytest.mark.parametrize(
+    ("swarm", "reason"),
+    [
+        (Swarm(state="inactive"), "is in no Docker Swarm"),
+        (Swarm(state="pending"), "its state is pending"),
+        (Swarm(manages=False), "manages no Docker Swarm"),
+    ],
+)
+def test_host_outside_the_swarm_touches_nothing(swarm, reason):
+    with pytest.raises(Refused, match=reason):
+        apply(swarm)
+    assert ("stack", "deploy") not in words(swarm)
+
+
+def test_first_host_removes_what_is_not_to_run():
+    swarm = Swarm(labelled={"id1": "web-swarm", "id2": "old-swarm"})
+    swarm.file = {"leader": "web", "hosts": ["web", "web-2"], "stacks": ["web-swarm"]}
+    lines: list[str] = []
+    assert check(swarm, lines.append) == 0
+    assert lines == ["removing old-swarm"] and swarm.labelled == {"id1": "web-swarm"}
+
+
+def test_other_hosts_remove_nothing():
+    swarm = Swarm(manages=False, labelled={"id2": "old-swarm"})
+    swarm.file = {"leader": "web", "hosts": ["web", "web-2"], "stacks": None}
+    assert check(swarm, print) == 0 and swarm.labelled

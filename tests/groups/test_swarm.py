@@ -1,0 +1,147 @@
+"""What is asked of Docker to form a Swarm, drain a host and take a group apart."""
+
+import copy
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from agent import swarm
+from agent.swarm import Refused
+
+
+def node(id, availability="active", role="manager", host=""):
+    spec = {"Role": role, "Availability": availability, "Labels": {"infra.host": host} if host else None}
+    return {"ID": id, "Version": {"Index": 7}, "Spec": spec, "Status": {"State": "ready"}}
+
+
+def service(name, replicas=1, group=""):
+    labels = {"infra.group": group} if group else None
+    return {"ID": name, "Spec": {"Name": name, "Labels": labels, "Mode": {"Replicated": {"Replicas": replicas}}}}
+
+
+def task(name, at, state="running", desired="running"):
+    return {"ServiceID": name, "NodeID": at, "Status": {"State": state}, "DesiredState": desired}
+
+
+@dataclass
+class Docker:
+    """Docker in memory; `later` are the tasks after some seconds."""
+
+    nodes: list[Any] = field(default_factory=list)
+    services: list[Any] = field(default_factory=list)
+    tasks: list[Any] = field(default_factory=list)
+    later: list[Any] | None = None
+    networks: list[Any] = field(default_factory=list)
+    info: dict[str, Any] = field(default_factory=lambda: {"Swarm": {"LocalNodeState": "inactive"}})
+    asked: list[tuple[str, str, Any]] = field(default_factory=list)
+    clock: float = 0.0
+
+    def ask(self, method, path, body=None):
+        self.asked.append((method, path, copy.deepcopy(body)))
+        parts = path.partition("?")[0].split("/")[1:]
+        if method == "GET" and parts[0] == "nodes" and len(parts) > 1:
+            return copy.deepcopy(next(one for one in self.nodes if one["ID"] == parts[1]))
+        if method == "GET":
+            by_path = {
+                "info": self.info, "nodes": self.nodes, "services": self.services, "tasks": self.tasks,
+                "networks": self.networks, "swarm": {"JoinTokens": {"Manager": "M", "Worker": "W"}},
+            }  # fmt: skip
+            return by_path[parts[0]]
+        if method == "POST" and parts[0] == "nodes":
+            self.nodes = [{**one, "Spec": body} if one["ID"] == parts[1] else one for one in self.nodes]
+        if method == "DELETE" and parts[0] == "services":
+            self.services = [one for one in self.services if one["ID"] != parts[1]]
+            self.tasks = [one for one in self.tasks if one["ServiceID"] != parts[1]]
+        return None
+
+    def sleep(self, seconds):
+        self.clock += seconds
+        if self.later is not None and self.clock > 5:
+            self.tasks = self.later
+
+    def now(self):
+        return self.clock
+
+    def changes(self):
+        return [(method, path.partition("?")[0]) for method, path, _ in self.asked if method != "GET"]
+
+
+def do(docker, action, **payload):
+    lines: list[str] = []
+    return swarm.ACTIONS[action](docker, {"action": action, **payload}, lines.append), lines
+
+
+def test_drained_host_keeps_its_role_until_all_runs_elsewhere():
+    docker = Docker([node("a"), node("b")], [service("api", 2)], [task("api", "a"), task("api", "b")])
+    docker.later = [task("api", "a"), task("api", "a"), task("api", "b", desired="shutdown")]
+    _, lines = do(docker, "drain", node="b")
+    specs = [body for method, _, body in docker.asked if method == "POST"]
+    assert [(spec["Availability"], spec["Role"]) for spec in specs] == [("drain", "manager"), ("drain", "worker")]
+    assert lines[0] == "waiting for api on the other hosts"
+
+
+def test_host_whose_containers_fit_nowhere_else_stays_a_manager():
+    docker = Docker([node("a"), node("b")], [service("api", 2)], [task("api", "a"), task("api", "b")])
+    with pytest.raises(Refused, match="api does not run on the other hosts after 300 s"):
+        do(docker, "drain", node="b")
+    assert docker.nodes[1]["Spec"]["Role"] == "manager"
+
+
+def test_described_node_is_changed_once():
+    docker = Docker([node("a", availability="drain", role="worker")])
+    for _ in range(2):
+        do(docker, "describe", node="a", host="web", role="manager")
+    assert docker.changes() == [("POST", "/nodes/a/update")]
+    assert docker.nodes[0]["Spec"] == {"Role": "manager", "Availability": "active", "Labels": {"infra.host": "web"}}
+
+
+def test_group_is_taken_apart_without_what_others_run():
+    docker = Docker(services=[service("api", group="web"), service("theirs"), service("shop", group="shop")])
+    answer, _ = do(docker, "clear", host="web")
+    assert answer == {"others": ["shop", "theirs"]} and docker.changes() == [("DELETE", "/services/api")]
+
+
+@pytest.mark.parametrize(("state", "changes"), [("inactive", []), ("active", [("POST", "/swarm/leave")])])
+def test_swarm_is_left_once(state, changes):
+    docker = Docker(info={"Swarm": {"LocalNodeState": state}})
+    do(docker, "leave")
+    assert docker.changes() == changes
+
+
+@pytest.mark.parametrize(
+    ("networks", "changes"),
+    [
+        ([], [("POST", "/networks/create")]),
+        ([{"Name": "shop-group-2", "Scope": "local"}], [("POST", "/networks/create")]),
+        ([{"Name": "shop-group", "Scope": "swarm"}], []),
+    ],
+)
+def test_network_is_made_where_it_is_missing(networks, changes):
+    docker = Docker(networks=networks)
+    do(docker, "network", name="shop-group", subnet="10.1.0.0/24", gateway="10.1.0.1")
+    assert docker.changes() == changes
+
+
+def test_hosts_own_network_of_that_name_is_not_taken():
+    docker = Docker(networks=[{"Name": "shop-group", "Scope": "local"}])
+    with pytest.raises(Refused, match="docker network rm it"):
+        do(docker, "network", name="shop-group", subnet="10.1.0.0/24", gateway="10.1.0.1")
+
+
+def test_host_joins_with_its_token_in_no_list_of_processes():
+    docker = Docker()
+    token = do(docker, "token", role="worker")[0]["token"]
+    do(docker, "join", token=token, manager="10.0.0.1", address="10.0.0.2")
+    (body,) = [body for method, _, body in docker.asked if method == "POST"]
+    assert (body["JoinToken"], body["RemoteAddrs"], body["AdvertiseAddr"]) == ("W", ["10.0.0.1:2377"], "10.0.0.2")
+
+
+def test_program_says_what_docker_refused_in_one_line(capsys, monkeypatch):
+    def refuse(*_):
+        raise Refused("no leader")
+
+    monkeypatch.setitem(swarm.ACTIONS, "facts", refuse)
+    swarm.main({"action": "facts"})
+    assert json.loads(capsys.readouterr().out) == {"refused": "no leader"}

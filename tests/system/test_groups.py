@@ -1,0 +1,131 @@
+"""A service that three hosts run together, under clients: it grows, is released, loses a host and shrinks."""
+
+import re
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from time import sleep
+
+import pytest
+
+from lab.run import run
+from tests.system.conftest import Ran, System
+from tests.system.faults import Load
+from tests.system.on import wait_until_well
+from tests.system.one_service import REPOSITORY, push
+
+pytestmark = [pytest.mark.lab, pytest.mark.nightly]
+FILE, SERVICE, SWARM = "files/systems/watchme.yaml", "admin", "watchme-admin-swarm_api"
+PATH = "/admin/"
+AGAIN = 60  # seconds within which what ran on a lost host runs elsewhere
+
+
+@dataclass
+class Group:
+    system: System
+
+    def under_load(self, work: Callable[[], Ran | str], more: float = 2) -> tuple[Ran | str, Load]:
+        with Load(self.system, [PATH]).going() as load:
+            sleep(1)
+            outcome = work()
+            sleep(more)
+        return outcome, load
+
+    def places(self) -> list[str]:
+        """The hosts on which one is healthy."""
+        form = "{{.Node}} {{.CurrentState}}"
+        ran = self.system.on_host("docker", "service", "ps", "-f", "desired-state=running", "--format", form, SWARM)
+        return [line.split()[0] for line in ran.output.splitlines() if " Running " in f"{line} "]
+
+    def nodes(self) -> list[str]:
+        form = "{{.Hostname}} {{.Status}} {{.ManagerStatus}}"
+        return sorted(self.system.on_host("docker", "node", "ls", "--format", form).output.splitlines())
+
+
+@pytest.fixture(scope="module")
+def group(system: System) -> Iterator[Group]:
+    """Three hosts, of which two run the service; afterwards one host has all of it again."""
+    configuration = system.lab.config_file.read_text()
+    text = (system.project / FILE).read_text()
+    start = text.index(f"  - name: {SERVICE}\n")
+    end = text.index("  - name:", start + 1)
+    entry = re.sub(r"    address: .*\n", "", text[start:end]).replace(
+        "kind: compose\n", "kind: compose\n    spread: 2\n"
+    )
+    (system.project / FILE).write_text(text[:start] + entry + text[end:])
+    system.edited.add(FILE)
+    system.set("infra:hosts.watchme.count", "3")
+    made = system.command("infra", "init", "--stack", "lab")
+    assert made.code == 0, made.output
+    system.must_up()
+    yield Group(system)
+    system.restore(FILE)
+    system.lab.config_file.write_text(configuration)
+    push(system, REPOSITORY)
+    system.must_up()
+    wait_until_well(system)
+
+
+def test_two_of_three_hosts_run_the_service(group: Group) -> None:
+    assert len(set(group.places())) == 2
+    assert [node.split()[1] for node in group.nodes()] == ["Ready"] * 3
+    assert sum("Leader" in node or "Reachable" in node for node in group.nodes()) == 3
+    assert group.system.ask("GET", PATH)[0] == 200
+    assert group.system.pulumi("preview", "--expect-no-changes").code == 0
+    status = group.system.command("infra", "status", "--stack", "lab")
+    assert "alert" not in status.output, status.output
+
+
+def test_no_host_shows_how_the_swarm_is_joined(group: Group) -> None:
+    token = group.system.on_host("docker", "swarm", "join-token", "-q", "worker").output
+    assert token.startswith("SWMTKN-1-")
+    state = group.system.pulumi("stack", "export").output
+    assert "SWMTKN" not in state
+
+
+def test_new_build_loses_no_request(group: Group) -> None:
+    push(group.system, REPOSITORY, build="in a group")
+    ran, load = group.under_load(group.system.up)
+    print(f"requests: {load.count}, lost {load.lost()}, the slowest {load.slowest:.1f} s")
+    assert isinstance(ran, Ran) and ran.code == 0, ran
+    assert not load.lost() and len(group.places()) == 2
+
+
+def test_unhealthy_build_is_taken_back_on_all_hosts(group: Group) -> None:
+    before = sorted(group.places())
+    push(group.system, REPOSITORY, build="bad", health="503")
+    ran, load = group.under_load(group.system.up)
+    assert isinstance(ran, Ran) and ran.code != 0 and "serves again" in ran.output, ran
+    assert not load.lost() and len(group.places()) == len(before)
+    push(group.system, REPOSITORY, build="good again")
+    group.system.must_up()
+
+
+def test_deploy_of_a_spread_service_says_what_to_do(group: Group) -> None:
+    ran = group.system.command("infra", "deploy", SERVICE, "--stack", "lab")
+    assert ran.code != 0 and "pulumi up brings new builds" in ran.output, ran.output
+
+
+@pytest.mark.parametrize("host", ["watchme-2", "watchme-3"])
+def test_lost_host_loses_no_request(group: Group, host: str) -> None:
+    container = group.system.container_of(host)
+    _, load = group.under_load(lambda: run("docker", "kill", container), AGAIN)
+    print(f"requests: {load.count}, lost {load.lost()}, the slowest {load.slowest:.1f} s")
+    try:
+        assert not load.lost()
+        assert len(group.places()) == 2 and f"lab-{host}" not in group.places()
+    finally:
+        subprocess.run(["docker", "start", container], check=True, timeout=60)
+    for _ in range(60):
+        if all(" Ready " in f"{node} " for node in group.nodes()):
+            break
+        sleep(1)
+    assert [node.split()[1] for node in group.nodes()] == ["Ready"] * 3
+
+
+def test_hosts_that_leave_are_drained(group: Group) -> None:
+    group.system.set("infra:hosts.watchme.count", "2")
+    ran, load = group.under_load(group.system.up)
+    print(f"requests: {load.count}, lost {load.lost()}, the slowest {load.slowest:.1f} s")
+    assert isinstance(ran, Ran) and ran.code == 0, ran
+    assert not load.lost() and len(group.nodes()) == 2 and len(group.places()) == 2
