@@ -6,6 +6,7 @@ from contextlib import nullcontext
 import pulumi
 import pytest
 
+from catalogue.machines import place_of
 from catalogue.stack import stack_from
 from components.before import Before
 from components.group import refuse_move
@@ -58,8 +59,8 @@ def test_each_host_of_a_group_may_pull_its_spread_images(made):
 BEFORE = {
     "as it was": ({("ap-northeast-1", "watchme")}, False),
     "another region": ({("ap-southeast-2", "watchme")}, True),
-    "another machine": ({("ap-northeast-1-2", "watchme-2")}, True),
-    "another host": ({("ap-northeast-1-2", "other")}, False),
+    "another machine": ({(place_of(TOKYO, 2), "watchme-2")}, True),
+    "another host": ({(place_of(TOKYO, 2), "other")}, False),
 }
 
 

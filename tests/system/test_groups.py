@@ -109,13 +109,14 @@ def test_deploy_of_a_spread_service_says_what_to_do(group: Group) -> None:
 @pytest.mark.parametrize("host", ["watchme-2", "watchme-3"])
 def test_lost_host_loses_no_request(group: Group, host: str) -> None:
     container = group.system.container_of(host)
-    _, load = group.under_load(lambda: run("docker", "kill", container), AGAIN)
+    # It hangs, as when its network is cut: a container that is started again would lack its private address
+    _, load = group.under_load(lambda: run("docker", "pause", container), AGAIN)
     print(f"requests: {load.count}, lost {load.lost()}, the slowest {load.slowest:.1f} s")
     try:
         assert not load.lost()
         assert len(group.places()) == 2 and f"lab-{host}" not in group.places()
     finally:
-        subprocess.run(["docker", "start", container], check=True, timeout=60)
+        subprocess.run(["docker", "unpause", container], check=True, timeout=60)
     for _ in range(60):
         if all(" Ready " in f"{node} " for node in group.nodes()):
             break
