@@ -13,6 +13,7 @@ from agent import (
     prune,
     reaching,
     slots,
+    stacks,
     store,
     tags,
     transaction,
@@ -74,6 +75,7 @@ def status(world: World) -> Status:
         "maintenance": maintenance.sites(world),
         "away": away.resting_systems(world, release.manifest if release else None),
         "follows": tags.states(world),
+        "group": stacks.group_state(world),
     }
 
 

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 from typing import Any, NoReturn
 
+from agent.documents.answers import GroupState, SpreadState
 from agent.documents.stacks import EntryFile, GroupFile, StackFile
 from agent.outcome import Refused
 from agent.world import World
@@ -16,6 +17,7 @@ IMAGE = "infra-entry:1"
 UNPRIVILEGED = 65534  # the number of an account that owns nothing
 NGINX = "/usr/sbin/nginx"
 CONFIGURATION = "/etc/infra/entry.conf"
+GROUP_FILE = "/etc/infra/group.json"
 # What a program of this host needs where nothing else is
 PROGRAMS = ("/usr", "/lib", "/lib64")
 FINAL = ("completed", "paused", "rollback_completed", "rollback_paused")
@@ -137,15 +139,42 @@ def check_group(world: World, path: str, say: Say) -> int:
     _demand_swarm(world, manages=stacks is not None)
     if stacks is None:
         return 0
-    labelled = ["--filter", f"label=infra.group={group['leader']}"]
-    services = world.run("docker", "service", "ls", "-q", *labelled).output.split()
-    for id in services:
+    for id in _services_of(world, group["leader"]):
         label = '{{index .Spec.Labels "com.docker.stack.namespace"}}'
         stack = world.run("docker", "service", "inspect", "-f", label, id).output.strip()
         if stack and stack not in stacks:
             say(f"removing {stack}")
             world.run("docker", "stack", "rm", stack)
     return 0
+
+
+def group_state(world: World) -> GroupState | None:
+    """How the group is that this host leads; None where it leads none."""
+    content = world.read(GROUP_FILE)
+    group: GroupFile | None = json.loads(content) if content else None
+    if group is None or group["stacks"] is None:
+        return None
+    ids = world.run("docker", "node", "ls", "-q")
+    if ids.code:
+        return {"hosts": {}, "services": {}, "error": ids.last_lines(1)}
+    form = '{{.Description.Hostname}} {{.Status.State}} {{index .Spec.Labels "infra.host"}}'
+    nodes = [
+        line.split()
+        for line in world.run("docker", "node", "inspect", "-f", form, *ids.output.split()).output.splitlines()
+    ]
+    host_of = {name: (host or [name])[0] for name, _, *host in nodes}
+    services: dict[str, SpreadState] = {}
+    form = '{{.Spec.Name}} {{.Spec.Mode.Replicated.Replicas}} {{index .Spec.Labels "infra.service"}}'
+    for id in _services_of(world, group["leader"]):
+        name, replicas, *service = world.run("docker", "service", "inspect", "-f", form, id).output.split()
+        places = [host_of.get(node, node) for node in _running(world, name)]
+        services[(service or [name])[0]] = {"replicas": int(replicas), "hosts": sorted(places)}
+    return {"hosts": {host_of[name]: state for name, state, *_ in nodes}, "services": services, "error": ""}
+
+
+def _services_of(world: World, leader: str) -> list[str]:
+    """The ids of a group's spread services in the Swarm."""
+    return world.run("docker", "service", "ls", "-q", "--filter", f"label=infra.group={leader}").output.split()
 
 
 def enter(world: World, path: str) -> NoReturn:

@@ -84,6 +84,17 @@ class InMaintenance(Form):
     maintenance: Sites
 
 
+class SpreadState(Form):
+    replicas: Whole
+    hosts: Names
+
+
+class GroupState(Form):
+    hosts: Annotated[dict[Text, Text], Field(max_length=MOST)]
+    services: Annotated[dict[Text, SpreadState], Field(max_length=MOST)]
+    error: Text = ""
+
+
 class Status(Form):
     release: Text | None
     brought: DeliveryInfo | None
@@ -99,6 +110,7 @@ class Status(Form):
     away: Annotated[dict[str, Text], Field(max_length=MOST)] = {}
     maintenance: Sites = {}
     builds: Annotated[dict[Text, dict[Text, Text]], Field(max_length=MOST)] = {}
+    group: GroupState | None = None
     last_job: LastJob | None
 
 

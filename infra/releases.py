@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from agent import tag_releases, times
-from agent.documents.answers import BootTimes, Drift, Releases, SiteMaintenance, Status
+from agent.documents.answers import BootTimes, Drift, GroupState, Releases, SiteMaintenance, Status
 from agent.documents.jobs import HistoryEntry
 from catalogue.alert_names import current_alert
 
@@ -112,10 +112,29 @@ def state(stack: str, host: str, answer: Status, of_stack: str | None) -> tuple[
     if unhealthy:
         lines.append(f"  unhealthy: {', '.join(unhealthy)}")
     lines += _conditions_of_services(answer)
+    of_group, is_group_whole = group_lines(answer.get("group"))
+    lines += of_group
     if stopped:
         lines.append(f"  not running: {', '.join(stopped)}")
     lines += _alerts_and_changes(stack, answer)
-    return lines, is_expected and not (interrupted or unhealthy or stopped or answer["alerts"])
+    is_healthy = not (interrupted or unhealthy or stopped or answer["alerts"])
+    return lines, is_expected and is_healthy and is_group_whole
+
+
+def group_lines(group: GroupState | None) -> tuple[list[str], bool]:
+    """Where each spread service runs and which hosts of the group are away, and whether all is as it is to be."""
+    if group is None:
+        return [], True
+    if group["error"]:
+        return [f"  group: {group['error']}"], False
+    lacking = {name: one for name, one in group["services"].items() if len(one["hosts"]) < one["replicas"]}
+    away = {host: state for host, state in group["hosts"].items() if state != "ready"}
+    lines = [
+        f"  spread: {name}, {len(one['hosts'])} of {one['replicas']} healthy ({', '.join(one['hosts']) or 'nowhere'})"
+        for name, one in sorted(group["services"].items())
+    ]
+    lines += [f"  group: {host} is {state}" for host, state in sorted(away.items())]
+    return lines, not (lacking or away)
 
 
 def _differences_from_stack(stack: str, host: str, answer: Status, of_stack: str | None) -> tuple[list[str], bool]:

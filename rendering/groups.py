@@ -103,7 +103,7 @@ def stack_file(
             "replicas": service.copies,
             # Names lead to the containers themselves: what a kernel has for anything else is not asked for
             "endpoint_mode": "dnsrr",
-            "labels": {"infra.group": leader},
+            "labels": {"infra.group": leader, "infra.service": container.name},
             "resources": {"limits": limits, "reservations": {"memory": limits["memory"]}},
             "update_config": {"order": "start-first", "parallelism": 1, "failure_action": "rollback", "monitor": "10s"},
             "rollback_config": {"order": "start-first", "parallelism": 1},

@@ -42,10 +42,26 @@ class SiteMaintenance(TypedDict):
     who: str
 
 
+class SpreadState(TypedDict):
+    """How many of a spread service are to run, and the hosts on which one is healthy."""
+
+    replicas: int
+    hosts: list[str]
+
+
+class GroupState(TypedDict):
+    """What a group's first host knows: the state of each host, the spread services, and why it knows no more
+    (`error`)."""
+
+    hosts: dict[str, str]
+    services: dict[str, SpreadState]
+    error: str
+
+
 class Status(TypedDict):
     """`certificates` are public name, days that are left, and what is wrong; `units` whether each is active, `services`
     the status that each answers, `away` what rests and where its data is, `builds` what each service's image says,
-    `follows` the tag that services follow by themselves."""
+    `follows` the tag that services follow by themselves, `group` how the group is that the host leads."""
 
     release: str | None
     kept: list[str]
@@ -64,6 +80,7 @@ class Status(TypedDict):
     maintenance: dict[str, SiteMaintenance]
     away: dict[str, str]
     follows: dict[str, str]
+    group: GroupState | None
 
 
 class _AnyFinding(TypedDict):

@@ -43,6 +43,13 @@ class Swarm:
         if words[0] == "info":
             swarm = {"LocalNodeState": self.state, "ControlAvailable": self.manages, "Error": ""}
             return CommandResult(0, json.dumps(swarm))
+        if words[0] == "node" and not self.manages:
+            return CommandResult(1, "Error response from daemon: The swarm does not have a leader.")
+        if words[:2] == ("node", "ls"):
+            return CommandResult(0, "n1\nn2\nn3")
+        if words[:2] == ("node", "inspect"):
+            # One that joined without us has no host of ours
+            return CommandResult(0, "web-1 ready web\nweb-2 ready web-2\nweb-3 down \n")
         if words[:2] == ("network", "inspect"):
             return CommandResult(0 if words[2] in self.networks else 1, "")
         if words[:2] == ("network", "create"):
@@ -54,6 +61,8 @@ class Swarm:
             self.labelled = {id: stack for id, stack in self.labelled.items() if stack != words[2]}
         if words[:2] == ("service", "ls"):
             return CommandResult(0, "\n".join(self.labelled))
+        if words[:2] == ("service", "inspect") and "Replicas" in words[3]:
+            return CommandResult(0, "web-swarm_web 3 web")
         if words[:2] == ("service", "inspect") and words[-1] in self.labelled:
             return CommandResult(0, self.labelled[words[-1]])
         if words[:2] == ("service", "inspect"):

@@ -4,6 +4,7 @@ import pytest
 
 from agent import stacks
 from agent.outcome import Refused
+from infra import releases
 from tests.groups.swarm_of_hosts import Swarm
 
 BEFORE = {"Spec": {"image": "old"}, "UpdateStatus": {"StartedAt": "before", "State": "completed"}}
@@ -82,3 +83,36 @@ def test_other_hosts_remove_nothing():
     swarm = Swarm(manages=False, labelled={"id2": "old-swarm"})
     swarm.file = {"leader": "web", "hosts": ["web", "web-2"], "stacks": None}
     assert check(swarm, print) == 0 and swarm.labelled
+
+
+def leading(**more):
+    return Swarm(
+        file={"leader": "web", "hosts": ["web"], "stacks": ["web-swarm"]}, labelled={"id1": "web-swarm"}, **more
+    )
+
+
+def test_first_host_says_where_each_copy_runs():
+    state = stacks.group_state(leading())
+    assert state == {
+        "hosts": {"web": "ready", "web-2": "ready", "web-3": "down"},
+        "services": {"web": {"replicas": 3, "hosts": ["web", "web-2"]}},
+        "error": "",
+    }
+    assert releases.group_lines(state) == (
+        ["  spread: web, 2 of 3 healthy (web, web-2)", "  group: web-3 is down"], False,
+    )  # fmt: skip
+
+
+def test_group_without_a_quorum_says_so():
+    lines, is_whole = releases.group_lines(stacks.group_state(leading(manages=False)))
+    assert not is_whole and "does not have a leader" in lines[0]
+
+
+def test_group_that_is_whole_is_in_order():
+    state = {"hosts": {"web": "ready"}, "services": {"api": {"replicas": 1, "hosts": ["web"]}}, "error": ""}
+    assert releases.group_lines(state) == (["  spread: api, 1 of 1 healthy (web)"], True)
+
+
+def test_other_hosts_say_nothing_of_a_group():
+    swarm = Swarm(file={"leader": "web", "hosts": ["web", "web-2"], "stacks": None})
+    assert stacks.group_state(swarm) is None and releases.group_lines(None) == ([], True)

@@ -73,7 +73,7 @@ def test_two_of_three_hosts_run_the_service(group: Group) -> None:
     assert group.system.ask("GET", PATH)[0] == 200
     assert group.system.pulumi("preview", "--expect-no-changes").code == 0
     status = group.system.command("infra", "status", "--stack", "lab")
-    assert "alert" not in status.output, status.output
+    assert f"spread: {SERVICE}, 2 of 2 healthy" in status.output and "alert" not in status.output, status.output
 
 
 def test_no_host_shows_how_the_swarm_is_joined(group: Group) -> None:
