@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from agent import blocks, cgroups, existing, quoting, validate
 from agent.definitions import Image, Wanted, containers_to_create, differences
@@ -17,6 +17,7 @@ from agent.documents.manifest import Manifest
 from agent.documents.transaction import ExistingContainer
 from agent.engine import Declined
 from agent.quoting import count
+from agent.shapes import DockerDetails
 from agent.store import Release
 from agent.world import World
 
@@ -48,7 +49,7 @@ def path_of(unit: str) -> str:
 
 
 def judge(
-    containers: Iterable[Wanted], details: Mapping[str, Mapping[str, Any]], images: Mapping[str, Mapping[str, Any]]
+    containers: Iterable[Wanted], details: Mapping[str, DockerDetails], images: Mapping[str, DockerDetails]
 ) -> list[Verdict]:
     """Each container that there is, by its name, against the one that is to be. `images` are Docker's answers by id,
     and by the names that a release has for them. Pure."""
@@ -158,10 +159,10 @@ def plan(world: World, target: Release, starts: Sequence[str], disturbed: Collec
     )
 
 
-def _foreign(world: World, manifest: Manifest, names: Collection[str]) -> dict[str, dict[str, Any]]:
+def _foreign(world: World, manifest: Manifest, names: Collection[str]) -> dict[str, DockerDetails]:
     """What Docker says of the containers of these names that are not the release's own, by name."""
     entries = {entry["name"]: entry for entry in manifest["containers"] if entry["name"] in names}
-    answers: dict[str, dict[str, Any]] = {}
+    answers: dict[str, DockerDetails] = {}
     for container in existing.list_containers(world):
         name = next((name.lstrip("/") for name in container.get("Names") or [] if name.lstrip("/") in entries), None)
         if name and not existing.is_of(container.get("Labels") or {}, entries[name]):
@@ -177,11 +178,11 @@ def _foreign(world: World, manifest: Manifest, names: Collection[str]) -> dict[s
 
 
 def _images(
-    world: World, containers: Iterable[Wanted], details: Mapping[str, Mapping[str, Any]]
-) -> dict[str, dict[str, Any]]:
+    world: World, containers: Iterable[Wanted], details: Mapping[str, DockerDetails]
+) -> dict[str, DockerDetails]:
     names = {one.entry["image"] for one in containers if one.entry["name"] in details}
     names |= {str(there["Image"]) for there in details.values() if there.get("Image")}
-    answers: dict[str, dict[str, Any]] = {}
+    answers: dict[str, DockerDetails] = {}
     for name in sorted(names):
         try:
             answers[name] = json.loads(world.docker_has(f"/images/{name}/json"))

@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from agent import ecr, quoting, registry, store
 from agent.documents.manifest import Manifest
+from agent.documents.registries import Layer
 from agent.images import PAUSES
 from agent.outcome import Refused
 from agent.quoting import count
@@ -38,7 +39,7 @@ class MissingArtefact:
 
     image: str
     folder: str
-    layers: list[dict[str, Any]]
+    layers: list[Layer]
     unpacked: int
     authorization: str
 
@@ -109,17 +110,17 @@ def _missing_artefact(world: World, folder: str, image: str, login: str) -> Miss
         )
         raise Refused(f"{name}: {offered.fault}. {remedy}")
     try:
-        layers = [{key: layer[key] for key in ("digest", "size", "mediaType")} for layer in offered.manifest["layers"]]
-        if not layers or not all(_is_layer(layer) for layer in layers):
+        layers = [_checked_layer(layer) for layer in offered.manifest["layers"]]
+        if not layers:
             raise TypeError
         size = sum(layer["size"] for layer in layers)
-        annotations: dict[str, Any] = offered.manifest.get("annotations") or {}
+        annotations: dict[str, str] = offered.manifest.get("annotations") or {}
         size_noted = annotations.get(UNPACKED, "")
     except (KeyError, TypeError, AttributeError):
         fault = "its manifest does not describe its layers correctly"
         raise Refused(f"{name} is not an artefact: {fault}. Push it again and run again") from None
-    if others := [layer["mediaType"] for layer in layers if not str(layer["mediaType"]).endswith(KINDS)]:
-        packed = quoting.quote(str(others[0]))
+    if others := [layer["mediaType"] for layer in layers if not layer["mediaType"].endswith(KINDS)]:
+        packed = quoting.quote(others[0])
         raise Refused(f"{name} is packed as {packed}, not as tar or tar+gzip: push it again, and run again")
     return MissingArtefact(
         image, folder, layers, int(size_noted) if str(size_noted).isdigit() else GUESSED * size, f"Basic {login}"
@@ -137,10 +138,15 @@ def _retry(world: World, ask: Callable[[], Answer], may_pass: Callable[[Answer],
     return answer
 
 
-def _is_layer(layer: dict[str, Any]) -> bool:
-    """Its digest becomes the name of a file that root writes: who may push must not choose that."""
-    is_digest = isinstance(layer["digest"], str) and DIGEST.fullmatch(layer["digest"]) is not None
-    return is_digest and type(layer["size"]) is int and layer["size"] >= 0
+def _checked_layer(layer: Mapping[str, object]) -> Layer:
+    """Raises KeyError and TypeError for what is none. Its digest becomes the name of a file that root writes: who may
+    push must not choose that."""
+    digest, size, kind = layer["digest"], layer["size"], layer["mediaType"]
+    if not isinstance(digest, str) or not DIGEST.fullmatch(digest):
+        raise TypeError
+    if not isinstance(size, int) or isinstance(size, bool) or size < 0:
+        raise TypeError
+    return {"digest": digest, "size": size, "mediaType": str(kind)}
 
 
 def clear(world: World, target: Release, missing: list[MissingArtefact]) -> None:
@@ -169,7 +175,7 @@ def fetch(world: World, missing: list[MissingArtefact], say: Callable[[str], Non
         _unpack(world, artefact, [_download(world, artefact, layer) for layer in artefact.layers], say)
 
 
-def _download(world: World, artefact: MissingArtefact, layer: dict[str, Any]) -> str:
+def _download(world: World, artefact: MissingArtefact, layer: Layer) -> str:
     host, _, rest = artefact.image.partition("/")
     path = f"{COMING}/{layer['digest'].rpartition(':')[2]}"
     url = f"https://{host}/v2/{rest.partition('@')[0]}/blobs/{layer['digest']}"

@@ -7,9 +7,11 @@ import json
 import re
 from typing import Any, NamedTuple
 
+from agent.shapes import JsonObject
+
 INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 FLOAT = re.compile(r"[-+]?[0-9]+\.[0-9]*(e[-+][0-9]+)?")
-WORDS: dict[str, Any] = {"true": True, "false": False, "null": None}
+WORDS: dict[str, bool | None] = {"true": True, "false": False, "null": None}
 ANCHOR = re.compile(r"&(\w+)(?: |$)")
 KEY = re.compile(r"('(?:[^']|'')*'|\"(?:[^\"\\]|\\.)*\"|[^\s'\"&*!|>%@`\[{#?](?:[^:]|:(?=\S))*):(?: |$)")
 ENDS = {"'": re.compile(r"'(?:[^']|'')*'"), '"': re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)}
@@ -60,7 +62,7 @@ class _Reader:
 
     def __init__(self, lines: list[_Line]) -> None:
         self.lines = lines
-        self._anchors: dict[str, Any] = {}
+        self._anchors: JsonObject = {}
 
     def node(self, outside: int) -> Any:
         """The value on the next lines, which are further in than `outside`."""
@@ -82,8 +84,8 @@ class _Reader:
                 items.append(self._value(rest, indent))
         return items
 
-    def _mapping(self, indent: int) -> dict[str, Any]:
-        entries: dict[str, Any] = {}
+    def _mapping(self, indent: int) -> JsonObject:
+        entries: JsonObject = {}
         while self.lines and self.lines[0].indent == indent and (key := KEY.match(self.lines[0].text)):
             rest = self.lines.pop(0).text[key.end() :]
             # A list in a mapping is no further in than its key

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any
 
 from agent import store
 from agent.documents.manifest import Manifest
@@ -50,7 +49,7 @@ def _build_labels(world: World, images: list[str]) -> dict[str, dict[str, str]]:
         with suppress(ValueError, TypeError, AttributeError):
             decoder = json.JSONDecoder()
             digests, end = decoder.raw_decode(line)
-            labels: dict[str, Any] = json.loads(line[end:]) or {}
+            labels: dict[str, str] = json.loads(line[end:]) or {}
             entry = {LABELS[key]: str(value)[:LONGEST] for key, value in labels.items() if key in LABELS and value}
             labels_of.update(dict.fromkeys(digests or [], entry) if entry else {})
     return labels_of

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from agent.documents.manifest import Container, Manifest
+from agent.shapes import ComposeBody, DockerDetails, JsonObject
 
 UNIT = "object_systemd_unit"  # the label by which a log has its unit
 OF_COMPOSE = ("com.docker.compose.", "desktop.docker.io/")
@@ -34,7 +35,7 @@ class Wanted(NamedTuple):
 
     entry: Container
     key: str
-    body: dict[str, Any]
+    body: ComposeBody
     environment: dict[str, str]
 
 
@@ -43,7 +44,7 @@ class Image(NamedTuple):
 
     id: str
     digests: frozenset[str]
-    config: dict[str, Any]
+    config: DockerDetails
 
     @classmethod
     def of(cls, answer: Mapping[str, Any]) -> Image:
@@ -102,11 +103,11 @@ def variables(entries: Iterable[str]) -> dict[str, str]:
     return {name: value for name, _, value in pairs}
 
 
-def _of_body(container: Wanted, image: Mapping[str, Any]) -> dict[str, Any]:
+def _of_body(container: Wanted, image: Mapping[str, Any]) -> JsonObject:
     body, entry = {name: _whole(value) for name, value in container.body.items()}, container.entry
     entrypoint = _words(body.get("entrypoint"))
     is_on_host = body.get("network_mode") == "host"
-    mounts: list[dict[str, Any]] = _list(body, "volumes")
+    mounts: list[ComposeBody] = _list(body, "volumes")
     return {
         "command": _words(body.get("command")) or ([] if entrypoint else _words(image.get("Cmd"))),
         "entrypoint": entrypoint or _words(image.get("Entrypoint")),
@@ -158,11 +159,11 @@ def _of_body(container: Wanted, image: Mapping[str, Any]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _of_container(details: Mapping[str, Any], image: Mapping[str, Any]) -> dict[str, Any]:
+def _of_container(details: Mapping[str, Any], image: Mapping[str, Any]) -> JsonObject:
     config, host = details["Config"], details["HostConfig"]
     networks = _mapping(details["NetworkSettings"], "Networks")
     is_on_host = host.get("NetworkMode") == "host"
-    nowhere: dict[str, Any] = {}
+    nowhere: DockerDetails = {}
     place = nowhere if is_on_host else next(iter(networks.values()), nowhere)
     quota, period = host.get("CpuQuota") or 0, host.get("CpuPeriod") or 100_000
     ipc = host.get("IpcMode") or ""
@@ -237,7 +238,7 @@ def _list(of: Mapping[str, Any], name: str) -> list[Any]:
     return of.get(name) or []
 
 
-def _mapping(of: Mapping[str, Any], name: str) -> dict[str, Any]:
+def _mapping(of: Mapping[str, Any], name: str) -> DockerDetails:
     return of.get(name) or {}
 
 

@@ -3,6 +3,7 @@
 import json
 
 from agent import aws
+from agent.documents.docker import ClientConfig, Login
 from agent.outcome import Refused
 from agent.world import World
 
@@ -12,12 +13,12 @@ TARGET = "AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken"
 
 def log_in(world: World, registries: list[str]) -> None:
     """Writes Docker's configuration with a login for each registry that lasts for 12 hours. Raises Refused."""
-    config = json.loads(world.read(CONFIG) or b"{}")
+    config: ClientConfig = json.loads(world.read(CONFIG) or b"{}")
     config["auths"] = config.get("auths", {}) | auths(world, registries)
     world.write(CONFIG, json.dumps(config, indent=2).encode(), 0o600, "root", "root")
 
 
-def auths(world: World, registries: list[str]) -> dict[str, dict[str, str]]:
+def auths(world: World, registries: list[str]) -> dict[str, Login]:
     """Docker's `auths`, a new token each. Raises Refused."""
     return {registry: {"auth": _token(world, registry)} for registry in registries}
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, TypeVar, cast
+from typing import TypeVar, cast
 
 from agent import existing, quoting
 from agent.documents import docker
 from agent.documents.manifest import Manifest
 from agent.engine import Declined
 from agent.outcome import Failed, Refused
+from agent.shapes import JsonObject
 from agent.units import must
 from agent.wording import phrase
 from agent.world import World
@@ -122,7 +123,7 @@ def _keeps_rules(world: World) -> bool:
         return False
     if not isinstance(parsed, dict):
         return False
-    settings = cast("dict[str, Any]", parsed)
+    settings = cast("JsonObject", parsed)
     if settings.get("iptables") is False:
         return False
     return "nftables" not in f"{settings.get('firewall-backend')} {words}" and not NO_RULES.search(words)

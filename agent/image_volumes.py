@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from pathlib import PurePosixPath
-from typing import Any
 
 from agent import quoting
+from agent.documents import docker
 from agent.engine import Declined
 from agent.outcome import Refused
 from agent.store import Release
@@ -33,8 +33,8 @@ def check(world: World, target: Release) -> None:
 
 def _declared_volumes(world: World, image: str) -> list[str]:
     try:
-        volumes: dict[str, Any] = json.loads(world.docker_has(f"/images/{image}/json"))["Config"]["Volumes"] or {}
-        return sorted(str(path) for path in volumes if str(path).startswith("/"))
+        details: docker.Image = json.loads(world.docker_has(f"/images/{image}/json"))
+        return sorted(path for path in details["Config"]["Volumes"] or {} if path.startswith("/"))
     except (OSError, Declined) as error:
         raise Refused(f"Docker cannot inspect {image}: {quoting.quote(str(error))}. Run again") from None
     except (ValueError, LookupError, TypeError, RecursionError):

@@ -7,9 +7,9 @@ import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
 
 from agent import ecr, registry
+from agent.documents.docker import ClientConfig
 from agent.outcome import Refused
 from agent.quoting import count
 from agent.store import Release
@@ -34,7 +34,7 @@ class MissingImages:
     release is going to have it, and the environment for programs that talk to AWS."""
 
     images: list[str]
-    config: dict[str, Any]
+    config: ClientConfig
     environment: dict[str, str]
 
 
@@ -73,7 +73,7 @@ def _fitting(world: World, offered: dict[str, set[str]]) -> None:
         )
 
 
-def _config(world: World, target: Release) -> dict[str, Any]:
+def _config(world: World, target: Release) -> ClientConfig:
     content = next((file.content for file in target.files if file.path == ecr.CONFIG), b"{}")
     return json.loads(content) | {"auths": ecr.auths(world, target.manifest["logins"])}
 

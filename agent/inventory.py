@@ -7,7 +7,7 @@ import contextlib
 import json
 import re
 from collections.abc import Callable, Collection
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from agent import existing
 from agent.documents import docker
@@ -182,8 +182,8 @@ def _networks(world: World) -> dict[str, str]:
 
 
 def _volumes(world: World) -> dict[str, str]:
-    volumes: list[dict[str, Any]] = json.loads(world.docker_has("/volumes"))["Volumes"] or []
-    names = [str(entry["Name"]) for entry in volumes]
+    volumes: docker.Volumes = json.loads(world.docker_has("/volumes"))
+    names = [entry["Name"] for entry in volumes["Volumes"] or []]
     # A container that was started with --rm takes its own along
     return {name: name for name in names if not ANONYMOUS.fullmatch(name)}
 

@@ -211,8 +211,7 @@ def _after_a_crash(world: World, job: Job, spec: Spec, was_stepping: bool) -> Ou
         return recovered[1]
     entries = [entry for entry in store.history(world) if entry["job"] == job.id]
     if entries:
-        entry = cast("dict[str, Any]", entries[-1])
-        return Outcome(**{name: entry[name] for name in Outcome.__dataclass_fields__})
+        return Outcome.of(entries[-1])
     untouched = steps.StepFailed.untouched if was_stepping else Refused.untouched
     return apply.refusal_outcome(
         world, job, spec["release"], "the agent was ended before the switch; run again", untouched

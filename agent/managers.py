@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
-from typing import Any, cast
+from typing import cast
 
+from agent.shapes import JsonObject
 from agent.world import TIMED_OUT, CommandResult, World
 
 ANSWER = 20.0  # seconds
@@ -69,21 +70,24 @@ def announcements(world: World, message: str, within: float, timeout: float) -> 
     # The journal vouches for fields that begin with _; an account's manager can only speak of its own units, and what
     # an account writes, however much, pushes out nothing that the host's own said
     pairs = [
-        ("", entry["UNIT"])
+        ("", unit)
         for entry in _journal_entries(world, [message, "_PID=1"], within, timeout)
-        if _is_of_host(entry)
+        if (unit := _unit_of_host(entry)) is not None
     ]
     for entry in _journal_entries(world, [message], within, timeout):
-        if not _is_of_host(entry) and isinstance(entry.get("_UID"), str) and isinstance(entry.get("USER_UNIT"), str):
-            pairs.append((entry["_UID"], entry["USER_UNIT"]))
+        account, unit = entry.get("_UID"), entry.get("USER_UNIT")
+        if _unit_of_host(entry) is None and isinstance(account, str) and isinstance(unit, str):
+            pairs.append((account, unit))
     return pairs
 
 
-def _is_of_host(entry: dict[str, Any]) -> bool:
-    return entry.get("_PID") == "1" and isinstance(entry.get("UNIT"), str)
+def _unit_of_host(entry: JsonObject) -> str | None:
+    """The unit that the host's own manager speaks of; None in another one's entry."""
+    unit = entry.get("UNIT")
+    return unit if entry.get("_PID") == "1" and isinstance(unit, str) else None
 
 
-def _journal_entries(world: World, matches: list[str], within: float, timeout: float) -> list[dict[str, Any]]:
+def _journal_entries(world: World, matches: list[str], within: float, timeout: float) -> list[JsonObject]:
     journal_options = [
         f"MESSAGE_ID={matches[0]}",
         *matches[1:],
@@ -97,12 +101,12 @@ def _journal_entries(world: World, matches: list[str], within: float, timeout: f
     ran = world.run("journalctl", *journal_options, "--output-fields=UNIT,USER_UNIT,_PID,_UID", timeout=timeout)
     if ran.code:
         raise OSError(f"journalctl: {ran.last_lines(1)}")
-    entries: list[dict[str, Any]] = []
+    entries: list[JsonObject] = []
     for line in ran.output.splitlines():
         # The first one may have lost its beginning
         with suppress(ValueError, RecursionError):
             entry: object = json.loads(line)
-            entries += [cast("dict[str, Any]", entry)] if isinstance(entry, dict) else []
+            entries += [cast("JsonObject", entry)] if isinstance(entry, dict) else []
     return entries
 
 

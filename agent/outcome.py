@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, cast
 
 from agent import quoting
+from agent.documents.jobs import HistoryEntry
+from agent.shapes import JsonObject
 from agent.wording import Speaker
 
 OUTCOMES = {"applied": 0, "unchanged": 0, "refused": 3, "rolled back": 4, "rollback failed": 5, "unknown": 6}
@@ -52,6 +54,14 @@ class Outcome:
     edited: dict[str, str] = field(default_factory=dict[str, str])
     warnings: list[str] = field(default_factory=list[str])
 
+    @classmethod
+    def of(cls, entry: HistoryEntry) -> "Outcome":
+        """How a job of the host's history ended."""
+        return cls(
+            entry["outcome"], entry["release"], entry["line"], entry.get("changed", []), entry.get("restarted", []),
+            entry.get("services", {}), entry.get("edited", {}), entry.get("warnings", []),
+        )  # fmt: skip
+
     @property
     def code(self) -> int:
         return OUTCOMES[self.outcome]
@@ -80,7 +90,7 @@ class Mask:
                 value = value.replace(secret, "[secret]")
             return value
         if isinstance(value, list):
-            return [self.all_of(item) for item in cast("list[Any]", value)]
+            return [self.all_of(item) for item in cast("list[object]", value)]
         if isinstance(value, dict):
-            return {key: self.all_of(item) for key, item in cast("dict[str, Any]", value).items()}
+            return {key: self.all_of(item) for key, item in cast("JsonObject", value).items()}
         return value

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
-from typing import Any, cast
+from typing import cast
 
 from agent.documents.manifest import Manifest
 from agent.outcome import Refused
+from agent.shapes import JsonObject
 from agent.world import World
 
 NAME = ".infra-accounts"
@@ -22,11 +23,9 @@ def numbers(world: World, manifest: Manifest) -> dict[str, int]:
 def _noted_numbers(world: World, manifest: Manifest) -> dict[str, int]:
     for place in manifest.get("mounts", [])[:1]:
         with suppress(ValueError):
-            noted = json.loads(world.read(f"{place}/{NAME}") or b"{}")
+            noted: object = json.loads(world.read(f"{place}/{NAME}") or b"{}")
             if isinstance(noted, dict):
-                # An object of JSON has text as keys
-                entries = cast("dict[str, Any]", noted).items()
-                return {name: number for name, number in entries if isinstance(number, int)}
+                return {name: number for name, number in cast("JsonObject", noted).items() if isinstance(number, int)}
     return {}
 
 

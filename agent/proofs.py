@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 from urllib.parse import quote
@@ -13,8 +14,10 @@ from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
 from agent import aws, nameservers
+from agent.documents.certificates import TextRecord
 from agent.documents.manifest import Certificate
 from agent.outcome import Refused
+from agent.shapes import JsonObject, items_of, object_of
 from agent.store import Release
 from agent.world import World
 
@@ -171,7 +174,7 @@ class Cloudflare:
     def write(self, value: str) -> None:
         zone, id = self._zone()
         query = f"/zones/{id}/dns_records?type=CNAME&name={quote(self.name)}"
-        entries: list[dict[str, Any]] = self._ask("GET", query) or []
+        entries: list[TextRecord] = self._ask("GET", query) or []
         for entry in entries:
             # Of a stack that has its names proved elsewhere no more (infra:dns.challenges)
             if LEADS_ELSEWHERE.fullmatch(str(entry.get("comment") or "")):
@@ -217,10 +220,10 @@ class Cloudflare:
                 return zone, zones[0]["id"]
         raise Refused(f"the token of infra:secrets.dns.{TOKEN} cannot see the zone of {self.name} at Cloudflare")
 
-    def _there(self, id: str) -> list[dict[str, Any]]:
+    def _there(self, id: str) -> list[TextRecord]:
         return self._ask("GET", f"/zones/{id}/dns_records?type=TXT&name={quote(self.name)}&per_page=100") or []
 
-    def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+    def _ask(self, method: str, path: str, body: Mapping[str, object] | None = None) -> Any:
         headers = {"Authorization": f"Bearer {self._token()}", "Content-Type": "application/json"}
         payload = json.dumps(body).encode() if body else None
         status, body_read = 0, b""
@@ -233,9 +236,8 @@ class Cloudflare:
             parsed: object = json.loads(body_read)
         except ValueError:
             parsed = {}
-        answer = cast("dict[str, Any]", parsed) if isinstance(parsed, dict) else {}
-        entries: list[object] = answer.get("errors") or []
-        errors = [cast("dict[str, Any]", error) for error in entries if isinstance(error, dict)]
+        answer = object_of(parsed)
+        errors = [cast("JsonObject", error) for error in items_of(answer.get("errors")) if isinstance(error, dict)]
         if status == 200 and answer.get("success"):
             return answer.get("result")
         if any(error.get("code") in IS_THERE for error in errors):
@@ -258,5 +260,5 @@ def _token_in(content: bytes) -> str:
     return match[1] if match else ""
 
 
-def _content(entry: dict[str, Any]) -> str:
+def _content(entry: TextRecord) -> str:
     return str(entry.get("content", "")).strip('"')

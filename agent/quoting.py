@@ -12,6 +12,8 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from typing import Any, cast
 
+from agent.shapes import JsonObject
+
 # All in bytes of JSON text, in which a letter that is not ASCII takes six
 PIECE = 1024  # one piece of foreign text
 REASON = 3072  # why something was refused or failed
@@ -116,13 +118,13 @@ def _shorten(value: Any, entries: int | None, limit: int, name: str = "line") ->
     if isinstance(value, str):
         return cut(visible(value), LINE if name == "line" else limit)
     if isinstance(value, list):
-        items = cast("list[Any]", value)
+        items = cast("list[object]", value)
         shortened_items = [_shorten(item, entries, limit, "") for item in items[:entries]]
         return shortened_items + (
             [MORE.format(len(items) - len(shortened_items))] if len(shortened_items) < len(items) else []
         )
     if isinstance(value, dict):
-        mapping = cast("dict[str, Any]", value)
+        mapping = cast("JsonObject", value)
         # Of a result itself no field goes
         kept_names = list(mapping)[: None if "line" in mapping else entries]
         short = {

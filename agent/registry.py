@@ -6,8 +6,10 @@ import base64
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import cast
 
+from agent.documents.docker import ClientConfig
+from agent.documents.registries import ImageManifest
 from agent.wording import phrase
 from agent.world import CommandResult, World
 
@@ -46,13 +48,13 @@ class RegistryAnswer:
     those that an index has. What `may_pass` is the registry's trouble and not the image's: of a new role, for one, its
     rights are not known everywhere at once."""
 
-    manifest: dict[str, Any] | None = None
+    manifest: ImageManifest | None = None
     architectures: frozenset[str] = frozenset()
     fault: str = ""
     may_pass: bool = False
 
 
-def offer(world: World, image: str, architecture: str, config: dict[str, Any], environment: dict[str, str]) -> Offer:
+def offer(world: World, image: str, architecture: str, config: ClientConfig, environment: dict[str, str]) -> Offer:
     """Asks for an image `host/name@digest`. An image that is no index names its architecture only to those who pull
     it."""
     login = login_for(world, image.partition("/")[0], config, environment)
@@ -80,7 +82,7 @@ def look_up(world: World, image: str, architecture: str, login: str) -> Registry
         try:
             manifest = json.loads(body)
             if "manifests" not in manifest:
-                return RegistryAnswer(dict(manifest), architectures)
+                return RegistryAnswer(cast("ImageManifest", dict(manifest)), architectures)
             entries = [(m.get("platform", {}).get("architecture", ""), str(m["digest"])) for m in manifest["manifests"]]
             choices = dict(reversed(entries))
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
@@ -106,7 +108,7 @@ def is_of(body: bytes, digest: str) -> bool:
     return f"sha256:{hashlib.sha256(body).hexdigest()}" == digest
 
 
-def login_fault(world: World, host: str, config: dict[str, Any]) -> str:
+def login_fault(world: World, host: str, config: ClientConfig) -> str:
     """What is wrong with the login that Docker's configuration has for a registry; "" when the registry takes it."""
     login = login_for(world, host, config, {})
     if login is None:
@@ -117,10 +119,12 @@ def login_fault(world: World, host: str, config: dict[str, Any]) -> str:
     return phrase("it answered {status}", status=status) if status else phrase("it does not answer")
 
 
-def login_for(world: World, host: str, config: dict[str, Any], environment: dict[str, str]) -> str | None:
+def login_for(world: World, host: str, config: ClientConfig, environment: dict[str, str]) -> str | None:
     """The registry's login as HTTP wants it, by Docker's own configuration."""
-    if stored := config.get("auths", {}).get(host, {}).get("auth"):
-        return stored
+    stored = config.get("auths", {}).get(host)
+    # An empty entry stands for a login that a program keeps
+    if stored and stored.get("auth"):
+        return stored["auth"]
     helper = config.get("credHelpers", {}).get(host)
     ran = _ask_helper(world, helper, host, environment) if helper else None
     if ran is None or ran.code != 0:

@@ -6,11 +6,12 @@ import json
 import re
 import time
 from collections.abc import Callable
-from typing import Any, cast
 
 from agent import quoting, store, streams
+from agent.documents.shipping import LogServer, ShippingNote
 from agent.journal_fields import text_of
 from agent.outcome import Mask, Refused
+from agent.shapes import JsonObject, object_of
 from agent.world import World
 
 CONFIG = "/etc/infra/logs.json"
@@ -38,7 +39,7 @@ class Shipment:
     """What is sent to one server. Each line is sent before it is noted down, so that after a restart the latest ones
     come a second time, and none is left out."""
 
-    def __init__(self, world: World, config: dict[str, Any], say: Callable[[str], None], connect: Connect) -> None:
+    def __init__(self, world: World, config: LogServer, say: Callable[[str], None], connect: Connect) -> None:
         self.world, self.config, self.say, self.connect = world, config, say, connect
         self.stream: streams.Stream | None = None
         self.releases: tuple[list[str], bytes | None] | None = None
@@ -54,7 +55,7 @@ class Shipment:
             parsed: object = json.loads(self.world.read(CURSOR) or b"{}")
         except (ValueError, RecursionError):
             parsed = None
-        note = cast("dict[str, Any]", parsed) if isinstance(parsed, dict) else {}
+        note = object_of(parsed)
         cursor, at = note.get("cursor"), note.get("at")
         is_recent = isinstance(at, (int, float)) and abs(self.world.wall() - at) <= OLDEST
         return cursor if is_recent and note.get("to") == self.to and isinstance(cursor, str) else ""
@@ -76,7 +77,7 @@ class Shipment:
             parsed: object = json.loads(line)
         except (ValueError, RecursionError):
             return
-        fields = cast("dict[str, Any]", parsed) if isinstance(parsed, dict) else {}
+        fields = object_of(parsed)
         # What it says of a server that is away would be one more line each time
         if fields and fields.get("_SYSTEMD_UNIT") != OWN:
             self._send(frame(fields, self.config["name"], self._current_mask()))
@@ -125,7 +126,7 @@ class Shipment:
         if self.cursor == self.saved_cursor:
             return
         try:
-            note = {"cursor": self.cursor, "to": self.to, "at": self.world.wall()}
+            note: ShippingNote = {"cursor": self.cursor, "to": self.to, "at": self.world.wall()}
             self.world.write(CURSOR, json.dumps(note).encode(), 0o600, "root", "root")
         except OSError as error:
             # Logs go on without it
@@ -133,7 +134,7 @@ class Shipment:
         self.saved_cursor = self.cursor
 
 
-def frame(fields: dict[str, Any], host: str, mask: Mask) -> bytes:
+def frame(fields: JsonObject, host: str, mask: Mask) -> bytes:
     """An entry of the journal as a message of syslog, with its length before it."""
     level = 8 * _number(fields.get("SYSLOG_FACILITY"), 23, DAEMON) + _number(fields.get("PRIORITY"), 7, INFORMATION)
     micros = _number(fields.get("__REALTIME_TIMESTAMP"), 1 << 62, 0)

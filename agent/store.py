@@ -12,6 +12,7 @@ from agent.desired_state import DesiredFile, assignments, digest
 from agent.documents.jobs import HistoryEntry
 from agent.documents.manifest import LEFT_OUT, Manifest
 from agent.outcome import Refused
+from agent.shapes import JsonObject, object_of
 from agent.world import World
 
 STATE = "/var/lib/infra"
@@ -23,7 +24,7 @@ ENTRY = re.compile(r"[0-9]{8,}-.*\.json")
 REMEMBERED = 200
 OLDEST_FORMAT, FORMAT = 2, 3
 # What earlier formats did not have
-LATER: dict[str, Any] = {
+LATER: JsonObject = {
     "accounts": [], "requirements": [], "milestones": [], "names": [], "alerts": [], "networks": [], "containers": [],
     "steps": [], "backups": [], "artefacts": [], "published": [], "replicas": [], "held": [],
     "kind": "", "region": "", "metrics": {}, **LEFT_OUT,
@@ -107,11 +108,12 @@ def manifest(world: World, id: str) -> Manifest:
         parsed = json.loads(text)
     except (ValueError, RecursionError):
         parsed = None
-    content = cast("dict[str, Any]", parsed) if isinstance(parsed, dict) else {}
-    if not isinstance(content.get("format"), int):
+    content = object_of(parsed)
+    form = content.get("format")
+    if not isinstance(form, int):
         raise Damaged(f"release {id[:12]} is damaged: its manifest cannot be read")
-    if not OLDEST_FORMAT <= content["format"] <= FORMAT:
-        raise Refused(f"release {id[:12]} was made for another agent (format {content['format']})")
+    if not OLDEST_FORMAT <= form <= FORMAT:
+        raise Refused(f"release {id[:12]} was made for another agent (format {form})")
     if not set(content) >= NEEDED:
         raise Damaged(f"release {id[:12]} is damaged: parts of its manifest are missing")
     # An earlier agent kept it spelled otherwise
@@ -304,7 +306,7 @@ def _job(text: bytes) -> HistoryEntry | None:
         entry = json.loads(text)
     except (ValueError, RecursionError):
         return None
-    is_whole = isinstance(entry, dict) and {"job", "kind", "release", "code", "who"} <= {*cast("dict[str, Any]", entry)}
+    is_whole = {"job", "kind", "release", "code", "who"} <= {*object_of(entry)}
     return cast("HistoryEntry", entry) if is_whole else None
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import Any, cast
 
 from agent import store
 from agent.desired_state import digest
@@ -34,7 +33,7 @@ def exchange(world: World, id: str, before: str, after: str) -> Release:
     text = (world.read(f"{store.RELEASES}/{id}/manifest.json") or b"").decode(errors="surrogatepass")
     if before not in text:
         raise Refused(f"release {id[:12]} no longer has {before}")
-    manifest: dict[str, Any] = json.loads(text.replace(before, after))
+    manifest: Manifest = json.loads(text.replace(before, after))
     if missing := sorted({*store.LATER} - {*manifest, *LEFT_OUT}):
         raise Refused(f"an earlier version made the release that serves ({', '.join(missing)}): run pulumi up once")
     own = {entry["path"] for entry in manifest["files"]}
@@ -45,7 +44,7 @@ def exchange(world: World, id: str, before: str, after: str) -> Release:
     contents = {file.path: file.content for file in files}
     for entry in manifest["files"]:
         entry["sha256"] = digest(contents[entry["path"]])
-    return Release(digest(store.serialize(manifest)), cast("Manifest", manifest), files)
+    return Release(digest(store.serialize(manifest)), manifest, files)
 
 
 def look_by_names(world: World, urls: list[str]) -> None:

@@ -8,9 +8,9 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any
 
 from agent import ecr, install, jobs, lock, quoting, registry, store, tag_releases, transaction
+from agent.documents.docker import ClientConfig
 from agent.documents.jobs import Payload, Spec
 from agent.outcome import Refused
 from agent.store import Release
@@ -136,7 +136,7 @@ def _settle(world: World, note: Note) -> None:
 def _is_new(world: World, entry: FollowedTag, note: Note, release: Release) -> bool:
     """Does the tag mean another image than the deployed one, which was not tried yet and suits this host. What the
     registry says is noted."""
-    config: dict[str, Any] = json.loads(world.read(ecr.CONFIG) or b"{}")
+    config: ClientConfig = json.loads(world.read(ecr.CONFIG) or b"{}")
     login = registry.login_for(world, entry.image.partition("/")[0], config, {})
     if login is None:
         note.status = SILENT

@@ -43,7 +43,7 @@ def read_answers(lines: Iterable[str], log: ProxyLog) -> Iterator[tuple[float, s
 def _value(entry: Any, keys: list[str]) -> Any:
     """What an object has behind these keys; "" for a client that is not there."""
     for key in keys:
-        entry = cast("dict[str, Any]", entry).get(key, "") if isinstance(entry, dict) else ""
+        entry = cast("dict[str, object]", entry).get(key, "") if isinstance(entry, dict) else ""
     return entry
 
 

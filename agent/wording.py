@@ -17,7 +17,7 @@ class Phrase(str):
     """A text in English that remembers its form and what was filled in: it can still be said in another language."""
 
     form: str
-    values: dict[str, Any]
+    values: dict[str, object]
 
 
 def phrase(form: str, **values: Any) -> Phrase:

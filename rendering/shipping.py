@@ -1,12 +1,16 @@
 """A host's logs that go to a syslog server as well: the service that sends them (agent/shipping.py)."""
 
+from agent.documents.shipping import LogServer
 from catalogue.loading import Catalogue
 from rendering import watches
 from rendering.files import HostFiles
 
 UNIT = "infra-logs.service"
 CONFIG = "/etc/infra/logs.json"
-PARTS = ["shipping", "streams", "outcome", "store", "desired_state", "journal_fields", "quoting", "world", "places"]
+PARTS = [
+    "shipping", "streams", "outcome", "store", "desired_state", "journal_fields", "quoting", "shapes", "world",
+    "places",
+]  # fmt: skip
 
 
 def service(catalogue: Catalogue, host: str) -> HostFiles:
@@ -14,7 +18,7 @@ def service(catalogue: Catalogue, host: str) -> HostFiles:
     stack = catalogue.stack
     if not stack.logs.to:
         return HostFiles("")
-    target = {
+    target: LogServer = {
         "host": stack.logs.host, "port": stack.logs.port, "tls": stack.logs.is_tls, "ca": stack.logs.ca,
         "name": f"{host}.{stack.name}",
     }  # fmt: skip

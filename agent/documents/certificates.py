@@ -13,3 +13,14 @@ class ObtainedCertificate(TypedDict):
     renewal: str
     links: dict[str, str]
     before: dict[str, str | None]
+
+
+class _AnyTextRecord(TypedDict):
+    id: str
+
+
+class TextRecord(_AnyTextRecord, total=False):
+    """A record of a zone at Cloudflare that proves a name, as its API has it."""
+
+    content: str
+    comment: str | None

@@ -118,3 +118,38 @@ class Network(_AnyNetwork, total=False):
     Driver: str
     Internal: bool
     Options: dict[str, str] | None
+
+
+class Volume(TypedDict):
+    Name: str
+
+
+class Volumes(TypedDict):
+    """/volumes."""
+
+    Volumes: list[Volume] | None
+
+
+class ImageConfig(TypedDict):
+    """With the directories that the image declares (VOLUME)."""
+
+    Volumes: dict[str, object] | None
+
+
+class Image(TypedDict):
+    """/images/NAME/json."""
+
+    Config: ImageConfig
+
+
+class Login(TypedDict):
+    """For a registry, as HTTP wants it: `auth` is USER:PASSWORD in base64."""
+
+    auth: str
+
+
+class ClientConfig(TypedDict, total=False):
+    """Docker's own configuration, config.json: logins by their registry, and programs that know others."""
+
+    auths: dict[str, Login]
+    credHelpers: dict[str, str]

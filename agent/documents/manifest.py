@@ -5,10 +5,10 @@ A part that an earlier version wrote may lack fields that were added since: `get
 
 from __future__ import annotations
 
-from typing import Any, TypedDict
+from typing import TypedDict
 
 # What a manifest means where it says nothing of it: releases without any have the ids that they always had
-LEFT_OUT: dict[str, Any] = {
+LEFT_OUT: dict[str, object] = {
     "environments": [],
     "group_networks": [],
     "language": "en",

@@ -6,7 +6,9 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any, TypeVar, cast
 
+from agent.documents import answers
 from agent.documents.monitor import Run, Sample
+from agent.shapes import JsonObject
 from agent.store import STATE
 from agent.world import World
 
@@ -16,7 +18,7 @@ KEPT = 200
 DAY = 86400.0
 LATEST = 253_402_300_800  # the end of the year 9999, in seconds since 1970
 SAMPLES_KEPT = 300  # a day, one every five minutes
-T = TypeVar("T", list[Any], dict[str, Any])
+T = TypeVar("T", "list[object]", JsonObject)
 
 
 @dataclass(frozen=True)
@@ -46,15 +48,15 @@ def _repairs(world: World, path: str) -> list[Repair]:
     """Entries of another form are passed over: they are worth less than the next run."""
     kinds = {"at": (int, float), "worked": bool} | dict.fromkeys(("alert", "subject", "repair", "said"), str)
     return [
-        Repair(**{name: entry[name] for name in kinds})
+        Repair(**cast("answers.Repair", {name: entry[name] for name in kinds}))
         for entry in _mappings(world, path)
         if all(isinstance(entry.get(name), kind) for name, kind in kinds.items()) and is_time(entry["at"])
     ]
 
 
-def _mappings(world: World, path: str) -> list[dict[str, Any]]:
+def _mappings(world: World, path: str) -> list[JsonObject]:
     entries: list[object] = read(world, path, [])
-    return [cast("dict[str, Any]", entry) for entry in entries if isinstance(entry, dict)]
+    return [cast("JsonObject", entry) for entry in entries if isinstance(entry, dict)]
 
 
 def is_time(value: Any) -> bool:

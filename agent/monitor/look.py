@@ -142,7 +142,7 @@ class HostFacts:
     def logins(self) -> dict[str, str]:
         """What is wrong with the login of each registry that the release's images are of, "" where nothing is."""
         hosts = sorted({image.split("/")[0] for image in self.release.images if "/" in image})
-        config: dict[str, Any] = json.loads(self.world.read(ecr.CONFIG) or b"{}") if hosts else {}
+        config: docker.ClientConfig = json.loads(self.world.read(ecr.CONFIG) or b"{}") if hosts else {}
         return {host: registry.login_fault(self.world, host, config) for host in hosts}
 
     def docker(self, path: str, timeout: float = LOOK) -> list[Any]:

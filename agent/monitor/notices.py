@@ -1,13 +1,16 @@
 """Notices, each sent once: what begins, what has ended, what was repaired. What could not be sent is sent later."""
 
+from __future__ import annotations
+
 import json
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import cast
 
 from agent.documents.monitor import HostRun, Notice
 from agent.monitor import history
 from agent.monitor.history import DAY, PLACE, Repair
 from agent.monitor.names import current_alert
+from agent.shapes import JsonObject, items_of, object_of
 from agent.wording import Speaker
 from agent.world import World
 
@@ -59,9 +62,9 @@ def send(world: World, result: HostRun, repairs: list[Repair], say: Speaker = EN
     url = webhook(world)
     if not url:
         return ""
-    remembered: dict[str, Any] = history.read(world, SENT, {})
-    owed = [line for line in _list(remembered.pop("owed", None)) if isinstance(line, str)]
-    state: dict[str, Notice] = {_name_today(key): entry for key, entry in remembered.items() if _is_known(entry)}
+    remembered: JsonObject = history.read(world, SENT, {})
+    owed = [line for line in items_of(remembered.pop("owed", None)) if isinstance(line, str)]
+    state = {_name_today(key): notice for key, entry in remembered.items() if (notice := _notice_of(entry))}
     met = {f"{e['alert']} {e['subject']}": e["text"] for e in result["conditions"] if e["met"]}
     notices = due(state, met, repairs, result["at"], say)
     lines = [*owed, *notices.lines]
@@ -76,17 +79,11 @@ def _name_today(key: str) -> str:
     return f"{current_alert(alert)}{space}{subject}"
 
 
-def _list(value: object) -> list[object]:
-    return cast("list[object]", value) if isinstance(value, list) else []
-
-
-def _is_known(value: Any) -> bool:
-    """What was torn or written by something else is forgotten: its notice is sent once more."""
-    if not isinstance(value, dict):
-        return False
-    entry = cast("dict[str, Any]", value)
+def _notice_of(value: object) -> Notice | None:
+    """None for what was torn or written by something else: its notice is sent once more."""
+    entry = object_of(value)
     is_whole = isinstance(entry.get("text"), str) and isinstance(entry.get("quiet"), int)
-    return is_whole and history.is_time(entry.get("told"))
+    return cast("Notice", entry) if is_whole and history.is_time(entry.get("told")) else None
 
 
 def webhook(world: World) -> str:
