@@ -16,6 +16,9 @@ ServiceFields = dict[str, Any]
 # Of a route, or of what answers in its place; the policy of CORS is one of them, and stands alone here
 RouteFields = dict[str, Any]
 CorsFields = dict[str, Any]
+# A system, and a site of one
+SystemFields = dict[str, Any]
+SiteFields = dict[str, Any]
 # An account, a directory or a drop-in of a system
 EntryFields = dict[str, Any]
 # A section of a unit: its directives and their values

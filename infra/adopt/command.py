@@ -6,11 +6,11 @@ import uuid
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import typer
 
 from catalogue.loading import Catalogue
+from catalogue.shapes import JsonObject
 from catalogue.stack import Stack
 from infra.adopt import facts as looking
 from infra.adopt import keys, mapping
@@ -112,7 +112,7 @@ def _adopt_shared(catalogue: Catalogue, region: str, yes: bool) -> None:
 def _import(catalogue: Catalogue, facts: looking.Facts | looking.SharedFacts, imports: list[mapping.Import]) -> None:
     stack = catalogue.stack
     state = json.loads(pulumi("stack", "export", "--stack", stack.name))
-    there: list[dict[str, Any]] = state["deployment"].setdefault("resources", []) or []
+    there: list[JsonObject] = state["deployment"].setdefault("resources", []) or []
     existing: set[str] = {entry["urn"] for entry in there}
     ids = [str(uuid.uuid4()) for _ in range(2)]
     base = mapping.state(stack, facts, imports, version("pulumi-aws"), ids)

@@ -6,6 +6,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError  # pyright: ignore[reportMissingTypeStubs]
 
+from catalogue.shapes import AwsEntry
 from infra import aws, route53
 from infra.errors import InfraError
 
@@ -127,7 +128,7 @@ def _gather_facts(zone: str, names: list[str], region: str, instance: str | None
     )  # fmt: skip
 
 
-def _instance(ec2: Any, entry: dict[str, Any]) -> Instance:
+def _instance(ec2: Any, entry: AwsEntry) -> Instance:
     root = next(b for b in entry["BlockDeviceMappings"] if b["DeviceName"] == entry["RootDeviceName"])
     volume = ec2.describe_volumes(VolumeIds=[root["Ebs"]["VolumeId"]])["Volumes"][0]
     options = entry.get("MetadataOptions", {})
@@ -140,7 +141,7 @@ def _instance(ec2: Any, entry: dict[str, Any]) -> Instance:
     )  # fmt: skip
 
 
-def _group(ec2: Any, group: dict[str, Any], instance: str) -> Group:
+def _group(ec2: Any, group: AwsEntry, instance: str) -> Group:
     openings: list[tuple[str, str]] = []
     for rule in group["IpPermissions"]:
         sources = [network["CidrIp"] for network in rule.get("IpRanges", [])]

@@ -1,7 +1,7 @@
 """What was found, under the program's names: what is taken over, what differs, what stays outside. Pure."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import NotRequired, TypedDict
 
 from catalogue.host import Ec2Host
 from catalogue.loading import Catalogue
@@ -183,6 +183,33 @@ def configuration(stack: Stack, facts: Facts) -> dict[str, str]:
     }
 
 
+class BaseResource(TypedDict):
+    """An entry of Pulumi's state that an import relies on: the stack itself, a provider, a component."""
+
+    urn: str
+    custom: bool
+    type: str
+    id: NotRequired[str]
+    inputs: NotRequired[dict[str, str]]
+    outputs: NotRequired[dict[str, str]]
+    parent: NotRequired[str]
+
+
+class ImportedResource(TypedDict):
+    type: str
+    name: str
+    id: str
+    parent: str
+    provider: str
+
+
+class ImportFile(TypedDict):
+    """What `pulumi import --file` reads: `nameTable` has the URNs of parents and providers."""
+
+    nameTable: dict[str, str]
+    resources: list[ImportedResource]
+
+
 def host_of(catalogue: Catalogue, host: str | None) -> str | None:
     """The EC2 host that is meant: the chosen one, or the only one."""
     hosts = [name for name, spec in catalogue.stack.hosts.items() if isinstance(spec, Ec2Host)]
@@ -195,12 +222,12 @@ def urn(stack: str, type: str, name: str, parent: str = "") -> str:
 
 def state(
     stack: Stack, facts: Facts | SharedFacts, resources: list[Import], plugin: str, ids: list[str]
-) -> list[dict[str, Any]]:
+) -> list[BaseResource]:
     """What must be in Pulumi's state before anything can be imported: the stack, its providers and components.
     `ids` are the providers' own."""
     root = urn(stack.name, "pulumi:pulumi:Stack", f"infra-{stack.name}")
     providers = [(f"aws-{facts.region}", facts.region), (EVERYWHERE, "us-east-1")]
-    entries: list[dict[str, Any]] = [{"urn": root, "custom": False, "type": "pulumi:pulumi:Stack"}]
+    entries: list[BaseResource] = [{"urn": root, "custom": False, "type": "pulumi:pulumi:Stack"}]
     for (name, region), id in zip(providers, ids, strict=True):
         inputs = {"region": region, "allowedAccountIds": f'["{stack.accountId}"]', "version": plugin}
         entries.append(
@@ -214,7 +241,7 @@ def state(
     return entries
 
 
-def import_file(stack: Stack, resources: list[Import]) -> dict[str, Any]:
+def import_file(stack: Stack, resources: list[Import]) -> ImportFile:
     """The file that `pulumi import --file` reads."""
     table = {name: urn(stack.name, type, name) for type, name in dict.fromkeys(entry.parent for entry in resources)}
     # A component and its child may have one name

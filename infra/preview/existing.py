@@ -15,6 +15,7 @@ from pydantic import Field
 from agent import adopting, quoting
 from agent.definitions import Wanted
 from agent.documents.manifest import Manifest
+from agent.shapes import DockerDetails
 from agent.wording import phrase
 from catalogue.loading import Catalogue
 from infra import remote, ssh
@@ -37,12 +38,12 @@ class ContainerForm(Form):
     running: bool
     addresses: Names
     ports: Names
-    details: dict[str, Any] | None = None
+    details: DockerDetails | None = None
 
 
 class FactsForm(Form):
     containers: Annotated[list[ContainerForm], Field(max_length=MOST)]
-    images: dict[Text, dict[str, Any]]
+    images: dict[Text, DockerDetails]
     docker: Text = ""
     """Why its containers are not known."""
     listening: dict[Text, Text]

@@ -3,7 +3,7 @@
 import itertools
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 import yaml
 
@@ -14,7 +14,7 @@ from catalogue.compose.variables import VARIABLE, missing
 from catalogue.loading import TO_WRITE
 from catalogue.masking.lines import Masker
 from catalogue.masking.names import looks_secret
-from catalogue.shapes import is_list, is_mapping
+from catalogue.shapes import ServiceFields, is_list, is_mapping
 
 FIRST_PORT = 8040
 MEMORY = "256m"
@@ -29,13 +29,25 @@ AROUND = re.compile(
 )
 
 
-def entries(document: Mapping[str, Any], system: str, beside: str = "") -> dict[str, Any]:
+class ComposeEntry(TypedDict):
+    file: str
+    variables: NotRequired[dict[str, str]]
+
+
+class SystemEntries(TypedDict):
+    """What a system has for a compose file."""
+
+    compose: ComposeEntry
+    services: list[ServiceFields]
+
+
+def entries(document: Mapping[str, Any], system: str, beside: str = "") -> SystemEntries:
     """`compose` and `services` of the catalogue. `beside` is the text of the .env file that lies beside the compose
     file: what is no secret in it becomes a value of a variable."""
     values = {name: value for name, value in of_file(beside).items() if value and not looks_secret(name, value)}
     bodies = {str(key): body for key, body in document["services"].items() if is_mapping(body)}
     once_keys = once.owners(bodies)  # release steps of others, without an entry
-    services: list[dict[str, Any]] = []
+    services: list[ServiceFields] = []
     names: set[str] = set()
     published = 0
     for key, body in bodies.items():
@@ -43,7 +55,7 @@ def entries(document: Mapping[str, Any], system: str, beside: str = "") -> dict[
             continue
         secrets, variable_names = _variables(body)
         names |= variable_names
-        entry: dict[str, Any] = {"name": key, "purpose": f"{key} of {system}"}
+        entry: ServiceFields = {"name": key, "purpose": f"{key} of {system}"}
         if body.get("build") is not None:
             entry |= {"without": ["build"], "image": {"repository": f"{system}-{key}"}}
         if body.get("ports"):
@@ -57,7 +69,9 @@ def entries(document: Mapping[str, Any], system: str, beside: str = "") -> dict[
             entry["secrets"] = sorted(secrets)
         services.append(entry)
     variables = {name: values.get(name, TO_WRITE) for name in sorted(names)}
-    compose: dict[str, Any] = {"file": f"{system}/compose.yml"} | ({"variables": variables} if variables else {})
+    compose: ComposeEntry = {"file": f"{system}/compose.yml"}
+    if variables:
+        compose["variables"] = variables
     return {"compose": compose, "services": services}
 
 

@@ -9,9 +9,9 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from catalogue.loading import STATIC, SYSTEMS, read_system
+from catalogue.shapes import JsonObject
 from infra.errors import InfraError
 from infra.foreign import one_line
 from infra.git import clone, git
@@ -81,7 +81,7 @@ def origins(root: Path) -> dict[str, Origin]:
         raise InfraError(f"{RECORD} cannot be read: take it back from the history of this repository") from None
 
 
-def _origin(entry: dict[str, Any]) -> Origin:
+def _origin(entry: JsonObject) -> Origin:
     """Raises LookupError and TypeError for what is none."""
     texts = {name: entry[name] for name in ("source", "folder", "version", "commit")}
     files = dict(entry["files"])

@@ -59,7 +59,7 @@ def _is_port(item: Any) -> bool:
     return isinstance(item, str | int) or (isinstance(item, dict) and "target" in item)
 
 
-def inner(mapping: dict[str, Any], *names: str) -> dict[str, Any]:
+def inner(mapping: ComposeBody, *names: str) -> ComposeBody:
     """A mapping inside others; nothing where one of them is none."""
     for name in names:
         value = mapping.get(name)

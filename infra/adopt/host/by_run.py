@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from catalogue.shapes import ComposeBody, ComposeDocument
     from infra.adopt.host.documents import Bindings, ContainerInspection, Device, Health, ImageConfig
 
 # Where the compose file of such a container would lie: there is none there
@@ -40,15 +41,15 @@ def path_of(name: str) -> str:
     return f"{FOLDER}/{name}/{FILE}"
 
 
-def compose_document(entry: ContainerInspection, image: ImageConfig) -> dict[str, Any]:
+def compose_document(entry: ContainerInspection, image: ImageConfig) -> ComposeDocument:
     """A container as `docker inspect` has it, as a compose file; `image` is its image's own configuration."""
     config, host = entry["Config"], entry["HostConfig"]
     name = entry["Name"].lstrip("/")
-    body: dict[str, Any] = {"image": config["Image"], "container_name": name}
+    body: ComposeBody = {"image": config["Image"], "container_name": name}
     own = set(image.get("Env") or [])
     environment = dict(_variable(assignment) for assignment in config.get("Env") or [] if assignment not in own)
     shared_memory, stop_timeout, runtime = host.get("ShmSize"), config.get("StopTimeout"), host.get("Runtime")
-    settings: dict[str, Any] = {
+    settings: ComposeBody = {
         "environment": environment,
         "ports": _ports(host.get("PortBindings") or {}),
         "volumes": _volumes(entry),
@@ -74,7 +75,8 @@ def compose_document(entry: ContainerInspection, image: ImageConfig) -> dict[str
     settings.update({name: "host" for key, name in MODES.items() if options.get(key) == "host"})
     alone = [key for key in MODES if str(options.get(key)).startswith("container:") or (key, options.get(key)) == NONE]
     settings.update({MODES[key]: options[key] for key in alone})
-    settings.update({"runtime": runtime} if runtime not in (None, "", "runc") else {})
+    if runtime not in (None, "", "runc"):
+        settings["runtime"] = runtime
     body.update({key: value for key, value in settings.items() if value not in (None, [], {}, "", False)})
     return {"services": {name: body}}
 
@@ -90,7 +92,7 @@ def _hostname(entry: ContainerInspection) -> str | None:
     return hostname if hostname and not entry["Id"].startswith(hostname) else None
 
 
-def yaml_text(value: dict[str, Any] | list[Any], depth: int = 0) -> str:
+def yaml_text(value: ComposeDocument | list[Any], depth: int = 0) -> str:
     """A mapping or a list as YAML, a line for each value: what is masked in one leaves the others as they are."""
     lines: list[str] = []
     pairs: Iterable[tuple[str | None, Any]] = (
@@ -151,7 +153,7 @@ def _device(device: Device) -> str:
     return f"{device['PathOnHost']}:{device['PathInContainer']}:{device.get('CgroupPermissions') or 'rwm'}"
 
 
-def _health(check: Health | None, of_image: Health | None) -> dict[str, Any]:
+def _health(check: Health | None, of_image: Health | None) -> dict[str, object]:
     """Docker counts in nanoseconds."""
     if check is None or check == of_image or not (test := check.get("Test")):
         return {}
@@ -160,7 +162,7 @@ def _health(check: Health | None, of_image: Health | None) -> dict[str, Any]:
         "timeout": check.get("Timeout"),
         "start_period": check.get("StartPeriod"),
     }
-    healthcheck: dict[str, Any] = {"test": test}
+    healthcheck: dict[str, object] = {"test": test}
     healthcheck.update({name: f"{time // 10**6}ms" for name, time in times.items() if time})
     retries = check.get("Retries")
     healthcheck.update({"retries": retries} if retries else {})

@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Network
-from typing import Any
 
 import yaml
 
@@ -46,13 +45,11 @@ class Shared:
     def fixed_address(self, entry: Entry, remarks: list[Remark]) -> str | None:
         """The address that its compose file gives the container there; None where Docker chooses it."""
         name = self.network["name"]
-        networks = entry.body.get("networks")
-        attachment: dict[str, Any] = (networks.get(name) or {}) if is_mapping(networks) else {}
         others = [other for other in entry.networks if other != name]
         if others and name in entry.networks:
             text = f"is in {', '.join(others)} too: the catalogue's containers are in {name} alone"
             remarks.append(unsaid(entry.where, text))
-        if fixed := attachment.get("ipv4_address"):
+        if fixed := inner(entry.body, "networks", name).get("ipv4_address"):
             return str(fixed)
         if not self.now(entry):
             remarks.append(unfit(entry.where, f"its networks are {', '.join(others) or 'none'}: it moves into {name}"))
@@ -100,7 +97,7 @@ def _unit_of(facts: Facts, path: str) -> Unit | None:
 def _services(path: str, text: str, remarks: list[Remark]) -> Iterator[tuple[str, ComposeBody]]:
     try:
         data: ComposeDocument = parse_yaml(text, ComposeLoader) or {}
-        services: dict[str, Any] = data.get("services") or {}
+        services: dict[str, object] = data.get("services") or {}
         for key, body in services.items():
             if is_mapping(body):
                 yield str(key), dict(body)
@@ -211,9 +208,9 @@ def _of_its_unit(entry: Entry) -> list[Remark]:
     return remarks
 
 
-def _waits(entry: Entry, remarks: list[Remark]) -> dict[str, Any]:
+def _waits(entry: Entry, remarks: list[Remark]) -> ServiceFields:
     """The keys that it waits for, which become names once all services have theirs."""
-    waits: dict[str, dict[str, Any]] = {}
+    waits: dict[str, dict[str, str]] = {}
     for key, condition in once.conditions(entry.body).items():
         if condition == "service_completed_successfully":
             remarks.append(
@@ -238,7 +235,7 @@ def _ports(entry: Entry, remarks: list[Remark]) -> ServiceFields:
     `publish` for those that the world reaches beside it."""
     ports = _published_ports(entry)
     first = _proxied_port(ports)
-    fields: dict[str, Any] = {}
+    fields: ServiceFields = {}
     if first:
         fields = {"port": int(first.outside)}
         if first.inside != first.outside:

@@ -1,6 +1,7 @@
 """What a hand-made host says of itself, as types: on_host.py writes it, forms.py checks every answer for the same."""
 
-from typing import NotRequired, TypedDict
+from collections.abc import Sequence
+from typing import Literal, NotRequired, TypedDict
 
 
 class Account(TypedDict):
@@ -83,7 +84,7 @@ class Facts(TypedDict):
     adopted: bool
     accounts: list[Account]
     units: list[Unit]
-    containers: list[Container] | None
+    containers: Sequence[Container] | None
     networks: list[Network] | None
     compose: dict[str, str]
     nginx: dict[str, str]
@@ -112,6 +113,31 @@ class Entry(TypedDict):
 
 
 Entries = dict[str, Entry]
+
+
+class FactsQuestion(TypedDict):
+    ask: Literal["facts"]
+
+
+class PathsQuestion(TypedDict):
+    """What there is at paths: of those in `text` what they hold, of those in `names` which variables."""
+
+    ask: Literal["paths"]
+    text: list[str]
+    names: list[str]
+    stat: list[str]
+
+
+# What on_host.py is asked
+Question = FactsQuestion | PathsQuestion
+
+
+class Event(TypedDict, total=False):
+    """A line of its answer: a `step` that begins, or what was asked for."""
+
+    step: str
+    facts: Facts
+    paths: dict[str, Entry]
 
 
 class Health(TypedDict, total=False):

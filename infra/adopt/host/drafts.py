@@ -1,11 +1,20 @@
 """What is read of a site: its routes, its facts, and what a location is about."""
 
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypedDict
 
+from catalogue.shapes import CorsFields, RouteFields
 from infra.adopt.host.remarks import Remark
 
 OWN = ("/status/", "/.infra-", "/.well-known/acme-challenge/")  # of each host's own, and of the program's sites
+
+
+class Redirection(TypedDict):
+    """A path that a site sends on, as the catalogue says it."""
+
+    public: str
+    to: str
+    status: int
 
 
 @dataclass(frozen=True)
@@ -19,11 +28,11 @@ class RouteDraft:
     host: str
     port: int
     comment: str
-    cors: dict[str, Any] | None = None
+    cors: CorsFields | None = None
     max_body: str | None = None
     timeout: int | None = None
     host_header: str | None = None
-    more: dict[str, Any] = field(default_factory=dict[str, Any])
+    more: RouteFields = field(default_factory=RouteFields)
 
 
 @dataclass
@@ -35,8 +44,8 @@ class SiteFacts:
 
     headers: dict[str, str] = field(default_factory=dict[str, str])
     aliases: list[str] = field(default_factory=list[str])
-    redirects: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
-    static: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    redirects: list[Redirection] = field(default_factory=list[Redirection])
+    static: list[RouteFields] = field(default_factory=list[RouteFields])
     closed: list[str] = field(default_factory=list[str])
     compress: bool = False
     has_hsts: bool = True

@@ -4,6 +4,7 @@ from typing import Annotated, Any, cast
 
 from pydantic import Field
 
+from catalogue.shapes import JsonObject
 from infra.adopt.host.documents import Entries, Facts
 from infra.forms import MOST, Form, Names, Text, Whole, check_form
 
@@ -75,7 +76,7 @@ class FactsForm(Form):
     networks: Annotated[list[Network] | None, Field(max_length=MOST)]
     compose: Contents
     nginx: Contents
-    caddy: dict[str, Any] | bool | None
+    caddy: JsonObject | bool | None
     certificates: Annotated[dict[str, Text], Field(max_length=MOST)]
     journald: Contents
     unread: Annotated[dict[str, Text], Field(max_length=MOST)] = {}

@@ -1,12 +1,12 @@
 """What a location of Nginx leads to, and what of a site is not public: routes, redirects, files, closed paths. Pure."""
 
 import re
-from typing import Any
 from urllib.parse import urlsplit
 
+from catalogue.shapes import RouteFields
 from catalogue.site_values import SITE_PATH
 from infra.adopt.host import serving
-from infra.adopt.host.drafts import Place, RouteDraft, SiteFacts, SiteReading, Target
+from infra.adopt.host.drafts import Place, Redirection, RouteDraft, SiteFacts, SiteReading, Target
 from infra.adopt.host.passing import passing_settings
 from infra.adopt.host.remarks import Remark, unfit
 from infra.adopt.host.serving import Directive, Tree, all_of, inside, nearest_value
@@ -169,7 +169,7 @@ def _service(reading: SiteReading, place: Place, block: Tree) -> Target | None:
     return Target(target.host, target.port, internal)
 
 
-def _paths(reading: SiteReading, place: Place, target: Target, settings: dict[str, Any]) -> tuple[str, str] | None:
+def _paths(reading: SiteReading, place: Place, target: Target, settings: RouteFields) -> tuple[str, str] | None:
     """The path outside and that inside; None, with a remark, where a route cannot have them."""
     path, internal = place.path, place.path if target.path is None else target.path
     if place.kind == "=":
@@ -204,7 +204,7 @@ def _close(facts: SiteFacts, place: Place) -> None:
     facts.close(place.path if is_alone else f"{place.path}*")
 
 
-def without_service(reading: SiteReading, place: Place, around: list[Tree], settings: dict[str, Any]) -> None:
+def without_service(reading: SiteReading, place: Place, around: list[Tree], settings: RouteFields) -> None:
     """A redirect, files, or what is neither and so closed."""
     facts, remarks, location = reading.facts, reading.remarks, around[0]
     where, kind, path = place.where, place.kind, place.path
@@ -259,7 +259,7 @@ def has_variable(text: str) -> bool:
     return bool(serving.VARIABLE.search(text))
 
 
-def redirect(block: Tree, public: str) -> dict[str, Any] | None:
+def redirect(block: Tree, public: str) -> Redirection | None:
     """What its `return` says of a path, as a site says it; None where it redirects nothing."""
     args = all_of(block, "return")[0]["args"]
     code, to = ("302", args[0]) if len(args) == 1 and args[0].startswith("http") else (args[0], args[-1])

@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 from catalogue.masking import MARK, VARIABLE
-from catalogue.shapes import ServiceFields
+from catalogue.shapes import SectionFields, ServiceFields
 from catalogue.systemd.directives import Sections, judge, text, texts
 from catalogue.systemd.parsing import sections
 from infra.adopt.host import variables
@@ -113,7 +113,7 @@ def accepted_sections(where: str, source: Sections, allowed: list[str], remarks:
     return accepted
 
 
-def _variables(where: str, name: str, main: dict[str, Any], files: Entries, remarks: list[Remark]) -> dict[str, Any]:
+def _variables(where: str, name: str, main: SectionFields, files: Entries, remarks: list[Remark]) -> ServiceFields:
     """Takes them out of the unit's directives."""
     values: dict[str, str] = {}
     hidden: list[str] = []
@@ -135,12 +135,12 @@ def _variables(where: str, name: str, main: dict[str, Any], files: Entries, rema
         remarks.append(unfit(where, f"has secrets in its unit, which every user can read: they go into {paths[0]}"))
     remarks += [secret(name, variable, of_files.sources.get(variable, "")) for variable in secrets]
     plain = {name: value for name, value in values.items() if name not in secrets}
-    fields: dict[str, Any] = {"environment": plain, "secrets": secrets, "environment_file": paths[0] if paths else None}
+    fields: ServiceFields = {"environment": plain, "secrets": secrets, "environment_file": paths[0] if paths else None}
     # systemd reads them in what stands in a unit
     return fields | ({"specifiers": True} if any("%" in value for value in plain.values()) else {})
 
 
-def _listening(unit: Unit, facts: Facts, own: Sections, remarks: list[Remark]) -> dict[str, Any]:
+def _listening(unit: Unit, facts: Facts, own: Sections, remarks: list[Remark]) -> ServiceFields:
     """Its port: its socket's, or the one that its processes listen on."""
     socket_unit = _beside(facts, unit, "socket")
     if socket_unit:
@@ -171,12 +171,12 @@ def _beside(facts: Facts, unit: Unit, kind: str) -> Unit | None:
     return next((other for other in facts["units"] if _key(other) == key), None)
 
 
-def _needs(main: dict[str, Any], files: Entries) -> list[str]:
+def _needs(main: SectionFields, files: Entries) -> list[str]:
     """The programs of its own that it runs: a release is refused where one is missing."""
     return [path for path in programs(main) if path in files and files[path]["kind"] == "file"]
 
 
-def programs(main: dict[str, Any]) -> list[str]:
+def programs(main: SectionFields) -> list[str]:
     words = [word.lstrip("-@:+!|") for line in texts(main.get("ExecStart", [])) for word in line.split()]
     return list(
         dict.fromkeys(word for word in words if re.fullmatch(r"/[^\s%$\"']+[^/]", word) and not _of_system(word))
@@ -187,7 +187,7 @@ def _of_system(path: str) -> bool:
     return path.startswith((*OF_SYSTEM, "/dev/", "/proc/", "/sys/", "/run/"))
 
 
-def directories(main: dict[str, Any]) -> list[str]:
+def directories(main: SectionFields) -> list[str]:
     """Where it works and writes."""
     lines = [line for name in ("WorkingDirectory", "ReadWritePaths") for line in texts(main.get(name, []))]
     words = [word.lstrip("-+") for line in lines for word in line.split()]

@@ -8,15 +8,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any, TypedDict, cast
+from typing import TypedDict, cast
 from urllib.parse import urlsplit
 
 import crossplane  # pyright: ignore[reportMissingTypeStubs] - it has none
 
 from catalogue.fields import HOST_NAME
+from catalogue.shapes import CorsFields
 from catalogue.site_values import HSTS
 from infra.adopt.host import locations, serving
-from infra.adopt.host.drafts import RouteDraft, SiteFacts, SiteReading
+from infra.adopt.host.drafts import Redirection, RouteDraft, SiteFacts, SiteReading
 from infra.adopt.host.locations import REDIRECTS
 from infra.adopt.host.remarks import Remark, unfit
 from infra.adopt.host.serving import Directive, Tree, all_of, inside, nearest_value
@@ -52,7 +53,7 @@ class Sites:
     remarks: list[Remark] = field(default_factory=list[Remark])
 
     @property
-    def cors(self) -> dict[str, dict[str, Any]]:
+    def cors(self) -> dict[str, CorsFields]:
         """Site → what CORS allows on most of its routes."""
         return {site: shared_cors([route for route in self.routes if route.site == site]) for site in self.facts}
 
@@ -158,7 +159,7 @@ class Server:
     names: list[str]
     public: list[str]
     is_secure: bool
-    redirection: dict[str, Any] | None
+    redirection: Redirection | None
 
     @property
     def where(self) -> str:
@@ -281,9 +282,9 @@ def _answers(block: Tree) -> bool:
     )
 
 
-def shared_cors(routes: list[RouteDraft]) -> dict[str, Any]:
+def shared_cors(routes: list[RouteDraft]) -> CorsFields:
     """What CORS allows on most routes of a site: the site's own."""
     policies = [route.cors for route in routes if route.cors]
     counted = Counter(repr(cors) for cors in policies)
     most = (cors for cors in policies if repr(cors) == counted.most_common(1)[0][0])
-    return next(most, dict[str, Any]())
+    return next(most, CorsFields())

@@ -25,9 +25,12 @@ if TYPE_CHECKING:
         ContainerFacts,
         ContainerInspection,
         Entry,
+        Event,
         ImageConfig,
         InspectedNetwork,
         Network,
+        PathsQuestion,
+        Question,
         State,
         Unit,
     )
@@ -53,13 +56,13 @@ DEFAULTS = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose
 Mask = Callable[[str, str], str]
 
 
-def run(payload: dict[str, Any], mask: Mask) -> None:
+def run(payload: Question, mask: Mask) -> None:
     """Says one object after the other, a line each: steps, and at last what was asked for."""
     for event in facts(mask) if payload["ask"] == "facts" else paths(payload, mask):
         print(json.dumps(event), flush=True)
 
 
-def facts(mask: Mask) -> Iterator[dict[str, Any]]:
+def facts(mask: Mask) -> Iterator[Event]:
     yield {"step": "units"}
     accounts = _accounts()
     units = [unit for folder, account in _folders(accounts) for unit in _units(folder, account, mask)]
@@ -94,7 +97,7 @@ def facts(mask: Mask) -> Iterator[dict[str, Any]]:
     }  # fmt: skip
 
 
-def paths(payload: dict[str, Any], mask: Mask) -> Iterator[dict[str, Any]]:
+def paths(payload: PathsQuestion, mask: Mask) -> Iterator[Event]:
     """Of paths: what they are, and of those under `text` what they hold, of those under `names` which variables,
     and of these the values that are no secret by their form."""
     entries_by_path: dict[str, Entry] = {}

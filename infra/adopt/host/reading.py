@@ -10,7 +10,7 @@ import paramiko
 from agent import places
 from catalogue import masking
 from infra.adopt import keys
-from infra.adopt.host.documents import Entries, Facts
+from infra.adopt.host.documents import Entries, Facts, PathsQuestion, Question
 from infra.adopt.host.forms import checked_entries, checked_facts
 from infra.adopt.keys import Machine
 from infra.errors import InfraError
@@ -39,12 +39,12 @@ class Connection:
 
     def entries(self, text: list[str], names: list[str], stat: list[str]) -> Entries:
         """What there is at paths; see on_host.paths. Raises InfraError."""
-        request = {"ask": "paths", "text": text, "names": names, "stat": stat}
+        request: PathsQuestion = {"ask": "paths", "text": text, "names": names, "stat": stat}
         by_path = checked_entries(self._ask(request, "paths"), str(self.target))
         # What it says nothing of is not there
         return {path: by_path.get(path, {"kind": "none"}) for path in {*text, *names, *stat}}
 
-    def _ask(self, payload: dict[str, Any], answer: str) -> Any:
+    def _ask(self, payload: Question, answer: str) -> Any:
         for event in run_program(self.transport, self.target, program(), payload):
             if answer in event:
                 return event[answer]

@@ -6,6 +6,7 @@ from pydantic import ValidationError
 
 from catalogue.rules.places import OWN_PAGE
 from catalogue.serving import Cors
+from catalogue.shapes import CorsFields, RouteFields, SiteFields
 from catalogue.sites import Site
 from catalogue.stack import Stack
 from catalogue.validation import Document, problems_of
@@ -25,7 +26,7 @@ def close(served: nginx.Sites, routes: list[nginx.RouteDraft]) -> None:
 WHOLE = Cors().model_dump(exclude={"methods", "max_age"})
 
 
-def route_of(route: nginx.RouteDraft, several: bool, cors: dict[str, Any]) -> dict[str, Any]:
+def route_of(route: nginx.RouteDraft, several: bool, cors: CorsFields) -> RouteFields:
     """What a route does not say of CORS its site says: so it says all that is other."""
     methods = None
     cors_value: Any = None
@@ -45,10 +46,10 @@ def route_of(route: nginx.RouteDraft, several: bool, cors: dict[str, Any]) -> di
 
 def sites_of(
     served: nginx.Sites, led: set[tuple[str, str]], facts: Facts, stack: Stack, remarks: list[Remark]
-) -> list[dict[str, Any]]:
+) -> list[SiteFields]:
     """The sites as the catalogue has them; `led` are the paths of each that lead to a service (site, path)."""
     cors = served.cors
-    site_entries: list[dict[str, Any]] = []
+    site_entries: list[SiteFields] = []
     for name, own in served.facts.items():
         public_paths = {public for site, public in led if site == name}
         public_paths |= {entry["public"] for entry in [*own.redirects, *own.static]}
@@ -74,7 +75,7 @@ def sites_of(
     return site_entries
 
 
-def _fitting(entry: dict[str, Any], remarks: list[Remark]) -> dict[str, Any]:
+def _fitting(entry: SiteFields, remarks: list[Remark]) -> SiteFields:
     """A site, or one that is closed where the catalogue takes something of it for wrong."""
     try:
         Site.model_validate({key: value for key, value in entry.items() if value is not None})

@@ -5,7 +5,7 @@ from typing import Any
 import yaml
 
 from catalogue.models import System
-from catalogue.shapes import is_list, is_mapping
+from catalogue.shapes import ServiceFields, is_list, is_mapping
 
 SERVICE = (
     "name", "kind", "unresolved", "account", "retired", "purpose", "purpose_ja", "role", "image", "container", "port",
@@ -28,11 +28,11 @@ IN_ONE_LINE = {
 }
 
 
-class _InOneLine(dict[str, Any]):
+class _InOneLine(dict[str, object]):
     pass
 
 
-class _ListInOneLine(list[Any]):
+class _ListInOneLine(list[object]):
     pass
 
 
@@ -59,7 +59,7 @@ def yaml_of(system: System, head: list[str]) -> str:
     return "\n".join(parts).rstrip() + "\n"
 
 
-def _order_fields(service: dict[str, Any]) -> dict[str, Any]:
+def _order_fields(service: ServiceFields) -> ServiceFields:
     ordered_names = [name for name in SERVICE if name in service]
     return {name: _shape_value(name, service[name]) for name in [*ordered_names, *(set(service) - set(ordered_names))]}
 

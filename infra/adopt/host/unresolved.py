@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from catalogue.shapes import ServiceFields
+from catalogue.shapes import ServiceFields, SystemFields
 from infra.adopt.host.remarks import Remark
 from infra.foreign import one_line
 
 MOST = 500  # letters of a line
 
 
-def attach(system: dict[str, Any], remarks: list[Remark]) -> None:
+def attach(system: SystemFields, remarks: list[Remark]) -> None:
     """Gives each such remark to the service that it is about, or else to the system itself."""
     lines: list[str] = []
     for remark in dict.fromkeys(remarks):

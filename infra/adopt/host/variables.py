@@ -8,7 +8,7 @@ from typing import Any
 
 from catalogue.environment import control, unwritable
 from catalogue.masking import MARK, mask_secrets
-from catalogue.shapes import is_list, is_mapping
+from catalogue.shapes import ServiceFields, is_list, is_mapping
 from infra.adopt.host.bodies import inner
 from infra.adopt.host.documents import Entries
 from infra.adopt.host.documents import Entry as FileEntry
@@ -63,7 +63,7 @@ def read_files(service: str, paths: list[str], files: Entries, remarks: list[Rem
     return variables
 
 
-def environment(entry: Entry, name: str, variables: Entries, remarks: list[Remark]) -> dict[str, Any]:
+def environment(entry: Entry, name: str, variables: Entries, remarks: list[Remark]) -> ServiceFields:
     """Values stay values; what was masked, or is in a file and not plain by its form, is a secret."""
     values: dict[str, str] = {}
     hidden: list[str] = []

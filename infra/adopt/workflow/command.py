@@ -13,7 +13,7 @@ from catalogue.loading import Catalogue
 from catalogue.problems import nearest
 from catalogue.shapes import is_mapping
 from catalogue.sizes import INSTANCE_TYPES
-from infra.adopt.workflow.reading import EXPRESSION, Workflow, read_workflow
+from infra.adopt.workflow.reading import EXPRESSION, JobFields, Workflow, read_workflow
 from infra.adopt.workflow.remarks import remarks
 from infra.adopt.workflow.replacing import Plan, plan_parts, replace_parts
 from infra.adopt.workflow.steps import Build, builds_of, kind_of
@@ -134,7 +134,7 @@ def _infra(repository: str) -> str:
 
 def _call(
     catalogue: Catalogue, plan: Plan, build: Build, service_and_image: tuple[str, str], options: AdoptOptions
-) -> dict[str, Any]:
+) -> JobFields:
     """The job that takes their place."""
     infra = _infra(options.infra)
     inputs = {

@@ -11,6 +11,8 @@ import yaml
 from catalogue.shapes import is_list, is_mapping
 from infra.errors import InfraError
 
+# A job of a workflow, as GitHub reads it
+JobFields = dict[str, Any]
 # What YAML takes for the end of a line, and an editor does not
 ODD_BREAKS = re.compile("\r(?!\n)|[\x85\u2028\u2029]")
 EXPRESSION = re.compile(r"\$\{\{\s*(.*?)\s*\}\}")

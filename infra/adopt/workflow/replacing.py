@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from infra.adopt.workflow.reading import Extent, Job, Step, Workflow
+from infra.adopt.workflow.reading import Extent, Job, JobFields, Step, Workflow
 from infra.adopt.workflow.steps import is_still_needed, kind_of
 from infra.errors import InfraError
 
@@ -165,7 +165,7 @@ def _after(workflow: Workflow, extent: Extent, job: Extent) -> int:
 
 def _ensure_same(plan: Plan, call: Mapping[str, Any], text: str) -> None:
     """What stays means what it meant, by YAML itself. Raises InfraError."""
-    jobs: dict[str, Any] = {}
+    jobs: dict[str, JobFields] = {}
     for job in plan.workflow.jobs:
         part = next((part for part in plan.parts if part.job.id == job.id), None)
         if part and part.is_whole:
