@@ -87,15 +87,21 @@ def secret_targets(catalogue: Catalogue, texts: Iterable[str]) -> list[SecretTar
     return list(targets.values())
 
 
-def names_there(place: Place) -> Mapping[str, str]:
-    """Name → since when, of the secrets that are there; GitHub shows no value. Raises InfraError."""
-    text = _gh("secret", "list", *place.words, "--json", "name,updatedAt")
+def is_name(text: str) -> bool:
+    """Does GitHub take it as the name of a secret."""
+    return bool(NAME.fullmatch(text))
+
+
+def names_there(place: Place, kind: str = "secret") -> Mapping[str, str]:
+    """Name → since when, of the secrets that are there, whose values GitHub does not show; or of variables (`kind`).
+    Raises InfraError."""
+    text = _gh(kind, "list", *place.words, "--json", "name,updatedAt")
     try:
         return {
             str(entry["name"]): times.show_text(str(entry["updatedAt"]), form=times.DATE) for entry in json.loads(text)
         }
     except (ValueError, LookupError, TypeError):
-        raise InfraError(f"gh secret list: its answer cannot be read: {one_line(text)[:200]}") from None
+        raise InfraError(f"gh {kind} list: its answer cannot be read: {one_line(text)[:200]}") from None
 
 
 def lines(targets: Iterable[SecretTarget], there: Mapping[str, str]) -> list[str]:

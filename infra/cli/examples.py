@@ -102,6 +102,7 @@ EXAMPLES: dict[str, list[str]] = {
         "infra secret rotate shop-web.API_KEY --again --stack prod",
     ],
     "secret push github": [
+        "infra secret push github --repo OWNER/shop --checkout ../shop --stack prod",
         "infra secret push github shop-web.API_KEY --repo OWNER/shop --stack prod",
         "infra secret push github PULUMI_CONFIG_PASSPHRASE --repo OWNER/infra --write --stack prod",
     ],

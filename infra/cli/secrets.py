@@ -3,6 +3,7 @@
 import secrets
 import sys
 import time
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,6 +16,8 @@ from infra.completing import complete_secrets, complete_services, complete_setta
 from infra.errors import InfraError
 
 if TYPE_CHECKING:
+    from catalogue.loading import Catalogue
+    from infra.github_secrets import Place, SecretTarget
     from infra.secret import Secret
 
 group = typer.Typer(no_args_is_help=True, help="Secrets of services: list, set, rotate and compare them.")
@@ -201,31 +204,62 @@ group.add_typer(pushing, name="push")
 
 @pushing.command(name="github")
 def push_github(
-    names: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="SERVICE.NAME…",
-            help="Or OTHER=SERVICE.NAME, or PULUMI_CONFIG_PASSPHRASE.",
-            autocompletion=complete_secrets,
-        ),
-    ],
     stack: StackName,
     repository: Annotated[str, typer.Option("--repo", help="OWNER/NAME.")],
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="SERVICE.NAME…",
+            help="Or OTHER=SERVICE.NAME, or PULUMI_CONFIG_PASSPHRASE; default: what the repository's workflows use.",
+            autocompletion=complete_secrets,
+        ),
+    ] = None,
+    checkout: Annotated[
+        Path, typer.Option("--checkout", help="Without names: a checkout of the repository, whose workflows are read.")
+    ] = Path(),
     environment: Annotated[str, typer.Option("--environment", help="An environment of it, such as deploy-prod.")] = "",
     write: Annotated[bool, typer.Option("--write", help="Write them; else only say what would be written.")] = False,
 ) -> None:
     """Write secrets that a workflow needs as GitHub Actions secrets, with GitHub's program gh, which must be logged in.
-    Without --write: show which, and which of them exist. Values go to gh by standard input."""
+    Without --write: show which, and which of them exist. Values go to gh by standard input. Without names: those that
+    the workflows in .github/workflows/ use and the stack has, by their names; exit code 2 if neither the stack nor
+    the repository has one that they use."""
     from infra import github_secrets
 
     catalogue = catalogue_of(stack)
     place = github_secrets.place_of(repository, environment)
-    targets = github_secrets.secret_targets(catalogue, names)
-    for line in github_secrets.lines(targets, github_secrets.names_there(place)):
+    if names:
+        targets, rest, is_lacking = github_secrets.secret_targets(catalogue, names), [], False
+        there = github_secrets.names_there(place)
+    else:
+        there, (targets, rest, is_lacking) = _uses_of_workflows(catalogue, place, checkout)
+    for line in [*github_secrets.lines(targets, there), *rest]:
         typer.echo(line)
     if not write:
         typer.echo(f"nothing was written; --write writes {len(targets)} secret(s) to {place}")
-        return
-    for target in targets:
+    for target in targets if write else ():
         github_secrets.write(catalogue.stack, place, target)
         typer.echo(f"{target.name} is written to {place}")
+    if is_lacking:
+        raise typer.Exit(2)
+
+
+def _uses_of_workflows(
+    catalogue: "Catalogue", place: "Place", checkout: Path
+) -> tuple[Mapping[str, str], tuple[list["SecretTarget"], list[str], bool]]:
+    """What the place has, and of what workflows use: what the stack has, lines about the rest, and whether some are
+    nowhere."""
+    from infra import github_secrets, secret, workflow_secrets
+
+    uses = workflow_secrets.read_uses(checkout)
+    there = github_secrets.names_there(place)
+    whole = github_secrets.place_of(place.repository, "")
+    # A job with an environment has the repository's too
+    own = {**(github_secrets.names_there(whole) if place.environment else {}), **there}
+    offer = workflow_secrets.offer(uses, secret.stack_secrets(catalogue), place, own, catalogue.stack.name)
+    variables: list[str] = []
+    if uses.variables:
+        places = [whole, place] if place.environment else [place]
+        names = {name for one in places for name in github_secrets.names_there(one, "variable")}
+        variables = workflow_secrets.variable_lines(uses, place, names)
+    return there, (offer.targets, [*offer.lines, *variables], offer.is_lacking or bool(variables))
