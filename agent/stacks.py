@@ -66,7 +66,8 @@ def _wait(world: World, stack: StackFile, before: dict[str, Any] | None, say: Sa
                 raise Refused(f"{name} is unhealthy in the Swarm: {_reason(world, name)}")
         elif not is_updating and state in ("", "completed"):
             running = _running(world, name)
-            if len(running) >= stack["replicas"]:
+            # What is as it was is not this start's affair: a host that boots serves while another one is away
+            if len(running) >= (stack["replicas"] if service.get("Spec") != old else 1):
                 say(f"{name}: {len(running)} running on {', '.join(sorted(set(running)))}")
                 return
         if world.now() > until:

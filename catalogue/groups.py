@@ -79,7 +79,8 @@ def _spread(system: System, host: str, leaders: Mapping[str, list[str]]) -> Syst
             if service.name in names:
                 routes = [rename_gate(route, here) for route in service.routes]
                 address = f"{ENTRIES}/{system.system}/{service.name}.sock"
-                yield relay(service, host, address).model_copy(update={"routes": routes})
+                after = [f"{stack_of(service)}.service", f"{system.system}-entry.service"]
+                yield relay(service, host, address, after).model_copy(update={"routes": routes})
         else:
             changes: dict[str, Any] = {"routes": [rename_gate(route, here) for route in service.routes]}
             if isinstance(service, ComposeService):

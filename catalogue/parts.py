@@ -64,8 +64,10 @@ def calls(stack: Stack) -> dict[str, list[str]]:
 
 def members(stack: Stack) -> dict[str, list[str]]:
     """Each host that has a group → all hosts of it, itself first."""
-    leaders = [name for name, host in stack.hosts.items() if host.group is None]
-    groups = {name: [name, *(other for other, host in stack.hosts.items() if host.group == name)] for name in leaders}
+    groups = {name: [name] for name, host in stack.hosts.items() if host.group is None}
+    for name, host in stack.hosts.items():
+        if host.group in groups:
+            groups[host.group].append(name)
     return {name: hosts for name, hosts in groups.items() if len(hosts) > 1}
 
 
@@ -217,9 +219,10 @@ def _inside_names(service: ComposeService) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def relay(service: ComposeService, host: str, address: str) -> UnitService:
-    """The unit that leads connections at a service's port to an `address`, where it runs apart from its system."""
-    name = relay_name(service.name, host)
+def relay(service: ComposeService, host: str, address: str, after: Sequence[str] = ()) -> UnitService:
+    """The unit that leads connections at a service's port to an `address`, where it runs apart from its system. While
+    units `after` which it comes are starting, connections wait at its socket."""
+    name, order = relay_name(service.name, host), {"After": " ".join(after)} if after else {}
     return UnitService.model_validate(
         {
             "kind": "unit",
@@ -234,7 +237,7 @@ def relay(service: ComposeService, host: str, address: str) -> UnitService:
             "socket": True,
             "memory": {"limit": "64m"},
             "directives": {
-                "Unit": {"Description": f"Leads to {service.name} on {host}"},
+                "Unit": {"Description": f"Leads to {service.name} on {host}", **order},
                 "Service": {
                     "ExecStart": f"{PROXYD} --connections-max=4096 {address}",
                     "DynamicUser": "yes",

@@ -55,7 +55,7 @@ class Swarm:
         if words[:2] == ("network", "create"):
             self.networks.append(words[-1])
         if words[:2] == ("stack", "deploy"):
-            self.was_updated = self.existing is not None
+            self.was_updated = self.existing is not None and self.existing["Spec"] != {"image": "new"}
             self.existing = {"Spec": {"image": "new"}, "UpdateStatus": (self.existing or {}).get("UpdateStatus")}
         if words[:2] == ("stack", "rm"):
             self.labelled = {id: stack for id, stack in self.labelled.items() if stack != words[2]}

@@ -5,7 +5,7 @@ import pytest
 from agent import stacks
 from agent.outcome import Refused
 from infra import releases
-from tests.groups.swarm_of_hosts import Swarm
+from tests.groups.swarm_of_hosts import STACK, Swarm
 
 BEFORE = {"Spec": {"image": "old"}, "UpdateStatus": {"StartedAt": "before", "State": "completed"}}
 
@@ -34,6 +34,13 @@ def test_update_is_waited_for_until_it_is_over():
     swarm = Swarm(existing=dict(BEFORE))
     apply(swarm)
     assert swarm.looks > 3
+
+
+def test_start_that_changes_nothing_waits_for_one_alone():
+    swarm = Swarm(existing={"Spec": {"image": "new"}})
+    swarm.file["x-infra"] = {**STACK, "replicas": 9}
+    swarm.was_updated = False
+    assert apply(swarm) == ["web-swarm_web: 2 running on web-1, web-2"]
 
 
 @pytest.mark.parametrize("ends", ["rollback_completed", "paused", "rollback_paused"])
