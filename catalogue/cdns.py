@@ -36,9 +36,14 @@ class Cdn(Model):
     """The header that names the client: the provider's own, else `X-Forwarded-For`."""
     only: bool = False
     """Whether others than the CDN get 403, but for this host, `infra:adminCidrs` and `infra:statusCidrs`."""
+    proxied: bool = False
+    """Whether the stack's record of the name leads to Cloudflare's proxy instead of the host. It needs the provider
+    `cloudflare`, here and in `infra:dns`."""
 
     @model_validator(mode="after")
     def _is_whole(self) -> "Cdn":
+        if self.proxied and self.provider != "cloudflare":
+            raise ValueError("provider: cloudflare, where it is proxied")
         if not self.provider and not self.ranges:
             raise ValueError("cloudflare, or ranges: the networks that the CDN asks from")
         return self

@@ -79,6 +79,7 @@ RULES: Iterable[Callable[[Catalogue], Iterator[Problem]]] = (
     sites.own_certificates,
     cdns.ranges,
     cdns.one_for_a_proxy,
+    cdns.behind_cloudflare,
     sites.proxy_abilities,
     units.unique_units,
     units.foreign_units,

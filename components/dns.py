@@ -38,12 +38,24 @@ def refuse_to_leave(stack: Stack, record_providers: Iterable[str]) -> None:
 
 @dataclass(frozen=True)
 class RecordSet:
-    """All values of one type that the zone has for a name; `ttl` is how many seconds resolvers may cache them."""
+    """All values of one type that the zone has for a name; `ttl` is how many seconds resolvers may cache them. Where
+    `is_proxied`, the name leads to Cloudflare's proxy, which asks there."""
 
     name: str
     type: str
     ttl: int
     values: Sequence[pulumi.Input[str]]
+    is_proxied: bool = False
+
+
+@dataclass(frozen=True)
+class PublicNameArgs:
+    """A name of a stack's `zone`, and the `address` of its host."""
+
+    stack: Stack
+    zone: Zone
+    address: pulumi.Input[str]
+    is_proxied: bool = False
 
 
 class PublicName(pulumi.ComponentResource):
@@ -51,18 +63,13 @@ class PublicName(pulumi.ComponentResource):
 
     fqdn: pulumi.Output[str]
 
-    def __init__(
-        self,
-        name: str,
-        stack: Stack,
-        zone: Zone,
-        address: pulumi.Input[str],
-        opts: pulumi.ResourceOptions | None = None,
-    ) -> None:
+    def __init__(self, name: str, args: PublicNameArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("infra:index:PublicName", name, None, opts)
         self.fqdn = pulumi.Output.from_input(name)
+        stack = args.stack
         if stack.dns.is_ours:
-            record = _record(self, name, stack, zone, RecordSet(name, "A", stack.recordTtl, [address]))
+            record_set = RecordSet(name, "A", stack.recordTtl, [args.address], args.is_proxied)
+            record = _record(self, name, stack, args.zone, record_set)
             self.fqdn = record.apply(lambda _: name)
         self.register_outputs({})
 
@@ -119,6 +126,8 @@ def _record(
             "owner": stack.dns_owner(OWNERS[parent.__class__.__name__]),
             "stack": stack.name,
         }
+        if record_set.is_proxied:
+            fields["proxied"] = True
         return json.dumps(fields)
 
     writer = command.local.Command(

@@ -6,9 +6,10 @@ from typing import Any
 
 import pulumi
 
+from catalogue.proxied import proxied_names
 from components import move, region, steps
 from components.before import Hosts
-from components.dns import PublicName
+from components.dns import PublicName, PublicNameArgs
 from components.move import Move
 from components.region import Digests, Region
 from rendering.files import Probe
@@ -110,12 +111,11 @@ def point(
     here: Region, hosts: list[str], gates: Sequence[pulumi.Resource], everywhere: pulumi.ResourceOptions
 ) -> list[PublicName]:
     """The records of the hosts' names."""
+    proxied = proxied_names(here.catalogue)
     return [
         PublicName(
             public,
-            here.catalogue.stack,
-            here.zone,
-            here.machines[host].address,
+            PublicNameArgs(here.catalogue.stack, here.zone, here.machines[host].address, public in proxied),
             opts=pulumi.ResourceOptions.merge(
                 everywhere, pulumi.ResourceOptions(depends_on=[here.releases[host], *gates])
             ),

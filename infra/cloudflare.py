@@ -31,6 +31,7 @@ RETRY = Retry(
     respect_retry_after_header=False,
 )
 PAGE = 100
+AUTOMATIC = 1  # a time to live that Cloudflare decides
 IS_THERE = {81057, 81058}  # an identical record already exists
 TOO_MANY = 429
 REFUSED = {6003, 6111, 9106, 9109, 10000, 10001}
@@ -43,13 +44,25 @@ Entry = dict[str, Any]  # a record, or an error, as the API has it
 
 @dataclass(frozen=True)
 class Record:
-    """A record as it is to be; `owner` is what is written beside it at Cloudflare."""
+    """A record as it is to be; `owner` is what is written beside it at Cloudflare. Where `is_proxied`, the name leads
+    to Cloudflare's proxy."""
 
     name: str
     kind: str
     values: tuple[str, ...]
     ttl: int
     owner: str
+    is_proxied: bool = False
+
+    @property
+    def life(self) -> int:
+        """Its time to live as Cloudflare keeps it: it decides that of what it proxies."""
+        return AUTOMATIC if self.is_proxied else self.ttl
+
+    @property
+    def words(self) -> str:
+        """Its values, and how long they are kept."""
+        return f"{', '.join(self.values)} {'proxied' if self.is_proxied else f'for {self.ttl} s'}"
 
 
 @dataclass(frozen=True)
@@ -192,7 +205,9 @@ def changes(there: Sequence[Entry], record: Record) -> list[Change]:
     blocked = [entry for entry in beside if not _is_of_stack(entry, record)]
     if record.kind in EXCLUSIVE:
         blocked += [
-            entry for entry in others if entry.get("proxied") or entry.get("comment") or _differs(entry, record)
+            entry
+            for entry in others
+            if bool(entry.get("proxied")) != record.is_proxied or entry.get("comment") or _differs(entry, record)
         ]
     if blocked:
         raise InfraError(_conflict_message(blocked[0], record))
@@ -213,12 +228,13 @@ def _of_values(same: Sequence[Entry], record: Record) -> list[Change]:
         elif _is_of_stack(entry, record):
             spare.append(entry)
     change_list: list[Change] = []
-    common = {"type": record.kind, "name": record.name, "ttl": record.ttl, "comment": record.owner}
-    common |= {"proxied": False} if record.kind in EXCLUSIVE else {}
+    common = {"type": record.kind, "name": record.name, "ttl": record.life, "comment": record.owner}
+    common |= {"proxied": record.is_proxied} if record.kind in EXCLUSIVE else {}
     for value, text in values.items():
         body = common | _fields(record.kind, text)
         if (entry := unchanged.get(value)) is not None:
-            is_so = entry.get("ttl") == record.ttl and entry.get("comment") == record.owner and not entry.get("proxied")
+            is_so = entry.get("ttl") == record.life and entry.get("comment") == record.owner
+            is_so = is_so and bool(entry.get("proxied")) == record.is_proxied
             is_others = record.kind not in EXCLUSIVE and not _is_of_stack(entry, record)
             change_list += [] if is_so or is_others else [Change("PATCH", entry["id"], body)]
         elif spare:
@@ -246,8 +262,11 @@ def _conflict_message(entry: Entry, record: Record) -> str:
     how = "proxied by Cloudflare" if entry.get("proxied") else f"{value_of(entry)}"
     whose = f", and belongs to {entry['comment']!r}" if entry.get("comment") else ", and is not this stack's"
     conflict = f"{entry['name']} has a record {entry['type']} at Cloudflare already: {how}{whose}"
-    if entry.get("proxied"):
-        return f"{conflict}. Switch the proxy off there (DNS only): names lead to the hosts themselves"
+    if entry.get("proxied") and not record.is_proxied:
+        return (
+            f"{conflict}. Switch the proxy off there (DNS only): names lead to the hosts themselves, but for "
+            "sites with cdn: {proxied: true}"
+        )
     if entry["type"] == record.kind:
         adopt = f"infra dns adopt {entry['name']}{_stack(record)}"
         return f"{conflict}. To let this stack change it: {adopt}; else remove it there"

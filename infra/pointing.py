@@ -13,6 +13,7 @@ from agent.quoting import count
 from catalogue.dns import CHALLENGE
 from catalogue.loading import Catalogue
 from catalogue.problems import nearest
+from catalogue.proxied import proxied_names
 from catalogue.rules.records import issuer, proposed_records
 from catalogue.stack import Stack
 from infra import hosts, names
@@ -34,7 +35,8 @@ Say = Callable[[str], None]
 @dataclass
 class ExpectedRecord:
     """A record as it is to be, and what was found: server → its values, or why there are none. `stray` are addresses of
-    IPv6, to which clients would go instead. `cdn` are networks of a CDN, which the name may lead to."""
+    IPv6, to which clients would go instead. `cdn` are networks of a CDN, which the name may lead to, and where it
+    `is_proxied` has to."""
 
     name: str
     type: str
@@ -43,6 +45,7 @@ class ExpectedRecord:
     found: dict[str, list[str] | str] = field(default_factory=dict[str, list[str] | str])
     stray: list[str] = field(default_factory=list[str])
     cdn: list[str] = field(default_factory=list[str])
+    is_proxied: bool = False
 
     @property
     def wrong(self) -> list[str]:
@@ -70,6 +73,8 @@ class ExpectedRecord:
         """Is what a server gives what is wanted."""
         if self.cdn and answer and all(self.is_cdns(value) for value in answer):
             return True
+        if self.is_proxied:
+            return False
         # Of an address another one would be asked as well; of a text or a mail server others may have their own
         have, want = {*answer}, {_normal(self.type, value) for value in self.values}
         return have == want if self.type in ("A", "AAAA", "CNAME") else want <= have
@@ -87,7 +92,7 @@ def expected_records(catalogue: Catalogue) -> list[ExpectedRecord]:
     stack = catalogue.stack
     outputs = hosts.outputs(stack)
     addresses = outputs["addresses"]
-    records: list[ExpectedRecord] = []
+    records, proxied = list[ExpectedRecord](), proxied_names(catalogue)
     if outputs.get("region", stack.region) != stack.region:
         # A move that is under way: names are to lead to the hosts of its new region, as far as there are any
         addresses = hosts.addresses_from_state(stack)
@@ -96,7 +101,8 @@ def expected_records(catalogue: Catalogue) -> list[ExpectedRecord]:
             for site in system.sites:
                 front = serving_site(system, site).cdn
                 record = ExpectedRecord(stack.public_name(site.name), "A", [addresses[host]], stack.recordTtl)
-                records.append(replace(record, cdn=front.networks if front else []))
+                is_proxied = record.name in proxied
+                records.append(replace(record, cdn=front.networks if front else [], is_proxied=is_proxied))
         if stack.dns.challenges:
             proved = proved_names(catalogue, host)
             records += [
@@ -179,7 +185,8 @@ def lines(stack: Stack, records: Sequence[ExpectedRecord]) -> list[str]:
         late = f"not yet: {right} of {servers} have it" if answered else "not known: none answers"
         state = f"correct: {servers}" if record.is_right else late
         state += "" if _is_in(stack, record) else f" (not in {stack.zone}: its owner writes it)"
-        output += [f"{record.name}  {record.type}  {', '.join(record.values)}  {state}"]
+        how = ", proxied" if record.is_proxied else ""
+        output += [f"{record.name}  {record.type}  {', '.join(record.values)}{how}  {state}"]
         output += [f"  {line}" for line in record.wrong]
     return output
 
@@ -267,10 +274,11 @@ def adoptable(catalogue: Catalogue, wished: Sequence[str]) -> tuple[Zone, list[t
             kinds = ", ".join(sorted(own))
             raise InfraError(f"{name} has no record {kinds} at Cloudflare that this stack does not own yet")
         adoptable_entries += [(entry, own[entry["type"]]) for entry in entries]
-    if proxied := [entry["name"] for entry, _ in adoptable_entries if entry.get("proxied")]:
+    names_so = {entry["name"] for entry, _ in adoptable_entries if entry.get("proxied")} - proxied_names(catalogue)
+    if names_so:
         raise InfraError(
-            f"{', '.join(sorted(set(proxied)))}: proxied by Cloudflare; switch the proxy off there first (DNS only): "
-            "names lead to the hosts themselves"
+            f"{', '.join(sorted(names_so))}: proxied by Cloudflare; switch the proxy off there first (DNS only): "
+            "names lead to the hosts themselves, but for sites with cdn: {proxied: true}"
         )
     return zone, adoptable_entries
 

@@ -4,7 +4,7 @@ The record is JSON on standard input, the token of who may write it in the envir
 import json
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from catalogue.problems import CatalogueError
 from catalogue.stack import API_TOKEN, read_stack
@@ -27,6 +27,7 @@ class Writing(Work):
         try:
             fields: RecordRequest = json.load(sys.stdin)
             record = Record(fields["name"], fields["type"], tuple(fields["values"]), fields["ttl"], fields["owner"])
+            record = replace(record, is_proxied=fields.get("proxied", False))
         except (KeyError, ValueError, TypeError) as error:
             raise InfraError(f"infra.record is run by pulumi up, with the record on standard input: {error}") from None
         self.name = f"{record.name} {record.kind}"
@@ -34,7 +35,8 @@ class Writing(Work):
         if self.verb == "remove":
             return WorkOutcome(0, f"{label}: {remove_record(fields, record, token)}")
         changes = Zone(fields["zone"], token).put(record)
-        line = f"{label}: {', '.join(record.values)} at Cloudflare" if changes else ""
+        proxied = ", proxied" * record.is_proxied
+        line = f"{label}: {', '.join(record.values)} at Cloudflare{proxied}" if changes else ""
         return WorkOutcome(0, line, {"name": record.name, "values": list(record.values), "ttl": record.ttl})
 
     def interruption_line(self) -> str:

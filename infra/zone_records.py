@@ -9,6 +9,7 @@ from dataclasses import replace
 from catalogue.dns import keeper
 from catalogue.loading import Catalogue
 from catalogue.problems import Problem
+from catalogue.proxied import proxied_names
 from catalogue.stack import API_TOKEN, DNS, PROJECT, Stack
 from infra import sources
 from infra.cloudflare import EXCLUSIVE, Change, Entry, Record, Zone, changes, value_of
@@ -47,7 +48,8 @@ def missing(catalogue: Catalogue) -> Iterator[Problem]:
         return
     entries = zone.records()
     sites = {stack.public_name(site.name) for system in catalogue.running.values() for site in system.sites}
-    records = [Record(name, "A", (), stack.recordTtl, stack.dns_owner("site")) for name in sites if stack.in_zone(name)]
+    owner, proxied = stack.dns_owner("site"), proxied_names(catalogue)
+    records = [Record(n, "A", (), stack.recordTtl, owner, n in proxied) for n in sites if stack.in_zone(n)]
     records += [Record(r.name, r.type, tuple(r.values), r.ttl, stack.dns_owner("record")) for r in stack.records]
     for record in records:
         try:
@@ -73,7 +75,8 @@ def records_in_state(state: State) -> list[Record]:
             with suppress(ValueError, KeyError, TypeError):
                 request = json.loads(entry.get("inputs", {})["stdin"])
                 values = tuple(request["values"])
-                records.append(Record(request["name"], request["type"], values, request["ttl"], request["owner"]))
+                record = Record(request["name"], request["type"], values, request["ttl"], request["owner"])
+                records.append(replace(record, is_proxied=bool(request.get("proxied"))))
     return records
 
 
@@ -110,8 +113,7 @@ def findings(stack: Stack, zone: Zone, records: list[Record]) -> Iterator[Findin
             same = [
                 _record_text(entry) for entry in there if entry["type"] == record.kind or entry["type"] in EXCLUSIVE
             ]
-            expected = f"{', '.join(record.values)} for {record.ttl} s"
-            fault = f"has {', '.join(same) or 'no such record'}, the last update left {expected}"
+            fault = f"has {', '.join(same) or 'no such record'}, the last update left {record.words}"
             remedy = f"infra dns restore --stack {stack.name} puts it back"
             yield Finding(f"{record.name} {record.kind} at Cloudflare", fault, remedy)
 

@@ -11,6 +11,7 @@ from catalogue.host import SshHost
 from catalogue.loading import Catalogue, images_of
 from catalogue.models import System
 from catalogue.parts import leader_of, parts, relay_name
+from catalogue.proxied import proxied_names
 from catalogue.service import Service
 from catalogue.services import ComposeService, NativeService, most_memory
 from catalogue.stack import Stack
@@ -195,9 +196,11 @@ def zone_names(catalogue: Catalogue, host: str) -> list[str]:
 
 
 def switched_names(catalogue: Catalogue, host: str) -> list[str]:
-    """Those of them that lead to the host itself: where a person keeps the zone, a name behind a CDN leads there."""
+    """Those of them that lead to the host itself: a name whose record is proxied leads to Cloudflare; and where a
+    person keeps the zone, a name behind a CDN leads there."""
     if catalogue.stack.dns.is_ours:
-        return zone_names(catalogue, host)
+        proxied = proxied_names(catalogue)
+        return [name for name in zone_names(catalogue, host) if name not in proxied]
     systems = catalogue.systems_on(host)
     fronted = {
         catalogue.stack.public_name(site.name) for s in systems for site in s.sites if sites.serving_site(s, site).cdn

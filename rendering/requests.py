@@ -104,7 +104,8 @@ class MirrorRequest(TypedDict):
 
 
 class RecordRequest(TypedDict):
-    """To `infra.record`; `owner` is what is written beside the record."""
+    """To `infra.record`; `owner` is what is written beside the record, which leads to Cloudflare's proxy where it is
+    `proxied`."""
 
     zone: str
     name: str
@@ -113,6 +114,7 @@ class RecordRequest(TypedDict):
     values: list[str]
     owner: str
     stack: str
+    proxied: NotRequired[bool]
 
 
 class CopiedImage(TypedDict):

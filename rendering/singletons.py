@@ -4,6 +4,7 @@ from agent.documents.watches import Singles
 from catalogue.host import SshHost
 from catalogue.loading import Catalogue
 from catalogue.models import System
+from catalogue.proxied import deciding_site
 from catalogue.service import Service
 from catalogue.services import ComposeService
 from rendering import watches
@@ -21,8 +22,7 @@ def singletons(system: System) -> list[Service]:
 
 def public_name(catalogue: Catalogue, system: System, service: Service) -> str:
     """The public name that decides where it runs: that of its first route, else the system's first one."""
-    site = next((site for route in service.routes if (site := system.site_of(route))), None) or system.sites[0]
-    return catalogue.stack.public_name(site.name)
+    return catalogue.stack.public_name(deciding_site(system, service).name)
 
 
 def bind_units(files: HostFiles, catalogue: Catalogue, system: System) -> HostFiles:

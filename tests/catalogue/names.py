@@ -1,7 +1,7 @@
 """Every rule about who keeps the stack's zone, with an example that breaks it."""
 
 from tests.catalogue.changes import both, configured
-from tests.support import unchanged
+from tests.support import service, unchanged
 
 TOKENS = {"dns": {"CLOUDFLARE_API_TOKEN": "a1", "CLOUDFLARE_PROOF_TOKEN": "b2"}}
 
@@ -86,7 +86,36 @@ def on_two_hosts(config):
 
 
 # Name → change of the system, configuration, and what the one line must say
+def proxied(**values):
+    """WatchMe's site behind Cloudflare's proxy, whose record the stack writes."""
+    return lambda data: data["sites"][0].update(cdn={"provider": "cloudflare", "proxied": True}, **values)
+
+
+AT_CLOUDFLARE = both(kept_by("cloudflare"), configured(secrets=TOKENS))
 SYSTEM_EXAMPLES = {
+    "a proxied name in Route 53": (
+        proxied(), unchanged,
+        "site api.hey-watch.me: cdn is proxied, but the stack writes no records at Cloudflare (infra:dns: route53); must be infra:dns",
+    ),
+    "a proxied name outside the zone": (
+        proxied(challenge="http-01"), both(AT_CLOUDFLARE, configured(names={"api.hey-watch.me": "api.other.example"})),
+        "site api.hey-watch.me: cdn is proxied, but api.other.example is not in infra:zone (hey-watch.me); remove proxied",
+    ),
+    "a proxied name that is proved by HTTP": (
+        proxied(challenge="http-01"), AT_CLOUDFLARE,
+        "cdn is proxied, with a proof by HTTP, which Cloudflare may answer or send on itself; must be challenge: dns-01",
+    ),
+    "a proxied name with clients' certificates": (
+        proxied(client_ca="ca.pem"), AT_CLOUDFLARE, "cdn is proxied, with client_ca: clients show certificates to Cloudflare",
+    ),
+    "a proxied name deep below the zone": (
+        proxied(), both(AT_CLOUDFLARE, configured(names={"api.hey-watch.me": "a.b.hey-watch.me"})),
+        "a.b.hey-watch.me is proxied, and Cloudflare's universal certificate has no name so deep; must be one level below",
+    ),
+    "a single service by a proxied name": (
+        both(proxied(), lambda data: service(data, "vault-api").update(single=True)), AT_CLOUDFLARE,
+        "service vault-api: single, and api.hey-watch.me is proxied: no name server says which host that leads to",
+    ),
     "a wildcard by HTTP": (
         certified("wildcard", challenge="http-01"), unchanged,
         "site api.hey-watch.me: a wildcard certificate with a proof by HTTP; must be challenge: dns-01",
