@@ -17,7 +17,8 @@ SOCKET = "/run/docker.sock"
 VERSION = "/v1.40"
 PATIENCE = 60.0  # seconds that one answer of Docker may take
 MOVING = 300.0  # seconds that the containers of a drained host may take to run elsewhere
-LEFT = "down"
+ELECTION = 30.0  # seconds that managers may take to choose another leader
+PASSING = ("does not have a leader", "context deadline exceeded", "update out of sequence")
 Say = Callable[[str], None]
 # What is to be done (`action`, one of ACTIONS), with its own arguments: the host's `address` in the private network,
 # the `manager` that is joined by its address with a `token`, the `role` of a host in the Swarm, the `node` that is
@@ -41,7 +42,18 @@ class Docker:
     """Docker's own interface on this host."""
 
     def ask(self, method: str, path: str, body: Any = None) -> Any:
-        """The answer, out of JSON; None where there is none. Raises Refused."""
+        """The answer, out of JSON; None where there is none. While the managers choose a leader it is asked again.
+        Raises Refused."""
+        until = self.now() + ELECTION
+        while True:
+            try:
+                return self._ask(method, path, body)
+            except Refused as refusal:
+                if not any(sign in str(refusal) for sign in PASSING) or self.now() > until:
+                    raise
+                self.sleep(1)
+
+    def _ask(self, method: str, path: str, body: Any) -> Any:
         connection = _Connection("localhost", timeout=PATIENCE)
         try:
             text = None if body is None else json.dumps(body)
@@ -203,6 +215,12 @@ def drain(docker: Docker, payload: Payload, say: Say) -> dict[str, Any]:
         spec["Role"] = "worker"
 
     _update(docker, payload["node"], demote)
+    # Its voice counts until the others have agreed to that: removed before, it would be missed for ever
+    until = docker.now() + PATIENCE
+    while docker.ask("GET", f"/nodes/{payload['node']}").get("ManagerStatus"):
+        if docker.now() > until:
+            raise Refused(f"node {payload['node']} still manages the Swarm {PATIENCE:.0f} s after it was demoted")
+        docker.sleep(1)
     return {}
 
 

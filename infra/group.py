@@ -43,8 +43,9 @@ class Group(Work):
             facts = {host: self._facts(host, say) for host in order}
             decided = plan(order, managing, facts)
             self._form(decided, request, managing, say)
-            self._describe(decided.manager, order, managing, say)
+            # While all that manage still do: what leaves takes its voice along
             self._leave_out(decided, say)
+            self._describe(decided.manager, order, managing, say)
             for network in request["networks"]:
                 self.doing = f"network {network['name']} was made"
                 self._ask(

@@ -145,3 +145,28 @@ def test_program_says_what_docker_refused_in_one_line(capsys, monkeypatch):
     monkeypatch.setitem(swarm.ACTIONS, "facts", refuse)
     swarm.main({"action": "facts"})
     assert json.loads(capsys.readouterr().out) == {"refused": "no leader"}
+
+
+def test_docker_is_asked_again_while_its_managers_choose_a_leader(monkeypatch):
+    answers = [Refused("The swarm does not have a leader."), Refused("context deadline exceeded"), {"ok": True}]
+    docker, clock = swarm.Docker(), iter(range(100))
+    monkeypatch.setattr(docker, "now", lambda: next(clock), raising=False)
+    monkeypatch.setattr(docker, "sleep", lambda _: None, raising=False)
+
+    def answer(*_):
+        one = answers.pop(0)
+        if isinstance(one, Refused):
+            raise one
+        return one
+
+    monkeypatch.setattr(docker, "_ask", answer, raising=False)
+    assert docker.ask("GET", "/nodes") == {"ok": True}
+    answers[:] = [Refused("The swarm does not have a leader.")] * 90
+    with pytest.raises(Refused, match="leader"):
+        docker.ask("GET", "/nodes")
+
+
+def test_host_that_still_manages_is_not_removed(monkeypatch):
+    docker = Docker([node("a"), {**node("b"), "ManagerStatus": {"Reachability": "reachable"}}])
+    with pytest.raises(Refused, match="node b still manages the Swarm 60 s after it was demoted"):
+        do(docker, "drain", node="b")
