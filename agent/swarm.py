@@ -18,7 +18,9 @@ VERSION = "/v1.40"
 PATIENCE = 60.0  # seconds that one answer of Docker may take
 MOVING = 300.0  # seconds that the containers of a drained host may take to run elsewhere
 ELECTION = 30.0  # seconds that managers may take to choose another leader
-PASSING = ("does not have a leader", "context deadline exceeded", "update out of sequence")
+PASSING = ("does not have a leader", "context deadline exceeded")
+STALE = "out of sequence"
+
 Say = Callable[[str], None]
 # What is to be done (`action`, one of ACTIONS), with its own arguments: the host's `address` in the private network,
 # the `manager` that is joined by its address with a `token`, the `role` of a host in the Swarm, the `node` that is
@@ -176,13 +178,20 @@ def clear(docker: Docker, payload: Payload, say: Say) -> dict[str, Any]:
     return {"others": sorted(one["Spec"]["Name"] for one in services if one not in own)}
 
 
-def _update(docker: Docker, id: str, change: Callable[[dict[str, Any]], None]) -> None:
+def _update(docker: Docker, id: str, change: Callable[[dict[str, Any]], None], tries: int = 5) -> None:
+    """Raises Refused. The Swarm itself may change a node in between."""
     node = docker.ask("GET", f"/nodes/{id}")
     spec = node["Spec"]
     before = json.dumps(spec, sort_keys=True)
     change(spec)
-    if json.dumps(spec, sort_keys=True) != before:
+    if json.dumps(spec, sort_keys=True) == before:
+        return
+    try:
         docker.ask("POST", f"/nodes/{id}/update?version={node['Version']['Index']}", spec)
+    except Refused as refusal:
+        if STALE not in str(refusal) or tries == 1:
+            raise
+        _update(docker, id, change, tries - 1)
 
 
 def describe(docker: Docker, payload: Payload, _say: Say) -> dict[str, Any]:

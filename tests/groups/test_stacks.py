@@ -92,6 +92,10 @@ def test_other_hosts_remove_nothing():
     assert check(swarm, print) == 0 and swarm.labelled
 
 
+def state_of(swarm):
+    return stacks.group_state(swarm)
+
+
 def leading(**more):
     return Swarm(
         file={"leader": "web", "hosts": ["web"], "stacks": ["web-swarm"]}, labelled={"id1": "web-swarm"}, **more
@@ -99,7 +103,7 @@ def leading(**more):
 
 
 def test_first_host_says_where_each_copy_runs():
-    state = stacks.group_state(leading())
+    state = state_of(leading())
     assert state == {
         "hosts": {"web": "ready", "web-2": "ready", "web-3": "down"},
         "services": {"web": {"replicas": 3, "hosts": ["web", "web-2"]}},
@@ -111,7 +115,7 @@ def test_first_host_says_where_each_copy_runs():
 
 
 def test_group_without_a_quorum_says_so():
-    lines, is_whole = releases.group_lines(stacks.group_state(leading(manages=False)))
+    lines, is_whole = releases.group_lines(state_of(leading(manages=False)))
     assert not is_whole and "does not have a leader" in lines[0]
 
 
@@ -122,4 +126,4 @@ def test_group_that_is_whole_is_in_order():
 
 def test_other_hosts_say_nothing_of_a_group():
     swarm = Swarm(file={"leader": "web", "hosts": ["web", "web-2"], "stacks": None})
-    assert stacks.group_state(swarm) is None and releases.group_lines(None) == ([], True)
+    assert state_of(swarm) is None and releases.group_lines(None) == ([], True)
