@@ -3,6 +3,7 @@
 import pytest
 
 from agent import stacks
+from agent.documents.answers import GroupState
 from agent.outcome import Refused
 from infra import releases
 from tests.groups.swarm_of_hosts import STACK, Swarm
@@ -120,7 +121,7 @@ def test_group_without_a_quorum_says_so():
 
 
 def test_group_that_is_whole_is_in_order():
-    state = {"hosts": {"web": "ready"}, "services": {"api": {"replicas": 1, "hosts": ["web"]}}, "error": ""}
+    state: GroupState = {"hosts": {"web": "ready"}, "services": {"api": {"replicas": 1, "hosts": ["web"]}}, "error": ""}
     assert releases.group_lines(state) == (["  spread: api, 1 of 1 healthy (web)"], True)
 
 
