@@ -30,6 +30,10 @@ class Abilities:
     """Whether each site has its own list of CDNs that it believes."""
     takes_placeholders: bool = False
     """Whether it puts a value in the place of a name in braces, in a header's value."""
+    families_by_site: bool = False
+    """Whether one site alone can be left out at the host's IPv6 addresses."""
+    http1_alone: bool = False
+    """Whether its sites can be without HTTP/2."""
     ipv6: bool = False
     """Whether it listens at the host's IPv6 addresses too."""
     http3: bool = False

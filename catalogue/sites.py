@@ -156,6 +156,10 @@ class Site(Serving):
     """What clients get in maintenance. Where nothing is written: the page for 503, and `Retry-After: 10`."""
     access_log: bool = True
     """Whether requests are logged, and counted by alerts."""
+    http2: bool = True
+    """Whether clients may use HTTP/2; one site's is all its host's."""
+    ip: Literal[4, "both"] = "both"
+    """`4`: at the host's IPv4 addresses alone, with Nginx."""
     http3: bool = False
     """Whether clients may use HTTP/3, by UDP at port 443. Nginx has it from 1.25 on; with Caddy one site's is all its
     host's."""

@@ -291,7 +291,10 @@ class _Finding:
 
 def _one_of(value: Any, expected: str) -> str:
     """The words of a choice, the nearest alone where one is near."""
-    words = re.findall(r"'((?:[^'\\]|\\.)*)'", expected) or [expected]
+    quoted = r"'((?:[^'\\]|\\.)*)'"
+    words: list[str] = re.findall(quoted, expected)
+    # Beside words a choice may have numbers
+    words = [*re.findall(r"\d+", re.sub(quoted, "", expected)), *words] if words else [expected]
     near = difflib.get_close_matches(str(value), words, 1) if isinstance(value, str) else []
     choices = " or ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
     if len(words) == 1 and not words[0]:

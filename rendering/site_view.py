@@ -87,11 +87,11 @@ class Away:
 @dataclass(frozen=True)
 class SiteView:
     """A site under its name in this stack. `headers` go with every answer; `is_open` when a location takes all paths;
-    `status` are the networks that may see the host's own page, and the site while it is in maintenance; `ipv6` whether
-    the host can listen there; `cdn` what asks in its clients' place; `quic` how it listens for HTTP/3. `rates` and
-    `connections` are the zones that count clients, `origins` the lists of origins by the name that the proxy knows
-    them by, `caches` how long answers are kept; `pages` are error pages by their status,
-    `away` is what clients get in maintenance where the catalogue says it."""
+    `status` are the networks that may see the host's own page, and the site while it is in maintenance; `ipv6`
+    whether it listens there, `http2` whether it has HTTP/2; `cdn` what asks in its clients' place; `quic` how it
+    listens for HTTP/3. `rates` and `connections` are the zones that count clients, `origins` the lists of origins
+    by the name that the proxy knows them by, `caches` how long answers are kept; `pages` are error pages by their
+    status, `away` is what clients get in maintenance where the catalogue says it."""
 
     name: str
     is_proved_by_http: bool
@@ -113,6 +113,7 @@ class SiteView:
     maintenance: str
     snippet: str
     ipv6: bool = True
+    http2: bool = True
     cdn: Fronting | None = None
     quic: str = ""
 

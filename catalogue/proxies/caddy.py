@@ -129,7 +129,13 @@ def _words(line: str) -> list[tuple[str, bool]] | str:
 
 PROXY = Proxy(
     abilities=Abilities(
-        takes_placeholders=True, ipv6=True, http3=True, client_ca=True, cdn=True, compressions=("gzip", "zstd")
+        takes_placeholders=True,
+        http1_alone=True,
+        ipv6=True,
+        http3=True,
+        client_ca=True,
+        cdn=True,
+        compressions=("gzip", "zstd"),
     ),
     snippet_faults=snippet_faults,
     snippet_rules={

@@ -103,7 +103,15 @@ def _tokens(text: str) -> Iterator[tuple[str, bool]]:
 
 PROXY = Proxy(
     abilities=Abilities(
-        leads_between=True, limits_clients=True, trusts_by_site=True, ipv6=True, http3=True, client_ca=True, cdn=True
+        leads_between=True,
+        limits_clients=True,
+        trusts_by_site=True,
+        families_by_site=True,
+        http1_alone=True,
+        ipv6=True,
+        http3=True,
+        client_ca=True,
+        cdn=True,
     ),
     snippet_faults=snippet_faults,
 )

@@ -64,6 +64,8 @@ def aliases(catalogue: Catalogue) -> Iterator[Problem]:
         "snippet",
         "client_ca",
         "cdn",
+        "http2",
+        "ip",
         "http3",
         *Serving.model_fields,
     )

@@ -85,8 +85,17 @@ def once(catalogue: Catalogue, host: str) -> HostFiles:
     """The parts of Caddy's configuration that a host has once, whatever its sites are."""
     stack = catalogue.stack
     cdn = next(cdns.cdns_of(catalogue, host), None)
-    http3 = any(site.http3 for system in catalogue.systems_on(host) for site in system.sites)
-    values = {"http3": http3, "cdn": cdn, "email": stack.acmeEmail, "directory": stack.acmeDirectory, "admin": ADMIN}
+    own = [site for system in catalogue.systems_on(host) for site in system.sites if site.alias_of is None]
+    # For all sites at once
+    http2, http3 = all(site.http2 for site in own), any(site.http3 for site in own)
+    values = {
+        "http2": http2,
+        "http3": http3,
+        "cdn": cdn,
+        "email": stack.acmeEmail,
+        "directory": stack.acmeDirectory,
+        "admin": ADMIN,
+    }
     main = fill("Caddyfile.j2", f"Pulumi.{stack.name}.yaml", **values)
     return HostFiles(
         host="",

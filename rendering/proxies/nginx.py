@@ -37,9 +37,11 @@ FIELDS = {
 
 def of_site(catalogue: Catalogue, host: str, system: System, site: Site) -> HostFiles:
     """A site's file, its link, its certificate, and what it serves by itself."""
+    served = sites.serving_site(system, site)
     site_view = replace(
         view(catalogue, system, site, PLACE, holding.leads_to),
-        ipv6=catalogue.stack.hosts[host].ipv6,
+        ipv6=catalogue.stack.hosts[host].ipv6 and served.ip == "both",
+        http2=served.http2,
         cdn=cdns.fronting(catalogue, system, site),
         quic=_quic(catalogue, host, system, site),
     )

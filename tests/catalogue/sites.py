@@ -31,6 +31,11 @@ OPEN: dict[str, Any] = {"methods": ["GET"], "credentials": True}
 # What is changed, and what the one line must say
 EXAMPLES = {
     "a CDN that is the world": (saying(cdn={"ranges": ["0.0.0.0/0"]}), "site api.hey-watch.me: cdn: its ranges are all of the internet"),
+    "HTTP/2 at one of two sites": (
+        both(saying(http2=False), beside()),
+        "site api.hey-watch.me: http2: false, but site www.hey-watch.me of host watchme has HTTP/2 at the same address and port; must be "
+        "the same for all sites of a host",
+    ),
     "an alias with a CDN": (beside(alias_of="api.hey-watch.me", cdn="cloudflare"), "an alias with cdn"),
     "an alias of nothing": (beside(alias_of="no.hey-watch.me"), "site www.hey-watch.me: alias_of no.hey-watch.me; must be another site of this system"),
     "an alias of itself": (beside(alias_of="www.hey-watch.me"), "alias_of www.hey-watch.me; must be another site of this system that is not an alias: api"),
@@ -96,6 +101,7 @@ REFUSED = {
     ),
     "a maintenance that ends some day": (saying(maintenance={"retry_after": "soon"}), "maintenance.retry_after"),
     "no requests at all": (routed(rate={"requests": 0}), "rate.requests"),
+    "addresses of IPv6 alone": (saying(ip=6), "sites.0.ip: found 6; 4 or both"),
     "a hidden page": (saying(error_pages={"404": "../x.html"}), "a relative path below its directory"),
 }  # fmt: skip
 
@@ -105,4 +111,5 @@ def by_configuration():
     own = {"chain_secret": "TLS_CHAIN", "key_secret": "TLS_KEY"}
     values = configured(secrets={"watchme": {"TLS_CHAIN": "x", "TLS_KEY": "x"}})
     yield catalogue(saying(certificate=own), values)
+    yield catalogue(saying(ip=4), hosted(proxy="caddy"))
     yield catalogue(both(saying(cdn="cloudflare"), beside(cdn={"ranges": ["192.0.2.1"]})), hosted(proxy="caddy"))

@@ -15,12 +15,15 @@ from tests.catalogue.sites import saying
 from tests.support import catalogue
 
 ALL = Abilities(
-    leads_between=True, limits_clients=True, trusts_by_site=True, ipv6=True, http3=True, client_ca=True, cdn=True
-)
+    leads_between=True, limits_clients=True, trusts_by_site=True, families_by_site=True, http1_alone=True, ipv6=True,
+    http3=True, client_ca=True, cdn=True,
+)  # fmt: skip
 SITE = "site api.hey-watch.me"
 # What a site asks for, and what is said where the proxy cannot do it
 ASKED = {
     "http3": (saying(http3=True), "http3 on host watchme, whose proxy Courier does not support that; proxy: nginx or caddy"),
+    "http2": (saying(http2=False), "http2: false on host watchme, whose proxy Courier does not support that; proxy: nginx or caddy"),
+    "ip": (saying(ip=4), "ip: 4 on host watchme, whose proxy Courier does not support that; proxy: nginx of infra:hosts.watchme"),
     "client_ca": (saying(client_ca="ca.pem"), "client_ca on host watchme, whose proxy Courier does not support that; proxy: nginx or caddy"),
     "cdn": (saying(cdn="cloudflare"), "cdn on host watchme, whose proxy Courier does not support that; proxy: nginx or caddy"),
     "rate": (saying(rate={"requests": 5}), "rate on host watchme, whose proxy Courier does not support that; proxy: nginx of"),
