@@ -22,8 +22,8 @@ def cloud(monkeypatch):
     monkeypatch.setattr(facts, "_answers", lambda url: None)
     monkeypatch.setattr(facts, "_latency", lambda endpoint: 12.0 if OLD in endpoint else 140.0)
     monkeypatch.setattr(facts, "monthly", lambda stack, region: facts.Cost(66.0, "a test"))
-    monkeypatch.setattr(facts.remembered, "of_stack", lambda stack: None)
-    monkeypatch.setattr(facts.remembered, "repositories", lambda stack, region: {"watchme-web"})
+    monkeypatch.setattr(facts.ttl_history, "of_stack", lambda stack: None)
+    monkeypatch.setattr(facts.ttl_history, "repositories", lambda stack, region: {"watchme-web"})
     with emulated_aws(monkeypatch):
         yield
 
