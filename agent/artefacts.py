@@ -86,7 +86,7 @@ def absent(world: World, target: Release) -> list[MissingArtefact]:
     }
     if unknown := sorted({image for image in image_of_folder.values() if "@" not in image}):
         push = "; ".join(f"uv run infra push {_name(image)} --from YOUR-DIRECTORY" for image in unknown)
-        raise Refused(f"{len(unknown)} artefact(s) are missing in the registry. Push them and run again: {push}")
+        raise Refused(f"{count(len(unknown), 'artefact')} missing in the registry. Push them and run again: {push}")
     hosts = sorted({image.partition("/")[0] for image in image_of_folder.values()})
     logins = ecr.auths(world, hosts) if hosts else {}
     return [

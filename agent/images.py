@@ -68,7 +68,7 @@ def _fitting(world: World, offered: dict[str, set[str]]) -> None:
     if others:
         misfits = "; ".join(f"{image} is for {', '.join(architectures)}" for image, architectures in others.items())
         raise Refused(
-            f"this host is {ours}, but {len(others)} image(s) are not: {misfits}. Build and push them for {ours} too "
+            f"this host is {ours}, unlike {count(len(others), 'image')}: {misfits}. Build and push them for {ours} too "
             f"(docker buildx build --platform linux/{ours} …), or choose a machine of their architecture, and run again"
         )
 
@@ -136,11 +136,13 @@ def _describe_failures(images: list[str], pulled: dict[str, CommandResult]) -> s
     if absent:
         push = "; ".join(f"docker push {image.split('@')[0]}" for image in absent)
         lines.append(
-            f"{len(absent)} image(s) are missing in the registry. Push them or correct the tag, and run again: {push}"
+            f"{count(len(absent), 'image')} missing in the registry. Push them or correct the tag, and run again: "
+            f"{push}"
         )
     if failed:
         reason = pulled[failed[0]].last_lines(1)
         lines.append(
-            f"{len(failed)} image(s) cannot be pulled, the first is {failed[0]}: {reason}. Fix that and run again"
+            f"{count(len(failed), 'image')} cannot be pulled, the first is {failed[0]}: {reason}. Fix that and run "
+            "again"
         )
     return "; ".join(lines)

@@ -5,7 +5,8 @@ TEXTS = {
     # agent/monitor/page.py
     "{host} in {region}": "{host}（{region}）",
     "All healthy": "異常なし",
-    "{count} alert condition(s) met": "異常{count}件",
+    "1 alert condition met": "異常1件",
+    "{count} alert conditions met": "異常{count}件",
     "{seen}, as of {at}.": "{seen}（{at}時点）",
     "This page was written {minutes} minutes ago: the monitor of this host is not running, and this page is out of "
     "date.": "このページは{minutes}分前から更新されていません。このホストの監視が停止しているため、表示内容は信用できません。",

@@ -109,11 +109,11 @@ def manifest(world: World, id: str) -> Manifest:
     except (ValueError, RecursionError):
         parsed = None
     content = object_of(parsed)
-    form = content.get("format")
-    if not isinstance(form, int):
+    format_number = content.get("format")
+    if not isinstance(format_number, int):
         raise Damaged(f"release {id[:12]} is damaged: its manifest cannot be read")
-    if not OLDEST_FORMAT <= form <= FORMAT:
-        raise Refused(f"release {id[:12]} was made for another agent (format {form})")
+    if not OLDEST_FORMAT <= format_number <= FORMAT:
+        raise Refused(f"release {id[:12]} was made for another agent (format {format_number})")
     if not set(content) >= NEEDED:
         raise Damaged(f"release {id[:12]} is damaged: parts of its manifest are missing")
     # An earlier agent kept it spelled otherwise

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import pulumi
 import pulumi_aws as aws
 
+from agent.quoting import count
 from catalogue.loading import Catalogue
 from catalogue.sizes import INSTANCE_TYPES
 from catalogue.stack import Stack
@@ -144,7 +145,7 @@ def moving_images(catalogue: Catalogue, source: str, options: pulumi.InvokeOptio
     shared = digests(repositories, stack.region, options) if stack.sharedRepositories else {}
     if away := sorted(name for name in repository_of if stack.sharedRepositories and name not in shared):
         raise pulumi.RunError(
-            f"nothing was touched: {len(away)} image(s) are not in {stack.region}: {', '.join(away)}. Another stack "
+            f"nothing was touched: {count(len(away), 'image')} not in {stack.region}: {', '.join(away)}. Another stack "
             "owns the repositories (infra:sharedRepositories): move that one first, which copies them"
         )
     missing = sorted(name for name in repository_of if name not in digest_of)
@@ -157,8 +158,8 @@ def moving_images(catalogue: Catalogue, source: str, options: pulumi.InvokeOptio
         to = f"--region {source} --stack {stack.name}"
         push = "; ".join(f"uv run infra push {name} --from YOUR-IMAGE {to}" for name in nowhere)
         raise pulumi.RunError(
-            f"nothing was touched: {len(nowhere)} image(s) are neither in {source} nor in {stack.region}: push them to "
-            f"the stack's present region, from which the move copies them: {push}"
+            f"nothing was touched: {count(len(nowhere), 'image')} neither in {source} nor in {stack.region}: push them "
+            f"to the stack's present region, from which the move copies them: {push}"
         )
     return {name: digest for name, digest in digest_of.items() if name in repository_of}
 

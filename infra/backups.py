@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any, Literal, overload
 
-from agent import times
+from agent import quoting, times
 from agent.documents.backups import (
     BackupAnswer,
     DrillAnswer,
@@ -81,7 +81,7 @@ def ask(target: Target, say: Say, what: str, **payload: Any) -> Any:
 def listing(host: str, answer: ListAnswer, count: int) -> Iterator[str]:
     for entry in answer["services"]:
         service, backups = entry["service"], entry["backups"]
-        yield f"{host}: {service}: {len(backups)} backup(s){_last(entry)}"
+        yield f"{host}: {service}: {quoting.count(len(backups), 'backup')}{_last(entry)}"
         for backup in backups[:count]:
             yield f"  {backup['id'][:8]}  {times.show_text(backup['at'])}"
         if len(backups) > count:

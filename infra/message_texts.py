@@ -221,6 +221,10 @@ class _Reader:
                 return _capitals(name)
             case ast.Call(func=ast.Attribute(value=ast.Constant(), attr="join"), args=[value]):
                 return self.placeholder_text(value)
+            case ast.Call(
+                func=ast.Name(id="count") | ast.Attribute(attr="count"), args=[_, ast.Constant(value=str(noun))]
+            ):
+                return f"… {noun}s"
             case ast.Call(func=ast.Name(id="sorted" | "str" | "sum"), args=[value, *_]) | ast.Starred(value=value):
                 return self.placeholder_text(value)
             case _:

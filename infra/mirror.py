@@ -10,6 +10,7 @@ from pathlib import Path
 
 import boto3
 
+from agent.quoting import count
 from infra.errors import InfraError
 from infra.move.steps.images import login, registry
 from infra.skopeo import Copier
@@ -62,8 +63,8 @@ def resolve_digests(images: list[str], logins: dict[str, dict[str, str]]) -> dic
         digests = {image: copier.digest(f"docker://{image}") for image in images}
     if missing := [image for image, digest in digests.items() if digest is None]:
         raise InfraError(
-            f"{len(missing)} image(s) are not in their registries: {', '.join(missing)}. Correct the repository or the "
-            "tag in the catalogue; a private one needs a login under infra:secrets.registries"
+            f"{count(len(missing), 'image')} missing in other registries: {', '.join(missing)}. Correct the repository "
+            "or the tag in the catalogue; a private one needs a login under infra:secrets.registries"
         )
     return {image: digest for image, digest in digests.items() if digest}
 

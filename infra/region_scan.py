@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from agent.quoting import count
 from infra import scan
 from infra.errors import InfraError
 from infra.foreign import one_line, visible
@@ -37,7 +38,10 @@ class RegionScan:
         yield from self._place_lines()
         total = sum(len(file.mentions) for file in self.files)
         changed = ", changed" if self.is_written and total > self.remaining else ""
-        yield f"{total} mention(s) of {self.old} in {len(self.files)} file(s){changed}, {self.remaining} left"
+        yield (
+            f"{count(total, 'mention')} of {self.old} in {count(len(self.files), 'file')}{changed}, "
+            f"{self.remaining} left"
+        )
         yield from _skipped_lines(UNREADABLE, self.passed_over.unread)
         yield from _skipped_lines(VENDORED, self.passed_over.vendored)
 

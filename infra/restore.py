@@ -15,6 +15,7 @@ from agent import times
 from agent.documents.answers import DiskAnswer
 from agent.documents.manifest import Account
 from agent.documents.requests import DiskPayload
+from agent.quoting import count
 from agent.restore import PURPOSE
 from catalogue.data_disks import MOUNT, data_disk_name, has_disk, inside, is_on_disk
 from catalogue.loading import Catalogue
@@ -102,7 +103,8 @@ def lines(host: str, answer: DiskAnswer) -> Iterator[str]:
     for path, came in answer["brought"].items():
         present = f", {came['kept']} were already present" if came["kept"] else ""
         failed = f", {came['failed']} could not be restored (see above)" if came.get("failed") else ""
-        yield f"{host}: {path}: {came['files']} file(s) restored, {came['bytes'] // 1024**2} MiB{present}{failed}"
+        size = f"{came['bytes'] // 1024**2} MiB"
+        yield f"{host}: {path}: {count(came['files'], 'file')} restored, {size}{present}{failed}"
     for path in answer["absent"]:
         yield f"{host}: {path}: not in the snapshot"
 

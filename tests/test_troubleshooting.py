@@ -86,6 +86,7 @@ def check(host, files):
     say("in {count} steps{ends} for the {kind}{many}", count=2, ends="", kind="", many="")
     warn(WHY[host])
     raise Refused(f"no answer after {PATIENCE:.0f} s from {own}")
+    raise Refused(f"{count(len(files), 'file')} cannot be read")
     say("import sys, types\\nexec(text, module.__dict__)")
     run("docker compose up --detach", "this is not shown to people")
     return f"aws ec2 describe-instances {host}"
@@ -104,6 +105,7 @@ def test_messages_are_read_with_placeholders():
         "the first of two reasons",
         "the second of two reasons",
         "no answer after 10 s from …",
+        "… files cannot be read",
     ]
 
 

@@ -10,6 +10,7 @@ from agent.documents.monitor import HostRun, Notice
 from agent.monitor import history
 from agent.monitor.history import DAY, PLACE, Repair
 from agent.monitor.names import current_alert
+from agent.quoting import count
 from agent.shapes import JsonObject, items_of, object_of
 from agent.wording import Speaker
 from agent.world import World
@@ -104,5 +105,6 @@ def _post(world: World, url: str, host: str, lines: list[str], say: Speaker) -> 
         if attempt < TRIES - 1:
             world.sleep(2**attempt)
     return (
-        f"{len(lines)} notice(s) could not be sent: the webhook answered {status or 'nothing'}; a later run sends them"
+        f"{count(len(lines), 'notice')} could not be sent: the webhook answered {status or 'nothing'}; a later run "
+        "sends them"
     )

@@ -129,7 +129,9 @@ def html(value: Page, language: str = "en", zone: tzinfo = timezone.utc) -> str:
     digest = base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
     title = say("{host} in {region}", host=value["host"], region=value["region"]) if value["region"] else value["host"]
-    heading = say("All healthy") if value["well"] else say("{count} alert condition(s) met", count=len(value["met"]))
+    met = len(value["met"])
+    conditions = say("1 alert condition met") if met == 1 else say("{count} alert conditions met", count=met)
+    heading = say("All healthy") if value["well"] else conditions
     state_line = markup.state(heading, value["well"])
     old = say(
         "This page was written {minutes} minutes ago: the monitor of this host is not running, and this page is out of "

@@ -17,6 +17,7 @@ from agent.monitor.conditions import ConditionResult, evaluate
 from agent.monitor.history import Repair
 from agent.monitor.look import HostFacts, Unanswered
 from agent.outcome import Failed, Refused
+from agent.quoting import count
 from agent.world import World
 
 LOCK = "/run/infra/monitor.lock"
@@ -196,6 +197,7 @@ def text(result: Run, quiet: bool = False) -> str:
         )
     for line in result["left"]:
         write(f"not repaired: {line}")
-    count = sum(entry["met"] for entry in result["conditions"])
-    write(f"{cast('HostRun', result)['host']}: {'healthy' if result['well'] else f'{count} alert condition(s) met'}")
+    met = sum(entry["met"] for entry in result["conditions"])
+    how = "healthy" if result["well"] else f"{count(met, 'alert condition')} met"
+    write(f"{cast('HostRun', result)['host']}: {how}")
     return "\n".join(lines)

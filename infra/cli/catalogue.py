@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from agent.quoting import count
 from catalogue.problems import CatalogueError, Problem, before_values, errors
 from catalogue.stack import stack_names
 from infra.cli import StackName, app, catalogue_of, stack_of, valid_catalogue
@@ -48,8 +49,9 @@ def check(
     if errors(problems):
         raise typer.Exit(1)
     services = sum(len(system.active) for system in catalogue.running.values())
-    summary = f"stack {stack}: {services} services on {len(catalogue.stack.hosts)} host(s), {len(problems)} warning(s)"
-    typer.echo(f"{summary}; updates are refused until {unset} secret(s) have a value" if unset else summary)
+    hosts = count(len(catalogue.stack.hosts), "host")
+    summary = f"stack {stack}: {count(services, 'service')} on {hosts}, {count(len(problems), 'warning')}"
+    typer.echo(f"{summary}; updates are refused: {count(unset, 'secret')} without a value" if unset else summary)
     for line in [*_following(catalogue), *growth_notes(catalogue), *_proposals(catalogue)]:
         typer.echo(line)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from agent.quoting import count
 from catalogue.problems import CatalogueError
 from catalogue.proxies import NAMES as PROXIES
 from catalogue.stack import Stack, stack_names
@@ -68,7 +69,7 @@ def dashboard(
     facts = dashboards.collect(names, stack_of, time.time())
     writing.put(out, dashboards.html(facts))
     hosts = [host for one in facts.stacks for host in one.hosts]
-    typer.echo(f"{out}: {len(hosts)} host(s) of {len(names)} stack(s)")
+    typer.echo(f"{out}: {count(len(hosts), 'host')} of {count(len(names), 'stack')}")
     for line in dashboards.silent(facts):
         typer.echo(f"  {line}", err=True)
 

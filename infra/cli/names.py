@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from agent.quoting import count
 from catalogue.dns import NAMED
 from infra.cli import StackName, app, catalogue_of, duration, stack_of
 from infra.errors import InfraError
@@ -92,7 +93,7 @@ def leave(
     if not yes and not (sys.stdin.isatty() and typer.confirm(f"Forget these {len(urns)} records?")):
         raise InfraError("nothing was touched; confirm with --yes")
     pulumi("stack", "import", "--stack", stack, value=json.dumps(zone_records.remove_resources(state, urns)))
-    typer.echo(f"{len(urns)} record(s) no longer belong to stack {stack}, and stay where they are")
+    typer.echo(f"stack {stack} no longer owns {count(len(urns), 'record')}; nothing was deleted")
 
 
 @group.command()
@@ -115,6 +116,6 @@ def adopt(
     for entry, owner in entries:
         zone.take_over(entry, owner)
     typer.echo(
-        f"{len(entries)} record(s) belong to stack {stack} now: pulumi up writes new values, infra dns restore writes "
-        "earlier ones again"
+        f"stack {stack} owns {count(len(entries), 'record')} more now: pulumi up writes new values, infra dns restore "
+        "writes earlier ones again"
     )

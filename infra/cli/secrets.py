@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from agent.quoting import count
 from catalogue.stack import API_TOKEN, DNS
 from infra.cli import HostName, StackName, app, catalogue_of, valid_catalogue
 from infra.completing import complete_secrets, complete_services, complete_settable
@@ -47,7 +48,9 @@ def list_secrets(
     for line in secret.lines(entries, secret.last_changes(catalogue, entries, time.time())):
         typer.echo(line)
     counted = secret.counts(entries)
-    typer.echo(f"{len(entries)} secret(s), {counted['missing']} missing, {counted['used by nothing']} used by nothing")
+    typer.echo(
+        f"{count(len(entries), 'secret')}, {counted['missing']} missing, {counted['used by nothing']} used by nothing"
+    )
     if compare and (code := _compare(stack, entries, None)):
         raise typer.Exit(code)
 
@@ -236,7 +239,7 @@ def push_github(
     for line in [*github_secrets.lines(targets, there), *rest]:
         typer.echo(line)
     if not write:
-        typer.echo(f"nothing was written; --write writes {len(targets)} secret(s) to {place}")
+        typer.echo(f"nothing was written; --write writes {count(len(targets), 'secret')} to {place}")
     for target in targets if write else ():
         github_secrets.write(catalogue.stack, place, target)
         typer.echo(f"{target.name} is written to {place}")

@@ -4,7 +4,8 @@ programs and hosts report stays as they wrote it."""
 TEXTS = {
     # infra/dashboard/page.py
     "Dashboard: {stacks}": "ダッシュボード：{stacks}",
-    "{count} host(s)": "ホスト{count}台",
+    "1 host": "ホスト1台",
+    "{count} hosts": "ホスト{count}台",
     "{count} need attention": "要対応{count}台",
     "{count} did not answer": "応答なし{count}件",
     "Stack {name}": "スタック{name}",
@@ -64,7 +65,7 @@ TEXTS = {
     "no history yet": "履歴はまだありません",
     "{name} in use over 30 days: {share} % now, at most {most} % ({when})": "{name}の30日間の使用率：現在{share}%、最大{most}%（{when}）",
     "Requests per hour: {total} in all, {failed} answered with an error (5xx)": "1時間あたりのリクエスト数：合計{total}件、うち5xxエラー{failed}件",
-    "Requests per hour: at least {total} in all, at least {failed} answered with an error (5xx); the log did not have all requests of {partly} hour(s) any more": "1時間あたりのリクエスト数：合計{total}件以上、うち5xxエラー{failed}件以上（{partly}時間分のログは一部が残っていませんでした）",
+    "Requests per hour: at least {total} in all, at least {failed} answered with an error (5xx); in {partly} of the hours the log did not have all requests any more": "1時間あたりのリクエスト数：合計{total}件以上、うち5xxエラー{failed}件以上（{partly}時間分のログは一部が残っていませんでした）",
     "{caption}; at least {most} in the busiest hour": "{caption}、最も多い1時間は{most}件以上",
     "{caption}; at most {most} in an hour": "{caption}、1時間の最大{most}件",
     # infra/dashboard/readers.py

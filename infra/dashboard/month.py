@@ -65,8 +65,8 @@ def _answers(overview: Overview, reader: Reader) -> Iterator[str]:
     counts = {"total": f"{total:,.0f}", "failed": f"{failed:,.0f}"}
     if partly := sum(hour.get("at_least", False) for hour in counted):
         caption = reader.say(
-            "Requests per hour: at least {total} in all, at least {failed} answered with an error (5xx); the log did "
-            "not have all requests of {partly} hour(s) any more",
+            "Requests per hour: at least {total} in all, at least {failed} answered with an error (5xx); in "
+            "{partly} of the hours the log did not have all requests any more",
             partly=str(partly),
             **counts,
         )

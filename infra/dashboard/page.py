@@ -55,7 +55,7 @@ def _status_line(dashboard: Dashboard, reader: Reader) -> Markup:
     silent = sum(host.answer is None for host in hosts) + sum(bool(stack.error) for stack in dashboard.stacks)
     unhealthy = sum(host.answer is not None and not host.is_orderly for host in hosts)
     counts = [
-        reader.say("{count} host(s)", count=len(hosts)),
+        reader.say("1 host") if len(hosts) == 1 else reader.say("{count} hosts", count=len(hosts)),
         markup.state(reader.say("{count} need attention", count=unhealthy), False) if unhealthy else "",
         markup.state(reader.say("{count} did not answer", count=silent), False) if silent else "",
     ]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import typer
 
+from agent.quoting import count
 from catalogue.loading import Catalogue
 from catalogue.problems import errors
 from infra.errors import InfraError
@@ -31,7 +32,7 @@ def preflight(catalogue: Catalogue, region: str) -> bool:
     stopping = len(errors(problems))
     if fine := findings.fine(catalogue, region, region_facts):
         typer.echo(f"no findings: {', '.join(fine)}")
-    typer.echo(f"{stopping} error(s), {len(problems) - stopping} warning(s)")
+    typer.echo(f"{count(stopping, 'error')}, {count(len(problems) - stopping, 'warning')}")
     return not stopping
 
 

@@ -116,8 +116,9 @@ class StackReport:
     def _change_counts(self, say: Speaker) -> str:
         files = sum(len(host.files) for host in self.changed_hosts)
         cloud = [step for step in self.steps if step.type.startswith("aws:")]
-        parts = [say("{count} resource(s) in AWS", count=len(cloud))] if cloud else []
-        parts += [say("{count} file(s) on hosts", count=files)] if files else []
+        resources = say("1 resource in AWS") if len(cloud) == 1 else say("{count} resources in AWS", count=len(cloud))
+        on_hosts = say("1 file on hosts") if files == 1 else say("{count} files on hosts", count=files)
+        parts = [*([resources] if cloud else []), *([on_hosts] if files else [])]
         return say(", ").join(parts) or say("only the hosts' releases")
 
     def _dangers(self, say: Speaker) -> list[str]:
@@ -146,11 +147,16 @@ class StackReport:
         return lines
 
     def _ends(self, say: Speaker) -> str:
-        """`, the last of which deletes 1 machine(s) with their disks, 15 repositories with their images`."""
+        """`, the last of which deletes 1 machine with its disks, 15 repositories with their images`."""
         kinds = [step.kind.name for step in self.steps if step.op == "delete"]
         machines, repositories = kinds.count("machine"), kinds.count("repository")
-        parts = [say("{count} machine(s) with their disks", count=machines)] if machines else []
-        parts += [say("{count} repositories with their images", count=repositories)] if repositories else []
+        parts: list[str] = []
+        if machines:
+            many = say("{count} machines with their disks", count=machines)
+            parts.append(say("1 machine with its disks") if machines == 1 else many)
+        if repositories:
+            many = say("{count} repositories with their images", count=repositories)
+            parts.append(say("1 repository with its images") if repositories == 1 else many)
         return say(", the last of which deletes {what}", what=say(", ").join(parts)) if parts else ""
 
     def _path_warnings(self, say: Speaker) -> list[str]:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from agent.quoting import count
 from catalogue.loading import STATIC, SYSTEMS, read_system
 from catalogue.shapes import JsonObject
 from infra.errors import InfraError
@@ -63,7 +64,7 @@ class Inclusion:
         if not self.changes:
             return f"{self.system} is as in {self.origin}"
         names = ", ".join(self.changes)
-        return f"{self.system} comes from {self.origin}: {len(self.changes)} file(s) changed: {names}"
+        return f"{self.system} comes from {self.origin}: {count(len(self.changes), 'file')} changed: {names}"
 
 
 def origins(root: Path) -> dict[str, Origin]:

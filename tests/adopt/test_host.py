@@ -152,7 +152,7 @@ def test_images_are_pinned_to_running_digests_and_counted_in_one_line():
     release = comparing.render_release(again, "watchme", facts)
     compared = comparing.compare(release, facts, entries(release, files))
     assert compared.other == [
-        "13 image(s): named by the digest that runs now, and not by a tag; each restarts once for it"
+        "13 images: named by the digest that runs now, and not by a tag; each restarts once for it"
     ]
     assert len(compared.restarts) == 13
 

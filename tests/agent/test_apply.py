@@ -181,7 +181,7 @@ def test_a_registry_that_refuses_is_no_missing_image():
     world = world_for(made)
     world.answers["docker --config /run/infra/docker pull"] = CommandResult(1, "no basic auth credentials")
     line = applied(world, made).line
-    assert "13 image(s) cannot be pulled" in line and "no basic auth credentials" in line and "docker push" not in line
+    assert "13 images cannot be pulled" in line and "no basic auth credentials" in line and "docker push" not in line
 
 
 def test_an_update_planned_from_another_release_is_refused(served):

@@ -63,7 +63,7 @@ def test_pulled_image_of_another_architecture_is_refused_before_the_switch(machi
     assert ended.outcome == "refused" and world.seen_by_programs() == before
     assert (
         f"{sorted(images(release()))[0]} is for {theirs}" in ended.line
-        and f"this host is {ours}, but 1 image(s) are not" in ended.line
+        and f"this host is {ours}, unlike 1 image:" in ended.line
     )
 
 

@@ -264,7 +264,7 @@ def test_people_read_a_line_a_condition(capsys):
     said = capsys.readouterr().out
     # 13 services, their network, the watches of the scheduler and of memory, the monitor itself
     assert "✓ network: 1 of 1 healthy" in said and f"✗ unit-down: 17 of 18 healthy\n    {AST} is not running" in said
-    assert said.endswith("watchme: 1 alert condition(s) met\n")
+    assert said.endswith("watchme: 1 alert condition met\n")
     assert run.main(world, ["--fix"]) == 0
     said = capsys.readouterr().out
     assert f"repaired: unit-down {AST}: {AST} was started" in said and said.endswith("watchme: healthy\n")

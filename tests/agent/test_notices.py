@@ -72,7 +72,7 @@ def test_failed_notice_is_sent_later_and_reported(listening):
     listening.status = 503
     ended = run.run(listening, False)
     assert len(listening.sent) == TRIES
-    assert ended["left"] == ["1 notice(s) could not be sent: the webhook answered 503; a later run sends them"]
+    assert ended["left"] == ["1 notice could not be sent: the webhook answered 503; a later run sends them"]
     listening.status = 204
     assert run.run(listening, False)["left"] == []
     assert listening.sent[-1]["lines"] == ["watchme-ast-api.service is not running"]

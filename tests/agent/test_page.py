@@ -35,7 +35,7 @@ def test_page_shows_met_conditions_first_and_escaped():
         world.certificates["api.hey-watch.me"] = (0.0, "<b>expired</b>")
 
     _, value, text = written(broken)
-    assert not value["well"] and "1 alert condition(s) met" in text
+    assert not value["well"] and "1 alert condition met" in text
     assert "&lt;b&gt;expired&lt;/b&gt;" in text and "<b>" not in text
     assert text.index("Alerts") < text.index("Services")
 

@@ -45,7 +45,7 @@ def test_transient_pull_failures_are_retried_with_growing_pauses(complaint):
 
 def test_lasting_pull_failure_is_reported_with_its_message():
     world, asked = pulling("toomanyrequests: Rate exceeded", times=100)
-    with pytest.raises(Refused, match=r"1 image\(s\) cannot be pulled, .*: toomanyrequests: Rate exceeded"):
+    with pytest.raises(Refused, match=r"1 image cannot be pulled, .*: toomanyrequests: Rate exceeded"):
         pull(world, MissingImages([IMAGE], {}, {}), lambda line: None)
     assert len(asked) == 2 + len(PAUSES)
 

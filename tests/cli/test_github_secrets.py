@@ -65,7 +65,7 @@ def test_secrets_are_only_listed_without_write(gh):
     assert ran.stdout.splitlines() == [
         "API_KEY  from web.API_KEY  (replaces that of 2026-10-01)",
         "OTHER  from web.small  (new)",
-        "nothing was written; --write writes 2 secret(s) to acme/shop",
+        "nothing was written; --write writes 2 secrets to acme/shop",
     ]
     assert [words[:2] for words, _, _ in asked(gh)] == [["secret", "list"]]
 

@@ -51,7 +51,7 @@ ANSWERS = {
     "releases": ({"current": None, "kept": [], "history": [], "damaged_jobs": ["j1"]}, "web2: 1 damaged entries"),
     "boot-times": ({"milestones": []}, "web2: no milestones"),
     "prune": ({"freed": 0}, "web2: freed up to 0 MiB"),
-    "backup list": ({"services": [{"service": "db", "backups": []}]}, "web2: db: 0 backup(s)"),
+    "backup list": ({"services": [{"service": "db", "backups": []}]}, "web2: db: 0 backups"),
     "backup now db": (
         {"service": "db", "bytes": 0, "seconds": 1, "snapshot": "1"},
         "web2: db: backup 1",

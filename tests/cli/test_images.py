@@ -93,7 +93,7 @@ def test_image_is_copied_by_digest_with_all_architectures(registries):
 
 
 def test_missing_images_are_reported_before_anything_is_created(registries):
-    with pytest.raises(InfraError, match=r"1 image\(s\) are not in their registries: docker.io/library/nothing:1"):
+    with pytest.raises(InfraError, match=r"1 image missing in other registries: docker.io/library/nothing:1"):
         mirror.resolve_digests([NAME, "docker.io/library/nothing:1"], {})
 
 

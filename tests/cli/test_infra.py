@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.serialization import load_ssh_private_key, load_ssh_public_key
 
+from agent.quoting import count
 from infra.docs import pages
 from infra.init import key_pair
 from rendering.host import render
@@ -32,7 +33,7 @@ def infra(project: Path, *argv: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize(("stack", "services", "hosts"), [("dev", 13, 1), ("prod", 13, 1), ("lab", 15, 2)])
 def test_check_passes_on_every_stack(project, stack, services, hosts):
     ran = infra(project, "check", "--stack", stack)
-    assert ran.returncode == 0 and f"stack {stack}: {services} services on {hosts} host(s)" in ran.stdout
+    assert ran.returncode == 0 and f"stack {stack}: {services} services on {count(hosts, 'host')}" in ran.stdout
     assert "service superb-api: memory limit 1g is below its observed use of 1536m" in ran.stderr
 
 

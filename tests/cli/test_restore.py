@@ -172,7 +172,7 @@ def test_refusal_of_aws_is_one_line(ec2):
 def test_restored_files_are_reported():
     answer = {"brought": {"/opt/whisper": {"files": 3, "bytes": 7 * 1024**2, "kept": 2}}, "absent": ["/srv/recall"]}
     assert list(restore.lines("services", answer)) == [
-        "services: /opt/whisper: 3 file(s) restored, 7 MiB, 2 were already present",
+        "services: /opt/whisper: 3 files restored, 7 MiB, 2 were already present",
         "services: /srv/recall: not in the snapshot",
     ]
 

@@ -104,7 +104,7 @@ def infra(*argv):
 def test_scan_shows_changes_and_writes_on_request(repository):
     before = {path: path.read_bytes() for path in repository.rglob("*") if path.is_file()}
     shown = infra(repository, "--from", OLD, "--to", NEW)
-    assert shown.returncode == 2 and "3 mention(s) of ap-southeast-2 in 3 file(s), 3 left" in shown.stdout
+    assert shown.returncode == 2 and "3 mentions of ap-southeast-2 in 3 files, 3 left" in shown.stdout
     assert "deploy.sh:2: flag in a shell file: ap-southeast-2" in shown.stdout
     assert "-region = 'ap-southeast-2'\n+region = 'ap-northeast-1'" in shown.stdout
     assert {path: path.read_bytes() for path in before} == before

@@ -59,7 +59,7 @@ def test_list_shows_every_secret_once_with_its_state(asked):
         ["shop.SHARED", "set              shop-web, shop-worker; last change unknown"],
         ["shop-web.API_KEY", "missing          shop-web"],
         ["shop-worker.OLD", "used by nothing  last change unknown"],
-        ["5", "secret(s), 2 missing, 1 used by nothing"],
+        ["5", "secrets, 2 missing, 1 used by nothing"],
     ]
     assert asked == []
 

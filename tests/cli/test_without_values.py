@@ -42,7 +42,7 @@ def test_a_secret_without_a_value_fails_no_check(project):
     ran = infra(project, "check", "--stack", "prod")
     assert ran.returncode == 0, ran.stderr
     assert "warning: Pulumi.prod.yaml: service ast-api: secret TOKEN is missing; set it: infra secret set" in ran.stderr
-    assert "updates are refused until 1 secret(s) have a value" in ran.stdout
+    assert "updates are refused: 1 secret without a value" in ran.stdout
 
 
 def test_render_and_rights_work_without_secret_values(project):

@@ -119,7 +119,7 @@ def test_hostile_text_is_text():
 def test_a_host_shows_release_services_sites_month_backups_and_jobs():
     text = Parsed(html(dashboard([host()]))).root.text
     for part in (
-        "1 host(s), All healthy, as of 2026-11-18 11:06 UTC.",
+        "1 host, All healthy, as of 2026-11-18 11:06 UTC.",
         "Serves release 3f2a9c0d41be, deployed 2026-11-17 10:00 UTC by alice@laptop (apply)",
         "1.4.2, commit abababababab, 2026-11-16 08:30 UTC",
         "61 days left",
@@ -144,7 +144,7 @@ def test_requests_that_were_not_all_counted_are_at_least_so_many():
     page = Parsed(text).root.text
     assert re.search(r"Requests per hour: at least [\d,]+ in all, at least [\d,]+ answered with an error", page)
     assert (
-        "the log did not have all requests of 2 hour(s) any more; at least" in page
+        "in 2 of the hours the log did not have all requests any more; at least" in page
         and "at most" not in page.split("per hour")[1]
     )
     exact = Parsed(html(dashboard([host()]))).root.text
@@ -175,7 +175,7 @@ def test_a_silent_host_is_a_row_with_the_reason():
     parsed = Parsed(html(dashboard([host(), silent()])))
     (row,) = [row for row in parsed.all("tr") if "192.0.2.9" in row.text]
     assert "gone (ubuntu@192.0.2.9:22) does not answer: timed out" in row.text
-    assert "2 host(s), 1 did not answer" in parsed.root.text and "Serves release" in parsed.root.text
+    assert "2 hosts, 1 did not answer" in parsed.root.text and "Serves release" in parsed.root.text
 
 
 def test_times_are_in_the_readers_zone():

@@ -152,7 +152,7 @@ def test_moved_data_is_complete_and_the_old_host_rests(hosts):
     assert hosts.move("")["bytes"] == 0
 
 
-@pytest.mark.parametrize(("failed", "line"), [(12, "12 request(s)"), (None, "an unknown number of requests")])
+@pytest.mark.parametrize(("failed", "line"), [(12, "12 requests"), (None, "an unknown number of requests")])
 def test_failed_requests_are_reported_beside_the_gap(hosts, monkeypatch, failed, line):
     said, asked = [], []
     answer = None if failed is None else {"failed": failed}

@@ -177,7 +177,7 @@ def test_an_answer_that_takes_long_is_waited_for(monkeypatch, clock):
     said = []
     traffic(monkeypatch, [LONG] * 12 + [QUIET])
     assert drain.run(DRAIN, said.append) == {"seconds": 72}
-    assert "ap-southeast-2/watchme is still answering 1 request(s)" in said and said[-1] == "quiet after 72 s"
+    assert "ap-southeast-2/watchme is still answering 1 request" in said and said[-1] == "quiet after 72 s"
     assert said[1] == "resolvers may have the old addresses cached for 55 s more"
 
 
@@ -212,9 +212,7 @@ def test_images_that_are_not_equal_are_named():
         {"to": "r/web:latest", "digest": None, "how": "failed", "reason": "denied"},
         {"to": "r/ast:latest", "digest": None, "how": "nowhere"},
     ]
-    with pytest.raises(
-        InfraError, match=r"2 image\(s\) not copied: web:latest: denied; ast:latest: is in neither region"
-    ):
+    with pytest.raises(InfraError, match=r"2 images not copied: web:latest: denied; ast:latest: is in neither region"):
         images.copy_result(REQUEST, done, lambda line: None)
 
 

@@ -59,7 +59,7 @@ def test_reading_reports_the_changes_of_a_release(adopted):
     )
     assert waiting.startswith("watchme-api-manager.service: [Service] ExecStart: ")
     # Two of 13 were built on the machine: no registry has them, and so no digest
-    assert images == "11 image(s): named by the digest that runs now, and not by a tag; each restarts once for it"
+    assert images == "11 images: named by the digest that runs now, and not by a tag; each restarts once for it"
     assert under(said, "units that would start") == ["infra-metadata.service", "infra-monitor.timer"]
     assert len(under(said, "units that would restart")) == 10
     assert under(said, "units that the release leaves alone") == []

@@ -65,7 +65,7 @@ def test_a_move_takes_the_data_along_and_the_old_host_rests(reader: Reader, home
     assert f"host {HOST}: its data is moved: /var/lib/docker/volumes/reader-db/_data" in checked.output
     with committing(database(reader), here, there) as commits:
         said = must_move(reader.system, there)
-    line = re.search(r"in use; stopped for ([\d.]+) s, in which \d+ request\(s\) got an error", said)
+    line = re.search(r"in use; stopped for ([\d.]+) s, in which \d+ requests? got an error", said)
     # What the line says is what a client of the database saw, and not less
     assert line and commits.gap < 2 * float(line[1]) + 20, (line, commits.gap)
     report = max(reader.system.project.glob("move-lab-*.md"), key=lambda file: file.stat().st_mtime)

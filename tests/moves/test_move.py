@@ -74,7 +74,7 @@ def test_missing_image_is_reported_before_the_move(sydney):
     ran = sydney.up()
     sydney.restore(CATALOGUE)
     assert ran.code != 0
-    assert "nothing was touched: 1 image(s) are neither in ap-southeast-2 nor in ap-northeast-1" in ran.output
+    assert "nothing was touched: 1 image neither in ap-southeast-2 nor in ap-northeast-1" in ran.output
     assert "uv run infra push watchme-api-ast:next --from YOUR-IMAGE --region ap-southeast-2 --stack lab" in ran.output
     assert not of_region(sydney, TOKYO)
 

@@ -171,7 +171,7 @@ def away_after_the_switch(system: System) -> Ran:
     """The new host's proxy ends between the switch and the look at every public path."""
     stop = lambda _: system.on_host("systemctl", "stop", "nginx", region=NEW)  # noqa: E731
     with system.configured(confirmDeadline="20"):
-        ran = system.up_and("name server(s) give the new address", stop)
+        ran = system.up_and("with the new address of", stop)
     system.on_host("systemctl", "start", "nginx", region=NEW)
     return ran
 
@@ -219,7 +219,7 @@ ROWS = {
     "killed while booting": Row(killed_at(f"watchme-{NEW}-ready creating"), ""),
     "the machine does not boot": Row(never_boots, "is not ready for a release after 15 s"),
     "credentials expire in the middle": Row(credentials_expire, "ExpiredToken"),
-    "the registry goes away": Row(registry_down, "image(s) not copied"),
+    "the registry goes away": Row(registry_down, "not copied"),
     "killed while copying": Row(killed_at("copied watchme-"), ""),
     "the release is refused": Row(without_compose, "not installed: docker-compose"),
     "the release is never healthy": Row(never_healthy, "rolled back on watchme"),
@@ -234,7 +234,7 @@ ROWS = {
         configured(**{"nameServers[0]": "127.73.255.9:53", "confirmDeadline": "5"}), "does not answer for", NEW
     ),
     "the proxy ends after the switch": Row(away_after_the_switch, "the old region still exists", NEW),
-    "killed at the verification": Row(killed_at("name server(s) give the new address"), "", NEW),
+    "killed at the verification": Row(killed_at("with the new address of"), "", NEW),
     "the old region is still asked": Row(never_quiet, "Nothing was deleted, and everything is served", NEW),
     "killed while draining": Row(killed_at("until no more requests come"), "", NEW),
 }

@@ -152,7 +152,7 @@ ROWS = {
     "nginx header changed": Row(
         replaced(WATCHME, "    cors: [GET, POST, OPTIONS]", "    cors: [GET, POST, OPTIONS]\n    headers: {X-Frame-Options: DENY}"),
         ["X-Frame-Options", "reloads; interruption: none"],
-        "file(s) on hosts, no service restarts",
+        "on hosts, no service restarts",
         ["restarts;", "starts;"],
     ),
     "public path changed": Row(
@@ -245,7 +245,7 @@ ROWS = {
             "network ap-southeast-2: ", "images ap-southeast-2: 1 created", "gate ap-southeast-2", "switch: 1 updated",
             "verify ap-southeast-2", "drain: 1 created", "host watchme: a new machine beside the old one", "retire ap-northeast-1",
         ],
-        "moves from ap-northeast-1 to ap-southeast-2 in 16 steps, the last of which deletes 1 machine(s) with their "
+        "moves from ap-northeast-1 to ap-southeast-2 in 16 steps, the last of which deletes 1 machine with its "
         "disks, 15 repo",
         ["services restart", "services start"],
     ),
@@ -255,7 +255,7 @@ ROWS = {
             "host ap-northeast-1-g2", "release ap-northeast-1-g2", "gate ap-northeast-1: 1 created", "switch: 1 updated",
             "host watchme: a new machine beside the old one", "retire machine ap-northeast-1: ",
         ],
-        "another machine for watchme in 10 steps, the last of which deletes 1 machine(s) with their disks",
+        "another machine for watchme in 10 steps, the last of which deletes 1 machine with its disks",
         ["services restart", "services start", "images ap-northeast-1", "repositories"],
     ),
     "another machine, and the old one kept": Row(

@@ -74,7 +74,7 @@ def bring(project: Path, *argv: str, **more) -> str:
 def test_included_files_are_copied_with_their_commit(project, shop):
     line = bring(project, str(shop), "v1")
     assert (project / YAML).read_text() == SHOP and (project / STATIC).read_text() == "a = 1\n"
-    assert not (project / "app.py").exists() and "2 file(s) changed" in line
+    assert not (project / "app.py").exists() and "2 files changed" in line
     origin = origins(project)["shop"]
     assert (origin.source, origin.folder, origin.version) == (str(shop), "deploy", "v1") and len(origin.commit) == 40
     assert bring(project, str(shop), "v1").startswith(f"shop is as in {shop}, deploy, at {origin.commit[:10]}")
@@ -96,7 +96,7 @@ def test_later_version_replaces_only_included_files(project, shop):
     commit(shop, **{"deploy__shop.yaml": newer, "deploy__static__shop__app.toml": None, "deploy__static__shop__b": "b"})
     assert "is as in" in bring(project), "the version that was asked for stands"
     line = bring(project, "", "HEAD")
-    assert "3 file(s) changed" in line and (project / YAML).read_text() == newer
+    assert "3 files changed" in line and (project / YAML).read_text() == newer
     assert not (project / STATIC).exists() and (project / "files/static/shop/b").exists()
     assert (project / "files/static/other/x").read_text() == "mine"
 
@@ -126,7 +126,7 @@ def test_interrupted_inclusion_completes_when_repeated(project, shop):
     found = plan_inclusion(project, "shop", Request(version="HEAD"))
     (project / STATIC).write_bytes(found.changes[STATIC].content)
     line = bring(project, "", "HEAD")
-    assert "1 file(s) changed" in line and origins(project)["shop"].version == "HEAD" and edited_here(project) == {}
+    assert "1 file changed" in line and origins(project)["shop"].version == "HEAD" and edited_here(project) == {}
 
 
 def test_neighbouring_project_can_be_included(project, tmp_path):

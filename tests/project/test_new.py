@@ -85,7 +85,7 @@ def test_listed_parts_of_the_program_exist():
 @pytest.mark.parametrize("stack", ["prod", "lab"])
 def test_stacks_of_a_new_project_pass_the_checks(shop, stack):
     ran = infra(shop, "check", "--stack", stack)
-    assert "1 services on 1 host(s)" in ran.stdout and "error" not in ran.stderr
+    assert "1 service on 1 host," in ran.stdout and "error" not in ran.stderr
 
 
 def test_new_project_is_committed_and_can_be_previewed(shop):

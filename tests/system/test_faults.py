@@ -137,7 +137,7 @@ ROWS = {
     "disk full": Row(state_full, "refused", "no space left on device: "),
     "invalid unit": Row(edited("files/templates/compose.service.j2", "TimeoutStartSec=0", "TimeoutStartSec=soon\nExecStart=relative"), "refused", "systemd-analyze verify"),
     "invalid compose file": Row(edited("rendering/compose.py", '"mem_limit":', '"mem_limitz":'), "refused", "docker-compose config"),
-    "registry down": Row(registry_down, "refused", r"1 image\(s\) cannot be pulled"),
+    "registry down": Row(registry_down, "refused", r"1 image cannot be pulled"),
 }  # fmt: skip
 
 

@@ -98,7 +98,7 @@ def test_all_hosts_on_one_page(host, tmp_path):
     sh(host, "systemctl start infra-monitor.service")
     out = tmp_path / "dashboard.html"
     ran = host.command("infra", "dashboard", "--stack", "lab", "--out", str(out))
-    assert ran.code == 0 and "3 host(s) of 1 stack(s)" in ran.output, ran.output
+    assert ran.code == 0 and "3 hosts of 1 stack" in ran.output, ran.output
     text = out.read_text()
     for part in (
         "watchme in ap-northeast-1</h3>",

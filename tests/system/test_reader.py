@@ -257,10 +257,10 @@ def test_a_backup_is_made_tried_and_verified(reader: Reader, first: str) -> None
     assert "infra-drill" not in reader.on("docker", "ps", "-a", "--format", "{{.Names}}")
     assert "infra-drill" not in reader.on("docker", "volume", "ls", "-q") and reader.started("reader-db") == database
     assert "no errors found" in infra(reader, "verify", "--all")
-    assert "reader-db: 1 backup(s) (the last one" in infra(reader, "list")
+    assert "reader-db: 1 backup (the last one" in infra(reader, "list")
     # By its timer too, and with the password nowhere but in its file
     reader.on("systemctl", "start", "infra-backup-reader-db.service")
-    assert "reader-db: 2 backup(s)" in infra(reader, "list")
+    assert "reader-db: 2 backups" in infra(reader, "list")
     assert reader.on("systemctl", "is-active", "infra-backup-reader-db.timer").strip() == "active"
 
 

@@ -7,6 +7,7 @@ from typing import Literal
 
 import yaml
 
+from agent.quoting import count
 from catalogue.checks import check
 from catalogue.host import Host
 from catalogue.loading import Catalogue
@@ -133,7 +134,7 @@ def _setting_lines(files: HostFiles, facts: Facts, entries: Entries) -> tuple[li
                 other.append(f"{place}: {key}: {' | '.join(before[key])} → {' | '.join(after[key])}")
     if pinned:
         other.append(
-            f"{pinned} image(s): named by the digest that runs now, and not by a tag; each restarts once for it"
+            f"{count(pinned, 'image')}: named by the digest that runs now, and not by a tag; each restarts once for it"
         )
     return lost_settings, other
 

@@ -25,6 +25,7 @@ from agent.documents.moves import (
     StartAnswer,
     StartPayload,
 )
+from agent.quoting import count
 from infra import remote
 from infra.errors import InfraError
 from infra.move.copies import Copy, Declined, Host, MiB, id_map_options
@@ -245,7 +246,7 @@ class Moving:
         self._start(home, id, there)
         seconds = time.monotonic() - began
         failed = self._count_failed(home, began)
-        errors = "an unknown number of requests" if failed is None else f"{failed} request(s)"
+        errors = "an unknown number of requests" if failed is None else count(failed, "request")
         self.say(
             f"{self.what}: {size / MiB:.0f} MiB {IN_USE}; stopped for {seconds:.1f} s, in which {errors} got an error"
         )

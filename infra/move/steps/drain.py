@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TypedDict
 
 from agent.documents.moves import TrafficAnswer
+from agent.quoting import count
 from infra.errors import InfraError
 from infra.ssh import Target
 from infra.traffic import ask_traffic
@@ -87,10 +88,10 @@ def _describe_busy(busy: Busy) -> str:
         if traffic is None:
             return f"{name} does not report its requests"
         if traffic["open"] and not traffic["requests"]:
-            return f"{name} is still answering {traffic['open']} request(s)"
-        clients = ", ".join(f"{client} ({count})" for client, count in traffic["clients"])
-        count, ago = traffic["requests"], traffic["ago"]
+            return f"{name} is still answering {count(traffic['open'], 'request')}"
+        clients = ", ".join(f"{client} ({number})" for client, number in traffic["clients"])
+        ago = traffic["ago"]
         last = "" if ago is None else f", the last {ago:.0f} s ago"
-        return f"{name} still answered {count} request(s){last}, from {clients}"
+        return f"{name} still answered {count(traffic['requests'], 'request')}{last}, from {clients}"
 
     return "; ".join(of(name, traffic) for name, traffic in busy.items())

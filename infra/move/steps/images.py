@@ -11,6 +11,7 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from agent.copying import Copy, Image, Payload
+from agent.quoting import count
 from infra import aws
 from infra.answers import checked_copying
 from infra.errors import InfraError
@@ -66,7 +67,9 @@ def copy_result(request: ImagesRequest, copies: list[Copy], say: Say) -> ImagesR
     wrong = [image for image in copies if image["how"] in ("failed", "nowhere")]
     if wrong or len(copies) != len(request["images"]):
         reasons = [f"{short(image['to'])}: {image.get('reason', 'is in neither region')}" for image in wrong]
-        raise InfraError(f"{len(wrong)} image(s) not copied: {'; '.join(reasons) or 'the host stopped before the end'}")
+        raise InfraError(
+            f"{count(len(wrong), 'image')} not copied: {'; '.join(reasons) or 'the host stopped before the end'}"
+        )
     counted = Counter(image["how"] for image in copies)
     say(
         f"{len(copies)} images have the same digest in both regions: "

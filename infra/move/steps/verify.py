@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from typing import TypedDict
 
+from agent.quoting import count
 from infra import names, outside
 from infra.errors import InfraError
 from rendering.requests import VerifyRequest
@@ -26,11 +27,11 @@ def run(request: VerifyRequest, say: Say) -> VerifyResult:
     resolvers = _wait_for_names(request, say)
     began = time.monotonic()
     end = began + request["deadline"]
-    say(f"{len(resolvers)} name server(s) give the new address of {', '.join(request['names'])}")
+    say(f"{count(len(resolvers), 'name server')} with the new address of {', '.join(request['names'])}")
     _wait_until_healthy(request["urls"], request["roots"], end, 1.0)
     late = sum(map(len, request["singles"].values()))
     if late:
-        say(f"{late} path(s) of single services are checked after {request['check']} s")
+        say(f"{count(late, 'path')} of single services to be checked after {request['check']} s")
         # Asked for before it can be there, it would count as a fault
         time.sleep(max(0.0, began + EARLIEST * request["check"] - time.monotonic()))
         _wait_until_healthy(request["singles"], request["roots"], end, request["check"] / 5)

@@ -109,6 +109,7 @@ def cost(monthly: Cost, say: Speaker = ENGLISH) -> str:
 
 def host_line(host: HostChange, say: Speaker = ENGLISH) -> str:
     untouched = say("no file changes") if host.how == "changed" else ""
-    files = say("{count} file(s)", count=len(host.files)) if host.files else untouched
+    many = say("1 file") if len(host.files) == 1 else say("{count} files", count=len(host.files))
+    files = many if host.files else untouched
     what = HOSTS[host.how if host.existing is None else "first"]
     return say(", ").join(part for part in (say.word(what), files) if part)
