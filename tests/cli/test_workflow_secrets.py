@@ -108,7 +108,7 @@ def test_what_the_stack_has_is_offered_and_the_rest_is_named(gh, tmp_path):
         "OLD  not in stack prod; acme/shop has it since 2026-10-01  (ci.yml)",
         "TWICE  several secrets have this name: say which, such as TWICE=admin.TWICE; missing in acme/shop  (ci.yml)",
         "variable RUNNER  missing in acme/shop: gh variable set RUNNER --repo acme/shop  (ci.yml)",
-        "nothing was written; --write writes 1 secret(s) to acme/shop",
+        "nothing was written; --write writes 1 secret to acme/shop",
     ]
     assert all(words[1] == "list" for words, _ in gh)
 
