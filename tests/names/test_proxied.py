@@ -13,6 +13,7 @@ from components import serving
 from infra import pointing, zone_records
 from infra.cloudflare import Record
 from infra.errors import InfraError
+from infra.orphans.state import StateResource
 from infra.pointing import ExpectedRecord, expected_records, lines, look
 from rendering.host import switched_names, zone_names
 from tests.catalogue.changes import both, configured
@@ -85,7 +86,7 @@ def test_proxied_record_is_adopted_for_a_proxied_site(kept, monkeypatch):
 def test_proxied_record_is_read_off_the_state_and_restored(kept):
     request = {"name": NAME, "type": "A", "values": ["192.0.2.1"], "ttl": 60, "owner": OWNER, "proxied": True}
     urn = f"urn:pulumi:prod::infra::infra:index:PublicName$command:local:Command::record-{NAME}"
-    resource = {"urn": urn, "type": "command:local:Command", "inputs": {"stdin": json.dumps(request)}}
+    resource: StateResource = {"urn": urn, "type": "command:local:Command", "inputs": {"stdin": json.dumps(request)}}
     (wrote,) = zone_records.records_in_state({"deployment": {"resources": [resource]}})
     kept.client.put(wrote)
     kept.there(NAME)[0].update(proxied=False, ttl=60)
