@@ -138,14 +138,19 @@ class Dissolution(Group):
             return self._dissolve(order[0], [host for host in order if host in self._hosts], say)
 
     def _dissolve(self, leader: str, hosts: list[str], say: Say) -> WorkOutcome:
-        able = [host for host in hosts if self._facts(host, say).manages]
         self.doing = "the services of the group were removed"
-        if able:
-            answer = self._ask(able[0], {"action": "clear", "host": leader}, say)
-            others = check_form(ClearedSwarm, answer, "what else its Swarm runs", able[0])["others"]
-            if others:
+        for host in hosts:
+            # A worker does not know, and managers without a quorum cannot: then each host ends its own containers
+            try:
+                answer = self._ask(host, {"action": "clear", "host": leader}, say)
+            except InfraError as error:
+                say(f"{host} cannot remove the services of the group: {error}")
+                continue
+            if others := check_form(ClearedSwarm, answer, "what else its Swarm runs", host)["others"]:
                 return WorkOutcome(0, f"{leader}: the Swarm stays, since it runs {', '.join(others)} too")
-        for host in sorted(hosts, key=lambda host: host in able):
+            break
+        # The first host, which manages, leaves last
+        for host in reversed(hosts):
             self.doing = f"{host} left the Swarm"
             self._ask(host, {"action": "leave"}, say)
         return WorkOutcome(0, f"{', '.join(hosts) or leader}: in no Docker Swarm any more")

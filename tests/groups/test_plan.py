@@ -3,6 +3,7 @@
 import pytest
 
 from infra.errors import InfraError
+from infra.group import Dissolution
 from infra.group_forms import Node, SwarmFacts
 from infra.group_plan import Plan, plan
 
@@ -64,3 +65,42 @@ def test_managers_join_before_workers():
 def test_what_is_not_certain_is_refused(facts, reason):
     with pytest.raises(InfraError, match=reason):
         plan(HOSTS, HOSTS, {**dict.fromkeys(HOSTS, OUTSIDE), **facts})
+
+
+class Hosts(Dissolution):
+    """Hosts that answer as it is decided: a text is a refusal."""
+
+    def __init__(self, answers):
+        super().__init__()
+        self.answers, self.asked = answers, []
+
+    def _ask(self, host, payload, say):
+        self.asked.append((host, payload["action"]))
+        answer = self.answers.get((host, payload["action"]), {})
+        if isinstance(answer, str):
+            raise InfraError(f"{host}: {answer}")
+        return answer
+
+    def dissolve(self):
+        lines: list[str] = []
+        return self._dissolve("web", [*HOSTS], lines.append), lines
+
+
+def test_group_without_a_quorum_is_taken_apart_all_the_same():
+    hosts = Hosts({(host, "clear"): "The swarm does not have a leader" for host in HOSTS})
+    outcome, lines = hosts.dissolve()
+    assert outcome.code == 0 and len(lines) == 3
+    assert hosts.asked[3:] == [("web-3", "leave"), ("web-2", "leave"), ("web", "leave")]
+
+
+def test_group_is_cleared_by_the_first_host_that_can():
+    hosts = Hosts({("web", "clear"): "This node is not a swarm manager", ("web-2", "clear"): {"others": []}})
+    outcome, _ = hosts.dissolve()
+    assert outcome.line == "web, web-2, web-3: in no Docker Swarm any more"
+    assert [action for _, action in hosts.asked] == ["clear", "clear", "leave", "leave", "leave"]
+
+
+def test_swarm_that_runs_others_services_stays():
+    hosts = Hosts({("web", "clear"): {"others": ["theirs"]}})
+    outcome, _ = hosts.dissolve()
+    assert "theirs" in outcome.line and hosts.asked == [("web", "clear")]
