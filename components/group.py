@@ -39,10 +39,11 @@ def form(
     leader = hosts[0]
 
     def request(resolved: list[Any]) -> str:
-        of_hosts: dict[str, GroupHost] = {
-            host: {"target": target, "address": address, "manages": host in managers(hosts)}
-            for host, target, address in zip(hosts, resolved[: len(hosts)], resolved[len(hosts) :], strict=True)
-        }
+        of_hosts: dict[str, GroupHost] = {}
+        for number, host in enumerate(hosts):
+            target, address, machine = resolved[3 * number : 3 * number + 3]
+            is_manager = host in managers(hosts)
+            of_hosts[host] = {"target": target, "address": address, "machine": machine, "manages": is_manager}
         fields: GroupRequest = {
             "order": hosts,
             "hosts": of_hosts,
@@ -55,14 +56,14 @@ def form(
         }
         return json.dumps(fields, sort_keys=True)
 
-    values = [*(machine.target for machine in machines.values()), *(machine.private for machine in machines.values())]
+    # By its request alone it is done again. A trigger would replace it, which takes the group apart at the end
+    values = [value for machine in machines.values() for value in (machine.target, machine.private, machine.machine)]
     limit = f"{stack.readyTimeout + 300}s"
     return command.local.Command(
         name,
         create=access.here("infra.group"),
         delete=access.here("infra.group", "dissolve"),
         stdin=pulumi.Output.secret(pulumi.Output.all(*values).apply(request)),
-        triggers=[machine.machine for machine in machines.values()],
         logging=command.local.Logging.STDERR,
         add_previous_output_in_env=False,
         opts=pulumi.ResourceOptions.merge(

@@ -65,10 +65,11 @@ class MountRequest(TypedDict):
 
 
 class GroupHost(TypedDict):
-    """A host of a group: `manages` says whether it keeps the Swarm's state."""
+    """A host of a group: `manages` says whether it keeps the Swarm's state; another `machine` is another request."""
 
     target: TargetFields
     address: str
+    machine: str
     manages: bool
 
 

@@ -45,6 +45,8 @@ def test_hosts_of_a_group_reach_each_other_and_no_one_else_does(made):
 def test_swarm_is_formed_of_all_hosts_and_its_request_is_a_secret(made):
     (form,) = [r for r in made.of("command:local:Command") if r.name == f"watchme-{TOKYO}-group"]
     request = json.loads(opened(form.inputs["stdin"]))
+    # Another trigger would replace it: its deletion takes the group apart
+    assert not form.inputs.get("triggers") and form.inputs["delete"].endswith("infra.group dissolve")
     assert request["order"] == [*MEMBERS] and all(one["manages"] for one in request["hosts"].values())
     assert "def main(payload" in request["program"] and form.inputs["stdin"] != request
     assert Group().interruption_line().endswith("Run again")
