@@ -27,11 +27,16 @@ Say = Callable[[str], None]
 def apply(world: World, path: str, say: Say) -> int:
     """Has the Swarm run what a stack's file says, and waits until it does. Raises Refused, after which it runs what it
     ran before."""
-    stack: StackFile = json.loads(world.read(path) or b"{}")["x-infra"]
+    document: dict[str, Any] = json.loads(world.read(path) or b"{}")
+    stack: StackFile = document["x-infra"]
     _demand_swarm(world, manages=True)
     ensure_network(world, stack["network"], stack["subnet"], stack["gateway"])
     name, before = stack["service"], _service(world, stack["service"])
-    ran = world.run("docker", "stack", "deploy", "--prune", "--resolve-image", "never", "-c", path, stack["stack"])
+    for entry in document["services"].values():
+        _take_environment_in(world, entry)
+    # On standard input: no file but the environment's own has its secrets
+    words = ["docker", "stack", "deploy", "--prune", "--resolve-image", "never", "-c", "-", stack["stack"]]
+    ran = world.run(*words, stdin=json.dumps(document, ensure_ascii=False))
     if ran.code:
         raise Refused(f"{name}: {ran.last_lines(2)}")
     try:
@@ -42,6 +47,23 @@ def apply(world: World, path: str, say: Say) -> int:
             world.run("docker", "stack", "rm", stack["stack"])
         raise
     return 0
+
+
+def _take_environment_in(world: World, entry: dict[str, Any]) -> None:
+    """The variables of a service's environment files beside its own. Docker would read these files itself, but with
+    the quotes that Compose takes off. Raises Refused where one is missing."""
+    values: dict[str, str] = {}
+    for path in entry.pop("env_file", []):
+        content = world.read(path)
+        if content is None:
+            raise Refused(f"{path} is missing: pulumi up restores it")
+        for line in content.decode().splitlines():
+            name, _, value = line.partition("=")
+            is_quoted = len(value) > 1 and value.startswith("'") and value.endswith("'")
+            # What begins with a $ would be a variable of the stack's file
+            values[name] = (value[1:-1] if is_quoted else value).replace("$", "$$")
+    if values:
+        entry["environment"] = {**values, **entry.get("environment", {})}
 
 
 def _service(world: World, name: str) -> dict[str, Any] | None:

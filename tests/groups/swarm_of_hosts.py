@@ -20,7 +20,9 @@ class Swarm:
     manages: bool = True
     ends: str = "completed"
     existing: dict[str, Any] | None = None
-    file: dict[str, Any] = field(default_factory=lambda: {"x-infra": STACK})
+    file: dict[str, Any] = field(default_factory=lambda: {"x-infra": STACK, "services": {}})
+    environment: bytes | None = None
+    deployed: dict[str, Any] = field(default_factory=dict)
     said: list[tuple[str, ...]] = field(default_factory=list)
     clock: float = 0.0
     looks: int = 0
@@ -28,8 +30,8 @@ class Swarm:
     labelled: dict[str, str] = field(default_factory=dict)
     was_updated: bool = False
 
-    def read(self, _path: str) -> bytes:
-        return json.dumps(self.file).encode()
+    def read(self, path: str) -> bytes | None:
+        return self.environment if path.endswith(".env") else json.dumps(self.file).encode()
 
     def now(self) -> float:
         return self.clock
@@ -37,7 +39,7 @@ class Swarm:
     def sleep(self, seconds: float) -> None:
         self.clock += seconds
 
-    def run(self, *argv: str, **_: Any) -> CommandResult:
+    def run(self, *argv: str, stdin: str = "", **_: Any) -> CommandResult:
         self.said.append(argv)
         words = argv[1:]
         if words[0] == "info":
@@ -55,6 +57,7 @@ class Swarm:
         if words[:2] == ("network", "create"):
             self.networks.append(words[-1])
         if words[:2] == ("stack", "deploy"):
+            self.deployed = json.loads(stdin)
             self.was_updated = self.existing is not None and self.existing["Spec"] != {"image": "new"}
             self.existing = {"Spec": {"image": "new"}, "UpdateStatus": (self.existing or {}).get("UpdateStatus")}
         if words[:2] == ("stack", "rm"):

@@ -44,6 +44,24 @@ def test_start_that_changes_nothing_waits_for_one_alone():
     assert apply(swarm) == ["web-swarm_web: 2 running on web-1, web-2"]
 
 
+def test_variables_reach_containers_without_the_quotes_of_their_file():
+    swarm = Swarm(environment=b"KEY='p@ss w$rd'\nPLAIN=1\nEMPTY=\nSIGN='\n")
+    swarm.file["services"] = {"web": {"env_file": ["/opt/web/web.env"], "environment": {"OWN": "$$x"}}}
+    apply(swarm)
+    (web,) = swarm.deployed["services"].values()
+    own = {"KEY": "p@ss w$$rd", "PLAIN": "1", "EMPTY": "", "SIGN": "'", "OWN": "$$x"}
+    assert web == {"environment": own}
+    assert not any("p@ss" in word for argv in swarm.said for word in argv)
+
+
+def test_missing_environment_file_is_said_before_anything_is_deployed():
+    swarm = Swarm()
+    swarm.file["services"] = {"web": {"env_file": ["/opt/web/web.env"]}}
+    with pytest.raises(Refused, match=r"/opt/web/web.env is missing: pulumi up restores it"):
+        apply(swarm)
+    assert ("stack", "deploy") not in words(swarm)
+
+
 @pytest.mark.parametrize("ends", ["rollback_completed", "paused", "rollback_paused"])
 def test_update_that_swarm_takes_back_is_refused_with_the_reason(ends):
     swarm = Swarm(ends=ends, existing=dict(BEFORE))
