@@ -150,7 +150,10 @@ def _demand_swarm(world: World, manages: bool) -> None:
         if swarm.get("LocalNodeState") == "inactive" or world.now() > until:
             reason = swarm.get("Error") or f"its state is {swarm.get('LocalNodeState') or 'unknown'}"
             what = "manages no Docker Swarm" if is_in else "is in no Docker Swarm"
-            raise Refused(f"this host {what} ({reason}): pulumi up brings it there")
+            raise Refused(
+                f"this host {what} ({reason}): a new machine joins with pulumi up, one that left by hand with docker "
+                "swarm join (docs/groups.md)"
+            )
         world.sleep(2)
 
 

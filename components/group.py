@@ -69,6 +69,8 @@ def form(
         opts=pulumi.ResourceOptions.merge(
             opts,
             pulumi.ResourceOptions(
+                # One that is replaced all the same is taken apart first
+                delete_before_replace=True,
                 depends_on=[machine.ready for machine in machines.values()],
                 custom_timeouts=pulumi.CustomTimeouts(create=limit, update=limit),
             ),
