@@ -10,7 +10,7 @@ from catalogue.checks import ensure_valid
 from catalogue.deployed_images import pin_images, standing
 from catalogue.loading import load
 from catalogue.machines import region_of
-from catalogue.parts import release_order
+from catalogue.parts import members, release_order
 from catalogue.problems import CatalogueError
 from components import before, budget, configuration, elsewhere, lookup, move, pending_operations, region
 from components.alone import refuse_stale
@@ -166,8 +166,10 @@ if stack.creditsBudget:
 pulumi.export("region", last.apply(lambda _: stack.region))
 pulumi.export("standby", stack.standbyRegions)
 pulumi.export("systems", last.apply(lambda _: {host: spec.runs for host, spec in stack.hosts.items()}))
-if parts := part_outputs(catalogue):
+parts = part_outputs(catalogue)
+if parts:
     pulumi.export("parts", last.apply(lambda _: parts))
+if parts or members(stack):
     pulumi.export("privateAddresses", region.private_addresses(here, [*stack.hosts]))
 pulumi.export("generations", last.apply(lambda _: stack.generations))
 pulumi.export("kept", last.apply(lambda _: kept_machines))

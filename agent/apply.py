@@ -28,6 +28,7 @@ from agent import (
     quoting,
     rolling,
     slots,
+    stacks,
     steps,
     store,
     transaction,
@@ -186,6 +187,7 @@ def _units_to_restart(world: World, job: Job, target: Release) -> list[str]:
         if rest & {*own}:
             raise Refused(f"{service} does not run on this host at present: infra status shows why")
         unit_names += own
+    stacks.request_restart(world, target.manifest, unit_names)
     return unit_names
 
 

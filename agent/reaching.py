@@ -104,6 +104,8 @@ def _store_command(world: World, command: _Command) -> str:
 
 def _command(world: World, manifest: Manifest, service: str, words: list[str], tty: bool) -> _Command:
     """What runs `words` in a service."""
+    if copy := _copy_here(world, manifest, service):
+        return {"argv": ["docker", "exec", "--interactive", *(["--tty"] if tty else []), copy, *words]}
     unit = _running(world, manifest, service)
     if name := _container(manifest, unit, service):
         return {"argv": ["docker", "exec", "--interactive", *(["--tty"] if tty else []), name, *words]}
@@ -225,6 +227,18 @@ def _container(manifest: Manifest, unit: str, service: str) -> str:
     name = service.partition("/")[0]
     names = (entry["name"] for entry in manifest["containers"] if entry["unit"] == unit and entry["service"] == name)
     return next(names, "")
+
+
+def _copy_here(world: World, manifest: Manifest, service: str) -> str:
+    """The id of a spread service's container on this host; "" of any other service. Raises Refused where none runs."""
+    for entry in manifest.get("spread", []):
+        if entry["service"] == service:
+            filters = [f"label=com.docker.swarm.service.name={entry['name']}", "status=running"]
+            words = [word for one in filters for word in ("--filter", one)]
+            if ids := world.run("docker", "ps", "--quiet", "--no-trunc", *words).output.split():
+                return ids[0]
+            raise Refused(f"no copy of {service} runs on this host: infra status shows where they are")
+    return ""
 
 
 def _running(world: World, manifest: Manifest, service: str) -> str:

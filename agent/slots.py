@@ -29,9 +29,11 @@ def units_of(manifest: Manifest) -> set[str]:
 
 
 def units_of_service(manifest: Manifest, service: str) -> list[str]:
-    """The units of a service, both of one that has two; of each instance of a template."""
+    """The units of a service, both of one that has two; of each instance of a template. That of a spread service brings
+    it up to date on its group's first host, and is what its containers log for on all."""
     both = [choice["unit"] for slot in manifest["slots"] if slot["service"] == service for choice in slot["choices"]]
-    return both or [p["unit"] for p in manifest["probes"] if p["service"].partition("/")[0] == service]
+    spread = [entry["unit"] for entry in manifest.get("spread", []) if entry["service"] == service]
+    return both or spread or [p["unit"] for p in manifest["probes"] if p["service"].partition("/")[0] == service]
 
 
 def live(world: World, slot: Slots) -> Choice | None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, NoReturn
 
 from agent.documents.answers import GroupState, SpreadState
+from agent.documents.manifest import Manifest
 from agent.documents.stacks import EntryFile, GroupFile, StackFile
 from agent.outcome import Refused
 from agent.world import World
@@ -21,7 +22,15 @@ GROUP_FILE = "/etc/infra/group.json"
 # What a program of this host needs where nothing else is
 PROGRAMS = ("/usr", "/lib", "/lib64")
 FINAL = ("completed", "paused", "rollback_completed", "rollback_paused")
+# A file in it, by a unit's name: its service is to be started again though nothing of it changed
+RESTARTS = "/run/infra-restarts"
 Say = Callable[[str], None]
+
+
+def request_restart(world: World, manifest: Manifest, units: Collection[str]) -> None:
+    """Has the next start of these units replace the containers of their spread services, one after the other."""
+    for unit in sorted({entry["unit"] for entry in manifest.get("spread", [])} & {*units}):
+        world.write(f"{RESTARTS}/{unit}", b"", 0o600, "root", "root")
 
 
 def apply(world: World, path: str, say: Say) -> int:
@@ -39,6 +48,12 @@ def apply(world: World, path: str, say: Say) -> int:
     ran = world.run(*words, stdin=json.dumps(document, ensure_ascii=False))
     if ran.code:
         raise Refused(f"{name}: {ran.last_lines(2)}")
+    request = f"{RESTARTS}/{stack['stack']}.service"
+    if world.exists(request):
+        world.remove(request)
+        ran = world.run("docker", "service", "update", "--detach", "--force", name)
+        if ran.code:
+            raise Refused(f"{name}: {ran.last_lines(2)}")
     try:
         _wait(world, stack, before, say)
     except Refused:
@@ -183,19 +198,23 @@ def group_state(world: World) -> GroupState | None:
     ids = world.run("docker", "node", "ls", "-q")
     if ids.code:
         return {"hosts": {}, "services": {}, "error": ids.last_lines(1)}
-    form = '{{.Description.Hostname}} {{.Status.State}} {{index .Spec.Labels "infra.host"}}'
+    form = '{{.Description.Hostname}} {{.Status.State}} {{.Spec.Availability}} {{index .Spec.Labels "infra.host"}}'
     nodes = [
         line.split()
         for line in world.run("docker", "node", "inspect", "-f", form, *ids.output.split()).output.splitlines()
     ]
-    host_of = {name: (host or [name])[0] for name, _, *host in nodes}
+    host_of = {name: (host or [name])[0] for name, _, _, *host in nodes}
+    # A host that is drained for a reboot takes nothing until that is over
+    states = {
+        host_of[name]: "drained" if (state, takes) == ("ready", "drain") else state for name, state, takes, *_ in nodes
+    }
     services: dict[str, SpreadState] = {}
     form = '{{.Spec.Name}} {{.Spec.Mode.Replicated.Replicas}} {{index .Spec.Labels "infra.service"}}'
     for id in _services_of(world, group["leader"]):
         name, replicas, *service = world.run("docker", "service", "inspect", "-f", form, id).output.split()
         places = [host_of.get(node, node) for node in _running(world, name)]
         services[(service or [name])[0]] = {"replicas": int(replicas), "hosts": sorted(places)}
-    return {"hosts": {host_of[name]: state for name, state, *_ in nodes}, "services": services, "error": ""}
+    return {"hosts": states, "services": services, "error": ""}
 
 
 def _services_of(world: World, leader: str) -> list[str]:

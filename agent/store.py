@@ -68,6 +68,10 @@ def by_service(manifest: Manifest) -> dict[str, list[str]]:
     images_by_service: dict[str, set[str]] = {}
     for entry in manifest["containers"]:
         images_by_service.setdefault(entry["service"], set()).update(units.get(entry["unit"], []))
+    for entry in manifest.get("spread", []):
+        # A host that runs copies of it has its image for the group's unit
+        if entry["unit"] in units:
+            images_by_service.setdefault(entry["service"], set()).update(units[entry["unit"]])
     for entry in manifest["artefacts"]:
         images_by_service.setdefault(entry["service"], set()).add(entry["image"])
     return {service: sorted(images) for service, images in images_by_service.items()}

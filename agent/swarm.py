@@ -83,7 +83,8 @@ class Docker:
 
 
 def facts(docker: Docker, _payload: Payload, _say: Say) -> dict[str, Any]:
-    """What the host knows of the Swarm that it is in; of a manager also the nodes."""
+    """What the host knows of the Swarm that it is in; of a manager also the nodes. Where more than half of those that
+    manage it are away there are none, and `error` says so."""
     swarm: dict[str, Any] = docker.ask("GET", "/info").get("Swarm") or {}
     cluster: dict[str, Any] = swarm.get("Cluster") or {}
     state: dict[str, Any] = {
@@ -96,7 +97,10 @@ def facts(docker: Docker, _payload: Payload, _say: Say) -> dict[str, Any]:
         "nodes": [],
     }
     if state["manages"]:
-        state["nodes"] = [_node(node) for node in docker.ask("GET", "/nodes")]
+        try:
+            state["nodes"] = [_node(node) for node in docker.ask("GET", "/nodes")]
+        except Refused as refusal:
+            state["error"] = str(refusal)
     return state
 
 
@@ -123,6 +127,13 @@ def begin(docker: Docker, payload: Payload, _say: Say) -> dict[str, Any]:
         "DefaultAddrPool": [payload["pool"]],
         "SubnetSize": 24,
     }
+    docker.ask("POST", "/swarm/init", body)
+    return {}
+
+
+def force(docker: Docker, payload: Payload, _say: Say) -> dict[str, Any]:
+    """The Swarm that this host manages, with all that it runs, managed by this host alone from now on."""
+    body = {"ListenAddr": "0.0.0.0:2377", "AdvertiseAddr": payload["address"], "ForceNewCluster": True}
     docker.ask("POST", "/swarm/init", body)
     return {}
 
@@ -207,18 +218,32 @@ def describe(docker: Docker, payload: Payload, _say: Say) -> dict[str, Any]:
 
 
 def drain(docker: Docker, payload: Payload, say: Say) -> dict[str, Any]:
-    """A node whose containers run elsewhere after it, and which manages nothing. Raises Refused when they do not."""
-
-    def change(spec: dict[str, Any]) -> None:
-        spec["Availability"] = "drain"
-
-    _update(docker, payload["node"], change)
+    """A node whose containers run elsewhere after it. Raises Refused when they do not."""
+    _make_available(docker, payload["node"], "drain")
     until = docker.now() + MOVING
     while names := [*_waiting(docker)]:
         if docker.now() > until:
             raise Refused(f"{', '.join(names)} does not run on the other hosts after {MOVING:.0f} s")
         say(f"waiting for {', '.join(names)} on the other hosts")
         docker.sleep(2)
+    return {}
+
+
+def activate(docker: Docker, payload: Payload, _say: Say) -> dict[str, Any]:
+    """A node that takes containers again."""
+    _make_available(docker, payload["node"], "active")
+    return {}
+
+
+def _make_available(docker: Docker, node: str, availability: str) -> None:
+    def change(spec: dict[str, Any]) -> None:
+        spec["Availability"] = availability
+
+    _update(docker, node, change)
+
+
+def dismiss(docker: Docker, payload: Payload, _say: Say) -> dict[str, Any]:
+    """A node that manages nothing and is in the Swarm no more. It is drained, or gone."""
 
     def demote(spec: dict[str, Any]) -> None:
         spec["Role"] = "worker"
@@ -230,6 +255,7 @@ def drain(docker: Docker, payload: Payload, say: Say) -> dict[str, Any]:
         if docker.now() > until:
             raise Refused(f"node {payload['node']} still manages the Swarm {PATIENCE:.0f} s after it was demoted")
         docker.sleep(1)
+    docker.ask("DELETE", f"/nodes/{payload['node']}?force=true")
     return {}
 
 
@@ -243,12 +269,6 @@ def _waiting(docker: Docker) -> Iterator[str]:
         replicated: dict[str, int] = service["Spec"]["Mode"].get("Replicated") or {}
         if len(running) < replicated.get("Replicas", 0):
             yield service["Spec"]["Name"]
-
-
-def remove(docker: Docker, payload: Payload, _say: Say) -> dict[str, Any]:
-    """A node that is drained, or gone."""
-    docker.ask("DELETE", f"/nodes/{payload['node']}?force=true")
-    return {}
 
 
 def network(docker: Docker, payload: Payload, _say: Say) -> dict[str, Any]:
@@ -269,9 +289,8 @@ def network(docker: Docker, payload: Payload, _say: Say) -> dict[str, Any]:
 
 
 ACTIONS: dict[str, Callable[[Docker, Payload, Say], dict[str, Any]]] = {
-    "facts": facts, "begin": begin, "token": token, "rotate": rotate, "join": join, "leave": leave, "clear": clear,
-    "describe": describe, "drain": drain, "remove": remove,
-    "network": network,
+    "facts": facts, "begin": begin, "force": force, "token": token, "rotate": rotate, "join": join, "leave": leave,
+    "clear": clear, "describe": describe, "drain": drain, "activate": activate, "dismiss": dismiss, "network": network,
 }  # fmt: skip
 
 

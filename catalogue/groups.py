@@ -9,7 +9,7 @@ of which two run, on whichever of the three; on `web` a unit brings it up to dat
 systems say nothing of hosts: on a host without a group it is a container like any other.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from catalogue.instances import rename_gate
@@ -52,6 +52,14 @@ def spread_in(stack: Stack, systems: Mapping[str, System], host: str) -> list[tu
     leader = leader_of(stack, host)
     names = stack.hosts[leader].runs if leader else []
     return [(system, service) for system, service in spread_services(systems) if system.system in names]
+
+
+def hosts_of_services(stack: Stack, systems: Mapping[str, System], host: str, services: Collection[str]) -> list[str]:
+    """The hosts whose releases change with the images of a host's services, in the order of their releases: all of its
+    group, which have the images of spread ones, else itself."""
+    spread = {service.name for _, service in spread_in(stack, systems, host)}
+    group = members(stack).get(host, []) if spread & {*services} else []
+    return [*(other for other in group if other != host), host]
 
 
 def with_groups(stack: Stack, systems: dict[str, System]) -> dict[str, System]:

@@ -40,7 +40,7 @@ class StackOutputs(TypedDict, total=False):
 
 class RegionOutputs(TypedDict):
     """Of a region: host → address, host → its release, and host → its address between hosts where parts of systems run
-    on other hosts. Those of a region that stands by are under `standby_REGION`."""
+    on other hosts, or hosts are in a group. Those of a region that stands by are under `standby_REGION`."""
 
     addresses: dict[str, str]
     releases: dict[str, ReleaseId]

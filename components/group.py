@@ -7,15 +7,15 @@ import pulumi
 import pulumi_command as command
 
 from agent import program
-from catalogue.groups import group_networks, managers
+from catalogue.groups import managers
 from catalogue.loading import Catalogue
-from catalogue.network_defaults import subnet_of
 from catalogue.parts import members
 from catalogue.stack import Stack
 from components import access
 from components.before import Before
 from components.move import is_under_way
-from rendering.requests import GroupHost, GroupRequest
+from rendering.groups import group_request
+from rendering.requests import GroupHost
 
 
 def refuse_move(stack: Stack, before: Before) -> None:
@@ -44,17 +44,7 @@ def form(
             target, address, machine = resolved[3 * number : 3 * number + 3]
             is_manager = host in managers(hosts)
             of_hosts[host] = {"target": target, "address": address, "machine": machine, "manages": is_manager}
-        fields: GroupRequest = {
-            "order": hosts,
-            "hosts": of_hosts,
-            "pool": str(subnet_of(f"{leader}-swarm")),
-            "networks": [
-                {"name": one.name, "subnet": str(one.subnet), "gateway": str(one.gateway)}
-                for one in group_networks(stack, catalogue.systems, leader)
-            ],
-            "program": program("swarm"),
-        }
-        return json.dumps(fields, sort_keys=True)
+        return json.dumps(group_request(catalogue, leader, of_hosts, program("swarm")), sort_keys=True)
 
     # By its request alone it is done again. A trigger would replace it, which takes the group apart at the end
     values = [value for machine in machines.values() for value in (machine.target, machine.private, machine.machine)]

@@ -12,6 +12,7 @@ from pulumi.runtime.settings import get_monitor
 
 from catalogue.data_disks import mounts
 from catalogue.dns import CHALLENGE
+from catalogue.groups import hosts_of_services
 from catalogue.host import Ec2Host
 from catalogue.loading import Catalogue
 from catalogue.parts import members, neighbours, prerequisites
@@ -219,9 +220,13 @@ def release(
         if all(private.values()) and names_unknown_address(whole):
             raise pulumi.RunError(f"{host}: its release lacks a private address that is known: report this as a bug")
         after = build(whole)
-        if region.alone is None or host != region.alone[0].host:
+        if region.alone is None:
             return after
         deploying, as_it_was = region.alone
+        affected = hosts_of_services(stack, catalogue.systems, deploying.host, deploying.services)
+        # What a failed update has brought to the others of a group is taken back without a look at what they have
+        if host not in affected or (host != deploying.host and deploying.basis is None):
+            return after
         files = render(replace(as_it_was, stack=stack, addresses=private), host, digest_of, values)
         before = build(with_versions(files, deploying.versions))
         last = region.last_releases.get(f"{name}-release", LastRelease())

@@ -106,12 +106,11 @@ def bring(stack: str, update: Update, say: Say, ask_lock: run.Ask, undo: Callabl
         raise (InfraError if has_begun else Locked)(reason)
 
 
-def targets(catalogue: Catalogue, host: str) -> list[str]:
-    """The words by which Pulumi updates a host's release and nothing else."""
-    stack = catalogue.stack
-    name = stack.resource_prefix(host)
+def targets(stack: Stack, hosts_to_update: Sequence[str]) -> list[str]:
+    """The words by which Pulumi updates the releases of these hosts and nothing else."""
     return [
         word
+        for host in hosts_to_update
         for end in ("release", "release-apply")
-        for word in ("--target", f"urn:pulumi:{stack.name}::**::{name}-{end}")
+        for word in ("--target", f"urn:pulumi:{stack.name}::**::{stack.resource_prefix(host)}-{end}")
     ]

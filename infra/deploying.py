@@ -11,12 +11,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from agent.documents.answers import Releases
 from catalogue.deployed_images import DIGEST, DeployRequest, standing
-from catalogue.groups import swarm_name
+from catalogue.groups import hosts_of_services
 from catalogue.loading import Catalogue
 from catalogue.problems import nearest
 from catalogue.service import Image, Service
 from catalogue.services import ComposeService
-from catalogue.spread import SpreadService
 from catalogue.stack import APPROVED_IMAGES, DEPLOYING
 from infra import aws, bringing, hosts
 from infra.errors import InfraError
@@ -71,14 +70,6 @@ def host_of(
         raise InfraError(f"{', '.join(services)} are on several hosts: name those of each host by themselves")
     if len(candidates) > 1:
         raise InfraError(f"{', '.join(services)} runs on several hosts: name one with --host: {', '.join(candidates)}")
-    spread = [one for name in services if isinstance(one := on[candidates[0]][name], SpreadService)]
-    if spread:
-        swarm_names = " ".join(swarm_name(service.container) for service in spread)
-        raise InfraError(
-            f"{', '.join(service.name for service in spread)} runs on the hosts of a group, which {command} does not "
-            f"reach: pulumi up brings new builds and secrets to all of them; to restart it, on {candidates[0]}: docker "
-            f"service update --force {swarm_names}"
-        )
     _whole_units(catalogue, candidates[0], services, command)
     return candidates[0], {name: on[candidates[0]][name] for name in services}
 
@@ -206,13 +197,15 @@ def deploy(catalogue: Catalogue, deployment: Deployment, say: Say, ask_lock: run
     """Brings it to its host and records it; what to say of it. Raises InfraError."""
     stack = catalogue.stack
     outputs = hosts.outputs(stack)
+    # All hosts of a group have the images of its spread services
+    affected = hosts_of_services(stack, catalogue.systems, deployment.host, deployment.images)
     bringing.ensure_whole(catalogue, outputs, deployment.host)
     before, served = outputs.get("deployed", {}), outputs.get("images", {})
     records = {**before, **standing(catalogue, {deployment.host: before.get(deployment.host, {})})}
     after = deployment.records(records)
     command = _command(stack.name, deployment)
-    answer = bringing.ask_settled(stack, outputs, deployment.host, command)
-    if serves(deployment, answer) and after == records and not deployment.follow:
+    answers = {host: bringing.ask_settled(stack, outputs, host, command) for host in affected}
+    if serves(deployment, answers[deployment.host]) and after == records and not deployment.follow:
         return f"{_service_digests(deployment)} serves on {deployment.host} already: nothing to do"
     if deployment.follow:
         _alone_with_its_tag(deployment, served)
@@ -222,7 +215,7 @@ def deploy(catalogue: Catalogue, deployment: Deployment, say: Say, ask_lock: run
     images = {**served, **own} if deployment.follow else dict(served)
     basis = before, hosts.release_of(outputs, deployment.host)
     update = bringing.Update(
-        command, bringing.targets(catalogue, deployment.host), _variables(images, deployment, after, basis),
+        command, bringing.targets(stack, affected), _variables(images, deployment, after, basis),
         _variables(images, deployment, before),
     )  # fmt: skip
     bringing.bring(stack.name, update, say, ask_lock)

@@ -40,53 +40,45 @@ class Group(Work):
             for host in order:
                 target = Target(**request["hosts"][host]["target"])
                 self._hosts[host] = (connections.enter_context(connect(target)), target)
-            facts = {host: self._facts(host, say) for host in order}
-            decided = plan(order, managing, facts)
-            self._form(decided, request, managing, say)
+            decided = plan(order, managing, {host: self.facts(host, say) for host in order})
+            self.form(decided, request, managing, say)
             # While all that manage still do: what leaves takes its voice along
             self._leave_out(decided, say)
-            self._describe(decided.manager, order, managing, say)
+            self.describe(decided.manager, order, managing, say)
             for network in request["networks"]:
                 self.doing = f"network {network['name']} was made"
-                self._ask(
-                    decided.manager,
-                    {
-                        "action": "network",
-                        "name": network["name"],
-                        "subnet": network["subnet"],
-                        "gateway": network["gateway"],
-                    },
-                    say,
-                )
+                name, subnet, gateway = network["name"], network["subnet"], network["gateway"]
+                payload = {"action": "network", "name": name, "subnet": subnet, "gateway": gateway}
+                self.ask(decided.manager, payload, say)
         line = f"{', '.join(order)}: one Docker Swarm, whose state {', '.join(managing)} keep"
         return WorkOutcome(0, line, {"hosts": order, "managers": managing})
 
-    def _form(self, decided: Plan, request: GroupRequest, managing: list[str], say: Say) -> None:
+    def form(self, decided: Plan, request: GroupRequest, managing: list[str], say: Say) -> None:
         """A Swarm with all hosts in it; who knew how to join is not let in any more afterwards."""
         hosts = request["hosts"]
         if decided.begins:
             self.doing = f"a Swarm was begun on {decided.begins}"
             say(f"beginning a Docker Swarm on {decided.begins}")
             own = hosts[decided.begins]["address"]
-            self._ask(decided.begins, {"action": "begin", "address": own, "pool": request["pool"]}, say)
+            self.ask(decided.begins, {"action": "begin", "address": own, "pool": request["pool"]}, say)
         for host in decided.joins:
             self.doing = f"{host} joined the Swarm"
             role = "manager" if host in managing else "worker"
             say(f"{host} joins as a {role}")
-            answer = self._ask(decided.manager, {"action": "token", "role": role}, say)
+            answer = self.ask(decided.manager, {"action": "token", "role": role}, say)
             token = check_form(Token, answer, "how its Swarm is joined", decided.manager)["token"]
             where = {"address": hosts[host]["address"], "manager": hosts[decided.manager]["address"]}
-            self._ask(host, {"action": "join", "token": token, **where}, say)
+            self.ask(host, {"action": "join", "token": token, **where}, say)
         if decided.joins:
-            self._ask(decided.manager, {"action": "rotate"}, say)
+            self.ask(decided.manager, {"action": "rotate"}, say)
 
-    def _describe(self, manager: str, order: list[str], managing: list[str], say: Say) -> None:
+    def describe(self, manager: str, order: list[str], managing: list[str], say: Say) -> None:
         """Each node with its host's name and its role, managers first: there are never fewer than are needed."""
         self.doing = "the roles of the hosts were set"
         for host in sorted(order, key=lambda host: host not in managing):
             role = "manager" if host in managing else "worker"
-            node = self._facts(host, say).node
-            self._ask(manager, {"action": "describe", "node": node, "host": host, "role": role}, say)
+            node = self.facts(host, say).node
+            self.ask(manager, {"action": "describe", "node": node, "host": host, "role": role}, say)
 
     def _leave_out(self, decided: Plan, say: Say) -> None:
         for node in [*decided.lost, *decided.drained]:
@@ -97,14 +89,27 @@ class Group(Work):
                 if node in decided.drained
                 else f"forgetting {name}, which is gone"
             )
-            self._ask(decided.manager, {"action": "drain", "node": node.id}, say)
-            self._ask(decided.manager, {"action": "remove", "node": node.id}, say)
+            if node in decided.drained:
+                self.ask(decided.manager, {"action": "drain", "node": node.id}, say)
+            self.ask(decided.manager, {"action": "dismiss", "node": node.id}, say)
 
-    def _facts(self, host: str, say: Say) -> SwarmFacts:
-        answer = check_form(SwarmFacts, self._ask(host, {"action": "facts"}, say), "what it knows of its Swarm", host)
+    def reach(self, request: GroupRequest, connections: ExitStack) -> dict[str, str]:
+        """Connects with the hosts that answer; the others, with why they do not."""
+        self._program = request["program"]
+        absent: dict[str, str] = {}
+        for host in request["order"]:
+            target = Target(**request["hosts"][host]["target"])
+            try:
+                self._hosts[host] = (connections.enter_context(connect(target, timeout=REACHED)), target)
+            except InfraError as error:
+                absent[host] = str(error)
+        return absent
+
+    def facts(self, host: str, say: Say) -> SwarmFacts:
+        answer = check_form(SwarmFacts, self.ask(host, {"action": "facts"}, say), "what it knows of its Swarm", host)
         return SwarmFacts.model_validate(answer)
 
-    def _ask(self, host: str, payload: Payload, say: Say) -> Mapping[str, object]:
+    def ask(self, host: str, payload: Payload, say: Say) -> Mapping[str, object]:
         """The answer of a host. Raises InfraError."""
         transport, target = self._hosts[host]
         for raw_event in run_program(transport, target, self._program, payload):
@@ -127,22 +132,19 @@ class Dissolution(Group):
     def do(self, say: Say) -> WorkOutcome:
         """A host that cannot be reached holds nothing up: it may be gone."""
         request: GroupRequest = json.load(sys.stdin)
-        self._program, order = request["program"], request["order"]
+        order = request["order"]
         with ExitStack() as connections:
-            for host in order:
-                target = Target(**request["hosts"][host]["target"])
-                try:
-                    self._hosts[host] = (connections.enter_context(connect(target, timeout=REACHED)), target)
-                except InfraError as error:
-                    say(f"{host} is left as it is: {error}")
-            return self._dissolve(order[0], [host for host in order if host in self._hosts], say)
+            absent = self.reach(request, connections)
+            for host, why in absent.items():
+                say(f"{host} is left as it is: {why}")
+            return self._dissolve(order[0], [host for host in order if host not in absent], say)
 
     def _dissolve(self, leader: str, hosts: list[str], say: Say) -> WorkOutcome:
         self.doing = "the services of the group were removed"
         for host in hosts:
             # A worker does not know, and managers without a quorum cannot: then each host ends its own containers
             try:
-                answer = self._ask(host, {"action": "clear", "host": leader}, say)
+                answer = self.ask(host, {"action": "clear", "host": leader}, say)
             except InfraError as error:
                 say(f"{host} cannot remove the services of the group: {error}")
                 continue
@@ -152,7 +154,7 @@ class Dissolution(Group):
         # The first host, which manages, leaves last
         for host in reversed(hosts):
             self.doing = f"{host} left the Swarm"
-            self._ask(host, {"action": "leave"}, say)
+            self.ask(host, {"action": "leave"}, say)
         return WorkOutcome(0, f"{', '.join(hosts) or leader}: in no Docker Swarm any more")
 
 

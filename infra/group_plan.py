@@ -36,6 +36,12 @@ def plan(order: Sequence[str], managing: Sequence[str], facts: Mapping[str, Swar
             f"{', '.join(inside)} is in a Docker Swarm that none of {', '.join(order)} manages: docker swarm leave "
             "there, if that one is not needed any more"
         )
+    if not any(facts[host].nodes for host in able):
+        raise InfraError(
+            f"{', '.join(able)}: too few of the hosts that manage the Swarm see each other for a change of it "
+            f"({facts[able[0]].error or 'no nodes'}). Start those that are away; if they do not come back, infra "
+            "recover-quorum"
+        )
     clusters = {facts[host].cluster for host in able}
     if len(clusters) > 1:
         raise InfraError(

@@ -13,6 +13,7 @@ import typer
 from agent import times
 from agent.documents.answers import LogLine
 from agent.documents.requests import LogsPayload
+from catalogue.groups import spread_in
 from catalogue.loading import Catalogue
 from infra import hosts, remote
 from infra.errors import InfraError
@@ -32,6 +33,7 @@ def names_by_host(catalogue: Catalogue) -> dict[str, dict[str, list[str]]]:
             **({spec.proxy: [spec.proxy]} if any(system.sites for system in catalogue.systems_on(host)) else {}),
             **{system.system: [s.name for s in system.active] for system in catalogue.systems_on(host)},
             **{s.name: [s.name] for system in catalogue.systems_on(host) for s in system.active},
+            **{s.name: [s.name] for _, s in spread_in(catalogue.stack, catalogue.systems, host)},
         }
         for host, spec in catalogue.stack.hosts.items()
     }

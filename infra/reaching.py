@@ -19,7 +19,9 @@ import paramiko
 
 from agent.documents import answers
 from agent.documents.requests import AccessPayload
+from catalogue.groups import spread_in
 from catalogue.loading import Catalogue
+from catalogue.parts import members, relay_name
 from catalogue.problems import nearest
 from infra import hosts, remote
 from infra.delivery import who
@@ -50,7 +52,13 @@ def target_of(catalogue: Catalogue, service: str, host: str | None) -> Target:
     Raises InfraError."""
     stack = catalogue.stack
     targets = hosts.targets(stack, host)
-    if service:
+    if service in _spread_hosts(catalogue):
+        targets = {name: targets[name] for name in _running_copies(catalogue, service, host)[:1] if name in targets}
+        if not targets:
+            raise InfraError(
+                f"no copy of {service} runs on {host or 'any host of its group'}: infra status shows where they are"
+            )
+    elif service:
         services_by_host = {
             name: {one.name for system in catalogue.systems_on(name) for one in system.active} for name in stack.hosts
         }
@@ -68,6 +76,30 @@ def target_of(catalogue: Catalogue, service: str, host: str | None) -> Target:
     if len(targets) > 1:
         raise InfraError(f"name the host with --host: {', '.join(sorted(targets))}")
     return next(iter(targets.values()))
+
+
+def _spread_hosts(catalogue: Catalogue) -> dict[str, str]:
+    """Service that the hosts of a group run together → the first host of its group."""
+    stack = catalogue.stack
+    return {one.name: leader for leader in members(stack) for _, one in spread_in(stack, catalogue.systems, leader)}
+
+
+def _running_copies(catalogue: Catalogue, service: str, host: str | None) -> list[str]:
+    """The hosts that run a spread service now, or of these the one that is named, as the first host of the group knows.
+    Raises InfraError."""
+    leader = _spread_hosts(catalogue)[service]
+    group = remote.ask(hosts.targets(catalogue.stack, leader)[leader], "status")["group"]
+    if group is None or group["error"]:
+        raise InfraError(f"{leader}: where {service} runs is not known: {group['error'] if group else 'no release'}")
+    places = group["services"].get(service, {"replicas": 0, "hosts": []})["hosts"]
+    return [name for name in places if host in (None, name)]
+
+
+def port_of_relay(catalogue: Catalogue, service: str, host: str | None) -> tuple[str, str | None]:
+    """The service, and the host, at which a service's own port is reached: of a spread one the relay on the first host
+    of its group."""
+    leader = _spread_hosts(catalogue).get(service)
+    return (relay_name(service, leader), leader) if leader else (service, host)
 
 
 def run(target: Target, how: str, service: str, words: Sequence[str]) -> int:

@@ -11,7 +11,7 @@ from agent.transaction import TRANSACTION
 from catalogue.loading import Catalogue
 from catalogue.parts import release_order
 from catalogue.stack import Stack
-from infra import remote, unlocking
+from infra import draining, remote, unlocking
 from infra.errors import InfraError
 from infra.foreign import clean, one_line
 from infra.ssh import ConnectionLost, NeverConnects, Target, connect
@@ -48,11 +48,12 @@ def choose(stack: Stack, names: Sequence[str], host: str | None, rolling: bool) 
 
 def demand_unlocked(stack: Stack, say: Say) -> None:
     """Raises InfraError while an update, which may be a move, holds the stack."""
-    if why := _why_locked(stack, say):
+    if why := why_locked(stack, say):
         raise InfraError(f"nothing was rebooted: {why}")
 
 
-def _why_locked(stack: Stack, say: Say) -> str:
+def why_locked(stack: Stack, say: Say) -> str:
+    """Whose update holds the stack, and what to do; "" where none does."""
     try:
         locks = list(unlocking.of_stack(stack.name))
     except InfraError as error:
@@ -120,18 +121,20 @@ def boot_of(target: Target, reboot: bool = False) -> Boot:
     return Boot(str(event["boot"]), one_line(str(refusal)) if refusal else "")
 
 
-def reboot_each(stack: Stack, targets: dict[str, Target], statuses: dict[str, Status], say: Say) -> None:
-    """Reboots hosts in this order; `statuses` are those before. Raises InfraError at the first that is not healthy
-    again, which names it and those that were not rebooted."""
+def reboot_each(catalogue: Catalogue, targets: dict[str, Target], statuses: dict[str, Status], say: Say) -> None:
+    """Reboots hosts in this order; `statuses` are those before. What a group runs on one of them runs elsewhere first.
+    Raises InfraError at the first that is not healthy again, which names it and those that were not rebooted."""
+    stack = catalogue.stack
     names = [*targets]
     for number, name in enumerate(names):
         rest = names[number + 1 :]
         left_out = f"; not rebooted: {', '.join(rest)}" if rest else ""
         try:
             # An update may have begun since the question was answered, or during the last host's reboot
-            if why := _why_locked(stack, say):
+            if why := why_locked(stack, say):
                 raise InfraError(f"{name} was not rebooted: {why}")
-            say(reboot_one(stack, targets[name], [*statuses[name]["services"]], say))
+            with draining.drain(catalogue, name, say):
+                say(reboot_one(stack, targets[name], [*statuses[name]["services"]], say))
         except InfraError as error:
             raise InfraError(f"{error}{left_out}") from None
 

@@ -182,7 +182,7 @@ def bring(catalogue: Catalogue, now: Ready, share: Share, ways: Ways) -> str:
     stack, rotation = catalogue.stack, now.rotation
     note = Path(NOTE.format(stack=stack.name))
     notes.keep(note, {"path": rotation.path, "host": share.host, "versions": dict(now.versions[share.host])})
-    words = bringing.targets(catalogue, share.host)
+    words = bringing.targets(catalogue.stack, [share.host])
     forward, back = _variables(catalogue, now, share), _variables(catalogue, now, share, is_back=True)
     update = bringing.Update(rotation.command(stack.name), words, forward, back)
     try:

@@ -4,6 +4,7 @@ import hashlib
 from dataclasses import dataclass, field
 
 from agent.documents.manifest import Alert, Directory, Metrics
+from agent.documents.stacks import Spread
 from rendering.links import Artefact, Environment
 
 
@@ -148,8 +149,7 @@ class Health:
 
 @dataclass(frozen=True)
 class Probe:
-    """How a service shows that it is healthy: `url` on its own port, `public` through the proxy, both answering 200;
-    one without a port by its unit's state."""
+    """How a service is healthy: its own `url` and the proxy's `public` answer 200; without a port, its unit runs."""
 
     service: str
     unit: str
@@ -304,9 +304,8 @@ class Backup:
 
 @dataclass(frozen=True)
 class HostFiles:
-    """The whole desired state of one host: the input of the archive. `memory` is the sum of limits in bytes, `keep` how
-    many releases it keeps, `logins` the registries whose login a timer renews, `names` the proxy's public names, `kind`
-    who made the host (ec2, ssh), `language` and `timezone` those of its page, `mounts` what must be mounted."""
+    """The desired state of one host. `memory` is the sum of limits in bytes, `logins` registries whose login a timer
+    renews, `names` the proxy's public names, `kind` is who made the host (ec2, ssh), `mounts` what must be mounted."""
 
     host: str
     files: list[File] = field(default_factory=list[File])
@@ -337,6 +336,7 @@ class HostFiles:
     mounts: list[str] = field(default_factory=list[str])
     private: list[str] = field(default_factory=list[str])
     group_networks: list[str] = field(default_factory=list[str])
+    spread: list[Spread] = field(default_factory=list[Spread])
     networks: list[Network] = field(default_factory=list[Network])
     containers: list[Container] = field(default_factory=list[Container])
     steps: list[Step] = field(default_factory=list[Step])

@@ -3,12 +3,13 @@
 import json
 from dataclasses import replace
 
-from agent.documents.stacks import EntryFile, GroupFile, StackFile
+from agent.documents.stacks import EntryFile, GroupFile, Spread, StackFile
 from catalogue.groups import (
     ENTRIES,
     entry,
     entry_path,
     group_network,
+    group_networks,
     spread_in,
     spread_services,
     stack_of,
@@ -17,6 +18,7 @@ from catalogue.groups import (
 )
 from catalogue.loading import Catalogue
 from catalogue.models import System
+from catalogue.network_defaults import subnet_of
 from catalogue.parts import leader_of, members
 from catalogue.services import ComposeService
 from catalogue.shapes import ComposeBody
@@ -25,6 +27,7 @@ from rendering import compose
 from rendering.environment import Secrets
 from rendering.files import File, HostFiles, Unit
 from rendering.places import environment_path
+from rendering.requests import GroupHost, GroupRequest
 from rendering.templates import fill
 
 GROUP_UNIT, GROUP_FILE = "infra-group.service", "/etc/infra/group.json"
@@ -180,4 +183,21 @@ def group_files(catalogue: Catalogue, host: str, digests: compose.Digests) -> Ho
         File(f"{compose.UNITS}/{GROUP_UNIT}", fill(f"{GROUP_UNIT}.j2", source)),
     ]
     unit = Unit(GROUP_UNIT, [file.path for file in files], images)
-    return HostFiles("", files=files, units=[unit], commands=["docker"])
+    spread: list[Spread] = [
+        {"service": service.name, "unit": service.unit, "name": swarm_name(service.container)} for _, service in pairs
+    ]
+    return HostFiles("", files=files, units=[unit], commands=["docker"], spread=spread)
+
+
+def group_request(catalogue: Catalogue, leader: str, hosts: dict[str, GroupHost], program: str) -> GroupRequest:
+    """What brings the hosts of a group into one Swarm, in this order; `program` is the text of agent/swarm.py."""
+    return {
+        "order": [*hosts],
+        "hosts": hosts,
+        "pool": str(subnet_of(f"{leader}-swarm")),
+        "networks": [
+            {"name": one.name, "subnet": str(one.subnet), "gateway": str(one.gateway)}
+            for one in group_networks(catalogue.stack, catalogue.systems, leader)
+        ],
+        "program": program,
+    }

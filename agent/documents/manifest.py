@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TypedDict
 
+from agent.documents.stacks import Spread
+
 # What a manifest means where it says nothing of it: releases without any have the ids that they always had
 LEFT_OUT: dict[str, object] = {
     "environments": [],
@@ -15,6 +17,7 @@ LEFT_OUT: dict[str, object] = {
     "mounts": [],
     "own_certificates": [],
     "private": [],
+    "spread": [],
     "timezone": "UTC",
 }
 
@@ -298,6 +301,7 @@ class _Sometimes(TypedDict, total=False):
     language: str  # of the page and notices, where that is not English
     environments: list[Environment]  # of Python, where there are any
     group_networks: list[str]  # those that containers share with other hosts of the group, where there are some
+    spread: list[Spread]  # services of the group's Docker Swarm, where there are some
     timezone: str  # an IANA name: of the times that the page and notices show, where that is not UTC
     own_certificates: list[OwnCertificate]  # that no authority is asked for, where there are some
     mounts: list[str]  # places that have to be mounted, where there are some

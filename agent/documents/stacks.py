@@ -36,3 +36,12 @@ class GroupFile(TypedDict):
     leader: str
     hosts: list[str]
     stacks: list[str] | None
+
+
+class Spread(TypedDict):
+    """A service that the hosts of a group run together: the `name` that their Docker Swarm has for it, and the `unit`
+    that its containers log for, which brings it up to date on the group's first host."""
+
+    service: str
+    unit: str
+    name: str

@@ -51,6 +51,7 @@ EXAMPLES: dict[str, list[str]] = {
         "infra logs shop-web shop-worker nginx --stack prod --follow",
         "infra logs shop-web --since 2h --grep 'error|timeout' --stack prod",
     ],
+    "recover-quorum": ["infra recover-quorum --stack prod"],
     "reboot": ["infra reboot watchme --stack prod", "infra reboot --rolling --stack prod"],
     "restart": ["infra restart shop-web --stack prod"],
     "exec": [

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from infra.cli import StackName, app, catalogue_of, valid_catalogue
+from infra.cli import HostName, StackName, app, catalogue_of, valid_catalogue
 from infra.completing import complete_hosts
 
 group = typer.Typer(no_args_is_help=True, help="Replace or retire machines of a host, without an outage.")
@@ -89,4 +89,34 @@ def reboot(
     statuses = rebooting.look(own)
     if not (yes or typer.confirm(rebooting.question(catalogue, names, statuses), err=True)):
         raise InfraError("nothing was rebooted")
-    rebooting.reboot_each(catalogue.stack, own, statuses, say)
+    rebooting.reboot_each(catalogue, own, statuses, say)
+
+
+@app.command(name="recover-quorum")
+def recover_quorum(stack: StackName, host: HostName = None, yes: Yes = False) -> None:
+    """Bring the hosts of a group that answer into one Docker Swarm again, after more than half of those that manage it
+    were lost, or one of them left it. The host that manages it from then on is named before anything is done; what
+    runs goes on running there. Those that do not answer join with pulumi up, once they are replaced."""
+    from contextlib import ExitStack
+
+    from infra import quorum, rebooting
+    from infra.errors import InfraError
+
+    def say(line: str) -> None:
+        typer.echo(line, err=True)
+
+    catalogue = valid_catalogue(stack)
+    first = quorum.leader(catalogue, host)
+    request = quorum.request_of(catalogue, first)
+    if locked := rebooting.why_locked(catalogue.stack, say):
+        raise InfraError(f"nothing was changed: {locked}")
+    reunion = quorum.Reunion()
+    with ExitStack() as connections:
+        recovery = reunion.decide(request, connections, say)
+        if not (yes or typer.confirm(recovery.question(), err=True)):
+            raise InfraError("nothing was changed")
+        reunion.carry_out(recovery, request, say)
+    if recovery.is_changed(first):
+        line = quorum.restart_attached(catalogue, first, say)
+        typer.echo(line)
+    typer.echo(recovery.line())

@@ -89,7 +89,9 @@ def port_forward(
     name, colon, port = service.partition(":")
     if colon and not (port.isdecimal() and 0 < int(port) < 65536):
         raise InfraError(f"{service}: a service's name, and a port from 1 to 65535, as in shop-db:5432")
-    target = reaching.target_of(catalogue_of(stack), name, host)
+    catalogue = catalogue_of(stack)
+    name, host = reaching.port_of_relay(catalogue, name, host)
+    target = reaching.target_of(catalogue, name, host)
     reaching.forward(target, name, int(port) if port else None, local, partial(typer.echo, err=True))
 
 

@@ -12,18 +12,9 @@ from catalogue.parts import members, release_order
 from catalogue.problems import CatalogueError, errors
 from rendering.host import render
 from tests.catalogue.shop import lines, read_shop
-from tests.support import PROD
+from tests.groups.shop import HOST, spread_web
 
-HOST = PROD["infra:hosts"]["watchme"]
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDIhz2GK/XCUj4i6Q5yQJNL1MXMY0RxzPV2QrBqfHrDq"
-
-
-def spread_web(text):
-    """A web service that can run anywhere."""
-    lines = [line for line in text.splitlines() if "/srv/shop/media" not in line and "release:" not in line]
-    kept = "\n".join(lines).replace("    depends_on: {shop-db: {condition: service_healthy}}\n", "")
-    kept = kept.replace("    unit: web.service\n", "").replace("    directory: /opt/web\n", "")
-    return kept.replace("    port: 8040\n", "    port: 8040\n    spread: 3\n")
 
 
 def composed(files, directory):

@@ -15,7 +15,7 @@ from infra.rebooting import Boot
 from infra.ssh import ConnectionLost, Target
 from infra.unlocking import Lock
 from tests.ssh_server import Server, target
-from tests.support import ROOT, stack
+from tests.support import ROOT, catalogue, stack
 
 HEALTHY = {
     "release": "3f2a", "holder": None, "unfinished": None, "services": {"ast-api": 200}, "resting": [], "away": {},
@@ -103,7 +103,7 @@ def test_unhealthy_host_stops_the_row_and_is_named(world):
     world.statuses["watchme"] = [HEALTHY, with_services(ast_api=502, web=0)]
     machines = {name: Target(name, "192.0.2.1", 22, "root", "", "") for name in ("watchme", "gpu")}
     with pytest.raises(InfraError) as failed:
-        rebooting.reboot_each(stack(), machines, {"watchme": HEALTHY, "gpu": HEALTHY}, lambda _: None)
+        rebooting.reboot_each(catalogue(), machines, {"watchme": HEALTHY, "gpu": HEALTHY}, lambda _: None)
     assert str(failed.value).startswith("watchme was rebooted and is not healthy within 180 s (infra:healthDeadline): ")
     assert "ast-api (502), web (no answer)" in str(failed.value) and str(failed.value).endswith("; not rebooted: gpu")
     assert world.rebooted == ["watchme"]
@@ -149,7 +149,7 @@ def test_update_that_begins_meanwhile_is_not_disturbed(world, monkeypatch):
     assert run("watchme", "--yes")[1].startswith("watchme was not rebooted: stack prod is locked by ci@runner")
     machines = {name: Target(name, "192.0.2.1", 22, "root", "", "") for name in ("watchme", "gpu")}
     with pytest.raises(InfraError, match=r"^gpu was not rebooted: stack prod is locked by ci@runner"):
-        rebooting.reboot_each(stack(), machines, {"watchme": HEALTHY, "gpu": HEALTHY}, lambda _: None)
+        rebooting.reboot_each(catalogue(), machines, {"watchme": HEALTHY, "gpu": HEALTHY}, lambda _: None)
     assert world.rebooted == ["watchme"]
 
 

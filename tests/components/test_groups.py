@@ -12,15 +12,10 @@ from components.before import Before
 from components.group import refuse_move
 from infra.group import Group
 from tests.components.program import opened, run_program
+from tests.groups.shop import HOST, MEMBERS, OF_ALL
 from tests.support import PROD, ROOT
 
 TOKYO = "ap-northeast-1"
-HOST = PROD["infra:hosts"]["watchme"]
-MEMBERS = ("watchme", "watchme-2", "watchme-3")
-OF_ALL = {
-    "infra:hostPublicKeys": dict.fromkeys(MEMBERS, "ssh-ed25519 DDDD host"),
-    "infra:hostPrivateKeys": dict.fromkeys(MEMBERS, "PRIVATE-HOST-KEY"),
-}
 
 
 @pytest.fixture

@@ -29,9 +29,19 @@ class Swarm:
     networks: list[str] = field(default_factory=list)
     labelled: dict[str, str] = field(default_factory=dict)
     was_updated: bool = False
+    requests: list[str] = field(default_factory=list)
 
     def read(self, path: str) -> bytes | None:
         return self.environment if path.endswith(".env") else json.dumps(self.file).encode()
+
+    def exists(self, path: str) -> bool:
+        return path in self.requests
+
+    def remove(self, path: str) -> None:
+        self.requests.remove(path)
+
+    def write(self, path: str, *_: Any) -> None:
+        self.requests.append(path)
 
     def now(self) -> float:
         return self.clock
@@ -51,15 +61,21 @@ class Swarm:
             return CommandResult(0, "n1\nn2\nn3")
         if words[:2] == ("node", "inspect"):
             # One that joined without us has no host of ours
-            return CommandResult(0, "web-1 ready web\nweb-2 ready web-2\nweb-3 down \n")
+            return CommandResult(0, "web-1 ready active web\nweb-2 ready drain web-2\nweb-3 down active \n")
         if words[:2] == ("network", "inspect"):
             return CommandResult(0 if words[2] in self.networks else 1, "")
         if words[:2] == ("network", "create"):
             self.networks.append(words[-1])
         if words[:2] == ("stack", "deploy"):
             self.deployed = json.loads(stdin)
-            self.was_updated = self.existing is not None and self.existing["Spec"] != {"image": "new"}
-            self.existing = {"Spec": {"image": "new"}, "UpdateStatus": (self.existing or {}).get("UpdateStatus")}
+            before = (self.existing or {}).get("Spec", {})
+            # Docker keeps the number of restarts that were asked for
+            spec = {"image": "new", **{name: before[name] for name in ("ForceUpdate",) if name in before}}
+            self.was_updated = self.existing is not None and before != spec
+            self.existing = {"Spec": spec, "UpdateStatus": (self.existing or {}).get("UpdateStatus")}
+        if words[:2] == ("service", "update"):
+            self.was_updated = True
+            self.existing = {**(self.existing or {}), "Spec": {"image": "new", "ForceUpdate": 1}}
         if words[:2] == ("stack", "rm"):
             self.labelled = {id: stack for id, stack in self.labelled.items() if stack != words[2]}
         if words[:2] == ("service", "ls"):

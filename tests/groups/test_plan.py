@@ -4,22 +4,9 @@ import pytest
 
 from infra.errors import InfraError
 from infra.group import Dissolution
-from infra.group_forms import Node, SwarmFacts
+from infra.group_forms import SwarmFacts
 from infra.group_plan import Plan, plan
-
-HOSTS = ["web", "web-2", "web-3"]
-OUTSIDE = SwarmFacts(state="inactive")
-
-
-def node(id, host="", state="ready", role="manager"):
-    return Node(id=id, host=host, role=role, availability="active", state=state)
-
-
-def manager(id, *nodes, cluster="one"):
-    return SwarmFacts(state="active", node=id, manages=True, cluster=cluster, nodes=[*nodes])
-
-
-WORKER = SwarmFacts(state="active", node="c")
+from tests.groups.swarm_facts import HOSTS, OUTSIDE, WORKER, manager, node
 
 
 def test_hosts_in_no_swarm_begin_one_with_the_first():
@@ -54,6 +41,10 @@ def test_managers_join_before_workers():
     ("facts", "reason"),
     [
         ({"web": SwarmFacts(state="locked", error="unlock it")}, "web: its Docker Swarm is locked: unlock it"),
+        (
+            {"web": SwarmFacts(state="active", node="a", manages=True, error="it has no leader"), "web-2": WORKER},
+            r"web: too few of the hosts that manage the Swarm see each other for a change of it \(it has no leader\)",
+        ),
         ({"web": OUTSIDE, "web-2": WORKER}, "web-2 is in a Docker Swarm that none of web, web-2, web-3 manages"),
         (
             {"web": manager("a", node("a")), "web-2": manager("b", node("b"), cluster="two")},
@@ -74,7 +65,7 @@ class Hosts(Dissolution):
         super().__init__()
         self.answers, self.asked = answers, []
 
-    def _ask(self, host, payload, say):
+    def ask(self, host, payload, say):
         self.asked.append((host, payload["action"]))
         answer = self.answers.get((host, payload["action"]), {})
         if isinstance(answer, str):

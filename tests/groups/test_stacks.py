@@ -124,12 +124,12 @@ def leading(**more):
 def test_first_host_says_where_each_copy_runs():
     state = state_of(leading())
     assert state == {
-        "hosts": {"web": "ready", "web-2": "ready", "web-3": "down"},
+        "hosts": {"web": "ready", "web-2": "drained", "web-3": "down"},
         "services": {"web": {"replicas": 3, "hosts": ["web", "web-2"]}},
         "error": "",
     }
     assert releases.group_lines(state) == (
-        ["  spread: web, 2 of 3 healthy (web, web-2)", "  group: web-3 is down"], False,
+        ["  spread: web, 2 of 3 healthy (web, web-2)", "  group: web-2 is drained", "  group: web-3 is down"], False,
     )  # fmt: skip
 
 
@@ -146,3 +146,15 @@ def test_group_that_is_whole_is_in_order():
 def test_other_hosts_say_nothing_of_a_group():
     swarm = Swarm(file={"leader": "web", "hosts": ["web", "web-2"], "stacks": None})
     assert state_of(swarm) is None and releases.group_lines(None) == ([], True)
+
+
+def test_restart_replaces_the_copies_though_nothing_changed():
+    swarm = Swarm(existing={"Spec": {"image": "new"}})
+    manifest = {"spread": [{"service": "web", "unit": "web-swarm.service", "name": "web-swarm_web"}]}
+    stacks.request_restart(swarm, manifest, ["web-swarm.service", "other.service"])
+    apply(swarm)
+    assert ("docker", "service", "update", "--detach", "--force", "web-swarm_web") in swarm.said and swarm.looks > 3
+    # The next start is an ordinary one again
+    swarm.said.clear()
+    apply(swarm)
+    assert not any("--force" in words for words in swarm.said)

@@ -73,13 +73,39 @@ def do(docker, action, **payload):
     return swarm.ACTIONS[action](docker, {"action": action, **payload}, lines.append), lines
 
 
-def test_drained_host_keeps_its_role_until_all_runs_elsewhere():
+def test_drained_host_is_empty_and_keeps_its_role():
     docker = Docker([node("a"), node("b")], [service("api", 2)], [task("api", "a"), task("api", "b")])
     docker.later = [task("api", "a"), task("api", "a"), task("api", "b", desired="shutdown")]
     _, lines = do(docker, "drain", node="b")
-    specs = [body for method, _, body in docker.asked if method == "POST"]
-    assert [(spec["Availability"], spec["Role"]) for spec in specs] == [("drain", "manager"), ("drain", "worker")]
+    assert docker.nodes[1]["Spec"] == {"Role": "manager", "Availability": "drain", "Labels": None}
     assert lines[0] == "waiting for api on the other hosts"
+    do(docker, "activate", node="b")
+    assert docker.nodes[1]["Spec"]["Availability"] == "active"
+
+
+def test_dismissed_host_gives_up_its_voice_before_it_is_removed():
+    docker = Docker([node("a"), node("b", availability="drain")])
+    do(docker, "dismiss", node="b")
+    assert docker.changes() == [("POST", "/nodes/b/update"), ("DELETE", "/nodes/b")]
+    assert docker.nodes[1]["Spec"]["Role"] == "worker"
+
+
+def test_manager_without_a_majority_says_so_and_knows_no_nodes(monkeypatch):
+    docker = Docker(info={"Swarm": {"LocalNodeState": "active", "NodeID": "a", "ControlAvailable": True}})
+    ask = docker.ask
+
+    def refuse(method, path, body=None):
+        if path == "/nodes":
+            raise Refused("The swarm does not have a leader.")
+        return ask(method, path, body)
+
+    monkeypatch.setattr(docker, "ask", refuse)
+    facts, _ = do(docker, "facts")
+    assert (facts["manages"], facts["nodes"], facts["error"]) == (True, [], "The swarm does not have a leader.")
+    do(docker, "force", address="10.0.0.1")
+    assert docker.asked[-1] == (
+        "POST", "/swarm/init", {"ListenAddr": "0.0.0.0:2377", "AdvertiseAddr": "10.0.0.1", "ForceNewCluster": True}
+    )  # fmt: skip
 
 
 def test_host_whose_containers_fit_nowhere_else_stays_a_manager():
@@ -169,4 +195,4 @@ def test_docker_is_asked_again_while_its_managers_choose_a_leader(monkeypatch):
 def test_host_that_still_manages_is_not_removed(monkeypatch):
     docker = Docker([node("a"), {**node("b"), "ManagerStatus": {"Reachability": "reachable"}}])
     with pytest.raises(Refused, match="node b still manages the Swarm 60 s after it was demoted"):
-        do(docker, "drain", node="b")
+        do(docker, "dismiss", node="b")
