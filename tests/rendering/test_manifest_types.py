@@ -59,8 +59,8 @@ def test_every_manifest_part_is_covered():
         name for name in documents.Manifest.__annotations__ if not any(manifest.get(name) for manifest in manifests)
     }
     # Registries of a host whose login a timer renews; a language, where it is not English, a zone, where it is not UTC; environments of Python;
-    # mounts of a data disk, what other hosts reach, and networks of a group of hosts
-    assert empty == {"logins", "language", "timezone", "environments", "mounts", "private", "group_networks"}
+    # mounts of a data disk, what other hosts reach, networks of a group of hosts, and what it runs together
+    assert empty == {"logins", "language", "timezone", "environments", "mounts", "private", "group_networks", "spread"}
 
 
 def test_the_manifest_of_a_host_with_an_environment_of_python_fits():
