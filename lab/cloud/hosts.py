@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 from catalogue.sizes import INSTANCE_TYPES, MiB
 from infra.writing import put
 from lab import ports
-from lab.cloud import confinement, firewall, meminfo
+from lab.cloud import confinement, firewall, meminfo, reboots
 from lab.cloud.forward import Forwarder
 from lab.settings import DELAYS, HOST_LABEL, LABEL, REGION_LABEL, Lab
 
@@ -79,9 +80,7 @@ class Machines:
             if before is None and state == "running":
                 self._boot(instance, name)
             elif state == "running":
-                _docker("start", name)
-                meminfo.keep(self._meminfo(instance), name)
-                _give_private_address(instance, name)
+                self._start(instance, name)
             elif state == "stopped":
                 _docker("stop", "-t", "20", name)
             else:
@@ -118,7 +117,18 @@ class Machines:
             "-v", f"{seed}:/var/lib/cloud/seed/nocloud:ro", self.lab.image(), *command,
         )  # fmt: skip
         meminfo.keep(file, name)
-        _give_private_address(instance, name)
+        reboots.follow(name, partial(self._reboot, instance, name))
+
+    def _start(self, instance: Any, name: str) -> None:
+        """A machine that was made before boots again."""
+        _docker("start", name)
+        meminfo.keep(self._meminfo(instance), name)
+
+    def _reboot(self, instance: Any, name: str) -> None:
+        try:
+            self._start(instance, name)
+        except DockerFailed as failed:
+            print(failed, flush=True)
 
     def _meminfo(self, instance: Any) -> Path:
         return self.lab.path("meminfo", instance.id)
@@ -141,15 +151,6 @@ class Machines:
         return next((id for id, inner in self.addresses.items() if inner == address), None)
 
 
-def _give_private_address(instance: Any, name: str) -> None:
-    """The machine has its address of AWS too, and reaches those of its own network by it. Machines of two regions may
-    have the same one here, as in AWS, but are on one bridge: only one of them is reached by it."""
-    network = instance.ec2_backend.get_vpc(instance.vpc_id).cidr_block
-    private = instance.private_ip
-    add = f"ip address add {private}/32 dev eth0; ip route replace {network} dev eth0 src {private}"
-    _docker("exec", name, "sh", "-ec", add)
-
-
 def boot_options(lab: Lab) -> tuple[list[str], list[str]]:
     """Options and command of `docker run` that boot a host on this machine: see lab/requirements.py."""
     options = json.loads(lab.path("run", "boot.json").read_text())
@@ -164,6 +165,9 @@ def tag(instance: Any, name: str) -> str:
 def _seed(seed: Path, instance: Any) -> None:
     data = base64.b64decode(instance.user_data.as_bytes()) if instance.user_data else b"#cloud-config\n{}\n"
     put(seed / "user-data", data, 0o600)
+    # Machines of two regions may have the same one here, as in AWS, but are on one bridge: only one is reached by it
+    network = instance.ec2_backend.get_vpc(instance.vpc_id).cidr_block
+    put(seed / "address", f"{instance.private_ip} {network}\n".encode(), 0o644)
     put(seed / "meta-data", json.dumps({"instance-id": instance.id, "local-hostname": instance.id}))
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.system.conftest import Ran, System
 from tests.system.faults import Load
-from tests.system.on import wait_until_well
+from tests.system.on import until, wait_until_well
 from tests.system.one_service import REPOSITORY, push
 
 pytestmark = [pytest.mark.lab, pytest.mark.nightly, pytest.mark.timeout(900)]
@@ -35,6 +35,11 @@ class Group:
         form = "{{.Node}} {{.CurrentState}}"
         ran = self.system.on_host("docker", "service", "ps", "-f", "desired-state=running", "--format", form, SWARM)
         return [line.split()[0] for line in ran.output.splitlines() if " Running " in f"{line} "]
+
+    def copies(self) -> list[str]:
+        """The ids of those that are to run."""
+        words = ["docker", "service", "ps", "-q", "-f", "desired-state=running", SWARM]
+        return self.system.on_host(*words).output.split()
 
     def nodes(self) -> list[str]:
         form = "{{.Hostname}} {{.Status}} {{.ManagerStatus}}"
@@ -105,30 +110,89 @@ def test_unhealthy_build_is_taken_back_on_all_hosts(group: Group) -> None:
     group.system.must_up()
 
 
-def test_deploy_of_a_spread_service_says_what_to_do(group: Group) -> None:
-    ran = group.system.command("infra", "deploy", SERVICE, "--stack", "lab")
-    assert ran.code != 0 and "pulumi up brings new builds" in ran.output, ran.output
+def command(group: Group, *words: str) -> Ran:
+    ran = group.system.command("infra", *words, "--stack", "lab")
+    assert ran.code == 0, ran.output
+    return ran
+
+
+def test_deploy_and_restart_lose_no_request(group: Group) -> None:
+    digest = push(group.system, REPOSITORY, build="deployed alone")
+    for words in (["deploy", SERVICE], ["restart", SERVICE], ["rollback", SERVICE]):
+        before = sorted(group.copies())
+        ran, load = group.under_load(lambda words=words: command(group, *words))
+        print(f"{' '.join(words)}: requests: {load.count}, lost {load.lost()}, the slowest {load.slowest:.1f} s")
+        assert not load.lost() and not {*before} & {*group.copies()}, f"{ran}"
+        form = "{{.Spec.TaskTemplate.ContainerSpec.Image}}"
+        image = group.system.on_host("docker", "service", "inspect", "-f", form, SWARM).output
+        assert (digest in image) is (words[0] != "rollback"), image
+    assert group.system.pulumi("preview", "--expect-no-changes").code == 0
+
+
+def test_unhealthy_deploy_leaves_the_stack_as_it_was(group: Group) -> None:
+    push(group.system, REPOSITORY, build="bad alone", health="503")
+    ran, load = group.under_load(lambda: group.system.command("infra", "deploy", SERVICE, "--stack", "lab"))
+    assert isinstance(ran, Ran) and ran.code != 0 and "rolled back on watchme" in ran.output, ran
+    assert not load.lost() and len(group.places()) == 2
+    # No host of the group is left with what was to come
+    assert group.system.pulumi("preview", "--expect-no-changes").code == 0
+    push(group.system, REPOSITORY, build="good again")
+
+
+def test_person_reaches_the_containers_wherever_they_are(group: Group) -> None:
+    place = group.places()[0].removeprefix("lab-")
+    assert "GET" in command(group, "logs", SERVICE).output
+    words = group.system.command(
+        "infra", "exec", SERVICE, "--stack", "lab", "--host", place, "--", "/.infra/busybox", "id"
+    )
+    assert words.code == 0 and "uid=" in words.output, words.output
+
+
+def test_reboot_of_a_host_loses_no_request(group: Group) -> None:
+    host = next(place for place in group.places() if place != "lab-watchme").removeprefix("lab-")
+    ran, load = group.under_load(lambda: command(group, "reboot", host, "--yes"))
+    print(f"requests: {load.count}, lost {load.lost()}, the slowest {load.slowest:.1f} s")
+    assert isinstance(ran, Ran) and f"draining {host}" in ran.output, ran
+    assert not load.lost() and group.is_whole(), group.nodes()
+
+
+def cut(group: Group, how: str, host: str) -> Ran:
+    """A host's network, as seen from all others: nothing comes in, and nothing goes out."""
+    rules = [f"iptables {how} INPUT -i eth0 -j DROP", f"iptables {how} OUTPUT -o eth0 -j DROP"]
+    return group.system.on_host("sh", "-ec", "; ".join(rules), host=host)
 
 
 @pytest.mark.parametrize("host", ["watchme-2", "watchme-3"])
 def test_lost_host_loses_no_request(group: Group, host: str) -> None:
-    def cut(how: str) -> Ran:
-        """Its network, as seen from all others: nothing comes in, and nothing goes out."""
-        rules = [f"iptables {how} INPUT -i eth0 -j DROP", f"iptables {how} OUTPUT -o eth0 -j DROP"]
-        return group.system.on_host("sh", "-ec", "; ".join(rules), host=host)
-
-    _, load = group.under_load(lambda: cut("-I"), AGAIN)
+    _, load = group.under_load(lambda: cut(group, "-I", host), AGAIN)
     print(f"requests: {load.count}, lost {load.lost()}, the slowest {load.slowest:.1f} s")
     try:
         assert not load.lost()
         assert len(group.places()) == 2 and f"lab-{host}" not in group.places()
     finally:
-        cut("-D")
-    for _ in range(BACK):
-        if group.is_whole():
-            break
-        sleep(1)
-    assert group.is_whole(), group.nodes()
+        cut(group, "-D", host)
+    until("the group is whole", group.is_whole, BACK)
+
+
+def test_quorum_that_is_lost_is_recovered(group: Group) -> None:
+    """Two of three hosts are cut off: what runs serves on, one host manages alone, and they come back."""
+    for host in ("watchme-2", "watchme-3"):
+        cut(group, "-I", host)
+    until("the Swarm has no leader", lambda: group.system.on_host("docker", "node", "ls").code != 0, AGAIN)
+    ran, load = group.under_load(lambda: command(group, "recover-quorum", "--yes"), AGAIN)
+    print(f"requests: {load.count}, lost {load.lost()}, the slowest {load.slowest:.1f} s")
+    assert "watchme: in one Docker Swarm again; watchme-2, watchme-3 does not answer" in f"{ran}"
+    until("both run on one host", lambda: group.places() == ["lab-watchme"] * 2, AGAIN)
+    assert group.system.ask("GET", PATH)[0] == 200
+    for host in ("watchme-2", "watchme-3"):
+        cut(group, "-D", host)
+    _, load = group.under_load(lambda: command(group, "recover-quorum", "--yes"), AGAIN)
+    assert not load.lost()
+    until("all hosts manage again", group.is_whole, BACK)
+    again = group.system.command("infra", "recover-quorum", "--yes", "--stack", "lab")
+    assert again.code != 0 and "nothing to recover" in again.output, again.output
+    command(group, "restart", SERVICE)
+    assert len({*group.places()}) == 2
 
 
 def test_hosts_that_leave_are_drained(group: Group) -> None:
