@@ -28,5 +28,5 @@ def _follow(container: str, begin: Callable[[], None]) -> None:
         if ran.stdout.strip() == str(REBOOT):
             begin()
         else:
-            # Whoever stopped it may start it again
+            # What stopped it may start it again
             time.sleep(PAUSE)

@@ -1,4 +1,4 @@
-"""A machine of the lab that reboots by itself boots again; one that was stopped waits for whoever stopped it."""
+"""A machine of the lab that reboots by itself boots again; one that was stopped stays so."""
 
 import subprocess
 
