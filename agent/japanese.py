@@ -105,6 +105,8 @@ TEXTS = {
     ": {wrong}": "：{wrong}",
     " ({release}, by {who})": "（{release}、実行者：{who}）",
     "the release": "リリース",
+    " ({state})": "（{state}）",
+    " ({healthy} of {replicas}: {hosts})": "（{replicas}のうち{healthy}：{hosts}）",
     " (it answered {status})": "（応答：{status}）",
     "its last successful backup is {hours:.0f} hours old": "最後に成功したバックアップは{hours:.0f}時間前です",
     "it has no backup": "バックアップがまだありません",

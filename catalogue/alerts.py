@@ -11,7 +11,7 @@ Measure = Literal[
     "proxy server errors", "certificate", "network", "container attachment", "legacy network", "name resolution",
     "open port", "container memory", "oom kills", "memory", "swap", "disk", "inodes", "clock", "release unfinished",
     "registry login", "followed tag", "container traffic", "certificate renewal",
-    "release overridden", "backup age", "backup drill",
+    "release overridden", "backup age", "backup drill", "group host", "spread copies", "group quorum",
 ]  # fmt: skip
 PERCENT = ("memory", "swap", "disk", "inodes", "container memory", "proxy server errors")
 OF_PROXY = ("proxy down", "proxy server errors", "certificate", "certificate renewal")

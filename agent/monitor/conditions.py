@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from agent import quoting, times
 from agent.documents.manifest import Alert
-from agent.measures import backups, containers, machine, proxy, release, units
+from agent.measures import backups, containers, group, machine, proxy, release, units
 from agent.monitor import names
 from agent.monitor.look import HostFacts, Measured, Measures
 
@@ -14,6 +14,9 @@ MEASURES: dict[str, Callable[[HostFacts, Alert], Measures]] = {
     "unit restarts": units.restarts,
     "unit failed": units.failed_units,
     "service unhealthy": units.unhealthy_services,
+    "group host": group.hosts_away,
+    "spread copies": group.copies_missing,
+    "group quorum": group.quorum_lost,
     "memory freed": units.stopped_units,
     "single runs twice": units.singletons_elsewhere,
     "proxy down": proxy.down,

@@ -9,9 +9,24 @@ from datetime import tzinfo
 from functools import cached_property
 from typing import Any, NamedTuple, Optional
 
-from agent import ecr, health, managers, overrides, proxies, quoting, registry, slots, times, traffic, units, wording
+from agent import (
+    ecr,
+    health,
+    managers,
+    overrides,
+    proxies,
+    quoting,
+    registry,
+    slots,
+    stacks,
+    times,
+    traffic,
+    units,
+    wording,
+)
 from agent.documents import docker
 from agent.documents import manifest as documents
+from agent.documents.answers import GroupState
 from agent.engine import Declined
 from agent.overrides import Override
 from agent.proxy import Proxy
@@ -104,6 +119,11 @@ class HostFacts:
     def services(self) -> dict[str, int]:
         """Service → HTTP status, of those that are to run."""
         return health.once(self.world, slots.probes(self.world, self.manifest))
+
+    @cached_property
+    def group(self) -> Optional[GroupState]:
+        """How the group is that this host leads; None where it leads none."""
+        return stacks.group_state(self.world)
 
     @cached_property
     def expected_containers(self) -> list[documents.Container]:

@@ -15,6 +15,7 @@ from infra.status import HostStatus
 
 # Heads of the tables
 SERVICES = ("service", "now", "24 hours", "build")
+SPREAD = ("service", "healthy", "hosts")
 SITES = ("site", "certificate", "maintenance")
 BACKUPS = ("service", "last backup", "size", "last failure", "last drill")
 RELEASES = ("when", "by", "what", "release", "changed", "outcome")
@@ -46,6 +47,7 @@ def parts(host: HostStatus, reader: Reader) -> Iterator[str]:
         for name, status in host.answer["services"].items()
     ]
     yield reader.table("Services", SERVICES, services)
+    yield reader.table("Spread services", SPREAD, list(_spread(host.answer)))
     yield reader.table("Sites", SITES, list(_sites(host.answer, reader)))
     if overview is None:
         why = say("Without its last month, backups and releases: {why}", why=say.of(host.overview_error))
@@ -112,6 +114,14 @@ def summarise(paths: list[str], reader: Reader) -> str:
     if len(paths) < 2:
         return paths[0] if paths else NONE
     return reader.say("{path} and {count} more", path=paths[0], count=len(paths) - 1)
+
+
+def _spread(answer: Status) -> Iterator[tuple[str, str, str]]:
+    """What the group that the host leads runs together, and where."""
+    group = answer.get("group")
+    for name, copies in sorted(group["services"].items()) if group else []:
+        count = f"{len(copies['hosts'])} / {copies['replicas']}"
+        yield name, markup.state(count, len(copies["hosts"]) >= copies["replicas"]), ", ".join(copies["hosts"]) or NONE
 
 
 def _alerts(answer: Status, reader: Reader) -> Iterator[str]:

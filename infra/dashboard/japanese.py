@@ -28,6 +28,8 @@ TEXTS = {
     "and alarms.": "費用は{date}時点のAWSオンデマンド価格（インスタンス、ディスク、IPアドレス）による概算です。税、通信、スナップショット、ログ、アラームは含みません。",
     # infra/dashboard/host.py
     "build": "ビルド",
+    "Spread services": "分散サービス",
+    "hosts": "ホスト",
     "Sites": "サイト",
     "site": "サイト",
     "certificate": "証明書",

@@ -21,8 +21,8 @@ from tests.support import ROOT
 JAPANESE = re.compile("[\u3000-\u30ff\u4e00-\u9fff\uff00-\uffef]")
 # Texts that are data, or are chosen before they are said
 CHOSEN = {
-    *page.HOSTS, *host_parts.SERVICES, *host_parts.SITES, *host_parts.BACKUPS, *host_parts.RELEASES, readers.COMMA,
-    "Services", "Sites", "Backups", "Releases", "its owner's", "machine {number} ({type})", status.NEVER_MADE,
+    *page.HOSTS, *host_parts.SERVICES, *host_parts.SPREAD, *host_parts.SITES, *host_parts.BACKUPS, *host_parts.RELEASES, readers.COMMA,
+    "Services", "Spread services", "Sites", "Backups", "Releases", "its owner's", "machine {number} ({type})", status.NEVER_MADE,
     status.TO_TAKE_OVER, status.EARLIER_AGENT,
 }  # fmt: skip
 SOURCES = sorted((ROOT / "infra/dashboard").glob("*.py"))
