@@ -1,5 +1,5 @@
 # Targets for tests and benchmarks; included by the Makefile.
-.PHONY: test test-all test-machine test-pythons bench bench-peers bench-preview bench-growth bench-scan recordings
+.PHONY: test test-all test-machine soak test-pythons bench bench-peers bench-preview bench-growth bench-scan recordings
 
 test: $(UV) ## checks style and types, and runs the tests of a pull request
 	@$(RUN) python -m tests.all
@@ -9,6 +9,9 @@ test-machine: $(UV) ## runs make lab on an emulated stock Debian server (half an
 
 test-all: $(UV) ## like test, with the nightly tests
 	@$(RUN) python -m tests.all --everything
+
+soak: $(UV) ## breaks a lab at random under requests for SOAK_MINUTES (30), from SOAK_SEED
+	@$(RUN) python -m tests.soak
 
 test-pythons: $(UV) ## runs the agent's tests and the pure ones on the Pythons of Debian's releases (root, debootstrap)
 	@$(RUN) python -m tests.pythons

@@ -75,7 +75,7 @@ func main() {
 		w.Header().Set("Content-Type", "application/json")
 		json.NewEncoder(w).Encode(map[string]any{
 			"service": name, "health": r.URL.Path == health, "method": r.Method, "path": r.URL.Path,
-			"headers": r.Header, "host": r.Host, "bytes": size,
+			"headers": r.Header, "host": r.Host, "bytes": size, "version": os.Getenv("STUB_VERSION"),
 		})
 	}
 	if runs := os.Getenv("STUB_RUNS"); runs != "" {

@@ -22,9 +22,9 @@ WITHOUT_RULES = "iptables-save | grep -vE ' DOCKER( |$)|:DOCKER |DOCKER-|MASQUER
 _version = iter(range(2, 10000))
 
 
-def push(system: System, fault: str = "") -> None:
+def push(system: System, fault: str = "", version: str = "") -> None:
     """A new image of one service under its tag: the next `pulumi up` is a release that restarts one unit."""
-    facts = {**stubs()[REPOSITORY], "version": next(_version), **({"fault": fault} if fault else {})}
+    facts = {**stubs()[REPOSITORY], "version": version or next(_version), **({"fault": fault} if fault else {})}
     push_stub(system.lab, REGION, REPOSITORY, facts, build_programs())
 
 
@@ -86,6 +86,37 @@ def at(system: System, said: str, script: str, then: Callable[[], object] = lamb
     yield
     watcher.join(60)
     assert happened.is_set(), f"nothing said {said!r}"
+
+
+@contextmanager
+def state_full(system: System) -> Iterator[None]:
+    """The disk that releases are kept on has a few kilobytes left."""
+    move = (
+        "cp -a /var/lib/infra /run/kept-infra && size=$(du -sk /run/kept-infra | cut -f1) && "
+        "mount -t tmpfs -o size=$((size + 64))k tmpfs /var/lib/infra && chmod 700 /var/lib/infra && "
+        "cp -a /run/kept-infra/. /var/lib/infra/"
+    )
+    moved = system.on_host("sh", "-c", move)
+    assert moved.code == 0, moved.output
+    try:
+        yield
+    finally:
+        assert system.on_host("sh", "-c", "umount /var/lib/infra && rm -rf /run/kept-infra").code == 0
+
+
+def reach_registry(system: System, action: str) -> None:
+    """Inserts (-I) or deletes (-D) the rule by which the host does not reach its registry."""
+    address = system.lab.registry_address(REGION)
+    assert system.on_host("iptables", action, "OUTPUT", "-d", address, "-j", "REJECT").code == 0
+
+
+@contextmanager
+def registry_down(system: System) -> Iterator[None]:
+    reach_registry(system, "-I")
+    try:
+        yield
+    finally:
+        reach_registry(system, "-D")
 
 
 @dataclass

@@ -70,22 +70,6 @@ def directory_full(system: System) -> Iterator[None]:
         assert system.on_host("umount", COMPOSE).code == 0
 
 
-@contextmanager
-def state_full(system: System) -> Iterator[None]:
-    """The disk that releases are kept on has a few kilobytes left."""
-    move = (
-        "cp -a /var/lib/infra /run/kept-infra && size=$(du -sk /run/kept-infra | cut -f1) && "
-        "mount -t tmpfs -o size=$((size + 64))k tmpfs /var/lib/infra && chmod 700 /var/lib/infra && "
-        "cp -a /run/kept-infra/. /var/lib/infra/"
-    )
-    moved = system.on_host("sh", "-c", move)
-    assert moved.code == 0, moved.output
-    try:
-        yield
-    finally:
-        assert system.on_host("sh", "-c", "umount /var/lib/infra && rm -rf /run/kept-infra").code == 0
-
-
 def edited(path: str, old: str, new: str):
     @contextmanager
     def fault(system: System) -> Iterator[None]:
@@ -96,20 +80,6 @@ def edited(path: str, old: str, new: str):
             system.restore(path)
 
     return fault
-
-
-def _registry(system: System, action: str) -> None:
-    address = system.lab.registry_address(faults.REGION)
-    assert system.on_host("iptables", action, "OUTPUT", "-d", address, "-j", "REJECT").code == 0
-
-
-@contextmanager
-def registry_down(system: System) -> Iterator[None]:
-    _registry(system, "-I")
-    try:
-        yield
-    finally:
-        _registry(system, "-D")
 
 
 @dataclass(frozen=True)
@@ -134,10 +104,10 @@ ROWS = {
     "never healthy": Row(image_that("never"), "rolled back", f"{faults.SERVICE} answered 503 at http://127.0.0.1:8014/health within 12 s; its log ends: .*no database at db.internal:5432"),
     "flaps": Row(image_that("flaps"), "rolled back", f"{faults.SERVICE} (did not answer 200 often enough in succession|answered 503)"),
     "disk full at the switch": Row(directory_full, "rolled back", "No space left on device"),
-    "disk full": Row(state_full, "refused", "no space left on device: "),
+    "disk full": Row(faults.state_full, "refused", "no space left on device: "),
     "invalid unit": Row(edited("files/templates/compose.service.j2", "TimeoutStartSec=0", "TimeoutStartSec=soon\nExecStart=relative"), "refused", "systemd-analyze verify"),
     "invalid compose file": Row(edited("rendering/compose.py", '"mem_limit":', '"mem_limitz":'), "refused", "docker-compose config"),
-    "registry down": Row(registry_down, "refused", r"1 image cannot be pulled"),
+    "registry down": Row(faults.registry_down, "refused", r"1 image cannot be pulled"),
 }  # fmt: skip
 
 
@@ -193,7 +163,7 @@ def test_failed_rollback_is_reported_and_fixed_by_the_next_release(watchme):
         ):
             ran = watchme.up()
     finally:
-        _registry(watchme, "-D")
+        faults.reach_registry(watchme, "-D")
     assert ran.code != 0 and "rollback failed on watchme" in ran.output
     assert "the files are restored, but: " in ran.output and "avatar-uploader" in ran.output
     assert serving(watchme) == before
