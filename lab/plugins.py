@@ -15,6 +15,7 @@ from lab.settings import ROOT
 from lab.tools import ensure_pulumi
 
 FOLDER = "LAB_PLUGINS"
+REAL = "LAB_REAL_PLUGINS"
 # Plugin → version, and the module that stands in for it
 PLUGINS = {
     "aws": ("7.51.1", "lab.fakes.aws"),
@@ -41,9 +42,15 @@ def this_machine() -> Machine:
 
 def install(home: Path) -> dict[str, str]:
     """Puts every plugin into a PULUMI_HOME; plugin → "real" or "stand-in". Raises LabError where LAB_PLUGINS names a
-    folder without one that fits."""
+    folder without one that fits, and with LAB_REAL_PLUGINS=1 for one that would be a stand-in."""
     downloads = from_folder(Path(os.environ[FOLDER]), this_machine()) if os.environ.get(FOLDER) else {}
-    return {name: _install(home, name, downloads.get(name)) for name in PLUGINS}
+    kinds = {name: _install(home, name, downloads.get(name)) for name in PLUGINS}
+    if os.environ.get(REAL) == "1" and (fakes := [name for name, kind in kinds.items() if kind != "real"]):
+        raise LabError(
+            f"{REAL}=1, but the plugin {', '.join(fakes)} could be neither downloaded nor taken from {FOLDER}: the lab "
+            "would run a stand-in"
+        )
+    return kinds
 
 
 def from_folder(folder: Path, machine: Machine) -> dict[str, Path]:

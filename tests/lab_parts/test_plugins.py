@@ -43,6 +43,15 @@ def test_a_plugin_of_a_folder_is_installed(tmp_path, monkeypatch, name):
     assert plugins.install(home)["command"] == "real"
 
 
+def test_lab_of_real_plugins_has_no_stand_in(tmp_path, monkeypatch):
+    monkeypatch.setattr(plugins, "_download", lambda *_: False)
+    monkeypatch.setenv("LAB_REAL_PLUGINS", "1")
+    with pytest.raises(LabError, match="LAB_REAL_PLUGINS=1, but the plugin aws, command could be neither downloaded"):
+        plugins.install(tmp_path)
+    monkeypatch.setattr(plugins, "_install", lambda *_: "real")
+    assert plugins.install(tmp_path) == {"aws": "real", "command": "real"}
+
+
 WRONG = {
     "no such folder": (None, "no such folder"),
     "an empty folder": ([], "found nothing"),
