@@ -28,15 +28,6 @@ from catalogue.timezones import UTC, TimeZone
 from catalogue.validation import Document, misread_values, problems_of
 
 PROJECT = "infra"
-# In the environment of an update that does what was approved: repository and suffix → digest, as JSON
-APPROVED_IMAGES = "INFRA_APPROVED_IMAGES"
-# In that of an update for some services alone: their host, their names, and what is deployed then, as JSON
-DEPLOYING = "INFRA_DEPLOYING"
-# How the reason of such an update begins, where another one ended after it was worked out
-STALE = "nothing was touched: the stack was updated meanwhile"
-OF_ONE_UPDATE = {APPROVED_IMAGES, DEPLOYING}
-# While it is not known how one ended: the command that it was
-UNSETTLED = ".infra/deploying-{stack}"
 # `secret: true` in Pulumi.yaml would do, but allows no default: every stack would have to set every key
 SECRET_KEYS = [f"{PROJECT}:{key}" for key in ("sshPrivateKey", "hostPrivateKeys", "secrets")]
 # Secrets of every host's monitor, under infra:secrets.monitor: where notices go

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pulumi
 
-from catalogue.stack import STALE, Stack
+from catalogue.stack import Stack
+from catalogue.updates import STALE
 from components.before import Before, LastRelease
 from components.configuration import Deploying
 from rendering.archive import Release as Built

@@ -18,7 +18,8 @@ from catalogue.files import mapping, read_mapping
 from catalogue.problems import CatalogueError, Problem
 from catalogue.shapes import JsonObject
 from catalogue.sources import SourcesAnswer, SourcesRequest
-from catalogue.stack import APPROVED_IMAGES, DEPLOYING, PROJECT, SECRET_KEYS, UNSETTLED, Stack, shown_path, stack_from
+from catalogue.stack import PROJECT, SECRET_KEYS, Stack, shown_path, stack_from
+from catalogue.updates import APPROVED_IMAGES, DEPLOYING, UNSETTLED
 
 SOURCES = 300  # seconds for reading all secrets of infra:secretsFrom
 

@@ -13,7 +13,7 @@ from catalogue.stack import Stack
 from components import lookup
 from components.access import here
 from components.region import Region
-from rendering.images import copy_request
+from rendering.mirrors import copy_request
 
 LIMIT = 300  # seconds until registries have answered
 

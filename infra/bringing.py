@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from agent.documents.answers import Releases
 from catalogue.loading import Catalogue
-from catalogue.stack import STALE, UNSETTLED, Stack
+from catalogue.stack import Stack
+from catalogue.updates import STALE, UNSETTLED
 from infra import hosts
 from infra.errors import InfraError
 from infra.hosts import LastOutputs

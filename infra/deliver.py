@@ -5,13 +5,15 @@ import hashlib
 import json
 import os
 import sys
+import threading
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from typing import cast
 
-from catalogue.stack import DEPLOYING
+from catalogue.updates import DEPLOYING
 from infra import delivery, outside, unfinished_jobs
 from infra.delivery import OutsideLook
 from infra.errors import InfraError
@@ -123,6 +125,8 @@ class Delivery(Work):
                 tags.add()
             only = json.loads(os.environ.get(DEPLOYING) or "{}").get("services", [])
             self.job = delivery.sending(target, delivery.Delivery(request, base, only), look, say)
+            # While the host works: what it looks like from outside is asked last
+            threading.Thread(target=import_module, args=("infra.http2",), daemon=True).start()
             self.job.on_sending = lambda id: unfinished_jobs.remember(
                 target, Unfinished(id, request["release"], planned)
             )

@@ -16,7 +16,7 @@ from catalogue.loading import Catalogue
 from catalogue.problems import nearest
 from catalogue.service import Image, Service
 from catalogue.services import ComposeService
-from catalogue.stack import APPROVED_IMAGES, DEPLOYING
+from catalogue.updates import APPROVED_IMAGES, DEPLOYING
 from infra import aws, bringing, hosts
 from infra.errors import InfraError
 from infra.move import run

@@ -13,7 +13,7 @@ from infra.errors import InfraError
 from infra.mirror import mirror_image
 from infra.move.steps.images import login, registry
 from infra.skopeo import Copier
-from rendering.images import copy_request
+from rendering.mirrors import copy_request
 
 VERSION = re.compile(r"v?([0-9]{1,9}(?:\.[0-9]{1,9}){0,5})(.*)")
 

@@ -9,10 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from urllib.parse import SplitResult, urlsplit
 
-from h2.connection import H2Connection
-from h2.events import ConnectionTerminated, ResponseReceived, StreamReset
-from h2.exceptions import ProtocolError
-
 from infra.limits import time_limit
 
 PATIENCE = 10.0
@@ -70,6 +66,8 @@ def _ask(address: str, context: ssl.SSLContext, newer: ssl.SSLContext, url: str)
 
 
 def _answer(address: str, port: int, context: ssl.SSLContext, parts: SplitResult) -> str:
+    from infra.http2 import status_over_http2
+
     name, target = parts.hostname or "", (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     over = ""
     try:
@@ -82,11 +80,11 @@ def _answer(address: str, port: int, context: ssl.SSLContext, parts: SplitResult
         ):
             is_newer = secure.selected_alpn_protocol() == HTTP2
             over = " over HTTP/2" if is_newer else ""
-            status = _status_over_http2(secure, name, target) if is_newer else _status(secure, name, target)
+            status = status_over_http2(secure, name, target) if is_newer else _status(secure, name, target)
             if late.is_set():
                 return f"did not answer within {LONGEST:.0f} s{over}"
             return "200" if status == 200 else f"answered {status}{over}"
-    except (OSError, http.client.HTTPException, ProtocolError) as error:
+    except (OSError, http.client.HTTPException) as error:
         return f"did not answer{over}: {error}"
 
 
@@ -95,26 +93,6 @@ def _status(secure: ssl.SSLSocket, name: str, target: str) -> int:
     connection.sock = secure
     connection.request("GET", target)
     return connection.getresponse().status
-
-
-def _status_over_http2(secure: ssl.SSLSocket, name: str, target: str) -> int:
-    """Raises ProtocolError for an answer that no client takes, and OSError."""
-    connection = H2Connection()
-    connection.initiate_connection()
-    request = {":method": "GET", ":scheme": "https", ":authority": name, ":path": target}
-    connection.send_headers(1, list(request.items()), end_stream=True)
-    while True:
-        secure.sendall(connection.data_to_send())
-        for event in connection.receive_data(secure.recv(65536) or _raise_closed()):
-            if isinstance(event, ResponseReceived):
-                status = dict(event.headers).get(b":status", b"")
-                return int(status) if status.isdigit() else 0
-            if isinstance(event, (StreamReset, ConnectionTerminated)):
-                raise OSError(f"the server ended it ({event.error_code!s})")
-
-
-def _raise_closed() -> bytes:
-    raise OSError("the connection was closed")
 
 
 def _is_plain(url: str) -> bool:

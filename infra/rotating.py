@@ -10,7 +10,8 @@ from catalogue.deployed_images import DeployRequest, standing
 from catalogue.loading import Catalogue
 from catalogue.parts import release_order
 from catalogue.shapes import is_mapping
-from catalogue.stack import APPROVED_IMAGES, DEPLOYING, UNSETTLED, Stack
+from catalogue.stack import Stack
+from catalogue.updates import APPROVED_IMAGES, DEPLOYING, UNSETTLED
 from infra import bringing, hosts, notes, remote, secret
 from infra.bringing import Say
 from infra.errors import InfraError

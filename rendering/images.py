@@ -7,9 +7,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from agent.documents.manifest import Manifest
-from catalogue.service import Image as Named
-from catalogue.stack import Stack
-from rendering.requests import MirrorRequest
 
 # An index of two architectures counts as three images
 NEWEST = 60
@@ -23,18 +20,6 @@ REFERENCE = re.compile(
     r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com/"
     r"(?P<repository>[a-z0-9][a-z0-9._/-]*)@(?P<digest>sha256:[0-9a-f]{64})"
 )
-
-
-def copy_request(stack: Stack, image: Named, digest: str) -> MirrorRequest:
-    """The request to `infra.mirror`: an image of another registry, and its digest in the stack's registry."""
-    return {
-        "account": stack.accountId,
-        "region": stack.region,
-        "repository": image.repository,
-        "reference": image.suffix,
-        "digest": digest,
-        "logins": {host: login for host, login in stack.registry_logins.items() if host == image.host},
-    }
 
 
 @dataclass(frozen=True, order=True)

@@ -19,7 +19,8 @@ from typing import IO, Any, cast
 from agent import times
 from catalogue.loading import Catalogue
 from catalogue.shapes import is_mapping
-from catalogue.stack import OF_ONE_UPDATE, PROJECT
+from catalogue.stack import PROJECT
+from catalogue.updates import OF_ONE_UPDATE
 from infra import locks, names
 from infra.errors import InfraError
 from infra.move.attempts import Attempts

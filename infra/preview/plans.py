@@ -9,7 +9,7 @@ from typing import TypedDict
 
 from catalogue.files import read_json
 from catalogue.problems import CatalogueError
-from catalogue.stack import APPROVED_IMAGES, OF_ONE_UPDATE
+from catalogue.updates import APPROVED_IMAGES, OF_ONE_UPDATE
 from infra import notes
 from infra.errors import InfraError
 from infra.orphans import command as orphans

@@ -5,7 +5,7 @@ import json
 import boto3
 import pytest
 
-from catalogue.stack import STALE
+from catalogue.updates import STALE
 from infra import bringing, deploying, locks
 from infra.deploying import Deployment, digests_to_deploy, former, host_of, serves
 from infra.errors import InfraError
