@@ -265,7 +265,8 @@ def _switch(world: World, job: Job, ready: Plan, switch: Transaction) -> tuple[d
     touched = [probe["service"] for probe in probes if probe["unit"] in ready.starting_units]
     exempt = [probe for probe in probes if probe["service"] in switch.sick and probe["service"] not in touched]
     moving = {rollout.service for rollout in ready.rollouts if rollout.link in later}
-    waited_for = {entry["service"] for entry in waiting_entries}
+    waiting_units = {entry["then"] for entry in waiting_entries}
+    waited_for = {probe["service"] for probe in probes if probe["unit"] in waiting_units}
     first = [slots.own_probe(p) if p["service"] in moving | waited_for else p for p in probes if p not in exempt]
     successes = {service: int(manifest["health"]["successes"]) for service in touched}
     job.say(f"waiting for {count(len(first), 'service')} to be healthy, {limit:.0f} s at most")

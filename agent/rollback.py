@@ -155,9 +155,9 @@ class _Undoing:
         world = self._world
         if self._base:
             manifest = self._base.manifest
-            awaited_services = {entry["service"] for entry in holding.waiting(world, manifest["held"])}
+            awaited_units = {entry["unit"] for entry in holding.waiting(world, manifest["held"])}
             own_probes: list[AimedProbe] = [
-                {**probe, "public": None} for probe in probes if probe["service"] in awaited_services
+                {**probe, "public": None} for probe in probes if probe["unit"] in awaited_units
             ]
             self._complaints.attempt(health.wait, own_probes, {}, health.Patience.of(manifest, since))
         for manifest in self._manifests:

@@ -15,7 +15,8 @@ from typing import Any
 from catalogue.instances import rename_gate
 from catalogue.models import ContainerNetwork, GroupedNetwork, System
 from catalogue.network_defaults import network_of
-from catalogue.parts import host_of, leader_of, members, relay, relay_name
+from catalogue.parts import host_of, leader_of, members
+from catalogue.relays import relay, relay_name
 from catalogue.service import RetiredService, Service
 from catalogue.services import ComposeService, UnitService
 from catalogue.spread import SpreadService

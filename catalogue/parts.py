@@ -17,11 +17,11 @@ from typing import Any
 from catalogue.instances import Instance, rename_gate
 from catalogue.models import System
 from catalogue.network_defaults import network_of
+from catalogue.relays import relay, relay_name
 from catalogue.service import RetiredService, Service
-from catalogue.services import ComposeService, UnitService
+from catalogue.services import ComposeService
 from catalogue.stack import Stack
 
-PROXYD = "/lib/systemd/systemd-socket-proxyd"
 # In the place of an address that is not known before its machine is there; no name in the world ends like it
 UNKNOWN = ".private-address.invalid"
 
@@ -105,11 +105,6 @@ def release_order(stack: Stack, former_callers: Mapping[str, Sequence[str]] | No
     for host in stack.hosts:
         add(host)
     return ordered
-
-
-def relay_name(service: str, host: str) -> str:
-    """The relay's name: `whisper-on-gpu`."""
-    return f"{service}-on-{host}"
 
 
 def with_parts(stack: Stack, systems: dict[str, System]) -> dict[str, System]:
@@ -217,38 +212,3 @@ def _inside_names(service: ComposeService) -> list[str]:
     """The names by which containers of its network know a service that listens."""
     names = [service.compose_key, service.container, *service.aliases] if service.listens_inside else []
     return list(dict.fromkeys(names))
-
-
-def relay(service: ComposeService, host: str, address: str, after: Sequence[str] = ()) -> UnitService:
-    """The unit that leads connections at a service's port to an `address`, where it runs apart from its system. While
-    units `after` which it comes are starting, connections wait at its socket."""
-    name, order = relay_name(service.name, host), {"After": " ".join(after)} if after else {}
-    return UnitService.model_validate(
-        {
-            "kind": "unit",
-            "name": name,
-            "purpose": f"Leads to {service.name} on {host}",
-            "purpose_ja": f"{host} の {service.name} への中継",
-            "role": service.role,
-            "port": service.port,
-            "port_exception": service.port_exception,
-            "health": service.health_path or "/",
-            "unit": f"{name}.service",
-            "socket": True,
-            "memory": {"limit": "64m"},
-            "directives": {
-                "Unit": {"Description": f"Leads to {service.name} on {host}", **order},
-                "Service": {
-                    "ExecStart": f"{PROXYD} --connections-max=4096 {address}",
-                    "DynamicUser": "yes",
-                    "NoNewPrivileges": "yes",
-                    "PrivateTmp": "yes",
-                    "ProtectSystem": "strict",
-                    "ProtectHome": "yes",
-                    # A connection takes two sockets and two pipes
-                    "LimitNOFILE": "32768",
-                },
-                "Install": {"WantedBy": "multi-user.target"},
-            },
-        }
-    )

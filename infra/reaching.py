@@ -21,8 +21,9 @@ from agent.documents import answers
 from agent.documents.requests import AccessPayload
 from catalogue.groups import spread_in
 from catalogue.loading import Catalogue
-from catalogue.parts import members, relay_name
+from catalogue.parts import members
 from catalogue.problems import nearest
+from catalogue.relays import relay_name
 from infra import hosts, remote
 from infra.delivery import who
 from infra.errors import InfraError

@@ -10,8 +10,9 @@ from catalogue import models as catalogue_models
 from catalogue.host import SshHost
 from catalogue.loading import Catalogue, images_of
 from catalogue.models import System
-from catalogue.parts import leader_of, parts, relay_name
+from catalogue.parts import leader_of, parts
 from catalogue.proxied import proxied_names
+from catalogue.relays import relay_name
 from catalogue.service import Service
 from catalogue.services import ComposeService, NativeService, most_memory
 from catalogue.stack import Stack

@@ -138,9 +138,10 @@ class RequestHold(TypedDict):
 
 
 class ActiveRequestHold(RequestHold):
-    """One whose requests wait during a switch: `to` is the port that its service is going to have."""
+    """One whose requests wait during a switch: `to` is the port that its service is going to have, in unit `then`."""
 
     to: int
+    then: str
 
 
 class Port(TypedDict):

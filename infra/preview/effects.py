@@ -132,8 +132,8 @@ class Units:
     def with_waiting_requests(self) -> set[str]:
         """The units that restart while the proxy holds the requests for all of their services."""
         entries = holding.entries_to_hold(self.old, self.new, self.to_restart | (self.before - self.by_name.keys()))
-        held_services = {entry["service"] for entry in entries}
-        return {unit for unit, services in self.services.items() if held_services.issuperset(services)}
+        held_services, then = {entry["service"] for entry in entries}, {entry["then"] for entry in entries}
+        return then | {unit for unit, services in self.services.items() if held_services.issuperset(services)}
 
     @cached_property
     def rolling(self) -> set[str]:

@@ -114,7 +114,7 @@ def test_gates_and_shared_secrets_go_with_a_service(project, tmp_path):
     shop = project("shop", hosts={"gpu": part("gate")}, change=guarded)
     assert errors(check(shop)) == [], lines(shop)
     site = next(f.content.decode() for f in render(shop, "box").files if f.path.endswith("shop.hey-watch.me"))
-    assert "127.0.0.1:8041" in site or "gate-on-gpu" in site
+    assert "service_gate" in site
     database = project("shop", hosts={"gpu": part("shop-db")}, secrets={"shop": {"POSTGRES_PASSWORD": "x"}})
     assert database.secrets["shop-db"] == {"POSTGRES_PASSWORD": "x"}
     assert errors(check(database)) == [], lines(database)
