@@ -1,12 +1,8 @@
 """A preview as comments of a pull request: one for each stack, edited in place."""
 
 import contextlib
-import json
 import re
-import time
-import urllib.error
 import urllib.parse
-import urllib.request
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,12 +13,11 @@ from catalogue.files import read_text
 from catalogue.languages import Language
 from catalogue.problems import CatalogueError
 from catalogue.stack import read_stack
+from infra import github_api
 from infra.errors import InfraError
 from infra.preview.formats.markdown import LIMIT, quiet, speaker
 
 MARKED = re.compile(r"<!-- infra preview ([a-z0-9-]+) -->\n")
-NEXT = re.compile(r'<([^>]+)>;\s*rel="next"')
-ATTEMPTS, PATIENCE = 3, 60.0
 
 
 @dataclass(frozen=True)
@@ -136,7 +131,7 @@ def _comments(pull: Pull) -> dict[str, Comment]:
     by_stack: dict[str, Comment] = {}
     while url:
         entries: list[Comment]
-        entries, url = _page(pull, url)
+        entries, url = github_api.page(_api(pull), url)
         for entry in entries:
             mark = MARKED.match((entry.get("body") or "").replace("\r\n", "\n"))
             if mark and entry["user"]["type"] == "Bot":
@@ -145,40 +140,11 @@ def _comments(pull: Pull) -> dict[str, Comment]:
 
 
 def _ask(pull: Pull, path: str, method: str = "GET", body: Any = None) -> Any:
-    return _page(pull, path, method, body)[0]
+    return github_api.ask(_api(pull), path, method, body)
 
 
-def _page(pull: Pull, path: str, method: str = "GET", body: Any = None) -> tuple[Any, str | None]:
-    """An answer, and where the next page is."""
-    url = path if path.startswith(pull.api) else f"{pull.api}{path}"
-    headers = {
-        "Accept": "application/vnd.github+json", "Authorization": f"Bearer {pull.token}",
-        "X-GitHub-Api-Version": "2022-11-28", "Content-Type": "application/json", "User-Agent": "infra",
-    }  # fmt: skip
-    data = None if body is None else json.dumps(body).encode()
-    for attempt in range(1, ATTEMPTS + 1):
-        try:
-            with urllib.request.urlopen(
-                urllib.request.Request(url, data, headers, method=method), timeout=30
-            ) as answer:
-                following = NEXT.search(answer.headers.get("Link") or "")
-                return json.load(answer), following[1] if following else None
-        except urllib.error.HTTPError as error:
-            wait = float(error.headers.get("Retry-After") or 2 * attempt)
-            if (
-                attempt < ATTEMPTS
-                and wait <= PATIENCE
-                # A comment that was half written would be there twice
-                and (error.code == 429 or "Retry-After" in error.headers or (error.code >= 500 and method != "POST"))
-            ):
-                time.sleep(wait)
-                continue
-            raise InfraError(
-                f"{method} {url}: {error.code} {_reason(error)}; {HINTS.get(error.code, '')}".rstrip("; ")
-            ) from None
-        except (OSError, ValueError) as error:
-            raise InfraError(f"{method} {url}: {error}") from None
-    raise AssertionError("every attempt returns or raises")
+def _api(pull: Pull) -> github_api.Api:
+    return github_api.Api(pull.api, pull.token, HINTS)
 
 
 HINTS = {
@@ -186,10 +152,3 @@ HINTS = {
     403: "the job needs permissions: pull-requests: write",
     404: "no such pull request, or the token may not see it",
 }
-
-
-def _reason(error: urllib.error.HTTPError) -> str:
-    try:
-        return str(json.load(error).get("message", ""))
-    except (ValueError, AttributeError):
-        return str(error.reason)

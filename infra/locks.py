@@ -1,6 +1,7 @@
 """A stack's lock that a killed Pulumi left: removed where its update certainly runs no more, else asked about.
 
-`python -m infra.locks STACK` is how the program of an update keeps which engine it was started by."""
+`python -m infra.locks STACK` is how the program of an update keeps which engine it was started by, and in GitHub
+Actions by which run."""
 
 import contextlib
 import os
@@ -166,33 +167,11 @@ def patiently(work: Callable[[], T], seconds: float, say: Callable[[str], object
             time.sleep(PAUSE)
 
 
-def pass_locks(
-    stack: str, work: Callable[[], tuple[T, str]], say: Callable[[str], object], ask: Callable[[str], bool]
-) -> tuple[T, str]:
-    """Does some `work` on a stack, which gives a result and what Pulumi complained of, past locks that nothing holds:
-    one that a killed engine of this checkout left is removed, and `ask` is asked about any other. The result, and why
-    the stack is locked still ("" where it is not)."""
-    # The work may start an engine itself, which is remembered instead
-    engine = read_engine(stack)
-    result, message = work()
-    if not holders(message):
-        return result, ""
-    dead, prompt = is_dead(message, engine), question(stack, message)
-    if not dead and not ask(prompt):
-        return result, f"{prompt}; once it no longer runs: pulumi cancel --stack {stack}, then the same command again"
-    if not dead:
-        # The answer was about these locks: they may be gone by now, or others have come
-        again, said_now = work()
-        if not holders(said_now):
-            return again, ""
-        if holders(said_now) != holders(message):
-            return again, f"{question(stack, said_now)}: wait until it ends, then run the same command again"
-    if remove(stack):
-        say("removed the lock of an update that was killed on this machine" if dead else "the lock was removed")
-        result, _ = work()
-    return result, ""
-
-
 if __name__ == "__main__":
     if engine := engine_above(os.getppid()):
         remember(sys.argv[1], engine)
+        # Only there is it known which run this is; the state's own libraries take time to load
+        if os.environ.get("GITHUB_ACTIONS") == "true":
+            from infra import unlocking
+
+            unlocking.record_run(sys.argv[1], engine)

@@ -1,4 +1,4 @@
-"""A stand-in of GitHub's API for comments of a pull request, on a loopback address."""
+"""A stand-in of GitHub's API for comments of a pull request and for runs of Actions, on a loopback address."""
 
 import json
 import re
@@ -17,12 +17,13 @@ TOKEN = "ghs_planted"
 @dataclass
 class GitHub:
     """`comments` of pull request 7 of team/infra, `page` how many an answer holds; `failures` are statuses to answer
-    first, `writes` what was changed."""
+    first, `writes` what was changed. `answers` are those of further paths."""
 
     comments: list[dict[str, Any]] = field(default_factory=list)
     page: int = 2
     failures: list[int] = field(default_factory=list)
     writes: list[str] = field(default_factory=list)
+    answers: dict[str, Any] = field(default_factory=dict)
     url: str = ""
 
     def says(self, body: str, who: str = "Bot") -> None:
@@ -67,6 +68,8 @@ def serving(github: GitHub) -> Iterator[GitHub]:
                 more = len(github.comments) > github.page * number
                 link = f'<{github.url}{url.path}?per_page=100&page={number + 1}>; rel="next"' if more else ""
                 self.answer(200, shown, Link=link)
+            elif url.path in github.answers:
+                self.answer(200, github.answers[url.path])
             else:
                 self.answer(404, {"message": "Not Found"})
 

@@ -65,6 +65,16 @@ def test_the_job_that_may_comment_runs_no_code_of_the_pull_request():
     )
 
 
+def test_jobs_that_meet_locks_may_ask_for_runs():
+    """Whether the run that left one has ended; with no right to change any."""
+    for path in FILES:
+        for name, job in yaml.safe_load(path.read_text())["jobs"].items():
+            steps = [one for one in job.get("steps", []) if re.search(r"infra (up|deploy) ", one.get("run", ""))]
+            tokens = [one["env"].get("GITHUB_TOKEN") for one in steps]
+            assert tokens == ["${{ github.token }}"] * len(steps), f"{path.stem}: {name}"
+            assert not steps or job["permissions"]["actions"] == "read", f"{path.stem}: {name}"
+
+
 def test_fingerprint_is_read_from_the_preview(tmp_path):
     """By the workflow's own command, out of a file that no text of a host is in."""
     plan = "live-9bba4a3259-4f53cda18c-a8aaf8890b-1f3870be27"

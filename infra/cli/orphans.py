@@ -54,7 +54,8 @@ def orphans(
 @app.command()
 def unlock(stack: StackName) -> None:
     """Show who holds the stack's lock in Pulumi's state, and since when; remove it if its update has certainly
-    ended: one that was started from this checkout on this machine."""
+    ended: one that was started from this checkout on this machine, or one in GitHub Actions whose run GitHub reports as
+    completed. GH_TOKEN or GITHUB_TOKEN is the token for that; it needs actions: read."""
     from infra import unlocking
 
     typer.echo(unlocking.unlock(stack_of(stack).name))

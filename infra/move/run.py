@@ -21,7 +21,7 @@ from catalogue.loading import Catalogue
 from catalogue.shapes import is_mapping
 from catalogue.stack import PROJECT
 from catalogue.updates import OF_ONE_UPDATE
-from infra import locks, names
+from infra import locks, names, unlocking
 from infra.errors import InfraError
 from infra.move.attempts import Attempts
 from infra.move.phases import STEPS, Phase, phases
@@ -138,7 +138,7 @@ def settle(stack: str, say: Say, ask: Ask) -> None:
             return str(error), str(error)
         return "", ""
 
-    reason, locked = locks.pass_locks(stack, once, say, ask)
+    reason, locked = unlocking.pass_locks(stack, once, say, ask)
     if reason:
         raise (locks.Locked if locked else InfraError)(f"nothing was touched: {locked or reason}")
 
@@ -158,7 +158,7 @@ def up(stack: str, planned: list[Phase], say: Say, ask: Ask, options: Options = 
     """`pulumi up`, followed step by step; its `reasons` say why it stopped, and are none when it came to its end. A
     lock that a killed one left here holds up nothing; `ask` is asked whether any other lock may be removed."""
     work = partial(_up, stack, planned, say, options)
-    progress, locked = locks.pass_locks(stack, work, say, ask)
+    progress, locked = unlocking.pass_locks(stack, work, say, ask)
     if locked:
         progress.reasons, progress.is_locked = [locked], True
     return progress

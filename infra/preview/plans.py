@@ -10,7 +10,7 @@ from typing import TypedDict
 from catalogue.files import read_json
 from catalogue.problems import CatalogueError
 from catalogue.updates import APPROVED_IMAGES, OF_ONE_UPDATE
-from infra import notes
+from infra import notes, unlocking
 from infra.errors import InfraError
 from infra.orphans import command as orphans
 from infra.paths import project_root
@@ -35,6 +35,8 @@ def up(stack: str, approved: str, base: str) -> int:
         raise InfraError(
             f"--plan {approved} is not a fingerprint; infra preview prints one for each stack, such as live-3f…"
         )
+    if lock := unlocking.describe(stack):
+        raise InfraError(f"nothing was touched: {lock}")
     orphans.settle(stack, print)
     report = command.build_report(base, [stack], mocks=source == "mocks")
     (now,) = report.stacks

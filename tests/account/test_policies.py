@@ -25,7 +25,7 @@ SERVICES = {
 # No right is needed for it
 FREE = {"sts:GetCallerIdentity"}
 # Of the bucket that Pulumi keeps its state in, which every operator reads and writes
-OF_STATE = {"s3:ListObjectsV2", "s3:GetObject"}
+OF_STATE = {"s3:ListObjectsV2", "s3:GetObject", "s3:PutObject", "s3:DeleteObject"}
 # Of these the policies speak in other words
 NAMES = {
     "budgets:DescribeBudget": "budgets:ViewBudget", "s3:HeadBucket": "s3:ListBucket",

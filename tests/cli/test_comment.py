@@ -3,7 +3,7 @@
 import pytest
 from typer.testing import CliRunner
 
-from infra import comment
+from infra import github_api
 from infra.comment import Pull, find_pull, post, read
 from infra.errors import InfraError
 from infra.main import app
@@ -68,19 +68,19 @@ def test_pull_request_is_found_by_its_head(github):
 
 
 def test_transient_github_failures_are_retried(github, monkeypatch):
-    monkeypatch.setattr(comment.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(github_api.time, "sleep", lambda seconds: None)
     github.failures = [502, 429]
     assert posted(github, PROD) == ["prod: written"]
 
 
 def test_a_comment_that_may_be_there_already_is_not_written_again(github, monkeypatch):
-    monkeypatch.setattr(comment.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(github_api.time, "sleep", lambda seconds: None)
     github.page = 100
     sent = []
-    real = comment._page
+    real = github_api.page
     monkeypatch.setattr(
-        comment,
-        "_page",
+        github_api,
+        "page",
         lambda *a: sent.append(a) or (github.failures.append(500) if a[2:3] == ("POST",) else None) or real(*a),
     )
     with pytest.raises(InfraError, match="500"):
@@ -106,7 +106,7 @@ REFUSED = {
 
 @pytest.mark.parametrize(("named", "failures", "said"), REFUSED.values(), ids=REFUSED)
 def test_a_refusal_is_one_line_without_the_token(github, monkeypatch, named, failures, said):
-    monkeypatch.setattr(comment.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(github_api.time, "sleep", lambda seconds: None)
     github.failures = failures
     with pytest.raises(InfraError, match=said) as error:
         posted(github, PROD, **named)

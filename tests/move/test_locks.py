@@ -80,11 +80,13 @@ UP = (
     "from infra.move import run; ask = lambda question: print('asked:', question) or {answer};"
     " print('reasons:', run.up('lab', [], lambda line: print(line, flush=True), ask).reasons)"
 )
+# Where the state is, it does not say
+NO_STATE = "[ $1 = whoami ] && exit 1\n"
 SCRIPT = "echo $1 >> $LOG\n[ $1 = cancel ] && exit 0\ngrep -q cancel $LOG && exit 0\necho '{message}' >&2; exit 255"
 
 
 def move(folder, engine, pid: int, answer: bool, script: str = SCRIPT):
-    env = pulumi_that(folder, script.replace("{message}", complaint((pid, HERE))))
+    env = pulumi_that(folder, NO_STATE + script.replace("{message}", complaint((pid, HERE))))
     (folder / ".infra/engines").mkdir(parents=True)
     if engine:
         (folder / ".infra/engines/lab.json").write_text(json.dumps(vars(engine)))

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 import pytest
 from botocore.exceptions import ClientError
 
-from infra import aws, locks, unlocking
+from infra import aws, locks, state_files, unlocking
 from infra.errors import InfraError
 from tests.support import ROOT, execute, started
 
@@ -28,7 +28,7 @@ def lock(pid: int, machine: str = HERE, ago: float = 3 * 3600) -> dict[str, obje
 def state(tmp_path, monkeypatch):
     """Where a stack's locks lie, and what Pulumi was asked to do."""
     asked: list[str] = []
-    monkeypatch.setattr(unlocking, "pulumi", lambda *_: json.dumps({"url": f"file://{tmp_path}"}))
+    monkeypatch.setattr(state_files, "pulumi", lambda *_: json.dumps({"url": f"file://{tmp_path}"}))
     monkeypatch.setattr(locks, "remove", lambda stack: asked.append(stack) is None)
     folder = tmp_path / ".pulumi/locks/organization/infra/prod"
     folder.mkdir(parents=True)
@@ -140,7 +140,7 @@ class Bucket:
 def test_a_bucket_is_looked_into(monkeypatch):
     key = "team/.pulumi/locks/organization/infra/prod/a.json"
     bucket = Bucket({key: json.dumps(lock(7, "laptop")), "team/.pulumi/locks/organization/infra/dev/b.json": "{"})
-    monkeypatch.setattr(unlocking, "pulumi", lambda *_: '{"url": "s3://states/team?region=ap-northeast-1"}')
+    monkeypatch.setattr(state_files, "pulumi", lambda *_: '{"url": "s3://states/team?region=ap-northeast-1"}')
     monkeypatch.setattr(aws, "client", lambda *_: bucket)
     assert [one.machine for one in unlocking.of_stack("prod")] == ["laptop"]
     bucket.error = "AccessDenied"
@@ -151,7 +151,7 @@ def test_a_bucket_is_looked_into(monkeypatch):
 
 
 def test_unsupported_backend_is_reported(monkeypatch):
-    monkeypatch.setattr(unlocking, "pulumi", lambda *_: '{"url": "https://api.pulumi.com"}')
+    monkeypatch.setattr(state_files, "pulumi", lambda *_: '{"url": "https://api.pulumi.com"}')
     with pytest.raises(
         InfraError, match=r"kept at https://api.pulumi.com, where infra cannot read locks: run pulumi cancel"
     ):

@@ -73,6 +73,7 @@ def previewing(monkeypatch, tmp_path):
     for module in (plans, notes):
         monkeypatch.setattr(module, "project_root", lambda: tmp_path)
     monkeypatch.setattr(plans.orphans, "settle", lambda stack, say: None)
+    monkeypatch.setattr(plans.unlocking, "describe", lambda stack: "")
 
     class Done:
         returncode = 0
@@ -121,6 +122,15 @@ def test_plan_that_differs_from_the_approved_one_is_refused(previewing, made, ap
     ran = previewing(made)
     with pytest.raises(InfraError, match=said):
         plans.up("prod", approved, "HEAD")
+    assert ran == []
+
+
+def test_locked_stack_is_refused_before_anything_is_looked_at(previewing, monkeypatch):
+    ran = previewing(report())
+    monkeypatch.setattr(plans.unlocking, "describe", lambda stack: f"stack {stack} is locked by ci@runner")
+    monkeypatch.setattr(plans.command, "build_report", lambda *_, **__: pytest.fail("a preview was made"))
+    with pytest.raises(InfraError, match=r"^nothing was touched: stack prod is locked by ci@runner$"):
+        plans.up("prod", "mocks-1-2-3-5", "HEAD")
     assert ran == []
 
 
