@@ -1,5 +1,5 @@
 # Targets for tests and benchmarks; included by the Makefile.
-.PHONY: test test-all test-machine soak test-pythons bench bench-peers bench-preview bench-growth bench-scan recordings
+.PHONY: test test-all test-machine soak test-pythons bench bench-peers bench-preview bench-growth bench-scan bench-serving recordings
 
 test: $(UV) ## checks style and types, and runs the tests of a pull request
 	@$(RUN) python -m tests.all
@@ -21,6 +21,9 @@ bench-preview: $(UV) ## measures previews; no lab
 
 bench-growth: $(UV) ## measures what many hosts cost a stack; no lab
 	@$(RUN) python -m benchmarks.growth
+
+bench-serving: $(UV) ## measures a site of a running lab beside a hand-tuned one (needs nghttp2-client)
+	@$(RUN) python -m benchmarks.serving
 
 bench-scan: $(UV) ## measures infra scan-regions; no lab
 	@$(RUN) python -m benchmarks.scan
