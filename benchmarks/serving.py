@@ -1,5 +1,5 @@
-"""`make bench-serving`: requests per second and latency through a site of the running lab, beside a site tuned by hand and
-the service alone; and what the proxy and the agent take of memory while nothing is asked.
+"""`make bench-serving`: requests per second and latency through a site of the running lab, beside a site tuned by hand
+and the service alone; and what the proxy and the agent take of memory while nothing is asked.
 
 The load comes from `h2load` (Debian's nghttp2-client), in the network of the lab's host, so that nothing lies between.
 Writes `results/serving.json` with every run."""
@@ -157,8 +157,9 @@ def table(runs: list[Measured]) -> str:
             if own:
                 rates = [one["rate"] for one in own]
                 middle = {name: statistics.median(float(one[name]) for one in own) for name in ("p50", "p99", "p999")}
+                spread = f"{min(rates):,.0f} to {max(rates):,.0f}"
                 lines.append(
-                    f"| {protocol} | {target} | {statistics.median(rates):,.0f} ({min(rates):,.0f} to {max(rates):,.0f}) | "
+                    f"| {protocol} | {target} | {statistics.median(rates):,.0f} ({spread}) | "
                     f"{middle['p50']:.1f} ms | {middle['p99']:.1f} ms | {middle['p999']:.1f} ms | "
                     f"{sum(one['failed'] for one in own)} |"
                 )
