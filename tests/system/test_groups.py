@@ -21,7 +21,10 @@ BACK = 240  # seconds within which Docker is sure of a host that is back
 
 @dataclass
 class Group:
+    """`growth` are the requests while a container became a service of three hosts."""
+
     system: System
+    growth: Load | None = None
 
     def under_load(self, work: Callable[[], Ran | str], more: float = 2) -> tuple[Ran | str, Load]:
         with Load(self.system, [PATH]).going() as load:
@@ -66,13 +69,20 @@ def group(system: System) -> Iterator[Group]:
     system.set("infra:hosts.watchme.count", "3")
     made = system.command("infra", "init", "--stack", "lab")
     assert made.code == 0, made.output
-    system.must_up()
-    yield Group(system)
+    made_group = Group(system)
+    _, made_group.growth = made_group.under_load(system.must_up)
+    yield made_group
     system.restore(FILE)
     system.lab.config_file.write_text(configuration)
     push(system, REPOSITORY)
     system.must_up()
     wait_until_well(system)
+
+
+def test_growth_loses_no_request(group: Group) -> None:
+    assert group.growth
+    print(f"requests: {group.growth.count}, lost {group.growth.lost()}, the slowest {group.growth.slowest:.1f} s")
+    assert not group.growth.lost()
 
 
 def test_two_of_three_hosts_run_the_service(group: Group) -> None:
@@ -201,3 +211,12 @@ def test_hosts_that_leave_are_drained(group: Group) -> None:
     print(f"requests: {load.count}, lost {load.lost()}, the slowest {load.slowest:.1f} s")
     assert isinstance(ran, Ran) and ran.code == 0, ran
     assert not load.lost() and len(group.nodes()) == 2 and len(group.places()) == 2
+
+
+def test_way_back_to_one_host_loses_no_request(group: Group) -> None:
+    group.system.restore(FILE)
+    group.system.set("infra:hosts.watchme.count", "1")
+    ran, load = group.under_load(group.system.up)
+    print(f"requests: {load.count}, lost {load.lost()}, the slowest {load.slowest:.1f} s")
+    assert isinstance(ran, Ran) and ran.code == 0, ran
+    assert not load.lost() and group.system.on_host("docker", "node", "ls").code != 0
