@@ -147,6 +147,13 @@ def execute(
     return subprocess.CompletedProcess(words, process.returncode, output, errors)
 
 
+def hear_signals(*ignored: signal.Signals) -> None:
+    """For a program before it starts: it ignores these of the signals that end one, and no others, whatever the
+    surroundings of the tests ignore (nohup does)."""
+    for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(one, signal.SIG_IGN if one in ignored else signal.SIG_DFL)
+
+
 @contextlib.contextmanager
 def started(*argv: str | Path, timeout: float = 60, **options: Any) -> Iterator[subprocess.Popen[str]]:
     """A running program, for tests that talk to it; `options` are Popen's. It is ended, with all that it started, when the

@@ -23,7 +23,7 @@ from infra.errors import InfraError
 from infra.main import app
 from infra.orphans import command as orphans
 from tests.orphans.world import PREFIX, PROVIDERS, REGION, emulated_account, state
-from tests.support import HOME, ROOT, stack
+from tests.support import HOME, ROOT, hear_signals, stack
 
 GROUP = "aws:ec2/securityGroup:SecurityGroup"
 OTHERS = "198.51.100.9"
@@ -274,6 +274,7 @@ def test_ssh_is_closed_when_a_signal_ends_the_command(number):
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
+        preexec_fn=hear_signals,
     ) as process:
         assert process.stdout
         assert [process.stdout.readline() for _ in range(2)] == ["open\n", "begun\n"]

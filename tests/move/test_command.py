@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
@@ -20,7 +21,7 @@ from infra.move.progress import Progress, Timed
 from infra.move.report import Latency
 from infra.move.run import Standing
 from tests.move.programs import pulumi_that
-from tests.support import catalogue
+from tests.support import catalogue, hear_signals
 
 SYDNEY, TOKYO, NAME = "ap-southeast-2", "ap-northeast-1", "api.hey-watch.me"
 BEFORE, AFTER = {NAME: Latency(120.0, 480.0)}, {NAME: Latency(2.0, 9.0)}
@@ -168,16 +169,10 @@ INTERRUPTED = "reasons: ['interrupted; run the same command again to continue']"
 
 @contextmanager
 def running(folder, script: str, *ignored: signal.Signals):
-    """`infra move` following this Pulumi, which has begun; started with these signals ignored and all others not,
-    whatever the surroundings of the tests ignore."""
-
-    def surroundings() -> None:
-        for word in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(word, signal.SIG_IGN if word in ignored else signal.SIG_DFL)
-
+    """`infra move` following this Pulumi, which has begun; started with these signals ignored and no others."""
     with subprocess.Popen(
         [sys.executable, "-c", UP], cwd=folder, env=pulumi_that(folder, script), text=True, stdout=subprocess.PIPE,
-        preexec_fn=surroundings,
+        preexec_fn=partial(hear_signals, *ignored),
     ) as process:  # fmt: skip
         assert process.stdout and "begun" in process.stdout.readline()
         yield process
