@@ -1,6 +1,7 @@
 """The parts of `make bench-peers` that need no lab: the measured line, the peers' files, tables and picture."""
 
 import contextlib
+import json
 import os
 import socket
 import subprocess
@@ -16,10 +17,11 @@ from benchmarks.peers import bars, table
 from benchmarks.peers.line import Line
 from benchmarks.peers.meters import Client, Memory
 from benchmarks.peers.peers import Ansible, Limit, Login, PlainPulumi, Pyinfra, Step
-from benchmarks.peers.results import about
+from benchmarks.peers.results import RESULTS, about, with_table
 from benchmarks.peers.session import follow
 from benchmarks.peers.table import OURS, Run
 from benchmarks.peers.work import Rendered, changed_files, changed_units, sleeping_unit, tree
+from lab.settings import ROOT
 
 UNIT = """[Unit]
 After=docker.service
@@ -242,3 +244,16 @@ def test_client_counts_failures():
         while client.requests < 4:
             time.sleep(0.01)
     assert client.requests >= 4 and client.failed == client.requests - 1
+
+
+@pytest.mark.parametrize("name", ["README.md", "README.ja.md"])
+def test_readme_shows_what_was_measured(name):
+    runs = [Run(**entry) for entry in json.loads((RESULTS / "peers.json").read_text())["runs"]]
+    assert table.summary(runs) in (ROOT / name).read_text()
+
+
+def test_later_results_take_the_place_of_the_table():
+    page = "# A\n\n| line | job | `x` |\n|---|\n| 0 ms |\n\nafter\n"
+    assert with_table(page, "| line | job | `y` |\n|---|") == "# A\n\n| line | job | `y` |\n|---|\n\nafter\n"
+    with pytest.raises(ValueError, match="no table begins with"):
+        with_table("# A\n", "| line | job | `y` |")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.peers.bars import bar_chart
-from benchmarks.peers.table import JOBS, OURS, WHOLE, Run, groups, line_name, median, page
+from benchmarks.peers.table import JOBS, OURS, WHOLE, Run, groups, line_name, median, page, summary
 from infra.writing import put
 from lab.run import run
 from lab.settings import ROOT
@@ -72,8 +72,22 @@ def picture(runs: list[Run]) -> str:
     return bar_chart("Seconds until it is done (logarithmic)", bars, "s", frozenset({OURS, WHOLE}))
 
 
+def with_table(text: str, new: str) -> str:
+    """A page with this table in the place of the one that begins alike. Raises ValueError where it has none."""
+    head = new.splitlines()[0].partition("`")[0]
+    lines = text.splitlines()
+    start = next((number for number, line in enumerate(lines) if line.startswith(head)), None)
+    if start is None:
+        raise ValueError(f"no table begins with {head!r}")
+    end = next((number for number in range(start, len(lines)) if not lines[number].startswith("|")), len(lines))
+    return "\n".join([*lines[:start], *new.splitlines(), *lines[end:]]) + "\n"
+
+
 def write(runs: list[Run], facts: dict[str, Any]) -> None:
+    """The results, and the ratios where the README shows them."""
     RESULTS.mkdir(exist_ok=True)
+    for name in ("README.md", "README.ja.md"):
+        put(ROOT / name, with_table((ROOT / name).read_text(), summary(runs)))
     raw = {**facts, "command": sys.argv[1:], "runs": [asdict(run) for run in runs]}
     put(RESULTS / "peers.json", json.dumps(raw, indent=1, ensure_ascii=False) + "\n")
     put(RESULTS / "peers.md", page(facts, runs))
