@@ -6,6 +6,7 @@ import pytest
 
 from catalogue.fields import Model
 from catalogue.models import Directory, GroupedNetwork, System
+from catalogue.relays import Relay
 from catalogue.service import Artefact, Route, Service
 from catalogue.services import ComposeService, TimerService
 from catalogue.serving import Rate, Serving
@@ -28,7 +29,7 @@ def row(model: type[Model], name: str) -> tuple[str, str, str, str]:
 
 
 def test_every_model_of_the_catalogue_is_on_the_page():
-    made_by_the_program = {GroupedNetwork, SpreadService}
+    made_by_the_program = {GroupedNetwork, Relay, SpreadService}
     known = {model for model in models() if model.__module__.startswith("catalogue.")} - {Stack, *made_by_the_program}
     assert known == {*MODELS} and len({title(model) for model in MODELS}) == len(MODELS) > 40
 

@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Iterator
 from itertools import islice
 from random import Random
 
@@ -15,6 +16,15 @@ from tests.system.soaking import EVENTS, Soak
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(7200)]
 FEW = ["connection cut", "unhealthy deploy"]
+
+
+@pytest.fixture
+def watchme(system: System) -> Iterator[System]:
+    """The lab with a deadline as short as a soak needs; afterwards as it was, whatever happened."""
+    with system.configured(healthDeadline=soaking.DEADLINE):
+        yield system
+    faults.push(system)
+    system.must_up()
 
 
 def test_whatever_happens_the_host_serves_what_it_may(watchme: System) -> None:
@@ -49,5 +59,3 @@ def test_whatever_happens_the_host_serves_what_it_may(watchme: System) -> None:
     releases, images = soaking.kept(watchme)
     keeps = 5
     assert releases <= max(kept[0], keeps + 1) and images <= kept[1] + keeps, (kept, releases, images)
-    faults.push(watchme)
-    watchme.must_up()
