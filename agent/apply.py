@@ -204,8 +204,8 @@ def _verify_unchanged(world: World, job: Job, target: Release, obtained: list[st
             raise Refused(reason) from None
         line = f"refused on {job.host}: {'; '.join(obtained)}, which the proxy has loaded; otherwise {reason}"
         return Outcome("refused", target.id, line)
-    line = f"unchanged on {job.host}: release {target.id[:12]} serves, {count(len(services), 'service')} healthy"
-    return Outcome("unchanged", target.id, line, services=services)
+    serves = f"release {target.id[:12]} serves, {count(len(services), 'service')} healthy"
+    return Outcome("unchanged", target.id, f"unchanged on {job.host}: {serves}", services=services)
 
 
 def _unhealthy_services(world: World, ready: Plan) -> list[str]:
@@ -261,7 +261,6 @@ def _switch(world: World, job: Job, ready: Plan, switch: Transaction) -> tuple[d
     except Failed as failure:
         # A unit that waits for another one's health says only that it is unhealthy
         raise Failed("; ".join([*health.faults(world, probes), str(failure)])) from None
-
     touched = [probe["service"] for probe in probes if probe["unit"] in ready.starting_units]
     exempt = [probe for probe in probes if probe["service"] in switch.sick and probe["service"] not in touched]
     moving = {rollout.service for rollout in ready.rollouts if rollout.link in later}
@@ -338,6 +337,7 @@ def _clear_up(world: World, job: Job, ready: Plan, switch: Transaction, outcome:
     try:
         store.note_served(world, ready.target.id)
         warnings += slots.settle(world, ready.target.manifest)
+        warnings += stacks.remove_left(world, ready.base and ready.base.manifest, ready.target.manifest)
         warnings += adopting.finish(world, switch.existing, switch.adopted)
         job.record(outcome)
         transaction.end(world)

@@ -25,12 +25,14 @@ HANDED_OVER = 5.0  # seconds in which the proxy's earlier workers take no more c
 def entries_to_hold(base: Manifest | None, manifest: Manifest, concerned: Collection[str]) -> list[ActiveRequestHold]:
     """Of the units that restart, stop for a while or leave, the services of the base whose requests can wait: the proxy
     knows both ways already, and the release leads there as well. `to` is the port that it is going to have, and `then`
-    its unit: a relay may take a container's place."""
+    its unit: a relay may take a container's place. Requests of a spread service come through another unit too."""
+    entry_of = {entry["service"]: entry["entry"] for entry in (base or {}).get("spread", [])}
     after = {entry["service"]: entry for entry in manifest.get("held", [])}
     entries: list[ActiveRequestHold] = []
     for entry in (base or {}).get("held", []):
         then = after.get(entry["service"])
-        if then and entry["unit"] in concerned and (then["link"], then["target"]) == (entry["link"], entry["target"]):
+        is_concerned = not {entry["unit"], entry_of.get(entry["service"])}.isdisjoint(concerned)
+        if then and is_concerned and (then["link"], then["target"]) == (entry["link"], entry["target"]):
             entries.append(
                 cast("ActiveRequestHold", {**entry, "limit": then["limit"], "to": then["port"], "then": then["unit"]})
             )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agent import adopting, certificates, slots, store, transaction
+from agent import adopting, certificates, slots, stacks, store, transaction
 from agent.backups import making
 from agent.job import Job
 from agent.outcome import Outcome
@@ -29,6 +29,7 @@ def recover(world: World, job: Job, why: str) -> tuple[Transaction, Outcome] | N
     try:
         manifest = store.manifest(world, switch.release)
         warnings += slots.settle(world, manifest)
+        warnings += stacks.remove_left(world, store.readable_manifest(world, switch.base or ""), manifest)
         making.note_begin(world, manifest)
     except store.UNREADABLE:
         # It serves; the next release of the same files writes its copy again

@@ -13,6 +13,7 @@ from agent import (
     quoting,
     rolling,
     slots,
+    stacks,
     store,
     transaction,
     units,
@@ -80,7 +81,9 @@ class _Undoing:
     def __init__(self, world: World, job: Job, switch: Transaction) -> None:
         self._world, self._job, self._switch = world, job, switch
         self._base = _base(world, switch.base) if switch.base else None
-        self._manifests = [*_manifest(world, switch.release), *([self._base.manifest] if self._base else [])]
+        # Of a release that cannot be read, what reacts to its files is the base's
+        manifests = store.readable_manifest(world, switch.release), self._base.manifest if self._base else None
+        self._manifests = [manifest for manifest in manifests if manifest]
         self._slot_links = [entry for entry in switch.before if entry["slot"] and entry["kind"] == "link"]
         self._others = [entry for entry in switch.before if entry not in self._slot_links]
         self._complaints = Complaints(world)
@@ -128,6 +131,9 @@ class _Undoing:
             holding.close(world, manifest, holding.entries_to_hold(manifest, manifest, concerned))
         units.stop(world, [*switch.starts, *(replica.unit for replica in new_replicas)])
         units.disable(world, [name for name, state in switch.states.items() if not state["enabled"]])
+        failed_manifest = store.readable_manifest(world, switch.release)
+        base_manifest = self._base.manifest if self._base else None
+        self._complaints.add(stacks.remove_left(world, failed_manifest, base_manifest))
 
     def _restore_files(self) -> None:
         world, switch = self._world, self._switch
@@ -179,14 +185,6 @@ class _Undoing:
         self._complaints.add(transaction.differing(world, self._others, self.paths))
         self._complaints.add(inventory.losses(world, switch.inventory))
         self.paths = list(dict.fromkeys(self.paths))
-
-
-def _manifest(world: World, id: str) -> list[Manifest]:
-    """The manifest of the release that is undone. Where it cannot be read, what reacts to its files is the base's."""
-    try:
-        return [store.manifest(world, id)]
-    except store.UNREADABLE:
-        return []
 
 
 def _base(world: World, id: str) -> Release | None:

@@ -21,7 +21,9 @@ CONFIGURATION = "/etc/infra/entry.conf"
 GROUP_FILE = "/etc/infra/group.json"
 # What a program of this host needs where nothing else is
 PROGRAMS = ("/usr", "/lib", "/lib64")
-FINAL = ("completed", "paused", "rollback_completed", "rollback_paused")
+FAILED = ("paused", "rollback_completed", "rollback_paused")
+ELECTION = 30.0  # seconds that managers may take to elect another leader
+MISSING = ("no such service", "not found")
 # A file in it, by a unit's name: its service is to be started again though nothing of it changed
 RESTARTS = "/run/infra-restarts"
 Say = Callable[[str], None]
@@ -51,8 +53,9 @@ def apply(world: World, path: str, say: Say) -> int:
     request = f"{RESTARTS}/{stack['stack']}.service"
     if world.exists(request):
         world.remove(request)
-        ran = world.run("docker", "service", "update", "--detach", "--force", name)
-        if ran.code:
+        # All of a new one are new
+        ran = world.run("docker", "service", "update", "--detach", "--force", name) if before else None
+        if ran and ran.code:
             raise Refused(f"{name}: {ran.last_lines(2)}")
     try:
         _wait(world, stack, before, say)
@@ -82,34 +85,39 @@ def _take_environment_in(world: World, entry: dict[str, Any]) -> None:
 
 
 def _service(world: World, name: str) -> dict[str, Any] | None:
-    """What the Swarm has under a name; None where it has nothing."""
-    ran = world.run("docker", "service", "inspect", "-f", "{{json .}}", name)
-    return None if ran.code else json.loads(ran.output)
+    """What the Swarm has under a name; None where it has nothing. While the managers elect a leader it is asked again.
+    Raises Refused."""
+    until = world.now() + ELECTION
+    while True:
+        ran = world.run("docker", "service", "inspect", "-f", "{{json .}}", name)
+        if ran.code == 0:
+            return json.loads(ran.output)
+        if any(sign in ran.output.lower() for sign in MISSING):
+            return None
+        if world.now() > until:
+            raise Refused(f"{name}: {ran.last_lines(1)}")
+        world.sleep(1)
 
 
 def _wait(world: World, stack: StackFile, before: dict[str, Any] | None, say: Say) -> None:
-    """Until all of a service run, as it is now, and are healthy: Docker counts one as running only then."""
+    """Until all copies of a service run as it is described now, and are healthy: Docker counts one as running only
+    then. A deployment takes away what Docker said of the one before. Raises Refused."""
     name, until = stack["service"], world.now() + stack["limit"]
-    last_update: dict[str, str] = (before or {}).get("UpdateStatus") or {}
-    started = last_update.get("StartedAt")
-    old = (before or {}).get("Spec")
     while True:
         service = _service(world, name) or {}
         update: dict[str, str] = service.get("UpdateStatus") or {}
-        is_updating = before is not None and service.get("Spec") != old and update.get("StartedAt") == started
-        state = "" if update.get("StartedAt") == started else update.get("State", "")
-        if state.startswith(("rollback", "paused")):
-            if state in FINAL:
-                raise Refused(f"{name} is unhealthy in the Swarm: {_reason(world, name)}")
-        elif not is_updating and state in ("", "completed"):
-            running = _running(world, name)
-            # What is as it was is not this start's affair: a host that boots serves while another one is away
-            if len(running) >= (stack["replicas"] if service.get("Spec") != old else 1):
-                say(f"{name}: {len(running)} running on {', '.join(sorted(set(running)))}")
-                return
+        state = update.get("State", "")
+        if state in FAILED:
+            raise Refused(f"{name} is unhealthy in the Swarm: {_reason(world, name)}")
+        running = _running_as(world, name, service)
+        # What is as it was is not this start's affair: a host that boots serves while another one is away
+        is_unchanged = before is not None and service.get("Spec") == before.get("Spec")
+        if state in ("", "completed") and len(running) >= (1 if is_unchanged else stack["replicas"]):
+            say(f"{name}: {len(running)} running on {', '.join(sorted(set(running)))}")
+            return
         if world.now() > until:
             raise Refused(
-                f"{name}: {len(_running(world, name))} of {stack['replicas']} are healthy in the Swarm after "
+                f"{name}: {len(running)} of {stack['replicas']} are healthy in the Swarm after "
                 f"{stack['limit']} s: {_reason(world, name)}"
             )
         world.sleep(1)
@@ -120,14 +128,51 @@ def _tasks(world: World, name: str) -> list[dict[str, str]]:
     return [json.loads(line) for line in ran.output.splitlines() if line.startswith("{")] if ran.code == 0 else []
 
 
-def _running(world: World, name: str) -> list[str]:
-    """The hosts on which one of it is healthy, by Docker's names."""
-    tasks = _tasks(world, name)
+def _healthy(world: World, name: str) -> list[dict[str, str]]:
     return [
-        task["Node"]
-        for task in tasks
+        task
+        for task in _tasks(world, name)
         if task["DesiredState"] == "Running" and task["CurrentState"].startswith("Running")
     ]
+
+
+def _running(world: World, name: str) -> list[str]:
+    """The hosts on which one of it is healthy, by Docker's names."""
+    return [task["Node"] for task in _healthy(world, name)]
+
+
+def _running_as(world: World, name: str, service: dict[str, Any]) -> list[str]:
+    """Those on which one is healthy that was started from what the service is now."""
+    host_of = {task["ID"]: task["Node"] for task in _healthy(world, name)}
+    if not host_of or not service:
+        return []
+    ran = world.run("docker", "inspect", "--type", "task", "-f", "{{json .}}", *host_of)
+    # One may be removed in between: the others are shown all the same
+    tasks: list[dict[str, Any]] = [json.loads(line) for line in ran.output.splitlines() if line.startswith("{")]
+    described = _without_placement(service["Spec"]["TaskTemplate"])
+    return [host_of[task["ID"]] for task in tasks if _without_placement(task["Spec"]) == described]
+
+
+def _without_placement(spec: dict[str, Any]) -> dict[str, Any]:
+    """A container stays where another placement would have it too."""
+    return {name: value for name, value in spec.items() if name != "Placement"}
+
+
+def remove_left(world: World, before: Manifest | None, after: Manifest | None) -> list[str]:
+    """Has the Swarm end the spread services of a release that is left, of which the other one has none: a container of
+    their own runs in their place. What of it did not happen. Safe to repeat."""
+    own_units = {unit["name"] for unit in (before or {}).get("units", [])}
+    staying_names = {entry["name"] for entry in (after or {}).get("spread", [])}
+    complaints: list[str] = []
+    for entry in (before or {}).get("spread", []):
+        name = entry["name"]
+        if entry["unit"] not in own_units or name in staying_names:
+            continue
+        ran = world.run("docker", "service", "rm", name)
+        # A Swarm that is left has none either
+        if ran.code and not any(sign in ran.output.lower() for sign in (*MISSING, "not a swarm manager")):
+            complaints.append(f"the Swarm still runs {name}: {ran.last_lines(1)}")
+    return complaints
 
 
 def _reason(world: World, name: str) -> str:
@@ -166,8 +211,8 @@ def _demand_swarm(world: World, manages: bool) -> None:
             reason = swarm.get("Error") or f"its state is {swarm.get('LocalNodeState') or 'unknown'}"
             what = "manages no Docker Swarm" if is_in else "is in no Docker Swarm"
             raise Refused(
-                f"this host {what} ({reason}): a new machine joins with pulumi up, one that left by hand with docker "
-                "swarm join (docs/groups.md)"
+                f"this host {what} ({reason}): a new machine joins with pulumi up, one that left with infra "
+                "recover-quorum (docs/groups.md)"
             )
         world.sleep(2)
 

@@ -126,6 +126,14 @@ def manifest(world: World, id: str) -> Manifest:
     return complete(cast("Manifest", content))
 
 
+def readable_manifest(world: World, id: str) -> Manifest | None:
+    """That of a stored release; None where it cannot be read."""
+    try:
+        return manifest(world, id)
+    except UNREADABLE:
+        return None
+
+
 def complete(manifest: Manifest) -> Manifest:
     """With what it means where it says nothing: parts that its format did not have, English."""
     return cast("Manifest", {**LATER, **manifest})

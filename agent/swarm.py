@@ -10,11 +10,10 @@ import socket
 import threading
 import time
 import urllib.parse
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 SOCKET = "/run/docker.sock"
-VERSION = "/v1.40"
 PATIENCE = 60.0  # seconds that one answer of Docker may take
 MOVING = 300.0  # seconds that the containers of a drained host may take to run elsewhere
 ELECTION = 30.0  # seconds that managers may take to choose another leader
@@ -59,7 +58,7 @@ class Docker:
         connection = _Connection("localhost", timeout=PATIENCE)
         try:
             text = None if body is None else json.dumps(body)
-            connection.request(method, f"{VERSION}{path}", text, {"Content-Type": "application/json"})
+            connection.request(method, path, text, {"Content-Type": "application/json"})
             answer = connection.getresponse()
             content = answer.read().decode(errors="replace")
         except (OSError, http.client.HTTPException) as error:
@@ -113,6 +112,7 @@ def _node(node: dict[str, Any]) -> dict[str, Any]:
         "role": node["Spec"]["Role"],
         "availability": node["Spec"]["Availability"],
         "state": node["Status"]["State"],
+        "votes": bool(manager),
         "reachable": manager.get("Reachability") == "reachable",
         "leads": bool(manager.get("Leader")),
     }
@@ -218,15 +218,54 @@ def describe(docker: Docker, payload: Payload, _say: Say) -> dict[str, Any]:
 
 
 def drain(docker: Docker, payload: Payload, say: Say) -> dict[str, Any]:
-    """A node whose containers run elsewhere after it. Raises Refused when they do not."""
-    _make_available(docker, payload["node"], "drain")
+    """A node whose containers run elsewhere after it. Raises Refused when they do not, and it takes containers then."""
+    id = payload["node"]
+    copies = _copies_needed(docker, id)
+    try:
+        # Docker would stop what runs here alone before it starts it elsewhere
+        alone = [name for name, nodes in _running(docker).items() if {*nodes} == {id}]
+        _make_available(docker, id, "pause")
+        for name in alone:
+            _replace_containers(docker, name)
+        _await_elsewhere(docker, {name: copies[name] for name in alone if name in copies}, say)
+        _make_available(docker, id, "drain")
+        _await_elsewhere(docker, copies, say)
+    except Refused:
+        _make_available(docker, id, "active")
+        raise
+    return {}
+
+
+def _copies_needed(docker: Docker, node: str) -> dict[str, int]:
+    """How many of each service must run elsewhere, where one of it runs on a node: as many as run now, since what is
+    short already is not this node's affair. Where it was being drained already: as many as are described."""
+    running = _running(docker)
+    if docker.ask("GET", f"/nodes/{node}")["Spec"]["Availability"] == "active":
+        return {name: len(nodes) for name, nodes in running.items() if node in nodes}
+    replicated = {one["Spec"]["Name"]: one["Spec"]["Mode"].get("Replicated") for one in docker.ask("GET", "/services")}
+    return {name: mode["Replicas"] for name, mode in replicated.items() if mode}
+
+
+def _replace_containers(docker: Docker, name: str) -> None:
+    """Has the Swarm replace the containers of a service, each new one before the old one ends (its own order)."""
+    service = docker.ask("GET", f"/services/{name}")
+    template = service["Spec"]["TaskTemplate"]
+    template["ForceUpdate"] = template.get("ForceUpdate", 0) + 1
+    docker.ask("POST", f"/services/{service['ID']}/update?version={service['Version']['Index']}", service["Spec"])
+
+
+def _await_elsewhere(docker: Docker, copies: Mapping[str, int], say: Say) -> None:
+    """Until so many of each service run on nodes that take containers. Raises Refused."""
     until = docker.now() + MOVING
-    while names := [*_waiting(docker)]:
+    while True:
+        running = _running(docker, active=True)
+        names = [name for name, count in copies.items() if len(running.get(name, [])) < count]
+        if not names:
+            return
         if docker.now() > until:
             raise Refused(f"{', '.join(names)} does not run on the other hosts after {MOVING:.0f} s")
         say(f"waiting for {', '.join(names)} on the other hosts")
         docker.sleep(2)
-    return {}
 
 
 def activate(docker: Docker, payload: Payload, _say: Say) -> dict[str, Any]:
@@ -236,19 +275,13 @@ def activate(docker: Docker, payload: Payload, _say: Say) -> dict[str, Any]:
 
 
 def _make_available(docker: Docker, node: str, availability: str) -> None:
-    def change(spec: dict[str, Any]) -> None:
-        spec["Availability"] = availability
-
-    _update(docker, node, change)
+    _update(docker, node, lambda spec: spec.update(Availability=availability))
 
 
 def dismiss(docker: Docker, payload: Payload, _say: Say) -> dict[str, Any]:
     """A node that manages nothing and is in the Swarm no more. It is drained, or gone."""
 
-    def demote(spec: dict[str, Any]) -> None:
-        spec["Role"] = "worker"
-
-    _update(docker, payload["node"], demote)
+    _update(docker, payload["node"], lambda spec: spec.update(Role="worker"))
     # Its voice counts until the others have agreed to that: removed before, it would be missed for ever
     until = docker.now() + PATIENCE
     while docker.ask("GET", f"/nodes/{payload['node']}").get("ManagerStatus"):
@@ -259,16 +292,17 @@ def dismiss(docker: Docker, payload: Payload, _say: Say) -> dict[str, Any]:
     return {}
 
 
-def _waiting(docker: Docker) -> Iterator[str]:
-    """The services of which fewer run on hosts that take containers than are to run."""
-    active = {node["ID"] for node in docker.ask("GET", "/nodes") if node["Spec"]["Availability"] == "active"}
-    tasks = docker.ask("GET", "/tasks")
-    for service in docker.ask("GET", "/services"):
-        own = [task for task in tasks if task["ServiceID"] == service["ID"] and task.get("NodeID") in active]
-        running = [task for task in own if task["Status"]["State"] == "running" and task["DesiredState"] == "running"]
-        replicated: dict[str, int] = service["Spec"]["Mode"].get("Replicated") or {}
-        if len(running) < replicated.get("Replicas", 0):
-            yield service["Spec"]["Name"]
+def _running(docker: Docker, active: bool = False) -> dict[str, list[str]]:
+    """Service → the node of each of its containers that runs and is to run; with `active` on nodes that take some."""
+    nodes = [node for node in docker.ask("GET", "/nodes") if node["Spec"]["Availability"] == "active" or not active]
+    ids = {node["ID"] for node in nodes}
+    names = {service["ID"]: service["Spec"]["Name"] for service in docker.ask("GET", "/services")}
+    places: dict[str, list[str]] = {}
+    for task in docker.ask("GET", "/tasks"):
+        runs = task["Status"]["State"] == "running" and task["DesiredState"] == "running"
+        if runs and task.get("NodeID") in ids and task["ServiceID"] in names:
+            places.setdefault(names[task["ServiceID"]], []).append(task["NodeID"])
+    return places
 
 
 def network(docker: Docker, payload: Payload, _say: Say) -> dict[str, Any]:

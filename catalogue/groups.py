@@ -19,6 +19,7 @@ from catalogue.parts import host_of, leader_of, members
 from catalogue.relays import relay, relay_name
 from catalogue.service import RetiredService, Service
 from catalogue.services import ComposeService, UnitService
+from catalogue.sizes import MiB, to_bytes
 from catalogue.spread import SpreadService
 from catalogue.stack import Stack
 
@@ -61,6 +62,20 @@ def hosts_of_services(stack: Stack, systems: Mapping[str, System], host: str, se
     spread = {service.name for _, service in spread_in(stack, systems, host)}
     group = members(stack).get(host, []) if spread & {*services} else []
     return [*(other for other in group if other != host), host]
+
+
+def free_memory(stack: Stack, systems: Mapping[str, System], leader: str) -> dict[str, int]:
+    """Bytes of memory that each host of a group has beside its own services and its reserve; nothing where that is not
+    known of all."""
+    free: dict[str, int] = {}
+    for host in members(stack)[leader]:
+        spec = stack.hosts[host]
+        if spec.memory_mib is None:
+            return {}
+        names = [name for name in dict.fromkeys(spec.runs) if name in systems]
+        own = sum(service.at_once * service.limit for name in names for service in systems[name].active)
+        free[host] = max(0, spec.memory_mib * MiB - to_bytes(spec.reserve) - own)
+    return free
 
 
 def with_groups(stack: Stack, systems: dict[str, System]) -> dict[str, System]:
@@ -187,6 +202,9 @@ def entry(system: System) -> UnitService:
                 "Service": {
                     "ExecStart": f"{AGENT} enter-group {entry_path(system)}",
                     "RuntimeDirectory": f"infra-entry/{system.system}",
+                    # What it is answering ends first
+                    "KillSignal": "SIGQUIT",
+                    "KillMode": "mixed",
                     "Restart": "always",
                     "RestartSec": "2",
                 },

@@ -11,6 +11,7 @@ from infra import quorum
 from infra.errors import InfraError
 from infra.group_forms import Node
 from infra.supervision import Say
+from rendering.requests import GroupRequest
 
 PAUSE = 2.0  # seconds between two looks
 
@@ -25,27 +26,41 @@ def drain(catalogue: Catalogue, host: str, say: Say) -> Generator[None]:
         yield
         return
     request = quorum.request_of(catalogue, leader)
+    with _swarm_of(request, host, say) as (swarm, manager, node):
+        _demand_majority(swarm.facts(manager, say).nodes, node)
+    say(f"draining {host}: what {leader}'s group runs there starts on the others")
+    # From its first step on: an interruption leaves no host that takes nothing
+    try:
+        with _swarm_of(request, host, say) as (swarm, manager, node):
+            swarm.ask(manager, {"action": "drain", "node": node.id}, say)
+        yield
+    except BaseException:
+        try:
+            _activate(request, host, say)
+        except InfraError as error:
+            # What went wrong before is the reason
+            say(f"{host} still takes no containers of its group ({error}): infra reboot {host} again ends that")
+        raise
+    _activate(request, host, say)
+    with _swarm_of(request, host, say) as (swarm, manager, node):
+        _wait_until_back(swarm, manager, node, stack.readyTimeout, say)
+
+
+def _activate(request: GroupRequest, host: str, say: Say) -> None:
+    with _swarm_of(request, host, say) as (swarm, manager, node):
+        swarm.ask(manager, {"action": "activate", "node": node.id}, say)
+
+
+@contextmanager
+def _swarm_of(request: GroupRequest, host: str, say: Say) -> Generator[tuple[quorum.Reunion, str, Node]]:
+    """The hosts that answer, one that manages their Swarm, and how that knows `host`. Raises InfraError."""
     with ExitStack() as connections:
         swarm = quorum.Reunion()
-        manager, node = _node(swarm, connections, request, host, say)
-        _demand_majority(swarm.facts(manager, say).nodes, node)
-        say(f"draining {host}: what {leader}'s group runs there starts on the others first")
-        swarm.ask(manager, {"action": "drain", "node": node.id}, say)
-    is_over = False
-    try:
-        yield
-        is_over = True
-    finally:
-        with ExitStack() as connections:
-            swarm = quorum.Reunion()
-            manager, node = _node(swarm, connections, request, host, say)
-            swarm.ask(manager, {"action": "activate", "node": node.id}, say)
-            if is_over:
-                _wait_until_back(swarm, manager, node, stack.readyTimeout, say)
+        yield (swarm, *_node(swarm, connections, request, host, say))
 
 
 def _node(
-    swarm: quorum.Reunion, connections: ExitStack, request: quorum.GroupRequest, host: str, say: Say
+    swarm: quorum.Reunion, connections: ExitStack, request: GroupRequest, host: str, say: Say
 ) -> tuple[str, Node]:
     """A host that manages the Swarm, another one than `host` where there is one, and how that knows `host`. Raises
     InfraError."""

@@ -45,11 +45,7 @@ class Group(Work):
             # While all that manage still do: what leaves takes its voice along
             self._leave_out(decided, say)
             self.describe(decided.manager, order, managing, say)
-            for network in request["networks"]:
-                self.doing = f"network {network['name']} was made"
-                name, subnet, gateway = network["name"], network["subnet"], network["gateway"]
-                payload = {"action": "network", "name": name, "subnet": subnet, "gateway": gateway}
-                self.ask(decided.manager, payload, say)
+            self.create_networks(decided.manager, request, say)
         line = f"{', '.join(order)}: one Docker Swarm, whose state {', '.join(managing)} keep"
         return WorkOutcome(0, line, {"hosts": order, "managers": managing})
 
@@ -61,6 +57,7 @@ class Group(Work):
             say(f"beginning a Docker Swarm on {decided.begins}")
             own = hosts[decided.begins]["address"]
             self.ask(decided.begins, {"action": "begin", "address": own, "pool": request["pool"]}, say)
+            self._name(decided.begins, decided.begins, "manager", say)
         for host in decided.joins:
             self.doing = f"{host} joined the Swarm"
             role = "manager" if host in managing else "worker"
@@ -69,6 +66,8 @@ class Group(Work):
             token = check_form(Token, answer, "how its Swarm is joined", decided.manager)["token"]
             where = {"address": hosts[host]["address"], "manager": hosts[decided.manager]["address"]}
             self.ask(host, {"action": "join", "token": token, **where}, say)
+            # At once: a node without a host's name is someone else's
+            self._name(decided.manager, host, role, say)
         if decided.joins:
             self.ask(decided.manager, {"action": "rotate"}, say)
 
@@ -76,9 +75,18 @@ class Group(Work):
         """Each node with its host's name and its role, managers first: there are never fewer than are needed."""
         self.doing = "the roles of the hosts were set"
         for host in sorted(order, key=lambda host: host not in managing):
-            role = "manager" if host in managing else "worker"
-            node = self.facts(host, say).node
-            self.ask(manager, {"action": "describe", "node": node, "host": host, "role": role}, say)
+            self._name(manager, host, "manager" if host in managing else "worker", say)
+
+    def create_networks(self, manager: str, request: GroupRequest, say: Say) -> None:
+        """Those of the group's containers, unless they exist."""
+        for network in request["networks"]:
+            self.doing = f"network {network['name']} was created"
+            name, subnet, gateway = network["name"], network["subnet"], network["gateway"]
+            self.ask(manager, {"action": "network", "name": name, "subnet": subnet, "gateway": gateway}, say)
+
+    def _name(self, manager: str, host: str, role: str, say: Say) -> None:
+        node = self.facts(host, say).node
+        self.ask(manager, {"action": "describe", "node": node, "host": host, "role": role}, say)
 
     def _leave_out(self, decided: Plan, say: Say) -> None:
         for node in [*decided.lost, *decided.drained]:

@@ -8,13 +8,15 @@ from infra.forms import Form, Names, Text
 
 
 class Node(Form):
-    """A host as the Swarm knows it. `host` is its name in the stack, "" where none was written."""
+    """A host as the Swarm knows it. `host` is its name in the stack, "" where none was written. Of those with the role
+    of a manager one `votes` unless the Swarm goes on without it."""
 
     id: Text
     host: str = ""
     role: Text
     availability: Text
     state: Text
+    votes: bool = False
     reachable: bool = False
     leads: bool = False
 

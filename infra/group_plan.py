@@ -42,6 +42,11 @@ def plan(order: Sequence[str], managing: Sequence[str], facts: Mapping[str, Swar
             f"({facts[able[0]].error or 'no nodes'}). Start those that are away; if they do not come back, infra "
             "recover-quorum"
         )
+    if blind := [host for host in able if not facts[host].nodes]:
+        raise InfraError(
+            f"{', '.join(blind)} manages the Swarm and does not see the others: open 2377/tcp, 7946/tcp+udp and "
+            f"4789/udp between the hosts, or infra recover-quorum ({facts[blind[0]].error or 'no nodes'})"
+        )
     clusters = {facts[host].cluster for host in able}
     if len(clusters) > 1:
         raise InfraError(
@@ -58,6 +63,11 @@ def plan(order: Sequence[str], managing: Sequence[str], facts: Mapping[str, Swar
         )
     own = {facts[host].node for host in inside}
     others = [node for node in nodes if node.id not in own]
+    if foreign := [node.id[:12] for node in others if not node.host]:
+        raise InfraError(
+            f"{manager} is in a Docker Swarm with nodes that are no hosts of its group ({', '.join(foreign)}): remove "
+            "these with docker node rm, or have the group's hosts leave it (docker swarm leave --force)"
+        )
     return Plan(
         "",
         manager,

@@ -8,6 +8,7 @@ from catalogue.groups import (
     ENTRIES,
     entry,
     entry_path,
+    free_memory,
     group_network,
     group_networks,
     spread_in,
@@ -104,6 +105,7 @@ def stack_file(
         ],
         "deploy": {
             "replicas": service.copies,
+            **_placement(catalogue, container, leader),
             # Names lead to the containers themselves: what a kernel has for anything else is not asked for
             "endpoint_mode": "dnsrr",
             "labels": {"infra.group": leader, "infra.service": container.name},
@@ -123,12 +125,19 @@ def stack_file(
         "limit": stack.healthDeadline,
     }
     document = {
-        "version": "3.8",
+        "version": "3.9",
         "x-infra": description,
         "services": {container.compose_key: fields},
         "networks": {"group": {"external": True, "name": network.name}},
     }
     return File(stack_path(container), f"{json.dumps(document, indent=2)}\n".encode())
+
+
+def _placement(catalogue: Catalogue, container: ComposeService, leader: str) -> ComposeBody:
+    """Not on hosts without the memory for it: Docker knows all that a host has, and nothing of what else runs there."""
+    free = free_memory(catalogue.stack, catalogue.systems, leader)
+    small = [host for host, memory in free.items() if memory < container.limit]
+    return {"placement": {"constraints": [f"node.labels.infra.host!={host}" for host in small]}} if small else {}
 
 
 def health_check(container: ComposeService) -> ComposeBody:
@@ -184,7 +193,13 @@ def group_files(catalogue: Catalogue, host: str, digests: compose.Digests) -> Ho
     ]
     unit = Unit(GROUP_UNIT, [file.path for file in files], images)
     spread: list[Spread] = [
-        {"service": service.name, "unit": service.unit, "name": swarm_name(service.container)} for _, service in pairs
+        {
+            "service": service.name,
+            "unit": service.unit,
+            "name": swarm_name(service.container),
+            "entry": entry(system).unit if service.container.port else "",
+        }
+        for system, service in pairs
     ]
     return HostFiles("", files=files, units=[unit], commands=["docker"], spread=spread)
 

@@ -40,8 +40,10 @@ class GroupFile(TypedDict):
 
 class Spread(TypedDict):
     """A service that the hosts of a group run together: the `name` that their Docker Swarm has for it, and the `unit`
-    that its containers log for, which brings it up to date on the group's first host."""
+    that its containers log for, which brings it up to date on the group's first host. There requests come to it through
+    unit `entry` ("" where it has no port)."""
 
     service: str
     unit: str
     name: str
+    entry: str

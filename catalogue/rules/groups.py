@@ -4,13 +4,12 @@ from collections.abc import Iterator
 
 from catalogue import proxies
 from catalogue.compose.values import HealthCommand
-from catalogue.groups import managers, spread_services
+from catalogue.groups import free_memory, managers, spread_services
 from catalogue.host import Ec2Host, SshHost
 from catalogue.loading import Catalogue
 from catalogue.parts import members
 from catalogue.problems import Problem, nearest
 from catalogue.services import ComposeService
-from catalogue.sizes import MiB, to_bytes
 
 # What a stack of the Swarm cannot say, or what means another host wherever it runs
 UNSAYABLE = (
@@ -52,6 +51,11 @@ def groups(catalogue: Catalogue) -> Iterator[Problem]:
         if not proxies.abilities(proxy).leads_between and any(True for _ in _of(catalogue, leader)):
             rule = proxies.remedy(lambda can: can.leads_between)
             fault = f"proxy {proxy} cannot lead to the spread services of its group"
+            yield Problem(stack.file, f"infra:hosts.{leader}", fault, rule)
+        has_port = any(service.port for service in _of(catalogue, leader))
+        if has_port and not any(system.sites for system in catalogue.systems_on(leader)):
+            fault = "the program of its proxy leads to spread services, and none of its systems has a site"
+            rule = "write a site for a system of this host, or remove the port of these services"
             yield Problem(stack.file, f"infra:hosts.{leader}", fault, rule)
     if stack.standbyRegions and members(stack):
         fault = f"{', '.join(members(stack))} has a group, and the stack has standby regions"
@@ -108,28 +112,37 @@ def _faults(service: ComposeService) -> Iterator[tuple[str, str]]:
     refused = [name for name in UNSAYABLE if getattr(service, name) not in (None, [], {}, False, "")]
     if refused:
         yield f"has {', '.join(refused)}", f"a Docker Swarm cannot give it that: remove it, or {alone}"
+    if any(entry.endswith(":host-gateway") for entry in service.extra_hosts):
+        fault = "reaches its host by host-gateway"
+        yield fault, f"that is another host wherever it runs: use a name that is the same everywhere, or {alone}"
     if service.address:
         yield "has a fixed address", f"others reach it by its name: remove address, or {alone}"
 
 
 def memory(catalogue: Catalogue) -> Iterator[Problem]:
-    """All copies fit on the group's hosts, also while one of them is down."""
+    """All copies fit on the group's hosts, with one more while they are replaced, and while one host is down."""
     stack = catalogue.stack
-    for leader, hosts in members(stack).items():
+    for leader in members(stack):
         own = [*_of(catalogue, leader)]
-        free = [_free(catalogue, host) for host in hosts]
-        if not own or any(memory is None for memory in free):
+        free = free_memory(stack, catalogue.systems, leader)
+        if not own or not free:
             continue
-        demand = sum(service.limit * (service.spread or 1) for service in own)
-        sizes = sorted(memory for memory in free if memory is not None)
-        where = f"infra:hosts.{leader}"
-        if demand > sum(sizes):
+        demand, largest = sum(service.limit * (service.spread or 1) for service in own), max(one.limit for one in own)
+        sizes = sorted(free.values())
+        where, rule = f"infra:hosts.{leader}", "write a larger count or instanceType, or a smaller spread or limit"
+        if demand + largest > sum(sizes):
             fault = (
-                f"its spread services need {demand // 2**20} MiB, and its group has {sum(sizes) // 2**20} MiB for them"
+                f"its spread services need {(demand + largest) // 2**20} MiB, with {largest // 2**20} MiB for the copy "
+                f"that starts before another one ends, and its group has {sum(sizes) // 2**20} MiB for them"
             )
-            yield Problem(
-                stack.file, where, fault, "write a larger count or instanceType, or a smaller spread or limit"
+            yield Problem(stack.file, where, fault, rule)
+        elif largest > sizes[-1]:
+            name = next(one.name for one in own if one.limit == largest)
+            fault = (
+                f"a copy of {name} needs {largest // 2**20} MiB, and no host of its group has more than "
+                f"{sizes[-1] // 2**20} MiB for it"
             )
+            yield Problem(stack.file, where, fault, rule)
         elif demand > sum(sizes[:-1]):
             fault = (
                 f"its spread services need {demand // 2**20} MiB, and without its largest host the group has "
@@ -137,12 +150,3 @@ def memory(catalogue: Catalogue) -> Iterator[Problem]:
             )
             rule = "write a larger count or instanceType: some would not run while a host is down"
             yield Problem(stack.file, where, fault, rule, "warning")
-
-
-def _free(catalogue: Catalogue, host: str) -> int | None:
-    """Bytes of memory that a host has beside its own services and its reserve; None where that is not known."""
-    spec = catalogue.stack.hosts[host]
-    if spec.memory_mib is None:
-        return None
-    own = sum(service.at_once * service.limit for system in catalogue.systems_on(host) for service in system.active)
-    return max(0, spec.memory_mib * MiB - to_bytes(spec.reserve) - own)

@@ -28,7 +28,7 @@ has() {
         return
     fi
     # Of a package of another distribution the program says whether it is there
-    case $1 in iproute2) command -v ip >/dev/null ;; *) command -v "$1" >/dev/null || rpm -q "$1" >/dev/null 2>&1 ;; esac
+    case $1 in iproute2) command -v ip >/dev/null ;; busybox-static) [ -x /bin/busybox ] ;; *) command -v "$1" >/dev/null || rpm -q "$1" >/dev/null 2>&1 ;; esac
 }
 
 missing_packages() {

@@ -115,8 +115,8 @@ def recover_quorum(stack: StackName, host: HostName = None, yes: Yes = False) ->
         recovery = reunion.decide(request, connections, say)
         if not (yes or typer.confirm(recovery.question(), err=True)):
             raise InfraError("nothing was changed")
-        reunion.carry_out(recovery, request, say)
-    if recovery.is_changed(first):
-        line = quorum.restart_attached(catalogue, first, say)
-        typer.echo(line)
+        reunion.bring_together(recovery, request, say)
+        if line := quorum.restart_attached(catalogue, first, recovery, say):
+            typer.echo(line)
+        reunion.forget(recovery, request, say)
     typer.echo(recovery.line())

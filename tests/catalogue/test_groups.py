@@ -96,6 +96,7 @@ REFUSED = {
     "health": ("health: tcp", "is spread, and its health is not asked by HTTP"),
     "option": ("shm_size: 64m", "is spread, and has shm_size"),
     "publish": ('publish: ["2525"]', "is spread, and publishes ports past the proxy"),
+    "gateway": ('extra_hosts: ["db:host-gateway"]', "is spread, and reaches its host by host-gateway"),
 }
 
 
@@ -137,3 +138,38 @@ def test_machine_of_ones_own_in_a_group_needs_its_private_address(tmp_path):
     del box["group"]
     shop = read_shop(tmp_path, "shop", change=spread_web, hosts={"box": box, "more": own})
     assert "is in the group of box and has no privateAddress" in lines(shop)
+
+
+def own_machines(**memory):
+    """Machines of one's own in the group of `box`, by their memory."""
+    hosts = {}
+    for number, (name, size) in enumerate(memory.items(), 5):
+        place = {"address": f"192.0.2.{number}", "privateAddress": f"10.0.0.{number}", "hostKey": KEY, "memory": size}
+        hosts[name] = {"kind": "ssh", "systems": [], "group": "box", "reserve": "1k", **place}
+    del hosts["box"]["group"]
+    hosts["box"]["systems"] = ["shop"]
+    return hosts
+
+
+@pytest.mark.parametrize(
+    ("memory", "fault"),
+    [
+        # Three copies of 256 MiB, and one more while they are replaced; box runs services of 704 MiB besides
+        ({"box": "961m", "two": "513m", "three": "257m"}, ""),
+        ({"box": "961m", "two": "257m", "three": "257m"},
+         "need 1024 MiB, with 256 MiB for the copy that starts before another one ends, and its group has 770 MiB"),
+        ({"box": "700m", **{f"own{n}": "128m" for n in range(9)}}, "a copy of web needs 256 MiB, and no host of its group"),
+    ],
+)  # fmt: skip
+def test_group_has_the_memory_for_one_copy_more(tmp_path, memory, fault):
+    found = lines(read_shop(tmp_path, "shop", change=spread_web, hosts=own_machines(**memory)))
+    assert fault in found if fault else "error: Pulumi.prod.yaml: infra:hosts.box: its spread" not in found
+    assert fault or "without its largest host the group has 513 MiB" in found
+
+
+def test_copies_stay_off_hosts_without_the_memory_for_them(tmp_path):
+    shop = read_shop(tmp_path, "shop", change=spread_web, hosts=own_machines(box="900m", two="2g", three="200m"))
+    files = render(shop, "box", {"shop-web:latest": "sha256:" + "a" * 64}).files
+    (stack,) = [json.loads(file.content) for file in files if file.path.endswith("swarm-stack.json")]
+    constraints = stack["services"]["web"]["deploy"]["placement"]["constraints"]
+    assert constraints == ["node.labels.infra.host!=box", "node.labels.infra.host!=three"]

@@ -7,7 +7,7 @@ OUTSIDE = SwarmFacts(state="inactive")
 
 
 def node(id, host="", state="ready", role="manager"):
-    return Node(id=id, host=host, role=role, availability="active", state=state)
+    return Node(id=id, host=host, role=role, availability="active", state=state, votes=role == "manager")
 
 
 def manager(id, *nodes, cluster="one"):

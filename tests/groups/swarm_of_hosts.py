@@ -30,6 +30,7 @@ class Swarm:
     labelled: dict[str, str] = field(default_factory=dict)
     was_updated: bool = False
     requests: list[str] = field(default_factory=list)
+    refusals: list[str] = field(default_factory=list)
 
     def read(self, path: str) -> bytes | None:
         return self.environment if path.endswith(".env") else json.dumps(self.file).encode()
@@ -70,12 +71,15 @@ class Swarm:
             self.deployed = json.loads(stdin)
             before = (self.existing or {}).get("Spec", {})
             # Docker keeps the number of restarts that were asked for
-            spec = {"image": "new", **{name: before[name] for name in ("ForceUpdate",) if name in before}}
+            template = before.get("TaskTemplate", {})
+            spec = {"TaskTemplate": {"image": "new", **{n: template[n] for n in ("ForceUpdate",) if n in template}}}
             self.was_updated = self.existing is not None and before != spec
-            self.existing = {"Spec": spec, "UpdateStatus": (self.existing or {}).get("UpdateStatus")}
+            # Nothing is said of the update before it
+            self.existing = {"Spec": spec}
+            self.looks = 0
         if words[:2] == ("service", "update"):
             self.was_updated = True
-            self.existing = {**(self.existing or {}), "Spec": {"image": "new", "ForceUpdate": 1}}
+            self.existing = {"Spec": {"TaskTemplate": {"image": "new", "ForceUpdate": 1}}}
         if words[:2] == ("stack", "rm"):
             self.labelled = {id: stack for id, stack in self.labelled.items() if stack != words[2]}
         if words[:2] == ("service", "ls"):
@@ -88,18 +92,30 @@ class Swarm:
             return self._inspected()
         if words[:2] == ("service", "ps"):
             return CommandResult(0, "\n".join(map(json.dumps, self._tasks())))
+        if words[:3] == ("inspect", "--type", "task"):
+            # The earlier ones run until the update is over
+            template = (self.existing or {})["Spec"]["TaskTemplate"]
+            own = {"image": "old"} if self.was_updated and not self._is_over else template
+            specs = [{"ID": id, "Spec": {**own, "Placement": {"Constraints": ["x"]}}} for id in words[5:]]
+            return CommandResult(0, "\n".join(map(json.dumps, specs)))
         if words[:2] == ("service", "logs"):
             return CommandResult(0, "no such table: users")
         return CommandResult(0, "")
 
     def _inspected(self) -> CommandResult:
+        if self.refusals:
+            return CommandResult(1, self.refusals.pop(0))
         if self.existing is None:
-            return CommandResult(1, "no such service")
-        if self.was_updated:
-            self.looks += 1
-            state = self.ends if self.looks > 3 else "updating"
-            self.existing["UpdateStatus"] = {"StartedAt": "now", "State": state}
+            return CommandResult(1, "Error: no such service: web-swarm_web")
+        self.looks += 1
+        # Docker begins an update a moment after it took the description
+        if self.was_updated and self.looks > 1:
+            self.existing["UpdateStatus"] = {"State": self.ends if self._is_over else "updating"}
         return CommandResult(0, json.dumps(self.existing))
+
+    @property
+    def _is_over(self) -> bool:
+        return self.looks > 4
 
     def _tasks(self) -> list[dict[str, str]]:
         is_healthy = self.ends == "completed"

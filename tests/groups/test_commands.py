@@ -25,7 +25,7 @@ from tests.groups.shop import HOST, OF_ALL, spread_web
 from tests.support import PROD
 
 DIGEST = "sha256:" + "a" * 64
-SPREAD = [{"service": "web", "unit": "web-swarm.service", "name": "web-swarm_web"}]
+SPREAD = [{"service": "web", "unit": "web-swarm.service", "name": "web-swarm_web", "entry": "shop-entry.service"}]
 
 
 @pytest.fixture

@@ -51,6 +51,14 @@ def test_managers_join_before_workers():
             "web, web-2 are in different Docker Swarms",
         ),
         ({"web": manager("a", node("a")), "web-3": WORKER}, "web-3 is in another Docker Swarm than web"),
+        (
+            {"web": manager("a", node("a", "web"), node("x1y2z3")), "web-2": OUTSIDE},
+            r"web is in a Docker Swarm with nodes that are no hosts of its group \(x1y2z3\): remove these with docker node",
+        ),
+        (
+            {"web": manager("a", node("a"), node("b")), "web-2": SwarmFacts(state="active", node="b", manages=True)},
+            r"web-2 manages the Swarm and does not see the others: open 2377/tcp, .* \(no nodes\)",
+        ),
     ],
 )
 def test_what_is_not_certain_is_refused(facts, reason):

@@ -5,10 +5,12 @@ import pytest
 from agent import stacks
 from agent.documents.answers import GroupState
 from agent.outcome import Refused
+from agent.world import CommandResult
 from infra import releases
 from tests.groups.swarm_of_hosts import STACK, Swarm
 
-BEFORE = {"Spec": {"image": "old"}, "UpdateStatus": {"StartedAt": "before", "State": "completed"}}
+BEFORE = {"Spec": {"TaskTemplate": {"image": "old"}}, "UpdateStatus": {"State": "completed"}}
+NOW = {"Spec": {"TaskTemplate": {"image": "new"}}}
 
 
 def check(swarm, say):
@@ -34,11 +36,30 @@ def test_first_copies_are_waited_for():
 def test_update_is_waited_for_until_it_is_over():
     swarm = Swarm(existing=dict(BEFORE))
     apply(swarm)
-    assert swarm.looks > 3
+    # Copies that are healthy from before are none of it, whatever Docker says of the update
+    assert swarm.looks > 4
+
+
+def test_update_after_one_that_was_taken_back_is_waited_for():
+    swarm = Swarm(existing={**BEFORE, "UpdateStatus": {"State": "rollback_completed"}})
+    assert apply(swarm) == ["web-swarm_web: 2 running on web-1, web-2"]
+    # What is deployed again as it is says nothing of that one either
+    swarm = Swarm(existing={**NOW, "UpdateStatus": {"State": "rollback_completed"}})
+    assert apply(swarm) == ["web-swarm_web: 2 running on web-1, web-2"]
+
+
+def test_managers_that_elect_a_leader_are_asked_again():
+    swarm = Swarm(existing=dict(NOW), refusals=["Error response from daemon: rpc error: no leader"] * 3)
+    apply(swarm)
+    swarm = Swarm(refusals=["Error response from daemon: rpc error: no leader"] * 90)
+    with pytest.raises(Refused, match="web-swarm_web: Error response from daemon: rpc error: no leader"):
+        apply(swarm)
+    # A service that may exist is not removed as a new one
+    assert {("stack", "deploy"), ("stack", "rm")}.isdisjoint(words(swarm))
 
 
 def test_start_that_changes_nothing_waits_for_one_alone():
-    swarm = Swarm(existing={"Spec": {"image": "new"}})
+    swarm = Swarm(existing=dict(NOW))
     swarm.file["x-infra"] = {**STACK, "replicas": 9}
     swarm.was_updated = False
     assert apply(swarm) == ["web-swarm_web: 2 running on web-1, web-2"]
@@ -149,12 +170,56 @@ def test_other_hosts_say_nothing_of_a_group():
 
 
 def test_restart_replaces_the_copies_though_nothing_changed():
-    swarm = Swarm(existing={"Spec": {"image": "new"}})
-    manifest = {"spread": [{"service": "web", "unit": "web-swarm.service", "name": "web-swarm_web"}]}
+    swarm = Swarm(existing=dict(NOW))
+    manifest = {
+        "spread": [
+            {"service": "web", "unit": "web-swarm.service", "name": "web-swarm_web", "entry": "shop-entry.service"}
+        ]
+    }
     stacks.request_restart(swarm, manifest, ["web-swarm.service", "other.service"])
     apply(swarm)
-    assert ("docker", "service", "update", "--detach", "--force", "web-swarm_web") in swarm.said and swarm.looks > 3
+    assert ("docker", "service", "update", "--detach", "--force", "web-swarm_web") in swarm.said and swarm.looks > 4
     # The next start is an ordinary one again
     swarm.said.clear()
     apply(swarm)
     assert not any("--force" in words for words in swarm.said)
+
+
+LEFT = {
+    "units": [{"name": "web-swarm.service"}, {"name": "api-swarm.service"}],
+    "spread": [
+        {"service": "web", "unit": "web-swarm.service", "name": "web-swarm_web", "entry": "shop-entry.service"},
+        {"service": "api", "unit": "api-swarm.service", "name": "api-swarm_api"},
+    ],
+}
+
+
+def removed(swarm):
+    return [argv[-1] for argv in swarm.said if argv[1:3] == ("service", "rm")]
+
+
+@pytest.mark.parametrize(
+    ("left", "staying", "names"),
+    [
+        (LEFT, None, ["web-swarm_web", "api-swarm_api"]),
+        (LEFT, {**LEFT, "spread": LEFT["spread"][:1]}, ["api-swarm_api"]),
+        (LEFT, LEFT, []),
+        # Another host of the group
+        ({**LEFT, "units": []}, None, []),
+        ({"units": LEFT["units"]}, LEFT, []),
+        (None, LEFT, []),
+    ],
+)
+def test_swarm_ends_what_a_release_that_is_left_has_and_the_other_one_not(left, staying, names):
+    swarm = Swarm()
+    assert stacks.remove_left(swarm, left, staying) == [] and removed(swarm) == names
+
+
+def test_service_that_the_swarm_does_not_end_is_reported(monkeypatch):
+    swarm = Swarm()
+    monkeypatch.setattr(swarm, "run", lambda *_: CommandResult(1, "Error response from daemon: no leader"))
+    assert stacks.remove_left(swarm, LEFT, {"spread": LEFT["spread"][1:]}) == [
+        "the Swarm still runs web-swarm_web: Error response from daemon: no leader"
+    ]
+    monkeypatch.setattr(swarm, "run", lambda *_: CommandResult(1, "Error: No such service: web-swarm_web"))
+    assert stacks.remove_left(swarm, LEFT, None) == []

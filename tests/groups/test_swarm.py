@@ -18,7 +18,9 @@ def node(id, availability="active", role="manager", host=""):
 
 def service(name, replicas=1, group=""):
     labels = {"infra.group": group} if group else None
-    return {"ID": name, "Spec": {"Name": name, "Labels": labels, "Mode": {"Replicated": {"Replicas": replicas}}}}
+    mode: dict[str, Any] = {"Replicated": {"Replicas": replicas}}
+    spec: dict[str, Any] = {"Name": name, "Labels": labels, "Mode": mode, "TaskTemplate": {}}
+    return {"ID": name, "Version": {"Index": 3}, "Spec": spec}
 
 
 def task(name, at, state="running", desired="running"):
@@ -43,6 +45,8 @@ class Docker:
         parts = path.partition("?")[0].split("/")[1:]
         if method == "GET" and parts[0] == "nodes" and len(parts) > 1:
             return copy.deepcopy(next(one for one in self.nodes if one["ID"] == parts[1]))
+        if method == "GET" and parts[0] == "services" and len(parts) > 1:
+            return copy.deepcopy(next(one for one in self.services if one["ID"] == parts[1]))
         if method == "GET":
             by_path = {
                 "info": self.info, "nodes": self.nodes, "services": self.services, "tasks": self.tasks,
@@ -108,11 +112,42 @@ def test_manager_without_a_majority_says_so_and_knows_no_nodes(monkeypatch):
     )  # fmt: skip
 
 
-def test_host_whose_containers_fit_nowhere_else_stays_a_manager():
+def test_host_whose_containers_fit_nowhere_else_stays_a_manager_and_takes_them():
     docker = Docker([node("a"), node("b")], [service("api", 2)], [task("api", "a"), task("api", "b")])
     with pytest.raises(Refused, match="api does not run on the other hosts after 300 s"):
         do(docker, "drain", node="b")
-    assert docker.nodes[1]["Spec"]["Role"] == "manager"
+    assert docker.nodes[1]["Spec"] == {"Role": "manager", "Availability": "active", "Labels": None}
+
+
+def availabilities(docker):
+    return [body["Availability"] for method, path, body in docker.asked if method == "POST" and "/nodes/" in path]
+
+
+def test_what_runs_on_one_host_alone_starts_elsewhere_before_it_stops():
+    docker = Docker([node("a"), node("b")], [service("api"), service("web", 2)])
+    docker.tasks = [task("api", "b"), task("web", "a"), task("web", "b")]
+    docker.later = [task("api", "a"), task("web", "a"), task("web", "a")]
+    do(docker, "drain", node="b")
+    changes = [(path.partition("?")[0], body) for method, path, body in docker.asked if method == "POST"]
+    assert [path for path, _ in changes] == ["/nodes/b/update", "/services/api/update", "/nodes/b/update"]
+    assert changes[1][1]["TaskTemplate"] == {"ForceUpdate": 1} and availabilities(docker) == ["pause", "drain"]
+
+
+def test_what_is_short_already_is_not_waited_for():
+    docker = Docker([node("a"), node("b")], [service("api", 9), service("other", 3)], [task("api", "a")])
+    docker.tasks += [task("api", "b"), task("other", "a")]
+    docker.later = [task("api", "a"), task("api", "a")]
+    do(docker, "drain", node="b")
+    assert docker.nodes[1]["Spec"]["Availability"] == "drain"
+
+
+def test_host_that_was_being_drained_when_it_was_interrupted_is_waited_for_again():
+    docker = Docker([node("a"), node("b", availability="drain")], [service("api", 2)], [task("api", "a")])
+    with pytest.raises(Refused, match="api does not run on the other hosts"):
+        do(docker, "drain", node="b")
+    docker = Docker([node("a"), node("b", availability="drain")], [service("api", 2)], [task("api", "a")] * 2)
+    do(docker, "drain", node="b")
+    assert docker.nodes[1]["Spec"]["Availability"] == "drain"
 
 
 def test_described_node_is_changed_once():

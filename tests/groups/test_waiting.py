@@ -44,3 +44,10 @@ def test_requests_wait_while_a_relay_takes_a_containers_place(manifest, hosts, r
         # The proxy leads to one place of both
         assert {link["path"] for link in after["links"]} >= {entry["link"]}
         assert [probe["service"] for probe in after["probes"] if probe["unit"] == coming]
+
+
+def test_requests_wait_while_their_way_into_the_group_restarts(manifest):
+    group = manifest(GROUP)
+    (entry,) = holding.entries_to_hold(group, group, {"shop-entry.service"})
+    assert (entry["service"], entry["then"]) == ("web", "web-on-box.service")
+    assert holding.entries_to_hold(group, group, {"web-swarm.service"}) == []
