@@ -10,8 +10,8 @@ systems say nothing of hosts: on a host without a group it is a container like a
 """
 
 from collections.abc import Collection, Iterator, Mapping
-from typing import Any
 
+from catalogue.copies import ServiceCopy, SystemCopy
 from catalogue.instances import rename_gate
 from catalogue.models import ContainerNetwork, GroupedNetwork, System
 from catalogue.network_defaults import network_of
@@ -106,7 +106,7 @@ def _spread(system: System, host: str, leaders: Mapping[str, list[str]]) -> Syst
                 after = [f"{stack_of(service)}.service", f"{system.system}-entry.service"]
                 yield relay(service, host, address, after).model_copy(update={"routes": routes})
         else:
-            changes: dict[str, Any] = {"routes": [rename_gate(route, here) for route in service.routes]}
+            changes: ServiceCopy = {"routes": [rename_gate(route, here) for route in service.routes]}
             if isinstance(service, ComposeService):
                 changes["depends_on"] = {n: need for n, need in service.depends_on.items() if n not in leaving}
             yield service.model_copy(update=changes)
@@ -129,7 +129,7 @@ def _spread(system: System, host: str, leaders: Mapping[str, list[str]]) -> Syst
             unit=own.unit,
             group=group_network(system.system).name,
         )
-    return system.model_copy(update={"services": services, "sites": sites, "network": network})
+    return system.model_copy(update=SystemCopy(services=services, sites=sites, network=network))
 
 
 def stack_of(service: ComposeService) -> str:

@@ -1,7 +1,7 @@
 """The kinds of hosts, and what a stack's configuration says of each."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict
 
 from pydantic import Discriminator, Field, Tag
 
@@ -117,6 +117,18 @@ class Ec2Host(Host):
         return self.instanceType[1:2].isdigit() and self.instanceType.startswith("t")
 
 
+class HostCopy(TypedDict, total=False):
+    """What differs in a copy of an EC2 host, by the names of its fields."""
+
+    systems: list[AnySystem]
+    group: str | None
+    count: int
+    generation: int
+    kept: list[KeptMachine]
+    instanceType: str
+    dataDisk: DataDisk | None
+
+
 class SshHost(Host):
     """A machine that is there already."""
 
@@ -169,13 +181,6 @@ def with_members(hosts: Mapping[str, AnyHost]) -> dict[str, AnyHost]:
             member = f"{name}-{number}"
             if member in hosts:
                 raise ValueError(f"{member} is written, and count of {name} makes it too: rename it, or lower count")
-            changes: dict[str, Any] = {
-                "systems": [],
-                "group": name,
-                "count": 1,
-                "generation": FIRST,
-                "kept": [],
-                "dataDisk": None,
-            }
+            changes = HostCopy(systems=[], group=name, count=1, generation=FIRST, kept=[], dataDisk=None)
             whole[member] = host.model_copy(update=changes)
     return whole

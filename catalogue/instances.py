@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 
 from catalogue.compose.values import Mount
+from catalogue.copies import PortCopy, ServiceCopy, SystemCopy
 from catalogue.fields import INSTANCE, HostName, Model, Name, Network, Port
 from catalogue.models import ContainerNetwork, System
 from catalogue.network_defaults import WHY, network_of, port_of, replica_ports
@@ -85,10 +86,11 @@ def path_of(path: str, system: str, instance: str) -> str:
 def instance_of(system: System, instance: Instance) -> System:
     """A system as one of its instances."""
     sites = [_site(site, instance) for site in system.sites]
-    changes: dict[str, Any] = {"system": instance.own_name, "sites": sites}
+    changes: SystemCopy = {"system": instance.own_name, "sites": sites}
     if instance.own_name == system.system:
         services = [_common(service, instance) for service in system.services]
-        return system.model_copy(update={**changes, "services": services, "network": _network(system, instance)})
+        changes["services"], changes["network"] = services, _network(system, instance)
+        return system.model_copy(update=changes)
     if system.native_services:
         # Its units say names, paths and ports of all that they use: it has them as the file has them, and no other
         # instance is on its host
@@ -99,20 +101,20 @@ def instance_of(system: System, instance: Instance) -> System:
             if isinstance(service, Service)
         ]
         changes["sites"] = [_gates(site, own) for site in sites]
-        return system.model_copy(update={**changes, "services": services, "network": _network(system, instance)})
+        changes["services"], changes["network"] = services, _network(system, instance)
+        return system.model_copy(update=changes)
     make = _Renaming(system, instance)
-    return system.model_copy(
-        update={
-            **changes,
-            "sites": [make.site(site) for site in sites],
-            "network": system.network and make.network(system.network),
-            "services": [make.container(s) for s in system.compose_services],
-            "data": [make.path(path) for path in system.data],
-            "directories": [item.model_copy(update={"path": make.path(item.path)}) for item in system.directories],
-            "drop_ins": [item.model_copy(update={"path": make.file(item.path)}) for item in system.drop_ins],
-            "milestones": [item.model_copy(update={"unit": make.unit(item.unit)}) for item in system.milestones],
-        }
+    changes = SystemCopy(
+        system=instance.own_name,
+        sites=[make.site(site) for site in sites],
+        network=system.network and make.network(system.network),
+        services=[make.container(s) for s in system.compose_services],
+        data=[make.path(path) for path in system.data],
+        directories=[item.model_copy(update={"path": make.path(item.path)}) for item in system.directories],
+        drop_ins=[item.model_copy(update={"path": make.file(item.path)}) for item in system.drop_ins],
+        milestones=[item.model_copy(update={"unit": make.unit(item.unit)}) for item in system.milestones],
     )
+    return system.model_copy(update=changes)
 
 
 Guarded = TypeVar("Guarded", bound=Serving)
@@ -155,9 +157,11 @@ def _gates(site: Site, own: dict[str, str]) -> Site:
 
 def _rename_service(service: Service, own: dict[str, str]) -> Service:
     waits = service.depends_on if isinstance(service, ComposeService) else {}
-    changes = {"depends_on": {own.get(name, name): need for name, need in waits.items()}} if waits else {}
     routes = [rename_gate(route, lambda name: own.get(name, name)) for route in service.routes]
-    return service.model_copy(update={"name": own[service.name], "routes": routes, **changes})
+    changes: ServiceCopy = {"name": own[service.name], "routes": routes}
+    if waits:
+        changes["depends_on"] = {own.get(name, name): need for name, need in waits.items()}
+    return service.model_copy(update=changes)
 
 
 def _common(service: Any, instance: Instance) -> Any:
@@ -170,11 +174,11 @@ def _common(service: Any, instance: Instance) -> Any:
     ]
     port = instance.ports.get(service.name)
     if port is None or not isinstance(service, ComposeService):
-        return service.model_copy(update={"routes": routes})
+        return service.model_copy(update=ServiceCopy(routes=routes))
     why = service.port_exception or "chosen by the stack"
     inside = None if service.is_on_host_network else service.listens_inside or port
-    own = {"port": port, "container_port": inside, "port_exception": why}
-    return service.model_copy(update={"routes": routes, **own})
+    own = ServiceCopy(routes=routes, port=port, container_port=inside, port_exception=why)
+    return service.model_copy(update=own)
 
 
 class _Renaming:
@@ -221,7 +225,7 @@ class _Renaming:
     def container(self, service: ComposeService) -> ComposeService:
         name = self.name(service.name)
         alias_names = [*service.aliases, *([service.container] if service.container != service.compose_key else [])]
-        ports: dict[str, Any] = {}
+        ports: PortCopy = {}
         if service.port and not service.is_on_host_network:
             ports = {"port": port_of(self.own, name), "container_port": service.listens_inside}
             ports["port_exception"] = service.port_exception or WHY
@@ -229,25 +233,23 @@ class _Renaming:
             ports["spare_port"] = port_of(self.own, name, "spare")
         if service.replica_ports:
             ports["replica_ports"] = replica_ports(self.own, name, service.replicas)
-        service_copy = service.model_copy(
-            update={
-                **ports,
-                "purpose": f"{service.purpose} ({self.own})",
-                "purpose_ja": service.purpose_ja and f"{service.purpose_ja} ({self.own})",
-                "unit": self.unit(service.unit),
-                "container": self.name(service.container),
-                "directory": self.moved[service.directory],
-                # Others of its network know it by the file's names; its compose_key is one of them
-                "aliases": [] if service.is_on_host_network else list(dict.fromkeys(alias_names)),
-                "address": None,
-                "spare_address": None,
-                "volumes": [self._mount(mount) for mount in service.volumes],
-                "depends_on": {self.name(other): need for other, need in service.depends_on.items()},
-            }
-        )
-        common = _common(service_copy, self.instance)
+        changes: ServiceCopy = {
+            **ports,
+            "purpose": f"{service.purpose} ({self.own})",
+            "purpose_ja": service.purpose_ja and f"{service.purpose_ja} ({self.own})",
+            "unit": self.unit(service.unit),
+            "container": self.name(service.container),
+            "directory": self.moved[service.directory],
+            # Others of its network know it by the file's names; its compose_key is one of them
+            "aliases": [] if service.is_on_host_network else list(dict.fromkeys(alias_names)),
+            "address": None,
+            "spare_address": None,
+            "volumes": [self._mount(mount) for mount in service.volumes],
+            "depends_on": {self.name(other): need for other, need in service.depends_on.items()},
+        }
+        common = _common(service.model_copy(update=changes), self.instance)
         routes = [rename_gate(route, self.name) for route in common.routes]
-        return common.model_copy(update={"name": name, "routes": routes})
+        return common.model_copy(update=ServiceCopy(name=name, routes=routes))
 
     def _mount(self, mount: Mount) -> Mount:
         if not mount.source:

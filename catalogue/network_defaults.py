@@ -3,8 +3,8 @@ changes none of them; where two meet, a rule refuses both, and one is written.""
 
 import hashlib
 from ipaddress import IPv4Network
-from typing import Any
 
+from catalogue.copies import PortCopy, SystemCopy
 from catalogue.models import ContainerNetwork, System
 from catalogue.services import ComposeService
 
@@ -49,12 +49,12 @@ def with_assigned(system: System) -> System:
         for service in system.services
     ]
     network = system.network or (network_of(system.system) if system.compose_services else None)
-    return system.model_copy(update={"services": services, "network": network})
+    return system.model_copy(update=SystemCopy(services=services, network=network))
 
 
 def with_ports(system: str, service: ComposeService) -> ComposeService:
     """A service with the ports that it needs and that are not written."""
-    ports: dict[str, Any] = {}
+    ports: PortCopy = {}
     if service.port is None and service.container_port and service.routes:
         ports["port"] = port_of(system, service.name)
     if service.is_blue_green and service.spare_port is None and (service.port or ports):
@@ -63,7 +63,8 @@ def with_ports(system: str, service: ComposeService) -> ComposeService:
         ports["replica_ports"] = replica_ports(system, service.name, service.replicas)
     if not ports:
         return service
-    return service.model_copy(update={**ports, "port_exception": service.port_exception or WHY})
+    ports["port_exception"] = service.port_exception or WHY
+    return service.model_copy(update=ports)
 
 
 def _number(text: str) -> int:

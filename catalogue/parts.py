@@ -12,8 +12,8 @@ the system on one host.
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
-from typing import Any
 
+from catalogue.copies import ServiceCopy, SystemCopy
 from catalogue.instances import Instance, rename_gate
 from catalogue.models import System
 from catalogue.network_defaults import network_of
@@ -142,30 +142,29 @@ def _part(system: System, entry: Instance) -> System:
     leaving = [service for service in system.compose_services if _is_taken(service, entry)]
     places = mount_sources(leaving)
     services = [service.model_copy(update=_alone(service, entry)) for service in leaving]
-    return system.model_copy(
-        update={
-            "system": entry.own_name,
-            "sites": [],
-            "services": services,
-            "network": network_of(entry.own_name, entry.subnet),
-            "data": [path for path in system.data if concerns(path, places)],
-            "directories": [item for item in system.directories if concerns(item.path, places)],
-            "accounts": [],
-            "packages": [],
-            "enables": [],
-            "drop_ins": [],
-            "milestones": [],
-            "monitor_names": [],
-        }
+    changes = SystemCopy(
+        system=entry.own_name,
+        sites=[],
+        services=services,
+        network=network_of(entry.own_name, entry.subnet),
+        data=[path for path in system.data if concerns(path, places)],
+        directories=[item for item in system.directories if concerns(item.path, places)],
+        accounts=[],
+        packages=[],
+        enables=[],
+        drop_ins=[],
+        milestones=[],
+        monitor_names=[],
     )
+    return system.model_copy(update=changes)
 
 
-def _alone(service: ComposeService, entry: Instance) -> dict[str, Any]:
+def _alone(service: ComposeService, entry: Instance) -> ServiceCopy:
     """What differs where a service is apart from the proxy, from its network and from services that it waits for."""
     waits = {name: need for name, need in service.depends_on.items() if name in entry.services}
-    apart: dict[str, Any] = {"routes": [], "address": None, "spare_address": None, "depends_on": waits}
+    apart: ServiceCopy = {"routes": [], "address": None, "spare_address": None, "depends_on": waits}
     # Nothing there switches between two
-    return apart | {"rollout": "recreate", "spare_port": None}
+    return {**apart, "rollout": "recreate", "spare_port": None}
 
 
 def _rest(system: System, entry: Instance, host: str) -> System:
@@ -181,7 +180,7 @@ def _rest(system: System, entry: Instance, host: str) -> System:
         if isinstance(service, RetiredService):
             yield service
             return
-        changes: dict[str, Any] = {"routes": [rename_gate(route, here) for route in service.routes]}
+        changes: ServiceCopy = {"routes": [rename_gate(route, here) for route in service.routes]}
         if service.name in names:
             address = f"{private_address(host)}:{leaving[service.name].listens_inside}"
             yield relay(leaving[service.name], host, address).model_copy(update=changes)
@@ -189,7 +188,7 @@ def _rest(system: System, entry: Instance, host: str) -> System:
             if isinstance(service, ComposeService):
                 # Nothing waits at boot for a machine that may start later
                 waits = {name: need for name, need in service.depends_on.items() if name not in leaving}
-                changes |= {"depends_on": waits, "extra_hosts": [*service.extra_hosts, *addresses]}
+                changes["depends_on"], changes["extra_hosts"] = waits, [*service.extra_hosts, *addresses]
             yield service.model_copy(update=changes)
 
     staying = [service for service in system.compose_services if service.name not in leaving]
@@ -198,14 +197,13 @@ def _rest(system: System, entry: Instance, host: str) -> System:
         rename_gate(site, here).model_copy(update={"static": [rename_gate(item, here) for item in site.static]})
         for site in system.sites
     ]
-    return system.model_copy(
-        update={
-            "sites": sites,
-            "services": [item for service in system.services for item in rest(service)],
-            "network": system.network if staying else None,
-            "data": [path for path in system.data if concerns(path, own) or not concerns(path, theirs)],
-        }
+    changes = SystemCopy(
+        sites=sites,
+        services=[item for service in system.services for item in rest(service)],
+        network=system.network if staying else None,
+        data=[path for path in system.data if concerns(path, own) or not concerns(path, theirs)],
     )
+    return system.model_copy(update=changes)
 
 
 def _inside_names(service: ComposeService) -> list[str]:

@@ -13,7 +13,7 @@ from catalogue.elsewhere import Bucket, Certificates, NameServer, Url
 from catalogue.encrypted_values import ENCRYPTED, in_plain_text, is_empty, is_sealed, mark_encrypted
 from catalogue.fields import AccountId, Email, HostName, Model, Name, Network, PublicKey, Region, pattern_text
 from catalogue.files import SourceText, mapping, read_mapping, read_text
-from catalogue.host import HOST_KINDS, AnyHost, Ec2Host, Host, SshHost, with_members
+from catalogue.host import HOST_KINDS, AnyHost, Ec2Host, Host, HostCopy, SshHost, with_members
 from catalogue.instances import Instance
 from catalogue.languages import ENGLISH, Language
 from catalogue.logs import Logs
@@ -187,7 +187,7 @@ class Stack(Model):
     def with_machine(self, host: str, generation: int) -> "Stack":
         """The same stack with a machine that a host keeps as the host's own."""
         spec = self.ec2_hosts[host]
-        changes: dict[str, Any] = {"generation": generation, "instanceType": spec.kept_types[generation], "kept": []}
+        changes = HostCopy(generation=generation, instanceType=spec.kept_types[generation], kept=[])
         return self.model_copy(update={"hosts": self.hosts | {host: spec.model_copy(update=changes)}})
 
     @property

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import typer
 
-from catalogue.host import Ec2Host
+from catalogue.host import Ec2Host, HostCopy
 from catalogue.loading import Catalogue
 from catalogue.machines import FIRST, generation_of, of_instance, region_of
 from catalogue.sizes import INSTANCE_TYPES
@@ -260,7 +260,7 @@ def machine_label(generation: int, types: Mapping[int, str]) -> str:
 def _alone(catalogue: Catalogue, host: str, aim: Aim) -> Catalogue:
     """The stack with this host alone, as it is to be: what a new machine needs is asked for it."""
     spec = catalogue.stack.ec2_hosts[host].model_copy(
-        update={"instanceType": aim.type, "generation": aim.generation, "kept": []}
+        update=HostCopy(instanceType=aim.type, generation=aim.generation, kept=[])
     )
     return replace(catalogue, stack=catalogue.stack.model_copy(update={"hosts": {host: spec}, "standbyRegions": []}))
 
