@@ -251,7 +251,7 @@ def read_json(path: Path, file: str) -> Any:
         raise _error(file, "file", "a number with thousands of digits", "write valid JSON") from None
 
 
-def parse_toml(content: bytes, file: str) -> dict[str, Any]:
+def parse_toml(content: bytes, file: str) -> dict[str, object]:
     """What a TOML file holds. Raises CatalogueError, with the line."""
     text = decode_text(content, file)
     try:
@@ -268,7 +268,7 @@ def parse_toml(content: bytes, file: str) -> dict[str, Any]:
         raise _error(file, "file", fault, "write valid TOML") from None
 
 
-def read_mapping(path: Path, file: str, allowed: str) -> dict[str, Any]:
+def read_mapping(path: Path, file: str, allowed: str) -> dict[str, object]:
     """The mapping that a YAML file holds; an empty file is an empty one. `allowed` says what it should hold.
 
     Raises CatalogueError.
@@ -277,7 +277,7 @@ def read_mapping(path: Path, file: str, allowed: str) -> dict[str, Any]:
     return mapping({} if value is None else value, file, "file", allowed)
 
 
-def mapping(value: Any, file: str, where: str, allowed: str) -> dict[str, Any]:
+def mapping(value: object, file: str, where: str, allowed: str) -> dict[str, object]:
     """The value itself, when it is a mapping. Raises CatalogueError."""
     if not is_mapping(value):
         kind = "a list" if is_list(value) else "nothing" if value is None else "a single value"

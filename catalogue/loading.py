@@ -1,7 +1,7 @@
 """From `files/systems/*.yaml` to a checked catalogue."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -96,7 +96,7 @@ class Catalogue:
         """What a system is an instance of; itself where it is none."""
         return self.origins.get(system.system, system)
 
-    def settings(self, file: ConfigFile) -> dict[str, Any]:
+    def settings(self, file: ConfigFile) -> dict[str, object]:
         """What stands in a TOML file of a service; nothing where it is none, or not there."""
         if not file.source.endswith(".toml"):
             return {}
@@ -104,7 +104,7 @@ class Catalogue:
             return parse_toml(self.sources.get(file.source, b""), f"{STATIC}/{file.source}")
         return {}
 
-    def value_of(self, system: System, place: FileKey) -> Any:
+    def value_of(self, system: System, place: FileKey) -> object:
         """The value of a key of one of the system's files, or None."""
         files = [file for service in system.native_services for file in service.files if file.path == place.file]
         return look_up(self.settings(files[0]), place.key) if files else None
@@ -151,9 +151,9 @@ def images_of(systems: Iterable[System]) -> list[Image]:
     return [images[name] for name in sorted(images)]
 
 
-def look_up(settings: dict[str, Any], key: str) -> Any:
+def look_up(settings: Mapping[str, object], key: str) -> object:
     """`look_up({"server": {"port": 80}}, "server.port")` is 80; None for what is not there."""
-    value: Any = settings
+    value: object = settings
     for part in key.split("."):
         value = value.get(part) if is_mapping(value) else None
     return value

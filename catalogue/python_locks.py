@@ -1,16 +1,14 @@
 """What a lock file of uv says: which packages an environment needs for certain, and which wheels of them fit a host."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from catalogue.files import parse_toml
 from catalogue.python import LOCK, PROJECT, PythonEnvironment
 from catalogue.shapes import is_list, is_mapping
 from catalogue.sizes import Architecture
 
-Package = dict[str, Any]
 # As images name a processor → as wheels do
 PROCESSORS: dict[Architecture, str] = {"amd64": "x86_64", "arm64": "aarch64"}
 UNPACKED = 4  # times the size of a wheel, with what Python compiles
@@ -19,27 +17,44 @@ _BOUND = re.compile(r"(?P<sign>>=|<=|<|>|==|~=)\s*3\.(?P<minor>[0-9]+)")
 
 
 @dataclass(frozen=True)
+class Edge:
+    """What a package needs without a condition; `version` is "" where the lock says none."""
+
+    name: str
+    version: str
+    extras: list[str]
+
+
+@dataclass(frozen=True)
+class Wheel:
+    """`address` is its URL or its path; `size` in bytes, None where the lock says none."""
+
+    address: str
+    size: int | None
+
+
+@dataclass(frozen=True)
+class Package:
+    """A package of a lock. `source` has where it comes from by its kind; `extras` and `groups` what each needs."""
+
+    name: str
+    version: str
+    source: dict[str, str]
+    dependencies: list[Edge]
+    extras: dict[str, list[Edge]]
+    groups: dict[str, list[Edge]]
+    wheels: list[Wheel]
+    has_source: bool
+
+
+@dataclass(frozen=True)
 class Lock:
-    """A project with its lock: both files as they were read."""
+    """A project with its lock: the names of its groups and extras, sorted, and the packages that it has locked."""
 
-    project: dict[str, Any]
-    lock: dict[str, Any]
-
-    @property
-    def groups(self) -> list[str]:
-        return sorted(_table(self.project, "dependency-groups"))
-
-    @property
-    def extras(self) -> list[str]:
-        return sorted(_table(_table(self.project, "project"), "optional-dependencies"))
-
-    @property
-    def requires_python(self) -> str:
-        return str(self.lock.get("requires-python", ""))
-
-    @property
-    def packages(self) -> list[Package]:
-        return _tables(self.lock.get("package"))
+    groups: list[str]
+    extras: list[str]
+    requires_python: str
+    packages: list[Package]
 
 
 def read(sources: dict[str, bytes], environment: PythonEnvironment, folder: str) -> Lock:
@@ -48,7 +63,12 @@ def read(sources: dict[str, bytes], environment: PythonEnvironment, folder: str)
         parse_toml(sources[f"{environment.lock}/{name}"], f"{folder}/{environment.lock}/{name}")
         for name in (PROJECT, LOCK)
     )
-    return Lock(project, lock)
+    return Lock(
+        groups=sorted(_table(project, "dependency-groups")),
+        extras=sorted(_table(_table(project, "project"), "optional-dependencies")),
+        requires_python=str(lock.get("requires-python", "")),
+        packages=[_package(entry) for entry in _tables(lock.get("package"))],
+    )
 
 
 def certain_packages(lock: Lock, environment: PythonEnvironment) -> list[Package]:
@@ -56,54 +76,52 @@ def certain_packages(lock: Lock, environment: PythonEnvironment) -> list[Package
     Python) is not among them."""
     by_name: dict[str, list[Package]] = {}
     for package in lock.packages:
-        by_name.setdefault(str(package.get("name")), []).append(package)
+        by_name.setdefault(package.name, []).append(package)
     reached: dict[int, Package] = {}
     waiting = [edge for root in lock.packages if is_project(root) for edge in _of_project(root, environment)]
     while waiting:
-        name, version, extras = waiting.pop()
-        fitting = [one for one in by_name.get(name, []) if version in ("", str(one.get("version", "")))]
+        edge = waiting.pop()
+        fitting = [one for one in by_name.get(edge.name, []) if edge.version in ("", one.version)]
         # Of several versions it depends on the machine which one it is
         for package in fitting if len(fitting) == 1 else []:
             if id(package) not in reached:
                 reached[id(package)] = package
-                waiting += _edges(package.get("dependencies"))
-            for extra in extras:
-                waiting += _edges(_table(package, "optional-dependencies").get(extra))
+                waiting += package.dependencies
+            for extra in edge.extras:
+                waiting += package.extras.get(extra, [])
     return list(reached.values())
 
 
 def is_project(package: Package) -> bool:
     """Is it the project itself, whose lock this is."""
-    source = _table(package, "source")
-    return any(source.get(kind) == "." for kind in ("virtual", "editable", "directory"))
+    return any(package.source.get(kind) == "." for kind in ("virtual", "editable", "directory"))
 
 
 def local_path(package: Package) -> str:
     """The path of a package that lies beside the project, where no host has it; "" of any other."""
-    source = _table(package, "source")
-    path = next((str(source[kind]) for kind in ("virtual", "editable", "directory", "path") if kind in source), "")
+    kinds = ("virtual", "editable", "directory", "path")
+    path = next((package.source[kind] for kind in kinds if kind in package.source), "")
     return "" if is_project(package) else path
 
 
-def fitting_wheels(package: Package, architecture: Architecture | None, version: str | None) -> list[Package]:
+def fitting_wheels(package: Package, architecture: Architecture | None, version: str | None) -> list[Wheel]:
     """The wheels of a package that fit Linux (with glibc) on this processor, and this Python; on any where it is not
     known."""
-    wheels = _tables(package.get("wheels"))
-    return [wheel for wheel in wheels if _fits(str(wheel.get("url") or wheel.get("path") or ""), architecture, version)]
+    return [wheel for wheel in package.wheels if _fits(wheel.address, architecture, version)]
 
 
 def is_built(package: Package) -> bool:
     """Can it be built on the host, or is it not known what it is."""
-    return "sdist" in package or "registry" not in _table(package, "source") or not package.get("wheels")
+    return package.has_source or "registry" not in package.source or not package.wheels
 
 
 def bytes_needed(lock: Lock, environment: PythonEnvironment, architecture: Architecture | None) -> int:
     """Bytes of disk that an environment takes at least."""
     sizes = (
-        [wheel["size"] for wheel in fitting_wheels(package, architecture, environment.version) if "size" in wheel]
+        [wheel.size for wheel in fitting_wheels(package, architecture, environment.version)]
         for package in certain_packages(lock, environment)
     )
-    return UNPACKED * sum(min((size for size in one if isinstance(size, int)), default=0) for one in sizes)
+    return UNPACKED * sum(min((size for size in one if size is not None), default=0) for one in sizes)
 
 
 def excludes(requires_python: str, version: str) -> bool:
@@ -115,19 +133,36 @@ def excludes(requires_python: str, version: str) -> bool:
     return any(minor < one for one in lowest) or any(minor >= one for one in highest)
 
 
-def _of_project(root: Package, environment: PythonEnvironment) -> Iterator[tuple[str, str, list[str]]]:
-    yield from _edges(root.get("dependencies"))
+def _of_project(root: Package, environment: PythonEnvironment) -> Iterator[Edge]:
+    yield from root.dependencies
     for extra in environment.extras:
-        yield from _edges(_table(root, "optional-dependencies").get(extra))
+        yield from root.extras.get(extra, [])
     for group in environment.groups:
-        yield from _edges(_table(root, "dev-dependencies").get(group))
+        yield from root.groups.get(group, [])
 
 
-def _edges(dependencies: Any) -> Iterator[tuple[str, str, list[str]]]:
-    """Name, version (where it says one) and extras of what is needed without a condition."""
-    for one in _tables(dependencies):
-        if "marker" not in one:
-            yield str(one.get("name")), str(one.get("version", "")), [str(extra) for extra in one.get("extra", [])]
+def _package(entry: Mapping[str, object]) -> Package:
+    return Package(
+        name=str(entry.get("name")),
+        version=str(entry.get("version", "")),
+        source={kind: str(place) for kind, place in _table(entry, "source").items()},
+        dependencies=_edges(entry.get("dependencies")),
+        extras={name: _edges(edges) for name, edges in _table(entry, "optional-dependencies").items()},
+        groups={name: _edges(edges) for name, edges in _table(entry, "dev-dependencies").items()},
+        wheels=[_wheel(wheel) for wheel in _tables(entry.get("wheels"))],
+        has_source="sdist" in entry,
+    )
+
+
+def _edges(dependencies: object) -> list[Edge]:
+    """What is needed without a condition."""
+    entries = [one for one in _tables(dependencies) if "marker" not in one]
+    return [Edge(str(one.get("name")), str(one.get("version", "")), _texts(one.get("extra"))) for one in entries]
+
+
+def _wheel(entry: Mapping[str, object]) -> Wheel:
+    size = entry.get("size")
+    return Wheel(str(entry.get("url") or entry.get("path") or ""), size if isinstance(size, int) else None)
 
 
 def _fits(address: str, architecture: Architecture | None, version: str | None) -> bool:
@@ -152,11 +187,15 @@ def _runs_on(pythons: str, abi: str, version: str) -> bool:
     return False
 
 
-def _table(value: dict[str, Any], key: str) -> dict[str, Any]:
+def _table(value: Mapping[str, object], key: str) -> Mapping[str, object]:
     table = value.get(key)
     return table if is_mapping(table) else {}
 
 
-def _tables(value: object) -> list[dict[str, Any]]:
+def _tables(value: object) -> list[Mapping[str, object]]:
     """The tables of a list; none where it is no list."""
     return [one for one in value if is_mapping(one)] if is_list(value) else []
+
+
+def _texts(value: object) -> list[str]:
+    return [str(one) for one in value] if is_list(value) else []

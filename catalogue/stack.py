@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -226,10 +227,10 @@ class Stack(Model):
         return self.amiParameter.replace("{architecture}", architecture)
 
 
-def stack_from(name: str, values: dict[str, Any], file: str, path: Path | None = None) -> Stack:
+def stack_from(name: str, values: Mapping[str, object], file: str, path: Path | None = None) -> Stack:
     """The stack out of `{"infra:adminCidrs": [...], "aws:region": ...}`, which messages quote as the file at `path` has
     it. Raises CatalogueError."""
-    fields: dict[str, Any] = {"name": name}
+    fields: dict[str, object] = {"name": name}
     for key, value in values.items():
         namespace, _, field = key.partition(":")
         if namespace == PROJECT and field in ("name", "region"):
@@ -300,7 +301,7 @@ def read_stack(project: Path, name: str, file: Path | None = None) -> Stack:
     return stack_from(name, sealed, display_path, path)
 
 
-def _refuse_two_values(values: dict[str, Any], file: str) -> None:
+def _refuse_two_values(values: Mapping[str, object], file: str) -> None:
     """Raises CatalogueError for a secret that has a value, and comes from elsewhere."""
     set_here, elsewhere = values.get(f"{PROJECT}:secrets"), values.get(f"{PROJECT}:secretsFrom")
     if not is_mapping(set_here) or not is_mapping(elsewhere):
@@ -314,7 +315,7 @@ def _refuse_two_values(values: dict[str, Any], file: str) -> None:
         raise CatalogueError([Problem(file, f"{PROJECT}:secretsFrom", fault, rule)])
 
 
-def read_config(path: Path, file: str) -> dict[str, Any]:
+def read_config(path: Path, file: str) -> dict[str, object]:
     """What stands below `config:` of a stack's file: key → value. Raises CatalogueError."""
     values = read_mapping(path, file, "begin it with `config:`, the stack's configuration below it").get("config")
     return mapping({} if values is None else values, file, "config", "write a line `infra:KEY: VALUE` for each key")

@@ -123,7 +123,9 @@ def schema() -> dict[str, str]:
     """Configuration key → type, from `Pulumi.yaml`. Raises CatalogueError."""
     project = read_mapping(Path("Pulumi.yaml"), "Pulumi.yaml", "it describes this project")
     keys = mapping(project.get("config"), "Pulumi.yaml", "config", "the types of the configuration's keys")
-    return {key: mapping(entry, "Pulumi.yaml", key, "its type").get("type", "string") for key, entry in keys.items()}
+    return {
+        key: str(mapping(entry, "Pulumi.yaml", key, "its type").get("type", "string")) for key, entry in keys.items()
+    }
 
 
 def values(raw: dict[str, str], types: dict[str, str]) -> JsonObject:

@@ -81,9 +81,7 @@ def _faults(
     packages = python_locks.certain_packages(lock, environment)
     for package in packages:
         if path := python_locks.local_path(package):
-            fault = (
-                f"package {package.get('name')} of {lock_file} is a local path ({path}), which does not exist on hosts"
-            )
+            fault = f"package {package.name} of {lock_file} is a local path ({path}), which does not exist on hosts"
             yield fault, "must be a package of an index, or an artefact with its wheel as index"
     for host, machine, architecture in _machines(catalogue, system):
         misfits = _without_wheels(packages, architecture, version, is_built=False)
@@ -124,7 +122,7 @@ def _without_wheels(
     """The names of those packages that have no wheel for a host, and are built there or cannot be; "" where all
     have."""
     names = sorted(
-        str(package.get("name"))
+        package.name
         for package in packages
         if python_locks.is_built(package) is is_built
         and not python_locks.fitting_wheels(package, architecture, version)
