@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from catalogue.backup import Backup
+from catalogue.compose.bodies import ComposeFile, MountBody, ServiceBody
 from catalogue.compose.container import UNCONFINED
 from catalogue.compose.values import Mount
 from catalogue.host import SshHost
@@ -148,14 +149,21 @@ def _drill(stack: Stack, system: System, service: ComposeService, digests: compo
     scratch = {mount.target: _scratch(service, mount) for mount in service.data_mounts}
     beyond = [m.target for m in service.volumes if m.type == "bind" and (m.is_docker or not is_plain(m.source, system))]
     mounts = [mount for mount in body.pop("volumes", []) if mount["target"] not in {*scratch, *beyond}]
-    mounts += [{"type": "volume", "source": name, "target": target} for target, name in scratch.items()]
+    mounts += [MountBody(type="volume", source=name, target=target) for target, name in scratch.items()]
     # It reaches nothing of the world: with the service's own passwords it would work there. Nor anything of the host
-    for name in ("extra_hosts", "privileged", "pid", "ipc", "devices", "cap_add"):
-        body.pop(name, None)
+    body.pop("extra_hosts", None)
+    body.pop("privileged", None)
+    body.pop("pid", None)
+    body.pop("ipc", None)
+    body.pop("devices", None)
+    body.pop("cap_add", None)
     if confined := [option for option in body.pop("security_opt", []) if option not in UNCONFINED]:
         body["security_opt"] = confined
     body["labels"] |= {LABEL: service.name, "object_systemd_unit": f"{DRILL}{service.name}"}
-    volumes = {name: {"external": True} for name in scratch.values()}
-    whole = {**body, "container_name": f"{DRILL}{service.name}", "volumes": mounts}
-    networks = {"default": {"internal": True}}
-    return compose.text_of({"services": {service.name: whole}, "networks": networks, "volumes": volumes})
+    whole: ServiceBody = {**body, "container_name": f"{DRILL}{service.name}", "volumes": mounts}
+    file: ComposeFile = {
+        "services": {service.name: whole},
+        "networks": {"default": {"internal": True}},
+        "volumes": {name: {"external": True} for name in scratch.values()},
+    }
+    return compose.text_of(file)

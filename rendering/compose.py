@@ -11,6 +11,7 @@ import yaml
 
 from agent.documents.manifest import Directory
 from catalogue.compose import writing
+from catalogue.compose.bodies import ComposeFile, MountBody, PlaceBody, PortsBody, ReachBody, ServiceBody
 from catalogue.compose.durations import seconds
 from catalogue.compose.values import Mount
 from catalogue.data_disks import DOCKER
@@ -18,7 +19,7 @@ from catalogue.loading import Catalogue
 from catalogue.models import ContainerNetwork, GroupedNetwork, System
 from catalogue.service import Image
 from catalogue.services import ComposeService
-from catalogue.shapes import ComposeBody, ComposeDocument, is_list, is_mapping
+from catalogue.shapes import is_list, is_mapping
 from catalogue.stack import Stack
 from rendering.environment import Secrets, secret_file, whole_secret
 from rendering.files import Container, EnvironmentFile, File, HostFiles, Network, PublishedPorts, Unit
@@ -54,10 +55,10 @@ def full_name(image: Image, stack: Stack, digests: Digests) -> str:
     return f"{stack.registry}/{image.repository}{f'@{digest}' if digest else image.suffix}"
 
 
-def body(service: ComposeService, image: str, unit: str, environment_file: str | None, below: str = "") -> ComposeBody:
+def body(service: ComposeService, image: str, unit: str, environment_file: str | None, below: str = "") -> ServiceBody:
     """What a container of a service has wherever it runs: no name, no port, no network. Its files lie `below` a
     directory by their own paths."""
-    fields: ComposeBody = {
+    fields: ServiceBody = {
         "image": image,
         "mem_limit": service.memory.limit,
         **writing.body(service, service.health),
@@ -66,14 +67,8 @@ def body(service: ComposeService, image: str, unit: str, environment_file: str |
         "logging": {"driver": "journald", "options": {"labels": "object_systemd_unit", "tag": "{{.Name}}"}},
     }
     mounts = [writing.mount(mount) for mount in service.volumes]
-    mounts += [
-        {"type": "bind", "source": f"{below}{file_path(service, file.path)}", "target": file.path, "read_only": True}
-        for file in service.files
-    ]
-    mounts += [
-        {"type": "bind", "source": f"{below}{secret_path(service, path)}", "target": path, "read_only": True}
-        for path in service.secret_files
-    ]
+    mounts += [_own_file(f"{below}{file_path(service, file.path)}", file.path) for file in service.files]
+    mounts += [_own_file(f"{below}{secret_path(service, path)}", path) for path in service.secret_files]
     if mounts:
         fields["volumes"] = mounts
     in_file = plain_variables(service)
@@ -85,24 +80,29 @@ def body(service: ComposeService, image: str, unit: str, environment_file: str |
     return fields
 
 
-def document(project: Project, network: ContainerNetwork, stack: Stack, digests: Digests) -> ComposeDocument:
+def _own_file(source: str, target: str) -> MountBody:
+    return {"type": "bind", "source": source, "target": target, "read_only": True}
+
+
+def document(project: Project, network: ContainerNetwork, stack: Stack, digests: Digests) -> ComposeFile:
     """The compose file's content: ports on loopback only, the network external, as the document demands. Compose of
     either generation takes it; without the document's `version`, which v2 warns of at each start and v1 from 1.27 on
     does not ask for. A name is given to each container, and none to the project: v1 takes none from the file."""
 
-    def entry(service: ComposeService, place: Place) -> ComposeBody:
+    def entry(service: ComposeService, place: Place) -> ServiceBody:
         # Other containers know a service by its container's name, whichever slot it is in
         alias_names = [*([service.container] if place.slot else []), *service.aliases]
-        aliases = {"aliases": alias_names} if alias_names else {}
-        fixed = {"ipv4_address": str(place.address)} if place.address else {}
+        aliases: PlaceBody = {"aliases": alias_names} if alias_names else {}
+        fixed: PlaceBody = {"ipv4_address": str(place.address)} if place.address else {}
         path = environment_path(service)
         beside = f"{'..' if place.slot else '.'}/{path.rsplit('/', 1)[1]}" if path else None
         whole = body(service, full_name(service.image, stack, digests), place.unit, beside)
         ports = [*_ports(service, place), *private_ports(service, stack)]
-        fields: ComposeBody = {
+        published: PortsBody = {"ports": ports} if ports else {}
+        fields: ServiceBody = {
             "image": whole.pop("image"),
             "container_name": place.container,
-            **({"ports": ports} if ports else {}),
+            **published,
             **network_settings(service, network, {**fixed, **aliases}),
             **whole,
         }
@@ -111,22 +111,23 @@ def document(project: Project, network: ContainerNetwork, stack: Stack, digests:
             fields["depends_on"] = {key: {"condition": need.condition} for key, need in waits.items()}
         return fields
 
-    volumes = {name: {"external": True} for service in project.services for name in service.volume_names}
-    return {
+    file: ComposeFile = {
         "services": {service.compose_key: entry(service, place) for service, place in project.members},
         "networks": {name: {"external": True} for name in networks_of(network)},
-        # No project's own: nothing that removes a project removes its data
-        **({"volumes": volumes} if volumes else {}),
     }
+    if volumes := [name for service in project.services for name in service.volume_names]:
+        # No project's own: nothing that removes a project removes its data
+        file["volumes"] = {name: {"external": True} for name in volumes}
+    return file
 
 
-def network_settings(service: ComposeService, network: ContainerNetwork, settings: dict[str, Any]) -> dict[str, Any]:
+def network_settings(service: ComposeService, network: ContainerNetwork, settings: PlaceBody) -> ReachBody:
     """The networks that a container of a service is in, in the words of a compose file."""
     if service.is_on_host_network:
         return {"network_mode": "host"}
     first, *others = networks_of(network)
     # An address is one of its system's own network
-    in_others = {name: value for name, value in settings.items() if name == "aliases"}
+    in_others: PlaceBody = {"aliases": settings["aliases"]} if "aliases" in settings else {}
     return {"networks": {first: settings} | dict.fromkeys(others, in_others)}
 
 
@@ -180,7 +181,7 @@ def _is_alike(value: Any) -> bool:
     return not isinstance(value, str) or not value or ALIKE.fullmatch(value) is not None
 
 
-def text_of(document: ComposeDocument) -> str:
+def text_of(document: ComposeFile) -> str:
     """A compose file's text."""
     dumper = _FastDumper if _is_alike(document) else _Dumper
     return yaml.dump(document, Dumper=dumper, sort_keys=False, allow_unicode=True)

@@ -2,8 +2,10 @@
 
 import json
 from dataclasses import replace
+from typing import TypedDict
 
 from agent.documents.stacks import EntryFile, GroupFile, Spread, StackFile
+from catalogue.compose.bodies import HealthBody, NetworkBody, ResourcesBody, ServiceBody
 from catalogue.groups import (
     ENTRIES,
     entry,
@@ -22,7 +24,6 @@ from catalogue.models import System
 from catalogue.network_defaults import subnet_of
 from catalogue.parts import leader_of, members
 from catalogue.services import ComposeService
-from catalogue.shapes import ComposeBody
 from catalogue.spread import SpreadService
 from rendering import compose
 from rendering.environment import Secrets
@@ -36,6 +37,16 @@ GROUP_UNIT, GROUP_FILE = "infra-group.service", "/etc/infra/group.json"
 INTERVAL, TIMEOUT, RETRIES, BEGIN = "5s", "10s", 3, "120s"
 # A program of the host's, which needs nothing of an image (Debian's package of ASKER)
 ASKER, ASKER_PACKAGE, ASKER_INSIDE = "/bin/busybox", "busybox-static", "/.infra/busybox"
+# What `docker stack deploy` takes, and what the agent reads of it
+StackDocument = TypedDict(
+    "StackDocument",
+    {
+        "version": str,
+        "x-infra": StackFile,
+        "services": dict[str, ServiceBody],
+        "networks": dict[str, NetworkBody],
+    },
+)
 
 
 def with_swarm(
@@ -88,14 +99,15 @@ def stack_file(
     whole = compose.body(
         container, compose.full_name(container.image, stack, digests), service.unit, environment_path(container)
     )
-    limits = {"memory": whole.pop("mem_limit")}
+    memory = whole.pop("mem_limit")
+    limits: ResourcesBody = {"memory": memory}
     whole.pop("mem_reservation", None)
-    for key, name in (("cpus", "cpus"), ("pids_limit", "pids")):
-        if key in whole:
-            limits[name] = whole.pop(key)
-    limits = {name: str(value) if name == "cpus" else value for name, value in limits.items()}
+    if "cpus" in whole:
+        limits["cpus"] = str(whole.pop("cpus"))
+    if "pids_limit" in whole:
+        limits["pids"] = whole.pop("pids_limit")
     aliases = [container.container, *container.aliases]
-    fields: ComposeBody = {
+    fields: ServiceBody = {
         **whole,
         "networks": {"group": {"aliases": list(dict.fromkeys(aliases))}},
         "healthcheck": health_check(container),
@@ -105,11 +117,11 @@ def stack_file(
         ],
         "deploy": {
             "replicas": service.copies,
-            **_placement(catalogue, container, leader),
+            "placement": {"constraints": _constraints(catalogue, container, leader)},
             # Names lead to the containers themselves: what a kernel has for anything else is not asked for
             "endpoint_mode": "dnsrr",
             "labels": {"infra.group": leader, "infra.service": container.name},
-            "resources": {"limits": limits, "reservations": {"memory": limits["memory"]}},
+            "resources": {"limits": limits, "reservations": {"memory": memory}},
             "update_config": {"order": "start-first", "parallelism": 1, "failure_action": "rollback", "monitor": "10s"},
             "rollback_config": {"order": "start-first", "parallelism": 1},
             "restart_policy": {"condition": "any", "delay": "5s"},
@@ -124,7 +136,7 @@ def stack_file(
         "replicas": service.copies,
         "limit": stack.healthDeadline,
     }
-    document = {
+    document: StackDocument = {
         "version": "3.9",
         "x-infra": description,
         "services": {container.compose_key: fields},
@@ -133,14 +145,13 @@ def stack_file(
     return File(stack_path(container), f"{json.dumps(document, indent=2)}\n".encode())
 
 
-def _placement(catalogue: Catalogue, container: ComposeService, leader: str) -> ComposeBody:
+def _constraints(catalogue: Catalogue, container: ComposeService, leader: str) -> list[str]:
     """Not on hosts without the memory for it: Docker knows all that a host has, and nothing of what else runs there."""
     free = free_memory(catalogue.stack, catalogue.systems, leader)
-    small = [host for host, memory in free.items() if memory < container.limit]
-    return {"placement": {"constraints": [f"node.labels.infra.host!={host}" for host in small]}} if small else {}
+    return [f"node.labels.infra.host!={host}" for host, memory in free.items() if memory < container.limit]
 
 
-def health_check(container: ComposeService) -> ComposeBody:
+def health_check(container: ComposeService) -> HealthBody:
     """How each copy is asked where it runs: at the path that its health has."""
     url = f"http://127.0.0.1:{container.listens_inside}{container.health_path}"
     return {

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterable
 
+from catalogue.compose.bodies import ComposeFile
 from catalogue.compose.names import project_name
 from catalogue.compose.steps import ReleaseStep
 from catalogue.models import ContainerNetwork, System
@@ -46,11 +47,12 @@ def _step(system: System, service: ComposeService, step: ReleaseStep, network: C
         body["environment"] = {**body.get("environment", {}), **compose.writing.escape_dollars(step.environment)}
     body["labels"] |= {LABEL: name}
     volumes = list(dict.fromkeys(service.volume_names))
-    document = {
+    document: ComposeFile = {
         "services": {step.name: {**body, **compose.network_settings(service, network, {})}},
         "networks": {network.name: {"external": True}},
-        **({"volumes": {volume: {"external": True} for volume in volumes}} if volumes else {}),
     }
+    if volumes:
+        document["volumes"] = {volume: {"external": True} for volume in volumes}
     prerequisites = needs(system, service)
     return Step(
         service.name,

@@ -1,8 +1,9 @@
 """The body of a service in a compose file, out of what the catalogue says of its container. Pure. Compose of either
 generation (1.27 and later, 2) takes what is written here."""
 
-from typing import Any
+from typing import Any, TypeVar, cast
 
+from catalogue.compose.bodies import ContainerBody, DeviceBody, MountBody
 from catalogue.compose.container import ContainerOptions
 from catalogue.compose.values import HealthCommand, Mount
 from catalogue.shapes import is_list, is_mapping
@@ -14,18 +15,22 @@ PLAIN = (
     "shm_size", "init", "stop_signal", "stop_grace_period", "read_only", "cap_add", "cap_drop", "security_opt",
     "devices", "tty", "stdin_open", "sysctls", "extra_hosts", "dns", "hostname", "privileged", "pid", "ipc",
 )  # fmt: skip
+Written = TypeVar("Written")
 
 
-def body(options: ContainerOptions, health: Any) -> dict[str, Any]:
+def body(options: ContainerOptions, health: HealthCommand | str | None) -> ContainerBody:
     """`health` is as the service has it. Without `volumes`, `files`, `labels` and `depends_on`, which take names of the
     host's."""
     values = options.model_dump(include={*PLAIN})
-    fields: dict[str, Any] = {name: values[name] for name in PLAIN if values[name] not in (None, [], {}, False)}
+    plain = {name: values[name] for name in PLAIN if values[name] not in (None, [], {}, False)}
+    fields = cast("ContainerBody", plain)
     if options.ulimits:
-        fields["ulimits"] = {name: limits.model_dump() for name, limits in options.ulimits.items()}
+        fields["ulimits"] = {
+            name: {"soft": limits.soft, "hard": limits.hard} for name, limits in options.ulimits.items()
+        }
     if options.gpus:
-        count: Any = -1 if options.gpus == "all" else options.gpus
-        device = {"driver": "nvidia", "count": count, "capabilities": ["gpu"]}
+        count = -1 if options.gpus == "all" else options.gpus
+        device: DeviceBody = {"driver": "nvidia", "count": count, "capabilities": ["gpu"]}
         fields["deploy"] = {"resources": {"reservations": {"devices": [device]}}}
     if health == "running":
         # An image's own check that nothing asks about
@@ -38,9 +43,9 @@ def body(options: ContainerOptions, health: Any) -> dict[str, Any]:
     return escape_dollars(fields)
 
 
-def mount(entry: Mount) -> dict[str, Any]:
+def mount(entry: Mount) -> MountBody:
     """The long form, in which no `:` of a path is taken for another part."""
-    fields: dict[str, Any] = {"type": entry.type, "target": entry.target}
+    fields: MountBody = {"type": entry.type, "target": entry.target}
     if entry.source:
         fields["source"] = entry.source
     if entry.read_only:
@@ -50,12 +55,16 @@ def mount(entry: Mount) -> dict[str, Any]:
     return escape_dollars(fields)
 
 
-def escape_dollars(value: Any) -> Any:
+def escape_dollars(value: Written) -> Written:
     """With every $ as itself: Compose would take it for the beginning of a variable."""
+    return cast("Written", _escape(value))
+
+
+def _escape(value: Any) -> Any:
     if isinstance(value, str):
         return value.replace("$", "$$")
     if is_list(value):
-        return [escape_dollars(item) for item in value]
+        return [_escape(item) for item in value]
     if is_mapping(value):
-        return {name: escape_dollars(item) for name, item in value.items()}
+        return {name: _escape(item) for name, item in value.items()}
     return value
