@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from ipaddress import IPv4Address
 from posixpath import dirname, join, normpath
 from typing import Any
@@ -98,7 +98,7 @@ def exceptions(facts: Facts) -> Iterator[Finding]:
             )
 
 
-def _of_project(path: str, parsed: dict[str, Any]) -> Iterator[tuple[str, str]]:
+def _of_project(path: str, parsed: Mapping[str, object]) -> Iterator[tuple[str, str]]:
     """Fault and remedy for the top-level parts of a compose file: networks, volumes, secrets, configs, includes."""
     for name, definition in mapping_or_empty(parsed.get("networks")).items():
         network = mapping_or_empty(definition)
@@ -181,7 +181,7 @@ def _is_private(port: str) -> bool:
         return False
 
 
-def _exposures(service: str, body: dict[str, Any]) -> Iterator[tuple[str, str]]:
+def _exposures(service: str, body: Mapping[str, object]) -> Iterator[tuple[str, str]]:
     """Name of the exception that would allow it, and the fault, for each published port and the host's network."""
     ports = body.get("ports") or []
     for port in ports if isinstance(ports, list) else [ports]:
@@ -194,7 +194,7 @@ def _exposures(service: str, body: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "host-network", f"{service} uses the host's network (network_mode: {mode})"
 
 
-def _beyond(path: str, service: str, body: dict[str, Any]) -> Iterator[tuple[str, str]]:
+def _beyond(path: str, service: str, body: Mapping[str, object]) -> Iterator[tuple[str, str]]:
     """Name of the exception that would allow it, and the fault, for everything of the host that a container reaches."""
     if body.get("privileged") not in (None, False, "false"):
         yield "privileged", f"{service} is privileged"

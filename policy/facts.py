@@ -1,8 +1,12 @@
 """The input of policy rules (facts) and their output (findings)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
+
+# What a resource is asked for with, by its provider's names and of the shapes of its schema: some hundred resources
+# have other ones, and a rule's examples in tests/policy/ hold those that it reads
+Inputs = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -11,7 +15,7 @@ class Resource:
 
     type: str
     name: str
-    inputs: dict[str, Any]
+    inputs: Inputs
 
 
 @dataclass(frozen=True)

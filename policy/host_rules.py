@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import yaml
 
@@ -137,6 +137,14 @@ def _is_kept(line: str, in_force: dict[str, list[str]]) -> bool:
     return last == documented_value or last in STRICTER.get((name, documented_value), ())
 
 
+class Hardening(TypedDict):
+    """The directives that a unit must have, and the document that requires them."""
+
+    document: str
+    directives: list[str]
+
+
 @cache
-def hardening_document() -> dict[str, Any]:
+def hardening_document() -> dict[str, Hardening]:
+    """The protection of each unit by its file's name (policy/hardening.yaml)."""
     return yaml.safe_load((Path(__file__).parent / "hardening.yaml").read_text(encoding="utf-8"))

@@ -7,7 +7,7 @@ from typing import Any
 
 from catalogue.networks import too_wide
 from policy.containers import exceptions, ports
-from policy.facts import Facts, Finding, Resource
+from policy.facts import Facts, Finding, Inputs, Resource
 from policy.host_rules import hardening, plain_secrets
 
 INSTANCE = "aws:ec2/instance:Instance"
@@ -67,7 +67,7 @@ def _group_of(rule: Resource) -> str:
     return str(rule.inputs.get("securityGroupId") or rule.name)
 
 
-def _opens(rule: dict[str, Any], port: int) -> bool:
+def _opens(rule: Inputs, port: int) -> bool:
     """Whether a rule lets TCP in at a port. Protocols have names and numbers; -1 is all of them, at all ports."""
     protocol = str(rule.get("ipProtocol", rule.get("protocol", "-1"))).lower()
     if protocol not in ("-1", "all", "tcp", "6"):

@@ -151,12 +151,10 @@ def _drill(stack: Stack, system: System, service: ComposeService, digests: compo
     mounts = [mount for mount in body.pop("volumes", []) if mount["target"] not in {*scratch, *beyond}]
     mounts += [MountBody(type="volume", source=name, target=target) for target, name in scratch.items()]
     # It reaches nothing of the world: with the service's own passwords it would work there. Nor anything of the host
-    body.pop("extra_hosts", None)
-    body.pop("privileged", None)
-    body.pop("pid", None)
-    body.pop("ipc", None)
-    body.pop("devices", None)
-    body.pop("cap_add", None)
+    for name in ("extra_hosts", "privileged", "pid", "ipc", "devices", "cap_add"):
+        # Pyright checks the key of `del`, and not that of `pop`
+        if name in body:
+            del body[name]
     if confined := [option for option in body.pop("security_opt", []) if option not in UNCONFINED]:
         body["security_opt"] = confined
     body["labels"] |= {LABEL: service.name, "object_systemd_unit": f"{DRILL}{service.name}"}

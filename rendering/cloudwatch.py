@@ -3,13 +3,12 @@ monitors publish. The form: Amazon CloudWatch API Reference, Dashboard Body Stru
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Literal, NotRequired, TypedDict
 
 from catalogue.host import Ec2Host
 from catalogue.loading import Catalogue
 from rendering.alarms import alarm_name, alarms
 
-Widget = dict[str, Any]
 WIDTH, HEIGHT = 6, 6  # of a plot; a dashboard is 24 wide
 COLUMNS = 24 // WIDTH
 PERIOD = 300  # seconds of a point
@@ -33,6 +32,54 @@ OF_MACHINE = {
 }
 
 
+class Line(TypedDict):
+    """A horizontal line through a plot."""
+
+    value: float
+
+
+class Annotations(TypedDict):
+    """Lines beside what is measured."""
+
+    horizontal: list[Line]
+
+
+class AlarmProperties(TypedDict):
+    """Of a widget that shows alarms, by their ARNs."""
+
+    title: str
+    alarms: list[str]
+
+
+class TextProperties(TypedDict):
+    """Of a widget that is a text."""
+
+    markdown: str
+
+
+class PlotProperties(TypedDict):
+    """Of a plot; each metric is its namespace, its name, and names and values of its dimensions in turn."""
+
+    title: str
+    region: str
+    view: Literal["timeSeries"]
+    stat: str
+    period: int
+    metrics: list[list[str]]
+    annotations: NotRequired[Annotations]
+
+
+class Widget(TypedDict):
+    """A widget with its place in the grid."""
+
+    type: Literal["alarm", "text", "metric"]
+    x: int
+    y: int
+    width: int
+    height: int
+    properties: AlarmProperties | TextProperties | PlotProperties
+
+
 def dashboard_name(catalogue: Catalogue) -> str:
     """Names of dashboards are the account's, whatever region they were made in."""
     return f"{catalogue.stack.name}-{catalogue.stack.region}"
@@ -52,28 +99,32 @@ def dashboard(catalogue: Catalogue, machines: Mapping[str, str]) -> str:
     top = 0
     if arns:
         height = 2 + -(-len(arns) // 4)
-        place = {"x": 0, "y": top, "width": 24, "height": height}
-        widgets.append({"type": "alarm", **place, "properties": {"title": texts["alarms"], "alarms": arns}})
+        alarm_list: AlarmProperties = {"title": texts["alarms"], "alarms": arns}
+        widgets.append({"type": "alarm", "x": 0, "y": top, "width": 24, "height": height, "properties": alarm_list})
         top += height
     for host, machine in machines.items():
         plots = list(_plots(catalogue, host, machine))
         if not plots:
             continue
-        head = {"x": 0, "y": top, "width": 24, "height": 1}
-        widgets.append({"type": "text", **head, "properties": {"markdown": f"## {host}"}})
+        title: TextProperties = {"markdown": f"## {host}"}
+        widgets.append({"type": "text", "x": 0, "y": top, "width": 24, "height": 1, "properties": title})
         for number, plot in enumerate(plots):
             row, column = divmod(number, COLUMNS)
-            place = {"x": column * WIDTH, "y": top + 1 + row * HEIGHT, "width": WIDTH, "height": HEIGHT}
-            widgets.append({"type": "metric", **place, "properties": plot})
+            widgets.append(
+                {
+                    "type": "metric", "x": column * WIDTH, "y": top + 1 + row * HEIGHT, "width": WIDTH,
+                    "height": HEIGHT, "properties": plot,
+                }
+            )  # fmt: skip
         top += 1 + -(-len(plots) // COLUMNS) * HEIGHT
     return json.dumps({"widgets": widgets}, sort_keys=True) if widgets else ""
 
 
-def _plots(catalogue: Catalogue, host: str, machine: str) -> Iterator[dict[str, Any]]:
+def _plots(catalogue: Catalogue, host: str, machine: str) -> Iterator[PlotProperties]:
     stack, spec = catalogue.stack, catalogue.stack.hosts[host]
     texts = TEXTS[stack.language]
 
-    def plot(title: str, metrics: list[list[str]], statistic: str) -> dict[str, Any]:
+    def plot(title: str, metrics: list[list[str]], statistic: str) -> PlotProperties:
         return {
             "title": f"{host}: {title}", "region": stack.region, "view": "timeSeries", "stat": statistic,
             "period": PERIOD, "metrics": metrics,

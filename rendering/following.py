@@ -1,7 +1,7 @@
 """Tags that a host follows by itself: its list of them, and the timer that asks the registry (agent/tags.py)."""
 
 import json
-from typing import Any
+from typing import TypedDict
 
 from catalogue.loading import Catalogue
 from catalogue.services import ComposeService
@@ -12,6 +12,14 @@ from rendering.templates import fill
 UNIT = "infra-tags.timer"
 CONFIG = "/etc/infra/tags.json"
 EVERY = 30  # seconds
+
+
+class FollowedTag(TypedDict):
+    """An entry of the list: a tag of an image `host/name`, and the services that follow it."""
+
+    image: str
+    tag: str
+    services: list[str]
 
 
 def followers(catalogue: Catalogue, host: str) -> list[ComposeService]:
@@ -29,7 +37,7 @@ def timer(catalogue: Catalogue, host: str) -> HostFiles:
     stack = catalogue.stack
     source = f"Pulumi.{stack.name}.yaml"
     pinned = {service.image.repository for service in services if service.image.digest}
-    followed: dict[str, dict[str, Any]] = {}
+    followed: dict[str, FollowedTag] = {}
     for service in [service for service in services if service.image.repository not in pinned]:
         image = f"{stack.registry}/{service.image.repository}"
         entry = followed.setdefault(image, {"image": image, "tag": service.followed_tag, "services": []})

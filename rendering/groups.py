@@ -101,7 +101,8 @@ def stack_file(
     )
     memory = whole.pop("mem_limit")
     limits: ResourcesBody = {"memory": memory}
-    whole.pop("mem_reservation", None)
+    if "mem_reservation" in whole:
+        del whole["mem_reservation"]
     if "cpus" in whole:
         limits["cpus"] = str(whole.pop("cpus"))
     if "pids_limit" in whole:
