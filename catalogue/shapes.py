@@ -23,8 +23,8 @@ SiteFields = dict[str, Any]
 EntryFields = dict[str, Any]
 # A section of a unit: its directives and their values
 SectionFields = dict[str, Any]
-# A mount of a compose file in the long form: type, source, target and its options
-MountParts = dict[str, Any]
+# A mount of a compose file in the long form: type, source, target and its options, as a person wrote them
+MountParts = dict[str, object]
 
 
 def is_mapping(value: object) -> TypeGuard[dict[str, Any]]:

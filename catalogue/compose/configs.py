@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from posixpath import dirname, normpath
 from typing import Any
 
+from catalogue.compose.fields import FileFields
 from catalogue.shapes import is_list, is_mapping
 
 Beside = Callable[[str], str | None]
@@ -12,13 +13,13 @@ Beside = Callable[[str], str | None]
 
 def config_files(
     document: Mapping[str, Any], body: Mapping[str, Any], file: str, beside: Beside, unsaid: list[tuple[str, str]]
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[FileFields]:
     """What a service's `configs` are as `files` of the catalogue. `file` is the compose file's path below the static
     files, `beside` gives the text of what lies at a path relative to it; to `unsaid` come (key, reason)."""
     value: object = body.get("configs") or []
     definitions = document.get("configs")
     for item in value if is_list(value) else [value]:
-        entry: dict[str, Any] = item if is_mapping(item) else {"source": item, "target": f"/{item}"}
+        entry: Mapping[str, object] = item if is_mapping(item) else {"source": item, "target": f"/{item}"}
         name = str(entry.get("source"))
         definition = definitions.get(name) if is_mapping(definitions) else None
         path = definition.get("file") if is_mapping(definition) else None
@@ -41,13 +42,17 @@ def config_files(
         elif (mode := _mode(entry.get("mode"))) is None:
             unsaid.append(("configs", f"{name}: {entry['mode']!r} is not a mode; use one such as 0440"))
         else:
-            yield {"path": target, "source": normpath(f"{dirname(file)}/{path}"), **mode}
+            config: FileFields = {"path": target, "source": normpath(f"{dirname(file)}/{path}")}
+            if mode:
+                config["mode"] = mode
+            yield config
 
 
-def _mode(mode: Any) -> dict[str, str] | None:
-    """As `files` have it; a number is what YAML made of octal digits."""
+def _mode(mode: object) -> str | None:
+    """As `files` have it, "" where none is written; None for what is no mode. A number is what YAML made of octal
+    digits."""
     if mode is None:
-        return {}
+        return ""
     text = f"{mode:o}" if type(mode) is int else mode.removeprefix("0o") if isinstance(mode, str) else ""
     match = re.fullmatch("0?([0-7]{3})", text)
-    return {"mode": f"0{match[1]}"} if match else None
+    return f"0{match[1]}" if match else None

@@ -12,7 +12,7 @@ _COMMENT, _EMPTY = re.compile(r"[ \t]#"), re.compile(r"[ \t]*(?:#[^\n]*)?(?:\n|\
 _ESCAPE, _ESCAPED = re.compile(r'\\([nrt"\\$])'), {"n": "\n", "r": "\r", "t": "\t"}
 
 
-def pairs(value: Any) -> dict[str, Any]:
+def pairs(value: Any) -> dict[str, object]:
     """`environment` of a service by name; None for a variable of the shell that starts Compose."""
     if is_mapping(value):
         return dict(value)

@@ -2,6 +2,8 @@
 
 import re
 
+from catalogue.compose.fields import ImageFields
+
 IMAGE = re.compile(
     r"(?:(?P<host>[^/]*[.:][^/]*|localhost)/)?(?P<name>[^:@]+)(?::(?P<tag>[^@]+))?(?:@(?P<digest>sha256:.+))?"
 )
@@ -14,7 +16,7 @@ def whole_name(host: str, name: str) -> str:
     return f"{host}/{name}"
 
 
-def image_fields(text: str) -> dict[str, str] | None:
+def image_fields(text: str) -> ImageFields | None:
     """`image` as a catalogue has it; None for what is no image's name."""
     match = IMAGE.fullmatch(text)
     if not match:

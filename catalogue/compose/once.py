@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from catalogue.compose.fields import StepFields
 from catalogue.shapes import is_list, is_mapping
 
 ENDED = "service_completed_successfully"
@@ -12,6 +13,7 @@ OWN = {"command", "entrypoint", "user", "image", "environment"}
 APART = {
     "name", "kind", "compose_key", "secrets", "memory", "health", "depends_on", "port", "container_port", "aliases",
 }  # fmt: skip
+NOTHING: tuple[object, ...] = (None, {}, [])
 
 
 def conditions(body: Any) -> dict[str, str]:
@@ -70,24 +72,27 @@ def waits(services: Mapping[Any, Any], key: str, once: Mapping[str, str]) -> dic
     return conditions_by_key
 
 
-def as_step(key: str, once: Mapping[str, Any], service: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+def as_step(key: str, once: Mapping[str, Any], service: Mapping[str, Any]) -> tuple[StepFields, list[str]]:
     """The release step that a container is, and what it has otherwise than its service, where a step cannot."""
-    step: dict[str, Any] = {"name": key}
+    step: StepFields = {"name": key}
     for name in ("command", "entrypoint", "user"):
-        if once.get(name) != service.get(name) or name == "command":
-            step[name] = once.get(name)
-    if once.get("image") != service.get("image") or not once.get("command"):
-        step["image"] = once.get("image")
-    theirs: dict[str, Any] = once.get("environment") or {}
-    ours: dict[str, Any] = service.get("environment") or {}
-    step["environment"] = {name: value for name, value in theirs.items() if ours.get(name) != value}
+        value = once.get(name)
+        if value not in NOTHING and (value != service.get(name) or name == "command"):
+            step[name] = value
+    image = once.get("image")
+    if image not in NOTHING and (image != service.get("image") or not once.get("command")):
+        step["image"] = image
+    theirs: Mapping[str, object] = once.get("environment") or {}
+    ours: Mapping[str, object] = service.get("environment") or {}
+    if own := {name: value for name, value in theirs.items() if ours.get(name) != value}:
+        step["environment"] = own
     differing = [
         name
         for name in sorted({*once} - OWN - APART)
         if once[name] != service.get(name)
         and not (name in ("volumes", "files", "secret_files") and _within(once, service, name))
     ]
-    return {name: value for name, value in step.items() if value not in (None, {}, [])}, differing
+    return step, differing
 
 
 def _within(once: Mapping[str, Any], service: Mapping[str, Any], name: str) -> bool:

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
+from catalogue.compose.fields import PortFields
 from catalogue.compose.values import PublishedPort
 from catalogue.shapes import is_list, is_mapping
 
@@ -63,7 +64,7 @@ def port_entry(value: Any) -> PortEntry:
     return PortEntry(address, match["outside"] or inside, inside, match["protocol"] or "tcp")
 
 
-def ports(body: Mapping[str, Any], own: Mapping[str, Any], unsaid: list[tuple[str, str]]) -> dict[str, Any]:
+def ports(body: Mapping[str, Any], own: Mapping[str, Any], unsaid: list[tuple[str, str]]) -> PortFields:
     """`port`, which a service publishes on its host alone, and `container_port`, where its program listens; none of
     those that the catalogue's `own` entry publishes to the world. To `unsaid` come (key, reason)."""
     world = own.get("publish")

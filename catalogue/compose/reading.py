@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from catalogue.compose.container import ContainerOptions
+from catalogue.compose.fields import Health, HealthFields, MountFields
 from catalogue.compose.short_forms import whole_size
 from catalogue.compose.values import HealthCommand, Mount
 from catalogue.compose.writing import PLAIN
@@ -92,7 +93,7 @@ def _take(fields: ServiceFields, name: str, reader: Callable[[], Any], unsaid: l
         fields[name] = value
 
 
-def health(body: Mapping[str, Any], unsaid: list[tuple[str, str]]) -> dict[str, Any] | str | None:
+def health(body: Mapping[str, Any], unsaid: list[tuple[str, str]]) -> Health | None:
     """A health check as `health` has it; None where the body has none."""
     check = body.get("healthcheck")
     if not check:
@@ -110,8 +111,10 @@ def health(body: Mapping[str, Any], unsaid: list[tuple[str, str]]) -> dict[str, 
         unsaid.append(("healthcheck", "has no test: write the image's test as health: {command: …}"))
         return None
     command = test if isinstance(test, str) else _command(test)
-    healthcheck = {"command": _literal(command)}
-    healthcheck |= {name: check[name] for name in names if check.get(name) is not None}
+    healthcheck: HealthFields = {"command": _literal(command)}
+    for name in names:
+        if check.get(name) is not None:
+            healthcheck[name] = check[name]
     try:
         HealthCommand.model_validate(healthcheck)
     except ValidationError as error:
@@ -216,19 +219,22 @@ def _deploy_options(body: Mapping[str, Any], unsaid: list[tuple[str, str]]) -> S
     return fields
 
 
-def _mount(item: Any, folder: str, volumes: Mapping[str, str], unsaid: list[tuple[str, str]]) -> Any:
+def _mount(item: Any, folder: str, volumes: Mapping[str, str], unsaid: list[tuple[str, str]]) -> MountFields | None:
     """A mount with the host's own names: paths from the root, and volumes as Docker calls them."""
     parts = mount_parts(item)
     target, source = str(parts.get("target") or "").rstrip("/") or "/", parts.get("source")
     kind = parts.get("type") or ("bind" if str(source or "").startswith((".", "/", "~")) else "volume")
-    size = parts.pop("tmpfs", None)
+    memory = parts.pop("tmpfs", None)
+    size = mapping_or_empty(memory)
     more = [str(key) for key in parts if key not in ("type", "source", "target", "read_only")]
-    if more or not isinstance(parts.get("read_only", False), bool) or (size and set(size) != {"size"}):
+    if more or not isinstance(parts.get("read_only", False), bool) or (memory and {*size} != {"size"}):
         unsaid.append(("volumes", f"{target}: {', '.join(more) or 'its options'}: the catalogue has no such option"))
         return None
     if kind == "tmpfs":
-        fields = {"type": "tmpfs", "target": target} | ({"size": whole_size(size["size"])} if size else {})
-        return _fitting(fields, target, unsaid)
+        in_memory: MountFields = {"type": "tmpfs", "target": target}
+        if size:
+            in_memory["size"] = whole_size(size["size"])
+        return _fitting(in_memory, target, unsaid)
     if str(source or "").startswith("~"):
         unsaid.append(
             ("volumes", f"{source}: the file does not define whose home directory ~ is: write the absolute path")
@@ -245,11 +251,13 @@ def _mount(item: Any, folder: str, volumes: Mapping[str, str], unsaid: list[tupl
         if not source:
             unsaid.append(("volumes", f"{target} is an anonymous volume: copy its content into a named one"))
             return None
-    fields = {"type": kind, "source": str(source), "target": target}
-    return _fitting(fields | ({"read_only": True} if parts.get("read_only") else {}), target, unsaid)
+    fields: MountFields = {"type": kind, "source": str(source), "target": target}
+    if parts.get("read_only"):
+        fields["read_only"] = True
+    return _fitting(fields, target, unsaid)
 
 
-def mount_parts(item: Any) -> MountParts:
+def mount_parts(item: object) -> MountParts:
     """A mount in the long form, however it is written; options that it has beyond that by their names."""
     if is_mapping(item):
         return dict(item)
@@ -265,14 +273,14 @@ def mount_parts(item: Any) -> MountParts:
     return {"source": parts[0], "target": parts[1], "read_only": read_only, **rest}
 
 
-def _fitting(fields: MountParts, target: str, unsaid: list[tuple[str, str]]) -> MountParts | None:
+def _fitting(fields: MountFields, target: str, unsaid: list[tuple[str, str]]) -> MountFields | None:
     if why := _refused_mount(fields):
         unsaid.append(("volumes", f"{target}: {why}"))
         return None
     return fields
 
 
-def _refused_mount(fields: MountParts) -> str:
+def _refused_mount(fields: MountFields) -> str:
     try:
         Mount.model_validate(fields)
     except ValidationError as error:

@@ -24,7 +24,7 @@ def secret_files(
     value: object = body.get("secrets") or []
     definitions = document.get("secrets")
     for item in value if is_list(value) else [value]:
-        entry: dict[str, Any] = item if is_mapping(item) else {"source": item}
+        entry: Mapping[str, object] = item if is_mapping(item) else {"source": item}
         name = str(entry.get("source"))
         definition: object = definitions.get(name) if is_mapping(definitions) else None
         if more := [str(key) for key in entry if key not in {"source", "target", *OF_SWARM}]:

@@ -5,6 +5,7 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import BeforeValidator
 
+from catalogue.compose.fields import MountFields
 from catalogue.shapes import is_list, is_mapping
 from catalogue.sizes import MiB
 
@@ -77,13 +78,16 @@ def with_memory_mounts(fields: Any) -> Any:
     return {**fields, "tmpfs": paths, "volumes": [*volumes, *mounts] if is_list(volumes) else volumes}
 
 
-def _memory_mount(text: str) -> dict[str, Any]:
+def _memory_mount(text: str) -> MountFields:
     path, _, rest = text.partition(":")
     options = [option for option in rest.split(",") if option and option not in TMPFS_OPTIONS]
     sizes = [option.removeprefix("size=") for option in options if option.startswith("size=")]
     if len(sizes) != len(options) or len(sizes) > 1:
         raise ValueError(f"tmpfs: found {text!r}"[:80] + f": {TMPFS_RULE}")
-    return {"type": "tmpfs", "target": path} | ({"size": whole_size(sizes[0])} if sizes else {})
+    mount: MountFields = {"type": "tmpfs", "target": path}
+    if sizes:
+        mount["size"] = whole_size(sizes[0])
+    return mount
 
 
 T = TypeVar("T")

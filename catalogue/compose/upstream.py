@@ -8,6 +8,7 @@ from typing import Any
 
 from catalogue.compose import once, reading
 from catalogue.compose.configs import config_files
+from catalogue.compose.fields import ConditionFields, FileFields, ImageField, MemoryField, StepFields, WaitField
 from catalogue.compose.images import image_fields
 from catalogue.compose.left_out import leave_out, without_extensions
 from catalogue.compose.names import project_name
@@ -106,7 +107,7 @@ class Upstream:
 
     def _with_steps(self, key: str, body: Any, own: Any, document: Any, names: Mapping[str, str]) -> ServiceFields:
         whole = self._service(key, body, own, document, names)
-        steps: list[ServiceFields] = []
+        steps: list[StepFields] = []
         depends_on: object = whole.get("depends_on")
         waits = {**depends_on} if is_mapping(depends_on) else {}
         for name in [name for name, owner in self.once.items() if owner == key]:
@@ -122,7 +123,8 @@ class Upstream:
                 # Another version of the service is one of its migrations too
                 fields["image"] = whole.get("image")
             step, differing = once.as_step(name, fields, whole)
-            step |= {"limit": limit} if (limit := self.source.step_limits.get(name)) else {}
+            if limit := self.source.step_limits.get(name):
+                step["limit"] = limit
             if differing:
                 rule = f"the same as of {key}: a release step runs its service's container with another command"
                 self.add(f"service {name}", f"runs once, but differs in {', '.join(differing)}", rule)
@@ -196,7 +198,7 @@ class Upstream:
             whole.pop("container_port", None)
         return whole
 
-    def _wanted_options(self, where: str, upstream_body: ComposeBody, own: ServiceFields) -> dict[str, Any]:
+    def _wanted_options(self, where: str, upstream_body: ComposeBody, own: ServiceFields) -> ComposeBody:
         """What the file says of a service, without what the catalogue leaves out of it."""
         without: Any = own.get("without") or []
         if not is_list(without) or not all(isinstance(name, str) for name in without):
@@ -208,10 +210,10 @@ class Upstream:
         # What the catalogue has itself takes the place of the file's
         return {name: value for name, value in options.items() if name not in OVERRIDDEN or OVERRIDDEN[name] not in own}
 
-    def _files(self, where: str, body: ComposeBody) -> list[dict[str, Any]]:
+    def _files(self, where: str, body: ComposeBody) -> list[FileFields]:
         """Mounts of files that lie beside the compose file: they come with the release."""
         mounts: list[Any] = []
-        files: list[dict[str, Any]] = []
+        files: list[FileFields] = []
         volumes: list[Any] = body.get("volumes") or []
         for item in volumes:
             parts = reading.mount_parts(item)
@@ -232,7 +234,7 @@ class Upstream:
             body["volumes"] = mounts
         return files
 
-    def _image(self, where: str, body: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    def _image(self, where: str, body: Mapping[str, Any], own: Mapping[str, Any]) -> ImageField:
         theirs, ours = image_fields(str(body.get("image") or "")), own.get("image")
         if is_mapping(ours) and theirs and "repository" not in ours:
             # Another version of theirs
@@ -245,7 +247,7 @@ class Upstream:
             return {}
         return {"image": image}
 
-    def _memory(self, where: str, body: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    def _memory(self, where: str, body: Mapping[str, Any], own: Mapping[str, Any]) -> MemoryField:
         limit = reading.memory_limit(body)
         if "memory" in own or limit is None:
             return {}
@@ -255,14 +257,14 @@ class Upstream:
             return {}
         return {"memory": {"limit": size}}
 
-    def _waits(self, where: str, body: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    def _waits(self, where: str, body: Mapping[str, Any], names: Mapping[str, str]) -> WaitField:
         depends_on: Any = body.get("depends_on") or {}
-        needs: dict[str, Any] = depends_on if is_mapping(depends_on) else {str(key): {} for key in depends_on}
+        needs: Mapping[str, object] = depends_on if is_mapping(depends_on) else {str(key): {} for key in depends_on}
         needs = {**{key: {} for key in links(body)}, **needs}
-        waits: dict[str, Any] = {}
+        waits: dict[str, ConditionFields] = {}
         for key, need in needs.items():
             condition = need.get("condition", "service_started") if is_mapping(need) else "service_started"
-            options: Mapping[str, Any] = need if is_mapping(need) else {}
+            options: Mapping[str, object] = need if is_mapping(need) else {}
             for name, value in options.items():
                 if name not in ("condition", "required") and value not in (None, False) and not name.startswith("x-"):
                     place = f"depends_on.{key}.{name}"

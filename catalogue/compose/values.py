@@ -15,6 +15,7 @@ from pydantic import (
 )
 
 from catalogue.compose.durations import Duration, Pause
+from catalogue.compose.fields import MountFields
 from catalogue.fields import ALLOWED, HEALTH, KERNEL, Model, Name, Port, Target, pattern_text
 from catalogue.shapes import is_list, is_mapping
 from catalogue.sizes import Size
@@ -160,7 +161,7 @@ _VOLUME = r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}"
 DOCKER_SOCKETS = ("/var/run/docker.sock", "/run/docker.sock")
 
 
-def _short_mount(text: str) -> dict[str, Any]:
+def _short_mount(text: str) -> MountFields:
     """Raises ValueError."""
     parts = text.split(":")
     mode = parts.pop() if len(parts) > 2 else "rw"
@@ -276,7 +277,7 @@ class Dependency(Model):
 def _by_name(value: Any) -> Any:
     """A plain list of services is one whose conditions are the default."""
     if is_list(value) and all(isinstance(item, str) for item in value):
-        return {item: dict[str, Any]() for item in value}
+        return {item: dict[str, object]() for item in value}
     return value
 
 

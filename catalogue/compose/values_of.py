@@ -7,6 +7,7 @@ from posixpath import normpath
 from typing import Any
 
 from catalogue.compose.environment import of_file, pairs
+from catalogue.compose.fields import EnvironmentField
 from catalogue.compose.variables import fill_variables, missing
 from catalogue.masking import mask_secrets
 from catalogue.masking.names import is_secrets_name
@@ -33,7 +34,7 @@ class Values:
     beside: Callable[[str], str | None]
     add: Callable[[str, str, str], None]
 
-    def with_files(self, where: str, body: ComposeBody, options: Mapping[str, Any], own: Set[str]) -> dict[str, Any]:
+    def with_files(self, where: str, body: ComposeBody, options: Mapping[str, Any], own: Set[str]) -> EnvironmentField:
         """`environment` with what the files of `env_file` say, where they lie beside the compose file. Of those `own`
         the catalogue has the values."""
         paths = env_files(body)

@@ -97,6 +97,12 @@ KEYS = (
 )  # fmt: skip
 
 
+@pytest.mark.parametrize("value", [5, True, "x", ["size"], {"x": 5}])
+def test_odd_options_of_a_mount_in_memory_are_refused(tmp_path, value):
+    said = changed(tmp_path, "broker", volumes=[{"type": "tmpfs", "target": "/x", "tmpfs": value}])
+    assert "volumes: /x: its options: the catalogue has no such option" in said
+
+
 @pytest.mark.parametrize("key", KEYS)
 def test_odd_values_of_a_key_are_read_or_refused(tmp_path, key):
     for number, value in enumerate(ODD):
