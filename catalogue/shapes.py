@@ -1,6 +1,6 @@
 """The shapes of values out of YAML and JSON: names for what is not validated yet, and questions to ask of it. Pure."""
 
-from typing import Any, TypeGuard
+from typing import Any, TypedDict, TypeGuard
 
 # What a program printed or a host said, as JSON has it, until its reader knows its form
 JsonObject = dict[str, Any]
@@ -13,18 +13,26 @@ ComposeBody = dict[str, Any]
 ComposeDocument = dict[str, Any]
 # A service of the catalogue by its fields, before its model validates them
 ServiceFields = dict[str, Any]
-# Of a route, or of what answers in its place; the policy of CORS is one of them, and stands alone here
+# Of a route, or of what answers in its place
 RouteFields = dict[str, Any]
-CorsFields = dict[str, Any]
 # A system, and a site of one
 SystemFields = dict[str, Any]
 SiteFields = dict[str, Any]
 # An account, a directory or a drop-in of a system
-EntryFields = dict[str, Any]
-# A section of a unit: its directives and their values
-SectionFields = dict[str, Any]
+EntryFields = dict[str, object]
 # A mount of a compose file in the long form: type, source, target and its options, as a person wrote them
 MountParts = dict[str, object]
+
+
+class CorsFields(TypedDict, total=False):
+    """The policy of CORS of a route, before its model validates it."""
+
+    methods: list[str]
+    origins: list[str]
+    credentials: bool
+    headers: list[str]
+    exposed: list[str]
+    max_age: int
 
 
 def is_mapping(value: object) -> TypeGuard[dict[str, Any]]:

@@ -13,7 +13,9 @@ import yaml
 from catalogue.systemd.values import expected_form
 
 Value = bool | int | float | str
-Sections = dict[str, dict[str, Value | list[Value]]]
+# Directives of a section of a unit, and sections of a unit
+Section = dict[str, Value | list[Value]]
+Sections = dict[str, Section]
 # Name of old → section and name of now
 MOVED: dict[tuple[str, str], tuple[str, str]] = {
     ("Service", "MemoryLimit"): ("Service", "MemoryMax"),

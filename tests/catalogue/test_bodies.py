@@ -10,12 +10,14 @@ from catalogue.compose.values import Dependency, HealthCommand, Mount
 from catalogue.compose.writing import PLAIN
 from catalogue.service import Image, Memory
 from catalogue.services import ComposeService
+from catalogue.serving import Cors
+from catalogue.shapes import CorsFields
 
 MODELS = [
     (fields.MountFields, Mount), (fields.FileFields, ContainerFile), (fields.HealthFields, HealthCommand),
     (fields.ImageFields, Image), (fields.ImageField, ComposeService), (fields.LimitFields, Memory),
     (fields.MemoryField, ComposeService), (fields.PortFields, ComposeService), (fields.ConditionFields, Dependency),
-    (fields.WaitField, ComposeService), (fields.EnvironmentField, ComposeService), (fields.StepFields, ReleaseStep),
+    (CorsFields, Cors), (fields.WaitField, ComposeService), (fields.EnvironmentField, ComposeService), (fields.StepFields, ReleaseStep),
 ]  # fmt: skip
 
 

@@ -3,17 +3,15 @@
 from pydantic import BaseModel, ValidationError
 
 from catalogue.models import Account, Directory
-from catalogue.shapes import EntryFields, SectionFields, ServiceFields
-from catalogue.systemd.directives import text, texts
+from catalogue.shapes import EntryFields, ServiceFields
+from catalogue.systemd.directives import Section, text, texts
 from infra.adopt.host import documents, native
 from infra.adopt.host.documents import Entries, Facts
 from infra.adopt.host.remarks import Remark, unfit, unsaid
 
 
-def _main_sections(services: list[ServiceFields]) -> list[SectionFields]:
-    wholes: list[dict[str, SectionFields]] = [
-        service.get("job") or service.get("directives") or {} for service in services
-    ]
+def _main_sections(services: list[ServiceFields]) -> list[Section]:
+    wholes: list[dict[str, Section]] = [service.get("job") or service.get("directives") or {} for service in services]
     return [whole.get("Service", {}) for whole in wholes]
 
 

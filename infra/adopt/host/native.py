@@ -4,8 +4,8 @@ import re
 from typing import Any
 
 from catalogue.masking import MARK, VARIABLE
-from catalogue.shapes import SectionFields, ServiceFields
-from catalogue.systemd.directives import Sections, judge, text, texts
+from catalogue.shapes import ServiceFields
+from catalogue.systemd.directives import Section, Sections, judge, text, texts
 from catalogue.systemd.parsing import sections
 from infra.adopt.host import variables
 from infra.adopt.host.documents import Entries, Facts, Unit
@@ -113,7 +113,7 @@ def accepted_sections(where: str, source: Sections, allowed: list[str], remarks:
     return accepted
 
 
-def _variables(where: str, name: str, main: SectionFields, files: Entries, remarks: list[Remark]) -> ServiceFields:
+def _variables(where: str, name: str, main: Section, files: Entries, remarks: list[Remark]) -> ServiceFields:
     """Takes them out of the unit's directives."""
     values: dict[str, str] = {}
     hidden: list[str] = []
@@ -171,12 +171,12 @@ def _beside(facts: Facts, unit: Unit, kind: str) -> Unit | None:
     return next((other for other in facts["units"] if _key(other) == key), None)
 
 
-def _needs(main: SectionFields, files: Entries) -> list[str]:
+def _needs(main: Section, files: Entries) -> list[str]:
     """The programs of its own that it runs: a release is refused where one is missing."""
     return [path for path in programs(main) if path in files and files[path]["kind"] == "file"]
 
 
-def programs(main: SectionFields) -> list[str]:
+def programs(main: Section) -> list[str]:
     words = [word.lstrip("-@:+!|") for line in texts(main.get("ExecStart", [])) for word in line.split()]
     return list(
         dict.fromkeys(word for word in words if re.fullmatch(r"/[^\s%$\"']+[^/]", word) and not _of_system(word))
@@ -187,7 +187,7 @@ def _of_system(path: str) -> bool:
     return path.startswith((*OF_SYSTEM, "/dev/", "/proc/", "/sys/", "/run/"))
 
 
-def directories(main: SectionFields) -> list[str]:
+def directories(main: Section) -> list[str]:
     """Where it works and writes."""
     lines = [line for name in ("WorkingDirectory", "ReadWritePaths") for line in texts(main.get(name, []))]
     words = [word.lstrip("-+") for line in lines for word in line.split()]

@@ -34,7 +34,7 @@ def route_of(route: nginx.RouteDraft, several: bool, cors: CorsFields) -> RouteF
         cors_value = False
     elif route.cors and route.cors != cors:
         if {**route.cors, "methods": 0} == {**cors, "methods": 0}:
-            methods = route.cors["methods"]
+            methods = route.cors.get("methods")
         else:
             cors_value = {**WHOLE, **route.cors} if cors else route.cors
     return {
