@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import IPv6Address
@@ -15,6 +15,7 @@ from urllib3.util import Retry
 
 from catalogue.records import plain_text, quoted_text
 from catalogue.stack import API_TOKEN, DNS
+from infra.cloudflare_forms import Entry, RecordBody, RecordData
 from infra.errors import InfraError
 
 # As Cloudflare's own clients call it
@@ -38,8 +39,6 @@ REFUSED = {6003, 6111, 9106, 9109, 10000, 10001}
 PART = ", "  # between the stack that wrote a record and what part of it, in the comment beside it
 # Of these a name has one set, and where it leads is decided by all of it
 EXCLUSIVE = ("A", "AAAA", "CNAME")
-
-Entry = dict[str, Any]  # a record, or an error, as the API has it
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,7 @@ class Change:
 
     method: str
     id: str = ""
-    body: Entry | None = None
+    body: RecordBody | None = None
 
 
 class NoZone(InfraError):
@@ -115,8 +114,10 @@ class Zone:
         """All of the zone, or those of a name."""
         entries: list[Entry] = []
         for page in range(1, 1000):
-            query = {"per_page": PAGE, "page": page} | ({"name": name} if name else {})
-            got = self._ask("GET", f"/zones/{self.id}/dns_records", query)
+            query: dict[str, str | int] = {"per_page": PAGE, "page": page}
+            if name:
+                query["name"] = name
+            got: list[Entry] = self._ask("GET", f"/zones/{self.id}/dns_records", query)
             entries += got
             if len(got) < PAGE:
                 break
@@ -145,7 +146,9 @@ class Zone:
         path = f"/zones/{self.id}/dns_records" + (f"/{change.id}" if change.id else "")
         self._ask(change.method, path, body=change.body)
 
-    def _ask(self, method: str, path: str, query: Entry | None = None, body: Entry | None = None) -> Any:
+    def _ask(
+        self, method: str, path: str, query: Mapping[str, str | int] | None = None, body: RecordBody | None = None
+    ) -> Any:
         try:
             answer = self._session.request(
                 method, self._base + path, params=query, json=body, timeout=PATIENCE, allow_redirects=False
@@ -155,8 +158,8 @@ class Zone:
                 f"Cloudflare does not answer ({self._base}): {_plain(error)}. {_certain(method)}"
             ) from None
         try:
-            reply: Entry = answer.json()
-            entries: list[Entry] = reply.get("errors") or []
+            reply: dict[str, Any] = answer.json()
+            entries: list[Mapping[str, Any]] = reply.get("errors") or []
             errors = [(int(e.get("code", 0)), str(e.get("message", ""))) for e in entries]
         except (ValueError, AttributeError, TypeError):
             what = f"Cloudflare answered {answer.status_code} to {method} {path}, and no JSON"
@@ -228,10 +231,11 @@ def _of_values(same: Sequence[Entry], record: Record) -> list[Change]:
         elif _is_of_stack(entry, record):
             spare.append(entry)
     change_list: list[Change] = []
-    common = {"type": record.kind, "name": record.name, "ttl": record.life, "comment": record.owner}
-    common |= {"proxied": record.is_proxied} if record.kind in EXCLUSIVE else {}
+    common: RecordBody = {"type": record.kind, "name": record.name, "ttl": record.life, "comment": record.owner}
+    if record.kind in EXCLUSIVE:
+        common["proxied"] = record.is_proxied
     for value, text in values.items():
-        body = common | _fields(record.kind, text)
+        body: RecordBody = {**common, **_fields(record.kind, text)}
         if (entry := unchanged.get(value)) is not None:
             is_so = entry.get("ttl") == record.life and entry.get("comment") == record.owner
             is_so = is_so and bool(entry.get("proxied")) == record.is_proxied
@@ -260,7 +264,8 @@ def _differs(entry: Entry, record: Record) -> bool:
 
 def _conflict_message(entry: Entry, record: Record) -> str:
     how = "proxied by Cloudflare" if entry.get("proxied") else f"{value_of(entry)}"
-    whose = f", and belongs to {entry['comment']!r}" if entry.get("comment") else ", and is not this stack's"
+    comment = entry.get("comment")
+    whose = f", and belongs to {comment!r}" if comment else ", and is not this stack's"
     conflict = f"{entry['name']} has a record {entry['type']} at Cloudflare already: {how}{whose}"
     if entry.get("proxied") and not record.is_proxied:
         return (
@@ -297,7 +302,7 @@ def _name(text: str) -> str:
 def value_of(entry: Entry) -> str:
     """A record's value as infra:records writes it."""
     kind, content = entry["type"], str(entry.get("content", ""))
-    data: Entry = entry.get("data") or {}
+    data: RecordData = entry.get("data") or {}
     if kind == "MX":
         return f"{entry.get('priority', 0)} {content}"
     if kind == "SRV" and data:
@@ -310,7 +315,7 @@ def value_of(entry: Entry) -> str:
     return content
 
 
-def _fields(kind: str, value: str) -> Entry:
+def _fields(kind: str, value: str) -> RecordBody:
     """A value as the API takes it."""
     if kind == "MX":
         priority, name = value.split(" ")

@@ -17,7 +17,8 @@ from catalogue.proxied import proxied_names
 from catalogue.rules.records import issuer, proposed_records
 from catalogue.stack import Stack
 from infra import hosts, names
-from infra.cloudflare import EXCLUSIVE, Entry, Zone, same_value, value_of
+from infra.cloudflare import EXCLUSIVE, Zone, same_value, value_of
+from infra.cloudflare_forms import Entry
 from infra.errors import InfraError
 from infra.foreign import one_line
 from infra.zone_records import zone_of
@@ -304,4 +305,5 @@ def _parts(catalogue: Catalogue) -> dict[str, dict[str, str]]:
 def record_line(entry: Entry) -> str:
     """A record as a person reads it."""
     text = f"{entry['name']}  {entry['type']}  {value_of(entry)}"
-    return one_line(text + (f"  ({entry['comment']})" if entry.get("comment") else ""))
+    comment = entry.get("comment")
+    return one_line(text + (f"  ({comment})" if comment else ""))

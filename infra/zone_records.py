@@ -12,7 +12,8 @@ from catalogue.problems import Problem
 from catalogue.proxied import proxied_names
 from catalogue.stack import API_TOKEN, DNS, PROJECT, Stack
 from infra import sources
-from infra.cloudflare import EXCLUSIVE, Change, Entry, Record, Zone, changes, value_of
+from infra.cloudflare import EXCLUSIVE, Change, Record, Zone, changes, value_of
+from infra.cloudflare_forms import Entry
 from infra.drift.finding import Finding
 from infra.errors import InfraError
 from infra.orphans.state import State, StateResource
