@@ -302,7 +302,8 @@ def main() -> int:
     request = json.load(sys.stdin)
     preload()
     pairs = {name: pair(request["base"], request["head"], name, file) for name, file in request["stacks"].items()}
-    json.dump(pairs, sys.stdout)
+    # At once: into a file, Python writes JSON piece by piece, and each piece wakes who reads the pipe
+    sys.stdout.write(json.dumps(pairs))
     return 0
 
 
