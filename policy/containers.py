@@ -36,6 +36,7 @@ SOURCE = re.compile(r"(?:\$\{[^{}]*\}|[^:])*")
 # Devices that give no access to a disk or to memory
 NO_DISK = re.compile(r"/dev/(?:null|zero|full|random|urandom)")
 RUNNERS = ("docker", "podman", "podman-remote", "nerdctl", "docker-compose", "podman-compose")
+STARTS = ("run", "create")
 # Global options without a value, before the subcommand
 SWITCHES = ("-D", "--debug", "--tls", "--tlsverify", "--remote", "--dry-run", "--compatibility", "--verbose")
 # In a shell's text: separators of commands, command substitutions, redirections
@@ -227,6 +228,10 @@ def _beyond(path: str, service: str, body: Mapping[str, object]) -> Iterator[tup
 
 def _exposures_of_command(command: str) -> Iterator[str]:
     """The faults of each `docker run` in a unit's command."""
+    # Most commands of many hosts run no container, and need not be read word by word
+    bare = re.sub(r"[\"'\\]", "", command)
+    if not all(any(word in bare for word in words) for words in (RUNNERS, STARTS)):
+        return
     for words in _commands(command.lstrip("-@:+!|")):
         plain = [word.rsplit("/", 1)[-1] for word in words]
         runner = next((n for n, word in enumerate(plain) if word in RUNNERS), len(words))
@@ -236,7 +241,7 @@ def _exposures_of_command(command: str) -> Iterator[str]:
             if " " in inner:
                 yield from _exposures_of_command(inner)
         verbs = words[runner + 1 :]
-        started = next((n for n, word in enumerate(verbs) if word in ("run", "create")), None)
+        started = next((n for n, word in enumerate(verbs) if word in STARTS), None)
         # The value of an option is not a subcommand
         subcommands = [
             word for word, before in zip(verbs[:started], ["", *verbs], strict=False) if not _has_value(before)
