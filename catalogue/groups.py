@@ -52,7 +52,9 @@ def spread_services(systems: Mapping[str, System]) -> Iterator[tuple[System, Spr
 def spread_in(stack: Stack, systems: Mapping[str, System], host: str) -> list[tuple[System, SpreadService]]:
     """Those that a host runs copies of, as one of its group."""
     leader = leader_of(stack, host)
-    names = stack.hosts[leader].runs if leader else []
+    if not leader:
+        return []
+    names = stack.hosts[leader].runs
     return [(system, service) for system, service in spread_services(systems) if system.system in names]
 
 

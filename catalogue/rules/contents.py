@@ -251,7 +251,9 @@ def _unwritable_environment(file: str, service: Service) -> Iterator[Problem]:
 def _unused_secrets(catalogue: Catalogue, where: str, group: str, names: set[str], file: str) -> Iterator[Problem]:
     """Secrets set for a service or a system (`group`) that neither `names` nor the system's services ask for."""
     stack = catalogue.stack
-    for secret in sorted(set(stack.secrets.get(group, {})) - names - _usable_secrets(catalogue, group)):
+    unnamed = set(stack.secrets.get(group, {})) - names
+    # What a whole system may use is looked for only where a service leaves a question
+    for secret in sorted(unnamed and unnamed - _usable_secrets(catalogue, group)):
         rule = f"list it under secrets: in {file}, or remove it"
         yield Problem(stack.file, where, f"secret {secret} is not used", rule, "warning")
 

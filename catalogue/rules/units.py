@@ -203,11 +203,21 @@ def files(catalogue: Catalogue) -> Iterator[Problem]:
 
 
 def unique_units(catalogue: Catalogue) -> Iterator[Problem]:
+    projects: dict[str, list[list[ComposeService]]] = {}
+    for system in catalogue.running.values():
+        of_system: dict[str, list[ComposeService]] = {}
+        for service in system.compose_services:
+            of_system.setdefault(service.directory, []).append(service)
+        for directory, sharing in of_system.items():
+            projects.setdefault(directory, []).append(sharing)
+
     def own(_: object, service: object) -> list[object]:
         if isinstance(service, NativeService):
             names = [*service.units, *([service.job_unit] if isinstance(service, TimerService) else [])]
             return [f"{name} of account {service.account}" if service.account else name for name in names]
-        return [service.unit] if isinstance(service, ComposeService) and _alone(catalogue, service) else []
+        if isinstance(service, ComposeService) and _alone(projects.get(service.directory, []), service):
+            return [service.unit]
+        return []
 
     yield from twice(catalogue, "unit", own, "each service needs a different unit")
     for system in catalogue.running.values():
@@ -238,13 +248,10 @@ def is_of_the_host(unit: str) -> bool:
     return bool(OF_THE_HOST.fullmatch(unit))
 
 
-def _alone(catalogue: Catalogue, service: ComposeService) -> bool:
-    """Services of one compose project share a unit: the first of them stands for all."""
-    for system in catalogue.running.values():
-        sharing = [other for other in system.compose_services if other.directory == service.directory]
-        if service in sharing:
-            return sharing[0] == service
-    return True
+def _alone(projects: list[list[ComposeService]], service: ComposeService) -> bool:
+    """Services of one compose project share a unit: the first of them stands for all. `projects` are those in the
+    service's directory, of one system each."""
+    return next((sharing[0] == service for sharing in projects if service in sharing), True)
 
 
 def milestones(catalogue: Catalogue) -> Iterator[Problem]:
