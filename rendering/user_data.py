@@ -1,7 +1,9 @@
 """The user data of a new host: its identity, its administrator, and the script that prepares it."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -46,7 +48,16 @@ def user_data(name: str, administrator: Administrator, host_key: HostKey, swap: 
         "ssh_deletekeys": True,
         # OpenSSH takes no key without its last line break, and configuration loses it
         "ssh_keys": {"ed25519_private": host_key.private.strip() + "\n", "ed25519_public": host_key.public},
-        "write_files": [{"path": PREPARED, "permissions": "0755", "content": PREPARE.read_text(encoding="utf-8")}],
-        "runcmd": [[PREPARED, str(to_bytes(swap) // MiB), *needs]],
     }
-    return "#cloud-config\n" + yaml.safe_dump(config, sort_keys=False, width=1000)
+    commands = {"runcmd": [[PREPARED, str(to_bytes(swap) // MiB), *needs]]}
+    return f"#cloud-config\n{_text(config)}{_script(PREPARE.read_text(encoding='utf-8'))}{_text(commands)}"
+
+
+# All hosts have the same one, and it is most of the text
+@lru_cache(maxsize=1)
+def _script(content: str) -> str:
+    return _text({"write_files": [{"path": PREPARED, "permissions": "0755", "content": content}]})
+
+
+def _text(config: dict[str, Any]) -> str:
+    return yaml.safe_dump(config, sort_keys=False, width=1000)
