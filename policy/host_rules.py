@@ -35,6 +35,8 @@ STRICTER = {("ProtectSystem", "full"): ("strict",), ("ProtectHome", "read-only")
 def plain_secrets(facts: Facts) -> Iterator[Finding]:
     """No secret is in plain text in the catalogue, since git keeps it for ever; every rendered file is searched."""
     reported: set[tuple[str, str]] = set()
+    # Files that hosts share are searched once
+    mask = cache(_mask)
     for place, names in facts.plain.items():
         for name in names:
             if looks_secret(name):
@@ -44,7 +46,7 @@ def plain_secrets(facts: Facts) -> Iterator[Finding]:
         for path, text in files.items():
             place = f"{host}:{path}"
             plain = facts.plain.get(place)
-            for line in _mask(path, text).splitlines():
+            for line in mask(path, text).splitlines():
                 if not HIDDEN.search(line):
                     continue
                 name = ASSIGNED.match(line)
