@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Callable, Collection
@@ -24,6 +25,7 @@ PROGRAMS = ("/usr", "/lib", "/lib64")
 FAILED = ("paused", "rollback_completed", "rollback_paused")
 ELECTION = 30.0  # seconds that managers may take to elect another leader
 MISSING = ("no such service", "not found")
+DESCRIPTION = "infra.description"
 # A file in it, by a unit's name: its service is to be started again though nothing of it changed
 RESTARTS = "/run/infra-restarts"
 Say = Callable[[str], None]
@@ -45,6 +47,7 @@ def apply(world: World, path: str, say: Say) -> int:
     name, before = stack["service"], _service(world, stack["service"])
     for entry in document["services"].values():
         _take_environment_in(world, entry)
+    _mark(document)
     # On standard input: no file but the environment's own has its secrets
     words = ["docker", "stack", "deploy", "--prune", "--resolve-image", "never", "-c", "-", stack["stack"]]
     ran = world.run(*words, stdin=json.dumps(document, ensure_ascii=False))
@@ -65,6 +68,19 @@ def apply(world: World, path: str, say: Say) -> int:
             world.run("docker", "stack", "rm", stack["stack"])
         raise
     return 0
+
+
+def _mark(document: dict[str, Any]) -> None:
+    """Has each container carry of which description it is. Docker says of a container's and of a service's
+    description different things: only the second one has what it means where it says nothing."""
+    for entry in document["services"].values():
+        # How many run, and where, is nothing of a container's own
+        own = {
+            part: value for part, value in entry.get("deploy", {}).items() if part in ("resources", "restart_policy")
+        }
+        text = json.dumps({**entry, "deploy": own}, sort_keys=True)
+        mark = hashlib.sha256(text.encode()).hexdigest()[:16]
+        entry["labels"] = {**entry.get("labels", {}), DESCRIPTION: mark}
 
 
 def _take_environment_in(world: World, entry: dict[str, Any]) -> None:
@@ -149,13 +165,14 @@ def _running_as(world: World, name: str, service: dict[str, Any]) -> list[str]:
     ran = world.run("docker", "inspect", "--type", "task", "-f", "{{json .}}", *host_of)
     # One may be removed in between: the others are shown all the same
     tasks: list[dict[str, Any]] = [json.loads(line) for line in ran.output.splitlines() if line.startswith("{")]
-    described = _without_placement(service["Spec"]["TaskTemplate"])
-    return [host_of[task["ID"]] for task in tasks if _without_placement(task["Spec"]) == described]
+    described = _mark_of(service["Spec"]["TaskTemplate"])
+    return [host_of[task["ID"]] for task in tasks if _mark_of(task["Spec"]) == described]
 
 
-def _without_placement(spec: dict[str, Any]) -> dict[str, Any]:
-    """A container stays where another placement would have it too."""
-    return {name: value for name, value in spec.items() if name != "Placement"}
+def _mark_of(spec: dict[str, Any]) -> tuple[str | None, int]:
+    """The description that a container is started from, and how often it was replaced though nothing had changed."""
+    labels: dict[str, str] = spec.get("ContainerSpec", {}).get("Labels") or {}
+    return labels.get(DESCRIPTION), spec.get("ForceUpdate", 0)
 
 
 def remove_left(world: World, before: Manifest | None, after: Manifest | None) -> list[str]:

@@ -11,6 +11,8 @@ STACK = {
     "gateway": "10.1.0.1", "replicas": 2, "limit": 60,
 }  # fmt: skip
 
+EARLIER = {"ContainerSpec": {"Labels": {"infra.description": "earlier"}}, "ForceUpdate": 0}
+
 
 @dataclass
 class Swarm:
@@ -20,7 +22,7 @@ class Swarm:
     manages: bool = True
     ends: str = "completed"
     existing: dict[str, Any] | None = None
-    file: dict[str, Any] = field(default_factory=lambda: {"x-infra": STACK, "services": {}})
+    file: dict[str, Any] = field(default_factory=lambda: {"x-infra": STACK, "services": {"web": {}}})
     environment: bytes | None = None
     deployed: dict[str, Any] = field(default_factory=dict)
     said: list[tuple[str, ...]] = field(default_factory=list)
@@ -72,14 +74,17 @@ class Swarm:
             before = (self.existing or {}).get("Spec", {})
             # Docker keeps the number of restarts that were asked for
             template = before.get("TaskTemplate", {})
-            spec = {"TaskTemplate": {"image": "new", **{n: template[n] for n in ("ForceUpdate",) if n in template}}}
+            kept = {n: template[n] for n in ("ForceUpdate",) if n in template}
+            labels = self.deployed["services"]["web"]["labels"]
+            spec = {"TaskTemplate": {"ContainerSpec": {"Labels": labels, "DNSConfig": {}}, **kept}}
             self.was_updated = self.existing is not None and before != spec
             # Nothing is said of the update before it
             self.existing = {"Spec": spec}
             self.looks = 0
         if words[:2] == ("service", "update"):
             self.was_updated = True
-            self.existing = {"Spec": {"TaskTemplate": {"image": "new", "ForceUpdate": 1}}}
+            template = (self.existing or {})["Spec"]["TaskTemplate"]
+            self.existing = {"Spec": {"TaskTemplate": {**template, "ForceUpdate": 1}}}
         if words[:2] == ("stack", "rm"):
             self.labelled = {id: stack for id, stack in self.labelled.items() if stack != words[2]}
         if words[:2] == ("service", "ls"):
@@ -95,8 +100,10 @@ class Swarm:
         if words[:3] == ("inspect", "--type", "task"):
             # The earlier ones run until the update is over
             template = (self.existing or {})["Spec"]["TaskTemplate"]
-            own = {"image": "old"} if self.was_updated and not self._is_over else template
-            specs = [{"ID": id, "Spec": {**own, "Placement": {"Constraints": ["x"]}}} for id in words[5:]]
+            container: dict[str, Any] = {"Labels": template["ContainerSpec"]["Labels"]}
+            # Docker shows what was not written of a service alone
+            own = EARLIER if self.was_updated and not self._is_over else {**template, "ContainerSpec": container}
+            specs = [{"ID": id, "Spec": own} for id in words[5:]]
             return CommandResult(0, "\n".join(map(json.dumps, specs)))
         if words[:2] == ("service", "logs"):
             return CommandResult(0, "no such table: users")

@@ -7,10 +7,9 @@ from agent.documents.answers import GroupState
 from agent.outcome import Refused
 from agent.world import CommandResult
 from infra import releases
-from tests.groups.swarm_of_hosts import STACK, Swarm
+from tests.groups.swarm_of_hosts import EARLIER, STACK, Swarm
 
-BEFORE = {"Spec": {"TaskTemplate": {"image": "old"}}, "UpdateStatus": {"State": "completed"}}
-NOW = {"Spec": {"TaskTemplate": {"image": "new"}}}
+BEFORE = {"Spec": {"TaskTemplate": EARLIER}, "UpdateStatus": {"State": "completed"}}
 
 
 def check(swarm, say):
@@ -25,6 +24,13 @@ def apply(swarm):
     lines: list[str] = []
     assert stacks.apply(swarm, "/opt/web/swarm-stack.json", lines.append) == 0
     return lines
+
+
+def serving(**more):
+    """A Swarm that runs what the file says already."""
+    swarm = Swarm()
+    apply(swarm)
+    return Swarm(existing={**swarm.existing, **more})
 
 
 def test_first_copies_are_waited_for():
@@ -44,12 +50,13 @@ def test_update_after_one_that_was_taken_back_is_waited_for():
     swarm = Swarm(existing={**BEFORE, "UpdateStatus": {"State": "rollback_completed"}})
     assert apply(swarm) == ["web-swarm_web: 2 running on web-1, web-2"]
     # What is deployed again as it is says nothing of that one either
-    swarm = Swarm(existing={**NOW, "UpdateStatus": {"State": "rollback_completed"}})
+    swarm = serving(UpdateStatus={"State": "rollback_completed"})
     assert apply(swarm) == ["web-swarm_web: 2 running on web-1, web-2"]
 
 
 def test_managers_that_elect_a_leader_are_asked_again():
-    swarm = Swarm(existing=dict(NOW), refusals=["Error response from daemon: rpc error: no leader"] * 3)
+    swarm = serving()
+    swarm.refusals = ["Error response from daemon: rpc error: no leader"] * 3
     apply(swarm)
     swarm = Swarm(refusals=["Error response from daemon: rpc error: no leader"] * 90)
     with pytest.raises(Refused, match="web-swarm_web: Error response from daemon: rpc error: no leader"):
@@ -59,7 +66,7 @@ def test_managers_that_elect_a_leader_are_asked_again():
 
 
 def test_start_that_changes_nothing_waits_for_one_alone():
-    swarm = Swarm(existing=dict(NOW))
+    swarm = serving()
     swarm.file["x-infra"] = {**STACK, "replicas": 9}
     swarm.was_updated = False
     assert apply(swarm) == ["web-swarm_web: 2 running on web-1, web-2"]
@@ -71,7 +78,7 @@ def test_variables_reach_containers_without_the_quotes_of_their_file():
     apply(swarm)
     (web,) = swarm.deployed["services"].values()
     own = {"KEY": "p@ss w$$rd", "PLAIN": "1", "EMPTY": "", "SIGN": "'", "OWN": "$$x"}
-    assert web == {"environment": own}
+    assert web["environment"] == own
     assert not any("p@ss" in word for argv in swarm.said for word in argv)
 
 
@@ -81,6 +88,20 @@ def test_missing_environment_file_is_said_before_anything_is_deployed():
     with pytest.raises(Refused, match=r"/opt/web/web.env is missing: pulumi up restores it"):
         apply(swarm)
     assert ("stack", "deploy") not in words(swarm)
+
+
+def mark_of(**entry):
+    swarm = Swarm()
+    swarm.file["services"] = {"web": entry}
+    apply(swarm)
+    return swarm.deployed["services"]["web"]["labels"]["infra.description"]
+
+
+def test_containers_carry_what_they_are_described_by_and_not_how_many_run():
+    one = mark_of(image="a", deploy={"replicas": 1, "resources": {"limits": {"memory": "1g"}}})
+    assert one == mark_of(image="a", deploy={"replicas": 2, "resources": {"limits": {"memory": "1g"}}})
+    others = {mark_of(image="b"), mark_of(image="a", deploy={"resources": {}}), mark_of(image="a", labels={"x": "y"})}
+    assert len({one, *others}) == 4
 
 
 @pytest.mark.parametrize("ends", ["rollback_completed", "paused", "rollback_paused"])
@@ -170,7 +191,7 @@ def test_other_hosts_say_nothing_of_a_group():
 
 
 def test_restart_replaces_the_copies_though_nothing_changed():
-    swarm = Swarm(existing=dict(NOW))
+    swarm = serving()
     manifest = {
         "spread": [
             {"service": "web", "unit": "web-swarm.service", "name": "web-swarm_web", "entry": "shop-entry.service"}
