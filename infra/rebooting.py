@@ -55,17 +55,11 @@ def demand_unlocked(stack: Stack, say: Say) -> None:
 def why_locked(stack: Stack, say: Say) -> str:
     """Whose update holds the stack, and what to do; "" where none does."""
     try:
-        locks = list(unlocking.of_stack(stack.name))
+        return unlocking.explain(stack.name)
     except InfraError as error:
         # Each host's own lock still refuses during a release
         say(f"whether an update holds the stack is unknown: {error}")
         return ""
-    if not locks:
-        return ""
-    return (
-        f"stack {stack.name} is locked by {'; '.join(map(str, locks))}: wait until that update ends, or infra unlock "
-        f"--stack {stack.name} if it was killed"
-    )
 
 
 def question(catalogue: Catalogue, names: Sequence[str], statuses: dict[str, Status]) -> str:

@@ -82,9 +82,15 @@ def describe(stack: str) -> str:
     """Who holds the stack, and what is to be done; "" where it is not locked, and where that cannot be read: Pulumi
     looks itself."""
     try:
-        findings = _look(state_of(stack), stack, locks.read_engine(stack))
+        return explain(stack)
     except (InfraError, ValueError):
         return ""
+
+
+def explain(stack: str) -> str:
+    """Who holds the stack, and what is to be done; "" where it is not locked. Raises InfraError where that cannot be
+    read."""
+    findings = _look(state_of(stack), stack, locks.read_engine(stack))
     if findings and all(one.has_ended for one in findings):
         listing = "; ".join(map(str, findings))
         return (
@@ -135,11 +141,6 @@ def _judge(lock: Lock, record: Record | None, engine: locks.Engine | None) -> Fi
 def _complaint(lock: Lock) -> str:
     """As Pulumi itself complains of one."""
     return f"{locks.LOCKED} 1 lock(s)\n  1: created by {lock.account}@{lock.machine} (pid {lock.pid})"
-
-
-def of_stack(stack: str) -> Iterator[Lock]:
-    """Raises InfraError where the state is kept in a place that this cannot look into."""
-    return _locks(state_of(stack), stack)
 
 
 def _locks(state: State, stack: str) -> Iterator[Lock]:

@@ -13,13 +13,13 @@ from infra.errors import InfraError
 from infra.main import app
 from infra.rebooting import Boot
 from infra.ssh import ConnectionLost, Target
-from infra.unlocking import Lock
 from tests.ssh_server import Server, target
 from tests.support import ROOT, catalogue, stack
 
 HEALTHY = {
     "release": "3f2a", "holder": None, "unfinished": None, "services": {"ast-api": 200}, "resting": [], "away": {},
 }  # fmt: skip
+LOCKED = "stack prod is locked by ci@runner, process 7; no run is recorded, so the lock stays"
 
 
 class World:
@@ -57,7 +57,7 @@ def world(monkeypatch):
     made = World("watchme", "gpu")
     machines = {name: Target(name, "192.0.2.1", 22, "root", "", "") for name in made.boots}
     monkeypatch.setattr(hosts, "targets", lambda *_: machines)
-    monkeypatch.setattr(unlocking, "of_stack", lambda _: iter([]))
+    monkeypatch.setattr(unlocking, "explain", lambda _: "")
     monkeypatch.setattr(rebooting, "boot_of", made.boot_of)
     monkeypatch.setattr(remote, "ask", made.ask)
     monkeypatch.setattr(rebooting.time, "sleep", made.sleep)
@@ -136,16 +136,15 @@ def test_nothing_is_rebooted_while_a_job_runs(world, status, why):
 
 
 def test_nothing_is_rebooted_while_an_update_holds_the_stack(world, monkeypatch):
-    monkeypatch.setattr(unlocking, "of_stack", lambda _: iter([Lock("ci", "runner", 7, None)]))
-    assert "nothing was rebooted: stack prod is locked by ci@runner, process 7" in run("watchme", "--yes")[1]
+    monkeypatch.setattr(unlocking, "explain", lambda _: LOCKED)
+    assert f"nothing was rebooted: {LOCKED}" in run("watchme", "--yes")[1]
     assert world.rebooted == []
 
 
 def test_update_that_begins_meanwhile_is_not_disturbed(world, monkeypatch):
     """During the question, and during the reboot of an earlier host."""
-    lock, free = Lock("ci", "runner", 7, None), list[Lock]()
-    answers = [free, [lock], free, [lock]]
-    monkeypatch.setattr(unlocking, "of_stack", lambda _: iter(answers.pop(0)))
+    answers = ["", LOCKED, "", LOCKED]
+    monkeypatch.setattr(unlocking, "explain", lambda _: answers.pop(0))
     assert run("watchme", "--yes")[1].startswith("watchme was not rebooted: stack prod is locked by ci@runner")
     machines = {name: Target(name, "192.0.2.1", 22, "root", "", "") for name in ("watchme", "gpu")}
     with pytest.raises(InfraError, match=r"^gpu was not rebooted: stack prod is locked by ci@runner"):
