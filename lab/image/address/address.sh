@@ -1,6 +1,6 @@
 #!/bin/sh
-# Test equipment: at each boot the machine has its own name, and its address of AWS beside that of the lab's bridge, and reaches others of
-# its own network by it, as DHCP would have it. The file has the address and the network.
+# Test equipment: at each boot the machine has its own name, and its address of AWS beside that of the lab's bridge, and
+# reaches others of its own network by it, as DHCP would have it. The file has the address and the network.
 set -eu
 # Docker gives a container that starts again the name that it began with, and a machine keeps its own
 name=/var/lib/cloud/data/previous-hostname
