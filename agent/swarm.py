@@ -87,14 +87,10 @@ def facts(docker: Docker, _payload: Payload, _say: Say) -> dict[str, Any]:
     swarm: dict[str, Any] = docker.ask("GET", "/info").get("Swarm") or {}
     cluster: dict[str, Any] = swarm.get("Cluster") or {}
     state: dict[str, Any] = {
-        "state": swarm.get("LocalNodeState") or "inactive",
-        "node": swarm.get("NodeID") or "",
-        "address": swarm.get("NodeAddr") or "",
-        "manages": bool(swarm.get("ControlAvailable")),
-        "error": swarm.get("Error") or "",
-        "cluster": cluster.get("ID", ""),
-        "nodes": [],
-    }
+        "state": swarm.get("LocalNodeState") or "inactive", "node": swarm.get("NodeID") or "",
+        "address": swarm.get("NodeAddr") or "", "manages": bool(swarm.get("ControlAvailable")),
+        "error": swarm.get("Error") or "", "cluster": cluster.get("ID", ""), "nodes": [],
+    }  # fmt: skip
     if state["manages"]:
         try:
             state["nodes"] = [_node(node) for node in docker.ask("GET", "/nodes")]
@@ -121,12 +117,9 @@ def _node(node: dict[str, Any]) -> dict[str, Any]:
 def begin(docker: Docker, payload: Payload, _say: Say) -> dict[str, Any]:
     """A new Swarm with this host as its manager."""
     body = {
-        "ListenAddr": "0.0.0.0:2377",
-        "AdvertiseAddr": payload["address"],
-        "DataPathAddr": payload["address"],
-        "DefaultAddrPool": [payload["pool"]],
-        "SubnetSize": 24,
-    }
+        "ListenAddr": "0.0.0.0:2377", "AdvertiseAddr": payload["address"], "DataPathAddr": payload["address"],
+        "DefaultAddrPool": [payload["pool"]], "SubnetSize": 24,
+    }  # fmt: skip
     docker.ask("POST", "/swarm/init", body)
     return {}
 
@@ -153,12 +146,9 @@ def rotate(docker: Docker, _payload: Payload, _say: Say) -> dict[str, Any]:
 
 def join(docker: Docker, payload: Payload, _say: Say) -> dict[str, Any]:
     body = {
-        "ListenAddr": "0.0.0.0:2377",
-        "AdvertiseAddr": payload["address"],
-        "DataPathAddr": payload["address"],
-        "RemoteAddrs": [f"{payload['manager']}:2377"],
-        "JoinToken": payload["token"],
-    }
+        "ListenAddr": "0.0.0.0:2377", "AdvertiseAddr": payload["address"], "DataPathAddr": payload["address"],
+        "RemoteAddrs": [f"{payload['manager']}:2377"], "JoinToken": payload["token"],
+    }  # fmt: skip
     docker.ask("POST", "/swarm/join", body)
     return {}
 
@@ -169,17 +159,11 @@ def leave(docker: Docker, _payload: Payload, _say: Say) -> dict[str, Any]:
     return {}
 
 
-def _labels(service: dict[str, Any]) -> list[str]:
-    """Of a service, each as `NAME=VALUE`."""
-    labels: dict[str, str] = service["Spec"].get("Labels") or {}
-    return [f"{name}={value}" for name, value in labels.items()]
-
-
 def clear(docker: Docker, payload: Payload, say: Say) -> dict[str, Any]:
     """A Swarm without the services of a group, which is the `host` that leads it; `others` are services that it never
     had, whose Swarm this is too."""
     services = docker.ask("GET", "/services")
-    own = [one for one in services if f"infra.group={payload['host']}" in _labels(one)]
+    own = [one for one in services if (one["Spec"].get("Labels") or {}).get("infra.group") == payload["host"]]
     for service in own:
         say(f"removing {service['Spec']['Name']}")
         docker.ask("DELETE", f"/services/{service['ID']}")
@@ -207,13 +191,12 @@ def _update(docker: Docker, id: str, change: Callable[[dict[str, Any]], None], t
 
 def describe(docker: Docker, payload: Payload, _say: Say) -> dict[str, Any]:
     """The name and the role of a node, which takes containers."""
-
-    def change(spec: dict[str, Any]) -> None:
-        labels: dict[str, str] = spec.get("Labels") or {}
-        spec["Labels"] = {**labels, "infra.host": payload["host"]}
-        spec["Role"], spec["Availability"] = payload["role"], "active"
-
-    _update(docker, payload["node"], change)
+    own, role = {"infra.host": payload["host"]}, payload["role"]
+    _update(
+        docker,
+        payload["node"],
+        lambda spec: spec.update(Labels={**(spec.get("Labels") or {}), **own}, Role=role, Availability="active"),
+    )
     return {}
 
 
@@ -274,6 +257,21 @@ def activate(docker: Docker, payload: Payload, _say: Say) -> dict[str, Any]:
     return {}
 
 
+def spread(docker: Docker, _payload: Payload, say: Say) -> dict[str, Any]:
+    """What has several copies, and all on one node, runs on others too: Docker moves nothing by itself. Those that
+    still run on one (`crowded`) may fit nowhere else."""
+    names = [name for name, nodes in _running(docker).items() if len(nodes) > 1 == len({*nodes})]
+    for name in names:
+        say(f"{name} runs on one host alone: its copies are replaced, one after the other")
+        _replace_containers(docker, name)
+    until = docker.now() + MOVING
+    while names and docker.now() < until:
+        docker.sleep(2)
+        running = _running(docker)
+        names = [name for name in names if len({*running.get(name, [])}) < 2]
+    return {"crowded": names}
+
+
 def _make_available(docker: Docker, node: str, availability: str) -> None:
     _update(docker, node, lambda spec: spec.update(Availability=availability))
 
@@ -323,8 +321,10 @@ def network(docker: Docker, payload: Payload, _say: Say) -> dict[str, Any]:
 
 
 ACTIONS: dict[str, Callable[[Docker, Payload, Say], dict[str, Any]]] = {
-    "facts": facts, "begin": begin, "force": force, "token": token, "rotate": rotate, "join": join, "leave": leave,
-    "clear": clear, "describe": describe, "drain": drain, "activate": activate, "dismiss": dismiss, "network": network,
+    action.__name__: action
+    for action in (
+        facts, begin, force, token, rotate, join, leave, clear, describe, drain, activate, spread, dismiss, network,
+    )
 }  # fmt: skip
 
 

@@ -9,7 +9,8 @@ from catalogue.loading import Catalogue
 from catalogue.parts import leader_of
 from infra import quorum
 from infra.errors import InfraError
-from infra.group_forms import Node
+from infra.forms import check_form
+from infra.group_forms import Node, SpreadAnswer
 from infra.supervision import Say
 from rendering.requests import GroupRequest
 
@@ -44,6 +45,10 @@ def drain(catalogue: Catalogue, host: str, say: Say) -> Generator[None]:
     _activate(request, host, say)
     with _swarm_of(request, host, say) as (swarm, manager, node):
         _wait_until_back(swarm, manager, node, stack.readyTimeout, say)
+        # The next host that is lost, or reboots, is not to have all of something
+        answer = swarm.ask(manager, {"action": "spread"}, say)
+        if crowded := check_form(SpreadAnswer, answer, "what runs on one host alone", manager)["crowded"]:
+            say(f"{', '.join(crowded)} still runs on one host alone: infra restart spreads it, where it fits elsewhere")
 
 
 def _activate(request: GroupRequest, host: str, say: Say) -> None:

@@ -39,6 +39,12 @@ class ClearedSwarm(Form):
     others: Names
 
 
+class SpreadAnswer(Form):
+    """Services of which all copies still run on one host."""
+
+    crowded: Names
+
+
 class Token(Form):
     """What a host joins with."""
 

@@ -130,7 +130,7 @@ class Swarm:
             self.facts["web"] = manager("a", *first.nodes, node("n"))
         if why := self.refusals.get(payload["action"]):
             raise why
-        return {"token": "T"}
+        return {"token": "T", "crowded": []}
 
 
 def request(*order):
@@ -199,7 +199,7 @@ def test_host_is_empty_while_it_reboots(draining_from):
     swarm.facts["web"] = manager("a", *(one.model_copy(update={"reachable": True}) for one in WHOLE))
     with draining_from(swarm, "web-2"):
         assert changes(swarm) == [("drain", "web", "b")]
-    assert changes(swarm)[1:] == [("activate", "web", "b")]
+    assert changes(swarm)[1:] == [("activate", "web", "b"), ("spread", "web", "")]
 
 
 def test_host_without_which_too_few_manage_is_not_rebooted(draining_from):

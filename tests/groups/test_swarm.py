@@ -133,6 +133,17 @@ def test_what_runs_on_one_host_alone_starts_elsewhere_before_it_stops():
     assert changes[1][1]["TaskTemplate"] == {"ForceUpdate": 1} and availabilities(docker) == ["pause", "drain"]
 
 
+def test_copies_that_all_run_on_one_host_are_spread_again():
+    docker = Docker([node("a"), node("b")], [service("api", 2), service("web", 2), service("one")])
+    docker.tasks = [task("api", "a"), task("api", "a"), task("web", "a"), task("web", "b"), task("one", "a")]
+    docker.later = [task("api", "a"), task("api", "b"), task("web", "a"), task("web", "b"), task("one", "a")]
+    answer, lines = do(docker, "spread")
+    assert answer == {"crowded": []} and docker.changes() == [("POST", "/services/api/update")]
+    assert lines == ["api runs on one host alone: its copies are replaced, one after the other"]
+    docker.tasks, docker.later = [task("api", "a")] * 2, None
+    assert do(docker, "spread")[0] == {"crowded": ["api"]}
+
+
 def test_what_is_short_already_is_not_waited_for():
     docker = Docker([node("a"), node("b")], [service("api", 9), service("other", 3)], [task("api", "a")])
     docker.tasks += [task("api", "b"), task("other", "a")]
