@@ -163,7 +163,8 @@ def clear(docker: Docker, payload: Payload, say: Say) -> dict[str, Any]:
     """A Swarm without the services of a group, which is the `host` that leads it; `others` are services that it never
     had, whose Swarm this is too."""
     services = docker.ask("GET", "/services")
-    own = [one for one in services if (one["Spec"].get("Labels") or {}).get("infra.group") == payload["host"]]
+    label = ("infra.group", payload["host"])
+    own = [one for one in services if label in cast("dict[str, str]", one["Spec"].get("Labels") or {}).items()]
     for service in own:
         say(f"removing {service['Spec']['Name']}")
         docker.ask("DELETE", f"/services/{service['ID']}")
