@@ -14,6 +14,7 @@ from rendering.archive import Release as Built
 from rendering.files import HostFiles
 
 SHOWN = 5
+NO_FILE = "settings that are in no file, such as infra:healthDeadline, a health check or the order of units"
 
 
 def refuse_stale(deploying: Deploying, prior: Before, stack: Stack) -> None:
@@ -42,7 +43,7 @@ def refuse_more(host: str, changes: str, before: Built, after: Built, last: Last
     paths = {*before.hashes, *last.files}
     others = sorted(path for path in paths if before.hashes.get(path) != last.files.get(path))
     differing_paths = ", ".join(others[:SHOWN]) + (f" and {len(others) - SHOWN} more" if len(others) > SHOWN else "")
-    more = differing_paths if last.files and others else "changes that no file shows"
+    more = differing_paths if last.files and others else NO_FILE
     raise pulumi.RunError(
         f"nothing was touched: {host} has more to release than {changes}: {more}. Run pulumi up for all of it, or "
         "deploy from the commit that the last pulumi up ran from"

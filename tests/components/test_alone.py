@@ -35,7 +35,7 @@ def test_other_pending_changes_refuse_a_deploy():
     "served", [LastRelease("other", BEFORE.hashes), LastRelease()], ids=["what no file shows", "no record"]
 )
 def test_changes_without_a_file_refuse_a_deploy(served):
-    with pytest.raises(pulumi.RunError, match="images of admin: changes that no file shows"):
+    with pytest.raises(pulumi.RunError, match="images of admin: settings that are in no file"):
         refuse_more("watchme", "images of admin", BEFORE, AFTER, served)
 
 
