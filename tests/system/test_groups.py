@@ -128,6 +128,22 @@ def command(group: Group, *words: str) -> Ran:
     return ran
 
 
+@pytest.mark.parametrize("stage", ["pulling", "(re)starting", "awaiting"])
+def test_operator_killed_anywhere_leaves_a_group_that_the_next_update_completes(group: Group, stage: str) -> None:
+    digest = push(group.system, REPOSITORY, build=f"killed at {stage}")
+
+    def kill_and_go_on() -> str:
+        group.system.up_killed_at(stage)
+        return group.system.must_up()
+
+    _, load = group.under_load(kill_and_go_on)
+    print(f"requests: {load.count}, lost {load.lost()}, the slowest {load.slowest:.1f} s")
+    form = "{{.Spec.TaskTemplate.ContainerSpec.Image}}"
+    image = group.system.on_host("docker", "service", "inspect", "-f", form, SWARM).output
+    assert not load.lost() and digest in image and len(group.places()) == 2, image
+    assert group.system.pulumi("preview", "--expect-no-changes").code == 0
+
+
 def test_deploy_and_restart_lose_no_request(group: Group) -> None:
     digest = push(group.system, REPOSITORY, build="deployed alone")
     for words in (["deploy", SERVICE], ["restart", SERVICE], ["rollback", SERVICE]):
@@ -149,22 +165,6 @@ def test_unhealthy_deploy_leaves_the_stack_as_it_was(group: Group) -> None:
     # No host of the group is left with what was to come
     assert group.system.pulumi("preview", "--expect-no-changes").code == 0
     push(group.system, REPOSITORY, build="good again")
-
-
-@pytest.mark.parametrize("stage", ["pulling", "(re)starting", "awaiting"])
-def test_operator_killed_anywhere_leaves_a_group_that_the_next_update_completes(group: Group, stage: str) -> None:
-    digest = push(group.system, REPOSITORY, build=f"killed at {stage}")
-
-    def kill_and_go_on() -> str:
-        group.system.up_killed_at(stage)
-        return group.system.must_up()
-
-    _, load = group.under_load(kill_and_go_on)
-    print(f"requests: {load.count}, lost {load.lost()}, the slowest {load.slowest:.1f} s")
-    form = "{{.Spec.TaskTemplate.ContainerSpec.Image}}"
-    image = group.system.on_host("docker", "service", "inspect", "-f", form, SWARM).output
-    assert not load.lost() and digest in image and len(group.places()) == 2, image
-    assert group.system.pulumi("preview", "--expect-no-changes").code == 0
 
 
 def test_person_reaches_the_containers_wherever_they_are(group: Group) -> None:
