@@ -169,7 +169,7 @@ def test_unhealthy_deploy_leaves_the_stack_as_it_was(group: Group) -> None:
 
 def test_person_reaches_the_containers_wherever_they_are(group: Group) -> None:
     place = group.places()[0].removeprefix("lab-")
-    assert "GET" in command(group, "logs", SERVICE).output
+    assert f"{SWARM}." in command(group, "logs", SERVICE).output
     words = group.system.command(
         "infra", "exec", SERVICE, "--stack", "lab", "--host", place, "--", "/.infra/busybox", "id"
     )
