@@ -279,15 +279,16 @@ def _make_available(docker: Docker, node: str, availability: str) -> None:
 
 def dismiss(docker: Docker, payload: Payload, _say: Say) -> dict[str, Any]:
     """A node that manages nothing and is in the Swarm no more. It is drained, or gone."""
-
-    _update(docker, payload["node"], lambda spec: spec.update(Role="worker"))
-    # Its voice counts until the others have agreed to that: removed before, it would be missed for ever
-    until = docker.now() + PATIENCE
-    while docker.ask("GET", f"/nodes/{payload['node']}").get("ManagerStatus"):
+    path, until = f"/nodes/{payload['node']}", docker.now() + PATIENCE
+    # One whose voice does not count any more cannot be demoted, and need not be
+    if docker.ask("GET", path).get("ManagerStatus"):
+        _update(docker, payload["node"], lambda spec: spec.update(Role="worker"))
+    # It counts until the others have agreed to that: removed before, it would be missed for ever
+    while docker.ask("GET", path).get("ManagerStatus"):
         if docker.now() > until:
             raise Refused(f"node {payload['node']} still manages the Swarm {PATIENCE:.0f} s after it was demoted")
         docker.sleep(1)
-    docker.ask("DELETE", f"/nodes/{payload['node']}?force=true")
+    docker.ask("DELETE", f"{path}?force=true")
     return {}
 
 

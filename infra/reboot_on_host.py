@@ -6,6 +6,9 @@ import fcntl
 import json
 import os
 import subprocess
+import time
+
+SENT = 0.5  # seconds in which what was said is on its way
 
 
 def boot():
@@ -31,6 +34,9 @@ def main(payload):
         if os.path.exists(payload["transaction"]):
             event["refused"] = "an interrupted release is not settled on this host"
             return event
+        # A host with little to stop ends the connection before the command has ended
+        print(json.dumps({**event, "rebooting": True}), flush=True)
+        time.sleep(SENT)
         command = payload["command"]
         ran = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         if ran.returncode:

@@ -168,18 +168,21 @@ def test_hosts_that_stand_by_and_hosts_that_are_called_come_first():
     assert rebooting.choose(stack(change), names, None, True) == ["watchme@ap-southeast-2", "gpu", "watchme"]
 
 
-def on_host(tmp_path, **payload):
+def on_host(tmp_path, check=True, **payload):
     """The program as a host runs it, with a command that does nothing."""
     given = {"lock": f"{tmp_path}/lock", "transaction": f"{tmp_path}/transaction.json", "command": ["true"], **payload}
     text = f"payload = {given!r}\n{rebooting.PROGRAM}"
-    ran = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, timeout=30, check=True)
-    return json.loads(ran.stdout)
+    ran = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, timeout=30, check=check)
+    return json.loads(ran.stdout.splitlines()[-1])
 
 
 def test_program_on_the_host_reboots_only_when_no_job_holds_the_lock(tmp_path):
     first = on_host(tmp_path)
     assert first["boot"] and "rebooting" not in first
     assert on_host(tmp_path, reboot=True) == {"boot": first["boot"], "rebooting": True}
+    # Also where the reboot ends the program at once
+    killed = on_host(tmp_path, check=False, reboot=True, command=["sh", "-c", "kill -9 $PPID"])
+    assert killed == {"boot": first["boot"], "rebooting": True}
     assert "systemctl reboot failed" in on_host(tmp_path, reboot=True, command=["false"])["refused"]
     with (tmp_path / "lock").open("w") as held:
         held.write("release 3f2a")

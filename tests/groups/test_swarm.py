@@ -88,10 +88,24 @@ def test_drained_host_is_empty_and_keeps_its_role():
 
 
 def test_dismissed_host_gives_up_its_voice_before_it_is_removed():
-    docker = Docker([node("a"), node("b", availability="drain")])
+    docker = Docker([node("a"), {**node("b", availability="drain"), "ManagerStatus": {"Reachability": "reachable"}}])
+    sleep = docker.sleep
+
+    def agree(seconds):
+        sleep(seconds)
+        docker.nodes[1].pop("ManagerStatus", None)
+
+    docker.sleep = agree
     do(docker, "dismiss", node="b")
     assert docker.changes() == [("POST", "/nodes/b/update"), ("DELETE", "/nodes/b")]
     assert docker.nodes[1]["Spec"]["Role"] == "worker"
+
+
+def test_manager_without_whose_voice_the_swarm_goes_on_is_removed_as_it_is():
+    # Docker refuses to demote one that is no member of the Swarm's managers
+    docker = Docker([node("a"), node("b")])
+    do(docker, "dismiss", node="b")
+    assert docker.changes() == [("DELETE", "/nodes/b")]
 
 
 def test_manager_without_a_majority_says_so_and_knows_no_nodes(monkeypatch):
