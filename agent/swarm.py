@@ -43,8 +43,7 @@ class Docker:
     """Docker's own interface on this host."""
 
     def ask(self, method: str, path: str, body: Any = None) -> Any:
-        """The answer, out of JSON; None where there is none. While the managers choose a leader it is asked again.
-        Raises Refused."""
+        """The answer, out of JSON; None for none. Asked again while managers elect a leader. Raises Refused."""
         until = self.now() + ELECTION
         while True:
             try:
