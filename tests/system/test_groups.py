@@ -128,7 +128,7 @@ def command(group: Group, *words: str) -> Ran:
     return ran
 
 
-@pytest.mark.parametrize("stage", ["pulling", "(re)starting", "awaiting"])
+@pytest.mark.parametrize("stage", ["pulling", "(re)starting", "waiting for"])
 def test_operator_killed_anywhere_leaves_a_group_that_the_next_update_completes(group: Group, stage: str) -> None:
     digest = push(group.system, REPOSITORY, build=f"killed at {stage}")
 
