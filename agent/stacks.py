@@ -216,16 +216,24 @@ def ensure_network(world: World, name: str, subnet: str, gateway: str) -> None:
 
 
 def _demand_swarm(world: World, manages: bool) -> None:
-    """Raises Refused where this host is in no Swarm, or `manages` none; one that has just started gets some time."""
+    """Raises Refused where this host is in no Swarm, or `manages` none, or too few managers see each other; one that
+    has just started gets some time."""
     until = world.now() + BOOT
     while True:
         ran = world.run("docker", "info", "-f", "{{json .Swarm}}")
         swarm: dict[str, Any] = json.loads(ran.output) if ran.code == 0 else {}
         is_in = swarm.get("LocalNodeState") == "active"
-        if is_in and (not manages or swarm.get("ControlAvailable")):
+        is_manager = bool(swarm.get("ControlAvailable"))
+        # While the managers elect a leader, or cannot, nothing can be changed
+        if is_in and (not manages or (is_manager and not swarm.get("Error"))):
             return
         if swarm.get("LocalNodeState") == "inactive" or world.now() > until:
             reason = swarm.get("Error") or f"its state is {swarm.get('LocalNodeState') or 'unknown'}"
+            if is_in and is_manager:
+                raise Refused(
+                    f"too few of the hosts that manage the Swarm see each other ({reason}): start those that are away; "
+                    "if they do not come back, infra recover-quorum"
+                )
             what = "manages no Docker Swarm" if is_in else "is in no Docker Swarm"
             raise Refused(
                 f"this host {what} ({reason}): a new machine joins with pulumi up, one that left with infra "

@@ -27,6 +27,7 @@ class Swarm:
     deployed: dict[str, Any] = field(default_factory=dict)
     said: list[tuple[str, ...]] = field(default_factory=list)
     clock: float = 0.0
+    leaderless: float = 0.0
     looks: int = 0
     networks: list[str] = field(default_factory=list)
     labelled: dict[str, str] = field(default_factory=dict)
@@ -56,7 +57,9 @@ class Swarm:
         self.said.append(argv)
         words = argv[1:]
         if words[0] == "info":
-            swarm = {"LocalNodeState": self.state, "ControlAvailable": self.manages, "Error": ""}
+            # Hosts that boot together see each other after a while
+            error = "The swarm does not have a leader." if self.clock < self.leaderless else ""
+            swarm = {"LocalNodeState": self.state, "ControlAvailable": self.manages, "Error": error}
             return CommandResult(0, json.dumps(swarm))
         if words[0] == "node" and not self.manages:
             return CommandResult(1, "Error response from daemon: The swarm does not have a leader.")

@@ -131,12 +131,17 @@ def test_new_service_that_is_never_healthy_leaves_nothing():
         (Swarm(state="inactive"), "is in no Docker Swarm"),
         (Swarm(state="pending"), "its state is pending"),
         (Swarm(manages=False), "manages no Docker Swarm"),
+        (Swarm(leaderless=9999), "too few of the hosts that manage the Swarm see each other .The swarm does not have"),
     ],
 )
 def test_host_outside_the_swarm_touches_nothing(swarm, reason):
     with pytest.raises(Refused, match=reason):
         apply(swarm)
     assert ("stack", "deploy") not in words(swarm)
+
+
+def test_hosts_that_boot_together_wait_for_each_other():
+    assert apply(Swarm(leaderless=90)) == ["web-swarm_web: 2 running on web-1, web-2"]
 
 
 def test_first_host_removes_what_is_not_to_run():
