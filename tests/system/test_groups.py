@@ -7,6 +7,7 @@ from time import sleep
 
 import pytest
 
+from lab.run import run
 from tests.system.conftest import Ran, System
 from tests.system.faults import Load
 from tests.system.on import until, wait_until_well
@@ -200,6 +201,19 @@ def test_lost_host_loses_no_request(group: Group, host: str) -> None:
     finally:
         cut(group, "-D", host)
     until("the group is whole", group.is_whole, BACK)
+
+
+def test_power_loss_of_all_hosts_ends_by_itself(group: Group) -> None:
+    containers = [group.system.container_of(host) for host in ("watchme", "watchme-2", "watchme-3")]
+    run("docker", "kill", *containers)
+    for container in containers:
+        run("docker", "start", container)
+    until("all hosts manage again", group.is_whole, BACK)
+    until("two run", lambda: len(group.places()) == 2, BACK)
+    until("it answers", lambda: group.system.ask("GET", PATH)[0] == 200, AGAIN)
+    wait_until_well(group.system)
+    failed = group.system.on_host("systemctl", "list-units", "--failed", "-q", "--plain", "infra-*", "watchme-*")
+    assert failed.output == "" and group.system.pulumi("preview", "--expect-no-changes").code == 0, failed.output
 
 
 def test_quorum_that_is_lost_is_recovered(group: Group) -> None:
