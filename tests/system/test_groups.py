@@ -211,7 +211,7 @@ def test_power_loss_of_all_hosts_ends_by_itself(group: Group) -> None:
     until("all hosts manage again", group.is_whole, BACK)
     until("two run", lambda: len(group.places()) == 2, BACK)
     until("it answers", lambda: group.system.ask("GET", PATH)[0] == 200, AGAIN)
-    wait_until_well(group.system)
+    wait_until_well(group.system, BACK)
     failed = group.system.on_host("systemctl", "list-units", "--failed", "-q", "--plain", "infra-*", "watchme-*")
     assert failed.output == "" and group.system.pulumi("preview", "--expect-no-changes").code == 0, failed.output
 
