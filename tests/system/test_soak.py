@@ -1,4 +1,4 @@
-"""A soak of a lab: two events by day, and as many as SOAK_MINUTES lets (tests/soak.py)."""
+"""A soak of a lab: two events in the night, and as many as SOAK_MINUTES lets (tests/soak.py)."""
 
 import os
 import time
@@ -14,7 +14,7 @@ from tests.system.conftest import System
 from tests.system.on import wait_until_well
 from tests.system.soaking import EVENTS, Soak
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(7200)]
+pytestmark = [pytest.mark.lab, pytest.mark.nightly, pytest.mark.timeout(7200)]
 FEW = ["connection cut", "unhealthy deploy"]
 
 
