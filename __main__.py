@@ -18,7 +18,7 @@ from components.backups import Backups
 from components.copier import Copier
 from components.data_disk import refuse_loss
 from components.dns import Proofs, Records, refuse_to_leave
-from components.group import refuse_move
+from components.group import group_outputs, refuse_move
 from components.host import Origin
 from components.network import NetworkArgs
 from components.parts import former_callers, former_passages, part_outputs, refuse_lost_data, waiting_callers
@@ -171,6 +171,9 @@ if parts:
     pulumi.export("parts", last.apply(lambda _: parts))
 if parts or members(stack):
     pulumi.export("privateAddresses", region.private_addresses(here, [*stack.hosts]))
+groups = group_outputs(catalogue)
+if groups:
+    pulumi.export("groups", last.apply(lambda _: groups))
 pulumi.export("generations", last.apply(lambda _: stack.generations))
 pulumi.export("kept", last.apply(lambda _: kept_machines))
 pulumi.export("move", last.apply(lambda _: move.move_output(attempt)))

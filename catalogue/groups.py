@@ -9,7 +9,8 @@ of which two run, on whichever of the three; on `web` a unit brings it up to dat
 systems say nothing of hosts: on a host without a group it is a container like any other.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from catalogue.copies import ServiceCopy, SystemCopy
 from catalogue.instances import rename_gate
@@ -25,6 +26,41 @@ from catalogue.stack import Stack
 
 ENTRIES = "/run/infra-entry"
 AGENT = "/usr/bin/python3 -I -B /var/lib/infra/bin"
+STACK_FILE = "swarm-stack.json"
+
+
+@dataclass(frozen=True)
+class SpreadMemory:
+    """Bytes that copies of spread services need, by the limit and the number of those of each service, and that hosts
+    of their group have `free` for them."""
+
+    copies: Sequence[tuple[int, int]]
+    free: Mapping[str, int]
+
+    @property
+    def largest(self) -> int:
+        return max((limit for limit, _ in self.copies), default=0)
+
+    @property
+    def demand(self) -> int:
+        return sum(limit * number for limit, number in self.copies)
+
+    @property
+    def most(self) -> int:
+        """With the copy that starts before another one ends."""
+        return self.demand + self.largest
+
+    @property
+    def largest_host(self) -> int:
+        return max(self.free.values(), default=0)
+
+    @property
+    def room(self) -> int:
+        return sum(self.free.values())
+
+    @property
+    def room_without_largest_host(self) -> int:
+        return self.room - self.largest_host
 
 
 def managers(hosts: list[str]) -> list[str]:
@@ -176,7 +212,7 @@ def spread_service(system: System, service: ComposeService) -> SpreadService:
 
 def stack_path(service: ComposeService) -> str:
     """Where what the Swarm is to run of a service is written."""
-    return f"{service.directory}/swarm-stack.json"
+    return f"{service.directory}/{STACK_FILE}"
 
 
 def entry_path(system: System) -> str:

@@ -24,13 +24,15 @@ class ReleaseId(TypedDict):
 
 class StackOutputs(TypedDict, total=False):
     """The outputs of a stack; numbers come as Pulumi writes them. `systems`, `generations` and `kept` are by host,
-    `parts` are the services of each part of a system, `images` are `repository:tag` → digest, `deployed` is as
-    catalogue/deployed_images.py says."""
+    `parts` are the services of each part of a system, `groups` are a group's first host → host → bytes of memory that
+    it has for spread services, `images` are `repository:tag` → digest, `deployed` is as catalogue/deployed_images.py
+    says."""
 
     region: str
     standby: list[str]
     systems: dict[str, list[str]]
     parts: dict[str, list[str]]
+    groups: dict[str, dict[str, float]]
     generations: dict[str, float]
     kept: dict[str, list[float]]
     move: LastMove

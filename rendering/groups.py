@@ -32,6 +32,8 @@ from rendering.places import environment_path
 from rendering.requests import GroupHost, GroupRequest
 from rendering.templates import fill
 
+# Before the name of a host on which a service does not run
+EXCEPT = "node.labels.infra.host!="
 GROUP_UNIT, GROUP_FILE = "infra-group.service", "/etc/infra/group.json"
 # Under load a check of a second or two has ended healthy containers
 INTERVAL, TIMEOUT, RETRIES, BEGIN = "5s", "10s", 3, "120s"
@@ -149,7 +151,7 @@ def stack_file(
 def _constraints(catalogue: Catalogue, container: ComposeService, leader: str) -> list[str]:
     """Not on hosts without the memory for it: Docker knows all that a host has, and nothing of what else runs there."""
     free = free_memory(catalogue.stack, catalogue.systems, leader)
-    return [f"node.labels.infra.host!={host}" for host, memory in free.items() if memory < container.limit]
+    return [f"{EXCEPT}{host}" for host, memory in free.items() if memory < container.limit]
 
 
 def health_check(container: ComposeService) -> HealthBody:

@@ -4,12 +4,13 @@ from collections.abc import Iterator
 
 from catalogue import proxies
 from catalogue.compose.values import HealthCommand
-from catalogue.groups import free_memory, managers, spread_services
+from catalogue.groups import SpreadMemory, free_memory, managers, spread_services
 from catalogue.host import Ec2Host, SshHost
 from catalogue.loading import Catalogue
 from catalogue.parts import members
 from catalogue.problems import Problem, nearest
 from catalogue.services import ComposeService
+from catalogue.sizes import MiB
 
 # What a stack of the Swarm cannot say, or what means another host wherever it runs
 UNSAYABLE = (
@@ -127,26 +128,26 @@ def memory(catalogue: Catalogue) -> Iterator[Problem]:
         free = free_memory(stack, catalogue.systems, leader)
         if not own or not free:
             continue
-        demand, largest = sum(service.limit * (service.spread or 1) for service in own), max(one.limit for one in own)
-        sizes = sorted(free.values())
+        spread_memory = SpreadMemory([(service.limit, service.spread or 1) for service in own], free)
+        most, largest, room = (size // MiB for size in (spread_memory.most, spread_memory.largest, spread_memory.room))
         where, rule = f"infra:hosts.{leader}", "write a larger count or instanceType, or a smaller spread or limit"
-        if demand + largest > sum(sizes):
+        if spread_memory.most > spread_memory.room:
             fault = (
-                f"its spread services need {(demand + largest) // 2**20} MiB, with {largest // 2**20} MiB for the copy "
-                f"that starts before another one ends, and its group has {sum(sizes) // 2**20} MiB for them"
+                f"its spread services need {most} MiB, with {largest} MiB for the copy "
+                f"that starts before another one ends, and its group has {room} MiB for them"
             )
             yield Problem(stack.file, where, fault, rule)
-        elif largest > sizes[-1]:
-            name = next(one.name for one in own if one.limit == largest)
+        elif spread_memory.largest > spread_memory.largest_host:
+            name = next(one.name for one in own if one.limit == spread_memory.largest)
             fault = (
-                f"a copy of {name} needs {largest // 2**20} MiB, and no host of its group has more than "
-                f"{sizes[-1] // 2**20} MiB for it"
+                f"a copy of {name} needs {largest} MiB, and no host of its group has more than "
+                f"{spread_memory.largest_host // MiB} MiB for it"
             )
             yield Problem(stack.file, where, fault, rule)
-        elif demand > sum(sizes[:-1]):
+        elif spread_memory.demand > spread_memory.room_without_largest_host:
+            demand, rest = spread_memory.demand // MiB, spread_memory.room_without_largest_host // MiB
             fault = (
-                f"its spread services need {demand // 2**20} MiB, and without its largest host the group has "
-                f"{sum(sizes[:-1]) // 2**20} MiB for them"
+                f"its spread services need {demand} MiB, and without its largest host the group has {rest} MiB for them"
             )
             rule = "write a larger count or instanceType: some would not run while a host is down"
             yield Problem(stack.file, where, fault, rule, "warning")

@@ -108,13 +108,13 @@ def _of_version(service: str, before: str, after: str) -> Iterator[str]:
             yield phrase(
                 "data of {service}: {old} → {new}, another image of the same database's version. It may have other "
                 "extensions, and sort texts in another way: take a dump before the change",
-                service=service, old=_short(before), new=_short(after),
+                service=service, old=short_image(before), new=short_image(after),
             )  # fmt: skip
         return
     yield phrase(
         "data of {service}: {old} → {new}, and the names do not show whether the new image starts on the data that is "
         "there: dump it before the change, and load it afterwards where it does not",
-        service=service, old=_short(before), new=_short(after),
+        service=service, old=short_image(before), new=short_image(after),
     )  # fmt: skip
 
 
@@ -127,7 +127,7 @@ def _repository(name: str) -> str:
     return re.sub(r"(@.*|:[^/:]*)$", "", name)
 
 
-def _short(name: str) -> str:
+def short_image(name: str) -> str:
     """An image as people write it: without registry, and with the first signs of a digest."""
     head, at, digest = name.partition("@")
     return f"{head.rsplit('/', 1)[-1]}{at}{digest[:19]}"

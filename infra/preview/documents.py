@@ -104,7 +104,8 @@ class Snapshot(Failure, Program):
 class Present(TypedDict):
     """What an update starts from: `systems` are host → its systems, `machines` None where their prices are not known,
     `deployed` the images of services that were deployed alone (`catalogue.deployed_images`), `addresses` the private
-    ones of hosts, `bare` how hosts without a release are reached."""
+    ones of hosts, `groups` the memory of groups' hosts for spread services (`catalogue.outputs`), `bare` how hosts
+    without a release are reached."""
 
     region: str
     standby: list[str]
@@ -114,6 +115,7 @@ class Present(TypedDict):
     machines: Machines | None
     deployed: Deployed
     addresses: NotRequired[dict[str, str]]
+    groups: NotRequired[dict[str, dict[str, float]]]
     bare: NotRequired[dict[str, "Target"]]
 
 

@@ -24,6 +24,9 @@ GAPS = {
     "restarts for its own users": "unavailable for a few seconds",
     "blue-green": "none",
     "one after the other": "none: the other replicas take the requests",
+    "copies one after the other": "none: each new copy starts before an old one ends",
+    "another number of copies": "none",
+    "handed to the group again": "none",
     "waits for its name": "until its name has pointed here for a whole check (infra:singleCheck)",
     "runs at its next scheduled time": "none",
     "takes the other proxy's place": "about a second, in which the host's sites do not answer",
@@ -35,6 +38,8 @@ GAPS = {
     "comes from another host": "none",
     "reloads": "none",
 }
+# What the unit of a spread service does to its copies: infra/preview/groups.py
+OF_SPREAD = ("copies one after the other", "another number of copies", "handed to the group again")
 
 # What people read where the key of GAPS, which JSON keeps, does not say it
 LABELS = {"restarts for its own users": "restarts (no proxy)"}

@@ -28,6 +28,7 @@ from infra.preview.commits import snapshots
 from infra.preview.compare import NOTHING, HostReports, build_report
 from infra.preview.documents import Host, Machines, Present, Program, Snapshot
 from infra.preview.graph import PLUMBING, Op, Step, order_steps
+from infra.preview.groups import compare_groups
 from infra.preview.hosts import compare_hosts
 from infra.preview.images import digests, serving_digests
 from infra.preview.marks import mask_text, stable
@@ -210,7 +211,7 @@ def _hosts(catalogue: Catalogue) -> tuple[Present, list[str], list[str]]:
         "bare": bare | _existing_machines(catalogue, addresses),
         "region": outputs.get("region", ""), "standby": outputs.get("standby", []), "problems": [], "hosts": {},
         "systems": outputs.get("systems", {}), "machines": None, "deployed": outputs.get("deployed", {}),
-        "addresses": outputs.get("privateAddresses", {}),
+        "addresses": outputs.get("privateAddresses", {}), "groups": outputs.get("groups", {}),
     }  # fmt: skip
     host_reports: list[str] = []
     unbound: list[str] = [worded("{host} leaves the stack; it was not contacted", host=name) for name in leaving]
@@ -272,6 +273,7 @@ def _complaint(answer: ServedRelease) -> str:
     try:
         compare_hosts({"host": host}, {"host": other})
         compare_hosts({"host": other}, {"host": host})
+        list(compare_groups({"host": host}, {"host": other}, ({}, {})))
         serving_digests(host["manifest"])
         _same_credentials(host["manifest"], other)
     except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from agent.wording import Speaker, phrase
 from infra.move.phases import Phase
 from infra.preview.graph import Step
+from infra.preview.groups import GroupChange
 from infra.preview.hosts import HostChange
 from policy.facts import Finding
 
@@ -16,6 +17,8 @@ VERBS = {
     "restarts while requests wait": ("restarts while its requests wait", "restart while their requests wait"),
     "blue-green": ("rolls over without a gap", "roll over without a gap"),
     "one after the other": ("restarts without a gap", "restart one after the other"),
+    "copies one after the other": ("is replaced without a gap", "are replaced without a gap"),
+    "another number of copies": ("runs in another number of copies", "run in another number of copies"),
     "waits for its name": ("waits until its name points there", "wait until their names point there"),
     "takes the other proxy's place": ("takes the other proxy's place", "take the other proxy's place"),
     "starts": ("starts", "start"),
@@ -61,6 +64,7 @@ class StackReport:
     error: str = ""
     steps: list[Step] = field(default_factory=list[Step])
     hosts: list[HostChange] = field(default_factory=list[HostChange])
+    groups: list[GroupChange] = field(default_factory=list[GroupChange])
     cost: Cost = Cost(None, None, "")
     findings: list[Finding] = field(default_factory=list[Finding])
     problems: list[str] = field(default_factory=list[str])

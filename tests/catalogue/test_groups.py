@@ -12,9 +12,7 @@ from catalogue.parts import members, release_order
 from catalogue.problems import CatalogueError, errors
 from rendering.host import render
 from tests.catalogue.shop import lines, read_shop
-from tests.groups.shop import HOST, spread_web
-
-KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDIhz2GK/XCUj4i6Q5yQJNL1MXMY0RxzPV2QrBqfHrDq"
+from tests.groups.shop import HOST, KEY, own_machines, spread_web
 
 
 def composed(files, directory):
@@ -138,17 +136,6 @@ def test_machine_of_ones_own_in_a_group_needs_its_private_address(tmp_path):
     del box["group"]
     shop = read_shop(tmp_path, "shop", change=spread_web, hosts={"box": box, "more": own})
     assert "is in the group of box and has no privateAddress" in lines(shop)
-
-
-def own_machines(**memory):
-    """Machines of one's own in the group of `box`, by their memory."""
-    hosts = {}
-    for number, (name, size) in enumerate(memory.items(), 5):
-        place = {"address": f"192.0.2.{number}", "privateAddress": f"10.0.0.{number}", "hostKey": KEY, "memory": size}
-        hosts[name] = {"kind": "ssh", "systems": [], "group": "box", "reserve": "1k", **place}
-    del hosts["box"]["group"]
-    hosts["box"]["systems"] = ["shop"]
-    return hosts
 
 
 @pytest.mark.parametrize(

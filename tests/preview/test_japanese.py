@@ -15,6 +15,7 @@ from infra.preview.effects import GAPS, LABELS, Effect
 from infra.preview.files import FileChange
 from infra.preview.formats import as_json, markdown, words
 from infra.preview.graph import Step, kinds
+from infra.preview.groups import Copies, GroupChange, SpreadChange
 from infra.preview.hosts import HostChange, Room
 from infra.preview.japanese import TEXTS
 from infra.preview.report import Cost, Report, StackReport
@@ -26,7 +27,8 @@ JAPANESE = re.compile("[\u3000-\u30ff\u4e00-\u9fff\uff00-\uffef]")
 CHOSEN = {
     *(LABELS.get(way, way) for way in GAPS), *GAPS.values(), *report.WORDS.values(), *(verb for both in report.VERBS.values() for verb in both),
     *report.EFFECT, *report.HEALTH, *report.SSH.values(), *report.LOSSES.values(), *words.SOURCES.values(),
-    *words.HOSTS.values(), words.PORT, words.ADDRESS, *markdown.HEAD, comments.ORIGIN, comments.AT, live.UNASKED,
+    *words.HOSTS.values(), words.PORT, words.ADDRESS, words.SPREAD_MEMORY, words.REDUCED_MEMORY,
+    *words.COPIES, *words.RUNS.values(), *markdown.HEAD, comments.ORIGIN, comments.AT, live.UNASKED,
     live.OTHER_RELEASE, *STEPS, MACHINE_GOES, LEFTOVERS_GO, *WAYS.values(), "new", "changed", "removed",
     *(text for kind in kinds().values() for text in (kind.name, kind.lost, *kind.update.values())),
 } - {""}  # fmt: skip
@@ -88,6 +90,16 @@ def full() -> Report:
         "box", "changed", files, effects, (Room(100, 200), Room(150, None)), {"80": ("", "web")}, {"10.0.0.1": ("web", "")},
         {"web": ("/a", "/b")}, ["/lost"], ["/gained"], ["/opened"], lines,
     )  # fmt: skip
+    spread = [Copies("spread", count, ["box", "home"], "web:1") for count in (1, 2)]
+    group = GroupChange(
+        "box", (["box", "m1"], ["box", "home"]),
+        [
+            SpreadChange("web", *spread, [phrase("no copy is replaced, only their number changes")], "another number of copies"),
+            SpreadChange("web", Copies("container"), Copies("unknown"), [phrase("its copies stay where they are")], ""),
+            SpreadChange("db", Copies("spread", 1, [], "web:1"), Copies("none"), [phrase("its copies end")], ""),
+        ],
+        (None, Room(100, 200)), (Room(80, None), Room(80, 90)),
+    )  # fmt: skip
     processor = phrase("another processor ({before} → {after})", before="arm64", after="x86_64")
     cloud = [
         Step(URN.format(INSTANCE, "m1"), "replace", ("ami",), ("ami", processor)),
@@ -97,6 +109,7 @@ def full() -> Report:
     ]
     stack = StackReport(
         "prod", "mocks-a-b-c-d", steps=cloud, hosts=[host, HostChange("home", "gone"), HostChange("m4", "moved")],
+        groups=[group],
         cost=Cost(10.0, 12.5, "2026-11-01"), findings=[Finding("ssh-open", "rule", "SSH is open", "your own networks")],
         phases=[Phase(name, "ap-northeast-1", {f"m{number}": "create"}) for number, name in enumerate(STEPS)],
         replaces=["box"], goes=[phrase("{system} from {giver} to {taker}", system="totton", giver="box", taker="home")],

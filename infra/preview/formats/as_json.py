@@ -31,12 +31,13 @@ def _stack(stack: StackReport) -> dict[str, object]:
         {**asdict(host), "effects": [{**asdict(effect), "gap": effect.gap} for effect in host.effects]}
         for host in stack.hosts
     ]
+    groups = [asdict(group) for group in stack.groups]
     return {
         "stack": stack.stack, "source": stack.source, "verdict": stack.verdict, "fingerprint": stack.fingerprint,
         "error": stack.error,
         "moves": stack.moves, "replaces": stack.replaces, "goes": stack.goes,
         "phases": [{"step": str(phase), "touches": phase.touches} for phase in stack.phases],
-        "steps": steps, "hosts": hosts, "cost": asdict(stack.cost),
+        "steps": steps, "hosts": hosts, **({"groups": groups} if groups else {}), "cost": asdict(stack.cost),
         "findings": [asdict(finding) for finding in stack.findings], "problems": stack.problems,
         "hosts_say": stack.hosts_say,
     }  # fmt: skip

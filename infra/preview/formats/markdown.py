@@ -86,6 +86,10 @@ def _sections(stack: StackReport, report: Report, say: Speaker) -> Iterator[Sect
     yield from _cloud(stack, say)
     for host in stack.changed_hosts:
         yield from _host(host, say)
+    for group in stack.groups:
+        yield Section(f"\n**{say('Group {name}', name=group.leader)}**: {inline(words.group_line(group, say))}\n\n")
+        for line in words.facts_of_group(group, say):
+            yield Section(f"- {inline(line)}\n", "", 850)
     yield Section(f"\n{inline(words.cost(stack.cost, say))}\n\n{say('plan')} `{stack.fingerprint}`\n")
 
 

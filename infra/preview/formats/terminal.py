@@ -52,6 +52,11 @@ def _stack(stack: StackReport, console: Console, whole: bool) -> None:
             )
     for host in stack.changed_hosts:
         _host(host, console, whole)
+    for group in stack.groups:
+        title = f"\n  group {plain(group.leader)}: {plain(words.group_line(group))}"
+        console.print(title, style="bold", soft_wrap=True)
+        for line in words.facts_of_group(group):
+            console.print(f"    {plain(line)}", soft_wrap=True)
     console.print(f"  {plain(words.cost(stack.cost))}", soft_wrap=True)
     console.print(f"  plan {stack.fingerprint}", style="dim", soft_wrap=True)
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from agent.wording import Speaker
 from infra.preview.graph import Step
+from infra.preview.groups import Copies, GroupChange, SpreadChange
 from infra.preview.hosts import HostChange, Room
 from infra.preview.report import ENGLISH, WORDS, Cost, Report, StackReport
 
@@ -19,6 +20,13 @@ HOSTS = {
     "moved": "a new machine beside the old one", "first": "an existing machine, which gets its first release",
 }  # fmt: skip
 PORT, ADDRESS = "port {key}: {was} → {will}", "address {key}: {was} → {will}"
+SPREAD_MEMORY = (
+    "memory of the spread services, with the copy that starts before another one ends, of what the hosts have for "
+    "them: {before} → {after}"
+)
+REDUCED_MEMORY = "the same without that copy, while the group's largest host is down: {before} → {after}"
+COPIES = ("{count} copy on any of {hosts}", "{count} copies on any of {hosts}")
+RUNS = {"container": "a container of the group's first host", "none": "none", "unknown": "not known"}
 COMMIT = re.compile(r"[0-9a-f]{40,}")
 
 
@@ -85,6 +93,42 @@ def facts_of(host: HostChange, say: Speaker = ENGLISH) -> Iterator[str]:
     for form, swapped in ((PORT, host.ports), (ADDRESS, host.addresses)):
         for key, (was, will) in swapped.items():
             yield say(form, key=key, was=was or free, will=will or free)
+
+
+def group_line(group: GroupChange, say: Speaker = ENGLISH) -> str:
+    """The hosts of a group, before and after."""
+    before, after = (say(", ").join(side) for side in group.hosts)
+    return after if before == after else f"{before or say('none')} → {after or say('none')}"
+
+
+def facts_of_group(group: GroupChange, say: Speaker = ENGLISH) -> Iterator[str]:
+    """Hosts that come and go, spread services, and memory, where they change."""
+    was, will = group.hosts
+    if joining := [name for name in will if name not in was]:
+        yield say("new in the group: {hosts}", hosts=say(", ").join(joining))
+    if leaving := [name for name in was if name not in will]:
+        yield say("no longer in the group: {hosts}", hosts=say(", ").join(leaving))
+    for service in group.services:
+        yield _spread_line(service, say)
+    for form, (before, after) in ((SPREAD_MEMORY, group.memory), (REDUCED_MEMORY, group.reduced)):
+        if before != after:
+            yield say(form, before=room(before, say), after=room(after, say))
+
+
+def _spread_line(change: SpreadChange, say: Speaker) -> str:
+    sides = [_copies(side, say) for side in (change.before, change.after)]
+    runs = sides[1] if sides[0] == sides[1] else f"{sides[0]} → {sides[1]}"
+    images = list(dict.fromkeys(side.image for side in (change.before, change.after) if side.image))
+    image = [say("image {names}", names=" → ".join(images))] if images else []
+    becomes = say(", ").join(map(say.of, change.becomes))
+    return say("{service}: {what}", service=change.service, what=say("; ").join([runs, *image, becomes]))
+
+
+def _copies(side: Copies, say: Speaker) -> str:
+    if side.how != "spread":
+        return say.word(RUNS[side.how])
+    form = COPIES[side.count != 1]
+    return say(form, count=side.count, hosts=say(", ").join(side.hosts) or say("none"))
 
 
 def room(host_room: Room | None, say: Speaker = ENGLISH) -> str:
