@@ -172,15 +172,15 @@ HOST_KINDS: dict[str, type[Host]] = {"ec2": Ec2Host, "ssh": SshHost}
 
 
 def with_members(hosts: Mapping[str, AnyHost]) -> dict[str, AnyHost]:
-    """The hosts with those that `count` adds, each after the host that it belongs to. Raises ValueError where one of
-    that name is written."""
+    """The hosts with those that `count` adds, each after the host that it belongs to; the result stays as it is. Raises
+    ValueError where another one of that name is written."""
     whole: dict[str, AnyHost] = {}
     for name, host in hosts.items():
         whole[name] = host
         for number in range(2, (host.count if isinstance(host, Ec2Host) else 1) + 1):
             member = f"{name}-{number}"
-            if member in hosts:
-                raise ValueError(f"{member} is written, and count of {name} makes it too: rename it, or lower count")
             changes = HostCopy(systems=[], group=name, count=1, generation=FIRST, kept=[], dataDisk=None)
             whole[member] = host.model_copy(update=changes)
+            if hosts.get(member, whole[member]) != whole[member]:
+                raise ValueError(f"{member} is written, and count of {name} makes it too: rename it, or lower count")
     return whole

@@ -10,6 +10,7 @@ from catalogue.checks import check
 from catalogue.groups import managers
 from catalogue.parts import members, release_order
 from catalogue.problems import CatalogueError, errors
+from catalogue.stack import Stack
 from rendering.host import render
 from tests.catalogue.shop import lines, read_shop
 from tests.groups.shop import HOST, KEY, own_machines, spread_web
@@ -66,6 +67,12 @@ def test_without_a_group_it_is_a_container(tmp_path):
     shop = read_shop(tmp_path, "shop", change=spread_web)
     assert errors(check(shop)) == [], lines(shop)
     assert "web" in {container.name for container in render(shop, "box").containers}
+
+
+def test_configuration_with_the_hosts_of_a_group_can_be_read_again(project):
+    """A preview does so."""
+    stack = project().stack
+    assert Stack.model_validate(stack.model_dump(mode="json")).hosts == stack.hosts
 
 
 def test_a_host_that_count_makes_is_not_written_too(tmp_path):

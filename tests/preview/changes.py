@@ -113,6 +113,12 @@ def with_upstream(root: Path) -> None:
     replaced(PROD, "systems: [watchme]", "systems: [watchme, feeds]")(root)
 
 
+def in_a_group(root: Path) -> None:
+    """Two hosts, and a service that both run."""
+    added(WATCHME, SERVICE.replace("    address: 172.27.0.40\n", "    spread: 2\n"))(root)
+    replaced(PROD, "reserve: 1g", "reserve: 900m\n      count: 2")(root)
+
+
 @dataclass(frozen=True)
 class Row:
     """`change` is made, `before` first where the base needs something; the report then has these lines (of the terminal's
@@ -309,6 +315,18 @@ ROWS = {
         "1 service restarts with a gap: queue",
         ["ast-api restarts"],
         before=with_upstream,
+    ),
+    "a group of hosts grows": Row(
+        both(replaced(PROD, "count: 2", "count: 3"), replaced(WATCHME, "spread: 2", "spread: 3")),
+        [
+            "group watchme: watchme, watchme-2 → watchme, watchme-2, watchme-3", "new in the group: watchme-3",
+            "summary-api: 2 copies on any of watchme, watchme-2 → 3 copies on any of watchme, watchme-2, watchme-3; image",
+            "no copy is replaced, only their number changes", "summary-api another number of copies; interruption: none",
+            "what the hosts have for them: 192 of 7360 MiB → 256 of 14652 MiB", "host is down: 128 of 68 MiB → 192 of 7360 MiB",
+        ],
+        "1 service runs in another number of copies: summary-api",
+        ["summary-api restarts"],
+        before=in_a_group,
     ),
     "it does not validate": Row(
         replaced(WATCHME, "port: 8017", "port: eight"),

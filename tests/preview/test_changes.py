@@ -28,6 +28,7 @@ BY_DAY = [
     "instance type changed",
     "aws:region changed",
     "a system goes to another host",
+    "a group of hosts grows",
     "beyond the budget",
 ]
 
