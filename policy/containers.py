@@ -20,6 +20,7 @@ from catalogue.rules.hosts_own import OF_THE_HOST
 from catalogue.shapes import mapping_or_empty
 from catalogue.systemd.parsing import assignments
 from policy.facts import Facts, Finding, files_ending
+from rendering.groups import ASKER_MOUNT
 
 # The way to a service that runs apart from its system: at its host's private address
 PRIVATE = "private-port"
@@ -208,7 +209,7 @@ def _beyond(path: str, service: str, body: Mapping[str, object]) -> Iterator[tup
     for word in HOSTS_OWN:
         if _can_be(body.get(word), "host"):
             yield "host-processes", f"{service} has {word}: {body[word]}"
-    for mount in _list(body.get("volumes")):
+    for mount in (one for one in _list(body.get("volumes")) if one != ASKER_MOUNT):
         source = mount.get("source") if isinstance(mount, dict) else _source(mount)
         place = _place(path, source)
         if _reaches_sockets(place) or place.startswith("$"):

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import TypedDict
 
 from agent.documents.stacks import EntryFile, GroupFile, Spread, StackFile
-from catalogue.compose.bodies import HealthBody, NetworkBody, ResourcesBody, ServiceBody
+from catalogue.compose.bodies import HealthBody, MountBody, NetworkBody, ResourcesBody, ServiceBody
 from catalogue.groups import (
     ENTRIES,
     entry,
@@ -39,6 +39,7 @@ GROUP_UNIT, GROUP_FILE = "infra-group.service", "/etc/infra/group.json"
 INTERVAL, TIMEOUT, RETRIES, BEGIN = "5s", "10s", 3, "120s"
 # A program of the host's, which needs nothing of an image (Debian's package of ASKER)
 ASKER, ASKER_PACKAGE, ASKER_INSIDE = "/bin/busybox", "busybox-static", "/.infra/busybox"
+ASKER_MOUNT: MountBody = {"type": "bind", "source": ASKER, "target": ASKER_INSIDE, "read_only": True}
 # What `docker stack deploy` takes, and what the agent reads of it
 StackDocument = TypedDict(
     "StackDocument",
@@ -116,7 +117,7 @@ def stack_file(
         "healthcheck": health_check(container),
         "volumes": [
             *whole.get("volumes", []),
-            {"type": "bind", "source": ASKER, "target": ASKER_INSIDE, "read_only": True},
+            ASKER_MOUNT,
         ],
         "deploy": {
             "replicas": service.copies,

@@ -110,6 +110,8 @@ COMPOSE = {
     A % 'volumes: ["/etc:/h"]': "a mounts a host path (volumes: /etc)",
     A % 'volumes: ["../../../var/run/docker.sock:/s"]': "a mounts Docker's socket",
     A % "volumes: [{type: bind, source: ../etc, target: /h}]": "a mounts a host path",
+    # The program by which copies of a spread service are asked may only be read
+    A % "volumes: [{type: bind, source: /bin/busybox, target: /.infra/busybox}]": "a mounts a host path",
     A % 'volumes: ["${D:-/var/run}/docker.sock:/s"]': "a mounts Docker's socket", A % 'volumes: ["/var/$D:/s"]': "a mounts Docker's socket",
     A % 'security_opt: ["${S:-seccomp=unconfined}"]': "a has security_opt", A % 'security_opt: ["seccomp=$S"]': "a has security_opt",
     'networks: {n: {driver: "${N:-host}"}}\nservices: {}': "network n is the host's, or bypasses",
@@ -123,6 +125,7 @@ PLAIN = [
     "secrets: {s: {file: ./token}}\nconfigs: {c: {content: x}}\nservices: {}",
     A
     % "volumes: [./data:/data, ../x:/x, '/srv/${N:-a}/data:/d', /etc/localtime:/etc/localtime:ro], devices: [/dev/dri, 'a.b/c=d']",
+    A % "volumes: [{type: bind, source: /bin/busybox, target: /.infra/busybox, read_only: true}]",
     A % "security_opt: ['no-new-privileges:true', 'apparmor=${P}-shop'], pre_stop: [{command: x}], ipc: 'service:${N}'",
     A
     % "volumes: ['/srv/run:/s', 'run:/t', '${DATA:-./data}:/u', '$PWD/x:/v', '${PWD}/y:/w'], post_start: [{command: x}], uts: ''",
