@@ -8,6 +8,7 @@ import pulumi_aws as aws
 
 from catalogue.checks import ensure_valid
 from catalogue.deployed_images import pin_images, standing
+from catalogue.groups import memory_of_groups
 from catalogue.loading import load
 from catalogue.machines import region_of
 from catalogue.parts import members, release_order
@@ -18,7 +19,7 @@ from components.backups import Backups
 from components.copier import Copier
 from components.data_disk import refuse_loss
 from components.dns import Proofs, Records, refuse_to_leave
-from components.group import group_outputs, refuse_move
+from components.group import refuse_move
 from components.host import Origin
 from components.network import NetworkArgs
 from components.parts import former_callers, former_passages, part_outputs, refuse_lost_data, waiting_callers
@@ -171,7 +172,7 @@ if parts:
     pulumi.export("parts", last.apply(lambda _: parts))
 if parts or members(stack):
     pulumi.export("privateAddresses", region.private_addresses(here, [*stack.hosts]))
-groups = group_outputs(catalogue)
+groups = memory_of_groups(stack, catalogue.systems)
 if groups:
     pulumi.export("groups", last.apply(lambda _: groups))
 pulumi.export("generations", last.apply(lambda _: stack.generations))

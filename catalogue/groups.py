@@ -116,6 +116,11 @@ def free_memory(stack: Stack, systems: Mapping[str, System], leader: str) -> dic
     return free
 
 
+def memory_of_groups(stack: Stack, systems: Mapping[str, System]) -> dict[str, dict[str, int]]:
+    """The first host of each group → `free_memory` of it, as the stack's outputs have it."""
+    return {leader: free_memory(stack, systems, leader) for leader in members(stack)}
+
+
 def with_groups(stack: Stack, systems: dict[str, System]) -> dict[str, System]:
     """The systems, those of hosts with a group with spread services in the place of these containers."""
     leaders = members(stack)

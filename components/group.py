@@ -7,7 +7,7 @@ import pulumi
 import pulumi_command as command
 
 from agent import program
-from catalogue.groups import free_memory, managers
+from catalogue.groups import managers
 from catalogue.loading import Catalogue
 from catalogue.parts import members
 from catalogue.stack import Stack
@@ -16,13 +16,6 @@ from components.before import Before
 from components.move import is_under_way
 from rendering.groups import group_request
 from rendering.requests import GroupHost
-
-
-def group_outputs(catalogue: Catalogue) -> dict[str, dict[str, int]]:
-    """The first host of each group → host → bytes of memory that it has for spread services, as the stack's outputs
-    have it."""
-    stack = catalogue.stack
-    return {leader: free_memory(stack, catalogue.systems, leader) for leader in members(stack)}
 
 
 def refuse_move(stack: Stack, before: Before) -> None:

@@ -14,7 +14,7 @@ from catalogue.shapes import ResourceValues
 from catalogue.stack import Stack
 from infra.move.phases import phases
 from infra.preview import graph, groups, hosts
-from infra.preview.documents import Pair, Present, ProblemRecord, Program, Snapshot
+from infra.preview.documents import Pair, Present, ProblemRecord, Snapshot
 from infra.preview.graph import Step
 from infra.preview.report import Cost, StackReport
 from infra.preview.snapshot import systems_of
@@ -52,15 +52,8 @@ def _present(base: Snapshot) -> Present:
     return {
         "region": base["region"], "standby": base["standby"], "problems": base["problems"], "hosts": base["hosts"],
         "systems": systems_of(base["configuration"]), "machines": base["machines"], "deployed": {},
-        "groups": groups_of(base),
+        "groups": base.get("groups", {}),
     }  # fmt: skip
-
-
-def groups_of(program: Program) -> groups.FreeMemory:
-    """The memory of groups' hosts, as the program puts it out."""
-    stacks = [resource["urn"] for resource in program["resources"] if resource["type"] == "pulumi:pulumi:Stack"]
-    values: ResourceValues = program["outputs"].get(stacks[0], {}) if stacks else {}
-    return values.get("groups", {})
 
 
 def _base_error(error: str) -> list[str]:
@@ -89,7 +82,7 @@ def build_report(
     replaced = [] if moved else replacing(steps)
     moving = {} if moved else moving_systems(there, head)
     changes = hosts.compare_hosts(there["hosts"], head["hosts"], was, will, replaced)
-    free = there.get("groups", {}), groups_of(head)
+    free = there.get("groups", {}), head.get("groups", {})
     group_changes = [*groups.compare_groups(there["hosts"], head["hosts"], free)]
     changes = groups.mark_spread(changes, group_changes, there["hosts"], head["hosts"])
     return StackReport(

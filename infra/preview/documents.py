@@ -90,7 +90,8 @@ class Failure(TypedDict):
 
 class Snapshot(Failure, Program):
     """One commit's stack: `code` is a hash of all that runs in an update. `error` is "" in one that is complete;
-    `images` are REPOSITORY:TAG → digest, where a registry was asked."""
+    `images` are REPOSITORY:TAG → digest, where a registry was asked, `groups` the memory of groups' hosts for spread
+    services (`catalogue.outputs`)."""
 
     code: str
     region: str
@@ -99,13 +100,13 @@ class Snapshot(Failure, Program):
     machines: Machines
     hosts: dict[str, Host]
     images: NotRequired[dict[str, str]]
+    groups: NotRequired[dict[str, dict[str, float]]]
 
 
 class Present(TypedDict):
     """What an update starts from: `systems` are host → its systems, `machines` None where their prices are not known,
     `deployed` the images of services that were deployed alone (`catalogue.deployed_images`), `addresses` the private
-    ones of hosts, `groups` the memory of groups' hosts for spread services (`catalogue.outputs`), `bare` how hosts
-    without a release are reached."""
+    ones of hosts, `groups` as in a snapshot, `bare` how hosts without a release are reached."""
 
     region: str
     standby: list[str]

@@ -33,7 +33,7 @@ from infra.preview.hosts import compare_hosts
 from infra.preview.images import digests, serving_digests
 from infra.preview.marks import mask_text, stable
 from infra.preview.report import StackReport
-from infra.preview.snapshot import code_of, hosts_of, machines
+from infra.preview.snapshot import code_of, groups_of, hosts_of, machines
 from infra.pulumi import PreviewResult, PreviewStep, ResourceState, attempt, preview, pulumi
 
 INSTANCE = "aws:ec2/instance:Instance"
@@ -300,7 +300,7 @@ def _head(catalogue: Catalogue, there: Present, program: Program) -> tuple[Snaps
     return {
         "stack": catalogue.stack.name, "problems": [], "error": "", "code": code_of(project_root()),
         "region": catalogue.stack.region, "standby": catalogue.stack.standbyRegions, "hosts": rendered_hosts,
-        "machines": machines(catalogue.stack), "configuration": public,
+        "machines": machines(catalogue.stack), "configuration": public, "groups": groups_of(catalogue),
         "images": {f"{name}{suffix}": d for name, by_suffix in images.items() for suffix, d in by_suffix.items()},
         "resources": program["resources"], "outputs": program["outputs"],
     }, [remark] if unlisted else []  # fmt: skip

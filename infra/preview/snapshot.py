@@ -137,6 +137,16 @@ def machines(stack: Any) -> "Machines":
     return own | {f"{name} {machine.generation}": [machine.instanceType, *own[name][1:]] for name, machine in beside}
 
 
+def groups_of(catalogue: Any) -> dict[str, dict[str, float]]:
+    """The first host of each group → host → bytes of memory that it has for spread services."""
+    try:
+        from catalogue.groups import memory_of_groups
+    except ImportError:
+        # An earlier program has none, or puts none out
+        return {}
+    return {leader: {**free} for leader, free in memory_of_groups(catalogue.stack, catalogue.systems).items()}
+
+
 def code_of(root: Path) -> str:
     """A hash of all that runs in an update, here and on hosts: another program is another plan."""
     folders = ("agent", "catalogue", "components", "infra", "policy", "rendering")
@@ -186,7 +196,7 @@ def take(
     return {
         "stack": name, "problems": _records(problems), "error": "", "code": code_of(root), "region": stack.region,
         "standby": list(getattr(stack, "standbyRegions", [])), "configuration": stack.model_dump(mode="json"),
-        "machines": machines(stack), "hosts": hosts, **program,
+        "machines": machines(stack), "hosts": hosts, "groups": groups_of(catalogue), **program,
     }  # fmt: skip
 
 

@@ -8,13 +8,12 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from components.group import group_outputs
 from infra.preview.formats import as_json, markdown, page, terminal
 from infra.preview.formats.words import facts_of_group, group_line
 from infra.preview.groups import compare_groups, mark_spread
 from infra.preview.hosts import compare_hosts
 from infra.preview.report import Report, StackReport
-from infra.preview.snapshot import hosts_of, image_digests
+from infra.preview.snapshot import groups_of, hosts_of, image_digests
 from rendering.groups import GROUP_FILE
 from tests.catalogue.shop import lines, read_shop
 from tests.groups.shop import HOST, own_machines, spread_web
@@ -48,7 +47,7 @@ class Side:
 def side(root: Path, change=lambda text: text, images=BUILD, hosts=None, **box) -> Side:
     own = {"box": {**HOST, "kind": "ec2", "systems": ["shop"], "count": 3, **box}}
     shop = read_shop(root, "shop", change=lambda text: change(spread_web(text)), hosts=hosts or own)
-    return Side(hosts_of(shop, image_digests(shop) | images, b"key"), group_outputs(shop))
+    return Side(hosts_of(shop, image_digests(shop) | images, b"key"), groups_of(shop))
 
 
 def compared(before: Side, after: Side):
