@@ -83,8 +83,7 @@ class _Side:
         if service in self.services:
             definition = self.services[service]
             return definition.copies if definition else Copies("unknown")
-        containers = self.host["manifest"]["containers"] if self.host else []
-        return Copies("container" if service in {entry["service"] for entry in containers} else "none")
+        return Copies("container" if service in _containers(self.host) else "none")
 
     @property
     def memory(self) -> SpreadMemory | None:
@@ -133,6 +132,14 @@ def mark_spread(
 
 def _units(host: Host | None) -> set[str]:
     return {entry["unit"] for entry in host["manifest"].get("spread", [])} if host else set()
+
+
+def _containers(host: Host | None) -> set[str]:
+    """The services that a host has containers of itself."""
+    try:
+        return {entry["service"] for entry in host["manifest"]["containers"]} if host else set()
+    except UNREADABLE:
+        return set()
 
 
 def _group(host: Host | None) -> GroupFile | None:

@@ -28,7 +28,7 @@ from infra.preview.commits import snapshots
 from infra.preview.compare import NOTHING, HostReports, build_report
 from infra.preview.documents import Host, Machines, Present, Program, Snapshot
 from infra.preview.graph import PLUMBING, Op, Step, order_steps
-from infra.preview.groups import compare_groups
+from infra.preview.groups import compare_groups, mark_spread
 from infra.preview.hosts import compare_hosts
 from infra.preview.images import digests, serving_digests
 from infra.preview.marks import mask_text, stable
@@ -271,9 +271,10 @@ def _complaint(answer: ServedRelease) -> str:
     other = copy.deepcopy(host)
     other["manifest"]["memory"] += 1
     try:
-        compare_hosts({"host": host}, {"host": other})
-        compare_hosts({"host": other}, {"host": host})
-        list(compare_groups({"host": host}, {"host": other}, ({}, {})))
+        for was, will in (host, other), (other, host):
+            before, after = {"host": was}, {"host": will}
+            changed_groups = [*compare_groups(before, after, ({}, {}))]
+            mark_spread(compare_hosts(before, after), changed_groups, before, after)
         serving_digests(host["manifest"])
         _same_credentials(host["manifest"], other)
     except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:

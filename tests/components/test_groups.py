@@ -53,6 +53,21 @@ def test_each_host_of_a_group_may_pull_its_spread_images(made):
     assert releases[-1] == f"watchme-{TOKYO}-release-apply" and len(releases) == 3
 
 
+def test_memory_of_a_group_is_put_out_for_the_next_preview(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    values: dict[str, object] = {}
+
+    def export(name, value):
+        pulumi.Output.from_input(value).apply(lambda resolved: values.update({name: resolved}))
+
+    monkeypatch.setattr(pulumi, "export", export)
+    run_program({**OF_ALL, "infra:hosts": {"watchme": {**HOST, "count": 3}}})
+    of_a_member = 7 * 2**30
+    assert values["groups"] == {
+        "watchme": {"watchme": of_a_member - 7032 * 2**20, **dict.fromkeys(MEMBERS[1:], of_a_member)}
+    }
+
+
 BEFORE = {
     "as it was": ({("ap-northeast-1", "watchme")}, False),
     "another region": ({("ap-southeast-2", "watchme")}, True),

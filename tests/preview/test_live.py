@@ -9,10 +9,13 @@ from catalogue.problems import Problem
 from infra import git, hosts, pulumi
 from infra.errors import InfraError
 from infra.preview import commits, live
+from infra.preview.groups import compare_groups, mark_spread
 from infra.preview.hosts import compare_hosts
 from infra.preview.images import serving_digests
 from infra.preview.live import _complaint, machines_before, news, steps
-from infra.preview.snapshot import hosts_of
+from infra.preview.snapshot import hosts_of, image_digests
+from tests.catalogue.shop import read_shop
+from tests.groups.shop import HOST, spread_web
 from tests.support import digests, execute, whole
 
 URN = "urn:pulumi:prod::infra::aws:ec2/instance:Instance::watchme-ap-northeast-1-instance"
@@ -145,9 +148,16 @@ def test_failed_preview_reports_every_error(monkeypatch):
 SPOILED = [None, 5, "x", [], {}, [5], [None], [{}], [[]], {"a": 5}]
 
 
-def test_malformed_answer_of_a_host_does_not_end_the_preview():
+def the_first_of_a_group(root):
+    box = {"box": {**HOST, "kind": "ec2", "systems": ["shop"], "count": 3}}
+    return read_shop(root, "shop", change=spread_web, hosts=box), "box"
+
+
+@pytest.mark.parametrize("stack", [lambda _: (whole(), "watchme"), the_first_of_a_group], ids=["alone", "group"])
+def test_malformed_answer_of_a_host_does_not_end_the_preview(tmp_path, stack):
     """Part by part of a true one is something else: it is named, or can be compared."""
-    host = hosts_of(whole(), {name: {":latest": f"sha256:{0:064}"} for name in digests()}, b"key")["watchme"]
+    catalogue, name_of_host = stack(tmp_path)
+    host = hosts_of(catalogue, image_digests(catalogue), b"key")[name_of_host]
     answer = {"manifest": host["manifest"], "files": host["files"]}
     assert _complaint(answer) == ""
     named = set()
@@ -165,7 +175,8 @@ def test_malformed_answer_of_a_host_does_not_end_the_preview():
                 named.add(key)
                 assert said.startswith("its report of its release cannot be read ("), said
                 continue
-            compare_hosts({"watchme": {**host, "manifest": manifest}}, {"watchme": host})
+            before, after = {name_of_host: {**host, "manifest": manifest}}, {name_of_host: host}
+            mark_spread(compare_hosts(before, after), [*compare_groups(before, after, ({}, {}))], before, after)
             serving_digests(manifest)
     assert named >= {"files", "links", "probes", "containers", "units", "environment_files"}, named
 
@@ -196,3 +207,13 @@ def test_link_out_of_a_commit_is_left_out(tmp_path, monkeypatch):
     monkeypatch.setattr(git, "project_root", lambda: repository)
     with commits.checkout("HEAD") as tree:
         assert sorted(str(path.relative_to(tree)) for path in tree.rglob("*")) == ["Pulumi.yaml", "docs", "docs/inside"]
+
+
+def test_memory_of_groups_is_that_of_the_last_update(monkeypatch):
+    """Pulumi writes numbers as it likes."""
+    free = {"watchme": {"watchme": 1024.0**3}}
+    outputs = {"addresses": {}, "releases": {}, "groups": free}
+    monkeypatch.setattr(hosts, "outputs", lambda _: outputs)
+    monkeypatch.setattr(hosts, "targets_at", lambda *_: {})
+    there, _, _ = live._hosts(whole())
+    assert there["groups"] == free
