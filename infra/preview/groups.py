@@ -22,6 +22,8 @@ from rendering.groups import EXCEPT, GROUP_FILE
 FreeMemory = dict[str, dict[str, float]]
 # What the Swarm changes of a service without replacing what runs of it
 NOT_REPLACING = ("replicas", "placement", "labels", "update_config", "rollback_config")
+# How many of a service there can be, as catalogue/services.py has it
+COUNTS = range(101)
 # What a host says of itself may be anything
 UNREADABLE = (LookupError, TypeError, ValueError, AttributeError, RecursionError)
 
@@ -180,7 +182,7 @@ def _definition(host: Host, paths: list[str], hosts: list[str]) -> _Definition |
         deploy: dict[str, Any] = entry["deploy"]
         excluded = {rule.removeprefix(EXCEPT) for rule in deploy["placement"]["constraints"]}
         allowed = [name for name in hosts if name not in excluded]
-        copies = Copies("spread", int(deploy["replicas"]), allowed, short_image(entry["image"]))
+        copies = Copies("spread", COUNTS.index(deploy["replicas"]), allowed, short_image(entry["image"]))
         own = {key: value for key, value in deploy.items() if key not in NOT_REPLACING}
         # The agent takes the variables out of them
         environment = _entries(host["manifest"], entry.get("env_file", []))

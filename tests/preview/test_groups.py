@@ -90,6 +90,20 @@ MEMORY = (
 )
 REDUCED = "the same without that copy, while the group's largest host is down: "
 
+OF_TOO_MANY = json.dumps(
+    {
+        "services": {
+            "web": {
+                "image": "web:1",
+                "deploy": {
+                    "replicas": 10**4000,
+                    "placement": {"constraints": []},
+                    "resources": {"reservations": {"memory": "256m"}},
+                },
+            }
+        }
+    }
+)
 # Change of the release after the first one (three of web on three hosts); what is said
 CASES = {
     "nothing": ({}, []),
@@ -254,7 +268,7 @@ def edited(one: Side, path: str, text: str) -> Side:
     return Side(one.hosts | {"box": {**box, "files": box["files"] | {path: text}}}, one.free)
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"services": {"web": {"deploy": []}}}', "[" * 100_000])
+@pytest.mark.parametrize("text", ["{", "[]", '{"services": {"web": {"deploy": []}}}', "[" * 100_000, OF_TOO_MANY])
 def test_file_that_cannot_be_read_is_reported_as_such(tmp_path, text):
     """A host may have any."""
     before, after = edited(side(tmp_path), STACK, text), side(tmp_path, images=ANOTHER)
