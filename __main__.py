@@ -19,7 +19,7 @@ from components.backups import Backups
 from components.copier import Copier
 from components.data_disk import refuse_loss
 from components.dns import Proofs, Records, refuse_to_leave
-from components.group import refuse_move
+from components.group import former_groups, refuse_move
 from components.host import Origin
 from components.network import NetworkArgs
 from components.parts import former_callers, former_passages, part_outputs, refuse_lost_data, waiting_callers
@@ -94,7 +94,8 @@ rights = {}
 for place in stack.regions:
     regional = pulumi.ResourceOptions(providers={"aws": provider(place, place)})
     has_hosts = any(region_of(earlier) == place for earlier in prior.hosts)
-    network = NetworkArgs(zones[place], former_ways if has_hosts else [])
+    former = (former_ways, former_groups(stack, prior)) if has_hosts else ([], {})
+    network = NetworkArgs(zones[place], *former)
     regions[place] = region.begin(catalogue, place, network, zone, regional)
     regions[place].former_callers = former_callers(former_ways, stack)
     regions[place].settled_jobs, regions[place].last_releases = prior.settled_jobs, prior.last_releases

@@ -118,6 +118,9 @@ class Before:
     parts: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
     """The services of each part of a system that runs on another host than the rest."""
 
+    groups: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
+    """The hosts of each group, by its first one."""
+
     pending_hosts: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
     """The systems that were about to go to other hosts when updates ended, with these hosts."""
 
@@ -175,6 +178,7 @@ def read(resources: Resources) -> Before:
         deployed=deployed if isinstance(deployed := outputs.get("deployed"), dict) else {},
         parts={part: list(names) for part, names in (outputs.get("parts") or {}).items()},
         systems={host: list(names) for host, names in (outputs.get("systems") or {}).items()},
+        groups={leader: list(hosts) for leader, hosts in (outputs.get("groups") or {}).items()},
         pending_hosts=pending_hosts(open_gates),
     )
 

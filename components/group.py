@@ -30,6 +30,18 @@ def refuse_move(stack: Stack, before: Before) -> None:
         )
 
 
+def former_groups(stack: Stack, before: Before) -> dict[str, list[str]]:
+    """The first host of each group of the last whole update → its hosts that are still there, and not in that group any
+    more. They reach each other until the update after: what the group runs serves until their own releases."""
+    now = members(stack)
+    leaving = {
+        leader: [host for host in hosts if host in stack.ec2_hosts and host not in now.get(leader, [])]
+        for leader, hosts in before.groups.items()
+        if leader in stack.ec2_hosts
+    }
+    return {leader: hosts for leader, hosts in leaving.items() if hosts}
+
+
 def form(
     name: str, catalogue: Catalogue, machines: dict[str, access.ReachableHost], opts: pulumi.ResourceOptions
 ) -> command.local.Command:

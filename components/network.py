@@ -1,7 +1,7 @@
 """A region's network: one VPC with one public subnet, and the rules of its security groups."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import pulumi
 import pulumi_aws as aws
@@ -44,10 +44,12 @@ class Passage:
 
 @dataclass(frozen=True)
 class NetworkArgs:
-    """The zone of its subnet, and the ways between hosts that stay open for this update (components/parts.py)."""
+    """The zone of its subnet, and the ways between hosts that stay open for this update: between two
+    (components/parts.py), and within the group that a first host had (components/group.py)."""
 
     availability_zone: str
     former: Sequence[Passage] = ()
+    former_groups: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
 
 
 class Network(pulumi.ComponentResource):
@@ -87,7 +89,10 @@ class Network(pulumi.ComponentResource):
         )
         ways = list(dict.fromkeys([*passages(catalogue), *args.former]))
         self._own_groups = self._groups_between(name, stack, vpc, label, ways)
-        self._swarms = self._groups_of_swarms(name, stack, vpc, label)
+        hosts_of = {leader: list(hosts) for leader, hosts in members(stack).items()}
+        for leader, hosts in args.former_groups.items():
+            hosts_of[leader] = list(dict.fromkeys([*hosts_of.get(leader, []), *hosts]))
+        self._swarms = self._groups_of_swarms(name, stack, vpc, label, hosts_of)
         self.subnet_id = pulumi.Output.from_input(subnet)
         self.security_group_id = pulumi.Output.all(group.id, *(rule.id for rule in rules)).apply(lambda ids: ids[0])
         self.register_outputs({"subnet_id": self.subnet_id, "security_group_id": self.security_group_id})
@@ -96,15 +101,16 @@ class Network(pulumi.ComponentResource):
         """The security groups of a host's machine."""
         return [
             self.security_group_id,
-            *(groups[host] for groups in (self._own_groups, self._swarms) if host in groups),
+            *([self._own_groups[host]] if host in self._own_groups else []),
+            *(group for group, hosts in self._swarms if host in hosts),
         ]
 
     def _groups_of_swarms(
-        self, name: str, stack: Stack, vpc: pulumi.Input[str], label: dict[str, str]
-    ) -> dict[str, pulumi.Output[str]]:
-        """Host → the group of its Swarm: its hosts reach each other at the ports of SWARM, and no one else does."""
-        by_host: dict[str, pulumi.Output[str]] = {}
-        for leader, hosts in members(stack).items():
+        self, name: str, stack: Stack, vpc: pulumi.Input[str], label: dict[str, str], hosts_of: dict[str, list[str]]
+    ) -> list[tuple[pulumi.Output[str], list[str]]]:
+        """The group of each Swarm, with its hosts: these reach each other at the ports of SWARM, no one else does."""
+        groups: list[tuple[pulumi.Output[str], list[str]]] = []
+        for leader, hosts in hosts_of.items():
             if leader not in stack.ec2_hosts:
                 continue
             group = aws.ec2.SecurityGroup(
@@ -125,8 +131,8 @@ class Network(pulumi.ComponentResource):
                 for port, protocol in SWARM
             ]
             usable = pulumi.Output.all(group.id, *rules).apply(lambda ids: ids[0])
-            by_host |= dict.fromkeys(hosts, usable)
-        return by_host
+            groups.append((usable, hosts))
+        return groups
 
     def _groups_between(
         self, name: str, stack: Stack, vpc: pulumi.Input[str], label: dict[str, str], ways: list[Passage]

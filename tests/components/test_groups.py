@@ -15,7 +15,7 @@ from tests.components.program import opened, run_program
 from tests.groups.shop import HOST, MEMBERS, OF_ALL
 from tests.support import PROD, ROOT
 
-TOKYO = "ap-northeast-1"
+TOKYO, URN = "ap-northeast-1", "urn:pulumi:prod::infra::"
 
 
 @pytest.fixture
@@ -35,6 +35,31 @@ def test_hosts_of_a_group_reach_each_other_and_no_one_else_does(made):
     assert {name: group in groups for name, groups in machines.items()} == {
         f"{host}-{TOKYO}-instance": True for host in MEMBERS
     }
+
+
+@pytest.mark.parametrize(
+    ("hosts", "earlier", "members_of_group"),
+    [
+        # Back to one host: its own containers serve once its release is there
+        ({"watchme": HOST}, ["watchme", "watchme-2", "watchme-3"], ["watchme"]),
+        ({"watchme": {**HOST, "count": 2}}, ["watchme", "watchme-2", "watchme-3"], ["watchme", "watchme-2"]),
+        ({"watchme": HOST, "watchme-2": {**HOST, "systems": []}}, ["watchme", "watchme-2"], ["watchme", "watchme-2"]),
+        ({"watchme": HOST}, [], []),
+    ],
+)
+def test_hosts_that_leave_a_group_reach_it_until_the_update_after(monkeypatch, hosts, earlier, members_of_group):
+    monkeypatch.chdir(ROOT)
+    groups = {"watchme": dict.fromkeys(earlier, 1.0)} if earlier else {}
+    host = {"host": "watchme", "region": TOKYO, "address": "127.71.0.9"}
+    outputs = {"region": TOKYO, "groups": groups}
+    state = {
+        f"{URN}pulumi:pulumi:Stack::infra-prod": {"type": "pulumi:pulumi:Stack", "outputs": outputs},
+        f"{URN}infra:index:Host::watchme-{TOKYO}": {"type": "infra:index:Host", "outputs": host},
+    }
+    made = run_program({**OF_ALL, "infra:hosts": hosts}, state)
+    machines = {r.inputs["tags"]["Name"]: r.inputs["vpcSecurityGroupIds"] for r in made.of("aws:ec2/instance:Instance")}
+    group = f"network-{TOKYO}-swarm-watchme-id"
+    assert sorted(name.removeprefix("prod-") for name, ids in machines.items() if group in ids) == members_of_group
 
 
 def test_swarm_is_formed_of_all_hosts_and_its_request_is_a_secret(made):
