@@ -11,6 +11,10 @@ from catalogue.networks import PRIVATE
 
 _LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 _URL = re.compile(r"https?://([A-Za-z0-9.-]+)(?::([0-9]{1,5}))?(/[A-Za-z0-9._~/-]*)?")
+_LOG_SERVER = re.compile(
+    r"(?:(?P<form>(?:loki|otlp)\+)(?:(?P<is_https>https)|http)|(?P<is_tls>tls)|tcp)://(?P<host>[A-Za-z0-9.-]+)"
+    r"(?::(?P<port>[0-9]{1,5}))?(?P<path>/[A-Za-z0-9._~/-]*)?"
+)
 _PEM = re.compile(r"-----BEGIN CERTIFICATE-----\s[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----")
 # Amazon S3's user guide, "General purpose bucket naming rules"
 _BUCKET = re.compile(r"(?!.*[.-]\.|.*\.-)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
@@ -68,13 +72,18 @@ def _url(text: str) -> str:
     return text
 
 
-def _syslog(text: str) -> str:
-    scheme, _, place = text.partition("://")
-    host, colon, port = place.partition(":")
-    if scheme not in ("tls", "tcp") or not text.isascii() or not _is_place(host, port if colon else None):
-        raise ValueError("a syslog server such as tls://logs.example.com:6514")
-    if scheme == "tcp" and not (is_address(host) and any(ip_address(host) in network for network in PRIVATE)):
-        raise ValueError("tls://, since others could read the logs on their way; tcp:// only to a private address")
+def _log_server(text: str) -> str:
+    parts = _LOG_SERVER.fullmatch(text)
+    if not parts or not _is_place(parts["host"], parts["port"]) or (parts["path"] and not parts["form"]):
+        raise ValueError(
+            "a server such as tls://logs.example.com:6514 (syslog), loki+https://logs.example.com or "
+            "otlp+https://logs.example.com, with a port or path or without, and without a login in it"
+        )
+    host, form = parts["host"], parts["form"] or ""
+    is_safe = parts["is_https"] or parts["is_tls"]
+    if not is_safe and not (is_address(host) and any(ip_address(host) in network for network in PRIVATE)):
+        safe, plain = (f"{form}https://", f"{form}http://") if form else ("tls://", "tcp://")
+        raise ValueError(f"{safe}, since others could read the logs on their way; {plain} only to a private address")
     return text
 
 
@@ -98,6 +107,6 @@ def _text(check: Callable[[str], str]) -> BeforeValidator:
 MachineAddress = Annotated[str, _text(_machine)]
 NameServer = Annotated[str, _text(_name_server)]
 Url = Annotated[str, _text(_url)]
-SyslogAddress = Annotated[str, _text(_syslog)]
+LogServerAddress = Annotated[str, _text(_log_server)]
 Bucket = Annotated[str, _text(_bucket)]
 Certificates = Annotated[str, _text(_certificates)]

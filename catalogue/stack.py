@@ -42,6 +42,8 @@ BACKUP, BACKUP_SECRETS = "backup", ("RESTIC_PASSWORD",)
 # Cloudflare's, under infra:secrets.dns: the operator's for records, and the hosts' for proofs of names
 DNS, API_TOKEN, PROOF_TOKEN = "dns", "CLOUDFLARE_API_TOKEN", "CLOUDFLARE_PROOF_TOKEN"
 DNS_SECRETS = (API_TOKEN, PROOF_TOKEN)
+# What a server of logs knows the hosts by, under infra:secrets.logs, where infra:logs leads to one that is posted to
+LOGS, LOG_TOKEN = "logs", "TOKEN"
 UBUNTU = "/aws/service/canonical/ubuntu/server/24.04/stable/current/{architecture}/hvm/ebs-gp3/ami-id"
 
 

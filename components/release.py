@@ -12,11 +12,11 @@ import pulumi_command as command
 from agent import receive_source
 from agent.documents.jobs import Secrets
 from catalogue.loading import Catalogue
-from catalogue.stack import BACKUP, DNS, MONITOR, PROOF_TOKEN, Stack
+from catalogue.stack import BACKUP, DNS, LOG_TOKEN, LOGS, MONITOR, PROOF_TOKEN, Stack
 from components.access import ReachableHost, here
 from components.naming import inside
 from components.passwords import hash_password
-from rendering import backups, images, proofs
+from rendering import backups, images, proofs, shipping
 from rendering.archive import Release as Built
 from rendering.host import AWS
 from rendering.requests import ReleaseRequest, TargetFields
@@ -105,6 +105,8 @@ def secrets_for(catalogue: Catalogue, host: str, credentials: dict[str, str]) ->
     if proofs.has_token(catalogue, host):
         # The other one is the operator's
         own[DNS] = {name: value for name, value in catalogue.secrets.get(DNS, {}).items() if name == PROOF_TOKEN}
+    if shipping.has_token(catalogue.stack):
+        own[LOGS] = {LOG_TOKEN: catalogue.secrets[LOGS][LOG_TOKEN]}
     for system in catalogue.systems_on(host):
         values = catalogue.secrets.get(system.system, {})
         passwords = {name: values[name] for name in sorted(system.passwords) if name in values}

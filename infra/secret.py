@@ -20,6 +20,8 @@ from catalogue.stack import (
     BACKUP_SECRETS,
     DNS,
     DNS_SECRETS,
+    LOG_TOKEN,
+    LOGS,
     MONITOR,
     MONITOR_SECRETS,
     PROJECT,
@@ -78,6 +80,8 @@ def stack_secrets(catalogue: Catalogue) -> list[Secret]:
             used[DNS, PROOF_TOKEN] = ["proofs of names"]
     if catalogue.stack.backupRegion:
         used[BACKUP, BACKUP_SECRETS[0]] = ["backups"]
+    if catalogue.stack.logs.form and ((LOGS, LOG_TOKEN) in paths or catalogue.stack.logs.user):
+        used[LOGS, LOG_TOKEN] = ["logs elsewhere"]
     for group, name in paths:
         if group == REGISTRIES or (group == MONITOR and name in MONITOR_SECRETS):
             used[group, name] = ["images"] if group == REGISTRIES else ["notices"]
@@ -101,6 +105,7 @@ def settable_paths(catalogue: Catalogue) -> set[str]:
         paths |= {f"{group}.{name}" for own, name in pairs for group in groups_of(catalogue.stack, system, own, name)}
         paths |= {f"{system.system}.{name}" for name in system.passwords | system.certificate_secrets}
     paths |= {f"{MONITOR}.{name}" for name in MONITOR_SECRETS}
+    paths |= {f"{LOGS}.{LOG_TOKEN}"} if catalogue.stack.logs.form else set[str]()
     return paths | (
         {f"{DNS}.{name}" for name in DNS_SECRETS} if catalogue.stack.dns.provider == "cloudflare" else set()
     )

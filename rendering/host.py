@@ -183,7 +183,7 @@ def _host(catalogue: Catalogue, host: str, secrets: Secrets) -> HostFiles:
     guard = _metadata_guard(stack) if host in stack.ec2_hosts else HostFiles("")
     proxy = PROXIES[stack.hosts[host].proxy].of_host(catalogue, host) if has_sites else HostFiles("")
     watches = [singletons.watch(catalogue, host), pressure.watch(catalogue, host), following.timer(catalogue, host)]
-    watches.append(shipping.service(catalogue, host))
+    watches.append(shipping.service(catalogue, host, secrets))
     proof = proofs.token(catalogue, host, secrets)
     return reduce(
         _join, [files_of_host, guard, proxy, login, proof, *watches, monitor.monitor_files(catalogue, host, secrets)]

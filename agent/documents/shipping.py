@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TypedDict
+from typing import Literal, TypedDict
 
 
-class LogServer(TypedDict):
-    """What rendering/shipping.py writes: `ca` are the authorities of its certificate ("" for those that the host
-    trusts), `name` is how the host is called there."""
-
+class _AnyServer(TypedDict):
     host: str
     port: int
     tls: bool
@@ -16,8 +13,19 @@ class LogServer(TypedDict):
     name: str
 
 
+class LogServer(_AnyServer, total=False):
+    """What rendering/shipping.py writes: `ca` are the authorities of its certificate ("" for those that the host
+    trusts), `name` is how the host is called there. Without a `form` it is a syslog server; else lines are posted to
+    its `path`, by `user` where it asks for one."""
+
+    form: Literal["loki", "otlp"]
+    path: str
+    user: str
+
+
 class ShippingNote(TypedDict):
-    """How far the journal was sent: to its entry `cursor`, to the server `to`; `at` is in seconds since 1970."""
+    """How far the journal was sent: to its entry `cursor`, to the server `to`; `at` is in seconds since 1970. With
+    `cursor` "" the server has taken nothing since then."""
 
     cursor: str
     to: str

@@ -16,7 +16,7 @@ from catalogue.rules.hosts_own import STARTED_BY_NAME, elsewhere, is_anothers, i
 from catalogue.secret_groups import shared_names
 from catalogue.service import RetiredService, Service
 from catalogue.services import ComposeService, repositories_of
-from catalogue.stack import BACKUP, DNS, MONITOR, MONITOR_SECRETS, REGISTRIES, SHARED, Stack
+from catalogue.stack import BACKUP, DNS, LOGS, MONITOR, MONITOR_SECRETS, REGISTRIES, SHARED, Stack
 
 REPOSITORY = re.compile(r"[a-z0-9]+(?:[_-]+[a-z0-9]+)*(?:/[a-z0-9]+(?:[_-]+[a-z0-9]+)*)*")
 FOREIGN_REPOSITORY = re.compile(
@@ -333,7 +333,8 @@ def _registry_logins(stack: Stack) -> Iterator[Problem]:
 
 
 def _groups_without_owner(stack: Stack, groups: set[str]) -> Iterator[Problem]:
-    for name in sorted(set(stack.secrets) - groups - {MONITOR, REGISTRIES, BACKUP, DNS, SHARED}):
+    own = {MONITOR, REGISTRIES, BACKUP, DNS, SHARED} | ({LOGS} if stack.logs.form else set[str]())
+    for name in sorted(set(stack.secrets) - groups - own):
         if not stack.secrets[name]:
             # Pulumi leaves the empty mapping of the last one that was removed
             continue

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from agent import shipping, store, streams
+from agent import receivers, shipping, store, streams
 from agent.outcome import Mask
 from tests.agent.fake import FakeWorld
 from tests.agent.releases import applied, release, serving
@@ -74,7 +74,7 @@ def shipped(lines, server=None, world=None):
 
 def test_an_entry_is_a_message_with_its_length_before_it():
     fields = json.loads(entry("hello\nworld", PRIORITY="3", CONTAINER_NAME="ast api", _PID="7"))
-    text = shipping.frame(fields, "watchme.prod", Mask([])).decode()
+    text = receivers.frame(fields, "watchme.prod", Mask([])).decode()
     length, _, message = text.partition(" ")
     assert message == "<27>1 2026-11-25T00:31:37.500000Z watchme.prod ast_api 7 - - hello#012world"
     assert int(length) == len(message.encode())
@@ -88,12 +88,12 @@ def test_an_entry_is_a_message_with_its_length_before_it():
         ({"MESSAGE": [104, 105, 255]}, " - - hi\ufffd"),
         ({"MESSAGE": "x", "PRIORITY": "99", "SYSLOG_FACILITY": ["1"]}, "<30>1 1970-01-01T00:00:00.000000Z "),
         ({"MESSAGE": "x", "__REALTIME_TIMESTAMP": "9" * 30}, "1970-01-01"),
-        ({"MESSAGE": "x" * 100_000}, "x" * shipping.LONGEST),
+        ({"MESSAGE": "x" * 100_000}, "x" * receivers.LONGEST),
         ({"MESSAGE": "\ud800", "SYSLOG_IDENTIFIER": ["a", "b"]}, " - - - - ?"),
     ],
 )
 def test_an_odd_entry_is_a_message_too(fields, part):
-    assert part in shipping.frame(fields, "h", Mask([])).decode()
+    assert part in receivers.frame(fields, "h", Mask([])).decode()
 
 
 def test_new_lines_are_sent_and_it_is_noted_down_how_far_it_came():
@@ -142,7 +142,7 @@ def test_the_note_goes_with_the_service():
 )
 def test_a_coloured_line_is_sent_without_its_colours_and_its_secrets(text):
     fields = json.loads(entry([*f"token {text} \u00e9".encode()]))
-    assert shipping.frame(fields, "h", Mask([SECRET])).decode().endswith(" - - token [secret] \u00e9")
+    assert receivers.frame(fields, "h", Mask([SECRET])).decode().endswith(" - - token [secret] \u00e9")
 
 
 def test_secrets_stay_in_the_mask_for_as_long_as_it_runs():

@@ -36,10 +36,10 @@ def test_each_host_sends_its_journal_there():
 
 def test_a_change_of_what_the_service_runs_restarts_it():
     """Its unit names the hash of these files, its own and those that it imports."""
-    tree = ast.parse((watches.AGENT / "shipping.py").read_text())
     modules = {
         name
-        for node in ast.walk(tree)
+        for part in ("shipping", "receivers", "posting")
+        for node in ast.walk(ast.parse((watches.AGENT / f"{part}.py").read_text()))
         if isinstance(node, ast.ImportFrom)
         for name in ([alias.name for alias in node.names] if node.module == "agent" else [node.module or ""])
     }
@@ -48,7 +48,7 @@ def test_a_change_of_what_the_service_runs_restarts_it():
         for name in modules
         if (watches.AGENT / f"{name.removeprefix('agent.')}.py").exists()
     }
-    assert {"store", "outcome", "journal_fields", "world"} <= own and own <= {*shipping.PARTS}
+    assert {"store", "outcome", "journal_fields", "world", "posting"} <= own and own <= {*shipping.PARTS}
 
 
 @pytest.mark.parametrize(
