@@ -10,13 +10,13 @@ from catalogue.models import System
 from catalogue.problems import CatalogueError
 from catalogue.rules.units import settings
 from tests.catalogue import containers, data_disks, names, programs, pythons, reaching, records, regions, sites, units
+from tests.catalogue import log_servers as logs
 from tests.catalogue.changes import both, configured, hosted, networked, routed, setting
 from tests.catalogue.shop import STAGING, leading_elsewhere, misplaced_catalogues, read_shop, with_a_name_of_anothers
 from tests.serving import described
 from tests.support import HOME, catalogue, changed, unchanged, whole
 
 SUPERB = "warning: files/systems/watchme.yaml: service superb-api: memory limit 1g is below its observed use of 1536m"
-
 
 SYSTEM_EXAMPLES = {
     "the hosts' network": (
@@ -257,7 +257,7 @@ EXAMPLES = [
     *((name, *example) for name, example in names.SYSTEM_EXAMPLES.items()),
     *((name, unchanged, *example) for name, example in STACK_EXAMPLES.items()),
     *((name, *example) for name, example in data_disks.EXAMPLES.items()),
-    *((name, unchanged, *e) for name, e in (records.EXAMPLES | names.EXAMPLES | regions.EXAMPLES).items()),
+    *((name, unchanged, *e) for each in (records, names, regions, logs) for name, e in each.EXAMPLES.items()),
 ]
 
 

@@ -9,6 +9,7 @@ from tests.support import catalogue
 
 WRONG = {
     "backup.RESTIC_PASSWORD": ("a b'", "has characters that other programs would read differently"),
+    "logs.TOKEN": ("two words", "is not a token"),
     "monitor.webhook": ("no address", "is not a URL"),
     "registries.ghcr.io": ("token", "is not a login"),
 }
@@ -20,6 +21,7 @@ def problems(path: str, value: str) -> list[str]:
     def config(values):
         values["infra:secrets"] = {group: {name: value}}
         values["infra:backupRegion"] = "ap-northeast-3"
+        values["infra:logs"] = {"to": "loki+https://logs.example.com"}
 
     def system(data):
         data["services"][0]["backup"] = {"dump": "x", "load": "y"}

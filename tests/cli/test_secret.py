@@ -198,3 +198,15 @@ def test_refusal_of_pulumi_fails_the_command(asked, monkeypatch):
 
     monkeypatch.setattr(secrets, "pulumi", refusing)
     assert "passphrase" in str(command("set", "shop-web.API_KEY", stdin=VALUE).exception)
+
+
+def test_the_token_of_a_log_server_is_set_where_logs_are_posted(asked, tmp_path):
+    assert command("set", "logs.TOKEN", stdin=VALUE).exit_code != 0 and asked == []
+    values = CONFIG | {"infra:logs": {"to": "loki+https://logs.example.com", "user": "123"}}
+    (tmp_path / "Pulumi.prod.yaml").write_text(yaml.safe_dump({"config": values}))
+    assert ["logs.TOKEN", "missing", "logs", "elsewhere"] in [
+        line.split() for line in command("list").stdout.splitlines()
+    ]
+    assert command("set", "logs.TOKEN", stdin=VALUE).exit_code == 0
+    ((words, value),) = asked
+    assert words[-1] == 'infra:secrets["logs"]["TOKEN"]' and value == VALUE
