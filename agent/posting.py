@@ -52,8 +52,15 @@ def _ask(stream: Stream, path: str, headers: dict[str, str], body: bytes) -> Ans
     connection = http.client.HTTPConnection(headers["Host"])
     connection.auto_open = 0
     connection.sock = stream.connection
-    connection.request("POST", path, body, headers)
+    failure: ConnectionError | None = None
+    try:
+        connection.request("POST", path, body, headers)
+    except ConnectionError as error:
+        # A server that reads no further, since there is too much, says so first
+        failure = error
     with connection.getresponse() as response:
+        if failure and 200 <= response.status < 300:
+            raise failure
         text = response.read(WORDS)
         # What is left of a longer answer would be taken for the next one
         return Answer(response.status, text, response.will_close or not response.isclosed())

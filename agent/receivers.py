@@ -96,7 +96,9 @@ class Posted(Receiver):
         login = base64.b64encode(f"{config.get('user', '')}:{token}".encode()).decode()
         # Also out of what a server repeats of a request
         self.own_secrets = Mask([token, login])
-        self.headers = {"Host": f"{config['host']}:{config['port']}", "Content-Type": "application/json"}
+        has_usual_port = config["port"] == (443 if config["tls"] else 80)
+        place = config["host"] if has_usual_port else f"{config['host']}:{config['port']}"
+        self.headers = {"Host": place, "User-Agent": "infra-logs", "Content-Type": "application/json"}
         # http.client would quote what it cannot write
         self.is_sendable = not token or bool(SENDABLE.fullmatch(token))
         if token:

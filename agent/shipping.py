@@ -50,6 +50,7 @@ class Shipment:
         self.mask = Mask([])
         self.lines: list[receivers.Line] = []
         self.size, self.begun_at = 0, world.now()
+        self.is_away = False
         self.refused_count, self.refused_at = 0, -REPEATED
         self.cursor, self.since = self._read_note()
         self.saved_cursor, self.saved_at = self.cursor, world.now()
@@ -134,6 +135,7 @@ class Shipment:
                 break
             except receivers.NotTaken as refusal:
                 if refusal.is_too_large and len(lines) > 1:
+                    self._say_again()
                     middle = len(lines) // 2
                     self._send(lines[:middle])
                     self._send(lines[middle:])
@@ -142,16 +144,21 @@ class Shipment:
                 break
             except (OSError, ValueError, Refused, receivers.NotNow) as error:
                 self.receiver.close()
-                if not attempts:
+                if not self.is_away:
+                    self.is_away = True
                     reason = str(error) if isinstance(error, receivers.NotNow) else quoting.error(error)
                     self.say(f"logs cannot be sent to {self.receiver.to}: {reason}; it is tried again")
                 self.world.sleep(PAUSES[min(attempts, len(PAUSES) - 1)])
                 # What releases bring and take meanwhile may be in lines that wait
                 self._current_mask()
                 attempts += 1
-        if attempts:
-            self.say(f"{self.receiver.config['host']} takes logs again")
+        self._say_again()
         self.cursor = lines[-1].cursor or self.cursor
+
+    def _say_again(self) -> None:
+        if self.is_away:
+            self.say(f"{self.receiver.config['host']} takes logs again")
+        self.is_away = False
 
     def _say_refused(self, refusal: receivers.NotTaken) -> None:
         """Once, and again after a while with how many there were: each could be one more line of the journal."""
@@ -159,7 +166,7 @@ class Shipment:
         if self.world.now() - self.refused_at < REPEATED:
             return
         count = quoting.count(self.refused_count, "line")
-        self.say(f"{self.receiver.to} refuses {count} for good: {refusal}; left out, the journal here has them")
+        self.say(f"{self.receiver.to} refuses up to {count} for good: {refusal}; left out, the journal here has them")
         self.refused_count, self.refused_at = 0, self.world.now()
 
     def _save(self) -> None:

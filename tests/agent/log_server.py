@@ -8,6 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from agent import shipping
+from tests.agent.fake import FakeWorld
+
 CURSOR = "s=0a;i={:x};b=2b;m=3c;t=4d;x=5e"
 
 
@@ -79,3 +82,37 @@ def entry(message: Any, number: int = 1, **fields: Any) -> str:
     """An entry of the journal as it is read; `number` is its place there."""
     values = {"__CURSOR": CURSOR.format(number), "__REALTIME_TIMESTAMP": "1795566697500000", "MESSAGE": message}
     return json.dumps({**values, "SYSLOG_IDENTIFIER": "web", **fields})
+
+
+def configuration(port, form="loki", **values):
+    path = "/loki/api/v1/push" if form == "loki" else "/v1/logs"
+    base = {"host": "127.0.0.1", "port": port, "tls": False, "ca": "", "name": "watchme.prod"}
+    return {**base, "form": form, "path": path, "user": "", **values}
+
+
+def host_with(config, token=""):
+    world = FakeWorld()
+    world.files[shipping.CONFIG] = (json.dumps(config).encode(), 0o644, "root", "root")
+    if token:
+        world.files[shipping.TOKEN_FILE] = (f"TOKEN={token}\n".encode(), 0o600, "root", "root")
+    return world
+
+
+def shipped(lines, config, world=None, token="", sleep=lambda seconds: None):
+    """What was said, and the command that the lines came from."""
+    world = world or FakeWorld()
+    world.files |= host_with(config, token).files
+    said, commands = [], []
+    world.sleep = sleep
+
+    def stream(*argv, pause=5.0):
+        commands.append(" ".join(argv))
+        return iter(lines)
+
+    world.stream = stream
+    shipping.run(world, said.append)
+    return said, commands[0]
+
+
+def cursor_of(world):
+    return json.loads(world.read(shipping.CURSOR))["cursor"]

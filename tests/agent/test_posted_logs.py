@@ -12,42 +12,11 @@ from agent.outcome import Mask
 from rendering.shipping import CONFIG, TOKEN
 from tests import tls_server
 from tests.agent.fake import FakeWorld
-from tests.agent.log_server import CURSOR, LogServer, entry, served
+from tests.agent.log_server import CURSOR, LogServer, configuration, cursor_of, entry, host_with, served, shipped
 from tests.agent.releases import applied, release, serving
 from tests.catalogue.changes import configured
 
 SECRET = "correct horse battery"
-LATEST = "--after-cursor="
-
-
-def configuration(port, form="loki", **values):
-    path = "/loki/api/v1/push" if form == "loki" else "/v1/logs"
-    base = {"host": "127.0.0.1", "port": port, "tls": False, "ca": "", "name": "watchme.prod"}
-    return {**base, "form": form, "path": path, "user": "", **values}
-
-
-def host_with(config, token=""):
-    world = FakeWorld()
-    world.files[shipping.CONFIG] = (json.dumps(config).encode(), 0o644, "root", "root")
-    if token:
-        world.files[shipping.TOKEN_FILE] = (f"TOKEN={token}\n".encode(), 0o600, "root", "root")
-    return world
-
-
-def shipped(lines, config, world=None, token="", sleep=lambda seconds: None):
-    """What was said, and the command that the lines came from."""
-    world = world or FakeWorld()
-    world.files |= host_with(config, token).files
-    said, commands = [], []
-    world.sleep = sleep
-
-    def stream(*argv, pause=5.0):
-        commands.append(" ".join(argv))
-        return iter(lines)
-
-    world.stream = stream
-    shipping.run(world, said.append)
-    return said, commands[0]
 
 
 def failure(config, token="", then=lambda: None):
@@ -70,10 +39,6 @@ def sent(lines, server, form="loki", world=None, token="", **values):
     """What was said while a server got the lines."""
     with served(server) as port:
         return shipped(lines, configuration(port, form, **values), world, token)[0]
-
-
-def cursor_of(world):
-    return json.loads(world.read(shipping.CURSOR))["cursor"]
 
 
 def test_loki_gets_a_stream_for_each_service_with_two_labels():
@@ -170,7 +135,7 @@ def test_it_is_noted_down_only_once_the_server_has_acknowledged():
         assert said[0].endswith("/loki/api/v1/push: it answers 503; it is tried again") and len(said) == 2
         assert said[1] == "127.0.0.1 takes logs again"
         # The next one goes on from there
-        assert f"{LATEST}{CURSOR.format(2)} --no-tail" in shipped([], config, world)[1]
+        assert f"--after-cursor={CURSOR.format(2)} --no-tail" in shipped([], config, world)[1]
         # To another kind of server it begins with new lines
         assert " -n 0 " in shipped([], configuration(port, "otlp"), world)[1]
 
@@ -201,7 +166,7 @@ def test_a_refused_batch_is_left_out_and_said_once():
     lines = [entry("a", 1), None, entry("b", 2), None, entry("c", 3), None, entry("d", 4), entry("e", 5)]
     (said,) = sent(lines, server, world=world)
     assert server.lines == ["c"] and len(server.requests) == 4
-    assert "refuses 1 line for good: it answers 400: entry too far behind; left out" in said
+    assert "refuses up to 1 line for good: it answers 400: entry too far behind; left out" in said
     # It is said again after a while, with all that were left out
     server = LogServer([400, 400, 400], says=b"no")
 
@@ -220,14 +185,18 @@ def test_a_batch_that_is_too_large_is_halved_and_only_too_long_a_line_is_left_ou
     texts = ["x" * 2000 if number == 9 else f"{number} " + "y" * 50 for number in range(40)]
     (said,) = sent([entry(text, number) for number, text in enumerate(texts)] + [None], server, world=world)
     assert server.lines == [text for text in texts if len(text) < 1000]
-    assert "refuses 1 line for good: it answers 413; left out" in said and cursor_of(world) == CURSOR.format(39)
+    assert "refuses up to 1 line for good: it answers 413; left out" in said and cursor_of(world) == CURSOR.format(39)
+    server = LogServer([503, 413])
+    said = sent([entry("a"), entry("b")], server)
+    assert "it answers 503" in said[0] and said[1:] == ["127.0.0.1 takes logs again"]
+    assert server.lines == ["a", "b"] and len(server.requests) == 4
 
 
 def test_lines_that_otlp_takes_in_part_are_said():
     reasons = {"partialSuccess": {"rejectedLogRecords": "2", "errorMessage": "too old"}}
     server = LogServer([200], says=json.dumps(reasons).encode())
     (said,) = sent([entry("a"), entry("b"), entry("c")], server, "otlp")
-    assert "refuses 2 lines for good: too old; left out" in said and len(server.requests) == 1
+    assert "refuses up to 2 lines for good: too old; left out" in said and len(server.requests) == 1
     for text in (b"", b"{}", b"no json", b"[]", b'{"partialSuccess": {"errorMessage": "a warning"}}'):
         assert sent([entry("a")], LogServer([200], says=text), "otlp") == []
 
@@ -329,3 +298,26 @@ def test_a_server_that_is_away_gets_everything_afterwards():
         shipping.run(world, said.append, connect)
     assert server.lines == ["a", "b"] and len(addresses) == 4
     assert "refused; it is tried again" in said[0] and len(said) == 2
+
+
+class HalfSent(socket.socket):
+    """A connection whose other side reads no body."""
+
+    def sendall(self, data, *flags):
+        if data.startswith(b"POST"):
+            return super().sendall(data, *flags)
+        raise BrokenPipeError(32, "Broken pipe")
+
+
+def answered_early(text):
+    mine, other = socket.socketpair()
+    with other, HalfSent(fileno=mine.detach()) as connection:
+        other.sendall(text)
+        return posting.post(streams.Stream(connection), "/", {"Host": "a"}, b"{}")
+
+
+def test_an_answer_that_comes_before_the_body_was_read_can_only_refuse():
+    answer = answered_early(b"HTTP/1.1 413 x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+    assert (answer.status, answer.is_last) == (413, True)
+    with pytest.raises(BrokenPipeError):
+        answered_early(b"HTTP/1.1 204 x\r\n\r\n")
